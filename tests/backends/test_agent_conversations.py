@@ -164,7 +164,7 @@ def user(text: str) -> Turn:
     return UserTurn(text, NOW)
 
 
-def told(text: str, *ids: str) -> Turn:
+def assistant_turn(text: str, *ids: str) -> Turn:
     made = [ToolCall(id_, "shell", {}) for id_ in ids]
     return AssistantTurn(text, made, None, Tokens(), "r", Message.assistant(text), NOW)
 
@@ -174,7 +174,14 @@ def results(*ids: str) -> Turn:
 
 
 def test_calls_are_reduced_to_text() -> None:
-    turns = [user("a"), told("first", "1"), results("1"), told("", "2"), results("2"), told("last")]
+    turns = [
+        user("a"),
+        assistant_turn("first", "1"),
+        results("1"),
+        assistant_turn("", "2"),
+        results("2"),
+        assistant_turn("last"),
+    ]
     texts = as_texts([*turns, user("b")])
     assert [getattr(one, "content", None) for one in texts] == ["a", "first\n\nlast", "b"]
 
@@ -186,9 +193,9 @@ def test_a_cut_leaves_every_call_its_result(longest: int) -> None:
         for number in range(5)
         for one in (
             user(f"ask {number}"),
-            told("", f"c{number}"),
+            assistant_turn("", f"c{number}"),
             results(f"c{number}"),
-            told("so"),
+            assistant_turn("so"),
         )
     ]
     kept = shorten_turns(turns, longest, "sum")
@@ -211,8 +218,8 @@ def test_a_cut_leaves_every_call_its_result(longest: int) -> None:
 
 
 def test_a_loose_end_is_cut_off() -> None:
-    whole = (user("a"), told("", "1"), results("1"))
-    assert without_loose_end([*whole, told("", "2")]) == whole
+    whole = (user("a"), assistant_turn("", "1"), results("1"))
+    assert without_loose_end([*whole, assistant_turn("", "2")]) == whole
     assert without_loose_end([*whole, user("b"), SteeringTurn("c", NOW)]) == whole
     assert without_loose_end([user("a")]) == ()
 
@@ -235,7 +242,7 @@ def reader(kept: Mapping[str, str]) -> Callable[[str, str], bytes]:
     return read
 
 
-def held(talk: Talk) -> StoredConversation:
+def thread_conversation(talk: Talk) -> StoredConversation:
     spoken = talk.thread.recall()
     assert isinstance(spoken, StoredConversation)
     return spoken
@@ -243,7 +250,7 @@ def held(talk: Talk) -> StoredConversation:
 
 def require_same(talk: Talk, last: str) -> None:
     """Require that the conversation on disk equals the conversation in memory."""
-    here, there = held(talk), rebuild(last, reader(conversation_files(talk)))
+    here, there = thread_conversation(talk), rebuild(last, reader(conversation_files(talk)))
     assert [*there.turns] == [*here.turns]
     assert (there.model, there.stages, there.last) == (here.model, here.stages, here.last)
     assert there.is_restored

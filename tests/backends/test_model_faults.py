@@ -24,7 +24,7 @@ def faults(
     return asyncio.run(find_model_faults(nodes, ModelDefaults(model, provider), environ))
 
 
-def told(*args: object, **more: object) -> list[tuple[int, str, str]]:
+def fault_lines(*args: object, **more: object) -> list[tuple[int, str, str]]:
     return [(one.span.line, one.message, one.fix) for one in faults(*args, **more)]  # pyright: ignore[reportArgumentType]
 
 
@@ -41,11 +41,11 @@ def test_missing_model_is_reported_once_with_two_suggestions() -> None:
         f"pass {' or '.join(either)}, or set llm_model in the pipeline or llm.model in "
         "attractor.toml; 'attractor models' lists models"
     )
-    assert told(nodes_of("a", "b")) == [(2, f"nodes a, b: {words}", hint)]
-    [(_, _, without_key)] = told(nodes_of("a", "b"), {})
+    assert fault_lines(nodes_of("a", "b")) == [(2, f"nodes a, b: {words}", hint)]
+    [(_, _, without_key)] = fault_lines(nodes_of("a", "b"), {})
     keys = "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
     assert without_key.startswith(f"{keys}pass {either[0]} or --model gemini-")
-    [(_, _, of_one)] = told(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
+    [(_, _, of_one)] = fault_lines(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
     assert of_one.startswith(f"pass {either[0]} or --model claude-")
 
 
@@ -61,7 +61,7 @@ def test_fault_of_an_agents_model_names_the_agent() -> None:
 
 
 def test_a_default_model_of_another_provider_is_no_model() -> None:
-    [(line, message, _)] = told(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
+    [(line, message, _)] = fault_lines(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
     assert (line, message) == (
         2,
         "node a: missing llm_model: no model of anthropic is chosen",
@@ -69,7 +69,7 @@ def test_a_default_model_of_another_provider_is_no_model() -> None:
 
 
 def test_a_model_that_gives_no_provider_away_needs_one() -> None:
-    [(line, message, remedy)] = told(nodes_of("", "a [llm_model=mine]"))
+    [(line, message, remedy)] = fault_lines(nodes_of("", "a [llm_model=mine]"))
     words = "missing llm_provider: no provider of the model 'mine' is known"
     assert (line, message) == (3, f"node a: {words}")
     assert "llm_provider" in remedy
@@ -77,13 +77,13 @@ def test_a_model_that_gives_no_provider_away_needs_one() -> None:
 
 
 def test_an_unknown_provider_brings_the_one_that_was_meant() -> None:
-    assert told(nodes_of("a [llm_model=x, llm_provider=opnai]")) == [
+    assert fault_lines(nodes_of("a [llm_model=x, llm_provider=opnai]")) == [
         (2, "node a: llm_provider=opnai: unknown provider 'opnai'", "did you mean openai?")
     ]
 
 
 def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None:
-    [(_, message, remedy)] = told(nodes_of("a [llm_model=x, llm_provider=groq]"))
+    [(_, message, remedy)] = fault_lines(nodes_of("a [llm_model=x, llm_provider=groq]"))
     words = "the backend agent does not support models of 'groq'"
     assert message == f"node a: llm_provider=groq: {words}"
     assert remedy.startswith("use a model of one of: anthropic, ")
@@ -92,23 +92,23 @@ def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None
 @table("environ", [{}, {"OPENAI_API_KEY": " "}])
 def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str]) -> None:
     words = "missing API key of the provider 'openai'"
-    assert told(nodes_of('a [llm_model="gpt-5"]'), environ) == [
+    assert fault_lines(nodes_of('a [llm_model="gpt-5"]'), environ) == [
         (2, f"node a: llm_model=gpt-5: {words}", "set OPENAI_API_KEY")
     ]
 
 
 def test_nodes_with_the_same_source_of_a_provider_share_a_fault() -> None:
     nodes = nodes_of('llm_model="claude-1"', *"abcdefg", 'own [llm_model="gpt-5"]')
-    [whole, own] = told(nodes, {})
+    [whole, own] = fault_lines(nodes, {})
     assert whole[:2] == (
         2,
         "nodes a, b, c, d, e and 2 more: llm_model=claude-1: "
         "missing API key of the provider 'anthropic'",
     )
     assert own[0] == 10
-    [one] = told(nodes_of("a", "b"), {}, model="gpt-5")
+    [one] = fault_lines(nodes_of("a", "b"), {}, model="gpt-5")
     assert one[1].startswith("nodes a, b: --model, --provider or [llm]: missing API key of")
-    [one] = told(nodes_of("a", "b"), model="mine", provider="opnai")
+    [one] = fault_lines(nodes_of("a", "b"), model="mine", provider="opnai")
     assert one == (2, "nodes a, b: --model, --provider or [llm]: unknown provider 'opnai'", one[2])
 
 

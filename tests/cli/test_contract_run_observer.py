@@ -30,7 +30,7 @@ class TracedRun:
             self.exporter, salt=b"12345678", version="0", tell=self.complaints.append
         )
 
-    def told(self) -> str:
+    def span_names(self) -> str:
         return "\n".join(one.name for one in self.exporter.get_finished_spans())
 
 
@@ -56,7 +56,7 @@ def observed(
         return displayed()
     if request.param == "tracing":
         traced = TracedRun()
-        return traced.onlooker, traced.told
+        return traced.onlooker, traced.span_names
     if request.param == "lines":
         return EventPrinter(), lambda: capsys.readouterr().err
     return JsonLinePrinter(tmp_path), lambda: capsys.readouterr().out

@@ -315,12 +315,12 @@ def test_notifications_are_checked(tmp_path: Path, text: str, standing: str, fou
 def test_project_check_names_the_source_of_workspaces(tmp_path: Path) -> None:
     path = os.environ["PATH"]
 
-    def told() -> dict[str, str]:
+    def project_finding() -> dict[str, str]:
         return findings(doctor(tmp_path, PATH=path))["project"]
 
-    assert "runs work on a copy" in told()["found"]
+    assert "runs work on a copy" in project_finding()["found"]
     git(tmp_path, "init", "--quiet")
-    assert told()["standing"] == "missing"
-    assert "--workspace copy" in told()["remedy"]
+    assert project_finding()["standing"] == "missing"
+    assert "--workspace copy" in project_finding()["remedy"]
     git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "First")
-    assert "its last commit" in told()["found"]
+    assert "its last commit" in project_finding()["found"]

@@ -52,7 +52,7 @@ SLOW = f"""digraph slow {{ {ENDS}
 """
 
 
-def whole(folder: Path) -> dict[Path, bytes]:
+def contents(folder: Path) -> dict[Path, bytes]:
     return {one.relative_to(folder): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
@@ -64,11 +64,11 @@ def test_fork_starts_from_the_state_before_the_visit(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     old = starting_runs.restore(desk, LOOP)
-    before = whole(old)
+    before = contents(old)
     done = desk.json("fork", "latest", "make@2", "--no-evaluate")
     assert (done["outcome"], done["parent"], done["forked_at"]) == ("success", old.name, "make@2")
     new = Path(done["directory"])
-    assert whole(old) == before
+    assert contents(old) == before
     # Visit numbers and files continue: one line exists, and two are added.
     visits = [(one["node"], one["visit"]) for one in events(new, "StageStarted")]
     assert visits == [("make", 2), ("test", 2), ("make", 3), ("test", 3)]
@@ -168,12 +168,12 @@ def test_rewind_of_a_final_run_starts_the_new_one(desk: GitDesk) -> None:
     desk.make(LOOP.replace("-ge 3", "-ge 9").replace("[shape=par", "[max_visits=2, shape=par", 1))
     old = desk.run()
     assert desk.json("status", old.name)["status"] == "failed"
-    before = whole(old)
+    before = contents(old)
     desk.write(LOOP, "mended.dot")
     done = desk.do("rewind", "latest", "test", "--graph", "mended.dot", "--no-evaluate")
     assert done.returncode == 0, done.stderr
     assert "- max_visits: 2" in done.stderr
-    assert whole(old) == before
+    assert contents(old) == before
 
 
 def test_changed_pipeline_file_is_refused_without_graph_option(
@@ -250,7 +250,7 @@ def test_child_run_cannot_be_forked(desk: GitDesk, word: str) -> None:
 @pytest.mark.crash
 def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, LOOP)
-    before = whole(old)
+    before = contents(old)
     for _ in range(count(ci=3, full=40)):
         process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
         time.sleep(random.uniform(0.05, 0.7))
@@ -264,4 +264,4 @@ def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: Startin
         assert events(new, "StageStarted")[0]["visit"] == 2
         assert desk.do("logs", new.name).returncode == 0
         assert branch_file(desk, new, "made.txt") == "made\n" * 3
-    assert whole(old) == before
+    assert contents(old) == before

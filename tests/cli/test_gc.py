@@ -43,7 +43,7 @@ BRANCHES = f"""digraph branches {{ {ENDS}
 NOW = ("--older-than", "0s")
 
 
-def whole(folder: Path) -> dict[Path, bytes]:
+def contents(folder: Path) -> dict[Path, bytes]:
     found = (one for one in folder.rglob("*") if one.is_file() and "lock" not in one.name)
     return {one.relative_to(folder): one.read_bytes() for one in found}
 
@@ -90,14 +90,14 @@ def test_failed_run_is_freed_and_keeps_its_records(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     root = starting_runs.restore(desk, FAILING)
-    name, before, main = root.name, whole(root), git(desk.project, "rev-parse", "main")
+    name, before, main = root.name, contents(root), git(desk.project, "rev-parse", "main")
     assert (desk.stores(), desk.base_refs(), len(desk.workspaces())) == ({name}, {name}, 1)
     swept = desk.json("gc", *NOW)
     assert {one["what"] for one in swept["freed"]} == {"workspace", "store", "base ref"}
     assert swept["bytes"] > 0
     assert swept["troubles"] == []
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
-    assert whole(root) == before
+    assert contents(root) == before
     assert git(desk.project, "rev-parse", "main") == main
     assert desk.json("status")["status"] == "failed"
     assert desk.do("diagnose").returncode == 0
@@ -112,9 +112,21 @@ def test_dry_run_prints_the_same_and_removes_nothing(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     root = starting_runs.restore(desk, FAILING)
-    before = (desk.stores(), desk.base_refs(), desk.workspaces(), whole(desk.state), whole(root))
+    before = (
+        desk.stores(),
+        desk.base_refs(),
+        desk.workspaces(),
+        contents(desk.state),
+        contents(root),
+    )
     dry = desk.json("gc", "--dry-run", *NOW)
-    after = (desk.stores(), desk.base_refs(), desk.workspaces(), whole(desk.state), whole(root))
+    after = (
+        desk.stores(),
+        desk.base_refs(),
+        desk.workspaces(),
+        contents(desk.state),
+        contents(root),
+    )
     assert (dry["dry_run"], after) == (True, before)
     assert desk.json("gc", *NOW)["freed"] == dry["freed"]
 
@@ -165,9 +177,9 @@ def test_only_files_of_dead_processes_are_removed(
 
 def test_run_in_place_frees_its_trees_only(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, FAILING, "--workspace", "in-place")
-    before = whole(desk.project)
+    before = contents(desk.project)
     assert {what for _, what in freed(desk, *NOW)} == {"store"}
-    assert whole(desk.project) == before
+    assert contents(desk.project) == before
 
 
 def test_links_outside_are_not_followed(desk: GitDesk, starting_runs: StartingRuns) -> None:
@@ -231,7 +243,7 @@ def test_corrupt_ledger_frees_nothing(desk: GitDesk, starting_runs: StartingRuns
 def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
     desk.make(FAILING)
     roots = [desk.run() for _ in range(3)]
-    before = [whole(one) for one in roots]
+    before = [contents(one) for one in roots]
     for _ in range(count(ci=3, full=40)):
         process = desk.begin("gc", *NOW)
         time.sleep(random.uniform(0.0, 0.3))
@@ -240,7 +252,7 @@ def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
         assert [desk.json("status", one.name)["status"] for one in roots] == ["failed"] * 3
     assert desk.do("gc", *NOW).returncode == 0
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
-    assert [whole(one) for one in roots] == before
+    assert [contents(one) for one in roots] == before
 
 
 def advice(*reasons: str, is_dry: bool = False) -> list[str]:

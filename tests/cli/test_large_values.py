@@ -27,7 +27,7 @@ def make(desk: GitDesk) -> tuple[str, ...]:
     return ("--outcomes", str(outcomes))
 
 
-def seen(run: Path) -> int:
+def size_seen(run: Path) -> int:
     return int((run / "look" / "prompt.md").read_text().splitlines()[-1])
 
 
@@ -35,10 +35,10 @@ def seen(run: Path) -> int:
 def test_large_value_is_available_in_a_fork(desk: GitDesk, command: str) -> None:
     words = make(desk)
     old = desk.run(*words)
-    assert seen(old) == LENGTH
+    assert size_seen(old) == LENGTH
     new = Path(desk.json(command, "latest", "look", "--no-evaluate")["directory"])
     assert new != old
-    assert seen(new) == LENGTH
+    assert size_seen(new) == LENGTH
     for run in (old, new):
         sizes = [(run / name).stat().st_size for name in ("events.jsonl", "checkpoint.json")]
         assert max(sizes) < 50_000

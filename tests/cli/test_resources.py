@@ -42,7 +42,7 @@ def call(flow: Flow, *words: str) -> subprocess.CompletedProcess[str]:
     return attractor(*words, folder=flow.project, variables=state)
 
 
-def told(flow: Flow, *words: str) -> str:
+def output_of(flow: Flow, *words: str) -> str:
     done = call(flow, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -52,23 +52,23 @@ def test_a_profile_is_created_shown_updated_and_retired(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     file = flow.project / "careful.toml"
     file.write_text(PROFILE)
-    assert "profile careful@1 (" in told(flow, "profile", "create", "careful.toml")
-    shown = told(flow, "profile", "show", "careful")
+    assert "profile careful@1 (" in output_of(flow, "profile", "create", "careful.toml")
+    shown = output_of(flow, "profile", "show", "careful")
     assert "policy.protected_paths = /scenarios, /runs" in shown
     assert "/deploy" in shown
     file.write_text(PROFILE + 'allow = ["dirty_base"]\n')
-    assert "careful@2" in told(flow, "profile", "update", "careful.toml")
-    assert ": unchanged" in told(flow, "profile", "update", "careful.toml")
-    record = json.loads(told(flow, "profile", "show", "careful@1", "--json"))
+    assert "careful@2" in output_of(flow, "profile", "update", "careful.toml")
+    assert ": unchanged" in output_of(flow, "profile", "update", "careful.toml")
+    record = json.loads(output_of(flow, "profile", "show", "careful@1", "--json"))
     assert (record["version"], record["effective"]["policy"]["allow"]) == (1, [])
-    done = told(flow, "profile", "retire", "careful", "--reason", "nobody needs it")
+    done = output_of(flow, "profile", "retire", "careful", "--reason", "nobody needs it")
     assert done.count("retired by") == 2
     # Without a version in use, the error names the latest version and its reason.
     refused = call(flow, "run", "pipeline.dot", "--profile", "careful")
     assert refused.returncode == ExitCode.REFUSED
     assert "careful@2" in refused.stderr
     assert "nobody needs it" in refused.stderr
-    assert told(flow, "profile", "list").count("\n") == 4
+    assert output_of(flow, "profile", "list").count("\n") == 4
 
 
 def test_a_resource_of_an_active_run_is_not_retired(tmp_path: Path) -> None:
@@ -86,18 +86,18 @@ def test_a_resource_of_an_active_run_is_not_retired(tmp_path: Path) -> None:
 
 def test_a_pipeline_is_registered_shown_and_retired(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    assert "pipeline linear@1 (" in told(flow, "pipeline", "register", "pipeline.dot")
-    assert ": unchanged" in told(flow, "pipeline", "register", "pipeline.dot")
-    shown = told(flow, "pipeline", "show", "linear@1")
+    assert "pipeline linear@1 (" in output_of(flow, "pipeline", "register", "pipeline.dot")
+    assert ": unchanged" in output_of(flow, "pipeline", "register", "pipeline.dot")
+    shown = output_of(flow, "pipeline", "show", "linear@1")
     assert "digraph linear {" in shown
     assert "valid: no problems found" in shown
-    assert json.loads(told(flow, "pipeline", "list", "--json"))[0]["name"] == "linear"
-    told(flow, "pipeline", "retire", "linear@1", "--reason", "it is old")
+    assert json.loads(output_of(flow, "pipeline", "list", "--json"))[0]["name"] == "linear"
+    output_of(flow, "pipeline", "retire", "linear@1", "--reason", "it is old")
     run = ("run", "pipeline.dot", "--backend", "simulate", "--suite", "")
     assert call(flow, *run).returncode == ExitCode.REFUSED
-    told(flow, "pipeline", "register", "pipeline.dot")
+    output_of(flow, "pipeline", "register", "pipeline.dot")
     flow.launch()
-    assert told(flow, "pipeline", "list").count("linear@") == 2
+    assert output_of(flow, "pipeline", "list").count("linear@") == 2
 
 
 def test_registered_version_runs_unchanged(tmp_path: Path) -> None:
@@ -107,39 +107,39 @@ def test_registered_version_runs_unchanged(tmp_path: Path) -> None:
     child.write_text(PARENT.format(name="child", work='prompt="@words.md"'))
     (child.parent / "words.md").write_text("The first words")
     parent.write_text(PARENT.format(name="parent", work='type="pipeline", file="parts/child.dot"'))
-    told(flow, "pipeline", "register", "parent.dot")
+    output_of(flow, "pipeline", "register", "parent.dot")
     parent.write_text("changed")
     child.unlink()
     words = ("run", "parent@1", "--backend", "simulate", "--sandbox", "none", "--suite", "")
-    assert "success" in told(flow, *words)
+    assert "success" in output_of(flow, *words)
     [prompt] = flow.project.glob("runs/*/children/*/work/prompt.md")
     assert "The first words" in prompt.read_text()
-    assert told(flow, "pipeline", "list").count("parent@") == 1
-    told(flow, "pipeline", "retire", "parent@1", "--reason", "it is old")
+    assert output_of(flow, "pipeline", "list").count("parent@") == 1
+    output_of(flow, "pipeline", "retire", "parent@1", "--reason", "it is old")
     assert call(flow, *words).returncode == ExitCode.REFUSED
     assert "unknown version" in call(flow, "run", "parent@2").stderr
 
 
 def test_a_suite_is_shown_burned_and_archived(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    shown = told(flow, "suite", "show", "todo", "--operator")
+    shown = output_of(flow, "suite", "show", "todo", "--operator")
     assert "made  holdout  weight 1  It is made" in shown
     assert "0 failures allowed" in shown
     assert (
-        json.loads(told(flow, "suite", "show", "todo", "--json", "--operator"))["scenarios"][0][
-            "id"
-        ]
+        json.loads(output_of(flow, "suite", "show", "todo", "--json", "--operator"))["scenarios"][
+            0
+        ]["id"]
         == "made"
     )
     flow.launch()
-    assert "burned by" in told(flow, "suite", "burn", "todo", "--reason", "an agent read it")
+    assert "burned by" in output_of(flow, "suite", "burn", "todo", "--reason", "an agent read it")
     for words in ("run pipeline.dot --suite todo", "fork latest make", "rebase latest"):
         refused = call(flow, *words.split())
         assert refused.returncode == ExitCode.REFUSED, words
         assert "an agent read it" in refused.stderr, words
     # A burned version stays burned.
-    told(flow, "suite", "archive", "todo", "--reason", "it is old")
-    assert "burned by" in told(flow, "suite", "list")
+    output_of(flow, "suite", "archive", "todo", "--reason", "it is old")
+    assert "burned by" in output_of(flow, "suite", "list")
 
 
 def test_no_command_deletes_or_edits_a_run_a_checkpoint_or_a_decision() -> None:
@@ -155,7 +155,7 @@ def test_gc_keeps_decisions_runs_and_checkpoints(tmp_path: Path) -> None:
     flow.decide(result, DecisionKind.REJECTED)
     before = {one: one.read_bytes() for one in result.directory.rglob("*") if one.is_file()}
     ledger = (flow.host.state_dir / "ledger.jsonl").read_bytes()
-    assert "freed" in told(flow, "gc", "--json")
+    assert "freed" in output_of(flow, "gc", "--json")
     assert before == {one: one.read_bytes() for one in before}
     assert {one.name for one in before} >= {"decisions.jsonl", "checkpoint.json", "events.jsonl"}
     assert (flow.host.state_dir / "ledger.jsonl").read_bytes() == ledger
@@ -166,22 +166,22 @@ def test_the_history_of_a_suite_counts_each_scenario_over_the_runs(tmp_path: Pat
     for _ in range(2):
         flow.launch()
     words = ("suite", "history", "todo", "--operator")
-    both, made = json.loads(told(flow, *words, "--json"))["scenarios"]
+    both, made = json.loads(output_of(flow, *words, "--json"))["scenarios"]
     assert (both["scenario"], both["played"], both["pass_rate"]) == ("both", 2, 0.0)
     assert (made["satisfied"], made["flaky_runs"], len(made["runs"])) == (2, 0, 2)
-    shown = told(flow, *words)
+    shown = output_of(flow, *words)
     assert "both  0 of 2 trials  --" in shown
     assert "made  2 of 2 trials  ++" in shown
     opaque = flow.evaluator.results.opaque_name("made")
-    hidden = told(flow, "suite", "history", "todo@1")
+    hidden = output_of(flow, "suite", "history", "todo@1")
     assert f"{opaque}  2 of 2 trials  ++" in hidden
     assert "made" not in hidden
 
 
 def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    assert "wrote scenarios/mine/suite.toml" in told(flow, "suite", "init", "scenarios/mine")
-    assert "no problems found in 1 train" in told(flow, "suite", "lint", "scenarios/mine")
+    assert "wrote scenarios/mine/suite.toml" in output_of(flow, "suite", "init", "scenarios/mine")
+    assert "no problems found in 1 train" in output_of(flow, "suite", "lint", "scenarios/mine")
     assert 'pipeline = "linear"' in (flow.project / "scenarios/mine/suite.toml").read_text()
     assert call(flow, "suite", "init", "scenarios/mine").returncode == ExitCode.REFUSED
     settings = tomllib.loads((flow.project / "scenarios/mine/suite.toml").read_text())
@@ -189,12 +189,14 @@ def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> Non
     canary = settings["isolation"]["canary"]
     assert [canary in one.read_text() for one in holdouts] == [True] * 3
     examples = ("--example", "sh a.sh => a", "--example", "sh b.sh => b")
-    assert "suite register" in told(flow, "suite", "init", "scenarios/examples", *examples)
-    assert "1 train scenario and 1 holdout;" in told(flow, "suite", "lint", "scenarios/examples")
+    assert "suite register" in output_of(flow, "suite", "init", "scenarios/examples", *examples)
+    assert "1 train scenario and 1 holdout;" in output_of(
+        flow, "suite", "lint", "scenarios/examples"
+    )
     (flow.project / "other.dot").write_text("digraph other { a -> b }")
     refused = call(flow, "suite", "init", "scenarios/other")
     assert "2 pipelines: linear, other" in refused.stderr
-    told(flow, "suite", "init", "scenarios/other", "--pipeline", "other")
+    output_of(flow, "suite", "init", "scenarios/other", "--pipeline", "other")
     file = flow.project / "scenarios/other/holdout/starts.scenario.toml"
     file.write_text(file.read_text().replace('"basics"', '"basics", "dates"'))
     faulty = call(flow, "suite", "lint", "scenarios/other")
@@ -216,7 +218,7 @@ def test_a_suite_is_tried_on_the_current_files_and_holdouts_only_for_the_operato
     assert "secret" not in tried.stdout + tried.stderr
     words = ("suite", "try", "scenarios/mine", "secret", "--sandbox", "none", "--json")
     assert call(flow, *words).returncode == ExitCode.USAGE
-    [record] = json.loads(told(flow, *words, "--operator"))
+    [record] = json.loads(output_of(flow, *words, "--operator"))
     assert (record["satisfied"], record["steps"][0]["stdout"]) == (True, "sesame\n")
     assert not (flow.project / "runs").joinpath("events.jsonl").exists()
     assert [*(flow.host.state_dir / "stores").iterdir()] == []
@@ -233,6 +235,6 @@ def test_registering_prints_tolerated_failures_and_refusals_with_remedies(tmp_pa
     file = folder / "holdout" / "secret.scenario.toml"
     file.write_text("min_pass_rate = 0.9\n" + SECRET.replace("echo sesame", "cat readme.txt"))
     (folder / "suite.toml").write_text(SUITE + "[trials]\nn = 20\n[gate]\nmin_satisfaction = 0.9\n")
-    done = told(flow, *words)
+    done = output_of(flow, *words)
     assert "sealed as version 2" in done
     assert "20 trials with held-out scenarios; the gate allows at most 2 trials to fail" in done

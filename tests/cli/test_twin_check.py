@@ -46,16 +46,16 @@ def test_differences_from_recordings_are_listed(payments: Path) -> None:
 
 
 def test_invalid_files_exit_with_2(payments: Path) -> None:
-    def told(*words: str) -> str:
+    def error_of(*words: str) -> str:
         result = attractor("twin", "check", *words, folder=payments.parent)
         assert result.returncode == 2
         return result.stderr
 
     (payments / "r.jsonl").write_text("{}")
-    assert "r.jsonl:1: request: Field required" in told("payments", "payments/r.jsonl")
-    assert "$.data[*].id" in told("payments", "--ignore", "id")
-    assert "does not exist" in told("payments", "payments/none.jsonl")
+    assert "r.jsonl:1: request: Field required" in error_of("payments", "payments/r.jsonl")
+    assert "$.data[*].id" in error_of("payments", "--ignore", "id")
+    assert "does not exist" in error_of("payments", "payments/none.jsonl")
     shutil.rmtree(payments / "recordings")
-    assert "no recordings in" in told("payments")
+    assert "no recordings in" in error_of("payments")
     (payments / "twin.toml").write_text("name = 1")
-    assert "twin.toml:1: name = 1 should be a valid string" in told("payments")
+    assert "twin.toml:1: name = 1 should be a valid string" in error_of("payments")

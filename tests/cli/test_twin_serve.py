@@ -159,16 +159,16 @@ def test_incomplete_recording_options_exit_with_2(folder: Path, words: str, told
 
 
 def test_invalid_services_exit_with_2(folder: Path) -> None:
-    def told(*words: str) -> str:
+    def error_of(*words: str) -> str:
         result = attractor("twin", "serve", *words, folder=folder)
         assert result.returncode == 2
         return result.stderr
 
-    assert "one port cannot serve 2 services" in told(".", "--port", "1")
-    assert "duplicate service 'hello'" in told("hello", "hello/twin.toml")
+    assert "one port cannot serve 2 services" in error_of(".", "--port", "1")
+    assert "duplicate service 'hello'" in error_of("hello", "hello/twin.toml")
     other = folder / "other" / "twin.toml"
     other.write_text(HELLO.replace('"hello"', '"other"'))
-    assert "duplicate variable 'HELLO_URL'" in told(".")
+    assert "duplicate variable 'HELLO_URL'" in error_of(".")
     other.write_text(HELLO.replace("kind", "kinf"))
-    assert "other/twin.toml:5: routes[0]: missing kind" in told("other")
-    assert "missing argument" in told()
+    assert "other/twin.toml:5: routes[0]: missing kind" in error_of("other")
+    assert "missing argument" in error_of()

@@ -41,7 +41,7 @@ def test_stage_without_budget_is_not_limited(spending: Spending, usage: Usage) -
         spending.require_budget()
 
 
-def told(place: Workplace) -> list[object]:
+def recorded_usage(place: Workplace) -> list[object]:
     return [one.data["usage"] for one in place.events("ModelUsed")]
 
 
@@ -57,13 +57,13 @@ def test_usage_is_recorded_at_once(tmp_path: Path) -> None:
         budgets = Budgets(tokens=100)
         spending = Emitter(run, StageReference("a", 1, 1), budgets=budgets, on_activity=heard)
         spending.use(CALL)
-        assert told(place) == [{"input_tokens": 30, "output_tokens": 10, "cost_usd": 0.5}]
+        assert recorded_usage(place) == [{"input_tokens": 30, "output_tokens": 10, "cost_usd": 0.5}]
         assert signs == ["heard"]
         spending.require_budget()
         spending.close()
         with pytest.raises(StageOver):
             spending.use(CALL)
-        assert len(told(place)) == 1
+        assert len(recorded_usage(place)) == 1
 
 
 def test_exhausted_budget_halts_the_stage(tmp_path: Path) -> None:

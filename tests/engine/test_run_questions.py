@@ -89,7 +89,7 @@ def ask_in(run: OpenRun, person: Interviewer, got: list[Answer], *names: str) ->
     return work
 
 
-def go(
+def run_process(
     place: Workplace, person: Interviewer, *names: str, then: BaseException | None = None
 ) -> tuple[RunResult, list[Answer]]:
     """Run as a new process would, until the run ends or parks; with `then`, die after asking."""
@@ -118,12 +118,12 @@ def values(answers: Sequence[Answer]) -> list[str]:
 def test_question_is_listed_while_it_is_open_and_after_a_crash(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
     with pytest.raises(Died):
-        go(place, Person(ends=Died()))
+        run_process(place, Person(ends=Died()))
     with place.open() as run:
         assert [one.id for one in run.state.questions] == ["gate@1.1"]
     order = Order(Action.ANSWER, "ann", question="gate@1.1", value="N")
     leave_order(place.root / "inbox", order, name="A1")
-    _, got = go(place, Person())
+    _, got = run_process(place, Person())
     assert [(one.value, one.by) for one in got] == [("N", "ann")]
     # An answer from the inbox is not counted as an answer of the interviewer.
     with place.open() as run:
@@ -132,26 +132,26 @@ def test_question_is_listed_while_it_is_open_and_after_a_crash(tmp_path: Path) -
 
 def test_question_of_no_stage_is_not_journaled(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
-    _, got = go(place, Person(["Y"]), "0")
+    _, got = run_process(place, Person(["Y"]), "0")
     assert (values(got), place.events("QuestionAsked", "QuestionSettled")) == (["Y"], [])
 
 
 def test_the_deadline_stays_when_a_question_is_asked_again(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", line("gate")), ManualClock()
     place.clock = clock
-    go(place, Person())
+    run_process(place, Person())
     clock.set_back(timedelta(minutes=-30))
-    again, _ = go(place, Person())
+    again, _ = run_process(place, Person())
     assert again.question
     assert again.question.deadline == (clock.now() + timedelta(minutes=30)).isoformat()
     clock.set_back(timedelta(minutes=-31))
-    _, got = go(place, Person(["Y"]))
+    _, got = run_process(place, Person(["Y"]))
     assert [one.kind for one in got] == [AnswerKind.TIMEOUT]
 
 
 def test_only_the_first_answer_counts(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
-    go(place, Person())
+    run_process(place, Person())
     for name, value in (("A1", "N"), ("A2", "Y")):
         order = Order(Action.ANSWER, "ann", question="gate@1.1", value=value)
         leave_order(place.root / "inbox", order, name=name)
@@ -159,7 +159,7 @@ def test_only_the_first_answer_counts(tmp_path: Path) -> None:
         first, second = run.take_orders()
     assert (first.is_accepted, second.is_accepted) == (True, False)
     assert second.why == "refused: ann answered before: N"
-    assert values(go(place, Person())[1]) == ["N"]
+    assert values(run_process(place, Person())[1]) == ["N"]
 
 
 @dataclass
@@ -176,7 +176,7 @@ class ParentAndChild:
     def child(self) -> Workplace:
         return Workplace(self.folder / "child", line("gate"))
 
-    def go(self, person: Interviewer, *, dies: bool = False) -> list[Answer]:
+    def run_both(self, person: Interviewer, *, dies: bool = False) -> list[Answer]:
         got: list[Answer] = []
 
         async def walk() -> None:
@@ -216,23 +216,23 @@ class ParentAndChild:
 
 def test_child_asks_through_parent_and_takes_its_answer(tmp_path: Path) -> None:
     family = ParentAndChild(tmp_path)
-    assert family.go(Person()) == []
+    assert family.run_both(Person()) == []
     assert family.asked() == [["inner@1.1/gate@1.1"], ["gate@1.1"]]
     order = Order(Action.ANSWER, "ann", question="inner@1.1/gate@1.1", value="n")
     leave_order(tmp_path / "run" / "inbox", order, name="A1")
     with pytest.raises(Died):
-        family.go(Person(), dies=True)
+        family.run_both(Person(), dies=True)
     # The child has received the answer, so the parent no longer asks.
     assert family.asked() == [[], ["gate@1.1"]]
-    assert [(one.value, one.by) for one in family.go(Person())] == [("N", "ann")]
+    assert [(one.value, one.by) for one in family.run_both(Person())] == [("N", "ann")]
     assert family.given() == {}
 
 
 def test_answer_to_child_counts_once_at_parent(tmp_path: Path) -> None:
     family = ParentAndChild(tmp_path)
     with pytest.raises(Died):
-        family.go(Person(["Y"]), dies=True)
-    assert values(family.go(Person(["N"]))) == ["Y"]
+        family.run_both(Person(["Y"]), dies=True)
+    assert values(family.run_both(Person(["N"]))) == ["Y"]
     assert family.given() == {"ada": 1}
 
 

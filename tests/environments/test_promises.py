@@ -47,12 +47,14 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def behind(read: list[Path], hide: list[Path], kind: str = "bubblewrap") -> MakeEnvironment:
+def make_sandboxed(read: list[Path], hide: list[Path], kind: str = "bubblewrap") -> MakeEnvironment:
     settings = replace(make_walls(kind, read=read, hide=hide), bounds=choose.TESTED_BOUNDS)
     return lambda folder: SandboxedExecutionEnvironment(folder, settings)
 
 
-def attempt(make: MakeEnvironment, hide: list[Path], read: list[Path], scratch: Path) -> Promises:
+def check_promises(
+    make: MakeEnvironment, hide: list[Path], read: list[Path], scratch: Path
+) -> Promises:
     return asyncio.run(
         check_isolation(make, python="/usr/bin/python3", hide=hide, read=read, scratch=scratch)
     )
@@ -60,7 +62,7 @@ def attempt(make: MakeEnvironment, hide: list[Path], read: list[Path], scratch: 
 
 def test_guarantees_of_each_sandbox(sandbox: str, home: Path, tmp_path: Path) -> None:
     read = [home / "tools"]
-    promises = attempt(behind(read, [home], sandbox), [home], read, tmp_path)
+    promises = check_promises(make_sandboxed(read, [home], sandbox), [home], read, tmp_path)
     assert promises == PROMISED[sandbox]
     assert promises.guards_holdouts
     assert sorted(file.name for file in tmp_path.iterdir()) == ["home"]
@@ -85,7 +87,9 @@ def test_an_unlimited_resource_is_no_guarantee(
     settings = make_walls(sandbox, hide=[home])
     bounds = replace(choose.TESTED_BOUNDS, **{bound: getattr(settings.bounds, bound)})
     lax = replace(settings, bounds=bounds)
-    promises = attempt(lambda one: SandboxedExecutionEnvironment(one, lax), [home], [], tmp_path)
+    promises = check_promises(
+        lambda one: SandboxedExecutionEnvironment(one, lax), [home], [], tmp_path
+    )
     assert promises == replace(PROMISED[sandbox], bounds_resources=False)
 
 
@@ -97,7 +101,7 @@ def test_allowed_system_calls_are_no_guarantee(
     filters = {"": seccomp_filter("x86_64", calls=CALLS[:1]), "riscv64": seccomp_filter("riscv64")}
     assert (filters[machine] is None) == bool(machine)
     monkeypatch.setattr(process, "seccomp_filter", lambda: filters[machine])
-    promises = attempt(behind([], [home]), [home], [], tmp_path)
+    promises = check_promises(make_sandboxed([], [home]), [home], [], tmp_path)
     assert promises == replace(ALL, refuses_system_calls=False)
 
 
@@ -113,8 +117,8 @@ def test_table_of_promises_in_the_reference() -> None:
 
 
 def test_visible_folder_removes_the_guarantee(sandbox: str, home: Path, tmp_path: Path) -> None:
-    leaky = behind([home], [], sandbox)
-    promises = attempt(leaky, [home], [], tmp_path)
+    leaky = make_sandboxed([home], [], sandbox)
+    promises = check_promises(leaky, [home], [], tmp_path)
     assert promises == replace(PROMISED[sandbox], hides_operator=False)
     assert not promises.guards_holdouts
 
@@ -242,7 +246,7 @@ def test_changed_bait_is_no_proof(work: str, home: Path, tmp_path: Path) -> None
 def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path) -> None:
     promises = asyncio.run(
         check_isolation(
-            behind([], [home]), python="python3", hide=[home], scratch=tmp_path / "none"
+            make_sandboxed([], [home]), python="python3", hide=[home], scratch=tmp_path / "none"
         )
     )
     assert promises == Promises()

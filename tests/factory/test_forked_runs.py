@@ -43,7 +43,7 @@ def forked(
     return asyncio.run(fork())
 
 
-def swept(flow: Flow) -> Sweep:
+def sweep(flow: Flow) -> Sweep:
     rules = Rules(flow.host.clock.now() + timedelta(hours=2), timedelta())
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
     return asyncio.run(Collector(flow.host, places, rules).collect())
@@ -80,9 +80,9 @@ def test_promoted_runs_are_freed_and_waiting_runs_are_kept(tmp_path: Path) -> No
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    assert swept(flow).kept == {result.run_id: "it was approved, but is not promoted yet"}
+    assert sweep(flow).kept == {result.run_id: "it was approved, but is not promoted yet"}
     flow.promote(result)
-    assert {one.what for one in swept(flow).freed} == {"workspace", "store", "base ref", "agents"}
+    assert {one.what for one in sweep(flow).freed} == {"workspace", "store", "base ref", "agents"}
     assert git(flow.project, "show", "main:made.txt") == "made\n"
     [branch] = git(flow.project, "branch", "--list", "attractor/run/*").split()
     assert git(flow.project, "show", f"{branch}:made.txt") == "made\n"

@@ -79,7 +79,7 @@ def state_files(flow: Flow) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in files}
 
 
-def put_back(files: dict[Path, bytes]) -> None:
+def restore_files(files: dict[Path, bytes]) -> None:
     for file, content in files.items():
         file.write_bytes(content)
 
@@ -105,7 +105,7 @@ def test_restored_ledger_is_detected_by_the_run(tmp_path: Path) -> None:
     result = flow.launch()
     before = state_files(flow)
     flow.decide(result, DecisionKind.REJECTED)
-    put_back(before)
+    restore_files(before)
     for _ in range(2):
         with pytest.raises(
             DecisionsDiffer, match="contains lines that .*ledger.jsonl lacks"
@@ -123,7 +123,7 @@ def test_a_shortened_ledger_with_an_old_journal_is_found(tmp_path: Path) -> None
     ledger = flow.host.state_dir / LEDGER_FILE
     old = {one: one.read_bytes() for one in (ledger, *result.directory.glob("*.json*"))}
     flow.decide(result, DecisionKind.REJECTED)
-    put_back(old)
+    restore_files(old)
     (result.directory / DECISIONS_FILE).unlink()
     with pytest.raises(Exception, match=r"ledger.jsonl: line \d+ is missing") as caught:
         flow.decide(result, DecisionKind.APPROVED)

@@ -80,7 +80,7 @@ def turns(draw: st.DrawFn) -> Turn:
     )
 
 
-def again(turn: Turn) -> Turn:
+def through_record(turn: Turn) -> Turn:
     record: Json = json.loads(json.dumps(turn_to_record(turn)))
     assert isinstance(record, dict)
     return turn_from_record(record)
@@ -88,20 +88,22 @@ def again(turn: Turn) -> Turn:
 
 @given(turns())
 def test_turn_is_the_same_after_a_round_trip(turn: Turn) -> None:
-    assert type(again(turn)) is type(turn)
-    assert turn_to_record(again(turn)) == turn_to_record(turn)
-    assert convert_history_to_messages([again(turn)]) == convert_history_to_messages([turn])
+    assert type(through_record(turn)) is type(turn)
+    assert turn_to_record(through_record(turn)) == turn_to_record(turn)
+    assert convert_history_to_messages([through_record(turn)]) == convert_history_to_messages(
+        [turn]
+    )
 
 
 def test_image_of_an_answer_is_omitted() -> None:
-    read = again(answer(ContentPart(ContentKind.IMAGE, image=ImageData(data=b"\x00"))))
+    read = through_record(answer(ContentPart(ContentKind.IMAGE, image=ImageData(data=b"\x00"))))
     assert isinstance(read, AssistantTurn)
     assert read.content == "[image omitted]"
 
 
 def test_image_of_a_tool_result_is_omitted() -> None:
     result = ToolResult("1", "a.png", image_data=b"\x00", image_media_type="image/png")
-    read = again(ToolResultsTurn((result,), NOW))
+    read = through_record(ToolResultsTurn((result,), NOW))
     assert read == ToolResultsTurn((ToolResult("1", "a.png\n[image omitted]"),), NOW)
 
 

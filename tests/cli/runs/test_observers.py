@@ -18,34 +18,34 @@ from tests.pipeline.projects import LINEAR
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def begins(node: str) -> Event:
+def stage_started(node: str) -> Event:
     return Event(time=NOW, run_id="r", type="StageStarted", node=node, visit=1)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def printed_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.split("  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
 
 
 def test_held_lines_are_printed_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     lines = EventPrinter()
-    lines(begins("a"))
+    lines(stage_started("a"))
     with lines.held():
-        lines(begins("b"))
-        lines(begins("c"))
-        assert told(capsys) == ["a: started"]
-    assert told(capsys) == ["b: started", "c: started"]
-    lines(begins("d"))
-    assert told(capsys) == ["d: started"]
+        lines(stage_started("b"))
+        lines(stage_started("c"))
+        assert printed_lines(capsys) == ["a: started"]
+    assert printed_lines(capsys) == ["b: started", "c: started"]
+    lines(stage_started("d"))
+    assert printed_lines(capsys) == ["d: started"]
     lines = EventPrinter()
 
     def leave() -> None:
         with lines.held():
-            lines(begins("a"))
+            lines(stage_started("a"))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         leave()
-    assert told(capsys) == ["a: started"]
+    assert printed_lines(capsys) == ["a: started"]
 
 
 def lines_of(text: str) -> list[Any]:

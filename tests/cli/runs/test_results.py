@@ -54,25 +54,25 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
     return RunResult(ID, Path("/runs") / ID, status, outcome, "", question=asked)
 
 
-def of(branch: str = "", **more: bool) -> NextStepFacts:
+def facts(branch: str = "", **more: bool) -> NextStepFacts:
     return NextStepFacts(ID, branch, gate=more.get("gate"), has_suite=more.get("has_suite", False))
 
 
 @table(
     ("status", "outlook", "commands"),
     [
-        (AWAITING_DECISION, of(BRANCH, gate=True, has_suite=True), [LOOK, REVIEW, APPROVE]),
-        (AWAITING_DECISION, of(BRANCH, gate=False, has_suite=True), [LOOK, GATE, REJECT]),
+        (AWAITING_DECISION, facts(BRANCH, gate=True, has_suite=True), [LOOK, REVIEW, APPROVE]),
+        (AWAITING_DECISION, facts(BRANCH, gate=False, has_suite=True), [LOOK, GATE, REJECT]),
         (
             AWAITING_DECISION,
             NextStepFacts(ID, gate=False, has_suite=True, again="attractor run a.dot"),
             [GATE, REJECT, f"attractor run a.dot --feedback {ID}"],
         ),
-        (AWAITING_DECISION, of(BRANCH, gate=False), [LOOK, GATE, REJECT, MERGE]),
-        (AWAITING_DECISION, of(gate=False), [GATE, REJECT]),
-        (EVALUATING, of(BRANCH, has_suite=True), [LOOK, EVALUATE]),
-        (EVALUATING, of(BRANCH), [LOOK, MERGE]),
-        (EVALUATING, of(), []),
+        (AWAITING_DECISION, facts(BRANCH, gate=False), [LOOK, GATE, REJECT, MERGE]),
+        (AWAITING_DECISION, facts(gate=False), [GATE, REJECT]),
+        (EVALUATING, facts(BRANCH, has_suite=True), [LOOK, EVALUATE]),
+        (EVALUATING, facts(BRANCH), [LOOK, MERGE]),
+        (EVALUATING, facts(), []),
         (
             AWAITING_ANSWER,
             NextStepFacts(ID, BRANCH),
@@ -128,11 +128,11 @@ def test_last_lines_contain_result_reason_place_and_next_steps(
     status: RunStatus, outcome: StageStatus | None, reason: str, told: str
 ) -> None:
     ended = replace(result(status), outcome=outcome, reason=reason)
-    first, *rest = as_text(ended, of(has_suite=True)).splitlines()
+    first, *rest = as_text(ended, facts(has_suite=True)).splitlines()
     assert first.startswith(f"run {ID}: {told}")
     assert f"  stored in: /runs/{ID}" in rest
     assert f"attractor {'evaluate' if status == EVALUATING else ''}" in rest[-1]
-    record = as_record(ended, of(has_suite=True))
+    record = as_record(ended, facts(has_suite=True))
     assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)
     assert record["next"]
 

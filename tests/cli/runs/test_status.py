@@ -42,13 +42,13 @@ def flow(tmp_path: Path) -> Flow:
     return make_flow(tmp_path)
 
 
-def pretend(result: RunResult, **lies: str) -> None:
+def forge_status(result: RunResult, **lies: str) -> None:
     file = result.directory / "run.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **lies}))
 
 
 def test_forged_approval_is_not_shown(flow: Flow) -> None:
-    pretend(flow.launch(), status="approved", phase="")
+    forge_status(flow.launch(), status="approved", phase="")
     told = call(flow, "status")
     assert told.returncode == BROKEN
     assert "status     awaiting_human (decision)\n" in told.stdout
@@ -160,7 +160,7 @@ def test_status_of_a_parked_run_shows_the_answer_command(tmp_path: Path) -> None
     assert "\nlook " not in told.stdout
 
 
-def asking(**changes: Any) -> RunSummary:
+def waiting_summary(**changes: Any) -> RunSummary:
     now = datetime(2026, 1, 31, tzinfo=UTC)
     question = Question("gate@1.1", "Go?", QuestionKind.FREEFORM, (), "gate")
     summary = RunSummary(
@@ -181,9 +181,9 @@ def asking(**changes: Any) -> RunSummary:
 
 def test_answered_run_is_not_waiting() -> None:
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    assert in_a_line(asking(), now).endswith("running: gate, waits for an answer: Go?")
+    assert in_a_line(waiting_summary(), now).endswith("running: gate, waits for an answer: Go?")
     given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
-    answered = asking(questions=(), answers=given)
+    answered = waiting_summary(questions=(), answers=given)
     assert in_a_line(answered, now).endswith("running: gate, answered")
     told = as_text(RunStatusView(answered, "01AB"))
     assert "waits for" not in told
@@ -191,9 +191,9 @@ def test_answered_run_is_not_waiting() -> None:
 
 
 def test_several_questions_have_their_own_commands() -> None:
-    [one] = asking().questions
+    [one] = waiting_summary().questions
     several = tuple(replace(one, id=f"gate@{at}.1") for at in (10, 2, 3, 4))
-    told = as_text(RunStatusView(asking(questions=several), "01AB")).splitlines()
+    told = as_text(RunStatusView(waiting_summary(questions=several), "01AB")).splitlines()
     at = told.index("question   gate@2.1: Go?")
     assert told[at + 1].split() == [
         *("free", "text:", "attractor", "answer", "01AB", "--question", "gate@2.1", "WORDS")

@@ -228,7 +228,7 @@ def ended(progress: Progress, status: StageStatus = SUCCESS, reason: str = "done
     return replace(progress, end=WalkEnd(status, reason, "join"))
 
 
-def left(*stages: tuple[str, Outcome]) -> Progress:
+def finished_branch(*stages: tuple[str, Outcome]) -> Progress:
     """Return the progress of a branch that forked off BEFORE, ran these stages, and ended."""
     progress = fork_off(BEFORE, BRANCH)
     for id_, outcome in stages:
@@ -266,7 +266,7 @@ def test_branch_progress_starts_fresh() -> None:
 
 
 def test_branch_end_contains_updates_of_its_stages() -> None:
-    branch = left(("a", success("well", color="red", last_response="ok", size=1)))
+    branch = finished_branch(("a", success("well", color="red", last_response="ok", size=1)))
     end = branch_end(BRANCH, A, BEFORE, branch)
     # The color has the same value as before, but the stage wrote it.
     assert end.updates == {"color": "red", "last_response": "ok", "size": 1}
@@ -283,7 +283,10 @@ def test_branch_end_omits_engine_and_initial_values() -> None:
 
 def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
     used = Outcome(SUCCESS, context_updates={"size": 1}, usage=Usage(1, 2, 0.5))
-    joined = join(BEFORE, {A: left(("a", used), ("a2", used)), B: left(("b", failure("x")))})
+    joined = join(
+        BEFORE,
+        {A: finished_branch(("a", used), ("a2", used)), B: finished_branch(("b", failure("x")))},
+    )
     assert joined.context == BEFORE.context
     assert joined.completed == ("plan", "plan", "a", "a2", "b")
     assert joined.logs == ("planned", "did a", "did a2", "did b")
@@ -301,8 +304,8 @@ def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
 
 
 def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
-    twice = left(("s", success()), ("s", success()))
-    joined = join(BEFORE, {A: twice, B: left(("s", success()))})
+    twice = finished_branch(("s", success()), ("s", success()))
+    joined = join(BEFORE, {A: twice, B: finished_branch(("s", success()))})
     assert joined.visits("s") == 3
     # A second join adds only the new visits.
     again = join(joined, {"fan@2.1/a": walked(fork_off(joined, BRANCH), "s", success())})
@@ -321,7 +324,7 @@ def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
 def test_of_a_shared_node_the_worst_outcome_counts(
     one: Outcome, other: Outcome, worst: StageStatus, brought_by: tuple[str, ...]
 ) -> None:
-    joined = join(BEFORE, {A: left(("s", one)), B: left(("s", other))})
+    joined = join(BEFORE, {A: finished_branch(("s", one)), B: finished_branch(("s", other))})
     record = joined.stages["s"]
     assert (record.visits, record.outcome, record.branches) == (2, worst, brought_by)
 
@@ -346,7 +349,7 @@ def gate_of(progress: Progress) -> str:
     return found.id if found else ""
 
 
-def met(progress: Progress, *left_out: str) -> Progress:
+def after_fan_in(progress: Progress, *left_out: str) -> Progress:
     """Return the progress after a fan-in that left some branches out."""
     said = Outcome(SUCCESS, context_updates={LEFT_OUT: list(left_out)})
     return walked(progress, "join", said)
@@ -354,23 +357,23 @@ def met(progress: Progress, *left_out: str) -> Progress:
 
 def test_gate_left_out_inside_a_branch_stays_left_out() -> None:
     inner, outer = "fan@1.1/a/in@1.1/x", A
-    within = join(fork_off(BEFORE, BRANCH), {inner: left(("gate", failure("x")))})
-    assert gate_of(join(BEFORE, {outer: ended(met(within, inner))})) == ""
-    kept = join(BEFORE, {outer: ended(met(within))})
+    within = join(fork_off(BEFORE, BRANCH), {inner: finished_branch(("gate", failure("x")))})
+    assert gate_of(join(BEFORE, {outer: ended(after_fan_in(within, inner))})) == ""
+    kept = join(BEFORE, {outer: ended(after_fan_in(within))})
     assert kept.stages["gate"].branches == (outer,)
-    assert (gate_of(kept), gate_of(met(kept, outer))) == ("gate", "")
+    assert (gate_of(kept), gate_of(after_fan_in(kept, outer))) == ("gate", "")
 
 
 def test_stepped_over_stage_belongs_to_its_branch() -> None:
     inner = "fan@1.1/a/in@1.1/x"
     lost = ended(walked(fork_off(BEFORE, BRANCH), "x", failure("x"), over=True))
     within = join(fork_off(BEFORE, BRANCH), {inner: lost})
-    assert join(BEFORE, {A: ended(met(within, inner))}).stepped_over == ("plan",)
+    assert join(BEFORE, {A: ended(after_fan_in(within, inner))}).stepped_over == ("plan",)
     kept = join(BEFORE, {A: ended(within)})
-    assert (kept.stepped_over, met(kept, A).stepped_over) == (("plan", "x"), ("plan",))
+    assert (kept.stepped_over, after_fan_in(kept, A).stepped_over) == (("plan", "x"), ("plan",))
 
 
 def test_visit_of_walk_overrides_visits_in_branches() -> None:
-    joined = join(BEFORE, {A: left(("gate", failure("x")))})
+    joined = join(BEFORE, {A: finished_branch(("gate", failure("x")))})
     after = walked(joined, "gate", success())
     assert after.stages["gate"] == StageRecord(2, SUCCESS)

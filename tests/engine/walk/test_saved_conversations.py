@@ -30,7 +30,7 @@ async def say(stage: Stage) -> Outcome:
     return success()
 
 
-def kept(place: Workplace) -> SavedConversations:
+def open_conversations(place: Workplace) -> SavedConversations:
     return SavedConversations(RunDirectory(place.root), which)
 
 
@@ -47,13 +47,13 @@ def walked(tmp_path: Path, drawn: Graph) -> Workplace:
 
 def test_thread_is_restored_from_its_last_stage(tmp_path: Path) -> None:
     place = walked(tmp_path, threaded("a", "b", "c", b="side"))
-    found = kept(place)
+    found = open_conversations(place)
     assert found.take("main", [MAIN]) == "c@1.1: c@1.1"
     assert found.take("side", [MAIN]) == "b@1.1: b@1.1"
 
 
 def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
-    found = kept(walked(tmp_path, threaded("a")))
+    found = open_conversations(walked(tmp_path, threaded("a")))
     found.take("main", [MAIN])
     # The conversation on disk may be older than the one this process took and lost.
     with pytest.raises(ConversationLost, match="contains no stage of the thread"):
@@ -61,7 +61,7 @@ def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
 
 
 def test_branch_restores_copy_of_outer_conversation(tmp_path: Path) -> None:
-    found = kept(walked(tmp_path, threaded("a")))
+    found = open_conversations(walked(tmp_path, threaded("a")))
     assert found.take("main", ["fan@1.1/b", MAIN]) == "a@1.1: a@1.1"
     assert found.take("main", ["fan@1.1/c", MAIN]) == "a@1.1: a@1.1"
     assert found.take("main", [MAIN]) == "a@1.1: a@1.1"
@@ -78,7 +78,7 @@ def test_conversation_of_branch_is_not_restored_outside(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", drawn, {"b": say, "c": say})
     assert place.run().completed[-1] == "join"
     with pytest.raises(ConversationLost):
-        kept(place).take("main", [MAIN])
+        open_conversations(place).take("main", [MAIN])
 
 
 def test_an_earlier_visit_is_found_in_the_history(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_earlier_visit_is_found_in_the_history(tmp_path: Path) -> None:
     past.mkdir(parents=True)
     for name in (NAME, "status.json"):
         (folder / name).rename(past / name)
-    assert kept(place).take("main", [MAIN]) == "a@1.1: a@1.1"
+    assert open_conversations(place).take("main", [MAIN]) == "a@1.1: a@1.1"
 
 
 def test_the_last_attempt_counts(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_last_attempt_counts(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", drawn, {"a": again})
     place.run()
     last = f"a@1.{len(tries)}"
-    assert kept(place).take("main", [MAIN]) == f"{last}: {last}"
+    assert open_conversations(place).take("main", [MAIN]) == f"{last}: {last}"
 
 
 @table("lost", ["folder", "file", "link"])
@@ -122,13 +122,13 @@ def test_missing_files_lose_conversation(tmp_path: Path, lost: str) -> None:
     if lost == "link":
         said.symlink_to(tmp_path / NAME)
     with pytest.raises(ConversationLost):
-        kept(place).take("main", [MAIN])
+        open_conversations(place).take("main", [MAIN])
 
 
 def test_a_run_that_has_not_begun_keeps_nothing(tmp_path: Path) -> None:
     place = place_of(tmp_path, threaded("a"), Speakers())
     with pytest.raises(ConversationLost):
-        kept(place).take("main", [MAIN])
+        open_conversations(place).take("main", [MAIN])
 
 
 def test_backend_without_rebuild_has_no_conversation_to_restore(tmp_path: Path) -> None:

@@ -120,19 +120,19 @@ def test_scenario_with_both_results_in_a_run_is_flaky(tmp_path: Path) -> None:
 def test_command_shows_names_to_the_operator_only(flow: Flow) -> None:
     state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
 
-    def told(*words: str) -> str:
+    def output_of(*words: str) -> str:
         done = attractor("report", *words, folder=flow.project, variables=state)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    heading, row = told("--since", "1d").splitlines()
+    heading, row = output_of("--since", "1d").splitlines()
     assert heading.split()[:4] == ["pipeline", "models", "runs", "go"]
     assert row.split()[:6] == ["linear", "-", "3", "50%", "50%", "1"]
-    assert told("--since", "2100-01-01").startswith("No run started since 2100")
-    [group] = json.loads(told("--json"))["groups"]
+    assert output_of("--since", "2100-01-01").startswith("No run started since 2100")
+    [group] = json.loads(output_of("--json"))["groups"]
     assert group["runs"] == 3
     run = groups_of(flow)[0].runs[0].summary.run_id
-    assert " made " not in told(run)
-    assert "made 1  satisfied" in told(run, "--operator")
-    [trial] = json.loads(told(run, "--operator", "--json"))["trials"]
+    assert " made " not in output_of(run)
+    assert "made 1  satisfied" in output_of(run, "--operator")
+    [trial] = json.loads(output_of(run, "--operator", "--json"))["trials"]
     assert (trial["scenario"], trial["satisfied"]) == ("made", True)
