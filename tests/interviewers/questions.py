@@ -33,13 +33,13 @@ def given(value: str, by: str = "") -> Answer:
     return Answer(AnswerKind.GIVEN, value, by)
 
 
-def picked(asked: Question, number: int, said: str, by: str = "") -> Answer:
-    """Return the answer that picks one of the options of a question."""
+def option_answer(asked: Question, number: int, said: str, by: str = "") -> Answer:
+    """Return an answer that selects an option of a question."""
     option = asked.options[number]
     return Answer(AnswerKind.GIVEN, option.key, by, option, said)
 
 
-def told(said: str, by: str = "", *, value: str = "") -> Answer:
+def text_answer(said: str, by: str = "", *, value: str = "") -> Answer:
     """Return the answer with a given value."""
     return Answer(AnswerKind.GIVEN, value or said, by, text=said)
 

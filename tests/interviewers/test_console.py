@@ -10,7 +10,7 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question, Qu
 from attractor.engine.seams import Parked
 from attractor.interviewers.console import Console
 from attractor.interviewers.registry import InterviewerParts
-from tests.interviewers.questions import GATE, Terminal, picked, question, told
+from tests.interviewers.questions import GATE, Terminal, option_answer, question, text_answer
 from tests.tables import table
 
 SKIPPED = Answer(AnswerKind.SKIPPED, by="console")
@@ -26,13 +26,13 @@ def ask(typed: str, asked: Question) -> tuple[Answer, str]:
 @table(("typed", "value"), [("y", "yes"), ("YES", "yes"), ("n", "no"), ("No", "no")])
 def test_yes_and_no_have_many_spellings(kind: QuestionKind, typed: str, value: str) -> None:
     answer, shown = ask(f"{typed}\n", question(kind))
-    assert answer == told(typed, "console", value=value)
+    assert answer == text_answer(typed, "console", value=value)
     assert shown == "[?] Deploy?\n[Y/N]: "
 
 
 def test_invalid_yes_no_answer_is_asked_again() -> None:
     answer, shown = ask("maybe\n\nyes\n", question(QuestionKind.YES_NO))
-    assert answer == told("yes", "console")
+    assert answer == text_answer("yes", "console")
     assert shown.count("[Y/N]: ") == 3
     assert "invalid choice 'maybe': yes (Yes), no (No)\n" in shown
 
@@ -45,22 +45,22 @@ def test_yes_no_with_invalid_answers_only_skips() -> None:
 
 def test_free_text_is_not_changed() -> None:
     answer, shown = ask("Make it blue.\n", question(QuestionKind.FREEFORM))
-    assert answer == told("Make it blue.", "console")
+    assert answer == text_answer("Make it blue.", "console")
     assert shown == "[?] Deploy?\n> "
 
 
 def test_an_empty_line_is_no_choice_but_may_be_a_text() -> None:
-    assert ask("\ny\n", GATE)[0] == picked(GATE, 0, "y", "console")
-    assert ask("\n", question(QuestionKind.FREEFORM))[0] == told("", "console")
+    assert ask("\ny\n", GATE)[0] == option_answer(GATE, 0, "y", "console")
+    assert ask("\n", question(QuestionKind.FREEFORM))[0] == text_answer("", "console")
 
 
 def test_invalid_choice_from_pipe_is_asked_again_up_to_maximum() -> None:
     answer, shown = ask("perhaps\nyes, deploy\n", GATE)
-    assert answer == picked(GATE, 0, "yes, deploy", "console")
+    assert answer == option_answer(GATE, 0, "yes, deploy", "console")
     assert "invalid choice 'perhaps': Y ([Y] Yes, deploy), N (No)\nSelect: " in shown
     # The prompt says that it is no valid answer.
     answer, shown = ask("a\nb\nc\nd\n", GATE)
-    assert (answer, shown.count("Select: ")) == (told("c", "console"), 3)
+    assert (answer, shown.count("Select: ")) == (text_answer("c", "console"), 3)
 
 
 @table(
@@ -112,7 +112,7 @@ def test_the_question_is_there_before_the_answer_is_awaited_and_time_can_run_out
             os.write(writing, b"y\n")
             return await asyncio.wait_for(console.ask(GATE), 60)
 
-        assert asyncio.run(in_time()) == picked(GATE, 0, "y", "console")
+        assert asyncio.run(in_time()) == option_answer(GATE, 0, "y", "console")
     os.close(writing)
 
 

@@ -56,7 +56,7 @@ class Asking:
         return given("Y")
 
 
-class Left(UnrecordedQuestions):
+class OneAnswer(UnrecordedQuestions):
     """Has an answer to one question only."""
 
     def answer_to(self, question: Question) -> Answer | None:
@@ -67,7 +67,7 @@ MAKE: dict[str, Callable[[], Interviewer]] = {
     **{name: (lambda name=name: built(name)) for name in REGISTERED},
     "callback, async": lambda: interviewer_registry()["callback"](Terminal().parts(callback=later)),
     "handed in": lambda: adapt_interviewer(Asking()),
-    "answered first": lambda: AnsweredFirst(built("park"), Left()),
+    "answered first": lambda: AnsweredFirst(built("park"), OneAnswer()),
     "nothing left": lambda: AnsweredFirst(built("console")),
     "stand-in": lambda: Person(["Y"] * MANY),
 }
@@ -174,7 +174,7 @@ async def forever(asked: Question) -> Answer:
     [
         interviewer_registry()["callback"](Terminal().parts(callback=forever)),
         AnsweredFirst(
-            interviewer_registry()["callback"](Terminal().parts(callback=forever)), Left()
+            interviewer_registry()["callback"](Terminal().parts(callback=forever)), OneAnswer()
         ),
         Person(),
     ],

@@ -20,7 +20,7 @@ def given(value: str) -> Answer:
     return Answer(AnswerKind.GIVEN, value, by="a test")
 
 
-class Plain:
+class AskOnly:
     """Has only `ask`, which may take long."""
 
     def __init__(self) -> None:
@@ -31,8 +31,8 @@ class Plain:
         return given(question.text)
 
 
-class Whole:
-    """Has all three methods, async."""
+class AllMethods:
+    """Has all three methods as coroutines."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -48,7 +48,7 @@ class Whole:
 
 
 def test_interviewer_with_ask_only_does_not_block() -> None:
-    plain = Plain()
+    plain = AskOnly()
     adapted = adapt_interviewer(plain)
 
     async def use() -> None:
@@ -63,7 +63,7 @@ def test_interviewer_with_ask_only_does_not_block() -> None:
 
 
 def test_complete_interviewer_gets_all_calls() -> None:
-    whole = Whole()
+    whole = AllMethods()
     adapted = adapt_interviewer(whole)
 
     async def use() -> None:
@@ -83,7 +83,7 @@ def test_a_function_answers() -> None:
     assert (said.kind, said.value) == (AnswerKind.GIVEN, "Y")
 
 
-@table("wrong", [Plain, object(), 7])
+@table("wrong", [AskOnly, object(), 7])
 def test_object_without_ask_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="the interviewer"):
         adapt_interviewer(wrong)

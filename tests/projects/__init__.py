@@ -1,1 +1,1 @@
-"""Tests of files that are written into the projects of users."""
+"""Tests of files that Attractor writes into the projects of users."""

@@ -1,4 +1,4 @@
-"""The toolchain of a project is found in its files."""
+"""Detection of the toolchain of a project by its files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A model drafts a pipeline, asked over real HTTP at a provider twin."""
+"""A model drafts a pipeline, over real HTTP with a provider twin."""
 
 import json
 import os
@@ -33,7 +33,7 @@ TASK = "add a health endpoint"
 
 
 def answers(*texts: str) -> Script:
-    """Return the script of a model that gives these answers, the last one again and again."""
+    """Return a model script with these answers; the last one repeats."""
     usage = {"input": 1000, "output": 100}
     rules = [{"answer": {"text": one, "usage": usage}, "first": 1} for one in texts[:-1]]
     return Script.model_validate(
@@ -83,7 +83,7 @@ def test_wrong_draft_is_repaired_shown_drawn_and_saved(
 
 
 def test_hopeless_draft_is_refused_and_kept(provider_twin: StartTwin, tmp_path: Path) -> None:
-    # The draft with the fewest errors is kept, also if it was not the last one.
+    # The draft with the fewest errors is kept, even if it is not the last one.
     twin = provider_twin(answers("I cannot.", fenced(WRONG), "Sorry."))
     done = new(twin, tmp_path, "--yes", "--json")
     assert (done.returncode, len(twin.requests)) == (1, MOST_ROUNDS)
@@ -120,7 +120,7 @@ def test_draft_is_changed_in_words_and_a_file_is_only_overwritten_after_a_questi
     assert file.read_text() == SHOUTED
     changed = json.dumps(twin.requests[-1].body)
     assert all(one in changed for one in ("in capital letters", "max_vists"))
-    # A change is about the draft that was shown.
+    # The request for a change contains the draft that was shown.
     assert "exti" not in changed
     with sit([*words, "other.dot"], cwd=tmp_path, environ=environ) as sitting:
         sitting.until("Save as other.dot?")

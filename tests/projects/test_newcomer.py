@@ -49,7 +49,7 @@ answer = {{ text = "Done." }}
 
 
 @dataclass(frozen=True)
-class Fresh:
+class NewProject:
     """A new project: its files, the program, and the model's attempts at the change.
 
     The second attempt repairs the first one, and the third one follows a no-go.
@@ -63,7 +63,7 @@ class Fresh:
     branch: str = ""
 
 
-SHELL = Fresh(
+SHELL = NewProject(
     {
         "sum.sh": 'echo "usage: sum.sh NUMBER..."\n',
         "test.sh": "sh sum.sh | grep --quiet usage\n",
@@ -79,7 +79,7 @@ SHELL = Fresh(
     ),
     branch="trunk",
 )
-PYTHON = Fresh(
+PYTHON = NewProject(
     {
         "total.py": "import sys\n\nprint(*sys.argv[1:])\n",
         "test_total.py": "import subprocess\nimport sys\n\n\ndef test_prints_a_line():\n"
@@ -95,7 +95,7 @@ PYTHON = Fresh(
         "",
     ),
 )
-NODE = Fresh(
+NODE = NewProject(
     {
         "package.json": '{"name": "total", "private": true}\n',
         "total.mjs": "console.log(process.argv.slice(2));\n",
@@ -145,7 +145,7 @@ class Newcomer:
             return plain(sitting.shown)
 
 
-def begin(folder: Path, fresh: Fresh, variables: Mapping[str, str]) -> Newcomer:
+def begin(folder: Path, fresh: NewProject, variables: Mapping[str, str]) -> Newcomer:
     project = folder / "My total"
     project.mkdir()
     for name, text in fresh.files.items():

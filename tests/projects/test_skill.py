@@ -1,4 +1,4 @@
-"""The skill names what this version knows, and its commands and its example work as written."""
+"""The skill matches this version, and its commands and its example work as written."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Forks a workspace, works in the forks at the same time and discards some, until it is killed."""
+"""Fork a workspace, work in the forks concurrently and discard some, until killed."""
 
 import asyncio
 import os

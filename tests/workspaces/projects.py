@@ -123,7 +123,7 @@ class Project:
         return await open_repository(self.folder, search_path=SEARCH_PATH)
 
     async def workspace(self, run_id: str = RUN) -> Dimension:
-        """Make an isolated workspace of its last commit."""
+        """Make an isolated workspace of the last commit."""
         return await create_isolated(
             await self.repository(),
             state=self.state,

@@ -1,4 +1,4 @@
-"""The store of a run lists its files, and none of the project's."""
+"""The store of a run lists the files of the run, and none of the project."""
 
 import os
 from pathlib import Path

@@ -96,7 +96,7 @@ async def check_forks(project: Project, trees: dict[str, str]) -> None:
     for name, tree in trees.items():
         fork = await workspace.fork(name, workspace.base.candidate)
         if tree == "-":
-            # It was about to be discarded: it is as it was, or new.
+            # The fork was about to be discarded: it is unchanged, or new.
             assert (fork.folder in kept) or await fork.snapshot("new") == workspace.base.candidate
             continue
         assert fork.folder in kept

@@ -100,7 +100,7 @@ def test_folder_permissions_are_restored(state: Path, shared: Path) -> None:
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
-def told_of_a_fallback(state: Path, shared: Path) -> str:
+def fallback_warning(state: Path, shared: Path) -> str:
     place, told = prepare(state, shared)
     assert place.is_dir()
     assert not place.is_symlink()
@@ -112,28 +112,28 @@ def told_of_a_fallback(state: Path, shared: Path) -> str:
 
 def test_missing_shared_folder_falls_back_to_the_state_folder(state: Path, shared: Path) -> None:
     missing = shared / "none"
-    assert f"{missing}: No such file or directory." in told_of_a_fallback(state, missing)
+    assert f"{missing}: No such file or directory." in fallback_warning(state, missing)
     # It is reported every time, and repaired as soon as possible.
-    told_of_a_fallback(state, missing)
+    fallback_warning(state, missing)
     assert prepare(state, shared)[1] == []
     assert workspaces_folder(state).is_symlink()
 
 
 def test_replaceable_shared_folder_is_not_used(state: Path, shared: Path) -> None:
     shared.chmod(0o777)
-    assert f"other users can replace files in {shared}." in told_of_a_fallback(state, shared)
+    assert f"other users can replace files in {shared}." in fallback_warning(state, shared)
     assert list(shared.iterdir()) == []
 
 
 def test_shared_folder_that_is_a_file_is_reported(state: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "Not a directory" in told_of_a_fallback(state, tmp_path / "file")
+    assert "Not a directory" in fallback_warning(state, tmp_path / "file")
 
 
 def test_existing_workspaces_stay_in_the_state_folder(state: Path, shared: Path) -> None:
     (state / "workspaces" / "1234").mkdir(parents=True)
     state.joinpath("workspaces").chmod(0o700)
-    assert "it already contains workspaces" in told_of_a_fallback(state, shared)
+    assert "it already contains workspaces" in fallback_warning(state, shared)
     assert (state / "workspaces" / "1234").is_dir()
 
 

@@ -153,7 +153,7 @@ _TREE = st.dictionaries(
 ).map(lambda files: {path: told for path, told in files.items() if path != "d" or len(files) < 3})
 
 
-def told_apart(files: Files) -> Files:
+def without_common_lines(files: Files) -> Files:
     """Return files without common lines: otherwise git would detect renames.
 
     A link never has a file's content, for the same reason.
@@ -206,14 +206,14 @@ def git_merges_trees() -> bool:
 @settings(deadline=None, max_examples=count(ci=12, full=800))
 @given(base=_TREE.filter(is_tree), one=_TREE.filter(is_tree), other=_TREE.filter(is_tree))
 def test_merge_agrees_with_git(shared: ObjectStore, base: Files, one: Files, other: Files) -> None:
-    trees = [tree_of(shared, told_apart(files)) for files in (base, one, other)]
+    trees = [tree_of(shared, without_common_lines(files)) for files in (base, one, other)]
     ours = merged(shared, *trees[1:], base=trees[0])
     assert (ours.tree or None) == merged_by_git(shared, *trees)
     assert bool(ours.conflicts) == (not ours.tree)
 
 
 async def branches(workspace: Dimension, *edits: Mapping[str, str | None]) -> list[str]:
-    """Return the trees of branches that write files, or remove those without a content."""
+    """Return the trees of branches that write files, or remove files without a content."""
     trees: list[str] = []
     for number, files in enumerate(edits):
         fork = await workspace.fork(str(number), workspace.base.candidate)

@@ -97,7 +97,7 @@ _TREES = st.dictionaries(
 def build(folder: Path, tree: dict[bytes, tuple[str, bytes]]) -> None:
     for name, (kind, content) in tree.items():
         path = folder / os.fsdecode(name)
-        # A path below a file, or a folder where a file is wanted, is left out.
+        # A path below a file, and a file at the path of a folder, are left out.
         with suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
             path.parent.mkdir(parents=True, exist_ok=True)
             if kind == "link":
@@ -239,7 +239,7 @@ def test_only_changed_files_are_read_again(place: Place) -> None:
     write(place.folder, {"same": "same", "changed": "before", "gone": "gone", "mode": "mode"})
     first = place.take()
     assert set(first.cache) == {b"same", b"changed", b"gone", b"mode"}
-    # As if some time had passed.
+    # Pretend that some time has passed.
     cache = {path: known._replace(checked_ns=2**62) for path, known in first.cache.items()}
     (place.folder / "gone").unlink()
     (place.folder / "mode").chmod(0o755)

@@ -136,7 +136,7 @@ def test_wildmatch_patterns(pattern: bytes, matching: list[bytes], other: list[b
     assert [path for path in [*matching, *other] if compiled.fullmatch(path)] == matching
 
 
-# A slash in front makes git match whole paths; one at the end would mean folders.
+# With a leading slash Git matches whole paths; with a trailing one it matches only folders.
 _PATTERNS = (
     st.lists(
         st.sampled_from(

@@ -1,4 +1,4 @@
-"""A workspace holds the files of submodules and of git LFS, while its trees stay as they are."""
+"""A workspace contains the files of submodules and of Git LFS; its trees are those of Git."""
 
 import asyncio
 import hashlib
@@ -147,7 +147,7 @@ async def test_submodule_changes_are_reported(project: Project, library: Path) -
     assert sorted(one.path for one in taken.skipped) == [
         "vendor/lib/lib.c", "vendor/lib/more", "vendor/lib/new",
     ]  # fmt: skip
-    # What is changed beside it is kept, and the result names the submodule as before.
+    # Changes outside the submodule are kept, and the result has the old commit of the submodule.
     write(workspace.folder, {"todo.py": "mine"})
     tree = await workspace.snapshot("more")
     [result] = await result_trees(

@@ -1,4 +1,4 @@
-"""A workspace and its forks are set up once, with carried files."""
+"""Setup of a workspace and its forks, once, and with carried files."""
 
 import asyncio
 import os
