@@ -88,6 +88,8 @@ def _again(manifest: Manifest) -> str:
     options = {
         "--goal": request.goal,
         "--backend": "" if request.backend == RunRequest.backend else request.backend,
+        "--model": request.model,
+        "--provider": request.provider if _needs_provider(request) else "",
         "--workspace": "" if request.workspace is RunRequest.workspace else request.workspace,
         # Any other is that which `auto` chose here.
         "--sandbox": request.sandbox if request.sandbox == "none" else "",
@@ -101,6 +103,15 @@ def _again(manifest: Manifest) -> str:
     words = [word for name, value in options.items() if value for word in (name, value)]
     words += ["--include-dirty"] if request.include_dirty else []
     return shlex.join(["attractor", "run", shown, *words])
+
+
+def _needs_provider(request: RunRequest) -> bool:
+    if not request.model:
+        return bool(request.provider)
+    # A run without models must not load their catalogue.
+    from attractor.backends.models import provider_of
+
+    return provider_of(request.model) != request.provider
 
 
 def show_changes(changes: Diffstat | None) -> None:

@@ -192,6 +192,15 @@ def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> No
             {"include_dirty": True},
             ["--backend", "simulate", "--sandbox", "none", "--include-dirty"],
         ),
+        (
+            {"model": "gpt-5.2", "provider": "openai"},
+            ["--backend", "simulate", "--model", "gpt-5.2", "--sandbox", "none"],
+        ),
+        (
+            {"model": "gpt-5.2", "provider": "openrouter"},
+            ["--backend", "simulate", "--model", "gpt-5.2", "--provider", "openrouter"]
+            + ["--sandbox", "none"],
+        ),
         ({"goal": "Print\nit"}, None),
     ],
 )
