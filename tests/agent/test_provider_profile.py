@@ -67,7 +67,7 @@ def test_base_prompt_follows_the_tools() -> None:
 
 
 @table("name", list(tool_parts()))
-def test_a_tool_goes_by_the_name_of_its_file(name: str) -> None:
+def test_tool_has_the_name_of_its_file(name: str) -> None:
     assert tool_parts()[name].name == name
 
 
@@ -118,7 +118,7 @@ def test_unknown_profile_is_refused() -> None:
         ("", ""),
     ],
 )
-def test_a_models_name_gives_its_provider_away(model: str, provider: str) -> None:
+def test_provider_is_found_by_model_name(model: str, provider: str) -> None:
     assert find_provider(model) == provider
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     assert documents(tmp_path, "AGENTS.md").startswith("[cannot read AGENTS.md: ")
 
 
-def test_there_is_a_budget(tmp_path: Path) -> None:
+def test_documents_are_truncated_at_a_limit(tmp_path: Path) -> None:
     (tmp_path / "AGENTS.md").write_text("ü" * BUDGET)
     found = documents(tmp_path, "AGENTS.md")
     assert found.endswith("ü\n[Project instructions truncated at 32KB]")

@@ -279,7 +279,7 @@ def test_a_plain_stage_without_a_report_is_taken_to_have_succeeded(tmp_path: Pat
     assert work.play.events.kinds.count("OutcomeAssumed") == 1
 
 
-def test_of_a_long_response_the_context_keeps_the_beginning_with_a_mark(tmp_path: Path) -> None:
+def test_context_keeps_the_beginning_of_a_long_response(tmp_path: Path) -> None:
     work = Work(tmp_path, said("x" * 500), said("Really."))
     assert work.run().context_updates["last_response"] == "x" * 199 + "…"
     assert work.play.files.texts["response.md"] == "x" * 500
@@ -420,7 +420,7 @@ def test_limits_of_an_agent_end_its_stage(tmp_path: Path, limits: AgentLimits, r
         (AuthenticationError("who?", provider="openai"), FailureClass.TERMINAL),
     ],
 )
-def test_trouble_with_the_model_is_a_failure_of_its_class(
+def test_model_error_is_a_failure_of_its_class(
     tmp_path: Path, error: ProviderError, kind: FailureClass
 ) -> None:
     work = Work(tmp_path, call("glob", pattern="*"), error)
@@ -459,7 +459,7 @@ class Broken(LocalExecutionEnvironment):
         raise FileError("the disk is gone")
 
 
-def test_trouble_of_the_machine_goes_up(tmp_path: Path) -> None:
+def test_machine_error_is_raised(tmp_path: Path) -> None:
     work = Work(tmp_path, said("never"))
     work.play.environment = Broken(tmp_path, environ={})
     with pytest.raises(FileError):
@@ -608,7 +608,7 @@ def test_an_answer_has_the_role_of_the_agent(tmp_path: Path) -> None:
         (AuthenticationError("who?", provider="openai"), FailureClass.TERMINAL),
     ],
 )
-def test_an_answer_that_does_not_come_is_a_failure_of_its_class(
+def test_model_error_of_an_answer_is_a_failure_of_its_class(
     tmp_path: Path, error: ProviderError, kind: FailureClass
 ) -> None:
     outcome = answer(Work(tmp_path, error))
@@ -635,7 +635,7 @@ def test_interrupted_answer_without_text_is_a_failure_with_its_usage(
     assert outcome.usage == Usage(100, 10)
 
 
-def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path) -> None:
+def test_answer_is_retried_by_the_policy_of_sessions(tmp_path: Path) -> None:
     work = Work(tmp_path, ServerError("down", provider="openai"), said("yes"))
     twice = SessionConfig(retry_policy=RetryPolicy(max_retries=1, base_delay=0.0))
     work.parts = replace(work.parts, config=twice)

@@ -69,7 +69,7 @@ def test_special_or_large_status_file_is_refused(tmp_path: Path, command: str, t
         finish(take_three_times(tmp_path, command))
 
 
-def test_where_no_commands_run_there_is_none() -> None:
+def test_no_status_file_without_commands() -> None:
     async def is_none() -> bool:
         async with status_file_in(MemoryExecutionEnvironment(), warn=never) as file:
             return file is None
@@ -104,7 +104,7 @@ PRE, POST = "tool_hooks.pre", "tool_hooks.post"
         ({PRE: "look"}, {PRE: "", POST: "log"}, "", "log"),
     ],
 )
-def test_the_node_goes_before_the_graph(
+def test_hooks_of_the_node_override_hooks_of_the_graph(
     of_graph: dict[str, Plain], of_node: dict[str, Plain], pre: str, post: str
 ) -> None:
     hooks = hooks_of(Play(graph(node("make", **of_node), **of_graph), "make").stage)

@@ -78,7 +78,7 @@ SECOND = "[ -e before ] && {then}; touch before; {first}"
     ],
     ids=["prose", "verdict", "silence", "failure", "malformed"],
 )
-def test_work_without_a_report_is_no_false_success(
+def test_outcome_of_a_command_without_a_report(
     tmp_path: Path, script: str, more: str, outcome: str, reason: str, runs: int
 ) -> None:
     result = work(tmp_path, f"echo >> started\n{script}", more=f"max_retries=0, {more}")

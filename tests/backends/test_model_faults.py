@@ -60,7 +60,7 @@ def test_fault_of_an_agents_model_names_the_agent() -> None:
     assert (fault.message, fault.fix) == (f"node a: agent=one: {words}", "set ANTHROPIC_API_KEY")
 
 
-def test_a_default_model_of_another_provider_is_no_model() -> None:
+def test_default_model_of_another_provider_is_not_used() -> None:
     [(line, message, _)] = fault_lines(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
     assert (line, message) == (
         2,
@@ -68,7 +68,7 @@ def test_a_default_model_of_another_provider_is_no_model() -> None:
     )
 
 
-def test_a_model_that_gives_no_provider_away_needs_one() -> None:
+def test_model_of_unknown_provider_needs_a_provider() -> None:
     [(line, message, remedy)] = fault_lines(nodes_of("", "a [llm_model=mine]"))
     words = "missing llm_provider: no provider of the model 'mine' is known"
     assert (line, message) == (3, f"node a: {words}")
@@ -76,7 +76,7 @@ def test_a_model_that_gives_no_provider_away_needs_one() -> None:
     assert "--provider" in remedy
 
 
-def test_an_unknown_provider_brings_the_one_that_was_meant() -> None:
+def test_unknown_provider_suggests_a_known_one() -> None:
     assert fault_lines(nodes_of("a [llm_model=x, llm_provider=opnai]")) == [
         (2, "node a: llm_provider=opnai: unknown provider 'opnai'", "did you mean openai?")
     ]
@@ -90,7 +90,7 @@ def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None
 
 
 @table("environ", [{}, {"OPENAI_API_KEY": " "}])
-def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str]) -> None:
+def test_missing_key_names_the_variable(environ: dict[str, str]) -> None:
     words = "missing API key of the provider 'openai'"
     assert fault_lines(nodes_of('a [llm_model="gpt-5"]'), environ) == [
         (2, f"node a: llm_model=gpt-5: {words}", "set OPENAI_API_KEY")
@@ -117,7 +117,7 @@ def test_all_faults_are_found_at_once() -> None:
     assert [one.node for one in faults(nodes, {})] == ["a", "b", "c"]
 
 
-def test_the_look_loads_no_provider() -> None:
+def test_check_of_models_imports_no_provider() -> None:
     code = (
         "import asyncio, sys; from attractor.backends.model_faults import find_model_faults;"
         "from attractor.backends.models import ModelDefaults;"

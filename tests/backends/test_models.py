@@ -118,7 +118,7 @@ SET = "http://127.0.0.1:9/v1"
 
 
 @table(("provider", "variable"), [(p, v) for p, vs in KEYS.items() for v in vs])
-def test_a_providers_own_word_is_the_tables(provider: str, variable: str) -> None:
+def test_key_table_agrees_with_each_provider(provider: str, variable: str) -> None:
     adapter = provider_registry()[provider].from_env({variable: SET}, timeout=AdapterTimeout())
     assert adapter is not None
     asyncio.run(adapter.close())
@@ -148,7 +148,7 @@ def test_a_provider_that_is_not_in_the_table_is_asked_itself() -> None:
         ),
     ],
 )
-def test_a_provider_that_another_serves_has_a_key_too(
+def test_provider_served_by_another_has_a_key(
     provider: str, environ: dict[str, str], remedy: str
 ) -> None:
     assert is_provider(provider)

@@ -22,7 +22,7 @@ from tests.tables import table
 NAMES = list(backend_registry())
 
 
-def test_simulate_is_there() -> None:
+def test_simulate_is_a_backend() -> None:
     assert "simulate" in NAMES
 
 

@@ -199,7 +199,7 @@ class Point:
     names: tuple[str, ...] = field(default=(), compare=False)
 
 
-def test_changed_copies_like_replace() -> None:
+def test_changed_returns_a_copy_like_replace() -> None:
     value = Point(1, 2, ("a",))
     assert changed(value, y=5) == replace(value, y=5)
     assert changed(value, x=3, names=()).names == ()

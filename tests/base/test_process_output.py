@@ -129,7 +129,9 @@ def test_cut_character_counts_as_omitted():
 
 
 @given(st.binary(max_size=120), sizes, sizes, st.integers(1, 12))
-def test_pieces_of_an_output_do_not_matter(output: bytes, head: int, tail: int, pieces: int):
+def test_kept_output_does_not_depend_on_its_pieces(
+    output: bytes, head: int, tail: int, pieces: int
+):
     assert kept(output, head=head, tail=tail, pieces=pieces) == kept(output, head=head, tail=tail)
 
 

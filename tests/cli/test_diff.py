@@ -34,7 +34,7 @@ def test_differences_are_printed(files: tuple[str, str], tmp_path: Path) -> None
     assert "~ a" in out.read_text()
 
 
-def test_different_spelling_is_one_line(files: tuple[str, str], tmp_path: Path) -> None:
+def test_different_spelling_is_no_change_in_meaning(files: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "a.dot").write_text(
         'digraph G { start; exit; a [script="x", timeout=60s]; start -> a -> exit;\n'
         'a -> start [condition="outcome=failed"] }'

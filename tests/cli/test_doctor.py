@@ -243,7 +243,7 @@ def test_requirements_of_a_pipeline_are_checked(tmp_path: Path) -> None:
     assert SECRET not in result.stdout
 
 
-def test_everything_for_which_a_run_is_refused_is_a_problem(tmp_path: Path) -> None:
+def test_each_reason_to_refuse_a_run_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "plan.dot").write_text(
         "digraph x { start [shape=Mdiamond]; exit [shape=Msquare]; a [prompt=x]; "
         "b [prompt=y, llm_provider=opnai]; start -> a -> b -> exit }"

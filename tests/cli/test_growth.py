@@ -171,7 +171,7 @@ def test_plan_without_desires_names_the_option(app: ControlPlane) -> None:
     assert "--desires FILE" in refused
 
 
-def test_simulation_says_what_may_change_and_lets_the_plan_go_on(app: ControlPlane) -> None:
+def test_simulation_reports_risks_and_the_next_step(app: ControlPlane) -> None:
     made = record(plan(app, PROPOSAL, "--json"))
     shown = grow(app, "simulate", made["plan_id"], "--no-rehearse")
     assert "may change: comparator" not in shown

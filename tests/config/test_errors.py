@@ -31,7 +31,7 @@ def test_errors_exit_with_2_and_start_with_their_place(kind: type[ConfigError]):
     assert mistake.message == "attractor.toml:3: it is wrong"
 
 
-def test_a_message_left_out_is_the_docstring():
+def test_default_message_is_the_docstring_of_the_error():
     assert UnknownSetting(origin=PLACE).message == "attractor.toml:3: This setting is unknown"
     assert UnknownSetting().message == "This setting is unknown"
 

@@ -36,7 +36,7 @@ def test_the_git_file_of_a_worktree_marks_a_git_top(top: Path):
     assert find_project_root(top / "a" / "b") == top / "a"
 
 
-def test_without_either_the_folder_itself_is_the_root(top: Path):
+def test_folder_is_the_root_without_project_file_and_git(top: Path):
     assert find_project_root(top / "a") == top / "a"
 
 

@@ -233,7 +233,7 @@ def result_of(place: Place) -> dict[str, Any]:
 
 
 @pytest.mark.crash
-def test_a_run_that_is_killed_again_and_again_comes_to_the_same(tmp_path: Path) -> None:
+def test_repeatedly_killed_run_has_the_same_result(tmp_path: Path) -> None:
     assert len(parse(write_pipeline()).nodes) == NODES
     seed = os.environ.get("SEED", "sixty kills")
     undisturbed = Place(tmp_path / "undisturbed").make()

@@ -137,7 +137,7 @@ def test_budgets_are_read_back_as_they_were_written(budgets: Budgets) -> None:
 SECOND = timedelta(seconds=1)
 
 
-def test_of_two_budgets_the_lesser_one_holds() -> None:
+def test_lesser_of_two_budgets_applies() -> None:
     ours, theirs = Budgets(2.0, 100, None), Budgets(3.0, 50, SECOND)
     assert ours.within(theirs) == theirs.within(ours) == Budgets(2.0, 50, SECOND)
     assert ours.within(NO_BUDGETS) == NO_BUDGETS.within(ours) == ours

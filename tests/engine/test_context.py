@@ -46,7 +46,7 @@ def test_written_values_are_known() -> None:
     assert context.written() == {"a": 1, "b": 2, "old": 3}
 
 
-def test_a_clone_goes_its_own_way() -> None:
+def test_clone_is_independent_of_its_original() -> None:
     context = Context({"a": 1})
     context.append_log("first")
     clone = context.clone()

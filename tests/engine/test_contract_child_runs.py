@@ -208,7 +208,7 @@ async def test_running_child_can_be_steered(it: AnyRuns) -> None:
         assert (await run.wait()).status is StageStatus.SUCCESS
 
 
-async def test_several_are_at_work_at_the_same_time(it: AnyRuns) -> None:
+async def test_children_run_concurrently(it: AnyRuns) -> None:
     names = [f"it@1.{number}" for number in range(1, 5)]
     working = [asyncio.create_task(it.end("slow.dot", name)) for name in names]
     await until(lambda: all(map(it.runs.has, names)))

@@ -60,7 +60,7 @@ keeping = pytest.mark.parametrize("name", KEEPING)
 
 
 @everything
-def test_part_stores_questions(name: str, tmp_path: Path) -> None:
+def test_named_question_changes_only_its_id(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         assert find_shortcoming(questions, Questions) == ""
         assert questions.named(QUESTION).id.endswith(QUESTION.id)
@@ -117,7 +117,7 @@ def test_deadline_of_question_does_not_move(name: str, tmp_path: Path) -> None:
 
 
 @keeping
-def test_several_questions_of_a_stage_do_not_meet(name: str, tmp_path: Path) -> None:
+def test_questions_of_a_stage_have_separate_answers(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         other = replace(QUESTION, id=f"{QUESTION.id}#sure")
         questions.ask(QUESTION)

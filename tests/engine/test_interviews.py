@@ -182,7 +182,7 @@ def test_errors_of_interviewer_are_raised(error: Exception) -> None:
         ask(AnsweredFirst(Broken(), Board()), replace(QUESTION, timeout_seconds=60))
 
 
-def test_an_interviewer_that_gives_itself_up_does_not_run_out_of_time() -> None:
+def test_canceled_interviewer_is_not_a_timeout() -> None:
     class Giving(Person):
         async def ask(self, question: Question) -> Answer:
             raise asyncio.CancelledError

@@ -34,7 +34,7 @@ def test_fork_event_is_read_with_and_without_checkpoint(tmp_path: Path) -> None:
         assert run.state.begun == {"a": 1}
 
 
-def test_a_journal_that_cannot_be_begun_leaves_no_half_of_a_run(tmp_path: Path) -> None:
+def test_failed_start_of_the_journal_leaves_no_run_directory(tmp_path: Path) -> None:
     def begin(directory: RunDirectory) -> None:
         assert not directory.manifest.exists()
         raise FileError("the disk is full")

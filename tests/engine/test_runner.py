@@ -41,7 +41,7 @@ def test_a_graph_that_cannot_run_touches_nothing(tmp_path: Path) -> None:
     assert place.events() == []
 
 
-def test_trouble_of_the_machine_leaves_the_run_resumable(tmp_path: Path) -> None:
+def test_machine_error_leaves_the_run_resumable(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("work", "rest"))
     in_the_way = tmp_path / "run" / "work"
     in_the_way.write_text("a file where the stage's folder belongs")

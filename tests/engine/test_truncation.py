@@ -17,5 +17,5 @@ def test_long_text_keeps_both_ends() -> None:
     assert kept == "begin \n[... 50 bytes omitted ...]\n end"
 
 
-def test_half_a_character_stops_nothing() -> None:
+def test_lone_surrogate_is_replaced() -> None:
     assert keep_ends("a\ud800b") == "a?b"

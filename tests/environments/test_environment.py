@@ -36,7 +36,7 @@ def test_keys_are_left_out_whatever_their_case(name: str) -> None:
     assert inherited({name: "x", "A": "b"}) == {"A": "b"}
 
 
-def test_our_own_settings_that_are_secret_are_left_out_and_the_others_stay() -> None:
+def test_secret_settings_of_attractor_are_not_inherited() -> None:
     def is_secret(annotation: object) -> bool:
         return annotation is SecretStr or SecretStr in get_args(annotation)
 
@@ -59,7 +59,7 @@ def test_similar_variable_names_are_kept() -> None:
     assert inherited(alike) == alike
 
 
-def test_how_much_is_inherited_can_be_chosen() -> None:
+def test_inheritance_of_variables_is_configurable() -> None:
     assert inherited(OPERATOR, Inherit.ALL) == OPERATOR
     assert inherited(OPERATOR, Inherit.NONE) == {}
     assert set(OPERATOR) - set(inherited(OPERATOR, Inherit.CORE)) == {"EDITOR", "SSH_AUTH_SOCK"}

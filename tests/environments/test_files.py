@@ -112,14 +112,14 @@ def test_exhausted_file_descriptors_are_a_machinery_error(inside: ConfinedFolder
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_names_that_are_no_text_can_be_listed(inside: ConfinedFolder, workspace: Path) -> None:
+def test_names_that_are_not_utf8_are_listed(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / os.fsdecode(b"caf\xe9")).touch()
     names = [entry.name for entry in files.list_directory(inside, ".", depth=1)]
     assert names == ["caf\ufffd"]
     assert files.glob(inside, "caf?", ".") == ["caf\ufffd"]
 
 
-def test_a_folder_closed_to_us_is_left_out(inside: ConfinedFolder, workspace: Path) -> None:
+def test_inaccessible_folder_is_skipped(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / "closed").mkdir(mode=0)
     (workspace / "file").touch()
     assert "file" in files.glob(inside, "**", ".")

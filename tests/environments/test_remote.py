@@ -53,7 +53,9 @@ async def until_gone(number: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_links_lead_nowhere_outside(remote: ExecutionEnvironment, workspace: Path) -> None:
+async def test_remote_links_outside_are_refused(
+    remote: ExecutionEnvironment, workspace: Path
+) -> None:
     outside = workspace.parent / "outside"
     outside.mkdir()
     (outside / "file").write_text("secret")

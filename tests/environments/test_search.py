@@ -204,5 +204,5 @@ def test_too_many_alternatives_are_refused() -> None:
         matches("{a,b}" * 40, "a")
 
 
-def test_many_stars_take_no_time() -> None:
+def test_pattern_with_many_stars_matches_quickly() -> None:
     assert not matches("**/" * 50 + "z", "/".join("a" * 200))

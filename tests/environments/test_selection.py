@@ -215,7 +215,7 @@ def test_missing_command_of_make_is_named() -> None:
 
 
 @table("code", [0, 1, 2, 126])
-def test_other_failures_name_no_command(code: int) -> None:
+def test_other_exit_codes_report_no_missing_command(code: int) -> None:
     assert missing_command(ended(code, "bash: line 1: pytest: command not found\n")) == ""
 
 

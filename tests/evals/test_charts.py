@@ -151,7 +151,7 @@ raise SystemExit(3)
 """
 
 
-def test_figure_comes_once_however_it_ends(sandboxes: SnippetSandboxes) -> None:
+def test_figure_becomes_one_chart_in_all_cases(sandboxes: SnippetSandboxes) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     found = execute(sandboxes, code=WAYS)
     assert (found.exit_code, found.stderr) == (3, "")

@@ -137,7 +137,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_candidate_that_exhausts_a_limit_fails_and_is_no_trouble(
+def test_candidate_that_exhausts_a_limit_fails_without_an_error(
     tmp_path: Path, sandbox: EnvironmentChoice, limit: str
 ) -> None:
     steps = [{"name": "go", "run": "sh program.sh", "timeout": "1s"}]

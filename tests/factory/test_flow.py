@@ -172,7 +172,7 @@ def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) 
     assert "no_suite" in {one.rule for one in verdict.reasons}
 
 
-def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -> None:
+def test_forged_trial_in_the_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:

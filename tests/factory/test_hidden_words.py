@@ -94,7 +94,7 @@ def test_operator_sees_all_reasons(tmp_path: Path) -> None:
     )
 
 
-def test_the_words_lie_in_the_state_folder_for_the_owner_only(tmp_path: Path) -> None:
+def test_results_in_the_state_folder_are_private(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
     folder = flow.host.state_dir / "results" / result.run_id / "1"

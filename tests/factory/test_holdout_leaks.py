@@ -200,7 +200,7 @@ def test_agent_with_a_shell_finds_no_holdout(tmp_path: Path) -> None:
     assert STORY not in seen(result)
 
 
-def test_the_same_agent_without_a_sandbox_is_found_out(tmp_path: Path) -> None:
+def test_attack_of_an_agent_without_a_sandbox_is_detected(tmp_path: Path) -> None:
     flow = make_project(tmp_path)
     look = LOOK.format(home=tmp_path, places=tmp_path)
     commit(flow, **{"look.sh": look, "pipeline.dot": ATTACK})

@@ -47,7 +47,7 @@ def left_out(result: RunResult) -> list[Event]:
 
 
 @pytest.mark.parametrize("plant", [MODULES + ".gitmodules", LONG + ".gitattributes"])
-def test_a_planted_file_of_gits_wedges_nothing_and_runs_nothing(tmp_path: Path, plant: str) -> None:
+def test_planted_git_file_runs_nothing_and_blocks_only_approval(tmp_path: Path, plant: str) -> None:
     flow = planting(tmp_path, plant.replace("{place}", str(tmp_path)))
     git(flow.project, "config", "transfer.fsckObjects", "true")
     result = flow.launch()
@@ -158,7 +158,7 @@ def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
     assert reason.words == "the candidate changes protected paths: LICENSE"
 
 
-def test_uncommitted_changes_in_the_base_are_a_no(tmp_path: Path) -> None:
+def test_uncommitted_changes_in_the_base_are_no_go(tmp_path: Path) -> None:
     flow = planting(tmp_path, "")
     (flow.project / "readme.txt").write_text("changed\n")
     assert flow.rules(flow.launch(include_dirty=True)) == ["dirty_base"]

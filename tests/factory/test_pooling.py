@@ -55,7 +55,7 @@ def make_gamble(tmp_path: Path) -> tuple[Flow, Path]:
     return make_flow(tmp_path, lucky=LUCKY.format(luck=luck)), luck
 
 
-def test_another_run_on_the_same_tree_does_not_get_rid_of_a_red_trial(tmp_path: Path) -> None:
+def test_another_run_on_the_same_tree_keeps_a_red_trial(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
     red = flow.launch()
     luck.touch()
@@ -215,7 +215,7 @@ def test_red_trial_that_was_stored_before_a_crash_is_pinned_at_the_resume(tmp_pa
     assert len(flow.evaluator.results.failed(evaluation_id)) == 1
 
 
-def test_version_of_a_suite_is_worn_out_after_so_many_trees(tmp_path: Path) -> None:
+def test_suite_version_is_burned_after_a_number_of_trees(tmp_path: Path) -> None:
     suite = f"{SUITE}\n[gate]\nmax_attempts_per_version = 1\n"
     flow = make_flow(tmp_path, suite=suite)
     first = flow.launch()
@@ -259,7 +259,7 @@ def test_other_runs_trials_count_when_they_were_of_the_same_tree_and_suite() -> 
     assert rules(gate(replace(judged, by_other_runs=(elsewhere,)))) == []
 
 
-def test_of_another_runs_unguarded_trials_only_the_red_ones_count() -> None:
+def test_only_failed_trials_of_an_unguarded_run_count() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     unguarded = other(True, False, promises=Promises())
     report = gate(replace(judged, by_other_runs=(unguarded,)))

@@ -300,7 +300,7 @@ def test_cancellation_closes_the_session_and_propagates(tmp_path: Path) -> None:
     assert played.kinds[-1] is EventKind.SESSION_END
 
 
-def test_a_closed_session_takes_nothing(tmp_path: Path) -> None:
+def test_closed_session_refuses_inputs(tmp_path: Path) -> None:
     session = ScriptedSession(tmp_path).session
     finish(session.close())
     finish(session.close())
@@ -351,14 +351,14 @@ def test_a_full_context_window_warns_and_leaves_the_session_open(tmp_path: Path)
     assert played.submit().text == "ok"
 
 
-def test_passing_trouble_is_tried_again(tmp_path: Path) -> None:
+def test_temporary_error_is_retried(tmp_path: Path) -> None:
     trouble = ServerError("down", provider="openai", status_code=503)
     played = ScriptedSession(tmp_path, trouble, trouble, said("ok"))
     assert played.submit().text == "ok"
     assert len(played.event_data(EventKind.WARNING)) == 2
 
 
-def test_trouble_that_does_not_pass_closes_the_session(tmp_path: Path) -> None:
+def test_permanent_error_closes_the_session(tmp_path: Path) -> None:
     trouble = ServerError("down", provider="openai", status_code=503)
     played = ScriptedSession(tmp_path, trouble, trouble, trouble)
     with pytest.raises(ServerError):

@@ -217,7 +217,7 @@ def test_the_hunks_of_the_specification_apply_though_a_hint_is_the_line_that_goe
     assert after == f"DEFAULT_TIMEOUT = 60\n\n{function}True\n"
 
 
-def test_hints_narrow_the_place_down() -> None:
+def test_hints_select_one_of_several_matches() -> None:
     before = "class A:\n  def f():\n    x\nclass B:\n  def f():\n    x\n"
     after = changed(before, "@@ class B:", "@@   def f():", "-    x", "+    y")
     assert after == "class A:\n  def f():\n    x\nclass B:\n  def f():\n    y\n"

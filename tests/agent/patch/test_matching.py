@@ -23,7 +23,7 @@ def test_lines_are_found(wanted: list[str], start: int, at_end: bool, place: int
     assert find_lines(FILE, wanted, start=start, at_end=at_end) == place
 
 
-def test_the_strictest_reading_wins_over_the_first_place() -> None:
+def test_strict_match_overrides_an_earlier_loose_match() -> None:
     assert find_lines(["  x\n", "x\n"], ["x"]) == 1
 
 
@@ -37,7 +37,7 @@ def test_the_strictest_reading_wins_over_the_first_place() -> None:
         ("a", "a\r"),
     ],
 )
-def test_likenesses_are_forgiven(held: str, wanted: str) -> None:
+def test_similar_characters_and_spaces_match(held: str, wanted: str) -> None:
     assert find_lines([held], [wanted]) == 0
 
 
@@ -50,13 +50,13 @@ def test_likenesses_are_forgiven(held: str, wanted: str) -> None:
         (["    y  =  2"], (2,), "white space, quotes or dashes"),
     ],
 )
-def test_all_places_of_the_strictest_reading(
+def test_all_matches_of_the_strictest_kind_are_found(
     wanted: list[str], places: tuple[int, ...], ignored: str
 ) -> None:
     assert find_all_lines(FILE, wanted) == LineMatch(places, ignored)
 
 
-def test_line_ends_are_no_difference_and_empty_lines_are_places() -> None:
+def test_line_ends_are_ignored_and_empty_lines_match() -> None:
     assert find_all_lines(["a\r\n"], ["a"]) == LineMatch((0,), "")
     assert find_all_lines(["\n"] * 3, [""]) == LineMatch((0, 1, 2), "")
 

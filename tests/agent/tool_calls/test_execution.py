@@ -30,7 +30,9 @@ def test_tail_is_kept_with_the_specified_marker() -> None:
 
 
 @given(st.text(max_size=60), st.integers(1, 70), st.sampled_from(TruncationMode))
-def test_exactly_so_many_characters_are_kept(text: str, limit: int, mode: TruncationMode) -> None:
+def test_truncated_output_keeps_exactly_the_limit(
+    text: str, limit: int, mode: TruncationMode
+) -> None:
     shown = truncate_output(text, limit, mode)
     if len(text) <= limit:
         assert shown == text

@@ -208,7 +208,7 @@ class DeadSandbox(MemoryExecutionEnvironment):
         raise SandboxLost
 
 
-def test_trouble_of_the_machinery_is_no_hooks_verdict() -> None:
+def test_machinery_error_is_not_a_rejection_by_the_hook() -> None:
     hooks = ToolHooks(pre="true")
     with pytest.raises(MachineryError):
         finish(hooks.run(HookTime.PRE, HookedCall("shell", "1", {}), DeadSandbox()))

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @needs_graphviz
-def test_each_is_drawn_beside_its_file_or_into_a_folder(folder: Path) -> None:
+def test_each_pipeline_is_drawn_beside_its_file_or_into_a_folder(folder: Path) -> None:
     result = attractor("render", "inside/a.dot", "inside/b.gv", "c.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [

@@ -106,7 +106,7 @@ def test_attempt_that_starts_over_gets_conversation_of_visit_start() -> None:
     assert threads.take("t", [""], visit="c@1", starts_over=True).recall() == goes_on.recall()
 
 
-def test_the_one_used_longest_ago_is_let_go_first() -> None:
+def test_least_recently_used_thread_is_dropped_first() -> None:
     threads = Threads(most=2)
     for name in ("one", "two"):
         threads.take(name, [""], visit="a@1").keep(name)

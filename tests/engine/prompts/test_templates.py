@@ -12,7 +12,7 @@ def rendered(template: str, context: dict[str, Json] | None = None, **inputs: st
     return render_prompt(template, goal="Ship {{ it }}", inputs=inputs, context=context or {})
 
 
-def test_goal_inputs_and_context_are_put_in_and_not_looked_at_again() -> None:
+def test_inserted_values_are_not_rendered_again() -> None:
     values: dict[str, Json] = {"outcome": "fail", "human.gate.label": "{{ goal }}"}
     template = "{{ goal }}/{{ inputs.ticket }}/{{ context.outcome }}/{{ context.human.gate.label }}"
     assert rendered(template, values, ticket="{{ x }}") == ("Ship {{ it }}/{{ x }}/fail/{{ goal }}")

@@ -56,7 +56,7 @@ def test_anything_else_matches_nothing(said: str) -> None:
     assert read_answer(said, GATE) is None
 
 
-def test_of_two_that_could_be_meant_neither_is() -> None:
+def test_ambiguous_label_selects_no_option() -> None:
     twice = plain(QuestionKind.MULTIPLE_CHOICE, Option("1", "Go"), Option("2", "go"))
     assert find_option("go", twice) is None
     assert find_option("2", twice) == twice.options[1]

@@ -80,7 +80,7 @@ def test_failure_has_reason_and_later_nodes_are_not_visited(tmp_path: Path) -> N
     assert overlay(line("work", "rest"), told).marks["node-rest"].name == "state-unreached"
 
 
-def test_a_jump_to_a_retry_target_is_a_way_too(tmp_path: Path) -> None:
+def test_jump_to_a_retry_target_is_drawn_as_taken(tmp_path: Path) -> None:
     jumping = graph(
         [start(), node("make"), node("test", retry_target="make"), end()],
         chain("start", "make", "test", "exit"),
@@ -277,7 +277,7 @@ def test_large_graph_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "GraphNotDrawn" in kinds(result.directory)
 
 
-def test_a_place_that_cannot_be_written_fails_no_run(tmp_path: Path) -> None:
+def test_unwritable_drawing_fails_no_run(tmp_path: Path) -> None:
     project = make_project(
         tmp_path / "project",
         LINEAR.replace(

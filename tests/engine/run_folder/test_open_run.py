@@ -83,7 +83,7 @@ def test_invalid_checkpoint_is_named(done: Workplace, content: bytes, words: str
         pass
 
 
-def test_lives_too_short_for_a_checkpoint_add_up_to_one(tmp_path: Path) -> None:
+def test_checkpoint_is_written_after_many_short_processes(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     place.inputs = {"large": "x" * 3 * SMALL_CHECKPOINT}
     place.run()
@@ -164,7 +164,7 @@ def test_a_newer_format_is_refused(done: Workplace) -> None:
         done.open()
 
 
-def test_a_refused_opening_holds_nothing(done: Workplace) -> None:
+def test_failed_open_releases_the_run(done: Workplace) -> None:
     path = done.root / "checkpoint.json"
     whole = path.read_bytes()
     for broken in (b"{}", b"\xff"):

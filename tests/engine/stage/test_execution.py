@@ -84,7 +84,7 @@ async def hang(stage: Stage) -> object:
     return None
 
 
-def test_parked_passes() -> None:
+def test_parked_is_raised_unchanged() -> None:
     question = Question("q", "?", QuestionKind.YES_NO, (), "a")
     with pytest.raises(Parked):
         outcome_of(raising(Parked(question)))
@@ -94,7 +94,7 @@ def test_a_malformed_time_limit_is_a_failure() -> None:
     assert outcome_of(hang, node("a", timeout="soon")).failure_class is FailureClass.TERMINAL
 
 
-def test_a_handler_that_keeps_its_own_time_has_the_first_word() -> None:
+def test_handler_with_its_own_timeout_is_not_stopped() -> None:
     async def longer(stage: Stage) -> object:
         await asyncio.sleep(0.05)
         return success("my own way")

@@ -88,7 +88,7 @@ def test_only_whole_lines_are_kept() -> None:
     assert kept(chunk("half")) == ""
 
 
-def test_the_streams_stand_together_and_are_not_mixed_within_a_line() -> None:
+def test_lines_of_both_streams_are_not_mixed() -> None:
     assert kept(chunk("ou"), chunk("err\n", "stderr"), chunk("t\n")) == "err\nout\n"
 
 

@@ -321,7 +321,7 @@ def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
         (failure("x"), failure("x"), FAIL, (A, B)),
     ],
 )
-def test_of_a_shared_node_the_worst_outcome_counts(
+def test_worst_outcome_of_a_shared_node_counts(
     one: Outcome, other: Outcome, worst: StageStatus, brought_by: tuple[str, ...]
 ) -> None:
     joined = join(BEFORE, {A: finished_branch(("s", one)), B: finished_branch(("s", other))})

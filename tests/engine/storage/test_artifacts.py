@@ -42,7 +42,7 @@ def test_the_same_bytes_are_stored_once(tmp_path: Path) -> None:
     assert Blobs(tmp_path).count() == 1
 
 
-def test_without_any_there_is_no_folder(tmp_path: Path) -> None:
+def test_no_folder_without_artifacts(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     blobs.sweep()
     assert blobs.count() == 0
@@ -112,7 +112,7 @@ def test_artifacts_are_shared_with_another_run(
     assert is_linked is has_links
 
 
-def test_a_run_that_keeps_none_has_none_to_give(tmp_path: Path) -> None:
+def test_run_without_artifacts_shares_none(tmp_path: Path) -> None:
     share_blobs(tmp_path / "none", tmp_path / "ours")
     assert list(tmp_path.iterdir()) == []
 

@@ -49,7 +49,7 @@ def test_secret_is_redacted_in_every_encoding(before: bytes, after: bytes, secre
     assert Redactor([secret]).text(encoded) != encoded
 
 
-def test_telling_names_and_named_ones_count() -> None:
+def test_secrets_are_found_by_variable_names_and_settings() -> None:
     environ = {
         "API_KEY": "aaaaaaaa",
         "x_password": "bbbbbbbb",
@@ -69,7 +69,7 @@ def test_short_secret_is_replaced_as_a_word_only() -> None:
     assert redactor.text(text) == expected
 
 
-def test_the_longer_of_two_secrets_goes_whole() -> None:
+def test_longer_of_two_secrets_is_redacted_whole() -> None:
     assert Redactor(["password", "password-and-more"]).text("password-and-more") == PLACEHOLDER
 
 
@@ -92,7 +92,7 @@ def test_record_keys_and_words_of_records_are_not_redacted() -> None:
     assert redacted == {"executing": ["executing", "is ***", 7, None], "***": "no"}
 
 
-def test_every_word_that_the_engine_reads_again_is_a_record_word() -> None:
+def test_words_read_from_records_are_record_words() -> None:
     enums = (
         *(Action, AnswerKind, FailureClass, Fidelity, InterruptionChoice, QuestionKind),
         *(RouteReason, StageStatus, StatusWord, WorkspaceKind),

@@ -252,7 +252,7 @@ def test_machine_error_in_a_branch_is_no_outcome(tmp_path: Path) -> None:
     assert words(place) == ["a success", "b success"]
 
 
-def test_a_handler_of_ones_own_may_walk_any_branch(tmp_path: Path) -> None:
+def test_custom_handler_may_walk_any_branch(tmp_path: Path) -> None:
     """`Branches` keeps its promises in every handler, not only in a fork."""
 
     class Detour:

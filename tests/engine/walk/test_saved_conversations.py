@@ -52,7 +52,7 @@ def test_thread_is_restored_from_its_last_stage(tmp_path: Path) -> None:
     assert found.take("side", [MAIN]) == "b@1.1: b@1.1"
 
 
-def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
+def test_walk_restores_a_thread_once(tmp_path: Path) -> None:
     found = open_conversations(walked(tmp_path, threaded("a")))
     found.take("main", [MAIN])
     # The conversation on disk may be older than the one this process took and lost.

@@ -308,7 +308,7 @@ def place_of(tmp_path: Path, script: Outcome | list[Outcome], **attributes: Plai
     return Workplace(tmp_path / "run", whole, {"a": script})
 
 
-def test_resuming_does_not_give_attempts_back(tmp_path: Path) -> None:
+def test_resumed_stage_keeps_its_used_attempts(tmp_path: Path) -> None:
     place = place_of(tmp_path, success(), max_retries=2, retry_policy="none")
 
     async def die_at_second(stage: Stage) -> Outcome:
@@ -461,7 +461,7 @@ def test_patch_covers_all_attempts_of_a_visit(tmp_path: Path) -> None:
     assert "file2" not in (folder / "diff.patch").read_text()
 
 
-def test_the_stages_of_a_branch_have_their_own(tmp_path: Path) -> None:
+def test_stages_of_a_branch_have_their_own_patches(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", forked("a", "b"), {"a": writing({"mine": "a\n"})})
     asyncio.run(walked(place, tmp_path))
     assert "mine" in (place.root / "a" / "diff.patch").read_text()
@@ -573,7 +573,7 @@ class BrokenGit(EndlessDiff):
         raise GitFailed("git is out of order")
 
 
-def test_trouble_with_git_holds_no_run_up(tmp_path: Path) -> None:
+def test_git_error_does_not_stop_the_run(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
     place.workspace = BrokenGit()
     assert place.run().exit_code == 0

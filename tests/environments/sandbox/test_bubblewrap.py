@@ -95,7 +95,7 @@ def test_hidden_folders_cover_read_only_mounts(tmp_path: Path, workspace: Path) 
     place(told, "--remount-ro", "/workspace/modules/state")
 
 
-def test_covers_that_others_could_remove_are_rejected(tmp_path: Path, workspace: Path) -> None:
+def test_hidden_folder_inside_a_mount_is_rejected(tmp_path: Path, workspace: Path) -> None:
     project = tmp_path / "project"
     (project / "app/modules/state").mkdir(parents=True)
     told = settings(hide=[project / "app/modules/state"])

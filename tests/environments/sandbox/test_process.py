@@ -27,7 +27,7 @@ TOO_MANY = (
         "bwrap: pivot_root: Operation not permitted",
     ],
 )
-def test_a_kernel_that_forbids_sandboxes_is_known_by_bubblewraps_words(words: str) -> None:
+def test_forbidden_sandbox_is_recognized_by_the_message_of_bubblewrap(words: str) -> None:
     error = failed_start(words, 1, SandboxLost())
     assert isinstance(error, SandboxUnavailable)
     assert words in error.message

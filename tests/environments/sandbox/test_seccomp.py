@@ -59,7 +59,7 @@ def test_each_call_of_the_table_is_refused_and_others_are_allowed(
     assert all(result(program, audit, one) == ALLOW for one in range(460) if one not in numbers)
 
 
-def test_arguments_decide_where_a_call_has_other_uses() -> None:
+def test_some_system_calls_are_refused_by_their_arguments() -> None:
     program, audit = seccomp_filter("x86_64"), AUDIT["x86_64"]
     assert program is not None
     keyctl, socket, ptrace, unshare, clone = 250, 41, 101, 272, 56

@@ -44,7 +44,7 @@ def promoted_lines(flow: Flow) -> list[object]:
     return [entry.data["branch"] for entry in entries if entry.kind == LineKind.PROMOTED]
 
 
-def test_of_many_paths_the_first_five_are_named() -> None:
+def test_first_five_of_many_paths_are_named() -> None:
     paths = [f"{number}.py" for number in range(7)]
     assert some_paths(paths[:5]) == "0.py, 1.py, 2.py, 3.py, 4.py"
     assert some_paths(paths) == "0.py, 1.py, 2.py, 3.py, 4.py and 2 more"
@@ -193,7 +193,7 @@ def test_a_branch_may_be_named_in_full(tmp_path: Path) -> None:
     assert promoted_lines(flow) == ["main"]
 
 
-def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path) -> None:
+def test_invalid_branch_name_is_refused(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = approved(flow)
     for name in ("-x", "", "a..b", "a b", "HEAD", "refs/tags/v1", "refs/heads/", "refs/heads/-x"):

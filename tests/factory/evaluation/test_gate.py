@@ -216,7 +216,7 @@ def test_changes_of_a_parent_run_do_not_count() -> None:
     assert rules(gate(replace(judged, by_other_runs=(other,)))) == []
 
 
-def test_the_report_gives_no_word_of_a_holdout_away() -> None:
+def test_report_contains_no_word_of_a_holdout() -> None:
     held = suite(scenario("secret-name"))
     record = str(gate(judge(held, results(**{"secret-name": [False]}))).to_record())
     assert "secret-name" not in record
@@ -440,14 +440,14 @@ def test_every_rule_is_reported_once() -> None:
     assert rules(gate(replace(GREEN, is_burned=True))) == ["suite_burned"]
 
 
-def test_unverifiable_records_are_a_no() -> None:
+def test_unverifiable_records_are_no_go() -> None:
     broken = unverifiable(ChainBroken("line 3 was changed", hint="restore it"))
     assert [one.rule for one in broken.reasons] == ["chain_broken"]
     [other] = unverifiable(VerificationError("the suite was changed", hint="x")).reasons
     assert (other.rule, other.words) == ("hash_mismatch", "the suite was changed")
 
 
-def test_waiver_takes_a_failed_scenario_out_until_it_expires() -> None:
+def test_waiver_excludes_a_failed_scenario_until_it_expires() -> None:
     red = replace(with_results(GREEN, RED), now=NOW)
     assert rules(gate(red)) == ["unresolved_failure", "satisfaction"]
     assert rules(gate(replace(red, waivers=(waiver("b"),)))) == []
@@ -456,7 +456,7 @@ def test_waiver_takes_a_failed_scenario_out_until_it_expires() -> None:
     assert not gate(without_time).go
 
 
-def test_waiver_shows_and_neither_covers_a_must_nor_thins_the_suite_out() -> None:
+def test_waiver_is_counted_and_does_not_affect_must_and_breadth() -> None:
     red = replace(with_results(GREEN, RED), now=NOW, waivers=(waiver("b"),))
     [unresolved] = [one for one in gate(red).rules if one.rule == "unresolved_failure"]
     assert unresolved.figure == "0 of 1 (1 waived)"
@@ -485,7 +485,7 @@ def test_stability_counts_clean_evaluations_at_the_end() -> None:
     assert "instability" in rules(gate(with_results(wanted, good, RED)))
 
 
-def test_trouble_of_the_machinery_is_no_fault_of_the_candidate() -> None:
+def test_machinery_error_is_not_a_failure_of_the_candidate() -> None:
     culprits = {
         one.culprit
         for one in gate(with_results(GREEN, TROUBLED)).reasons

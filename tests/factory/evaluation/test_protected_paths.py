@@ -34,7 +34,7 @@ def test_names_of_scenarios_are_hidden() -> None:
     assert protected_paths(changed) == ("Scenarios/", "scenarios", "scenarios/")
 
 
-def test_the_product_is_not() -> None:
+def test_files_of_the_product_are_not_protected() -> None:
     assert protected_paths(PRODUCT) == ()
 
 

@@ -115,7 +115,7 @@ def test_run_without_a_suite_cannot_play_scenarios(tmp_path: Path) -> None:
     assert "the run has no suite" in result.reason
 
 
-def test_holdout_is_as_unknown_as_any_other_name(tmp_path: Path) -> None:
+def test_error_about_a_holdout_is_that_of_an_unknown_name(tmp_path: Path) -> None:
     suite = read_suite(write_suite(tmp_path / "suite", made=HOLDOUT.format(wanted="made")))
     for name in ("made", "nothing"):
         with pytest.raises(UnknownName) as unknown:

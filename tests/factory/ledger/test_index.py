@@ -132,7 +132,7 @@ def test_runs_without_a_suite_do_not_wait_for_a_decision(place: Flow) -> None:
         "DELETE FROM runs WHERE run_id = '{run}'",
     ],
 )
-def test_row_that_was_changed_by_hand_heals(tmp_path: Path, forgery: str) -> None:
+def test_manually_changed_row_is_repaired(tmp_path: Path, forgery: str) -> None:
     flow = make_flow(tmp_path, wanted="quokka")
     result = flow.launch()
     assert listed(flow, status="awaiting_human") == [result.run_id]
