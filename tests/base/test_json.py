@@ -32,13 +32,13 @@ class Size(IntEnum):
     SMALL = 1
 
 
-def exactly(value: object) -> object:
+def distinguishable(value: object) -> object:
     """Distinguish values that Python considers equal: 1, 1.0 and True, 0.0 and -0.0."""
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)
-        return {key: exactly(inner) for key, inner in members.items()}
+        return {key: distinguishable(inner) for key, inner in members.items()}
     if isinstance(value, list):
-        return [exactly(inner) for inner in cast("list[object]", value)]
+        return [distinguishable(inner) for inner in cast("list[object]", value)]
     return type(value).__name__, repr(value)
 
 
@@ -51,7 +51,7 @@ def nested(levels: int) -> Json:
 
 @given(VALUES)
 def test_written_value_reads_back_exactly(value: Json) -> None:
-    assert exactly(parse_json(canonical_json(value))) == exactly(value)
+    assert distinguishable(parse_json(canonical_json(value))) == distinguishable(value)
 
 
 @given(st.dictionaries(st.text(), VALUES, min_size=2), st.randoms())
@@ -149,4 +149,4 @@ def test_parsed_text_can_be_written_again(text: str | bytes) -> None:
         value = parse_json(text)
     except NotCanonical:
         return
-    assert exactly(parse_json(canonical_json(value))) == exactly(value)
+    assert distinguishable(parse_json(canonical_json(value))) == distinguishable(value)

@@ -39,7 +39,7 @@ SETUP = f"""digraph setup {{ {ENDS}
 """
 
 
-class Scene:
+class KilledRun:
     """A run that is killed while its stage keeps running."""
 
     def __init__(self, desk: GitDesk) -> None:
@@ -84,7 +84,7 @@ class Scene:
         return [find_process(one) is not None for one in self.pids]
 
     @property
-    def met(self) -> bool:
+    def ran_together(self) -> bool:
         """Whether two attempts ran at the same time."""
         return (self.out / "both").exists()
 
@@ -106,9 +106,9 @@ def kill_guardian(runner: int) -> None:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path) -> Iterator[KilledRun]:
     desk = GitDesk(tmp_path)
-    scene = Scene(desk)
+    scene = KilledRun(desk)
     yield scene
     desk.end()
     scene.end()
@@ -125,13 +125,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     ids=["stage", "child", "branch", "setup"],
 )
 def test_repeated_stage_never_runs_twice_at_once(
-    scene: Scene, pipeline: str, files: dict[str, str]
+    scene: KilledRun, pipeline: str, files: dict[str, str]
 ) -> None:
     scene.make(pipeline, **files)
     [first] = scene.begin_and_kill()
     told = scene.resume()
     assert len(scene.pids) == 2
-    assert (scene.met, scene.alive) == (False, [False, False])
+    assert (scene.ran_together, scene.alive) == (False, [False, False])
     [ended] = events(scene.root, "LeftRunningEnded")
     assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
     assert ended["data"]["count"] == len(ended["data"]["processes"]) >= 2
@@ -139,7 +139,7 @@ def test_repeated_stage_never_runs_twice_at_once(
     assert f"sh ({first})" in told
 
 
-def test_resume_without_left_processes_reports_none(scene: Scene) -> None:
+def test_resume_without_left_processes_reports_none(scene: KilledRun) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     scene.end()
@@ -153,7 +153,7 @@ def test_resume_without_left_processes_reports_none(scene: Scene) -> None:
     assert len(events(root, "LeftRunningEnded")) == 1
 
 
-def test_cancel_kills_processes_left_by_a_killed_run(scene: Scene) -> None:
+def test_cancel_kills_processes_left_by_a_killed_run(scene: KilledRun) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     done = scene.desk.do("cancel", "latest")
@@ -165,20 +165,20 @@ def test_cancel_kills_processes_left_by_a_killed_run(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("command", ["fork", "rewind"])
-def test_rewind_kills_processes_in_the_same_folder(scene: Scene, command: str) -> None:
+def test_rewind_kills_processes_in_the_same_folder(scene: KilledRun, command: str) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill("--workspace", "none")
     old = scene.root
     (scene.out / "go").touch()
     done = scene.desk.do(command, "latest", "work", "--no-evaluate")
     assert done.returncode == 0, done.stderr
-    assert (scene.met, scene.alive) == (False, [False, False])
+    assert (scene.ran_together, scene.alive) == (False, [False, False])
     [ended] = events(old, "LeftRunningEnded")
     assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
     assert f"sh ({first})" in done.stderr
 
 
-def test_gc_kills_left_processes_and_keeps_records(scene: Scene) -> None:
+def test_gc_kills_left_processes_and_keeps_records(scene: KilledRun) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     before = (scene.root / "events.jsonl").read_bytes()
@@ -193,7 +193,7 @@ def test_gc_kills_left_processes_and_keeps_records(scene: Scene) -> None:
     assert (scene.root / "events.jsonl").read_bytes() == before
 
 
-def test_gc_ignores_runs_of_another_state_folder(scene: Scene, tmp_path: Path) -> None:
+def test_gc_ignores_runs_of_another_state_folder(scene: KilledRun, tmp_path: Path) -> None:
     scene.make(PLAIN)
     scene.begin_and_kill()
     (tmp_path / "elsewhere").mkdir()

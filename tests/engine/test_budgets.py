@@ -44,7 +44,7 @@ class TurnedClock:
 
 
 @dataclass
-class Calling:
+class ModelCalls:
     """A stage that calls a model; `says` decides whether its outcome contains the usage."""
 
     calls: int = 4
@@ -87,7 +87,7 @@ def test_used_up_budget_stops_the_run_between_two_attempts(tmp_path: Path) -> No
 
 
 def test_canceled_run_counts_usage_of_its_stage(tmp_path: Path) -> None:
-    place = place_of(tmp_path, Calling(), max_tokens=100)
+    place = place_of(tmp_path, ModelCalls(), max_tokens=100)
     place.run()
     with place.open() as run:
         run.record(OperatorAction("cancel", "a test", ""), sync=True)

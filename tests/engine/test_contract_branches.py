@@ -22,11 +22,11 @@ GRAPH: Graph = graph(
     [start(), end(), node("it", type="probe"), node("join", "tripleoctagon")],
     [edge("start", "it"), *(one for name in NAMES for one in chain("it", name, "join", "exit"))],
 )
-Scene = Callable[["Walked"], Awaitable[None]]
+Scene = Callable[["AttemptBranches"], Awaitable[None]]
 
 
 @dataclass
-class Walked:
+class AttemptBranches:
     """The branches of one attempt, and the stages that ran in them."""
 
     branches: Branches
@@ -60,7 +60,7 @@ class Probe:
 
     async def execute(self, stage: Stage) -> Outcome:
         try:
-            await self.scene(Walked(stage.branches, self.done))
+            await self.scene(AttemptBranches(stage.branches, self.done))
         except BaseException as error:
             self.error = error
             raise
@@ -90,7 +90,7 @@ def in_a_simulation(scene: Scene, tmp_path: Path) -> None:
 
 def given(scene: Scene, tmp_path: Path) -> None:
     branches = GivenBranches({"bad": FAIL, "gate": Waiting("asked")}, fork=MEETING)
-    asyncio.run(_await(scene(Walked(branches, lambda: branches.names))))
+    asyncio.run(_await(scene(AttemptBranches(branches, lambda: branches.names))))
 
 
 async def _await(scene: Awaitable[None]) -> None:
@@ -109,7 +109,7 @@ Play = Callable[[Scene, Path], None]
 
 @everybody
 def test_branches_are_walked(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         assert find_shortcoming(it.branches, Branches) == ""
         assert it.branches.at_once is None or it.branches.at_once > 0
         assert it.branches.fork is not None
@@ -120,7 +120,7 @@ def test_branches_are_walked(play: Play, tmp_path: Path) -> None:
 
 @everybody
 def test_branch_has_its_own_end(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         assert await it.walk("a") == ("a", StageStatus.SUCCESS, "")
         name, status, reason = await it.walk("bad")
         assert (name, status) == ("bad", StageStatus.FAIL)
@@ -132,7 +132,7 @@ def test_branch_has_its_own_end(play: Play, tmp_path: Path) -> None:
 
 @everybody
 def test_no_two_branches_have_one_key(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         ended = [await it.branches.walk(branch(one), isolated=True) for one in ("a", "bad")]
         canceled = [await it.branches.give_up(branch(one)) for one in ("gate", "größe 🐍")]
         assert len({one.key for one in [*ended, *canceled]}) == 4
@@ -142,7 +142,7 @@ def test_no_two_branches_have_one_key(play: Play, tmp_path: Path) -> None:
 
 @everybody
 def test_ended_branch_is_not_walked_again(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         first = await it.branches.walk(branch("a"), isolated=True)
         assert it.done() == ["a"]
         assert await it.branches.walk(branch("a"), isolated=True) == first
@@ -154,7 +154,7 @@ def test_ended_branch_is_not_walked_again(play: Play, tmp_path: Path) -> None:
 
 @everybody
 def test_canceled_branch_has_not_succeeded(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         for _ in range(2):
             end = await it.branches.give_up(branch("a"))
             assert (end.name, end.is_canceled, end.status.is_success) == ("a", True, False)
@@ -165,7 +165,7 @@ def test_canceled_branch_has_not_succeeded(play: Play, tmp_path: Path) -> None:
 
 @everybody
 def test_halt_in_branch_is_raised_to_caller(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         for _ in range(2):
             # A branch that is walked again waits again.
             with pytest.raises(Waiting, match="asked"):
@@ -178,7 +178,7 @@ def test_halt_in_branch_is_raised_to_caller(play: Play, tmp_path: Path) -> None:
 
 @everybody
 def test_canceling_rest_keeps_ended_branches(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
+    async def scene(it: AttemptBranches) -> None:
         first = await it.branches.walk(branch("a"), isolated=False)
         with pytest.raises(Waiting):
             await it.walk("gate")

@@ -60,7 +60,7 @@ async def write(stage: Stage) -> Outcome:
 
 
 @dataclass
-class Drawn:
+class GeneratedPipeline:
     """A generated pipeline: `ids` numbers the nodes, `text` contains the statements."""
 
     ids: "numbers[int]" = field(default_factory=lambda: numbers(1))
@@ -91,7 +91,7 @@ blocks: st.SearchStrategy[Block] = st.recursive(
 
 
 def draw(
-    drawn: Drawn, before: Sequence[str], line: Sequence[Block], item: str
+    drawn: GeneratedPipeline, before: Sequence[str], line: Sequence[Block], item: str
 ) -> tuple[Sequence[str], Counter[str]]:
     """Draw blocks one after another; return the last nodes, and the expected marks with counts."""
     wanted = Counter[str]()
@@ -114,7 +114,7 @@ def draw(
 
 
 def draw_fork(
-    drawn: Drawn, before: Sequence[str], block: tuple[str, list[list[Block]]], item: str
+    drawn: GeneratedPipeline, before: Sequence[str], block: tuple[str, list[list[Block]]], item: str
 ) -> tuple[Sequence[str], Counter[str]]:
     kind, branches = block
     is_each = kind == "for_each"
@@ -137,7 +137,7 @@ def draw_fork(
 @settings(max_examples=count(ci=30, full=20_000) // PARTS)
 @given(st.lists(blocks, min_size=1, max_size=2))
 def test_random_nested_forks_lose_no_file(part: int, line: list[Block]) -> None:
-    drawn = Drawn()
+    drawn = GeneratedPipeline()
     first = drawn.node("s")
     ends, wanted = draw(drawn, [first], line, "")
     drawn.edges(ends, "exit")

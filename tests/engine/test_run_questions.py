@@ -55,7 +55,7 @@ def asked_by(stage: Stage, *, name: str = "", limit: float | None = None) -> Que
     )
 
 
-class Died(BaseException):
+class ProcessDied(BaseException):
     """The process dies."""
 
 
@@ -117,8 +117,8 @@ def values(answers: Sequence[Answer]) -> list[str]:
 
 def test_question_is_listed_while_it_is_open_and_after_a_crash(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
-    with pytest.raises(Died):
-        run_process(place, Person(ends=Died()))
+    with pytest.raises(ProcessDied):
+        run_process(place, Person(ends=ProcessDied()))
     with place.open() as run:
         assert [one.id for one in run.state.questions] == ["gate@1.1"]
     order = Order(Action.ANSWER, "ann", question="gate@1.1", value="N")
@@ -187,7 +187,7 @@ class ParentAndChild:
                 async def gate(stage: Stage) -> Outcome:
                     got.append(await AnsweredFirst(person, questions).ask(asked_by(stage)))
                     if dies:
-                        raise Died
+                        raise ProcessDied
                     return success()
 
                 async def child(stage: Stage) -> Outcome:
@@ -220,7 +220,7 @@ def test_child_asks_through_parent_and_takes_its_answer(tmp_path: Path) -> None:
     assert family.asked() == [["inner@1.1/gate@1.1"], ["gate@1.1"]]
     order = Order(Action.ANSWER, "ann", question="inner@1.1/gate@1.1", value="n")
     leave_order(tmp_path / "run" / "inbox", order, name="A1")
-    with pytest.raises(Died):
+    with pytest.raises(ProcessDied):
         family.run_both(Person(), dies=True)
     # The child has received the answer, so the parent no longer asks.
     assert family.asked() == [[], ["gate@1.1"]]
@@ -230,7 +230,7 @@ def test_child_asks_through_parent_and_takes_its_answer(tmp_path: Path) -> None:
 
 def test_answer_to_child_counts_once_at_parent(tmp_path: Path) -> None:
     family = ParentAndChild(tmp_path)
-    with pytest.raises(Died):
+    with pytest.raises(ProcessDied):
         family.run_both(Person(["Y"]), dies=True)
     assert values(family.run_both(Person(["N"]))) == ["Y"]
     assert family.given() == {"ada": 1}
@@ -289,7 +289,7 @@ class Parking(Silent):
         raise Parked(question)
 
 
-class Asking(Workplace):
+class AskingRun(Workplace):
     """A run that asks a question for each item."""
 
     def __init__(self, root: Path, *items: Json) -> None:
@@ -316,7 +316,7 @@ def first(result: RunResult) -> Sequence[EnclosingBranch]:
 
 
 def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
-    place = Asking(tmp_path / "run", "alpha", {"id": 7})
+    place = AskingRun(tmp_path / "run", "alpha", {"id": 7})
     parked = place.park()
     assert [one.id for one in sort_questions(parked.questions)] == ["gate@1.1", "gate@2.1"]
     assert first(parked) == (
@@ -337,12 +337,12 @@ def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
 
 def test_item_is_redacted_before_truncation(tmp_path: Path) -> None:
     before = "x" * (LONGEST_ITEM - 5)
-    place = Asking(tmp_path / "run", f"{before}{SECRET}")
+    place = AskingRun(tmp_path / "run", f"{before}{SECRET}")
     assert first(place.park())[0].item == f"{before}***"
 
 
 def test_question_of_child_lists_branches_of_parent_first(tmp_path: Path) -> None:
-    place = Asking(tmp_path / "run", "alpha")
+    place = AskingRun(tmp_path / "run", "alpha")
     place.park()
     below = Workplace(tmp_path / "child", line("a"))
     with place.open() as parent, below.open() as child:

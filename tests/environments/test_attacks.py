@@ -39,14 +39,14 @@ def operator(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def neutral() -> Iterator[Path]:
+def neutral_workspace() -> Iterator[Path]:
     """A workspace with a neutral path, as in a run; `tmp_path` contains the name of the test."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 
 
 @pytest.fixture
-def environment(operator: Path, neutral: Path) -> ExecutionEnvironment:
+def environment(operator: Path, neutral_workspace: Path) -> ExecutionEnvironment:
     environ = OPERATOR | {
         "HOME": str(operator),
         "PATH": f"{operator}/bin:{OPERATOR['PATH']}",
@@ -56,7 +56,9 @@ def environment(operator: Path, neutral: Path) -> ExecutionEnvironment:
         "SECRET_KEY_BASE": CANARY,
         "OPENAI_API_KEY": CANARY,
     }
-    return SandboxedExecutionEnvironment(neutral, make_walls(environ=environ, hide=[operator]))
+    return SandboxedExecutionEnvironment(
+        neutral_workspace, make_walls(environ=environ, hide=[operator])
+    )
 
 
 def python(code: str, *arguments: str) -> str:
@@ -93,13 +95,15 @@ def test_processes_show_no_secrets(environment: ExecutionEnvironment, operator: 
     assert socket.gethostname() not in passwd.stdout
 
 
-def test_mounts_show_no_host_paths(environment: ExecutionEnvironment, neutral: Path) -> None:
+def test_mounts_show_no_host_paths(
+    environment: ExecutionEnvironment, neutral_workspace: Path
+) -> None:
     (told,) = run(environment, "cat /proc/self/mountinfo")
     disk = [line.split() for line in told.stdout.splitlines() if " - tmpfs " not in line]
     sources = {words[3] for words in disk if not words[4].startswith(("/proc", "/dev"))}
     beyond = {path for path in sources if not path.startswith(("/usr", "/etc", "/lib", "/bin"))}
     # If the workspace is on a disk of its own, the path is relative to its mount point.
-    assert all(str(neutral).endswith(path) for path in beyond)
+    assert all(str(neutral_workspace).endswith(path) for path in beyond)
     assert len(beyond) == 1
 
 
@@ -139,7 +143,7 @@ def test_supervisor_cannot_be_killed(environment: ExecutionEnvironment) -> None:
 
 
 @pytest.mark.usefixtures("landlock_allowed")
-def test_landlock_supervisor_cannot_be_killed_traced_or_limited(neutral: Path) -> None:
+def test_landlock_supervisor_cannot_be_killed_traced_or_limited(neutral_workspace: Path) -> None:
     attack = python("""
         import ctypes, fcntl, json, os, resource, signal, struct
         libc = ctypes.CDLL(None, use_errno=True)
@@ -174,7 +178,7 @@ def test_landlock_supervisor_cannot_be_killed_traced_or_limited(neutral: Path) -
                 except OSError: pass
         print(json.dumps(got))
     """)
-    confined = SandboxedExecutionEnvironment(neutral, make_walls("landlock"))
+    confined = SandboxedExecutionEnvironment(neutral_workspace, make_walls("landlock"))
     tried, *_, after = run(confined, attack, "kill -9 -1", "kill -9 $PPID", "echo still here")
     assert (json.loads(tried.stdout), after.stdout) == ([], "still here\n")
 
@@ -227,7 +231,9 @@ def test_outside_processes_are_out_of_reach(environment: ExecutionEnvironment) -
     assert CANARY not in seen.stdout
 
 
-def test_only_the_workspace_is_writable(environment: ExecutionEnvironment, neutral: Path) -> None:
+def test_only_the_workspace_is_writable(
+    environment: ExecutionEnvironment, neutral_workspace: Path
+) -> None:
     tries = [
         *(f"touch {place}/x" for place in ("", "/usr", "/etc", "/run", "/usr/local", "/var")),
         *("touch /tmp/../x", "mount -o remount,rw /usr", "umount /proc/sys", "mknod x b 8 0"),
@@ -235,7 +241,7 @@ def test_only_the_workspace_is_writable(environment: ExecutionEnvironment, neutr
     ]
     results = run(environment, *tries, "touch /tmp/x /var/tmp/y ~/z here", "id -u; id -G")
     assert [result.exit_code == 0 for result in results] == [False] * len(tries) + [True, True]
-    assert [file.name for file in neutral.iterdir()] == ["here"]
+    assert [file.name for file in neutral_workspace.iterdir()] == ["here"]
     assert results[-1].stdout.split() == ["1000", "1000"]
 
 
@@ -267,7 +273,9 @@ def test_nested_namespace_does_not_weaken_the_sandbox(environment: ExecutionEnvi
     assert 0 not in {proc.exit_code, cover.exit_code, usr.exit_code}
 
 
-def test_a_hidden_folder_in_a_readable_one_is_covered(tmp_path: Path, neutral: Path) -> None:
+def test_a_hidden_folder_in_a_readable_one_is_covered(
+    tmp_path: Path, neutral_workspace: Path
+) -> None:
     tools = tmp_path / "tools"
     for name in ("bin/tool", "project/suite", "project/.venv/lib", "key"):
         (tools / name).parent.mkdir(parents=True, exist_ok=True)
@@ -275,7 +283,7 @@ def test_a_hidden_folder_in_a_readable_one_is_covered(tmp_path: Path, neutral: P
     settings = make_walls(
         read=[tools, tools / "project/.venv"], hide=[tools / "project", tools / "key"]
     )
-    environment = SandboxedExecutionEnvironment(neutral, settings)
+    environment = SandboxedExecutionEnvironment(neutral_workspace, settings)
     found, read, key, write = run(
         environment,
         f"cd {tools} && grep -rl {CANARY} . | sort",
@@ -338,10 +346,12 @@ asyncio.run(main())
 
 @pytest.mark.crash
 @pytest.mark.parametrize("stopped", [False, True], ids=["supervisor runs", "supervisor stopped"])
-def test_killed_runner_leaves_no_process(neutral: Path, *, stopped: bool) -> None:
+def test_killed_runner_leaves_no_process(neutral_workspace: Path, *, stopped: bool) -> None:
     for _ in range(count(ci=1, full=20)):
         with subprocess.Popen(
-            [sys.executable, "-c", RUNNER, str(neutral)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", RUNNER, str(neutral_workspace)],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as runner:
             assert runner.stdout is not None
             namespace = runner.stdout.readline().strip()
@@ -360,11 +370,13 @@ async def until_no_process_is_left(namespace: str) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_processes_are_counted_while_shared_memory_is_slow_to_count(neutral: Path) -> None:
+def test_processes_are_counted_while_shared_memory_is_slow_to_count(
+    neutral_workspace: Path,
+) -> None:
     # Before the shared pages are counted as shared, the processes seem to exceed the memory bound.
     settings = replace(make_walls(), bounds=SandboxBounds(max_processes=200, max_memory_mb=200))
     forks = "import os, time\nfor _ in range(10):\n    os.fork()\ntime.sleep(1)"
-    (bomb,) = run(SandboxedExecutionEnvironment(neutral, settings), python(forks))
+    (bomb,) = run(SandboxedExecutionEnvironment(neutral_workspace, settings), python(forks))
     assert bomb.exit_code == -signal.SIGKILL
     assert "more than 200 processes" in bomb.stderr
 

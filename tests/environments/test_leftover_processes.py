@@ -52,16 +52,16 @@ def running_in(workspace: Path) -> list[int]:
     found: list[int] = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (process / "cwd").readlink() == workspace and lives(int(process.name)):
+            if (process / "cwd").readlink() == workspace and is_running(int(process.name)):
                 found.append(int(process.name))
     return found
 
 
-def numbers(file: Path) -> list[int]:
+def written_pids(file: Path) -> list[int]:
     return [int(word) for word in file.read_text().split()] if file.exists() else []
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -69,15 +69,15 @@ def lives(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def leave(environment: LocalExecutionEnvironment, pids: Path, command: str) -> list[bool]:
+def leave_processes(environment: LocalExecutionEnvironment, pids: Path, command: str) -> list[bool]:
     """Run a command; return whether a leftover process ran before and after the clean-up."""
 
     async def work() -> list[bool]:
         await environment.initialize()
         await environment.exec_command(command, timeout_ms=FAR_MS)
-        before = [lives(pid) for pid in numbers(pids)]
+        before = [is_running(pid) for pid in written_pids(pids)]
         await environment.cleanup()
-        return [any(before), any(lives(pid) for pid in numbers(pids))]
+        return [any(before), any(is_running(pid) for pid in written_pids(pids))]
 
     return asyncio.run(work())
 
@@ -96,7 +96,7 @@ def leave(environment: LocalExecutionEnvironment, pids: Path, command: str) -> l
 def test_processes_outside_the_group_end_with_the_environment(
     command: str, environment: LocalExecutionEnvironment, pids: Path
 ) -> None:
-    assert leave(environment, pids, f"{command} {WAIT}") == [True, False]
+    assert leave_processes(environment, pids, f"{command} {WAIT}") == [True, False]
 
 
 def test_processes_may_exit_cleanly_on_sigterm(
@@ -105,13 +105,13 @@ def test_processes_may_exit_cleanly_on_sigterm(
     work = 'trap "echo asked >asked; exit" TERM; echo $$ >pids; while :; do sleep 0.01; done'
     (workspace / "orderly").write_text(work)
     command = f"setsid sh orderly >/dev/null 2>&1 & {WAIT}"
-    assert leave(environment, pids, command) == [True, False]
+    assert leave_processes(environment, pids, command) == [True, False]
     assert (workspace / "asked").read_text() == "asked\n"
 
 
 def test_sigterm_may_be_ignored(environment: LocalExecutionEnvironment, pids: Path) -> None:
     command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
-    assert leave(environment, pids, command) == [True, False]
+    assert leave_processes(environment, pids, command) == [True, False]
 
 
 async def test_service_processes_end(environment: LocalExecutionEnvironment, pids: Path) -> None:
@@ -119,9 +119,9 @@ async def test_service_processes_end(environment: LocalExecutionEnvironment, pid
     service = await environment.start_service(f"setsid sh stay & {WAIT}")
     async for _ in service.output():
         pass
-    assert [lives(pid) for pid in numbers(pids)] == [True]
+    assert [is_running(pid) for pid in written_pids(pids)] == [True]
     await environment.cleanup()
-    assert [lives(pid) for pid in numbers(pids)] == [False]
+    assert [is_running(pid) for pid in written_pids(pids)] == [False]
 
 
 async def test_other_environments_and_the_operator_keep_their_processes(
@@ -134,10 +134,10 @@ async def test_other_environments_and_the_operator_keep_their_processes(
     await environment.initialize()
     await environment.exec_command(f"setsid sh stay & {WAIT}", timeout_ms=FAR_MS)
     await other.cleanup()
-    assert [lives(pid) for pid in numbers(pids)] == [True]
+    assert [is_running(pid) for pid in written_pids(pids)] == [True]
     await environment.cleanup()
-    assert [lives(pid) for pid in numbers(pids)] == [False]
-    assert lives(own.pid)
+    assert [is_running(pid) for pid in written_pids(pids)] == [False]
+    assert is_running(own.pid)
     own.kill()
     await own.wait()
 
@@ -176,7 +176,7 @@ def test_children_of_a_process_that_exits_meanwhile_are_killed(
         return signal_process(process, number)
 
     monkeypatch.setattr("attractor.environments.orphan_processes.signal_process", signal_late)
-    assert leave(environment, pids, f"setsid sh stay & {WAIT}") == [True, False]
+    assert leave_processes(environment, pids, f"setsid sh stay & {WAIT}") == [True, False]
     assert too_late
 
 
@@ -194,7 +194,7 @@ async def test_cancelled_cleanup_kills(environment: LocalExecutionEnvironment, p
         async with asyncio.timeout(0.2):
             await environment.cleanup()
     async with asyncio.timeout(60):
-        while any(lives(pid) for pid in numbers(pids)):
+        while any(is_running(pid) for pid in written_pids(pids)):
             await asyncio.sleep(0.01)
 
 
@@ -204,12 +204,12 @@ async def test_unused_mark_kills_no_process() -> None:
     try:
         for mark in ("of nobody", "of other", "of others too"):
             await kill_marked(mark)
-        assert [lives(others.pid), lives(bare.pid)] == [True, True]
+        assert [is_running(others.pid), is_running(bare.pid)] == [True, True]
         # Check that the process can be found: its own mark ends it.
         await kill_marked("of others")
         async with asyncio.timeout(60):
             await others.wait()
-        assert lives(bare.pid)
+        assert is_running(bare.pid)
     finally:
         for one in (others, bare):
             with suppress(ProcessLookupError):

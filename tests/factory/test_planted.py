@@ -25,7 +25,7 @@ MODULES = (
 LONG = "head -c 3000 /dev/zero | tr '\\0' x > "
 
 
-def planting(tmp_path: Path, script: str) -> Flow:
+def make_planting_flow(tmp_path: Path, script: str) -> Flow:
     """Make a project whose only stage makes the expected file, and plants other files."""
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(PLANT)
@@ -48,7 +48,7 @@ def left_out(result: RunResult) -> list[Event]:
 
 @pytest.mark.parametrize("plant", [MODULES + ".gitmodules", LONG + ".gitattributes"])
 def test_planted_git_file_runs_nothing_and_blocks_only_approval(tmp_path: Path, plant: str) -> None:
-    flow = planting(tmp_path, plant.replace("{place}", str(tmp_path)))
+    flow = make_planting_flow(tmp_path, plant.replace("{place}", str(tmp_path)))
     git(flow.project, "config", "transfer.fsckObjects", "true")
     result = flow.launch()
     assert result.status == AWAITING_DECISION
@@ -60,7 +60,7 @@ def test_planted_git_file_runs_nothing_and_blocks_only_approval(tmp_path: Path, 
 
 
 def test_settings_of_the_agents_own_are_never_promoted(tmp_path: Path) -> None:
-    flow = planting(
+    flow = make_planting_flow(
         tmp_path, "echo 'runs_dir = \"x\"' > attractor.toml; mkdir agents; >agents/a.md"
     )
     result = flow.launch()
@@ -74,7 +74,7 @@ def test_settings_of_the_agents_own_are_never_promoted(tmp_path: Path) -> None:
 
 
 def test_protected_path_is_recorded_in_the_ledger(tmp_path: Path) -> None:
-    flow = planting(tmp_path, "touch Jenkinsfile")
+    flow = make_planting_flow(tmp_path, "touch Jenkinsfile")
     result = flow.launch()
     assert "Jenkinsfile" in str(list(flow.evaluator.ledger.entries(result.run_id)))
     assert flow.rules(flow.resume(result)) == ["protected_path"]
@@ -101,7 +101,9 @@ def in_subfolder(flow: Flow, tmp_path: Path) -> Flow:
 
 def test_project_in_a_subfolder_is_hidden_and_protected(tmp_path: Path) -> None:
     look = "grep -rq --include='*.txt' hidden . && exit 1"
-    flow = in_subfolder(planting(tmp_path, f"{look}; > 'my app/attractor.toml'"), tmp_path)
+    flow = in_subfolder(
+        make_planting_flow(tmp_path, f"{look}; > 'my app/attractor.toml'"), tmp_path
+    )
     [reason] = flow.report(flow.launch()).reasons
     assert reason.words == "the candidate changes protected paths: my app/attractor.toml"
 
@@ -111,7 +113,7 @@ def test_repository_of_a_subfolder_is_hidden_though_its_folder_is_readable(tmp_p
         pytest.skip(f"no sandbox here: {why}")
     top = tmp_path / "project"
     look = f"cat {top}/plant.sh && git --git-dir={top}/.git log --patch > log.txt; cat log.txt"
-    flow = in_subfolder(planting(tmp_path, look), tmp_path)
+    flow = in_subfolder(make_planting_flow(tmp_path, look), tmp_path)
     flow = replace(flow, host=replace(flow.host, readable=(top,)))
     result = flow.launch(sandbox="auto", suite="")
     said = (result.directory / "make" / "stdout.txt").read_text()
@@ -121,7 +123,7 @@ def test_repository_of_a_subfolder_is_hidden_though_its_folder_is_readable(tmp_p
 
 def test_link_into_own_scenarios_is_tried_as_promoted(tmp_path: Path) -> None:
     plant = "mkdir scenarios; mv made.txt scenarios/h.txt; ln -sf scenarios/h.txt made.txt"
-    flow = planting(tmp_path, plant)
+    flow = make_planting_flow(tmp_path, plant)
     result = flow.launch()
     assert "unresolved_failure" in flow.rules(result)
     [told] = left_out(result)
@@ -149,7 +151,7 @@ def test_run_continues_after_the_project_moved(tmp_path: Path) -> None:
 
 
 def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
-    flow = planting(tmp_path, "touch Jenkinsfile LICENSE")
+    flow = make_planting_flow(tmp_path, "touch Jenkinsfile LICENSE")
     policy = {"protected_paths": ["/LICENSE"], "unprotected_paths": ["/Jenkinsfile"]}
     allow = ["isolation_unverified"]
     profile = Profile.model_validate({"name": "own", "policy": {**policy, "allow": allow}})
@@ -159,6 +161,6 @@ def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
 
 
 def test_uncommitted_changes_in_the_base_are_no_go(tmp_path: Path) -> None:
-    flow = planting(tmp_path, "")
+    flow = make_planting_flow(tmp_path, "")
     (flow.project / "readme.txt").write_text("changed\n")
     assert flow.rules(flow.launch(include_dirty=True)) == ["dirty_base"]

@@ -185,7 +185,7 @@ def test_unknown_target_fails_the_run() -> None:
 WITHIN = Bounds("join", frozenset({"plan"}))
 
 
-def within(
+def decide_in_branch(
     whole: Graph, at: str, outcome: Outcome, progress: Progress | None = None
 ) -> MoveDecision:
     """Decide within a branch that ends at `join`; `plan` is outside of the branch."""
@@ -200,21 +200,29 @@ def ended(decision: MoveDecision) -> tuple[StageStatus, str, str]:
 
 def test_a_dead_end_ends_the_branch() -> None:
     whole = graph([start(), end(), node("a")], [])
-    assert ended(within(whole, "a", success())) == (StageStatus.SUCCESS, "completed", "a")
+    assert ended(decide_in_branch(whole, "a", success())) == (StageStatus.SUCCESS, "completed", "a")
 
 
 def test_branch_ends_at_its_join() -> None:
     whole = graph([start(), end(), node("a"), node("join")], [edge("a", "join")])
-    assert ended(within(whole, "a", success())) == (StageStatus.SUCCESS, "completed", "join")
+    assert ended(decide_in_branch(whole, "a", success())) == (
+        StageStatus.SUCCESS,
+        "completed",
+        "join",
+    )
 
 
 def test_branch_cannot_lead_outside() -> None:
     whole = graph([start(), end(), node("b", retry_target="plan")], [edge("a", "plan")])
     told = "the branch leads to plan before branches meet at join"
-    assert ended(within(whole, "a", success())) == (StageStatus.FAIL, told, "a")
+    assert ended(decide_in_branch(whole, "a", success())) == (StageStatus.FAIL, told, "a")
     by_edge = graph([start(), end()], [edge("a", "plan", "outcome=fail")])
-    assert ended(within(by_edge, "a", failure("no disk"))) == (StageStatus.FAIL, told, "a")
-    decision = within(whole, "b", failure("no disk"))
+    assert ended(decide_in_branch(by_edge, "a", failure("no disk"))) == (
+        StageStatus.FAIL,
+        told,
+        "a",
+    )
+    decision = decide_in_branch(whole, "b", failure("no disk"))
     assert ended(decision) == (StageStatus.FAIL, "no disk", "b")
     assert not decision.move.is_handled
 
@@ -229,7 +237,7 @@ def again(**attributes: int) -> Graph:
     return graph([start(), end()], AGAIN, **attributes)
 
 
-def judged(
+def decide_after_judge(
     whole: Graph, progress: Progress | None = None, bounds: Bounds | None = None
 ) -> MoveDecision:
     visit = Visit("judge", 1, 1, FAIL)
@@ -252,18 +260,20 @@ def test_visits_in_other_branches_do_not_count_for_the_default_limit() -> None:
 def test_restart_is_possible_at_the_visit_limit() -> None:
     whole = again(max_node_visits=1)
     progress = Progress("judge", stages={"a": StageRecord(1, success().status)})
-    assert judged(whole, progress).move.is_restart
+    assert decide_after_judge(whole, progress).move.is_restart
 
 
 def test_run_fails_at_the_limit_of_restarts() -> None:
     whole = again(max_restarts=2)
-    last, over = (judged(whole, replace(begin(whole, "", {}), restarts=one)) for one in (1, 2))
+    last, over = (
+        decide_after_judge(whole, replace(begin(whole, "", {}), restarts=one)) for one in (1, 2)
+    )
     assert last.move.is_restart
     assert ended(over) == (StageStatus.FAIL, "loop_restart: limit max_restarts=2 reached", "judge")
 
 
 def test_a_branch_cannot_restart_the_run() -> None:
-    move = judged(again(), bounds=Bounds(until="meet")).move
+    move = decide_after_judge(again(), bounds=Bounds(until="meet")).move
     assert move.end is not None
     assert "inside a branch" in move.end.reason
     assert not move.is_restart

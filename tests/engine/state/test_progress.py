@@ -160,7 +160,7 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def flying(attempt: int = 1) -> InFlight:
+def make_flight(attempt: int = 1) -> InFlight:
     return InFlight("work", 1, attempt, since=NOON, working_since=NOON)
 
 
@@ -170,7 +170,7 @@ def test_flight_is_unchanged_after_a_round_trip(flight: InFlight) -> None:
 
 
 def test_time_counts_while_process_works() -> None:
-    flight = flying()
+    flight = make_flight()
     assert flight.seconds(at(3)) == 3
     rested = flight.left(at(3))
     assert rested.seconds(at(1000)) == 3
@@ -179,15 +179,15 @@ def test_time_counts_while_process_works() -> None:
 
 
 def test_a_clock_that_goes_back_takes_no_time_away() -> None:
-    assert flying().seconds(at(-60)) == 0
-    assert flying().left(at(-60)).seconds(NOON) == 0
+    assert make_flight().seconds(at(-60)) == 0
+    assert make_flight().left(at(-60)).seconds(NOON) == 0
 
 
 def test_repeated_attempt_in_same_process_keeps_time() -> None:
-    again = flying().begun(1, at(4), is_aside=False)
+    again = make_flight().begun(1, at(4), is_aside=False)
     assert again.seconds(at(6)) == 6
     # The next attempt is not a second start of this attempt.
-    later = flying().ended(None, "x").awaiting(2).begun(2, at(4), is_aside=False)
+    later = make_flight().ended(None, "x").awaiting(2).begun(2, at(4), is_aside=False)
     assert (later.starts, later.worked, later.seconds(at(6))) == (1, 0, 6)
 
 
@@ -203,7 +203,7 @@ def test_usage_at_end_of_attempt_counts_once() -> None:
 
 
 def test_failures_count_when_their_attempt_is_over() -> None:
-    failed = flying().ended(None, "busy")
+    failed = make_flight().ended(None, "busy")
     assert failed.streak.count == 0
     # An attempt that starts again has no failure.
     assert failed.begun(1, at(1), is_aside=False).failed is None

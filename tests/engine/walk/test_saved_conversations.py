@@ -19,11 +19,11 @@ from tests.tables import table
 NAME = "said.txt"
 
 
-def which(last: str, read: ReadSaved) -> object:
+def describe(last: str, read: ReadSaved) -> object:
     return f"{last}: {read(last, NAME).decode()}"
 
 
-async def say(stage: Stage) -> Outcome:
+async def store_conversation(stage: Stage) -> Outcome:
     """Take part in the thread, and store the conversation on disk."""
     await Speakers()(stage)
     stage.files.write(NAME, stage.id)
@@ -31,7 +31,7 @@ async def say(stage: Stage) -> Outcome:
 
 
 def open_conversations(place: Workplace) -> SavedConversations:
-    return SavedConversations(RunDirectory(place.root), which)
+    return SavedConversations(RunDirectory(place.root), describe)
 
 
 def threaded(*ids: str, **threads: str) -> Graph:
@@ -40,7 +40,7 @@ def threaded(*ids: str, **threads: str) -> Graph:
 
 
 def walked(tmp_path: Path, drawn: Graph) -> Workplace:
-    place = Workplace(tmp_path / "run", drawn, dict.fromkeys(drawn.nodes, say))
+    place = Workplace(tmp_path / "run", drawn, dict.fromkeys(drawn.nodes, store_conversation))
     place.run()
     return place
 
@@ -75,7 +75,7 @@ def test_conversation_of_branch_is_not_restored_outside(tmp_path: Path) -> None:
         default_fidelity="full",
         thread_id="main",
     )
-    place = Workplace(tmp_path / "run", drawn, {"b": say, "c": say})
+    place = Workplace(tmp_path / "run", drawn, {"b": store_conversation, "c": store_conversation})
     assert place.run().completed[-1] == "join"
     with pytest.raises(ConversationLost):
         open_conversations(place).take("main", [MAIN])
@@ -97,7 +97,7 @@ def test_the_last_attempt_counts(tmp_path: Path) -> None:
 
     async def again(stage: Stage) -> Outcome:
         tries.append(stage.attempt)
-        await say(stage)
+        await store_conversation(stage)
         return RETRY if len(tries) == 1 else success()
 
     drawn = graph(

@@ -55,7 +55,7 @@ def test_runs_are_counted_by_pipeline_and_models(flow: Flow) -> None:
     assert read_groups(RunIndex(flow.host.state_dir), flow.host.runs_dir, "2100") == []
 
 
-class Paid:
+class PaidHandler:
     """A handler that reports usage of a model."""
 
     def execute(self, stage: Stage) -> Outcome:
@@ -82,7 +82,7 @@ def test_usage_that_a_fork_inherits_is_counted_once(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     file = flow.project / "pipeline.dot"
     file.write_text(LINEAR.replace('prompt="Plan: $goal"', "type=paid"))
-    parts = CustomParts(handlers=adapt_handlers({"paid": Paid()}))
+    parts = CustomParts(handlers=adapt_handlers({"paid": PaidHandler()}))
     flow = replace(flow, host=replace(flow.host, custom_parts=parts))
     first = flow.launch(suite="", evaluate=False)
     forked(flow, first, "make")

@@ -22,7 +22,7 @@ from tests.cli.runs.live.screen import Screen
 PATIENCE_S = 60.0
 
 
-class Paper(io.StringIO):
+class TerminalOutput(io.StringIO):
     """The output of a terminal; reports each write."""
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class Paper(io.StringIO):
 
 
 class Desk:
-    """A live display that writes to a `Paper`, and the events of a run."""
+    """A live display that writes to a `TerminalOutput`, and the events of a run."""
 
     def __init__(self, runs_dir: Path | None = None) -> None:
-        self.paper, self.run = Paper(), RunEvents()
+        self.paper, self.run = TerminalOutput(), RunEvents()
         console = Console(
             file=self.paper, force_terminal=True, width=60, height=24, legacy_windows=False
         )
@@ -145,7 +145,7 @@ def test_display_contains_stages_before_the_resume(desk: Desk, tmp_path: Path) -
 
 
 def test_closed_terminal_ends_only_the_drawing() -> None:
-    class Gone(Paper):
+    class Gone(TerminalOutput):
         def flush(self) -> None:
             raise OSError(5, "Input/output error")
 
