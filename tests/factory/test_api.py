@@ -253,12 +253,12 @@ def test_program_resumes_with_secrets(run: Run, project: Path, environ: Mapping[
 def test_resume_requires_the_passed_parts(project: Path, environ: Mapping[str, str]) -> None:
     given: dict[str, Any] = {"project": project, "environ": environ}
     text = ASKING.replace("mend  [", "mend  [type=shout, ")
-    parts: dict[str, Any] = {"handlers": {"shout": Shout()}, "transforms": [SameGraph()]}
+    parts: dict[str, Any] = {"handlers": {"shout": Shout()}, "transforms": [Same()]}
     parked = run_pipeline_sync(parse(text), **given, sandbox="none", backend=model, **parts)
     before = (parked.directory / "events.jsonl").read_bytes()
     with pytest.raises(NotRunnable) as caught:
         resume_pipeline_sync(parked.directory, **given)
-    for name in ("handler shout", "backend", "transform SameGraph"):
+    for name in ("handler shout", "backend", "transform Same"):
         assert f"missing {name}: the program" in str(caught.value)
     assert (parked.directory / "events.jsonl").read_bytes() == before
     said = Answer(AnswerKind.GIVEN, "N", by="a test")
@@ -272,7 +272,7 @@ def test_resume_requires_the_passed_parts(project: Path, environ: Mapping[str, s
     assert ended.context["said"] == " "
 
 
-class SameGraph:
+class Same:
     """A transform that changes nothing."""
 
     def apply(self, graph: Graph) -> Graph:
@@ -376,7 +376,7 @@ def nothing(one: object, two: object) -> str:
     return ""
 
 
-class NoHandlerOrBackend:
+class Wrong:
     """Neither a handler nor a backend."""
 
     def execute(self, one: object, two: object) -> None: ...
@@ -390,21 +390,17 @@ class NoHandlerOrBackend:
         ({"intervewer": "park"}, "unknown option intervewer", "did you mean interviewer?"),
         ({"handlers": {"shout": Shout}}, "the handler of shout is a class", "Shout()"),
         ({"handlers": {"shout": object()}}, "has no method execute", "execute(node, context"),
-        (
-            {"handlers": {"shout": NoHandlerOrBackend()}},
-            "shout takes 2 arguments",
-            "execute(node, context",
-        ),
+        ({"handlers": {"shout": Wrong()}}, "shout takes 2 arguments", "execute(node, context"),
         ({"backend": Model}, "the backend is a class", "Model()"),
         ({"backend": object()}, "the backend has no method run", "run(node, prompt, context)"),
         ({"backend": nothing}, "run() takes 2", "run(node, prompt, context)"),
-        ({"backend": NoHandlerOrBackend()}, "run() takes 0", "run(node, prompt, context)"),
-        ({"interviewer": NoHandlerOrBackend}, "the interviewer is a class", "NoHandlerOrBackend()"),
+        ({"backend": Wrong()}, "run() takes 0", "run(node, prompt, context)"),
+        ({"interviewer": Wrong}, "the interviewer is a class", "Wrong()"),
         ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
         ({"workspace": "insolated"}, "unknown workspace 'insolated'", "isolated, copy, in-place"),
         ({"max_duration": "soon"}, "soon", ""),
         ({"backend": "simulat"}, "unknown backend 'simulat'", ""),
-        ({"transforms": [SameGraph]}, "the transform SameGraph is a class", "SameGraph()"),
+        ({"transforms": [Same]}, "the transform Same is a class", "Same()"),
     ],
 )
 def test_invalid_wish_is_an_error_and_creates_nothing(
