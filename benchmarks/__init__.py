@@ -1,1 +1,1 @@
-"""Programs that measure, print a ratio and its limit, and end with 1 when they miss it."""
+"""Benchmarks: each prints a ratio and its limit, and exits with 1 above the limit."""

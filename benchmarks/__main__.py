@@ -1,4 +1,4 @@
-"""Runs the benchmarks and prints one table; ends with 1 if a bound was missed.
+"""Runs the benchmarks and prints one table; exits with 1 if a bound is missed.
 
 `python -m benchmarks` runs all of this folder and writes the table to RESULTS.md. `python -m
 benchmarks engine llm` runs only these and writes nothing.
@@ -50,7 +50,7 @@ def main(names: Sequence[str]) -> int:
 
 
 def programs() -> Mapping[str, Callable[[], Iterator[Row]]]:
-    """Return what each benchmark of this folder measures with."""
+    """Return the `rows` function of each benchmark of this folder, by name."""
     names = [one.name for one in pkgutil.iter_modules(benchmarks.__path__)]
     return {
         name: importlib.import_module(f"benchmarks.{name}").rows

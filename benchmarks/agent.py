@@ -34,13 +34,13 @@ RIPGREP = ("rg", "--no-config", "--line-number", "--hidden", "--no-ignore", WORD
 
 
 def rows() -> Iterator[Row]:
-    """Measure in a folder that is made for it, in a sandbox if there is one."""
+    """Measure in a new folder, and in a sandbox if one is available."""
     with Folders() as folders:
         yield from asyncio.run(_measure(folders.new()))
 
 
 def make_files(folder: Path) -> None:
-    """Make a long file, and many short ones, some of which hold the word."""
+    """Write a long file, and many short ones; some of them contain the word."""
     (folder / "long.txt").write_text("".join(f"this is line {n}\n" for n in range(LINES)))
     for number in range(FILES):
         file = folder / f"files/{number % 100}" / f"{number}.py"
@@ -50,14 +50,14 @@ def make_files(folder: Path) -> None:
 
 
 def number_lines(file: Path) -> str:
-    """Read a file and number its lines: the least that reading it can cost."""
+    """Read a file and number its lines: the minimal cost of reading it."""
     lines = file.read_text().splitlines()
     return "\n".join(f"{number} | {line}" for number, line in enumerate(lines, 1))
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A tool call, the least that it can cost, and how many times that it may take."""
+    """A tool call, the work of minimal cost, and the limit of the ratio."""
 
     name: str
     call: ToolCall
@@ -102,7 +102,7 @@ async def _row(case: _Case | NotMeasured, tools: ToolRunner) -> Row:
 
 
 async def _environment(folder: Path) -> tuple[ExecutionEnvironment, str]:
-    """Return an environment, and the reason if it has no sandbox."""
+    """Return an environment, and the reason for a missing sandbox."""
     environ = dict(os.environ)
     try:
         chosen = await choose_environment("bubblewrap", environ=environ, hide=[Path.home()])

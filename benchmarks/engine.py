@@ -154,14 +154,14 @@ def _preamble(folders: Folders) -> Iterator[Figure]:
     late, early = (
         (root / f"n{nodes - 1}" / "prompt.md").stat().st_size for nodes in (MIDDLE, SMALL)
     )
-    long, short = _told(MIDDLE), _told(SMALL)
-    pairs = [(_time_to_tell(short), _time_to_tell(long)) for _ in range(2 * ROUNDS + 1)]
+    long, short = _preamble_input(MIDDLE), _preamble_input(SMALL)
+    pairs = [(_preamble_seconds(short), _preamble_seconds(long)) for _ in range(2 * ROUNDS + 1)]
     name = f"compact preamble at {MIDDLE:,} stages / at {SMALL}"
     yield Figure.paired(f"{name}, size", [(early, late)], PREAMBLE_BYTES, "bytes")
     yield Figure.paired(f"{name}, time", pairs, PREAMBLE_TIME)
 
 
-def _told(stages: int) -> PreambleInput:
+def _preamble_input(stages: int) -> PreambleInput:
     """Return the preamble after a number of stages, each with a context value."""
     past, context = NOTHING_PAST, dict[str, Json]()
     for number in range(stages):
@@ -171,7 +171,7 @@ def _told(stages: int) -> PreambleInput:
     return PreambleInput("The goal", "the run", past, context)
 
 
-def _time_to_tell(remembered: PreambleInput) -> float:
+def _preamble_seconds(remembered: PreambleInput) -> float:
     began, times = time.perf_counter(), 100
     for _ in range(times):
         write_preamble(Fidelity.COMPACT, remembered)
@@ -220,7 +220,7 @@ def _together(folders: Folders) -> Figure:
 
 
 def _resume(project: Path) -> Figure:
-    """Measure `attractor resume` of a run that stands at node 900 of 1,000: one stage is left."""
+    """Measure `attractor resume` of a run at node 900 of 1,000 with one stage left."""
     text = chain(MIDDLE).replace('prompt="Do 900"', 'shape=hexagon, prompt="Go on?"')
     (project / "pipeline.dot").write_text(text)
     words = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]

@@ -1,4 +1,4 @@
-"""Time of an evaluation beside the time that its trials need at least."""
+"""Time of an evaluation, compared with the minimal time of its trials."""
 
 import json
 import os

@@ -50,7 +50,7 @@ class Figure:
 
     @property
     def is_missed(self) -> bool:
-        """Whether it is beyond its bound."""
+        """Whether the figure exceeds its bound."""
         compared = self.value if self.ratio is None else self.ratio
         return self.bound is not None and compared > self.bound
 

@@ -43,7 +43,7 @@ class Folders:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove all of them."""
+        """Remove all folders."""
         for one in self._made:
             shutil.rmtree(one, ignore_errors=True)
 

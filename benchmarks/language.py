@@ -1,4 +1,4 @@
-"""How long pipelines take to read and check, as multiples of cutting their text into tokens."""
+"""Time to read and check pipelines, compared with the time to split their text into tokens."""
 
 import gc
 import math
@@ -49,7 +49,7 @@ def pipeline(nodes: int) -> str:
 
 
 def tokens(text: str) -> list[tuple[str | None, str]]:
-    """Cut a text into tokens with one pattern: the least that reading it can cost."""
+    """Split a text into tokens with one pattern: the minimal cost of reading it."""
     return [(found.lastgroup, found[0]) for found in TOKEN.finditer(text)]
 
 
@@ -67,7 +67,7 @@ def _growth(work: Callable[[str], object], sizes: Sequence[int], name: str) -> I
 
 
 def _seconds(work: Callable[[str], object], sizes: Sequence[int]) -> dict[int, float]:
-    """Return the least time for each size; a slow moment of the machine meets all of them."""
+    """Return the minimal time for each size; a slow moment of the machine affects all sizes."""
     texts = {size: pipeline(size) for size in sizes}
     took: dict[int, float] = dict.fromkeys(sizes, math.inf)
     for turn in range(ROUNDS):

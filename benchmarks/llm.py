@@ -1,4 +1,4 @@
-"""What the client adds to a call: a multiple of a bare HTTP call to the same provider twin."""
+"""Time of a call by the client, compared with a bare HTTP call to the same provider twin."""
 
 import asyncio
 import json
@@ -123,7 +123,7 @@ async def _at_once(call: Call) -> float:
 
 @contextmanager
 def _twin(folder: Path) -> Generator[Mapping[str, str]]:
-    """Let a twin answer from a process of its own, as a provider does."""
+    """Run a twin in a process of its own; yield the variables that connect a client to it."""
     script = folder / "script.toml"
     script.write_text(SCRIPT)
     command = [ATTRACTOR, "twin", "llm", "--script", str(script), "--json"]

@@ -1,4 +1,4 @@
-"""200 readers of the stream of one run, and one that never reads: delay, losses, memory."""
+"""200 readers of the stream of one run, and a client that never reads: delay, losses, memory."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ EVENTS = SECONDS * RATE
 ALONE = 8 * RATE
 NOTES = "x" * 300
 SETTLED_S = 10
-"""The memory of the server is compared with that after this time."""
+"""Seconds until the first measurement of the server's memory."""
 
 BEFORE, RUN, AFTER = (f"01JZ000000000000000000000{number}" for number in range(3))
 DROPPED = "dropped a reader that read nothing"
@@ -68,7 +68,7 @@ def rows() -> Iterator[Row]:
 
 @dataclass
 class _Serving:
-    """The command `serve` at work."""
+    """The running command `serve`."""
 
     process: subprocess.Popen[str]
     url: str
@@ -81,7 +81,7 @@ class _Serving:
         return int(line)
 
     def log(self) -> str:
-        """Return what the server printed to stderr."""
+        """Return the stderr of the server."""
         return self.errors.read_text()
 
 
@@ -129,7 +129,7 @@ def _make_directory(root: Path) -> RunDirectory:
 
 
 def write(root: str, events: str) -> None:
-    """Write events like a run whose work takes a while between them."""
+    """Write events like a run, with pauses between them."""
     directory = _make_directory(Path(root))
     fence = FileFence(directory.lock)
     fence.begin()
@@ -214,7 +214,7 @@ async def _read(url: str, token: str) -> dict[str, Any]:
 
 
 def _read_all(connection: socket.socket) -> bytes:
-    """Return what a connection has kept for a reader that never read."""
+    """Return all data that a connection has buffered for the client that never read."""
     parts: list[bytes] = []
     with connection, suppress(ConnectionResetError):
         connection.settimeout(10)
@@ -224,7 +224,7 @@ def _read_all(connection: socket.socket) -> bytes:
 
 
 def read(url: str, token: str) -> None:
-    """Read the stream of the run as all readers."""
+    """Read the stream of the run with all readers."""
     print(json.dumps(asyncio.run(_read(url, token))))
 
 

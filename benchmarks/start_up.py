@@ -1,4 +1,4 @@
-"""How long the program needs to start, as a multiple of an empty Python program."""
+"""Time to start the program, compared with an empty Python program."""
 
 import sys
 from collections.abc import Iterator

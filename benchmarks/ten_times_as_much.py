@@ -1,4 +1,4 @@
-"""How much longer reading takes for ten times as much text: ten times, not a hundred.
+"""Ratio of the time to read ten times as much text: about ten, not a hundred.
 
 The tests count executed lines. The cost of a single line in a library (a pattern that backtracks, a
 text that is copied repeatedly) is visible in time only.
@@ -38,7 +38,7 @@ TELLING = 60
 
 Work = Callable[[], object]
 Making = Callable[[int], Work]
-"""Makes so much of something ready, and returns what is to be done with it."""
+"""Prepares an input of a given size, and returns the work on it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Growing:
 def rows() -> Iterator[Row]:
     """Measure all tasks."""
     yield from (one.measure() for one in growing())
-    yield _telling()
+    yield _growing_object()
 
 
 def growing() -> Iterator[Growing]:
@@ -144,8 +144,8 @@ def _all(find: Callable[[Any], Iterable[object]], given: object) -> list[object]
     return list(find(given))
 
 
-def _telling() -> Figure:
-    """Measure an object that grows: each piece needs a flat copy of all pieces so far."""
+def _growing_object() -> Figure:
+    """Measure a growing JSON object, compared with a flat copy of the text for each piece."""
     objects = [
         {"a": "word " * 40_000},
         {f"k{number}": number for number in range(13_000)},
@@ -171,7 +171,7 @@ def _copy(text: str) -> None:
 
 
 def _least_times(make: Making) -> tuple[float, float]:
-    """Return the least times for some, and for ten times as much."""
+    """Return the minimal times for an input, and for one ten times as large."""
     few = 10
     while _seconds(make(few)) < LEAST_S and few < 100_000:
         few *= 2
@@ -191,7 +191,7 @@ def _ratio_of(pair: tuple[float, float]) -> float:
 
 
 def _seconds(work: Work) -> float:
-    # Garbage of other work does not count.
+    # Exclude the collection of garbage of other work.
     gc.collect()
     gc.disable()
     try:

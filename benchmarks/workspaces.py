@@ -28,7 +28,7 @@ READY = 4.0
 FORK = 4.0
 SNAPSHOT = 3.0
 
-# At best: a busy machine takes longer.
+# Bounds of minimal times, because a busy machine takes longer.
 READY_S, SNAPSHOT_S = 3.0, 0.15
 
 

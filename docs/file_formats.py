@@ -336,7 +336,7 @@ class ReasonRecord(Record):
 
 
 class GateRecord(Record):
-    """The verdict of the gate, without a word of a holdout."""
+    """The verdict of the gate, without any text of a holdout."""
 
     go: bool
     reasons: list[ReasonRecord]
@@ -350,7 +350,7 @@ class GateRecord(Record):
 
 
 class Trial(Record):
-    """The result of a trial, with the words of the checks."""
+    """The result of a trial, with the messages of the checks."""
 
     scenario: str
     trial: int
@@ -623,7 +623,7 @@ class StageFile(Record):
 
 
 class DeploymentLine(Record):
-    """How far the deployment of a plan or a roll-back is; the last line counts."""
+    """A state in the deployment of a plan or a roll-back; the last line is the current state."""
 
     state: Literal["deploying", "parked", "failed", "deployed", "dropped"]
     by: str = Field(default="", description="the person who began to deploy")
@@ -719,7 +719,7 @@ def _service() -> Schema:
     schema["required"] = [*schema["required"], "routes"]
     rule, fault = schema["$defs"]["FaultRule"], schema_of(Fault)
     del rule["properties"]["fault"]
-    # The keys of a fault are in the table of its rule, where a delay is a fault as well.
+    # The table of a rule contains the keys of its fault; a delay is a kind of fault there.
     rule["properties"] = {**fault["properties"], **rule["properties"]}
     rule["properties"]["kind"] = {"enum": [*fault["$defs"]["FaultKind"]["enum"], "delay"]}
     rule["required"] = ["kind"]
@@ -747,7 +747,7 @@ def _choose(
     base: Schema,
     key: str = "kind",
 ) -> None:
-    """Let the items of a list have the keys of their kind, which the value of a key names."""
+    """Restrict the items of a list to the keys of their kind, selected by the value of a key."""
     definitions = schema.setdefault("$defs", {})
     definitions |= base.get("$defs", {})
     for name, kind in kinds.items():

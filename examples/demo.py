@@ -1,11 +1,11 @@
 """The main job, from a wish to a promoted branch, in a new folder outside the clone.
 
-It copies examples/todo and scenarios/todo into a fresh repository and types there, with the
-`attractor` of the PATH, what a person would type: a first run is killed in the middle and resumed,
-and the gate says no-go; a second run gets the feedback, is better, is approved and promoted.
+It copies examples/todo and scenarios/todo into a fresh repository, and types there the commands of
+a person, with the `attractor` of the PATH. A first run is killed in the middle and resumed, and the
+gate says no-go. A second run gets the feedback, is better, is approved and promoted.
 
-The models' words come from a script. With --live they come from a real model, which may satisfy the
-hidden scenarios in the first run, in the second, or not at all.
+The models' answers come from a script. With --live they come from a real model, which may satisfy
+the hidden scenarios in the first run, in the second, or not at all.
 
 Exits with 0 after the promotion, with 5 if a run fails or the last verdict is a no-go, with 2 if
 there is no key for --live, and otherwise with the first unexpected exit status of a command.
@@ -189,7 +189,7 @@ def main() -> int:
             say(f"\nNo-go: {reason} Nothing was promoted (exit status {NO_GO}).")
             if live:
                 say("With a real model this can happen: the gate keeps such a result off main.")
-            tell_the_end(stage)
+            print_summary(stage)
             return NO_GO
     return 0
 
@@ -258,7 +258,7 @@ def play(stage: Stage) -> None:
     if not first_run(stage, run, person):
         second_run(stage, run)
     decide_and_promote(person)
-    tell_the_end(stage)
+    print_summary(stage)
 
 
 def sandbox_of(policy: list[str]) -> list[str]:
@@ -377,8 +377,8 @@ def decide_and_promote(person: Stage) -> None:
     )
 
 
-def tell_the_end(stage: Stage) -> None:
-    """Say in ten lines what happened, where the files are, and what to try next."""
+def print_summary(stage: Stage) -> None:
+    """Print the events, the files and the next commands to try, in ten lines."""
     drawing, report, program = (
         stage.folder / name for name in ("run.svg", "run.html", "attractor")
     )
@@ -397,7 +397,7 @@ def tell_the_end(stage: Stage) -> None:
 
 
 def write_program(file: Path, stage: Stage) -> None:
-    """Write a program that is `attractor` in the project of the demo, from any folder."""
+    """Write a program that runs `attractor` in the project of the demo, from any folder."""
     variables = shlex.join(f"{name}={value}" for name, value in places(stage.folder).items())
     project, program = (
         shlex.quote(str(one)) for one in (stage.project, Path(sys.executable).parent / "attractor")

@@ -1,6 +1,6 @@
-"""Plays the demo, and checks the promises of the factory: it prints one criterion a line.
+"""Plays the demo, and checks the promises of the factory: it prints a line for each criterion.
 
-Ends with 0 if all of them hold, and with 1 if one does not.
+Exits with 0 if all criteria are met, otherwise with 1.
 """
 
 import json
@@ -14,7 +14,7 @@ Record = Mapping[str, Any]
 
 
 def main() -> int:
-    """Play the demo, then read the records that it left."""
+    """Play the demo, then read its records."""
     with open_stage(TODO / "twins" / "wish.toml") as stage:
         play(stage)
         criteria = list(check(stage))

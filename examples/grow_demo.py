@@ -1,10 +1,10 @@
 """An app grown from desires, by the six steps of getting started, in a new folder.
 
-It makes a fresh repository for an example of `pipelines/growth/`, and types there what a person
-would type: desires become a specification, a plan, a simulation, a build by the crew, a decision
-and a running app. Exits with 0 after the deployment, and with 5 if the gate says no-go.
+It makes a fresh repository for an example of `pipelines/growth/`, and types there the commands of a
+person: desires become a specification, a plan, a simulation, a build by the crew, a decision and a
+running app. Exits with 0 after the deployment, and with 5 if the gate says no-go.
 
-The models' words come from a script. With --live they come from a real model.
+The models' answers come from a script. With --live they come from a real model.
 """
 
 import argparse
@@ -50,7 +50,7 @@ PARKED = 3
 DRAFTED = "2026-03-01"
 SCRIPTED = LiveModel("anthropic", newest_model("anthropic"), "")
 PACKAGES = ("starlette", "jinja2", "uvicorn")
-"""What an app needs; trials carry a copy of these packages."""
+"""Packages that an app needs; trials carry a copy of them."""
 
 SETTINGS = """[factory]
 suite = "{suite}"
@@ -143,7 +143,7 @@ def grow(stage: Stage, example: Path) -> int:
 
 
 def prepare(stage: Stage, example: Path) -> None:
-    """Make the repository and the control plane of an app: the steps that only a terminal has."""
+    """Make the repository and the control plane of an app, at a terminal."""
     say("\n# 1. A new repository, with the packages that the app needs")
     make_repository(stage, example, stage.live or SCRIPTED)
     say("\n# 2. The control plane: a profile, and the sealed suite of the app")
@@ -178,7 +178,7 @@ def make_repository(stage: Stage, example: Path, model: LiveModel) -> None:
 
 
 def copy_packages(names: Sequence[str], folder: Path) -> None:
-    """Copy installed packages with all that they need, without their compiled parts."""
+    """Copy installed packages and their dependencies, without compiled parts."""
     waiting, seen = [*names], set[str]()
     while waiting:
         name = waiting.pop()
@@ -200,8 +200,8 @@ def copy_packages(names: Sequence[str], folder: Path) -> None:
 
 
 def look(stage: Stage, example: Path) -> None:
-    """Let the running app work on the records of a draft of the tester."""
-    # Drafts have a clock of their own; the app that runs has the clock of the machine.
+    """Send the records of a tester's draft to the running app, and print its answers."""
+    # Drafts have a fixed date; the running app has the clock of the machine.
     text = (example / "drafts.json").read_text("utf-8").replace(DRAFTED, str(date.today()))
     draft = json.loads(text)[0]
     posts = [(f"/data/{entity}", records) for entity, records in draft["given"].items()]
@@ -230,7 +230,7 @@ def releases_of(stage: Stage) -> Path:
 
 
 def stop(stage: Stage) -> None:
-    """End the running app, if there is one."""
+    """Stop the running app, if there is one."""
     if releases_of(stage).is_dir():
         with local.drained(Releases(releases_of(stage))):
             say("\nThe app was stopped; 'attractor grow deploy' starts the next one.")

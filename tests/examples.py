@@ -1,13 +1,13 @@
 """Reads the shell examples in the documentation and runs them.
 
-The fences of a page are one story, played from top to bottom in one shell and one folder:
+The fences of a page run from top to bottom in one shell and one folder:
 
-- `console` has commands after `$ ` and below each what it prints; `...` stands for anything, in a
-  line or as a line of its own.
-- `console title="another terminal"` is what runs beside until the end of the page.
-- `console title="at a terminal"` gets a `y` from a terminal.
+- `console` has commands after `$ `, each followed by its output; `...` matches any text, in a line
+  or as a line of its own.
+- `console title="another terminal"` runs in the background until the end of the page.
+- `console title="at a terminal"` reads `y` from a terminal.
 - `console title="with the network"` is not run.
-- Any other language with a title is a file of that name, written when the story comes to it.
+- Any other language with a title is a file of that name, written at its place in the page.
 """
 
 import os
@@ -42,7 +42,7 @@ BESIDE = "another terminal"
 TYPED = "at a terminal"
 NETWORK = "with the network"
 _FENCE = re.compile(r'^ *```(\w*)(?: title="([^"]*)")?[^\n]*\n(.*?)^ *```$', re.M | re.S)
-# What runs beside also ends after a failure.
+# Background jobs also end after a failure.
 _BEFORE = """set -o pipefail
 trap 'for one in $(jobs -p); do kill -INT -- -$one; done' EXIT"""
 _CHANGING = re.compile(r"\b(\d\d:\d\d:\d\d|01[0-9A-HJKMNP-TV-Z]{24})\b")
@@ -74,7 +74,7 @@ def fences(language: str | None = None, *, page: Path | None = None) -> list[Fen
 
 
 def steps(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each command with what is written below it."""
+    """Yield each command with its expected output."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
         while command.endswith("\\"):
@@ -84,9 +84,9 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
 
 
 def play(page: Path, folder: Path, more: Mapping[str, str] | None = None) -> None:
-    """Run all examples of a page, and compare what they print with what the page says."""
+    """Run all examples of a page, and compare their output with the page."""
     story = [one for one in fences(page=page) if one.title != NETWORK]
-    # What a page begins without a port is at 8420.
+    # A server without a port option listens at 8420.
     ports = {port: str(free_port()) for one in story for port in ["8420", *_PORT.findall(one.text)]}
     told = [(one, _PORT.sub(lambda port: ports[port[0]], one.text)) for one in story]
     lines: list[str] = []
@@ -110,12 +110,12 @@ def play(page: Path, folder: Path, more: Mapping[str, str] | None = None) -> Non
 
 
 def outputs(text: str, folder: Path, more: Mapping[str, str] | None = None) -> list[str]:
-    """Run commands one after the other in a folder; return what each printed."""
+    """Run commands one after the other in a folder; return the output of each."""
     return _shell([line for command, _ in steps(text) for line in _run(command)], folder, more)
 
 
 def runnable(command: str) -> str:
-    """Of `make` only the plan is run: the tests would start themselves."""
+    """Return the command, but `make` as a dry run: the tests would start themselves."""
     return (
         command.replace("make ", f"make -C {shlex.quote(str(ROOT))} -n ", 1)
         if command.startswith("make ")
@@ -124,7 +124,7 @@ def runnable(command: str) -> str:
 
 
 def matches(expected: str, printed: str) -> bool:
-    """Compare with `...` standing for anything, and any time and run for another one."""
+    """Compare texts: `...` matches any text, and a time or a run id matches any other one."""
     pattern = re.escape(_CHANGING.sub("...", expected)).replace(r"\.\.\.", ".*")
     return re.fullmatch(pattern, printed, re.DOTALL) is not None
 
@@ -138,7 +138,7 @@ def _run(command: str, typed: str = "") -> Iterable[str]:
 
 
 def _begin(command: str, number: int) -> Iterable[str]:
-    """Begin what runs beside, as a job that Ctrl-C can end, and wait until it prints something."""
+    """Start a background job that Ctrl-C can end, and wait for its first output."""
     file = f'"$BESIDE.{number}"'
     yield "set -m"
     yield f"{{ {command}\n}} > {file} 2>&1 &"
@@ -158,14 +158,14 @@ def _write(name: str, text: str) -> Iterable[str]:
 
 
 def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -> list[str]:
-    # From nothing: what the developer has set must not show.
+    # Without the variables of the developer, which must not appear in the output.
     environ = {
         "PATH": f"{quick_programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
         "BESIDE": f"{folder}.beside",
-        # Else what is run would leave a folder of workspaces below /var/tmp.
+        # Otherwise the commands would leave a folder of workspaces below /var/tmp.
         "ATTRACTOR_WORKSPACES_DIR": str(folder),
         **(more or {}),
     }

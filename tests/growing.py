@@ -1,4 +1,4 @@
-"""Counts how much more there is to do when there is ten times as much of it."""
+"""Measures the growth of work: executed lines for an input, and for one ten times as large."""
 
 import sys
 from collections.abc import Callable
@@ -6,23 +6,24 @@ from types import FrameType
 from typing import Any
 
 Work = Callable[[int], Callable[[], object]]
-"""Makes so much of something ready, and returns what is to be done with it."""
+"""Prepares an input of a given size, and returns the work on it."""
 
 
 def times_more(work: Work, *, few: int) -> float:
-    """Return how many times as many lines run for ten times as much.
+    """Return the ratio of executed lines for an input ten times as large.
 
-    Lines and no seconds: a busy machine must not decide. What a single line lets a library do is
-    not seen here; the benchmark `growth` measures time.
+    Lines are counted instead of seconds, because time depends on the load of the machine. The
+    cost of a single line in a library is not included: `benchmarks/ten_times_as_much.py` measures
+    time.
     """
-    # What is made once and kept is not counted; what is kept of a text is another one's.
+    # Fill shared caches first, with an input of another size: its own caches do not help others.
     work(few + 1)()
     small, large = (lines(work(number)) for number in (few, 10 * few))
     return large / small
 
 
 def lines(work: Callable[[], object]) -> int:
-    """Count the lines of Python that a work runs through."""
+    """Count the executed lines of Python."""
     passed = 0
 
     def trace(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Reads the imports and statements of the package, and compares them with the table of floors."""
+"""Checks the imports and statements of the package against the table of floors."""
 
 import ast
 import re
@@ -43,7 +43,7 @@ class Room:
 
 
 SubpackageFloors = dict[str, dict[str, int]]
-"""The floors of the sub-packages and modules right inside each large room."""
+"""The floors of the direct sub-packages and modules of each large room."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Module:
 
     @cached_property
     def foreign_names(self) -> set[str]:
-        """The names that it imports from other rooms."""
+        """The names that the module imports from other rooms."""
         return {
             name.split(".")[0]
             for one in self.imports
@@ -132,7 +132,7 @@ def _imports_among(nodes: Iterable[ast.AST]) -> Iterator[Import]:
 
 
 def upward_needs(table: dict[str, Room]) -> list[str]:
-    """The last column of the table goes downward itself."""
+    """List rooms that need a room on the same or a higher floor, by the last column."""
     return [
         f"{room.name} needs {need}"
         for room in table.values()
@@ -156,7 +156,7 @@ def upward_imports(module: Module, table: dict[str, Room]) -> list[str]:
 
 
 def upward_imports_inside(module: Module, floors: SubpackageFloors) -> list[str]:
-    """Inside a room that has a table, a sub-package imports only those on lower floors."""
+    """List imports of sub-packages of the same room that are not on a lower floor."""
     parts = module.name.split(".")
     inside = floors.get(module.room)
     if inside is None or len(parts) < 3:
@@ -192,7 +192,7 @@ def relative_imports(module: Module) -> list[str]:
 
 
 def late_imports(module: Module) -> list[str]:
-    """An import inside a function has a comment above it with the reason."""
+    """List imports inside functions without a comment above them that gives the reason."""
     if f"{module.name}.".startswith(MAY_IMPORT_LATE) or module.name in MAY_IMPORT_LATE:
         return []
     importing = (node for node in module.nodes if isinstance(node, ast.Import | ast.ImportFrom))
@@ -209,7 +209,7 @@ def late_imports(module: Module) -> list[str]:
 
 
 def _has_reason(lines: list[str], line: int) -> bool:
-    """A block of imports shares the comment above its first line."""
+    """Return whether a comment is above the import, or above its block of imports."""
     above = line - 2
     while above >= 0 and re.match(r"\s*(from|import) ", lines[above]):
         above -= 1
@@ -217,7 +217,7 @@ def _has_reason(lines: list[str], line: int) -> bool:
 
 
 def private_reaches(module: Module) -> list[str]:
-    """Names with a leading underscore that belong to another room."""
+    """List uses of private names of other rooms."""
     found = [
         f"{module.name}:{one.line} reaches for {one.target} {name}"
         for one in module.imports
@@ -241,7 +241,7 @@ def _is_foreign(node: ast.Attribute, module: Module) -> bool:
 
 
 def statements_that_run(module: Module) -> list[str]:
-    """Only definitions, assignments and imports are at the top of a module."""
+    """List statements of a module other than definitions, assignments and imports."""
     definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     values = (ast.Assign, ast.AnnAssign)
     return [
@@ -259,7 +259,7 @@ def _is_guard(node: ast.stmt) -> bool:
 
 
 def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
-    """Below the composition root nothing reads the environment or the time by itself."""
+    """List reads of the environment or the time below the composition root."""
     room = table.get(module.room)
     if room is None or room.floor >= table["pipeline"].floor or module.name == READS_THE_TIME:
         return []
@@ -278,7 +278,7 @@ def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
 
 
 def foreign_imports(module: Module) -> list[str]:
-    """The ground floor needs the standard library alone."""
+    """List imports of the ground floor other than the standard library."""
     if module.room != "base":
         return []
     known = sys.stdlib_module_names | {PACKAGE}
@@ -290,7 +290,7 @@ def foreign_imports(module: Module) -> list[str]:
 
 
 def compiled_data(module: Module) -> list[str]:
-    """The standard decorator compiles methods that may stay unused, at every start."""
+    """List uses of the standard decorator, which compiles unused methods at every start."""
     return [
         f"{module.name}:{one.line} imports dataclasses.dataclass, not {DECLARES_DATA}"
         for one in module.imports
@@ -299,7 +299,7 @@ def compiled_data(module: Module) -> list[str]:
 
 
 def oversized(module: Module) -> list[str]:
-    """A function over sixty lines does more than one thing."""
+    """List functions over sixty lines, which do more than one thing."""
     return [
         f"{module.name}:{node.lineno} {node.name} has {length} lines"
         for node in module.nodes

@@ -14,7 +14,7 @@ def is_soon(once: Callable[[], float], *, within_s: float) -> bool:
 
 
 def holds_once(scene: Callable[[], None], *, tries: int = TRIES) -> None:
-    """Play a scene until it holds; raise the last failure."""
+    """Run a scene until it succeeds; raise the last failure."""
     for _ in range(tries - 1):
         with suppress(AssertionError):
             return scene()
@@ -22,9 +22,9 @@ def holds_once(scene: Callable[[], None], *, tries: int = TRIES) -> None:
 
 
 def with_longer_limits(scene: Callable[[float], None], *, first_s: float) -> None:
-    """Play a scene with a short time limit, and after a failure with ten and a hundred times that.
+    """Run a scene with a short time limit, after failures with ten and a hundred times that.
 
-    For scenes in which something must happen before a limit passes, and the limit must pass.
+    For scenes in which an event must happen before a limit passes, and the limit must pass.
     """
     for limit_s in (first_s, 10 * first_s):
         with suppress(Exception, pytest.fail.Exception):

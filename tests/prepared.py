@@ -146,7 +146,7 @@ def _received(line: socket.socket) -> bytes:
 
 
 def address() -> bytes:
-    """Return the address of the process that all workers share, or of one that this one starts."""
+    """Return the address of the process that all workers share; start one if there is none."""
     return _SHARED.get("address") or _start(os.getpid())
 
 

@@ -1,4 +1,4 @@
-"""Copies what git would make anew for every test: an empty repository, or a complete one."""
+"""Copies an empty or a complete repository, instead of running git for every test."""
 
 import atexit
 import os

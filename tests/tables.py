@@ -1,6 +1,6 @@
-"""Plays all cases of a table in one test: a test of its own costs more than most cases do.
+"""Runs all cases of a table in one test: the overhead of a test exceeds the cost of most cases.
 
-Every worker collects each test, one reports it, and pytest sets up and tears down: 3 ms.
+Collection by every worker, set-up, tear-down and report of a test take 3 ms.
 """
 
 import reprlib
@@ -62,7 +62,7 @@ class _Playing:
 
     @contextmanager
     def case(self, number: int) -> Generator[dict[str, Any]]:
-        """Yield the arguments of a case; a failure is recorded, and the next cases are played."""
+        """Yield the arguments of a case; record a failure, so that the next cases run."""
         arguments = self.fixtures | dict(zip(self.keys, self.rows[number], strict=True))
         if "tmp_path" in self.fixtures:
             arguments["tmp_path"] = self.fixtures["tmp_path"] / f"case{number}"

@@ -1,4 +1,4 @@
-"""Every file of the benchmarks' folder either measures or is known to help; one table shows all."""
+"""Benchmarks are found by their files, compared with their bounds, and printed in one table."""
 
 from collections.abc import Iterator
 

@@ -37,7 +37,7 @@ at_full_counts = pytest.mark.skipif(
 def play(
     folder: Path, *words: str, program: str = "demo.py", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Play the demo in a folder of the test's own."""
+    """Run the demo in the folder of a test."""
     path = f"{quick_programs()}:{os.environ['PATH']}"
     return subprocess.run(
         [sys.executable, str(ROOT / "examples" / program), *words],
@@ -89,11 +89,11 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     [folder] = tmp_path.glob("attractor-demo-*")
     for line, begins in zip(ending[5:7], ("<svg", "<!doctype html>"), strict=True):
         assert Path(line.split()[-1]).read_text("utf-8").lower().startswith(begins)
-    type_what_it_says(ending[7:])
+    type_suggested_commands(ending[7:])
     require_no_word_of_a_holdout(folder / "todo")
 
 
-def type_what_it_says(lines: list[str]) -> None:
+def type_suggested_commands(lines: list[str]) -> None:
     """Type the commands that the demo suggests, from another folder."""
     diagnose, logs, serve = (line.removeprefix("Try: ") for line in lines)
     assert serve.endswith("/attractor serve    # runs in a browser")
@@ -164,7 +164,7 @@ def test_live_demo_without_a_key_names_the_variables(tmp_path: Path) -> None:
 
 @at_full_counts
 def test_live_demo_asks_the_one_provider_with_a_key(tmp_path: Path) -> None:
-    # The patch of the second run at once, which keeps the numbers.
+    # Use the patch of the second run at once, which keeps the numbers.
     script = Path(wrong(tmp_path, (r"numbers: [1-9][\\s\\S]*come true", "come true")))
     with in_background(ProviderTwin(load_script(script))) as twin:
         key = {name: one for name, one in twin.environ().items() if name.startswith("OPENAI_")}

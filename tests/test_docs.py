@@ -1,4 +1,4 @@
-"""The documentation is complete, its links lead somewhere, and its examples run."""
+"""The documentation is complete, its links have targets, and its examples run."""
 
 import re
 import shutil
@@ -78,9 +78,9 @@ def test_every_name_in_a_record_is_documented(page: str, names: Iterable[str]) -
 SHELL = re.compile(
     r"^(\$ |(attractor|cat|cd|cp|curl|docker|echo|export|git|make|mkdir|npm|pip|pipx|uv) )", re.M
 )
-# Programs of others that a test cannot install.
+# Third-party programs that a test cannot install.
 NEEDED = {"curl": r"^\$ .*\bcurl ", "bwrap": r"^\$ attractor exec "}
-"""Programs that examples need, which a bare machine lacks."""
+"""Programs that examples need, and that may be missing, with a pattern of their examples."""
 
 OFFLINE = {
     "README.md",
@@ -170,7 +170,7 @@ def test_no_shell_example_is_hidden_from_the_tests() -> None:
 
 
 def test_every_command_that_a_page_names_exists() -> None:
-    examples = [ROOT / "CONTRIBUTING.md"]  # a command that its reader writes
+    examples = [ROOT / "CONTRIBUTING.md"]  # names a command that the reader will write
     named = {
         (str(page.relative_to(ROOT)), " ".join(words.split()))
         for page in PAGES
@@ -184,7 +184,7 @@ def test_every_command_that_a_page_names_exists() -> None:
 
 
 def is_command(words: str) -> bool:
-    """Whether there is such a command, and it has such options."""
+    """Return whether a command with these options exists."""
     command: click.Command = build_root()
     context = click.Context(command)
     for word in words.split():

@@ -14,7 +14,7 @@ from tests.examples import ROOT, fences
 
 EXTENSION = ROOT / "docs" / "editors" / "vscode"
 PAGE = ROOT / "docs" / "how-to" / "use-an-editor.md"
-# Stand-ins for what VS Code gives an extension: they write down what is started, and for what.
+# Stand-ins for the modules that VS Code passes to an extension: they print the started command.
 MODULES = {
     "vscode": (
         "exports.workspace = {getConfiguration: section => ({get: key => `${section}.${key}`})};"

@@ -1,4 +1,4 @@
-"""Every file format has a schema that our own files satisfy and that refuses broken ones."""
+"""Every file format has a schema that accepts our own files and refuses invalid ones."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ from tests.tables import table
 
 Found = tuple[str, Any]
 
-# A question, branches, and a prompt in a file, so that a run has all that a run can have.
+# A question, branches, and a prompt in a file, so that the run has files of every kind.
 PIPELINE = """
 digraph all_of_it {
     graph [goal="Write it"]
@@ -69,8 +69,8 @@ VALIDATORS: dict[str, Any] = {
 
 
 def errors(name: str, value: object) -> list[str]:
-    """Return what the schema of a format says about a value."""
-    # Checkers of TOML with a JSON schema have its dates as texts.
+    """Return the errors of a value under the schema of a format."""
+    # JSON has no dates: a TOML validator with a JSON schema gets them as texts.
     plain = json.loads(json.dumps(value, default=str))
     return [f"{name} {one.json_path}: {one.message}" for one in VALIDATORS[name].iter_errors(plain)]
 
@@ -118,7 +118,7 @@ def written(folder: Path) -> Iterator[Found]:
 
 
 def recorded(folder: Path) -> Iterator[Found]:
-    """Yield the files of a run that failed its suite and was taken through all decisions."""
+    """Yield the files of a run that failed its suite, with a decision of every kind."""
     project = make_project(folder / "project", PIPELINE, **{"plan.md": "Plan: $goal\n"})
     flow = Flow(project, make_host(project))
     stores, now = flow.evaluator.stores, flow.host.clock.now()
@@ -221,7 +221,7 @@ def grown(folder: Path) -> Iterator[Found]:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
-    """Our own files, by the name of their format."""
+    """Our own files, each with the name of its format."""
     folder = tmp_path_factory.mktemp("formats")
     return [*recorded(folder), *written(folder), *grown(folder)]
 

@@ -1,4 +1,4 @@
-"""A stranger's two commands in a fresh clone with a fresh home; setting up needs the network."""
+"""The two commands of a newcomer in a fresh clone and home; the set-up needs the network."""
 
 import os
 import subprocess

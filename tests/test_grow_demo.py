@@ -59,7 +59,7 @@ def test_example_grows_from_desires_to_a_running_app(example: str, tmp_path: Pat
 
 
 def rebuild_and_try(app: Path, example: str) -> None:
-    """The app that the assembly line builds from the specification passes the same suite."""
+    """Build the app with the assembly line, and require that it passes the same suite."""
     with in_background(ProviderTwin(load_script(EXAMPLES / example / "twin.py"))) as twin:
         line = str(ROOT / "pipelines" / "assembly_line.dot")
         variables = dict(twin.environ())

@@ -1,4 +1,4 @@
-"""The rooms import downward, keep their private names, and do nothing when they are imported."""
+"""Rooms import downward only, use no private names of others, and do nothing on import."""
 
 import subprocess
 import sys
@@ -149,7 +149,7 @@ assert not done, done
 
 
 def import_watched(*names: str, before: str = "sys") -> subprocess.CompletedProcess[str]:
-    """Import modules in a fresh interpreter that reports every other action of theirs."""
+    """Import modules in a new interpreter that reports every other action of an import."""
     code = WATCHED_IMPORT.format(before=before)
     return subprocess.run(
         [sys.executable, "-B", "-c", code, *names], capture_output=True, text=True, timeout=60

@@ -46,7 +46,7 @@ def test_a_registry_has_members(registry: Registry[Any]) -> None:
     assert list(registry)
 
 
-# lsp and mcp have protocols of their own for programs; help prints pages for people.
+# lsp and mcp use protocols of their own; help prints pages for people.
 TALKING = frozenset({"lsp", "mcp", "help"})
 
 

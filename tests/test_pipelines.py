@@ -105,7 +105,7 @@ def test_page_lists_existing_pipelines_only() -> None:
 
 
 def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> bool:
-    """Run the command of a tool node in a folder of its own."""
+    """Return whether the command of a tool node succeeds in a folder with these files."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -210,7 +210,7 @@ def test_candidate_must_beat_the_baseline(now: str, is_faster: bool, tmp_path: P
 
 SHOP = ROOT / "examples" / "todo"
 TWIN = load_script(FOLDER / "twins" / "examples.py")
-# These work on the repository of an app (tests/growth/crew).
+# The pipelines in GRAPHS work on the repository of an app (tests/growth/crew).
 OF_A_PROJECT = [one for one in PIPELINES if one.stem not in GRAPHS]
 KEYS = ("ANTHROPIC", "GEMINI", "OPENAI")
 """The providers whose models agents can use."""

@@ -99,7 +99,7 @@ def hits(text: str, phrases: Mapping[str, str]) -> list[str]:
 
 
 def may_hit(content: str, phrases: Mapping[str, str]) -> bool:
-    """Look for a phrase in the text of a module, where a string may have several parts."""
+    """Return whether a module may contain a phrase; its strings may have several parts."""
     between = r"(?:\\n|\W|[fr]+(?=\"))+"
     folded = content.lower()
     return any(

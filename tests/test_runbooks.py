@@ -56,7 +56,7 @@ digraph send {{
   start -> send -> after -> exit
 }}
 """
-# What was done before a page begins: a run that was killed in a stage, or commands.
+# Preparation of each page: a run that is killed in a stage, or commands.
 KILLED = {
     "resume-after-a-crash": ("slow.dot", "make"),
     "a-stuck-run": ("slow.dot", "make"),
@@ -83,7 +83,7 @@ TYPED = {
 
 @dataclass
 class Project:
-    """A repository with pipelines, suites and a profile, and the person who works there."""
+    """A repository with pipelines, suites and a profile, and the variables of its user."""
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict[str, str])
@@ -99,7 +99,7 @@ class Project:
             self.outputs(f"$ {command}\n")
 
     def outputs(self, text: str) -> list[str]:
-        """Run the commands of a fence, and return what each printed."""
+        """Run the commands of a fence, and return the output of each."""
         return examples.outputs(text, self.folder, self.environ)
 
     def run_killed(self, pipeline: str, node: str = "make") -> None:
@@ -187,7 +187,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def given(page: str, project: Project) -> None:
-    """Make the situation that a page describes."""
+    """Prepare the situation that a page describes."""
     project.sh("git restore .")  # a page may have changed a pipeline
     if page in KILLED:
         project.run_killed(*KILLED[page])

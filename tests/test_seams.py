@@ -98,7 +98,7 @@ def test_names_of_the_table_exist() -> None:
 
 def test_every_contract_is_in_the_table() -> None:
     there = set((ROOT / "tests").rglob("test_contract*.py"))
-    # The protocol of a provider is more than its adapter's contract.
+    # This file tests the wire protocols of providers, and is not the contract of a seam.
     there -= {ROOT / "tests" / "llm" / "providers" / "test_contract.py"}
     told = {linked(row.cells[-1]) for row in SEAMS}
     assert there <= told

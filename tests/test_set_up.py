@@ -1,6 +1,6 @@
-"""The scripts behind `make`: setting up once, at any path of the checkout, and system packages.
+"""The scripts of `make`: a single set-up, at any path of the checkout, and system packages.
 
-Real setting up needs the network; here a stand-in for Python records its calls.
+A real set-up needs the network; here a stand-in for Python records its calls.
 """
 
 import os

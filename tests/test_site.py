@@ -1,4 +1,4 @@
-"""The site of the documentation is built without a warning, and loads nothing from elsewhere."""
+"""The site of the documentation is built without a warning, and loads no external file."""
 
 import os
 import re

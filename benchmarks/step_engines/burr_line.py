@@ -35,7 +35,7 @@ class Step(Action):
 
 
 def run(line: Line) -> str:
-    """Run the application, or resume it at the action after the last one that was kept."""
+    """Run the application, or resume it after the last saved action."""
     names = [f"n{number}" for number in range(1, line.steps + 1)]
     with SQLitePersister(str(line.folder / "state.db")) as persister:
         persister.initialize()

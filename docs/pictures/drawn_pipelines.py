@@ -52,7 +52,7 @@ class Drawing:
         return self.file.exists() and self.file.read_text("utf-8").endswith(self.note)
 
     def write(self) -> None:
-        """Draw it."""
+        """Draw the pipeline or run into its file."""
         svg = asyncio.run(draw(self.picture, theme=self.theme))
         self.file.write_text(f"{svg.rstrip()}\n{self.note}", "utf-8")
 

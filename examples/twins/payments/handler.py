@@ -8,7 +8,7 @@ from attractor.twins.services.request import ServiceRequest, ServiceResponse
 
 
 def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object:
-    """Give money back, but no more than was paid."""
+    """Refund a payment, but no more than its amount."""
     charge = state["charges"].get(draw.from_path["id"])
     if charge is None:
         return refused(404, "not_found", "no such charge")
