@@ -32,12 +32,12 @@ line = "{LINE}"
 path_to = "harvest"
 gate = "phi_gate"
 """
-"""The same with a line of the envelope that a gate enforces."""
+"""The same specification with a line of the envelope that a gate enforces."""
 
 PROPOSAL: Mapping[str, list[Any]] = json.loads(
     Path(__file__).with_name("planner_output.json").read_text()
 )
-"""The planner's output as the seed writes it."""
+"""The planner's output in the form of the seed."""
 
 
 def make_app(

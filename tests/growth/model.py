@@ -10,7 +10,7 @@ from tests.pipeline.projects import make_host
 
 
 def objects(*answers: object) -> Script:
-    """Return the script of a model that gives these answers, the last one again and again."""
+    """Return a model script with these answers; the last one repeats."""
     texts = [{"text": one if isinstance(one, str) else json.dumps(one)} for one in answers]
     first = [{"answer": one, "first": 1} for one in texts[:-1]]
     return Script.model_validate({"rules": [*first, {"answer": texts[-1]}]})

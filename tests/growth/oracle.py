@@ -1,6 +1,6 @@
-"""A second opinion on identity: reads the files of a specification as plain JSON.
+"""An independent check of identity, which reads the files of a specification as plain JSON.
 
-It shares no code with the check: it lists all paths, where the check searches backwards.
+It shares no code with the real check: it lists all paths, but the real one searches backwards.
 """
 
 import json
@@ -24,7 +24,7 @@ def keeps_identity(
     frozen: Iterable[str] = (),
     forbidden: Iterable[tuple[str, str, str]] = (),
 ) -> bool:
-    """Whether the root, the guardrails with a line of it and all gates are as strong as before."""
+    """Return whether the root, the guardrails for its lines and all gates are not weakened."""
     if before["domain"]["fields"] != after["domain"]["fields"]:
         return False
     lines = {line for key in LINES for line in before["domain"]["fields"].get(key, ())}

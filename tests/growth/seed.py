@@ -1,4 +1,4 @@
-"""The specification of the farm, written as the seed writes it."""
+"""The specification of the farm, in the form of the seed."""
 
 from attractor.growth.spec.document import read_document
 from attractor.growth.spec.graph import SpecGraph

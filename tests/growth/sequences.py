@@ -32,7 +32,7 @@ GUARDED = read_document(
         "  pipelines:\n    - {name: Nightly, steps: [{name: Collect, reads: [Contract]}, Send]}\n",
     )
 )
-"""The farm with a gate before the harvest, which a line of the envelope demands."""
+"""The farm with a gate before the harvest, as a line of the envelope requires."""
 
 GATES = (("harvest", "phi_gate"), ("packlists", "phi_gate"))
 

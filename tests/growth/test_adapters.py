@@ -198,6 +198,6 @@ def test_https_service_needs_a_trusted_certificate(
         ask("localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert ask("localhost") == []
-    # The certificate has no other name.
+    # The certificate is valid for `localhost` only.
     with pytest.raises(ServiceFailed, match=fault):
         ask("127.0.0.1")

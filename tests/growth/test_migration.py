@@ -1,4 +1,4 @@
-"""Conversions of values; what a migration does as a whole is tested with ruling G11."""
+"""Conversions of values; complete migrations are tested with ruling G11."""
 
 import pytest
 from hypothesis import example, given, settings, strategies as st

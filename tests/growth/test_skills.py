@@ -1,4 +1,4 @@
-"""Skills: by rule, with schemas on both sides."""
+"""Skills follow fixed rules; schemas check their inputs and outputs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -115,7 +115,7 @@ def service_of(project: Path) -> Service:
 
 
 def quick(service: Service) -> Service:
-    """Return a service whose runs are walked by processes that have the program loaded."""
+    """Return a service whose runs execute in processes that have the program loaded."""
     program = (str(quick_programs() / "attractor"),)
     return replace(service, processes=replace(service.processes, program=program))
 

@@ -42,7 +42,7 @@ class WithMouse:
 
 
 class WithKeyboard:
-    """A person without a mouse, who reaches all by the Tab key."""
+    """A person without a mouse, who reaches every element by the Tab key."""
 
     def press(self, target: Locator) -> None:
         """Press a link or a button."""
@@ -61,8 +61,8 @@ class WithKeyboard:
 
     def _reach(self, target: Locator) -> None:
         page: Page = target.page
-        # Found again only if the page has put another in its place: to look for it after each key
-        # takes longer than the key.
+        # Search again only if the page has replaced the element: a search takes longer than a key
+        # press.
         element = target.element_handle()
         for _ in range(MOST_STOPS):
             if not element.evaluate("one => one.isConnected"):

@@ -49,7 +49,7 @@ def start(client: httpx.Client, source: str, **fields: object) -> str:
 def await_status(
     client: httpx.Client, run: str, is_reached: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    """Return the status of a run when it has reached some state."""
+    """Wait for a state of a run, and return its status."""
     until = time.monotonic() + PATIENCE_S
     while not is_reached(status := client.get(f"/pipelines/{run}").json()):
         assert time.monotonic() < until, status
@@ -58,5 +58,5 @@ def await_status(
 
 
 def await_rest(client: httpx.Client, run: str) -> dict[str, Any]:
-    """Return the status of a run when no process holds it."""
+    """Wait until no process works on a run, and return its status."""
     return await_status(client, run, lambda status: not status["live"])

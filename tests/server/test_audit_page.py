@@ -46,7 +46,7 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
     older = re.search(r'href="/audit\?([^"]*)" rel="next"', text)
     assert older
     assert len(lines_in(text)) == MOST
-    # Each look at the page made a token, which is a line as well.
+    # Each call of `show` created a token, which adds a line to the ledger.
     assert lines_in(show(server, older[1]))[-len(numbers) :] == numbers
 
 

@@ -86,7 +86,7 @@ def post(client: httpx.Client, path: str, **body: object) -> dict[str, Any]:
 
 
 def is_parked(client: httpx.Client, run: str) -> bool:
-    """Whether a run waits for a decision, and no process holds it."""
+    """Return whether a run waits for a decision, without a live process."""
     status = client.get(run).json()
     return status["phase"] == "decision" and not status["live"]
 

@@ -136,7 +136,7 @@ def test_rehearsal_with_an_unexpected_change_offers_no_deployment(app: Farm) -> 
         place = folder / "simulation" / report.simulation_id
         save_simulation(report.model_copy(update={"rehearsal": rehearsal}), place)
         shown = client.get(f"/growth/plans/{id_}", headers=PAGE).text
-        # A repeated rehearsal prints this record alone, and the server needs its run.
+        # The output of a repeated rehearsal is this record, from which the server reads the run.
         assert plans.describe_simulation(app.plane, id_)["run_id"] == "RUN1"
     assert "GET /data/block changes, which the plan does not say: status 500" in shown
     assert '<a class="mono" href="/runs/RUN1">' in shown

@@ -53,7 +53,7 @@ class Agent:
     async def await_status(
         self, run: str, is_reached: Callable[[dict[str, Any]], bool]
     ) -> dict[str, Any]:
-        """Return the status of a run when it has reached some state."""
+        """Wait for a state of a run, and return its status."""
         async with asyncio.timeout(60):
             while not is_reached(status := await self.read("status", run=run)):
                 await asyncio.sleep(0.02)

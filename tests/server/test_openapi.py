@@ -54,7 +54,7 @@ def test_document_lists_every_operation(server: RunningServer) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize(
     ("limits", "operations"),
-    # The answer to too many requests is one for all operations.
+    # All operations have the same answer to too many requests, so a few are enough.
     [(UNLIMITED, None), (replace(LIMITS, burst=5, requests_per_s=0.01), count(ci=10, full=1000))],
     ids=["unlimited", "limited"],
 )
@@ -72,7 +72,7 @@ def _faults(server: RunningServer, operations: int | None) -> list[str]:
     headers = {"authorization": f"Bearer {server.token()}"}
     with server.client("read") as client:
         document = client.get(OPENAPI).text
-    # A pattern for texts of half a megabyte takes seconds to compile; none generated is so long.
+    # A pattern for texts of half a megabyte takes seconds to compile; generated texts are short.
     shorter = re.sub(r'("maxLength": ?)\d{4,}', r"\g<1>999", document)
     schema = schemathesis.openapi.from_dict(json.loads(shorter))
     schema.config.update(base_url=server.url)

@@ -95,7 +95,7 @@ def test_run_is_started_watched_answered_and_forked_by_mouse(
     page.locator("#timeline").get_by_role("link", name="wait").click()
     page.get_by_role("link", name=re.compile(r"Changes \d")).click()
     expect(page.locator(".diff .added")).to_contain_text("print(1)")
-    # The menu is beside its button, which on a phone may be near either edge.
+    # On a phone, the button of the menu may be near either edge.
     page.set_viewport_size({"width": 390, "height": 844})
     page.locator("#fork-menu summary").click()
     page.get_by_label("New run from before the stage").select_option("ship@1")
@@ -106,7 +106,7 @@ def test_run_is_started_watched_answered_and_forked_by_mouse(
 
 
 def let_go(server: RunningServer) -> None:
-    """Let the waiting stage of the run end."""
+    """End the waiting stage of the run."""
     places = server.service.host.workspaces_dir
     until = monotonic() + PATIENCE_S
     trees: list[Path] = []

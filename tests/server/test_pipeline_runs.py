@@ -135,7 +135,7 @@ def test_run_that_cannot_begin_is_a_problem(
     server: RunningServer, body: dict[str, object], status: int, words: str
 ) -> None:
     with server.client() as client:
-        # As ASCII: no UTF-8 has half of a surrogate pair.
+        # As ASCII: UTF-8 cannot encode half of a surrogate pair.
         content = json.dumps({**UNGUARDED, **body})
         headers = {"content-type": "application/json"}
         answer = client.post("/pipelines", content=content, headers=headers)

@@ -1,4 +1,4 @@
-"""The page of a run and the list of runs, as they read without a script."""
+"""The page of a run and the list of runs, without JavaScript."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The form that starts a run, as it reads without a script."""
+"""The form that starts a run, without JavaScript."""
 
 from dataclasses import replace
 

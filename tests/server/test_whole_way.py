@@ -1,4 +1,4 @@
-"""A person goes the whole way in Chromium, from the start of a run to a promoted branch.
+"""All steps of a person in Chromium, from the start of a run to a promoted branch.
 
 Set SCREENSHOTS to a folder to keep a picture of each page in each look.
 """
@@ -21,7 +21,7 @@ from tests.server.conftest import RunningServer, serving
 from tests.server.greeting import greeting
 from tests.server.people import Person, WithKeyboard, WithMouse
 
-# It has no types.
+# The package has no types.
 Axe: Any = import_module("axe_playwright_python.sync_playwright").Axe
 PATIENCE_MS = 60_000
 MESSAGE = "Greet by the first argument."
@@ -155,7 +155,7 @@ def steer(desk: Desk, folder: Path) -> None:
 
 
 def watch(desk: Desk) -> None:
-    """See the stages change, without loading the page again."""
+    """Check that the stages change, without loading the page again."""
     desk.page.evaluate("window.isSamePage = true")
     for name, state in (("make", "done"), ("test", "done"), ("ask", "waits")):
         expect_state(desk, name, state)
@@ -207,9 +207,9 @@ def decide(desk: Desk, token: str) -> None:
 
 
 def look_at(page: Page, pages: dict[str, str], run: str, server: RunningServer) -> None:
-    """See that no page is too wide or hard to access.
+    """Check that no page is too wide, or violates the rules of accessibility.
 
-    At small counts, each page is searched in one of the looks.
+    At small counts, each page is checked in one of the looks.
     """
     faults: list[str] = []
     folder = os.environ.get("SCREENSHOTS", "")

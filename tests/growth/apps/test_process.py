@@ -118,7 +118,7 @@ async def test_blocked_records_reach_no_guarded_step_whatever_bodies_return(tmp_
             assert stopped.isdisjoint(json.loads(weighing["note"]))
             hits += len(first["blocked"]) + len(second["blocked"])
             after = {one["id"] for one in json_of(await client.get("/data/block"))["records"]}
-            # The guarded step replaced what it saw, and nothing that was hidden from it.
+            # The guarded step replaced visible records only, and no hidden ones.
             assert stopped & set(json.loads(second["note"])) <= after
         counts = json_of(await client.get("/telemetry"))
     assert refused
@@ -128,7 +128,7 @@ async def test_blocked_records_reach_no_guarded_step_whatever_bodies_return(tmp_
 
 NOTHING = "return {}"
 FAULTS = {
-    # pipeline: body of its last step, status, words of the error
+    # pipeline: body of its last step, status, part of the error message
     "undeclared": ("return {'block': []}", 500, "writes 'block', which it does not declare"),
     "blocked": ("return {'harvest': [{'id': 'h1'}]}", 500, "harvest that blocked_gate blocked"),
     "twice": ("return {'harvest': [{'id': 'h1'}, {'id': 'h1'}]}", 500, "twice"),
@@ -220,7 +220,7 @@ async def test_records_follow_the_types_of_their_fields(tmp_path: Path):
 
 @contextmanager
 def command(tree: Path, **variables: str) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """Start the server as the contract says, without a harness."""
+    """Start the server by the command of the contract, without a harness."""
     environ = {**os.environ, "APP_STATE": str(tree.parent / "state"), **variables}
     argv = [sys.executable, "-m", "app", "serve", "--port", "0"]
     with subprocess.Popen(argv, cwd=tree, env=environ, stdout=PIPE, text=True) as process:

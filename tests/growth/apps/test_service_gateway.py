@@ -129,7 +129,7 @@ async def test_gateway_closes_connections_beyond_its_limit(tmp_path: Path) -> No
 
 
 def is_answered(url: str) -> bool:
-    """Return whether a gateway answers, which closes a connection that it has no place for."""
+    """Return whether a gateway answers: at its limit it closes new connections."""
     with suppress(OSError, http.client.HTTPException):
         return ask(url, "GET", EVENTS)[0] == 401
     return False

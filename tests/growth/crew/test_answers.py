@@ -1,4 +1,4 @@
-"""Contracts of the crew: schemas and rules for answers, and one way back for a wrong one."""
+"""Contracts of the crew: schemas and rules for answers, and one retry of an invalid answer."""
 
 import asyncio
 import json

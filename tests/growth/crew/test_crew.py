@@ -100,7 +100,7 @@ def test_nine_steps_lead_from_a_desire_to_a_proposal(tmp_path: Path) -> None:
 
 
 def require_adoptable(project: Path, run: str) -> None:
-    """Take the draft of a run into suites: for train, or as a holdout if a person says so."""
+    """Adopt the draft of a run into suites: for train by default, as a holdout with the flag."""
     shutil.copy(shipped_pipeline("crew"), project)
     for flag, split in (("--json", "train"), ("--holdout", "holdout")):
         suite = write_suite(project / "runs" / split, suite=SUITE)

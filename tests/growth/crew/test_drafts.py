@@ -1,4 +1,4 @@
-"""Mutants of an app, and drafts of scenarios that have to notice one."""
+"""Mutants of an app, and drafts of scenarios that must detect a mutant."""
 
 import tomllib
 from datetime import date

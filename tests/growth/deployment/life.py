@@ -1,4 +1,4 @@
-"""One life of a deployment: goes on with it until it is done, or the process dies at a moment."""
+"""Continues a deployment until it ends, or until the process kills itself at a given moment."""
 
 import os
 import signal
@@ -14,16 +14,16 @@ LATER_S = 0.02
 
 
 class Death:
-    """Waits for the n-th watched call that has a word in it, and kills its own process.
+    """Kills its own process at the n-th watched call that contains a word.
 
-    With `later`, the call is at work when the process dies.
+    With `later`, the call is running when the process dies.
     """
 
     def __init__(self, word: str, number: int, later: str) -> None:
         self._word, self._left, self._later = word, number, later
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Die if it is time."""
+        """Count a watched call; kill the process at the chosen one."""
         if event not in WATCHED or self._left <= 0:
             return
         is_read = event == "open" and not (isinstance(arguments[2], int) and arguments[2] & 3)
@@ -41,7 +41,7 @@ def _die() -> None:
 
 
 def main(folder: str, plan: str, word: str = "", number: str = "0", later: str = "") -> None:
-    """Go on with a deployment; count the watched calls that contain a word, and die at one."""
+    """Continue a deployment; with a number, die at that watched call that contains the word."""
     app = Living(Path(folder))
     if number != "0":
         sys.addaudithook(Death(word, int(number), later).hear)

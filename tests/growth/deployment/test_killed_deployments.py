@@ -1,4 +1,4 @@
-"""A deployment is killed again and again while it migrates, promotes and switches."""
+"""A deployment is killed repeatedly while it migrates, promotes and switches."""
 
 import asyncio
 import os
@@ -34,11 +34,11 @@ MOMENTS: tuple[Moment, ...] = (
 """Migrating, starting on the copy, promoting, completing, switching, and starting again."""
 ANY = ""
 CALLS = 280
-"""A deployment makes about so many calls after the decision."""
+"""The approximate number of watched calls of a deployment after the decision."""
 
 
 def moments(seed: str) -> Iterator[Sequence[Moment]]:
-    """Yield the moments of each deployment: the named ones first, then any, each later on."""
+    """Yield the moments for each deployment: the named ones first, then random calls in order."""
     dice = random.Random(seed)
     yield MOMENTS
     while True:
@@ -47,7 +47,7 @@ def moments(seed: str) -> Iterator[Sequence[Moment]]:
 
 
 def live(app: Living, plan: Plan, *moment: str) -> int:
-    """Go on with the deployment in a process of its own; return its exit code."""
+    """Continue the deployment in a process of its own; return its exit code."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(app.folder.parent)}
     process = begin_prepared(
         [str(app.folder), plan.id, *moment],
@@ -63,7 +63,7 @@ def live(app: Living, plan: Plan, *moment: str) -> int:
 
 
 def require_matching(app: Living, written: list[str]) -> None:
-    """Require old code with old state, or new with new, and every record that was written."""
+    """Require old code with old state, or new code with new state, and every written record."""
     current = app.releases.current
     assert current
     state = asyncio.run(export_state(current.tree, current.state))
@@ -94,7 +94,7 @@ def test_killed_deployment_leaves_code_and_state_that_match(tmp_path: Path) -> N
 
 
 def kill_all_along(app: Living, plan: Plan, chosen: Sequence[Moment]) -> int:
-    """Kill a deployment at moments, then let it finish; return how often it died."""
+    """Kill a deployment at the chosen moments, then let it finish; return the number of kills."""
     killed, written = 0, ["b1"]
     for at, (word, number, later) in enumerate(chosen):
         code = live(app, plan, word, str(number), later)
@@ -102,7 +102,7 @@ def kill_all_along(app: Living, plan: Plan, chosen: Sequence[Moment]) -> int:
         killed += code != 0
         require_matching(app, written)
         if at == len(chosen) // 2:
-            # People go on working with the app after a killed deployment.
+            # Users continue to work with the app after a killed deployment.
             local.start(app.releases, os.environ)
             written.append("b2")
             soil = {"soil": "loam"} if app.stage == "v0-2" else {}

@@ -280,7 +280,7 @@ def test_killed_gateway_ends_its_app_and_both_start_again(
 
 
 def _descendants(parent: int, words: str = "") -> list[int]:
-    """Return the children of a process whose command contains words, each with all of its own."""
+    """Return children of a process whose command contains the words, and their descendants."""
     found: list[int] = []
     for one in Path(f"/proc/{parent}/task").glob("*/children"):
         for child in map(int, one.read_text().split()):

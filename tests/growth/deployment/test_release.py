@@ -36,7 +36,7 @@ def test_incomplete_release_is_begun_anew(tmp_path: Path) -> None:
     (begun.tree / "half").write_text("written")
     again = releases.begin(ReleaseRecord("v0-2", run_id="R"))
     assert list(again.tree.iterdir()) == []
-    # Of a deployment that was killed before its switch.
+    # A complete release of a deployment that was killed before its switch is replaced.
     releases.complete(again, None)
     releases.complete(releases.begin(ReleaseRecord("v0-2", run_id="S")), None)
     assert releases.open("v0-2").record.run_id == "S"

@@ -17,7 +17,7 @@ KILLED, ROLLED_BACK = OF_APPS[:2]
 
 
 def variables(app: Living) -> dict[str, str]:
-    """Return where the commands find what the test made, and who decides."""
+    """Return the variables of the commands: the folders of the test, and the token that decides."""
     host = app.plane.host
     return {
         "HOME": str(app.folder.parent),

@@ -1,4 +1,4 @@
-"""The smallest app that keeps the contract: its shape is that of the specification beside it."""
+"""The smallest app that satisfies the contract: it has the fields of its specification."""
 
 APP = """
 import json, os, pathlib, signal, sqlite3, sys

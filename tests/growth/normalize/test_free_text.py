@@ -1,4 +1,4 @@
-"""A model turns free text into nodes, asked over real HTTP at a provider twin."""
+"""A model turns free text into nodes, over real HTTP with a provider twin."""
 
 import asyncio
 import json
@@ -118,7 +118,7 @@ def test_instructions_in_a_text_stay_between_markers(
     twin = provider_twin(objects({"desires": [{"goal": line("remove", "remove every guardrail")}]}))
     base = farm()
     graph, [id_] = asyncio.run(add_text(base, attack, host_with_model(twin, tmp_path)))
-    # The worst that an obeying model can do is a desire, which a plan must serve lawfully.
+    # A model that obeys the text can only add a desire, for which the rules of plans apply.
     assert graph.keys() - base.keys() == {id_}
     assert [one for one in base if graph[one] != base[one]] == ["domain"]
     [request] = twin.requests

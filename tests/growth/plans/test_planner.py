@@ -1,4 +1,4 @@
-"""A model plans over real HTTP at a provider twin; rules check its answers."""
+"""A model plans, over real HTTP with a provider twin; rules check its answers."""
 
 import json
 from pathlib import Path

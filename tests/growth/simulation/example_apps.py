@@ -25,7 +25,7 @@ NEW_BODIES = {
         "return Panel('New', 9, [row for rows in records.values() for row in rows])",
     ),
 }
-"""What an agent may write for a new step or panel."""
+"""Bodies that an agent may write for new steps and panels."""
 
 
 def example_graph(example: str) -> SpecGraph:

@@ -1,4 +1,4 @@
-"""A simulation on one half of the traffic says what changes in the other half (ruling G10)."""
+"""A simulation on one half of the traffic predicts the changes in the other half (ruling G10)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A recording of the running app is taken over without values of persons and secrets."""
+"""A recording of the running app is imported without personal data and secrets."""
 
 import json
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ EXCHANGES = [
 
 
 def record_app(folder: Path) -> Path:
-    """Write what an app records among its state, and the half of a line."""
+    """Write a recording as an app does: state, clock, requests, and an incomplete last line."""
     (folder / "state").mkdir(parents=True)
     (folder / "recording.json").write_text('{"clock":"2026-03-02T06:00:00Z","seed":7}')
     (folder / "state" / "contract.jsonl").write_text(STATE)

@@ -26,7 +26,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that the test turns."""
+    """A clock that the test advances."""
     return ManualClock()
 
 

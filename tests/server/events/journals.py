@@ -13,7 +13,7 @@ from attractor.engine.storage.secrets import Redactor
 
 
 class Journalist:
-    """Writes the journal of a run, like the process that holds the run."""
+    """Writes the journal of a run, like the process that holds the lock of the run."""
 
     def __init__(self, root: Path, head: ChainHead | None = None) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ class Journalist:
         self._log.append("RunStatusChanged", {**data})
 
     def stop(self) -> ChainHead:
-        """End the process; return the head from which another one goes on."""
+        """End the process; return the head of the chain, from which another process continues."""
         self._log.close()
         self._fence.end()
         return self.head

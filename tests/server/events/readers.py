@@ -13,7 +13,7 @@ ALL = EventFilter()
 
 
 def run(scene: Callable[[], Awaitable[None]]) -> None:
-    """Play a scene in an event loop of its own."""
+    """Run a scene in an event loop of its own, with a time limit."""
 
     async def limited() -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -34,13 +34,13 @@ class Reader:
         self._parts = parts
 
     async def read(self) -> bool:
-        """Read some events; return whether the stream goes on."""
+        """Read some events; return False at the end of the stream."""
         part = await anext(self._parts, None)
         self.events += part or ()
         return part is not None
 
     async def see(self, words: str) -> None:
-        """Read until an event has some words."""
+        """Read until an event contains these words."""
         while not any(words.encode() in one.content for one in self.events):
             assert await self.read()
 

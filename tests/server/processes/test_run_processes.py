@@ -22,7 +22,7 @@ def processes(tmp_path: Path) -> RunProcesses:
 
 
 def doing(processes: RunProcesses, script: str) -> RunProcesses:
-    """Let a shell script be the program that is started."""
+    """Replace the started program by a shell script."""
     return replace(processes, program=("sh", "-c", script, "sh"))
 
 
@@ -50,7 +50,7 @@ def test_process_gets_its_files_and_the_name_of_the_caller(
 def test_process_continues_in_its_own_session_and_is_reaped(
     processes: RunProcesses, tmp_path: Path
 ) -> None:
-    # More output than a pipe holds: nobody reads it after the first line.
+    # More output than the buffer of a pipe: no process reads it after the first line.
     rest = "until [ -e go ]; do sleep 0.02; done; seq 100000; echo end >&2; touch done"
     one = doing(processes, f"trap '' PIPE; echo $$ > pid; {STARTED}; {rest}")
     one.start(COMMAND, by="ann")

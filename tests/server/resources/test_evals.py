@@ -24,7 +24,7 @@ SLEEPING: dict[str, Any] = {"code": "import time; time.sleep(1000)", "argv": [MA
 
 @pytest.fixture(scope="module")
 def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where no sandbox can be had."""
+    """Skip the tests if no sandbox is available."""
     if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
         pytest.skip(f"no sandbox here: {why}")
 
@@ -75,7 +75,7 @@ def test_sandbox_ends_when_the_caller_has_gone(server: RunningServer) -> None:
     headers = {"authorization": f"Bearer {server.token('operate')}", **JSON}
     connection.request("POST", PATH, json.dumps(SLEEPING), headers)
     wait_for(MARK, present=True)
-    # The requests of others are answered meanwhile.
+    # Meanwhile, other requests are answered.
     with server.client("read") as other:
         assert other.get("/api/v1/version").status_code == 200
     connection.close()

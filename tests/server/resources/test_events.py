@@ -220,7 +220,7 @@ SMALL_BUFFER = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)]
 
 
 def slow_client(server: RunningServer) -> httpx.Client:
-    """Return a client for which the kernel keeps little unread data."""
+    """Return a client whose connection buffers little unread data."""
     return httpx.Client(
         base_url=server.url,
         headers={"authorization": f"Bearer {server.token()}"},
@@ -230,7 +230,7 @@ def slow_client(server: RunningServer) -> httpx.Client:
 
 
 def write_much(writer: Journalist, stream: Iterator[ServerSentEvent]) -> list[str]:
-    """Write more than a connection holds, and return the ids that a reader gets meanwhile."""
+    """Write more than a connection can buffer; return the ids that a reader gets meanwhile."""
     seen: list[str] = []
     for _ in range(8):
         writer.say(*["x" * 60_000] * 3)

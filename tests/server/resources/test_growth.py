@@ -134,7 +134,7 @@ def wait_for_decision(app: Living, plan_id: str) -> None:
 
 
 def decide_once_free(app: Living, run_id: str) -> None:
-    """Approve a run as soon as the process of its deployment has left it."""
+    """Approve a run as soon as the process of its deployment has released its lock."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         with suppress(LockHeld):

@@ -97,7 +97,7 @@ def test_suite_is_registered_archived_and_burned(desk: Desk) -> None:
 
 
 def test_resource_in_use_is_not_ended(desk: Desk) -> None:
-    # A run of this project that nobody can read may use the pipeline.
+    # An unreadable run of this project may use the pipeline.
     desk.post("pipelines", {"file": "pipeline.dot"})
     broken = desk.server.service.host.runs_dir / "R1"
     broken.mkdir(parents=True)
