@@ -48,7 +48,7 @@ sys.exit(int.from_bytes(code, signed=True))
 
 
 @dataclass
-class Begun:
+class RunningCommand:
     """A running command, with the interface of `subprocess.Popen`."""
 
     pid: int
@@ -100,7 +100,7 @@ class Begun:
         self.send_signal(signal.SIGKILL)
 
 
-Process = Begun | subprocess.Popen[str]
+Process = RunningCommand | subprocess.Popen[str]
 
 
 class Prepared:
@@ -200,7 +200,7 @@ def begin_prepared(
             streams.append(os.fdopen(ours, encoding="utf-8") if ours >= 0 else None)
             files.append(nothing if theirs == subprocess.DEVNULL else theirs)
         pid, line = _begin(request, files)
-    return Begun(pid, line, stdout=streams[0], stderr=streams[1])
+    return RunningCommand(pid, line, stdout=streams[0], stderr=streams[1])
 
 
 def run_prepared(

@@ -46,7 +46,7 @@ KINDS = {
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-"""When a turnable clock begins."""
+"""The start time of manual clocks."""
 
 
 def attributes(**plain: Plain) -> Attributes:

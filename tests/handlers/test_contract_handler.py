@@ -88,7 +88,7 @@ def run(scene: Coroutine[Any, Any, T]) -> T:
 
 
 def require_sound(outcome: Outcome) -> None:
-    """Its result can be recorded, and a failure has a reason."""
+    """Require an outcome that can be recorded, with a reason if it is a failure."""
     assert isinstance(outcome, Outcome)
     canonical_json(outcome.context_updates)
     assert all(isinstance(one, str) for one in outcome.suggested_next_ids)
@@ -130,7 +130,7 @@ def test_suggested_targets_and_labels_exist(name: str) -> None:
 
 
 class Stuck:
-    """A backend, an interviewer and a machine that never end; reports when one was called."""
+    """Base of stand-ins that never return; sets events when a call begins and is canceled."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()

@@ -155,7 +155,7 @@ def test_in_a_run_each_branch_has_its_item_and_results_are_ordered(tmp_path: Pat
     done: list[Json] = []
 
     async def work(stage: Stage) -> Outcome:
-        # The last one ends first.
+        # The last branch ends first.
         await until(lambda: len(done) == 3 - int(stage.context.get_string("work.index")))
         done.append(stage.context.get("work.item"))
         return wrote(made=f"{stage.context.get_string('work.item')}!")

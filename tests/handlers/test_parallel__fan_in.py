@@ -31,7 +31,7 @@ def result(id_: str, outcome: str = "success", **more: Json) -> dict[str, Json]:
 
 
 @dataclass
-class Met:
+class FanInPlay:
     """A fan-in after its branches."""
 
     results: list[Json]
@@ -54,18 +54,18 @@ class Met:
         return [tree for trees, _ in self.workspace.adopted for tree in trees]
 
 
-def met(*results: Json, said: Outcome | str = "", **plain: Plain) -> Met:
-    return Met(list(results), Saying(said), plain=plain)
+def fan_in(*results: Json, said: Outcome | str = "", **plain: Plain) -> FanInPlay:
+    return FanInPlay(list(results), Saying(said), plain=plain)
 
 
 def test_without_results_the_pipeline_is_wrong() -> None:
-    outcome = met().run()
+    outcome = fan_in().run()
     assert outcome.failure_reason == "No parallel results to evaluate"
     assert outcome.failure_class is FailureClass.PIPELINE
 
 
 def test_model_selects_among_successful_branches() -> None:
-    it = met(
+    it = fan_in(
         result("a"),
         result("b", response="shorter", files_changed=["x.py"]),
         result("c", "fail"),
@@ -92,7 +92,7 @@ def test_model_selects_among_successful_branches() -> None:
     ],
 )
 def test_an_outcome_may_name_the_candidate_too(said: Outcome) -> None:
-    outcome = met(result("a"), result("b"), prompt="Which?", said=said).run()
+    outcome = fan_in(result("a"), result("b"), prompt="Which?", said=said).run()
     assert outcome.context_updates["parallel.fan_in.best_id"] == "b"
     assert outcome.status is StageStatus.SUCCESS
     assert (outcome.preferred_label, outcome.suggested_next_ids) == ("", ())
@@ -105,7 +105,7 @@ def test_response_and_usage_are_kept() -> None:
         context_updates={"why": "short"},
         usage=Usage(1, 2, 0.5),
     )
-    outcome = met(result("a"), result("b"), prompt="Which?", said=said).run()
+    outcome = fan_in(result("a"), result("b"), prompt="Which?", said=said).run()
     assert (outcome.context_updates["why"], outcome.usage) == ("short", Usage(1, 2, 0.5))
 
 
@@ -115,13 +115,13 @@ class Paid(Saying):
 
 
 def test_usage_of_text_answer_is_kept() -> None:
-    it = Met([result("a"), result("b")], Paid(""), plain={"prompt": "Which?"})
+    it = FanInPlay([result("a"), result("b")], Paid(""), plain={"prompt": "Which?"})
     assert it.run().usage == Usage(3, 4, 0.25)
 
 
 @table("said", ["", "I like none", "a or b", "c"])
 def test_answer_without_candidate_selects_best_with_event(said: str) -> None:
-    it = met(result("a"), result("b"), result("c", "fail"), prompt="Which?", said=said)
+    it = fan_in(result("a"), result("b"), result("c", "fail"), prompt="Which?", said=said)
     outcome = it.run()
     assert outcome.context_updates["parallel.fan_in.best_id"] == "a"
     told = "by outcome and score, because the answer named no candidate"
@@ -131,6 +131,6 @@ def test_answer_without_candidate_selects_best_with_event(said: str) -> None:
 
 def test_a_choice_that_failed_fails_the_fan_in() -> None:
     red = failure("no model")
-    it = met(result("a"), prompt="Which?", said=red)
+    it = fan_in(result("a"), prompt="Which?", said=red)
     assert it.run() is red
     assert it.workspace.adopted == []

@@ -134,7 +134,7 @@ def gate(**plain: Plain) -> Graph:
 
 @dataclass
 class Asking(Play):
-    """A gate with a stand-in for a person, asked as in a run: within its time."""
+    """A gate with a stand-in for a person, asked within the time limit as in a run."""
 
     person: Person = field(default_factory=Person)
 

@@ -1,4 +1,4 @@
-"""The stored table is the one that lark makes of the grammar."""
+"""Reading of texts and files; the stored parser table is up to date."""
 
 import json
 from collections.abc import Callable

@@ -42,7 +42,7 @@ def test_listeners_are_called_once_and_only_while_they_listen() -> None:
         assert heard == ["here", "late"]
 
 
-def told_when_aborted_at(moment: int) -> list[str]:
+def calls_when_aborted_at(moment: int) -> list[str]:
     """Abort as a signal handler does: between two steps of a reader that continues or leaves."""
     controller, told, met = AbortController(), list[str](), Counter[str]()
 
@@ -67,7 +67,7 @@ def told_when_aborted_at(moment: int) -> list[str]:
 
 
 def test_a_handler_of_a_signal_aborts_at_any_moment() -> None:
-    assert [told_when_aborted_at(moment) for moment in range(12)] == [["told"]] * 12
+    assert [calls_when_aborted_at(moment) for moment in range(12)] == [["told"]] * 12
 
 
 async def wait_forever(signal: AbortController) -> None:

@@ -74,7 +74,7 @@ class Scripted(ScriptedProvider):
         return await super().complete(request)
 
 
-class Tried:
+class AdapterCase:
     """An adapter, a way to ask it, and the number of its requests."""
 
     def __init__(self, adapter: ProviderAdapter, model: str, count: Callable[[], int]) -> None:
@@ -103,31 +103,31 @@ def twin() -> Any:
 NAMES = [*provider_registry(), "stand-in"]
 
 
-def tried_of(name: str, twin: ProviderTwin) -> Tried:
+def tried_of(name: str, twin: ProviderTwin) -> AdapterCase:
     if name == "stand-in":
         scripted = Scripted()
-        return Tried(scripted, "any", lambda: len(scripted.requests))
+        return AdapterCase(scripted, "any", lambda: len(scripted.requests))
     adapter = provider_registry()[name].from_env(variables(twin), timeout=PATIENT)
     assert adapter is not None
     before = len(twin.requests)
-    return Tried(adapter, MODELS[name], lambda: len(twin.requests) - before)
+    return AdapterCase(adapter, MODELS[name], lambda: len(twin.requests) - before)
 
 
 @pytest.fixture(params=NAMES)
-async def tried(request: pytest.FixtureRequest, twin: ProviderTwin) -> AsyncGenerator[Tried]:
+async def tried(request: pytest.FixtureRequest, twin: ProviderTwin) -> AsyncGenerator[AdapterCase]:
     tried = tried_of(str(request.param), twin)
     yield tried
     await tried.adapter.close()
 
 
-async def test_part_is_an_adapter_with_a_constant_name(tried: Tried) -> None:
+async def test_part_is_an_adapter_with_a_constant_name(tried: AdapterCase) -> None:
     assert find_shortcoming(tried.adapter, ProviderAdapter) == ""
     name = tried.adapter.name
     await tried.ask("text")
     assert tried.adapter.name == name
 
 
-async def test_answer_has_text_model_and_provider(tried: Tried) -> None:
+async def test_answer_has_text_model_and_provider(tried: AdapterCase) -> None:
     response = await tried.ask("text")
     assert (response.text, response.finish_reason.reason) == ("größe 🐍", "stop")
     assert (response.provider, response.model) == (tried.adapter.name, tried.model)
@@ -138,7 +138,7 @@ async def test_answer_has_text_model_and_provider(tried: Tried) -> None:
     assert tried.count() == 1
 
 
-async def test_calls_come_back_in_order_with_ids_of_their_own(tried: Tried) -> None:
+async def test_calls_come_back_in_order_with_ids_of_their_own(tried: AdapterCase) -> None:
     response = await tried.ask("tool")
     assert (response.text, response.finish_reason.reason) == ("I look.", "tool_calls")
     made = [(call.name, call.arguments) for call in response.tool_calls]
@@ -146,7 +146,7 @@ async def test_calls_come_back_in_order_with_ids_of_their_own(tried: Tried) -> N
     assert len({call.id for call in response.tool_calls} - {""}) == 2
 
 
-async def test_repeated_request_has_the_same_answer_and_is_unchanged(tried: Tried) -> None:
+async def test_repeated_request_has_the_same_answer_and_is_unchanged(tried: AdapterCase) -> None:
     request = tried.request("tool")
     before = deepcopy(request)
     first = await tried.adapter.complete(request)
@@ -155,7 +155,7 @@ async def test_repeated_request_has_the_same_answer_and_is_unchanged(tried: Trie
     assert request == before
 
 
-async def test_answers_at_the_same_time_do_not_mix(tried: Tried) -> None:
+async def test_answers_at_the_same_time_do_not_mix(tried: AdapterCase) -> None:
     asked = ["text", "tool"] * 5
     answers = await asyncio.gather(*map(tried.ask, asked))
     assert [one.text for one in answers] == ["größe 🐍", "I look."] * 5
@@ -163,7 +163,7 @@ async def test_answers_at_the_same_time_do_not_mix(tried: Tried) -> None:
 
 
 @pytest.mark.parametrize("asked", ["text", "tool"])
-async def test_stream_equals_the_complete_answer(tried: Tried, asked: str) -> None:
+async def test_stream_equals_the_complete_answer(tried: AdapterCase, asked: str) -> None:
     whole, events = await tried.ask(asked), await tried.hear(asked)
     assert events[0].type == StreamEventType.STREAM_START
     assert [one.type for one in events].index(StreamEventType.FINISH) == len(events) - 1
@@ -182,14 +182,14 @@ async def test_stream_equals_the_complete_answer(tried: Tried, asked: str) -> No
     assert tried.count() == 2
 
 
-async def test_client_is_usable_after_a_stopped_stream(tried: Tried) -> None:
+async def test_client_is_usable_after_a_stopped_stream(tried: AdapterCase) -> None:
     events = tried.adapter.stream(tried.request("text"))
     await anext(events)
     await events.aclose()
     assert (await tried.ask("text")).text == "größe 🐍"
 
 
-async def test_failure_is_an_sdk_error_without_a_retry(tried: Tried) -> None:
+async def test_failure_is_an_sdk_error_without_a_retry(tried: AdapterCase) -> None:
     with pytest.raises(RateLimitError, match="busy") as caught:
         await tried.ask("busy")
     assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
@@ -201,7 +201,7 @@ async def test_failure_is_an_sdk_error_without_a_retry(tried: Tried) -> None:
     assert (await tried.ask("text")).text == "größe 🐍"
 
 
-async def test_canceled_request_can_be_repeated(tried: Tried) -> None:
+async def test_canceled_request_can_be_repeated(tried: AdapterCase) -> None:
     asking = asyncio.create_task(tried.ask("hang"))
     async with asyncio.timeout(60):
         while tried.count() < 1:
@@ -213,7 +213,7 @@ async def test_canceled_request_can_be_repeated(tried: Tried) -> None:
 
 
 async def test_closing_is_harmless_when_repeated_and_the_next_request_opens_again(
-    tried: Tried,
+    tried: AdapterCase,
 ) -> None:
     await tried.adapter.close()
     assert (await tried.ask("text")).text == "größe 🐍"
@@ -233,12 +233,12 @@ def test_one_event_loop_after_another_is_served(name: str, twin: ProviderTwin) -
     asyncio.run(end())
 
 
-async def test_the_four_tool_choices_are_known_and_no_other(tried: Tried) -> None:
+async def test_the_four_tool_choices_are_known_and_no_other(tried: AdapterCase) -> None:
     modes = ("auto", "none", "required", "named", "some", "", "AUTO")
     assert [tried.adapter.supports_tool_choice(one) for one in modes] == [True] * 4 + [False] * 3
 
 
-async def test_without_its_key_none_is_made(tried: Tried) -> None:
+async def test_without_its_key_none_is_made(tried: AdapterCase) -> None:
     kind = type(tried.adapter)
     assert kind.from_env({}, timeout=AdapterTimeout()) is None
     other = {"SOME_OTHER_API_KEY": "sk-0123456789", "PATH": "/bin"}

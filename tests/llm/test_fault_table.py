@@ -202,7 +202,7 @@ def run(
 
 
 def require(trouble: Trouble, kind: type[SDKError] | None, error: SDKError | None) -> None:
-    """The error has exactly this class, and a hint."""
+    """Require an error of exactly this class, with a hint."""
     assert (type(error) if error else None) is kind
     if error is not None:
         assert (error.retryable, error.retry_after) == (trouble.retryable, trouble.retry_after)

@@ -61,15 +61,15 @@ def test_a_predicate_of_ones_own_decides() -> None:
 
 
 def test_a_seed_makes_the_waits_repeatable_and_none_makes_them_differ() -> None:
-    def told(into: list[float]) -> RetryPolicy:
+    def recording_policy(into: list[float]) -> RetryPolicy:
         return RetryPolicy(on_retry=lambda error, attempt, delay: into.append(delay))
 
     once, again, one, other = list[float](), list[float](), list[float](), list[float]()
-    run(told(once), NetworkError(), NetworkError())
-    run(told(again), NetworkError(), NetworkError())
+    run(recording_policy(once), NetworkError(), NetworkError())
+    run(recording_policy(again), NetworkError(), NetworkError())
     assert once == again
-    run(told(one), NetworkError(), NetworkError(), seed=None)
-    run(told(other), NetworkError(), NetworkError(), seed=None)
+    run(recording_policy(one), NetworkError(), NetworkError(), seed=None)
+    run(recording_policy(other), NetworkError(), NetworkError(), seed=None)
     assert one != other
 
 

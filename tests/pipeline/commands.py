@@ -24,7 +24,7 @@ class Machine:
 
     @property
     def state(self) -> Path:
-        """The state folder by default."""
+        """The default state folder."""
         return self.home / ".local" / "state" / "attractor"
 
     def attractor(self, *words: str, **environ: str) -> str:

@@ -15,7 +15,7 @@ from tests.pipeline.projects import make_host, simulated
 from tests.prepared import plain, run_prepared
 
 MADE = "made"
-"""The moment when the next run is there, and the one before it has not ended."""
+"""The moment when the next run exists, and the previous run has not ended."""
 
 MOMENTS = ("CheckpointSaved", "RunRestarting", MADE, "PipelineFailed", "RunStatusChanged")
 ROUNDS = """

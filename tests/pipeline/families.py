@@ -55,7 +55,7 @@ FILES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class GivenAnswers(UnrecordedQuestions):
-    """Answers that were left with the parent, by question."""
+    """Answers given to the parent, by the id of the question."""
 
     answers: Mapping[str, str]
 
@@ -78,7 +78,7 @@ class Family:
 
     @property
     def children(self) -> Children:
-        """Starts the children."""
+        """The object that starts the children."""
         request = RunRequest(
             file=self.folder / "parent.dot",
             backend="simulate",
@@ -98,7 +98,7 @@ class Family:
 
     @property
     def workspace(self) -> Workspace:
-        """Their working folder."""
+        """The workspace of the children."""
         environ = {"PATH": self.host.search_path}
         return NoWorkspace(another=lambda: LocalExecutionEnvironment(self.folder, environ=environ))
 

@@ -1,6 +1,7 @@
-"""Escapes are tried from each place where commands of agents run: a tool call and its hook, a tool
+"""Escapes are tried from each place where commands of agents run.
 
-stage, and a program of the user. Files that they plant for git start nothing outside.
+The places are a tool call, its hook, a tool stage, and a program of the user. Files that the
+commands plant for git start nothing outside.
 """
 
 import shlex

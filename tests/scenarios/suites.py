@@ -23,7 +23,7 @@ step = "add"
 
 
 def write_suite(folder: Path, *, suite: str = SUITE, **holdouts: str) -> Path:
-    """Write a suite with one held-out scenario, or with the ones given."""
+    """Write a suite with the given held-out scenarios (default: one)."""
     (folder / "holdout").mkdir(parents=True, exist_ok=True)
     (folder / "suite.toml").write_text(suite)
     for name, text in (

@@ -228,7 +228,7 @@ def test_a_link_that_leads_out_fails_the_candidate_and_not_the_evaluation(
 
 
 class Lost(MemoryExecutionEnvironment):
-    """An environment whose sandbox is gone."""
+    """An environment whose sandbox has ended."""
 
     async def read_file(
         self, path: str, *, offset: int | None = None, limit: int | None = None

@@ -31,14 +31,14 @@ Story = list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReadableLog:
     """A log, and its present content."""
 
     log: TrialLog
     read: Callable[[], Story]
 
 
-def journalled(tmp_path: Path) -> Iterator[Kept]:
+def journalled(tmp_path: Path) -> Iterator[ReadableLog]:
     place = Workplace(tmp_path / "run", line("a"))
     results = TrialStore(tmp_path / "results", Ledger(tmp_path / "state"))
     names = {results.opaque_name(one.id): one.id for one in SCENARIOS}
@@ -51,21 +51,21 @@ def journalled(tmp_path: Path) -> Iterator[Kept]:
         ]
 
     with place.open() as run:
-        yield Kept(trial_log.TrialLog(run, EvaluationId(RUN_ID, 1, "tree"), results), read)
+        yield ReadableLog(trial_log.TrialLog(run, EvaluationId(RUN_ID, 1, "tree"), results), read)
 
 
-def listed(tmp_path: Path) -> Iterator[Kept]:
+def listed(tmp_path: Path) -> Iterator[ReadableLog]:
     log = Log()
 
     def read() -> Story:
         said = [line.partition(":")[0].split() for line in log.lines]
         return [(what, name, int(number)) for what, name, number in said]
 
-    yield Kept(log, read)
+    yield ReadableLog(log, read)
 
 
 @pytest.fixture(params=[journalled, listed], ids=["journal", "list"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReadableLog]:
     yield from request.param(tmp_path)
 
 
@@ -74,7 +74,7 @@ def result(key: TrialKey, *, satisfied: bool = True) -> TrialResult:
     return TrialResult(key, satisfied, (check,), 1)
 
 
-def test_each_note_can_be_read_at_once_and_in_order(kept: Kept) -> None:
+def test_each_note_can_be_read_at_once_and_in_order(kept: ReadableLog) -> None:
     one, other = TrialKey("adding", 1), TrialKey("big-1", 2)
     told: Story = []
     progress = Progress(1, 4, 3)
@@ -95,7 +95,7 @@ def test_each_note_can_be_read_at_once_and_in_order(kept: Kept) -> None:
         assert kept.read() == told
 
 
-def test_evaluation_writes_each_event_before_it_continues(kept: Kept) -> None:
+def test_evaluation_writes_each_event_before_it_continues(kept: ReadableLog) -> None:
     tries: list[Story] = []
 
     async def play_scenario(one: Scenario, key: TrialKey) -> TrialResult:

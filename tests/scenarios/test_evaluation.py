@@ -34,7 +34,7 @@ def always(key: TrialKey, attempt: int) -> bool:
 
 
 class Log:
-    """Keeps what an evaluation writes, in order."""
+    """Records the calls of an evaluation, in order."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -227,7 +227,7 @@ def check(passed: bool, score: float | None = None, *, hard: bool = True) -> Che
         ([check(False, 0.4, hard=False), check(True, 1.0, hard=False)], True),
         ([check(False, 0.1, hard=False), check(True, 1.0, hard=False)], False),
         ([check(False), check(True, 1.0, hard=False)], False),
-        # As decimal numbers; as floats the mean is less.
+        # Scores are decimal numbers: the mean of the binary fractions would be too small.
         ([check(True, 0.8, hard=False), check(True, 0.6, hard=False)], True),
     ],
 )

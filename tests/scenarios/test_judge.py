@@ -1,4 +1,4 @@
-"""The judge of rubrics, asked over real HTTP at a provider twin."""
+"""The judge of rubrics, over real HTTP with a provider twin."""
 
 import asyncio
 import json

@@ -24,7 +24,7 @@ def test_the_bound_of_trials_that_all_satisfy(trials: int, bound: float) -> None
 
 
 def at_least(satisfied: int, played: int, share: Fraction) -> Fraction:
-    """Return the exact probability of so many satisfied trials."""
+    """Return the exact probability of at least this number of satisfied trials."""
     return sum(
         (
             comb(played, one) * share**one * (1 - share) ** (played - one)

@@ -93,7 +93,7 @@ def test_unknown_file_in_a_suite_is_refused_in_every_folder(
     make(folder / place)
     with pytest.raises(InvalidSuite, match=f"{place} {words}"):
         read_suite(folder)
-    # Also when it takes the place of a file that was there a moment ago.
+    # Also if it replaced a regular file a moment ago.
     with pytest.raises((InvalidSuite, FileError)):
         read_suite_file(folder / place)
 

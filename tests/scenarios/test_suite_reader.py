@@ -1,4 +1,4 @@
-"""A folder that holds more than a suite may is refused before anything in it is read."""
+"""A suite is read, or refused with the file, line and key of every mistake."""
 
 from datetime import timedelta
 from fractions import Fraction

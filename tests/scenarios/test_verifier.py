@@ -1,4 +1,4 @@
-"""Verifiers of a suite, which nothing of a candidate can change."""
+"""Verifiers of a suite, which a candidate cannot change."""
 
 from pathlib import Path
 from typing import Any

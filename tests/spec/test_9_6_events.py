@@ -55,7 +55,7 @@ async def answer(question: Question) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Event]:
+def journal_events(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Event]:
     good = run(tmp_path_factory.mktemp("good"), EVERYTHING, interviewer=answer)
     failing = between('bad [shape=parallelogram, tool_command="false"]', "start -> bad -> exit")
     bad = run(tmp_path_factory.mktemp("bad"), failing)
@@ -63,8 +63,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Event]:
 
 
 @pytest.mark.parametrize("kind", SPECIFIED)
-def test_9_6_events_have_the_specified_fields(told: Sequence[Event], kind: str) -> None:
-    found = [one for one in told if one.type == kind]
+def test_9_6_events_have_the_specified_fields(journal_events: Sequence[Event], kind: str) -> None:
+    found = [one for one in journal_events if one.type == kind]
     assert found
     for one in found:
         assert SPECIFIED[kind] <= set(one.data)

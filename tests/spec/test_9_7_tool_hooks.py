@@ -62,7 +62,7 @@ def go(
         return asyncio.run(asyncio.wait_for(start(options, host), 60))
 
 
-def hooks_told(result: RunResult) -> list[tuple[str, str, str]]:
+def hook_executions(result: RunResult) -> list[tuple[str, str, str]]:
     """Return each execution of a hook from the journal: the hook, the tool, the error."""
     events = [one for one in read_events(result.directory) if one.type == "TOOL_HOOK"]
     assert all((one.node, one.visit, one.attempt) == ("make", 1, 1) for one in events)
@@ -87,7 +87,7 @@ def transcript(result: RunResult) -> list[JsonObject]:
 def test_9_7_a_pre_hook_runs_before_every_tool_call(tmp_path: Path) -> None:
     result = go(tmp_path, graph=hook("pre", "cat >> calls.jsonl"))
     assert result.exit_code is ExitCode.DONE
-    assert hooks_told(result) == [
+    assert hook_executions(result) == [
         ("tool_hooks.pre", "write_file", ""),
         ("tool_hooks.pre", "report_outcome", ""),
     ]
@@ -107,7 +107,7 @@ def test_9_7_a_pre_hook_that_fails_skips_the_call_and_is_recorded(tmp_path: Path
     refuse = 'test "$TOOL_HOOK_TOOL" != write_file || { echo not today; exit 4; }'
     result = go(tmp_path, graph=hook("pre", refuse))
     assert result.exit_code is ExitCode.DONE
-    assert hooks_told(result)[0] == ("tool_hooks.pre", "write_file", "ended with exit code 4")
+    assert hook_executions(result)[0] == ("tool_hooks.pre", "write_file", "ended with exit code 4")
     (event, *_) = [one for one in transcript(result) if one["kind"] == "TOOL_HOOK"]
     assert (event["exit_code"], event["output"]) == (4, "not today")
     ended = next(one for one in transcript(result) if one["kind"] == "TOOL_CALL_END")
@@ -129,7 +129,7 @@ def test_9_7_a_post_hook_gets_the_result(tmp_path: Path) -> None:
 def test_9_7_a_post_hook_that_fails_does_not_block_and_is_recorded(tmp_path: Path) -> None:
     result = go(tmp_path, graph=hook("post", "exit 5"))
     assert result.exit_code is ExitCode.DONE
-    assert hooks_told(result) == [
+    assert hook_executions(result) == [
         ("tool_hooks.post", "write_file", "ended with exit code 5"),
         ("tool_hooks.post", "report_outcome", "ended with exit code 5"),
     ]
@@ -139,7 +139,7 @@ def test_9_7_a_post_hook_that_fails_does_not_block_and_is_recorded(tmp_path: Pat
 
 def test_9_7_hook_of_a_node_overrides_hook_of_the_graph(tmp_path: Path) -> None:
     result = go(tmp_path, graph=hook("pre", "exit 1"), node=hook("pre", "true"))
-    assert [fault for *_, fault in hooks_told(result)] == ["", ""]
+    assert [fault for *_, fault in hook_executions(result)] == ["", ""]
 
 
 def test_9_7_hooks_run_in_the_workspace_and_in_the_sandbox_of_the_stage(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_9_7_nothing_in_the_workspace_is_a_hook(tmp_path: Path) -> None:
     )
     result = go(tmp_path, **files)
     assert result.exit_code is ExitCode.DONE
-    assert hooks_told(result) == []
+    assert hook_executions(result) == []
 
 
 def test_9_7_a_simulated_stage_calls_no_tool(tmp_path: Path) -> None:
     result = go(tmp_path, graph=hook("pre", "exit 1"), backend="simulate")
     assert result.exit_code is ExitCode.DONE
-    assert hooks_told(result) == []
+    assert hook_executions(result) == []

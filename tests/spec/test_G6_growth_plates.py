@@ -1,4 +1,4 @@
-"""An app grows where its developmental specification lets it (growth, G6)."""
+"""An app grows only where its developmental specification permits it (growth, G6)."""
 
 from collections.abc import Sequence
 from typing import Any

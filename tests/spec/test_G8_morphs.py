@@ -1,4 +1,4 @@
-"""A plan consists of typed morphs; rules add all that the planner may not claim (growth, G8)."""
+"""A plan consists of typed morphs; rules add the fields that no planner sets (growth, G8)."""
 
 from pathlib import Path
 from typing import Any, cast

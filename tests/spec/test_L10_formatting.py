@@ -1,4 +1,4 @@
-"""Ruling L10: `fmt` keeps the meaning and the comments, and `diff` speaks of meaning."""
+"""Ruling L10: `fmt` keeps the meaning and the comments, and `diff` compares the meaning."""
 
 import shutil
 import subprocess

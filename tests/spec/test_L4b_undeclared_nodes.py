@@ -6,7 +6,7 @@ from tests.language.pipelines import HUMAN_GATE
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]; work [prompt=x]; start -> work -> exit"
 
 
-def told(text: str) -> list[tuple[str, str, str, str]]:
+def findings(text: str) -> list[tuple[str, str, str, str]]:
     return [(one.rule, one.severity, one.node, one.fix) for one in validate(parse(text))]
 
 
@@ -18,16 +18,16 @@ def test_L4b_a_node_on_the_way_comes_into_being_with_a_warning() -> None:
 
 
 def test_L4b_only_ever_a_target_is_an_error_with_a_guess() -> None:
-    assert told(f"digraph G {{ {ENDS}; work -> wrok; start -> wrok }}") == [
+    assert findings(f"digraph G {{ {ENDS}; work -> wrok; start -> wrok }}") == [
         ("edge_target_exists", "error", "wrok", "did you mean work?")
     ]
 
 
 def test_L4b_only_ever_a_source_is_an_error_with_a_guess() -> None:
-    assert told(f"digraph G {{ {ENDS}; wrok -> exit }}") == [
+    assert findings(f"digraph G {{ {ENDS}; wrok -> exit }}") == [
         ("edge_target_exists", "error", "wrok", "did you mean work?")
     ]
 
 
 def test_L4b_declared_anywhere_is_declared() -> None:
-    assert told('digraph G { start -> a -> exit; start; a [prompt="x"]; exit }') == []
+    assert findings('digraph G { start -> a -> exit; start; a [prompt="x"]; exit }') == []

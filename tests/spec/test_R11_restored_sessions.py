@@ -79,7 +79,7 @@ def killed_between(desk: TwinDesk, wire: str) -> None:
     (desk.folder / "go").touch()
 
 
-def went_on(desk: TwinDesk, *words: str) -> Sequence[dict[str, Any]]:
+def resume_run(desk: TwinDesk, *words: str) -> Sequence[dict[str, Any]]:
     """Resume the run to its end, and return its notes about threads."""
     done = desk.do("resume", "latest", "--no-evaluate", *words)
     assert "success" in done.stderr + done.stdout, done.stderr
@@ -91,7 +91,7 @@ def went_on(desk: TwinDesk, *words: str) -> Sequence[dict[str, Any]]:
 @pytest.mark.parametrize("wire", WIRES[: count(ci=1, full=len(WIRES))])
 def test_R11_next_stage_gets_a_summary_by_default(desk: TwinDesk, wire: str) -> None:
     killed_between(desk, wire)
-    [event] = went_on(desk)
+    [event] = resume_run(desk)
     assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
     asked = desk.asked("Build the bridge")
     assert "# Earlier stages" in asked
@@ -103,7 +103,7 @@ def test_R11_next_stage_gets_a_summary_by_default(desk: TwinDesk, wire: str) -> 
 @pytest.mark.parametrize("wire", WIRES)
 def test_R11_restored_session_continues_the_conversation(desk: TwinDesk, wire: str) -> None:
     killed_between(desk, wire)
-    [event] = went_on(desk, "--restore-sessions")
+    [event] = resume_run(desk, "--restore-sessions")
     assert (event["type"], event["node"]) == ("ThreadRestored", "build")
     assert event["data"] == {"thread": "bridge", "stages": 1, "last": "plan@1.1"}
     asked = desk.asked("Build the bridge")
@@ -137,7 +137,7 @@ def test_R11_an_unrestorable_conversation_is_summarized(desk: TwinDesk, damage: 
         kept.unlink()
     else:
         kept.write_bytes(b"".join(lines)[:-9] if damage == "torn" else b"".join(lines[1:]))
-    [event] = went_on(desk, "--restore-sessions")
+    [event] = resume_run(desk, "--restore-sessions")
     assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
     assert "cannot be restored" in event["data"]["reason"]
     assert "conversation.jsonl" in event["data"]["reason"]

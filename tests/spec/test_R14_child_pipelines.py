@@ -38,7 +38,7 @@ def refused(tmp_path: Path, text: str, backend: str = "simulate", **files: str) 
     return caught.value
 
 
-def told(error: UsageError) -> str:
+def text_of(error: UsageError) -> str:
     return f"{error.message} ({error.hint})"
 
 
@@ -46,8 +46,8 @@ def told(error: UsageError) -> str:
 def test_R14_missing_or_invalid_child_is_reported(tmp_path: Path, text: str | None) -> None:
     files = {} if text is None else {"inner": text}
     error = refused(tmp_path, runs(), **files)
-    assert f"{tmp_path / 'project' / 'pipeline.dot'}:3" in told(error)
-    assert "inner.dot" in told(error)
+    assert f"{tmp_path / 'project' / 'pipeline.dot'}:3" in text_of(error)
+    assert "inner.dot" in text_of(error)
 
 
 @table(
@@ -65,7 +65,7 @@ def test_R14_invalid_child_inputs_are_reported(tmp_path: Path, inputs: str, said
     given = f', inputs="{inputs}"' if inputs else ""
     error = refused(tmp_path, runs(given), inner=inner)
     assert isinstance(error, NotRunnable)
-    assert f"pipeline.dot:3: node it: {said}" in told(error)
+    assert f"pipeline.dot:3: node it: {said}" in text_of(error)
 
 
 def test_R14_unknown_input_values_are_not_checked(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_R14_nodes_that_call_a_model_require_one(tmp_path: Path, node: str) -> N
     quiet = f"digraph inner {{ {ENDS}; start -> exit }}"
     text = outer(node, '"stack.child_dotfile"="inner.dot"')
     error = refused(tmp_path, text, "agent", inner=quiet)
-    assert "node it: missing llm_model: no model is chosen" in told(error)
+    assert "node it: missing llm_model: no model is chosen" in text_of(error)
 
 
 @table(
@@ -125,14 +125,14 @@ def test_R14_nodes_that_call_a_model_require_one(tmp_path: Path, node: str) -> N
 def test_R14_manager_limits_are_faults(tmp_path: Path, node: str, of_graph: str, said: str) -> None:
     child = of_graph.replace("CHILD", '"stack.child_dotfile"="inner.dot"')
     error = refused(tmp_path, outer(f"shape=house, {node}".rstrip(", "), child), inner=INNER)
-    assert f"pipeline.dot:3: node it: {said}" in told(error)
+    assert f"pipeline.dot:3: node it: {said}" in text_of(error)
 
 
 def test_R14_unsupported_features_in_a_child_are_reported(tmp_path: Path) -> None:
     inner = INNER.replace("make -> exit", "make -> exit [loop_restart=true]")
     error = refused(tmp_path, runs(), inner=inner)
-    assert "inner.dot:" in told(error)
-    assert "loop_restart" in told(error)
+    assert "inner.dot:" in text_of(error)
+    assert "loop_restart" in text_of(error)
 
 
 def test_R14_invalid_outputs_are_reported(tmp_path: Path) -> None:
@@ -144,4 +144,4 @@ def test_R14_invalid_outputs_are_reported(tmp_path: Path) -> None:
 def test_R14_pipelines_that_run_each_other_are_read_once(tmp_path: Path) -> None:
     circle = outer('type="pipeline", file="pipeline.dot", inputs="x=1"')
     error = refused(tmp_path, runs(), inner=circle)
-    assert "inner.dot:3: node it: pipeline.dot has no input 'x'" in told(error)
+    assert "inner.dot:3: node it: pipeline.dot has no input 'x'" in text_of(error)

@@ -26,7 +26,7 @@ def set_up(folder: Path, command: str, *more: str) -> Path:
     return project
 
 
-def told(folder: Path) -> list[dict[str, Any]]:
+def notices(folder: Path) -> list[dict[str, Any]]:
     file = project_in(folder) / "told.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -41,7 +41,7 @@ def test_R5_notification_has_question_and_answer_commands(tmp_path: Path) -> Non
     environ = {**environ_for(tmp_path), "MY_API_KEY": SECRET}
     parked = run(tmp_path, GATE, interviewer="park", environ=environ)
     assert parked.status == AWAITING_ANSWER
-    [one] = told(tmp_path)
+    [one] = notices(tmp_path)
     assert one["run_id"] == parked.run_id
     assert (one["node"], one["question"]["text"], one["parked"]) == ("gate", "Ship it?", True)
     assert one["directory"] == str(parked.directory)
@@ -61,7 +61,7 @@ def test_R5_each_question_is_notified_once(tmp_path: Path) -> None:
     run(tmp_path, GATE, interviewer="park", environ=environ)
     again = resume(tmp_path, interviewer="park", environ=environ)
     assert again.status == AWAITING_ANSWER
-    assert [one["question"]["id"] for one in told(tmp_path)] == ["gate@1.1"]
+    assert [one["question"]["id"] for one in notices(tmp_path)] == ["gate@1.1"]
     # A loop back to the gate asks another question.
     (again.directory / "inbox" / "A.json").write_text(
         json.dumps(
@@ -69,7 +69,7 @@ def test_R5_each_question_is_notified_once(tmp_path: Path) -> None:
         )
     )
     resume(tmp_path, interviewer="park", environ=environ)
-    assert [one["question"]["id"] for one in told(tmp_path)] == ["gate@1.1", "gate@2.1"]
+    assert [one["question"]["id"] for one in notices(tmp_path)] == ["gate@1.1", "gate@2.1"]
 
 
 def test_R5_gates_in_branches_and_children_are_notified(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_R5_gates_in_branches_and_children_are_notified(tmp_path: Path) -> None:
     )
     parked = run(tmp_path, text, interviewer="park", environ=environ_for(tmp_path))
     assert parked.status == AWAITING_ANSWER
-    found = {one["question"]["id"]: one for one in told(tmp_path)}
+    found = {one["question"]["id"]: one for one in notices(tmp_path)}
     assert sorted(found) == ["inner@1.1/review@1.1", "left@1.1"]
     assert all(one["run_id"] == parked.run_id and one["branch"] for one in found.values())
 
@@ -143,7 +143,7 @@ def test_R5_notification_names_the_item_of_the_gate(tmp_path: Path) -> None:
     )
     parked = run(tmp_path, each, interviewer="park")
     assert parked.status == AWAITING_ANSWER
-    found = {one["where"]: one for one in told(tmp_path)}
+    found = {one["where"]: one for one in notices(tmp_path)}
     assert sorted(found) == ["item 1 of 2 of each: alpha", "item 2 of 2 of each: beta"]
     beta = found["item 2 of 2 of each: beta"]
     assert beta["branch"] == "each@1.1/2"

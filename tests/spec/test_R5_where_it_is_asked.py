@@ -34,8 +34,8 @@ EACH = between(
 )
 
 
-class Heard:
-    """Says yes to everything, and records the questions."""
+class RecordingPerson:
+    """Answers yes to every question, and records the questions."""
 
     def __init__(self) -> None:
         self.questions: list[Question] = []
@@ -75,6 +75,6 @@ def test_R5_a_gate_in_a_child_of_a_child_names_the_item_and_the_branch(tmp_path:
     assert [one.within for one in sort_questions(parked.questions)] == WAYS
     again = resume(tmp_path, interviewer="park")
     assert [one.within for one in sort_questions(again.questions)] == WAYS
-    person = Heard()
+    person = RecordingPerson()
     assert resume(tmp_path, interviewer=person).outcome
     assert [one.within for one in sort_questions(person.questions)] == WAYS

@@ -316,7 +316,7 @@ def test_R6_an_outcome_from_before_the_fork_is_not_that_of_a_branch(tmp_path: Pa
 
 
 def test_R6_a_failure_that_a_branch_steps_over_makes_the_run_partial(tmp_path: Path) -> None:
-    """R2 and R9 hold in branches too; what is not adopted does not count."""
+    """R2 and R9 apply in branches too; a failure in a branch that is not adopted has no effect."""
     over = node("a", on_failure="continue")
     whole = forked("a a2", "b", nodes=[over], join={"prompt": ""})
     result, place = run_graph(tmp_path / "left out", whole, {"a": FAIL})

@@ -27,7 +27,7 @@ class Parking(Silent):
         raise Parked(question)
 
 
-class Asked(Workplace):
+class GatedRun(Workplace):
     """A run whose gates park until their answer is in the inbox."""
 
     def go_on(self) -> RunResult:
@@ -66,7 +66,7 @@ TWO = forked("a a2", nodes=GATES, edges=[*ways_out("one", "o"), *ways_out("two",
 
 
 def test_R6_a_gate_that_parks_lets_the_others_finish_and_parks_the_run(tmp_path: Path) -> None:
-    place = Asked(tmp_path / "run", TWO)
+    place = GatedRun(tmp_path / "run", TWO)
     parked = place.go_on()
     assert (parked.status, parked.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
     assert branch_steps(place) == {"fan@1.1/a": ["a", "a2"]}
@@ -78,7 +78,7 @@ def test_R6_a_gate_that_parks_lets_the_others_finish_and_parks_the_run(tmp_path:
 
 
 def test_R6_an_answer_continues_only_its_branch(tmp_path: Path) -> None:
-    place = Asked(tmp_path / "run", TWO)
+    place = GatedRun(tmp_path / "run", TWO)
     place.go_on()
     place.answer("two@1.1", "No")
     again = place.go_on()
@@ -97,7 +97,7 @@ def test_R6_an_answer_continues_only_its_branch(tmp_path: Path) -> None:
 
 
 def test_R6_both_answers_may_come_at_once(tmp_path: Path) -> None:
-    place = Asked(tmp_path / "run", TWO)
+    place = GatedRun(tmp_path / "run", TWO)
     place.go_on()
     place.answer("two@1.1", "Yes")
     place.answer("one@1.1", "No")
@@ -106,7 +106,7 @@ def test_R6_both_answers_may_come_at_once(tmp_path: Path) -> None:
 
 
 def test_R6_a_run_with_parked_branches_can_be_taken_up_without_an_answer(tmp_path: Path) -> None:
-    place = Asked(tmp_path / "run", TWO)
+    place = GatedRun(tmp_path / "run", TWO)
     deadline = place.go_on().question
     assert place.go_on().question == deadline
     assert place.handler.nodes == ["a", "a2"]
@@ -122,7 +122,7 @@ def test_R6_a_gate_in_a_branch_of_a_branch_parks_all_of_them(tmp_path: Path) -> 
             *chain("in", "x", "meet"),
         ],
     )
-    place = Asked(tmp_path / "run", whole)
+    place = GatedRun(tmp_path / "run", whole)
     assert place.go_on().status == AWAITING_ANSWER
     assert branch_steps(place) == {"fan@1.1/a": ["a"], "fan@1.1/in/in@1.1/x": ["x"]}
     place.answer("one@1.1", "meet")
@@ -134,7 +134,7 @@ def test_R6_canceled_branches_ask_no_question(tmp_path: Path) -> None:
     whole = forked(
         "a", nodes=GATES, edges=ways_out("one", "o"), fan={"join_policy": "first_success"}
     )
-    place = Asked(tmp_path / "run", whole)
+    place = GatedRun(tmp_path / "run", whole)
     assert place.go_on().outcome is StageStatus.SUCCESS
     assert words(place) == ["a success", "one canceled"]
     assert place.asked == []
@@ -143,7 +143,7 @@ def test_R6_canceled_branches_ask_no_question(tmp_path: Path) -> None:
 def test_R6_an_unrepeatable_fork_continues_after_parking(tmp_path: Path) -> None:
     """The interrupted stage is repeated; branches continue at their places."""
     whole = forked("a", nodes=GATES, edges=ways_out("one", "o"), fan={"if_interrupted": "fail"})
-    place = Asked(tmp_path / "run", whole)
+    place = GatedRun(tmp_path / "run", whole)
     place.go_on()
     place.answer("one@1.1", "Yes")
     assert place.go_on().outcome is StageStatus.SUCCESS
@@ -151,7 +151,7 @@ def test_R6_an_unrepeatable_fork_continues_after_parking(tmp_path: Path) -> None
 
 
 def test_R6_a_run_is_canceled_while_its_branches_wait(tmp_path: Path) -> None:
-    place = Asked(tmp_path / "run", TWO)
+    place = GatedRun(tmp_path / "run", TWO)
     place.go_on()
     leave_order(place.root / "inbox", Order(Action.CANCEL, "ann"), name="A1")
     result = place.go_on()

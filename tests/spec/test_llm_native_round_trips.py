@@ -1,5 +1,8 @@
-"""unified-llm 2.7, 3.5, 7.3: what a provider said goes back to it byte for byte, and conversations
-move from one provider to any other with all that the other one can take. All over real HTTP."""
+"""unified-llm 2.7, 3.5, 7.3: a provider gets its own content back byte for byte.
+
+A conversation can move from one provider to any other, which gets all parts that it supports. All
+requests go over real HTTP.
+"""
 
 import asyncio
 import json

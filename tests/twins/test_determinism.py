@@ -28,7 +28,9 @@ def sent(url: str, wire: str, *, streamed: bool, patience: float) -> bytes:
     return raw(url, f"POST {path}", KEYS[wire], body, patience=patience)
 
 
-def told(start: StartTwin, script: str, wire: str, *, streamed: bool, patience: float) -> Any:
+def observe_twin(
+    start: StartTwin, script: str, wire: str, *, streamed: bool, patience: float
+) -> Any:
     clock = VirtualClock(jumps=True)
     twin = start(script, clock=clock)
     came = [sent(twin.url, wire, streamed=streamed, patience=patience) for _ in range(2)]
@@ -54,7 +56,7 @@ def test_twins_are_deterministic(
 
     def play_twice(patience: float) -> None:
         one, other = (
-            told(provider_twin, script, wire, streamed=streamed, patience=patience)
+            observe_twin(provider_twin, script, wire, streamed=streamed, patience=patience)
             for _ in range(2)
         )
         assert one == other

@@ -64,7 +64,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def age(path: Path) -> tuple[int, int, int]:
-    """Return a state of a file that changes on each write, and not on a read."""
+    """Return properties of a file that change on each write, and not on a read."""
     found = path.stat()
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 

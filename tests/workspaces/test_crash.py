@@ -28,7 +28,7 @@ def killed_at_some_moment(below: Path, program: ModuleType = snapshot_child) -> 
     assert child.stdout is not None
     with child.stdout:
         said = child.stdout.readline()
-        # The moment itself is tested here: there is no event to wait for.
+        # Any moment is tested on purpose: there is no event to wait for.
         time.sleep(random.uniform(0, 0.3))
         child.kill()
         said += child.stdout.read()
@@ -66,7 +66,7 @@ async def check_after_kill(project: Project, said: list[str]) -> None:
 
 
 def tree_by_git(folder: Path, store: Path) -> str:
-    """Return git's tree id of all files that the rules of the base include."""
+    """Return git's tree id of all files, ignored ones included."""
     variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(store / "an index")}
     (store / "an index").unlink(missing_ok=True)
     git(folder, "--work-tree=.", "add", "-A", "-f", variables=variables)

@@ -129,7 +129,7 @@ def fill(folder: Path, files: dict[str, tuple[str, str]]) -> None:
             path.chmod(0o755 if kind == "program" else 0o644)
 
 
-def told(folder: Path) -> dict[str, tuple[bytes, bool]]:
+def contents_and_modes(folder: Path) -> dict[str, tuple[bytes, bool]]:
     return {
         name: (content, os.access(folder / name, os.X_OK))
         for name, content in contents(folder).items()
@@ -148,11 +148,11 @@ async def test_restore_recovers_every_file(
 ) -> None:
     await shared.restore(shared.base.candidate)
     fill(shared.folder, before)
-    tree, files = await shared.snapshot("before"), told(shared.folder)
+    tree, files = await shared.snapshot("before"), contents_and_modes(shared.folder)
     fill(shared.folder, after)
     (shared.folder / "todo.py").unlink(missing_ok=True)
     await shared.restore(tree)
-    assert told(shared.folder) == files
+    assert contents_and_modes(shared.folder) == files
     assert await shared.snapshot("after") == tree
 
 

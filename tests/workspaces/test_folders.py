@@ -113,7 +113,7 @@ def fallback_warning(state: Path, shared: Path) -> str:
 def test_missing_shared_folder_falls_back_to_the_state_folder(state: Path, shared: Path) -> None:
     missing = shared / "none"
     assert f"{missing}: No such file or directory." in fallback_warning(state, missing)
-    # It is reported every time, and repaired as soon as possible.
+    # The warning is repeated until the shared folder is available.
     fallback_warning(state, missing)
     assert prepare(state, shared)[1] == []
     assert workspaces_folder(state).is_symlink()

@@ -164,7 +164,7 @@ def test_git_folders_are_skipped(place: Place) -> None:
     (place.folder / ".gitmodules").symlink_to("elsewhere")
     taken = place.take()
     assert place.listed(taken.tree) == ["nested/a", "pointer/b"]
-    # The one at the top is the agent's own repository, and is not reported.
+    # The folder at the top is the agent's own repository, and is not reported.
     assert sorted(one.path for one in taken.skipped) == [
         ".GIT", ".gitmodules", "git~1", "more/.git.", "nested/.git", "pointer/.git", "sub/.Git",
         "x/.g\u200cit",

@@ -11,31 +11,31 @@ from attractor.workspaces.uncommitted import has_uncommitted
 from tests.workspaces.projects import SEARCH_PATH, Project, git, write
 
 
-def asked(project: Project, **environ: str) -> bool:
+def is_dirty(project: Project, **environ: str) -> bool:
     variables = {"PATH": SEARCH_PATH, "HOME": str(project.state), **environ}
     return asyncio.run(has_uncommitted(project.folder, environ=variables))
 
 
 def test_uncommitted_changes_are_detected(project: Project) -> None:
-    assert not asked(project)
+    assert not is_dirty(project)
     write(project.folder, {"x.log": "ignored"})
-    assert not asked(project)
+    assert not is_dirty(project)
     write(project.folder, {"new": "new"})
-    assert asked(project)
+    assert is_dirty(project)
     (project.folder / "new").unlink()
     write(project.folder, {"todo.py": "mine"})
-    assert asked(project)
+    assert is_dirty(project)
 
 
 def test_globally_ignored_files_are_not_uncommitted(project: Project) -> None:
     write(project.state, {".gitconfig": "[core]\n\texcludesFile = ~/mine\n", "mine": ".DS_Store\n"})
     write(project.folder, {".DS_Store": "x"})
-    assert not asked(project)
+    assert not is_dirty(project)
 
 
 def test_hidden_files_are_not_uncommitted(project: Project) -> None:
     write(project.folder, {"scenarios/todo/suite.lock.json": "{}", "runs/1/manifest.json": "{}"})
-    assert not asked(project)
+    assert not is_dirty(project)
 
 
 def test_outside_git_nothing_is_uncommitted(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_no_filters_or_hooks_run(project: Project, tmp_path: Path, name: str, ki
     for file in (project.folder / "todo.py", sub / "x"):
         os.utime(file, (1, 1))
     index = (project.folder / ".git/index").read_bytes()
-    assert not asked(project)
+    assert not is_dirty(project)
     assert list(tmp_path.glob("ran-*")) == []
     assert (project.folder / ".git/index").read_bytes() == index
     write(project.folder, {"todo.py": "print('done')\n"})
-    assert asked(project)
+    assert is_dirty(project)
     # The trap works.
     subprocess.run(["git", "status"], cwd=project.folder, capture_output=True, timeout=60)
     assert (tmp_path / "ran-filter").exists()

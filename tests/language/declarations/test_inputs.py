@@ -1,4 +1,4 @@
-"""Which stages ask for secrets, and by which variables they are known."""
+"""Declared inputs, and secrets: the stages that request them, and their variables."""
 
 from collections.abc import Callable
 

@@ -191,9 +191,11 @@ def outline(text: str) -> Sequence[OutlineSymbol]:
     return outline_symbols(source, read_graph(source).readable)
 
 
-def told(found: Sequence[OutlineSymbol]) -> list[object]:
+def outline_names(found: Sequence[OutlineSymbol]) -> list[object]:
     return [
-        (one.name, one.detail, told(one.children)) if one.is_subgraph else (one.name, one.detail)
+        (one.name, one.detail, outline_names(one.children))
+        if one.is_subgraph
+        else (one.name, one.detail)
         for one in found
     ]
 
@@ -211,7 +213,7 @@ def cut(text: str, span: Span) -> str:
 
 def test_outline_nests_nodes_in_subgraphs() -> None:
     plan, inner = ("plan", "codergen Plan it"), ("inner", "codergen")
-    assert told(outline(SYMBOLS_TEXT)) == [
+    assert outline_names(outline(SYMBOLS_TEXT)) == [
         ("start", "start"),
         ("Loop", "1 node", [plan, ("subgraph", "1 node", [inner])]),
         ("B", "1 node", [("later", "wait.human Later")]),
@@ -238,9 +240,12 @@ def test_symbol_spans_its_whole_statement() -> None:
 
 def test_a_broken_text_has_an_outline_too() -> None:
     broken = outline('digraph G { a [shape=hexagon]; subgraph x { b [prompt="B"')
-    assert told(broken) == [("a", ""), ("x", "1 node", [("b", "")])]
-    assert told(outline("digraph G { a [shape=hexagon]; b -- c }"))[0] == ("a", "wait.human")
-    assert told(outline("digraph { } } { x")) == [("subgraph", "1 node", [("x", "")])]
+    assert outline_names(broken) == [("a", ""), ("x", "1 node", [("b", "")])]
+    assert outline_names(outline("digraph G { a [shape=hexagon]; b -- c }"))[0] == (
+        "a",
+        "wait.human",
+    )
+    assert outline_names(outline("digraph { } } { x")) == [("subgraph", "1 node", [("x", "")])]
 
 
 def test_very_deep_subgraphs_are_flattened_in_the_outline() -> None:

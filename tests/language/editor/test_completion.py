@@ -127,7 +127,7 @@ def test_every_place_of_every_text_has_an_answer(text: str, data: st.DataObject)
 TEXT = 'digraph G {\n  plan [label="The plan", prompt="Think"]\n  plan -> done [foo=1]\n}'
 
 
-def told(line: int, column: int, *, page: str = "") -> str:
+def hover_text(line: int, column: int, *, page: str = "") -> str:
     found = hover(
         Source(TEXT),
         line,
@@ -140,11 +140,11 @@ def told(line: int, column: int, *, page: str = "") -> str:
 
 
 def test_hover_describes_elements_and_rules() -> None:
-    assert told(2, 28).startswith("**prompt**\n\nInstruction for the stage")
-    assert told(2, 4) == "**plan** (codergen)\n\nThe plan\n\nThink"
-    assert told(3, 4) == told(2, 4)
-    assert told(3, 18, page="Why not") == "**unknown_attribute**\n\nWhy not"
-    assert told(1, 1) == ""
+    assert hover_text(2, 28).startswith("**prompt**\n\nInstruction for the stage")
+    assert hover_text(2, 4) == "**plan** (codergen)\n\nThe plan\n\nThink"
+    assert hover_text(3, 4) == hover_text(2, 4)
+    assert hover_text(3, 18, page="Why not") == "**unknown_attribute**\n\nWhy not"
+    assert hover_text(1, 1) == ""
 
 
 VALUES = """digraph G {

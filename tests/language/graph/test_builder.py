@@ -108,18 +108,18 @@ def test_time_for_deeply_nested_labels_is_linear() -> None:
 
 
 def test_labels_beyond_the_class_limit_are_reported() -> None:
-    def told(levels: int, sheet: str) -> list[tuple[str, int]]:
+    def messages(levels: int, sheet: str) -> list[tuple[str, int]]:
         graph = parse(nested(levels, sheet=sheet))
         rule = rule_registry()["stylesheet_syntax"]
         return [(one.message, one.span.column) for one in rule.apply(graph, Vocabulary())]
 
     by_class = ".l-1 { llm_model: m }"
-    ((message, column),) = told(MOST_CLASSES_AROUND + 3, by_class)
+    ((message, column),) = messages(MOST_CLASSES_AROUND + 3, by_class)
     assert "only the classes of the innermost 100" in message
     text = nested(MOST_CLASSES_AROUND + 3, sheet=by_class)
     assert text[column - 1 :].startswith(f'subgraph {{ label="L {MOST_CLASSES_AROUND}"')
-    assert told(MOST_CLASSES_AROUND, by_class) == []
-    assert told(MOST_CLASSES_AROUND + 3, "* { llm_model: m }") == []
+    assert messages(MOST_CLASSES_AROUND, by_class) == []
+    assert messages(MOST_CLASSES_AROUND + 3, "* { llm_model: m }") == []
 
 
 def test_node_belongs_to_every_subgraph_that_declares_it() -> None:

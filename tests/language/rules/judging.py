@@ -20,7 +20,7 @@ KNOWN = Vocabulary(
 
 
 def found(text: str, rule: str = "", *, vocabulary: Vocabulary = KNOWN) -> list[Diagnostic]:
-    """Return the findings in a text, maybe those of one rule only."""
+    """Return the findings in a text (default: of all rules)."""
     diagnostics = prepare(text, vocabulary=vocabulary).diagnostics
     return [one for one in diagnostics if not rule or one.rule == rule]
 
@@ -37,7 +37,7 @@ def pointed_at(text: str, diagnostic: Diagnostic) -> str:
     return text.split("\n")[span.line - 1][span.column - 1 : span.end_column - 1]
 
 
-def told(text: str, rule: str, *, vocabulary: Vocabulary = KNOWN) -> list[str]:
+def pointed_parts(text: str, rule: str, *, vocabulary: Vocabulary = KNOWN) -> list[str]:
     """Return the parts of a pipeline that a rule points at."""
     whole = inside(text)
     return [pointed_at(whole, one) for one in found(whole, rule, vocabulary=vocabulary)]

@@ -2,11 +2,11 @@
 
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.fixes import fix
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 
-def mended(text: str, rule: str) -> str:
+def fixed(text: str, rule: str) -> str:
     """Return a text with the safe fixes of one rule."""
     return fix(text, check=lambda one: found(one, rule)).text
 
@@ -91,7 +91,7 @@ def test_a_value_is_of_its_type(attribute: str) -> None:
     ],
 )
 def test_typo_is_fixed(rule: str, wrong: str, right: str) -> None:
-    assert mended(inside(wrong), rule) == inside(right)
+    assert fixed(inside(wrong), rule) == inside(right)
 
 
 @table(
@@ -110,14 +110,14 @@ def test_typo_is_fixed(rule: str, wrong: str, right: str) -> None:
 def test_ambiguous_typo_is_not_fixed(rule: str, text: str) -> None:
     whole = inside(text)
     assert found(whole, rule)
-    assert mended(whole, rule) == whole
+    assert fixed(whole, rule) == whole
 
 
 def test_types_are_judged_where_they_are_known() -> None:
     text = "a [type=mine]; start -> a -> exit"
-    assert told(text, "type_known", vocabulary=Vocabulary()) == []
-    assert told(text, "type_known") == ["mine"]
-    assert told('a [type=import, file="b.dot"]; start -> a -> exit', "type_known") == []
+    assert pointed_parts(text, "type_known", vocabulary=Vocabulary()) == []
+    assert pointed_parts(text, "type_known") == ["mine"]
+    assert pointed_parts('a [type=import, file="b.dot"]; start -> a -> exit', "type_known") == []
 
 
 NAMES = [
@@ -130,9 +130,9 @@ NAMES = [
 
 @table(("rule", "key", "wrong", "right"), NAMES)
 def test_an_unknown_name_is_pointed_at(rule: str, key: str, wrong: str, right: str) -> None:
-    assert told(f'a [{key}="{wrong}"]', rule) == [f'"{wrong}"']
-    assert told(f'a [{key}="{right}"]; b [{key}=""]', rule) == []
-    assert told(f'a [{key}="{wrong}"]', rule, vocabulary=Vocabulary()) == []
+    assert pointed_parts(f'a [{key}="{wrong}"]', rule) == [f'"{wrong}"']
+    assert pointed_parts(f'a [{key}="{right}"]; b [{key}=""]', rule) == []
+    assert pointed_parts(f'a [{key}="{wrong}"]', rule, vocabulary=Vocabulary()) == []
 
 
 def test_names_have_suggestions() -> None:
@@ -142,8 +142,8 @@ def test_names_have_suggestions() -> None:
         "known: anthropic, gemini, google, openai",
     ]
     text = 'model_stylesheet="box { llm_model: gpt-6; }"; a [prompt=x]; b [prompt=y]'
-    assert told(text, "model_known") == ["gpt-6"]
-    assert told('a [llm_model="${inputs.model}"]', "model_known") == []
+    assert pointed_parts(text, "model_known") == ["gpt-6"]
+    assert pointed_parts('a [llm_model="${inputs.model}"]', "model_known") == []
     (one,) = found(inside("a [shape=zzz]"), "shape_known")
     assert one.fix.startswith("shapes with a meaning: Mdiamond, Msquare, box")
     assert not one.edits
@@ -163,11 +163,11 @@ def test_names_have_suggestions() -> None:
     ],
 )
 def test_an_absolute_path_in_a_prompt_is_pointed_at(prompt: str, where: list[str]) -> None:
-    assert told(f'a [prompt="{prompt}"]', "absolute_path") == where
+    assert pointed_parts(f'a [prompt="{prompt}"]', "absolute_path") == where
 
 
 def test_a_path_with_a_drive_is_one() -> None:
-    assert len(told('a [prompt="Read C:\\\\\\\\src\\\\\\\\a.py"]', "absolute_path")) == 1
+    assert len(pointed_parts('a [prompt="Read C:\\\\\\\\src\\\\\\\\a.py"]', "absolute_path")) == 1
 
 
 def test_ten_thousand_mistakes_take_no_longer_than_they_are_worth() -> None:
@@ -324,4 +324,4 @@ WHERE: dict[str, dict[str, list[str]]] = {
 @table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
-        assert told(text, rule) == where, text
+        assert pointed_parts(text, rule) == where, text

@@ -1,6 +1,6 @@
 """Rules about parallel branches."""
 
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 FORK = (
@@ -59,14 +59,14 @@ EACH = "each [type=for_each, items=plan]; join [shape=tripleoctagon]; a [prompt=
 )
 def test_for_each_is_checked_like_branches(edges: str, rule: str, where: list[str]) -> None:
     rules = (rule,) if rule else ("fan_in_missing", "branch_leaves", "branch_condition")
-    assert [one for name in rules for one in told(EACH + edges, name)] == where
+    assert [one for name in rules for one in pointed_parts(EACH + edges, name)] == where
 
 
 @table("rule", ["fallback_edge", "outcome_possible", "failure_falls_through"])
 def test_the_edges_of_a_fork_are_no_choice(rule: str) -> None:
     edges = 'start -> each; each -> a [condition="outcome=retry"]; each -> b; b -> join -> exit'
     for fork in (EACH, EACH.replace("type=for_each", "shape=component")):
-        assert told(fork + edges + "; a -> join", rule) == []
+        assert pointed_parts(fork + edges + "; a -> join", rule) == []
 
 
 WHERE: dict[str, dict[str, list[str]]] = {
@@ -129,4 +129,4 @@ BEFORE = {
 @table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
-        assert told(BEFORE.get(rule, "") + text, rule) == where, text
+        assert pointed_parts(BEFORE.get(rule, "") + text, rule) == where, text

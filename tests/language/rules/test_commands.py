@@ -4,21 +4,21 @@ from hypothesis import given, strategies as st
 
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.rules.program_known import called_programs
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 
 def test_a_tool_without_a_command_is_pointed_at() -> None:
-    assert told("a [shape=parallelogram]", "tool_has_command") == ["a"]
-    assert told('a [shape=parallelogram, tool_command=" "]', "tool_has_command") == ["a"]
-    assert told("a [shape=parallelogram, script=make]", "tool_has_command") == []
+    assert pointed_parts("a [shape=parallelogram]", "tool_has_command") == ["a"]
+    assert pointed_parts('a [shape=parallelogram, tool_command=" "]', "tool_has_command") == ["a"]
+    assert pointed_parts("a [shape=parallelogram, script=make]", "tool_has_command") == []
 
 
 def test_shell_commands_with_a_syntax_error_are_reported() -> None:
-    assert told('a [tool_command="pytest -k \'a"]', "shell_syntax") == ['"pytest -k \'a"']
-    assert told('a ["tool_hooks.pre"="ls ) x"]', "shell_syntax") == ['"ls ) x"']
-    assert told("a [tool_command=then]", "shell_syntax") == ["then"]
-    assert told("a [tool_command=\"[[ a ]] && pytest -k 'a'\"]", "shell_syntax") == []
+    assert pointed_parts('a [tool_command="pytest -k \'a"]', "shell_syntax") == ['"pytest -k \'a"']
+    assert pointed_parts('a ["tool_hooks.pre"="ls ) x"]', "shell_syntax") == ['"ls ) x"']
+    assert pointed_parts("a [tool_command=then]", "shell_syntax") == ["then"]
+    assert pointed_parts("a [tool_command=\"[[ a ]] && pytest -k 'a'\"]", "shell_syntax") == []
     (error,) = found(inside('a [tool_command="make &&"]'), "shell_syntax")
     assert error.message == ("invalid shell command: syntax error: unexpected end of file")
 
@@ -26,7 +26,7 @@ def test_shell_commands_with_a_syntax_error_are_reported() -> None:
         raise AssertionError(command)
 
     text = 'a [tool_command=make]; b [tool_command="make -j 4"]'
-    assert told(text, "shell_syntax", vocabulary=Vocabulary(shell_error=shell_error)) == []
+    assert pointed_parts(text, "shell_syntax", vocabulary=Vocabulary(shell_error=shell_error)) == []
 
 
 PROGRAMS = {
@@ -63,8 +63,8 @@ def test_any_text_is_a_command_to_look_for_programs(command: str) -> None:
 
 def test_missing_programs_are_reported_once() -> None:
     command = "cd web && nmp test && make | tee log; ./run; $TOOL"
-    assert told(f'a [tool_command="{command}"]', "program_known") == ["nmp", "tee"]
-    assert told("a [tool_command=nmp]", "program_known", vocabulary=Vocabulary()) == []
+    assert pointed_parts(f'a [tool_command="{command}"]', "program_known") == ["nmp", "tee"]
+    assert pointed_parts("a [tool_command=nmp]", "program_known", vocabulary=Vocabulary()) == []
     asked: list[str] = []
 
     def has_program(name: str) -> bool:
@@ -73,14 +73,14 @@ def test_missing_programs_are_reported_once() -> None:
 
     vocabulary = Vocabulary(has_program=has_program)
     text = 'a [tool_command="make; make x"]; b [tool_command=make]'
-    assert told(text, "program_known", vocabulary=vocabulary) == []
+    assert pointed_parts(text, "program_known", vocabulary=vocabulary) == []
     assert asked == ["make"]
-    assert told('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
+    assert pointed_parts('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
 
 
 @table("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
 def test_each_command_is_checked(name: str) -> None:
-    assert told(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
+    assert pointed_parts(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
 
 
 @table(
@@ -99,7 +99,7 @@ def test_each_command_is_checked(name: str) -> None:
     ],
 )
 def test_command_that_is_never_run_is_reported(text: str, where: list[str]) -> None:
-    assert told(text, "command_needs_tool") == where
+    assert pointed_parts(text, "command_needs_tool") == where
 
 
 @table(
@@ -112,4 +112,4 @@ def test_command_that_is_never_run_is_reported(text: str, where: list[str]) -> N
     ],
 )
 def test_invalid_requirement_is_reported(requires: str, where: list[str]) -> None:
-    assert told(f'requires="{requires}"', "requires_syntax") == where
+    assert pointed_parts(f'requires="{requires}"', "requires_syntax") == where

@@ -1,7 +1,7 @@
 """Rules about the conditions of edges."""
 
 from attractor.language.preparation.fixes import fix
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 
@@ -22,7 +22,7 @@ from tests.tables import table
 )
 def test_a_key_that_asks_for_the_outcome_by_another_name(condition: str, where: list[str]) -> None:
     text = f'a [prompt=x]; start -> a; a -> exit [condition="{condition}"]; a -> exit'
-    assert told(text, "dead_condition") == where
+    assert pointed_parts(text, "dead_condition") == where
 
 
 @table(
@@ -31,7 +31,7 @@ def test_a_key_that_asks_for_the_outcome_by_another_name(condition: str, where: 
 )
 def test_condition_problems_are_reported_by_one_rule(condition: str, where: list[str]) -> None:
     text = f'a [prompt=x]; start -> a; a -> exit [condition="{condition}"]; a -> exit'
-    assert [one[:6] for one in told(text, "portable_condition")] == where
+    assert [one[:6] for one in pointed_parts(text, "portable_condition")] == where
 
 
 def test_mistyped_outcome_is_fixed() -> None:

@@ -6,7 +6,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.linting.validate import validate
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Value, ValueKind
-from tests.language.rules.judging import inside, told
+from tests.language.rules.judging import inside, pointed_parts
 from tests.tables import table
 
 NODES = (
@@ -50,7 +50,7 @@ def asking(way: str, key: str, *, before: str = "") -> str:
 def test_key_that_no_stage_can_set_is_reported(
     way: str, key: str, before: str, is_fine: bool
 ) -> None:
-    broken = told(asking(way, key, before=before), "context_key_written")
+    broken = pointed_parts(asking(way, key, before=before), "context_key_written")
     assert broken == ([] if is_fine else [key])
 
 
@@ -91,4 +91,4 @@ def test_a_template_reads_keys_too(node: str, text: str, keys: list[str]) -> Non
     ],
 )
 def test_for_each_items_must_be_written_before(text: str, where: list[str]) -> None:
-    assert told(NODES + text, "context_key_written") == where
+    assert pointed_parts(NODES + text, "context_key_written") == where

@@ -2,7 +2,7 @@
 
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.linting.validate import validate
-from tests.language.rules.judging import found, inside, pointed_at, told
+from tests.language.rules.judging import found, inside, pointed_at, pointed_parts
 from tests.tables import table
 
 
@@ -48,11 +48,13 @@ def test_each_endless_loop_is_reported_once() -> None:
 
 @table("id_", ["inbox", "Inbox", "history", "children", "incidents"])
 def test_a_reserved_id_is_pointed_at(id_: str) -> None:
-    assert told(f"{id_} [prompt=x]; start -> {id_} -> exit", "reserved_id") == [id_]
+    assert pointed_parts(f"{id_} [prompt=x]; start -> {id_} -> exit", "reserved_id") == [id_]
 
 
 def test_an_id_that_only_begins_like_a_reserved_one_is_free() -> None:
-    assert told("inbox_reader [prompt=x]; start -> inbox_reader -> exit", "reserved_id") == []
+    assert (
+        pointed_parts("inbox_reader [prompt=x]; start -> inbox_reader -> exit", "reserved_id") == []
+    )
 
 
 WHERE: dict[str, dict[str, list[str]]] = {
@@ -87,7 +89,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
 @table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
-        assert told(WORK + text, rule) == where, text
+        assert pointed_parts(WORK + text, rule) == where, text
 
 
 FIX = "fix [prompt=x{}]; test [shape=parallelogram, tool_command=true{}]; start -> fix -> test;"

@@ -1,7 +1,7 @@
 """Rules about goal gates and human gates."""
 
 from attractor.language.linting.lint_rule import Vocabulary
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 
@@ -9,7 +9,10 @@ def test_goal_gates_are_pointed_at_unless_the_graph_has_a_target() -> None:
     text = inside("a [goal_gate=true]; start -> a -> exit")
     assert found(text, "goal_gate_has_retry")
     assert not found(text.replace("{", "{ retry_target=a;", 1), "goal_gate_has_retry")
-    assert told(GATES + "start -> a -> b -> exit; a -> exit", "goal_gate_bypassed")[0] == "true"
+    assert (
+        pointed_parts(GATES + "start -> a -> b -> exit; a -> exit", "goal_gate_bypassed")[0]
+        == "true"
+    )
 
 
 GATES = (
@@ -50,14 +53,14 @@ ASK = "ask [shape=hexagon]; a [prompt=a]; b [prompt=b]; start -> ask;"
 )
 def test_two_choices_with_one_key_are_reported(first: str, second: str, where: list[str]) -> None:
     text = f'{ASK} ask -> a [label="{first}"]; ask -> b [label="{second}"]'
-    assert [one.strip('"') for one in told(text, "accelerator_keys")] == [
+    assert [one.strip('"') for one in pointed_parts(text, "accelerator_keys")] == [
         one.strip('"') for one in where
     ]
 
 
 def test_choices_of_a_gate() -> None:
     text = f"{ASK} ask -> a [label=Approve]; ask -> b [label=Again]"
-    assert told(text, "accelerator_keys", vocabulary=Vocabulary()) == []
+    assert pointed_parts(text, "accelerator_keys", vocabulary=Vocabulary()) == []
     gate = 'ask [shape=hexagon, "human.default_choice"=shp]; start -> ask -> ship -> exit; ship'
     (one,) = found(inside(gate), "default_choice_exists")
     assert (one.fix, one.node) == ("did you mean ship?", "ask")
@@ -80,7 +83,7 @@ def test_choices_of_a_gate() -> None:
 def test_a_default_choice_is_one_of_the_gate(choice: str, where: list[str]) -> None:
     gate = f'ask [shape=hexagon, "human.default_choice"={choice}]; ship; start -> ask'
     ways = 'ask -> ship [label="[Y] Yes"]; ask -> exit [label=No]; ship -> exit'
-    assert told(f"{gate}; {ways}", "default_choice_exists") == where
+    assert pointed_parts(f"{gate}; {ways}", "default_choice_exists") == where
 
 
 WHERE: dict[str, dict[str, list[str]]] = {
@@ -106,4 +109,4 @@ BEFORE = {"human_gate_labels": ASK}
 @table("rule", WHERE)
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
-        assert told(BEFORE.get(rule, "") + text, rule) == where, text
+        assert pointed_parts(BEFORE.get(rule, "") + text, rule) == where, text

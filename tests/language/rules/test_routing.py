@@ -6,7 +6,7 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse
 from tests.growing import times_more
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 WORK = "a [prompt=x]; b [prompt=y]; c [shape=diamond]; t [shape=parallelogram, tool_command=make];"
@@ -48,7 +48,7 @@ def guarded(*ways: str) -> str:
     ],
 )
 def test_a_stage_that_may_find_no_edge_is_reported(ways: list[str], where: list[str]) -> None:
-    assert told(guarded(*ways), "fallback_edge") == where
+    assert pointed_parts(guarded(*ways), "fallback_edge") == where
 
 
 def test_missing_edge_is_described() -> None:
@@ -58,11 +58,11 @@ def test_missing_edge_is_described() -> None:
     )
     text = guarded("t > b: outcome=success", "t > exit: outcome=fail")
     allowed = text.replace("t [", "t [allow_partial=true, ")
-    assert told(text, "fallback_edge") == []
-    assert told(allowed, "fallback_edge") == ["t"]
-    assert told(allowed.replace("fail", "success"), "fallback_edge") == ["t"]
+    assert pointed_parts(text, "fallback_edge") == []
+    assert pointed_parts(allowed, "fallback_edge") == ["t"]
+    assert pointed_parts(allowed.replace("fail", "success"), "fallback_edge") == ["t"]
     condition = " && ".join(f"context.k{i}=1" for i in range(30))
-    assert told(guarded(f"a > b: {condition}"), "fallback_edge") == []
+    assert pointed_parts(guarded(f"a > b: {condition}"), "fallback_edge") == []
 
 
 FALLS = ["t > exit: outcome=success", "t > b"]
@@ -81,7 +81,7 @@ FALLS = ["t > exit: outcome=success", "t > b"]
     ],
 )
 def test_a_failure_that_falls_through_is_reported(ways: list[str], where: list[str]) -> None:
-    assert told(guarded(*ways), "failure_falls_through") == where
+    assert pointed_parts(guarded(*ways), "failure_falls_through") == where
 
 
 @table(
@@ -96,12 +96,12 @@ def test_a_failure_that_falls_through_is_reported(ways: list[str], where: list[s
 )
 def test_a_failure_with_another_way_does_not_fall_through(otherwise: str) -> None:
     text = f"{guarded(*FALLS)}; {otherwise}"
-    assert told(text, "failure_falls_through") == []
+    assert pointed_parts(text, "failure_falls_through") == []
 
 
 def test_a_target_of_the_graph_is_for_goal_gates_alone() -> None:
     text = f"{guarded(*FALLS)}; retry_target=a"
-    assert told(text, "failure_falls_through") == ["t -> b"]
+    assert pointed_parts(text, "failure_falls_through") == ["t -> b"]
 
 
 ASKED = 'c -> exit; c -> b [condition="outcome=fail"]'
@@ -130,7 +130,7 @@ ASKED = 'c -> exit; c -> b [condition="outcome=fail"]'
 )
 def test_a_failure_that_no_conditional_asks_for_is_reported(text: str, where: list[str]) -> None:
     text = f"a [prompt=x]; b [prompt=y]; c [shape=diamond]; {text}"
-    assert told(text, "failure_falls_through") == where
+    assert pointed_parts(text, "failure_falls_through") == where
 
 
 def test_fix_of_a_passed_over_failure_is_valid() -> None:
@@ -179,14 +179,14 @@ def test_ten_times_as_many_conditionals_in_a_row_are_ten_times_the_work() -> Non
     ],
 )
 def test_an_outcome_the_source_cannot_have_is_reported(ways: list[str], where: list[str]) -> None:
-    assert told(guarded(*ways), "outcome_possible") == where
+    assert pointed_parts(guarded(*ways), "outcome_possible") == where
 
 
 def test_outcomes_of_unknown_handlers_and_branches() -> None:
     text = 'm [type=mine]; m -> exit [condition="outcome=skipped"]'
-    assert told(text, "outcome_possible") == []
+    assert pointed_parts(text, "outcome_possible") == []
     text = 'p [shape=component]; p -> exit [condition="outcome=retry"]'
-    assert told(text, "outcome_possible") == []
+    assert pointed_parts(text, "outcome_possible") == []
 
 
 @table(
@@ -199,4 +199,4 @@ def test_outcomes_of_unknown_handlers_and_branches() -> None:
 )
 def test_human_gate_may_be_a_partial_success(shape: str, outcome: str, is_fine: bool) -> None:
     text = f'h [shape={shape}]; h -> exit [condition="outcome={outcome}"]'
-    assert (told(text, "outcome_possible") == []) is is_fine
+    assert (pointed_parts(text, "outcome_possible") == []) is is_fine

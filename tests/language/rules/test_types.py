@@ -1,7 +1,7 @@
 """Rules about attributes that a type needs."""
 
 from attractor.language.diagnostics import Severity
-from tests.language.rules.judging import found, inside, told
+from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
 
@@ -36,10 +36,12 @@ def test_required_attributes_of_a_type_are_reported(says: str, message: str, fix
 
 def test_types_need_prompts_and_have_outcomes() -> None:
     text = "a [type=prompt, label=x]; b [type=prompt, prompt=y]; start -> a -> b -> exit"
-    assert told(text, "prompt_on_llm_nodes") == ["a"]
+    assert pointed_parts(text, "prompt_on_llm_nodes") == ["a"]
     text = 'a [type=wait, duration=1s]; start -> a; a -> exit [condition="outcome={}"]; a -> exit'
-    assert told(text.format("fail"), "outcome_possible") == []
-    assert told(text.format("partial_success"), "outcome_possible") == ['"outcome=partial_success"']
+    assert pointed_parts(text.format("fail"), "outcome_possible") == []
+    assert pointed_parts(text.format("partial_success"), "outcome_possible") == [
+        '"outcome=partial_success"'
+    ]
 
 
 @table(

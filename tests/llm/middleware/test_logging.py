@@ -25,14 +25,14 @@ class Records(logging.Handler):
         self.kept.append(record)
 
     @property
-    def told(self) -> Sequence[Mapping[str, Any]]:
+    def entries(self) -> Sequence[Mapping[str, Any]]:
         return [cast(Mapping[str, Any], vars(one)["llm"]) for one in self.kept]
 
 
 def test_request_and_response_are_logged() -> None:
     records = Records()
     ask(ScriptedProvider(said("secret words")), around=[Logging(records.logger)])
-    request, answer = records.told
+    request, answer = records.entries
     assert (request["event"], answer["event"]) == ("request", "answer")
     assert request["call"] == answer["call"]
     assert (request["provider"], request["model"], request["messages"]) == ("openai", "gpt-5.2", 1)
@@ -52,7 +52,7 @@ def test_log_line_names_the_answering_model(listen: object) -> None:
     other = ScriptedProvider(said("hi"), name="anthropic")
     around = [Logging(records.logger), Fallback([OPUS])]
     (ask if listen is ask else hear)(down, other, around=around)
-    assert records.told[-1]["answered_by"] == "anthropic/claude-opus-4-6"
+    assert records.entries[-1]["answered_by"] == "anthropic/claude-opus-4-6"
     words = records.kept[-1].getMessage()
     assert words.startswith("anthropic/claude-opus-4-6 (requested: openai/gpt-5.2) answered in ")
 
@@ -79,10 +79,10 @@ async def test_an_error_is_a_warning_and_tries_are_counted() -> None:
     client = client_of(provider, around=[Redaction([key]), Logging(records.logger)])
     for _ in range(2):
         await retry(lambda: client.complete(request), policy=RetryPolicy())
-    told = [(one["event"], one["try"]) for one in records.told]
+    told = [(one["event"], one["try"]) for one in records.entries]
     calls = [("error", 1), ("error", 2), ("answer", 3), ("answer", 1)]
     assert [one for one in told if one[0] != "request"] == calls
-    failed = records.told[1]
+    failed = records.entries[1]
     assert (failed["error"], failed["retryable"], failed["retry_after"]) == (
         *("RateLimitError", True),
         0.0,
@@ -103,7 +103,7 @@ async def test_canceled_call_is_logged() -> None:
     stream = events.stream(HELLO)
     await anext(stream)
     await stream.aclose()
-    assert [one["event"] for one in records.told] == ["request", "left"] * 2
+    assert [one["event"] for one in records.entries] == ["request", "left"] * 2
 
 
 def test_default_logger_has_the_name_of_the_package(caplog: pytest.LogCaptureFixture) -> None:

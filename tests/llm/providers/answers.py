@@ -17,7 +17,7 @@ from attractor.llm.transport.http import Reply
 
 
 def require_whole(response: Response) -> None:
-    """The parsed answer has the declared types, however odd the answer was."""
+    """Require the declared types in a parsed answer, however odd the answer was."""
     assert isinstance(response.text, str)
     assert response.finish_reason.reason in get_args(Reason)
     assert min(response.usage.input_tokens, response.usage.output_tokens) >= 0
@@ -27,7 +27,7 @@ def require_whole(response: Response) -> None:
 
 
 def require_read(read: Callable[[Any], Response], body: Json) -> None:
-    """Any answer is parsed completely, or refused with an error of ours."""
+    """Require that an answer is parsed completely, or refused with an error of ours."""
     try:
         response = read(body)
     except SDKError:

@@ -112,7 +112,7 @@ async def hear(events: AsyncIterable[StreamEvent]) -> tuple[Sequence[StreamEvent
 
 
 async def require_heard(events: AsyncIterable[StreamEvent]) -> None:
-    """Any stream ends with a complete answer or an error of ours, which is an event, too."""
+    """Require a complete answer at the end, or an error of ours, which is also the last event."""
     told, error = await hear(events)
     if error is None:
         require_whole(whole(told))

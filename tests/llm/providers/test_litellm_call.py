@@ -163,7 +163,7 @@ def asked(
     return adapter, Request(model, [Message.user("hi")], "litellm")
 
 
-def told_of(model: str, content: bytes) -> AsyncGenerator[StreamEvent]:
+def events_of(model: str, content: bytes) -> AsyncGenerator[StreamEvent]:
     """Return the result of exactly these bytes."""
     adapter, request = asked(model, content, "text/event-stream")
     return adapter.stream(request)
@@ -173,7 +173,7 @@ def told_of(model: str, content: bytes) -> AsyncGenerator[StreamEvent]:
 def test_complete_answer_is_read(model: str) -> None:
     adapter, request = asked(model, json.dumps(ANSWERS[model]).encode())
     assert asyncio.run(adapter.complete(request)).tool_calls
-    told, error = asyncio.run(hear(told_of(model, sse(STREAMS[model]))))
+    told, error = asyncio.run(hear(events_of(model, sse(STREAMS[model]))))
     assert error is None
     assert whole(told).tool_calls
 
@@ -203,4 +203,4 @@ async def test_a_stream_that_was_spoilt_or_cut_is_read_or_an_error_of_ours(
     stream = STREAMS[model]
     has_events = garbage.number % 2
     content = sse(garbage.stream(stream)) if has_events else garbage.spoilt_bytes(sse(stream))
-    await require_heard(told_of(model, content))
+    await require_heard(events_of(model, content))

@@ -21,7 +21,7 @@ WHOLE = ErrorContext("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)
 STREAM = ErrorContext("groq", [], connect=5, is_stream=True)
 
 
-class Told(Exception):
+class LitellmError(Exception):
     """An error in the form of litellm's."""
 
     def __init__(self, message: str, status_code: object = None) -> None:
@@ -50,7 +50,9 @@ def test_recorded_response_determines_the_error() -> None:
         (seen(401, body="no JSON"), WHOLE, AuthenticationError),
         (seen(302, body=""), WHOLE, SDKError),
     ):
-        assert isinstance(read_error(Told("litellm has it otherwise", 418), exchange, of), kind)
+        assert isinstance(
+            read_error(LitellmError("litellm has it otherwise", 418), exchange, of), kind
+        )
 
 
 @table(
@@ -73,9 +75,9 @@ def test_error_in_a_stream_has_its_status(
 
 
 def test_unrecorded_error_is_classified_by_litellm() -> None:
-    assert isinstance(read_error(Told("no", 400), seen(), WHOLE), InvalidRequestError)
-    assert isinstance(read_error(Told("no", 503), seen(), WHOLE), ServerError)
-    odd = read_error(Told("no", "odd"), seen(), WHOLE)
+    assert isinstance(read_error(LitellmError("no", 400), seen(), WHOLE), InvalidRequestError)
+    assert isinstance(read_error(LitellmError("no", 503), seen(), WHOLE), ServerError)
+    odd = read_error(LitellmError("no", "odd"), seen(), WHOLE)
     assert not odd.retryable
     assert odd.message == "groq answered 400: no"
 
@@ -87,8 +89,8 @@ def test_own_error_is_unchanged() -> None:
 
 def test_no_key_is_in_any_word() -> None:
     body = '{"error": {"message": "sk-0123456789 is no key", "code": "sk-0123456789"}}'
-    refused = read_error(Told("x"), seen(401, body=body), WHOLE)
-    odd = read_error(Told("sk-0123456789"), seen(200), WHOLE)
+    refused = read_error(LitellmError("x"), seen(401, body=body), WHOLE)
+    odd = read_error(LitellmError("sk-0123456789"), seen(200), WHOLE)
     for error in (refused, odd):
         assert "sk-0123456789" not in f"{error} {vars(error)}"
     assert refused.message == "groq answered 401: [key] is no key"

@@ -137,7 +137,7 @@ def without_room() -> Generator[str]:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
         for _ in range(4):
-            # Nobody accepts these, so that there is no place for another.
+            # The server does not accept these, so that there is no place for another.
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(server.getsockname())
@@ -470,8 +470,8 @@ def test_a_broken_compression_is_an_error_of_the_stream() -> None:
         asyncio.run(reading())
 
 
-class Kept:
-    """Counts opened connections, and records for each closed one the state of its loop."""
+class ConnectionRecords:
+    """Counts opened connections, and records the number of each closed one."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -488,7 +488,7 @@ class Kept:
 
 
 def test_a_loop_has_one_which_is_closed_when_the_loop_ends() -> None:
-    kept = Kept()
+    kept = ConnectionRecords()
 
     async def asking() -> list[int]:
         return [await kept.keeper.find(), await kept.keeper.find()]
@@ -500,7 +500,7 @@ def test_a_loop_has_one_which_is_closed_when_the_loop_ends() -> None:
 
 
 def test_closed_transport_is_replaced() -> None:
-    kept = Kept()
+    kept = ConnectionRecords()
 
     async def asking() -> list[int]:
         await kept.keeper.close()
@@ -514,7 +514,7 @@ def test_closed_transport_is_replaced() -> None:
 
 
 def test_the_loops_of_two_threads_have_one_each() -> None:
-    kept = Kept()
+    kept = ConnectionRecords()
 
     async def here() -> list[int]:
         there = await asyncio.to_thread(lambda: asyncio.run(kept.keeper.find()))

@@ -51,7 +51,7 @@ sys.exit("httpx" in sys.modules)
 def loads_a_client(folder: Path, node: str) -> bool:
     (folder / "p.dot").write_text(WORKS.format(node=node))
     environ = {**os.environ, "HOME": str(folder), "OPENAI_API_KEY": "key-of-a-test"}
-    # Nobody answers there: the stage fails, which does not matter here.
+    # No server answers there: the stage fails, which does not matter here.
     environ["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
     command = [sys.executable, "-c", RUN]
     done = subprocess.run(

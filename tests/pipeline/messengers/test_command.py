@@ -20,7 +20,7 @@ NOTICE: JsonObject = {
 }
 
 
-def told(folder: Path, command: str, seconds: float = 10.0) -> str:
+def send_notice(folder: Path, command: str, seconds: float = 10.0) -> str:
     notify = Notify(
         command=command,
         folder=folder,
@@ -32,7 +32,7 @@ def told(folder: Path, command: str, seconds: float = 10.0) -> str:
 
 def test_command_gets_json_and_short_fields_as_variables(tmp_path: Path) -> None:
     command = 'cat > all.json; echo "$MINE|$NOTIFY_QUESTION|$NOTIFY_PARKED" > short'
-    assert told(tmp_path, f'{command}; echo "$NOTIFY_CHOICES" >> short') == ""
+    assert send_notice(tmp_path, f'{command}; echo "$NOTIFY_CHOICES" >> short') == ""
     assert json.loads((tmp_path / "all.json").read_text()) == NOTICE
     short = (tmp_path / "short").read_text()
     assert short == "here|Ship it? \u2713|true\nY\t[Y] Yes\nN\t[N] No\n"
@@ -47,12 +47,12 @@ def test_command_gets_json_and_short_fields_as_variables(tmp_path: Path) -> None
     ],
 )
 def test_nonzero_exit_status_is_a_fault(tmp_path: Path, command: str, fault: str) -> None:
-    assert told(tmp_path, command) == fault
+    assert send_notice(tmp_path, command) == fault
 
 
 def test_missing_command_is_named(tmp_path: Path) -> None:
-    assert "no-such-program" in told(tmp_path, "no-such-program --now")
+    assert "no-such-program" in send_notice(tmp_path, "no-such-program --now")
 
 
 def test_command_may_ignore_its_input(tmp_path: Path) -> None:
-    assert told(tmp_path, "exec <&-; true") == ""
+    assert send_notice(tmp_path, "exec <&-; true") == ""

@@ -62,7 +62,7 @@ def chat() -> Iterator[Chat]:
     serving.join(60)
 
 
-def told(address: str, seconds: float = 10.0) -> str:
+def send_notice(address: str, seconds: float = 10.0) -> str:
     notify = Notify(url=address, time_limit=timedelta(seconds=seconds))
     return asyncio.run(send(NOTICE, notify))
 
@@ -73,18 +73,18 @@ def told(address: str, seconds: float = 10.0) -> str:
 )
 def test_http_errors_and_redirects_are_faults(chat: Chat, code: int, fault: str) -> None:
     chat.code = code
-    assert told(chat.address) == fault
+    assert send_notice(chat.address) == fault
     assert len(chat.got) == 1
 
 
 def test_refused_connection_is_an_error(unused_address: str) -> None:
-    assert "refused" in told(unused_address)
+    assert "refused" in send_notice(unused_address)
 
 
 def test_missing_response_times_out(chat: Chat) -> None:
     chat.waits_for = threading.Event()
     started = time.monotonic()
-    assert told(chat.address, 0.2) == "no response within 200ms"
+    assert send_notice(chat.address, 0.2) == "no response within 200ms"
     assert time.monotonic() - started < 50
 
 

@@ -1,4 +1,4 @@
-"""The default model of a run: of the options, of the settings, or of the only API key."""
+"""The default model of a run: from the options, the settings, or the only API key."""
 
 import asyncio
 from dataclasses import replace

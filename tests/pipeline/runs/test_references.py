@@ -12,7 +12,7 @@ RUN_ID = "01JZ0000000000000000000000"
 TEMPLATE = re.compile(r"attractor [a-z]+ RUN\b")
 
 
-def told_texts(file: Path) -> Iterator[str]:
+def message_texts(file: Path) -> Iterator[str]:
     """Yield the texts of a module, except docstrings and help texts."""
     tree = ast.parse(file.read_text())
     holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -36,7 +36,7 @@ def test_every_hint_names_its_run() -> None:
         f"{file.relative_to(package)}: {text}"
         for file in package.rglob("*.py")
         if "RUN" in (file.read_text())
-        for text in told_texts(file)
+        for text in message_texts(file)
         if TEMPLATE.search(text)
     ]
     assert found == []

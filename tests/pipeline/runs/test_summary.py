@@ -83,7 +83,7 @@ def test_outdated_run_json_is_reported(tmp_path: Path) -> None:
         run.change_status(EXECUTING)
         stale = (root / "run.json").read_bytes()
         run.change_status(FAILED, "broken")
-    # As if it had been killed before it could write.
+    # As if the process had been killed before it wrote run.json.
     (root / "run.json").write_bytes(stale)
     told = summarize(root)
     assert (told.status, told.reason, told.is_stopped) == ("failed", "broken", False)

@@ -134,7 +134,7 @@ def simulated_edges(walk: SimulatedWalk) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def told_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedOutcomes:
+def outcomes_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedOutcomes:
     told = [one.id for one in of.of_type("codergen")]
     return SimulatedOutcomes(
         {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=most)) for id_ in told}
@@ -148,11 +148,11 @@ branching = settings(
 )
 
 
-def require_the_same_way(
+def require_same_path(
     of: Graph, data: st.DataObject, root: Path, handlers: HandlersOf, **forks: Plain
 ) -> None:
-    """Simulate a graph and run it with forks that are changed a little."""
-    said = told_in_branches(of, data, most=3)
+    """Simulate a graph, run it with these attributes of its forks, and compare both."""
+    said = outcomes_in_branches(of, data, most=3)
     walk = asyncio.run(simulate(of, Script(outcomes=said, max_steps=5000)))
     nodes = {id_: node(id_, **{**_plain(one), **forks}) for id_, one in of.nodes.items()}
     kept = {id_: nodes[id_] if one.type == "parallel" else one for id_, one in of.nodes.items()}
@@ -170,7 +170,7 @@ def require_the_same_way(
 def test_a_simulation_and_a_run_branch_the_same_way(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    require_the_same_way(of, data, tmp_path_factory.mktemp("run"), real_handlers, max_parallel=1)
+    require_same_path(of, data, tmp_path_factory.mktemp("run"), real_handlers, max_parallel=1)
 
 
 @dataclass
@@ -194,7 +194,7 @@ def uneven_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
 def test_order_of_branches_is_irrelevant_if_all_are_awaited(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    require_the_same_way(of, data, tmp_path_factory.mktemp("run"), uneven_handlers)
+    require_same_path(of, data, tmp_path_factory.mktemp("run"), uneven_handlers)
 
 
 def _plain(one: Node) -> dict[str, Plain]:

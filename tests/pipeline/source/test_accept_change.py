@@ -58,8 +58,8 @@ BRANCHED = """digraph branched {
 """
 
 
-class Saying:
-    """Answers with the words given."""
+class ScriptedPerson:
+    """Answers with the given texts, in order."""
 
     def __init__(self, *words: str) -> None:
         self._words = list(words)
@@ -255,7 +255,7 @@ def test_fork_and_restart_use_the_accepted_pipeline(host: RunHost) -> None:
     forked = asyncio.run(fork())
     assert forked.exit_code is ExitCode.DONE
     assert stages(forked.directory)[-1] == "more"
-    asked = replace(host, custom_parts=CustomParts(interviewer=Saying("N", "Y")))
+    asked = replace(host, custom_parts=CustomParts(interviewer=ScriptedPerson("N", "Y")))
     again = go_on(root, asked, interviewer="handed in")
     assert again.exit_code is ExitCode.DONE
     assert again.directory != root

@@ -1,4 +1,4 @@
-"""A run is traced where the setting or the variables of OpenTelemetry ask for it."""
+"""A run is traced if the setting or the variables of OpenTelemetry request it."""
 
 import pytest
 

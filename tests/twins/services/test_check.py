@@ -9,7 +9,7 @@ from attractor.twins.services.service import CheckSettings
 from tests.tables import table
 
 
-def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
+def differences(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
     found = compare_responses(
         json_response(recorded), json_response(twin), CheckSettings.model_validate(comparison)
     )
@@ -30,29 +30,29 @@ def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
     ],
 )
 def test_differences_are_reported_by_path(recorded: Json, twin: Json, found: list[str]) -> None:
-    assert told(recorded, twin) == found
+    assert differences(recorded, twin) == found
 
 
 def test_declared_differences_are_ignored() -> None:
     one: dict[str, Json] = {"id": 1, "at": 5, "b": {"id": 2}}
     other: dict[str, Json] = {"id": 3, "at": 6, "b": {}}
-    assert told({**one}, {**other}, ignore=["$..id"], types=["$.at"]) == []
-    assert told({**one}, {**other, "at": "6"}, ignore=["$..id"], types=["$.at"]) == [
+    assert differences({**one}, {**other}, ignore=["$..id"], types=["$.at"]) == []
+    assert differences({**one}, {**other, "at": "6"}, ignore=["$..id"], types=["$.at"]) == [
         '$.at: 5 / "6"'
     ]
 
 
 def test_a_text_that_was_hidden_is_like_any_other_text() -> None:
-    assert told({"key": "[hidden]"}, {"key": "abc"}) == []
-    assert told({"key": "[hidden]"}, {"key": 5}) == ['$.key: "[hidden]" / 5']
-    assert told({"key": "[hidden]"}, {}) == ['$.key: "[hidden]" / nothing']
+    assert differences({"key": "[hidden]"}, {"key": "abc"}) == []
+    assert differences({"key": "[hidden]"}, {"key": 5}) == ['$.key: "[hidden]" / 5']
+    assert differences({"key": "[hidden]"}, {}) == ['$.key: "[hidden]" / nothing']
 
 
 def test_ignored_list_items_may_be_missing() -> None:
     with pytest.raises(ValueError, match="a JSON path must be a text"):
         CheckSettings.model_validate({"ignore": [5]})
-    assert told([1, 2, 3], [1], ignore=["$[*]"]) == []
-    assert told([1, 2, 3], [1], ignore=["$[1]"]) == ["$[2]: 3 / nothing"]
+    assert differences([1, 2, 3], [1], ignore=["$[*]"]) == []
+    assert differences([1, 2, 3], [1], ignore=["$[1]"]) == ["$[2]: 3 / nothing"]
 
 
 def test_status_and_recorded_headers_count() -> None:

@@ -12,7 +12,7 @@ from tests.twins.services.asking import PEOPLE, fixed
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
 
 
-def told(toml: str, folder: Path = Path()) -> str:
+def refusal(toml: str, folder: Path = Path()) -> str:
     with pytest.raises(ServiceError) as caught:
         parse_service(toml, folder=folder, source="t.toml")
     error = caught.value
@@ -33,7 +33,7 @@ def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "twin.toml").write_bytes(b"\xff")
     with pytest.raises(ServiceError, match="not UTF-8"):
         load_service(tmp_path)
-    assert told('name = "s"\nurl = ').startswith("t.toml:2:6: invalid TOML: Invalid value")
+    assert refusal('name = "s"\nurl = ').startswith("t.toml:2:6: invalid TOML: Invalid value")
 
 
 KEPT = """
@@ -48,7 +48,7 @@ collection = "people"
 
 def test_mistake_beside_the_state_is_reported_alone() -> None:
     assert parse_service(f'name = "s"\n{KEPT}').name == "s"
-    assert told(f'name = "s"\nquux = 1\n{KEPT}').startswith("t.toml:2: unknown key quux (see ")
+    assert refusal(f'name = "s"\nquux = 1\n{KEPT}').startswith("t.toml:2: unknown key quux (see ")
 
 
 ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
@@ -163,12 +163,12 @@ def test_mistakes_are_reported_with_line_key_and_fix() -> None:
         ),
         ('name = "s"\nclock.start = 2026-01-01T00:00:00\n' + fixed("1"), "add a Z"),
     ):
-        assert message in told(toml)
+        assert message in refusal(toml)
 
 
 def test_several_mistakes_are_reported_together() -> None:
     bad = '[[routes]]\npath = "x"\nkind = "fixed"\n' * 5
-    message = told('name = "s"\n' + bad)
+    message = refusal('name = "s"\n' + bad)
     assert message.count("invalid path: it must begin with /") == 5
 
 

@@ -12,7 +12,7 @@ tool_calls = [{ name = "shell", arguments = { command = "ls" } }, { name = "none
 """
 
 
-def told(**more: Any) -> list[Any]:
+def stream_chunks(**more: Any) -> list[Any]:
     return events(stream(WIRE, SCRIPT, **more).body)
 
 
@@ -28,13 +28,13 @@ def test_chunks_are_unnamed_and_end_with_done() -> None:
 
 
 def test_every_chunk_has_the_response_id() -> None:
-    heads = [(one["id"], one["object"], one["created"], one["model"]) for one in told()]
+    heads = [(one["id"], one["object"], one["created"], one["model"]) for one in stream_chunks()]
     assert len(set(heads)) == 1
     assert heads[0][1:] == ("chat.completion.chunk", 0, "gpt-5")
 
 
 def test_deltas_are_role_thinking_text_and_calls() -> None:
-    first, thought, word, more, shell, *pieces, none, empty, last = deltas(told())
+    first, thought, word, more, shell, *pieces, none, empty, last = deltas(stream_chunks())
     assert first == {"role": "assistant", "content": "", "refusal": None}
     assert thought == {"reasoning_content": "I look."}
     assert (word, more) == ({"content": "All is well "}, {"content": "now."})
@@ -53,16 +53,16 @@ def test_deltas_are_role_thinking_text_and_calls() -> None:
 
 
 def test_finish_reason_is_only_in_the_last_choice() -> None:
-    chunks = [one["choices"][0]["finish_reason"] for one in told() if one["choices"]]
+    chunks = [one["choices"][0]["finish_reason"] for one in stream_chunks() if one["choices"]]
     assert chunks == [None] * (len(chunks) - 1) + ["tool_calls"]
 
 
 def test_usage_comes_last_on_request() -> None:
-    *before, last = told()
+    *before, last = stream_chunks()
     assert {one["usage"] for one in before} == {None}
     assert (last["choices"], last["usage"]["prompt_tokens"]) == ([], 2)
     for options in (None, {}, {"include_usage": False}):
-        assert not [one for one in told(stream_options=options) if "usage" in one]
+        assert not [one for one in stream_chunks(stream_options=options) if "usage" in one]
 
 
 def test_stream_with_only_tool_calls_starts_without_content() -> None:

@@ -1,4 +1,4 @@
-"""Outside git a run works on a copy of the folder as it is, with all functions of git."""
+"""A run outside Git works on a copy of the folder, with the same features as in Git."""
 
 import asyncio
 from pathlib import Path

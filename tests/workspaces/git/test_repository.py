@@ -189,7 +189,7 @@ def test_git_finds_no_modules_or_attributes_that_we_do_not(names: list[str]) -> 
     unknown = [one for one in names if not is_modules(one.encode()) and one not in (".", "..")]
     plain = [one for one in unknown if not is_attributes(one.encode())]
     with tempfile.TemporaryDirectory() as folder:
-        # git refuses one of them as a link, and the other as anything but a file.
+        # git rejects a link named .gitmodules, and reports a link named .gitattributes.
         assert "gitmodules" not in _offences(
             Path(folder, "a"), [f"120000 {one}" for one in unknown]
         )

@@ -35,7 +35,7 @@ INSTALL = "mkdir -p modules && cp lock modules/installed && echo ran >>runs.log"
 
 
 class Inside(LocalExecutionEnvironment):
-    """Runs commands in a folder, and claims, as sandboxes do, that the path is always the same."""
+    """Runs commands in a folder, but reports a fixed path, as sandboxes do."""
 
     def working_directory(self) -> str:
         return "/workspace"
@@ -180,7 +180,7 @@ async def test_later_mounts_are_not_copied_to_forks(app: Project) -> None:
 
 
 def test_setup_with_read_only_mounts_is_not_cached(app: Project) -> None:
-    # Its stand-in is made when the commands start.
+    # The mount point of the read-only folder is made when the commands start.
     setup = "mkdir -p modules && mkdir made.log"
     wanted = Preparation(setup=setup, setup_files=("/lock",), carry_read_only=("modules",))
 
@@ -248,7 +248,7 @@ async def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> 
     for again in (workspace, await opened(app, make)):
         prepared = await again.prepare(SETUP, project=app.folder)
         assert (prepared.setup, runs(again.folder)) == (SetupOutcome.DONE, 1)
-    # It is removed with the folder, and with the files that it made.
+    # The result of the setup is lost with the folder, or with the files that it made.
     shutil.rmtree(workspace.folder / "modules")
     assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
     assert (workspace.folder / "modules/installed").exists()
