@@ -123,7 +123,8 @@ def test_R5_question_answered_in_time_is_not_notified(tmp_path: Path) -> None:
 
 def test_R5_an_answer_of_the_hook_itself_is_taken(tmp_path: Path) -> None:
     words = '{"action": "answer", "by": "hook", "why": "", "question": "gate@1.1", "value": "Y"}'
-    set_up(tmp_path, f"echo '{words}' > $NOTIFY_DIRECTORY/inbox/A.json")
+    leave = "cd $NOTIFY_DIRECTORY && cat > A.part && mv A.part inbox/A.json"
+    set_up(tmp_path, f"echo '{words}' | ({leave})")
     parked = run(tmp_path, GATE, interviewer="park", environ=environ_for(tmp_path))
     [action] = events(parked, "OperatorAction")
     assert (action.data["by"], action.data["is_accepted"]) == ("hook", True)
