@@ -105,7 +105,7 @@ class Stage:
         return self._run(line, expected=expected, stdout=subprocess.PIPE).stdout
 
     def create_token(self, name: str) -> str:
-        """Create a token as a person does, who confirms it at a terminal."""
+        """Create a token like a person, who confirms it at a terminal."""
         line = f"attractor token create {name}"
         say(f"\n$ export ATTRACTOR_TOKEN=$({line})")
         with at_a_terminal("y") as stdin:
@@ -154,7 +154,7 @@ class Stage:
 
 
 def say(words: str, *, end: str = "\n") -> None:
-    """Print words before the next command."""
+    """Print a text before the next command."""
     print(words, end=end, flush=True)
 
 

@@ -40,7 +40,7 @@ def option_answer(asked: Question, number: int, said: str, by: str = "") -> Answ
 
 
 def text_answer(said: str, by: str = "", *, value: str = "") -> Answer:
-    """Return the answer with a given value."""
+    """Return an answer as text, with its value (default: the text)."""
     return Answer(AnswerKind.GIVEN, value or said, by, text=said)
 
 

@@ -58,7 +58,7 @@ def test_invalid_choice_from_pipe_is_asked_again_up_to_maximum() -> None:
     answer, shown = ask("perhaps\nyes, deploy\n", GATE)
     assert answer == option_answer(GATE, 0, "yes, deploy", "console")
     assert "invalid choice 'perhaps': Y ([Y] Yes, deploy), N (No)\nSelect: " in shown
-    # The prompt says that it is no valid answer.
+    # The caller rejects the third invalid choice.
     answer, shown = ask("a\nb\nc\nd\n", GATE)
     assert (answer, shown.count("Select: ")) == (text_answer("c", "console"), 3)
 

@@ -92,7 +92,7 @@ def test_no_secret_gets_into_the_file(tmp_path: Path) -> None:
 
 def test_a_question_that_waits_has_no_answer_to_record(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
-    # Without a terminal, nobody is asked.
+    # Without a terminal, no question is asked.
     with pytest.raises(Parked):
         ask(Recording(Terminal(StringIO("y\n")).parts(file=file)))
     assert not file.exists()

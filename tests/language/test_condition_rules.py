@@ -175,7 +175,7 @@ def test_dead_conditions_never_hold(condition: Condition, tried: list[dict[str, 
     if any(one.message.startswith("never true") for one in dead):
         for held in tried:
             for outcome in OUTCOMES:
-                # A stage ends with one of the five outcomes; nothing else can be there.
+                # A stage ends with one of the five outcomes; no other value is possible.
                 held.update(dict.fromkeys(OUTCOME_KEYS, outcome))
                 assert not naively(condition, held)
 

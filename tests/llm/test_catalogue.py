@@ -260,7 +260,7 @@ def test_unusable_table_is_named_with_a_remedy(
 
 
 def test_missing_litellm_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A module that is no package stands for one without a folder.
+    # A plain module represents a package without a folder.
     lone = ModuleType("litellm")
     lone.__spec__ = spec_from_loader("litellm", loader=None)
     monkeypatch.setitem(sys.modules, "litellm", lone)

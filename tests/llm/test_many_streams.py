@@ -16,7 +16,7 @@ from tests.counts import count
 
 MOST = count(ci=16, full=1000)
 WAVES = 4
-# Descriptors for everything else; a stream takes one at each of its ends.
+# Descriptors for other purposes; a stream uses one at each end.
 SPARE = 100
 A_WAVE_MB = 4
 WORDS = " ".join(f"word{number}" for number in range(60))

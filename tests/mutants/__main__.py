@@ -92,7 +92,7 @@ def _describe(file: Path, module: str, mutants: set[str]) -> Iterator[str]:
 
 
 def _pattern(listed: str) -> re.Pattern[str]:
-    """Compile an entry of the list; *** stands for any text."""
+    """Compile an entry of the list; *** matches any text."""
     return re.compile(".*".join(map(re.escape, listed.split(WILDCARD))))
 
 

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _function(error: dict[str, Any]) -> Function:
-    """Return the function in which an error lies."""
+    """Return the function that contains an error."""
     file, line = error["file"], error["range"]["start"]["line"] + 1
     for node in _functions(file):
         if node.lineno <= line <= (node.end_lineno or 0):

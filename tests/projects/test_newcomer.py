@@ -1,4 +1,4 @@
-"""A newcomer types what `attractor init` prints, up to a promoted change."""
+"""A newcomer types the commands that `attractor init` prints, up to a promoted change."""
 
 import os
 import re

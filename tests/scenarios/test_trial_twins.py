@@ -1,4 +1,4 @@
-"""Twins of a suite in trials: seeded anew, and judged by the requests they received."""
+"""Twins of a suite in trials: seeded for each trial, and judged by their requests."""
 
 from pathlib import Path
 

@@ -96,7 +96,7 @@ def serving(
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A git project with a pipeline and simulated stages; its state lies beside it."""
+    """A git project with a pipeline and simulated stages, beside its state folder."""
     return make_project(tmp_path / "project", **{"attractor.toml": SETTINGS})
 
 
@@ -107,7 +107,7 @@ def service(project: Path) -> Service:
 
 
 def service_of(project: Path) -> Service:
-    """Return the service of a project; its state lies beside it."""
+    """Return the service of a project, with the state folder beside it."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent)}
     state = project.parent / "state"
     variables["ATTRACTOR_STATE_DIR"] = str(state)

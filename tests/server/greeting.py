@@ -1,6 +1,6 @@
 """A project whose first result is a no-go and whose second, with the feedback, is a go.
 
-The words of the model come from a script; agents, tests, human gate, trials and gate are real.
+The answers of the model come from a script; agents, tests, human gate, trials and gate are real.
 """
 
 import os

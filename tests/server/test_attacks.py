@@ -80,7 +80,7 @@ class Target:
     def send(
         self, one: Operation, headers: Mapping[str, str], places: Mapping[str, str] | None = None
     ) -> tuple[int, str, str]:
-        """Send a request as it is, without making its path safe; return status, headers, text."""
+        """Send a request with an unchanged path, safe or not; return status, headers and text."""
         path = one.at(places or self.places)
         self.connection.putrequest(one.method, path, skip_host="host" in headers)
         length = {"Content-Length": str(len(one.body)), "Content-Type": one.content_type}

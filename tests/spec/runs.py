@@ -80,7 +80,7 @@ def events(result: RunResult, *kinds: str) -> list[Event]:
     return [one for one in found if not kinds or one.type in kinds]
 
 
-class Saying:
+class ScriptedBackend:
     """A backend that gives scripted answers for each node, in order, and records the prompts."""
 
     def __init__(self, **words: list[Outcome | str]) -> None:
@@ -97,13 +97,13 @@ class Saying:
 
 
 class Person:
-    """Answers with the given words, and records the questions."""
+    """Answers with the given texts, in order, and records the questions."""
 
     def __init__(self, *words: str) -> None:
         self._words = list(words)
         self.asked: list[Question] = []
 
     def ask(self, question: Question) -> Answer:
-        """Answer with the next word."""
+        """Answer with the next text."""
         self.asked.append(question)
         return Answer(AnswerKind.GIVEN, self._words.pop(0), by="a test")

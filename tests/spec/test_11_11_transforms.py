@@ -7,7 +7,7 @@ from attractor.language import Graph, parse, prepare
 from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Value
 from attractor.language.transforms.variable_expansion import VariableExpansion
-from tests.spec.runs import Saying, run
+from tests.spec.runs import ScriptedBackend, run
 
 TEXT = 'digraph G { goal="Ship it"; start; a [prompt="Do: $goal"]; exit; start -> a -> exit }'
 
@@ -66,6 +66,6 @@ class Adding:
 
 
 def test_11_11_a_run_goes_through_custom_transforms_after_the_built_in_ones(tmp_path: Path) -> None:
-    backend = Saying()
+    backend = ScriptedBackend()
     run(tmp_path, TEXT, backend=backend, transforms=[Adding(" soon"), Adding(", too")])
     assert backend.prompts == ["Do: Ship it soon, too"]

@@ -9,7 +9,7 @@ import pytest
 from attractor import Context, Graph, Node, Outcome, StageStatus, failure, success
 from attractor.engine.outcome import FailureClass
 from attractor.language.preparation.prepare import prepare
-from tests.spec.runs import Person, Saying, between, events, record, resume, run
+from tests.spec.runs import Person, ScriptedBackend, between, events, record, resume, run
 from tests.tables import table
 
 FAIL = failure("broken", FailureClass.VERDICT)
@@ -39,7 +39,7 @@ def test_11_12_execute_a_linear_3_node_pipeline_end_to_end(tmp_path: Path) -> No
 
 @table(("said", "way"), [(success(), "good"), (FAIL, "bad")])
 def test_11_12_execute_with_conditional_branching(tmp_path: Path, said: Outcome, way: str) -> None:
-    result = run(tmp_path, BRANCH, backend=Saying(work=[said]))
+    result = run(tmp_path, BRANCH, backend=ScriptedBackend(work=[said]))
     assert result.completed == ("start", "work", way)
 
 
@@ -47,22 +47,22 @@ def test_11_12_execute_with_retry_on_failure(tmp_path: Path) -> None:
     text = between(
         'work [prompt="Work", max_retries=2, retry_policy="none"]', "start -> work -> exit"
     )
-    flaky = Saying(work=[failure("hiccup"), failure("hiccup"), success()])
+    flaky = ScriptedBackend(work=[failure("hiccup"), failure("hiccup"), success()])
     assert run(tmp_path, text, backend=flaky).outcome is StageStatus.SUCCESS
     assert flaky.calls == ["work"] * 3
-    broken = Saying(work=[failure("hiccup")])
+    broken = ScriptedBackend(work=[failure("hiccup")])
     assert run(tmp_path, text, backend=broken).outcome is StageStatus.FAIL
     assert broken.calls == ["work"] * 3
 
 
 def test_11_12_a_goal_gate_blocks_the_exit_when_unsatisfied(tmp_path: Path) -> None:
-    result = run(tmp_path, GATE, backend=Saying(gate=[FAIL]))
+    result = run(tmp_path, GATE, backend=ScriptedBackend(gate=[FAIL]))
     assert result.outcome is StageStatus.FAIL
     assert "gate" in result.reason
 
 
 def test_11_12_a_goal_gate_allows_the_exit_when_all_are_satisfied(tmp_path: Path) -> None:
-    assert run(tmp_path, GATE, backend=Saying()).outcome is StageStatus.SUCCESS
+    assert run(tmp_path, GATE, backend=ScriptedBackend()).outcome is StageStatus.SUCCESS
 
 
 def test_11_12_wait_human_presents_choices_and_routes_on_selection(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_11_12_context_updates_from_one_node_are_visible_to_the_next(tmp_path: P
     assert seen == [None, "red"]
 
 
-class Interrupted(Saying):
+class Interrupted(ScriptedBackend):
     """Is interrupted by Ctrl-C at the first visit of `b`."""
 
     def run(self, node: Node, prompt: str, context: Context) -> str | Outcome:
@@ -122,7 +122,7 @@ class Interrupted(Saying):
 def test_11_12_checkpoint_save_and_resume_produces_the_same_result(tmp_path: Path) -> None:
     nodes = [f'{name} [prompt="{name}"]' for name in "abc"]
     text = between(*nodes, "start -> a -> b -> c -> exit")
-    whole = run(tmp_path, text, backend=Saying())
+    whole = run(tmp_path, text, backend=ScriptedBackend())
     backend = Interrupted()
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, text, backend=backend)
@@ -153,7 +153,7 @@ def test_11_12_a_stylesheet_overrides_the_model_of_nodes_by_shape(tmp_path: Path
 
 
 def test_11_12_prompt_variable_expansion_works(tmp_path: Path) -> None:
-    backend = Saying()
+    backend = ScriptedBackend()
     text = between('goal="a poem"', 'a [prompt="Write $goal."]', "start -> a -> exit")
     run(tmp_path, text, backend=backend)
     assert backend.prompts == ["Write a poem."]
@@ -168,7 +168,7 @@ def test_11_12_parallel_fan_out_and_fan_in_complete_correctly(tmp_path: Path) ->
         *(f"fan -> {name} -> join" for name in "abc"),
         "join -> exit",
     )
-    backend = Saying(b=[FAIL])
+    backend = ScriptedBackend(b=[FAIL])
     result = run(tmp_path, text, backend=backend)
     assert result.outcome is StageStatus.SUCCESS
     assert sorted(backend.calls) == ["a", "b", "c"]

@@ -10,7 +10,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, model_requests, says, use, uses
 from tests.language.pipelines import SMOKE
-from tests.spec.runs import Saying, environ_for, record, run
+from tests.spec.runs import ScriptedBackend, environ_for, record, run
 from tests.tables import table
 
 STAGES = ("plan", "implement", "review")
@@ -18,7 +18,7 @@ GOAL = "Create a hello world Python script"
 
 
 def require_smoke(result: RunResult) -> None:
-    """Require what the specification asserts of the run."""
+    """Require the results that the specification asserts."""
     assert result.outcome is StageStatus.SUCCESS
     assert "implement" in result.completed
     for stage in STAGES:
@@ -43,14 +43,14 @@ def test_11_13_with_the_simulated_backend(tmp_path: Path) -> None:
 
 
 def test_11_13_with_a_callback(tmp_path: Path) -> None:
-    backend = Saying()
+    backend = ScriptedBackend()
     require_smoke(run(tmp_path, SMOKE, backend=backend))
     assert backend.calls == [*STAGES]
 
 
 def test_11_13_a_gate_that_is_not_satisfied_is_tried_again(tmp_path: Path) -> None:
     no = failure("a typo", FailureClass.VERDICT)
-    backend = Saying(implement=[no, "done"], review=[no, "fine"])
+    backend = ScriptedBackend(implement=[no, "done"], review=[no, "fine"])
     result = run(tmp_path, SMOKE, backend=backend)
     ways = ["plan", "implement", "plan", "implement", "review", "implement", "review"]
     assert backend.calls == ways

@@ -7,7 +7,7 @@ import pytest
 
 from attractor import Context, Node
 from attractor.engine.errors import NotRunnable
-from tests.spec.runs import Saying, between, events, resume, run
+from tests.spec.runs import ScriptedBackend, between, events, resume, run
 from tests.tables import table
 
 BIG = "größe " * 40_000
@@ -33,7 +33,7 @@ def test_5_5_journal_refers_to_a_large_goal(tmp_path: Path) -> None:
 def test_5_5_large_goal_is_read_whole_and_shown_truncated(tmp_path: Path) -> None:
     seen: list[object] = []
 
-    class Reading(Saying):
+    class Reading(ScriptedBackend):
         def run(self, node: Node, prompt: str, context: Context) -> str:
             seen.append(context.get("graph.goal"))
             self.prompts.append(prompt)

@@ -13,7 +13,7 @@ from tests.pipeline.projects import git
 
 
 def require_proposed_roll_back(app: Living) -> None:
-    """Let the running app fail: `grow status` proposes a roll-back, and the app stays as it is."""
+    """Let the running app fail: `grow status` proposes a roll-back, and the app does not change."""
     assert describe_app(app.plane)["changes"] == []
     with pytest.raises(HTTPError):
         app.post("/run/contract_allocation", {})

@@ -10,7 +10,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, model_requests, says, use, uses
-from tests.spec.runs import Saying, between, environ_for, events, project_in, run
+from tests.spec.runs import ScriptedBackend, between, environ_for, events, project_in, run
 from tests.tables import table
 
 TWO = between(
@@ -45,7 +45,7 @@ def test_R14_simulated_run_simulates_every_node(tmp_path: Path) -> None:
 
 
 def test_R14_node_may_override_a_custom_backend(tmp_path: Path) -> None:
-    backend = Saying()
+    backend = ScriptedBackend()
     result = run(tmp_path, TWO, backend=backend)
     assert (backend.calls, result.completed) == (["two"], ("start", "one", "two"))
 

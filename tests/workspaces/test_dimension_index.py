@@ -79,7 +79,7 @@ async def test_dimensions_do_not_share_files(project: Project) -> None:
     for path in one.folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             path.chmod(0o666)
-            with path.open("r+b") as file:  # also by its path, not by another file
+            with path.open("r+b") as file:  # in place, not by replacing the file
                 file.write(b"mine")
     assert everything(workspace.folder) == untouched
     assert await other.snapshot("same") == base

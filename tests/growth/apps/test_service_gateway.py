@@ -101,7 +101,7 @@ async def test_gateway_sends_declared_operations_only(tmp_path: Path) -> None:
                 partial(ask, url, "POST", "/drive/files", b"", **headers)
             )
             assert found[0] == status
-        # The service refuses the token: the app gets the status, and no words of the service.
+        # The service refuses the token: the app gets the status, but no text of the service.
         key = f"Bearer {unknown['DRIVE_TOKEN']}"
         url = unknown["DRIVE_URL"]
         found = await asyncio.to_thread(ask, url, "POST", "/drive/files", KEPT, authorization=key)

@@ -58,7 +58,7 @@ def record_of(role: str, given: dict[str, Any], *, is_repair: bool) -> object:
         if "bad" in body or "checklist" not in body:
             return {"verdict": "approve"}
         return {"verdict": "veto", "reasons": ["copying.py copies bad items"]}
-    # The twin of the project has an event, that of the package none.
+    # The twin of the project has an event; the twin of the package has none.
     useful = draft("one-copy", path="$.records[1].id", equals="before")
     records: dict[str, object] = {
         "planner": PROPOSAL,

@@ -77,7 +77,7 @@ class Living:
         return Releases(self.plane.releases)
 
     def plan(self, *morphs: dict[str, Any], is_simulated: bool = True) -> Plan:
-        """Make a plan for the app as it is, and simulate it."""
+        """Make a plan for the present app, and simulate it."""
         proposal = read_proposal({"morphs": [*morphs], "tests": []})
         spec = self.plane.specs.save(self.plane.specs.of_repository())
         plan = self.plane.plans.load(

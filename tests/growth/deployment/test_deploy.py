@@ -1,4 +1,4 @@
-"""Plans that may not be deployed, and what a deployment leaves behind."""
+"""Plans that may not be deployed, dropped plans, roll-backs and variants."""
 
 import json
 from pathlib import Path

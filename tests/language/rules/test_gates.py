@@ -99,7 +99,7 @@ WHERE: dict[str, dict[str, list[str]]] = {
         "ask -> a [label=Yes]; ask -> b [label=No]": [],
         'ask -> a [label=" "]; ask -> b [label=No]': ["ask -> a"],
         "ask -> a": [],  # nothing to choose
-        'ask -> a; ask -> b [condition="outcome=fail"]': [],  # nor here
+        'ask -> a; ask -> b [condition="outcome=fail"]': [],  # nothing to choose here either
     },
 }
 """For each rule, texts and the parts of them that it points at."""

@@ -53,7 +53,7 @@ def test_replacing_a_span_replaces_that_part(inside: str, data: st.DataObject) -
     start = data.draw(st.integers(0, max(len(plain) - 1, 0)))
     end = data.draw(st.integers(min(start + 1, len(plain)), len(plain)))
     found = shown(text, start, end)
-    # An escape that only Graphviz knows stands for two characters, between which a span may end.
+    # An escape that only Graphviz knows represents two characters; a span may end between them.
     if start < end and r"\l" not in inside:
         assert read_text(found)[0] == plain[start:end]
         escapes = _ESCAPE_OR_LETTER.findall(found)

@@ -171,7 +171,7 @@ def asked(
     model: str = "m",
     tools: Any = None,
 ) -> WireRequest:
-    """Ask with exactly these words; with marks every letter is a block, and these are marked."""
+    """Return a request with this text; with marks each letter is a block, marked at these ends."""
     blocks = None
     if marks is not None:
         blocks = [PromptBlock(one, end, end in marks) for end, one in enumerate(text, 1)]
