@@ -34,7 +34,7 @@ def test_a_word_that_begins_like_the_variable_is_left_alone() -> None:
     assert play.files.texts["prompt.md"] == r"$goals of a clock, \1"
 
 
-def test_a_long_response_is_cut_in_the_context_and_whole_in_its_file() -> None:
+def test_long_response_is_truncated_in_the_context_only() -> None:
     play = Play(one(), "plan", backend=Saying("é" * 1000))
     assert play.run().context_updates["last_response"] == "é" * 199 + "…"
     assert play.files.texts["response.md"] == "é" * 1000

@@ -201,7 +201,7 @@ def words(outcome: Outcome) -> list[str]:
     return [f"{one['id']} {one['outcome']}" for one in results if isinstance(one, dict)]
 
 
-def test_where_few_can_be_walked_at_once_they_are_walked_one_after_the_other() -> None:
+def test_max_parallel_limits_concurrent_branches() -> None:
     it = play("a", "b", "c", max_parallel=3)
     it.branches.at_once = 1
     it.run()

@@ -105,7 +105,7 @@ def test_the_goal_is_not_put_into_a_command() -> None:
     assert it.shell.commands[0][0] == "echo $goal"
 
 
-def test_a_long_output_is_whole_in_its_file_and_bounded_in_the_context() -> None:
+def test_long_output_is_truncated_in_the_context_only() -> None:
     out = "first\n" + "x" * 100_000 + "\nlast\n"
     it = play(ended(0, out), tool_command="make")
     kept = it.run().context_updates["tool.output"]

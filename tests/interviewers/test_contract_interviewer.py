@@ -147,7 +147,7 @@ def test_questions_at_the_same_time_are_each_met(name: str) -> None:
 
 @everybody
 @table("message", ["", "größe 🐍\n\x1b[0m", "x" * 100_000])
-def test_a_message_is_taken_and_wants_no_answer(name: str, message: str) -> None:
+def test_message_needs_no_answer(name: str, message: str) -> None:
     interviewer = MAKE[name]()
     assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), 60)) is None
     asked = question(QuestionKind.YES_NO, Option("Y", "Yes"))

@@ -208,7 +208,7 @@ def test_broken_text_is_read_with_a_mark() -> None:
         assert read(LineReader(stream)) == ["n\N{REPLACEMENT CHARACTER}"]
 
 
-def test_a_reader_that_does_not_block_waits_all_the_same() -> None:
+def test_reader_waits_for_a_nonblocking_input() -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
 

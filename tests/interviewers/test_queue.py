@@ -10,7 +10,7 @@ def test_two_queues_of_one_list_are_independent() -> None:
     assert [asyncio.run(Queue(parts).ask(GATE)).value for _ in range(2)] == ["Y", "Y"]
 
 
-def test_answers_that_an_earlier_life_of_the_run_took_are_not_given_again() -> None:
+def test_answers_used_before_a_resume_are_not_given_again() -> None:
     queue = Queue(Terminal().parts(answers=[given("Y"), given("N")], taken=1))
     answers = [asyncio.run(queue.ask(GATE)) for _ in range(2)]
     assert answers == [given("N", "queue"), Answer(AnswerKind.SKIPPED, by="queue")]

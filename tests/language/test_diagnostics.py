@@ -55,7 +55,7 @@ KNOWN = ("prompt", "label", "step1", "max_retries", "full")
         ("", ""),
     ],
 )
-def test_typo_is_distinguished_from_another_word(word: str, meant: str) -> None:
+def test_typo_is_distinguished_from_a_different_word(word: str, meant: str) -> None:
     assert one_slip(word, KNOWN) == meant
 
 

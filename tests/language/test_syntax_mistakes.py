@@ -278,7 +278,7 @@ def test_mistake_before_the_brace_is_reported_once(head: str, message: str, fix:
         ("digraph", ["missing '{'"]),
     ],
 )
-def test_another_word_for_a_graph_hides_no_wrong_name(text: str, messages: list[str]) -> None:
+def test_wrong_keyword_of_a_graph_hides_no_invalid_name(text: str, messages: list[str]) -> None:
     assert [one.message for one in mistakes(text)] == messages
 
 
@@ -306,7 +306,7 @@ def test_graph_head_is_fixed(head: str, mended: str) -> None:
         ("subgraph x { subgraph y { c }", 7),
     ],
 )
-def test_the_brace_that_is_never_closed_is_pointed_at(inside: str, line: int) -> None:
+def test_diagnostic_points_at_the_unclosed_brace(inside: str, line: int) -> None:
     (told,) = mistakes(PIPELINE.format(inside))
     assert told.message == "unclosed '{'"
     assert told.span.line == line
@@ -336,7 +336,7 @@ def test_unclosed_braces_hide_nothing() -> None:
         ("digraph{ a", ["unclosed '{'"]),
     ],
 )
-def test_a_text_that_ends_in_a_statement_lacks_both_ends(text: str, messages: list[str]) -> None:
+def test_text_that_ends_in_a_statement_lacks_two_delimiters(text: str, messages: list[str]) -> None:
     assert [one.message for one in mistakes(text)] == messages
 
 

@@ -107,7 +107,7 @@ def test_a_task_that_is_cancelled_is_cancelled_and_not_aborted() -> None:
         asyncio.run(cancelling())
 
 
-def test_a_time_limit_within_is_none_of_its_business() -> None:
+def test_inner_time_limit_is_no_abort() -> None:
     async def limited() -> None:
         async with abortable(AbortController().signal), asyncio.timeout(0.001):
             await asyncio.Event().wait()

@@ -326,7 +326,7 @@ def test_complete_override_adds_a_model() -> None:
     assert [one.id for one in override([KNOWN], read_overrides(SAID))] == ["m", "new"]
 
 
-def test_of_two_of_one_name_the_first_counts() -> None:
+def test_first_of_two_models_with_one_name_counts() -> None:
     other = ModelInfo(id="m", provider="p", display_name="other")
     assert override([KNOWN, other], read_overrides("")) == [KNOWN]
     elsewhere = ModelInfo(id="m", provider="q", display_name="m")

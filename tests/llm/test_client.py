@@ -65,7 +65,7 @@ def complete(client: Client, request: Request) -> Response:
     return asyncio.run(asking())
 
 
-def test_an_unknown_provider_is_named_with_the_one_that_was_meant() -> None:
+def test_unknown_provider_is_reported_with_a_suggestion() -> None:
     with pytest.raises(ConfigurationError, match="unknown provider 'onee'") as caught:
         complete(Client(providers=echoes()), replace(HELLO, provider="onee"))
     assert "did you mean one?" in caught.value.hint
@@ -96,7 +96,7 @@ class Agency(Echo):
         return Echo(f"{provider} by {self.name}") if provider.startswith("x") else None
 
 
-def test_whom_no_adapter_is_named_for_is_asked_by_one_that_serves_others() -> None:
+def test_provider_without_an_adapter_is_served_by_another_one() -> None:
     client = Client(providers={**echoes(), "agency": Agency("agency")}, default_provider="one")
     assert complete(client, replace(HELLO, provider="xylo")).text == "xylo by agency to xylo"
     assert complete(client, replace(HELLO, provider="agency")).text == "agency to agency"
@@ -106,7 +106,7 @@ def test_whom_no_adapter_is_named_for_is_asked_by_one_that_serves_others() -> No
     assert "did you mean xylo?" in caught.value.hint
 
 
-def test_an_own_adapter_goes_before_one_that_serves_others() -> None:
+def test_own_adapter_takes_precedence_over_a_serving_one() -> None:
     providers = {"agency": Agency("agency"), "xylo": Echo("xylo itself")}
     client = Client(providers=providers, default_provider="xylo")
     assert complete(client, HELLO).text == "xylo itself to xylo"
@@ -226,7 +226,7 @@ def test_middleware_wraps_streams_in_order() -> None:
     assert passed[2::2] == ["inner heard all", "outer heard all"]
 
 
-def test_middleware_that_knows_no_streams_is_never_passed_over() -> None:
+def test_middleware_without_streams_is_never_skipped() -> None:
     client = Client(
         providers=echoes(), default_provider="one", middleware=[Recorder("plain", passed := [])]
     )

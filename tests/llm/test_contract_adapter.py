@@ -238,7 +238,7 @@ async def test_the_four_tool_choices_are_known_and_no_other(tried: AdapterCase) 
     assert [tried.adapter.supports_tool_choice(one) for one in modes] == [True] * 4 + [False] * 3
 
 
-async def test_without_its_key_none_is_made(tried: AdapterCase) -> None:
+async def test_adapter_needs_its_key(tried: AdapterCase) -> None:
     kind = type(tried.adapter)
     assert kind.from_env({}, timeout=AdapterTimeout()) is None
     other = {"SOME_OTHER_API_KEY": "sk-0123456789", "PATH": "/bin"}

@@ -50,5 +50,5 @@ async def test_served_adapter_may_be_closed_twice(serving: Serving) -> None:
         await one.close()
 
 
-def test_without_anybodys_key_none_is_made(serving: Serving) -> None:
+def test_serving_adapter_needs_some_key(serving: Serving) -> None:
     assert type(serving).from_env({}, timeout=AdapterTimeout()) is None

@@ -55,12 +55,12 @@ def run(policy: RetryPolicy, *errors: SDKError, seed: str | None = "a") -> tuple
     return asyncio.run(trying()), flaky.called_at
 
 
-def test_a_predicate_of_ones_own_decides() -> None:
+def test_custom_predicate_decides_about_retries() -> None:
     policy = RetryPolicy(jitter=False, should_retry=lambda error: True)
     assert run(policy, RequestTimeoutError())[0] == "answer"
 
 
-def test_a_seed_makes_the_waits_repeatable_and_none_makes_them_differ() -> None:
+def test_delays_are_repeatable_with_a_seed_only() -> None:
     def recording_policy(into: list[float]) -> RetryPolicy:
         return RetryPolicy(on_retry=lambda error, attempt, delay: into.append(delay))
 

@@ -81,7 +81,7 @@ def accumulated(*events: StreamEvent) -> StreamAccumulator:
     return accumulator
 
 
-def test_the_whole_answer_is_the_one_that_the_finish_brings() -> None:
+def test_finish_event_contains_the_complete_answer() -> None:
     finish = StreamEvent(StreamEventType.FINISH, response=WHOLE)
     accumulator = accumulated(START, *PIECES, finish)
     assert accumulator.response() is WHOLE
@@ -119,7 +119,7 @@ def test_partial_response_is_available_at_any_time() -> None:
     assert half.tool_calls[0].raw_arguments == '{"a":'
 
 
-def test_another_start_begins_anew() -> None:
+def test_second_start_event_resets_the_answer() -> None:
     finish = StreamEvent(StreamEventType.FINISH, response=WHOLE)
     again = accumulated(START, *PIECES, finish, START).partial_response
     assert again is not None

@@ -225,7 +225,7 @@ def program(twin: ProviderTwin, text: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_program_that_forgets_a_stream_ends_all_the_same() -> None:
+def test_program_with_an_abandoned_stream_ends() -> None:
     with speaking(SCRIPT) as twin, program(twin, PROGRAM) as running:
         out, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (0, "")

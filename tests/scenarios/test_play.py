@@ -97,7 +97,7 @@ def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> No
     ]
 
 
-def test_output_that_is_too_long_fails_its_checks(tmp_path: Path) -> None:
+def test_overlong_output_fails_its_checks(tmp_path: Path) -> None:
     steps = [{"name": "go", "run": "for n in 1 2; do head -c 1100000 /dev/zero >&$n; done"}]
     checks = [
         {"kind": "stdout", "step": "go", "lacks": "x"},
@@ -155,7 +155,7 @@ def test_silent_service_fails_the_checks_that_use_it(tmp_path: Path, port: int) 
     ]
 
 
-def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port: int) -> None:
+def test_unanswered_request_is_a_failure_of_the_candidate(tmp_path: Path, port: int) -> None:
     steps = [{"name": "open", "port": port}]
     checks = [{"kind": "http", "step": "open"}, {"kind": "file", "path": "absent", "exists": False}]
     (passed, reason), negative, (satisfied, _) = verdicts(tmp_path, scenario(steps, checks))

@@ -48,7 +48,7 @@ contains = "hello"
 """
 
 
-def test_a_whole_suite_is_read(tmp_path: Path) -> None:
+def test_complete_suite_is_read(tmp_path: Path) -> None:
     suite = SUITE + '[trials]\nn = 3\ntimeout = "1m"\n[gate]\nmin_satisfaction = 0.9\n'
     folder = write_suite(tmp_path, suite=suite, served=FULL)
     read = read_suite(folder)
@@ -130,7 +130,7 @@ def test_a_suite_without_holdouts_or_without_its_file_is_refused(tmp_path: Path)
         read_suite(tmp_path)
 
 
-def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
+def test_duplicate_story_is_refused(tmp_path: Path) -> None:
     story = "The very same story."
     folder = write_suite(
         tmp_path, a=SCENARIO.format(id="a", story=story), b=SCENARIO.format(id="b", story=story)

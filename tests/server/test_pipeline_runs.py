@@ -55,7 +55,7 @@ def test_scripted_client_uses_the_endpoints_of_the_specification(server: Running
         assert await_rest(client, other)["status"] == "canceled"
 
 
-def test_words_of_the_definition_of_done_are_other_names(server: RunningServer) -> None:
+def test_names_of_the_definition_of_done_are_aliases(server: RunningServer) -> None:
     with server.client() as client:
         run = client.post("/run", json={"source": GATE, **UNGUARDED}).json()["id"]
         await_rest(client, run)

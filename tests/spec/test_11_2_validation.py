@@ -34,7 +34,7 @@ def replaced(old: str, new: str) -> str:
     return WHOLE.replace(old, new)
 
 
-def test_11_2_a_whole_pipeline_has_no_diagnostics() -> None:
+def test_11_2_valid_pipeline_has_no_diagnostics() -> None:
     assert validate(parse(WHOLE)) == ()
 
 
@@ -130,7 +130,7 @@ def test_11_2_the_rules_of_the_specification_have_its_ids_and_severities(rule: s
     assert read_page(rule).severity is SPECIFIED[rule]
 
 
-def test_11_2_further_rules_come_behind_the_built_in_ones() -> None:
+def test_11_2_custom_rules_run_after_the_built_in_ones() -> None:
     class Named:
         """Requires every node to have a label."""
 

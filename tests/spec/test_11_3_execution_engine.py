@@ -129,7 +129,7 @@ def test_11_3_a_handler_gets_four_arguments(tmp_path: Path) -> None:
     assert context.get("graph.goal") == "win"
 
 
-def test_11_3_a_type_that_nothing_executes_goes_by_the_shape(tmp_path: Path) -> None:
+def test_11_3_type_without_a_handler_falls_back_to_the_shape(tmp_path: Path) -> None:
     nodes = ['a [type=unheard_of, prompt="A"]', "b [type=unheard_of, shape=diamond]"]
     result = run(tmp_path, between(*nodes, "start -> a -> b -> exit"))
     assert (result.outcome, result.completed) == (StageStatus.SUCCESS, ("start", "a", "b"))

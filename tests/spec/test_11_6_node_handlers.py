@@ -70,7 +70,7 @@ def test_11_6_wait_human_offers_edge_labels_and_returns_the_selected_one() -> No
     assert outcome.preferred_label == "[N] No"
 
 
-def test_11_6_conditional_passes_through_without_preferring_a_way() -> None:
+def test_11_6_conditional_passes_through_without_a_preference() -> None:
     pipeline = graph(
         node("fork", shape="diamond"),
         edge_if("fork", "ship", "outcome", "success", label="Yes"),

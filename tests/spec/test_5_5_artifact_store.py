@@ -46,7 +46,7 @@ def blobs(place: Workplace) -> list[Path]:
     return list((place.root / "artifacts").glob("*.json"))
 
 
-def test_5_5_a_large_value_is_referenced_and_comes_back_whole(tmp_path: Path) -> None:
+def test_5_5_large_value_is_referenced_and_read_completely(tmp_path: Path) -> None:
     reading = Reading()
     _, place = run_graph(tmp_path, line("write", "read"), {"write": write_big, "read": reading})
     assert reading.read == [BIG]
@@ -67,7 +67,7 @@ def test_5_5_the_same_bytes_are_stored_once(tmp_path: Path) -> None:
     assert completed.data["artifact_count"] == 1
 
 
-def test_5_5_it_comes_back_whole_after_a_resume(tmp_path: Path) -> None:
+def test_5_5_large_value_is_complete_after_a_resume(tmp_path: Path) -> None:
     reading = Reading()
     place = Workplace(tmp_path / "run", line("write", "read"), {"write": write_big, "read": die})
     with pytest.raises(KeyboardInterrupt):
@@ -77,7 +77,7 @@ def test_5_5_it_comes_back_whole_after_a_resume(tmp_path: Path) -> None:
     assert reading.read == [BIG]
 
 
-def test_5_5_conditions_read_the_whole_of_it(tmp_path: Path) -> None:
+def test_5_5_conditions_read_the_complete_value(tmp_path: Path) -> None:
     drawn = graph(
         [start(), end(), node("yes"), node("no")],
         [
@@ -92,7 +92,7 @@ def test_5_5_conditions_read_the_whole_of_it(tmp_path: Path) -> None:
     assert result.completed == ("start", "write", "yes")
 
 
-def test_5_5_branches_hand_it_on_whole(tmp_path: Path) -> None:
+def test_5_5_branches_inherit_the_complete_value(tmp_path: Path) -> None:
     seen: list[Json] = []
 
     async def look(stage: Stage) -> Outcome:
@@ -177,7 +177,7 @@ def test_5_5_stages_store_artifacts_by_name(tmp_path: Path) -> None:
     assert seen == [[BIG], "short"]
 
 
-def test_5_5_its_bytes_are_there_before_the_journal_names_them(tmp_path: Path) -> None:
+def test_5_5_bytes_are_stored_before_the_journal_names_them(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("write"), {"write": write_big})
     there: list[bool] = []
 

@@ -121,7 +121,7 @@ def test_desires_of_a_planner_input_are_added_to_its_specification(tmp_path: Pat
         specs.normalize_given(plane, given, "sg-1")
 
 
-def test_an_answer_to_the_app_keeps_it_as_the_base(tmp_path: Path) -> None:
+def test_answer_about_an_app_keeps_the_app_as_base(tmp_path: Path) -> None:
     graph = farm(('"web"', '"[NEEDS CLARIFICATION: which devices?]"'))
     plane = make_app(tmp_path / "app", graph)
     [question] = plane.specs.load("HEAD").clarifications

@@ -94,7 +94,7 @@ def columns(plane: ControlPlane) -> dict[Column, set[str]]:
     return by_column
 
 
-def test_the_difference_is_told_in_nodes_fields_and_relations(tmp_path: Path) -> None:
+def test_difference_names_nodes_fields_and_relations(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
     after = farm(
         ('"sku", ', ""), ('cadence: "nightly"', "cadence: hourly"), ('"PHI gate"\n        - ', "")

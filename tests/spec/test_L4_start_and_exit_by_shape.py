@@ -41,7 +41,7 @@ def test_L4_other_ids_are_no_ends() -> None:
     assert ends("START; begin; EXIT; finish") == ([], [])
 
 
-def test_L4_two_ids_that_would_do_are_one_too_many() -> None:
+def test_L4_two_candidate_ids_are_an_error() -> None:
     assert "terminal_node" in rules("digraph G { start; exit; end; start -> exit }")
 
 

@@ -10,7 +10,7 @@ def findings(text: str) -> list[tuple[str, str, str, str]]:
     return [(one.rule, one.severity, one.node, one.fix) for one in validate(parse(text))]
 
 
-def test_L4b_a_node_on_the_way_comes_into_being_with_a_warning() -> None:
+def test_L4b_undeclared_node_in_an_edge_gets_a_warning() -> None:
     graph = parse(HUMAN_GATE)
     assert {"ship_it", "fixes"} <= set(graph.nodes)
     found = [(one.severity, one.node) for one in validate(graph) if one.rule == "undeclared_node"]

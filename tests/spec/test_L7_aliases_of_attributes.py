@@ -61,7 +61,7 @@ def test_L7_alias_is_reported_once_at_its_position() -> None:
     ]
 
 
-def test_L7_it_is_no_unknown_attribute() -> None:
+def test_L7_alias_is_no_unknown_attribute() -> None:
     rules = {one.rule for one in prepare("digraph G { a [model=x] }").diagnostics}
     assert "unknown_attribute" not in rules
     assert "portability" in rules

@@ -167,7 +167,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
     assert found_in(root) == []
 
 
-def test_L8_words_that_hold_a_secret_are_not_handed_on(tmp_path: Path) -> None:
+def test_L8_message_with_a_secret_is_refused(tmp_path: Path) -> None:
     host = simple(tmp_path, **ENVIRON)
     root = go(host, own=OWN).directory
     with open_run(root, clock=host.clock), pytest.raises(Refused, match="contains a secret"):
@@ -282,7 +282,7 @@ def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, told: s
         go(host, own=OWN)
 
 
-def test_L8_a_secret_need_not_stand_on_a_command_line(tmp_path: Path) -> None:
+def test_L8_secret_can_be_given_without_the_command_line(tmp_path: Path) -> None:
     desk = PlainDesk(tmp_path)
     desk.write(SIMPLE)
     (tmp_path / "secret.txt").write_text(f"{OWN}\n")

@@ -39,7 +39,7 @@ def test_R4_skipping_never_satisfies_a_gate(tmp_path: Path) -> None:
     assert (result.status, result.outcome) == (FAILED, StageStatus.FAIL)
 
 
-def test_R4_a_gate_that_was_not_visited_does_not_count(tmp_path: Path) -> None:
+def test_R4_unvisited_gate_does_not_count(tmp_path: Path) -> None:
     whole = graph(
         [start(), end(), node("gate", goal_gate=True)],
         [*chain("start", "work", "exit"), edge("work", "gate", weight=-1), *chain("gate", "exit")],

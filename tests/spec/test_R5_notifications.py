@@ -121,7 +121,7 @@ def test_R5_question_answered_in_time_is_not_notified(tmp_path: Path) -> None:
     assert notified(done) == []
 
 
-def test_R5_an_answer_of_the_hook_itself_is_taken(tmp_path: Path) -> None:
+def test_R5_notification_hook_can_answer(tmp_path: Path) -> None:
     words = '{"action": "answer", "by": "hook", "why": "", "question": "gate@1.1", "value": "Y"}'
     leave = "cd $NOTIFY_DIRECTORY && cat > A.part && mv A.part inbox/A.json"
     set_up(tmp_path, f"echo '{words}' | ({leave})")

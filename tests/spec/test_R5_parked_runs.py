@@ -140,7 +140,7 @@ def test_R5_next_process_applies_the_deadline(tmp_path: Path) -> None:
     assert len(place.events("InterviewTimeout")) == 1
 
 
-def test_R5_an_answer_from_elsewhere_is_taken_while_somebody_is_asked(tmp_path: Path) -> None:
+def test_R5_answer_from_another_terminal_ends_the_prompt(tmp_path: Path) -> None:
     class Slow(Parking):
         async def ask(self, question: Question) -> Answer:
             answer(root, question.id, "Approve", "A1")

@@ -331,7 +331,7 @@ def test_R6_a_failure_that_a_branch_steps_over_makes_the_run_partial(tmp_path: P
     assert place.json("final.json")["stepped_over"] == ["a"]
 
 
-def test_R6_a_loop_around_a_fork_branches_anew(tmp_path: Path) -> None:
+def test_R6_loop_around_a_fork_branches_again(tmp_path: Path) -> None:
     whole = forked(
         "a",
         "b",
@@ -408,7 +408,7 @@ def test_R6_a_fork_that_fails_fails_the_run_and_never_takes_its_edges(tmp_path: 
     assert place.edges()[-1] == ("fan", "", "failed")
 
 
-def test_R6_branches_that_never_meet_are_a_mistake_that_ends_the_run(tmp_path: Path) -> None:
+def test_R6_branches_without_a_meeting_fail_the_run(tmp_path: Path) -> None:
     whole = graph(
         [start(), end(), node("fan", "component", retry_target="a")],
         [*chain("start", "fan", "a", "exit"), *chain("fan", "b", "b")],
@@ -418,7 +418,7 @@ def test_R6_branches_that_never_meet_are_a_mistake_that_ends_the_run(tmp_path: P
     assert place.handler.nodes == []
 
 
-def test_R6_a_fork_that_only_a_failure_leads_to_branches_as_any(tmp_path: Path) -> None:
+def test_R6_fork_after_a_failure_branches_like_any_other(tmp_path: Path) -> None:
     whole = parse(
         """digraph G {
             start [shape=Mdiamond]; exit [shape=Msquare]
@@ -433,7 +433,7 @@ def test_R6_a_fork_that_only_a_failure_leads_to_branches_as_any(tmp_path: Path) 
     assert result.completed == ("start", "work", "a", "b", "fan", "join", "work")
 
 
-def test_R6_two_walks_that_pass_one_another_keep_their_places(tmp_path: Path) -> None:
+def test_R6_concurrent_branches_keep_their_places(tmp_path: Path) -> None:
     """Hundreds of stages in nested branches, a few at a time: each is recorded once."""
     lines = [f"n{one} " + " ".join(f"n{one}_{two}" for two in range(6)) for one in range(12)]
     whole = forked(*lines, fan={"max_parallel": 5})

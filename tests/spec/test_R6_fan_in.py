@@ -104,7 +104,7 @@ def test_R6_a_conflict_is_a_named_failure_and_changes_nothing(tmp_path: Path) ->
     assert not {"a.txt", "b.txt"} & set(found)
 
 
-def test_R6_none_may_be_adopted(tmp_path: Path) -> None:
+def test_R6_fan_in_may_adopt_no_branch(tmp_path: Path) -> None:
     result, _, found = run(tmp_path, fork(merge="none"), a=writing(BOTH), b=writing({"b.txt": "b"}))
     assert result.outcome is StageStatus.SUCCESS
     assert found["todo.py"] == b"print('todo')\n"
@@ -124,7 +124,7 @@ def test_R6_branches_may_share_the_workspace_of_the_run(tmp_path: Path) -> None:
     assert [one["tree"] for one in results(place)] == ["", ""]
 
 
-def test_R6_a_branch_that_was_adopted_within_a_branch_is_the_branchs(tmp_path: Path) -> None:
+def test_R6_inner_fan_in_adopts_into_its_branch(tmp_path: Path) -> None:
     inner = [node("in", "component"), node("meet", "tripleoctagon")]
     ways = [*chain("fan", "in", "x", "meet", "join"), *chain("in", "y", "meet")]
     graph = forked("b", nodes=inner, edges=ways)

@@ -73,7 +73,7 @@ def test_R6_unstarted_branch_leaves_only_its_result(tmp_path: Path) -> None:
         ({"a": FAIL, "b": FAIL, "c": hang}, {"k": 2}, ["a fail", "b fail", "c canceled"]),
     ],
 )
-def test_R6_k_of_n_is_settled_as_soon_as_it_can_be(
+def test_R6_k_of_n_ends_as_soon_as_it_is_decided(
     tmp_path: Path, script: Script, fan: dict[str, Plain], ended: list[str]
 ) -> None:
     result, place = run(tmp_path, script, join_policy="k_of_n", **fan)

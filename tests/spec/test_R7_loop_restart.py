@@ -123,7 +123,7 @@ def test_R7_the_chain_is_capped_and_the_limit_is_named(tmp_path: Path) -> None:
     assert [one.restart for one in chain(host)] == [0, 1, 2]
 
 
-def test_R7_the_files_stay_as_they_are_and_the_branch_is_the_last_runs(tmp_path: Path) -> None:
+def test_R7_files_stay_and_the_branch_is_that_of_the_last_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     result = run(make_host(project), ordered(project, ["fail", "fail", "success"]))
     first, second, third = (one.run_id for one in chain(make_host(project)))

@@ -140,7 +140,7 @@ def test_8_3_unsupported_media_is_refused(
 
 @table("provider", PROVIDERS)
 @table("role", [Role.SYSTEM, Role.DEVELOPER])
-def test_8_3_instructions_that_are_no_words_are_refused(provider: str, role: Role) -> None:
+def test_8_3_instructions_without_text_are_refused(provider: str, role: Role) -> None:
     image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
     with speaking(SCRIPT) as twin:
         with pytest.raises(InvalidRequestError, match="instructions are text only"):

@@ -164,7 +164,7 @@ def test_8_8_retries_apply_to_a_step_and_not_to_all_of_them(provider: str) -> No
     assert done == [3]
 
 
-def test_8_8_generate_retries_as_often_as_it_may(provider: str) -> None:
+def test_8_8_generate_retries_up_to_its_limit(provider: str) -> None:
     script = failing(503, more=', retry_after = "1ms"')
     for retries in (0, 1):
         with speaking(script) as twin, pytest.raises(ServerError):

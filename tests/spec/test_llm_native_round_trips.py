@@ -244,7 +244,7 @@ def test_options_reach_their_provider_unchanged_and_no_other(provider: str, way:
 
 
 @WAYS
-def test_marks_for_the_cache_go_through_as_they_are_with_the_header_they_need(way: Any) -> None:
+def test_cache_marks_are_sent_unchanged_with_their_header(way: Any) -> None:
     marked: Any = {
         "type": "text",
         "text": "Be brief.",

@@ -30,7 +30,7 @@ def test_switch_changes_code_and_state_together(tmp_path: Path) -> None:
     assert [one.record.stage for one in releases.before("v0-2")] == ["v0"]
 
 
-def test_incomplete_release_is_begun_anew(tmp_path: Path) -> None:
+def test_incomplete_release_is_made_again(tmp_path: Path) -> None:
     releases = released(tmp_path, "v0")
     begun = releases.begin(ReleaseRecord("v0-2", run_id="R"))
     (begun.tree / "half").write_text("written")

@@ -85,7 +85,7 @@ def test_the_state_follows_from_the_records(app: ControlPlane) -> None:
     assert list(app.plans.open_plans()) == []
 
 
-def test_a_dropped_plan_is_made_anew(app: ControlPlane) -> None:
+def test_dropped_plan_can_be_made_again(app: ControlPlane) -> None:
     plan = _planned(app)
     app.plans.drop(plan.id, "rebased")
     assert app.plans.state(plan) is PlanState.DROPPED

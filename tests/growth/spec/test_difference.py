@@ -6,7 +6,7 @@ from tests.growth.seed import farm
 from tests.growth.sequences import GUARDED, random_sequence
 
 
-def test_changes_are_told_in_words_of_the_specification() -> None:
+def test_changes_are_described_by_the_specification() -> None:
     before = farm()
     after = farm(
         ('- "PHI gate"\n', '- "PHI gate"\n        - "Cold chain"\n'),

@@ -46,7 +46,7 @@ def test_satisfiable_conditions(condition: str, outcome: str, is_possible: bool)
     assert could_hold(graph.edges[0].condition, [outcome]) is is_possible
 
 
-def test_values_are_tried_and_put_into_words() -> None:
+def test_tried_values_are_described() -> None:
     conditions = [parse_condition("outcome=fail"), parse_condition("context.x=1")]
     assert assignments(conditions, ["success", "fail"]) == [
         {"outcome": "success", "context.x": ANOTHER},

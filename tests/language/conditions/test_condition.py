@@ -185,7 +185,7 @@ def test_no_size_or_depth_is_too_much(text: str) -> None:
     assert hash(condition) == hash(read_condition(text))
 
 
-def test_parentheses_that_are_too_many_are_a_mistake() -> None:
+def test_excess_parentheses_are_a_mistake() -> None:
     condition = read_condition("(" * 31 + "a" + ")" * 31)
     assert isinstance(condition, Unreadable)
     assert condition.fault == "more than 30 nested parentheses"
@@ -226,7 +226,7 @@ def test_key_is_a_whole_word_outside_quotes() -> None:
     assert key_places(text)["context.a"] == text.index("context.a=b")
 
 
-def test_places_of_many_keys_are_found_in_one_go() -> None:
+def test_places_of_many_keys_are_found_in_one_pass() -> None:
     text = " && ".join(f"context.a{one}=b" for one in range(100_000))
     started = time.process_time()
     places = key_places(text)

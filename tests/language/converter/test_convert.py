@@ -164,7 +164,7 @@ def test_own_pipeline_is_unchanged(text: str) -> None:
         ),
     ],
 )
-def test_a_foreign_word_is_converted(written: str, ours: str) -> None:
+def test_outcome_of_another_tool_is_converted(written: str, ours: str) -> None:
     assert parse(body(written).text) == parse(body(ours).text)
     assert parse(body(written).text) == parse(f"digraph G {{\n{HEAD}{ours}\n}}")
 

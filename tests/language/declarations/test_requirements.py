@@ -73,7 +73,7 @@ def test_mistakes_are_reported_with_their_position(text: str, message: str, plac
     assert mistake.hint
 
 
-def test_one_mistake_hides_none_of_the_others() -> None:
+def test_each_of_several_mistakes_is_reported() -> None:
     read = read_requirements("git, ./a, node>=20, b=x, env:T")
     assert [one.name for one in read.needs] == ["git", "node", "T"]
     assert len(read.mistakes) == 2
@@ -202,7 +202,7 @@ def test_pipeline_files_are_not_checked_without_files(files: KnownFiles | None) 
     assert [one.rule for one in prepare(text, files=files).diagnostics] == []
 
 
-def test_a_path_in_an_imported_file_is_one_from_its_folder(tmp_path: Path) -> None:
+def test_path_in_an_imported_file_is_relative_to_its_folder(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "child.dot").write_text(CHILD)
     (tmp_path / "deep" / "sub.dot").write_text(pipeline('a [type=pipeline, file="child.dot"]'))

@@ -91,7 +91,9 @@ def node(**attributes: str | bool) -> Node:
         ({"goal_gate": True}, "agent · goal gate"),
     ],
 )
-def test_type_of_a_node_in_a_word_or_two(attributes: dict[str, str | bool], caption: str) -> None:
+def test_type_of_a_node_is_shown_in_one_or_two_words(
+    attributes: dict[str, str | bool], caption: str
+) -> None:
     assert type_caption(node(**attributes)) == caption
 
 

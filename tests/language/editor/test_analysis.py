@@ -102,7 +102,7 @@ NAMES_TEXT = """digraph plan {
 """
 
 
-def test_places_that_name_a_node_are_found() -> None:
+def test_references_to_a_node_are_found() -> None:
     found = [(one.id, one.span.line, one.role) for one in occurrences(Source(NAMES_TEXT))]
     assert found == [
         ("plan", 2, Role.DECLARED),

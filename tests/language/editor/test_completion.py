@@ -99,7 +99,7 @@ def test_a_value(
 
 
 @table("text", ["digraph { a -> |", "digraph { a -> b -> c|", "digraph { a->|"])
-def test_the_node_that_an_edge_leads_to(text: str) -> None:
+def test_target_of_an_edge_is_completed(text: str) -> None:
     assert at(text).writing is CursorKind.TARGET
 
 

@@ -54,7 +54,7 @@ def test_catalogue_has_every_attribute_of_the_specification_and_rulings(
 
 
 @pytest.mark.parametrize("row", list(ATTRIBUTES.values()), ids=lambda row: row.name)
-def test_a_row_is_whole(row: KnownAttribute) -> None:
+def test_each_row_of_the_catalogue_is_complete(row: KnownAttribute) -> None:
     assert row.sentence.endswith(".")
     assert row.places
     assert row.name not in GRAPHVIZ_ATTRIBUTES

@@ -185,7 +185,7 @@ def looks(edges: str) -> int:
     return len(looked)
 
 
-def test_branches_that_share_much_are_not_followed_without_an_end() -> None:
+def test_search_of_shared_branches_is_bounded() -> None:
     assert looks(tangle(1_000)) < 20 * looks(tangle(100))
 
 

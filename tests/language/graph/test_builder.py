@@ -223,7 +223,7 @@ def refused(method: str, *words: Any, **attributes: Any) -> str:
         ("c", None, "label of the subgraph 'c': invalid attribute value None"),
     ],
 )
-def test_a_subgraph_that_is_refused_is_not_begun(id_: Any, label: Any, message: str) -> None:
+def test_refused_subgraph_leaves_the_graph_unchanged(id_: Any, label: Any, message: str) -> None:
     builder = GraphBuilder("G")
     with pytest.raises(UsageError, match=message), builder.subgraph(id_, label=label):
         pass

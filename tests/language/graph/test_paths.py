@@ -135,7 +135,7 @@ def test_outcome_conditions_behind_conditionals() -> None:
     assert unchecked_conditionals(graph, []) == set()
 
 
-def test_one_conditional_is_no_more_work_in_a_larger_graph() -> None:
+def test_work_for_a_conditional_does_not_grow_with_the_graph() -> None:
     def work(many: int) -> Callable[[], object]:
         rows = " ".join(f"c{one} -> a{one};" for one in range(many))
         graph = parse(f"digraph G {{ node [shape=diamond]; {rows} }}")

@@ -93,7 +93,7 @@ def test_a_comment_may_begin_with_a_capital(comment: str) -> None:
     assert found(pipeline(f"a [prompt=x, foo=1] {comment}")) == []
 
 
-def test_many_comments_that_name_no_rule_cost_little_each() -> None:
+def test_many_comments_with_unknown_rules_are_fast() -> None:
     """The names of the rules are looked up once, because that lists a folder."""
     asked: list[None] = []
 
@@ -252,7 +252,7 @@ def test_rules_have_pages() -> None:
 
 
 @table("rule", page_names())
-def test_a_page_is_whole(rule: str) -> None:
+def test_each_page_is_complete(rule: str) -> None:
     page = read_page(rule)
     assert page.sentence.endswith(".")
     assert page.what

@@ -20,7 +20,7 @@ def mending(text: str, *changes: tuple[int, int, str]) -> Diagnostic:
     return warning("wrong", edits[0].span, edits=edits)
 
 
-def test_edits_are_applied_or_skipped_as_a_whole() -> None:
+def test_edits_are_applied_completely_or_not_at_all() -> None:
     text = "one\ntwo\nthree"
     first, second = mending(text, (0, 3, "1"), (8, 13, "3")), mending(text, (4, 7, ""))
     applied = apply_edits(Source(text), [first, second])
@@ -72,7 +72,7 @@ def test_applied_fixes_and_remaining_problems_are_returned() -> None:
     assert mended.left.diagnostics == (error("left"),)
 
 
-def test_a_fix_that_brings_an_error_is_not_applied() -> None:
+def test_fix_that_causes_an_error_is_not_applied() -> None:
     def check(text: str) -> Prepared:
         found = [error("old"), mending(text, (0, 1, "b"))]
         return judged(text, *(found if text == "a" else [error("old"), error("new")]))

@@ -100,7 +100,7 @@ def test_expansion_keeps_spans_and_does_not_change_its_input() -> None:
     assert after.nodes["a"].attributes.by_key["prompt"].value.span == before.value.span
 
 
-def test_built_in_transforms_come_first_and_then_those_given_in_their_order() -> None:
+def test_built_in_transforms_run_before_custom_ones() -> None:
     class Add:
         def __init__(self, text: str) -> None:
             self.text = text

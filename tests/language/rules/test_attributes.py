@@ -113,7 +113,7 @@ def test_ambiguous_typo_is_not_fixed(rule: str, text: str) -> None:
     assert fixed(whole, rule) == whole
 
 
-def test_types_are_judged_where_they_are_known() -> None:
+def test_values_are_checked_if_the_type_is_known() -> None:
     text = "a [type=mine]; start -> a -> exit"
     assert pointed_parts(text, "type_known", vocabulary=Vocabulary()) == []
     assert pointed_parts(text, "type_known") == ["mine"]
@@ -166,11 +166,11 @@ def test_an_absolute_path_in_a_prompt_is_pointed_at(prompt: str, where: list[str
     assert pointed_parts(f'a [prompt="{prompt}"]', "absolute_path") == where
 
 
-def test_a_path_with_a_drive_is_one() -> None:
+def test_path_with_a_drive_is_absolute() -> None:
     assert len(pointed_parts('a [prompt="Read C:\\\\\\\\src\\\\\\\\a.py"]', "absolute_path")) == 1
 
 
-def test_ten_thousand_mistakes_take_no_longer_than_they_are_worth() -> None:
+def test_time_for_ten_thousand_mistakes_is_linear() -> None:
     edges = "\n".join(f"start -> nowhere_{i} [unknown_{i}=1]" for i in range(3_000))
     diagnostics = found(inside(edges))
     assert sum(one.rule == "edge_target_exists" for one in diagnostics) == 3_000
@@ -263,7 +263,7 @@ def test_duplicate_attribute_names_the_first_line() -> None:
 
 
 @table("type_", ["parallel", "parallel.fan_in", "stack.manager_loop"])
-def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
+def test_planned_type_is_no_mistake(type_: str) -> None:
     few = Vocabulary(types=frozenset({"start", "exit", "codergen"}))
     (one,) = found(inside(f"a [type={type_}]"), "type_known", vocabulary=few)
     assert "this version does not run it yet" in one.message

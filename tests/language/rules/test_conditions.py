@@ -20,7 +20,7 @@ from tests.tables import table
         ('context.x=\\"status=fail\\"', []),
     ],
 )
-def test_a_key_that_asks_for_the_outcome_by_another_name(condition: str, where: list[str]) -> None:
+def test_alias_of_the_outcome_key_is_reported(condition: str, where: list[str]) -> None:
     text = f'a [prompt=x]; start -> a; a -> exit [condition="{condition}"]; a -> exit'
     assert pointed_parts(text, "dead_condition") == where
 

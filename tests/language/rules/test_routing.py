@@ -47,7 +47,9 @@ def guarded(*ways: str) -> str:
         (["start > b: outcome=success"], []),
     ],
 )
-def test_a_stage_that_may_find_no_edge_is_reported(ways: list[str], where: list[str]) -> None:
+def test_stage_without_an_edge_for_an_outcome_is_reported(
+    ways: list[str], where: list[str]
+) -> None:
     assert pointed_parts(guarded(*ways), "fallback_edge") == where
 
 
@@ -94,7 +96,7 @@ def test_a_failure_that_falls_through_is_reported(ways: list[str], where: list[s
         "t [goal_gate=true]; retry_target=a",
     ],
 )
-def test_a_failure_with_another_way_does_not_fall_through(otherwise: str) -> None:
+def test_failure_with_another_path_does_not_fall_through(otherwise: str) -> None:
     text = f"{guarded(*FALLS)}; {otherwise}"
     assert pointed_parts(text, "failure_falls_through") == []
 
@@ -128,7 +130,7 @@ ASKED = 'c -> exit; c -> b [condition="outcome=fail"]'
         ("a -> c -> d -> c; d [shape=diamond]", ["a -> c"]),
     ],
 )
-def test_a_failure_that_no_conditional_asks_for_is_reported(text: str, where: list[str]) -> None:
+def test_failure_without_a_condition_is_reported(text: str, where: list[str]) -> None:
     text = f"a [prompt=x]; b [prompt=y]; c [shape=diamond]; {text}"
     assert pointed_parts(text, "failure_falls_through") == where
 

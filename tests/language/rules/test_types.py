@@ -48,6 +48,6 @@ def test_types_need_prompts_and_have_outcomes() -> None:
     ("node", "rule"),
     [("shape=parallelogram, prompt=x", "tool_has_command"), ("shape=hexagn", "shape_known")],
 )
-def test_stage_that_cannot_be_meant_is_an_error(node: str, rule: str) -> None:
+def test_contradictory_stage_is_an_error(node: str, rule: str) -> None:
     (one,) = found(inside(f"a [{node}]; start -> a -> exit"), rule)
     assert one.severity is Severity.ERROR

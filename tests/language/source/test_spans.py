@@ -47,7 +47,7 @@ def test_a_part_is_found_behind_escapes_and_newlines(inside: str, part: str) -> 
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.data())
-def test_replacing_a_span_replaces_that_part(inside: str, data: st.DataObject) -> None:
+def test_replacing_a_span_changes_only_that_part(inside: str, data: st.DataObject) -> None:
     text = f'digraph G {{ a [prompt="{inside}"] }}'
     plain = str(value_in(text))
     start = data.draw(st.integers(0, max(len(plain) - 1, 0)))
@@ -66,7 +66,7 @@ def test_span_of_a_concatenation_is_the_whole_value(prompt: str) -> None:
     assert span_within(value, 0, 1) == value.span
 
 
-def test_spans_of_odd_values() -> None:
+def test_spans_of_unusual_values() -> None:
     value = Value.of("one two")
     assert span_within(value, 0, 3) == value.span
     text = 'digraph G { a [prompt="\\\\\n"] }'

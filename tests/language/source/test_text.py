@@ -17,7 +17,7 @@ def test_offsets_have_lines_and_columns(start: int, end: int, place: tuple[int, 
     assert Source("ab\ncde\n\nx", "f").span(start, end) == Span("f", *place)
 
 
-def test_lines_and_columns_of_odd_texts() -> None:
+def test_lines_and_columns_of_unusual_texts() -> None:
     source = Source("ab\r\ncde\n")
     assert [source.line(number) for number in (0, 1, 2, 3, 4)] == ["", "ab", "cde", "", ""]
     source = Source("ä\u2028𝒳b\f\n")

@@ -111,7 +111,7 @@ def test_parsing_continues_after_a_mistake() -> None:
 
 
 @table("line", ["1", "{ a }", "1 -> 2", "}", "]", "-> a", '"'])
-def test_a_line_that_begins_no_statement_is_passed_over(line: str) -> None:
+def test_line_without_a_statement_is_skipped(line: str) -> None:
     reading = read_graph(Source(f"digraph G {{\n a -- b\n{line}\n{line}\n a -- b\n"))
     assert reading.graph is None
 

@@ -145,7 +145,7 @@ def test_several_quote_mistakes() -> None:
         'p [condition="x=1 && y!=2", label=""]',
     ],
 )
-def test_texts_over_lines_are_no_mistakes_beside_another_one(written: str) -> None:
+def test_multiline_texts_add_no_mistake(written: str) -> None:
     assert messages(f"digraph G {{\n {written}\n{SIX}}}\n") == SAID_OF_SIX
 
 

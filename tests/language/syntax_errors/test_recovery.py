@@ -62,13 +62,13 @@ def test_invisible_characters_hide_no_other_mistake() -> None:
         ("\u2028", "U+2028 (line separator)"),
     ],
 )
-def test_a_blank_that_others_do_not_know_is_no_error(blank: str, named: str) -> None:
+def test_unusual_whitespace_is_no_error(blank: str, named: str) -> None:
     message = f"unusual blank, which other programs treat as a letter: {named}"
     assert said(f"start ->{blank}exit") == [("info", message, 11)]
 
 
 @table("letter", ["\u200b", "\u00a0"])
-def test_texts_and_comments_may_hold_them(letter: str) -> None:
+def test_texts_and_comments_may_contain_invisible_characters(letter: str) -> None:
     assert not said(f'start -> exit [label="a{letter}b"] // {letter}\n  /* {letter} */')
 
 

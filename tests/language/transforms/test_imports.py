@@ -93,7 +93,7 @@ def test_ends_and_edges_are_kept() -> None:
     assert (edges["sub__begin"].label, edges["sub__begin"].weight) == ("on", 3)
 
 
-def test_targets_inside_are_those_inside_and_targets_outside_lead_to_the_start() -> None:
+def test_retry_targets_of_imports_stay_inside_or_lead_to_their_start() -> None:
     main = MAIN.replace("goal =", "retry_target=sub\n goal =").replace(
         "exit  [",
         "ask [retry_target=sub, fallback_retry_target=start, human.default_choice=sub]\n exit [",
@@ -197,7 +197,7 @@ def test_imported_nodes_have_the_classes_of_the_innermost_labels_around_them(lev
     assert parse(format(graph)) == graph
 
 
-def test_a_failure_that_an_imported_graph_would_pass_over_is_reported() -> None:
+def test_failure_that_an_imported_graph_would_skip_is_reported() -> None:
     def passed_over(main: str) -> list[str]:
         graph = made(main).graph
         found = [one for one in validate(graph) if one.rule == "failure_falls_through"]
@@ -377,7 +377,7 @@ def test_imports_are_at_most_fifty_deep() -> None:
     assert one.message == "more than 50 nested imports"
 
 
-def test_files_that_double_level_for_level_are_stopped() -> None:
+def test_imports_that_double_at_each_level_are_refused() -> None:
     files = {f"{at}.dot": imports(*[f"{at + 1}.dot"] * 10) for at in range(1, 5)}
     files["5.dot"] = REVIEW
     before = time.process_time()

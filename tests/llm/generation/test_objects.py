@@ -54,7 +54,7 @@ def test_objects_are_found_within_text() -> None:
 
 
 @given(st.text(alphabet='{}[]":, a1`\n', max_size=40))
-def test_no_text_is_too_odd(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     assert all(isinstance(one.value, dict) for one in find_objects(text))
 
 
@@ -62,7 +62,7 @@ BEHIND_ANOTHER = 'Given {"x": 1} the answer is {"name": "Alice", "age": 30}, not
 
 
 @table("provider", PROVIDERS)
-def test_the_first_object_that_the_schema_wants_is_taken(provider: str) -> None:
+def test_first_object_that_satisfies_the_schema_is_used(provider: str) -> None:
     with speaking(answering(BEHIND_ANOTHER)) as twin:
         assert an_object(twin, provider).output == ALICE
 

@@ -61,7 +61,7 @@ def test_system_message_precedes_prompt_and_messages() -> None:
     assert read(messages=asked).conversation() == asked
 
 
-def test_tools_are_active_when_something_executes_them() -> None:
+def test_tools_with_an_executor_are_active() -> None:
     passive = Tool("wait", "", NUMBERS)
     wanted = read(prompt="a", tools=[adder(), passive, SHELL])
     assert list(wanted.active_tools) == ["add"]
@@ -88,7 +88,7 @@ def test_cleanup_completes_despite_cancellation() -> None:
     assert closed == ["one", "another"]
 
 
-def test_another_ones_time_limit_is_not_this_one() -> None:
+def test_time_limit_of_the_caller_is_not_reported_as_ours() -> None:
     async def failing() -> None:
         async with limited(10, "this"):
             raise TimeoutError

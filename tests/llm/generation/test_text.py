@@ -127,9 +127,7 @@ async def test_tools_run_only_when_iteration_continues_after_the_answer() -> Non
 
 @table("is_step", [False, True])
 @table("is_slow", ["provider", "caller"])
-def test_time_is_up_while_one_waits_and_while_one_does_something_else(
-    is_slow: str, *, is_step: bool
-) -> None:
+def test_time_limit_applies_during_and_between_reads(is_slow: str, *, is_step: bool) -> None:
     async def listen(limit_s: float) -> None:
         pace = f"{75 * limit_s:.0f}ms" if is_slow == "provider" else "0s"
         async with asking(slow(pace)) as (twin, client):
@@ -331,7 +329,7 @@ async def test_response_is_complete_at_the_last_event() -> None:
         assert (await events.response()).text == "Let me add."
 
 
-async def test_one_listens_at_a_time() -> None:
+async def test_stream_has_one_reader_at_a_time() -> None:
     async with hello("openai") as (_, events), events:
         await hear_hello(events)
         listening = asyncio.create_task(hear_hello(events))

@@ -52,7 +52,7 @@ def test_a_call_is_unpriced_without_a_table_of_prices() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_stream_that_is_left_is_counted_as_one_of_unknown_cost() -> None:
+async def test_abandoned_stream_has_an_unknown_cost() -> None:
     costs = Costs(find=find)
     events = client_of(ScriptedProvider(said("one two")), around=[costs]).stream(HELLO)
     await anext(events)

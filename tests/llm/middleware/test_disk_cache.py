@@ -211,7 +211,7 @@ def test_read_only_miss_names_the_nearest_difference(tmp_path: Path) -> None:
     assert len(provider.requests) == 2
 
 
-def test_refresh_asks_anew_and_keeps_that(tmp_path: Path) -> None:
+def test_refresh_asks_again_and_stores_the_answer(tmp_path: Path) -> None:
     provider = ScriptedProvider(said("old"), said("new"))
     ask(provider, around=[DiskCache(tmp_path)])
     assert ask(provider, around=[DiskCache(tmp_path, mode="refresh")]).text == "new"
@@ -253,7 +253,7 @@ def test_folder_in_place_of_an_answer_is_reported(tmp_path: Path) -> None:
         ask(ScriptedProvider(), around=[DiskCache(tmp_path, mode="read_only")])
 
 
-def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -> None:
+def test_answer_that_cannot_be_stored_has_a_warning(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     answer = ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path / "file" / "kept")])
     assert (answer.text, codes(answer)) == ("one", ["cache_not_written"])
@@ -280,7 +280,7 @@ def test_files_are_ours_alone_and_hold_no_key(tmp_path: Path) -> None:
     assert (head["attractor_answer"], head["request"]["model"]) == (2, "gpt-5.2")
 
 
-def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_unknown_cache_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="unknown cache mode 'write_only'"):
         DiskCache(tmp_path, mode="write_only")  # pyright: ignore[reportArgumentType]
 

@@ -119,7 +119,7 @@ def test_model_without_adapter_is_skipped() -> None:
         ask(ScriptedProvider(), around=[Fallback([OPUS])], request=wrong)
 
 
-def test_others_may_be_named_for_one_model_alone() -> None:
+def test_fallbacks_can_be_set_for_one_model() -> None:
     around = [Fallback(by_model={"openai/gpt-5.2": [OPUS], "o": [("openai", "p")]})]
     assert ask(ScriptedProvider(busy()), opus(said("hi")), around=around).provider == "anthropic"
     other = Request(model="o", messages=HELLO.messages)

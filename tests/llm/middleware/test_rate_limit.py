@@ -108,7 +108,7 @@ def test_exhausted_provider_gets_no_request(ask: Ask) -> None:
 
 
 @both
-def test_a_clock_that_is_wrong_makes_no_pause_longer_or_shorter(ask: Ask) -> None:
+def test_clock_skew_does_not_change_a_pause(ask: Ask) -> None:
     steps = [said("one"), said("two")]
     for skew in (timedelta(hours=-1), timedelta(hours=1)):
         theirs = ManualClock().now() + skew + timedelta(seconds=15)
@@ -132,7 +132,7 @@ async def test_a_stream_that_takes_long_does_not_make_the_pause_longer() -> None
     assert provider.times == [0, 15]
 
 
-async def test_a_stream_that_is_left_gives_its_place_back() -> None:
+async def test_abandoned_stream_releases_its_place() -> None:
     limits = RateLimits({"openai": Limit(concurrent_requests=1)})
     client = client_of(ScriptedProvider(said("a b"), said("c")), around=[RateLimit(limits)])
     events = client.stream(HELLO)

@@ -123,7 +123,7 @@ def marked(value: Json) -> list[str]:
     return [name for one in value for name in marked(one)] if isinstance(value, list) else []
 
 
-def test_the_request_before_wrote_where_this_one_reads() -> None:
+def test_cache_is_read_up_to_the_mark_of_the_previous_request() -> None:
     before = [turn("user", "u1")]
     now = [*before, turn("assistant", "a1"), turn("user", "u2")]
     written = marked(mark_for_cache(Prompt([], [], before)).messages)[-1]

@@ -42,7 +42,7 @@ def blocks(*parts: ContentPart, role: Role = Role.ASSISTANT) -> Any:
     return message["content"]
 
 
-def test_instructions_stand_apart_and_max_tokens_is_always_there() -> None:
+def test_instructions_are_separate_and_max_tokens_is_always_set() -> None:
     sent = written(Message.system("a"), Message.user("b"), Message.developer("c"))
     assert sent.body == {
         "model": "claude",
@@ -53,7 +53,7 @@ def test_instructions_stand_apart_and_max_tokens_is_always_there() -> None:
     assert (sent.headers, list(sent.warnings)) == ({}, [])
 
 
-def test_thoughts_are_written_from_their_fields_when_they_did_not_come_from_here() -> None:
+def test_reasoning_of_other_providers_is_built_from_its_fields() -> None:
     assert blocks(
         ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", "sig")),
         ContentPart(ContentKind.REDACTED_THINKING, thinking=ThinkingData("x", redacted=True)),
@@ -77,7 +77,7 @@ def test_own_provider_data_is_sent_back_verbatim() -> None:
     ) == [item, {"id": "1"}, {"type": "text", "text": "kept"}]
 
 
-def test_tools_that_were_called_are_shown_also_when_none_is_to_be_called() -> None:
+def test_called_tools_are_sent_although_none_may_be_called() -> None:
     call = ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("1", "shell", {}))
     talk = [Message(Role.ASSISTANT, [call]), Message.tool_result("1", "a")]
     sent = written(*talk, tools=[SHELL], tool_choice=ToolChoice("none")).body
@@ -219,7 +219,7 @@ def test_effort_above_the_maximum_is_lowered_with_a_warning(model: str, effort: 
     assert (fields, "used: 'high'" in told) == (high, True)
 
 
-def test_thoughts_leave_the_room_that_was_asked_for() -> None:
+def test_reasoning_budget_leaves_the_requested_tokens() -> None:
     assert anthropic_thinking_written(OLD, "high", max_tokens=4096).fields == {
         "thinking": {"type": "enabled", "budget_tokens": 3072}
     }

@@ -208,7 +208,7 @@ def test_initial_content_of_a_block_is_kept() -> None:
 
 
 @table("written", ['{"a": [1', "[1]", "{'a': 1}"])
-def test_arguments_that_are_no_object_are_kept_for_the_model_to_hear(written: str) -> None:
+def test_invalid_arguments_are_kept_for_the_error_to_the_model(written: str) -> None:
     call = [
         start(0, type="tool_use", id="t", name="n", input={}),
         delta(0, "input_json_delta", partial_json=written),
@@ -223,7 +223,7 @@ def test_arguments_that_are_no_object_are_kept_for_the_model_to_hear(written: st
     assert ended.tool_call.fault is not None
 
 
-def test_an_error_of_the_provider_is_the_one_its_status_would_be() -> None:
+def test_error_in_a_stream_equals_the_error_of_its_status() -> None:
     for name, kind, retryable in (
         ("overloaded_error", ServerError, True),
         ("api_error", ServerError, True),

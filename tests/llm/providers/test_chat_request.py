@@ -65,7 +65,7 @@ def document(**more: Any) -> ContentPart:
     return ContentPart(ContentKind.DOCUMENT, document=DocumentData(**more))
 
 
-def test_instructions_are_one_message_and_that_first() -> None:
+def test_instructions_are_the_first_message() -> None:
     late = Message.developer("b")
     assert messages(Message.system("a"), Message.user("hi"), late) == [
         {"role": "system", "content": "a\n\nb"},
@@ -79,7 +79,7 @@ def test_a_text_alone_is_a_text() -> None:
     assert user(TEXT, IMAGE) == [SAID, SHOWN]
 
 
-def test_images_come_by_address_as_bytes_and_from_a_file(tmp_path: Path) -> None:
+def test_images_are_sent_by_url_as_bytes_and_from_a_file(tmp_path: Path) -> None:
     url = ContentPart(ContentKind.IMAGE, image=ImageData(url="https://x.org/a.png", detail="low"))
     assert user(url) == [
         {"type": "image_url", "image_url": {"url": "https://x.org/a.png", "detail": "low"}}
@@ -90,7 +90,7 @@ def test_images_come_by_address_as_bytes_and_from_a_file(tmp_path: Path) -> None
     assert user(local)[0]["image_url"] == {"url": "data:image/gif;base64,cG5n"}
 
 
-def test_recordings_say_their_form() -> None:
+def test_audio_names_its_format() -> None:
     for media_type, form in (
         (None, "wav"),
         ("audio/x-wav", "wav"),
@@ -169,7 +169,7 @@ def test_document_of_a_tool_result_follows_the_result() -> None:
     }
 
 
-def test_images_of_results_are_shown_behind_all_of_them() -> None:
+def test_images_of_tool_results_follow_the_results() -> None:
     result = ToolResultData("c", "seen", image_data=b"png")
     first = Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=result)])
     sent = messages(
@@ -225,7 +225,7 @@ def settings(**more: Any) -> dict[str, Json]:
     return write_settings(request, name_schema)
 
 
-def test_settings_have_the_names_that_most_servers_know() -> None:
+def test_settings_use_the_common_names() -> None:
     given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 9}
     found = settings(**given, stop_sequences=["a", "b"], reasoning_effort="low")
     assert found == given | {"stop": ["a", "b"], "reasoning_effort": "low"}
@@ -256,7 +256,7 @@ def test_tools_are_functions() -> None:
     assert write_tools([SHELL]) == [{"type": "function", "function": shell}]
 
 
-def test_each_tool_choice_has_its_word() -> None:
+def test_tool_choices_are_translated() -> None:
     for choice, sent in (
         (ToolChoice("auto"), "auto"),
         (ToolChoice("none"), "none"),

@@ -59,7 +59,7 @@ def test_empty_content_adds_no_part() -> None:
     assert read_compatible(empty).message.content == ()
 
 
-def test_calls_are_read_however_a_server_writes_them() -> None:
+def test_variants_of_tool_calls_are_parsed() -> None:
     calls: Json = [
         {"function": {"name": "n", "arguments": {"a": 1}}},
         {"id": "", "function": {"name": "n", "arguments": None}},
@@ -271,14 +271,14 @@ def test_another_answer_beside_the_first_is_left_out() -> None:
 
 
 @table("reason", [None, ""])
-def test_an_answer_without_a_reason_to_stop_is_not_whole(reason: str | None) -> None:
+def test_answer_without_a_finish_reason_is_incomplete(reason: str | None) -> None:
     told, error = asyncio.run(hear(stream_of(NAME, sse([piece(content="a"), piece(reason)]))))
     assert isinstance(error, StreamError)
     assert error.message == f"the stream of {NAME} ended before its answer was complete"
     assert told[-1].error is error
 
 
-def test_an_error_of_the_server_is_the_one_its_status_would_be() -> None:
+def test_error_in_a_body_equals_the_error_of_its_status() -> None:
     for error, kind, retryable in (
         ({"code": "rate_limit_exceeded", "type": "requests"}, RateLimitError, True),
         ({"code": None, "type": "server_error"}, ServerError, True),

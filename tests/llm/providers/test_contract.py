@@ -19,7 +19,7 @@ def test_every_adapter_of_the_folder_is_tried_here(provider: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "none", "required", "named"])
-def test_every_tool_choice_is_taken(provider: str, provider_twin: StartTwin, mode: str) -> None:
+def test_every_tool_choice_is_accepted(provider: str, provider_twin: StartTwin, mode: str) -> None:
     choice = ToolChoice(mode, "shell" if mode == "named" else None)
     twin = provider_twin(TALK)
     assert ask(twin, a_request(provider, "hello", tools=[SHELL], tool_choice=choice)).text == "Hi."

@@ -39,7 +39,7 @@ def odd_choice(value: Json, body: dict[str, Json]) -> Json:
 
 
 @every_number
-def test_odd_answers(garbage: Garbage) -> None:
+def test_corrupt_answers_are_parsed_or_refused(garbage: Garbage) -> None:
     for read, whole in ANSWERS:
         require_read(read, garbage.odd(whole))
         spoilt = garbage.spoilt_bytes(json.dumps(whole).encode())
@@ -49,7 +49,7 @@ def test_odd_answers(garbage: Garbage) -> None:
 
 
 @every_number
-async def test_odd_streams(garbage: Garbage) -> None:
+async def test_corrupt_streams_are_parsed_or_refused(garbage: Garbage) -> None:
     makers = {"gemini": [gemini.chunk], "openai_compatible": [odd_choice]}
     for provider, events in STREAMS.items():
         odd = garbage.stream(events, *makers.get(provider, []))
@@ -57,7 +57,7 @@ async def test_odd_streams(garbage: Garbage) -> None:
 
 
 @every_number
-async def test_streams_that_were_spoilt_or_cut(garbage: Garbage) -> None:
+async def test_corrupt_and_truncated_bytes_are_parsed_or_refused(garbage: Garbage) -> None:
     for provider, events in STREAMS.items():
         done = b"data: [DONE]\n\n" if provider == "openai_compatible" else b""
         await require_heard(stream_of(provider, garbage.spoilt_bytes(sse(events) + done)))

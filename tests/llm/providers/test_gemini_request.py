@@ -163,7 +163,7 @@ def test_the_first_of_calls_made_elsewhere_is_marked_where_the_model_wants_signa
     assert parts(called("1", signed), called("2")) == [{**call, **signed}, call]
 
 
-def test_arguments_are_an_object_however_they_came() -> None:
+def test_arguments_are_always_sent_as_an_object() -> None:
     for arguments, sent in (('{"a": 1}', {"a": 1}), ("{broken", {})):
         call = ToolCallData("1", "shell", arguments)
         (part,) = parts(ContentPart(ContentKind.TOOL_CALL, tool_call=call))

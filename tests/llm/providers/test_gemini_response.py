@@ -215,7 +215,7 @@ def test_the_wait_is_read_from_the_details(delay: Any, seconds: float | None) ->
     assert error.retry_after == seconds
 
 
-def test_the_wait_of_a_header_comes_first() -> None:
+def test_retry_delay_of_a_header_takes_precedence() -> None:
     told = {"@type": RETRY, "retryDelay": "9s"}
     assert read(429, "RESOURCE_EXHAUSTED", told, retry_after=0).retry_after == 0
 
@@ -309,14 +309,14 @@ def test_usage_after_the_end_counts() -> None:
     assert brief(events) == ["stream_start", "text_start", "text_delta a", "text_end a", "finish"]
 
 
-def test_an_answer_without_a_reason_to_stop_is_not_whole() -> None:
+def test_answer_without_a_finish_reason_is_incomplete() -> None:
     told, error = asyncio.run(hear(stream_of("gemini", sse(STREAM[:-1]))))
     assert isinstance(error, StreamError)
     assert error.message == "the stream of gemini ended before its answer was complete"
     assert told[-1].error is error
 
 
-def test_an_error_of_the_provider_is_the_one_its_code_would_be() -> None:
+def test_error_in_a_stream_equals_the_error_of_its_code() -> None:
     for code, status, kind in (
         (503, "UNAVAILABLE", ServerError),
         (429, "RESOURCE_EXHAUSTED", RateLimitError),

@@ -94,7 +94,7 @@ def test_cancellation_closes_the_connection_at_once(is_stream: bool, begun: byte
 
 
 @table("is_stream", [False, True])
-def test_a_connection_that_is_not_taken_is_not_waited_for(is_stream: bool) -> None:
+def test_connection_has_a_time_limit(is_stream: bool) -> None:
     async def asking(url: str) -> None:
         environ = {"DEEPSEEK_API_KEY": "k", "DEEPSEEK_API_BASE": url}
         adapter = LiteLLMAdapter(environ, timeout=AdapterTimeout(connect=0.1, request=30))
@@ -134,7 +134,7 @@ class Body(httpx.AsyncByteStream):
         yield self.content
 
 
-def test_a_time_out_lets_the_closing_of_another_connection_come_to_its_end() -> None:
+def test_timeout_does_not_interrupt_the_closing_of_a_connection() -> None:
     closed: list[str] = []
 
     class Closes(Pool):
@@ -179,7 +179,7 @@ def test_complete_answer_is_read(model: str) -> None:
 
 
 @every_number
-async def test_an_answer_that_was_spoilt_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+async def test_corrupt_answer_is_parsed_or_refused(garbage: Garbage) -> None:
     model = list(ANSWERS)[garbage.number % len(ANSWERS)]
     # litellm refuses invalid JSON early.
     is_json = garbage.number % 2
@@ -196,7 +196,7 @@ async def test_an_answer_that_was_spoilt_is_read_or_an_error_of_ours(garbage: Ga
 
 
 @every_number
-async def test_a_stream_that_was_spoilt_or_cut_is_read_or_an_error_of_ours(
+async def test_corrupt_or_truncated_stream_is_parsed_or_refused(
     garbage: Garbage,
 ) -> None:
     model = list(STREAMS)[garbage.number % len(STREAMS)]

@@ -87,7 +87,7 @@ def test_own_error_is_unchanged() -> None:
     assert read_error(ours, seen(200), STREAM) is ours
 
 
-def test_no_key_is_in_any_word() -> None:
+def test_error_texts_contain_no_key() -> None:
     body = '{"error": {"message": "sk-0123456789 is no key", "code": "sk-0123456789"}}'
     refused = read_error(LitellmError("x"), seen(401, body=body), WHOLE)
     odd = read_error(LitellmError("sk-0123456789"), seen(200), WHOLE)

@@ -67,7 +67,7 @@ def test_status_headers_and_body_of_an_error_are_kept() -> None:
     assert b"".join(got) == b"oh"
 
 
-def test_events_come_one_by_one_however_they_were_cut() -> None:
+def test_events_are_separated_however_the_bytes_are_split() -> None:
     _, got = fetch(events(b'data: {"a"', b": 1}\r\n\r", b"\n: ping\n\ndata: [DONE]\n", b"\n"))
     assert b"".join(got) == b'data: {"a": 1}\r\n\r\n: ping\n\ndata: [DONE]\n\n'
 

@@ -302,7 +302,7 @@ def test_a_stream_without_a_reason_has_no_end() -> None:
 
 
 @table("odd", [{"content": 1}, {"tool_calls": 1}, {"tool_calls": [{"index": -1}]}])
-def test_an_odd_piece_is_an_error_of_ours(odd: dict[str, Any]) -> None:
+def test_invalid_piece_is_an_sdk_error(odd: dict[str, Any]) -> None:
     with pytest.raises(SDKError):
         heard(odd)
 

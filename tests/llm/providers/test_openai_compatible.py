@@ -53,7 +53,7 @@ def hear(*pieces: bytes) -> Response:
     return whole(scene.told)
 
 
-def test_a_server_that_asks_for_no_key_is_shown_none() -> None:
+def test_server_without_a_key_gets_none() -> None:
     with answering(http(ANSWER)) as (url, received):
         environ = {URL: f"{url}/v1", KEY: " "}
         made = OpenAICompatibleAdapter.from_env(environ, timeout=PATIENT)
@@ -92,12 +92,12 @@ def test_stream_without_a_finish_reason_is_incomplete(end: bytes) -> None:
         hear(sse([CHUNK]), end)
 
 
-def test_a_stream_that_is_cut_behind_its_reason_is_cut() -> None:
+def test_stream_cut_after_its_finish_reason_is_incomplete() -> None:
     _, error = hear_all(NAME, HEAD, chunked(sse([CHUNK, STOPPED])))
     assert isinstance(error, StreamError)
 
 
-def test_behind_its_last_word_a_server_is_not_waited_for() -> None:
+def test_reader_does_not_wait_after_the_final_marker() -> None:
     begun = time.monotonic()
     done = chunked(sse([CHUNK, STOPPED]) + b"data: [DONE]\n\n")
     for stays in (True, False):
@@ -140,7 +140,7 @@ def test_metadata_is_warned_about() -> None:
     assert ("metadata" in found, codes) == (False, ["unsupported_parameter"])
 
 
-def test_json_is_asked_for_by_a_setting_and_a_word() -> None:
+def test_json_is_requested_by_a_setting_and_in_the_prompt() -> None:
     found = body(response_format=ResponseFormat("json"))
     assert found["response_format"] == {"type": "json_object"}
     assert found["messages"][0]["role"] == "system"

@@ -33,7 +33,7 @@ def items(*parts: ContentPart, role: Role = Role.ASSISTANT, **more: Any) -> Any:
     return body(Message(role, parts), **more)["input"]
 
 
-def test_calls_and_thoughts_stand_beside_messages_in_the_order_they_came() -> None:
+def test_calls_and_reasoning_keep_their_order_among_messages() -> None:
     call = ToolCallData("call_1", "shell", '{"command":   "ls"}')
     item: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "x", "odd": [1]}
     said = {"type": "message", "role": "assistant"}
@@ -74,7 +74,7 @@ def test_an_item_of_a_kind_of_its_own_goes_back_to_its_provider_alone() -> None:
         assert items(ContentPart("web_search_call", provider_data=kept)) == sent
 
 
-def test_thoughts_are_asked_for_where_the_model_has_them() -> None:
+def test_reasoning_is_requested_of_models_that_support_it() -> None:
     for model, effort, encrypted in (
         ("gpt-5.2", None, True),
         ("o3-mini", None, True),
@@ -188,7 +188,7 @@ def test_message_metadata_is_sent_back_only_with_its_text() -> None:
     ]
 
 
-def test_an_image_that_was_made_here_goes_back_as_its_item() -> None:
+def test_generated_image_is_sent_back_as_its_item() -> None:
     drawn: JsonObject = {"type": "image_generation_call", "id": "ig_1", "result": "cG5n"}
     kept = ProviderData("openai", drawn)
     made = ImageData(data=b"png")
@@ -278,6 +278,6 @@ def test_schema_is_unchanged_without_strict() -> None:
     assert sent(schema, strict=False) == (schema, False)
 
 
-def test_an_object_that_is_always_empty_can_be_held() -> None:
+def test_schema_of_an_empty_object_is_accepted() -> None:
     schema = an_object(a={"type": "object", **CLOSED})
     assert sent(schema) == ({**schema, **CLOSED}, True)

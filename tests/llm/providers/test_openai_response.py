@@ -192,7 +192,7 @@ def test_each_piece_becomes_an_event() -> None:
     assert ended.tool_call.arguments == {"a": 1}
 
 
-def test_item_without_pieces_is_reported_whole() -> None:
+def test_item_without_pieces_is_reported_at_once() -> None:
     done = [
         item("done", 0, REASONING),
         item("done", 1, OPENAI_STREAM_MESSAGE),

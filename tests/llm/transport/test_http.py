@@ -118,14 +118,14 @@ def test_refused_connection_is_a_network_error_with_the_host() -> None:
     assert KEY not in str(caught.value)
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for() -> None:
+def test_missing_answer_has_a_time_limit() -> None:
     error = error_for(stays=True, timeout=QUICK)
     assert isinstance(error, RequestTimeoutError)
     assert error.message == "acme did not answer within 0.1 s"
     assert not error.retryable
 
 
-def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_either() -> None:
+def test_slow_answer_has_a_time_limit() -> None:
     head = http(b"x" * 100)[:-100]
     assert isinstance(error_for(head, b"{", stays=True, timeout=QUICK), RequestTimeoutError)
 
@@ -144,7 +144,7 @@ def without_room() -> Generator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
+def test_connection_has_a_time_limit() -> None:
     with (
         without_room() as url,
         pytest.raises(RequestTimeoutError, match=r"cannot connect to .* within 0\.1 s"),
@@ -232,7 +232,7 @@ def test_a_key_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
 
 
 @table("url", ["", "example.org", "ftp://example.org", "http://h:port"])
-def test_a_base_url_that_is_none_is_refused(url: str) -> None:
+def test_invalid_base_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base URL"):
         Transport(endpoint(url))
 
@@ -287,7 +287,7 @@ def test_key_in_an_answer_is_redacted() -> None:
     assert KEY not in repr((error, error.args, error.raw, error.error_code))
 
 
-def test_a_number_is_how_long_a_whole_answer_may_take() -> None:
+def test_number_is_the_time_limit_of_an_answer() -> None:
     place = Endpoint("acme", "https://example.org", KEY, {}, 30.0)
     assert place.limits == AdapterTimeout(request=30.0)
 
@@ -487,7 +487,7 @@ class ConnectionRecords:
         self.closed.append(one)
 
 
-def test_a_loop_has_one_which_is_closed_when_the_loop_ends() -> None:
+def test_each_loop_has_one_client_that_closes_with_it() -> None:
     kept = ConnectionRecords()
 
     async def asking() -> list[int]:
@@ -513,7 +513,7 @@ def test_closed_transport_is_replaced() -> None:
     assert kept.closed == [1, 2]
 
 
-def test_the_loops_of_two_threads_have_one_each() -> None:
+def test_loops_of_two_threads_have_separate_clients() -> None:
     kept = ConnectionRecords()
 
     async def here() -> list[int]:

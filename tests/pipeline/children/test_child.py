@@ -186,7 +186,7 @@ async def test_later_round_asks_another_question(parent: Family) -> None:
     assert seen == [f"{NAME}/gate@1.1", f"{NAME}/gate@2.1"]
 
 
-async def test_half_a_directory_of_a_round_is_made_anew(parent: Family) -> None:
+async def test_incomplete_directory_of_a_round_is_made_again(parent: Family) -> None:
     parent.write("rounds.dot", rounds())
     half = Path(f"{parent.root(NAME)}.restart1")
     half.mkdir(parents=True)

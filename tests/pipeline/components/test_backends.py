@@ -93,7 +93,7 @@ def test_call_passes_all_middleware(tmp_path: Path) -> None:
     assert SECRET not in log.read_text("utf-8")
 
 
-def test_runs_of_one_process_share_limits_that_are_the_same(tmp_path: Path) -> None:
+def test_runs_of_one_process_share_equal_limits(tmp_path: Path) -> None:
     one = (("openai", Limit(requests_per_minute=3)),)
     again = (("openai", Limit(requests_per_minute=3)),)
     assert shared_rate_limits(one) is shared_rate_limits(again)

@@ -121,7 +121,7 @@ def test_fork_does_not_change_an_ended_run(tmp_path: Path) -> None:
     assert (place.root / "events.jsonl").read_bytes() == before
 
 
-def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_path: Path) -> None:
+def test_order_that_the_runner_left_in_its_inbox_is_executed(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
     lock = FileLock(RunDirectory(place.root).lock).acquire()
 
@@ -138,7 +138,7 @@ def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_pa
         assert run.state.canceled == "canceled by ada: back"
 
 
-def test_a_runner_that_does_not_let_go_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_waiting_for_a_runner_has_a_time_limit(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
 
     async def scene() -> None:

@@ -61,7 +61,7 @@ def test_final_run_needs_no_files(tmp_path: Path, status: RunStatus) -> None:
 @pytest.mark.parametrize(
     "status", [EXECUTING, EVALUATING, AWAITING_ANSWER, AWAITING_DECISION, APPROVED], ids=str
 )
-def test_a_run_that_something_may_become_of_needs_all(tmp_path: Path, status: RunStatus) -> None:
+def test_run_that_can_continue_keeps_all_files(tmp_path: Path, status: RunStatus) -> None:
     assert need(at(tmp_path, status)).is_needed
 
 

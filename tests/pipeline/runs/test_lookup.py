@@ -60,7 +60,7 @@ def test_impossible_file_name_is_an_unknown_run(tmp_path: Path) -> None:
     assert len(caught.value.message) < 200
 
 
-def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
+def test_latest_verdict_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
     assert latest_verdict(tmp_path) is None
     for number, go in (("2", "false"), ("10", "true"), ("9", "false")):
         folder = tmp_path / "evaluation" / number

@@ -120,7 +120,7 @@ def test_a_refusal_names_a_few_of_many_in_the_order_of_their_numbers() -> None:
     assert unknown.value.hint == "open questions: gate@1.1, gate@2.1, gate@3.1 (117 more)"
 
 
-def test_one_is_meant_by_its_id_and_all_of_a_node_by_its_name() -> None:
+def test_id_selects_one_stage_and_node_name_all() -> None:
     assert pick([*MANY, OTHER], "other", where="", listing="") is OTHER
     assert pick(MANY, "gate@7.1", where="", listing="").id == "gate@7.1"
     assert len(pick_all([*MANY, OTHER], "gate", where="")) == 120

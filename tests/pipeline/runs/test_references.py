@@ -25,7 +25,7 @@ def message_texts(file: Path) -> Iterator[str]:
             yield text
 
 
-def test_a_run_goes_by_its_id_or_else_by_its_directory() -> None:
+def test_run_is_named_by_its_id_or_its_directory() -> None:
     assert reference_to(Path("/runs") / RUN_ID) == RUN_ID
     assert reference_to(Path("/my runs/one")) == "'/my runs/one'"
 

@@ -76,7 +76,7 @@ def real_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(of=small_graphs(), data=st.data())
-def test_a_simulation_and_a_run_go_the_same_way(
+def test_simulation_takes_the_path_of_the_run(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     told = [one for one in "abcd" if of.nodes[one].type == "codergen"]
@@ -167,7 +167,7 @@ def require_same_path(
 
 @branching
 @given(of=forked_graphs(), data=st.data())
-def test_a_simulation_and_a_run_branch_the_same_way(
+def test_simulation_branches_like_the_run(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     require_same_path(of, data, tmp_path_factory.mktemp("run"), real_handlers, max_parallel=1)

@@ -36,7 +36,7 @@ EACH = """
 """
 
 
-def test_items_are_those_of_the_context_else_one() -> None:
+def test_items_come_from_the_context_or_default_to_one() -> None:
     assert simulated(EACH).paths[1:] == [["work"]]
     assert simulated(EACH, todo=["a", "b", "c"]).paths[1:] == [["work"]] * 3
     none = simulated(EACH, todo=[])

@@ -226,7 +226,7 @@ def test_an_acceptance_whose_process_died_is_completed(host: RunHost) -> None:
     assert (root / "graph.dot").read_text() == MORE
 
 
-def test_an_acceptance_that_did_not_come_to_the_journal_never_was(host: RunHost) -> None:
+def test_acceptance_counts_only_when_it_is_in_the_journal(host: RunHost) -> None:
     root = parked(host)
     change(host)
     save_pipeline(RunDirectory(root), open_pipeline(str(host.project / "pipeline.dot")))

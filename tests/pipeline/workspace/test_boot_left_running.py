@@ -125,7 +125,7 @@ def test_sandboxed_run_has_no_orphans_to_end(tmp_path: Path) -> None:
     assert left_by_dead(tmp_path, "bubblewrap") == ((), True, [])
 
 
-def test_of_many_the_first_are_named_in_letters_that_no_terminal_obeys() -> None:
+def test_first_of_many_processes_are_named_without_control_characters() -> None:
     many = [Process(number, 1, 1, "1", "a\x1b[2J") for number in range(25)]
     named = name_processes(many)
     assert named.endswith(" and 5 more")

@@ -127,7 +127,7 @@ def test_pieces_of_a_text_are_the_text(text: str) -> None:
     assert all([*in_words(text), *in_letters(text)])
 
 
-def test_pieces_are_a_few_words_or_letters() -> None:
+def test_stream_pieces_are_a_few_words_or_characters() -> None:
     assert in_words(" a b  c d\ne\tf\n\n g ") == [" a b  c ", "d\ne\tf\n\n ", "g "]
     assert in_words(" \n") == [" \n"]
     assert in_letters("0123456789abcdef") == ["0123456789ab", "cdef"]

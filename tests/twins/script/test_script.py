@@ -458,7 +458,7 @@ def test_scripts_are_tried_in_their_order_each_with_its_function(tmp_path: Path)
         choose(rule_entries(scripts[:1]), HELLO)
 
 
-def test_a_fault_that_does_not_strike_leaves_the_answer() -> None:
+def test_fault_that_does_not_apply_leaves_the_answer() -> None:
     choice = choose(rule_entries([parse_script(FAULTY)]), HELLO)
     struck = [bool(choice.with_drawn_fault(use).fault) for use in range(1, 40)]
     assert len(set(struck)) == 2

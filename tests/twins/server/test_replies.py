@@ -33,7 +33,7 @@ def test_path_parameters_are_part_of_the_request(wire: str) -> None:
     assert len({one.seed for one in [incoming, *asked]}) == 3
 
 
-def test_the_rule_and_its_delay_and_headers_come_along(wire: str) -> None:
+def test_reply_has_the_rule_with_its_delay_and_headers(wire: str) -> None:
     script = 'rules = [{ name = "r", answer = { delay = "2s", headers = { x-left = "3" } } }]'
     found = reply(wire, HELLO[wire], script)
     assert (found.status, found.rule, found.delay) == (200, "r", timedelta(seconds=2))

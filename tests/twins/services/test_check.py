@@ -42,7 +42,7 @@ def test_declared_differences_are_ignored() -> None:
     ]
 
 
-def test_a_text_that_was_hidden_is_like_any_other_text() -> None:
+def test_redacted_text_matches_any_text() -> None:
     assert differences({"key": "[hidden]"}, {"key": "abc"}) == []
     assert differences({"key": "[hidden]"}, {"key": 5}) == ['$.key: "[hidden]" / 5']
     assert differences({"key": "[hidden]"}, {}) == ['$.key: "[hidden]" / nothing']

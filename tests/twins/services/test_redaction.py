@@ -28,7 +28,7 @@ def test_fields_in_parts_are_hidden_by_their_names(boundary: str) -> None:
     assert made.decode() == PARTS.format("[hidden]", "[hidden]")
 
 
-def test_parts_that_are_no_text_do_not_keep_others_from_being_hidden() -> None:
+def test_invalid_text_does_not_prevent_redaction() -> None:
     content = PARTS.format("pw", "t").encode() + b"\xff\xfe\x00"
     made = hidden_body(content, "multipart/form-data; boundary=B", kept)
     assert made == PARTS.format("[hidden]", "[hidden]").encode() + b"\xff\xfe\x00"

@@ -55,7 +55,7 @@ def test_faults_reach_the_connection(service_twin: StartServiceTwin) -> None:
     assert [httpx.get(twin.url + "/x").status_code for _ in range(2)] == [418, 200]
 
 
-def test_headers_paths_and_methods_come_as_they_were_sent(service_twin: StartServiceTwin) -> None:
+def test_headers_paths_and_methods_arrive_unchanged(service_twin: StartServiceTwin) -> None:
     told = '{ p = "{{ path.p }}", h = "{{ header[\'x-a\'] }}", q = "{{ query.q }}" }'
     route = f'[[routes]]\npath = "/a/{{p}}"\nmethod = "*"\nkind = "fixed"\njson = {told}\n'
     twin = service_twin(NAMED + route + 'headers = { x-b = "{{ path.p }}" }')

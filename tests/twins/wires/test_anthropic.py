@@ -44,7 +44,7 @@ def test_an_answer_is_written_as_content_blocks() -> None:
     assert (odd["input"], odd["id"] != shell["id"]) == ({}, True)
 
 
-def test_usage_counts_nothing_twice() -> None:
+def test_usage_counts_each_token_once() -> None:
     usage = answer("anthropic", HELLO["anthropic"], SCRIPT)["usage"]
     assert usage["input_tokens"] == 10
     assert (usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]) == (60, 30)

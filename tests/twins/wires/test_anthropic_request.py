@@ -9,7 +9,7 @@ PICTURE = {"type": "base64", "media_type": "image/png", "data": "cGljdHVyZQ=="}
 TEXT = {"type": "text", "text": "12345"}
 
 
-def test_blocks_end_where_they_end_in_the_words() -> None:
+def test_block_boundaries_are_kept() -> None:
     text = {"type": "text", "text": "12345"}
     call: Any = {"type": "tool_use", "id": "c", "name": "look", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "c", "content": "seen"}

@@ -41,7 +41,7 @@ def test_last_chunk_has_finish_reason_and_usage() -> None:
         assert one["responseId"] == last["responseId"]
 
 
-def test_thoughts_words_and_calls_come_one_after_another() -> None:
+def test_reasoning_text_and_calls_are_sent_in_order() -> None:
     thought, thought_ends, words, more, call, last = parts(SCRIPT)
     assert thought == {"text": "I look at ", "thought": True}
     assert (thought_ends["text"], "thoughtSignature" in thought_ends) == ("the file.", True)

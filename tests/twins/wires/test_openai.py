@@ -48,7 +48,7 @@ def test_usage_has_cached_and_reasoning_tokens() -> None:
     assert (counted["input_tokens"], counted["output_tokens"]) == (20, 1)
 
 
-def test_thoughts_are_enclosed_only_when_they_are_asked_for() -> None:
+def test_reasoning_is_included_only_on_request() -> None:
     plain = answer("openai", HELLO["openai"], SCRIPT)["output"][0]
     assert plain["encrypted_content"] is None
     assert answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)["output"][0]["encrypted_content"]

@@ -49,7 +49,7 @@ def test_events_put_together_are_the_answer(wire: str, answer: Answer, is_encryp
 
 
 @wires
-def test_words_and_arguments_come_in_several_pieces(wire: str) -> None:
+def test_texts_and_arguments_are_sent_in_several_pieces(wire: str) -> None:
     call = ToolUse(name="shell", arguments={"command": "cat a/long/path.py"})
     answer = Answer(text="one two three four", thinking="a b c d", tool_calls=(call,))
     sent = b"".join(

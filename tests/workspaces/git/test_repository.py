@@ -185,7 +185,7 @@ _LINKS = st.lists(
 
 @settings(deadline=None, max_examples=count(ci=15, full=300))
 @given(names=st.lists(_LINKS, min_size=1, max_size=20, unique=True))
-def test_git_finds_no_modules_or_attributes_that_we_do_not(names: list[str]) -> None:
+def test_every_modules_or_attributes_file_of_git_is_found(names: list[str]) -> None:
     unknown = [one for one in names if not is_modules(one.encode()) and one not in (".", "..")]
     plain = [one for one in unknown if not is_attributes(one.encode())]
     with tempfile.TemporaryDirectory() as folder:
