@@ -119,7 +119,7 @@ class Whereabouts:
     """The possible directories of a run, and whether the run was promoted.
 
     `is_known` means that a sealed record contains the start of the run; the first directory comes
-    from this record.
+    from this record. The last directory is in the runs folder of the project.
     """
 
     places: Sequence[Path] = ()
@@ -167,7 +167,8 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
 def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
     if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
         # Its result is merged by hand, which no record says.
-        return f"no suite judges it (end it: attractor cancel {reference_to(root)})"
+        name = reference_to(root, where.places[-1].parent)
+        return f"no suite judges it (end it: attractor cancel {name})"
     if status == AWAITING_DECISION:
         return "it waits for a decision"
     if status == AWAITING_ANSWER:

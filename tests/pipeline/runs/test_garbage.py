@@ -65,6 +65,14 @@ def test_run_that_can_continue_keeps_all_files(tmp_path: Path, status: RunStatus
     assert need(at(tmp_path, status)).is_needed
 
 
+def test_undecided_run_of_another_project_is_named_by_its_directory(tmp_path: Path) -> None:
+    place = at(tmp_path, AWAITING_DECISION)
+    here = tmp_path / "project" / "runs" / RUN_ID
+    for places, name in (((place.root,), RUN_ID), ((place.root, here), str(place.root))):
+        found = need_of(RUN_ID, Whereabouts(places, is_known=True), LATER)
+        assert found.why == f"no suite judges it (end it: attractor cancel {name})"
+
+
 def test_promoted_run_needs_no_workspace(tmp_path: Path) -> None:
     place = at(tmp_path, APPROVED)
     assert need(place).is_needed
