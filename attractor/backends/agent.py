@@ -323,7 +323,7 @@ async def _do(work: StageSession, prompt: str) -> Outcome:
     outcome = work.reporting.outcome
     if outcome is None:
         limit = f"reached the {ending.stop.value} before its report"
-        fault = f"the agent {limit}" if ending.stop in _LIMITS else ""
+        fault = f"the agent {limit}" if ending.stop in _LIMITS else ending.fault
         return work.reporting.without_report(ending.text, fault)
     updates = response_updates(work.stage.node.id, ending.text) | dict(outcome.context_updates)
     return replace(outcome, context_updates=updates)

@@ -635,6 +635,25 @@ def test_interrupted_answer_without_text_is_a_failure_with_its_usage(
     assert outcome.usage == Usage(100, 10)
 
 
+@table(
+    ("attributes", "answers", "status"),
+    [
+        ({}, [FinishReason("error"), said("ok")], StageStatus.SUCCESS),
+        ({}, [FinishReason("error"), FinishReason("error")], StageStatus.FAIL),
+        ({"auto_status": True}, [FinishReason("error")], StageStatus.FAIL),
+        ({"auto_status": True}, [said("ok")], StageStatus.SUCCESS),
+    ],
+)
+def test_empty_last_answer_is_no_success(
+    tmp_path: Path, attributes: dict[str, Plain], answers: list[Step], status: StageStatus
+) -> None:
+    outcome = Work(tmp_path, *answers, pipeline=review(attributes, {})).run()
+    assert outcome.status is status
+    if status is StageStatus.FAIL:
+        assert outcome.failure_class is FailureClass.RETRYABLE
+        assert outcome.failure_reason.endswith("the provider ended the answer with an error")
+
+
 def test_answer_is_retried_by_the_policy_of_sessions(tmp_path: Path) -> None:
     work = Work(tmp_path, ServerError("down", provider="openai"), said("yes"))
     twice = SessionConfig(retry_policy=RetryPolicy(max_retries=1, base_delay=0.0))

@@ -72,10 +72,14 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True)
 class InputResult:
-    """The reason why an input ended, and the last text of the model."""
+    """The reason why an input ended, and the last text of the model.
+
+    `fault` is the reason why the last answer was interrupted before its first word, if it was.
+    """
 
     stop: Stop
     text: str
+    fault: str = ""
 
 
 async def process_input(conversation: SessionConversation, user_input: str) -> InputResult:
@@ -105,7 +109,7 @@ async def _process_one(conversation: SessionConversation, user_input: str) -> In
             await _do_round(conversation, answer.tool_calls)
         # Steering during the last answer would be lost if the loop ended here.
         elif not conversation.drain_steering():
-            return InputResult(Stop.COMPLETED, answer.content)
+            return InputResult(Stop.COMPLETED, answer.text, _fault_of(answer))
     return InputResult(limit, last_text(conversation))
 
 
@@ -133,10 +137,9 @@ def spent_budget(conversation: SessionConversation) -> str:
     return conversation.spent_budget()
 
 
-async def _ask(conversation: SessionConversation) -> AssistantTurn:
+async def _ask(conversation: SessionConversation) -> Response:
     response = await _ask_with_compaction(conversation)
-    turn = AssistantTurn.from_response(response, conversation.clock.now())
-    conversation.add(turn)
+    conversation.add(AssistantTurn.from_response(response, conversation.clock.now()))
     report_answer(response, conversation.emit)
     if response.finish_reason.reason == "content_filter":
         # After another empty answer, the next input continues the conversation.
@@ -144,7 +147,7 @@ async def _ask(conversation: SessionConversation) -> AssistantTurn:
     for warning in response.warnings:
         # Most warnings repeat with every call.
         conversation.warn_once(warning.message, warning.message)
-    return turn
+    return response
 
 
 async def _ask_with_compaction(conversation: SessionConversation) -> Response:
@@ -226,14 +229,16 @@ def report_answer(response: Response, emit: EventEmitter) -> None:
 def require_answer(response: Response) -> None:
     """Raise an error if an answer was interrupted before its first text or tool call."""
     reason = response.finish_reason
-    if reason.reason not in _INTERRUPTED or response.text or response.tool_calls:
-        return
-    kind = ContentFilterError if reason.reason == "content_filter" else ProviderError
-    raise kind(
-        f"empty answer of {response.provider}: {_INTERRUPTED[reason.reason]}",
-        provider=response.provider,
-        error_code=reason.raw,
-    )
+    if fault := _fault_of(response):
+        kind = ContentFilterError if reason.reason == "content_filter" else ProviderError
+        raise kind(fault, provider=response.provider, error_code=reason.raw)
+
+
+def _fault_of(response: Response) -> str:
+    why = _INTERRUPTED.get(response.finish_reason.reason)
+    if not why or response.text or response.tool_calls:
+        return ""
+    return f"empty answer of {response.provider}: {why}"
 
 
 async def _build_request(conversation: SessionConversation) -> Request:

@@ -143,10 +143,9 @@ def test_blocked_answer_ends_the_session_and_another_empty_answer_is_a_warning(
     tmp_path: Path,
 ) -> None:
     played = ScriptedSession(tmp_path, FinishReason("error"), FinishReason("content_filter"))
-    assert played.submit() == InputResult(Stop.COMPLETED, "")
-    assert played.event_data(EventKind.WARNING) == [
-        {"message": "the provider ended the answer with an error"}
-    ]
+    why = "the provider ended the answer with an error"
+    assert played.submit() == InputResult(Stop.COMPLETED, "", f"empty answer of openai: {why}")
+    assert played.event_data(EventKind.WARNING) == [{"message": why}]
     with pytest.raises(ContentFilterError, match="a safety filter"):
         played.submit("Again")
     assert played.session.state is SessionState.CLOSED
