@@ -83,8 +83,8 @@ def test_all_middleware_works_combined(tmp_path: Path, streamed: bool) -> None:
     # Only real requests were paid for.
     assert list(stack.costs.by_model) == [("anthropic", MODELS["anthropic"])]
     assert stack.costs.total.calls == 1
-    assert [one["event"] for one in stack.records.told] == ["request", "answer"] * 2
-    assert stack.records.told[1]["answered_by"] == f"anthropic/{MODELS['anthropic']}"
+    assert [one["event"] for one in stack.records.entries] == ["request", "answer"] * 2
+    assert stack.records.entries[1]["answered_by"] == f"anthropic/{MODELS['anthropic']}"
     # Every place was released.
     for name in ("openai", "anthropic"):
         run(_pass(stack.limits, name))
