@@ -44,6 +44,9 @@ _CONNECTION_HEADERS = frozenset(
 )
 
 
+# uvicorn cannot send a greater status.
+LAST_STATUS = 599
+
 TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)
 
 
@@ -142,6 +145,11 @@ class Relay:
             response = await self._client.send(self._request(scope), stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             await self._forwarded.fail(self._forwarded.failure_message(error))(scope, receive, send)
+            return
+        if response.status_code > LAST_STATUS:
+            await response.aclose()
+            message = f"invalid status {response.status_code} from {self._forwarded.base}"
+            await self._forwarded.fail(message)(scope, receive, send)
             return
         self._status = response.status_code
         try:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -112,6 +113,24 @@ def test_unreachable_service_is_reported(recording: Record, file: Path) -> None:
     assert (answer.status_code, answer.headers["x-twin-error"]) == (502, "not_recorded")
     assert f"the service at http://127.0.0.1:{port}: ConnectError" in answer.text
     assert twin.requests[0].why in answer.json()["error"]["message"]
+    assert not file.exists()
+
+
+def test_invalid_status_is_reported_and_not_recorded(recording: Record, file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 999 Denied\r\ncontent-length: 0\r\n\r\n")
+
+        thread = Thread(target=serve)
+        thread.start()
+        twin = recording(f"http://127.0.0.1:{server.getsockname()[1]}")
+        answer = httpx.get(twin.url + "/x")
+        thread.join()
+    assert answer.status_code == 502
+    assert "invalid status 999 from http://127.0.0.1" in answer.text
     assert not file.exists()
 
 
