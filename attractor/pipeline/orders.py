@@ -344,6 +344,11 @@ class Orders:
                 is_taken = True
             except LockHeld:
                 words = "left in the inbox for the process that runs it now"
+            except BaseException:
+                # The caller gets an error, so a later process must not execute the orders.
+                for name in files:
+                    (directory.inbox / name).unlink(missing_ok=True)
+                raise
         return [self._receipt(one, is_taken=is_taken, words=words) for one in orders]
 
     def _new_name(self) -> str:

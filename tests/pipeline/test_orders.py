@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import Refused
+from attractor.base.errors import Refused, VerificationError
 from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
@@ -34,6 +34,14 @@ def test_order_without_a_process_hints_at_resume(tmp_path: Path) -> None:
     with pytest.raises(NoRunningProcess) as caught:
         replace(orders_to(root), runs_dir=tmp_path / "other").pause()
     assert caught.value.hint == f"resume it first: attractor resume {root}"
+
+
+def test_order_that_cannot_be_executed_is_withdrawn(tmp_path: Path) -> None:
+    directory = RunDirectory(Workplace(tmp_path / RUN_ID, line("a")).root)
+    directory.run.write_text("{}")
+    with pytest.raises(VerificationError, match="events.jsonl is missing"):
+        orders_to(directory.root).cancel()
+    assert not list(directory.inbox.glob("*.json"))
 
 
 def test_order_to_an_ended_run_does_not_hint_at_resume(tmp_path: Path) -> None:
