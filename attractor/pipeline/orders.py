@@ -23,7 +23,7 @@ from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, op
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunState
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
-from attractor.pipeline.runs.lookup import last_restart, reference_to
+from attractor.pipeline.runs.lookup import last_restart, reference_of
 from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice, read_choices
 from attractor.pipeline.source.read import read_saved_pipeline
 
@@ -110,7 +110,8 @@ class Receipt:
 class Orders:
     """Sends orders to one run, in the name of one person.
 
-    In the commands of hints, a run in `runs_dir` (default: in any folder) is named by its id.
+    In the commands of hints, a run in `runs_dir` (default: the folder of the run) is named by its
+    id.
     """
 
     root: Path
@@ -300,14 +301,17 @@ class Orders:
         return f"see its state: {self._command('status')}"
 
     def _command(self, name: str) -> str:
-        return f"attractor {name} {reference_to(self.root, self.runs_dir)}"
+        return f"attractor {name} {reference_of(self.root, self.runs_dir or self.root.parent)}"
+
+    def _last_restart(self, state: RunState) -> str:
+        return last_restart(self.root, state, self.runs_dir or self.root.parent)
 
     def _continued_by(self, state: RunState) -> str:
-        return f"; run {last_restart(self.root, state)} continues it" if state.restarted_as else ""
+        return f"; run {self._last_restart(state)} continues it" if state.restarted_as else ""
 
     def _instead(self, state: RunState, command: str, words: str = "") -> str:
         """Return the command for the run that continues this run, or an empty text."""
-        last = last_restart(self.root, state)
+        last = self._last_restart(state)
         return f"attractor {command} {last}{words}" if last else ""
 
     def _give(

@@ -33,7 +33,7 @@ def as_text(status: RunStatusView) -> str:
         *_work(one, reference),
         *_printed(status),
         ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
-        ("restarted", _restarted(one)),
+        ("restarted", _restarted(one, reference)),
         ("outcome", one.outcome),
         ("reason", "" if one.questions else _reason(one)),
         *_answer(one, reference),
@@ -120,9 +120,11 @@ def _result(patch: DeliveredPatch | None) -> list[tuple[str, str]]:
     return [("result", f"{patch.place}{lines if patch.is_redacted else ''}")]
 
 
-def _restarted(one: RunSummary) -> str:
+def _restarted(one: RunSummary, reference: str) -> str:
     new = one.restarted_as
-    return f"as run {new}: attractor status {restart_reference(one.directory, new)}" if new else ""
+    if not new:
+        return ""
+    return f"as run {new}: attractor status {restart_reference(one.directory, new, reference)}"
 
 
 def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ from attractor.factory.ledger.records import (
 )
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.request import promoting_command
-from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 
 T = TypeVar("T")
@@ -227,11 +227,11 @@ def require_words(words: str) -> None:
 def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
     """Refuse a second decision; complete a first decision whose process died while recording it."""
     entry = find_decision(evaluator.ledger, facts_of(run))
-    status = run.state.status
+    status, name = run.state.status, reference_of(run.directory.root, evaluator.project.runs_dir)
     if entry is not None:
         if status == AWAITING_DECISION:
             _set_status(run, entry)
-        name, verdict = reference_to(run.directory.root), entry.data["verdict"]
+        verdict = entry.data["verdict"]
         is_approved = verdict == DecisionKind.APPROVED
         promote = promoting_command(run.manifest, name)
         then = f"next: {promote}" if is_approved else "start a new run"
@@ -242,7 +242,7 @@ def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
     if status != AWAITING_DECISION:
         raise NotDecidable(
             f"{run.manifest.run_id} is {status}, not waiting for a decision",
-            hint=before_a_decision(status, reference_to(run.directory.root)),
+            hint=before_a_decision(status, name),
         )
 
 

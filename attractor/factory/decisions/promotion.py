@@ -24,7 +24,7 @@ from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import find_decision
 from attractor.factory.ledger.trials import events_of
-from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.checkouts import move_branch
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
@@ -79,7 +79,9 @@ async def promote(
     run_id = run.manifest.run_id
     done = _written(evaluator, run_id, branch)
     if done and done.is_rolled_back:
-        raise StaleBase(f"{run_id} was rolled back from {branch}", hint=_rebase(run, branch))
+        raise StaleBase(
+            f"{run_id} was rolled back from {branch}", hint=_rebase(run, evaluator, branch)
+        )
     if done:
         return done
     candidate = open_kept()
@@ -90,7 +92,8 @@ async def promote(
     # By an earlier promotion that was interrupted.
     was_done = await _contains(repository, commit, branch)
     if not was_done:
-        hint = f"fix the problems in a new run: attractor gate {reference_to(run.directory.root)}"
+        name = reference_of(run.directory.root, evaluator.project.runs_dir)
+        hint = f"fix the problems in a new run: attractor gate {name}"
         require_go(run, judged, "promotion", by=by, hint=hint)
         await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
     if not was_done or head == commit:
@@ -99,7 +102,7 @@ async def promote(
             await _move(repository, candidate.store, branch, base=base, head=head, commit=commit)
         except BranchMoved as cause:
             words = f"stale_base: {cause.message}"
-            raise StaleBase(words, hint=_rebase(run, branch)) from cause
+            raise StaleBase(words, hint=_rebase(run, evaluator, branch)) from cause
     await repository.create_ref(f"refs/tags/{tag}", commit)
     promotion = {"branch": branch, "commit": commit, "tag": tag}
     pinned = {
@@ -216,8 +219,9 @@ def some_paths(paths: Sequence[str]) -> str:
     return f"{', '.join(paths[:SHOWN])}{more}"
 
 
-def _rebase(run: OpenRun, branch: str) -> str:
-    return f"attractor rebase {reference_to(run.directory.root)} --onto {shlex.quote(branch)}"
+def _rebase(run: OpenRun, evaluator: Evaluator, branch: str) -> str:
+    name = reference_of(run.directory.root, evaluator.project.runs_dir)
+    return f"attractor rebase {name} --onto {shlex.quote(branch)}"
 
 
 def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:

@@ -25,7 +25,7 @@ from attractor.pipeline.fork.linked_run import (
 )
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.runs.lookup import reference_to, run_root
+from attractor.pipeline.runs.lookup import reference_of, run_root
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import ObjectStore
@@ -53,7 +53,9 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
     if run.state.status not in (AWAITING_DECISION, APPROVED):
         raise Refused(
             f"{run_id} is {run.state.status}, and only a successful run can be rebased",
-            hint=before_a_decision(run.state.status, reference_to(run.directory.root)),
+            hint=before_a_decision(
+                run.state.status, reference_of(run.directory.root, host.runs_dir)
+            ),
         )
     require_trees(request, host, run_id)
     repository = await open_repository(host.project, search_path=host.search_path)
@@ -63,7 +65,7 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
     branch = await branch_name(repository, branch)
     commit = await find_branch(repository, branch, since=record.base.commit)
     if commit == record.base.commit:
-        name = reference_to(run.directory.root)
+        name = reference_of(run.directory.root, host.runs_dir)
         promote = f"attractor promote {name} --to {branch}"
         decide = f"it needs no rebase, but a decision: attractor decide {name}"
         raise Refused(

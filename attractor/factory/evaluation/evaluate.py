@@ -61,7 +61,7 @@ from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.lookup import reference_of
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -144,7 +144,7 @@ class Evaluator:
         if run.state.status != AWAITING_DECISION:
             raise NotDecidable(
                 f"cannot evaluate {run_id}: it is {run.state.status}",
-                hint=before_a_decision(run.state.status, reference_to(run.directory.root)),
+                hint=before_a_decision(run.state.status, self._reference(run)),
             )
         if not run.manifest.suite:
             raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
@@ -299,6 +299,9 @@ class Evaluator:
             folders.append(SearchedFolder("workspace", workspace))
         return find_leaks(sealed.canary, folders)
 
+    def _reference(self, run: OpenRun) -> str:
+        return reference_of(run.directory.root, self.project.runs_dir)
+
     def _burn(self, run: OpenRun, leaks: Sequence[str]) -> None:
         """Record leaks, if any, and end the version of the suite: its holdouts are known."""
         if not leaks:
@@ -317,7 +320,7 @@ class Evaluator:
         self.tell(
             f"A holdout leaked: the canary of {version} was found in "
             f"{'1 file' if len(leaks) == 1 else f'{len(leaks)} files'}, so this version is burned. "
-            f"List the files: attractor gate {reference_to(run.directory.root)} --operator"
+            f"List the files: attractor gate {self._reference(run)} --operator"
         )
 
     async def _evaluate(self, run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> None:

@@ -172,7 +172,7 @@ def _restarted(case: Case) -> Finding:
         f"{case.progress.next_node}."
     )
     restart = case.state.restarted_as
-    name = restart_reference(case.run.directory.root, restart)
+    name = restart_reference(case.run.directory.root, restart, case.reference)
     look = Remedy("see the state of that run", f"attractor diagnose {name}")
     return Finding(f"run {restart} continues it", (where,), (look,))
 

@@ -37,7 +37,7 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.lookup import outermost_run_id, reference_to
+from attractor.pipeline.runs.lookup import outermost_run_id, reference_of
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -167,7 +167,7 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
 def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
     if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
         # Its result is merged by hand, which no record says.
-        name = reference_to(root, where.places[-1].parent)
+        name = reference_of(root, where.places[-1].parent)
         return f"no suite judges it (end it: attractor cancel {name})"
     if status == AWAITING_DECISION:
         return "it waits for a decision"

@@ -157,11 +157,11 @@ def is_run(directory: RunDirectory) -> bool:
 
 
 def reference_of(root: Path, runs_dir: Path) -> str:
-    """Return the name of a run for commands: the id if it is sufficient, otherwise the
-    directory.
+    """Return the name of a run for commands: the id if the run is in `runs_dir`, otherwise the
+    quoted directory.
     """
-    run_id = read_manifest(RunDirectory(root)).run_id
-    return run_id if root == runs_dir / run_id else shlex.quote(str(root))
+    is_found = root.parent == runs_dir and is_run_id(root.name)
+    return root.name if is_found else shlex.quote(str(root))
 
 
 def latest_verdict(root: Path) -> bool | None:
@@ -209,15 +209,6 @@ def _runs_among(runs_dir: Path, names: Iterable[str]) -> list[Path]:
     return [runs_dir / one for one in names if is_run(RunDirectory(runs_dir / one))]
 
 
-def reference_to(root: Path, runs_dir: Path | None = None) -> str:
-    """Return the id of a run if its directory is named by the id, otherwise the quoted directory.
-
-    With `runs_dir`, return the directory also of a run that is not in this folder.
-    """
-    is_near = runs_dir is None or root.parent == runs_dir
-    return root.name if is_near and is_run_id(root.name) else shlex.quote(str(root))
-
-
 def run_root(run_id: str, host: RunHost) -> Path:
     """Return the directory for a run; a new runs folder gets a .gitignore."""
     if not host.runs_dir.exists():
@@ -226,23 +217,23 @@ def run_root(run_id: str, host: RunHost) -> Path:
     return host.runs_dir / run_id
 
 
-def last_restart(root: Path, state: RunState) -> str:
-    """Return the name of the newest restart of a run for commands."""
-    first, found = root, state.restarted_as
+def restart_reference(root: Path, run_id: str, reference: str) -> str:
+    """Return the name of a restart for commands; `reference` is the name of the run.
+
+    The directory of the restart is beside that of the run.
+    """
+    return run_id if reference == root.name else shlex.quote(str(root.with_name(run_id)))
+
+
+def last_restart(root: Path, state: RunState, runs_dir: Path) -> str:
+    """Return the name of the newest restart of a run for commands, or an empty text."""
+    if not state.restarted_as:
+        return ""
+    found = state.restarted_as
     while found:
-        directory = RunDirectory(root.parent / found)
+        root = root.with_name(found)
+        directory = RunDirectory(root)
         if not directory.manifest.is_file():
             break
-        after = open_journal(directory.events, directory.checkpoint).state.restarted_as
-        if not after:
-            break
-        root, found = directory.root, after
-    return restart_reference(first, found) if found else ""
-
-
-def restart_reference(root: Path, run_id: str) -> str:
-    """Return the name of a restart of a run for commands.
-
-    If the caller chose the directory of the run, the directory of the restart is beside it.
-    """
-    return run_id if is_run_id(root.name) else shlex.quote(str(root.parent / run_id))
+        found = open_journal(directory.events, directory.checkpoint).state.restarted_as
+    return reference_of(root, runs_dir)

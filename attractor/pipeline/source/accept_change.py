@@ -17,7 +17,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
     PipelineSource,
@@ -49,7 +49,7 @@ def plan_change(
 
     Nothing is written yet, because the changed pipeline still has to pass preflight.
     """
-    file = request.file
+    file, name = request.file, reference_of(run.directory.root, host.runs_dir)
     if not file.is_file():
         if by:
             raise UsageError(f"{file} is missing", hint="resume without --accept-graph")
@@ -62,14 +62,14 @@ def plan_change(
     if not by:
         raise GraphChanged(
             f"the pipeline of {run.manifest.run_id} was changed since it began",
-            hint=f"accept the change: attractor resume {_name(run)} --accept-graph; "
-            f"{_elsewhere(run)}; or restore the old pipeline",
+            hint=f"accept the change: attractor resume {name} --accept-graph; "
+            f"{_elsewhere(name)}; or restore the old pipeline",
         )
     after = _opened(run, request, host)
     if lost := list(_lost(run.state, before.graph, after.graph)):
         raise GraphChanged(
             f"run {run.manifest.run_id} cannot continue with the changed {file}: {'; '.join(lost)}",
-            hint=f"undo that change, or {_elsewhere(run)}",
+            hint=f"undo that change, or {_elsewhere(name)}",
         )
     return PlannedChange(before, after, _difference(before, after), by)
 
@@ -91,13 +91,9 @@ def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> Non
     replace_pipeline(run.directory, pipeline)
 
 
-def _elsewhere(run: OpenRun) -> str:
-    rewind = f"attractor rewind {_name(run)} NODE@VISIT --graph FILE"
+def _elsewhere(name: str) -> str:
+    rewind = f"attractor rewind {name} NODE@VISIT --graph FILE"
     return f"go back to a visit before the change: {rewind}"
-
-
-def _name(run: OpenRun) -> str:
-    return reference_to(run.directory.root)
 
 
 def _difference(before: PipelineSource, after: PipelineSource) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attractor
-from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.lookup import reference_of, restart_reference
 
 RUN_ID = "01JZ0000000000000000000000"
 TEMPLATE = re.compile(r"attractor [a-z]+ RUN\b")
@@ -26,8 +26,13 @@ def message_texts(file: Path) -> Iterator[str]:
 
 
 def test_run_is_named_by_its_id_or_its_directory() -> None:
-    assert reference_to(Path("/runs") / RUN_ID) == RUN_ID
-    assert reference_to(Path("/my runs/one")) == "'/my runs/one'"
+    runs = Path("/my runs")
+    assert reference_of(runs / RUN_ID, runs) == RUN_ID
+    for root in (runs / "one", runs / RUN_ID):
+        assert reference_of(root, Path("/runs")) == f"'{root}'"
+    assert reference_of(runs / "one", runs) == "'/my runs/one'"
+    assert restart_reference(runs / RUN_ID, "NEW", RUN_ID) == "NEW"
+    assert restart_reference(runs / RUN_ID, "NEW", f"'{runs / RUN_ID}'") == "'/my runs/NEW'"
 
 
 def test_every_hint_names_its_run() -> None:
