@@ -30,6 +30,10 @@ class AdapterTimeout:
     stream_read: float = 30.0
 
 
+AGENT_TIMEOUT = AdapterTimeout(request=600, stream_read=300)
+"""For models that think: they send no event for minutes, and the same call would be late again."""
+
+
 class ProviderAdapter(Protocol):
     """Adapts the interface of a provider to the common interface of all providers."""
 

@@ -43,7 +43,7 @@ from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.llm.client import Client
+from attractor.llm.client import AGENT_TIMEOUT, Client
 from attractor.llm.errors import ContextLengthError
 from attractor.llm.response import Usage
 
@@ -88,7 +88,7 @@ class Session:
     ) -> None:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
-        self._own_client = None if client else Client.from_env()
+        self._own_client = None if client else Client.from_env(timeout=AGENT_TIMEOUT)
         if not config.max_subagent_depth:
             tools = without_spawning(profile.tool_registry)
             profile = replace(profile, tool_registry=tools)

@@ -18,7 +18,7 @@ from attractor.cli.shell_completion import complete_models
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.llm.catalogue import ModelInfo, get_model_info, shipped_catalogue
-from attractor.llm.client import Client, provider_registry
+from attractor.llm.client import AGENT_TIMEOUT, Client, provider_registry
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, cost_of
@@ -142,7 +142,7 @@ async def try_once(
     clock: Clock = _CLOCK,
 ) -> Trial:
     """Call the model once, without retries."""
-    async with Client.from_env(environ) as client:
+    async with Client.from_env(environ, timeout=AGENT_TIMEOUT) as client:
         if not client.can_ask(choice.provider):
             raise UsageError(
                 f"missing API key of provider {choice.provider!r}",

@@ -423,6 +423,14 @@ class Call:
     ) -> T:
         # An asyncio timeout would interrupt the closing of other connections too.
         deadline = anyio.move_on_after(seconds)
+
+        def extend() -> None:
+            # litellm passes no comments on, which some servers send for minutes before an answer.
+            later = anyio.current_time() + self._timeout.stream_read
+            deadline.deadline = max(deadline.deadline, later)
+
+        if is_stream:
+            self._exchange.on_data = extend
         try:
             with deadline, self._exchange.recording():
                 return await ask()

@@ -5,7 +5,7 @@ The errors of litellm lose statuses, headers, and the kind of a network error.
 
 import json
 import re
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
@@ -13,6 +13,7 @@ from functools import partial
 
 import httpx
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.transport.http import PerLoop
@@ -53,7 +54,10 @@ def _open(*, is_safe: bool) -> httpx.AsyncHTTPTransport:
 
 @dataclass
 class Exchange:
-    """The newest answer of a call, or the network error of the call."""
+    """The newest answer of a call, or the network error of the call.
+
+    `on_data` is called for all received data of an answer.
+    """
 
     pool: Pool
     connect: float
@@ -65,6 +69,7 @@ class Exchange:
     incoming: httpx.AsyncByteStream | None = None
     # Images that the request must contain, as base64 or URL.
     images: Sequence[str] = ()
+    on_data: Callable[[], None] = do_nothing
 
     @contextmanager
     def recording(self) -> Generator[None]:
@@ -139,7 +144,7 @@ class _RecordedBody(httpx.AsyncByteStream):
         self._has_events = kind.startswith("text/event-stream")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = _events(self._stream) if self._has_events else self._stream
+        pieces = _events(self._received()) if self._has_events else self._received()
         try:
             async for piece in pieces:
                 if self._has_events:
@@ -152,6 +157,11 @@ class _RecordedBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
 
+    async def _received(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._exchange.on_data()
+            yield piece
+
     def _look_at(self, event: bytes) -> None:
         """Find invalid events and errors, which litellm ignores."""
         value = _read(event)
@@ -159,7 +169,7 @@ class _RecordedBody(httpx.AsyncByteStream):
             self._exchange.error_event = value
 
 
-async def _events(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
+async def _events(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the events, and the rest of the data."""
     rest = b""
     async for piece in stream:

@@ -30,7 +30,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
-from attractor.llm.client import AdapterTimeout, Client, StreamMiddleware, provider_registry
+from attractor.llm.client import AGENT_TIMEOUT, Client, StreamMiddleware, provider_registry
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.request import RunRequest
 
@@ -40,14 +40,12 @@ if TYPE_CHECKING:
 
 
 _APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-# Models that think send no event for minutes, and the same call would be late again.
-_PATIENCE = AdapterTimeout(request=600, stream_read=300)
 
 
 async def open_client(host: RunHost, stack: AsyncExitStack) -> Client:
     """Return the client of the models of a project; the exit stack closes the client."""
     middleware = model_middleware(host, stack)
-    client = Client.from_env(host.environ, timeout=_PATIENCE, middleware=middleware)
+    client = Client.from_env(host.environ, timeout=AGENT_TIMEOUT, middleware=middleware)
     return await stack.enter_async_context(client)
 
 

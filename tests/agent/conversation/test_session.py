@@ -22,7 +22,7 @@ from attractor.agent.tool_calls.tool import RegisteredTool, ToolCallScope, ToolO
 from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.llm.client import Client, Complete
+from attractor.llm.client import AdapterTimeout, Client, Complete
 from attractor.llm.errors import (
     AuthenticationError,
     ContentFilterError,
@@ -830,3 +830,18 @@ def test_bare_patch_is_a_call_of_apply_patch(tmp_path: Path) -> None:
     played = ScriptedSession(tmp_path, calls(called("apply_patch", patch)), said("ok"))
     played.submit()
     assert (tmp_path / "a").read_text() == "x\n"
+
+
+def test_session_without_a_client_waits_minutes_for_a_model_that_thinks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[AdapterTimeout] = []
+    make = Client.from_env
+
+    def from_env(*, timeout: AdapterTimeout) -> Client:
+        limits.append(timeout)
+        return make({"OPENAI_API_KEY": "k"}, timeout=timeout)
+
+    monkeypatch.setattr(Client, "from_env", from_env)
+    Session(create_profile("openai", model="gpt-test"), local(tmp_path))
+    assert [(one.request, one.stream_read) for one in limits] == [(600, 300)]

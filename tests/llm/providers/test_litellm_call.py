@@ -155,6 +155,27 @@ def test_timeout_does_not_interrupt_the_closing_of_a_connection() -> None:
     assert closed == ["one", "another"]
 
 
+def test_comments_of_a_server_extend_the_time_limit() -> None:
+    class Queued(Body):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(6):
+                yield b": keep-alive\n\n"
+                await asyncio.sleep(0.2)
+            yield self.content
+
+    class Queues(Sends):
+        async def send(self, request: httpx.Request) -> httpx.Response:
+            headers = {"content-type": self.kind}
+            return httpx.Response(200, headers=headers, stream=Queued(self.content))
+
+    provider = Queues(sse(STREAMS[DEEPSEEK]), "text/event-stream")
+    adapter = LiteLLMAdapter(KEYS, timeout=AdapterTimeout(stream_read=1), pool=provider)
+    request = Request(DEEPSEEK, [Message.user("hi")], "litellm")
+    told, error = asyncio.run(hear(adapter.stream(request)))
+    assert error is None
+    assert whole(told).tool_calls
+
+
 def asked(
     model: str, content: bytes, kind: str = "application/json"
 ) -> tuple[LiteLLMAdapter, Request]:
