@@ -84,8 +84,11 @@ async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator
         yield
     finally:
         forwarding.cancel()
-        with listener, suppress(asyncio.CancelledError):
-            await forwarding
+        with listener:
+            # Awaiting the task itself, and suppressing its end, would lose a cancellation of ours.
+            await asyncio.wait([forwarding])
+        if not forwarding.cancelled():
+            forwarding.result()
 
 
 async def _accept(listener: socket.socket, connect: Connect) -> None:

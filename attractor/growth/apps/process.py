@@ -9,7 +9,7 @@ import asyncio
 import shlex
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,8 +101,10 @@ async def running_app(
         finally:
             await service.stop()
             reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            # Awaiting the task itself, and suppressing its end, would lose a cancellation of ours.
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.result()
 
 
 async def _started(port: "asyncio.Future[int]", output: Sequence[str]) -> int:

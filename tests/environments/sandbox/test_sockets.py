@@ -104,6 +104,22 @@ async def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
         listen(new_socket(), port).close()
 
 
+async def test_cancellation_at_the_end_of_forwarding_is_not_lost() -> None:
+    async def never() -> socket.socket:
+        raise AssertionError("nobody connects")
+
+    async def forward() -> None:
+        async with forwarded(listen(new_socket(), 0), never):
+            pass
+
+    task = asyncio.create_task(forward())
+    # Now it waits for the end of the forwarding.
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 def test_port_in_use_is_reported() -> None:
     with listen(new_socket(), 0) as taken:
         with pytest.raises(PortUnusable, match=str(port_of(taken))):
