@@ -2,28 +2,38 @@
 
 The proxy listens on the loopback of this process. A program gets the URL of the proxy and a
 placeholder key, which every request must carry. The proxy serves only the paths of model calls, and
-logs nothing.
+logs nothing. A key that the provider sends back is replaced by asterisks.
 """
 
+import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from hmac import compare_digest
 from types import MappingProxyType
 from urllib.parse import unquote
 
 import httpx
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from attractor.backends.models import KEYS
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
+from attractor.base.secret_search import forms_of
+from attractor.engine.storage.secrets import is_common
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.twins.errors import Rejection
-from attractor.twins.server.hosting import LOOPBACK, listen, read_body, serve
+from attractor.twins.server.hosting import (
+    LOOPBACK,
+    listen,
+    read_body,
+    serve,
+    until_disconnected,
+)
+from attractor.twins.server.proxy import LAST_STATUS
 
 _TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)
 _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
@@ -31,9 +41,13 @@ _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
 _NOT_FORWARDED = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
-        *("upgrade", "expect", "host", "content-length", "cookie", *_KEY_HEADERS),
+        *("upgrade", "expect", "host", "content-length", "cookie", "accept-encoding"),
+        *_KEY_HEADERS,
     }
 )
+# httpx always decodes these.
+_ENCODINGS = ("identity", "gzip", "deflate")
+_LONGEST_ERROR = 4_000
 
 
 @dataclass(frozen=True)
@@ -57,9 +71,13 @@ class Upstream:
         url = environ.get(self.url_variable, "").strip() or self.url
         return re.sub(f"{self.version}$", "", url.rstrip("/"))
 
+    def key(self, environ: Mapping[str, str]) -> str:
+        """Return the key of the operator; local servers often need no key."""
+        return next(filter(None, (environ.get(name, "").strip() for name in self.keys)), "")
+
     def key_headers(self, environ: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the header with the key of the operator; local servers often need no key."""
-        key = next(filter(None, (environ.get(name, "").strip() for name in self.keys)), "")
+        """Return the header with the key of the operator."""
+        key = self.key(environ)
         value = f"Bearer {key}" if self.header == "authorization" else key
         return {self.header: value} if key else {}
 
@@ -125,17 +143,38 @@ class ModelAccess:
         return {**dict.fromkeys(upstream.variables, self.url), upstream.keys[0]: self.key}
 
 
+@dataclass(frozen=True)
+class ProviderAnswer:
+    """The answer of a provider to one request, as the proxy saw it.
+
+    `headers` are all headers of the answer, with lower-case names and without the key of the
+    operator. `error` is the beginning of an error's body.
+    """
+
+    provider: str
+    status: int
+    headers: Mapping[str, str]
+    error: str = ""
+
+
 @asynccontextmanager
 async def offer_models(
-    provider: str, environ: Mapping[str, str], environment: ExecutionEnvironment
+    provider: str,
+    environ: Mapping[str, str],
+    environment: ExecutionEnvironment,
+    *,
+    on_answer: Callable[[ProviderAnswer], object] = do_nothing,
 ) -> AsyncGenerator[ModelAccess]:
-    """Let the programs of an environment call a provider, with the key of the operator."""
+    """Let the programs of an environment call a provider, with the key of the operator.
+
+    `on_answer` is called for each answer, before the program gets the end of the answer.
+    """
     key = f"placeholder-{secrets.token_hex(16)}"
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
         )
-        proxy = _Proxy(UPSTREAMS[provider], environ, key, client)
+        proxy = _Proxy(provider, environ, key, client, on_answer)
         listener = listen(LOOPBACK, 0)
         address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
@@ -147,21 +186,43 @@ class _Proxy:
     """An ASGI application that forwards model calls to a provider."""
 
     def __init__(
-        self, upstream: Upstream, environ: Mapping[str, str], key: str, client: httpx.AsyncClient
+        self,
+        provider: str,
+        environ: Mapping[str, str],
+        key: str,
+        client: httpx.AsyncClient,
+        on_answer: Callable[[ProviderAnswer], object],
     ) -> None:
+        upstream = UPSTREAMS[provider]
+        self._provider = provider
         self._paths = upstream.paths
         self._base_url = upstream.base_url(environ)
         self._headers = upstream.key_headers(environ)
+        self._forms = _forms_of_key(upstream.key(environ))
         self._key = key
         self._client = client
+        self._on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward one request, and stream the response."""
+        """Forward one request, and stream the answer until the program disconnects."""
         request = Request(scope, receive)
-        response = await self._respond(request)
-        await response(scope, receive, send)
+        checked = await self._check(request)
+        if isinstance(checked, Response):
+            await checked(scope, receive, send)
+            return
+        forwarding = asyncio.ensure_future(self._forward(checked, scope, receive, send))
+        disconnected = asyncio.ensure_future(until_disconnected(receive))
+        try:
+            await asyncio.wait({forwarding, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            disconnected.cancel()
+            forwarding.cancel()
+            await asyncio.gather(disconnected, forwarding, return_exceptions=True)
+        if not forwarding.cancelled():
+            forwarding.result()
 
-    async def _respond(self, request: Request) -> Response:
+    async def _check(self, request: Request) -> httpx.Request | Response:
+        """Return the request to the provider, or a refusal."""
         # A client would resolve `..` after this check.
         is_plain = not {".", ".."} & {*unquote(request.url.path).split("/")}
         if not is_plain or not self._paths.fullmatch(f"{request.method} {request.url.path}"):
@@ -172,20 +233,89 @@ class _Proxy:
             content = await read_body(request)
         except Rejection as error:
             return _refuse(error.status, error.message)
-        headers = [(name, value) for name, value in request.headers.items()]
-        forwarded = self._client.build_request(
+        return self._client.build_request(
             request.method,
             f"{self._base_url}{request.url.path}",
             params=[one for one in request.query_params.multi_items() if one[0] != "key"],
-            headers=[one for one in headers if one[0] not in _NOT_FORWARDED]
-            + [*self._headers.items()],
+            headers=[
+                *(one for one in request.headers.items() if one[0] not in _NOT_FORWARDED),
+                *self._headers.items(),
+                # A key in a compressed answer would not be found.
+                ("accept-encoding", "identity"),
+            ],
             content=content,
         )
+
+    async def _forward(
+        self, forwarded: httpx.Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
             answer = await self._client.send(forwarded, stream=True)
         except httpx.HTTPError as error:
-            return _refuse(502, f"the provider is unreachable: {type(error).__name__}")
-        return _streamed(answer)
+            refusal = _refuse(502, f"the provider is unreachable: {type(error).__name__}")
+            await refusal(scope, receive, send)
+            return
+        try:
+            encoding = answer.headers.get("content-encoding", "identity")
+            if encoding not in _ENCODINGS or answer.status_code > LAST_STATUS:
+                about = f"status {answer.status_code}, encoding {encoding}"
+                refusal = _refuse(502, f"the provider sent an invalid answer: {about}")
+                await refusal(scope, receive, send)
+            elif answer.is_success:
+                await self._stream(answer, send)
+            else:
+                await self._pass_error(answer, send)
+        finally:
+            await answer.aclose()
+
+    async def _stream(self, answer: httpx.Response, send: Send) -> None:
+        scrubber = _Scrubber(self._forms)
+        await send(self._head(answer))
+        try:
+            async for piece in answer.aiter_bytes():
+                await send(_body(scrubber.take(piece)))
+        except httpx.HTTPError:
+            # The server closes the connection of an incomplete answer.
+            return
+        finally:
+            self._on_answer(self._seen(answer))
+        await send(_body(scrubber.end(), is_last=True))
+
+    async def _pass_error(self, answer: httpx.Response, send: Send) -> None:
+        scrubber, pieces = _Scrubber(self._forms), list[bytes]()
+        with suppress(httpx.HTTPError):
+            async for piece in answer.aiter_bytes():
+                pieces.append(scrubber.take(piece))
+        body = b"".join([*pieces, scrubber.end()])
+        self._on_answer(self._seen(answer, body[:_LONGEST_ERROR].decode("utf-8", "replace")))
+        await send(self._head(answer))
+        await send(_body(body, is_last=True))
+
+    def _head(self, answer: httpx.Response) -> Message:
+        dropped = _NOT_FORWARDED - {"content-length"}
+        if "content-encoding" in answer.headers:
+            # The body is decompressed, and has another length.
+            dropped |= {"content-length", "content-encoding"}
+        headers = [
+            (self._scrub(name.lower()), self._scrub(value))
+            for name, value in answer.headers.raw
+            if name.decode("latin-1").lower() not in dropped
+        ]
+        return {
+            "type": "http.response.start",
+            "status": answer.status_code,
+            "headers": headers,
+        }
+
+    def _seen(self, answer: httpx.Response, error: str = "") -> ProviderAnswer:
+        headers = {
+            name: self._scrub(value.encode()).decode() for name, value in answer.headers.items()
+        }
+        return ProviderAnswer(self._provider, answer.status_code, headers, error)
+
+    def _scrub(self, text: bytes) -> bytes:
+        scrubber = _Scrubber(self._forms)
+        return scrubber.take(text) + scrubber.end()
 
     def _has_key(self, request: Request) -> bool:
         given = [request.headers.get(name, "") for name in _KEY_HEADERS]
@@ -194,17 +324,44 @@ class _Proxy:
         return any(compare_digest(one, self._key.encode()) for one in keys)
 
 
-def _streamed(answer: httpx.Response) -> StreamingResponse:
-    # Raw, so that the body is still compressed as its headers say.
-    response = StreamingResponse(
-        answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose)
-    )
-    response.raw_headers = [
-        (name.lower(), value)
-        for name, value in answer.headers.raw
-        if name.decode("latin-1").lower() not in _NOT_FORWARDED - {"content-length"}
-    ]
-    return response
+def _forms_of_key(key: str) -> Collection[bytes]:
+    """Return the texts to replace; a common word, such as the key of a local server, stays."""
+    return () if is_common(key) else [form.encode() for form in forms_of(key)]
+
+
+class _Scrubber:
+    """Replaces a key in a stream by asterisks, also a key that is split over pieces."""
+
+    def __init__(self, forms: Collection[bytes]) -> None:
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._forms = longest_first
+        self._pattern = re.compile(b"|".join(map(re.escape, longest_first)) or b"(?!)")
+        self._held = b""
+
+    def take(self, piece: bytes) -> bytes:
+        """Return the next piece; its end is held back while it may be the beginning of a key."""
+        text = self._pattern.sub(lambda found: b"*" * len(found[0]), self._held + piece)
+        held = max((_overlap(text, form) for form in self._forms), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def end(self) -> bytes:
+        """Return what was held back, at the end of the stream."""
+        return self._held
+
+
+def _overlap(text: bytes, form: bytes) -> int:
+    """Return how many bytes at the end of a text are the beginning of a form."""
+    start = max(0, len(text) - len(form) + 1)
+    while (start := text.find(form[:1], start)) >= 0:
+        if form.startswith(text[start:]):
+            return len(text) - start
+        start += 1
+    return 0
+
+
+def _body(piece: bytes, *, is_last: bool = False) -> Message:
+    return {"type": "http.response.body", "body": piece, "more_body": not is_last}
 
 
 def _refuse(status: int, message: str) -> Response:

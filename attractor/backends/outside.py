@@ -8,8 +8,8 @@ about the outcome, not the exit status.
 import asyncio
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from attractor.backends.agent_conversations import add_summary_if_lost
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
 from attractor.backends.model_proxy import offer_models
-from attractor.backends.models import has_native_key
+from attractor.backends.models import ModelChoice, has_native_key
 from attractor.backends.outside_events import NOTHING_SPENT, OutsideTranscript, Spent
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.program_needs import find_missing, locate
@@ -140,22 +140,19 @@ class OutsideAgent:
             if file is None:
                 message = f"{self._program.name} needs an environment with commands and a report"
                 return failure(message, FailureClass.TERMINAL)
-            task = await self._open_task(stage, parts, stack)
             reporting = Reporting(stage, file)
             live = await stack.enter_async_context(write_tail(stage.files))
             emit = EventEmitter(stage.id, stage.clock, Record(stage, reporting, live).take)
-            meter = Meter(self._pricing, task.choice, emit)
+            choice = self._program.choose(stage.node, parts.defaults)
+            meter = Meter(self._pricing, choice, emit)
             transcript = OutsideTranscript(
-                emit,
-                meter,
-                stage.spending,
-                task.choice,
-                program=self._program.name,
-                version=await self._read_version(located, task, environment),
+                emit, meter, stage.spending, choice, program=self._program.name
             )
-            work = _ProgramRun(stage, located, parts, task, file, reporting, transcript)
             try:
-                outcome = await self._do(work, prompt)
+                async with self._open_task(stage, choice, parts, transcript) as task:
+                    transcript.version = await self._read_version(located, task, environment)
+                    work = _ProgramRun(stage, located, parts, task, file, reporting, transcript)
+                    outcome = await self._do(work, prompt)
             finally:
                 emit(EventKind.SESSION_END, state="CLOSED", aborted=transcript.is_aborted)
         return replace(outcome, usage=transcript.total)
@@ -198,22 +195,24 @@ class OutsideAgent:
             )
         return self._parts
 
-    async def _open_task(self, stage: Stage, parts: OutsideParts, stack: AsyncExitStack) -> Task:
-        """Return the task without a prompt: its model, its home folder, and its model access."""
+    @asynccontextmanager
+    async def _open_task(
+        self, stage: Stage, choice: ModelChoice, parts: OutsideParts, transcript: OutsideTranscript
+    ) -> AsyncGenerator[Task]:
+        """Yield the task without a prompt: its model, its home folder, and its model access."""
         environment = stage.workspace.environment
-        choice = self._program.choose(stage.node, parts.defaults)
-        task = Task(
-            prompt="",
-            choice=choice,
-            folder=environment.working_directory(),
-        )
+        task = Task(prompt="", choice=choice, folder=environment.working_directory())
         if choice.provider and not has_native_key(choice.provider, parts.environ):
-            return task
-        task = replace(task, home=await stack.enter_async_context(temporary_folder(environment)))
-        if not choice.provider:
-            return task
-        offering = offer_models(choice.provider, parts.environ, environment)
-        return replace(task, access=await stack.enter_async_context(offering))
+            yield task
+            return
+        async with temporary_folder(environment) as home:
+            if not choice.provider:
+                yield replace(task, home=home)
+                return
+            async with offer_models(
+                choice.provider, parts.environ, environment, on_answer=transcript.answered
+            ) as access:
+                yield replace(task, home=home, access=access)
 
     async def _read_version(
         self, located: LocatedProgram, task: Task, environment: ExecutionEnvironment

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.agent.events import EventEmitter, EventKind
+from attractor.backends.model_proxy import ProviderAnswer
 from attractor.backends.models import ModelChoice
 from attractor.backends.pricing import Meter
 from attractor.base.dataclasses import dataclass
@@ -86,8 +87,9 @@ ProgramEvent = SessionNamed | AgentText | CallBegun | CallEnded | Spent | Warned
 class OutsideTranscript:
     """Emits the events of a stage's outside agent, and counts its usage.
 
-    `text`, `failure` and `has_worked` are those of the last process of the program. `spent` is the
-    last total of the session that the program continues.
+    `text`, `failure`, `has_worked` and `refusal` are those of the last process of the program.
+    `spent` is the last total of the session that the program continues. `refusal` is the last
+    error that the provider answered, as far as the program uses the model proxy.
     """
 
     def __init__(
@@ -98,10 +100,9 @@ class OutsideTranscript:
         choice: ModelChoice,
         *,
         program: str,
-        version: str,
     ) -> None:
         self._emit = emit
-        self._started = {"program": program, "version": version}
+        self._program = program
         self._prompt = ""
         self._model = choice.model
         self._is_started = False
@@ -112,6 +113,8 @@ class OutsideTranscript:
         self._pieces: list[str] = []
         self._open: dict[str, str] = {}
         self.spent = NOTHING_SPENT
+        self.refusal: ProviderAnswer | None = None
+        self.version = ""
         self.session = ""
         self.text = ""
         self.failure = ""
@@ -123,6 +126,7 @@ class OutsideTranscript:
         """Emit the prompt of a new process."""
         self.text = self.failure = ""
         self.has_worked = False
+        self.refusal = None
         self._spending.require_budget()
         self._prompt = prompt
         if self._is_started:
@@ -133,7 +137,7 @@ class OutsideTranscript:
         if isinstance(heard, SessionNamed):
             self.session = heard.id
             self._model = self._model or heard.model
-            self._started["version"] = self._started["version"] or heard.version
+            self.version = self.version or heard.version
         self._start()
         if isinstance(heard, AgentText) and heard.is_piece:
             self._add_piece(heard.text)
@@ -155,6 +159,11 @@ class OutsideTranscript:
             case Warned() | Failed():
                 self._report(heard)
 
+    def answered(self, answer: ProviderAnswer) -> None:
+        """Take the answer of a provider, as the model proxy saw it."""
+        if answer.error:
+            self.refusal = answer
+
     def steered(self, text: str) -> None:
         """Emit a message that was passed to the program."""
         self._emit(EventKind.STEERING_INJECTED, content=text)
@@ -172,7 +181,11 @@ class OutsideTranscript:
             self._is_started = True
             provider = self._choice.provider
             self._emit(
-                EventKind.SESSION_START, provider=provider, model=self._model, **self._started
+                EventKind.SESSION_START,
+                provider=provider,
+                model=self._model,
+                program=self._program,
+                version=self.version,
             )
             self._emit(EventKind.USER_INPUT, content=self._prompt)
 

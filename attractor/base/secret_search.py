@@ -35,8 +35,7 @@ class SecretSearch:
     """Finds secrets in texts, also in JSON strings."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        texts = {text for secret in secrets for text in texts_of(secret)}
-        self._forms = {form for text in texts for form in _forms(text)}
+        self._forms = {form for secret in secrets for form in forms_of(secret)}
         found = {*self._forms, *map(_written, self._forms)}
         self._quick = _pattern({*found, *map(_squeezed, found)} - {""})
 
@@ -115,11 +114,17 @@ def texts_of(secret: str) -> frozenset[str]:
     return frozenset({*texts, *([stripped] if len(stripped) >= TOO_SHORT else [])})
 
 
+def forms_of(secret: str) -> frozenset[str]:
+    """Return the texts of a secret, plain and in each encoding."""
+    return frozenset(form for text in texts_of(secret) for form in _forms(text))
+
+
 def _forms(text: str) -> Iterator[str]:
     """Yield a text in each of its encodings."""
     yield text
     yield _written(text)
     yield json.dumps(text)[1:-1]
+    yield _written(text).replace("/", r"\/")
     yield from _url_forms(text)
     content = text.encode("utf-8", "surrogateescape")
     long = (*_base64_forms(content), content.hex(), content.hex().upper())

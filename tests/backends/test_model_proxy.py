@@ -1,13 +1,17 @@
 """Programs call models with a placeholder key, which a proxy replaces by the operator's key."""
 
 import asyncio
+import gzip
+import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, offer_models
+from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, ProviderAnswer, offer_models
 from attractor.llm.client import Client
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
@@ -115,6 +119,64 @@ def test_pieces_of_a_stream_are_passed_on_at_once(tmp_path: Path) -> None:
             has_read.set()
             assert await anext(pieces) == b"two"
         assert keys == ["x-api-key: real"]
+
+    finish(scene())
+
+
+REAL = "sk-real/key+of=the-operator"
+ECHO = f"Bearer {REAL}"
+
+
+def piecewise(text: bytes) -> bytes:
+    """Return a chunked body with a chunk for each byte."""
+    return b"".join(b"1\r\n%c\r\n" % byte for byte in text) + b"0\r\n\r\n"
+
+
+@table(
+    ("head", "echo", "shown"),
+    [
+        ("200 OK", ECHO, f"Bearer {'*' * len(REAL)}"),
+        ("401 Unauthorized", ECHO, f"Bearer {'*' * len(REAL)}"),
+        ("200 OK", json.dumps(ECHO).replace("/", "\\/"), None),
+        ("200 OK", quote(ECHO, safe=""), None),
+        ("200 OK", b64encode(f"user:{REAL}".encode()).decode(), None),
+        # The beginning of a key that does not go on is an ordinary text.
+        ("200 OK", f"{REAL[:-1]} {REAL[:5]}", f"{REAL[:-1]} {REAL[:5]}"),
+    ],
+)
+@table("is_compressed", [False, True])
+def test_the_real_key_is_scrubbed_from_an_echo(
+    tmp_path: Path, head: str, echo: str, shown: str | None, is_compressed: bool
+) -> None:
+    body = gzip.compress(echo.encode()) if is_compressed else echo.encode()
+    more = "content-encoding: gzip\r\n" if is_compressed else ""
+    text = f"HTTP/1.1 {head}\r\n{more}x-echo: {ECHO}\r\ntransfer-encoding: chunked\r\n\r\n"
+    seen = list[ProviderAnswer]()
+
+    async def provider(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert REAL.encode() in await reader.readuntil(b"\r\n\r\n")
+        writer.write(text.encode() + piecewise(body))
+        writer.close()
+
+    async def scene() -> None:
+        server = await asyncio.start_server(provider, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        environ = {"OPENAI_BASE_URL": f"http://127.0.0.1:{port}", "OPENAI_API_KEY": REAL}
+        async with (
+            server,
+            offer_models("openai", environ, local(tmp_path), on_answer=seen.append) as access,
+            httpx.AsyncClient(trust_env=False) as client,
+        ):
+            key = {"authorization": f"Bearer {access.key}"}
+            answer = await client.get(f"{access.url}/models", headers=key)
+        assert REAL not in f"{answer.headers}{seen}"
+        assert answer.status_code == seen[0].status == int(head[:3])
+        if shown is not None:
+            assert answer.text == shown
+            assert seen[0].error == (shown if answer.is_error else "")
+        else:
+            assert len(answer.text) == len(echo)
+            assert "*" * 16 in answer.text
 
     finish(scene())
 
