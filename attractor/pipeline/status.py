@@ -17,7 +17,7 @@ from attractor.pipeline.runs.open_work import (
     shown_lines,
     stages_in_flight,
 )
-from attractor.pipeline.runs.summary import UNKNOWN, RunSummary, summarize
+from attractor.pipeline.runs.summary import NOT_JUDGED, UNKNOWN, RunSummary, summarize
 from attractor.pipeline.workspace.deliver import Delivery, read_delivery
 
 
@@ -87,6 +87,8 @@ def status_words(status: RunStatus) -> str:
 
 def status_of(one: RunSummary) -> str:
     """Return the status of a run for people."""
+    if one.is_resting:
+        return NOT_JUDGED
     if one.status == StatusWord.EVALUATING and not one.is_live:
         return NOT_EVALUATED
     status = f"{one.status} ({one.phase})" if one.phase else one.status
@@ -107,7 +109,7 @@ def listed_status(one: RunSummary) -> str:
 def filter_words(one: RunSummary) -> set[str]:
     """Return the words by which a list of runs finds a run: of its status and its outcome."""
     if one.is_resting:
-        return {one.outcome}
+        return {NOT_JUDGED, one.outcome}
     listed = listed_status(one)
     return {one.status, listed, *listed.split(", "), one.outcome}
 

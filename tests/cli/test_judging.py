@@ -2,14 +2,21 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from attractor.cli.runs.observers import read_outlook
+from attractor.cli.runs.results import as_text
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.seams import Stage
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.evaluation.gate import RULES
+from attractor.pipeline.host.run_host import CustomParts
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
+from tests.pipeline.diagnosis.test_unchanged import AGENT
 from tests.pipeline.projects import git
 
 NO_GO = 5
@@ -204,3 +211,41 @@ def test_unknown_run_suggests_similar_ids(tmp_path: Path) -> None:
     assert "unknown run '01ARZ3X' (did you mean 01ARZ3?; 3 more: attractor runs)" in result.stderr
     far = attractor("gate", "far-away", folder=tmp_path)
     assert far.stderr.count("01ARZ") == 5
+
+
+class RefusedAgent:
+    """An agent whose edits are refused."""
+
+    async def execute(self, stage: Stage) -> Outcome:
+        for _ in range(2):
+            error = "Tool error (write_file): cannot write made.txt: the files are read-only"
+            stage.emit("TOOL_CALL_END", tool_name="write_file", call_id="1", error=error)
+        return Outcome(StageStatus.SUCCESS)
+
+
+def test_no_go_because_nothing_was_changed_says_so_first(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "pipeline.dot").write_text(AGENT)
+    git(flow.project, "commit", "--quiet", "--all", "--message", "An agent")
+    host = replace(flow.host, custom_parts=CustomParts(handlers={"codergen": RefusedAgent()}))
+    result = replace(flow, host=host).launch()
+    unchanged = (
+        "no files changed: write_file of implement was refused twice "
+        "(cannot write made.txt: the files are read-only)"
+    )
+    first, second, *_ = as_text(result, read_outlook(result, host)).splitlines()
+    assert (first, second) == (f"run {result.run_id}: success: completed", f"  no-go: {unchanged}")
+    assert call(flow, "gate").stdout.startswith(f"no-go: {unchanged}\n")
+    assert call(flow, "diagnose").stdout.splitlines()[1] == f"  1. {unchanged}"
+
+
+def test_run_without_a_suite_is_not_judged(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(suite="")
+    shown = [as_text(result, read_outlook(result, flow.host))]
+    for words in ("gate", "diagnose", "status", "runs", "logs", "decide"):
+        shown.append(call(flow, *words.split()).stdout)
+    assert all("not judged: no suite" in one and "no-go" not in one for one in shown)
+    assert call(flow, "gate").returncode == NO_GO
+    for words, is_listed in (("not judged: no suite", True), ("awaiting_human", False)):
+        assert (result.run_id in call(flow, "runs", "--status", words).stdout) is is_listed

@@ -75,7 +75,7 @@ def test_a_run_without_a_suite_rests_and_can_not_be_approved(tmp_path: Path) -> 
     result = flow.launch(suite="")
     assert result.status == AWAITING_DECISION
     assert rules(flow, result) == ["no_suite"]
-    with pytest.raises(NoGo, match="no_suite"):
+    with pytest.raises(NoGo, match="not judged: no suite"):
         flow.decide(result, DecisionKind.APPROVED)
 
 

@@ -34,8 +34,8 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
 
     The verdict is computed from the recorded trials at each call. The output lists all rules, each
     with its figure, its threshold and what would change a failure, but no hidden scenarios. A live
-    run can also be judged. Exit with 5 if the verdict is 'no-go', and with 6 if records of the run
-    were changed.
+    run can also be judged. Exit with 5 if the verdict is 'no-go', or if the run has no suite, and
+    with 6 if records of the run were changed.
     """
     host = host_of(invocation)
     try:
@@ -53,7 +53,8 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
         show_json({**record, **pins, "changes": shown})
     else:
         show(verdict_text(facts, judged, to_operator=to_operator))
-        show("\n".join(["rules:", *rule_lines(judge(judged), terminal_width())]))
+        if judged.suite:
+            show("\n".join(["rules:", *rule_lines(judge(judged), terminal_width())]))
         show_changes(changes)
         show(f"  {judges_line(facts)}")
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO

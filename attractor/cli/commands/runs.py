@@ -16,7 +16,7 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.summary import UNKNOWN, RunSummary
+from attractor.pipeline.runs.summary import NOT_JUDGED, UNKNOWN, RunSummary
 from attractor.pipeline.runs.workers import Worker, read_worker
 from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
 
@@ -55,9 +55,8 @@ def runs(
 ) -> ExitCode:
     """List the runs of the project, newest first.
 
-    Runs without a suite end in awaiting_human (decision), but need no decision: --status
-    awaiting_human leaves them out. With --live, list the process, start and stages of each run
-    that a process executes.
+    A run without a suite ends as "not judged: no suite", and needs no decision. With --live, list
+    the process, start and stages of each run that a process executes.
     """
     settings = invocation.configuration.settings
     index = RunIndex(settings.state_dir, on_progress=show_indexing)
@@ -92,7 +91,7 @@ def runs(
 
 def _require_status(words: str) -> None:
     """Refuse words that no run has; a status in the list may have details, such as a branch."""
-    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, UNKNOWN}
+    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN}
     if words not in known and words.partition(" (")[0].partition(", ")[0] not in known:
         raise UnknownName("status", words, known)
 

@@ -27,8 +27,10 @@ from attractor.engine.state.run_state import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import budget_option
+from attractor.pipeline.diagnosis.unchanged import describe_unchanged
 from attractor.pipeline.request import RunRequest, read_request
 from attractor.pipeline.runs.lookup import latest_verdict, reference_of
+from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.pipeline.status import status_words
 from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
 from attractor.pipeline.workspace.diffstat import Diffstat
@@ -49,7 +51,8 @@ class NextStepFacts:
 
     Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets cannot be
     applied. A result with a suite is promoted, not merged by hand. `changes` are the changed files.
-    `again` is the command that starts such a run again, if a command can.
+    `again` is the command that starts such a run again, if a command can. `unchanged` says that a
+    run that waits for a decision changed no files.
     """
 
     reference: str
@@ -59,6 +62,7 @@ class NextStepFacts:
     has_suite: bool = False
     changes: Diffstat | None = None
     again: str = ""
+    unchanged: str = ""
 
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
@@ -72,6 +76,9 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
         latest_verdict(result.directory),
         has_suite=bool(manifest.suite),
         again=_again(manifest),
+        unchanged=describe_unchanged(result.directory)
+        if result.status == AWAITING_DECISION
+        else "",
     )
 
 
@@ -141,7 +148,12 @@ def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
 
 def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     """Return a run's result for people."""
-    lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {status_words(result.status)}"]
+    lines = [f"run {result.run_id}: {_ended(result)}"]
+    is_judged = result.status != AWAITING_DECISION or outlook.has_suite
+    if outlook.unchanged and outlook.gate is False:
+        verdict = "no-go: " if is_judged else ""
+        lines.append(f"  {verdict}{outlook.unchanged}")
+    lines.append(f"  status: {status_words(result.status) if is_judged else NOT_JUDGED}")
     if result.status == AWAITING_ANSWER:
         questions = sort_questions(result.questions or filter(None, [result.question]))
         lines += [f"  question: {_asked(one)}" for one in questions[:MAX_LISTED]]
@@ -179,17 +191,17 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         # Without a suite, an evaluation can only end with no-go.
         evaluate = [NextStep("evaluate", f"attractor evaluate {run}")] * outlook.has_suite
         return [*look, *evaluate, *merge]
+    if result.status == AWAITING_DECISION and not outlook.has_suite:
+        return [*look, *merge]
     if result.status == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
         why_not = NextStep("why not", f"attractor gate {run}")
-        again = [NextStep("again", f"{outlook.again} --feedback {run}")] * bool(
-            outlook.again and outlook.has_suite
-        )
-        return [*look, why_not, NextStep("decide", reject), *again, *merge]
+        again = [NextStep("again", f"{outlook.again} --feedback {run}")] * bool(outlook.again)
+        return [*look, why_not, NextStep("decide", reject), *again]
     if result.status == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
         review = NextStep("review", f"attractor decide {run}")
-        return [*look, review, NextStep("decide", approve), *merge]
+        return [*look, review, NextStep("decide", approve)]
     why = [NextStep("why", f"attractor diagnose {run}")] * (result.status == FAILED)
     return [*look, logs, *why]
 

@@ -35,7 +35,7 @@ def as_text(status: RunStatusView) -> str:
         ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
         ("restarted", _restarted(one, reference)),
         ("outcome", one.outcome),
-        ("reason", "" if one.questions else _reason(one)),
+        ("reason", "" if one.questions or one.is_resting else _reason(one)),
         *_answer(one, reference),
         ("changed", visible(status.delivery.changed)),
         ("look", f"git diff HEAD...{branch}" if branch else ""),

@@ -19,6 +19,7 @@ from attractor.factory.evaluation.gate_records import GateInput, GateReport, Rul
 from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
+from attractor.pipeline.diagnosis.unchanged import describe_unchanged
 from attractor.pipeline.status import status_words
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
@@ -49,14 +50,17 @@ def _require_operator(context: click.Context, _option: click.Parameter, value: b
 
 
 def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
-    """Return the gate verdict for people."""
+    """Return the gate verdict for people; a no-go because nothing was changed says so first."""
     report = judge(judged)
-    if judged.suite is not None and not judged.evaluations:
+    if judged.suite is None:
+        return f"{report.verdict}\n  to judge such a run, start it with --suite"
+    if not judged.evaluations:
         places = [f"  leak found in {one}" for one in judged.incidents if to_operator]
         lines = ["not evaluated", *_reasons(report), f"  {_remedy(facts)}", *map(visible, places)]
         return "\n".join(lines)
+    unchanged = describe_unchanged(facts.directory.root)
     lines = [
-        "go" if report.go else "no-go",
+        report.verdict if report.go or not unchanged else f"{report.verdict}: {unchanged}",
         f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
         f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
         f"  {BOUND_SENTENCE}",
@@ -132,8 +136,9 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
     if review.look:
         yield visible(f"  all changes: {review.look}")
     yield f"gate: {verdict_text(facts, review.judged, to_operator=to_operator)}"
-    yield "rules of the gate, with figure and threshold:"
-    yield from rule_lines(review.report, terminal_width())
+    if review.judged.suite:
+        yield "rules of the gate, with figure and threshold:"
+        yield from rule_lines(review.report, terminal_width())
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)

@@ -37,6 +37,7 @@ from attractor.factory.ledger.records import (
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.request import promoting_command
 from attractor.pipeline.runs.lookup import reference_of
+from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 
 T = TypeVar("T")
@@ -253,6 +254,8 @@ def require_go(run: OpenRun, judged: GateInput, refused_as: str, *, by: str, hin
         return
     refused: dict[str, Json] = {"refused": refused_as, "by": by, **report.to_record()}
     run.emit(GATE_EVALUATED, refused, sync=True)
+    if report.verdict == NOT_JUDGED:
+        raise NoGo(report.verdict, hint="start a run with --suite, or merge the result by hand")
     words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
     raise NoGo(f"the gate says no-go: {words}", hint=hint)
 

@@ -136,7 +136,8 @@ class Evaluator:
         if leaks:
             run.change_status(FAILED, LEAKED_REASON)
         else:
-            run.change_status(AWAITING_DECISION, f"gate: {'go' if report.go else 'no-go'}")
+            words = f"gate: {report.verdict}" if sealed else report.verdict
+            run.change_status(AWAITING_DECISION, words)
 
     def request_again(self, run: OpenRun, by: str) -> None:
         """Record the request for another evaluation; earlier evaluations still count."""

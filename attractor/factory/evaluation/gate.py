@@ -12,7 +12,13 @@ from functools import cached_property
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
-from attractor.factory.evaluation.gate_records import Domain, GateInput, GateReport, RuleResult
+from attractor.factory.evaluation.gate_records import (
+    NO_SUITE,
+    Domain,
+    GateInput,
+    GateReport,
+    RuleResult,
+)
 from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
 from attractor.scenarios.satisfaction import (
     ScenarioTally,
@@ -78,7 +84,7 @@ def gate(judged: GateInput) -> GateReport:
     """Check all rules; the verdict is 'go' if no rule fails."""
     if judged.suite is None:
         failed = RuleResult(
-            "no_suite",
+            NO_SUITE,
             passed=False,
             words="the run has no suite",
             remedy="start a run with --suite",
@@ -152,7 +158,7 @@ _NOT_EVALUATED = "the run was not evaluated"
 
 
 def _no_suite(_: _Judged) -> RuleResult:
-    return RuleResult("no_suite", figure="a suite", threshold="a suite")
+    return RuleResult(NO_SUITE, figure="a suite", threshold="a suite")
 
 
 def _no_verdict(judged: _Judged) -> RuleResult:
@@ -529,7 +535,7 @@ def _share(part: int, whole: int) -> float:
 
 
 _RULES: Mapping[str, Callable[[_Judged], RuleResult]] = {
-    "no_suite": _no_suite,
+    NO_SUITE: _no_suite,
     "no_verdict": _no_verdict,
     "chain_broken": _chain_broken,
     "hash_mismatch": _hash_mismatch,

@@ -8,9 +8,13 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
+from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.scenarios.evaluation import Culprit, TrialResult
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 from attractor.scenarios.suite import Suite
+
+NO_SUITE = "no_suite"
+"""The rule that a run without a suite fails."""
 
 
 class Domain(StrEnum):
@@ -185,6 +189,13 @@ class GateReport:
     def go(self) -> bool:
         """Whether no rule failed."""
         return not self.reasons
+
+    @property
+    def verdict(self) -> str:
+        """The verdict for people: a run without a suite has neither a go nor a no-go."""
+        if any(one.rule == NO_SUITE for one in self.reasons):
+            return NOT_JUDGED
+        return "go" if self.go else "no-go"
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the report."""

@@ -32,7 +32,7 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
 from attractor.pipeline.runs.lookup import is_run, unsorted_run_names
-from attractor.pipeline.runs.summary import RunSummary, summarize_any
+from attractor.pipeline.runs.summary import NOT_JUDGED, RunSummary, summarize_any
 from attractor.pipeline.status import filter_words
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ class RunQuery:
         if self.status in _STATUSES:
             conditions.append("status = ? AND NOT is_resting")
             values.append(self.status)
+        elif self.status == NOT_JUDGED:
+            conditions.append("is_resting")
         elif self.status in _FILTERS:
             conditions.append("outcome = ?")
             values.append(self.status)
@@ -239,7 +241,7 @@ class LineQuery:
 
 
 _STATUSES = frozenset(one.value for one in StatusWord)
-_FILTERS = _STATUSES | {one.value for one in StageStatus}
+_FILTERS = _STATUSES | {one.value for one in StageStatus} | {NOT_JUDGED}
 """The words that the database can find runs by."""
 
 OnProgress = Callable[[int, int], None]

@@ -32,11 +32,12 @@ from attractor.pipeline.diagnosis.failures import (
     budget_option,
     explain_failure,
 )
+from attractor.pipeline.diagnosis.unchanged import describe_unchanged
 from attractor.pipeline.estimate.samples import StageTotal, add_up
 from attractor.pipeline.request import promoting_command
 from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
 from attractor.pipeline.runs.lookup import restart_reference, used_by
-from attractor.pipeline.runs.summary import find_branch_moves
+from attractor.pipeline.runs.summary import NOT_JUDGED, find_branch_moves
 from attractor.pipeline.workspace.deliver import read_delivery
 
 
@@ -114,8 +115,9 @@ def _out_of_budget(case: Case, more: Sequence[str]) -> Finding:
 
 def _judging(case: Case) -> Finding:
     if not case.run.manifest.suite:
-        causes = (*_reservations(case), *_process_gone(case))
-        return Finding("the walk succeeded, and no suite judges its result", causes, _use(case))
+        unchanged = describe_unchanged(case.run.directory.root)
+        causes = (*filter(None, [unchanged]), *_reservations(case), *_process_gone(case))
+        return Finding(f"the walk succeeded; {NOT_JUDGED}", causes, _use(case))
     return Finding(
         "the walk succeeded, and its result is not evaluated",
         (*_reservations(case), *_process_gone(case)),
@@ -124,6 +126,8 @@ def _judging(case: Case) -> Finding:
 
 
 def _undecided(case: Case) -> Finding:
+    if not case.run.manifest.suite:
+        return _judging(case)
     reasons = _gate(case)
     if not reasons:
         approve = case.command("decide", "--approve", "--rationale", "...")
@@ -132,13 +136,14 @@ def _undecided(case: Case) -> Finding:
             _reservations(case),
             (Remedy("approve it", approve),),
         )
+    unchanged = describe_unchanged(case.run.directory.root)
+    causes = (*filter(None, [unchanged]), *reasons, *_reservations(case))
     return Finding(
         "the walk succeeded, but the gate says no-go: a person has to decide",
-        (*reasons, *_reservations(case)),
+        causes,
         (
             Remedy("see why", case.command("gate")),
             Remedy("reject it", case.command("decide", "--reject", "--rationale", "...")),
-            *([] if case.run.manifest.suite else _use(case)),
         ),
     )
 

@@ -10,6 +10,7 @@ from attractor.base.json import Json
 from attractor.engine.questions.question import describe_recorded_branches
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
+from attractor.pipeline.runs.summary import NOT_JUDGED
 
 LONGEST_WORDS = 200
 """The maximum length of a quoted message."""
@@ -228,6 +229,15 @@ def _role(event: Event) -> str:
     return f"{event.node}: agent {event.data.get('agent')} ({event.data.get('permissions')})"
 
 
+def gate_words(event: Event) -> str:
+    """Describe the verdict of the gate."""
+    match event.data.get("reasons"):
+        case [{"rule": "no_suite"}]:
+            return NOT_JUDGED
+        case _:
+            return f"gate: {'go' if event.data.get('go') else 'no-go'}"
+
+
 def _by(event: Event, action: str) -> str:
     """Describe an action of an operator, with the reason if the event has one."""
     reasons = (event.data.get(name) for name in ("rationale", "reason", "note"))
@@ -277,5 +287,5 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "PromotionCompleted": lambda event: _by(event, f"promoted to {event.data['branch']}"),
     "PromotionRolledBack": lambda event: _by(event, f"rolled back from {event.data['branch']}"),
     "RunRebased": lambda event: _by(event, f"rebased as run {event.data['run_id']}"),
-    "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",
+    "GateEvaluated": gate_words,
 }

@@ -35,6 +35,9 @@ from attractor.engine.state.run_state import (
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.pipeline.runs.lookup import list_folders, used_by
 
+NOT_JUDGED = "not judged: no suite"
+"""The status of a run without a suite whose walk succeeded, for people."""
+
 UNKNOWN = "unknown"
 """The status of a run with an invalid journal: run.json alone proves nothing."""
 

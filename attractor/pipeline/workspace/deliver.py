@@ -109,6 +109,9 @@ def read_delivery(directory: RunDirectory) -> Delivery:
     return found
 
 
+NO_FILES = "no files"
+"""The description of no changes."""
+
 _MOST_NAMED = 5
 
 
@@ -116,7 +119,7 @@ async def describe_changes(workspace: Dimension, tree: TreeId) -> str:
     """Return the number of files that a run has changed so far, with the first names."""
     paths = sorted(await workspace.changed(workspace.base.candidate, tree))
     if not paths:
-        return "no files"
+        return NO_FILES
     files = number_of(len(paths), "file")
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return f"{files}: {', '.join(paths[:_MOST_NAMED])}{more}"

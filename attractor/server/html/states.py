@@ -1,5 +1,6 @@
 """The look of states: a tone (colour) and a sign (icon); colour is never the only difference."""
 
+import re
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
@@ -29,7 +30,7 @@ _LOOKS: Mapping[str, StateLook] = {
     "awaiting_human": _WAIT,
     **dict.fromkeys(("approved", "promoted"), _OK),
     **dict.fromkeys(("rejected", "failed"), _BAD),
-    **dict.fromkeys(("canceled", "not evaluated"), _OFF),
+    **dict.fromkeys(("canceled", "not evaluated", "not judged"), _OFF),
     **dict.fromkeys(("stopped", "unknown"), _WARN),
     "paused": _PAUSED,
     # Stages, trials and rules
@@ -45,5 +46,5 @@ _LOOKS: Mapping[str, StateLook] = {
 
 def state_look(state: str) -> StateLook:
     """Return the look of a state: its first words decide (`awaiting_human (decision), paused`)."""
-    word = state.split(" (")[0].split(",")[0].lower()
+    word = re.split(r" \(|,|:", state)[0].lower()
     return _LOOKS.get(word, _IDLE)

@@ -10,7 +10,7 @@ from attractor.base.durations import parse_since
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.pipeline.runs.summary import NOT_JUDGED, RunSummary
 from attractor.pipeline.status import listed_status
 from attractor.server.html.rendering import (
     PageRouter,
@@ -28,7 +28,11 @@ MOST = 50
 MOST_WAITING = 10
 """The number of waiting runs on top."""
 
-STATUSES = (*(one.value for one in StatusWord), *(one.value for one in StageStatus))
+STATUSES = (
+    *(one.value for one in StatusWord),
+    NOT_JUDGED,
+    *(one.value for one in StageStatus),
+)
 
 part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
 

@@ -102,7 +102,7 @@ def _summary(view: RunView) -> Iterator[str]:
     trials = view.trials
     yield f"{trials.satisfied} of {trials.played} trials satisfied" if trials.played else ""
     yield f"{trials.left} to go, about {lasted(trials.seconds_left)}" if trials.left else ""
-    yield f"gate: {trials.gate}" if trials.gate else ""
+    yield trials.gate
 
 
 def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str]:

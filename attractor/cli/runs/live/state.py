@@ -16,6 +16,7 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import describe_recorded_branches
 from attractor.engine.storage.json_files import Fields
+from attractor.pipeline.runs.event_lines import gate_words
 from attractor.pipeline.runs.open_work import LAST_LINES, shown_lines
 
 KEPT = 100
@@ -363,8 +364,7 @@ def _trial(view: RunView, event: Event) -> RunView:
 
 
 def _gate(view: RunView, event: Event) -> RunView:
-    verdict = "go" if event.data.get("go") else "no-go"
-    return replace(view, trials=replace(view.trials, gate=verdict))
+    return replace(view, trials=replace(view.trials, gate=gate_words(event)))
 
 
 def _not_told(view: RunView, event: Event) -> RunView:

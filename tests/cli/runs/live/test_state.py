@@ -159,7 +159,7 @@ def test_pause_trials_and_gate_are_shown() -> None:
         run.tell("TrialCompleted", satisfied=satisfied, evaluation=2, progress=progress)
     run.tell("GateEvaluated", go=False)
     trials = run.view.trials
-    assert (trials.played, trials.satisfied, trials.gate) == (2, 1, "no-go")
+    assert (trials.played, trials.satisfied, trials.gate) == (2, 1, "gate: no-go")
     assert (trials.left, trials.seconds_left) == (4, 30)
     assert "1 of 2 trials satisfied, 4 to go, about 30s, gate: no-go" in summary(run.view)
 
