@@ -93,7 +93,7 @@ class Workspace(Protocol):
         ...
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Replace the folder by one tree, or by several trees merged over their base.
+        """Merge the changes of trees since their base into the folder, and keep other paths.
 
         Return the conflicting paths; if there are conflicts, nothing is changed.
         """

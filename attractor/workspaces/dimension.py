@@ -247,15 +247,18 @@ class Dimension:
         await discard_fork(DimensionIndex(self.store.folder, name))
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Restore a tree in the folder, or the merge of several trees with the tree `base`.
+        """Merge the changes of trees since the tree `base` into the folder.
 
-        Return the conflicting paths; if there are conflicts, nothing is changed.
+        Other paths of the folder stay, because other branches may work in the folder. Return the
+        conflicting paths; if there are conflicts, nothing is changed.
         """
         if not trees:
             return ()
-        merged = await merge_trees(self.store, trees, base=base)
-        if not merged.conflicts:
-            await self.restore(merged.tree)
+        async with self._lock:
+            ours = (await self._take()).tree
+            merged = await merge_trees(self.store, [ours, *trees], base=base)
+            if not merged.conflicts:
+                await self._apply(await self.store.changes(ours, merged.tree))
         return merged.conflicts
 
     async def close(self) -> None:

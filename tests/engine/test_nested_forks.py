@@ -1,5 +1,6 @@
 """Nested forks lose no file: random nestings and a plain model of the final tree (ruling R6)."""
 
+import asyncio
 import os
 import tempfile
 from collections import Counter
@@ -13,13 +14,13 @@ from hypothesis import given, settings, strategies as st
 
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.engine.state.attempts import TreeId
 from attractor.handlers.for_each import ForEach
 from attractor.language.reading import parse
+from attractor.workspaces.dimension import Dimension
 from tests.counts import count
-from tests.engine.runs import Silent, Workplace
+from tests.engine.runs import Silent, Work, Workplace
 from tests.tables import table
+from tests.workspaces.projects import Project
 
 ITEMS = 2
 PARALLEL = "shape=component"
@@ -27,35 +28,12 @@ PARTS = count(ci=1, full=4)
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 
 
-class Marks(NoWorkspace):
-    """A workspace with marks in place of files; all forks share one store of trees."""
-
-    def __init__(self, store: dict[TreeId, frozenset[str]], marks: frozenset[str]) -> None:
-        super().__init__()
-        self.store, self.marks = store, marks
-
-    async def snapshot(self, subject: str) -> TreeId:
-        tree = f"t{hash(self.marks)}"
-        self.store[tree] = self.marks
-        return tree
-
-    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        self.marks = self.store[tree]
-
-    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Marks":
-        return self if shared else Marks(self.store, self.store[tree])
-
-    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        self.marks = self.store[base].union(*(self.store[tree] for tree in trees))
-        return ()
-
-
 async def write(stage: Stage) -> Outcome:
-    """Write a mark: the id of the stage, and the index of the item of its branch."""
-    assert isinstance(stage.workspace, Marks)
-    mark = f"{stage.node.id}:{stage.context.get('work.index') or ''}"
-    assert mark not in stage.workspace.marks or stage.visit > 1
-    stage.workspace.marks |= {mark}
+    """Write a file for the stage and the item of its branch."""
+    assert isinstance(stage.workspace, Dimension)
+    mark = stage.workspace.folder / f"{stage.node.id}:{stage.context.get('work.index') or ''}"
+    assert not mark.exists() or stage.visit > 1
+    mark.write_text("written")
     return success(things=list(range(ITEMS)))
 
 
@@ -75,15 +53,16 @@ class GeneratedPipeline:
         self.text += [f"{begin} -> {end};" for begin in begins]
 
 
-# A block is a stage, a choice between two edges, or a fork (its kind and its branches). Two edges
-# lead to a fork of the kind "twice".
-Block = str | tuple[str, list[list["Block"]]]
+# A block is a stage, a choice between two edges, or a fork (its kind, its isolation and its
+# branches). Two edges lead to a fork of the kind "twice".
+Block = str | tuple[str, str, list[list["Block"]]]
 
 stages = st.sampled_from(["stage", "choice"])
 blocks: st.SearchStrategy[Block] = st.recursive(
     stages,
     lambda inner: st.tuples(
         st.sampled_from(["parallel", "for_each", "twice"]),
+        st.sampled_from(["", "isolation=shared"]),
         st.lists(st.lists(inner, min_size=1, max_size=2), min_size=1, max_size=2),
     ),
     max_leaves=5,
@@ -114,11 +93,15 @@ def draw(
 
 
 def draw_fork(
-    drawn: GeneratedPipeline, before: Sequence[str], block: tuple[str, list[list[Block]]], item: str
+    drawn: GeneratedPipeline,
+    before: Sequence[str],
+    block: tuple[str, str, list[list[Block]]],
+    item: str,
 ) -> tuple[Sequence[str], Counter[str]]:
-    kind, branches = block
+    kind, isolation, branches = block
     is_each = kind == "for_each"
-    fork = drawn.node("f", 'type=for_each, items="context.things"' if is_each else PARALLEL)
+    shape = 'type=for_each, items="context.things"' if is_each else PARALLEL
+    fork = drawn.node("f", f"{shape}, {isolation}" if isolation else shape)
     drawn.edges([*before, *before] if kind == "twice" else before, fork)
     items = [str(number) for number in range(1, ITEMS + 1)] if is_each else [item]
     meeting = drawn.node("j", 'shape=tripleoctagon, merge="all"')
@@ -134,7 +117,7 @@ def draw_fork(
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@settings(max_examples=count(ci=30, full=20_000) // PARTS)
+@settings(max_examples=count(ci=16, full=2_000) // PARTS)
 @given(st.lists(blocks, min_size=1, max_size=2))
 def test_random_nested_forks_lose_no_file(part: int, line: list[Block]) -> None:
     drawn = GeneratedPipeline()
@@ -147,18 +130,23 @@ def test_random_nested_forks_lose_no_file(part: int, line: list[Block]) -> None:
     assert calls == wanted.total() + 1, text
 
 
-def run(text: str) -> tuple[frozenset[str], int]:
-    """Run a pipeline; return the marks of its final tree, and the number of writes."""
+def run(text: str, work: Work = write) -> tuple[set[str], int]:
+    """Run a pipeline; return the new files in its final tree, and the number of writes."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
-        place = Workplace(Path(folder) / "run", parse(text))
-        stages = [one for one in place.graph.nodes.values() if one.id.startswith("s")]
-        place.handler.script = {one.id: write for one in stages if one.id != "start"}
-        place.handlers["for_each"] = ForEach(Parts(Silent(), Silent()))
-        place.workspace = Marks({"": frozenset()}, frozenset())
-        result = place.run()
-        assert result.outcome is StageStatus.SUCCESS, (result.reason, text)
-        assert isinstance(place.workspace, Marks)
-        return place.workspace.marks, len(place.handler.calls)
+        return asyncio.run(walk(Path(folder), text, work))
+
+
+async def walk(folder: Path, text: str, work: Work) -> tuple[set[str], int]:
+    place = Workplace(folder / "run", parse(text))
+    stages = [one for one in place.graph.nodes.values() if one.id.startswith("s")]
+    place.handler.script = {one.id: work for one in stages if one.id != "start"}
+    place.handlers["for_each"] = ForEach(Parts(Silent(), Silent()))
+    place.workspace = workspace = await Project.made(folder).workspace()
+    result = await place.walk()
+    assert result.outcome is StageStatus.SUCCESS, (result.reason, text)
+    assert await workspace.snapshot("in the end") == result.tree
+    made = await workspace.changed(workspace.base.candidate, result.tree)
+    return set(made), len(place.handler.calls)
 
 
 IN_EACH = (
@@ -192,17 +180,11 @@ def test_stage_of_a_branch_run_again_after_the_fan_in_keeps_its_new_file() -> No
         "fork -> s2 -> join; join [shape=tripleoctagon, merge=all]; join -> s3;"
         's3 -> s1 [condition="context.again!=no"]; s3 -> exit [condition="context.again=no"] }'
     )
-    with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
-        place = Workplace(Path(folder) / "run", parse(text))
 
-        async def write_visit(stage: Stage) -> Outcome:
-            assert isinstance(stage.workspace, Marks)
-            stage.workspace.marks |= {f"{stage.node.id}@{stage.visit}"}
-            return success(again="no" if stage.visit > 1 else "yes")
+    async def write_visit(stage: Stage) -> Outcome:
+        assert isinstance(stage.workspace, Dimension)
+        (stage.workspace.folder / f"{stage.node.id}@{stage.visit}").write_text("written")
+        return success(again="no" if stage.visit > 1 else "yes")
 
-        place.handler.script = {"s1": write_visit, "s2": write_visit, "s3": write_visit}
-        place.workspace = Marks({"": frozenset()}, frozenset())
-        result = place.run()
-        assert (result.outcome, place.handler.nodes.count("s1")) == (StageStatus.SUCCESS, 2)
-        assert isinstance(place.workspace, Marks)
-        assert place.workspace.marks == {"s1@1", "s2@1", "s3@1", "s1@2", "s3@2"}
+    found, _ = run(text, write_visit)
+    assert found == {"s1@1", "s2@1", "s3@1", "s1@2", "s3@2"}

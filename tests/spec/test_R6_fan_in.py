@@ -11,10 +11,14 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
+from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.start import start
 from attractor.workspaces.dimension import Dimension
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node
 from tests.engine.runs import FAIL, Work, Workplace
+from tests.pipeline.projects import make_host, make_project, simulated
+from tests.tables import table
 from tests.workspaces.projects import Project, contents
 
 
@@ -138,6 +142,47 @@ def test_R6_inner_fan_in_adopts_into_its_branch(tmp_path: Path) -> None:
     assert "x.txt" in found
     assert not {"b.txt", "y.txt"} & set(found)
     assert results(place)[1]["files_changed"] == ["x.txt"]
+
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+TOOL = "shape=parallelogram, tool_command"
+WAIT = "until [ -e $S/{} ]; do sleep 0.01; done"
+INNER = (
+    "inner [shape=component]; inner -> x -> meet; inner -> y -> meet;"
+    "meet [shape=tripleoctagon, merge=all];"
+    f'x [{TOOL}="touch $S/x; {WAIT.format("b")}; echo x > x.txt; rm old.txt"];'
+    f'y [{TOOL}="echo y > y.txt"];'
+)
+OTHER = (
+    f'b [{TOOL}="{WAIT.format("x")}; echo b > b.txt; touch $S/b"];'
+    "b -> join; join [shape=tripleoctagon];"
+)
+
+
+@table(
+    "text",
+    [
+        f"fan [shape=component, isolation=shared]; fan -> inner; fan -> b; meet -> join;"
+        f"{INNER} {OTHER} start -> fan; join -> exit",
+        "list [prompt=List]; fan [type=for_each, items=last_response, isolation=shared];"
+        f"fan -> inner; fan -> b; meet -> join; {INNER} {OTHER} start -> list -> fan; join -> exit",
+        "fan [shape=component, isolation=shared]; fan -> child; fan -> b; child -> join;"
+        f"child [type=pipeline, file=child]; {OTHER} start -> fan; join -> exit",
+    ],
+    ids=["parallel", "for_each", "child pipeline"],
+)
+def test_R6_fan_in_of_a_shared_branch_keeps_the_files_of_other_branches(
+    tmp_path: Path, text: str
+) -> None:
+    child = f"digraph child {{ {ENDS}; {INNER} start -> inner; meet -> exit }}"
+    files = {"pipeline.dot": f"digraph outer {{ {ENDS}; {text} }}", "child": child, "old.txt": ""}
+    files = {name: one.replace("$S", str(tmp_path)) for name, one in files.items()}
+    project = make_project(tmp_path / "project", files.pop("pipeline.dot"), **files)
+    request = simulated(project, workspace=WorkspaceKind.IN_PLACE)
+    ended = asyncio.run(start(request, make_host(project)))
+    assert ended.outcome is StageStatus.SUCCESS, ended.reason
+    names = {name for name in contents(project) if name.endswith(".txt") and "/" not in name}
+    assert names == {"readme.txt", "x.txt", "y.txt", "b.txt"}
 
 
 def test_R6_branches_resume_from_their_own_tree_after_a_crash(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class ChildWorkspace:
         await self.parent.discard(self._own(name))
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Replace the folder by one tree, or by several trees merged over their base."""
+        """Merge the changes of trees since their base into the folder, and keep other paths."""
         return await self.parent.adopt(trees, base=base)
 
     async def close(self) -> None:
