@@ -12,7 +12,7 @@ from tests.browsers import Screen, chromium
 from tests.patience import is_soon
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
-from tests.server.runs import PATIENCE_S, UNTIL_GO, await_rest, start
+from tests.server.runs import GATE, PATIENCE_S, UNTIL_GO, await_rest, start
 
 PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
     start [shape=Mdiamond]; exit [shape=Msquare]
@@ -153,9 +153,42 @@ def test_run_is_started_watched_and_answered_by_keyboard_alone(
     assert focused(page).startswith("wait: done")
     press("Enter")
     expect(page.locator("#stage-title")).to_have_text("wait")
+    page.wait_for_timeout(1000)  # a letter does not answer a question that has just appeared
     press("s")
     node(page, "ship", "done")
     expect(page.locator("#head .badge")).to_contain_text("decision")
+
+
+def test_a_letter_answers_only_the_question_with_the_focus_and_new_cards_go_below(
+    server: RunningServer, page: Page
+) -> None:
+    cards = page.locator("#waiting .question")
+    with server.client("operate") as client:
+        first = start(client, GATE, goal="First")
+        await_rest(client, first)
+        page.goto(f"{server.url}/runs")
+        expect(page.locator("[data-connection=live]")).to_be_visible()
+        mine = cards.filter(has=page.locator(f'form[action="/runs/{first}/answer"]'))
+        number = cards.count()
+        mine.locator(".text").click()
+        second = start(client, GATE, goal="Second")
+        expect(cards).to_have_count(number + 1)
+        expect(cards.last.locator("form")).to_have_attribute("action", f"/runs/{second}/answer")
+        page.get_by_role("heading", level=1).click()
+        page.keyboard.press("a")
+        mine.locator(".text").click()
+        page.wait_for_timeout(1000)
+        page.keyboard.press("a")
+        expect(page.get_by_role("status").filter(has_text="Answered ask: A")).to_be_visible()
+        assert page.url.endswith(first)
+        assert client.get(f"/pipelines/{second}").json()["questions"]
+        # The next question replaces the answered one: a letter meant for the other does nothing.
+        expect(page.locator("#question .question")).to_be_visible()
+        page.keyboard.press("s")
+        page.wait_for_timeout(300)
+        assert client.get(f"/pipelines/{first}").json()["questions"]
+        for run in (first, second):
+            client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
 
 
 def focused(page: Page) -> str:

@@ -19,6 +19,7 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
+from attractor.server.html.run_list import waiting_cards
 from attractor.server.html.run_view import EVENT_TYPES
 from attractor.server.http.scopes import READ, Serving
 
@@ -26,7 +27,10 @@ MOST = 50
 """The number of runs of a page."""
 
 MOST_WAITING = 10
-"""The number of waiting runs on top."""
+"""The number of cards on top, each of something that waits for a person."""
+
+MOST_READ = 200
+"""The number of waiting runs of which the oldest cards are found."""
 
 STATUSES = (
     *(one.value for one in StatusWord),
@@ -69,13 +73,15 @@ def show_runs(
     filters = {"status": status, "pipeline": pipeline, "goal": goal, "since": since}
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
-    waiting = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_WAITING)
+    waiting = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_READ)
+    cards = waiting_cards(service.index.runs(host.runs_dir, waiting))
     values: dict[str, object] = {
         "runs": found[:MOST],
         "address_of": address_of,
         "next": f"/runs?{urlencode({**chosen, 'before': last})}" if last else "",
         "list_address": f"/runs?{urlencode({**chosen, 'before': before})}",
-        "waiting": service.index.runs(host.runs_dir, waiting),
+        "cards": cards[:MOST_WAITING],
+        "waiting": len(cards),
         "filters": filters,
         "is_filtered": bool(chosen),
         "is_first": not before,

@@ -25,19 +25,39 @@ function isTyping(target) {
   return target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
 }
 
+const READING = 1000; // ms in which a person can have read a new question
+const asked = new Map();
+
+function noteQuestions() {
+  const cards = [...document.querySelectorAll(".question")];
+  for (const id of asked.keys()) if (!cards.some((one) => one.id === id)) asked.delete(id);
+  for (const one of cards) if (!asked.has(one.id)) asked.set(one.id, performance.now());
+}
+
+// The question that a letter answers: the one with the focus, or the only one of a run's own page.
+function questionOf(target) {
+  const focused = target.closest(".question");
+  const only = document.querySelectorAll("#question .question");
+  const card = focused || (only.length === 1 ? only[0] : null);
+  return card && performance.now() - asked.get(card.id) > READING ? card : null;
+}
+
 // The choices of a question win over the other keys of a page.
-function pressed(wanted) {
+function pressed(wanted, target) {
   const found = [...document.querySelectorAll("[data-key]")].filter(
     (one) => one.dataset.key.toLowerCase() === wanted && one.getClientRects().length,
   );
-  return found.find((one) => one.closest(".question")) || found[0];
+  const card = questionOf(target);
+  const choice = found.find((one) => card?.contains(one));
+  const isUnclear = !choice && found.some((one) => one.closest("#question"));
+  return choice || (isUnclear ? null : found.find((one) => !one.closest(".question")));
 }
 
 function press(event) {
   if (event.key === "Escape") closeMenus(null);
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (!usesKeys.checked) return;
-  const found = pressed(event.key.toLowerCase());
+  const found = pressed(event.key.toLowerCase(), event.target);
   const open = document.querySelector("dialog[open]");
   if (!found || (open && found.dataset.opens !== open.id)) return;
   event.preventDefault();
@@ -84,6 +104,8 @@ addEventListener("pageshow", () => {
   for (const one of document.querySelectorAll("form[data-sent]")) delete one.dataset.sent;
 });
 document.addEventListener("inserted", (event) => showTimes(event.target));
+document.addEventListener("inserted", noteQuestions);
 showTimes();
+noteQuestions();
 setInterval(showTimes, 1000);
 follow();
