@@ -116,10 +116,16 @@ def _close_oldest(connections: Sequence[_Protocol]) -> None:
         min(waiting, key=lambda one: one.waits_since).close_if_waiting()
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return whether uvicorn should log an error: not a message of a client that is not UTF-8."""
+    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+
+
 class Server(uvicorn.Server):
     """A uvicorn server that reports when it accepts requests."""
 
     def __init__(self, application: ASGIApp, ready: Callable[[], None]) -> None:
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
         super().__init__(
             uvicorn.Config(
                 application,

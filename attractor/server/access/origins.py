@@ -5,14 +5,18 @@ attacker owns can be made to point at this machine (DNS rebinding). Both are see
 """
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
-from urllib.parse import urlsplit
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing."""
 
 _OWN = frozenset({"same-origin", "none"})
 """Values of Sec-Fetch-Site: a page of this server, or the person (such as the address bar)."""
+
+
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]*)?")
+"""A host and a port as browsers send them: without a user, a path and the like."""
 
 
 def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
@@ -32,6 +36,11 @@ def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
         return False
 
 
+def scheme_of(headers: Mapping[str, str]) -> str:
+    """Return the scheme of the address in the browser: a reverse proxy with TLS names it."""
+    return "https" if headers.get("x-forwarded-proto") == "https" else "http"
+
+
 def is_own_origin(headers: Mapping[str, str], *, is_safe: bool) -> bool:
     """Return whether a request comes from a page of this server, or from no page.
 
@@ -39,14 +48,12 @@ def is_own_origin(headers: Mapping[str, str], *, is_safe: bool) -> bool:
     """
     origin, site = headers.get("origin", ""), headers.get("sec-fetch-site", "")
     if origin:
-        return urlsplit(origin).netloc == headers.get("host", "")
+        return origin == f"{scheme_of(headers)}://{headers.get('host', '')}"
     opens_page = is_safe and headers.get("sec-fetch-dest", "") == "document"
     return site in _OWN or not site or opens_page
 
 
 def _name_in(host: str) -> str:
     """Return the name or address in a Host header, without the port."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""

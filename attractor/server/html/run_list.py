@@ -9,6 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.storage.json_files import Fields
 from attractor.pipeline.runs.summary import RunSummary
 
 _ASKED = "QuestionAsked"
@@ -42,10 +43,8 @@ def _cards_of(one: RunSummary) -> Iterator[WaitingCard]:
 def _asked_at(root: Path, question: str, default: datetime) -> datetime:
     """Return the time of a question, which never changes."""
     for event in selected_events(RunDirectory(root).events, (_ASKED,)):
-        if event.type == _ASKED and _id_in(event.data.get("question")) == question:
-            return event.time
+        if event.type == _ASKED:
+            asked = Fields(event.data, f"event {event.seq} ({event.type})").inner("question")
+            if asked.text("id") == question:
+                return event.time
     return default
-
-
-def _id_in(record: object) -> object:
-    return record.get("id") if isinstance(record, dict) else None

@@ -6,6 +6,7 @@ from fastapi import Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from attractor.server.access.callers import COOKIE
+from attractor.server.access.origins import scheme_of
 from attractor.server.access.sessions import LIFETIME
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.rendering import PageRouter, answer_error
@@ -47,7 +48,6 @@ def _begun(request: Request, secret: str) -> Response:
         max_age=int(LIFETIME.total_seconds()),
         httponly=True,
         samesite="strict",
-        # A reverse proxy says that the browser uses TLS.
-        secure=request.headers.get("x-forwarded-proto") == "https",
+        secure=scheme_of(request.headers) == "https",
     )
     return response

@@ -15,7 +15,7 @@ from attractor.base.json import JsonObject, canonical_json
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.events.buffer import DROPPED
-from attractor.server.http.problems import invalid_request, problem_of
+from attractor.server.http.problems import InvalidRequest, invalid_request, problem_of
 from attractor.server.http.scopes import READ, Calling, Serving, require_scope
 from attractor.server.processes.bodies import Body, PickedAnswerBody, ResumeBody, SteerBody, WhyBody
 from attractor.server.resources import run_actions
@@ -104,19 +104,21 @@ async def _send_events(socket: WebSocket, parts: Parts) -> int:
 
 
 async def _take_orders(
-    socket: WebSocket, take: Callable[[str], JsonObject], replying: asyncio.Lock
+    socket: WebSocket, take: Callable[[str | None], JsonObject], replying: asyncio.Lock
 ) -> None:
     """Take the orders of a client, one after the other, until it disconnects."""
-    async for text in socket.iter_text():
+    while (message := await socket.receive())["type"] == "websocket.receive":
         async with replying:
-            reply = await asyncio.to_thread(take, text)
+            reply = await asyncio.to_thread(take, message.get("text"))
             await socket.send_text(canonical_json(reply))
 
 
-def _take(service: Service, caller: Caller, run: str, text: str) -> JsonObject:
-    """Take an order, and return the reply."""
+def _take(service: Service, caller: Caller, run: str, text: str | None) -> JsonObject:
+    """Take an order, and return the reply; a binary message has no text."""
     order: Order | None = None
     try:
+        if text is None:
+            raise InvalidRequest("the message is binary", hint="send each order as a text message")
         order = _read(Order, text)
         require_scope(caller, Scope.OPERATE)
         if order.action not in ACTIONS:

@@ -27,6 +27,9 @@ VERSION = "/api/v1/version"
 FOREIGN = {"origin": "http://evil.example"}
 BROWSER = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
 
+BEHIND_TLS = {"host": "named.example", "x-forwarded-proto": "https"}
+"""The headers that a reverse proxy with TLS sends."""
+
 REQUESTS: list[tuple[str, str, dict[str, str], int]] = [
     ("GET", VERSION, {}, 200),
     ("GET", VERSION, {"host": "LOCALHOST"}, 200),
@@ -35,6 +38,15 @@ REQUESTS: list[tuple[str, str, dict[str, str], int]] = [
     ("GET", VERSION, {"host": "127.0.0.2"}, 403),
     ("GET", VERSION, {"host": "[::1"}, 403),
     ("GET", VERSION, {"host": ""}, 403),
+    ("GET", VERSION, {"host": "x@127.0.0.1"}, 403),
+    ("GET", VERSION, {"host": "127.0.0.1/x"}, 403),
+    ("GET", VERSION, {"host": "127.0.0.1:x"}, 403),
+    ("POST", VERSION, {"host": "named.example", "origin": "http://named.example"}, 405),
+    ("POST", VERSION, {"host": "named.example", "origin": "https://named.example"}, 403),
+    ("POST", VERSION, {"host": "named.example", "origin": "ftp://named.example"}, 403),
+    ("POST", VERSION, {"host": "named.example", "origin": "http://x@named.example"}, 403),
+    ("POST", VERSION, BEHIND_TLS | {"origin": "https://named.example"}, 405),
+    ("POST", VERSION, BEHIND_TLS | {"origin": "http://named.example"}, 403),
     ("GET", VERSION, FOREIGN, 403),
     ("GET", VERSION, {"origin": "null"}, 403),
     ("GET", VERSION, {"sec-fetch-site": "same-site"}, 403),

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from attractor.factory.ledger.tokens import Scope
@@ -110,6 +111,35 @@ def test_invalid_order_gets_a_problem_and_the_events_continue(
         with Journalist(writer.directory.root, writer.head) as again:
             again.say("b")
         assert receive(socket)["id"] == 2
+
+
+MESSAGES = {
+    "binary": (Opcode.BINARY, b'{"id": "1", "action": "pause"}', "the message is binary"),
+    "broken": (Opcode.TEXT, b'{"id": "1", "action"', "Invalid JSON"),
+    "deep": (Opcode.TEXT, b"[" * 100_000, "recursion limit"),
+    "bad UTF-8": (Opcode.TEXT, b'{"id": "\xff"}', ""),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_message_that_is_no_order_ends_without_a_traceback(
+    server: RunningServer, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    opcode, content, fault = MESSAGES[kind]
+    with Journalist(server.service.host.runs_dir / "one") as writer:
+        writer.say("a")
+    with connected(server, "one") as socket:
+        assert receive(socket)["id"] == 1
+        with socket.send_context():
+            socket.protocol.send_frame(Frame(opcode, content))
+        if fault:
+            assert fault in receive(socket)["problem"]["detail"]
+        else:
+            with pytest.raises(ConnectionClosed):
+                socket.recv(timeout=PATIENCE_S)
+            assert socket.close_code == 1007
+    assert caplog.records == []
+    assert [one.reason for one in server.log] in ([], [""])
 
 
 def test_orders_reach_a_child_run(server: RunningServer) -> None:
