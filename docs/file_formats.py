@@ -335,6 +335,19 @@ class ReasonRecord(Record):
     words: str
 
 
+class TroubleRecord(Record):
+    """Trouble in a trial, without any text of a holdout."""
+
+    culprit: Culprit
+    reason: str
+
+
+class CountedTrouble(TroubleRecord):
+    """Trouble in trials, and how often it happened."""
+
+    count: int
+
+
 class GateRecord(Record):
     """The verdict of the gate, without any text of a holdout."""
 
@@ -347,6 +360,7 @@ class GateRecord(Record):
     lower_bound: float
     bound_means: str
     flaky: int
+    troubles: list[CountedTrouble] = Field(default=[], description="also those before a retry")
 
 
 class Trial(Record):
@@ -363,6 +377,7 @@ class Trial(Record):
     seed: int
     cost_usd: float
     tokens: int
+    troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
 
 
 class StoredTrial(Record):
@@ -386,6 +401,7 @@ class PublicTrial(Record):
     culprit: Culprit | Literal[""]
     cost_usd: float
     tokens: int
+    troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
     seal: str
 
 

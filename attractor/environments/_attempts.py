@@ -172,6 +172,7 @@ def _calls() -> list[str]:
     libc = ctypes.CDLL(None, use_errno=True)
     # Flags of user namespaces in a structure: refused as an unknown call, or by the kernel.
     allowed = ["clone3: user namespace"] if _makes_user_namespace(libc) else []
+    allowed += ["ptrace: make the parent a tracer"] if _makes_tracer(libc) else []
     for name, (number, arguments) in numbers.items():
         ctypes.set_errno(0)
         found = libc.syscall(number, *(ctypes.c_long(one) for one in arguments))
@@ -187,6 +188,14 @@ def _makes_user_namespace(libc: ctypes.CDLL) -> bool:
     if found == 0:
         os._exit(0)
     return found > 0
+
+
+def _makes_tracer(libc: ctypes.CDLL) -> bool:
+    """Try it in a child process: a signal would stop this one."""
+    child = os.fork()
+    if child == 0:
+        os._exit(libc.ptrace(0, 0, 0, 0) != -1 or ctypes.get_errno() != errno.EPERM)
+    return os.waitpid(child, 0)[1] != 0
 
 
 def _open_many() -> None:

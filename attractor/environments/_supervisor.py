@@ -517,8 +517,9 @@ class Supervisor:
                 return
             if not pid:
                 return
+            # A traced process also stops: a command may have made this process its tracer.
             for job in self._jobs:
-                if job.group == pid:
+                if job.group == pid and not os.WIFSTOPPED(status):
                     job.has_ended(status)
 
     def _report(self) -> None:

@@ -109,6 +109,8 @@ async def launch(
     host = with_profile(host, evaluator.stores.profile(pinned.profile))
     for sentence in evaluator.stores.describe(pinned.suite, pinned.profile):
         host.tell(sentence)
+    if attempts := evaluator.describe_attempts(pinned.suite):
+        host.tell(attempts)
     return await start(
         pinned,
         host,

@@ -42,6 +42,7 @@ _OPTIONS = (
     '--user-data-dir="$PWD/profile"',
 )
 _LISTENING = re.compile(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
+_NOT_STARTED = "Chromium does not start"
 _START_S = 60.0
 _LONGEST_REASON = 300
 
@@ -87,8 +88,8 @@ async def open_chromium(environment: ExecutionEnvironment, port: int) -> AsyncGe
             )
             yield browser
     except (Error, TimeoutError) as error:
-        words = f"Chromium does not start: {one_line(str(error), _LONGEST_REASON)}"
-        raise TrialTrouble(words, Culprit.MACHINERY) from error
+        words = f"{_NOT_STARTED}: {one_line(str(error), _LONGEST_REASON)}"
+        raise TrialTrouble(words, Culprit.MACHINERY, reason=_NOT_STARTED) from error
     finally:
         await service.stop()
 
@@ -100,4 +101,4 @@ async def _debugging_port(service: Service) -> int:
         if found := _LISTENING.search(output):
             return int(found[1])
     last = one_line(output.decode("utf-8", "replace")[-_LONGEST_REASON:], _LONGEST_REASON)
-    raise TrialTrouble(f"Chromium does not start: {last}", Culprit.MACHINERY)
+    raise TrialTrouble(f"{_NOT_STARTED}: {last}", Culprit.MACHINERY, reason=_NOT_STARTED)

@@ -1,26 +1,36 @@
 """Plays the trials of a suite, several at once if the suite says so, and continues after a crash.
 
 The number of trials is fixed in advance: an evaluation neither stops early nor repeats a failed
-trial. Only trouble of the machinery, a twin or the judge is retried, and finally counts against the
-candidate. A trial that was running when the process died counts as trouble of the machinery.
+trial. Only trouble that the candidate cannot cause is retried, and finally counts against the
+candidate: trouble before its code runs, and a judge without a model. As soon as its code runs, a
+lost sandbox or a crashed twin counts against the candidate at once. A trial that was running when
+the process died counts as trouble of the machinery.
 """
 
 import asyncio
+import os
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, MachineryError, UsageError, VerificationError
+from attractor.base.errors import (
+    AttractorError,
+    MachineryError,
+    UsageError,
+    VerificationError,
+    first_sentence,
+)
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported, PortUnusable
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
 
+_RESTORE = "restore it from a backup"
 _SEED_DIGITS = 12
 """Hexadecimal digits of a seed, which programs with 53-bit integers can read exactly."""
 
@@ -54,10 +64,36 @@ class TrialKey:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Trouble in a trial: the culprit, and a reason that contains no words of a holdout."""
+
+    culprit: Culprit
+    reason: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the trouble."""
+        return {"culprit": self.culprit.value, "reason": self.reason}
+
+    @classmethod
+    def from_record(cls, record: Json) -> "Trouble":
+        """Read the record of trouble."""
+        match record:
+            case {"culprit": str(culprit), "reason": str(reason)}:
+                return cls(Culprit(culprit), reason)
+            case _:
+                raise VerificationError("corrupt record of trouble", hint=_RESTORE)
+
+
+CRASHED = Trouble(Culprit.MACHINERY, "The evaluation crashed during this trial")
+"""Trouble of a trial that was running when the process died."""
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """The result of a trial; a trial with an error counts against the candidate.
 
-    `cost_usd` and `tokens` are the usage of the judge.
+    `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
+    also those after which it was played again.
     """
 
     key: TrialKey
@@ -70,9 +106,11 @@ class TrialResult:
     seed: int = 0
     cost_usd: float = 0.0
     tokens: int = 0
+    troubles: tuple[Trouble, ...] = ()
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""
+        # Without a member for no troubles, the seals of older results are still valid.
         return {
             "scenario": self.key.scenario,
             "trial": self.key.number,
@@ -85,6 +123,7 @@ class TrialResult:
             "seed": self.seed,
             "cost_usd": self.cost_usd,
             "tokens": self.tokens,
+            **troubles_record(self.troubles),
         }
 
     @classmethod
@@ -115,11 +154,44 @@ class TrialResult:
                     seed,
                     cost,
                     tokens,
+                    troubles_of(record),
                 )
             case _:
-                raise VerificationError(
-                    "corrupt record of a trial", hint="restore it from a backup"
-                )
+                raise VerificationError("corrupt record of a trial", hint=_RESTORE)
+
+
+@dataclass(frozen=True)
+class TroubleCount:
+    """Trouble, and the number of times that it happened."""
+
+    trouble: Trouble
+    count: int
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the trouble and its number."""
+        return {**self.trouble.to_record(), "count": self.count}
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.trouble.reason} ({self.trouble.culprit})"
+
+
+def count_troubles(troubles: Iterable[Trouble]) -> tuple[TroubleCount, ...]:
+    """Return each trouble with its number, the most frequent first."""
+    counted = Counter(troubles).most_common()
+    return tuple(TroubleCount(trouble, count) for trouble, count in counted)
+
+
+def troubles_record(troubles: Sequence[Trouble]) -> JsonObject:
+    """Return the member of a record with troubles; without troubles, there is no member."""
+    return {"troubles": [one.to_record() for one in troubles]} if troubles else {}
+
+
+def troubles_of(record: Mapping[str, Json]) -> tuple[Trouble, ...]:
+    """Return the troubles in a record."""
+    found = record.get("troubles", [])
+    if not isinstance(found, list):
+        raise VerificationError("corrupt record of trouble", hint=_RESTORE)
+    return tuple(map(Trouble.from_record, found))
 
 
 def is_satisfied(checks: Sequence[CheckResult], *, min_soft_score: float) -> bool:
@@ -175,7 +247,7 @@ def _check(record: Json) -> CheckResult:
         }:
             return CheckResult(kind, passed, score, reason, evidence, hard)
         case _:
-            raise VerificationError("corrupt record of a check", hint="restore it from a backup")
+            raise VerificationError("corrupt record of a check", hint=_RESTORE)
 
 
 PlayTrial = Callable[[Scenario, TrialKey], Awaitable[TrialResult]]
@@ -205,8 +277,8 @@ class TrialLog(Protocol):
         """Record the start of a trial."""
         ...
 
-    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
-        """Record trouble that is not a result of the candidate."""
+    def troubled(self, key: TrialKey, error: "TrialTrouble") -> None:
+        """Record trouble of a trial."""
         ...
 
     def completed(self, result: TrialResult, progress: Progress) -> None:
@@ -216,10 +288,21 @@ class TrialLog(Protocol):
 
 @dataclass(frozen=True)
 class EarlierTrials:
-    """The records of a crashed evaluation: results, and the number of starts of each trial."""
+    """The records of a crashed evaluation: results, and the number of starts of each trial.
+
+    `troubles` are the recorded troubles of trials without a result.
+    """
 
     results: Mapping[TrialKey, TrialResult] = field(default_factory=dict[TrialKey, TrialResult])
     begun: Counter[TrialKey] = field(default_factory=Counter[TrialKey])
+    troubles: Mapping[TrialKey, tuple[Trouble, ...]] = field(
+        default_factory=dict[TrialKey, tuple[Trouble, ...]]
+    )
+
+    def troubles_of(self, key: TrialKey) -> list[Trouble]:
+        """Return the troubles of a trial; a start without a record of its end crashed."""
+        recorded = self.troubles.get(key, ())
+        return [*recorded, *[CRASHED] * (self.begun[key] - len(recorded))]
 
     @property
     def has_begun(self) -> bool:
@@ -228,13 +311,28 @@ class EarlierTrials:
 
 
 class TrialTrouble(MachineryError):
-    """A trial that ended without a result because of its culprit; `cost_usd` was spent."""
+    """A trial that ended without a result because of its culprit; `cost_usd` was spent.
+
+    `reason` contains no words of a holdout (default: a sentence about the culprit).
+    """
 
     def __init__(
-        self, message: str, culprit: Culprit, *, cost_usd: float = 0.0, tokens: int = 0
+        self,
+        message: str,
+        culprit: Culprit,
+        *,
+        reason: str = "",
+        cost_usd: float = 0.0,
+        tokens: int = 0,
     ) -> None:
         super().__init__(message)
-        self.culprit, self.cost_usd, self.tokens = culprit, cost_usd, tokens
+        self.trouble = Trouble(culprit, reason or f"Trouble of the {culprit}")
+        self.cost_usd, self.tokens = cost_usd, tokens
+
+    @property
+    def culprit(self) -> Culprit:
+        """The cause of the trouble."""
+        return self.trouble.culprit
 
 
 _CULPRITS = (
@@ -245,12 +343,48 @@ _CULPRITS = (
 _RETRIED = (Culprit.MACHINERY, Culprit.TWIN, Culprit.MODEL)
 
 
-def trouble_of(error: AttractorError | OSError) -> TrialTrouble:
+def trouble_of(error: Exception) -> TrialTrouble:
     """Return the trouble that an error during a trial means."""
     if isinstance(error, TrialTrouble):
         return error
     found = (culprit for kinds, culprit in _CULPRITS if isinstance(error, kinds))
-    return TrialTrouble(str(error), next(found, Culprit.MACHINERY))
+    reason = first_sentence(type(error))
+    if isinstance(error, OSError) and error.errno:
+        reason = os.strerror(error.errno)
+    words = str(error) if isinstance(error, AttractorError | OSError) else repr(error)
+    return TrialTrouble(words, next(found, Culprit.MACHINERY), reason=reason)
+
+
+class Attribution:
+    """Attributes trouble in its block to the candidate as soon as the candidate's code can run.
+
+    Otherwise a candidate that is about to fail could end its sandbox or crash a twin, and its trial
+    would be played again. This is also true for an unexpected error: a candidate that can cause it
+    could end the evaluation.
+    """
+
+    candidate_runs = False
+
+    def __enter__(self) -> "Attribution":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if not self.candidate_runs or not isinstance(error, Exception):
+            return
+        # The candidate can cause neither.
+        if isinstance(error, VerificationError | NotSupported):
+            return
+        trouble = trouble_of(error)
+        if trouble.culprit in (Culprit.MACHINERY, Culprit.TWIN):
+            raise TrialTrouble(
+                trouble.message,
+                Culprit.CANDIDATE,
+                reason=trouble.trouble.reason,
+                cost_usd=trouble.cost_usd,
+                tokens=trouble.tokens,
+            ) from error
 
 
 async def evaluate(
@@ -274,8 +408,8 @@ async def evaluate(
     async def work() -> None:
         while waiting:
             scenario, key = waiting.popleft()
-            begun = before.begun[key]
-            result = await _played(scenario, key, play_trial, log, settings, begun)
+            troubles = before.troubles_of(key)
+            result = await _played(scenario, key, play_trial, log, settings, troubles)
             results[key] = result
             log.completed(result, _progress([*results.values()], len(all_trials), concurrency))
 
@@ -301,41 +435,47 @@ async def _played(
     play_trial: PlayTrial,
     log: TrialLog,
     settings: TrialSettings,
-    begun: int,
+    troubles: list[Trouble],
 ) -> TrialResult:
     """Play a trial; after trouble, play the trial again, up to the limit.
 
-    `begun` counts the starts of the trial before the process died.
+    `troubles` are those of the trial before the process died, one for each start.
     """
-    trouble = TrialTrouble("the evaluation crashed during this trial", Culprit.MACHINERY)
-    cost_usd, tokens, attempt = 0.0, 0, begun
-    for attempt in range(begun, settings.infra_retries + 1):
+    error, cost_usd, tokens = "", 0.0, 0
+    while len(troubles) <= settings.infra_retries and all(
+        one.culprit in _RETRIED for one in troubles
+    ):
         log.started(key)
         try:
             result = await play_trial(scenario, key)
             return replace(
                 result,
-                retries=attempt,
+                retries=len(troubles),
+                troubles=tuple(troubles),
                 cost_usd=cost_usd + result.cost_usd,
                 tokens=tokens + result.tokens,
             )
         except VerificationError:
             raise
-        except (AttractorError, OSError) as error:
-            trouble = trouble_of(error)
-            cost_usd, tokens = cost_usd + trouble.cost_usd, tokens + trouble.tokens
-            log.troubled(key, trouble.culprit, trouble.message)
-            if trouble.culprit not in _RETRIED:
-                break
+        except (AttractorError, OSError) as cause:
+            found = trouble_of(cause)
+            error, cost_usd, tokens = (
+                found.message,
+                cost_usd + found.cost_usd,
+                tokens + found.tokens,
+            )
+            troubles.append(found.trouble)
+            log.troubled(key, found)
     return TrialResult(
         key,
         False,
         (),
         0,
-        retries=min(attempt, settings.infra_retries),
-        error=trouble.message,
-        culprit=trouble.culprit,
+        retries=max(0, min(len(troubles) - 1, settings.infra_retries)),
+        error=error or troubles[-1].reason,
+        culprit=troubles[-1].culprit,
         seed=key.seed(settings.seed),
         cost_usd=cost_usd,
         tokens=tokens,
+        troubles=tuple(troubles),
     )

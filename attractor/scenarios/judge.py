@@ -14,10 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.backends.models import choose_ready
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import first_sentence
 from attractor.base.processes import OutputLimit
 from attractor.engine.truncation import keep_ends, one_line
 from attractor.llm.client import Client
-from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError, SDKError
+from attractor.llm.errors import (
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthError,
+    InvalidRequestError,
+    NoObjectGeneratedError,
+    SDKError,
+)
 from attractor.llm.generation.objects import read_object
 from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
@@ -34,6 +42,13 @@ _MARKER_BYTES = 16
 _KEPT = OutputLimit(head=20_000, tail=20_000)
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 2000
+# Evidence can cause these errors, so a candidate must not get another trial by them.
+_BY_EVIDENCE = (
+    ContentFilterError,
+    ContextLengthError,
+    InvalidRequestError,
+    NoObjectGeneratedError,
+)
 _SEEDS = 2**31
 """The number of seeds that all providers with seeds accept."""
 
@@ -83,14 +98,18 @@ class Judge:
     votes: int = 1
 
     async def ask(self, question: JudgeQuestion) -> JudgeVerdict:
-        """Return the verdict on a question; without a valid answer, the trial has no result."""
+        """Return the verdict on a question; without a valid answer, the trial has no result.
+
+        An error that the evidence can cause counts against the candidate.
+        """
         spent = _Spent()
         try:
             votes = [await self._vote(question, number, spent) for number in range(self.votes)]
         except (SDKError, ConfigurationError) as error:
             raise TrialTrouble(
                 f"unscored: the judge failed: {error}",
-                Culprit.MODEL,
+                Culprit.CANDIDATE if isinstance(error, _BY_EVIDENCE) else Culprit.MODEL,
+                reason=first_sentence(type(error)),
                 cost_usd=spent.cost_usd,
                 tokens=spent.tokens,
             ) from error

@@ -30,6 +30,7 @@ from attractor.scenarios.check import (
     judge_phase,
     no_judge,
 )
+from attractor.scenarios.evaluation import Attribution
 from attractor.scenarios.http_request import RequestFailed, send_request
 from attractor.scenarios.suite import (
     CommandStep,
@@ -75,6 +76,17 @@ class ScenarioPlayer:
         self, scenario: Scenario, folder: Path, *, seed: int = 0, ask_judge: AskJudge = no_judge
     ) -> PlayedScenario:
         """Play a scenario in a folder with a copy of the candidate's tree, and judge it."""
+        with Attribution() as attribution:
+            return await self._play(scenario, folder, seed, ask_judge, attribution)
+
+    async def _play(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        seed: int,
+        ask_judge: AskJudge,
+        attribution: Attribution,
+    ) -> PlayedScenario:
         checks = build_checks(scenario, check_registry())
         environment = self.make_environment(folder)
         await environment.initialize()
@@ -86,7 +98,10 @@ class ScenarioPlayer:
                 steps = _Steps(
                     environment, running.variables, self.settings.trials.timeout, services
                 )
-                failure = await self._prepare(scenario, steps)
+                failure = await self._copy_fixtures(scenario, steps)
+                # The setup, such as an installation, can already execute the candidate's code.
+                attribution.candidate_runs = True
+                failure = failure or await self._set_up(scenario, steps)
                 before: Mapping[str, FileState] = {}
                 if any(check.compares_tree for check in checks):
                     before = await asyncio.to_thread(read_tree, folder)
@@ -124,12 +139,16 @@ class ScenarioPlayer:
         ended_early = [_ended_early(failure)] if failure else []
         return PlayedScenario(observed, (*in_order, *ended_early))
 
-    async def _prepare(self, scenario: Scenario, steps: "_Steps") -> str:
-        """Copy the fixtures and run the setup; return the reason of a failure, or ""."""
+    async def _copy_fixtures(self, scenario: Scenario, steps: "_Steps") -> str:
+        """Copy the fixtures; return the reason of a failure, or ""."""
         for source, target in fixture_files(self.suite_folder, scenario):
             result = await steps.execute(_copy_command(source, target), read_suite_file(source))
             if result.exit_code != 0:
                 return f"the fixture {target} was not copied: {_last_line(result.stderr)}"
+        return ""
+
+    async def _set_up(self, scenario: Scenario, steps: "_Steps") -> str:
+        """Run the setup; return the reason of a failure, or ""."""
         for number, command in enumerate(scenario.setup.run):
             result = await steps.execute(command, timeout=scenario.setup.timeout)
             if result.exit_code != 0:

@@ -52,7 +52,11 @@ class TrialTwins:
         for name, requests in self.requests.items():
             for one in requests():
                 if one["why"] and one["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise TrialTrouble(f"the twin {name} failed: {one['why']}", Culprit.TWIN)
+                    raise TrialTrouble(
+                        f"the twin {name} failed: {one['why']}",
+                        Culprit.TWIN,
+                        reason="A twin failed",
+                    )
 
 
 @asynccontextmanager
@@ -87,7 +91,9 @@ def _requests_of(twin: "ServiceTwin") -> TwinRequests:
         # Otherwise a candidate could hide a request behind many others.
         if twin.dropped:
             message = f"the twin {twin.service.name} received more than {MOST_REQUESTS} requests"
-            raise TrialTrouble(message, Culprit.CANDIDATE)
+            raise TrialTrouble(
+                message, Culprit.CANDIDATE, reason="A twin received too many requests"
+            )
         return [cast("Mapping[str, Json]", one.record()) for one in twin.requests]
 
     return requests

@@ -3,18 +3,29 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attractor.base.clock import SystemClock
+from attractor.base.processes import ExecResult
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import EvaluationRecord, GateInput
+from attractor.factory.evaluation.run_facts import STRICT_PROFILE
 from attractor.factory.evaluation.trial_player import TrialPlayer
-from attractor.scenarios.evaluation import TrialResult, evaluate
+from attractor.scenarios.evaluation import Culprit, TrialResult, Trouble, TroubleCount, evaluate
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings
+from tests.counts import count
+from tests.environments.places import make_walls, processes_in
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_evaluation import Log
 
@@ -41,15 +52,35 @@ python3 -m http.server 8123 >&- 2>&- &
 """
 
 
+# Executed before the program fails: the supervisor becomes its tracer, and sees it stop.
+TRACED = """
+import ctypes, os, random
+if random.random() < {probability}:
+    ctypes.CDLL(None).syscall(101, 0, 0, 0, 0)
+    os.kill(os.getpid(), 10)
+print("made")
+"""
+
+
+def choose(kind: str, scratch: Path) -> EnvironmentChoice:
+    bounds = SandboxBounds(max_processes=50, max_memory_mb=100)
+    try:
+        return asyncio.run(
+            choose_environment(kind, environ=os.environ, hide=[], scratch=scratch, bounds=bounds)
+        )
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> EnvironmentChoice:
-    scratch = tmp_path_factory.mktemp("scratch")
-    bounds = SandboxBounds(max_processes=50, max_memory_mb=100)
-    return asyncio.run(
-        choose_environment(
-            "bubblewrap", environ=os.environ, hide=[], scratch=scratch, bounds=bounds
-        )
-    )
+    return choose("bubblewrap", tmp_path_factory.mktemp("scratch"))
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def either_sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> EnvironmentChoice:
+    (tmp_path / "scratch").mkdir()
+    return choose(request.param, tmp_path / "scratch")
 
 
 def scenario(name: str, split: str, check: dict[str, Any], run: str = "sh program.sh") -> Scenario:
@@ -66,6 +97,17 @@ def play(
     **trials: Any,
 ) -> list[TrialResult]:
     """Play trials of a program in order, and return the results."""
+    return evaluated(tmp_path, sandbox.make, program, scenarios, **trials)[0]
+
+
+def evaluated(
+    tmp_path: Path,
+    make: Callable[[Path], ExecutionEnvironment],
+    program: str,
+    scenarios: Sequence[Scenario],
+    **trials: Any,
+) -> tuple[list[TrialResult], Log, Suite]:
+    """Play trials of a program; return the results, the log and the suite."""
     tree = write_files(tmp_path / "tree", {"program.sh": program})
     (tmp_path / "copies").mkdir()
     settings = SuiteSettings(name="s", pipeline="p", trials=TrialSettings(**trials))
@@ -73,15 +115,12 @@ def play(
     async def export(to: Path) -> None:
         shutil.copytree(tree, to, dirs_exist_ok=True)
 
+    suite, log = Suite(settings=settings, scenarios=tuple(scenarios)), Log()
     player = TrialPlayer(
-        export,
-        sandbox.make,
-        Suite(settings=settings, scenarios=tuple(scenarios)),
-        tmp_path / "suite",
-        tmp_path / "copies",
-        SystemClock(),
+        export, make, suite, tmp_path / "suite", tmp_path / "copies", SystemClock()
     )
-    return asyncio.run(evaluate(scenarios, player.play_trial, Log(), settings.trials))
+    results = asyncio.run(evaluate(scenarios, player.play_trial, log, settings.trials))
+    return results, log, suite
 
 
 def commands_of_this_machine() -> str:
@@ -146,3 +185,80 @@ def test_candidate_that_exhausts_a_limit_fails_without_an_error(
     [result] = play(tmp_path, sandbox, LIMITS[limit], [slow])
     assert (result.satisfied, result.error, result.culprit) == (False, "", "candidate")
     assert "ended with" in result.checks[0].reason
+
+
+def test_candidate_cannot_turn_its_failure_into_trouble(
+    tmp_path: Path, either_sandbox: EnvironmentChoice
+) -> None:
+    """At full counts, the candidate fails 8 of 100 times, in 200 trials."""
+    probability, n = count(ci=80, full=8) / 100, count(ci=8, full=200)
+    program = f"exec python3 -c '{TRACED.format(probability=probability)}'"
+    made = scenario("made", "holdout", {"kind": "stdout", "equals": "made"})
+    results, log, suite = evaluated(tmp_path, either_sandbox.make, program, [made], n=n)
+    assert {(one.retries, one.error) for one in results} == {(0, "")}
+    assert {one.culprit for one in results if not one.satisfied} == {Culprit.CANDIDATE}
+    assert len(log.lines) == 2 * n
+    promises = either_sandbox.promises
+    given = EvaluationRecord("tree", "seal", promises, tuple(results))
+    report = gate(GateInput("tree", suite, "seal", (given,), STRICT_PROFILE, attempts=1))
+    assert not report.go
+    assert "unresolved_failure" in {one.rule for one in report.reasons}
+
+
+class Lost:
+    """Environments in a sandbox whose supervisor is killed from outside, while a program runs."""
+
+    def __init__(self, choice: EnvironmentChoice) -> None:
+        self._choice = choice
+        self.killed = 0
+
+    def make(self, folder: Path) -> ExecutionEnvironment:
+        environment = self._choice.make(folder)
+        execute = environment.exec_command
+
+        async def executed(command: str, **options: Any) -> ExecResult:
+            doing = asyncio.create_task(execute(command, **options))
+            while not (folder / "runs").exists():
+                await asyncio.sleep(0.01)
+            namespace = (folder / "runs").read_text().strip()
+            os.kill(min(processes_in(namespace)), signal.SIGKILL)
+            self.killed += 1
+            return await doing
+
+        environment.exec_command = executed
+        return environment
+
+
+def test_sandbox_lost_while_the_candidate_runs_counts_against_it(
+    tmp_path: Path, sandbox: EnvironmentChoice
+) -> None:
+    lost, program = Lost(sandbox), "readlink /proc/self/ns/pid > now; mv now runs; sleep 1000"
+    want = scenario("made", "holdout", {"kind": "stdout", "equals": "made"})
+    results, _, suite = evaluated(tmp_path, lost.make, program, [want], n=2, infra_retries=3)
+    trouble = Trouble(Culprit.CANDIDATE, "The sandbox ended too early")
+    assert lost.killed == 2
+    assert [(one.retries, one.culprit, one.troubles) for one in results] == [
+        (0, Culprit.CANDIDATE, (trouble,))
+    ] * 2
+    given = EvaluationRecord("tree", "seal", sandbox.promises, tuple(results))
+    report = gate(GateInput("tree", suite, "seal", (given,), STRICT_PROFILE, attempts=1))
+    assert not report.go
+    assert report.troubles == (TroubleCount(trouble, 2),)
+
+
+def test_sandbox_that_does_not_start_is_trouble_of_the_machinery(
+    tmp_path: Path, sandbox: EnvironmentChoice
+) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> ExecutionEnvironment:
+        made.append(folder)
+        if len(made) > 1:
+            return sandbox.make(folder)
+        missing = replace(make_walls(), bubblewrap=str(tmp_path / "missing"))
+        return SandboxedExecutionEnvironment(folder, missing)
+
+    want = scenario("made", "holdout", {"kind": "stdout", "equals": "made"})
+    [result], _, _ = evaluated(tmp_path, make, "echo made", [want], n=1)
+    assert (result.satisfied, result.retries, len(made)) == (True, 1, 2)
+    assert result.troubles == (Trouble(Culprit.MACHINERY, "The sandbox did not start"),)

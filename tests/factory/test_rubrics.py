@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.cli.runs.verdicts import verdict_text
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import ask_gate
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.scenarios.suites import SUITE, write_files
 from tests.scenarios.test_judge import rule, script, vote
+from tests.tables import table
 
 JUDGE = '[judge]\nmodel = "gpt-5"\nvotes = 2\n[gate]\nmax_cost_usd = 0.001\n'
 RUBRIC = '\n[[checks]]\nkind = "rubric"\nrubric = "word.md"\nsteps = ["look"]\n'
@@ -40,20 +44,42 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     assert ("satisfaction" in flow.rules(result)) != satisfied
 
 
-def test_judge_that_fails_leaves_the_trial_unscored_as_trouble_of_the_model(
-    tmp_path: Path, provider_twin: StartTwin
+@table(
+    ("answer", "culprit", "retries", "tokens"),
+    [
+        ({"answer": {"fault": {"kind": "status", "status": 401}}}, "model", 1, 0),
+        # Evidence can cause such an answer, and must not lead to another trial.
+        (rule("I would rather not."), "candidate", 0, 2200),
+    ],
+)
+def test_judge_that_fails_leaves_the_trial_unscored(
+    tmp_path: Path,
+    provider_twin: StartTwin,
+    answer: dict[str, Any],
+    culprit: str,
+    retries: int,
+    tokens: int,
 ) -> None:
-    twin = provider_twin(script(rule("I would rather not.")))
-    flow = make_judged_flow(tmp_path, dict(twin.environ()))
+    flow = make_judged_flow(tmp_path, dict(provider_twin(script(answer)).environ()))
     result = flow.launch()
     judged = ask_gate(result.directory, flow.host)[1]
     [[trial]] = [one.results for one in judged.evaluations]
-    assert (trial.satisfied, trial.culprit, trial.retries) == (False, "model", 1)
+    assert (trial.satisfied, trial.culprit, trial.retries) == (False, culprit, retries)
     assert trial.error.startswith("unscored")
-    assert trial.tokens == 2 * 2200
-    assert "infra_errors" in flow.rules(result)
+    assert trial.tokens == tokens
+    assert ("infra_errors" in flow.rules(result)) == (culprit == "model")
     [failed] = failed_scenarios(judged)
-    assert failed.reasons[0].startswith("model: unscored: the judge failed")
+    assert failed.reasons[0].startswith(f"{culprit}: unscored: the judge failed")
+    [trouble] = flow.report(result).troubles
+    assert (trouble.trouble.culprit, trouble.count) == (culprit, retries + 1)
+    shown = verdict_text(read_facts(result.directory), judged, to_operator=False)
+    assert f"  trouble in trials: {trouble}\n" in shown
+    told: list[str] = []
+    replace(flow, host=replace(flow.host, tell=told.append)).launch(evaluate=False)
+    assert (
+        "1 tree was evaluated with this version of the suite; the maximum is 20. "
+        f"Trouble in their trials: {trouble}."
+    ) in told
 
 
 def test_run_does_not_start_without_a_key_of_the_judge(tmp_path: Path) -> None:

@@ -4,19 +4,22 @@ The places are a tool call, its hook, a tool stage, and a program of the user. F
 commands plant for git start nothing outside.
 """
 
+import asyncio
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from attractor.engine.state.run_state import FAILED
+from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.test_killed_runner import TwinDesk, require_sandbox
 from tests.counts import IS_FULL
 from tests.environments.test_escapes import NETWORK, PROCESSES, READ, WRITE, contents, outside
-from tests.pipeline.projects import git
+from tests.pipeline.projects import git, make_host, make_project, simulated
 
 PIPELINE = """digraph escapes {
     graph ["tool_hooks.pre"="sh attack.sh hook"]
@@ -100,3 +103,20 @@ def test_escapes_from_each_place(sandbox: str, desk: TwinDesk, tmp_path: Path) -
     # Without a sandbox they succeed: this proves the attempts at all places.
     wanted = ["got", "tried"] if sandbox == "none" else ["tried"]
     assert told == [f"{one}-{place}" for one in wanted for place in sorted(PLACES)]
+
+
+TRACED = "import ctypes, os; ctypes.CDLL(None).syscall(101, 0, 0, 0, 0); os.kill(os.getpid(), 10)"
+FAILING = PIPELINE[: PIPELINE.index("    tool ")].replace("sh attack.sh hook", "true") + (
+    """fail [shape=parallelogram, tool_command="exec python3 traced.py"]
+    start -> fail -> exit
+}"""
+)
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+def test_traced_command_fails_its_stage_and_not_the_sandbox(sandbox: str, tmp_path: Path) -> None:
+    require_sandbox(sandbox, tmp_path)
+    project = make_project(tmp_path / "project", FAILING, **{"traced.py": TRACED})
+    result = asyncio.run(start(simulated(project, sandbox=sandbox), make_host(project)))
+    assert result.status == FAILED
+    assert "-10" in (result.directory / "events.jsonl").read_text()

@@ -18,6 +18,7 @@ from attractor.scenarios.evaluation import (
     TrialKey,
     TrialLog,
     TrialResult,
+    TrialTrouble,
     evaluate,
 )
 from attractor.scenarios.suite import Scenario, TrialSettings
@@ -84,7 +85,9 @@ def test_each_note_can_be_read_at_once_and_in_order(kept: ReadableLog) -> None:
         (
             "troubled",
             one,
-            lambda: kept.log.troubled(one, Culprit.TWIN, "größe 🐍: no \udcff\n" * 1000),
+            lambda: kept.log.troubled(
+                one, TrialTrouble("größe 🐍: no \udcff\n" * 1000, Culprit.TWIN)
+            ),
         ),
         ("started", one, lambda: kept.log.started(one)),
         ("completed", other, lambda: kept.log.completed(result(other), progress)),

@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from attractor.scenarios.evaluation import (
     TrialKey,
     TrialResult,
     TrialTrouble,
+    Trouble,
     count_trials,
     evaluate,
     is_satisfied,
@@ -43,8 +45,8 @@ class Log:
     def started(self, key: TrialKey) -> None:
         self.lines.append(f"started {key.scenario} {key.number}")
 
-    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
-        self.lines.append(f"troubled {key.scenario} {key.number}: {culprit}: {trouble}")
+    def troubled(self, key: TrialKey, error: TrialTrouble) -> None:
+        self.lines.append(f"troubled {key.scenario} {key.number}: {error.culprit}: {error}")
 
     def completed(self, result: TrialResult, progress: Progress) -> None:
         self.lines.append(f"completed {result.key.scenario} {result.key.number}")
@@ -129,6 +131,14 @@ def test_a_trial_in_flight_at_the_crash_counts_as_trouble(begun: int, tries: int
     assert bool(results[0].error) == (not tries)
 
 
+def test_trouble_of_the_candidate_before_a_crash_is_not_played_again() -> None:
+    key, trouble = TrialKey("a", 1), Trouble(Culprit.CANDIDATE, "The sandbox ended too early")
+    earlier = EarlierTrials(begun=Counter({key: 1}), troubles={key: (trouble,)})
+    results, _, played = run(always, earlier=earlier)
+    assert played[key] == 0
+    assert (results[0].culprit, results[0].troubles) == (Culprit.CANDIDATE, (trouble,))
+
+
 def test_trials_are_counted_by_scenario() -> None:
     results, _, _ = run(lambda key, _: key.scenario == "a" or key.number == 1)
     counts = {
@@ -185,6 +195,7 @@ def test_trouble_names_its_culprit_and_only_trouble_of_others_is_retried(
     }
     assert set(played.values()) == {tries}
     assert f"troubled a 1: {culprit}: {error}" in log.lines
+    assert [one.culprit for one in results[0].troubles] == [culprit] * tries
     assert results[0].cost_usd == tries * getattr(error, "cost_usd", 0.0)
     assert results[0].seed == TrialKey("a", 1).seed(0)
 
@@ -251,3 +262,7 @@ def test_result_survives_its_record() -> None:
         tokens=9,
     )
     assert TrialResult.from_record(result.to_record()) == result
+    # The seals of results that were stored before troubles were recorded are still valid.
+    assert "troubles" not in result.to_record()
+    troubled = replace(result, troubles=(Trouble(Culprit.TWIN, "A twin failed"),) * 2)
+    assert TrialResult.from_record(troubled.to_record()) == troubled

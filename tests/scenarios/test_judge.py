@@ -101,15 +101,20 @@ def test_invalid_answer_is_corrected_once(provider_twin: StartTwin, wrong: str) 
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [rule("Fine!"), rule("[]"), {"answer": {"fault": {"kind": "status", "status": 401}}}],
+    ("answer", "culprit"),
+    [
+        (rule("Fine!"), Culprit.CANDIDATE),
+        (rule("[]"), Culprit.CANDIDATE),
+        ({"answer": {"fault": {"kind": "status", "status": 400}}}, Culprit.CANDIDATE),
+        ({"answer": {"fault": {"kind": "status", "status": 401}}}, Culprit.MODEL),
+    ],
 )
 def test_judge_without_a_valid_answer_leaves_the_trial_unscored(
-    provider_twin: StartTwin, answer: dict[str, Any]
+    provider_twin: StartTwin, answer: dict[str, Any], culprit: Culprit
 ) -> None:
     with pytest.raises(TrialTrouble, match="unscored: the judge failed") as caught:
         ask(provider_twin(script(answer)))
-    assert caught.value.culprit is Culprit.MODEL
+    assert caught.value.culprit is culprit
     assert caught.value.tokens == (2200 if "text" in answer["answer"] else 0)
 
 

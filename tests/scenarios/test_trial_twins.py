@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.evaluation import Culprit, TrialTrouble, Trouble
 from attractor.scenarios.play import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.services.errors import ServiceError
@@ -42,7 +42,9 @@ def test_each_trial_starts_with_the_state_of_twin_suite_and_scenario(tmp_path: P
 
 
 @needs_curl
-def test_failure_of_a_twin_is_not_the_candidates(tmp_path: Path) -> None:
+def test_twin_that_crashes_while_the_candidate_runs_counts_against_the_candidate(
+    tmp_path: Path,
+) -> None:
     route = '[[routes]]\npath = "/broken"\nkind = "handler"\nfunction = "fail"\n'
     handler = {"_twins/todo-api/handler.py": "def fail(request, state, draw):\n    return 1 / 0\n"}
     write_files(tmp_path / "suite", handler)
@@ -53,7 +55,7 @@ def test_failure_of_a_twin_is_not_the_candidates(tmp_path: Path) -> None:
             continue
         with pytest.raises(TrialTrouble, match=r"the twin todo-api failed: handler.py:2") as caught:
             use_twin(tmp_path, one, twin=TWIN + route)
-        assert caught.value.culprit is Culprit.TWIN
+        assert caught.value.trouble == Trouble(Culprit.CANDIDATE, "A twin failed")
 
 
 @needs_curl

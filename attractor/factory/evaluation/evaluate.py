@@ -63,7 +63,7 @@ from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import reference_of
 from attractor.scenarios.check import require_judgeable
-from attractor.scenarios.evaluation import TrialResult, evaluate
+from attractor.scenarios.evaluation import TrialResult, count_troubles, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.cleanup import stored_run
 from attractor.workspaces.git.files import in_thread
@@ -259,6 +259,21 @@ class Evaluator:
             run.change_status(FAILED, LEAKED_REASON)
         else:
             end_run(run)
+
+    def describe_attempts(self, pinned: str) -> str:
+        """Return a sentence about the attempts with a pinned suite so far, or ""."""
+        sealed = self.stores.suite(pinned)
+        if sealed is None:
+            return ""
+        pool = EvaluationPool(list(self.ledger.entries()), self.results)
+        # The number of a tree that was not evaluated yet.
+        count = pool.attempts(sealed.seal, "") - 1
+        most = sealed.suite.settings.gate.max_attempts_per_version
+        troubles = "; ".join(map(str, count_troubles(pool.troubles(sealed.seal))))
+        trouble = f" Trouble in their trials: {troubles}." if troubles else ""
+        trees = "1 tree was" if count == 1 else f"{count} trees were"
+        words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
+        return words if count else ""
 
     def has_ended(self, root: Path) -> bool:
         """Return whether the ledger records a final status of a run."""

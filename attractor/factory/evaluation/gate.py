@@ -19,7 +19,7 @@ from attractor.factory.evaluation.gate_records import (
     GateReport,
     RuleResult,
 )
-from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
+from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials, count_troubles
 from attractor.scenarios.satisfaction import (
     ScenarioTally,
     lower_bound,
@@ -97,11 +97,13 @@ def gate(judged: GateInput) -> GateReport:
     if not judged.evaluations:
         return GateReport(rules)
     # The figures of all holdouts, those with a waiver included.
-    tallies = count_trials(judged.suite.of_split("holdout"), judged.counting_results())
+    results = judged.counting_results()
+    tallies = count_trials(judged.suite.of_split("holdout"), results)
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
     bound = lower_bound(satisfied, played, confidence=counted.settings.confidence)
     flaky = sum(one.is_flaky for one in tallies)
-    return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky)
+    troubles = count_troubles(trouble for one in results for trouble in one.troubles)
+    return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles)
 
 
 def _result(rule: str, judged: _Judged) -> RuleResult:

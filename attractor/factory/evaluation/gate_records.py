@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.runs.summary import NOT_JUDGED
-from attractor.scenarios.evaluation import Culprit, TrialResult
+from attractor.scenarios.evaluation import Culprit, TrialResult, TroubleCount
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 from attractor.scenarios.suite import Suite
 
@@ -171,7 +171,10 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class GateReport:
-    """The result of the gate: one result for each rule, and the figures of all holdouts."""
+    """The result of the gate: one result for each rule, and the figures of all holdouts.
+
+    `troubles` are those of all trials, also of trials that were played again.
+    """
 
     rules: tuple[RuleResult, ...]
     played: int = 0
@@ -179,6 +182,7 @@ class GateReport:
     satisfaction: Fraction = Fraction(0)
     bound: float = 0.0
     flaky: int = 0
+    troubles: tuple[TroubleCount, ...] = ()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -209,4 +213,5 @@ class GateReport:
             "lower_bound": self.bound,
             "bound_means": BOUND_SENTENCE,
             "flaky": self.flaky,
+            "troubles": [one.to_record() for one in self.troubles],
         }

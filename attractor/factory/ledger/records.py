@@ -22,7 +22,7 @@ from attractor.factory.evaluation.gate_records import EvaluationRecord, Waiver
 from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.trials import EvaluationId, TrialStore
-from attractor.scenarios.evaluation import TrialKey, TrialResult
+from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
 
 DECISIONS_FILE = "decisions.jsonl"
 
@@ -190,6 +190,16 @@ class EvaluationPool:
             if one.kind == LineKind.EVALUATION_BEGUN and one.data["suite_seal"] == suite_seal
         ]
         return list(dict.fromkeys([*trees, tree])).index(tree) + 1
+
+    def troubles(self, suite_seal: str) -> list[Trouble]:
+        """Return the troubles in the trials of finished evaluations with a version of a suite."""
+        return [
+            trouble
+            for one in self.entries
+            if one.kind == LineKind.EVALUATED and one.data["suite_seal"] == suite_seal
+            for trial in _trials(_fields(one))
+            for trouble in troubles_of(trial)
+        ]
 
     def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
         """Return evaluations of the same tree with the same suite in other runs.

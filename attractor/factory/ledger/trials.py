@@ -20,12 +20,14 @@ from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.scenarios.evaluation import (
-    Culprit,
     EarlierTrials,
     Progress,
     TrialKey,
     TrialResult,
+    TrialTrouble,
+    Trouble,
     trial_keys,
+    troubles_record,
 )
 from attractor.scenarios.suite import Suite
 
@@ -79,6 +81,7 @@ class TrialStore:
             "culprit": result.culprit.value if result.culprit else "",
             "cost_usd": result.cost_usd,
             "tokens": result.tokens,
+            **troubles_record(result.troubles),
             "seal": self._seal(evaluation_id, result),
         }
 
@@ -182,9 +185,9 @@ class TrialLog:
         """Record the start of a trial."""
         self._write(STARTED, self._covered(key))
 
-    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
-        """Record trouble without its text, which may contain words of a holdout."""
-        self._write(TROUBLED, {**self._covered(key), "culprit": culprit.value})
+    def troubled(self, key: TrialKey, error: TrialTrouble) -> None:
+        """Record trouble without the text of the error, which may contain words of a holdout."""
+        self._write(TROUBLED, {**self._covered(key), **error.trouble.to_record()})
 
     def completed(self, result: TrialResult, progress: Progress) -> None:
         """Store and record the result of a trial; pin a failed trial in the ledger."""
@@ -217,9 +220,14 @@ class TrialLog:
             # The process died between storing and recording.
             self._write(COMPLETED, self.results.public_record(self.evaluation_id, results[name]))
         begun = Counter(_name_in(event) for event in self._events((STARTED,)))
+        troubles: dict[_Name, list[Trouble]] = {}
+        for event in self._events((TROUBLED,)):
+            troubles.setdefault(_name_in(event), []).append(_trouble_in(event))
+        keys = trial_keys(suite)
         return EarlierTrials(
             {one.key: one for one in results.values()},
-            Counter({key: begun[self._name(key)] for key in trial_keys(suite)}),
+            Counter({key: begun[self._name(key)] for key in keys}),
+            {key: tuple(troubles.get(self._name(key), ())) for key in keys},
         )
 
     def _covered(self, key: TrialKey) -> JsonObject:
@@ -249,6 +257,11 @@ def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
         record = parse_json(line.content)
         if isinstance(record, dict) and record.get("type") in kinds:
             yield Event.from_record(record)
+
+
+def _trouble_in(event: Event) -> Trouble:
+    # Older versions recorded no reason.
+    return Trouble.from_record({"reason": "No reason was recorded", **event.data})
 
 
 def _name_in(event: Event) -> _Name:

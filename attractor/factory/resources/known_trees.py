@@ -28,6 +28,7 @@ from attractor.scenarios.evaluation import (
     Progress,
     TrialKey,
     TrialResult,
+    TrialTrouble,
     evaluate,
 )
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -143,9 +144,9 @@ class _ProgressLog:
     def started(self, key: TrialKey) -> None:
         """Print nothing at the start of a trial."""
 
-    def troubled(self, key: TrialKey, culprit: Culprit, trouble: str) -> None:
-        """Print trouble that is not a result of the candidate."""
-        self.tell(f"{self.what}: trouble in {key.scenario} ({culprit}): {trouble}")
+    def troubled(self, key: TrialKey, error: TrialTrouble) -> None:
+        """Print trouble of a trial."""
+        self.tell(f"{self.what}: trouble in {key.scenario} ({error.culprit}): {error}")
 
     def completed(self, result: TrialResult, progress: Progress) -> None:
         """Print the number of finished trials and the remaining time."""

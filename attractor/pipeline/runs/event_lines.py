@@ -115,7 +115,8 @@ def _trial(event: Event) -> str:
 
 
 def _trial_trouble(event: Event) -> str:
-    return f"trial: trouble (culprit: {event.data.get('culprit', 'unknown')}), not a result"
+    reason = f": {event.data['reason']}" if "reason" in event.data else ""
+    return f"trial: trouble (culprit: {event.data.get('culprit', 'unknown')}), not a result{reason}"
 
 
 def _budget(event: Event) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
 from attractor.environments.sandbox import process
@@ -81,6 +82,35 @@ async def test_killed_sandbox_is_lost(env: SandboxedExecutionEnvironment) -> Non
     assert await service.stop() == -signal.SIGKILL
     with pytest.raises(SandboxLost):
         await env.exec_command("true", timeout_ms=FAR_MS)
+
+
+TRACED = (
+    "import ctypes, os; ctypes.CDLL(None).syscall({ptrace}, 0, 0, 0, 0); os.kill(os.getpid(), 10)"
+)
+
+
+@pytest.mark.parametrize("is_filtered", [True, False], ids=["filter", "no filter"])
+def test_command_that_is_traced_stops_only_itself(
+    sandbox: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, *, is_filtered: bool
+) -> None:
+    """A command that asks to be traced makes the supervisor its tracer."""
+    if not is_filtered:
+        if sandbox == "landlock":
+            pytest.skip("Landlock needs the filter")
+        monkeypatch.setattr(process, "seccomp_filter", lambda: None)
+    environment = SandboxedExecutionEnvironment(workspace, make_walls(sandbox))
+    ptrace = {"x86_64": 101, "aarch64": 117}[os.uname().machine]
+    attack = f"exec python3 -c '{TRACED.format(ptrace=ptrace)}'"
+
+    async def work(env: ExecutionEnvironment) -> tuple[ExecResult, ExecResult]:
+        traced = await env.exec_command(attack, timeout_ms=FAR_MS if is_filtered else 1000)
+        return traced, await env.exec_command("echo on", timeout_ms=FAR_MS)
+
+    traced, after = use(environment, work)
+    assert (traced.exit_code, traced.timed_out) == (
+        (-signal.SIGUSR1, False) if is_filtered else (-signal.SIGKILL, True)
+    )
+    assert after.stdout == "on\n"
 
 
 @pytest.fixture

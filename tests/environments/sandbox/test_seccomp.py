@@ -74,7 +74,7 @@ def test_some_system_calls_are_refused_by_their_arguments() -> None:
         (ALLOW, socket, (16, 3, 0)),
         (EPERM, socket, (16, 3, 15)),
         (EPERM, socket, (40, 1, 0)),
-        (ALLOW, ptrace, (0, 0)),
+        (EPERM, ptrace, (0, 0)),
         (EPERM, ptrace, (16, 1)),
         (EPERM, ptrace, (0x4206, 1)),
         (ALLOW, unshare, (0x200,)),
