@@ -156,7 +156,36 @@ def test_run_is_started_watched_and_answered_by_keyboard_alone(
     page.wait_for_timeout(1000)  # a letter does not answer a question that has just appeared
     press("s")
     node(page, "ship", "done")
-    expect(page.locator("#head .badge")).to_contain_text("decision")
+    expect(page.locator("#head .badge")).to_contain_text("not judged")
+
+
+FAILING = f"""digraph failing {{ start [shape=Mdiamond]; exit [shape=Msquare]
+    test [shape=parallelogram, max_retries=0,
+        tool_command="seq 200; seq 300 303 >&2; {UNTIL_GO}; exit 3"]
+    start -> test -> exit }}"""
+
+
+def test_output_of_a_tool_stays_and_its_end_is_in_view_and_quoted_by_the_banner(
+    server: RunningServer, page: Page
+) -> None:
+    go = server.service.host.project / "go"
+    with server.client("operate") as client:
+        run = start(client, FAILING)
+        page.goto(f"{server.url}/runs/{run}")
+        expect(page.locator(".tabs.inner li").first).to_have_text("Output")
+        expect(page.get_by_role("region", name="Last output")).to_contain_text("200")
+        go.touch()
+        await_rest(client, run)
+    go.unlink()
+    expect(page.get_by_role("region", name="Standard error")).to_have_text("300\n301\n302\n303\n")
+    printed = page.get_by_role("region", name="Standard output")
+    expect(printed).to_contain_text("199\n200")
+    assert printed.evaluate("one => one.scrollHeight > one.clientHeight && one.scrollTop === 0")
+    quoted = [str(one) for one in (*range(195, 201), *range(300, 304))]
+    expect(page.get_by_label("Last lines of test")).to_have_text("\n".join(quoted))
+    page.goto(f"{server.url}/runs/{run}/events")
+    page.locator("#head").get_by_role("link", name="test").click()
+    expect(page.locator(".tabs.inner [aria-current]")).to_have_text("Output")
 
 
 def test_a_letter_answers_only_the_question_with_the_focus_and_new_cards_go_below(

@@ -111,14 +111,16 @@ class StageAttempt:
             return []
         return sorted(found, key=lambda one: one.name)
 
-    def read_file(self, name: str, *, most: int) -> bytes:
-        """Return the first bytes of a file of the attempt."""
+    def read_file(self, name: str, *, most: int, from_end: bool = False) -> bytes:
+        """Return the first bytes of a file of the attempt, or the last ones."""
         names = [one.name for one in self.files()]
         if name not in names or self.folder is None:
             raise UnknownName(f"file of stage {self.id}", name, names)
         path = self.folder / name
         try:
             with open_regular(path) as file:
+                if from_end:
+                    file.seek(max(0, file.seek(0, os.SEEK_END) - most))
                 return file.read(most)
         except OSError as cause:
             raise file_error("read", path, cause) from cause

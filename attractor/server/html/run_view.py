@@ -23,7 +23,6 @@ from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.event_lines import describe_without_time
 from attractor.pipeline.runs.history import Choice, read_history, read_run
-from attractor.pipeline.runs.open_work import last_output, shown_lines
 from attractor.pipeline.runs.stages import StageAttempt, Timeline, find_attempt, read_timeline
 from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
@@ -33,6 +32,7 @@ from attractor.server.drawings import GraphDrawing, marked
 from attractor.server.html.assets import icon_content
 from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted
 from attractor.server.html.rendering import in_address
+from attractor.server.html.stage_output import OUTPUT_FILES, Output, last_lines, read_output
 from attractor.server.html.states import state_look
 
 PROMPT, RESPONSE = "prompt.md", "response.md"
@@ -88,10 +88,19 @@ class RunView:
         for state in (StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED):
             if found := [one for one in attempts if one.state is state]:
                 return found[-1].id
-        failed = [one for one in attempts if one.state is StageState.FAILED and not one.will_retry]
-        is_failed = self.summary.outcome == "fail"
-        last = failed[-1:] if is_failed and failed else attempts[-1:]
-        return last[0].id if last else ""
+        last = self.failed_attempt() or next(reversed(attempts), None)
+        return last.id if last else ""
+
+    def failed_attempt(self) -> StageAttempt | None:
+        """Return the attempt whose failure ended the run, if the run failed."""
+        if self.summary.outcome != "fail":
+            return None
+        ended = (
+            one
+            for one in reversed(self.timeline.attempts)
+            if one.state is StageState.FAILED and not one.will_retry
+        )
+        return next(ended, None)
 
 
 def _name(root: Path) -> str:
@@ -143,6 +152,7 @@ def actions_of(view: RunView) -> Actions:
 
 def run_values(view: RunView, address: str) -> dict[str, object]:
     """Return the values of templates that every view of a run needs."""
+    failed = view.failed_attempt()
     visits = dict.fromkeys(f"{one.node}@{one.visit}" for one in view.timeline.attempts)
     return {
         "run": view,
@@ -151,6 +161,8 @@ def run_values(view: RunView, address: str) -> dict[str, object]:
         "status_words": listed_status(view.summary),
         "can": actions_of(view),
         "visits": list(reversed(visits)),
+        "failed": failed,
+        "failed_lines": last_lines(failed) if failed else (),
     }
 
 
@@ -219,7 +231,7 @@ class StageView:
     transcript: TranscriptPage | None = None
     text: str = ""
     changes: Changes = Changes()
-    printed: Sequence[str] = ()
+    output: Sequence[Output] = ()
 
     @property
     def name(self) -> str:
@@ -242,19 +254,25 @@ def view_stage(view: RunView, reference: str, tab: str = "") -> StageView:
         return StageView(node, None, (), (Tab("details", "Details"),), "details")
     files = {each.name for each in one.files()}
     diff = read_stage_diff(one)
-    tabs = list(_tabs(one, files, diff))
+    node = nodes.get(one.node)
+    tabs = list(_tabs(one, files, diff, is_tool=node is not None and node.type == "tool"))
     names = [each.name for each in tabs]
     if tab and tab not in names:
         raise UnknownName("view of this stage", tab, names)
     chosen = tab or names[0]
     others = [each for each in attempts if each.node == one.node]
-    plain = StageView(nodes.get(one.node), one, others, tabs, chosen)
+    plain = StageView(node, one, others, tabs, chosen)
     return _with_content(view, plain, one, diff)
 
 
-def _tabs(one: StageAttempt, files: set[str], diff: Diff) -> Iterator[Tab]:
+def _tabs(one: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) -> Iterator[Tab]:
+    output = Tab("output", "Output")
+    if is_tool:
+        yield output
     if TRANSCRIPT in files:
         yield Tab("conversation", "Conversation")
+    if not is_tool and not files.isdisjoint(OUTPUT_FILES):
+        yield output
     if RESPONSE in files:
         yield Tab("response", "Response")
     if PROMPT in files:
@@ -267,7 +285,6 @@ def _tabs(one: StageAttempt, files: set[str], diff: Diff) -> Iterator[Tab]:
 
 
 def _with_content(view: RunView, plain: StageView, one: StageAttempt, diff: Diff) -> StageView:
-    is_running = one.state is StageState.RUNNING
     folder = one.folder
     match plain.tab:
         case "conversation" if folder:
@@ -279,8 +296,9 @@ def _with_content(view: RunView, plain: StageView, one: StageAttempt, diff: Diff
         case "changes":
             return replace(plain, changes=_changes_in(diff))
         case "details":
-            printed = shown_lines(last_output(folder)) if folder and is_running else ()
-            return replace(plain, choices=_choices(view, one), printed=printed)
+            return replace(plain, choices=_choices(view, one))
+        case "output":
+            return replace(plain, output=read_output(one))
         case _:
             return plain
 
