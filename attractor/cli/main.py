@@ -20,14 +20,10 @@ from attractor.cli.invocation import PROGRAM, Invocation, build_root
 from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
-NEW_OBJECTS = 50_000
-"""New objects before a garbage collection: with Python's default of 700, start-up would scan the
-loaded modules hundreds of times."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    gc.set_threshold(max(NEW_OBJECTS, gc.get_threshold()[0]), *gc.get_threshold()[1:])
     # Python's garbage collection at exit takes a tenth of the time of most commands.
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)

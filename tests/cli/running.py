@@ -1,6 +1,5 @@
 """Runs commands in a given folder, with given environment variables."""
 
-import gc
 import os
 import shutil
 import subprocess
@@ -53,7 +52,6 @@ def run_here(
     words: Sequence[str], *, folder: Path, variables: Mapping[str, str], typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, with files as its streams."""
-    threshold = gc.get_threshold()
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.chdir(folder)
@@ -66,10 +64,7 @@ def run_here(
         streams[0].seek(0)
         for name, stream in zip(_ERRORS, streams, strict=True):
             patch.setattr(sys, name, stream)
-        try:
-            code = main(words)
-        finally:
-            gc.set_threshold(*threshold)
+        code = main(words)
         out, err = map(_text, streams[1:])
     return subprocess.CompletedProcess([PROGRAM, *words], code, out, err)
 

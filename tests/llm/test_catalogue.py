@@ -12,13 +12,16 @@ from attractor.base.json import Json
 from attractor.llm import ConfigurationError, ModelInfo, get_model_info, list_models as listed
 from attractor.llm.catalogue import (
     CAPABILITIES,
+    PREPARED,
     Catalogue,
     Prices,
     PriceTier,
     find_table,
     override,
+    prepare,
     read_catalogue,
     read_overrides,
+    read_prepared,
     read_providers,
     read_table,
 )
@@ -38,7 +41,7 @@ def a_model(id_: str, provider: str = "openai", price: float = 1.0, **more: bool
 
 
 def latest(*ids: str, capability: str | None = None) -> str:
-    found = Catalogue([a_model(one) for one in ids]).latest("openai", capability)
+    found = Catalogue.of([a_model(one) for one in ids]).latest("openai", capability)
     assert found
     return found.id
 
@@ -60,7 +63,7 @@ def test_the_latest_model_is_the_one_of_the_highest_version() -> None:
 
 def test_the_latest_may_be_asked_to_be_capable() -> None:
     models = [a_model("gpt-5", tools=True, vision=True), a_model("gpt-6", tools=True)]
-    catalogue = Catalogue(models)
+    catalogue = Catalogue.of(models)
     assert catalogue.latest("openai", "tools") is models[1]
     assert catalogue.latest("openai", "vision") is models[0]
     assert catalogue.latest("openai", "reasoning") is None
@@ -74,7 +77,7 @@ def test_model_is_found_by_each_of_its_names() -> None:
     ours = ModelInfo(id="m", provider="gemini", display_name="M", aliases=("short",))
     theirs = ModelInfo(id="m", provider="vertex_ai", display_name="M", aliases=("m-2",))
     named_so = a_model("m-2", provider="elsewhere")
-    catalogue = Catalogue([theirs, ours, named_so])
+    catalogue = Catalogue.of([theirs, ours, named_so])
     assert catalogue.find("m") is catalogue.find("short") is catalogue.find("gemini/m") is ours
     assert catalogue.find("m", "vertex_ai") is theirs
     assert catalogue.find("m-2") is named_so
@@ -93,14 +96,38 @@ def test_model_of_litellm_is_found_by_its_name_in_requests() -> None:
         ("llama", "openai_compatible", None),
         ("groq/llama", "openai_compatible", None),
     ):
-        known = Catalogue([a_model("groq/llama", "groq"), a_model("claude", "anthropic")])
+        known = Catalogue.of([a_model("groq/llama", "groq"), a_model("claude", "anthropic")])
         model = known.find(name, provider)
         assert (model and model.id) == found
 
 
+def test_prepared_catalogue_is_current_and_contains_the_same_models() -> None:
+    table = find_table()
+    assert PREPARED.read_text("utf-8") == prepare(table), "run: make tables"
+    prepared, built = read_prepared(PREPARED, table), read_catalogue(table)
+    assert prepared
+    assert (*prepared.models,) == built.models
+    assert prepared.positions == built.positions
+    assert tuple(prepared.models[3:5]) == built.models[3:5]
+
+
+def test_prepared_catalogue_of_another_table_is_not_used(tmp_path: Path) -> None:
+    table, overrides = tmp_path / "table.json", tmp_path / "models.toml"
+    table.write_text(json.dumps({"m": PRICED}))
+    overrides.write_text("")
+    file = tmp_path / "models.txt"
+    file.write_text(prepare(table, overrides))
+    assert read_prepared(file, table, overrides)
+    overrides.write_text('[aliases.openai]\nshort = "m"\n')
+    assert read_prepared(file, table, overrides) is None
+    overrides.write_text("")
+    table.write_text(json.dumps({"other": PRICED}))
+    assert read_prepared(file, table, overrides) is None
+
+
 def test_models_are_listed_by_provider_and_the_newest_first() -> None:
     ids = [("gpt-5", "openai"), ("claude-4", "anthropic"), ("gpt-6", "openai")]
-    catalogue = Catalogue([a_model(*one) for one in ids])
+    catalogue = Catalogue.of([a_model(*one) for one in ids])
     assert [one.id for one in catalogue.newest_first()] == ["claude-4", "gpt-6", "gpt-5"]
     assert [one.id for one in catalogue.newest_first("openai")] == ["gpt-6", "gpt-5"]
     assert catalogue.newest_first("nobody") == []

@@ -41,15 +41,13 @@ class KnownModels(Set[str]):
 
     @cached_property
     def _names(self) -> Set[str] | None:
-        # A fifth of a second, which only pipelines that name models need.
+        # Only pipelines that name models need it.
         from attractor.llm.catalogue import shipped_catalogue
 
         try:
-            models = shipped_catalogue().models
+            return shipped_catalogue().positions.keys()
         except AttractorError:
             return None
-        ids = {name for one in models for name in (one.id, f"{one.provider}/{one.id}")}
-        return ids.union(*(one.aliases for one in models))
 
     def __contains__(self, name: object) -> bool:
         """Return whether the catalogue contains a model with this name."""
