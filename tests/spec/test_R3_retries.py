@@ -11,6 +11,7 @@ from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
+from attractor.pipeline.resume import resume
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
@@ -19,7 +20,8 @@ from tests.agent.twinned import MODELS, model_requests, use
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
 from tests.patience import with_longer_limits
-from tests.pipeline.projects import git, make_project
+from tests.pipeline.dying_attempts import run_and_die
+from tests.pipeline.projects import git, make_host, make_project
 from tests.spec.runs import between, environ_for, events, run
 from tests.tables import table
 
@@ -109,6 +111,45 @@ def test_R3_attempts_begin_at_the_tree(tmp_path: Path, more: str, outcome: Stage
     # The work of the first attempt is not lost.
     patches = [one.read_text() for one in history.rglob("*.patch")]
     assert any("+made" in one for one in patches)
+
+
+# Every attempt adds a line; the third one succeeds if it finds the lines of the others. At the
+# moment "kill", the attempt kills the runner itself, after another line.
+LINE = (
+    "echo line >> log; if [ -e kill-$(wc -l < log) ] && mkdir $S/killed;"
+    " then echo half >> log; kill -9 $(cat $S/runner.pid); sleep 9; fi; [ $(wc -l < log) = 3 ]"
+)
+ATTEMPTS = f'[shape=parallelogram, tool_command="{LINE}", max_retries=2, {{more}}]'
+BRANCHES = "fan [shape=component{}]; start -> fan; fan -> a -> join; fan -> join;"
+
+
+JOIN = "join [shape=tripleoctagon]; join -> exit"
+LEFT = "retry_from=left"
+
+
+@table(
+    ("around", "more", "moment", "attempt"),
+    [
+        ("start -> a -> exit", LEFT, "StageRetrying", 1),
+        ("start -> a -> exit", LEFT, "kill", 2),
+        ("start -> a -> exit", LEFT, "StageStarted", 3),
+        (BRANCHES.format("") + JOIN, LEFT, "kill", 2),
+        (BRANCHES.format(", isolation=shared") + JOIN, "", "kill", 2),
+    ],
+)
+def test_R3_kill_between_or_in_later_attempts_keeps_what_finished_attempts_left(
+    tmp_path: Path, around: str, more: str, moment: str, attempt: int
+) -> None:
+    node_ = ATTEMPTS.format(more=more).replace("$S", str(tmp_path))
+    text = between("retry_policy=none", f"a {node_}", around)
+    project = make_project(tmp_path / "project", text, **{f"{moment}-{attempt}": ""})
+    run_and_die(project, moment, attempt)
+    host = make_host(project)
+    [root] = [one.parent for one in host.runs_dir.glob("*/manifest.json")]
+    result = asyncio.run(resume(root, host))
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    log = git(project, "show", f"attractor/run/{result.run_id}:log")
+    assert log == "line\n" * 3
 
 
 def test_R3_a_replay_waits_the_same(tmp_path: Path) -> None:

@@ -207,12 +207,13 @@ class StageFailed:
 
 @dataclass(frozen=True)
 class StageRetrying:
-    """The stage is retried after a delay."""
+    """The stage is retried after a delay; `tree` is given if the next attempt starts from it."""
 
     name: str
     index: int
     attempt: int
     delay: float
+    tree: str = ""
 
 
 @dataclass(frozen=True)

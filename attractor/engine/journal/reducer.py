@@ -142,9 +142,12 @@ def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     walk = _walk(state, event)
     attempt = data.number("attempt")
-    flight = walk.in_flight and walk.in_flight.awaiting(attempt)
+    # Runs of earlier versions recorded no tree.
+    tree = data.text("tree") if data.has("tree") else ""
+    flight = walk.in_flight and walk.in_flight.awaiting(attempt, tree=tree)
     answers = without_answers(state.answers, [one.id for one in walk.questions])
-    after = _with(state, event, changed(walk, in_flight=flight, questions=()))
+    saved = event.seq if tree else walk.saved
+    after = _with(state, event, changed(walk, in_flight=flight, questions=(), saved=saved))
     return changed(after, answers=answers)
 
 

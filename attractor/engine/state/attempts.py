@@ -95,7 +95,8 @@ class InFlight:
     the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
     `worked` is the time in seconds that earlier processes spent on the visit; the current process
     began the visit at `working_since`. `streak` counts the failures before this attempt; `failed`
-    is the signature of the failure of this attempt.
+    is the signature of the failure of this attempt. `tree` is the tree that the attempt before this
+    one left, if this attempt starts from it.
     """
 
     node: str
@@ -110,6 +111,7 @@ class InFlight:
     worked: float = 0.0
     streak: Streak = NO_STREAK
     failed: str | None = None
+    tree: TreeId = ""
 
     @property
     def id(self) -> str:
@@ -160,10 +162,10 @@ class InFlight:
         spent = self.used + (self.reported if used is None else used)
         return changed(self, used=spent, reported=NOTHING_USED, failed=failed)
 
-    def awaiting(self, attempt: int) -> "InFlight":
+    def awaiting(self, attempt: int, *, tree: TreeId = "") -> "InFlight":
         """Return the flight after the attempt, while a retry waits for its delay."""
         streak = self.streak if self.failed is None else self.streak.and_then(self.failed)
-        return changed(self, attempt=attempt, starts=0, streak=streak, failed=None)
+        return changed(self, attempt=attempt, starts=0, streak=streak, failed=None, tree=tree)
 
     def left(self, at: datetime) -> "InFlight":
         """Return the flight after the process that executed the attempt has ended."""

@@ -211,7 +211,7 @@ class WalkState:
 
     A branch has a name, a parent walk, and either its own workspace or the workspace of its parent.
     `is_over` is true after the walk ended or was canceled. `saved` is the sequence number of the
-    event with the last step of the walk. `given` are the values that were added to the context of
+    event with the last tree of the walk. `given` are the values that were added to the context of
     the parent when the branch began. `branches` is the number of branches of this walk that are not
     joined.
     """
@@ -354,9 +354,13 @@ def _has_branches(walks: Walks, key: str, flight: InFlight) -> bool:
 
 
 def last_tree(walks: Walks, workspace: str) -> TreeId:
-    """Return the tree of a workspace after the latest step of all walks in this workspace."""
+    """Return the latest recorded tree of a workspace, of a step or of an attempt that is followed
+    by another.
+    """
     of_it = [walk for walk in walks.values() if walk.workspace == workspace]
-    return max(of_it, key=lambda walk: walk.saved).progress.tree
+    latest = max(of_it, key=lambda walk: walk.saved)
+    left = latest.in_flight.tree if latest.in_flight else ""
+    return left or latest.progress.tree
 
 
 def walk_to_record(walk: WalkState) -> dict[str, Json]:

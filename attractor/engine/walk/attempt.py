@@ -53,7 +53,7 @@ from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspende
 from attractor.engine.stage.execution import Stall, execute, stall_limit
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
 from attractor.engine.stage.report import AttemptTimes, status_record
-from attractor.engine.state.attempts import MAIN, InFlight, StageReference, signature
+from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.walk import Walk
@@ -248,7 +248,10 @@ NEED_NO_ENVIRONMENT = TOUCH_NO_FILES | {FAN_IN, "pipeline", "stack.manager_loop"
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The outcome of one attempt, and whether another attempt follows."""
+    """The outcome of one attempt, and whether another attempt follows.
+
+    `left` is the tree that the attempt left, if the next attempt starts from it.
+    """
 
     outcome: Outcome
     logs: tuple[str, ...]
@@ -258,6 +261,15 @@ class AttemptResult:
     fidelity: str = ""
     thread: str = ""
     tools: Mapping[str, int] = field(default_factory=dict[str, int])
+    left: TreeId = ""
+
+
+async def take_snapshot(walk: Walk, node: Node, visit: int) -> TreeId:
+    """Return the tree of the workspace; the tree at the start of a stage that changes no files."""
+    is_shared = node.type in FORKS and node.attributes.text("isolation") == "shared"
+    if node.type in TOUCH_NO_FILES and not is_shared:
+        return walk.progress.tree
+    return await walk.workspace.snapshot(f"{node.id} {visit}")
 
 
 @dataclass(frozen=True)
@@ -310,6 +322,10 @@ class Attempt:
             thread=inheritance.thread,
             tools=dict(Counter(emitter.tools).most_common(MOST_TOOLS)) if emitter.tools else {},
         )
+        if result.will_retry and self._keeps_files:
+            # Before the end of the attempt is recorded: from then on, the attempt is not repeated.
+            left = await take_snapshot(walk, self.node, self.visit)
+            result = changed(result, left=left)
         if unavailable and not result.will_retry:
             raise Suspended(f"stage {self.node.id}: {outcome.failure_reason}") from unavailable
         times = AttemptTimes(self.visit, self.number, started, run.clock.now())
@@ -343,14 +359,20 @@ class Attempt:
         return shorten(self.node.label, LONGEST_RESPONSE)
 
     @property
+    def _keeps_files(self) -> bool:
+        """Whether a new attempt begins with the files that the last attempt left (ruling R3).
+
+        In a shared workspace, restoring the tree would undo the work of other walks.
+        """
+        return self.node.attributes.text("retry_from") == "left" or self.walk.is_shared
+
+    @property
     def _starts_over(self) -> bool:
         """Whether a new attempt begins with the tree at the start of the visit (ruling R3).
 
-        In a shared workspace, restoring the tree would undo the work of other walks. A child
-        pipeline restores its own workspace.
+        A child pipeline restores its own workspace.
         """
-        is_left = self.node.attributes.text("retry_from") == "left"
-        return not (is_left or self.walk.is_shared or self.walk.has_child)
+        return not (self._keeps_files or self.walk.has_child)
 
     async def _prepare_folder(self) -> Path:
         """Move the files of the last attempt to the history, restore the tree, return the folder.
