@@ -1,6 +1,7 @@
 """The status of a run: its summary, the output of running stages, and the delivered result."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -19,6 +20,8 @@ from attractor.pipeline.runs.open_work import (
 )
 from attractor.pipeline.runs.summary import NOT_JUDGED, UNKNOWN, RunSummary, summarize
 from attractor.pipeline.workspace.deliver import Delivery, read_delivery
+from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.landings import find_landings
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,30 @@ class RunStatusView:
                 for one, lines in self.at_work
             ],
         }
+
+
+async def with_landings(
+    found: Sequence[RunSummary], project: Path, *, search_path: str
+) -> list[RunSummary]:
+    """Return runs with the branches into which a person merged their results by hand."""
+    wanted = [one.run_id for one in found if _may_have_landed(one)]
+    if not wanted:
+        return list(found)
+    try:
+        repository = await open_repository(project, search_path=search_path)
+        landings = await find_landings(repository.git, wanted)
+    except AttractorError:
+        # The list is complete without them; gc reports the fault of the repository.
+        return list(found)
+    return [
+        replace(one, landed_on=str(landings[one.run_id])) if one.run_id in landings else one
+        for one in found
+    ]
+
+
+def _may_have_landed(one: RunSummary) -> bool:
+    is_unjudged = one.is_resting or (one.status == StatusWord.EVALUATING and not one.suite)
+    return is_unjudged or (one.status == StatusWord.APPROVED and not one.promoted_to)
 
 
 def read_status(root: Path, runs_dir: Path) -> RunStatusView:
@@ -87,15 +114,16 @@ def status_words(status: RunStatus) -> str:
 
 def status_of(one: RunSummary) -> str:
     """Return the status of a run for people."""
+    landed = f", landed on {visible(one.landed_on)}" if one.landed_on else ""
     if one.is_resting:
-        return NOT_JUDGED
+        return f"{NOT_JUDGED}{landed}"
     if one.status == StatusWord.EVALUATING and not one.is_live:
-        return NOT_EVALUATED
+        return f"{NOT_EVALUATED}{landed}"
     status = f"{one.status} ({one.phase})" if one.phase else one.status
     status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
     if one.rolled_back_from:
         status = f"{status}, rolled back from {one.rolled_back_from}"
-    return visible(f"{status}, {PAUSED}" if one.is_paused else status)
+    return visible(f"{status}, {PAUSED}" if one.is_paused else status) + landed
 
 
 def listed_status(one: RunSummary) -> str:

@@ -219,7 +219,8 @@ async def _move_files(
         await git.run("read-tree", "-i", "-m", commit)
 
 
-_BRANCHES = "refs/heads/attractor/run/"
+RUN_BRANCHES = "refs/heads/attractor/run/"
+"""The prefix of the branches of runs."""
 
 AT_BASE = -1
 """The position of the base, before the first stage."""
@@ -280,7 +281,7 @@ async def write_run_branch(
     commit = commits[-1] if commits else base.commit
     if commit != base.commit:
         await bring_commit(commit, out_of=store.git, into=repository.git, without=base.commit)
-    ref = f"{_BRANCHES}{run_id}"
+    ref = f"{RUN_BRANCHES}{run_id}"
     await _move_branch(repository, store, ref, base.commit, commit)
     return RunBranch(ref, commit, results[-1].tree if results else base.tree)
 
@@ -316,4 +317,4 @@ def _first_line(subject: str) -> str:
 
 
 def _resume(ref: str) -> str:
-    return f"attractor resume {ref.removeprefix(_BRANCHES)}"
+    return f"attractor resume {ref.removeprefix(RUN_BRANCHES)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import FoundEntry, file_error, walk_tree
+from attractor.workspaces.checkouts import RUN_BRANCHES
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.folders import remove_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread
@@ -90,6 +91,33 @@ async def has_base_ref(repository: Path, run_id: str, *, search_path: str) -> bo
     git = Git(repository, search_path)
     result = await git.answer("rev-parse", "--verify", "--quiet", f"{BASE_REFS}{run_id}")
     return result.exit_code == 0
+
+
+@dataclass(frozen=True)
+class StoredBranch:
+    """The branch of a run; in use, it is checked out, or its last commit is not of the run."""
+
+    name: str
+    commit: str
+    is_in_use: bool
+
+
+async def find_run_branch(git: Git, run_id: str) -> StoredBranch | None:
+    """Return the branch of a run, or None."""
+    name = f"{RUN_BRANCHES}{run_id}"
+    wanted = "%(objectname)%00%(worktreepath)%00%(contents:trailers:key=Attractor-Run,valueonly)"
+    found = await git.run("for-each-ref", f"--format={wanted}", name)
+    if not found:
+        return None
+    commit, checked_out, made_by = found.split("\0")
+    base = await git.answer("rev-parse", "--verify", "--quiet", f"{BASE_REFS}{run_id}")
+    is_of_run = made_by.strip() == run_id or commit == base.stdout.strip()
+    return StoredBranch(name, commit, bool(checked_out) or not is_of_run)
+
+
+async def remove_run_branch(git: Git, branch: StoredBranch) -> None:
+    """Remove the branch of a run, unless it moved meanwhile."""
+    await git.run("update-ref", "-d", branch.name, branch.commit)
 
 
 async def base_refs(repository: Path, *, search_path: str) -> list[str]:

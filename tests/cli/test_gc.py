@@ -93,7 +93,7 @@ def test_failed_run_is_freed_and_keeps_its_records(
     name, before, main = root.name, contents(root), git(desk.project, "rev-parse", "main")
     assert (desk.stores(), desk.base_refs(), len(desk.workspaces())) == ({name}, {name}, 1)
     swept = desk.json("gc", *NOW)
-    assert {one["what"] for one in swept["freed"]} == {"workspace", "store", "base ref"}
+    assert {one["what"] for one in swept["freed"]} == {"workspace", "store", "branch", "base ref"}
     assert swept["bytes"] > 0
     assert swept["troubles"] == []
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
@@ -140,7 +140,8 @@ def test_unfinished_runs_keep_their_files(desk: GitDesk) -> None:
     assert swept["freed"] == []
     assert {one["run_id"]: one["why"] for one in swept["kept"]} == {
         parked.name: "it waits for an answer",
-        undecided.name: f"no suite judges it (end it: attractor cancel {undecided.name})",
+        undecided.name: "no suite judges it, and no branch has its result "
+        f"(end it: attractor cancel {undecided.name})",
     }
     assert desk.do("answer", parked.name, "Y", "--json").returncode == 0
     assert desk.do("resume", parked.name, "--no-evaluate").returncode == 0
@@ -264,6 +265,37 @@ def test_sweep_advice() -> None:
     assert advice() == ["nothing freed"]
     assert advice(is_dry=True) == ["nothing would be freed"]
     waits = "it waits for a decision"
-    assert advice(waits, waits) == ["nothing freed", f"2 runs keep their files: {waits}"]
+    assert advice(waits, waits) == ["nothing freed", f"kept run 0, run 1: {waits}"]
     why = f"it is failed, less than 7d ago{YET}"
     assert advice(why)[-1] == "to include newer runs, add --older-than 0s"
+
+
+def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
+    desk.make(GOOD)
+    runs = [desk.run(*UNGUARDED) for _ in range(2)]
+    landed, other = runs
+    git(desk.project, "merge", "--squash", "--quiet", f"attractor/run/{landed.name}")
+    git(desk.project, "commit", "--quiet", "--message", "The result, squashed")
+    on = f"main ({git(desk.project, 'rev-parse', 'main')[:12]})"
+    git(desk.project, "checkout", "--quiet", f"attractor/run/{other.name}")
+    (desk.project / "made.txt").write_text("made by a person")
+    git(desk.project, "commit", "--quiet", "--all", "--message", "A commit of a person")
+    git(desk.project, "checkout", "--quiet", "main")
+    assert f"not evaluated, landed on {on}" in desk.do("runs").stdout
+    assert desk.json("status", landed.name)["landed_on"] == on
+    assert desk.json("status", other.name)["landed_on"] == ""
+    swept = desk.json("gc", *NOW)
+    why = (
+        f"no suite judges it, and no branch has its result (end it: attractor cancel {other.name})"
+    )
+    assert swept["kept"] == [{"run_id": other.name, "why": why}]
+    assert {(one["run_id"], one["why"]) for one in swept["freed"]} == {
+        (landed.name, f"it landed on {on}")
+    }
+    branches = git(desk.project, "branch", "--format=%(refname:short)").splitlines()
+    assert branches == [f"attractor/run/{other.name}", "main"]
+    assert desk.do("cancel", other.name).returncode == 0
+    branch = f"refs/heads/attractor/run/{other.name}"
+    kept = f"kept {branch}: it is checked out, or has commits of a person"
+    assert kept in desk.do("gc", *NOW).stdout
+    assert f"attractor/run/{other.name}" in git(desk.project, "branch")

@@ -46,14 +46,16 @@ def gc(
 ) -> ExitCode:
     """Free disk space used by finished runs.
 
-    Remove the workspaces and snapshots of a run if the run is final or its run directory is
-    missing. Final means failed, canceled, rejected, or approved and promoted. Workspaces of
-    parallel branches are included. Also remove temporary files of killed processes, drawings that
-    the server keeps, and copies of agents that no run needs. All runs in the state folder are
-    checked, including runs of other projects. Run directories, the ledger, Git branches and live
-    runs are never removed. A run whose workspace and snapshots were removed cannot be forked or
-    rewound. With --usage, only measure the runs folder of this project, and the workspaces,
-    snapshots and records in the state folder, which all projects share.
+    Remove the workspaces, snapshots and Git branch of a run if the run is final or landed, or its
+    run directory is missing. Final means failed, canceled, rejected, or approved and promoted;
+    landed means that another branch has its changes, also after a squash or a rebase by hand.
+    Workspaces of parallel branches are included. Print why the others are kept. Also remove
+    temporary files of killed processes, drawings that the server keeps, and copies of agents that
+    no run needs. All runs in the state folder are checked, including runs of other projects. Run
+    directories, the ledger, live runs, and branches with commits of a person are never removed. A
+    run whose workspace and snapshots were removed cannot be forked or rewound. With --usage, only
+    measure the runs folder of this project, and the workspaces, snapshots and records in the state
+    folder, which all projects share.
     """
     host = host_of(invocation)
     if usage:
@@ -95,14 +97,20 @@ def _sweep_lines(swept: Sweep) -> Iterator[str]:
         yield f"{_name(run_id)}  {format_size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
     would = "would be freed" if swept.is_dry else "freed"
     yield f"{format_size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"
-    reasons = Counter(swept.kept.values())
-    for why, count in reasons.items():
-        runs = "1 run keeps its files" if count == 1 else f"{count} runs keep their files"
-        yield f"{runs}: {why}"
+    reasons: dict[str, list[str]] = {}
+    for kept, why in swept.kept.items():
+        reasons.setdefault(why, []).append(kept)
+    for why, names in reasons.items():
+        more = f" and {len(names) - _MOST_NAMED} more (see --json)"
+        listed = ", ".join(names[:_MOST_NAMED]) + more * (len(names) > _MOST_NAMED)
+        yield f"kept {listed}: {why}"
     if any(why.endswith(YET) for why in reasons):
         yield "to include newer runs, add --older-than 0s"
     for trouble in swept.troubles:
         yield f"trouble: {trouble}"
+
+
+_MOST_NAMED = 10
 
 
 def _name(run_id: str) -> str:

@@ -10,7 +10,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.listings import read_since, show_indexing
+from attractor.cli.runs.listings import landed, read_since, show_indexing
 from attractor.engine.outcome import StageStatus, Usage
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
@@ -79,9 +79,9 @@ def runs(
         else:
             show("\n".join(_workers(workers)) or "No process executes a run.")
     elif as_json:
-        show_json([one.to_record() for one in found])
+        show_json([one.to_record() for one in landed(invocation, found)])
     elif found:
-        show("\n".join(_table(found, SystemClock().now())))
+        show("\n".join(_table(landed(invocation, found), SystemClock().now())))
     elif index.runs(settings.runs_dir, RunQuery(limit=1)):
         show("No run matches. All runs: attractor runs")
     else:

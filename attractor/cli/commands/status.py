@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
+from attractor.cli.runs.listings import landed
 from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.stages import context_text, timeline_text
 from attractor.cli.runs.status import as_text, in_a_line
@@ -64,6 +66,8 @@ def status(
     if watch:
         return _watch(invocation, root, runs_dir, as_json=as_json)
     status = read_status(root, runs_dir)
+    [summary] = landed(invocation, [status.summary])
+    status = replace(status, summary=summary)
     if as_json:
         show_json(status.to_record())
     else:

@@ -1,8 +1,8 @@
 """Removes the leftovers of ended runs: folders and processes."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import field
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -41,8 +41,10 @@ from attractor.pipeline.runs.lookup import outermost_run_id, reference_of
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
+    find_run_branch,
     has_base_ref,
     remove_base_ref,
+    remove_run_branch,
     remove_store,
     remove_workspace_folder,
     stored_run,
@@ -51,7 +53,8 @@ from attractor.workspaces.cleanup import (
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import abandoned_folders, workspaces_folder
 from attractor.workspaces.git.files import in_thread
-from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.git.repository import Git, open_repository
+from attractor.workspaces.landings import Landing, find_landings
 from attractor.workspaces.run_store import recorded_folders
 
 LEFT_RUNNING_ENDED = "LeftRunningEnded"
@@ -116,15 +119,17 @@ YET = " (too recent)"
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """The possible directories of a run, and whether the run was promoted.
+    """The possible directories of a run, and whether its result is on a branch.
 
-    `is_known` means that a sealed record contains the start of the run; the first directory comes
-    from this record. The last directory is in the runs folder of the project.
+    `is_promoted` means that it was promoted; `landing` is where a person has merged it. `is_known`
+    means that a sealed record contains the start of the run; the first directory comes from this
+    record. The last directory is in the runs folder of the project.
     """
 
     places: Sequence[Path] = ()
     is_known: bool = False
     is_promoted: bool = False
+    landing: Landing | None = None
 
 
 @dataclass(frozen=True)
@@ -161,14 +166,15 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     if why := _reason_to_keep(directory.root, status, where, has_suite=has_suite):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
-    return _by_age(f"it is {status}", age, rules.older_than, directory.root)
+    why = f"it landed on {where.landing}" if where.landing else f"it is {status}"
+    return _by_age(why, age, rules.older_than, directory.root)
 
 
 def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
     if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
-        # Its result is merged by hand, which no record says.
         name = reference_of(root, where.places[-1].parent)
-        return f"no suite judges it (end it: attractor cancel {name})"
+        why = f"no suite judges it, and no branch has its result (end it: attractor cancel {name})"
+        return "" if where.landing else why
     if status == AWAITING_DECISION:
         return "it waits for a decision"
     if status == AWAITING_ANSWER:
@@ -177,7 +183,7 @@ def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_su
         return "it waits for its evaluation"
     if not status.is_final:
         return "it can be resumed"
-    if status.word is StatusWord.APPROVED and not where.is_promoted:
+    if status.word is StatusWord.APPROVED and not where.is_promoted and not where.landing:
         return "it was approved, but is not promoted yet"
     return ""
 
@@ -233,7 +239,7 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
 
 WORKSPACE, FORK, STORE, AGENTS = "workspace", "fork", "store", "agents"
 
-BASE_REF, LEFT_BEHIND = "base ref", "left behind"
+BASE_REF, BRANCH, LEFT_BEHIND = "base ref", "branch", "left behind"
 
 DRAWING, DRAWINGS = "drawing", Path("server", "drawings")
 """The folder below the state folder in which the server keeps drawings of graphs."""
@@ -313,10 +319,12 @@ class Collector:
 
     def __post_init__(self) -> None:
         self._sizes = DiskUsage()
+        self._landings: dict[str, Landing] = {}
         self._sweep = Sweep(self.is_dry)
 
     async def collect(self) -> Sweep:
         """Remove all that is not needed; an error at one run does not stop the others."""
+        await self._find_landings()
         for run_id in sorted(runs_with_orphans()):
             await self._end_left_running(run_id)
         for run_id in stored_run_ids(self._state):
@@ -331,13 +339,31 @@ class Collector:
     def _state(self) -> Path:
         return self.host.state_dir
 
+    async def _find_landings(self) -> None:
+        """Find the results that a person has merged, in all repositories of stored runs."""
+        run_ids: dict[Path, list[str]] = {}
+        for run_id in stored_run_ids(self._state):
+            # The faults of its record are reported when it is judged.
+            with suppress(AttractorError):
+                if repository := stored_run(self._state, run_id).repository:
+                    run_ids.setdefault(repository, []).append(run_id)
+        for repository, listed in run_ids.items():
+            try:
+                git = Git(repository, self.host.search_path)
+                self._landings |= await find_landings(git, listed)
+            except AttractorError as trouble:
+                self._sweep.troubles.append(f"{repository}: {trouble}")
+
+    def _whereabouts(self, run_id: str) -> Whereabouts:
+        return replace(self.where(run_id), landing=self._landings.get(run_id))
+
     async def _judge(self, run_id: str, free: Free) -> None:
         """Remove leftovers of a run that is not needed.
 
         A lock prevents resuming the run meanwhile.
         """
         try:
-            need = need_of(run_id, self.where(run_id), self.rules)
+            need = need_of(run_id, self._whereabouts(run_id), self.rules)
             if need.is_needed:
                 self._sweep.kept[run_id] = need.why
                 return
@@ -381,6 +407,7 @@ class Collector:
         """
         holding = stored_run(self._state, run_id)
         if holding.repository:
+            await self._free_branch(holding.repository, run_id, why)
             await self._free_ref(holding.repository, run_id, why)
         folders = [(FORK, one) for one in holding.forks]
         folders += [(WORKSPACE, holding.workspace)] if holding.workspace else []
@@ -402,6 +429,19 @@ class Collector:
             return False
         self._sweep.freed.append(freed)
         return True
+
+    async def _free_branch(self, repository: Path, run_id: str, why: str) -> None:
+        """Remove the branch of a run, unless it is checked out or a person committed on it."""
+        git = Git(repository, self.host.search_path)
+        branch = await find_run_branch(git, run_id)
+        if branch is None:
+            return
+        if branch.is_in_use:
+            self._sweep.kept[branch.name] = "it is checked out, or has commits of a person"
+            return
+        if not self.is_dry:
+            await remove_run_branch(git, branch)
+        self._sweep.freed.append(Freed(run_id, BRANCH, f"{branch.name} ({branch.commit})", 0, why))
 
     async def _free_ref(self, repository: Path, run_id: str, why: str) -> None:
         search_path = self.host.search_path

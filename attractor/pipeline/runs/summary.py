@@ -72,6 +72,7 @@ class RunSummary:
     restarted_as: str = ""
     promoted_to: str = ""
     rolled_back_from: str = ""
+    landed_on: str = ""
     is_live: bool = False
     is_paused: bool = False
     why_stopped: str = ""
@@ -113,7 +114,9 @@ class RunSummary:
         `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
         that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
         the run that continues this run. `promoted_to`: the Git branch with the result.
-        `rolled_back_from`: the branch from which the result was removed last. `seconds`: the
+        `rolled_back_from`: the branch from which the result was removed last. `landed_on`: the
+        branch into which a person merged the result, and the commit (only in lists of a project
+        with Git). `seconds`: the
         recorded time of the stages; the usage of models is in other fields.
         """
         return {
@@ -143,6 +146,7 @@ class RunSummary:
             "restarted_as": self.restarted_as,
             "promoted_to": self.promoted_to,
             "rolled_back_from": self.rolled_back_from,
+            "landed_on": self.landed_on,
             "seconds": round(self.seconds, 3),
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,

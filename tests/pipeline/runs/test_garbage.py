@@ -70,7 +70,9 @@ def test_undecided_run_of_another_project_is_named_by_its_directory(tmp_path: Pa
     here = tmp_path / "project" / "runs" / RUN_ID
     for places, name in (((place.root,), RUN_ID), ((place.root, here), str(place.root))):
         found = need_of(RUN_ID, Whereabouts(places, is_known=True), LATER)
-        assert found.why == f"no suite judges it (end it: attractor cancel {name})"
+        assert found.why == (
+            f"no suite judges it, and no branch has its result (end it: attractor cancel {name})"
+        )
 
 
 def test_promoted_run_needs_no_workspace(tmp_path: Path) -> None:

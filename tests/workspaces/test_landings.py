@@ -1,0 +1,78 @@
+"""Results that a person merged by hand, in real repositories."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.workspaces.git.repository import Git
+from attractor.workspaces.landings import find_landings
+from tests.pipeline.projects import git, make_project
+
+RUN = "01JZ0000000000000000000000"
+OTHER = "01JZ0000000000000000000001"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with two branches of runs: the first changes three files in two commits."""
+    made = make_project(tmp_path / "project", **{"a.txt": "a\n", "gone.txt": "x\n", "k.txt": "k\n"})
+    base = git(made, "rev-parse", "main").strip()
+    for run_id in (RUN, OTHER):
+        git(made, "update-ref", f"refs/attractor/base/{run_id}", base)
+        git(made, "checkout", "--quiet", "-b", f"attractor/run/{run_id}", base)
+        commit(made, {"a.txt": f"{run_id}\n", "\u00fc b.txt": "b\n"})
+        git(made, "rm", "--quiet", "gone.txt")
+        commit(made, {"c.txt": f"{run_id}\n"})
+    git(made, "checkout", "--quiet", "main")
+    return made
+
+
+def commit(folder: Path, files: dict[str, str]) -> str:
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "changed")
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+def landed(project: Path) -> dict[str, str]:
+    git_dir = Git(project / ".git", "/usr/local/bin:/usr/bin:/bin")
+    found = asyncio.run(find_landings(git_dir, [RUN, OTHER, "01JZ0000000000000000000009"]))
+    return {run_id: one.branch for run_id, one in found.items()}
+
+
+@pytest.mark.parametrize("how", ["merge --squash", "rebase", "merge --no-ff", "merge --ff-only"])
+def test_result_that_was_squashed_or_rebased_by_hand_has_landed(project: Path, how: str) -> None:
+    branch = f"attractor/run/{RUN}"
+    assert landed(project) == {}
+    if how != "merge --ff-only":
+        commit(project, {"k.txt": "of somebody else\n"})
+    if how == "rebase":
+        git(project, "checkout", "--quiet", "--detach", branch)
+        git(project, "rebase", "--quiet", "main")
+        git(project, "branch", "--force", "main", "HEAD")
+        git(project, "checkout", "--quiet", "main")
+    else:
+        git(project, *how.split(), "--quiet", branch)
+    if how == "merge --squash":
+        git(project, "commit", "--quiet", "--message", "The result, squashed")
+    assert landed(project) == {RUN: "main"}
+    # Later commits change nothing about it.
+    commit(project, {"a.txt": "later\n", "c.txt": "later\n"})
+    assert landed(project) == {RUN: "main"}
+
+
+def test_result_that_landed_in_part_has_not_landed(project: Path) -> None:
+    git(project, "merge", "--squash", "--quiet", f"attractor/run/{RUN}")
+    (project / "a.txt").write_text("otherwise\n")
+    commit(project, {})
+    assert landed(project) == {}
+
+
+def test_fetched_branch_counts(project: Path) -> None:
+    git(project, "merge", "--squash", "--quiet", f"attractor/run/{RUN}")
+    tip = commit(project, {})
+    git(project, "update-ref", "refs/remotes/origin/main", tip)
+    git(project, "reset", "--quiet", "--hard", "HEAD~1")
+    assert landed(project) == {RUN: "origin/main"}
