@@ -82,7 +82,9 @@ class Upstream:
         return {self.header: value} if key else {}
 
 
-_CHAT = re.compile(r"GET /models(/.+)?|POST /(chat/completions|responses(/compact)?)")
+_CHAT = re.compile(
+    r"GET /models(/.+)?|POST /(chat/completions|responses(/(compact|input_tokens))?)"
+)
 _MESSAGES = re.compile(r"GET /v1/models(/.+)?|POST /v1/messages(/count_tokens)?")
 _CONTENTS = re.compile(
     r"GET /v1\w*/models(/[^/:]+)?"

@@ -74,6 +74,19 @@ def test_token_count_equals_reported_usage(provider_twin: StartTwin) -> None:
     assert (asked.path, asked.model, asked.rule) == ("/v1/messages/count_tokens", "m", "")
 
 
+def test_openai_counts_input_tokens(provider_twin: StartTwin) -> None:
+    twin = provider_twin('rules = [{ answer.text = "a" }]')
+    said = {"model": "m", "input": "hello", "instructions": "Be brief."}
+    counted = post(f"{twin.url}/v1/responses/input_tokens", said, "openai").json()
+    answer = post(f"{twin.url}/v1/responses", said, "openai").json()
+    assert counted == {
+        "object": "response.input_tokens",
+        "input_tokens": answer["usage"]["input_tokens"],
+    }
+    refused = post(f"{twin.url}/v1/responses/input_tokens", said | {"stream": True}, "openai")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "stream")
+
+
 def test_gemini_counts_contents_or_a_whole_request(provider_twin: StartTwin) -> None:
     twin = provider_twin('rules = [{ answer.text = "a" }]')
     whole = {

@@ -27,6 +27,7 @@ class Speaker(StrEnum):
     USER = "user"
     ASSISTANT = "assistant"
     TOOL = "tool"
+    SYSTEM = "system"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Conversation:
     tools: Sequence[str] = ()
     custom_tools: Sequence[str] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def instructions(self) -> str:
+        """The instructions before the first turn and between turns."""
+        return "\n".join(filter(None, [self.system, *self._texts_of(Speaker.SYSTEM)]))
 
     @property
     def step(self) -> int:
@@ -220,6 +226,11 @@ class Wire(Protocol):
     @property
     def ignored_paths(self) -> Sequence[str]:
         """The JSON paths in requests that do not change an answer, such as ids of a session."""
+        ...
+
+    @property
+    def request_id_header(self) -> str:
+        """The header of an answer with the id of the request, empty without one."""
         ...
 
     @property

@@ -150,7 +150,7 @@ class When(ScriptTable):
         actual: Mapping[str, str | int] = {
             "wire": conversation.wire,
             "model": conversation.model,
-            "system": conversation.system,
+            "system": conversation.instructions,
             "first_user": conversation.first_user,
             "last_user": conversation.last_user,
             "tool_result": conversation.tool_result,

@@ -542,7 +542,10 @@ class ProviderState:
         return self.log_request(incoming, error_reply(incoming.wire, rejection, headers=headers))
 
     def log_request(self, incoming: IncomingRequest, reply: Reply) -> Reply:
-        """Log a request and its reply, and return the reply."""
+        """Log a request and its reply, and return the reply with the id of the request."""
+        if name := incoming.wire.request_id_header:
+            number = f"req_{incoming.seed}_{incoming.attempt}"
+            reply = replace(reply, headers={name: number, **reply.headers})
         entry = self.log.add(incoming, reply, self.clock.monotonic() - self._start)
         if self._on_request:
             self._on_request(entry)

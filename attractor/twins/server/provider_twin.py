@@ -72,7 +72,10 @@ def provider_application(state: ProviderState, forwarder: Forwarder | None = Non
         if not isinstance(error, HTTPException):
             raise error
         wire = nearest_wire(wires, request.url.path, request.headers)
-        message = f"unknown endpoint {request.method} {request.url.path}; known endpoints: {known}"
+        message = f"unknown endpoint {request.method} {request.url.path}"
+        # The answer to HEAD has no content, and clients only probe the connection with it.
+        if request.method != "HEAD":
+            message += f"; known endpoints: {known}"
         cause = HTTPException(404) if _is_unknown_model_method(request) else error
         rejection: Rejection = UnknownEndpoint(cause.status_code, message)
         body = b""

@@ -50,7 +50,8 @@ _REASONS = {
     "content_filter": "refusal",
 }
 
-_UNKNOWN_DAY = "1970-01-01T00:00:00Z"
+_ANY_THOUGHT = "..."
+_DAY = "2026-01-01T00:00:00Z"
 
 
 class AnthropicWire:
@@ -65,6 +66,7 @@ class AnthropicWire:
     base_path = ""
     variables = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
     ignored_paths = ("$.metadata",)
+    request_id_header = "request-id"
     id_paths = ("$.messages[*].content[*].id", "$.messages[*].content[*].tool_use_id")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
@@ -154,16 +156,17 @@ def _require_key(headers: Mapping[str, str]) -> None:
 
 
 def _model(name: str) -> dict[str, Json]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": _UNKNOWN_DAY}
+    return {"type": "model", "id": name, "display_name": name, "created_at": _DAY}
 
 
 def _content(answer: Answer, request: WireRequest) -> Iterator[Json]:
-    if answer.thinking is not None:
-        yield {
-            "type": "thinking",
-            "thinking": answer.thinking,
-            "signature": seal(answer.thinking),
-        }
+    thought = answer.thinking
+    if thought is None and answer.tool_calls and answer.redacted_thinking is None:
+        # A model that must think begins with a thought, and the next request must contain it.
+        is_thinking = record_at(request.body, "thinking").get("type") == "enabled"
+        thought = _ANY_THOUGHT if is_thinking else None
+    if thought is not None:
+        yield {"type": "thinking", "thinking": thought, "signature": seal(thought)}
     if answer.redacted_thinking is not None:
         yield {"type": "redacted_thinking", "data": enclose(answer.redacted_thinking)}
     if answer.text:

@@ -35,7 +35,7 @@ COUNT_FIELDS = frozenset(
 MESSAGE_FIELDS = COUNT_FIELDS | {
     *("max_tokens", "metadata", "service_tier", "stop_sequences", "stream"),
     *("temperature", "top_k", "top_p", "container", "diagnostics", "inference_geo"),
-    *("fallbacks", "fallback_credit_token", "thread"),
+    *("fallbacks", "fallback_credit_token", "thread", "safeguards"),
 }
 NO_THREADS = "thread_unsupported_request"
 _CALL, _RESULT = "tool_use", "tool_result"
@@ -45,6 +45,8 @@ _MAX_MARKS = 4
 _MODEL_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?")
 # A model of no known version supports every setting.
 _UNKNOWN_VERSION = (9, 9)
+# Models that take instructions between the turns.
+_SYSTEM_TURNS = (4, 8)
 _MIN_BUDGET = 1024
 _MIN_TOP_P = 0.95
 _FORCED = ("any", "tool")
@@ -94,7 +96,7 @@ class ContentBlock(MediaBlock):
 class InputMessage(_Loose):
     """One message of a request."""
 
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system"]
     content: str | list[ContentBlock]
 
     @property
@@ -176,6 +178,8 @@ def _turns_of(message: InputMessage) -> Sequence[Turn]:
 
 
 def _turn(role: str, block: ContentBlock) -> Turn:
+    if role == "system":
+        return Turn(Speaker.SYSTEM, block.text)
     if role != "assistant":
         if block.type == _RESULT:
             return Turn(Speaker.TOOL, joined_text(block.content))
@@ -210,6 +214,7 @@ def _prompt_block(role: str, block: TextBlock, end: int) -> PromptBlock:
 
 
 def _check_prompt(request: CountBody) -> None:
+    _check_system_turns(request)
     # The provider joins consecutive messages of one role.
     request.messages = [
         _joined_message(list(messages))
@@ -223,6 +228,32 @@ def _check_prompt(request: CountBody) -> None:
     for index, message in enumerate(request.messages):
         _check_message(message, f"messages.{index}")
     _check_marks(request)
+
+
+def _check_system_turns(request: CountBody) -> None:
+    """Reject instructions between the turns that the model does not support, or at another place
+    than between a turn of the user and one of the model.
+    """
+    roles = [*(message.role for message in request.messages), "assistant"]
+    for index, message in enumerate(request.messages):
+        if message.role != "system":
+            continue
+        if _version(request.model) < _SYSTEM_TURNS:
+            raise Rejection(400, "role 'system' is not supported on this model")
+        before = request.messages[index - 1] if index else None
+        if before is None or not (before.role == "user" or _ends_with_server_tool(before)):
+            reject(f"messages.{index}", "role 'system' must follow a 'user' message")
+        if roles[index + 1] != "assistant":
+            problem = "role 'system' must precede an 'assistant' message or end the array"
+            reject(f"messages.{index}", problem)
+        if {block.type for block in message.blocks} & {*_MEDIA, _CALL, _RESULT, *_THINKING_BLOCKS}:
+            reject(f"messages.{index}", "role 'system' takes text only")
+
+
+def _ends_with_server_tool(message: InputMessage) -> bool:
+    return message.role == "assistant" and "server_tool_use" in (
+        block.type for block in message.blocks[-1:]
+    )
 
 
 def _joined_message(messages: Sequence[InputMessage]) -> InputMessage:
@@ -346,7 +377,7 @@ def _invalid_sampling(
 def _first_block_of_turn(messages: Sequence[InputMessage]) -> str:
     """If tool results continue the model's turn, return the type of the first block of the turn."""
     first = ""
-    for message in reversed(messages):
+    for message in reversed([one for one in messages if one.role != "system"]):
         types = [block.type for block in message.blocks]
         if message.role == "assistant":
             first = types[0] if types else ""

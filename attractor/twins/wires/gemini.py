@@ -72,6 +72,7 @@ class GeminiWire:
     # The provider's own clients read the second one.
     variables = ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY")
     ignored_paths = ()
+    request_id_header = ""
     id_paths = tuple(
         f"$.contents[*].parts[*].{name}.id"
         for name in ("functionCall", "functionResponse", "function_call", "function_response")

@@ -18,15 +18,21 @@ from attractor.twins.exchange.wire import (
     text_at,
 )
 from attractor.twins.wires.openai_request import (
+    CREATED,
     IGNORED_PATHS,
+    TOOL_SEARCH,
+    ResponseBody,
     read_body,
+    read_count_body,
     read_system,
     read_tools,
     read_turns,
     require_key,
+    service_tier,
     write_error,
 )
 from attractor.twins.wires.request_body import (
+    arguments_object,
     arguments_text,
     count_answer,
     custom_input,
@@ -46,19 +52,18 @@ class OpenAIWire:
     path = "/v1/responses"
     other_paths = ()
     models_paths = ("/v1/models",)
+    count_paths = ("/v1/responses/input_tokens",)
     listed_wires = ("openai", "openai_chat")
     base_path = "/v1"
     variables = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
     ignored_paths = (*IGNORED_PATHS, "$.client_metadata")
+    request_id_header = "x-request-id"
     id_paths = ("$.input[*].id", "$.input[*].call_id")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""
         require_key(headers)
-        request = read_body(body)
-        turns = join_turns(turn for item in request.items for turn in read_turns(item))
-        system = read_system(request)
-        return Conversation(self.name, request.model, system, turns, None, *read_tools(request))
+        return _conversation(read_body(body))
 
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""
@@ -66,7 +71,7 @@ class OpenAIWire:
         return {
             "id": f"resp_{request.seed}",
             "object": "response",
-            "created_at": 0,
+            "created_at": CREATED,
             "status": "incomplete" if reason else "completed",
             "error": None,
             "incomplete_details": {"reason": reason} if reason else None,
@@ -75,6 +80,7 @@ class OpenAIWire:
             "model": request.conversation.model,
             "output": list(_output(answer, request)),
             "parallel_tool_calls": True,
+            "service_tier": service_tier(request.body),
             "temperature": request.body.get("temperature"),
             "tool_choice": request.body.get("tool_choice") or "auto",
             "tools": request.body.get("tools") or [],
@@ -117,13 +123,28 @@ class OpenAIWire:
             raise Rejection(404, message, code="model_not_found", param="model")
         return _model(model)
 
+    def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Read a request to count tokens, or raise the Rejection of the provider."""
+        require_key(headers)
+        return _conversation(read_count_body(body))
+
+    def write_count(self, conversation: Conversation) -> JsonObject:
+        """Return the count in the provider's format."""
+        return {"object": "response.input_tokens", "input_tokens": conversation.tokens}
+
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Return an error in the provider's format."""
         return write_error(rejection)
 
 
+def _conversation(request: ResponseBody) -> Conversation:
+    turns = join_turns(turn for item in request.items for turn in read_turns(item))
+    system = read_system(request)
+    return Conversation(OpenAIWire.name, request.model, system, turns, None, *read_tools(request))
+
+
 def _model(name: str) -> dict[str, Json]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "openai"}
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "openai"}
 
 
 def _output(answer: Answer, request: WireRequest) -> Iterator[Json]:
@@ -141,7 +162,18 @@ def _output(answer: Answer, request: WireRequest) -> Iterator[Json]:
             "role": "assistant",
             "content": [text],
         }
+    kinds = [tool.get("type") for tool in records_at(request.body, "tools")]
     for number, call in enumerate(answer.tool_calls):
+        if call.name == TOOL_SEARCH and TOOL_SEARCH in kinds:
+            yield {
+                "type": "tool_search_call",
+                "id": f"tsc_{request.seed}_{number}",
+                "call_id": f"call_{request.seed}_{number}",
+                "execution": "client",
+                "arguments": arguments_object(call),
+                "status": "completed",
+            }
+            continue
         ids: dict[str, Json] = {"call_id": f"call_{request.seed}_{number}", "name": call.name}
         if namespace := request.conversation.namespaces.get(call.name):
             ids["namespace"] = namespace
@@ -222,6 +254,8 @@ def _empty_item(item: JsonObject) -> Json:
             return {**item, "arguments": "", "status": "in_progress"}
         case "custom_tool_call":
             return {**item, "input": ""}
+        case "tool_search_call":
+            return {**item, "status": "in_progress"}
         case _:
             return {**item, "content": _NOTHING, "status": "in_progress"}
 

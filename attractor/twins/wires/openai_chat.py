@@ -17,12 +17,14 @@ from attractor.twins.exchange.wire import (
     text_at,
 )
 from attractor.twins.wires.openai_request import (
+    CREATED,
     IGNORED_PATHS,
     read_chat_body,
     read_chat_system,
     read_chat_tools,
     read_chat_turns,
     require_key,
+    service_tier,
     write_error,
 )
 from attractor.twins.wires.request_body import arguments_text, count_answer, custom_input
@@ -40,6 +42,7 @@ class OpenAIChatWire:
     base_path = "/v1"
     variables = ("OPENAI_COMPATIBLE_BASE_URL", "OPENAI_COMPATIBLE_API_KEY")
     ignored_paths = IGNORED_PATHS
+    request_id_header = "x-request-id"
     id_paths = ("$.messages[*].tool_calls[*].id", "$.messages[*].tool_call_id")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
@@ -64,10 +67,11 @@ class OpenAIChatWire:
         completion: dict[str, Json] = {
             "id": f"chatcmpl-{request.seed}",
             "object": "chat.completion",
-            "created": 0,
+            "created": CREATED,
             "model": request.conversation.model,
             "choices": [choice],
             "system_fingerprint": None,
+            "service_tier": service_tier(request.body),
         }
         if self.wants_stream(request.body, self.path) and not _wants_usage(request.body):
             return completion

@@ -1,5 +1,6 @@
 """Reads requests of both OpenAI interfaces: Responses and Chat Completions."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
@@ -29,6 +30,9 @@ _TYPES = {429: "requests", 401: "invalid_request_error"}
 _ENDPOINT_CODES = {404: "unknown_url", 405: "method_not_supported"}
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 _MODEL_PARTS = ("output_text", "refusal")
+CREATED = 1_767_225_600
+"""The Unix time of every answer and model (2026-01-01), because equal requests get equal bytes."""
+TOOL_SEARCH = "tool_search"
 _CALLS = ("function_call", "custom_tool_call")
 _RESULTS = ("function_call_output", "custom_tool_call_output")
 _INPUT_PARTS = ("input_text", "input_image", "input_file")
@@ -42,6 +46,12 @@ RESPONSE_FIELDS = frozenset(
         *("safety_identifier", "service_tier", "store", "stream", "stream_options"),
         *("temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p"),
         *("truncation", "user"),
+    }
+)
+_COUNT_FIELDS = frozenset(
+    {
+        *("conversation", "input", "instructions", "model", "parallel_tool_calls", "personality"),
+        *("previous_response_id", "reasoning", "text", "tool_choice", "tools", "truncation"),
     }
 )
 
@@ -99,9 +109,11 @@ class ResponseItem(_Loose):
     type: str = "message"
     role: str = ""
     content: str | list[_Part] | None = None
-    call_id: str = ""
+    # A search for tools by the provider has no id.
+    call_id: str | None = ""
     name: str = ""
-    arguments: str = ""
+    # A search for tools has an object.
+    arguments: str | dict[str, object] = ""
     input: str = ""
     tools: list[_ResponseTool] = []
     output: str | list[_Part] = ""
@@ -138,6 +150,18 @@ class ResponseBody(_Loose):
         return self.input
 
 
+def service_tier(body: JsonObject) -> str:
+    """Return the service tier of an answer."""
+    asked = body.get("service_tier")
+    return asked if isinstance(asked, str) and asked != "auto" else "default"
+
+
+def read_count_body(body: JsonObject) -> ResponseBody:
+    """Return the body of a request to count tokens, or raise the Rejection of the provider."""
+    check_fields(body, _COUNT_FIELDS, code=UNKNOWN_FIELD)
+    return read_body(body)
+
+
 def read_body(body: JsonObject) -> ResponseBody:
     """Return the body with its types, or raise the Rejection of the provider."""
     check_fields(body, RESPONSE_FIELDS, code=UNKNOWN_FIELD)
@@ -147,8 +171,8 @@ def read_body(body: JsonObject) -> ResponseBody:
             problem = "this twin stores no conversations: send the whole conversation in `input`"
             reject(name, problem, code="unsupported_parameter")
     check_call_ids(
-        {item.call_id for item in request.items if item.type in _CALLS},
-        {item.call_id for item in request.items if item.type in _RESULTS},
+        {item.call_id or "" for item in request.items if item.type in _CALLS},
+        {item.call_id or "" for item in request.items if item.type in _RESULTS},
     )
     for index, item in enumerate(request.items):
         _check_item(item, f"input[{index}]")
@@ -169,7 +193,8 @@ def read_tools(request: ResponseBody) -> OfferedTools:
     tools = list(_flat([*(request.tools or ()), *found]))
     custom = [tool.name for _, tool in tools if tool.type == "custom"]
     namespaces = {tool.name: namespace for namespace, tool in tools if namespace}
-    return OfferedTools([tool.name for _, tool in tools if tool.name], custom, namespaces)
+    names = [tool.name or TOOL_SEARCH for _, tool in tools if tool.name or tool.type == TOOL_SEARCH]
+    return OfferedTools(names, custom, namespaces)
 
 
 def _flat(
@@ -191,7 +216,12 @@ def read_system(request: ResponseBody) -> str:
 
 def read_turns(item: ResponseItem) -> Iterator[Turn]:
     """Yield the turns of an item."""
-    if item.type in _RESULTS:
+    if item.type == "tool_search_call":
+        yield Turn(Speaker.ASSISTANT, f"{TOOL_SEARCH}({json.dumps(item.arguments)})")
+    elif item.type == "tool_search_output":
+        found = [tool.name for _, tool in _flat(item.tools)]
+        yield Turn(Speaker.TOOL, "\n".join(found))
+    elif item.type in _RESULTS:
         yield Turn(Speaker.TOOL, joined_text(item.output))
     elif item.type in _CALLS:
         yield Turn(Speaker.ASSISTANT, f"{item.name}({item.arguments or item.input})")

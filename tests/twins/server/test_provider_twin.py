@@ -73,7 +73,7 @@ def test_shared_models_path_lists_models_by_provider_headers(
     place = provider_twin(f"rules = [{', '.join(rules)}]").url + "/v1/models"
     listed = {wire: httpx.get(place, headers=keys).json() for wire, keys in KEYS.items()}
     # OpenAI has two wires, and lists the models of both.
-    shared = {"object": "model", "created": 0, "owned_by": "openai"}
+    shared = {"object": "model", "created": 1_767_225_600, "owned_by": "openai"}
     models: list[Any] = [{"id": f"{wire}-model", **shared} for wire in ("openai", "openai_chat")]
     assert listed["openai"] == listed["openai_chat"] == {"object": "list", "data": models}
     (claude,) = listed["anthropic"]["data"]
@@ -148,6 +148,22 @@ def test_unknown_endpoints_are_rejected_in_the_format_of_the_likely_provider(
     (kept,) = twin.requests
     assert (kept.wire, kept.method, kept.path) == (wire, method, path)
     assert (kept.status, kept.error) == (status, message)
+
+
+def test_head_is_answered_shortly(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    answer = httpx.head(twin.url, headers=KEYS["anthropic"])
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert twin.requests[0].error == "unknown endpoint HEAD /"
+
+
+def test_answers_and_errors_have_the_id_of_the_request(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    for wire, name in (("openai", "x-request-id"), ("anthropic", "request-id")):
+        answers = [post(twin, wire), post(twin, wire), httpx.get(url(twin, wire))]
+        ids = {one.headers[name] for one in answers}
+        assert len(ids) == 3
+        assert all(one.startswith("req_") for one in ids)
 
 
 def test_wrong_method_reports_the_allowed_method(provider_twin: StartTwin) -> None:

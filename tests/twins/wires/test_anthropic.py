@@ -17,6 +17,7 @@ usage = { input = 100, cache_read = 60, cache_write = 30 }
 """
 CALL = {"type": "tool_use", "id": "c", "name": "shell", "input": {"command": "ls"}}
 RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "todo.py"}
+PNG = {"type": "base64", "media_type": "image/png", "data": "cG5n"}
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -115,3 +116,51 @@ def test_scripted_cache_usage_may_exceed_the_prompt() -> None:
     ]
     assert (used["input_tokens"], used["cache_read_input_tokens"]) == (0, 800)
     assert used["cache_creation_input_tokens"] == 30
+
+
+def test_instructions_between_turns_are_accepted_where_the_provider_accepts_them() -> None:
+    hear = 'rules = [{ when = { system = "Be brief." }, answer = { text = "Hi." } }]'
+    system = {"role": "system", "content": "Be brief."}
+    user, model = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+    searched = {"role": "assistant", "content": [{"type": "server_tool_use", "id": "s"}]}
+
+    def among(*messages: Any, model: str = "claude-opus-4-8") -> dict[str, Any]:
+        return ask(model=model) | {"messages": messages, "safeguards": [{"type": "any"}]}
+
+    for valid in ([user, system], [user, system, model, user], [user, searched, system]):
+        for name in ("claude-opus-4-8", "claude-opus-5-5", "claude-sonnet-5", "any"):
+            assert answer("anthropic", among(*valid, model=name), hear)
+    parts = [{"type": "text", "text": "Be brief."}, {"type": "image", "source": PNG}]
+    for invalid, problem in (
+        ([system, user], "must follow a 'user' message"),
+        ([user, model, system], "must follow a 'user' message"),
+        ([user, system, system], "must precede an 'assistant' message"),
+        ([user, system, user], "must precede an 'assistant' message"),
+        ([user, system | {"content": parts}], "takes text only"),
+    ):
+        status, error = refusal("anthropic", among(*invalid))
+        assert (status, problem in error["message"]) == (400, True), (invalid, error)
+    status, error = refusal("anthropic", among(user, system, model="claude-sonnet-4-6"))
+    assert (status, error["message"]) == (400, "role 'system' is not supported on this model")
+
+
+def test_instructions_between_turns_keep_the_turns_of_a_conversation() -> None:
+    said = ask("a", [CALL], [RESULT], model="claude-opus-4-8")
+    said["messages"].append({"role": "system", "content": "Be brief."})
+    found = part.read(KEYS["anthropic"], said)
+    assert (found.first_user, found.step, found.tool_result) == ("a", 1, "todo.py")
+    assert found.words.endswith("\nBe brief.")
+    assert found.blocks is not None
+    assert found.blocks[-1].end == len(found.words)
+
+
+def test_a_rule_without_thinking_does_not_break_the_next_request() -> None:
+    script = '[[rules]]\nanswer = { text = "I look.", tool_calls = [{ name = "shell" }] }'
+    must_think = {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 4000}
+    first = ask("a", model="claude-sonnet-4-5", **must_think)
+    said = answer("anthropic", first, script)["content"]
+    assert [block["type"] for block in said] == ["thinking", "text", "tool_use"]
+    results = [RESULT | {"tool_use_id": said[-1]["id"]}]
+    assert answer("anthropic", ask("a", said, results, model="claude-sonnet-4-5", **must_think))
+    free = answer("anthropic", ask("a", model="claude-sonnet-4-5"), script)["content"]
+    assert free[0]["type"] == "text"

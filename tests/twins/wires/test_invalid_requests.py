@@ -13,7 +13,7 @@ from tests.twins.wires import (
 )
 
 CALL, RESULT = anthropic.CALL, anthropic.RESULT
-PNG = {"type": "base64", "media_type": "image/png", "data": "cG5n"}
+PNG = anthropic.PNG
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "cGRm"}
 PLAIN = {"type": "text", "media_type": "text/plain", "data": "a"}
 

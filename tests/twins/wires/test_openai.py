@@ -87,3 +87,41 @@ def test_server_side_conversation_state_is_rejected() -> None:
         status, error = refusal("openai", {**HELLO["openai"], name: value})
         assert (status, error["code"]) == (400, "unsupported_parameter")
         assert answer("openai", {**HELLO["openai"], name: None})["status"] == "completed"
+
+
+def test_codex_finds_tools_by_a_search() -> None:
+    search = {"type": "tool_search", "execution": "client"}
+    script = """
+    [[rules]]
+    when.step = 0
+    answer.tool_calls = [{ name = "tool_search", arguments = { query = "check" } }]
+    [[rules]]
+    when.tool_result = "validate"
+    answer.tool_calls = [{ name = "validate" }]
+    """
+    asked = ask(user("a"), tools=[search])
+    assert part.read(KEYS["openai"], asked).tools == ["tool_search"]
+    [call] = answer("openai", asked, script)["output"]
+    assert (call["type"], call["execution"]) == ("tool_search_call", "client")
+    assert call["arguments"] == {"query": "check"}
+    found = {
+        "type": "namespace",
+        "name": "mcp",
+        "tools": [{"type": "function", "name": "validate"}],
+    }
+    result = {"type": "tool_search_output", "call_id": call["call_id"], "tools": [found]}
+    [used] = answer("openai", ask(user("a"), call, result, tools=[search]), script)["output"]
+    assert (used["name"], used["namespace"]) == ("validate", "mcp")
+    # Without the provider's tool, a function may have this name.
+    named = {"type": "function", "name": "tool_search"}
+    [called] = answer("openai", ask(user("a"), tools=[named]), script)["output"]
+    assert called["type"] == "function_call"
+
+
+def test_answers_of_both_interfaces_have_a_time_and_a_service_tier() -> None:
+    for wire, field in (("openai", "created_at"), ("openai_chat", "created")):
+        found = answer(wire, HELLO[wire])
+        assert found[field] > 1_700_000_000
+        assert found["service_tier"] == "default"
+        flex = answer(wire, HELLO[wire] | {"service_tier": "flex"})
+        assert flex["service_tier"] == "flex"

@@ -30,7 +30,7 @@ def test_chunks_are_unnamed_and_end_with_done() -> None:
 def test_every_chunk_has_the_response_id() -> None:
     heads = [(one["id"], one["object"], one["created"], one["model"]) for one in stream_chunks()]
     assert len(set(heads)) == 1
-    assert heads[0][1:] == ("chat.completion.chunk", 0, "gpt-5")
+    assert heads[0][1:] == ("chat.completion.chunk", 1_767_225_600, "gpt-5")
 
 
 def test_deltas_are_role_thinking_text_and_calls() -> None:
