@@ -14,7 +14,9 @@ AttractorError                1  the run or check failed
 │   ├── Unavailable           3  a service that is unreachable or overloaded
 │   └── ProcessNotStarted     3  a program that cannot be started
 ├── Refused                   4  refused in the current state
-│   └── LockHeld              4  a lock held by another process
+│   ├── LockHeld              4  a lock held by another process
+│   ├── NewerFormat           4  files that a newer version wrote
+│   └── OlderFormat           4  files of a version too old to be read
 ├── NoGo                      5  a no-go of the gate
 └── VerificationError         6  a corrupt hash chain, seal or checkpoint
     └── ChainBroken           6  a corrupt line of a hash chain
@@ -176,6 +178,26 @@ class Refused(AttractorError):
 
 class LockHeld(Refused):
     """Another process holds the lock."""
+
+
+class NewerFormat(Refused):
+    """A newer version of Attractor wrote these files."""
+
+    hint = "update attractor, then try again"
+
+
+class OlderFormat(Refused):
+    """A version of Attractor that is too old wrote these files."""
+
+    hint = "use the version that wrote them, or move them away and start anew"
+
+
+def require_format(place: object, number: int, *, current: int, oldest: int = 1) -> None:
+    """Refuse files with a format number that this version cannot read."""
+    if number > current:
+        raise NewerFormat(f"{place} has format {number}, newer than {current}")
+    if number < oldest:
+        raise OlderFormat(f"{place} has format {number}, older than {oldest}")
 
 
 class NoGo(AttractorError):

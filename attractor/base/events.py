@@ -148,7 +148,7 @@ def _refuse(seq: Json, name: str, fault: str) -> NoReturn:
 def _fault(seq: Json, name: str, fault: str) -> VerificationError:
     return VerificationError(
         f"event {_short(seq) if seq else 'without number'}: field {name!r} {fault}",
-        hint="the record was changed, truncated, or written by a newer version",
+        hint="the record was changed, truncated, or written by another version",
     )
 
 

@@ -10,7 +10,7 @@ AttractorError
 │   ├── IllegalTransition     4  the status of the run does not allow the transition
 │   ├── RunOver               4  the run has ended, and its status is final
 │   ├── GraphChanged          4  the pipeline was changed since the run began
-│   ├── NewerFormat           4  a newer version made the run directory
+│   ├── OtherVersion          4  another version wrote a record of the run
 │   ├── FenceLost             4  another process took over the run
 │   ├── NoRunningProcess      4  no process runs the run
 │   └── NoOpenQuestion        4  the run has no open question
@@ -88,10 +88,10 @@ class GraphChanged(Refused):
     )
 
 
-class NewerFormat(Refused):
-    """A newer version made the run directory."""
+class OtherVersion(Refused):
+    """The journal of the run is intact, but another version of Attractor wrote it."""
 
-    hint = "update attractor, then try again"
+    hint = "use the version that wrote it, or start a new run"
 
 
 class FenceLost(Refused):
@@ -116,7 +116,8 @@ class RecordBroken(VerificationError):
     """A record of the run is corrupt."""
 
     hint = (
-        "the record was changed or truncated, or a newer version wrote it: restore it from a copy"
+        "the record was changed or truncated, or another version wrote it: restore it from a copy, "
+        "or use that version"
     )
 
 

@@ -10,9 +10,9 @@ from itertools import chain
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical
+from attractor.base.errors import NotCanonical, require_format
 from attractor.base.files import file_error, make_private_folder, write_whole
-from attractor.base.json import canonical_json, parse_json
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import snapshot as stat_cache
@@ -28,6 +28,9 @@ MAIN = ""
 """The name of the first dimension of a run; all others are forks."""
 
 _FOLDER = "dimensions"
+
+FORMAT = 1
+"""The format number of the records of a store."""
 
 
 class DimensionIndex:
@@ -65,7 +68,7 @@ class DimensionIndex:
         """Record the folder of a fork; from now on, the fork is complete."""
         make_private_folder(self._record.parent)
         shown = self.name.encode("utf-8", "backslashreplace").decode()
-        record = {"format": 1, "name": shown, "folder": str(folder)}
+        record = {"format": FORMAT, "name": shown, "folder": str(folder)}
         write_whole(self._record, canonical_json(record), mode=0o600)
 
     def prepared_state(self) -> PreparedState | None:
@@ -95,6 +98,17 @@ def fork_folders(store: Path) -> Collection[Path]:
 
 
 def _read_folder(path: Path) -> Path | None:
+    match _read(path):
+        case None:
+            return None
+        case {"folder": str(folder)}:
+            return Path(folder)
+        case _:
+            raise RecordBroken(f"corrupt record {path}")
+
+
+def _read(path: Path) -> dict[str, Json] | None:
+    """Return a record of a known format, or None if the file is missing."""
     try:
         record = parse_json(path.read_bytes())
     except FileNotFoundError:
@@ -104,10 +118,11 @@ def _read_folder(path: Path) -> Path | None:
     except NotCanonical as cause:
         raise RecordBroken(f"corrupt record {path}: {cause}") from cause
     match record:
-        case {"format": 1, "folder": str(folder)}:
-            return Path(folder)
+        case {"format": int(number), **fields}:
+            require_format(path, number, current=FORMAT)
+            return fields
         case _:
-            raise RecordBroken(f"unknown format of record {path}")
+            raise RecordBroken(f"corrupt record {path}")
 
 
 _NAME, _EMAIL = "Attractor", "attractor@localhost"
@@ -182,7 +197,7 @@ def write_record(store: Path, record: WorkspaceRecord) -> None:
         store / RECORD_FILE,
         canonical_json(
             {
-                "format": 1,
+                "format": FORMAT,
                 "folder": str(record.folder),
                 "commit": record.base.commit,
                 "tree": record.base.tree,
@@ -201,19 +216,10 @@ def write_record(store: Path, record: WorkspaceRecord) -> None:
 def read_record(store: Path) -> WorkspaceRecord | None:
     """Read the record of a store; return None if the record is missing."""
     path = store / RECORD_FILE
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as cause:
-        raise file_error("read", path, cause) from cause
-    try:
-        record = parse_json(text)
-    except NotCanonical as cause:
-        raise RecordBroken(f"corrupt record {path}: {cause}") from cause
-    match record:
+    match _read(path):
+        case None:
+            return None
         case {
-            "format": 1,
             "folder": str(folder),
             "commit": str(commit),
             "tree": str(tree),
@@ -235,7 +241,7 @@ def read_record(store: Path) -> WorkspaceRecord | None:
                 tuple(map(str, leave_out if isinstance(leave_out, list) else ())),
             )
         case _:
-            raise RecordBroken(f"unknown format of record {path}")
+            raise RecordBroken(f"corrupt record {path}")
 
 
 STORES = "stores"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, NewerFormat
 from attractor.engine.seams import Base, Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.from_folder import create_in_place
@@ -230,12 +230,18 @@ def test_a_record_is_read_back(
     assert read_record(tmp_path_factory.getbasetemp()) == record
 
 
-@table("text", ["", "{}", '{"format":2}', "[1", "\xff"])
+@table("text", ["", "{}", '{"format":1}', "[1", "\xff"])
 def test_broken_workspace_record_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "workspace.json").write_text(text, "latin-1")
     with pytest.raises(RecordBroken, match=r"workspace\.json") as broken:
         read_record(tmp_path)
     assert broken.value.exit_code == ExitCode.BROKEN
+
+
+def test_workspace_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "workspace.json").write_text('{"format":2}')
+    with pytest.raises(NewerFormat, match=r"workspace\.json has format 2, newer than 1"):
+        read_record(tmp_path)
 
 
 def test_missing_workspace_is_reported(tmp_path: Path) -> None:

@@ -60,7 +60,10 @@ def _lines(report: AuditReport) -> list[str]:
         )
     if not report.flaws:
         return [*lines, "No problems found."]
-    problems = [f"corrupt: {one.problem} ({one.remedy})" for one in report.flaws]
+    problems = [
+        f"{'unreadable' if one.is_foreign else 'corrupt'}: {one.problem} ({one.remedy})"
+        for one in report.flaws
+    ]
     return [*lines, *map(visible, problems)]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import FileError, NotCanonical, VerificationError
+from attractor.base.errors import ChainBroken, FileError, NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, read_regular
 from attractor.base.journal import (
@@ -28,7 +28,7 @@ from attractor.base.json import (
     content_hash,
     parse_json,
 )
-from attractor.engine.errors import CheckpointBroken, RecordBroken
+from attractor.engine.errors import CheckpointBroken, OtherVersion, RecordBroken
 from attractor.engine.journal.reducer import fold
 from attractor.engine.state.run_state import RunState, state_from_record
 from attractor.engine.state.walks import LONG_AGO, stop_walks
@@ -94,10 +94,14 @@ def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
     """Verify a journal from the line of its checkpoint on, and return the restored state."""
     try:
         return _open(journal, checkpoint)
-    except VerificationError:
+    except VerificationError as fault:
         # Verify from the start: the first invalid line gives the better message.
         verify_journal(journal)
-        raise
+        if isinstance(fault, ChainBroken | CheckpointBroken):
+            raise
+        # Nobody changed the record, because the chain is intact.
+        message = f"another version of attractor wrote {journal}: {fault.message}"
+        raise OtherVersion(message) from fault
 
 
 def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
@@ -126,7 +130,11 @@ def _open(journal: Path, checkpoint: Path) -> RestoredState:
     head = _verified(journal, lines, at)
     if not lines or _event(lines[0]).data.get("checkpoint") != own:
         raise CheckpointBroken(f"{checkpoint} and {journal.name} do not match")
-    state = state_from_record(Fields(content, str(checkpoint)))
+    try:
+        state = state_from_record(Fields(content, str(checkpoint)))
+    except RecordBroken:
+        # Its hash is in the journal, so another version wrote it.
+        return _replay(journal)
     state, last_activity = _folded(state, lines[1:], _event(lines[0]).time)
     return RestoredState(state, head, len(text), at.offset, last_activity)
 

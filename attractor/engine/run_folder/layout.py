@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileError, JournalError, Refused, VerificationError
+from attractor.base.errors import (
+    FileError,
+    JournalError,
+    Refused,
+    VerificationError,
+    require_format,
+)
 from attractor.base.files import file_error, sync_folder, write_whole
 from attractor.base.json import Json, JsonObject
 from attractor.base.locks import FileLock
-from attractor.engine.errors import FenceLost, NewerFormat
+from attractor.engine.errors import FenceLost
 from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields, read_document, write_document
 from attractor.engine.storage.secrets import Redactor
@@ -37,7 +43,11 @@ def promises_from_record(record: Fields) -> Promises:
 
 
 FORMAT = 1
-"""The format number of the run directories that this version writes."""
+"""The format number of the run directories that this version writes.
+
+A new field of a record gets a default, so that older records can be read. Any other change of a
+file of the run directory raises this number.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +118,8 @@ def manifest_from_record(fields: Fields) -> Manifest:
         restart=fields.number("restart"),
         suite=fields.text("suite"),
         profile=fields.text("profile"),
-        agents=fields.text("agents"),
+        # Runs of earlier versions have none.
+        agents=fields.text("agents") if fields.has("agents") else "",
         options=fields.members("options"),
         versions={name: versions.text(name) for name in fields.members("versions")},
         promises=promises_from_record(promises),
@@ -251,14 +262,12 @@ def write_manifest(
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
-    """Read the manifest of a run; raise NewerFormat if a newer version wrote the manifest."""
+    """Read the manifest of a run; refuse a run directory of an unknown format."""
     if directory.root.is_dir() and not directory.manifest.exists():
         hint = "restore it from a copy, or start a new run"
         raise VerificationError(f"{directory.manifest} is missing", hint=hint)
     fields = read_document(directory.manifest)
-    format_ = fields.number("format")
-    if format_ > FORMAT:
-        raise NewerFormat(f"{directory.root} has format {format_}, newer than {FORMAT}")
+    require_format(directory.root, fields.number("format"), current=FORMAT)
     return manifest_from_record(fields)
 
 

@@ -7,11 +7,17 @@ from itertools import zip_longest
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, ChainBroken, ExitCode, VerificationError
+from attractor.base.errors import (
+    AttractorError,
+    ChainBroken,
+    ExitCode,
+    Refused,
+    VerificationError,
+)
 from attractor.base.files import read_regular, walk_tree
 from attractor.base.journal import read_lines, read_torn, require_intact
 from attractor.base.json import Json, content_hash
-from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.evaluation.evaluate import UNBEGUN
@@ -32,15 +38,19 @@ _RESTORE = "restore it from a backup"
 
 @dataclass(frozen=True)
 class Flaw:
-    """A corrupt record: the run that it belongs to, if any, the problem and a remedy."""
+    """A corrupt record: the run that it belongs to, if any, the problem and a remedy.
+
+    A record that `is_foreign` is not corrupt: another version of Attractor wrote it.
+    """
 
     run_id: str
     problem: str
     remedy: str
+    is_foreign: bool = False
 
     def to_record(self) -> dict[str, Json]:
         """Return the flaw as a JSON object."""
-        return {"run_id": self.run_id, "problem": self.problem, "remedy": self.remedy}
+        return {**vars(self)}
 
 
 @dataclass
@@ -180,12 +190,20 @@ def _verify_run(
         if Path(child).match("children/*/*"):
             verify_journal(root / child)
     summary = summarize(root)
-    if summary.trouble_code is ExitCode.BROKEN:
-        raise VerificationError(summary.trouble, hint=_RESTORE)
+    _require_readable(summary, directory)
     _require_end(summary, directory, {one.kind for one in entries})
     report.decisions += _verify_decisions(root, entries)
     if results:
         report.results += _verify_results(entries, results)
+
+
+def _require_readable(summary: RunSummary, directory: RunDirectory) -> None:
+    """Refuse a run that is corrupt, or that another version wrote."""
+    if summary.trouble_code is ExitCode.BROKEN:
+        raise VerificationError(summary.trouble, hint=_RESTORE)
+    if summary.trouble_code is ExitCode.REFUSED:
+        # Reading the journal again gives the error with its own remedy.
+        open_journal(directory.events, directory.checkpoint)
 
 
 def _require_end(summary: RunSummary, directory: RunDirectory, kinds: Set[str]) -> None:
@@ -239,4 +257,5 @@ def _flaws_of(report: AuditReport, run_id: str) -> Generator[None]:
     try:
         yield
     except AttractorError as fault:
-        report.flaws.append(Flaw(run_id, fault.message, fault.hint))
+        is_foreign = isinstance(fault, Refused)
+        report.flaws.append(Flaw(run_id, fault.message, fault.hint, is_foreign=is_foreign))

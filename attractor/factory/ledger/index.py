@@ -30,7 +30,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
-from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
+from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind, read_format
 from attractor.pipeline.runs.lookup import is_run, unsorted_run_names
 from attractor.pipeline.runs.summary import NOT_JUDGED, RunSummary, summarize_any
 from attractor.pipeline.status import filter_words
@@ -312,6 +312,8 @@ class RunIndex:
 
     def _open(self) -> "Database":
         """Open the database; replace one that another version made, or that is no database."""
+        # The index of a newer state folder stays.
+        read_format(self.file.parent)
         steps, db = _migrations(), self._connect()
         if db and _is_known(db, steps) and not steps.pending(db):
             return db

@@ -21,7 +21,13 @@ from pathlib import Path
 from shutil import copyfileobj
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ChainBroken, FileError, NotCanonical, VerificationError
+from attractor.base.errors import (
+    ChainBroken,
+    FileError,
+    NotCanonical,
+    VerificationError,
+    require_format,
+)
 from attractor.base.files import file_error, make_private_folder, open_regular, write_whole
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import (
@@ -43,6 +49,14 @@ from attractor.factory.errors import ClockSetBack
 
 OWNER_ONLY = 0o600
 
+STATE_FORMAT = 3
+"""The format number of the state folder, in its `ledger.head`.
+
+Heads of format 1 have neither `offset` nor `prev`, and those of format 2 have no number. A new
+field of a record gets a default, so that older records can be read. Any other change of a file of
+the state folder raises this number.
+"""
+
 
 @dataclass(frozen=True)
 class LedgerHead:
@@ -54,19 +68,20 @@ class LedgerHead:
 
     def to_record(self, key: bytes) -> dict[str, Json]:
         """Return the record of the head, sealed with the key."""
-        return {**self._content(), "seal": self._seal(key)}
-
-    def is_sealed(self, seal: str, key: bytes) -> bool:
-        """Return whether a seal was made with the key for this head."""
-        return hmac.compare_digest(seal, self._seal(key))
-
-    def _content(self) -> dict[str, Json]:
         prev, last = self.before.hash, self.chain
-        return {"offset": self.offset, "prev": prev, "seq": last.seq, "hash": last.hash}
+        content: dict[str, Json] = {
+            "offset": self.offset,
+            "prev": prev,
+            "seq": last.seq,
+            "hash": last.hash,
+        }
+        # Versions that know no format number compare the seal with one of these four fields.
+        return {**content, "format": STATE_FORMAT, "seal": _seal_of(content, key)}
 
-    def _seal(self, key: bytes) -> str:
-        words = canonical_json({"ledger_head": self._content()})
-        return hmac.digest(key, words.encode(), "sha256").hex()
+
+def _seal_of(content: dict[str, Json], key: bytes) -> str:
+    words = canonical_json({"ledger_head": content})
+    return hmac.digest(key, words.encode(), "sha256").hex()
 
 
 def write_head(file: Path, head: LedgerHead, key: bytes) -> None:
@@ -84,20 +99,51 @@ def read_head(file: Path, key: bytes | None) -> LedgerHead:
         raise file_error("read", file, cause) from cause
     except NotCanonical as cause:
         raise _broken(file, "is corrupt") from cause
-    match record:
+    if not isinstance(record, dict):
+        raise _broken(file, "is corrupt")
+    _format_of(record, file.parent)
+    fields = {name: value for name, value in record.items() if name != "format"}
+    match fields:
         case {
             "offset": int(offset),
             "prev": str(prev),
             "seq": int(seq),
             "hash": str(digest),
             "seal": str(own_seal),
-        }:
+            **more,
+        } if not more:
             head = LedgerHead(offset, ChainHead(max(0, seq - 1), prev), ChainHead(seq, digest))
+        case {"seq": int(seq), "hash": str(digest), "seal": str(own_seal), **more} if not more:
+            # Format 1. The ledger is read from its first line, until another line is added.
+            head = LedgerHead(chain=ChainHead(seq, digest))
         case _:
             raise _broken(file, "is corrupt")
-    if key is not None and not head.is_sealed(own_seal, key):
+    del fields["seal"]
+    if key is not None and not hmac.compare_digest(own_seal, _seal_of(fields, key)):
         raise _broken(file, "has an invalid seal")
     return head
+
+
+def read_format(folder: Path) -> int:
+    """Return the format number of a state folder; refuse an unknown number.
+
+    Without a ledger it is the number that this version writes.
+    """
+    try:
+        return _format_of(parse_json((folder / HEAD_FILE).read_bytes()), folder)
+    except (FileNotFoundError, NotCanonical):
+        return STATE_FORMAT
+
+
+def _format_of(record: Json, folder: Path) -> int:
+    match record:
+        case {"format": int(number)}:
+            require_format(f"the state folder {folder}", number, current=STATE_FORMAT)
+            return number
+        case {"offset": _}:
+            return 2
+        case _:
+            return 1
 
 
 def _broken(file: Path, problem: str) -> VerificationError:

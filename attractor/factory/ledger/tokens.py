@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
+from attractor.base.errors import OlderFormat, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
@@ -141,8 +141,16 @@ class TokenStore:
         try:
             return _STORED.validate_json(content) if content else ()
         except ValidationError as cause:
+            file = self.folder / TOKENS_FILE
+            absent = {one["loc"][-1] for one in cause.errors() if one["type"] == "missing"}
+            if absent == {"created", "by"}:
+                # Of a version that did not seal tokens: anybody may have written such a file.
+                raise OlderFormat(
+                    f"the tokens in {file} have no seal: an earlier version wrote them",
+                    hint=f"remove {file}, and make new ones: attractor token create NAME",
+                ) from cause
             raise VerificationError(
-                f"{self.folder / TOKENS_FILE} is corrupt",
+                f"{file} is corrupt",
                 hint="restore it from a backup, or remove it",
             ) from cause
 

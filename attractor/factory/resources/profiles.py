@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from attractor.base.errors import Refused
+from attractor.base.errors import OlderFormat, Refused
 from attractor.base.files import read_regular, reason_of
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
@@ -141,7 +141,15 @@ class ProfileStore:
 
     def read(self, version: Version) -> Profile:
         """Return the profile of a revision."""
-        return Profile.model_validate(version.data)
+        try:
+            return Profile.model_validate(version.data)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            key = ".".join(map(str, fault["loc"]))
+            raise OlderFormat(
+                f"an earlier version of attractor wrote the {version}: {key}: {fault['msg']}",
+                hint="make a new revision: attractor profile update FILE",
+            ) from error
 
     def _add(self, profile: Profile, by: str, now: datetime) -> tuple[Version, bool]:
         return self.versions.add(profile.name, profile.content, profile.to_record(), by=by, now=now)

@@ -32,6 +32,7 @@ class FlawAnswer(AnswerModel):
     run_id: str = Field(description="Empty for a record of no run.")
     problem: str
     remedy: str
+    is_foreign: bool = Field(description="Not corrupt, but written by another version.")
 
 
 class AuditAnswer(AnswerModel):

@@ -3,9 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, LockHeld, UsageError, VerificationError
+from attractor.base.errors import (
+    ExitCode,
+    LockHeld,
+    NewerFormat,
+    UsageError,
+    VerificationError,
+)
 from attractor.base.files import write_whole
-from attractor.engine.errors import FenceLost, IllegalTransition, NewerFormat
+from attractor.engine.errors import FenceLost, IllegalTransition
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import success
 from attractor.engine.run_folder.inbox import Order, leave_order
