@@ -19,6 +19,7 @@ from attractor.pipeline.runs.lookup import find_run, is_run
 from attractor.server.access.callers import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
+from attractor.server.kept_changes import KeptChanges
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 from attractor.server.snippets import SnippetThread
 
@@ -36,6 +37,7 @@ class Service:
     processes: RunProcesses
     run_drawings: RunDrawings
     graph_drawings: GraphDrawings
+    changes: KeptChanges
     events: EventStreams
     snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
@@ -71,6 +73,7 @@ class Service:
             processes,
             RunDrawings(),
             GraphDrawings(state / DRAWINGS),
+            KeptChanges(),
             EventStreams(state),
             SnippetThread(host),
             asyncio.Semaphore(COMPUTED_AT_ONCE),

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
-from tests.server.runs import await_rest, start
+from tests.server.runs import UNTIL_GO, await_rest, await_status, start
 from tests.tables import table
 
 NASTY = "<script>alert(1)</script>"
@@ -138,6 +138,39 @@ def test_list_of_runs_has_waiting_runs_on_top_and_filters(
     ):
         part = browser.get("/runs", params={**query, "fragment": "list"}).text
         assert (f'href="{address}"' in part) == is_found, query
+
+
+STAGES = f"""digraph stages {{ start [shape=Mdiamond]; exit [shape=Msquare]
+    one  [shape=parallelogram, tool_command="true"]
+    two  [shape=parallelogram, tool_command="{UNTIL_GO}"]
+    last [shape=parallelogram, max_retries=0, tool_command="echo broken >&2; exit 3"]
+    start -> one -> two -> last -> exit }}"""
+
+
+def test_list_of_runs_shows_first_what_runs_waits_failed_and_is_done(
+    server: RunningServer, parked: tuple[httpx.Client, str]
+) -> None:
+    browser, address = parked
+    go = server.service.host.project / "go"
+    with server.client("operate") as client:
+        run = start(client, STAGES, goal="Watch stages")
+        await_status(client, run, lambda one: one["stage"] == "two")
+        now = browser.get("/runs", params={"fragment": "now"}).text
+        assert re.search(
+            r"Watch stages.*stage 2 of 3 \(two\), .*<progress value=\"2\" max=\"3\"", now, re.S
+        )
+        go.touch()
+        await_rest(client, run)
+    go.unlink()
+    page = browser.get("/runs").text
+    assert "<title>(1) Runs" in page
+    assert re.search(r">Today <b class=\"number\">\$[0-9.]+<", page)
+    failed = page[page.index('id="failed-title"') : page.index('id="list"')]
+    assert f"/runs/{run}" in failed
+    assert "exit code 3: broken" in failed
+    # The question says what the run changed so far.
+    for text in (page, browser.get(address).text):
+        assert re.search(rf'<a href="{address}/changes">1 file, \+1 −0: a&lt;b&gt;.py</a>', text)
 
 
 def test_report_is_one_file_without_secrets_and_requests(

@@ -49,6 +49,7 @@ def report_of_run(root: Path, host: RunHost) -> str:
         **run_values(view, address=""),
         "stage_address": "#stage-",
         "frozen": True,
+        "changes_words": "",
         "selected": "",
         "stage": None,
         "csrf": "",

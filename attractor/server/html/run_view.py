@@ -18,6 +18,7 @@ from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.journal.reader import JournalReader, find_position
 from attractor.engine.run_folder.drawing import read_events, states_of
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
+from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.host.run_host import RunHost
@@ -81,6 +82,12 @@ class RunView:
             selected=selected,
         )
         return Markup(svg)
+
+    @property
+    def needs_decision(self) -> bool:
+        """Whether the run waits for a person's decision."""
+        one = self.summary
+        return one.phase == AWAITING_DECISION.phase and not one.is_resting
 
     def default_stage(self) -> str:
         """Return the stage that a person wants to see first: at work, failed, or the last one."""
@@ -161,6 +168,8 @@ def run_values(view: RunView, address: str) -> dict[str, object]:
         "status_words": listed_status(view.summary),
         "can": actions_of(view),
         "visits": list(reversed(visits)),
+        "needs_decision": view.needs_decision,
+        "waits": len(view.summary.questions) + view.needs_decision,
         "failed": failed,
         "failed_lines": last_lines(failed) if failed else (),
     }

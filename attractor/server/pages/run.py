@@ -58,6 +58,9 @@ def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
         "stream": f"/pipelines/{in_address(name)}/events?after={view.last_event}",
         "event_types": EVENT_TYPES,
         "bars_of": partial(bars_of, timeline=view.timeline, now=service.host.clock.now()),
+        "changes_words": service.changes.words(view.root, service.host)
+        if view.summary.questions
+        else "",
         "frozen": False,
         "query": "",
     }

@@ -1,5 +1,8 @@
 """The list of runs, with the runs that wait for a person on top."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -10,8 +13,9 @@ from attractor.base.durations import parse_since
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
+from attractor.factory.ledger.report import read_costs
 from attractor.pipeline.runs.summary import NOT_JUDGED, RunSummary
-from attractor.pipeline.status import listed_status
+from attractor.pipeline.status import STOPPED, listed_status
 from attractor.server.html.rendering import (
     PageRouter,
     fragments_pattern,
@@ -19,15 +23,19 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.html.run_list import waiting_cards
+from attractor.server.html.run_list import ended_among, running_card, waiting_cards
 from attractor.server.html.run_view import EVENT_TYPES
 from attractor.server.http.scopes import READ, Serving
+from attractor.server.service import Service
 
 MOST = 50
 """The number of runs of a page."""
 
 MOST_WAITING = 10
 """The number of cards on top, each of something that waits for a person."""
+
+MOST_SHOWN = 5
+"""The number of ended runs in each group on top."""
 
 MOST_READ = 200
 """The number of waiting runs of which the oldest cards are found."""
@@ -38,9 +46,12 @@ STATUSES = (
     *(one.value for one in StageStatus),
 )
 
+HELD = "waiting"
+"""The status of runs that wait for a limit of an account, never for a person."""
+
 part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
 
-FRAGMENTS = fragments_pattern("waiting", "list")
+FRAGMENTS = fragments_pattern("waiting", "now", "list")
 Word = Annotated[str, Query(max_length=200)]
 
 
@@ -85,14 +96,36 @@ def show_runs(
         "filters": filters,
         "is_filtered": bool(chosen),
         "is_first": not before,
+        "is_overview": not before and not chosen,
         "statuses": STATUSES,
         "listed_status": listed_status,
+        "changes_of": partial(_changes_of, service),
         "event_types": EVENT_TYPES,
         "frozen": False,
     }
+    values |= _now(service, found, now) if values["is_overview"] else {}
     if fragment:
         return render_fragments(request, "runs", fragment, values)
     return render(request, "runs.html.j2", values)
+
+
+def _now(service: Service, newest: Sequence[RunSummary], now: datetime) -> Mapping[str, object]:
+    """Return the values for the runs at work, the ones that just ended, and the cost of today."""
+    folder = service.host.runs_dir
+    live = service.index.runs(folder, RunQuery(is_live=True, limit=MOST))
+    at_work = [one for one in live if one.status != StatusWord.AWAITING_HUMAN]
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
+    return {
+        "running": [running_card(one, now) for one in at_work if one.status != HELD],
+        "held": service.index.runs(folder, RunQuery(status=HELD, limit=MOST_SHOWN)),
+        "stopped": service.index.runs(folder, RunQuery(status=STOPPED, limit=MOST_SHOWN)),
+        "ended": ended_among(newest, MOST_SHOWN),
+        "cost_today": sum(one.cost_usd for one in read_costs(service.index, folder, today)),
+    }
+
+
+def _changes_of(service: Service, one: RunSummary) -> str:
+    return service.changes.words(one.directory, service.host)
 
 
 def address_of(one: RunSummary) -> str:

@@ -95,6 +95,13 @@ function sendOnce(event) {
   else if (event.target.method === "post") event.target.dataset.sent = "yes";
 }
 
+// The title counts what waits for a person, for people who look at other tabs.
+function countInTitle() {
+  const counts = [...document.querySelectorAll("[data-count]")].map((one) => Number(one.dataset.count));
+  const waiting = counts.reduce((sum, one) => sum + one, 0);
+  if (counts.length) document.title = document.title.replace(/^(\(\d+\) )?/, waiting ? `(${waiting}) ` : "");
+}
+
 for (const one of document.querySelectorAll(".keys-button")) one.hidden = false;
 document.addEventListener("keydown", press);
 document.addEventListener("click", toggle);
@@ -105,6 +112,7 @@ addEventListener("pageshow", () => {
 });
 document.addEventListener("inserted", (event) => showTimes(event.target));
 document.addEventListener("inserted", noteQuestions);
+document.addEventListener("inserted", countInTitle);
 showTimes();
 noteQuestions();
 setInterval(showTimes, 1000);
