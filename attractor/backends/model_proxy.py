@@ -2,7 +2,8 @@
 
 The proxy listens on the loopback of this process. A program gets the URL of the proxy and a
 placeholder key, which every request must carry. The proxy serves only the paths of model calls, and
-logs nothing. A key that the provider sends back is replaced by asterisks.
+logs nothing. A key that the provider sends back is replaced by asterisks. The proxy reads the usage
+of each answer, also of an answer that is cut.
 """
 
 import asyncio
@@ -19,10 +20,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from attractor.backends.answer_usage import CallUsage, UsageReader, is_model_call
 from attractor.backends.models import KEYS
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.secret_search import forms_of
+from attractor.engine.seams import Exhausted
 from attractor.engine.storage.secrets import is_common
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.twins.errors import Rejection
@@ -48,6 +51,8 @@ _NOT_FORWARDED = frozenset(
 # httpx always decodes these.
 _ENCODINGS = ("identity", "gzip", "deflate")
 _LONGEST_ERROR = 4_000
+# The provider has the request, and may bill it.
+_AFTER_SENDING = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
 
 
 @dataclass(frozen=True)
@@ -150,13 +155,15 @@ class ProviderAnswer:
     """The answer of a provider to one request, as the proxy saw it.
 
     `headers` are all headers of the answer, with lower-case names and without the key of the
-    operator. `error` is the beginning of an error's body.
+    operator. `error` is the beginning of an error's body, or an error inside of a stream. The
+    `status` is 0 if the call ended before an answer. Only calls of a model have `usage`.
     """
 
     provider: str
     status: int
     headers: Mapping[str, str]
     error: str = ""
+    usage: CallUsage | None = None
 
 
 @asynccontextmanager
@@ -165,18 +172,20 @@ async def offer_models(
     environ: Mapping[str, str],
     environment: ExecutionEnvironment,
     *,
+    require_budget: Callable[[], object] = do_nothing,
     on_answer: Callable[[ProviderAnswer], object] = do_nothing,
 ) -> AsyncGenerator[ModelAccess]:
     """Let the programs of an environment call a provider, with the key of the operator.
 
-    `on_answer` is called for each answer, before the program gets the end of the answer.
+    A model call is refused if `require_budget` raises Exhausted. `on_answer` is called for each
+    answer before the program gets the end of the answer, and for each call that was cut.
     """
     key = f"placeholder-{secrets.token_hex(16)}"
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
         )
-        proxy = _Proxy(provider, environ, key, client, on_answer)
+        proxy = _Proxy(provider, environ, key, client, require_budget, on_answer)
         listener = listen(LOOPBACK, 0)
         address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
@@ -193,26 +202,29 @@ class _Proxy:
         environ: Mapping[str, str],
         key: str,
         client: httpx.AsyncClient,
+        require_budget: Callable[[], object],
         on_answer: Callable[[ProviderAnswer], object],
     ) -> None:
         upstream = UPSTREAMS[provider]
-        self._provider = provider
         self._paths = upstream.paths
         self._base_url = upstream.base_url(environ)
         self._headers = upstream.key_headers(environ)
-        self._forms = _forms_of_key(upstream.key(environ))
         self._key = key
-        self._client = client
-        self._on_answer = on_answer
+        self._require_budget = require_budget
+        self.forms = _forms_of_key(upstream.key(environ))
+        self.provider = provider
+        self.client = client
+        self.on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request, and stream the answer until the program disconnects."""
         request = Request(scope, receive)
-        checked = await self._check(request)
-        if isinstance(checked, Response):
-            await checked(scope, receive, send)
+        try:
+            call = await self._check(request)
+        except Rejection as error:
+            await _refuse(error.status, error.message)(scope, receive, send)
             return
-        forwarding = asyncio.ensure_future(self._forward(checked, scope, receive, send))
+        forwarding = asyncio.ensure_future(call(scope, receive, send))
         disconnected = asyncio.ensure_future(until_disconnected(receive))
         try:
             await asyncio.wait({forwarding, disconnected}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,21 +235,27 @@ class _Proxy:
         if not forwarding.cancelled():
             forwarding.result()
 
-    async def _check(self, request: Request) -> httpx.Request | Response:
-        """Return the request to the provider, or a refusal."""
+    async def _check(self, request: Request) -> "_Call":
+        """Return the call of the provider, or raise a Rejection."""
         # A client would resolve `..` after this check.
-        is_plain = not {".", ".."} & {*unquote(request.url.path).split("/")}
-        if not is_plain or not self._paths.fullmatch(f"{request.method} {request.url.path}"):
-            return _refuse(404, f"{request.method} {request.url.path} is not a model call")
+        method, path = request.method, request.url.path
+        is_plain = not {".", ".."} & {*unquote(path).split("/")}
+        if not is_plain or not self._paths.fullmatch(f"{method} {path}"):
+            raise Rejection(404, f"{method} {path} is not a model call")
         if not self._has_key(request):
-            return _refuse(401, "the placeholder key is missing")
-        try:
-            content = await read_body(request)
-        except Rejection as error:
-            return _refuse(error.status, error.message)
-        return self._client.build_request(
-            request.method,
-            f"{self._base_url}{request.url.path}",
+            raise Rejection(401, "the placeholder key is missing")
+        content = await read_body(request)
+        reader = None
+        if is_model_call(method, path):
+            reader = UsageReader(path, self.provider, content)
+            try:
+                self._require_budget()
+            except Exhausted as spent:
+                # A program does not repeat a request after this status.
+                raise Rejection(402, str(spent)) from spent
+        forwarded = self.client.build_request(
+            method,
+            f"{self._base_url}{path}",
             params=[one for one in request.query_params.multi_items() if one[0] != "key"],
             headers=[
                 *(one for one in request.headers.items() if one[0] not in _NOT_FORWARDED),
@@ -247,16 +265,48 @@ class _Proxy:
             ],
             content=content,
         )
+        return _Call(self, forwarded, reader)
 
-    async def _forward(
-        self, forwarded: httpx.Request, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    def _has_key(self, request: Request) -> bool:
+        given = [request.headers.get(name, "") for name in _KEY_HEADERS]
+        given.append(request.query_params.get("key", ""))
+        keys = (one.removeprefix("Bearer ").encode() for one in given)
+        return any(compare_digest(one, self._key.encode()) for one in keys)
+
+
+class _Call:
+    """An ASGI application that forwards one request, and reports the answer once.
+
+    The answer is reported before its end is sent, so that a program never continues with an answer
+    whose usage could be lost.
+    """
+
+    def __init__(self, proxy: _Proxy, request: httpx.Request, reader: UsageReader | None) -> None:
+        self._proxy = proxy
+        self._request = request
+        self._reader = reader
+        self._scrubber = _Scrubber(proxy.forms)
+        self._status = 0
+        self._headers: Mapping[str, str] = {}
+        self._is_reported = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the request, and pass the answer on."""
         try:
-            answer = await self._client.send(forwarded, stream=True)
+            answer = await self._proxy.client.send(self._request, stream=True)
         except httpx.HTTPError as error:
+            if isinstance(error, _AFTER_SENDING):
+                self._report()
             refusal = _refuse(502, f"the provider is unreachable: {type(error).__name__}")
             await refusal(scope, receive, send)
             return
+        except asyncio.CancelledError:
+            self._report()
+            raise
+        self._status = answer.status_code
+        self._headers = {
+            name: self._scrub(value.encode()).decode() for name, value in answer.headers.items()
+        }
         try:
             encoding = answer.headers.get("content-encoding", "identity")
             if encoding not in _ENCODINGS or answer.status_code > LAST_STATUS:
@@ -264,34 +314,58 @@ class _Proxy:
                 refusal = _refuse(502, f"the provider sent an invalid answer: {about}")
                 await refusal(scope, receive, send)
             elif answer.is_success:
-                await self._stream(answer, send)
+                await self._pass_on(answer, send)
             else:
-                await self._pass_error(answer, send)
+                await self._pass_error_on(answer, send)
         finally:
+            self._report()
             await answer.aclose()
 
-    async def _stream(self, answer: httpx.Response, send: Send) -> None:
-        scrubber = _Scrubber(self._forms)
+    async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
+        reader, body = self._reader, list[bytes]()
         await send(self._head(answer))
         try:
             async for piece in answer.aiter_bytes():
-                await send(_body(scrubber.take(piece)))
+                if reader and (body or piece.lstrip()[:1] in (b"{", b"[")):
+                    body.append(piece)
+                    continue
+                if reader:
+                    reader.take(piece)
+                    if reader.is_over:
+                        self._report()
+                await send(_body(self._scrubber.take(piece)))
         except httpx.HTTPError:
             # The server closes the connection of an incomplete answer.
             return
         finally:
-            self._on_answer(self._seen(answer))
-        await send(_body(scrubber.end(), is_last=True))
+            if reader and body:
+                reader.take_whole(b"".join(body))
+        self._report()
+        rest = self._scrubber.take(b"".join(body)) + self._scrubber.end()
+        await send(_body(rest, is_last=True))
 
-    async def _pass_error(self, answer: httpx.Response, send: Send) -> None:
-        scrubber, pieces = _Scrubber(self._forms), list[bytes]()
+    async def _pass_error_on(self, answer: httpx.Response, send: Send) -> None:
+        pieces = list[bytes]()
         with suppress(httpx.HTTPError):
             async for piece in answer.aiter_bytes():
-                pieces.append(scrubber.take(piece))
-        body = b"".join([*pieces, scrubber.end()])
-        self._on_answer(self._seen(answer, body[:_LONGEST_ERROR].decode("utf-8", "replace")))
+                pieces.append(self._scrubber.take(piece))
+        body = b"".join([*pieces, self._scrubber.end()])
+        self._reader = None
+        self._report(body[:_LONGEST_ERROR].decode("utf-8", "replace"))
         await send(self._head(answer))
         await send(_body(body, is_last=True))
+
+    def _report(self, error: str = "") -> None:
+        if self._is_reported:
+            return
+        self._is_reported = True
+        usage = None
+        if self._reader:
+            usage = self._reader.read()
+            error = self._scrub(self._reader.error.encode()).decode()
+        self._proxy.on_answer(
+            ProviderAnswer(self._proxy.provider, self._status, self._headers, error, usage)
+        )
 
     def _head(self, answer: httpx.Response) -> Message:
         dropped = _NOT_FORWARDED - {"content-length"}
@@ -309,21 +383,9 @@ class _Proxy:
             "headers": headers,
         }
 
-    def _seen(self, answer: httpx.Response, error: str = "") -> ProviderAnswer:
-        headers = {
-            name: self._scrub(value.encode()).decode() for name, value in answer.headers.items()
-        }
-        return ProviderAnswer(self._provider, answer.status_code, headers, error)
-
     def _scrub(self, text: bytes) -> bytes:
-        scrubber = _Scrubber(self._forms)
+        scrubber = _Scrubber(self._proxy.forms)
         return scrubber.take(text) + scrubber.end()
-
-    def _has_key(self, request: Request) -> bool:
-        given = [request.headers.get(name, "") for name in _KEY_HEADERS]
-        given.append(request.query_params.get("key", ""))
-        keys = (one.removeprefix("Bearer ").encode() for one in given)
-        return any(compare_digest(one, self._key.encode()) for one in keys)
 
 
 def _forms_of_key(key: str) -> Collection[bytes]:

@@ -210,7 +210,11 @@ class OutsideAgent:
                 yield replace(task, home=home)
                 return
             async with offer_models(
-                choice.provider, parts.environ, environment, on_answer=transcript.answered
+                choice.provider,
+                parts.environ,
+                environment,
+                require_budget=transcript.require_budget,
+                on_answer=transcript.answered,
             ) as access:
                 yield replace(task, home=home, access=access)
 
@@ -383,15 +387,22 @@ async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> E
             )
         )
         running.add_done_callback(lambda _: dialogue.end())
+        driving = asyncio.ensure_future(program.drive(dialogue))
+        exhausted = work.transcript.exhausted
         try:
-            await program.drive(dialogue)
+            await asyncio.wait({driving, exhausted}, return_when=asyncio.FIRST_COMPLETED)
+            if exhausted.done():
+                raise exhausted.result()
+            driving.result()
             # Nothing reads the output that follows.
             is_followed = False
             dialogue.close_input()
             await asyncio.wait([running], timeout=_GRACE_S)
         finally:
             # A program that goes on after its work is killed.
+            driving.cancel()
             running.cancel()
+            await asyncio.gather(driving, return_exceptions=True)
             await asyncio.wait([running])
     return None if running.cancelled() else running.result()
 

@@ -2,6 +2,7 @@
 like the events of the built-in agent.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,10 +11,11 @@ from attractor.agent.events import EventEmitter, EventKind
 from attractor.backends.model_proxy import ProviderAnswer
 from attractor.backends.models import ModelChoice
 from attractor.backends.pricing import Meter
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.engine.outcome import Usage
-from attractor.engine.seams import Spending
+from attractor.engine.seams import Exhausted, Spending
 from attractor.llm.response import Usage as Tokens, prompt_tokens
 
 
@@ -81,6 +83,8 @@ class Failed:
 
 
 NOTHING_SPENT = Spent(Tokens())
+# Programs round, and count some parts of a prompt in other ways.
+_TOLERANCE = 1.1
 ProgramEvent = SessionNamed | AgentText | CallBegun | CallEnded | Spent | Warned | Failed
 
 
@@ -89,7 +93,11 @@ class OutsideTranscript:
 
     `text`, `failure`, `has_worked` and `refusal` are those of the last process of the program.
     `spent` is the last total of the session that the program continues. `refusal` is the last
-    error that the provider answered, as far as the program uses the model proxy.
+    error that the provider answered, as far as the program uses the model proxy. `exhausted` has
+    the spent budget that refused a request.
+
+    The model proxy counts the usage. If it has seen no model call, the usage is what the program
+    reports.
     """
 
     def __init__(
@@ -108,12 +116,15 @@ class OutsideTranscript:
         self._is_started = False
         self._has_warned = False
         self._meter = meter
+        self._is_metered = False
+        self._seen = Usage()
         self._spending = spending
         self._choice = choice
         self._pieces: list[str] = []
         self._open: dict[str, str] = {}
         self.spent = NOTHING_SPENT
         self.refusal: ProviderAnswer | None = None
+        self.exhausted: asyncio.Future[Exhausted] = asyncio.get_running_loop().create_future()
         self.version = ""
         self.session = ""
         self.text = ""
@@ -160,9 +171,34 @@ class OutsideTranscript:
                 self._report(heard)
 
     def answered(self, answer: ProviderAnswer) -> None:
-        """Take the answer of a provider, as the model proxy saw it."""
+        """Take the answer of a provider, as the model proxy saw it, and count its usage."""
         if answer.error:
             self.refusal = answer
+        if answer.usage is None:
+            return
+        self._is_metered = True
+        usage = self._meter.take(answer.usage.tokens, self._choice.provider, *answer.usage.models)
+        if answer.usage.is_estimated:
+            usage = replace(usage, estimated_tokens=usage.tokens)
+            self._warn_of_estimate(usage)
+        self._seen += usage
+        self._use(usage)
+
+    def _warn_of_estimate(self, usage: Usage) -> None:
+        if not self.total.estimated_tokens:
+            self._start()
+            tokens = number_of(usage.tokens, "token")
+            message = f"an answer ended without its usage: estimated {tokens}"
+            self._emit(EventKind.WARNING, message=message)
+
+    def require_budget(self) -> None:
+        """Raise Exhausted if a budget is spent, and end the program."""
+        try:
+            self._spending.require_budget()
+        except Exhausted as spent:
+            if not self.exhausted.done():
+                self.exhausted.set_result(spent)
+            raise
 
     def steered(self, text: str) -> None:
         """Emit a message that was passed to the program."""
@@ -230,16 +266,33 @@ class OutsideTranscript:
         spent = heard
         if heard.is_total:
             spent, self.spent = _difference(heard, self.spent), heard
+        if self._is_metered:
+            self._compare(spent)
+            return
         if spent.cost_usd is None and self._model:
             usage = self._meter.take(spent.tokens, self._choice.provider, self._model)
         else:
             prompt = prompt_tokens(spent.tokens, self._choice.provider)
             usage = Usage(prompt, spent.tokens.output_tokens, spent.cost_usd or 0.0)
             self._warn_of_cost(spent)
-        self.total += usage
-        self._spending.use(usage)
+        self._use(usage)
         # The program makes its model calls itself, so the budget is checked after each report.
         self._spending.require_budget()
+
+    def _compare(self, spent: Spent) -> None:
+        """Compare the program's own figures with those of the model proxy, which count."""
+        seen, self._seen = self._seen, Usage()
+        told = prompt_tokens(spent.tokens, self._choice.provider) + spent.tokens.output_tokens
+        if told > seen.tokens * _TOLERANCE and not seen.estimated_tokens:
+            message = f"the program reports {told} tokens, but the model proxy saw {seen.tokens}"
+            self._emit(EventKind.WARNING, message=f"{message}: other calls count nothing")
+        if spent.cost_usd and not seen.cost_usd:
+            # The catalogue does not contain the model, but the program knows the price.
+            self._use(Usage(cost_usd=spent.cost_usd))
+
+    def _use(self, usage: Usage) -> None:
+        self.total += usage
+        self._spending.use(usage)
 
     def _warn_of_cost(self, spent: Spent) -> None:
         if spent.cost_usd is None and not self._has_warned:

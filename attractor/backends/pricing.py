@@ -35,14 +35,15 @@ class Meter:
         self._pricing, self._asked, self._emit = pricing, asked, emit
         self.total = Usage()
 
-    def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
+    def take(self, used: Used, provider: str = "", *models: str) -> Usage:
         """Count a call and return the usage of the call.
 
-        `model` is the model that answered, which can differ from the requested model.
+        `models` begin with the model that answered, which can differ from the requested model.
         """
         asked = self._asked
         provider = provider or asked.provider
-        models = (model, asked.model) if provider == asked.provider else (model,)
+        if provider == asked.provider and (asked.model or not models):
+            models = (*models, asked.model)
         usage = self._pricing.price(used, provider, models, self._emit)
         self.total += usage
         return usage

@@ -39,17 +39,23 @@ class FailureClass(StrEnum):
 
 @dataclass(frozen=True)
 class Usage:
-    """The model usage of a stage."""
+    """The model usage of a stage.
+
+    `estimated_tokens` are the tokens of answers that were cut before their usage. They are part of
+    `input_tokens` and `output_tokens`.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
+    estimated_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.cost_usd + other.cost_usd,
+            self.estimated_tokens + other.estimated_tokens,
         )
 
     def __sub__(self, other: "Usage") -> "Usage":
@@ -57,6 +63,7 @@ class Usage:
             self.input_tokens - other.input_tokens,
             self.output_tokens - other.output_tokens,
             self.cost_usd - other.cost_usd,
+            self.estimated_tokens - other.estimated_tokens,
         )
 
     def at_least(self, other: "Usage") -> "Usage":
@@ -65,6 +72,7 @@ class Usage:
             max(self.input_tokens, other.input_tokens),
             max(self.output_tokens, other.output_tokens),
             max(self.cost_usd, other.cost_usd),
+            max(self.estimated_tokens, other.estimated_tokens),
         )
 
     @property
@@ -145,27 +153,34 @@ def _are_texts(named: object) -> bool:
 def _is_usage(usage: object) -> bool:
     if not isinstance(usage, Usage):
         return False
-    whole = (type(usage.input_tokens), type(usage.output_tokens))
-    return whole == (int, int) and type(usage.cost_usd) in (int, float)
+    counts = (usage.input_tokens, usage.output_tokens, usage.estimated_tokens)
+    return all(type(count) is int for count in counts) and type(usage.cost_usd) in (int, float)
 
 
 def usage_to_record(usage: Usage) -> dict[str, Json]:
-    """Return the JSON record of usage."""
+    """Return the JSON record of usage; estimated tokens are only recorded if there are any."""
+    estimated = {"estimated_tokens": usage.estimated_tokens} if usage.estimated_tokens else {}
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cost_usd": usage.cost_usd,
+        **estimated,
     }
 
 
 def usage_from_record(fields: Fields) -> Usage:
     """Read usage from its record."""
     return Usage(
-        fields.number("input_tokens"), fields.number("output_tokens"), fields.real("cost_usd")
+        fields.number("input_tokens"),
+        fields.number("output_tokens"),
+        fields.real("cost_usd"),
+        fields.number("estimated_tokens") if fields.has("estimated_tokens") else 0,
     )
 
 
 def describe_usage(usage: Usage) -> str:
     """Return the cost and the tokens of usage as text for people."""
     tokens = number_of(usage.tokens, "token")
+    if usage.estimated_tokens:
+        tokens = f"{tokens} ({usage.estimated_tokens} estimated)"
     return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -1,6 +1,7 @@
 """An agent that speaks the Agent Client Protocol.
 
-It asks for permission, writes a file, and reports.
+It asks for permission, writes a file, and reports. `acp_agent.py end_turn PROVIDER NUMBER [die]`
+also calls models, as `model_caller.py` does.
 """
 
 import asyncio
@@ -22,7 +23,10 @@ from acp.schema import (
     Usage,
 )
 
+from tests.backends.model_caller import call_models
+
 STOPS: Any = sys.argv[1] if len(sys.argv) > 1 else "end_turn"
+CALLS = sys.argv[2:]
 SESSION = Path.home() / "session"
 
 
@@ -59,6 +63,8 @@ class WritingAgent:
         self.prompts += 1
         if STOPS == "exit":
             os._exit(7)
+        if CALLS:
+            call_models(CALLS[0], int(CALLS[1]), dies="die" in CALLS)
         await self.say(session_id, "I write ")
         await self.say(session_id, "a file.")
         begun = acp.start_tool_call("call-1", "write", raw_input={"path": "made.txt"})

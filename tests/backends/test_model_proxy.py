@@ -5,6 +5,8 @@ import gzip
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,9 +14,14 @@ import httpx
 import pytest
 
 from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, ProviderAnswer, offer_models
+from attractor.base.callables import do_nothing
+from attractor.engine.seams import Exhausted
 from attractor.llm.client import Client
+from attractor.llm.errors import SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
+from attractor.llm.response import Usage, prompt_tokens
+from attractor.twins.exchange.answer import Fault, FaultKind, Tokens
 from attractor.twins.server import hosting
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -35,18 +42,34 @@ def offered(
     provider: str,
     environ: dict[str, str],
     work: Callable[[ModelAccess], Awaitable[None]],
-) -> None:
+    *,
+    require_budget: Callable[[], object] = do_nothing,
+) -> list[ProviderAnswer]:
+    """Let some work use the proxy; return the answers that the proxy saw."""
+    seen = list[ProviderAnswer]()
+
     async def scene() -> None:
-        async with offer_models(provider, environ, local(folder)) as access:
+        offering = offer_models(
+            provider,
+            environ,
+            local(folder),
+            require_budget=require_budget,
+            on_answer=seen.append,
+        )
+        async with offering as access:
             await work(access)
 
     finish(scene())
+    return seen
 
 
 @table("provider", list(UPSTREAMS))
 @table("streams", [False, True])
-def test_models_answer_to_the_placeholder_key(tmp_path: Path, provider: str, streams: bool) -> None:
+def test_models_answer_to_the_placeholder_key_and_their_usage_is_read(
+    tmp_path: Path, provider: str, streams: bool
+) -> None:
     request = Request(model=MODELS[provider], messages=[Message.user("Hi")], provider=provider)
+    told = list[Usage]()
 
     async def ask(access: ModelAccess) -> None:
         assert real not in str(access)
@@ -54,15 +77,105 @@ def test_models_answer_to_the_placeholder_key(tmp_path: Path, provider: str, str
             if streams:
                 events = [event async for event in client.stream(request)]
                 assert "".join(event.delta or "" for event in events) == "Hello"
+                told.extend(event.usage for event in events if event.usage)
             else:
-                assert (await client.complete(request)).text == "Hello"
+                response = await client.complete(request)
+                assert response.text == "Hello"
+                told.append(response.usage)
 
-    with in_background(ProviderTwin(script(says("Hello")))) as twin:
+    counts = Tokens(input=900, output=70, reasoning=20, cache_read=300, cache_write=100)
+    answer = says("Hello").model_copy(update={"usage": counts})
+    with in_background(ProviderTwin(script(answer))) as twin:
         environ = dict(twin.environ())
         real = environ[UPSTREAMS[provider].keys[0]]
-        offered(tmp_path, provider, environ, ask)
+        [seen] = offered(tmp_path, provider, environ, ask)
         [logged] = twin.requests
-        assert logged.status == 200
+        assert logged.status == seen.status == 200
+    assert seen.usage is not None
+    assert (seen.usage.is_estimated, seen.usage.models) == (False, (MODELS[provider],))
+    assert prompt_tokens(seen.usage.tokens, provider) == 900
+    assert [(one.input_tokens, one.output_tokens, one.cache_read_tokens) for one in told] == [
+        (seen.usage.tokens.input_tokens, 70, 300)
+    ]
+
+
+LONG = "A sentence of several words. " * 100
+
+
+@table("provider", list(UPSTREAMS))
+@table(
+    ("kind", "streams"),
+    [
+        (FaultKind.CUT, True),
+        (FaultKind.CUT, False),
+        (FaultKind.HANG, True),
+        (FaultKind.HANG, False),
+        (FaultKind.REFUSED, False),
+    ],
+)
+def test_an_answer_that_is_cut_before_its_usage_is_estimated(
+    tmp_path: Path, provider: str, kind: FaultKind, streams: bool
+) -> None:
+    """A hanging answer is cut by the program, another one by the provider."""
+    text = "Tell a story. " * 40
+    request = Request(model=MODELS[provider], messages=[Message.user(text)], provider=provider)
+
+    async def ask(access: ModelAccess) -> None:
+        # A program that is killed closes its connection.
+        with suppress(SDKError, TimeoutError):
+            async with asyncio.timeout(1), Client.from_env(access.variables) as client:
+                if streams:
+                    assert [event async for event in client.stream(request)]
+                else:
+                    await client.complete(request)
+        await asyncio.sleep(0.2)
+
+    fault = Fault(kind=kind, after=50) if streams else Fault(kind=kind)
+    answer = says(LONG).model_copy(update={"fault": fault})
+    with in_background(ProviderTwin(script(answer))) as twin:
+        seen = offered(tmp_path, provider, dict(twin.environ()), ask)
+        assert len(seen) == len(twin.requests) == 1
+    usage = seen[0].usage
+    assert usage is not None
+    assert (usage.is_estimated, usage.models[-1]) == (True, MODELS[provider])
+    assert 100 < prompt_tokens(usage.tokens, provider) < 300
+    # Fifty pieces of three words, if the answer began.
+    assert (150 < usage.tokens.output_tokens < 250) == streams
+
+
+@table("provider", list(UPSTREAMS))
+@table("streams", [False, True])
+def test_a_refused_call_costs_nothing(tmp_path: Path, provider: str, streams: bool) -> None:
+    request = Request(model=MODELS[provider], messages=[Message.user("Hi")], provider=provider)
+
+    async def ask(access: ModelAccess) -> None:
+        async with Client.from_env(access.variables) as client:
+            with pytest.raises(SDKError, match="slow down"):
+                await (anext(client.stream(request)) if streams else client.complete(request))
+
+    wait = timedelta(seconds=77)
+    fault = Fault(kind=FaultKind.STATUS, status=429, message="slow down", retry_after=wait)
+    with in_background(ProviderTwin(script(says("").model_copy(update={"fault": fault})))) as twin:
+        [seen] = offered(tmp_path, provider, dict(twin.environ()), ask)
+    assert (seen.provider, seen.status, seen.headers["retry-after"]) == (provider, 429, "77")
+    assert (seen.usage, "slow down" in seen.error) == (None, True)
+
+
+def test_a_spent_budget_refuses_the_next_request(tmp_path: Path) -> None:
+    def require_budget() -> None:
+        raise Exhausted("the budget max_tokens is exhausted: 12 of 10")
+
+    async def ask(access: ModelAccess) -> None:
+        key = {"authorization": f"Bearer {access.key}"}
+        async with httpx.AsyncClient(trust_env=False, headers=key) as client:
+            answer = await client.post(f"{access.url}/responses", json={"model": "gpt-5"})
+            assert (answer.status_code, "12 of 10" in answer.text) == (402, True)
+            # Only the answers of models cost anything.
+            assert (await client.get(f"{access.url}/models")).status_code == 200
+
+    with in_background(ProviderTwin()) as twin:
+        offered(tmp_path, "openai", dict(twin.environ()), ask, require_budget=require_budget)
+        assert [one.method for one in twin.requests] == ["GET"]
 
 
 @table(

@@ -61,7 +61,7 @@ def read_response(
         provider=provider,
         message=Message(Role.ASSISTANT, content),
         finish_reason=finish_reason(body.text_or_none("stop_reason"), _REASONS, content),
-        usage=_usage(usage, content),
+        usage=read_usage(usage, content),
         raw=body.raw,
         warnings=[*warnings, *usage_warnings(usage)],
         rate_limit=read_rate_limit(reply.headers, ANTHROPIC_LIMITS),
@@ -96,7 +96,8 @@ def read_part(block: Fields, provider: str, own_id: str) -> ContentPart:
             return ContentPart(f"{provider}.{kind}", provider_data=kept)
 
 
-def _usage(usage: Fields, content: Sequence[ContentPart]) -> Usage:
+def read_usage(usage: Fields, content: Sequence[ContentPart] = ()) -> Usage:
+    """Return the usage; thinking that is not counted is estimated from the content."""
     counted = usage.object("output_tokens_details").count_or_none("thinking_tokens")
     return Usage(
         input_tokens=usage.count("input_tokens"),

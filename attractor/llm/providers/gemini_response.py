@@ -82,7 +82,7 @@ def read_response(
         provider=provider,
         message=Message(Role.ASSISTANT, content),
         finish_reason=finish_reason(candidate.text_or_none("finishReason"), _REASONS, content),
-        usage=_usage(usage),
+        usage=read_usage(usage),
         raw=body.raw,
         warnings=[*warnings, *usage_warnings(usage)],
         # Gateways may add limits by the usual names.
@@ -166,7 +166,8 @@ def _kept(rest: dict[str, Json], provider: str) -> ProviderData | None:
     return ProviderData(provider, rest) if rest else None
 
 
-def _usage(usage: Fields) -> Usage:
+def read_usage(usage: Fields) -> Usage:
+    """Return the usage, as far as it was counted."""
     thought = usage.count_or_none("thoughtsTokenCount")
     return Usage(
         # Tool prompts and thinking are counted separately, but priced the same.

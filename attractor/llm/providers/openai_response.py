@@ -69,7 +69,7 @@ def read_response(
         provider=provider,
         message=Message(Role.ASSISTANT, content),
         finish_reason=_finish_reason(body, content),
-        usage=_usage(usage),
+        usage=read_usage(usage),
         raw=body.raw,
         warnings=[*warnings, *usage_warnings(usage)],
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
@@ -149,7 +149,8 @@ def _finish_reason(body: Fields, content: Sequence[ContentPart]) -> FinishReason
     return FinishReason("tool_calls" if called else "stop", status)
 
 
-def _usage(usage: Fields) -> Usage:
+def read_usage(usage: Fields) -> Usage:
+    """Return the usage, as far as it was counted."""
     return Usage(
         input_tokens=usage.count("input_tokens"),
         output_tokens=usage.count("output_tokens"),

@@ -151,6 +151,7 @@ class RunSummary:
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
+            "estimated_tokens": self.usage.estimated_tokens,
             "trouble": self.trouble,
         }
 
@@ -173,6 +174,7 @@ class RunSummary:
                 fields.number("input_tokens"),
                 fields.number("output_tokens"),
                 fields.real("cost_usd"),
+                fields.number("estimated_tokens") if fields.has("estimated_tokens") else 0,
             ),
             seconds=fields.real("seconds"),
             trouble_code=ExitCode.DONE,

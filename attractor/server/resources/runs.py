@@ -53,6 +53,9 @@ class RunAnswer(AnswerModel):
     cost_usd: float
     input_tokens: int
     output_tokens: int
+    estimated_tokens: int = Field(
+        description="The tokens, among these, of answers that were cut before their usage."
+    )
     trouble: str
 
 

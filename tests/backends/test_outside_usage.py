@@ -1,0 +1,114 @@
+"""Model calls of an outside program count as they happen, also if they or the program are cut."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from attractor.base.errors import ExitCode
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind, Tokens
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.backends.model_caller import MODELS
+from tests.patience import with_longer_limits
+from tests.spec.runs import between, environ_for, events, project_in, record, resume, run
+from tests.tables import table
+
+FOLDER = Path(__file__).parent
+COUNTED = Answer(text="A short answer.", usage=Tokens(input=900, output=70, cache_read=300))
+ONE_CALL = 970
+PROGRAMS = {"command": "model_caller.py", "acp": "acp_agent.py end_turn"}
+GRAPH = between(
+    'work [prompt="Do it", default_max_retry=0, timeout=LIMIT]', "start -> work -> exit"
+)
+
+
+def script(third: Fault | None) -> Script:
+    """Return a script whose third call fails once, after 50 pieces of three words."""
+    long = Answer(text="A sentence of several words. " * 100, fault=third)
+    faulty = [Rule(when=When(last_user="call 3"), first=1, answer=long)] if third else []
+    return Script(rules=(*faulty, Rule(answer=COUNTED)))
+
+
+def prepare(folder: Path, twin: ProviderTwin, program: str, orders: str) -> Mapping[str, str]:
+    """Write the settings of a project, and return the variables of the operator."""
+    provider = orders.split()[0]
+    command = f"{sys.executable} {FOLDER}/{PROGRAMS[program]} {orders}"
+    toml = f"[backends.{program}]\nrun = '{command}'\nprovider = '{provider}'\n"
+    (project_in(folder) / "attractor.toml").write_text(toml)
+    return {**environ_for(folder), **twin.environ(), "PYTHONPATH": ":".join(sys.path)}
+
+
+@table(("program", "provider"), [*(("command", one) for one in MODELS), ("acp", "anthropic")])
+@table(
+    ("ending", "fault"),
+    [
+        ("a time-out", FaultKind.HANG),
+        ("a kill", FaultKind.HANG),
+        ("a cut stream", FaultKind.CUT),
+    ],
+)
+def test_complete_answers_count_exactly_and_a_cut_answer_is_estimated(
+    tmp_path: Path, program: str, provider: str, ending: str, fault: FaultKind
+) -> None:
+    orders = f"{provider} 3{' die' if ending == 'a kill' else ''}"
+
+    def scene(limit_s: float) -> None:
+        with in_background(ProviderTwin(script(Fault(kind=fault, after=50)))) as twin:
+            environ = prepare(tmp_path, twin, program, orders)
+            text = GRAPH.replace("LIMIT", f"{limit_s:g}s")
+            result = run(tmp_path, text, backend=program, environ=environ)
+            assert [one.status for one in twin.requests] == [200, 200, 200]
+        used = result.usage
+        assert used.tokens - used.estimated_tokens == 2 * ONE_CALL
+        assert 0 < used.estimated_tokens < 400
+        ended = record(result, "work/status.json")
+        assert (ended["outcome"], ended["usage"]) == ("fail", record(result, "final.json")["usage"])
+        assert len(events(result, "ModelUsed")) == 3
+        [warned] = [one for one in events(result, "WARNING") if "estimated" in str(one.data)]
+        assert f"{used.estimated_tokens} tokens" in str(warned.data)
+
+    if ending == "a time-out":
+        with_longer_limits(scene, first_s=3)
+    else:
+        scene(60)
+
+
+def test_a_spent_budget_stops_the_run_before_the_next_request(tmp_path: Path) -> None:
+    with in_background(ProviderTwin(script(None))) as twin:
+        environ = prepare(tmp_path, twin, "acp", "openai 4")
+        text = GRAPH.replace("LIMIT", "60s")
+        stopped = run(tmp_path, text, backend="acp", environ=environ, max_tokens=2 * ONE_CALL - 1)
+        assert (stopped.exit_code, stopped.usage.tokens) == (ExitCode.UNFINISHED, 2 * ONE_CALL)
+        assert len(twin.requests) == 2
+        still = resume(tmp_path, environ=environ)
+        assert (still.exit_code, len(twin.requests)) == (ExitCode.UNFINISHED, 2)
+        done = resume(tmp_path, environ=environ, max_tokens=100_000)
+        assert (done.exit_code, done.usage.tokens) == (ExitCode.DONE, 6 * ONE_CALL)
+
+
+def test_a_killed_runner_loses_no_complete_answer(tmp_path: Path) -> None:
+    hangs = script(Fault(kind=FaultKind.HANG, after=50))
+    with in_background(ProviderTwin(hangs)) as twin:
+        environ = prepare(tmp_path, twin, "command", "gemini 3")
+        file = tmp_path / "pipeline.dot"
+        file.write_text(GRAPH.replace("LIMIT", "60s"))
+        words = ("run", str(file), "--backend", "command", "--sandbox", "none")
+        command = [sys.executable, "-m", "attractor", *words, "--workspace", "none"]
+        with subprocess.Popen(command, env=environ, cwd=project_in(tmp_path)) as runner:
+            while len(twin.requests) < 3:
+                assert runner.poll() is None
+                time.sleep(0.05)
+            runner.kill()
+        result = resume(tmp_path, environ=environ)
+    assert (result.exit_code, result.usage.tokens) == (ExitCode.DONE, 5 * ONE_CALL)
+
+
+def test_figures_of_a_program_count_if_the_proxy_saw_no_call(tmp_path: Path) -> None:
+    with in_background(ProviderTwin(script(None))) as twin:
+        environ = prepare(tmp_path, twin, "acp", "openai 0")
+        text = GRAPH.replace("LIMIT", "60s")
+        result = run(tmp_path, text, backend="acp", environ=environ)
+        assert (result.usage.input_tokens, result.usage.output_tokens) == (20, 10)
