@@ -49,6 +49,7 @@ class RunAnswer(AnswerModel):
     restarted_as: str
     promoted_to: str
     rolled_back_from: str
+    landed_on: str
     seconds: float
     cost_usd: float
     input_tokens: int
