@@ -12,11 +12,12 @@ from attractor.agent.events import DELTAS, EventKind, SessionEvent
 from attractor.agent.tool_calls.call_text import describe_call
 from attractor.agent.tool_calls.execution import TruncationMode, truncate_output
 from attractor.agent.tool_calls.hooks import SKIPPED
-from attractor.backends.agent_report import REPORT_OUTCOME, Reporting
+from attractor.backends.agent_report import Reporting
 from attractor.base.callables import do_nothing
 from attractor.base.json import Json, JsonObject
 from attractor.base.processes import OnOutput, OutputChunk
 from attractor.engine.seams import Stage
+from attractor.engine.stage.report import REPORT_OUTCOME
 from attractor.engine.storage.secrets import PLACEHOLDER
 from attractor.llm.messages import ContentPart
 

@@ -19,7 +19,7 @@ from attractor.engine.journal.events import OUTCOME_ASSUMED, REPORT_REFUSED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Stage
-from attractor.engine.stage.report import check_report, parse_report
+from attractor.engine.stage.report import REPORT_OUTCOME, check_report, parse_report
 from attractor.engine.truncation import response_updates
 from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.errors import NotSupported
@@ -89,8 +89,6 @@ async def status_file_in(
             warn(f"{VARIABLE} is not set: {error.message}")
         yield file
 
-
-REPORT_OUTCOME = "report_outcome"
 
 _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 

@@ -190,7 +190,8 @@ class Stage:
 
     `since` is the start of the visit, and stays the same after a crash. Without `children`, the
     stage can run no child pipeline. With `is_shared`, other walks use the workspace at the same
-    time. `inherited` is the context from earlier stages.
+    time. `inherited` is the context from earlier stages. `last_attempt` is a paragraph for the
+    prompt about the attempt before this one, empty for the first attempt of a visit.
     """
 
     node: Node
@@ -208,6 +209,7 @@ class Stage:
     clock: Clock = SystemClock()
     since: datetime = datetime.min.replace(tzinfo=UTC)
     is_shared: bool = False
+    last_attempt: str = ""
     inherited: InheritedContext = NOTHING_INHERITED
     spending: Spending = UNLIMITED
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.prompts.last_attempt import add_last_attempt
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
@@ -48,6 +49,11 @@ class Codergen:
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
+    """Return the prompt of a node, in a further attempt with the end of the last attempt."""
+    return add_last_attempt(_prompt_of_node(stage, inputs), stage.last_attempt)
+
+
+def _prompt_of_node(stage: Stage, inputs: Mapping[str, str]) -> str:
     """Return the prompt of a node (default: the label), with `$goal` replaced in one pass."""
     node, goal = stage.node, stage.graph.goal
     value = node.attributes.value("prompt")

@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from attractor.base.clock import ManualClock
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
@@ -16,13 +18,13 @@ from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, model_requests, use
+from tests.agent.twinned import MODELS, model_requests, says, script, use, uses
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
 from tests.patience import with_longer_limits
 from tests.pipeline.dying_attempts import run_and_die
 from tests.pipeline.projects import git, make_host, make_project
-from tests.spec.runs import between, environ_for, events, run
+from tests.spec.runs import ScriptedBackend, between, environ_for, events, project_in, run
 from tests.tables import table
 
 VERDICT = failure("red", FailureClass.VERDICT)
@@ -206,6 +208,78 @@ def test_R3_max_retries_counts_and_a_policy_alone_counts_too(
     assert retry_policy(here, graph([here], [], **whole)).max_attempts == attempts
 
 
+CALLS = uses(use("shell", {"command": "seq 30"}))
+LATER = uses(use("report_outcome", {"outcome": "retry", "failure_reason": "no disk"}))
+REFUSED = uses(use("report_outcome", {"outcome": "maybe"}))
+OFFER = 'work [prompt="Do it", max_retries=1{}]'
+CRASH = "echo one >&2; echo two >&2; exit 7"
+
+
+@table(
+    ("node", "backend", "told"),
+    [
+        ("", [failure("no disk")], ", its files are left: no disk"),
+        (", type=prompt", [failure("no disk")], ": no disk"),
+        (
+            "",
+            (CALLS, LATER, says("Later.")),
+            ", its files are left: no disk\nThe last lines of its last tool call (shell):\n    2",
+        ),
+        (
+            "",
+            (REFUSED, REFUSED, says("Hm.")),
+            ", its files are left: invalid report: Invalid arguments",
+        ),
+        (", type=prompt, goal_gate=true, require_verdict=true", (says("Yes."),), ": no_verdict"),
+        ("", CRASH, ", its files are left: command ended with exit status 7: one two"),
+    ],
+)
+def test_R3_further_attempt_is_told_how_the_last_one_ended(
+    tmp_path: Path, node: str, backend: str | list[Outcome | str] | tuple[Answer, ...], told: str
+) -> None:
+    text = between("retry_policy=none", OFFER.format(node), "start -> work -> exit")
+    environ = environ_for(tmp_path)
+    if isinstance(backend, str):
+        (project_in(tmp_path) / "agent.sh").write_text(backend)
+        settings = '[backends.command]\nrun = "bash agent.sh"\n'
+        (project_in(tmp_path) / "attractor.toml").write_text(settings)
+        result = run(tmp_path, text, backend="command")
+    elif isinstance(backend, list):
+        result = run(tmp_path, text, backend=ScriptedBackend(work=backend))
+    else:
+        with in_background(ProviderTwin(script(*backend))) as twin:
+            environ |= twin.environ()
+            model = MODELS["openai"]
+            result = run(tmp_path, text, backend="agent", model=model, environ=environ)
+    first = (result.directory / "work" / "history" / "1.1" / "prompt.md").read_text()
+    second = (result.directory / "work" / "prompt.md").read_text()
+    assert "This is attempt" not in first
+    assert f"This is attempt 2 of this task. Attempt 1 ended without success{told}" in second
+
+
+def test_R3_repeated_attempt_is_told_how_the_last_one_ended(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def die_once(stage: Stage) -> Outcome:
+        told.append(stage.last_attempt)
+        if stage.attempt == 1:
+            return FAIL
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        return success()
+
+    whole = graph(
+        [start(), node("a", max_retries=1, retry_policy="none"), end()],
+        chain("start", "a", "exit"),
+    )
+    place = Workplace(tmp_path / "run", whole, {"a": die_once})
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    assert place.run().outcome is StageStatus.SUCCESS
+    assert told[0] == ""
+    assert told[1] == told[2] != ""
+
+
 REPORTS = Answer(tool_calls=(use("report_outcome", {"outcome": "retry", "notes": "later"}),))
 BUSY = Answer.model_validate({"fault": {"kind": "status", "status": 429, "retry_after": "1ms"}})
 BOUNDED = between(
@@ -215,8 +289,8 @@ BOUNDED = between(
 )
 
 
-# Two visits of two attempts; the twin is busy once in each visit. A budget covers all of them.
-@table(("tokens", "begun", "repeated"), [(10**6, [1, 2, 1, 2], 2), (1, [1], 1)])
+# Two visits of two attempts; the twin is busy once for each prompt. A budget covers all of them.
+@table(("tokens", "begun", "repeated"), [(10**6, [1, 2, 1, 2], 4), (1, [1], 1)])
 def test_R3_retries_of_client_stage_and_gate_are_bounded_together_and_each_is_an_event(
     tmp_path: Path, tokens: int, begun: list[int], repeated: int
 ) -> None:

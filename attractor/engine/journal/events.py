@@ -207,13 +207,17 @@ class StageFailed:
 
 @dataclass(frozen=True)
 class StageRetrying:
-    """The stage is retried after a delay; `tree` is given if the next attempt starts from it."""
+    """The stage is retried after a delay; `tree` is given if the next attempt starts from it.
+
+    `ended` says how the last attempt ended, for the prompt of the next attempt.
+    """
 
     name: str
     index: int
     attempt: int
     delay: float
     tree: str = ""
+    ended: str = ""
 
 
 @dataclass(frozen=True)

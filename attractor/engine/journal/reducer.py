@@ -142,9 +142,9 @@ def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     walk = _walk(state, event)
     attempt = data.number("attempt")
-    # Runs of earlier versions recorded no tree.
-    tree = data.text("tree") if data.has("tree") else ""
-    flight = walk.in_flight and walk.in_flight.awaiting(attempt, tree=tree)
+    # Earlier versions recorded neither the tree nor the end of the attempt.
+    tree, ended = (data.text(one) if data.has(one) else "" for one in ("tree", "ended"))
+    flight = walk.in_flight and walk.in_flight.awaiting(attempt, tree=tree, before=ended)
     answers = without_answers(state.answers, [one.id for one in walk.questions])
     saved = event.seq if tree else walk.saved
     after = _with(state, event, changed(walk, in_flight=flight, questions=(), saved=saved))

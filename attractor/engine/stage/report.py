@@ -9,6 +9,9 @@ from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record
 
+REPORT_OUTCOME = "report_outcome"
+"""The tool with which an agent reports its outcome."""
+
 _STATUSES = ("success", "partial_success", "retry", "fail")
 _CLASSES = ("", "retryable", "terminal", "verdict")
 _FIELDS = (

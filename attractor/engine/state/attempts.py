@@ -96,7 +96,7 @@ class InFlight:
     `worked` is the time in seconds that earlier processes spent on the visit; the current process
     began the visit at `working_since`. `streak` counts the failures before this attempt; `failed`
     is the signature of the failure of this attempt. `tree` is the tree that the attempt before this
-    one left, if this attempt starts from it.
+    one left, if this attempt starts from it; `before` says how that attempt ended.
     """
 
     node: str
@@ -112,6 +112,7 @@ class InFlight:
     streak: Streak = NO_STREAK
     failed: str | None = None
     tree: TreeId = ""
+    before: str = ""
 
     @property
     def id(self) -> str:
@@ -162,10 +163,18 @@ class InFlight:
         spent = self.used + (self.reported if used is None else used)
         return changed(self, used=spent, reported=NOTHING_USED, failed=failed)
 
-    def awaiting(self, attempt: int, *, tree: TreeId = "") -> "InFlight":
+    def awaiting(self, attempt: int, *, tree: TreeId = "", before: str = "") -> "InFlight":
         """Return the flight after the attempt, while a retry waits for its delay."""
         streak = self.streak if self.failed is None else self.streak.and_then(self.failed)
-        return changed(self, attempt=attempt, starts=0, streak=streak, failed=None, tree=tree)
+        return changed(
+            self,
+            attempt=attempt,
+            starts=0,
+            streak=streak,
+            failed=None,
+            tree=tree,
+            before=before,
+        )
 
     def left(self, at: datetime) -> "InFlight":
         """Return the flight after the process that executed the attempt has ended."""

@@ -16,6 +16,7 @@ from attractor.engine.context import Context, deep_copy, reader, store_large_val
 from attractor.engine.errors import ConversationLost, RecordBroken, StageOver
 from attractor.engine.journal.events import (
     OUTCOME_ASSUMED,
+    REPORT_REFUSED,
     EngineEvent,
     FidelityDegraded,
     ModelUsed,
@@ -40,6 +41,7 @@ from attractor.engine.prompts.inherited_context import (
     is_conversation_turn,
     resolve,
 )
+from attractor.engine.prompts.last_attempt import LastCall, describe_end, describe_last_attempt
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
 from attractor.engine.routing.retry import (
     failure_of,
@@ -52,7 +54,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended
 from attractor.engine.stage.execution import Stall, execute, stall_limit
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
-from attractor.engine.stage.report import AttemptTimes, status_record
+from attractor.engine.stage.report import REPORT_OUTCOME, AttemptTimes, status_record
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
@@ -165,12 +167,16 @@ def _goal(walk: Walk) -> str:
 TOOL_CALL = "TOOL_CALL_START"
 """The event type of a tool call by an agent."""
 
+TOOL_RESULT = "TOOL_CALL_END"
+"""The event type of the result of a tool call."""
+
 
 class Emitter:
     """Writes the events of one attempt to the journal, and remembers their types.
 
     `on_activity` is called for each event. `trouble` is the first error of the journal. `tools`
-    counts the calls of each tool.
+    counts the calls of each tool. `last_call` and `refusal` are the last tool call of the agent
+    itself, and the reason of the last refused report.
     """
 
     def __init__(
@@ -190,6 +196,8 @@ class Emitter:
         self._is_over = False
         self.kinds: set[str] = set()
         self.tools: dict[str, int] = {}
+        self.last_call: LastCall | None = None
+        self.refusal = ""
         self.trouble: MachineryError | None = None
 
     def __call__(self, kind: str, **data: Json) -> None:
@@ -200,7 +208,16 @@ class Emitter:
         if kind == TOOL_CALL:
             tool = shorten(str(data.get("tool_name", "")), LONGEST_NAME)
             self.tools[tool] = self.tools.get(tool, 0) + 1
+        if kind == TOOL_RESULT and "subagent" not in data:
+            self._remember_result(data)
+        if kind == REPORT_REFUSED:
+            self.refusal = str(data.get("reason", ""))
         self._on_activity()
+
+    def _remember_result(self, data: Mapping[str, Json]) -> None:
+        tool, said = str(data.get("tool_name", "")), data.get("output") or data.get("error")
+        if tool != REPORT_OUTCOME:
+            self.last_call = LastCall(tool, str(said or ""))
 
     def require_budget(self) -> None:
         """Halt if a budget of the run, or of a parent run, is exhausted."""
@@ -250,7 +267,8 @@ NEED_NO_ENVIRONMENT = TOUCH_NO_FILES | {FAN_IN, "pipeline", "stack.manager_loop"
 class AttemptResult:
     """The outcome of one attempt, and whether another attempt follows.
 
-    `left` is the tree that the attempt left, if the next attempt starts from it.
+    `left` is the tree that the attempt left, if the next attempt starts from it. `ended` tells the
+    next attempt how this one ended.
     """
 
     outcome: Outcome
@@ -262,6 +280,7 @@ class AttemptResult:
     thread: str = ""
     tools: Mapping[str, int] = field(default_factory=dict[str, int])
     left: TreeId = ""
+    ended: str = ""
 
 
 async def take_snapshot(walk: Walk, node: Node, visit: int) -> TreeId:
@@ -326,6 +345,9 @@ class Attempt:
             # Before the end of the attempt is recorded: from then on, the attempt is not repeated.
             left = await take_snapshot(walk, self.node, self.visit)
             result = changed(result, left=left)
+        if result.will_retry:
+            ended = describe_end(result.outcome, emitter.last_call, emitter.refusal)
+            result = changed(result, ended=ended)
         if unavailable and not result.will_retry:
             raise Suspended(f"stage {self.node.id}: {outcome.failure_reason}") from unavailable
         times = AttemptTimes(self.visit, self.number, started, run.clock.now())
@@ -417,9 +439,22 @@ class Attempt:
             clock=run.clock,
             since=self.flight.since,
             is_shared=walk.is_shared,
+            last_attempt=self._describe_last_attempt(),
             inherited=inheritance.context,
             artifacts=run.artifacts,
         )
+
+    def _describe_last_attempt(self) -> str:
+        """Return the paragraph for the prompt of a further attempt."""
+        if not self.flight.before:
+            return ""
+        files = ""
+        if self.node.type not in TOUCH_NO_FILES:
+            is_undone = self._starts_over and self.walk.progress.tree
+            files = (
+                ", and its changes to files were undone" if is_undone else ", its files are left"
+            )
+        return describe_last_attempt(self.number, self.flight.before, files)
 
     @asynccontextmanager
     async def _environment(self) -> AsyncGenerator[None]:

@@ -36,7 +36,7 @@ from attractor.engine.state.attempts import NO_STREAK, InFlight, StageReference,
 from attractor.engine.state.progress import Step, Visit
 from attractor.engine.state.walks import branches_of_attempt, join_visit
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
-from attractor.engine.walk.attempt import Attempt, take_snapshot
+from attractor.engine.walk.attempt import Attempt, AttemptResult, take_snapshot
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.graph import Node
 
@@ -155,7 +155,7 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
         if not result.will_retry:
             break
         number, handler = number + 1, resolve_handler(node, walk.handlers)
-        await _wait_before(walk, node, visit, number, tree=result.left)
+        await _wait_before(walk, node, visit, number, result)
     tree = await take_snapshot(walk, node, visit)
     await write_patch(walk, walk.reference(node.id, visit, number), tree)
     # The usage and the time include earlier processes that worked on the visit.
@@ -197,14 +197,17 @@ async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
     return flight.visit, flight.attempt, handler
 
 
-async def _wait_before(walk: Walk, node: Node, visit: int, number: int, *, tree: TreeId) -> None:
+async def _wait_before(
+    walk: Walk, node: Node, visit: int, number: int, last: AttemptResult
+) -> None:
     """Wait before an attempt; a replay waits for the same time."""
     run = walk.run
     seed = f"{run.manifest.run_id}/{node.id}"
     delay = retry_policy(node, walk.graph).backoff.delay(number - 1, seed=seed)
     index = len(walk.progress.completed) + 1
     name = shorten(node.label, LONGEST_RESPONSE)
-    retrying = StageRetrying(name, index, number, delay.total_seconds(), tree)
+    seconds = delay.total_seconds()
+    retrying = StageRetrying(name, index, number, seconds, tree=last.left, ended=last.ended)
     run.record(retrying, place=walk.reference(node.id, visit, number - 1))
     walk.require_budget()
     await run.clock.sleep(delay)

@@ -18,6 +18,7 @@ from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.engine.outcome import NOTHING_USED, FailureClass, Outcome, Usage, failure
+from attractor.engine.prompts.last_attempt import add_last_attempt
 from attractor.engine.seams import Backend, Stage
 from attractor.engine.truncation import shorten
 from attractor.growth.crew.app_tree import AppTree
@@ -124,7 +125,7 @@ async def ask_agent(stage: Stage, backend: Backend, name: str, work: Work) -> An
     Outside a run, `ask_model` asks the model of the settings.
     """
     role = roles()[name]
-    prompt = asked = prompt_of(name, role, role.gather(work))
+    prompt = asked = add_last_attempt(prompt_of(name, role, role.gather(work)), stage.last_attempt)
     used = NOTHING_USED
     faults = ""
     for number in range(1, MOST_ANSWERS + 1):

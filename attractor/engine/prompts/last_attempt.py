@@ -1,0 +1,41 @@
+"""Tells a further attempt of a stage how the last attempt ended (ruling R3)."""
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.outcome import Outcome
+from attractor.engine.truncation import both_ends, shorten
+
+LONGEST_REASON = 1_000
+MOST_LINES = 10
+LONGEST_LINE = 200
+
+
+@dataclass(frozen=True)
+class LastCall:
+    """The last tool call of an attempt: the name of the tool, and its output or its error."""
+
+    tool: str
+    output: str
+
+
+def describe_end(outcome: Outcome, call: LastCall | None, refusal: str) -> str:
+    """Return how an attempt ended: the reason, a refused report, the last lines of a tool."""
+    reason = outcome.failure_reason or outcome.notes or f"it asked for a {outcome.status}"
+    parts = [both_ends(reason, LONGEST_REASON)]
+    if refusal and refusal not in reason:
+        parts.append(f"Its report was refused: {both_ends(refusal, LONGEST_REASON)}")
+    lines = [line for line in call.output.splitlines() if line.strip()] if call else []
+    if call and lines:
+        parts.append(f"The last lines of its last tool call{call.tool and f' ({call.tool})'}:")
+        parts += [f"    {shorten(line.strip(), LONGEST_LINE)}" for line in lines[-MOST_LINES:]]
+    return "\n".join(parts)
+
+
+def describe_last_attempt(number: int, ended: str, files: str) -> str:
+    """Return the paragraph for an attempt; `files` is the state of its files."""
+    before = f"Attempt {number - 1} ended without success{files}"
+    return f"This is attempt {number} of this task. {before}: {ended}"
+
+
+def add_last_attempt(prompt: str, last_attempt: str) -> str:
+    """Return a prompt with the paragraph about the last attempt, if any."""
+    return f"{prompt}\n\n{last_attempt}" if last_attempt else prompt
