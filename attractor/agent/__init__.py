@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         create_profile,
         profile_parts,
     )
-    from attractor.agent.tool_calls.call_text import describe_call
     from attractor.agent.tool_calls.execution import ToolRunner, truncate_lines, truncate_output
     from attractor.agent.tool_calls.hooks import ToolHooks
     from attractor.agent.tool_calls.mcp_servers import mcp_tools
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         define,
         tool_parts,
     )
+    from attractor.base.call_text import describe_call
     from attractor.base.processes import ExecResult
     from attractor.config.settings import McpServerSettings
     from attractor.environments.docker import DockerExecutionEnvironment
@@ -194,7 +194,7 @@ _HOMES = {
     "create_openai_profile": "agent.provider_profile",
     "create_profile": "agent.provider_profile",
     "define": "agent.tool_calls.tool",
-    "describe_call": "agent.tool_calls.call_text",
+    "describe_call": "base.call_text",
     "mcp_tools": "agent.tool_calls.mcp_servers",
     "profile_parts": "agent.provider_profile",
     "tool_parts": "agent.tool_calls.tool",

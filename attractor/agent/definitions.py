@@ -22,7 +22,7 @@ from pydantic import (
 
 from attractor.agent.errors import InvalidAgent
 from attractor.agent.events import SessionConfig
-from attractor.agent.prompts import AGENT_FILE, SUFFIX, Prompt, find_agents, read_prompt
+from attractor.agent.prompts import Prompt, find_agents, read_prompt
 from attractor.agent.provider_profile import profile_parts
 from attractor.agent.tool_calls.tool import Permissions, tool_parts
 from attractor.base.dataclasses import dataclass
@@ -30,9 +30,8 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UnknownName
 from attractor.base.files import file_error
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
+from attractor.config.projects import AGENT_FILE, PROMPT_FILE
 from attractor.config.settings import McpServerSettings
-
-PROMPT_FILE = f"prompt{SUFFIX}"
 
 
 def _as_duration(value: object) -> object:

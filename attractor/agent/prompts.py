@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attractor.agent.errors import PromptInvalid, PromptMissing
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
+from attractor.config.projects import AGENT_FILE, PROFILES, PROMPT_SUFFIX
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parent.parent
 # In the wheel, the agents are in the package; in a checkout, they are beside it.
 SHIPPED_AGENTS = (_PACKAGE / "agents", _PACKAGE.parent / "agents")
-PROFILES = "_profiles"
-"""The folder with the base prompts of the providers, beside the folders of agents."""
-
-SUFFIX = ".md.j2"
-AGENT_FILE = "agent.toml"
 
 
 def find_agents(folders: Sequence[Path] = ()) -> Mapping[str, Path]:
@@ -61,7 +57,7 @@ class Prompt:
 def find_prompt(name: str, *, folders: Sequence[Path] = ()) -> Prompt:
     """Return a prompt by its name: the project's own prompt, otherwise the shipped one."""
     shipped = (folder / PROFILES for folder in SHIPPED_AGENTS)
-    files = [folder / f"{name}{SUFFIX}" for folder in (*folders, *shipped)]
+    files = [folder / f"{name}{PROMPT_SUFFIX}" for folder in (*folders, *shipped)]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         raise PromptMissing(

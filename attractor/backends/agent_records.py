@@ -9,10 +9,9 @@ from dataclasses import replace
 
 from attractor.agent.conversation.turns import AssistantTurn, Turn
 from attractor.agent.events import DELTAS, EventKind, SessionEvent
-from attractor.agent.tool_calls.call_text import describe_call
 from attractor.agent.tool_calls.execution import TruncationMode, truncate_output
-from attractor.agent.tool_calls.hooks import SKIPPED
 from attractor.backends.agent_report import Reporting
+from attractor.base.call_text import SKIPPED, describe_call
 from attractor.base.callables import do_nothing
 from attractor.base.json import Json, JsonObject
 from attractor.base.processes import OnOutput, OutputChunk

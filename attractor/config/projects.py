@@ -5,7 +5,12 @@ from pathlib import Path
 
 PROJECT_FILE = "attractor.toml"
 AGENTS = "agents"
-"""The folder of the project's agents."""
+"""The folder of the project's agents: a folder for each agent, and `PROFILES`."""
+PROFILES = "_profiles"
+"""The folder of the base prompts of provider profiles, in a folder of agents."""
+PROMPT_SUFFIX = ".md.j2"
+AGENT_FILE, PROMPT_FILE = "agent.toml", f"prompt{PROMPT_SUFFIX}"
+"""The files of an agent."""
 
 
 def find_project_root(start: Path) -> Path:

@@ -243,6 +243,12 @@ class LlmSettings(Section):
         description="By provider: maximum concurrent requests of a process.",
     )
 
+    @property
+    def names_providers(self) -> bool:
+        """Whether a setting names a provider."""
+        limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrent_requests)
+        return any((self.fall_back, *limits))
+
     @model_validator(mode="after")
     def _is_of_use(self) -> Self:
         """Refuse settings without effect."""

@@ -22,7 +22,7 @@ from attractor.llm.client import Client
 from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
 from attractor.llm.response import price_call
-from attractor.pipeline.components.backends import open_client
+from attractor.pipeline.components.models import open_client
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.source.read import prepare_source, project_of
 from attractor.pipeline.source.vocabulary import files_beside

@@ -31,7 +31,7 @@ from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
-from attractor.pipeline.components.backends import open_client
+from attractor.pipeline.components.models import open_client
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict
 from attractor.scenarios.evaluation import Culprit, TrialTrouble

@@ -10,6 +10,7 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
+from attractor.base.call_text import SKIPPED
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, MachineryError
@@ -23,9 +24,6 @@ TIME_LIMIT = timedelta(seconds=60)
 
 LONGEST_WORDS = OutputLimit(head=2_000, tail=6_000)
 """The limit of a hook's output."""
-
-SKIPPED = "Skipped: the tool was not run"
-"""The beginning of the message to the model about a call that a hook rejected."""
 
 
 class HookTime(StrEnum):

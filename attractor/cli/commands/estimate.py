@@ -15,7 +15,8 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import host_of, node_model_options
 from attractor.language.source.text import visible
-from attractor.pipeline.components.backends import AGENT, agents_of
+from attractor.pipeline.components.backends import AGENT
+from attractor.pipeline.components.models import agents_of
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate, estimate as reckon
 from attractor.pipeline.estimate.samples import Range, assume, read_samples
 from attractor.pipeline.preflight.preflight import choose_default_model

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from attractor.agent.tool_calls.call_text import EDITS, first_line
-from attractor.agent.tool_calls.hooks import SKIPPED
+from attractor.base.call_text import EDITS, SKIPPED, first_line
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.agent.definitions import PROMPT_FILE
-from attractor.agent.prompts import AGENT_FILE, PROFILES, SUFFIX
 from attractor.base.errors import VerificationError
 from attractor.base.files import StoredFile, file_error, store_private_folder
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.config.projects import AGENTS
+from attractor.config.projects import AGENT_FILE, AGENTS, PROFILES, PROMPT_FILE, PROMPT_SUFFIX
 from attractor.pipeline.host.run_host import RunHost
 
-_PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{SUFFIX}")
+_PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{PROMPT_SUFFIX}")
 
 
 def pin_agents(host: RunHost) -> str:

@@ -8,8 +8,6 @@ from io import StringIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from attractor.backends.model_faults import find_model_faults
-from attractor.backends.models import ModelDefaults, complete_defaults, find_misspelled, list_ready
 from attractor.backends.registry import NeedsProgram, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
@@ -27,12 +25,8 @@ from attractor.language.source.syntax_tree import Span
 from attractor.pipeline.components.backends import (
     AGENT,
     SIMULATE,
-    agents_of,
     backend_of,
-    find_unknown_providers,
-    outside_parts,
 )
-from attractor.pipeline.components.providers import providers_to_ask
 from attractor.pipeline.components.run_components import preset_answers
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
@@ -49,6 +43,7 @@ from attractor.pipeline.preflight.requirements import (
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, pipeline_name, project_of
+from attractor.pipeline.source.vocabulary import KnownAgents
 from attractor.pipeline.workspace.create import HEAD, choose_sandbox, excluded_paths
 from attractor.workspaces.create.from_folder import read_commit_rules, read_copy_rules
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
@@ -72,12 +67,15 @@ async def find_backend_faults(
     """Return a fault for each unknown backend or agent, each model that cannot be used, and each
     program that is missing.
     """
-    of_run = _backend_of_run(request, host)
-    agents = agents_of(host)
-    defaults = ModelDefaults(request.model, request.provider, agents)
-    models = await find_model_faults(_agent_nodes(graphs, request, host), defaults, host.environ)
-    unknown = find_unknown_backends(_all_backend_nodes(graphs, host), of_run, agents)
-    return [*unknown, *models, *_find_program_faults(graphs, request, host)]
+    nodes = _all_backend_nodes(graphs, host)
+    agents = KnownAgents(host.agents_folder)
+    found = [*find_unknown_backends(nodes, _backend_of_run(request, host), agents)]
+    if asking := _agent_nodes(graphs, request, host):
+        # Models and agents are slow to import.
+        from attractor.pipeline.preflight.models import find_faults
+
+        found += await find_faults(asking, request, host)
+    return [*found, *_find_program_faults(graphs, request, host)]
 
 
 def _find_program_faults(
@@ -98,8 +96,10 @@ def _program_backends(
     for node in _all_backend_nodes(graphs, host):
         by_name.setdefault(backend_of(node, of_run), []).append(node)
     for name, nodes in by_name.items():
-        # The others need no program, and are slow to import.
         if name in registry and name not in (AGENT, SIMULATE):
+            # Models and agents are slow to import.
+            from attractor.pipeline.components.models import outside_parts
+
             backend = registry[name](outside_parts(request, host))
             if isinstance(backend, NeedsProgram):
                 yield backend, nodes
@@ -130,29 +130,14 @@ def _backend_of_run(request: RunRequest, host: RunHost) -> str:
 async def choose_default_model(
     graphs: Sequence[Graph], request: RunRequest, host: RunHost
 ) -> tuple[RunRequest, Sequence[str]]:
-    """Return the request with the default model of the run, and notices for a person.
-
-    The default comes from the request, otherwise from the settings, otherwise it is the newest
-    model of the only provider with an API key.
-    """
+    """Return the request with the default model of the run, and notices for a person."""
     nodes = _agent_nodes(graphs, request, host)
     if not nodes and not any(_program_backends(graphs, request, host)):
         return request, ()
-    named = ModelDefaults(request.model, request.provider, agents_of(host))
-    if not (named.model or named.provider) and host.llm:
-        named = replace(named, model=host.llm.model, provider=host.llm.provider)
-    # Programs have default models of their own.
-    chosen = await complete_defaults(nodes, named, host.environ) if nodes else named
-    notices: list[str] = []
-    if chosen != named:
-        why = "" if named.provider else ", the only provider with an API key"
-        notices.append(f"Model: {chosen.model}, the newest of {chosen.provider}{why}.")
-    ready = await list_ready(host.environ)
-    notices += [
-        f"Unknown model {model}: did you mean {near}?"
-        for model, near in find_misspelled(nodes, chosen, ready)
-    ]
-    return replace(request, model=chosen.model, provider=chosen.provider), notices
+    # Models and agents are slow to import.
+    from attractor.pipeline.preflight.models import choose_model
+
+    return await choose_model(nodes, request, host)
 
 
 def find_unknown_backends(
@@ -178,10 +163,14 @@ def find_unknown_backends(
             yield error(message, _span(node, "agent"), node=node.id, fix=fix)
 
 
-def find_setting_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:
-    """Yield each setting that names an unknown provider and therefore has no effect."""
-    for key, unknown in find_unknown_providers(settings):
-        yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
+def _find_setting_faults(settings: "LlmSettings | None") -> Sequence[Diagnostic]:
+    """Return each setting that names an unknown provider and therefore has no effect."""
+    if settings is None or not settings.names_providers:
+        return ()
+    # Models and agents are slow to import.
+    from attractor.pipeline.preflight.models import find_setting_faults
+
+    return [*find_setting_faults(settings)]
 
 
 def _backend_nodes(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
@@ -380,7 +369,7 @@ async def preflight(
         *_find_graph_faults(graphs, host),
         *find_secrets_in_pipeline(pipeline, host.redactor, host.environ),
         *(await find_workspace_faults(request, host) if is_new else ()),
-        *find_setting_faults(host.llm),
+        *_find_setting_faults(host.llm),
         *find_request_faults(pipeline.graph, request, host.custom_parts),
         *_find_suite_faults(name, request.suite, suite_pipeline),
         *find_secret_input_faults(pipeline.graph, request),
@@ -401,8 +390,12 @@ async def preflight(
         *await find_missing_in_sandbox(required, sandbox, host),
         *_find_missing_ports(graphs, request, host, sandbox),
     ]
-    defaults = ModelDefaults(request.model, request.provider, agents_of(host))
-    providers = providers_to_ask(_agent_nodes(graphs, request, host), defaults, host)
+    providers: tuple[str, ...] = ()
+    if asking := _agent_nodes(graphs, request, host):
+        # Models and agents are slow to import.
+        from attractor.pipeline.preflight.models import list_providers
+
+        providers = list_providers(asking, request, host)
     return PreflightReport(name, request, tuple(missing), sandbox, notices, providers)
 
 

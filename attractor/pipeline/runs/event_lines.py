@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from attractor.agent.tool_calls.call_text import describe_call
+from attractor.base.call_text import describe_call
 from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.json import Json

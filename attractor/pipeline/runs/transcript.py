@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from attractor.agent.tool_calls.call_text import EDITS, describe_call, first_line
+from attractor.base.call_text import EDITS, describe_call, first_line
 from attractor.base.dataclasses import dataclass
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_object

@@ -26,7 +26,7 @@ def known_names(project: Path, *, environ: Mapping[str, str]) -> Vocabulary:
         backends=_parts("attractor.backends"),
         providers=_parts("attractor.llm.providers"),
         models=KnownModels(),
-        agents=KnownAgents(project),
+        agents=KnownAgents(project / AGENTS),
         has_program=partial(_is_on_path, path=environ.get("PATH", "")),
         shell_error=shell_error,
         accelerator=accelerator,
@@ -63,17 +63,17 @@ class KnownModels(Set[str]):
 
 
 class KnownAgents(Set[str]):
-    """The names of a project's agents and of the shipped ones, listed when a rule needs them."""
+    """The names of the agents in a folder and of the shipped ones, listed when one is needed."""
 
-    def __init__(self, project: Path) -> None:
-        self._project = project
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     @cached_property
     def _names(self) -> Set[str]:
         # Few pipelines name agents.
         from attractor.agent.prompts import find_agents
 
-        return find_agents([self._project / AGENTS]).keys()
+        return find_agents([self._folder]).keys()
 
     def __contains__(self, name: object) -> bool:
         """Return whether there is an agent of this name."""

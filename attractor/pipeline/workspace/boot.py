@@ -1,6 +1,7 @@
 """Prepares a workspace before the first stage, and records the steps in the journal."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import read_regular, write_whole
@@ -10,7 +11,6 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import BOOTING, QUEUED
-from attractor.pipeline.components.providers import ProviderAnswers, ask_providers
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import preparation_of
@@ -21,6 +21,9 @@ from attractor.workspaces.preparation import (
     SetupOutcome,
     SetupRun,
 )
+
+if TYPE_CHECKING:
+    from attractor.pipeline.components.providers import ProviderAnswers
 
 BOOT_STEP = "BootStep"
 """The event type of each step before the first stage."""
@@ -54,6 +57,9 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> str:
         run.change_status(BOOTING)
     answers = None
     if run.state.status == BOOTING and prepared.providers:
+        # It imports the client of the models.
+        from attractor.pipeline.components.providers import ask_providers
+
         answers = await ask_providers(prepared.providers, host)
     if is_first:
         _record_phases(log, run, prepared, answers)
@@ -86,7 +92,7 @@ async def _prepare(
 
 
 def _record_phases(
-    log: "_BootLog", run: OpenRun, prepared: PreparedRun, answers: ProviderAnswers | None
+    log: "_BootLog", run: OpenRun, prepared: PreparedRun, answers: "ProviderAnswers | None"
 ) -> None:
     manifest, request, workspace = run.manifest, prepared.request, prepared.workspace
     log.step("profile", {"profile": manifest.profile})

@@ -18,7 +18,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.llm import AdapterTimeout, Client, Response
 from attractor.llm.middleware import Limit
 from attractor.llm.transport.http import Endpoint
-from attractor.pipeline.components.backends import (
+from attractor.pipeline.components.models import (
     find_unknown_providers,
     model_middleware,
     open_client,

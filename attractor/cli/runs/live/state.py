@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 
-from attractor.agent.tool_calls.call_text import describe_call
+from attractor.base.call_text import describe_call
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json

@@ -7,6 +7,8 @@ from attractor.base.json import Json
 
 EDITS = frozenset({"apply_patch", "edit_file", "write_file"})
 """The tools whose calls are described by added and removed lines."""
+SKIPPED = "Skipped: the tool was not run"
+"""The beginning of the message to the model about a call that a hook rejected."""
 
 _AROUND = ("*** Begin Patch", "*** End Patch")
 _LONGEST_TITLE = 200

@@ -1,0 +1,61 @@
+"""Chooses the default model of a run, and checks the models and providers that its stages need."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from attractor.backends.model_faults import find_model_faults
+from attractor.backends.models import ModelDefaults, complete_defaults, find_misspelled, list_ready
+from attractor.config.settings import LlmSettings
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import Node
+from attractor.pipeline.components.models import agents_of, find_unknown_providers
+from attractor.pipeline.components.providers import providers_to_ask
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+
+
+async def choose_model(
+    nodes: Sequence[Node], request: RunRequest, host: RunHost
+) -> tuple[RunRequest, Sequence[str]]:
+    """Return the request with the default model of the run, and notices for a person.
+
+    `nodes` are those of the backend agent. The default comes from the request, otherwise from the
+    settings, otherwise it is the newest model of the only provider with an API key.
+    """
+    named = _defaults(request, host)
+    if not (named.model or named.provider) and host.llm:
+        named = replace(named, model=host.llm.model, provider=host.llm.provider)
+    # Programs have default models of their own.
+    chosen = await complete_defaults(nodes, named, host.environ) if nodes else named
+    notices: list[str] = []
+    if chosen != named:
+        why = "" if named.provider else ", the only provider with an API key"
+        notices.append(f"Model: {chosen.model}, the newest of {chosen.provider}{why}.")
+    ready = await list_ready(host.environ)
+    notices += [
+        f"Unknown model {model}: did you mean {near}?"
+        for model, near in find_misspelled(nodes, chosen, ready)
+    ]
+    return replace(request, model=chosen.model, provider=chosen.provider), notices
+
+
+async def find_faults(
+    nodes: Sequence[Node], request: RunRequest, host: RunHost
+) -> Sequence[Diagnostic]:
+    """Return a fault for each model of a node that cannot be used."""
+    return await find_model_faults(nodes, _defaults(request, host), host.environ)
+
+
+def find_setting_faults(settings: LlmSettings | None) -> Iterator[Diagnostic]:
+    """Yield each setting that names an unknown provider and therefore has no effect."""
+    for key, unknown in find_unknown_providers(settings):
+        yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
+
+
+def list_providers(nodes: Sequence[Node], request: RunRequest, host: RunHost) -> tuple[str, ...]:
+    """Return the providers that must answer before the first stage."""
+    return providers_to_ask(nodes, _defaults(request, host), host)
+
+
+def _defaults(request: RunRequest, host: RunHost) -> ModelDefaults:
+    return ModelDefaults(request.model, request.provider, agents_of(host))
