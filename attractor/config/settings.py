@@ -170,15 +170,15 @@ class TracingSettings(Section):
 
 
 class NotifySettings(Section):
-    """Settings of notifications about waiting human gates."""
+    """Settings of notifications: questions, decisions, ends of runs, budgets, limits, apps."""
 
     command: str = Field(
         default="",
-        description="Run this command when a human gate waits, such as `notify-send`.",
+        description="Run this command for each notice, such as `notify-send`.",
     )
     url: Annotated[SecretStr, AfterValidator(require_web_address)] = Field(
         default=SecretStr(""),
-        description="Post the question as JSON to this URL when a human gate waits.",
+        description="Post each notice as JSON to this URL.",
     )
     after_seconds: int = Field(
         default=60,
@@ -187,6 +187,9 @@ class NotifySettings(Section):
     )
     timeout_seconds: int = Field(
         default=30, ge=1, le=600, description="Abort a notification after this many seconds."
+    )
+    children: bool = Field(
+        default=False, description="Also send notices of the ends of child runs."
     )
 
 

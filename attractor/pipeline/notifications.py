@@ -1,20 +1,41 @@
-"""Writes the notices of a run, and sends each notice with the configured messengers."""
+"""Writes the notices of runs and apps, and sends them with the configured messengers.
+
+A notice waits a moment for others, of any process of the state folder: those that come together
+are sent as one.
+"""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+import os
+import uuid
+from collections import Counter
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from attractor.base.broadcast import Missed
+from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
+from attractor.base.files import is_running, write_whole
 from attractor.base.journal import read_lines
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import (
+    Json,
+    JsonObject,
+    canonical_json,
+    content_hash,
+    parse_json,
+    parse_object,
+)
+from attractor.base.locks import FileLock
 from attractor.base.registry import Registry
 from attractor.engine.interviews import AnswerListener
+from attractor.engine.journal.events import RunStatusChanged
 from attractor.engine.questions.question import (
     Answer,
     Interviewer,
@@ -25,9 +46,10 @@ from attractor.engine.questions.question import (
     describe_branches,
     question_to_record,
 )
+from attractor.engine.run_folder.layout import LOCK_WAIT_S
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.seams import Parked
-from attractor.engine.state.attempts import StageReference
+from attractor.engine.state.attempts import NO_PLACE, StageReference
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.state.walks import find_asker
 from attractor.engine.storage.secrets import Redactor
@@ -35,6 +57,20 @@ from attractor.engine.truncation import shorten
 from attractor.pipeline.host.run_host import Notify, RunHost
 from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.runs.open_work import answer_command
+
+
+class NoticeKind(StrEnum):
+    """The event that a notice is about."""
+
+    QUESTION = "question"
+    DECISION = "decision"
+    DONE = "done"
+    FAILED = "failed"
+    BUDGET = "budget"
+    LIMIT = "limit"
+    APP = "app"
+    SEVERAL = "several"
+
 
 PREFIX = "NOTIFY_"
 """The prefix of the variables that a command gets."""
@@ -55,7 +91,7 @@ def messengers() -> Registry[Messenger]:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """An open question; `reference` names the run in commands."""
+    """An open question; `reference` names the run in commands, `address` is its page."""
 
     run_id: str
     pipeline: str
@@ -64,11 +100,17 @@ class Notice:
     question: Question
     branch: str = ""
     is_parked: bool = False
+    address: str = ""
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record that is sent."""
         asked = question_to_record(self.question)
         return {
+            "kind": NoticeKind.QUESTION.value,
+            "title": f"{self.pipeline} asks",
+            "text": self.question.text,
+            "command": self._command(""),
+            "address": self.address,
             "run_id": self.run_id,
             "pipeline": self.pipeline,
             "directory": str(self.directory),
@@ -121,6 +163,8 @@ def _choice(choice: Json) -> str:
 STARTED = "NotificationStarted"
 """The event before a notification is sent, which prevents sending the notification twice."""
 
+_STATUS = RunStatusChanged.__name__
+
 COMPLETED = "NotificationCompleted"
 
 FAILED = "NotificationFailed"
@@ -128,8 +172,99 @@ FAILED = "NotificationFailed"
 LONGEST_FAULT = 300
 
 
+GATHER_S = 2.0
+"""The time in which no other notice may come, before notices are sent."""
+
+_MOST_GATHERED = 5
+"""The maximum number of such times that notices wait for others."""
+
+_STALE_S = 3600.0
+"""The age at which a notice of a process that died is dropped."""
+
+_QUEUE = "notices"
+_SENT = ".sent"
+
+
+async def send_notice(
+    notice: Mapping[str, Json], notify: Notify, *, state_dir: Path, clock: Clock
+) -> dict[str, str]:
+    """Send a notice, with those of other processes that come meanwhile; return the fault of each
+    messenger, or an empty text.
+
+    The processes share a folder. The first one that gets its lock sends all notices in it.
+    """
+    target = f"{notify.folder}\0{notify.command}\0{notify.url}"
+    folder = state_dir / _QUEUE / content_hash(target.encode())[:16]
+    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+    own = folder / f"{uuid.uuid4().hex}.json"
+    sent = own.with_suffix(_SENT)
+    try:
+        await asyncio.to_thread(write_whole, own, canonical_json(notice), mode=0o600)
+        seen: set[Path] = set()
+        for _ in range(_MOST_GATHERED):
+            await clock.sleep(timedelta(seconds=GATHER_S))
+            before, seen = seen, set(folder.glob("*.json"))
+            if not seen - before - {own} or own not in seen:
+                break
+        lock = FileLock(folder / "lock")
+        wait = 2 * notify.time_limit.total_seconds()
+        await asyncio.to_thread(lock.acquire, wait=wait, purpose="send notices")
+        with lock:
+            if own.exists():
+                return await _send_all(folder, own, notify)
+        return _faults_in(sent)
+    finally:
+        own.unlink(missing_ok=True)
+        sent.unlink(missing_ok=True)
+
+
+async def _send_all(folder: Path, own: Path, notify: Notify) -> dict[str, str]:
+    """Send all notices in a folder as one, and leave the faults to the other processes."""
+    oldest = own.stat().st_mtime - _STALE_S
+    files = sorted(folder.glob("*.json"), key=lambda file: (file.stat().st_mtime, file.name))
+    fresh = [file for file in files if file.stat().st_mtime >= oldest]
+    found = [record for file in fresh if (record := parse_object(file.read_bytes()))]
+    record = found[0] if len(found) == 1 else combine(found)
+    names = notify.messengers
+    faults = await asyncio.gather(*(_send_one(name, record, notify) for name in names))
+    by_name = dict(zip(names, faults, strict=True))
+    for file in files:
+        if file != own:
+            write_whole(file.with_suffix(_SENT), canonical_json({**by_name}), mode=0o600)
+        file.unlink(missing_ok=True)
+    return by_name
+
+
+async def _send_one(name: str, record: JsonObject, notify: Notify) -> str:
+    try:
+        return await messengers()[name](record, notify)
+    except AttractorError as error:
+        return str(error)
+
+
+def _faults_in(sent: Path) -> dict[str, str]:
+    record = parse_object(sent.read_bytes()) if sent.exists() else None
+    return {name: str(fault) for name, fault in (record or {}).items()}
+
+
+def combine(notices: Sequence[JsonObject]) -> JsonObject:
+    """Return one notice for several."""
+    kinds = Counter(str(one.get("kind")) for one in notices)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    lines = [f"{one.get('title')}: {one.get('text')}" for one in notices]
+    addresses = [str(one.get("address")) for one in notices if one.get("address")]
+    return {
+        "kind": NoticeKind.SEVERAL.value,
+        "title": f"{len(notices)} notices: {counts}",
+        "text": "\n".join(lines),
+        "command": "attractor runs",
+        "address": addresses[0].rpartition("/")[0] if addresses else "",
+        "notices": [dict(one) for one in notices],
+    }
+
+
 class Notifier:
-    """Notifies people of the questions of a run, its parallel branches and its child runs."""
+    """Notifies people of the questions and the end of a run, its branches and its child runs."""
 
     def __init__(self, run: OpenRun, host: RunHost) -> None:
         self._run = run
@@ -147,7 +282,16 @@ class Notifier:
 
     def now(self, question: Question, *, is_parked: bool) -> None:
         """Immediately send a notice of the question, unless it has already been sent."""
-        task = asyncio.create_task(self._send(question, is_parked))
+        self._start(self._send(question, is_parked))
+
+    def limited(self, words: str) -> None:
+        """Immediately send a notice that the run waits for the limit of an account."""
+        reference = reference_of(self._run.directory.root, self._host.runs_dir)
+        command = f"attractor status {reference}"
+        self._start(self.tell(NoticeKind.LIMIT, words, command, key=words))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -188,23 +332,53 @@ class Notifier:
             data: JsonObject = {"question": question.id, "messengers": [*names]}
             self._run.emit(STARTED, data, place=place, sync=True)
             notice = self._notice(question, place, is_parked)
-            await asyncio.gather(*(self._send_by(name, notice, place) for name in names))
+            await self._send_record(notice.to_record(), {"question": question.id}, place)
 
-    async def _send_by(self, name: str, notice: Notice, place: StageReference) -> None:
-        fault, started = "it was interrupted", self._run.clock.monotonic()
+    async def tell(self, kind: NoticeKind, text: str, command: str, *, key: str = "") -> None:
+        """Send a notice about the run, once for each kind and key; do nothing without settings."""
+        run, name = self._run, f"{kind}:{key}"
+        if not self._notify.messengers or name in self._sent_before():
+            return
+        # The run has ended, or goes on: a full disk must not change this.
+        with suppress(AttractorError):
+            self._sent_before().add(name)
+            data: JsonObject = {"notice": name, "messengers": [*self._notify.messengers]}
+            run.emit(STARTED, data, sync=True)
+            root, manifest = run.directory.root, run.manifest
+            record: JsonObject = {
+                "kind": kind.value,
+                "title": f"{manifest.pipeline}: {_TITLES[kind]}",
+                "text": text,
+                "command": command,
+                "address": run_address(self._host, root),
+                "run_id": manifest.run_id,
+                "pipeline": manifest.pipeline,
+                "directory": str(root),
+            }
+            await self._send_record(record, {"notice": name}, NO_PLACE)
+
+    async def _send_record(
+        self, record: JsonObject, about: dict[str, Json], place: StageReference
+    ) -> None:
+        names = self._notify.messengers
+        faults, started = dict.fromkeys(names, "it was interrupted"), self._run.clock.monotonic()
+        host = self._host
         try:
-            record = self._run.redactor.members(notice.to_record())
-            fault = await messengers()[name](record, self._notify)
+            redacted = self._run.redactor.members(record)
+            faults |= await send_notice(
+                redacted, self._notify, state_dir=host.state_dir, clock=self._run.clock
+            )
         except AttractorError as error:
-            fault = str(error)
+            faults = dict.fromkeys(names, str(error))
         finally:
             seconds = round(self._run.clock.monotonic() - started, 3)
-            data = {"question": notice.question.id, "messenger": name, "duration": seconds}
-            if fault:
+            for name, fault in faults.items():
+                data = {**about, "messenger": name, "duration": seconds}
+                if not fault:
+                    self._run.emit(COMPLETED, data, place=place)
+                    continue
                 words = shorten(self._redactor.text(fault), LONGEST_FAULT)
                 self._run.emit(FAILED, {**data, "error": words}, place=place)
-            else:
-                self._run.emit(COMPLETED, data, place=place)
 
     def _notice(self, question: Question, place: StageReference, is_parked: bool) -> Notice:
         root = self._run.directory.root
@@ -216,6 +390,7 @@ class Notifier:
             question=question,
             branch=place.branch or "",
             is_parked=is_parked,
+            address=run_address(self._host, root),
         )
 
     def _place(self, question: Question) -> StageReference:
@@ -232,10 +407,28 @@ class Notifier:
         return self._sent
 
 
+def limit_in(event: Event) -> str:
+    """Return why a run began to wait for the limit of an account; "" for other events."""
+    match event.data:
+        case {"status": "waiting", "wait": {"reason": "limit"}, "reason": str(words)}:
+            return words or "an account has reached its limit"
+        case _:
+            return ""
+
+
 @asynccontextmanager
 async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
-    """Send notices of the questions of a run; at the end, wait until all notices are sent."""
-    notifier = Notifier(run, host)
+    """Send notices of the questions and limits of a run; at the end, wait until all are sent."""
+    notifier, loop = Notifier(run, host), asyncio.get_running_loop()
+
+    def take(event: Event | Missed) -> None:
+        if isinstance(event, Event) and event.type == _STATUS and (words := limit_in(event)):
+            # The loop may be closed by now.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(notifier.limited, words)
+
+    if host.notify.messengers:
+        run.events.subscribe(take)
     try:
         yield notifier
         await notifier.finish()
@@ -275,6 +468,42 @@ class _NotifyingInterviewer:
             self.asking.note_answer(question, answer)
 
 
+_TITLES: Mapping[NoticeKind, str] = {
+    NoticeKind.DECISION: "a decision is due",
+    NoticeKind.DONE: "done",
+    NoticeKind.FAILED: "failed",
+    NoticeKind.BUDGET: "stopped by its budget",
+    NoticeKind.LIMIT: "waits for an account's limit",
+}
+
+ADDRESS = Path("server", "address.json")
+"""The file below the state folder with the address of the running server of each project."""
+
+
+def note_address(host: RunHost, url: str) -> None:
+    """Record the address of the server of a project, for notices."""
+    file = host.state_dir / ADDRESS
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S):
+        found = parse_object(file.read_bytes()) if file.exists() else None
+        server: JsonObject = {"url": url, "pid": os.getpid()}
+        servers: dict[str, Json] = {**(found or {}), str(host.runs_dir): dict(server)}
+        write_whole(file, canonical_json(servers), mode=0o600)
+
+
+def run_address(host: RunHost, root: Path) -> str:
+    """Return the address of the page of a run on the server of its project, or ""."""
+    try:
+        found = parse_object((host.state_dir / ADDRESS).read_bytes()) or {}
+    except OSError:
+        return ""
+    match found.get(str(host.runs_dir)):
+        case {"url": str(url), "pid": int(pid)} if is_running(pid):
+            return f"{url}/runs/{quote(root.name)}"
+        case _:
+            return ""
+
+
 def _questions_sent(run: OpenRun) -> set[str]:
     sent: set[str] = set()
     for line in read_lines(run.directory.events):
@@ -283,5 +512,6 @@ def _questions_sent(run: OpenRun) -> set[str]:
             continue
         record = parse_json(line.content)
         if isinstance(record, dict) and record.get("type") == STARTED:
-            sent.add(str(Event.from_record(record).data.get("question")))
+            data = Event.from_record(record).data
+            sent.add(str(data.get("question") or data.get("notice")))
     return sent

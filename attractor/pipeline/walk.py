@@ -22,6 +22,7 @@ from attractor.pipeline.components.run_components import (
     build_components,
     choose_interviewer,
 )
+from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications import Notifier, notifying
@@ -48,8 +49,17 @@ async def walk_run(
     """Walk a run from its last step; after a success, deliver and evaluate the result.
 
     With `restores_sessions`, conversations that were lost with their process are rebuilt from the
-    transcripts (R11).
+    transcripts (R11). People are notified of the end.
     """
+    result = await _walk_run(run, prepared, evaluation, restores_sessions)
+    if not result.is_restarting:
+        await notify_end(run, prepared.host)
+    return result
+
+
+async def _walk_run(
+    run: OpenRun, prepared: PreparedRun, evaluation: Evaluation | None, restores_sessions: bool
+) -> RunResult:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(prepared.workspace.close)
         if prepared.host.draws:

@@ -295,12 +295,16 @@ def test_unreadable_pipeline_fails_first(tmp_path: Path) -> None:
         (
             "",
             "ok",
-            "no notifications about waiting gates: notify.command and notify.url are not set",
+            "no notifications: notify.command and notify.url are not set",
         ),
-        ("command = 'cat > /dev/null'", "ok", "notifications about waiting gates: command"),
+        ("command = 'cat > /dev/null'", "ok", "notifications: command"),
         ("command = 'no-such-bell -x'", "missing", "notify.command: no-such-bell not found"),
         ("command = './bell'", "missing", "notify.command: ./bell not found"),
-        ("command = '$BELL'\nurl = 'https://host/the-secret'", "ok", "gates: command and url"),
+        (
+            "command = '$BELL'\nurl = 'https://host/the-secret'",
+            "ok",
+            "notifications: command and url",
+        ),
     ],
 )
 def test_notifications_are_checked(tmp_path: Path, text: str, standing: str, found: str) -> None:

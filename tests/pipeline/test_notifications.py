@@ -1,23 +1,36 @@
-"""Notifications: delay, parked questions, errors and redaction."""
+"""Notifications: delay, parked questions, ends of runs, errors and redaction."""
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 from attractor.base.events import Event
+from attractor.base.json import Json
+from attractor.engine.budgets import Budgets
 from attractor.engine.questions.question import Answer, AnswerKind, Question, ask_each
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
+from attractor.pipeline.notifications import limit_in, note_address
 from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, make_project, simulated
+from tests.tables import table
 
 SECRET = "s3cr3t-of-the-operator"
 GATE = """
@@ -74,7 +87,7 @@ def events(result: RunResult, prefix: str) -> Sequence[Event]:
 
 
 def test_late_answer_sends_a_notice(tmp_path: Path) -> None:
-    notify = Notify(command="cat > .told; mv .told told", after=timedelta(milliseconds=50))
+    notify = Notify(command="cat > .told; mv -n .told told", after=timedelta(milliseconds=50))
     host = host_in(tmp_path, notify)
     told = host.project / "told"
     host = replace(host, custom_parts=CustomParts(interviewer=Slow(told)))
@@ -141,3 +154,141 @@ def test_url_messenger_is_imported_only_if_used() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "False\n"
+
+
+def told(host: RunHost) -> list[dict[str, Any]]:
+    file = host.project / "told.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+KEEPS = Notify(command="cat >> told.jsonl")
+TOOL = GATE.replace('gate  [shape=hexagon, label="Is it good?"]', "gate [HERE]")
+DONE = TOOL.replace("HERE", 'shape=parallelogram, tool_command="true"')
+BROKEN = TOOL.replace("HERE", 'shape=parallelogram, tool_command="echo too bad; exit 3"')
+SPENT = (
+    TOOL.replace("HERE", 'shape=parallelogram, tool_command="sleep 0.2"')
+    .replace(
+        "start -> gate", "more [shape=parallelogram, tool_command=true]; start -> gate -> more"
+    )
+    .replace("gate -> exit", "more -> exit")
+)
+
+
+@table(
+    ("graph", "kind", "words", "command"),
+    [
+        (GATE, "question", "Is it good?", "attractor answer RUN --question gate@1.1"),
+        (DONE, "done", "completed", "attractor status RUN"),
+        (BROKEN, "failed", "too bad", "attractor diagnose RUN"),
+        (SPENT, "budget", "max_duration", "attractor resume RUN --max-duration 1s"),
+    ],
+)
+def test_each_end_of_a_run_is_notified_once_with_command_and_address(
+    tmp_path: Path, graph: str, kind: str, words: str, command: str
+) -> None:
+    host = host_in(tmp_path / kind, KEEPS)
+    (host.project / "pipeline.dot").write_text(graph)
+    note_address(host, "http://127.0.0.1:8000")
+    budgets = Budgets(duration=timedelta(seconds=0.1)) if kind == "budget" else Budgets()
+    options = simulated(
+        host.project, workspace=WorkspaceKind.NONE, interviewer="park", budgets=budgets
+    )
+    result = asyncio.run(asyncio.wait_for(start(options, host), 60))
+    [notice] = told(host)
+    run = result.directory
+    assert (notice["kind"], notice["command"]) == (kind, command.replace("RUN", run.name))
+    assert words in notice["text"]
+    assert notice["address"] == f"http://127.0.0.1:8000/runs/{run.name}"
+    if not result.status.is_final and kind != "done":
+        asyncio.run(asyncio.wait_for(resume(run, host), 60))
+        assert [one["kind"] for one in told(host)] == [kind]
+
+
+def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
+    host = host_in(tmp_path, KEEPS)
+    (host.project / "pipeline.dot").write_text(DONE)
+    options = simulated(host.project, workspace=WorkspaceKind.NONE)
+
+    async def run_all() -> None:
+        await asyncio.gather(*(start(options, host) for _ in range(10)))
+
+    asyncio.run(asyncio.wait_for(run_all(), 90))
+    [notice] = told(host)
+    assert (notice["kind"], notice["title"]) == ("several", "10 notices: 10 done")
+    assert len({one["run_id"] for one in notice["notices"]}) == 10
+    journals = [one.read_text() for one in host.runs_dir.glob("*/events.jsonl")]
+    assert all(one.count('"NotificationCompleted"') == 1 for one in journals)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_ends_of_children_are_notified_only_if_asked(tmp_path: Path, asked: bool) -> None:
+    host = host_in(tmp_path, replace(KEEPS, children=asked))
+    (host.project / "inner.dot").write_text(DONE.replace("digraph gate", "digraph inner"))
+    (host.project / "pipeline.dot").write_text(
+        TOOL.replace("HERE", 'type=pipeline, file="inner.dot"')
+    )
+    options = simulated(host.project, workspace=WorkspaceKind.NONE)
+    result = asyncio.run(asyncio.wait_for(start(options, host), 60))
+    pipelines = [one["pipeline"] for one in told(host)]
+    assert pipelines == (["inner", "gate"] if asked else ["gate"])
+    assert result.outcome
+
+
+def test_wait_for_a_limit_is_notified() -> None:
+    data: dict[str, Json] = {"status": "waiting", "phase": "", "reason": "resets 3:10am"}
+    event = Event(run_id="R", seq=1, time=datetime.now(UTC), type="RunStatusChanged", data=data)
+    assert limit_in(event) == ""
+    for reason, words in (("limit", "resets 3:10am"), ("timer", "")):
+        assert limit_in(replace(event, data={**data, "wait": {"reason": reason}})) == words
+
+
+DESKTOP = 'notify-send "$NOTIFY_TITLE" "$NOTIFY_TEXT"'
+
+
+def test_documented_examples_reach_a_desktop_and_a_phone(tmp_path: Path) -> None:
+    """`notify-send` is a script here, and the server renders templates as ntfy does."""
+    page = Path("docs/how-to/human-gates.md").read_text()
+    assert f"command = '{DESKTOP}'" in page
+    [address] = re.findall(r'url = "https://ntfy.example(.*)"', page)
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "notify-send"
+    script.write_text(f'#!/bin/sh\nprintf "%s|%s" "$1" "$2" > {tmp_path}/shown\n')
+    script.chmod(0o755)
+    with ntfy() as (port, messages):
+        notify = Notify(command=DESKTOP, url=f"http://127.0.0.1:{port}{address}")
+        host = host_in(tmp_path, notify, PATH=f"{tmp_path}/bin:/usr/local/bin:/usr/bin:/bin")
+        (host.project / "pipeline.dot").write_text(BROKEN)
+        begin(host)
+    text = "tool_command ended with exit code 3: too bad"
+    assert (tmp_path / "shown").read_text() == f"gate: failed|{text}"
+    assert messages == [("gate: failed", text)]
+
+
+@contextmanager
+def ntfy() -> Generator[tuple[int, list[tuple[str, str]]]]:
+    messages: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            query = parse_qs(urlsplit(self.path).query)
+            assert query["template"] == ["yes"]
+            title, text = (
+                re.sub(r"\{\{\.(\w+)\}\}", lambda found: body[found[1]], query[name][0])
+                for name in ("title", "message")
+            )
+            messages.append((title, text))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+    serving.start()
+    try:
+        yield server.server_port, messages
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join(60)

@@ -44,6 +44,7 @@ def serve(
     are started over HTTP are processes of their own, and continue when the server ends.
     """
     # Imported here, because only this command needs a web framework.
+    from attractor.pipeline.notifications import note_address
     from attractor.server.application import build_application
     from attractor.server.service import Service
     from attractor.server.serving import Server, address_of, is_loopback, listen
@@ -65,6 +66,7 @@ def serve(
                 show(f"Sign in with a browser, once, within 10 minutes: {login}")
 
         application = build_application(service, names=names, log=_log(service, as_json=as_json))
+        note_address(service.host, address_of(listener, names[0]))
         # Ctrl-C is the way to end a server, and no error.
         with suppress(KeyboardInterrupt):
             Server(application, ready).run([listener])

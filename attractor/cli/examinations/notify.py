@@ -1,4 +1,4 @@
-"""Notifications about waiting human gates."""
+"""Notifications about runs and apps."""
 
 import re
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ async def examine(machine: Machine) -> Sequence[Finding]:
         return [
             ok(
                 SUBJECT,
-                "no notifications about waiting gates: notify.command and notify.url are not set",
+                "no notifications: notify.command and notify.url are not set",
             )
         ]
     program = settings.command.split(maxsplit=1)[0] if settings.command.strip() else ""
     if program and not _is_there(program, machine):
         remedy = "install it, or fix notify.command"
         return [missing(SUBJECT, f"notify.command: {program} not found", remedy=remedy)]
-    return [ok(SUBJECT, f"notifications about waiting gates: {' and '.join(ways)}")]
+    return [ok(SUBJECT, f"notifications: {' and '.join(ways)}")]
 
 
 def _wanted(command: str, url: object) -> Sequence[tuple[str, bool]]:

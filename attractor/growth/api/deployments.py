@@ -14,6 +14,7 @@ from attractor.factory.evaluation.run_facts import read_facts
 from attractor.growth.apps.services import configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
     Deployment,
@@ -76,7 +77,9 @@ def record_traffic(
             if not is_on:
                 name = end_recording(control_plane, current)
             mark.touch() if is_on else mark.unlink(missing_ok=True)
-        url = place.start(releases, control_plane.host.environ, services)
+        url = place.start(
+            releases, control_plane.host.environ, services, settings_of(control_plane.host)
+        )
     return {"url": url, "recording": name, "is_recorded": is_on}
 
 

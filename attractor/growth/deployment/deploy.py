@@ -45,6 +45,7 @@ from attractor.growth.building import (
     work_tree,
 )
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import (
     BUBBLEWRAP,
@@ -383,7 +384,8 @@ def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    return target.start(releases, host.environ, configured(host, adapters_in(current.tree)))
+    services = configured(host, adapters_in(current.tree))
+    return target.start(releases, host.environ, services, settings_of(host))
 
 
 async def write_tree(host: RunHost, commit: str, folder: Path) -> None:

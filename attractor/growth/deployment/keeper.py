@@ -20,9 +20,9 @@ from types import FrameType
 from typing import IO
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import LockHeld
+from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.files import write_whole
-from attractor.base.json import JsonObject, canonical_json, content_hash
+from attractor.base.json import JsonObject, canonical_json, content_hash, parse_object
 from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
 from attractor.engine.storage.secrets import Redactor
 from attractor.growth.apps.services import urls_in, variables_in
@@ -38,6 +38,7 @@ APP_LOCK = "app.lock"
 NOTE = "keeper.json"
 LOG = "keeper.log"
 RUNS = "cadence.json"
+NO_NOTICES: JsonObject = {}
 
 CADENCES: Mapping[str, timedelta] = {
     "hourly": timedelta(hours=1),
@@ -99,9 +100,10 @@ def _read_runs(folder: Path) -> dict[str, float]:
 class Keeper:
     """The app of a release as a process, and the times of its pipelines."""
 
-    def __init__(self, folder: Path, release: Release) -> None:
+    def __init__(self, folder: Path, release: Release, notices: JsonObject = NO_NOTICES) -> None:
         self.folder = folder
         self.release = release
+        self.notices = notices
         self.url = ""
         self.every, self.pipelines = _schedule(release)
         self._process: subprocess.Popen[str] | None = None
@@ -158,14 +160,34 @@ class Keeper:
 
     def watch(self, ended: threading.Event) -> None:
         """Run due pipelines, and start the app again if it died, until an event."""
+        has_failed = False
         while not ended.is_set():
             self.run_due()
             ended.wait(_CHECK_S)
+            url = self.url
             try:
                 if not ended.is_set():
                     self.ensure()
+                has_failed = False
             except AppFailed as error:
                 _log(f"{error.message}; the next try follows in {_CHECK_S:.0f} s")
+                if not has_failed:
+                    self._notify(error.message, url)
+                has_failed = True
+
+    def _notify(self, words: str, url: str) -> None:
+        """Notify people once that the app stopped answering; a failure is logged."""
+        if not self.notices:
+            return
+        # Most keepers never need it, and it is slow to import.
+        from attractor.growth.deployment import app_notices
+
+        try:
+            fault = app_notices.send(self.notices, self.release.record.stage, words, url)
+        except AttractorError as error:
+            fault = error.message
+        if fault:
+            _log(f"nobody was notified: {Redactor([str(self.notices['url'])]).text(fault)}")
 
     def _is_healthy(self) -> bool:
         try:
@@ -242,17 +264,21 @@ def _port(folder: Path) -> str:
 
 
 def main(folder: Path) -> None:
-    """Begin a keeper that outlives this process; end once the app is healthy, or the keeper."""
+    """Begin a keeper that outlives this process; end once the app is healthy, or the keeper.
+
+    Standard input has the settings of notices.
+    """
+    notices = parse_object(sys.stdin.buffer.read()) or {}
     waiting, healthy = os.pipe()
     if os.fork():
         os.close(healthy)
         os.read(waiting, 1)
         os._exit(0)
     os.setsid()
-    keep(folder, healthy)
+    keep(folder, healthy, notices)
 
 
-def keep(folder: Path, healthy: int) -> None:
+def keep(folder: Path, healthy: int, notices: JsonObject = NO_NOTICES) -> None:
     """Keep the app of the current release running until a signal.
 
     The file descriptor `healthy` is closed once the app is healthy.
@@ -268,7 +294,7 @@ def keep(folder: Path, healthy: int) -> None:
         release = Releases(folder).current
         if release is None:
             raise SystemExit(f"{folder} has no current release")
-        keeper = Keeper(folder, release)
+        keeper = Keeper(folder, release, notices)
         try:
             try:
                 keeper.ensure()

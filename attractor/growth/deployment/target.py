@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from functools import cache
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.growth.deployment.release import Releases
 
@@ -16,11 +17,11 @@ class ReleaseTarget:
     drained: Callable[[Releases], AbstractContextManager[None]]
     """Stops the app, and keeps it stopped during a block."""
 
-    start: Callable[[Releases, Mapping[str, str], Mapping[str, str]], str]
+    start: Callable[[Releases, Mapping[str, str], Mapping[str, str], JsonObject], str]
     """Starts the app of the current release unless it runs; returns its address once healthy.
 
-    It gets the variables of the operator, and those of the services that the app calls. An app that
-    runs with others is started again.
+    It gets the variables of the operator, those of the services that the app calls, and the
+    settings of notices. An app that runs with other services is started again.
     """
 
 

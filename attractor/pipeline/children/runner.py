@@ -37,6 +37,7 @@ from attractor.pipeline.children.child import (
     withdrawing,
 )
 from attractor.pipeline.components.run_components import RunComponents, build_components
+from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next_child
 from attractor.pipeline.host.run_host import Observer, RunHost
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
@@ -395,7 +396,10 @@ async def _work(
         parent=children,
         is_shared=is_shared,
     )
-    return await runner.run()
+    result = await runner.run()
+    if children.host.notify.children and not result.is_restarting:
+        await notify_end(run, children.host)
+    return result
 
 
 def _forward(observer: Observer, name: str, event: Event) -> None:

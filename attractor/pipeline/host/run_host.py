@@ -156,13 +156,15 @@ class Notify:
     """The ways to notify people: a command, a URL that receives JSON, or both.
 
     The command runs in `folder`, with the environment variables in `variables`. A notice is sent if
-    an interviewer has no answer after the time `after`.
+    an interviewer has no answer after the time `after`. The ends of child runs are only notified
+    with `children`.
     """
 
     command: str = ""
     url: str = ""
     after: timedelta = timedelta(minutes=1)
     time_limit: timedelta = timedelta(seconds=30)
+    children: bool = False
     folder: Path = Path()
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -377,6 +379,7 @@ def _notify(settings: NotifySettings, environ: Mapping[str, str], *, folder: Pat
         url=settings.url.get_secret_value(),
         after=timedelta(seconds=settings.after_seconds),
         time_limit=timedelta(seconds=settings.timeout_seconds),
+        children=settings.children,
         folder=folder,
         variables=inherited(environ),
     )

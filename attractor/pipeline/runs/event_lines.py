@@ -138,12 +138,17 @@ def _left_out(event: Event) -> str:
     return f"{event.node}: not in the snapshot: {'; '.join(filter(None, parts))}"
 
 
+def _notified(event: Event) -> str:
+    kind = str(event.data.get("notice", "")).partition(":")[0]
+    return f"{event.node}: notification" if event.node else f"notification of {kind}"
+
+
 def _by_messenger(event: Event) -> str:
     return f" by {event.data.get('messenger')}"
 
 
 def _not_notified(event: Event) -> str:
-    return f"{event.node}: notification failed{_by_messenger(event)}: {event.data.get('error')}"
+    return f"{_notified(event)} failed{_by_messenger(event)}: {event.data.get('error')}"
 
 
 def _ended(event: Event) -> str:
@@ -263,7 +268,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "ParallelBranchCompleted": lambda event: f"branch ended: {event.data.get('outcome', '')}",
     "StageParked": _parked,
     "OperatorAction": _ordered,
-    "NotificationCompleted": lambda event: f"{event.node}: notification sent{_by_messenger(event)}",
+    "NotificationCompleted": lambda event: f"{_notified(event)} sent{_by_messenger(event)}",
     "NotificationFailed": _not_notified,
     "FilesLeftOut": _left_out,
     "LeftRunningEnded": _ended,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +21,7 @@ import pytest
 from attractor.cli.runs.growth import app_lines
 from attractor.growth.api.deployments import describe_app, record_traffic
 from attractor.growth.deployment import keeper as keeper_process, service as service_process
+from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.keeper import Keeper
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
@@ -27,12 +29,14 @@ from attractor.growth.morph import read_morph
 from attractor.growth.simulation.traffic import read_recordings
 from attractor.growth.spec.files import read_spec, write_spec
 from attractor.growth.tools import copied_adapters
+from attractor.pipeline.host.run_host import Notify
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.test_adapters import TWINS
 from tests.needs import needs_bubblewrap
+from tests.pipeline.projects import make_host
 
 SANDBOXES = (pytest.param(BUBBLEWRAP, marks=needs_bubblewrap), NONE)
 KEY = "key-of-the-operator"
@@ -224,13 +228,17 @@ def test_keeper_notes_a_run_before_its_request(tmp_path: Path) -> None:
     assert noted[0] > 0
 
 
-def test_crashed_app_is_started_again_until_it_is_healthy(
+def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     app = make_released(tmp_path / "app")
     folder, current = app.releases.folder, app.releases.current
     assert current
-    keeper = Keeper(folder, current)
+    notify = Notify(
+        command="cat >> told.jsonl", folder=tmp_path, variables={"PATH": "/usr/bin:/bin"}
+    )
+    host = replace(make_host(tmp_path), notify=notify)
+    keeper = Keeper(folder, current, settings_of(host))
     monkeypatch.setattr("attractor.growth.deployment.keeper._CHECK_S", 0.05)
     ended = threading.Event()
     watching = threading.Thread(target=keeper.watch, args=[ended])
@@ -242,7 +250,11 @@ def test_crashed_app_is_started_again_until_it_is_healthy(
         code.write_text("raise SystemExit('broken')")
         _kill_process_in(current.tree)
         watching.start()
-        _wait_until(lambda: "next try" in capfd.readouterr().err)
+        for _ in range(2):
+            _wait_until(lambda: "next try" in capfd.readouterr().err)
+        [notice] = map(json.loads, (tmp_path / "told.jsonl").read_text().splitlines())
+        assert (notice["kind"], notice["address"]) == ("app", before)
+        assert notice["command"] == "attractor grow status"
         code.write_text(text)
         _wait_until(lambda: keeper.url == before and app.get("/health")["ok"])
     finally:

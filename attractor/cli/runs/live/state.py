@@ -369,7 +369,7 @@ def _gate(view: RunView, event: Event) -> RunView:
 
 def _not_told(view: RunView, event: Event) -> RunView:
     why = f"notification failed by {_text(event, 'messenger')}: {_text(event, 'error')}"
-    return replace(view, trouble=f"{event.node}: {why}")
+    return replace(view, trouble=f"{event.node}: {why}" if event.node else why)
 
 
 def _usage(used: Json) -> Usage:

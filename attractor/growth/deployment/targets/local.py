@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from attractor.base.errors import Unavailable
 from attractor.base.files import read_regular
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock, open_to_lock, try_lock
 from attractor.base.processes import signal_group
 from attractor.environments.environment import Inherit, inherited
@@ -46,11 +46,13 @@ def start(
     releases: Releases,
     environ: Mapping[str, str],
     services: Mapping[str, str] = MappingProxyType({}),
+    notices: JsonObject = MappingProxyType({}),
 ) -> str:
     """Start the keeper unless it runs; return the address of the app once it is healthy.
 
     A keeper that runs serves the current release, because a switch waits for its end. It is started
-    again if the settings of the services changed since.
+    again if the settings of the services changed since. With settings of `notices`, people are
+    notified if the app stops answering.
     """
     current = releases.current
     wanted = keeper.settings_hash(services, current) if current else ""
@@ -62,7 +64,7 @@ def start(
                 [sys.executable, "-m", keeper.__name__, str(releases.folder)],
                 cwd=releases.folder,
                 env={**inherited(environ, Inherit.CORE), **certificates_in(environ), **services},
-                stdin=subprocess.DEVNULL,
+                input=canonical_json(notices).encode(),
                 stdout=subprocess.DEVNULL,
                 stderr=output,
                 check=False,
@@ -75,7 +77,7 @@ def start(
                 return str(note["url"])
             with drained(releases):
                 pass
-            return start(releases, environ, services)
+            return start(releases, environ, services, notices)
         # A keeper of a killed deployment is just starting.
         time.sleep(0.05)
     raise Unavailable("the app did not become healthy", hint=f"read {log}")

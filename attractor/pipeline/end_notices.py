@@ -1,0 +1,36 @@
+"""Notifies people that a run waits for a decision, is done, failed, or used up its budget."""
+
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.run_folder.result import result_of
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, EXECUTING, FAILED
+from attractor.pipeline.diagnosis.failures import budget_option
+from attractor.pipeline.diagnosis.unchanged import describe_unchanged
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.notifications import NoticeKind, Notifier
+from attractor.pipeline.runs.lookup import reference_of
+
+
+async def notify_end(run: OpenRun, host: RunHost) -> None:
+    """Send the notice of a run that this process no longer executes, if people must know."""
+    if not host.notify.messengers:
+        return
+    root, status = run.directory.root, run.state.status
+    reason = result_of(run.manifest, root, run.state).reason
+    reference, tell = reference_of(root, host.runs_dir), Notifier(run, host).tell
+    if status == AWAITING_DECISION and run.manifest.suite:
+        # A later evaluation makes another decision due.
+        reports = len([*run.directory.evaluation.glob("*/report.json")])
+        unchanged = describe_unchanged(root) if run.state.reason.endswith("no-go") else ""
+        text = ": ".join(filter(None, [run.state.reason, unchanged]))
+        command = f"attractor decide {reference}"
+        await tell(NoticeKind.DECISION, text, command, key=str(reports))
+    elif status in (AWAITING_DECISION, EVALUATING):
+        word = "evaluate" if run.manifest.suite else "status"
+        await tell(NoticeKind.DONE, reason, f"attractor {word} {reference}")
+    elif status == FAILED:
+        await tell(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
+    elif status == EXECUTING and (more := budget_option(reason)):
+        command = " ".join(["attractor resume", reference, *more])
+        # A resume with the same limit stops again, and says nothing new.
+        name, limit = reason.partition(":")[0], reason.rpartition(" of ")[2]
+        await tell(NoticeKind.BUDGET, reason, command, key=f"{name} of {limit}")
