@@ -79,9 +79,10 @@ thorough: $(READY) ## run everything at full counts, then the benchmarks
 crash: $(READY) ## kill real processes, at full counts
 	@COUNTS=full $(PYTEST) -m crash
 
-agents: export PATH := $(CURDIR)/.cache/agents/node_modules/.bin:$(PATH)
-agents: $(READY) ## let the outside coding agents work against the twin
-	@$(PYTEST) -m agents
+# Where scripts/external-agents has installed both sets.
+AGENTS := .cache/agents
+agents: $(READY) ## let the outside coding agents, newest and as on node 20, work against the twin
+	@for set in newest node20; do echo "$$set:"; PATH="$(abspath $(AGENTS))/$$set/node_modules/.bin:$$PATH" $(PYTEST) -m agents || exit 1; done
 
 live: $(READY) ## run what needs the network or a key
 	@$(PYTEST) -m live

@@ -1,6 +1,7 @@
 """The backends of the real coding agents run a pipeline in the sandbox, against the provider twin.
 
-The first stage edits a file and reports; the second one continues the session.
+The first stage edits a file and reports; the second one continues the session. Each program uses
+its default model; opencode has none.
 """
 
 import json
@@ -24,6 +25,11 @@ REPORT = """echo '{"outcome": "success", "notes": "a pear"}' > $ATTRACTOR_STATUS
 STEAL = "env > /workspace/env.txt; "
 SCRIPT = """
 [[rules]]
+name = "gemini asks which model to use"
+when.system = "Task Routing AI"
+answer.text = '{{"complexity_reasoning": "It is one line.", "complexity_score": 10}}'
+
+[[rules]]
 when = {{ last_user = "Buy a pear", step = 0 }}
 answer = {{ thinking = "Edit, then report.", text = "I edit.", tool_calls = [{edit}] }}
 
@@ -46,26 +52,30 @@ answer.text = "Pears"
 
 @dataclass(frozen=True)
 class Outside:
-    """A program, its model, and its own tools to replace a line and to run a command."""
+    """A program, and calls of its own tools that replace a line and run a command."""
 
     program: str
-    model: str
     edit: Callable[[str, str, str], Sequence[Call]]
-    shell: str
-    argument: str = "command"
+    run: Callable[[str], Call]
+    model: str = ""
     continues: bool = True
-
-    def run(self, command: str) -> Call:
-        return Call(self.shell, {self.argument: command, "description": "run"})
 
     def require(self) -> None:
         if shutil.which(self.program) is None:
             pytest.skip(f"{self.program} is not on the PATH; run scripts/external-agents")
 
 
-def patch(file: str, old: str, new: str) -> Sequence[Call]:
+def codex_edit(file: str, old: str, new: str) -> Sequence[Call]:
     text = f"*** Begin Patch\n*** Update File: {file}\n@@\n-{old}\n+{new}\n*** End Patch\n"
-    return [Call("apply_patch", text)]
+    return [Call("exec", f"text(await tools.apply_patch({json.dumps(text)}))")]
+
+
+def codex_run(command: str) -> Call:
+    return Call("exec", f"text(await tools.exec_command({json.dumps({'cmd': command})}))")
+
+
+def shell(name: str) -> Callable[[str], Call]:
+    return lambda command: Call(name, {"command": command, "description": "run"})
 
 
 def claude_edit(file: str, old: str, new: str) -> Sequence[Call]:
@@ -84,10 +94,10 @@ def opencode_edit(file: str, old: str, new: str) -> Sequence[Call]:
 
 
 PROGRAMS = [
-    Outside("codex", "gpt-5.5", patch, "exec_command", "cmd"),
-    Outside("claude", "claude-sonnet-4-5", claude_edit, "Bash"),
-    Outside("gemini", "gemini-2.5-pro", gemini_edit, "run_shell_command", continues=False),
-    Outside("opencode", "claude-sonnet-4-5", opencode_edit, "bash"),
+    Outside("codex", codex_edit, codex_run),
+    Outside("claude", claude_edit, shell("Bash")),
+    Outside("gemini", gemini_edit, shell("run_shell_command"), continues=False),
+    Outside("opencode", opencode_edit, shell("bash"), model="claude-sonnet-4-5"),
 ]
 each_program = pytest.mark.parametrize("one", PROGRAMS, ids=lambda one: one.program)
 
@@ -142,7 +152,8 @@ def test_a_program_works_in_the_sandbox_and_continues_its_session(
     used = record(result, "final.json")
     assert "cost_usd" in str(used), used
     assert status["usage"]["input_tokens"] > 0  # pyright: ignore
-    assert status["usage"]["cost_usd"] > 0  # pyright: ignore
+    # codex and gemini do not name the model that they choose.
+    assert status["usage"]["cost_usd"] > 0 or one.program in ("codex", "gemini")  # pyright: ignore
     assert bool(events(result, "ThreadContinued")) == one.continues
     if one.continues:
         [asked] = [asked for asked in twin.requests if "Is it done?" in str(asked.body)][:1]
@@ -156,11 +167,12 @@ def test_a_person_lets_a_program_fix_a_project(one: Outside, tmp_path: Path) -> 
     check = "python3 -c 'import calc; assert calc.add(1, 2) == 3' && touch green"
     edit = one.edit("calc.py", "    return a - b", "    return a + b")
     with in_background(ProviderTwin(script_of(edit, one.run(check)))) as desk.twin:
-        words = ("--backend", one.program, "--model", one.model, "--sandbox", "bubblewrap")
+        words = ["--backend", one.program, "--sandbox", "bubblewrap"]
+        words += ["--model", one.model] if one.model else []
         done = desk.do("agent", "Buy a pear", *words)
     assert done.returncode == 0, done.stderr
     assert (desk.place / "green").exists(), done.stderr
     assert done.stdout.startswith("The list names a pear now.\n")
     assert "calc.py  +1 -1" in done.stdout
-    assert "\nused: $0." in done.stderr
+    assert "\nused: $0." in done.stderr or one.program in ("codex", "gemini")
     assert Path(done.stderr.split("transcript: ")[1].split("\n")[0]).is_file()

@@ -22,7 +22,12 @@ TASK = "Check the pipeline a.dot."
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 SCRIPT = """
 [[rules]]
-when = {{ first_user = "{task}", step = 0 }}
+name = "find the tool"
+when = {{ first_user = "{task}", step = 0, wire = "openai" }}
+answer.tool_calls = [{{ name = "tool_search", arguments = {{ query = "check pipeline" }} }}]
+
+[[rules]]
+when = {{ first_user = "{task}", step = {step} }}
 answer = {{ thinking = "Check it.", text = "I check it.", tool_calls = [{call}] }}
 
 [[rules]]
@@ -36,19 +41,21 @@ answer.text = "Pipelines"
 
 @dataclass(frozen=True)
 class Configured:
-    """A program with `attractor mcp`, and the call of its tool by its model."""
+    """A program with `attractor mcp`, and the call of its tool by its model.
+
+    codex offers the tools of servers only after a search for tools, which is `step` 0.
+    """
 
     program: str
     command: Callable[[ProviderTwin], Sequence[str]]
     call: str
     environ: Callable[[Path], Mapping[str, str]]
+    step: int = 0
 
 
 def codex(twin: ProviderTwin) -> Sequence[str]:
-    # With newer models codex offers the tools of servers only after a search for tools.
-    options = [one.replace("gpt-5.5", "gpt-5.1") for one in codex_options(twin)]
     server = ("-c", f'mcp_servers.attractor={{command="{PROGRAM}",args=["mcp"],required=true}}')
-    return [*options, *server, TASK]
+    return [*codex_options(twin), *server, TASK]
 
 
 def claude(twin: ProviderTwin) -> Sequence[str]:
@@ -62,7 +69,13 @@ def claude(twin: ProviderTwin) -> Sequence[str]:
 
 CALL = '{{ name = "{}", arguments = {{ file = "a.dot" }} }}'
 AGENTS = [
-    Configured("codex", codex, CALL.format("validate"), lambda home: {"CODEX_HOME": str(home)}),
+    Configured(
+        "codex",
+        codex,
+        CALL.format("validate"),
+        lambda home: {"CODEX_HOME": str(home)},
+        step=1,
+    ),
     Configured(
         "claude",
         claude,
@@ -87,9 +100,8 @@ def test_agent_knows_the_skill_and_checks_a_pipeline_with_the_tool(
         write_skill(folder / one)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "any-key")
-    with in_background(
-        ProviderTwin(parse_script(SCRIPT.format(task=TASK, call=agent.call)))
-    ) as twin:
+    script = parse_script(SCRIPT.format(task=TASK, call=agent.call, step=agent.step))
+    with in_background(ProviderTwin(script)) as twin:
         ended = subprocess.run(
             agent.command(twin),
             cwd=folder,
@@ -107,4 +119,4 @@ def test_agent_knows_the_skill_and_checks_a_pipeline_with_the_tool(
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert "Draft, validate, simulate, test" in bodies[0]
     # The result of the tool went to the model.
-    assert "terminal_node" in bodies[1], ended.stdout[-3000:]
+    assert "terminal_node" in bodies[agent.step + 1], ended.stdout[-3000:]
