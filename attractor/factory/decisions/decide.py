@@ -5,6 +5,7 @@ A record is a line of the ledger with a copy in the run directory; a crash befor
 repaired when the decision is next read.
 """
 
+import unicodedata
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -43,6 +44,8 @@ from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
 T = TypeVar("T")
 
 SHORTEST_RATIONALE = 10
+FEWEST_CHARACTERS = 4
+"""The number of different letters and digits that a rationale needs at least."""
 SHORTEST_NAME = 4
 LONGEST_WAIVER = timedelta(days=14)
 _HINT = "reject it, fix the problems in a new run, or waive failed scenarios"
@@ -220,9 +223,17 @@ def _require_proof(run: OpenRun, by: Operator) -> None:
 
 
 def require_words(words: str) -> None:
-    """Refuse a rationale that is too short."""
-    if len(words.strip()) < SHORTEST_RATIONALE:
+    """Refuse a rationale that is too short, invisible or repeats a few characters."""
+    shown = "".join(one for one in unicodedata.normalize("NFKC", words) if _is_visible(one))
+    if len(shown.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
+    if len({one for one in shown.casefold() if one.isalnum()}) < FEWEST_CHARACTERS:
+        raise RationaleTooShort("the rationale repeats a few characters")
+
+
+def _is_visible(character: str) -> bool:
+    # Braille blank and the fillers of Hangul are letters or symbols without a shape.
+    return unicodedata.category(character)[0] != "C" and character not in "\u2800\u115f\u1160"
 
 
 def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:

@@ -33,6 +33,41 @@ PROTECTED = (
     "/azure-pipelines.y*ml",
     "/bitbucket-pipelines.y*ml",
     "/Jenkinsfile",
+    # Start by themselves on the machine of a reader: hooks, tasks, environments, registries.
+    "**/.vscode/tasks.json",
+    "**/.vscode/settings.json",
+    "**/.vscode/launch.json",
+    ".husky",
+    ".pre-commit-config.y*ml",
+    "lefthook.y*ml",
+    ".lefthook.y*ml",
+    ".envrc",
+    ".devcontainer",
+    ".devcontainer.json",
+    ".npmrc",
+    ".yarnrc*",
+    ".pnpmfile.cjs",
+    # Direct agents, or decide who reviews.
+    ".claude",
+    ".mcp.json",
+    ".cursor",
+    ".cursorrules",
+    ".windsurfrules",
+    ".clinerules",
+    ".codex",
+    ".gemini",
+    ".opencode",
+    "opencode.json*",
+    ".agents",
+    "AGENTS.md",
+    "AGENTS.override.md",
+    "CLAUDE.md",
+    "CLAUDE.local.md",
+    "GEMINI.md",
+    "copilot-instructions.md",
+    "**/.github/instructions",
+    "**/.vscode/mcp.json",
+    "CODEOWNERS",
 )
 """Patterns (as in `.gitignore`, ignoring case) of paths that no candidate may change.
 
@@ -76,9 +111,11 @@ def protected_paths(
     `offending` are paths that git refuses. Paths that match the patterns `more` are also protected;
     paths that match `allowed` are not protected, except for `.gitmodules`.
     """
-    lines = [*PROTECTED, *below_prefix(prefix, _OF_PROJECT), *more, *(f"!{one}" for one in allowed)]
-    rules = IgnoreRules({}, [line.casefold() for line in lines])
-    found = {path for path in changed if _is_protected(path, rules)} | set(offending)
+    lines = [*PROTECTED, *below_prefix(prefix, _OF_PROJECT), *more]
+    rules, exceptions = (
+        IgnoreRules({}, [line.casefold() for line in patterns]) for patterns in (lines, allowed)
+    )
+    found = {path for path in changed if _is_protected(path, rules, exceptions)} | set(offending)
     shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}
     return tuple(sorted(shown)[:MOST])
 
@@ -89,7 +126,9 @@ def _without_scenario(path: str) -> str:
     return folder + slash if folder.casefold() == "scenarios" else path
 
 
-def _is_protected(path: str, rules: IgnoreRules) -> bool:
+def _is_protected(path: str, rules: IgnoreRules, exceptions: IgnoreRules) -> bool:
     # Some file systems ignore case.
     name = path.casefold().encode("utf-8", "surrogateescape")
-    return rules.ignores_file(name) or any(map(is_modules, name.split(b"/")))
+    # Not negated patterns: these would not apply to a file in a protected folder.
+    is_listed = rules.ignores_file(name) and not exceptions.ignores_file(name)
+    return is_listed or any(map(is_modules, name.split(b"/")))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,6 +57,7 @@ from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.factory.test_pooling import make_gamble
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE
+from tests.tables import table
 
 APPROVED, REJECTED = DecisionKind.APPROVED, DecisionKind.REJECTED
 
@@ -107,10 +109,32 @@ def test_decision_pins_trees_suite_profile_and_pipeline(tmp_path: Path) -> None:
     assert caught.value.hint.endswith(f"; next: attractor promote {result.run_id}")
 
 
+@table(
+    ("words", "is_accepted"),
+    [
+        ("It works now.", True),
+        ("\u6d4b\u8bd5\u5168\u90e8\u901a\u8fc7\u53ef\u4ee5\u5408\u5e76", True),
+        ("\u200b" * 20, False),
+        ("ok\u200b\u200c\u2060\ufeff\u00ad\u200d\u200e\u200f\u2061", False),
+        ("\u3164" * 20, False),
+        ("\u2800" * 20, False),
+        (".......... !!", False),
+        ("aaaaaaaaaaaaaaa", False),
+        ("ok ok ok ok ok", False),
+        ("it\ufe0f\ufe0f\ufe0f\ufe0f\ufe0f\ufe0f\ufe0f\ufe0f\ufe0f\ufe0f", False),
+    ],
+)
+def test_rationale_of_invisible_or_repeated_characters_is_refused(
+    words: str, is_accepted: bool
+) -> None:
+    with nullcontext() if is_accepted else pytest.raises(RationaleTooShort):
+        require_words(words)
+
+
 def test_rationale_of_ten_characters_is_long_enough() -> None:
-    require_words(f" {'x' * 10} ")
+    require_words(" 0123456789 ")
     with pytest.raises(RationaleTooShort):
-        require_words(f" {'x' * 9} ")
+        require_words(" 012345678 ")
 
 
 def test_decision_on_a_run_in_place_pins_no_commit(tmp_path: Path) -> None:

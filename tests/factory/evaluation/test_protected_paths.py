@@ -29,6 +29,21 @@ def test_project_configuration_is_protected(path: str) -> None:
     assert protected_paths([*PRODUCT, path]) == (path.replace("\u200c", "\\U0000200C"),)
 
 
+STARTING_OR_DIRECTING = [
+    *(".claude/settings.json", "web/.claude/agents/x.md", ".mcp.json", ".cursor/mcp.json"),
+    *(".vscode/tasks.json", "web/.vscode/tasks.json", ".husky/pre-commit", ".envrc", ".npmrc"),
+    *(".pre-commit-config.yaml", ".devcontainer/devcontainer.json", "AGENTS.md", "src/agents.md"),
+    *("CLAUDE.md", "CODEOWNERS", ".github/CODEOWNERS", ".github/copilot-instructions.md"),
+]
+
+
+@table("path", STARTING_OR_DIRECTING)
+def test_file_that_starts_by_itself_or_directs_agents_is_protected_unless_named(path: str) -> None:
+    assert protected_paths([*PRODUCT, path]) == (path,)
+    assert protected_paths([*PRODUCT, path], allowed=[path]) == ()
+    assert protected_paths([path], allowed=["other.md"]) == (path,)
+
+
 def test_names_of_scenarios_are_hidden() -> None:
     changed = ["scenarios/todo/holdout/x.toml", "scenarios/todo/y", "Scenarios/x", "scenarios"]
     assert protected_paths(changed) == ("Scenarios/", "scenarios", "scenarios/")
