@@ -106,6 +106,39 @@ class FileLock:
             write_whole(_note_of(self.path), canonical_json(note), sync=False)
 
 
+class SharedLock:
+    """A lock on a path that several processes and threads hold together."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: io.FileIO | None = None
+
+    def acquire(self) -> None:
+        """Acquire the lock; a process that looks whether it is held delays this for a moment."""
+        try:
+            self._file = open_to_lock(self.path)
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+        except OSError as cause:
+            raise file_error("lock", self.path, cause) from cause
+
+    def release(self) -> None:
+        """Release the lock, if it is held."""
+        file, self._file = self._file, None
+        if file:
+            unlock(file)
+
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Return whether any process holds the lock on a path."""
+        if not path.exists():
+            return False
+        try:
+            with open_to_lock(path) as file:
+                return not try_lock(file)
+        except OSError as cause:
+            raise file_error("lock", path, cause) from cause
+
+
 def try_lock(file: io.FileIO) -> bool:
     """Try to acquire the kernel's lock on an open file; return whether the lock was acquired."""
     try:

@@ -297,6 +297,13 @@ _HINTS: Mapping[int | None, str] = {
 }
 
 
+STARTED: set[int] = set()
+"""The ids of the children that this process started in sessions of their own.
+
+All other children in other sessions are orphans of commands, which a sub-reaper adopts.
+"""
+
+
 def start_process(
     argv: Sequence[str],
     cwd: Path,
@@ -316,7 +323,7 @@ def start_process(
         source = files.enter_context(_opened(stdin, "rb")) if isinstance(stdin, Path) else piped
         target = files.enter_context(_opened(output, "wb")) if output else subprocess.PIPE
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 list(argv),
                 bufsize=0,
                 cwd=cwd,
@@ -328,6 +335,8 @@ def start_process(
             )
         except (OSError, ValueError) as error:
             raise _not_started(argv[0], cwd, error) from error
+    STARTED.add(process.pid)
+    return process
 
 
 def _opened(file: Path, mode: Literal["rb", "wb"]) -> BinaryIO:

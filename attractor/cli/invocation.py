@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Invocation:
-    """A call of the command line: environment variables, flags, folder and configuration."""
+    """A call of the command line: environment variables, flags, folder and configuration.
+
+    With `owns_process`, the process executes only this call.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     flags: tuple[str, ...] = ()
     debug: bool = False
+    owns_process: bool = False
 
     @cached_property
     def folder(self) -> "Path":
@@ -138,19 +142,29 @@ PURPOSES = {
 
 OPERATOR_COMMANDS = (
     "amend",
+    "answer",
+    "cancel",
     "decide",
+    "evaluate",
+    "fork",
+    "gc",
     "grow",
     "mcp",
+    "pause",
     "pipeline",
     "profile",
     "promote",
     "rebase",
+    "resume",
+    "rewind",
     "rollback",
+    "run",
     "serve",
+    "steer",
     "suite",
     "token",
 )
-"""The commands and groups that are refused in processes that a run started."""
+"""The commands and groups that act for a person: they are refused in processes of a run."""
 
 
 class FolderGroup(click.Group):

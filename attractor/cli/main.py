@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    invocation = Invocation()
+    invocation = Invocation(owns_process=argv is None)
     # pydantic asks every distribution for plugins and fails at a damaged one. Child processes keep
     # their environment: it was copied before.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -17,7 +17,14 @@ from pathlib import Path
 
 from attractor import __environ__
 from attractor.base.errors import ProcessNotStarted
-from attractor.base.processes import ExecResult, OnOutput, OutputLimit, run_process, signal_group
+from attractor.base.processes import (
+    STARTED,
+    ExecResult,
+    OnOutput,
+    OutputLimit,
+    run_process,
+    signal_group,
+)
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import (
@@ -59,6 +66,7 @@ async def start_local_service(
         if isinstance(cause, OSError):
             raise ProcessNotStarted(f"{argv[0]} was not started: {cause.strerror}") from cause
         raise
+    STARTED.add(process.pid)
     out.close_writer()
     watching = asyncio.create_task(_watch(process, out, backlog))
 
@@ -117,7 +125,7 @@ class LocalExecutionEnvironment(FileTools):
     """A folder of this machine, where commands run with the rights of the operator.
 
     The commands are marked with `run_id`, so that a resumed run finds processes left over. A
-    `guardian` kills them if this process is killed.
+    `guardian` kills them if this process is killed, and adopts their orphans.
     """
 
     def __init__(
@@ -154,7 +162,13 @@ class LocalExecutionEnvironment(FileTools):
         finally:
             # The search costs time for every process, and most stages start none.
             if self._has_started_any:
-                await kill_marked(self._mark)
+                guardian = self._guardian
+                try:
+                    adopted = guardian is not None and guardian.is_alone(self)
+                    await kill_marked(self._mark, adopted=adopted)
+                finally:
+                    if guardian:
+                        guardian.end(self)
                 self._has_started_any = False
 
     def working_directory(self) -> str:
@@ -220,7 +234,7 @@ class LocalExecutionEnvironment(FileTools):
     def _environ(self, variables: Mapping[str, str] | None) -> Mapping[str, str]:
         self._has_started_any = True
         if self._guardian:
-            self._guardian.start()
+            self._guardian.begin(self)
         return {**self._variables, **(variables or {}), MARK: self._mark}
 
     async def _search(self, command: str) -> ExecResult:

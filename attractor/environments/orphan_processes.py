@@ -19,11 +19,15 @@ from collections.abc import (
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import ClassVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
+from attractor.base.locks import SharedLock
+from attractor.base.processes import STARTED
 
 _PIECE = 64 * 1024
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,8 @@ def _read(path: str) -> bytes:
 
 # Without the prefix of settings: unknown settings are rejected.
 MARK = "STARTED_BY_ATTRACTOR"
+UNGUARDED = "unguarded.lock"
+"""The file of a state folder that is locked while a stage executes commands without a sandbox."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,32 @@ def read_mark(value: str) -> ProcessMark | None:
     return ProcessMark(run_id, int(runner), started)
 
 
+def orphans_adopted() -> Iterator[int]:
+    """Yield the children of this process, alive or dead, that it did not start itself."""
+    own, session = os.getpid(), os.getsid(0)
+    for number in process_numbers():
+        with suppress(OSError):
+            fields = _read(f"/proc/{number}/stat").rpartition(b")")[2].split()
+            is_foreign = int(fields[3]) != session and number not in STARTED
+            if int(fields[1]) == own and is_foreign:
+                yield number
+
+
+def _reap_orphans() -> None:
+    for number in orphans_adopted():
+        with suppress(ChildProcessError):
+            os.waitpid(number, os.WNOHANG)
+
+
+def become_reaper() -> None:
+    """Let this process adopt the orphans of all its descendants; only Linux can do this."""
+    # Slow to import, and only runs without a sandbox need it.
+    import ctypes
+
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 POLL_S = 0.02
 """The time between two searches."""
 
@@ -227,9 +259,15 @@ def can_find_orphans() -> bool:
     return os.access("/proc/self/environ", os.R_OK)
 
 
-async def kill_marked(mark: str, *, grace: float = _GRACE_S) -> None:
-    """Stop all processes with a mark, and kill the processes that do not exit."""
-    await kill_all(ProcessHunt(lambda carried: carried == mark), grace=grace)
+async def kill_marked(mark: str, *, adopted: bool = False, grace: float = _GRACE_S) -> None:
+    """Stop all processes with a mark, and kill the processes that do not exit.
+
+    Also end the orphans that this process adopted, if `adopted`.
+    """
+    hunt = ProcessHunt(lambda carried: carried == mark, adopted=adopted)
+    await kill_all(hunt, grace=grace)
+    if adopted:
+        _reap_orphans()
 
 
 async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
@@ -243,12 +281,20 @@ async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
 class ProcessHunt:
     """A search for processes with certain marks, and for processes in the same sessions.
 
-    `ended` are the processes that got a signal.
+    `ended` are the processes that got a signal. The search includes orphans that this process
+    adopted, if `adopted`.
     """
 
-    def __init__(self, is_hunted: Callable[[str], bool], *, spare: Spare = _ourselves) -> None:
+    def __init__(
+        self,
+        is_hunted: Callable[[str], bool],
+        *,
+        spare: Spare = _ourselves,
+        adopted: bool = False,
+    ) -> None:
         self._is_hunted = is_hunted
         self._spare = spare
+        self._adopted = adopted
         self._sessions: set[int] = set()
         self.ended: dict[tuple[int, str], Process] = {}
 
@@ -280,6 +326,8 @@ class ProcessHunt:
             for number, carried in variable_of_all(MARK, settled)
             if any(map(self._is_hunted, carried))
         )
+        if self._adopted:
+            marked |= _known(orphans_adopted())
         if not (marked or self._sessions):
             return ()
         living = marked | _known(one for one in process_numbers() if one not in marked)
@@ -386,14 +434,45 @@ class Guardian:
 
     A shell waits, because it needs less memory and starts faster than Python. It is dismissed with
     this object, and at a regular exit of this process.
+
+    While commands of a stage can run, this process has a shared lock on the file `lock`. With
+    `adopts`, this process adopts orphans of the commands; it must have no children of other origin.
     """
 
-    def __init__(self) -> None:
-        self._is_started = False
+    _executing: ClassVar[set[object]] = set()
+    """The executing stages of this process, which share its children."""
 
-    def start(self) -> None:
-        """Start to watch this process; harmless when repeated."""
+    def __init__(self, *, lock: Path | None = None, adopts: bool = False) -> None:
+        self._is_started = False
+        self._lock = SharedLock(lock) if lock else None
+        self._adopts = adopts
+        self._stages: set[object] = set()
+
+    def begin(self, stage: object) -> None:
+        """Watch the commands of a stage; harmless when repeated."""
+        if stage in self._stages:
+            return
+        if self._lock and not self._stages:
+            self._lock.acquire()
+        self._stages.add(stage)
+        self._executing.add(stage)
+        self._start()
+
+    def is_alone(self, stage: object) -> bool:
+        """Return whether all adopted orphans are of a stage: no other stage executes."""
+        return self._adopts and self._executing <= {stage}
+
+    def end(self, stage: object) -> None:
+        """End to watch a stage, whose commands are gone."""
+        self._stages.discard(stage)
+        self._executing.discard(stage)
+        if self._lock and not self._stages:
+            self._lock.release()
+
+    def _start(self) -> None:
         runner = None if self._is_started else find_process(os.getpid())
+        if self._adopts and not self._is_started:
+            become_reaper()
         self._is_started = True
         # Without a process table there is nothing to watch with.
         if runner is not None:
@@ -423,6 +502,7 @@ def _start_guardian(runner: Process) -> tuple[int, int]:
         raise
     finally:
         os.close(reader)
+    STARTED.add(shell)
     return shell, writer
 
 

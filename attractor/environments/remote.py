@@ -31,6 +31,7 @@ from attractor import __environ__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ProcessNotStarted, UsageError
 from attractor.base.processes import (
+    STARTED,
     BoundedOutput,
     ExecResult,
     OnOutput,
@@ -506,7 +507,7 @@ class RemoteExecutionEnvironment(ABC):
         stderr: int = asyncio.subprocess.PIPE,
     ) -> asyncio.subprocess.Process:
         try:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *argv,
                 env=self._environ,
                 stdin=stdin,
@@ -516,6 +517,8 @@ class RemoteExecutionEnvironment(ABC):
             )
         except OSError as cause:
             raise ProcessNotStarted(f"cannot start {argv[0]}: {cause.strerror}") from cause
+        STARTED.add(process.pid)
+        return process
 
 
 async def _watch(call: _Call, backlog: OutputBacklog) -> int:

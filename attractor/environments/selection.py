@@ -82,17 +82,19 @@ async def choose_environment(
     run_id: str = "",
     project: Path | None = None,
     covers: Sequence[str] = (),
+    guardian: Guardian | None = None,
 ) -> EnvironmentChoice:
     """Choose by `auto`, `bubblewrap`, `landlock` or `none`, and check the isolation.
 
     `hide` are the operator's folders: home, project, state folder. `read` are readable exceptions,
     such as toolchains; `pass_env` are variables by name. Without bubblewrap, `run_id` marks the
     commands. If the workspace is the folder `project`, the names `covers` in it are hidden.
+    `guardian` watches commands without a sandbox.
     """
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
     if kind == "none":
-        return _unguarded(environ, "no sandbox was requested", run_id)
+        return _unguarded(environ, "no sandbox was requested", run_id, guardian)
     python = find_interpreter()
     variables = sandboxed(environ, read=[str(one) for one in read], passed=pass_env, home=HOME)
     settings = SandboxSettings(
@@ -127,7 +129,7 @@ async def choose_environment(
             if kind == name:
                 raise
             unavailable.append(error.message)
-    return _unguarded(environ, "; ".join(unavailable), run_id)
+    return _unguarded(environ, "; ".join(unavailable), run_id, guardian)
 
 
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
@@ -192,8 +194,10 @@ async def _landlock(
     return EnvironmentChoice("landlock", promises, sentence, make, settings=settings)
 
 
-def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> EnvironmentChoice:
-    guardian = Guardian()
+def _unguarded(
+    environ: Mapping[str, str], why: str, run_id: str, guardian: Guardian | None
+) -> EnvironmentChoice:
+    guardian = guardian or Guardian()
 
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=environ, run_id=run_id, guardian=guardian)

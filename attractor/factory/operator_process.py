@@ -6,6 +6,7 @@ a variable that every command of a run gets, in the process itself or in one of 
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from attractor.base.errors import Refused
 
@@ -21,6 +22,22 @@ def refuse_in_run(action: str, environ: Mapping[str, str]) -> None:
         raise Refused(
             f"{action} is only for the operator, and {run} started this process",
             hint="run it in a terminal of your own, not by a tool of a run",
+        )
+
+
+def refuse_while_unguarded(action: str, state_dir: Path) -> None:
+    """Refuse an action that proves a person while a stage executes without a sandbox.
+
+    Its commands can open a terminal, and leave the processes in which they are recognized.
+    """
+    # Imported here, because most commands prove nobody.
+    from attractor.base.locks import SharedLock
+    from attractor.environments.orphan_processes import UNGUARDED
+
+    if SharedLock.is_held(state_dir / UNGUARDED):
+        raise Refused(
+            f"{action} is refused while a stage executes without a sandbox, with your rights",
+            hint="wait until the stage ends; see: attractor runs",
         )
 
 

@@ -23,7 +23,18 @@ WORDS = {
     "promote": ["promote", "latest"],
     "profile.create": ["profile", "create", "x"],
     "suite.register": ["suite", "register", "x"],
+    "answer": ["answer", "latest", "yes"],
+    "steer": ["steer", "latest", "Hurry"],
+    "resume": ["resume", "latest"],
+    "cancel": ["cancel", "latest"],
+    "run": ["run", "pipeline.dot"],
+    "fork": ["fork", "latest", "make@1"],
+    "gc": ["gc"],
+    "rewind": ["rewind", "latest", "make@1"],
+    "pause": ["pause", "latest"],
+    "evaluate": ["evaluate", "latest"],
 }
+GROUPS = ("token", "profile", "suite")
 OPTION = [["gate", "--operator"], ["evaluate", "--operator"], ["report", "--operator"]]
 ESCAPES = [
     "{command}",
@@ -47,7 +58,8 @@ def test_marked_process_is_refused(tmp_path: Path, words: list[str]) -> None:
     refused = attractor(*words, folder=tmp_path, variables=mark)
     assert (refused.returncode, refused.stdout) == (REFUSED, "")
     assert "is only for the operator, and run 01ARZ3NDEKTSV4RRFFQ69G5FAV started" in refused.stderr
-    assert attractor(*words[:2], "--help", folder=tmp_path, variables=mark).returncode == 0
+    named = words[: 2 if words[0] in GROUPS else 1]
+    assert attractor(*named, "--help", folder=tmp_path, variables=mark).returncode == 0
 
 
 def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> None:

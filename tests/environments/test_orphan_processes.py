@@ -226,7 +226,7 @@ def test_one_guardian_waits_until_it_is_dismissed() -> None:
     guardian = Guardian()
     assert children() == before
     for _ in range(2):
-        guardian.start()
+        guardian.begin("stage")
     assert len(children()) == len(before) + 1
     del guardian
     assert (children(), len(list(Path("/dev/fd").iterdir()))) == (before, opened)
@@ -234,7 +234,7 @@ def test_one_guardian_waits_until_it_is_dismissed() -> None:
 
 def test_killed_guardian_is_dismissed_too() -> None:
     before, guardian = children(), Guardian()
-    guardian.start()
+    guardian.begin("stage")
     [shell] = set(children()) - set(before)
     os.kill(int(shell), 9)
     del guardian

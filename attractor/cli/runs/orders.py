@@ -9,6 +9,7 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import find_run
 
@@ -53,6 +54,8 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     if invocation.environ.get(TOKEN_VARIABLE):
         return Operator(operator_name(invocation), Proof.TOKEN)
     if invocation.has_terminal and sandboxed:
+        state_dir = invocation.configuration.settings.state_dir
+        refuse_while_unguarded("a proof by terminal", state_dir)
         return Operator(operator_name(invocation), Proof.TERMINAL)
     why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
     raise UsageError(

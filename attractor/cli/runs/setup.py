@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import wraps
 from io import StringIO
 from math import isfinite
@@ -122,7 +123,7 @@ def host_of(
 
     The host prints messages to standard error, and questions to `output` (default: standard error).
     """
-    return open_host(
+    host = open_host(
         invocation.configuration,
         environ=invocation.environ,
         # Python has no stdin if it is closed.
@@ -133,6 +134,7 @@ def host_of(
         interviewer="console" if invocation.has_terminal else PARK,
         tell=lambda sentence: show(sentence, err=True),
     )
+    return replace(host, adopts_orphans=invocation.owns_process)
 
 
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":

@@ -26,6 +26,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import reason_of
 from attractor.base.json import JsonObject
+from attractor.base.processes import STARTED
 from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
 from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
 from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, SandboxSettings, options
@@ -349,6 +350,7 @@ def _spawn(
                 start_new_session=True,
                 pass_fds=[theirs.fileno(), *descriptors],
             )
+            STARTED.add(process.pid)
             monitor = os.pidfd_open(process.pid)
         except OSError as cause:
             program = settings.bubblewrap or settings.python.program

@@ -19,6 +19,7 @@ from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.factory.operator_process import refuse_while_unguarded
 
 TOKENS_FILE = "tokens.json"
 OWNER_ONLY = 0o600
@@ -69,6 +70,7 @@ class TokenStore:
 
     def create(self, name: str, scope: str, secret: str, *, by: str, now: datetime) -> StoredToken:
         """Store the hash of a new token, and record it in the ledger."""
+        refuse_while_unguarded("a new token", self.folder)
         if scope not in [*Scope]:
             raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(Scope)}")
         with self._locked():

@@ -58,7 +58,8 @@ async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: tim
             ["-c", _WITH_PID, str(pid), *arguments],
             str(folder),
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            # Not a new session, because adopted orphans are known by theirs.
+            process_group=0,
         )
     )
     try:

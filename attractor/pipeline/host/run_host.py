@@ -219,7 +219,8 @@ class RunHost:
     and `profile` judge runs that name none. `readable` are paths, and `passed_variables` the names
     of variables, that a sandbox shows. No run exceeds `budgets`. `pinned_agents` is the folder of
     the agents that a run began with. With `asks_providers`, the first stage begins only if
-    the model providers of the run answer.
+    the model providers of the run answer. `adopts_orphans` is True in a process that only executes
+    a run: orphans of commands without a sandbox become its children, and end with their stage.
     """
 
     project: Path
@@ -257,6 +258,7 @@ class RunHost:
     budgets: Budgets = NO_BUDGETS
     pinned_agents: Path | None = None
     asks_providers: bool = True
+    adopts_orphans: bool = False
 
     @property
     def agents_folder(self) -> Path:

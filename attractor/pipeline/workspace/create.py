@@ -12,6 +12,7 @@ from attractor.base.files import make_private, make_private_folder, make_tree_pr
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.orphan_processes import UNGUARDED, Guardian
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.pipeline.host.run_host import RunHost
@@ -119,6 +120,7 @@ async def choose_sandbox(
             run_id=run_id,
             project=project,
             covers=covers,
+            guardian=Guardian(lock=host.state_dir / UNGUARDED, adopts=host.adopts_orphans),
         )
 
 
