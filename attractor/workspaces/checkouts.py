@@ -181,6 +181,14 @@ def _moved(ref: str, now: str, old: str) -> BranchMoved:
 
 
 async def _check_clean(checkout: Checkout, move: BranchMove, store: ObjectStore) -> None:
+    lock = checkout.git.git_dir / "index.lock"
+    # Git would move the branch, and then refuse to write the index.
+    if lock.exists():
+        raise CheckoutInTheWay(
+            f"{checkout.folder} has the branch checked out, and {lock} exists: another git process "
+            "works there, or died",
+            hint="wait until it ends, or remove the file if no git process is left; then try again",
+        )
     index = await store.index_of(checkout.git)
     paths: Sequence[bytes] = await in_thread(partial(move.in_the_way, index, checkout.folder))
     if paths:

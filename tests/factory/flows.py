@@ -96,6 +96,7 @@ class Flow:
         root: Path | None = None,
         feedback: RunResult | None = None,
         goal: str = "",
+        promoted_by: str = "",
     ) -> RunResult:
         options = simulated(
             self.project,
@@ -107,6 +108,7 @@ class Flow:
             interviewer=interviewer,
             include_dirty=include_dirty,
             goal=goal,
+            promoted_by=promoted_by,
         )
         source = feedback.directory if feedback else None
 

@@ -69,8 +69,9 @@ async def promote(
 ) -> Promotion:
     """Move a Git branch to the result of an approved run, as one commit with trailers.
 
-    The branch is at the base of the run, or at the parent of the base: then it also gets the base.
-    The store of the run is not needed if the promotion was already done.
+    The branch is at the base of the run. If the base is a plan commit of growth, which lies in no
+    branch, the branch may be at its parent, and then also gets the base. The store of the run is
+    not needed if the promotion was already done.
     """
     branch = await branch_name(repository, branch)
     # This also verifies the records that are used below.
@@ -99,7 +100,9 @@ async def promote(
     if not was_done or head == commit:
         # Also for a moved branch: its files may not be moved yet.
         try:
-            await _move(repository, candidate.store, branch, base=base, head=head, commit=commit)
+            before = await repository.ref(f"{base}^") if _is_on_plan(run) else ""
+            starts = _starts(base=base, before=before, head=head, commit=commit)
+            await _move(repository, candidate.store, branch, starts=starts, commit=commit)
         except BranchMoved as cause:
             words = f"stale_base: {cause.message}"
             raise StaleBase(words, hint=_rebase(run, evaluator, branch)) from cause
@@ -114,15 +117,26 @@ async def promote(
     return Promotion(branch, commit, tag, was_done)
 
 
-async def _move(
-    repository: Repository, store: ObjectStore, branch: str, *, base: str, head: str, commit: str
-) -> None:
-    """Move the branch from the base or the parent of the base, or finish an interrupted move."""
-    before = await repository.ref(f"{base}^")
-    starts = [before] if head == before else [base]
+def _is_on_plan(run: OpenRun) -> bool:
+    """Return whether the base is a plan commit of growth: another command promotes the run."""
+    return bool(run.manifest.options.get("promoted_by"))
+
+
+def _starts(*, base: str, before: str, head: str, commit: str) -> Sequence[str]:
+    """Return the commits from which a branch may move; `before` is the parent of a plan commit.
+
+    At the parent of any other base, a person took the base back, and must not get it again.
+    """
     if head == commit and before:
         # Where an interrupted move began is not recorded, and the files tell.
-        starts.append(before)
+        return [base, before]
+    return [before] if before and head == before else [base]
+
+
+async def _move(
+    repository: Repository, store: ObjectStore, branch: str, *, starts: Sequence[str], commit: str
+) -> None:
+    """Move the branch, or finish an interrupted move."""
     for start in starts:
         try:
             await move_branch(repository, store, branch=branch, old=start, new=commit)

@@ -33,8 +33,8 @@ from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 
 
-def approved(flow: Flow, goal: str = "") -> RunResult:
-    result = flow.launch(goal=goal)
+def approved(flow: Flow, goal: str = "", promoted_by: str = "") -> RunResult:
+    result = flow.launch(goal=goal, promoted_by=promoted_by)
     flow.decide(result, DecisionKind.APPROVED)
     return result
 
@@ -140,14 +140,43 @@ def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
         assert git(flow.project, "log", "-1", "--format=%s", branch) == 'Revert "Say hello"\n'
 
 
-def test_branch_at_the_parent_of_the_base_gets_both_commits(tmp_path: Path) -> None:
+def test_commit_that_a_person_took_back_is_not_restored(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "secret.txt").write_text("pushed by mistake\n")
+    git(flow.project, "add", "secret.txt")
+    git(flow.project, "commit", "--quiet", "--message", "Mistake")
+    result = approved(flow)
+    git(flow.project, "reset", "--hard", "--quiet", "HEAD~1")
+    with pytest.raises(StaleBase, match=r"stale_base: refs/heads/main is at \w+, not at") as caught:
+        flow.promote(result)
+    assert caught.value.hint == f"attractor rebase {result.run_id} --onto main"
+    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+    assert not (flow.project / "secret.txt").exists()
+
+
+def test_promotion_looks_for_a_locked_index_before_it_moves_the_branch(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    lock = flow.project / ".git" / "index.lock"
+    lock.touch()
+    with pytest.raises(CheckoutInTheWay, match=r"index\.lock exists: another git process works"):
+        flow.promote(result)
+    assert git(flow.project, "log", "--format=%s", "main") == "Begin\n"
+    assert promoted_lines(flow) == []
+    lock.unlink()
+    assert flow.promote(result)
+    assert git(flow.project, "status", "--porcelain", "--untracked-files=no") == ""
+    assert (flow.project / "made.txt").exists()
+
+
+def test_branch_at_the_parent_of_a_plan_commit_gets_both_commits(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     checkout = tmp_path / "checkout"
     git(flow.project, "worktree", "add", "--quiet", "-b", "live", str(checkout))
     (flow.project / "plan.txt").write_text("a plan\n")
     git(flow.project, "add", "plan.txt")
     git(flow.project, "commit", "--quiet", "--message", "Plan")
-    result = approved(flow)
+    result = approved(flow, promoted_by="attractor grow deploy 1")
     ledger = {file: file.read_bytes() for file in flow.host.state_dir.glob(f"{LEDGER_FILE}*")}
     ledger |= {(head := flow.host.state_dir / HEAD_FILE): head.read_bytes()}
     first = flow.promote(result, branch="live")
