@@ -1,9 +1,10 @@
 """Executes stages with any agent that speaks the Agent Client Protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from attractor import __version__
+from attractor.backends.models import KEYS, has_native_key
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
     AgentText,
@@ -167,8 +168,21 @@ def invoke(task: Task) -> Invocation:
     return Invocation()
 
 
+_PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}
+
+
+def _find_offered(run: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the providers with a key; of an agent that is known by its name, the agent's own."""
+    known = [provider for name, provider in _PROVIDERS.items() if name in run]
+    return tuple(one for one in known or KEYS if has_native_key(one, environ))
+
+
 def program(parts: OutsideParts | None) -> Program:
-    """Return the agent of the settings."""
+    """Return the agent of the settings.
+
+    Without a provider in the settings, the model decides, otherwise the name of the agent or the
+    only provider with a key: then the agent's model calls pass the model proxy, which counts them.
+    """
     settings = parts.settings.acp if parts and parts.settings else None
     return Program(
         name="acp",
@@ -177,6 +191,9 @@ def program(parts: OutsideParts | None) -> Program:
         drive=drive,
         run=settings.run if settings else "",
         providers=(settings.provider,) if settings and settings.provider else (),
+        offered=_find_offered(settings.run, parts.environ)
+        if parts and settings and not settings.provider
+        else (),
         read=settings.read if settings else (),
         sessions=(".",),
         needs_run=True,

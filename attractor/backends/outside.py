@@ -23,7 +23,7 @@ from attractor.backends.model_proxy import offer_models
 from attractor.backends.models import ModelChoice, has_native_key
 from attractor.backends.outside_events import NOTHING_SPENT, OutsideTranscript, Spent
 from attractor.backends.pricing import Meter, Pricing
-from attractor.backends.program_needs import find_missing, locate
+from attractor.backends.program_needs import find_missing, find_unmetered, locate
 from attractor.backends.programs import Dialogue, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.dataclasses import dataclass
@@ -177,6 +177,10 @@ class OutsideAgent:
     ) -> Iterator[Diagnostic]:
         """Yield what is missing to execute nodes; `answering` nodes only ask a model."""
         return find_missing(self._program, nodes, answering, self._require_parts())
+
+    def find_unmetered(self, nodes: Sequence[Node]) -> Iterator[str]:
+        """Yield a sentence if budgets do not count the model calls of the program themselves."""
+        return find_unmetered(self._program, nodes, self._require_parts())
 
     def readable_paths(self) -> Sequence[Path]:
         """Return the paths of the program that a sandbox must show."""

@@ -103,3 +103,14 @@ def has_login(program: Program, parts: OutsideParts) -> bool:
     """Return whether the operator has logged in to a program that runs without a sandbox."""
     login = Path(parts.environ.get("HOME", "/"), program.login)
     return bool(program.login) and not parts.is_sandboxed and login.is_file()
+
+
+def find_unmetered(program: Program, nodes: Sequence[Node], parts: OutsideParts) -> Iterator[str]:
+    """Yield a sentence if a program calls models without the model proxy, which counts calls."""
+    providers = {program.choose(node, parts.defaults).provider for node in nodes}
+    reports = "nothing" if program.is_shell_command else "only what it reports"
+    if "" in providers:
+        fix = f"set provider in [backends.{program.name}] of attractor.toml"
+        yield f"Model calls of {program.name} without a provider: budgets count {reports} ({fix})."
+    if any(one and not has_native_key(one, parts.environ) for one in providers):
+        yield f"Model calls of {program.name} with its own login: budgets count {reports}."

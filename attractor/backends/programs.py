@@ -170,6 +170,7 @@ class Program:
     `providers` are those whose models the program can use, the usual one first. `login` is a file
     in the home folder of an operator who has logged in. `sessions` are paths in the home folder by
     which a later stage continues a session. A program with `steer` takes messages while it works.
+    `offered` are providers whose keys are set, for a program without `providers`.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Program:
     drive: Drive
     run: str = ""
     providers: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
     login: str = ""
     sessions: tuple[str, ...] = ()
@@ -192,7 +194,9 @@ class Program:
         """Return the model of a node; an empty model or effort means the program's default."""
         chosen = defaults.choose(node)
         effort = node.attributes.text("reasoning_effort")
-        if chosen.provider in self.providers:
+        if chosen.provider in (*self.providers, *self.offered):
             return ModelChoice(chosen.provider, chosen.model, effort)
         provider = self.providers[0] if self.providers else ""
+        if not chosen.provider and len(self.offered) == 1:
+            provider = self.offered[0]
         return ModelChoice(provider, node.attributes.text(MODEL), effort)

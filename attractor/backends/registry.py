@@ -59,6 +59,10 @@ class NeedsProgram(Protocol):
         """Yield what is missing to execute nodes; `answering` nodes only ask a model."""
         ...
 
+    def find_unmetered(self, nodes: Sequence[Node]) -> Iterator[str]:
+        """Yield a sentence if budgets do not count the model calls of the program themselves."""
+        ...
+
     def readable_paths(self) -> Sequence[Path]:
         """Return the paths of the program that a sandbox must show."""
         ...

@@ -6,12 +6,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from attractor.backends.models import KEYS, ModelDefaults
+from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
 from attractor.base.errors import ExitCode
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.backends.model_caller import MODELS
+from tests.handlers.stages import node
 from tests.patience import with_longer_limits
 from tests.spec.runs import between, environ_for, events, project_in, record, resume, run
 from tests.tables import table
@@ -32,13 +35,31 @@ def script(third: Fault | None) -> Script:
     return Script(rules=(*faulty, Rule(answer=COUNTED)))
 
 
-def prepare(folder: Path, twin: ProviderTwin, program: str, orders: str) -> Mapping[str, str]:
+def prepare(
+    folder: Path, twin: ProviderTwin, program: str, orders: str, *, settings: str | None = None
+) -> dict[str, str]:
     """Write the settings of a project, and return the variables of the operator."""
-    provider = orders.split()[0]
+    if settings is None:
+        settings = f"provider = '{orders.split()[0]}'"
     command = f"{sys.executable} {FOLDER}/{PROGRAMS[program]} {orders}"
-    toml = f"[backends.{program}]\nrun = '{command}'\nprovider = '{provider}'\n"
+    toml = f"[backends.{program}]\nrun = '{command}'\n{settings}\n"
     (project_in(folder) / "attractor.toml").write_text(toml)
     return {**environ_for(folder), **twin.environ(), "PYTHONPATH": ":".join(sys.path)}
+
+
+def start(folder: Path, program: str, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a run in a process of its own."""
+    file = folder / "pipeline.dot"
+    file.write_text(GRAPH.replace("LIMIT", "60s"))
+    words = ("run", str(file), "--backend", program, "--sandbox", "none", "--workspace", "none")
+    return subprocess.Popen(
+        [sys.executable, "-m", "attractor", *words],
+        env=environ,
+        cwd=project_in(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 @table(("program", "provider"), [*(("command", one) for one in MODELS), ("acp", "anthropic")])
@@ -93,11 +114,7 @@ def test_a_killed_runner_loses_no_complete_answer(tmp_path: Path) -> None:
     hangs = script(Fault(kind=FaultKind.HANG, after=50))
     with in_background(ProviderTwin(hangs)) as twin:
         environ = prepare(tmp_path, twin, "command", "gemini 3")
-        file = tmp_path / "pipeline.dot"
-        file.write_text(GRAPH.replace("LIMIT", "60s"))
-        words = ("run", str(file), "--backend", "command", "--sandbox", "none")
-        command = [sys.executable, "-m", "attractor", *words, "--workspace", "none"]
-        with subprocess.Popen(command, env=environ, cwd=project_in(tmp_path)) as runner:
+        with start(tmp_path, "command", environ) as runner:
             while len(twin.requests) < 3:
                 assert runner.poll() is None
                 time.sleep(0.05)
@@ -112,3 +129,48 @@ def test_figures_of_a_program_count_if_the_proxy_saw_no_call(tmp_path: Path) -> 
         text = GRAPH.replace("LIMIT", "60s")
         result = run(tmp_path, text, backend="acp", environ=environ)
         assert (result.usage.input_tokens, result.usage.output_tokens) == (20, 10)
+
+
+@table(
+    ("program", "keys", "settings", "said"),
+    [
+        ("acp", "anthropic", "", ""),
+        (
+            "acp",
+            "anthropic openai",
+            "",
+            "Model calls of acp without a provider: budgets count only",
+        ),
+        (
+            "acp",
+            "",
+            "",
+            "Model calls of acp without a provider: budgets count only what it reports",
+        ),
+        ("command", "anthropic", "", "Model calls of command without a provider: budgets count no"),
+        ("command", "anthropic", "provider = 'anthropic'", ""),
+    ],
+)
+def test_a_run_says_at_its_start_that_a_program_does_not_use_the_proxy(
+    tmp_path: Path, program: str, keys: str, settings: str, said: str
+) -> None:
+    with in_background(ProviderTwin(script(None))) as twin:
+        calls = 0 if said else 2
+        environ = prepare(tmp_path, twin, program, f"anthropic {calls}", settings=settings)
+        for provider in {*MODELS} - {*keys.split()}:
+            for name in KEYS[provider]:
+                environ.pop(name, None)
+        with start(tmp_path, program, environ) as runner:
+            told, _ = runner.communicate(timeout=60)
+        assert runner.returncode == 0, told
+        assert len(twin.requests) == calls
+    assert (said in told, "Model calls of" in told) == (True, bool(said)), told
+
+
+def test_a_program_with_a_login_counts_as_it_reports(tmp_path: Path) -> None:
+    environ = {**environ_for(tmp_path), "HOME": str(tmp_path)}
+    parts = OutsideParts(environ=environ, defaults=ModelDefaults(), is_sandboxed=False)
+    backend = backend_registry()["codex"](BackendParts(outside=parts))
+    assert isinstance(backend, NeedsProgram)
+    told = "Model calls of codex with its own login: budgets count only what it reports."
+    assert [*backend.find_unmetered([node("work")])] == [told]

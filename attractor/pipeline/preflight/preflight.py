@@ -383,8 +383,9 @@ async def preflight(
     ]
     if faults:
         return PreflightReport(name, request, tuple(faults), notices=notices)
-    programs = [one for one, _ in _program_backends(graphs, request, host)]
-    read = [path for one in programs for path in one.readable_paths()]
+    programs = [*_program_backends(graphs, request, host)]
+    notices = [*notices, *(line for one, nodes in programs for line in one.find_unmetered(nodes))]
+    read = [path for one, _ in programs for path in one.readable_paths()]
     sandbox = await choose_sandbox(request, host, run_id=run_id, read=read)
     missing = [
         *await find_missing_in_sandbox(required, sandbox, host),
