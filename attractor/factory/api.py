@@ -105,7 +105,8 @@ class CommonOptions(PrepareOptions, total=False):
     object with `run`, or a function. The `observer` receives every event, on a thread of its own.
     On resume, `goal` and `inputs` repeat values that contain a secret, because the run directory
     does not store such values.
-    A run remembers `evaluate=False`.
+    A run with a suite remembers `evaluate=False`: its status stays `evaluating` until
+    `attractor evaluate`.
     """
 
     backend: str | AnyBackend

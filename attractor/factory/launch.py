@@ -116,7 +116,7 @@ async def launch(
         host,
         root=root,
         suite_pipeline=suite_pipeline,
-        evaluation=_evaluation(evaluator, request),
+        evaluation=_evaluation(evaluator, pinned),
     )
 
 
@@ -234,7 +234,8 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
 
 
 def _evaluation(evaluator: Evaluator, request: RunRequest) -> Evaluation:
-    finish = evaluator.finish if request.evaluate else None
+    # Without a suite nothing is left to evaluate later.
+    finish = evaluator.finish if request.evaluate or not request.suite else None
     train, pipelines = partial(train_player, evaluator), evaluator.stores.pipelines
     return Evaluation(evaluator.begin, finish, train, pipelines.require_in_use)
 

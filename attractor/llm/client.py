@@ -13,7 +13,7 @@ from attractor.llm.catalogue import NATIVE, ModelInfo, shipped_catalogue
 from attractor.llm.errors import ConfigurationError, UnsupportedToolChoiceError
 from attractor.llm.request import Request
 from attractor.llm.response import Response
-from attractor.llm.stream_events import StreamEvent
+from attractor.llm.stream_events import StreamEvent, replay
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,10 @@ AGENT_TIMEOUT = AdapterTimeout(request=600, stream_read=300)
 
 
 class ProviderAdapter(Protocol):
-    """Adapts the interface of a provider to the common interface of all providers."""
+    """Adapts the interface of a provider to the common interface of all providers.
+
+    A client needs `complete` only. Without `stream`, the answer is streamed when it is whole.
+    """
 
     @property
     def name(self) -> str:
@@ -296,7 +299,10 @@ class Client:
 
     def _dispatch_stream(self, request: Request, /) -> AsyncGenerator[StreamEvent]:
         resolved = self._resolve(request)
-        return self._adapter_for(resolved).stream(resolved)
+        adapter = self._adapter_for(resolved)
+        if not hasattr(adapter, "stream"):
+            return _stream_whole(adapter, resolved)
+        return adapter.stream(resolved)
 
     def _adapter_for(self, request: Request) -> ProviderAdapter:
         adapter = self._adapter(request.provider or "")
@@ -330,6 +336,12 @@ class Client:
     @property
     def _servers(self) -> Sequence[ServesOthers]:
         return [adapter for adapter in self.providers.values() if isinstance(adapter, ServesOthers)]
+
+
+async def _stream_whole(adapter: ProviderAdapter, request: Request) -> AsyncGenerator[StreamEvent]:
+    """Yield the events of an answer that an adapter without `stream` gives as a whole."""
+    for event in replay(await adapter.complete(request)):
+        yield event
 
 
 def _find_models(name: str) -> Sequence[ModelInfo]:

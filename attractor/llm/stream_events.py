@@ -1,6 +1,7 @@
 """Events of a streamed answer, the same for every provider, and their accumulation (3.13, 4.4)."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Self
@@ -206,3 +207,42 @@ class StreamAccumulator:
         if kind is ContentKind.THINKING:
             return ContentPart(kind, thinking=ThinkingData(text))
         return ContentPart(kind, text=text)
+
+
+_WORDS = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
+
+
+def replay(response: Response) -> Iterator[StreamEvent]:
+    """Yield the events of a complete answer, texts word by word."""
+    start = StreamStart(
+        response.id, response.model, response.provider, response.warnings, response.rate_limit
+    )
+    yield StreamEvent(StreamEventType.STREAM_START, start=start)
+    for index, part in enumerate(response.message.content):
+        yield from _part(part, f"text_{index}")
+    yield StreamEvent(
+        StreamEventType.FINISH,
+        finish_reason=response.finish_reason,
+        usage=response.usage,
+        response=response,
+    )
+
+
+def _part(part: ContentPart, text_id: str) -> Iterator[StreamEvent]:
+    if part.text is not None:
+        yield StreamEvent(StreamEventType.TEXT_START, text_id=text_id)
+        for piece in _WORDS.findall(part.text):
+            yield StreamEvent(StreamEventType.TEXT_DELTA, text_id=text_id, delta=piece)
+        yield StreamEvent(StreamEventType.TEXT_END, text_id=text_id, text=part.text)
+    elif part.tool_call is not None:
+        call = ToolCall.from_data(part.tool_call)
+        start = ToolCall(call.id, call.name, {})
+        yield StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=start)
+        yield StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)
+    elif part.thinking is not None:
+        # Redacted thinking is only in the whole answer.
+        text = None if part.thinking.redacted else part.thinking.text
+        yield StreamEvent(StreamEventType.REASONING_START)
+        if text:
+            yield StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta=text)
+        yield StreamEvent(StreamEventType.REASONING_END, text=text)

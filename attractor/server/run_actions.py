@@ -1,6 +1,7 @@
 """The operator's actions on runs: each is an order to a run, or a process that walks it."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.factory.launch import evaluator_of, request_evaluation, with_registered
 from attractor.language.reading import open_source
@@ -17,6 +18,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.files import VisibleFiles, find_place
+from attractor.pipeline.source.find import PIPELINE_ENDINGS
 from attractor.pipeline.source.read import STDIN, open_pipeline, project_of, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.server.access.callers import Caller
@@ -83,7 +85,15 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
         _check(open_source(str(file)), body, host)
         return walk(service, body.command(str(file)), caller)
     versions = evaluator_of(host).stores.pipelines.versions
-    version = versions.find_usable(body.pipeline)
+    try:
+        version = versions.find_usable(body.pipeline)
+    except UnknownName as unknown:
+        if not body.pipeline.endswith(PIPELINE_ENDINGS):
+            raise
+        raise UsageError(
+            f"{body.pipeline} is a file, and 'pipeline' names a registered pipeline",
+            hint=f'pass {{"file": {json.dumps(body.pipeline)}}}',
+        ) from unknown
     file, host = with_registered(version, host)
     open_pipeline(str(file), goal=body.goal, inputs=body.texts(), project=project_of(host))
     return walk(service, body.command(f"{version.name}@{version.number}"), caller)

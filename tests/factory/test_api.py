@@ -154,6 +154,13 @@ def test_custom_handlers_and_backends(run: Run, shout: Any, backend: Any) -> Non
     assert result.context["last_response"] == "<greet: Write: Say hello>"
 
 
+def test_run_with_evaluate_false_ends_as_one_that_is_evaluated(run: Run) -> None:
+    """Without a suite nothing is left to evaluate, so no run waits for it."""
+    for evaluate in (True, False):
+        result = run("pipeline.dot", backend=model, handlers={"shout": Shout()}, evaluate=evaluate)
+        assert result.status == AWAITING_DECISION
+
+
 def test_run_of_a_program_is_recorded(run: Run, project: Path) -> None:
     result = run("pipeline.dot", backend=model, handlers={"shout": Shout()})
     root = result.directory

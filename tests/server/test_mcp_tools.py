@@ -123,6 +123,9 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
                     assert "remedy: pass a path" in words
                     assert "KEY_OF_ANN" not in words
             assert "remedy: pass file" in await agent.refused("validate")
+            # A file in place of the name of a registered pipeline.
+            words = await agent.refused("run", pipeline="pipeline.dot")
+            assert words.endswith('remedy: pass {"file": "pipeline.dot"}')
             assert "the arguments of run are" in await agent.refused("run", source=GATE, gaol="x")
             assert "exti" in await agent.refused("run", source=BROKEN)
             for tool in ("validate", "run"):

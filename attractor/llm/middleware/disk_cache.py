@@ -2,8 +2,7 @@
 
 import json
 import os
-import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -14,10 +13,10 @@ from attractor.base.files import make_private_folder, reason_of, write_whole
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, InvalidRequestError, NotCachedError
-from attractor.llm.messages import AudioData, ContentPart, DocumentData, ImageData, inline
-from attractor.llm.request import Request, ToolCall
+from attractor.llm.messages import AudioData, DocumentData, ImageData, inline
+from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
-from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType, StreamStart
+from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType, replay
 
 _NOT_HASHED = ("provider", "model")
 
@@ -222,45 +221,6 @@ def _read_digest(path: Path) -> Mapping[str, Json]:
         return {}
     digest = head.get("request") if isinstance(head, dict) else None
     return digest if isinstance(digest, dict) else {}
-
-
-_WORDS = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
-
-
-def replay(response: Response) -> Iterator[StreamEvent]:
-    """Yield the events of a complete answer, texts word by word."""
-    start = StreamStart(
-        response.id, response.model, response.provider, response.warnings, response.rate_limit
-    )
-    yield StreamEvent(StreamEventType.STREAM_START, start=start)
-    for index, part in enumerate(response.message.content):
-        yield from _part(part, f"text_{index}")
-    yield StreamEvent(
-        StreamEventType.FINISH,
-        finish_reason=response.finish_reason,
-        usage=response.usage,
-        response=response,
-    )
-
-
-def _part(part: ContentPart, text_id: str) -> Iterator[StreamEvent]:
-    if part.text is not None:
-        yield StreamEvent(StreamEventType.TEXT_START, text_id=text_id)
-        for piece in _WORDS.findall(part.text):
-            yield StreamEvent(StreamEventType.TEXT_DELTA, text_id=text_id, delta=piece)
-        yield StreamEvent(StreamEventType.TEXT_END, text_id=text_id, text=part.text)
-    elif part.tool_call is not None:
-        call = ToolCall.from_data(part.tool_call)
-        start = ToolCall(call.id, call.name, {})
-        yield StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=start)
-        yield StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)
-    elif part.thinking is not None:
-        # Redacted thinking is only in the whole answer.
-        text = None if part.thinking.redacted else part.thinking.text
-        yield StreamEvent(StreamEventType.REASONING_START)
-        if text:
-            yield StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta=text)
-        yield StreamEvent(StreamEventType.REASONING_END, text=text)
 
 
 CacheMode = Literal["read_write", "read_only", "refresh"]

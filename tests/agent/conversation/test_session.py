@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -636,6 +637,22 @@ def test_client_whose_middleware_cannot_stream_is_asked_for_whole_answers(tmp_pa
     session = Session(profile, local(tmp_path), client=client)
     assert finish(session.submit("Go")).text == "ok"
     assert counted == ["gpt-test"]
+
+
+def test_adapter_with_complete_only_serves_a_session(tmp_path: Path) -> None:
+    class Whole:
+        def __init__(self) -> None:
+            self.complete = ScriptedProvider(call("glob", pattern="*"), said("All seen.")).complete
+
+    adapter: Any = Whole()
+    client = Client(providers={"openai": adapter})
+    events: list[SessionEvent] = []
+    profile = create_profile("openai", model="gpt-test")
+    session = Session(profile, local(tmp_path), client=client, on_event=events.append)
+    assert finish(session.submit("Go")).text == "All seen."
+    words = [one.data["delta"] for one in events if one.kind is EventKind.ASSISTANT_TEXT_DELTA]
+    assert words == ["All", " seen."]
+    finish(client.close())
 
 
 def test_question_of_the_model_awaits_input(tmp_path: Path) -> None:
