@@ -3,11 +3,16 @@
 import importlib
 import inspect
 import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import attractor
+from docs.public_names import PUBLIC, names_of, public_names
+from tests.examples import ROOT, fences
 
 _PARTS = [one.name for one in pkgutil.iter_modules(attractor.__path__, "attractor.")]
 ROOMS = ["attractor", *_PARTS]
@@ -68,3 +73,37 @@ def test_dir_lists_every_public_name(room: str) -> None:
 def test_package_has_a_version() -> None:
     assert attractor.__version__.count(".") == 2
     assert "__version__" in attractor.__all__
+
+
+_IMPORT = re.compile(r"^ *from (attractor[\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
+
+
+def imports_of_users() -> Iterator[tuple[str, str, str]]:
+    """Yield the place, module and name of each import in the documentation and in scripts."""
+    pages = [one for one in fences("python") if one.page.name != "CONTRIBUTING.md"]
+    texts = [(one.name, one.text) for one in pages]
+    scripts = [*ROOT.glob("examples/twins/**/*.py"), *ROOT.glob("pipelines/**/*.py")]
+    texts += [(str(one.relative_to(ROOT)), one.read_text()) for one in scripts]
+    for place, text in texts:
+        for module, several, few in _IMPORT.findall(text):
+            for name in re.findall(r"\w+", several or few.partition("#")[0].partition(" as ")[0]):
+                yield place, module, name
+
+
+def test_page_of_public_names_lists_each_with_its_import_path() -> None:
+    page = Path(ROOT / "docs/reference/python.md").read_text("utf-8")
+    assert public_names() in page, "type: make docs"
+    for module in PUBLIC:
+        names = names_of(module)
+        assert names, module
+        for name in names:
+            assert f"| `{name}` | |" not in page, f"{module}.{name} has no meaning"
+
+
+def test_documentation_and_examples_import_public_names_only() -> None:
+    private = [
+        f"{place}: {module}.{name}"
+        for place, module, name in imports_of_users()
+        if module not in PUBLIC or name not in names_of(module)
+    ]
+    assert private == [], "use a name of docs/reference/python.md, or make it public there"

@@ -19,6 +19,8 @@ from attractor.twins.script.script import Script, load_script, parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 
+__all__ = ["StartTwin", "provider_twin"]
+
 
 class StartTwin(Protocol):
     """Starts a provider twin in a test."""

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attractor.twins.exchange.answer import Answer
-from attractor.twins.exchange.wire import Conversation
+from attractor.twins import Answer, Conversation
 
 _CONTRACT = re.compile(r"# Contract of the (\w+)")
 _INPUT = re.compile(r"# Input\n.*?```json\n(.*?)\n```", re.S)

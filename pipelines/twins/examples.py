@@ -4,8 +4,7 @@ Each stage runs one shell command and reports success; agents without a shell lo
 files are placeholders: a real model writes real ones.
 """
 
-from attractor.twins.exchange.answer import Answer
-from attractor.twins.exchange.wire import Conversation
+from attractor.twins import Answer, Conversation
 
 FAILS = "def test_it(): assert __import__('pathlib').Path('FIXED').exists()"
 COMMANDS = {

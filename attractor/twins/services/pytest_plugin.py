@@ -4,9 +4,10 @@ Load it with `pytest -p attractor.twins.services.pytest_plugin`, or with
 `from attractor.twins.services.pytest_plugin import service_twin` in a `conftest.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -14,7 +15,15 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
 
-StartServiceTwin = Callable[[Path | str], ServiceTwin]
+__all__ = ["StartServiceTwin", "service_twin"]
+
+
+class StartServiceTwin(Protocol):
+    """Starts a twin of a service in a test."""
+
+    def __call__(self, service: Path | str, /) -> ServiceTwin:
+        """Start a twin from a path or from TOML."""
+        ...
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-from attractor.twins.services.kinds.handler import Draw
-from attractor.twins.services.request import ServiceRequest, ServiceResponse
+from attractor.twins import Draw, ServiceRequest, ServiceResponse
 
 
 def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object:
