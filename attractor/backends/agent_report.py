@@ -128,7 +128,7 @@ class Reporting:
         if fault:
             return failure(fault)
         if not self._has_auto_status:
-            if wants_verdict(stage.graph, stage.node):
+            if wants_verdict(stage.graph, stage.node, by_agent=True):
                 return failure("no_verdict", FailureClass.VERDICT)
             why = "the agent ended without a report"
             stage.emit(OUTCOME_ASSUMED, reason=why, outcome="success")

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.journal.events import OUTCOME_ASSUMED
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.prompts.last_attempt import add_last_attempt
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.routing.next_move import wants_verdict
@@ -32,20 +34,14 @@ class Codergen:
         try:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
-            return Outcome(
-                StageStatus.FAIL,
-                failure_reason=str(error),
-                failure_class=FailureClass.PIPELINE,
-            )
+            return failure(str(error), FailureClass.PIPELINE)
         prompt = prepend_preamble(stage.inherited.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
         if isinstance(result, Outcome):
             return result
         stage.files.write("response.md", result)
-        if wants_verdict(stage.graph, stage.node):
-            return _no_verdict(stage)
-        return _success(stage, result)
+        return judge_text(stage, result)
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
@@ -74,18 +70,18 @@ def _put_in(goal: str, text: str) -> str:
     return _GOAL.sub(lambda _: goal, text)
 
 
-def _no_verdict(stage: Stage) -> Outcome:
-    return Outcome(
-        StageStatus.FAIL,
-        failure_reason="no_verdict",
-        failure_class=FailureClass.VERDICT,
-        notes=f"The backend answered the goal gate {stage.node.id} with text instead of an outcome",
-    )
+def judge_text(stage: Stage, text: str) -> Outcome:
+    """Return the outcome of a stage that answered with text: a success (attractor-spec 4.5).
 
-
-def _success(stage: Stage, response: str) -> Outcome:
-    updates = response_updates(stage.node.id, response)
-    return success(f"Stage completed: {stage.node.id}", **updates)
+    At a goal gate, text is no verdict (ruling R4): it fails, or its success is marked as assumed.
+    """
+    node = stage.node
+    if wants_verdict(stage.graph, node):
+        failed = failure("no_verdict", FailureClass.VERDICT)
+        return replace(failed, notes=f"The goal gate {node.id} was answered with text")
+    if node.is_goal_gate and not node.attributes.flag("auto_status"):
+        stage.emit(OUTCOME_ASSUMED, reason="text answered a goal gate", outcome="success")
+    return success(f"Stage completed: {node.id}", **response_updates(node.id, text))
 
 
 part = Codergen

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
-from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
-from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.truncation import response_updates
-from attractor.handlers.codergen import write_prompt
+from attractor.handlers.codergen import judge_text, write_prompt
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,7 @@ class Prompt:
         if isinstance(answer, Outcome):
             return answer
         stage.files.write("response.md", answer.text)
-        # A text is no verdict, from a model or a person (ruling R4).
-        if wants_verdict(stage.graph, stage.node):
-            return replace(failure("no_verdict", FailureClass.VERDICT), usage=answer.usage)
-        updates = response_updates(stage.node.id, answer.text)
-        return replace(success(f"Answered: {stage.node.id}", **updates), usage=answer.usage)
+        return replace(judge_text(stage, answer.text), usage=answer.usage)
 
 
 part = Prompt

@@ -295,7 +295,8 @@ def test_context_keeps_the_beginning_of_a_long_response(tmp_path: Path) -> None:
             {"require_verdict": True},
             StageStatus.SUCCESS,
         ),
-        ({"goal_gate": True}, {}, StageStatus.SUCCESS),
+        ({"goal_gate": True}, {}, StageStatus.FAIL),
+        ({"goal_gate": True}, {"require_verdict": False}, StageStatus.SUCCESS),
         ({}, {"require_verdict": True}, StageStatus.SUCCESS),
         (
             {"goal_gate": True, "require_verdict": True, "auto_status": True},

@@ -71,7 +71,7 @@ SECOND = "[ -e before ] && {then}; touch before; {first}"
     ("script", "more", "outcome", "reason", "runs"),
     [
         ("echo Well.", "", "success", "", 2),
-        ("echo Well.", "goal_gate=true, require_verdict=true", "fail", "no_verdict", 2),
+        ("echo Well.", "goal_gate=true", "fail", "no_verdict", 2),
         ("true", "", "fail", "command ended without an answer", 1),
         ("echo Oh. >&2; exit 7", "", "fail", "command ended with exit status 7: Oh.", 1),
         ("echo '{' > $ATTRACTOR_STATUS_FILE", "", "fail", "invalid report: ", 2),

@@ -29,7 +29,7 @@ def test_prompt_and_response_are_written() -> None:
     assert outcome == Outcome(
         StageStatus.SUCCESS,
         context_updates={"last_stage": "it", "last_response": "Fine. 🐍"},
-        notes="Answered: it",
+        notes="Stage completed: it",
         usage=Usage(120, 30, 0.5),
     )
 

@@ -69,7 +69,10 @@ RULES = {
         "context_key_written",
         'start -> a [condition="context.x=1"]; a -> exit',
     ),
-    "a goal gate on a model's word": ("verdict_required", f"{ON} a [goal_gate=true]"),
+    "a goal gate on a model's word": (
+        "verdict_required",
+        f"{ON} a [goal_gate=true, auto_status=true]",
+    ),
     "an edge that leaves a parallel branch": ("branch_leaves", f"{FORK} a -> exit"),
     "a restart within a parallel branch (R7)": (
         "restart_misplaced",
@@ -83,7 +86,6 @@ SEVERITIES = {
     "branch_leaves": Severity.ERROR,
     "restart_misplaced": Severity.ERROR,
     "program_known": Severity.INFO,
-    "verdict_required": Severity.INFO,
 }
 
 

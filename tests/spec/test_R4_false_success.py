@@ -54,7 +54,7 @@ def plant_orders(folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def ends(wire: str, folder: Path, *, wants_verdict: bool) -> list[tuple[Case, object, bool]]:
+def ends(wire: str, folder: Path, *, is_gate: bool) -> list[tuple[Case, object, bool]]:
     """Return each case with its status (or the error) and whether the success was assumed."""
 
     async def work(twin: ProviderTwin) -> list[tuple[Case, object, bool]]:
@@ -66,8 +66,7 @@ def ends(wire: str, folder: Path, *, wants_verdict: bool) -> list[tuple[Case, ob
                     "work",
                     prompt=prompt(number),
                     llm_model=MODELS[wire],
-                    goal_gate=wants_verdict,
-                    require_verdict=wants_verdict,
+                    goal_gate=is_gate,
                 )
                 pipeline = graph(work, edge("work", "a", label="Yes"), edge("work", "b"))
                 play = Play(pipeline, at="work", backend=backend, environment=local(folder))
@@ -90,8 +89,8 @@ def test_table_has_all_kinds_of_replies() -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_R4_no_false_success_where_a_verdict_is_required(tmp_path: Path, wire: str) -> None:
-    found = ends(wire, tmp_path, wants_verdict=True)
+def test_R4_no_false_success_at_a_goal_gate_of_a_coding_agent(tmp_path: Path, wire: str) -> None:
+    found = ends(wire, tmp_path, is_gate=True)
     false = [case for case, status, _ in found if status in DONE and status != case.reported]
     assert false == []
     lost = [case for case, status, _ in found if case.reported and status != case.reported]
@@ -101,7 +100,7 @@ def test_R4_no_false_success_where_a_verdict_is_required(tmp_path: Path, wire: s
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_R4_an_assumed_success_has_an_event(tmp_path: Path, wire: str) -> None:
-    found = ends(wire, tmp_path, wants_verdict=False)
+    found = ends(wire, tmp_path, is_gate=False)
     hidden = [
         case
         for case, status, is_assumed in found

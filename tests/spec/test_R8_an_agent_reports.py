@@ -78,5 +78,5 @@ def test_R4_an_agent_is_asked_once_for_its_report(tmp_path: Path, wire: str) -> 
 
 def test_R4_prose_is_no_verdict_at_a_goal_gate(tmp_path: Path, wire: str) -> None:
     answers = [says("Looks good."), says("It does.")]
-    _, outcome = do(tmp_path, wire, *answers, goal_gate=True, require_verdict=True)
+    _, outcome = do(tmp_path, wire, *answers, goal_gate=True)
     assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, "no_verdict")

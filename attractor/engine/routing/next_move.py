@@ -127,14 +127,16 @@ def _counts(record: StageRecord, progress: Progress) -> bool:
     return not record.branches or not set(record.branches) <= set(progress.left_out)
 
 
-def wants_verdict(graph: Graph, node: Node) -> bool:
-    """Return whether a node is a goal gate whose stages must report a verdict."""
+def wants_verdict(graph: Graph, node: Node, *, by_agent: bool = False) -> bool:
+    """Return whether a node is a goal gate whose stages must report a verdict.
+
+    The default is yes for a stage that a coding agent executes, otherwise no (ruling R4).
+    """
     nearest = node if node.attributes.value("require_verdict") else graph
-    return (
-        node.is_goal_gate
-        and nearest.attributes.flag("require_verdict")
-        and not node.attributes.flag("auto_status")
-    )
+    is_required = by_agent
+    if nearest.attributes.value("require_verdict"):
+        is_required = nearest.attributes.flag("require_verdict")
+    return node.is_goal_gate and is_required and not node.attributes.flag("auto_status")
 
 
 def redirect(graph: Graph, gate: Node) -> Route | None:

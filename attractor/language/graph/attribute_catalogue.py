@@ -292,7 +292,7 @@ FAILURES = (
         "require_verdict",
         GRAPH_AND_NODE,
         "Whether a goal gate needs a reported outcome.",
-        default="true for runs with a suite",
+        default="true for a coding agent, false for a callback or a simulation",
     ),
     truth(
         "auto_status",

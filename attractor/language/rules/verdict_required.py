@@ -1,50 +1,63 @@
 """A goal gate with a model needs a reported outcome.
 
-What it does: reports a goal gate with a model if neither the node nor the graph sets
-`require_verdict`.
+What it does: reports a goal gate with a model if `require_verdict=false` or `auto_status=true` lets
+it succeed without a report, and a goal gate of type `prompt`, which cannot report.
 
-Why: a model that ends without reporting an outcome counts as a success, except in runs with a
-suite. At a goal gate this opens the exit without a verdict.
+Why: a model that ends without reporting an outcome then counts as a success, whatever it said. At a
+goal gate this opens the exit without a verdict.
 
 Example:
 
     digraph Example {
         start  [shape=Mdiamond]
-        review [prompt="Review the change", goal_gate=true, retry_target=review]
+        review [prompt="Review the change", goal_gate=true, require_verdict=false, retry_target=fix]
+        fix    [prompt="Fix it", max_visits=4]
         exit   [shape=Msquare]
-        start -> review -> exit
+        start -> fix -> review -> exit
     }
 
 Instead:
 
     digraph Example {
-        require_verdict = true
         start  [shape=Mdiamond]
-        review [prompt="Review the change", max_visits=4, goal_gate=true, retry_target=review]
+        review [prompt="Review the change", goal_gate=true, retry_target=fix]
+        fix    [prompt="Fix it", max_visits=4]
         exit   [shape=Msquare]
-        start -> review -> exit
+        start -> fix -> review -> exit
     }
 """
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, info
-from attractor.language.graph.graph import DEFAULT_TYPE, Graph, goal_gates
+from attractor.language.diagnostics import Diagnostic, Severity, warning
+from attractor.language.graph.graph import DEFAULT_TYPE, Graph, Node, goal_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    if graph.attributes.text("require_verdict"):
-        return
     for node in goal_gates(graph):
-        if node.type == DEFAULT_TYPE and not node.attributes.text("require_verdict"):
-            yield info(
+        if fix := _fix(graph, node):
+            yield warning(
                 f"the goal gate {quote(node.id)} succeeds without a reported outcome",
                 node.attributes.by_key["goal_gate"].span,
                 node=node.id,
-                fix="add require_verdict=true",
+                fix=fix,
             )
 
 
-part = BuiltInRule(Severity.INFO, _apply)
+def _fix(graph: Graph, node: Node) -> str:
+    """Return the fix of a goal gate that succeeds without a report, or an empty text."""
+    if node.type == "prompt":
+        return "remove type=prompt, so that an agent reports"
+    if node.type != DEFAULT_TYPE:
+        return ""
+    if node.attributes.flag("auto_status"):
+        return "remove auto_status=true"
+    nearest = node if node.attributes.value("require_verdict") else graph
+    written = nearest.attributes.value("require_verdict")
+    is_off = written is not None and not nearest.attributes.flag("require_verdict")
+    return "remove require_verdict=false" if is_off else ""
+
+
+part = BuiltInRule(Severity.WARNING, _apply)

@@ -380,21 +380,26 @@ def test_visit_limit_names_its_attribute(
 
 
 @table(
-    ("of_node", "of_graph", "wanted"),
+    ("of_node", "of_graph", "wanted", "of_agent"),
     [
-        ({"goal_gate": True, "require_verdict": True}, {}, True),
-        ({"goal_gate": True}, {"require_verdict": True}, True),
-        ({"goal_gate": True}, {}, False),
-        ({"require_verdict": True}, {}, False),
-        ({"goal_gate": True, "require_verdict": False}, {"require_verdict": True}, False),
-        ({"goal_gate": True, "require_verdict": True, "auto_status": True}, {}, False),
+        ({"goal_gate": True, "require_verdict": True}, {}, True, True),
+        ({"goal_gate": True}, {"require_verdict": True}, True, True),
+        ({"goal_gate": True}, {"require_verdict": False}, False, False),
+        ({"goal_gate": True}, {}, False, True),
+        ({}, {}, False, False),
+        ({"require_verdict": True}, {}, False, False),
+        ({"goal_gate": True, "require_verdict": False}, {"require_verdict": True}, False, False),
+        ({"goal_gate": True, "require_verdict": True}, {"require_verdict": False}, True, True),
+        ({"goal_gate": True, "require_verdict": True, "auto_status": True}, {}, False, False),
     ],
 )
-def test_goal_gate_requires_a_verdict_by_attribute(
-    of_node: dict[str, Plain], of_graph: dict[str, Plain], wanted: bool
+def test_goal_gate_requires_a_verdict_by_attribute_and_from_an_agent(
+    of_node: dict[str, Plain], of_graph: dict[str, Plain], wanted: bool, of_agent: bool
 ) -> None:
     at = node("a", **of_node)
-    assert wants_verdict(graph([at], [], **of_graph), at) is wanted
+    whole = graph([at], [], **of_graph)
+    assert wants_verdict(whole, at) is wanted
+    assert wants_verdict(whole, at, by_agent=True) is of_agent
 
 
 @pytest.mark.parametrize(("attributes", "limit"), [({}, 5), ({"max_restarts": 2}, 2)])

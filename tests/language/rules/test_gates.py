@@ -88,10 +88,13 @@ def test_a_default_choice_is_one_of_the_gate(choice: str, where: list[str]) -> N
 
 WHERE: dict[str, dict[str, list[str]]] = {
     "verdict_required": {
-        "a [goal_gate=true]": ["goal_gate"],
-        "a [goal_gate=false]": [],
-        "a [goal_gate=true, require_verdict=false]": [],
-        "a [goal_gate=true]; require_verdict=true": [],
+        "a [goal_gate=true]": [],
+        "a [goal_gate=false, auto_status=true]": [],
+        "a [goal_gate=true, require_verdict=false]": ["goal_gate"],
+        "a [goal_gate=true]; require_verdict=false": ["goal_gate"],
+        "a [goal_gate=true, require_verdict=true]; require_verdict=false": [],
+        "a [goal_gate=true, require_verdict=true, auto_status=true]": ["goal_gate"],
+        "a [goal_gate=true, type=prompt]": ["goal_gate"],
         "a [goal_gate=true, shape=parallelogram, tool_command=make]": [],
     },
     "human_gate_labels": {
