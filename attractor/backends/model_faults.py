@@ -8,6 +8,7 @@ from attractor.backends.models import (
     KEYS,
     MODEL,
     PROVIDER,
+    WITHOUT_KEY,
     ModelDefaults,
     is_provider,
     key_remedy,
@@ -62,7 +63,9 @@ def _troubles(
     if choice.provider and choice.provider not in ready:
         key = _decisive(node, defaults)
         source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
-        yield _Trouble(_place(node, key), *_why_not(choice.provider, known, source))
+        words, fix = _why_not(choice.provider, known, source)
+        needs_key = choice.provider in known and not ready
+        yield _Trouble(_place(node, key), words, f"{fix}; {WITHOUT_KEY}" if needs_key else fix)
 
 
 _EXAMPLES = 2
@@ -75,9 +78,10 @@ def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) ->
     models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one) or "--model"
     variables = [KEYS.get(one, (one,))[0] for one in known]
     keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
+    way_on = "" if ready else f"; {WITHOUT_KEY}"
     return (
         f"{keys}pass {models}, or set {MODEL} in the pipeline or llm.model in attractor.toml; "
-        "'attractor models' lists models"
+        f"'attractor models' lists models{way_on}"
     )
 
 

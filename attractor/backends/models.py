@@ -128,6 +128,13 @@ def key_variable(provider: str, environ: Mapping[str, str]) -> str:
     return next(name for name in KEYS[provider] if environ.get(name, "").strip())
 
 
+WITHOUT_KEY = (
+    "without a key, a script can answer for the model: attractor twin llm --script FILE, as in the "
+    "tutorial docs/tutorial/first-steps.md"
+)
+"""The way on for a person without any key."""
+
+
 def key_remedy(provider: str) -> str:
     """Return the hint for a missing API key."""
     names = KEYS.get(provider) or _variables_of(provider)
@@ -241,12 +248,14 @@ async def choose_ready(
         provider = ready[0] if len(ready) == 1 else ""
     if not provider:
         missing = f"unknown provider of model {model!r}" if model else "no model is chosen"
+        hint = hint if await list_ready(environ) else f"{hint}; {WITHOUT_KEY}"
         raise UsageError(f"{missing} for {user}", hint=hint)
     if not is_provider(provider):
         raise UsageError(f"unknown provider {provider!r} of {user}", hint=hint)
     if not await has_key(provider, environ):
         raise UsageError(
-            f"no API key of {provider}, the provider of {user}", hint=key_remedy(provider)
+            f"no API key of {provider}, the provider of {user}",
+            hint=f"{key_remedy(provider)}; {WITHOUT_KEY}",
         )
     model = full_name(model, provider) or newest_model(provider)
     if not model:

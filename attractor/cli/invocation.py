@@ -17,6 +17,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.registry import Registry
 from attractor.cli.output.streams import wants_color
+from attractor.cli.synonyms import COMMANDS
 from attractor.factory.operator_process import refuse_in_run
 
 if TYPE_CHECKING:
@@ -216,8 +217,15 @@ class FolderGroup(click.Group):
         """Find the command by its first word; for an unknown word, suggest similar names."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            raise UnknownName("command", f"{self.prefix}{name}".replace(".", " "), self._known(ctx))
+            raise self._unknown(ctx, name)
         return super().resolve_command(ctx, args)
+
+    def _unknown(self, ctx: click.Context, name: str) -> UnknownName:
+        typed = f"{self.prefix}{name}".replace(".", " ")
+        error = UnknownName("command", typed, self._known(ctx))
+        if typed in COMMANDS:
+            error.hint = f"did you mean {COMMANDS[typed]}?"
+        return error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command list from the first lines of the modules."""

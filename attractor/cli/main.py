@@ -10,7 +10,9 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import field
+from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import click
 
@@ -18,6 +20,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.invocation import PROGRAM, Invocation, build_root
 from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
+from attractor.cli.synonyms import find_option
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
 
@@ -72,6 +75,8 @@ def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
     """Print an error and return the exit status of the error, even if the output is closed."""
 
     failure = describe_failure(error)
+    # With --json, an error on a shared terminal or file is printed once.
+    is_shown = "--json" in _options(arguments) and _is_one_file(sys.stdout, sys.stderr)
     with suppress(OSError):
         if debug or "--debug" in _options(arguments):
             import traceback
@@ -79,12 +84,21 @@ def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
             show("".join(traceback.format_exception(error)).rstrip(), err=True)
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             show(error.format_message(), err=True)
-        else:
+        elif not is_shown:
             show(failure.line(), err=True)
     with suppress(OSError, OutputLost):
         if "--json" in _options(arguments):
             show_json(failure.record(), is_line=True)
     return failure.exit_code
+
+
+def _is_one_file(*streams: TextIO | None) -> bool:
+    """Return whether two streams are the same open file, such as a terminal."""
+    try:
+        first, second = (os.fstat(stream.fileno()) for stream in streams if stream)
+    except (OSError, ValueError):
+        return False
+    return os.path.samestat(first, second) and not os.path.samestat(first, Path(os.devnull).stat())
 
 
 def _options(arguments: list[str]) -> list[str]:
@@ -198,7 +212,10 @@ def _one_line(error: click.ClickException) -> str:
 def _usage_hint(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.option_name == "--json":
         return "write it after the command"
-    if isinstance(error, click.NoSuchOption) and error.possibilities:
+    is_option = isinstance(error, click.NoSuchOption)
+    if is_option and error.ctx and (meant := find_option(error.option_name, error.ctx.command)):
+        return meant
+    if is_option and error.possibilities:
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)
     return f"see '{context.command_path if context else 'attractor'} --help'"

@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.agent.definitions import AgentDefinition, AgentSettings
 from attractor.agent.prompts import Prompt
 from attractor.backends.model_faults import find_model_faults
-from attractor.backends.models import ModelDefaults, newest_model
+from attractor.backends.models import WITHOUT_KEY, ModelDefaults, newest_model
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 from tests.backends.test_models import BOTH, nodes_of
@@ -57,7 +57,10 @@ def test_fault_of_an_agents_model_names_the_agent() -> None:
     defaults = ModelDefaults(agents=agents)
     [fault] = asyncio.run(find_model_faults(nodes_of("a [agent=one]"), defaults, {}))
     words = "missing API key of the provider 'anthropic'"
-    assert (fault.message, fault.fix) == (f"node a: agent=one: {words}", "set ANTHROPIC_API_KEY")
+    assert (fault.message, fault.fix) == (
+        f"node a: agent=one: {words}",
+        f"set ANTHROPIC_API_KEY; {WITHOUT_KEY}",
+    )
 
 
 def test_default_model_of_another_provider_is_not_used() -> None:
@@ -93,7 +96,7 @@ def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None
 def test_missing_key_names_the_variable(environ: dict[str, str]) -> None:
     words = "missing API key of the provider 'openai'"
     assert fault_lines(nodes_of('a [llm_model="gpt-5"]'), environ) == [
-        (2, f"node a: llm_model=gpt-5: {words}", "set OPENAI_API_KEY")
+        (2, f"node a: llm_model=gpt-5: {words}", f"set OPENAI_API_KEY; {WITHOUT_KEY}")
     ]
 
 

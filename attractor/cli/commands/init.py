@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from attractor.backends.models import KEYS, ProviderKey, read_provider_keys
+from attractor.backends.models import KEYS, WITHOUT_KEY, ProviderKey, read_provider_keys
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
@@ -284,7 +284,8 @@ class _Report:
     def _remarks(self) -> Iterator[str]:
         if not self.found.keys:
             *others, last = (names[0] for names in KEYS.values())
-            yield f"No key of a model provider is set. Set {', '.join(others)} or {last} first."
+            yield f"No key of a model provider is set. Set {', '.join(others)} or {last} first;"
+            yield f"{WITHOUT_KEY}."
         else:
             names = ", ".join(one.set_by or one.provider for one in self.found.keys)
             chosen = f"; agents ask {self.found.provider}" if self.found.provider else ""

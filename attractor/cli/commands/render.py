@@ -16,7 +16,12 @@ from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.base.files import file_error
 from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
 from attractor.cli.main import describe_failure
-from attractor.cli.output.files import format_for, refuse_binary_on_terminal, write_result
+from attractor.cli.output.files import (
+    format_for,
+    output_file,
+    refuse_binary_on_terminal,
+    write_result,
+)
 from attractor.cli.output.streams import show
 from attractor.cli.pipelines.files import (
     STANDARD_INPUT,
@@ -387,6 +392,7 @@ def _tell(error: AttractorError) -> None:
     "--output",
     "output",
     metavar="OUT",
+    callback=output_file,
     help="Write to this file, or several drawings into this folder.",
 )
 @click.option(

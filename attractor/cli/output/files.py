@@ -35,6 +35,11 @@ def format_for(
     return chosen or expected_format or default
 
 
+def output_file(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Return the file that an option names; None for `-`, standard output."""
+    return None if value == "-" else value
+
+
 def refuse_binary_on_terminal(format_: str, *, is_terminal: bool) -> None:
     """Refuse to print a binary format to a terminal."""
     if format_ in BINARY and is_terminal:

@@ -20,6 +20,7 @@ from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.unchanged import describe_unchanged
+from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.pipeline.status import status_words
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
@@ -130,7 +131,10 @@ def review_text(review: Review, reference: str, *, to_operator: bool) -> str:
 
 def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str]:
     facts = review.facts
-    yield visible(f"run {facts.run_id}: {status_words(facts.state.status)}")
+    is_judged = facts.state.status != AWAITING_DECISION or facts.manifest.suite
+    yield visible(
+        f"run {facts.run_id}: {status_words(facts.state.status) if is_judged else NOT_JUDGED}"
+    )
     yield visible(f"  goal: {one_line(facts.manifest.goal or facts.manifest.pipeline, LONGEST)}")
     if review.changes:
         yield from review.changes.lines()

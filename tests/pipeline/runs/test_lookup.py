@@ -78,3 +78,12 @@ def test_a_run_in_other_hands_is_refused_before_its_workspace_is_touched(tmp_pat
     with open_run(runs_dir / run_id, clock=host.clock), pytest.raises(LockHeld):
         asyncio.run(resume(runs_dir / run_id, host))
     assert scratch.exists()
+
+
+def test_run_is_found_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    for name in ("mine", "Mine-2", "01JZ0000000000000000000000"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    for reference, name in (("mine", "mine"), ("Mine-2", "Mine-2"), ("Min", "Mine-2")):
+        assert find_run(reference, tmp_path) == tmp_path / name
+    assert find_run("01jz", tmp_path).name == "01JZ0000000000000000000000"

@@ -1,0 +1,61 @@
+"""Commands and options by the words that people of other tools type first."""
+
+from collections.abc import Mapping
+
+import click
+
+COMMANDS: Mapping[str, str] = {
+    **dict.fromkeys(("list", "ls", "ps"), "attractor runs"),
+    "queue": "attractor runs --status awaiting_human",
+    **dict.fromkeys(("show", "info", "describe"), "attractor status RUN"),
+    "watch": "attractor status --watch",
+    **dict.fromkeys(("tail", "log"), "attractor logs --follow"),
+    **dict.fromkeys(("web", "ui", "dashboard"), "attractor serve"),
+    **dict.fromkeys(("stop", "kill", "abort"), "attractor cancel RUN"),
+    "approve": "attractor decide RUN --approve --rationale '...'",
+    "reject": "attractor decide RUN --reject --rationale '...'",
+    **dict.fromkeys(("start", "exec-pipeline", "execute"), "attractor run PIPELINE.dot"),
+    **dict.fromkeys(("lint", "check", "verify"), "attractor validate FILE"),
+    **dict.fromkeys(("explain", "why"), "attractor diagnose RUN, or attractor rules RULE"),
+    **dict.fromkeys(("config", "settings"), "attractor doctor, and attractor.toml"),
+    "replay": "attractor fork RUN NODE, or attractor twin llm --replay FILE",
+    **dict.fromkeys(("graph", "draw", "plot"), "attractor render FILE -o OUT.svg"),
+    "version": "attractor --version",
+    "format": "attractor fmt FILE",
+    **dict.fromkeys(("clean", "prune", "rm", "delete"), "attractor gc"),
+    **dict.fromkeys(("retry", "continue"), "attractor resume RUN"),
+    **dict.fromkeys(("merge", "ship"), "attractor promote RUN --to BRANCH"),
+    **dict.fromkeys(("undo", "revert"), "attractor rollback RUN"),
+    **dict.fromkeys(("create", "generate"), "attractor new TASK"),
+    **dict.fromkeys(("setup", "install"), "attractor init"),
+    **dict.fromkeys(("chat", "ask"), "attractor agent TASK"),
+    **dict.fromkeys(("cost", "stats"), "attractor report"),
+}
+"""The command that is meant by a word that is no command."""
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("--budget", "--cost", "--max-cost"), ("--max-cost-usd",)),
+    "--tokens": ("--max-tokens",),
+    **dict.fromkeys(("--timeout", "--time-limit"), ("--max-duration",)),
+    **dict.fromkeys(("--var", "--param", "--set", "--arg"), ("--input",)),
+    "--dry-run": ("--preflight", "--check"),
+    **dict.fromkeys(("--out", "--file"), ("--output",)),
+    **dict.fromkeys(("--reason", "--message", "--why", "--because"), ("--rationale", "--why")),
+    "--branch": ("--to",),
+    "--follow": ("--watch",),
+    "--watch": ("--follow",),
+}
+"""The options that are meant by a word, if the command has them."""
+
+
+def find_option(name: str, command: click.Command) -> str:
+    """Return what a command calls an unknown option; empty if nothing is known."""
+    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+    meant = [one for one in OPTIONS.get(name, ()) if one in known]
+    if meant:
+        return f"did you mean {meant[0]}?"
+    # `fork RUN NODE`: what other tools name by an option is an argument here.
+    argument = next((one for one in command.params if f"--{one.name}" == name), None)
+    if isinstance(argument, click.Argument):
+        return f"it has no option: write {argument.make_metavar(click.Context(command))} without it"
+    return ""

@@ -1,0 +1,90 @@
+"""Words and options of other tools lead to the command that is meant."""
+
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from attractor.base.errors import UsageError
+from attractor.cli.invocation import Invocation, build_root
+from attractor.cli.main import describe_failure
+from attractor.cli.synonyms import COMMANDS
+from tests.cli.running import ATTRACTOR, attractor
+
+TWENTY = (
+    "list ls show watch web ui stop approve reject start lint explain config replay graph version "
+    "ps tail kill check format clean retry merge"
+)
+
+
+def hint_of(*words: str) -> str:
+    with pytest.raises((click.ClickException, UsageError)) as caught:
+        CliRunner().invoke(
+            build_root(), words, obj=Invocation(), catch_exceptions=False, standalone_mode=False
+        )
+    return describe_failure(caught.value).hint
+
+
+def test_each_word_of_another_tool_leads_to_a_command_that_exists() -> None:
+    root = build_root()
+    assert set(TWENTY.split()) <= COMMANDS.keys()
+    for word, meant in COMMANDS.items():
+        assert root.get_command(click.Context(root), word) is None
+        assert hint_of(word) == f"did you mean {meant}?"
+        for command in (one for one in meant.split(", ") if "attractor " in one):
+            name = command.split("attractor ")[1].split()[0]
+            is_option = name.startswith("--")
+            assert is_option or root.get_command(click.Context(root), name), meant
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("run a.dot --budget 3", "did you mean --max-cost-usd?"),
+        ("resume latest --timeout 3m", "did you mean --max-duration?"),
+        ("run a.dot --var x=1", "did you mean --input?"),
+        ("fork latest --at build", "it has no option: write NODE[@VISIT] without it"),
+        ("rewind latest --at build", "it has no option: write NODE[@VISIT] without it"),
+        ("status --follow", "did you mean --watch?"),
+        ("logs --watch", "did you mean --follow?"),
+    ],
+)
+def test_option_of_another_tool_finds_what_is_meant(words: str, hint: str) -> None:
+    assert hint_of(*words.split()) == hint
+
+
+def test_error_with_json_is_printed_once(tmp_path: Path) -> None:
+    words = [ATTRACTOR, "logs", "nope", "--json"]
+    shown = subprocess.run(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    ).stdout
+    assert shown.count("no run found") == 1
+    apart = attractor("logs", "nope", "--json", folder=tmp_path)
+    assert all("no run found" in one for one in (apart.stdout, apart.stderr))
+
+
+def test_render_writes_to_standard_output_for_a_dash(tmp_path: Path) -> None:
+    (tmp_path / "a.dot").write_text("digraph a { start [shape=Mdiamond]; start -> exit }")
+    shown = attractor("render", "a.dot", "-o", "-", folder=tmp_path)
+    assert "</svg>" in shown.stdout
+    assert [one.name for one in tmp_path.iterdir()] == ["a.dot"]
+
+
+def test_missing_key_names_the_way_on(tmp_path: Path) -> None:
+    (tmp_path / "a.dot").write_text(
+        "digraph a { start [shape=Mdiamond]; exit [shape=Msquare]; work [prompt=Work]; "
+        "start -> work -> exit }"
+    )
+    commands = (
+        ["run", "a.dot", "--workspace", "none"],
+        ["run", "a.dot", "--workspace", "none", "--model", "claude-opus-5-5"],
+        ["new", "a pipeline", "--yes"],
+        ["init", "--yes", "--test-command", "true"],
+    )
+    for words in commands:
+        shown = attractor(*words, folder=tmp_path)
+        told = shown.stdout + shown.stderr
+        assert "attractor twin llm" in told, words
+        assert "docs/tutorial/first-steps.md" in told, words
