@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.backends.models import newest_model
+from attractor.backends.models import WITHOUT_KEY, newest_model
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import Overrides, RunRequest
@@ -17,7 +17,7 @@ MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "ge
 NO_MODEL = (
     "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
     f"pass {MODELS}, or set llm_model "
-    "in the pipeline or llm.model in attractor.toml; 'attractor models' lists models"
+    f"in the pipeline or llm.model in attractor.toml; 'attractor models' lists models; {WITHOUT_KEY}"
 )
 AGENTS = """digraph agents {
     start [shape=Mdiamond]
@@ -54,7 +54,7 @@ def test_R14_all_faults_are_reported_together_before_the_run_exists(tmp_path: Pa
         f"  {file}:5: node make: llm_provider=opnai: unknown provider 'opnai' "
         "(did you mean openai?)",
         f"  {file}:6: node look: llm_model=claude-1: missing API key of the provider "
-        "'anthropic' (set ANTHROPIC_API_KEY)",
+        f"'anthropic' (set ANTHROPIC_API_KEY; {WITHOUT_KEY})",
     ]
     assert not (tmp_path / "state").exists()
     assert list((tmp_path / "shared").iterdir()) == []
@@ -69,7 +69,7 @@ def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
         asyncio.run(start(options, make_host(project)))
     assert len(caught.value.message.splitlines()) == 1
     assert f"{project / 'pipeline.dot'}:5: node make" in caught.value.message
-    assert caught.value.hint == "set OPENAI_API_KEY"
+    assert caught.value.hint == f"set OPENAI_API_KEY; {WITHOUT_KEY}"
 
 
 def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_R14_resume_repeats_preflight_and_keeps_the_run(tmp_path: Path) -> None:
         asyncio.run(
             resume(parked.directory, make_host(project), Overrides(interviewer="auto_approve"))
         )
-    assert caught.value.hint == "set OPENAI_API_KEY"
+    assert caught.value.hint == f"set OPENAI_API_KEY; {WITHOUT_KEY}"
     assert (parked.directory / "events.jsonl").read_bytes() == before
     assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.backends.models import newest_model
+from attractor.backends.models import WITHOUT_KEY, newest_model
 from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
@@ -24,7 +24,7 @@ MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "ge
 NO_MODEL = (
     "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
     f"pass {MODELS}, or set llm_model "
-    "in the pipeline or llm.model in attractor.toml; 'attractor models' lists models"
+    f"in the pipeline or llm.model in attractor.toml; 'attractor models' lists models; {WITHOUT_KEY}"
 )
 PIPELINE = """digraph needy {{
     graph [requires="{requires}"]
