@@ -97,7 +97,9 @@ def _summary(view: RunView) -> Iterator[str]:
     yield f"{view.failed} failed" if view.failed else ""
     yield f"{len(view.at_work)} running" if view.at_work else ""
     if (usage := view.used) != NOTHING_USED:
-        yield f"{counted(tokens_of(usage))} tokens"
+        estimated = usage.estimated_tokens
+        about = f" ({counted(estimated)} estimated)" if estimated else ""
+        yield f"{counted(tokens_of(usage))} tokens{about}"
         yield price(usage.cost_usd) if usage.cost_usd else ""
     trials = view.trials
     yield f"{trials.satisfied} of {trials.played} trials satisfied" if trials.played else ""

@@ -379,6 +379,7 @@ def _usage(used: Json) -> Usage:
         int(_number(used.get("input_tokens"))),
         int(_number(used.get("output_tokens"))),
         _number(used.get("cost_usd")),
+        int(_number(used.get("estimated_tokens"))),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from attractor.base.json import Json
 from attractor.cli.runs.live.render import question_line, summary
 from attractor.cli.runs.live.state import KEPT, WAITS, WORKS, RunView, fold
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import Usage, describe_usage
 from attractor.pipeline.runs.open_work import LAST_LINES
 from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents, a_run, question, view_of
 from tests.tables import table
@@ -68,6 +68,15 @@ def test_usage_of_a_running_stage_counts_once() -> None:
     run.save("work", tokens=30)
     assert (run.view.used.tokens, run.view.usage.tokens) == (130, 130)
     assert run.view.path[-1].usage.tokens == 30
+
+
+def test_estimated_tokens_are_marked() -> None:
+    run = RunEvents()
+    run.tell("StageStarted", "work")
+    used: Json = {"input_tokens": 7, "output_tokens": 3, "estimated_tokens": 4}
+    run.tell("ModelUsed", "work", usage=used)
+    assert "10 tokens (4 estimated)" in summary(run.view)
+    assert describe_usage(run.view.used) == "10 tokens (4 estimated)"
 
 
 def test_usage_of_a_child_is_in_its_row_only() -> None:
