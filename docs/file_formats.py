@@ -567,6 +567,14 @@ class TokenCreated(TokenRevoked):
     scope: Scope
 
 
+class ClockCorrected(Record):
+    """Data of `clock_corrected`."""
+
+    ahead: datetime = Field(description="the latest time ever recorded")
+    by: str
+    proof: Proof
+
+
 class LedgerLine(Record):
     """A line of the ledger; its `kind` decides what is in `data`."""
 
@@ -674,6 +682,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.BURNED: VersionLine,
     LineKind.TOKEN_CREATED: TokenCreated,
     LineKind.TOKEN_REVOKED: TokenRevoked,
+    LineKind.CLOCK_CORRECTED: ClockCorrected,
 }
 
 

@@ -144,6 +144,7 @@ PURPOSES = {
 OPERATOR_COMMANDS = (
     "amend",
     "answer",
+    "audit.clock",
     "cancel",
     "decide",
     "evaluate",

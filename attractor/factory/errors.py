@@ -55,7 +55,7 @@ class InUse(Refused):
 class ClockSetBack(Refused):
     """The time is before the last record of the ledger."""
 
-    hint = "set the clock of this machine; records of the ledger are in the order of time"
+    hint = "set the clock of this machine; if the record is dated ahead: attractor audit clock"
 
 
 class StaleBase(Refused):
@@ -81,7 +81,7 @@ class InvalidToken(UsageError):
 
 
 class RationaleTooShort(UsageError):
-    """The rationale needs at least ten characters."""
+    """The rationale needs at least ten visible characters."""
 
     hint = "write a sentence"
 

@@ -176,7 +176,10 @@ class Evaluator:
             evaluations=evaluations,
             profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
-            waivers=waivers_of(own, self._opaque_names(sealed)),
+            waivers=waivers_of(
+                (one for one in entries if one.run_id in ("", run.run_id)),
+                self._opaque_names(sealed),
+            ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=self._latest(entries),
             attempts=pool.attempts(seal, run.tree),

@@ -125,6 +125,10 @@ def _token(fields: Fields) -> str:
     return f"{fields.text('name')}{scope}"
 
 
+def _corrected(fields: Fields) -> str:
+    return f"records up to {fields.text('ahead')} were dated ahead"
+
+
 _LISTED: Mapping[str, Callable[[Fields], str]] = {
     LineKind.DECIDED: _decided,
     LineKind.WAIVED: _waived,
@@ -147,6 +151,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.BURNED: _version,
     LineKind.TOKEN_CREATED: _token,
     LineKind.TOKEN_REVOKED: _token,
+    LineKind.CLOCK_CORRECTED: _corrected,
 }
 
 

@@ -7,6 +7,9 @@ folder that was restored from an old backup is only detected by the run director
 
 Times never decrease from line to line, and no line is older than its run. Therefore the lines of a
 run are found by a search for its time of creation: of 100,000 lines, a new run reads twenty.
+
+After lines that were written while the clock was ahead, times begin anew with a line
+`clock_corrected`. The head records where such lines are, and each part between them is searched.
 """
 
 import hmac
@@ -17,6 +20,7 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 from shutil import copyfileobj
 
@@ -60,11 +64,20 @@ the state folder raises this number.
 
 @dataclass(frozen=True)
 class LedgerHead:
-    """The last line of the ledger: its offset, and the chain before and after the line."""
+    """The last line of the ledger: its offset, and the chain before and after the line.
+
+    `corrections` are the offsets of the lines that corrected the clock.
+    """
 
     offset: int = 0
     before: ChainHead = field(default=GENESIS)
     chain: ChainHead = field(default=GENESIS)
+    corrections: tuple[int, ...] = ()
+
+    def after(self, offset: int, chain: ChainHead, kind: str) -> "LedgerHead":
+        """Return the head after another line."""
+        corrections = (*self.corrections, offset) if kind == LineKind.CLOCK_CORRECTED else None
+        return LedgerHead(offset, self.chain, chain, corrections or self.corrections)
 
     def to_record(self, key: bytes) -> dict[str, Json]:
         """Return the record of the head, sealed with the key."""
@@ -75,7 +88,9 @@ class LedgerHead:
             "seq": last.seq,
             "hash": last.hash,
         }
-        # Versions that know no format number compare the seal with one of these four fields.
+        # Without a correction, these are four fields, with which versions compare the seal that
+        # know no format number.
+        content |= {"corrections": [*self.corrections]} if self.corrections else {}
         return {**content, "format": STATE_FORMAT, "seal": _seal_of(content, key)}
 
 
@@ -111,8 +126,9 @@ def read_head(file: Path, key: bytes | None) -> LedgerHead:
             "hash": str(digest),
             "seal": str(own_seal),
             **more,
-        } if not more:
-            head = LedgerHead(offset, ChainHead(max(0, seq - 1), prev), ChainHead(seq, digest))
+        } if more.keys() <= {"corrections"}:
+            before, last = ChainHead(max(0, seq - 1), prev), ChainHead(seq, digest)
+            head = LedgerHead(offset, before, last, _offsets(more, file))
         case {"seq": int(seq), "hash": str(digest), "seal": str(own_seal), **more} if not more:
             # Format 1. The ledger is read from its first line, until another line is added.
             head = LedgerHead(chain=ChainHead(seq, digest))
@@ -144,6 +160,14 @@ def _format_of(record: Json, folder: Path) -> int:
             return 2
         case _:
             return 1
+
+
+def _offsets(record: JsonObject, file: Path) -> tuple[int, ...]:
+    match record.get("corrections", []):
+        case [*offsets] if all(type(one) is int for one in offsets):
+            return tuple(one for one in offsets if isinstance(one, int))
+        case _:
+            raise _broken(file, "is corrupt")
 
 
 def _broken(file: Path, problem: str) -> VerificationError:
@@ -218,11 +242,14 @@ class LineKind(StrEnum):
     TOKEN_REVOKED = "token_revoked"
     """`name`, `digest`."""
 
+    CLOCK_CORRECTED = "clock_corrected"
+    """`ahead` (the latest time of a line), `proof`: earlier times follow."""
+
 
 COPIED = (LineKind.DECIDED, LineKind.WAIVED, LineKind.AMENDED)
 """The kinds of lines that are copied to the directory of the run."""
 
-BACKED_UP = (*COPIED, LineKind.PROMOTED, LineKind.ROLLED_BACK)
+BACKED_UP = (*COPIED, LineKind.PROMOTED, LineKind.ROLLED_BACK, LineKind.CLOCK_CORRECTED)
 """The kinds of lines after which the ledger is backed up."""
 
 
@@ -267,16 +294,34 @@ class Ledger:
             head, last = self._end(key)
             if once and any(one.kind == kind for one in self._lines_of(run_id, key)):
                 return None
-            time = _in_order(now, last, run_id).isoformat()
-            record: JsonObject = {"kind": kind, "run_id": run_id, "time": time, "data": dict(data)}
-            link = seal(record, head.chain, key=key)
-            with Journal.open(self.file) as journal:
-                head = LedgerHead(journal.offset, head.chain, link.head)
-                journal.append(link.line)
-            # A crash before this leaves an old head, which the next line replaces.
-            write_head(self._head_file, head, key)
-            if kind in BACKED_UP:
-                self._back_up()
+            ahead = self._latest_ahead(head, key)
+            time = _in_order(now, last, run_id, ahead).isoformat()
+            return self._append(kind, run_id, time, data, head, key)
+
+    def correct_clock(self, *, by: str, proof: str, now: datetime) -> LedgerEntry | None:
+        """Append a line after which times begin anew; None if no line is dated ahead of `now`."""
+        kind = LineKind.CLOCK_CORRECTED
+        with self.locked(f"attractor: {kind}"):
+            key = self._ready_key()
+            head, last = self._end(key)
+            if last is None or last.when <= now + LONGEST_DELAY:
+                return None
+            ahead = max(last.when, self._latest_ahead(head, key) or last.when)
+            data: JsonObject = {"ahead": ahead.isoformat(), "by": by, "proof": proof}
+            return self._append(kind, "", now.isoformat(), data, head, key)
+
+    def _append(
+        self, kind: str, run_id: str, time: str, data: JsonObject, head: LedgerHead, key: bytes
+    ) -> LedgerEntry:
+        record: JsonObject = {"kind": kind, "run_id": run_id, "time": time, "data": dict(data)}
+        link = seal(record, head.chain, key=key)
+        with Journal.open(self.file) as journal:
+            head = head.after(journal.offset, link.head, kind)
+            journal.append(link.line)
+        # A crash before this leaves an old head, which the next line replaces.
+        write_head(self._head_file, head, key)
+        if kind in BACKED_UP:
+            self._back_up()
         return LedgerEntry(kind, run_id, time, data, link.head, link.line)
 
     @contextmanager
@@ -323,6 +368,25 @@ class Ledger:
             key = self._key()
             self._end(key)
             yield from self._lines(None, canonical_json(text).encode(), key)
+
+    def last(self) -> LedgerEntry | None:
+        """Return the last line, which is verified; None for an empty ledger."""
+        return None if self._is_new() else self._end(self._key())[1]
+
+    def latest_ahead(self) -> datetime | None:
+        """Return the latest time that a correction of the clock found; None without one."""
+        if self._is_new():
+            return None
+        key = self._key()
+        return self._latest_ahead(self._end(key)[0], key)
+
+    def _latest_ahead(self, head: LedgerHead, key: bytes) -> datetime | None:
+        if not head.corrections:
+            return None
+        with closing(open_regular(self.file)) as file:
+            file.seek(head.corrections[-1])
+            entry = self._read(file.readline().removesuffix(b"\n"), key)
+        return datetime.fromisoformat(str(entry.data["ahead"]))
 
     def head(self) -> ChainHead:
         """Return the head after the last line, which is verified."""
@@ -378,35 +442,50 @@ class Ledger:
             require_intact(check, f"{self.file} from byte {head.offset}")
         for line in lines:
             last = self._read(line.content, key)
-            before = head.chain if last.head.seq > head.chain.seq else head.before
-            head = LedgerHead(line.offset, before, last.head)
+            if last.head.seq > head.chain.seq:
+                head = head.after(line.offset, last.head, last.kind)
         return head, last
 
     def _lines_of(self, run_id: str, key: bytes) -> Iterator[LedgerEntry]:
+        """Yield the lines of a run; a run that was dated ahead goes on after a correction."""
         begun = time_of(run_id) if is_run_id(run_id) else None
         wanted = canonical_json({"run_id": run_id}).strip("{}").encode()
-        for entry in self._lines(begun, wanted, key):
-            if entry.run_id == run_id:
-                yield entry
+        corrections = self._end(key)[0].corrections if begun else ()
+        for begin, end in pairwise((0, *corrections, None)):
+            for entry in self._lines(begun, wanted, key, begin=begin or 0, end=end):
+                if entry.run_id == run_id:
+                    begun = None
+                    yield entry
 
-    def _lines(self, since: datetime | None, wanted: bytes, key: bytes) -> Iterator[LedgerEntry]:
-        """Yield the lines from a time on that contain some bytes."""
+    def _lines(
+        self,
+        since: datetime | None,
+        wanted: bytes,
+        key: bytes,
+        *,
+        begin: int = 0,
+        end: int | None = None,
+    ) -> Iterator[LedgerEntry]:
+        """Yield the lines from a time on that contain some bytes, in a part of the ledger."""
         if not self.file.exists():
             return
         with closing(open_regular(self.file)) as file:
-            if since is not None:
-                file.seek(self._offset_of(since, file, key))
-            for line in file:
+            end = os.fstat(file.fileno()).st_size if end is None else end
+            file.seek(begin if since is None else self._offset_of(since, file, key, begin, end))
+            while file.tell() < end:
+                line = file.readline()
                 if wanted in line and line.endswith(b"\n"):
                     yield self._read(line[:-1], key)
 
-    def _offset_of(self, moment: datetime, file: BufferedReader, key: bytes) -> int:
-        """Return the offset of the first line from a time on, by binary search."""
-        low, high = 0, os.fstat(file.fileno()).st_size
+    def _offset_of(
+        self, moment: datetime, file: BufferedReader, key: bytes, low: int, high: int
+    ) -> int:
+        """Return the offset of the first line from a time on, by binary search in a part."""
+        first = low
         while low < high:
             middle = (low + high) // 2
-            file.seek(max(0, middle - 1))
-            if middle:
+            file.seek(max(first, middle - 1))
+            if middle > first:
                 file.readline()
             begin = file.tell()
             line = file.readline()
@@ -491,14 +570,17 @@ def _common(ledger: BufferedReader, copy: Path) -> int | None:
         return size if ledger.read(size - begin) == file.read() else None
 
 
-def _in_order(now: datetime, last: LedgerEntry | None, run_id: str) -> datetime:
+def _in_order(
+    now: datetime, last: LedgerEntry | None, run_id: str, ahead: datetime | None
+) -> datetime:
     """Return the time of a new line: now, and not before the last line and the run.
 
     Refuse a clock that was set back. A short time before is allowed: another writer may have been
-    faster.
+    faster. A run up to the time `ahead` may be from before a correction of the clock.
     """
     times = [last.when] if last else []
-    times += [time_of(run_id)] if is_run_id(run_id) else []
+    begun = time_of(run_id) if is_run_id(run_id) else None
+    times += [begun] if begun and not (ahead and now < begun <= ahead) else []
     earliest = max(times, default=now)
     if now < earliest - LONGEST_DELAY:
         name = "the last record of the ledger" if last and last.when == earliest else run_id

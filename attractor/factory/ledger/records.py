@@ -78,11 +78,17 @@ def copy_to_run(root: Path, entry: LedgerEntry) -> None:
 
 
 def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> tuple[Waiver, ...]:
-    """Return the waivers of a run; `scenarios` are the scenarios by their opaque names."""
+    """Return the waivers in lines of a run and corrections of the clock, oldest first.
+
+    `scenarios` are the scenarios by their opaque names.
+    """
     found: list[Waiver] = []
     for entry in entries:
-        fields = Fields(entry.data, f"ledger: {entry.kind}")
-        if entry.kind == LineKind.WAIVED and fields.text("scenario") in scenarios:
+        fields = _fields(entry)
+        if entry.kind == LineKind.CLOCK_CORRECTED:
+            # A corrected clock does not revive a waiver that expired by the latest time recorded.
+            found = [one for one in found if one.expires > fields.time("ahead")]
+        elif entry.kind == LineKind.WAIVED and fields.text("scenario") in scenarios:
             scenario = scenarios[fields.text("scenario")]
             found.append(Waiver(scenario, fields.time("expires")))
     return tuple(found)

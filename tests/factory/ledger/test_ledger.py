@@ -114,6 +114,46 @@ def test_time_before_the_last_line_or_the_run_is_refused(tmp_path: Path) -> None
     assert slow.time == NOW.isoformat()
 
 
+def test_lines_before_and_after_a_corrected_clock_are_found(tmp_path: Path) -> None:
+    """After a correction of the clock, later lines are compared with it."""
+    ledger, year = Ledger(tmp_path), timedelta(days=365)
+    assert ledger.correct_clock(by="ann", proof="token", now=NOW) is None
+    times = [NOW, NOW + timedelta(hours=1), NOW + year, NOW + year + timedelta(hours=1)]
+    runs = [new_run_id(time, os.urandom) for time in times]
+    for time, run_id in zip(times, runs, strict=True):
+        # Gaps of any length are normal.
+        ledger.append("created", run_id, {}, now=time)
+    now = NOW + timedelta(days=1)
+    with pytest.raises(ClockSetBack) as caught:
+        ledger.append("ended", runs[0], {}, now=now)
+    assert "attractor audit clock" in caught.value.hint
+    corrected = ledger.correct_clock(by="ann", proof="token", now=now)
+    assert corrected
+    assert corrected.data == {"ahead": times[-1].isoformat(), "by": "ann", "proof": "token"}
+    assert ledger.correct_clock(by="ann", proof="token", now=now) is None
+    later = [new_run_id(now + timedelta(hours=number), os.urandom) for number in range(20)]
+    for number, run_id in enumerate(later):
+        ledger.append("created", run_id, {}, now=now + timedelta(hours=number))
+    end = now + timedelta(days=1)
+    for run_id in (*runs, *later):
+        assert ledger.append("ended", run_id, {}, now=end)
+        assert [one.kind for one in ledger.entries(run_id)] == ["created", "ended"]
+        assert ledger.append("ended", run_id, {}, now=end, once=True) is None
+    with pytest.raises(ClockSetBack):
+        ledger.append("ended", runs[0], {}, now=now)
+    ledger.require_intact()
+    assert ledger.latest_ahead() == times[-1]
+    # A second correction, and a process that died before it wrote the head.
+    ledger.append("ended", "", {}, now=end + year)
+    head = (tmp_path / HEAD_FILE).read_bytes()
+    assert ledger.correct_clock(by="ann", proof="token", now=end)
+    (tmp_path / HEAD_FILE).write_bytes(head)
+    assert ledger.append("ended", runs[3], {}, now=end)
+    for run_id, count in ((runs[3], 3), (later[7], 2), (runs[0], 2)):
+        assert len([*ledger.entries(run_id)]) == count
+    assert ledger.latest_ahead() == end + year
+
+
 def test_decision_is_backed_up(tmp_path: Path) -> None:
     ledger, backup = filled(tmp_path), tmp_path / BACKUP
     names = (LEDGER_FILE, HEAD_FILE)
