@@ -73,10 +73,16 @@ class ScenarioPlayer:
     clock: Clock
 
     async def play(
-        self, scenario: Scenario, folder: Path, *, seed: int = 0, ask_judge: AskJudge = no_judge
+        self,
+        scenario: Scenario,
+        folder: Path,
+        *,
+        seed: int = 0,
+        ask_judge: AskJudge = no_judge,
+        attribution: Attribution | None = None,
     ) -> PlayedScenario:
         """Play a scenario in a folder with a copy of the candidate's tree, and judge it."""
-        with Attribution() as attribution:
+        with attribution or Attribution() as attribution:
             return await self._play(scenario, folder, seed, ask_judge, attribution)
 
     async def _play(

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.base.errors import AttractorError, MachineryError, VerificationError
+from attractor.base.errors import AttractorError, MachineryError, UsageError, VerificationError
 from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
+    Attribution,
     Culprit,
     EarlierTrials,
     Progress,
@@ -19,6 +20,7 @@ from attractor.scenarios.evaluation import (
     count_trials,
     evaluate,
     is_satisfied,
+    trouble_of,
 )
 from attractor.scenarios.suite import CheckSpec, CommandStep, InvalidSuite, Scenario, TrialSettings
 from tests.tables import table
@@ -198,6 +200,32 @@ def test_trouble_names_its_culprit_and_only_trouble_of_others_is_retried(
     assert [one.culprit for one in results[0].troubles] == [culprit] * tries
     assert results[0].cost_usd == tries * getattr(error, "cost_usd", 0.0)
     assert results[0].seed == TrialKey("a", 1).seed(0)
+
+
+@table(
+    ("error", "culprit"),
+    [
+        (MachineryError("no sandbox"), Culprit.CANDIDATE),
+        (OSError(28, "disk full"), Culprit.CANDIDATE),
+        (ZeroDivisionError("in a check"), Culprit.CANDIDATE),
+        (TrialTrouble("no twin", Culprit.TWIN), Culprit.CANDIDATE),
+        (TrialTrouble("unscored", Culprit.MODEL), Culprit.MODEL),
+        (InvalidSuite("no fixture"), Culprit.SUITE),
+        (NotSupported("no ports"), Culprit.MACHINERY),
+    ],
+)
+def test_trouble_while_the_candidate_runs_counts_against_it(
+    error: Exception, culprit: Culprit
+) -> None:
+    before, during = Attribution(), Attribution()
+    during.candidate_runs = True
+    with pytest.raises(type(error)), before:
+        raise error
+    with pytest.raises((TrialTrouble, UsageError)) as caught, during:
+        raise error
+    assert trouble_of(caught.value).culprit is culprit
+    with pytest.raises(VerificationError), during:
+        raise VerificationError("changed suite")
 
 
 def test_cost_of_a_repeated_trial_includes_all_attempts() -> None:

@@ -21,6 +21,7 @@ from attractor.scenarios.check import (
     no_judge,
 )
 from attractor.scenarios.evaluation import (
+    Attribution,
     Culprit,
     TrialKey,
     TrialResult,
@@ -147,9 +148,12 @@ class TrialPlayer:
         settings, seed = self.suite.settings, self._seed(key)
         player = ScenarioPlayer(settings, self.suite_folder, self.make_environment, self.clock)
         # The name of the folder reveals neither the scenario nor its split.
-        with borrowed_folder(self.copies) as folder:
+        # Attribution comes first: the candidate can also make a folder that cannot be removed.
+        with Attribution() as attribution, borrowed_folder(self.copies) as folder:
             await self.export(folder)
-            return await player.play(scenario, folder, seed=seed, ask_judge=ask_judge)
+            return await player.play(
+                scenario, folder, seed=seed, ask_judge=ask_judge, attribution=attribution
+            )
 
     def _seed(self, key: TrialKey) -> int:
         return key.seed(self.suite.settings.trials.seed)
