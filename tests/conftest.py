@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import gc
+import os
 import re
 import signal
 import ssl
@@ -18,6 +19,10 @@ from tests import prepared
 from tests.counts import IS_FULL, count
 
 pytest_plugins = ["tests.packages"]
+
+# The settings and the state of the person who tests. The cache stays: browsers are installed there.
+for name in ("CONFIG_HOME", "CONFIG_DIRS", "STATE_HOME", "DATA_HOME", "DATA_DIRS", "RUNTIME_DIR"):
+    os.environ.pop(f"XDG_{name}", None)
 
 # A background job of a shell, or a program under nohup, starts with ignored signals that tests
 # send.

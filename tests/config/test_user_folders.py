@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from attractor.config.user_folders import (
     user_config_file,
     variable_name,
 )
+from tests.cli.running import ROOT
 from tests.tables import table
 
 
@@ -22,6 +24,23 @@ def test_user_folders_follow_the_platform(tmp_path: Path, monkeypatch: pytest.Mo
     assert user_config_file() == tmp_path / "config" / "attractor" / "config.toml"
     assert default_state_dir() == tmp_path / "state" / "attractor"
     assert not list(tmp_path.iterdir())
+
+
+def test_tests_ignore_the_settings_and_the_state_of_the_person(tmp_path: Path) -> None:
+    own = {f"XDG_{name}_HOME": str(tmp_path) for name in ("CONFIG", "STATE", "DATA")}
+    read = "import tests.conftest; from attractor.config.user_folders import *; "
+    shown = "print(user_config_file(), default_state_dir())"
+    done = subprocess.run(
+        [sys.executable, "-c", read + shown],
+        cwd=ROOT,
+        env={**os.environ, **own, "HOME": "/home/me"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert str(tmp_path) not in done.stdout
+    assert done.stdout.count("/home/me") == 2
 
 
 @table(

@@ -11,6 +11,7 @@ from attractor.language.converter.word_tables import (
     NO_SHAPE,
     NO_TYPE,
     SHAPES,
+    SUPERSEDED,
     TYPES,
     VARIABLES,
     convert_condition,
@@ -126,11 +127,10 @@ def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
             yield info(f"renamed {key} to {ours}", span, edits=(Edit(span, written_word(ours)),))
         elif key in _SPECIAL and attributes.place is AttributeOwner.NODE:
             yield _special(attributes, attribute)
-        elif key in MEANINGLESS:
-            yield _removal(attributes, at)
+        elif key in MEANINGLESS or key in SUPERSEDED:
+            yield _removal(attributes, at, SUPERSEDED.get(key, "it has no effect in Attractor"))
         elif key == "error_policy" and str(attribute.value) == "continue":
-            # In Attractor, a failed branch never stops the others.
-            yield _removal(attributes, at)
+            yield _removal(attributes, at, "in Attractor, a failed branch never stops the others")
         elif key in NO_ATTRIBUTE and not _is_ours(attributes.place, key):
             yield warning(f"no equivalent of {key}", span, fix=NO_ATTRIBUTE[key])
 
@@ -165,15 +165,15 @@ def _duplicate(attribute: Attribute, ours: str) -> Diagnostic:
     return warning(message, attribute.span, fix="remove one of them")
 
 
-def _removal(attributes: AttributeList, at: int) -> Diagnostic:
+def _removal(attributes: AttributeList, at: int, why: str) -> Diagnostic:
     """Return a diagnostic with the edit that removes an attribute, but keeps line breaks.
 
     If no edit is possible, the diagnostic only has a fix.
     """
     every, attribute = attributes.attributes, attributes.attributes[at]
-    message = f"{attribute.key} has no effect in Attractor"
     if len(every) == 1:
-        return warning(message, attribute.span, fix="remove it")
+        return warning(f"no equivalent of {attribute.key}: {why}", attribute.span, fix="remove it")
+    message = f"removed {attribute.key}: {why}"
     if at + 1 < len(every):
         behind = every[at + 1].span
         span = attribute.span._replace(end_line=behind.line, end_column=behind.column)
@@ -185,6 +185,8 @@ def _removal(attributes: AttributeList, at: int) -> Diagnostic:
 
 _STYLE = re.compile(r"(?<=[{;\s])(model|provider)(?=\s*:)")
 _PATTERN = re.compile(r"(?<=[\s:])[\w.:/-]*(?:\[[\w-]*\]|\*)[\w.*:/\[\]-]*(?=\s*[;}])")
+_UNQUOTED = re.compile(r"(\bllm_model\s*:\s*)([\w.-]*[/:@+][\w./:@+-]*)(?=\s*[;}])")
+_COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//.*?(?=\n|\\n|\"$)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{?(KILROY_[A-Z0-9_]+)")
 _GOAL = re.compile(r"\$\{goal\}|\{\{\s*(?:graph\.)?goal\s*\}\}")
 _INPUT = re.compile(r"\{\{\s*(inputs\.\w+)\s*\}\}")
@@ -203,13 +205,18 @@ def convert_condition_attribute(foreign: ForeignAttribute) -> Iterator[Diagnosti
 
 
 def convert_stylesheet(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
-    """Convert the properties of a stylesheet."""
+    """Convert the properties of a stylesheet, quote names of models, and remove comments."""
     written = foreign.written
-    found = dict.fromkeys(_STYLE.findall(written))
-    if found:
-        renamed = ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found)
-        text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], written)
-        yield foreign.replaced(f"renamed in the stylesheet: {renamed}", text)
+    text = _COMMENT.sub("", written)
+    done = ["removed its comments"] if text != written else []
+    if found := dict.fromkeys(_STYLE.findall(text)):
+        done.append("renamed " + ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found))
+        text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], text)
+    if unquoted := [one[2] for one in _UNQUOTED.finditer(text)]:
+        done.append("quoted " + ", ".join(unquoted))
+        text = _UNQUOTED.sub(r'\1\\"\2\\"', text)
+    if done:
+        yield foreign.replaced(f"changed the stylesheet: {'; '.join(done)}", text)
     for one in _PATTERN.finditer(foreign.word):
         place = span_within(foreign.attribute.value, *one.span())
         fix = "name one model; 'attractor models' lists them"
@@ -231,7 +238,9 @@ def convert_params(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
 def convert_goal(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Report a variable in the goal, which is the value of `$goal` in prompts."""
     found = _PARAMETER.search(foreign.word)
-    if found:
+    if foreign.word in ("$goal", "${goal}"):
+        yield foreign.replaced(f"removed {foreign.word} from the goal: pass it with --goal", '""')
+    elif found:
         message = f"{found[0]} is plain text in the goal"
         fix = "remove it, and pass the goal to each run with --goal"
         yield warning(message, foreign.span, fix=fix)
@@ -246,11 +255,50 @@ def _add_unit(foreign: ForeignAttribute, unit: str) -> Iterator[Diagnostic]:
 
 
 _PARAMETER_IN_PROMPT = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
+_KEY_IN_PROMPT = re.compile(r"\$([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)")
 # Set by the engine of another tool.
 _SET_BY_OTHERS = frozenset({"iteration", "loop_count", "last_response"})
 _PARAMETER = re.compile(
     r"(?<![\\$])\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)(?=[:}%#]))"
 )
+
+
+def _add_second(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
+    """Add the unit to an interval, and raise it to the shortest one."""
+    if re.fullmatch(r"0+(?:ms|s|m|h)?", foreign.word):
+        message = f"replaced {foreign.attribute.key} {foreign.word} by 1s, the shortest one"
+        yield foreign.replaced(message, quoted("1s"))
+    else:
+        yield from _add_unit(foreign, "s")
+
+
+def declare_inputs(source: Source, digraph: Digraph, graph: Graph) -> Iterator[Diagnostic]:
+    """Declare the unset variables of prompts as inputs; another round then names them so."""
+    declared, used = _declared(graph), dict[str, None]()
+    for node in graph.nodes.values():
+        for one in _PARAMETER_IN_PROMPT.finditer(node.prompt):
+            if _is_input(_name(one), node.prompt[one.end() :]) and _name(one) not in declared:
+                used[_name(one)] = None
+    # With params, the inputs are only declared in the next round.
+    if not used or graph.attributes.value("params"):
+        return
+    names = ", ".join(used)
+    if value := graph.attributes.value("inputs"):
+        place, text = value.span, quoted(f"{value}, {names}")
+    else:
+        first = digraph.id.span if digraph.id else digraph.span
+        after = source.text.index("{", source.offset(first.end_line, first.end_column)) + 1
+        # In the same line, so that reports name the lines of the original.
+        place, text = source.span(after, after), f" inputs={quoted(names)}; "
+    message = f"declared {names} as inputs, which prompts use: pass them with --input, or write a "
+    yield info(f"{message}default: NAME=TEXT", place, edits=(Edit(place, text),))
+
+
+def _is_input(name: str, behind: str) -> bool:
+    """Return whether a variable in a prompt can be an input; `$a.b` is a key of the context."""
+    is_key = re.match(r"\.\w", behind) is not None
+    is_set = name in _SET_BY_OTHERS or name.startswith("prior_critiques_")
+    return name.islower() and len(name) >= _SHORTEST and name != "goal" and not (is_key or is_set)
 
 
 def _undeclared(name: str, written: str) -> str:
@@ -358,10 +406,11 @@ def convert_prompt(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
         yield foreign.replaced("rewrote placeholders as $goal and ${inputs.NAME}", text)
         return
     yield from convert_command(foreign)
-    for name in dict.fromkeys(one["name"] for one in _PARAMETER_IN_PROMPT.finditer(written)):
-        if name and name != "goal" and name.islower():
+    for name, key in dict.fromkeys(_KEY_IN_PROMPT.findall(written)):
+        if name != "goal" and name.islower():
             fix = _undeclared(name, f"${{inputs.{name}}}")
-            yield warning(f"${name} is plain text in a prompt", span, fix=fix)
+            fix = "remove it: fidelity passes on what earlier stages said" if key else fix
+            yield warning(f"${name}{key} is plain text in a prompt", span, fix=fix)
     for one in dict.fromkeys(_TEMPLATE.findall(written)):
         if not one.startswith("${inputs."):
             fix = "use $goal or ${inputs.NAME}, or replace it by plain text"
@@ -417,7 +466,9 @@ def convert_weight(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
 
 def convert_goal_gate(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Report a goal gate with a condition."""
-    if foreign.word not in ("true", "false", ""):
+    if re.fullmatch(r"outcome\s*=\s*(?:success|SUCCESS)", foreign.word):
+        yield foreign.replaced(f"replaced goal_gate {quote(foreign.word)} by true", "true")
+    elif foreign.word not in ("true", "false", ""):
         message = f"unsupported condition of a goal gate: {quote(foreign.word)}"
         fix = "write goal_gate=true on the stage that must succeed"
         yield warning(message, foreign.span, fix=fix)
@@ -509,6 +560,9 @@ _CONVERSIONS: Mapping[tuple[AttributeOwner, str], _Convert] = {
     (AttributeOwner.NODE, "type"): convert_type,
     (AttributeOwner.NODE, "shape"): convert_shape,
     (AttributeOwner.NODE, "timeout"): partial(_add_unit, unit="s"),
+    (AttributeOwner.NODE, "stall_timeout"): partial(_add_unit, unit="s"),
+    (AttributeOwner.GRAPH, "stall_timeout"): partial(_add_unit, unit="s"),
+    (AttributeOwner.NODE, "manager.poll_interval"): _add_second,
     (AttributeOwner.NODE, "goal_gate"): convert_goal_gate,
     (AttributeOwner.NODE, "prompt"): convert_prompt,
     (AttributeOwner.NODE, "tool_command"): convert_tool_command,
@@ -536,6 +590,7 @@ def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
             *_values(source, graph, attributes),
         ):
             yield replace(found, rule=RULE, node=attributes.node)
+    yield from (replace(one, rule=RULE) for one in declare_inputs(source, parsed.digraph, graph))
     yield from _outcomes_in_prompts(graph)
 
 

@@ -9,6 +9,11 @@ from attractor.language.conditions.condition import CANONICAL_OUTCOMES, OUTCOMES
 MEANINGLESS = frozenset({"is_codergen", "node_type", "provenance_version"})
 """Attributes of other tools that repeat the shape or name the origin of the file."""
 
+SUPERSEDED: Mapping[str, str] = {
+    "max_agent_turns": "timeout and the budgets of the run bound a stage"
+}
+"""Attributes of other tools that are removed, because others do the same."""
+
 TYPES: Mapping[str, str] = {
     "agent": "codergen",
     "agent_loop": "codergen",
@@ -40,7 +45,10 @@ OUTCOMES: Mapping[str, str] = {
 }
 """Outcomes of other tools, with the equivalent outcome."""
 
-VARIABLES: Mapping[str, str] = {"KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FILE"}
+VARIABLES: Mapping[str, str] = {
+    "KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FILE",
+    "KILROY_STAGE_STATUS_FALLBACK_PATH": "ATTRACTOR_STATUS_FILE",
+}
 """Variables of other tools in prompts and commands, with their names in Attractor."""
 
 NO_TYPE: Mapping[str, str] = {
@@ -63,7 +71,6 @@ NO_SHAPE: Mapping[str, str] = {
 """Shapes of unsupported node types, with a replacement."""
 
 NO_KEY: Mapping[str, str] = {
-    "context.failure_class": "set max_retries: failures that a retry can fix are retried",
     "context.internal.node_visit_count": "bound the visits with max_visits",
     "internal.node_visit_count": "bound the visits with max_visits",
     "codergen.": "make the stage report an outcome or a preferred label",
@@ -83,6 +90,9 @@ _CLAUSE = re.compile(
 )
 _OUTCOME = frozenset({"outcome", "context.outcome"})
 _LAST_LINE = frozenset({"tool.last_line", "context.tool.last_line"})
+_CLASS = frozenset({"failure_class", "context.failure_class"})
+# A quoted literal, with escaped quotes, or one word.
+_CONTAINS_NOT = re.compile(r'(?P<key>[A-Za-z_][\w.]*)\s*!contains\s*(?P<word>\\".*?\\"|[^\s&|)"]+)')
 
 
 @dataclass(frozen=True)
@@ -97,10 +107,14 @@ class ConvertedCondition:
 def convert_condition(written: str) -> ConvertedCondition:
     """Convert the text of a quoted condition, including escapes.
 
-    An unknown outcome was chosen by the stage; it is converted to a preferred label.
+    An unknown outcome, and a class of failures, was chosen by the stage; it is converted to a
+    preferred label.
     """
     pieces: list[str] = []
-    changed: list[str] = []
+    changed = [
+        f"!contains by !({one['key']} contains ...)" for one in _CONTAINS_NOT.finditer(written)
+    ]
+    written = _CONTAINS_NOT.sub(r"!(\g<key> contains \g<word>)", written)
     left: list[tuple[str, str]] = []
     at = 0
     for found in _CLAUSE.finditer(written):
@@ -111,8 +125,8 @@ def convert_condition(written: str) -> ConvertedCondition:
             pieces += [written[at : found.start()], ours]
             at = found.end()
             changed.append(f"{key}={word} by a match of the last line of tool.output")
-        elif key in _OUTCOME and word and word not in OUR_OUTCOMES:
-            ours = _outcome(word)
+        elif word and (key in _CLASS or (key in _OUTCOME and word not in OUR_OUTCOMES)):
+            ours = _outcome(word) if key in _OUTCOME else ""
             our_key, our_word = (key, ours) if ours else ("preferred_label", word)
             pieces += [written[at : found.start()], our_key, found["operator"]]
             pieces += [found["quote"], our_word, found["quote"]]

@@ -199,20 +199,21 @@ def test_outcome_of_another_tool_is_converted(written: str, ours: str) -> None:
         ('a [label=x,\n feedback_from="b"]', "no equivalent of feedback_from"),
         ("a [label=x,\n runs_on=always]", "no equivalent of runs_on"),
         ("a [label=x,\n continue_on_fail=false]", "no equivalent of continue_on_fail"),
-        ('a [label=x,\n prompt="Do $task"]', "$task is plain text in a prompt"),
+        ('a [label=x,\n prompt="Do $ab"]', "$ab is plain text in a prompt"),
+        ('a [label=x,\n prompt="Do $tool.output"]', "$tool.output is plain text in a prompt"),
         ('a [label=x,\n prompt="Try $iteration"]', "$iteration is plain text in a prompt"),
         ('a [shape=parallelogram,\n tool_command="cat $task"]', "the command does not set $task"),
         ('a\ngoal="Do $task"', "$task is plain text in the goal"),
         ('a\nmodel_stylesheet="* { llm_model: claude-*; }"', "unsupported pattern 'claude-*'"),
-        ('a [label=x,\n goal_gate="outcome = success"]', "unsupported condition of a goal gate"),
+        ('a [label=x,\n goal_gate="all is well"]', "unsupported condition of a goal gate"),
         ("a -> exit [label=x,\n weight=1.5]", "invalid weight '1.5': not an integer"),
         (
-            'a -> exit [label=x,\n condition="context.failure_class=x"]',
-            "unknown key context.failure_class: Attractor does not set it",
+            'a -> exit [label=x,\n condition="codergen.a.verdict=x"]',
+            "unknown key codergen.a.verdict: Attractor does not set it",
         ),
         ('a [label=x,\n prompt="${codergen.a.output}"]', "unsupported placeholder"),
         ('a [label=x,\n tool_command="echo $KILROY_RUN_ID"]', "unknown variable $KILROY_RUN_ID"),
-        ("a\n [is_codergen=true]", "is_codergen has no effect in Attractor"),
+        ("a\n [is_codergen=true]", "no equivalent of is_codergen: it has no effect in Attractor"),
     ],
 )
 def test_unconvertible_parts_are_reported_with_line_and_advice(written: str, message: str) -> None:
@@ -221,6 +222,51 @@ def test_unconvertible_parts_are_reported_with_line_and_advice(written: str, mes
         5
     ]
     assert all(one.fix for one in conversion.left)
+
+
+@table(
+    ("written", "ours"),
+    [
+        (
+            'model_stylesheet="* { model: z-ai/glm-4.6; } #a { llm_model: gpt-5.2; }"; a',
+            'model_stylesheet="* { llm_model: \\"z-ai/glm-4.6\\"; } #a { llm_model: gpt-5.2; }"; a',
+        ),
+        (
+            'model_stylesheet="/* all */ * { llm_model: m; } // rest\n #a { llm_model: n; }"; a',
+            'model_stylesheet=" * { llm_model: m; } \n #a { llm_model: n; }"; a',
+        ),
+        ('a -> b [condition="x !contains WORD"]', 'a -> b [condition="!(x contains WORD)"]'),
+        (
+            'a -> b [condition="outcome=fail && context.x !contains \\"a b\\""]',
+            'a -> b [condition="outcome=fail && !(context.x contains \\"a b\\")"]',
+        ),
+        (
+            'a -> b [condition="outcome=failed && context.failure_class!=transient"]',
+            'a -> b [condition="outcome=fail && preferred_label!=transient"]',
+        ),
+        ("stall_timeout=300; a [stall_timeout=9]", 'stall_timeout="300s"; a [stall_timeout="9s"]'),
+        ('a [manager.poll_interval="0s"]', 'a [manager.poll_interval="1s"]'),
+        ('graph [goal="$goal"]; a', 'graph [goal=""]; a'),
+        ('a [goal_gate="outcome = success"]', "a [goal_gate=true]"),
+        ('a [max_agent_turns="8", shape=box]', "a [shape=box]"),
+        (
+            'a [prompt="Do $task with ${tone}"]; b [prompt="Check $task"]',
+            'inputs="task, tone"; a [prompt="Do ${inputs.task} with ${inputs.tone}"]; '
+            'b [prompt="Check ${inputs.task}"]',
+        ),
+        # A variable of the shell stays, and one of a prompt is the same input in a command.
+        (
+            'inputs="port=1"; a [prompt="Do $task"]; '
+            'b [tool_command="for item in 1; do echo $item $task; done"]',
+            'inputs="port=1, task"; a [prompt="Do ${inputs.task}"]; '
+            'b [tool_command="for item in 1; do echo $item $ATTRACTOR_INPUT_TASK; done"]',
+        ),
+    ],
+)
+def test_parts_that_other_pipelines_left_most_often_are_converted(written: str, ours: str) -> None:
+    conversion = body(written)
+    assert parse(conversion.text) == parse(f"digraph G {{\n{HEAD}{ours}\n}}")
+    assert left_to_do(conversion) == {}
 
 
 def test_own_shapes_stay() -> None:

@@ -50,7 +50,6 @@ def test_conditions_of_attractor_are_unchanged(written: str) -> None:
 @table(
     ("written", "key"),
     [
-        ("context.failure_class=transient_infra", "context.failure_class"),
         ("codergen.validate.verdict = fail", "codergen.validate.verdict"),
         ("tool.verify.output = pass", "tool.verify.output"),
         ("context.internal.node_visit_count >= 5", "context.internal.node_visit_count"),
