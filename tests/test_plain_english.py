@@ -137,3 +137,28 @@ def test_a_phrase_is_found_in_any_case_and_across_lines() -> None:
     parts = '"The flag counts\\n"\n    f"more than {file}"'
     assert may_hit(parts, PHRASES)
     assert not may_hit("no riddle", PHRASES)
+
+
+WORDINGS = (
+    "Nowhere: {",
+    "left in the inbox for the process",
+    '"Failure", one',
+    '"At work" if',
+    "take the others by name",
+    "simulated as it is now",
+    "is retired since",
+    "no desires to plan for",
+    "has two tools",
+    "a person rolls back, never",
+    "the paths missing in the tree, and the stat cache",
+    "is needed, and never enough",
+    "no waiver covers",
+    "keeps its words",
+)
+"""Wordings of pages, messages and docstrings that readers did not understand."""
+
+
+def test_wordings_that_readers_did_not_understand_do_not_return() -> None:
+    files = [*PAGES, *MODULES, *sorted(ROOT.glob("attractor/**/*.j2"))]
+    texts = {str(file): " ".join(file.read_text("utf-8").split()) for file in files}
+    assert [(file, one) for file, text in texts.items() for one in WORDINGS if one in text] == []

@@ -140,7 +140,11 @@ class Registry(Mapping[str, T], Generic[T]):
                 # Python 3.11 wraps every exception of a class body's __set_name__.
                 raise error.__cause__ from None
             cause = f"{type(error).__name__}: {error}"
-            raise self._refuse(name, f"cannot be loaded: {cause}") from error
+            refusal = self._refuse(name, f"cannot be loaded: {cause}")
+            if isinstance(error, ImportError) and not source.distribution:
+                # A module of Attractor, or of a distribution that it needs, was removed.
+                refusal.hint = f"{INSTALL_AGAIN}; for a module of your own, fix its import"
+            raise refusal from error
         shortcoming = find_shortcoming(part, self.kind)
         if shortcoming:
             raise self._refuse(name, f"cannot be used: {shortcoming}")
@@ -170,6 +174,10 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _refuse(self, name: str, why: str) -> InvalidPart:
         return InvalidPart(f"{self.noun} {name!r} {why}", hint=self._sources[name].remedy)
+
+
+INSTALL_AGAIN = "install Attractor again (in a checkout: remove .venv, and type 'make test')"
+"""The remedy for a missing module."""
 
 
 def part_name(stem: str) -> str:

@@ -4,6 +4,7 @@ import atexit
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
+from attractor.base.registry import INSTALL_AGAIN
 from attractor.cli.invocation import PROGRAM, Invocation, build_root
 from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
 from attractor.cli.synonyms import find_option
@@ -184,6 +186,9 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure("UsageError", _one_line(error), _usage_hint(error), ExitCode.USAGE)
         case KeyboardInterrupt() | click.Abort() | RuntimeError(__cause__=KeyboardInterrupt()):
             return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
+        case ImportError():
+            message = f"the installation is incomplete: {error}"
+            return Failure("Defect", message, INSTALL_AGAIN, ExitCode.FAILED)
         case OSError(errno=errno.ENAMETOOLONG):
             message = f"file name too long: {_begun(str(error.filename or ''))}"
             return Failure("UsageError", message, "choose a shorter name", ExitCode.USAGE)
@@ -206,7 +211,12 @@ def _one_line(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         return f"no such option: {error.option_name}"
     message = " ".join(error.format_message().split()).rstrip(".")
+    message = _A_RANGE.sub(lambda found: _KINDS[found[1]], message)
     return message[:1].lower() + message[1:]
+
+
+_A_RANGE = re.compile(r"is not a valid (float|integer)(?: range)?")
+_KINDS = {"float": "is not a number", "integer": "is not a whole number"}
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -85,7 +85,8 @@ def find_objections(
 ) -> Sequence[str]:
     """Return the objections to a change: breaches, a missing approval, or a veto.
 
-    An approval is needed, but does not outweigh a breach. `reasons` are words of the agent.
+    Its approval is required but not sufficient: it does not outweigh a breach. `reasons` are words
+    of the agent.
     """
     found = [f"{one.line!r}: {one.message}" for one in breaches]
     if verdict is None:

@@ -49,8 +49,8 @@ class Touched:
     """The nodes and slots that a morph reads and writes.
 
     A slot is a place that holds one thing: a field of a node (`name of triage`), or the step that
-    follows another step (`after forecast`). Who reads a node depends on its id and its data, which
-    neither a new name nor a new body changes.
+    follows another step (`after forecast`). Readers of a node depend on its id and its data, not on
+    its name and description.
     """
 
     reads: frozenset[str] = frozenset()

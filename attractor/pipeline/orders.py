@@ -86,7 +86,7 @@ def _read(content: bytes, order: str) -> OrderReply | None:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The result of an order: executed now, or left in the inbox for the process of the run."""
+    """The result of an order: executed now, or left for the process of the run."""
 
     run_id: str
     action: str
@@ -210,10 +210,7 @@ class Orders:
         file = leave_order(directory.inbox, order, name=self._new_name())
         verdict = await_verdict(directory, file.name)
         if verdict is None:
-            words = (
-                "left in the inbox; the process of the run has not replied yet: "
-                f"{self._command('logs')}"
-            )
+            words = f"sent; the process of the run has not replied yet: {self._command('logs')}"
             return self._receipt(order, is_taken=False, words=words)
         if not verdict.is_taken:
             refusal = verdict.why.removeprefix(f"{order.why}; ")
@@ -333,7 +330,7 @@ class Orders:
             leave_order(directory.inbox, one, name=name).name
             for name, one in zip(names, orders, strict=True)
         ]
-        is_taken, words = False, "left in the inbox for the process of the run"
+        is_taken, words = False, "sent to the process of the run, which takes it within a second"
         if not is_held(directory.lock):
             try:
                 with open_run(
@@ -347,7 +344,7 @@ class Orders:
                     run.write_run()
                 is_taken = True
             except LockHeld:
-                words = "left in the inbox for the process that runs it now"
+                words = "sent to the process that runs it now"
             except BaseException:
                 # The caller gets an error, so a later process must not execute the orders.
                 for name in files:

@@ -189,7 +189,7 @@ class SnapshotRules:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The tree of a folder, the paths missing in the tree, and the stat cache of the next snapshot.
+    """A stored tree, the paths left out of it, and the stat cache for the next snapshot.
 
     `dimension` is the name of the fork, empty for the first dimension of the run.
     """

@@ -55,6 +55,24 @@ def test_option_of_another_tool_finds_what_is_meant(words: str, hint: str) -> No
     assert hint_of(*words.split()) == hint
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run a.dot --max-cost-usd five", "'five' is not a number"),
+        ("run a.dot --max-tokens five", "'five' is not a whole number"),
+        ("runs --limit five", "'five' is not a whole number"),
+    ],
+)
+def test_invalid_number_is_explained_without_a_range(words: str, message: str) -> None:
+    with pytest.raises(click.ClickException) as caught:
+        CliRunner().invoke(
+            build_root(), words, obj=Invocation(), catch_exceptions=False, standalone_mode=False
+        )
+    told = describe_failure(caught.value).message
+    assert told.endswith(message)
+    assert "range" not in told
+
+
 def test_error_with_json_is_printed_once(tmp_path: Path) -> None:
     words = [ATTRACTOR, "logs", "nope", "--json"]
     shown = subprocess.run(

@@ -265,7 +265,7 @@ class ToolRunner:
 
 def _words(error: Exception) -> str:
     if isinstance(error, AttractorError):
-        return f"{error.message}\n{error.hint}" if error.hint else error.message
+        return f"{error.message.rstrip('.')}.\n{error.hint}" if error.hint else error.message
     return str(error) or type(error).__name__
 
 

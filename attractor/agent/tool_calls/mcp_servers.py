@@ -68,7 +68,7 @@ async def mcp_tools(
             for offered in await _list_tools(name, client):
                 tool = _as_tool(name, client, offered)
                 if tool.name in tools:
-                    raise McpServerFailed(f"the MCP server {name!r} has two tools {tool.name!r}")
+                    raise McpServerFailed(f"MCP server {name}: duplicate tool {tool.name!r}")
                 tools[tool.name] = tool
         yield list(tools.values())
 

@@ -82,8 +82,8 @@ def decide(
 
     The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
     run the command at a terminal. If the verdict of the gate is 'no-go', an approval is refused
-    with exit status 5. A waiver of a failed scenario counts for this run only, until it expires;
-    no waiver covers a scenario that must pass.
+    with exit status 5. A waiver of a failed scenario counts for this run only, until it expires; a
+    scenario that must pass cannot be waived.
     """
     host = host_of(invocation)
     if approve + reject + bool(scenario) > 1:

@@ -291,7 +291,7 @@ def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
         raise InvalidWaiver(f"{name} did not fail", hint="waive failed scenarios only")
     if judged.suite and id_ in judged.suite.musts:
         raise InvalidWaiver(
-            f"{name} must pass, so no waiver covers it", hint="fix the candidate in a new run"
+            f"{name} must pass, so it cannot be waived", hint="fix the candidate in a new run"
         )
     return names[id_]
 

@@ -41,7 +41,7 @@ class _Judged:
 
     @cached_property
     def waived(self) -> frozenset[str]:
-        """The scenarios with a valid waiver; no waiver covers a `must`."""
+        """The scenarios with a valid waiver; a `must` cannot be waived."""
         valid = {one.scenario for one in self.input.waivers if one.expires > self.input.now}
         return frozenset(valid) - self.suite.musts
 
@@ -273,7 +273,7 @@ def _must(judged: _Judged) -> RuleResult:
         figure=f"{failed} of {len(musts)}",
         threshold="0",
         words=f"{failed} of {len(musts)} scenarios that must pass did not pass" if failed else "",
-        remedy=f"{judged.remedy}; no waiver covers these scenarios",
+        remedy=f"{judged.remedy}; these scenarios cannot be waived",
     )
 
 

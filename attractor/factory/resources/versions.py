@@ -260,7 +260,7 @@ class VersionStore:
         """Return a version; refuse a retired or burned one."""
         if ending := version.ending:
             raise Retired(
-                f"{version} is {ending.how} since {ending.when.date()}: {ending.reason}",
+                f"{version} was {ending.how} on {ending.when.date()}: {ending.reason}",
                 hint="start a run with a version in use, or register a new one; see: attractor "
                 f"{self.kind} show {version.name}",
             )

@@ -56,7 +56,7 @@ def plan(
     stored = _with_desires(control_plane, spec_graph_id, new_desires)
     if not stored.desires:
         hint = "pass --desires FILE, or the id that 'attractor spec normalize --base SPEC' prints"
-        raise UsageError(f"no desires to plan for in {stored.id}", hint=hint)
+        raise UsageError(f"no desires in {stored.id}", hint=hint)
     if unclear := find_unclear(stored.graph, control_plane.head):
         raise refusal(unclear)
     development = read_development(control_plane.repository)
@@ -238,7 +238,9 @@ def describe_simulation(control_plane: ControlPlane, reference: str) -> dict[str
     found = simulations_of(folder, plan.hash)
     if not found:
         hint = f"attractor grow simulate {plan.id}"
-        raise UsageError(f"{plan.id} was not simulated as it is now", hint=hint)
+        was_simulated = any((folder / FOLDER).glob("*"))
+        words = "changed after its simulation" if was_simulated else "was not simulated"
+        raise UsageError(f"{plan.id} {words}", hint=hint)
     report = found[0]
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     place = folder / FOLDER / report.simulation_id

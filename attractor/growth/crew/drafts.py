@@ -160,7 +160,9 @@ def adopt_drafts(run: Path, folder: Path, ids: Sequence[str], *, split: str) -> 
     chosen = {id_: kept[id_] for id_ in ids or sorted(kept)}
     for id_ in chosen:
         for there in folder.glob(f"*/{id_}{SCENARIO_END}"):
-            raise UsageError(f"{there} exists", hint="take the others by name, or remove it")
+            raise UsageError(
+                f"{there} exists", hint="pass the names of the other drafts, or delete this folder"
+            )
     files = {folder / split / f"{id_}{SCENARIO_END}": one for id_, one in chosen.items()}
     for file, draft in files.items():
         try:

@@ -1,6 +1,6 @@
 """Compares the telemetry of the running stage with that of the stage before.
 
-More errors, or other rates of guard hits, propose a roll-back; a person rolls back, never this.
+More errors, or other rates of guard hits, propose a roll-back; only a person rolls back.
 """
 
 from collections.abc import Mapping, Sequence

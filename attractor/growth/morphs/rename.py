@@ -21,7 +21,10 @@ class Rename(Morph):
         """Return the changed graph."""
         node = graph.find(self.node)
         if "name" not in node.fields or not self.name.strip():
-            raise InvalidMorph(f"rename: {node.id} keeps its words", hint="name another node")
+            raise InvalidMorph(
+                f"rename: new name and description of {node.id} are unchanged",
+                hint="name another node",
+            )
         return graph.replace(node.with_fields(name=self.name))
 
 

@@ -382,7 +382,7 @@ async def _timeout(_: JsonObject) -> str:
     ("act", "told"),
     [
         (_no_argument, "Tool error (broken): 'oops'"),
-        (_no_tool, "Tool error (broken): not today\ntry tomorrow"),
+        (_no_tool, "Tool error (broken): not today.\ntry tomorrow"),
         (_timeout, "Tool error (broken): TimeoutError"),
     ],
 )

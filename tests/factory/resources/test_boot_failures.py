@@ -139,7 +139,7 @@ def failing_setup(flow: Flow) -> object:
     [
         # Profile resolve
         (unknown_profile, "unknown profile", "lenient?", 2),
-        (retire, "is retired", "a version in use", 4),
+        (retire, "was retired on", "a version in use", 4),
         (profile_with_missing_path, "sandbox.read: /no/such", "profile update p.toml", 2),
         (edited_profile, "differs from the ledger", "from a backup", 6),
         # Spec resolve

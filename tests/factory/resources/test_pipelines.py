@@ -141,7 +141,7 @@ def test_a_retired_version_takes_no_new_run_and_stays_for_old_ones(tmp_path: Pat
     stores, now = flow.evaluator.stores, flow.host.clock.now()
     for store, name in ((stores.profiles, "lenient"), (stores.suites, "todo")):
         store.versions.end(store.versions.find(name), Ending("retired", now, "ann", "it is old"))
-        with pytest.raises(Retired, match=f"{name}@1 .* is retired since .*: it is old"):
+        with pytest.raises(Retired, match=f"{name}@1 .* was retired on .*: it is old"):
             flow.launch()
     assert flow.rules(result) == []
     kinds = [one.kind for one in flow.evaluator.ledger.entries()]
@@ -166,7 +166,7 @@ def test_retired_pipeline_is_refused_until_it_is_registered_again(tmp_path: Path
     edited = file.read_text().replace("Plan:", "Plan well:")
     for text in (file.read_text(), edited):
         file.write_text(text)
-        with pytest.raises(Retired, match="linear@1 .* is retired since .*: it is old") as refused:
+        with pytest.raises(Retired, match="linear@1 .* was retired on .*: it is old") as refused:
             flow.launch(suite="")
         assert refused.value.hint == f"to use it again: attractor pipeline register {file}"
         with pytest.raises(Retired):
