@@ -7,6 +7,7 @@ from attractor.base.errors import (
     ExitCode,
     LockHeld,
     NewerFormat,
+    OlderFormat,
     UsageError,
     VerificationError,
 )
@@ -163,11 +164,13 @@ def test_lost_fence_refuses_writes(done: Workplace) -> None:
         assert (done.root / "events.jsonl").stat().st_size == size
 
 
-def test_a_newer_format_is_refused(done: Workplace) -> None:
+def test_newer_and_too_old_formats_are_refused(done: Workplace) -> None:
     manifest = done.root / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(NewerFormat):
-        done.open()
+    now = manifest.read_text()
+    for number, error in ((2, NewerFormat), (0, OlderFormat)):
+        manifest.write_text(now.replace('"format": 1', f'"format": {number}'))
+        with pytest.raises(error, match=f"has format {number}, "):
+            done.open()
 
 
 def test_failed_open_releases_the_run(done: Workplace) -> None:
