@@ -110,7 +110,8 @@ class UsageReader:
         self._size += sum(len(words.encode("utf-8", "replace")) for words in _words(event))
 
     def read(self) -> CallUsage | None:
-        """Return the usage; None if the provider refused the call inside of the answer."""
+        """Return the usage at the end; None if the provider refused the call inside the answer."""
+        self.take(b"\n\n")  # some servers leave out the last blank line
         reported = self._reported()
         if self.error and not self._size and not reported.total_tokens:
             return None

@@ -110,6 +110,8 @@ def test_complete_answers_count_exactly_and_a_cut_answer_is_estimated(
     assert used.tokens - used.estimated_tokens == ONE_CALL * len(whole), f"{told}\n{log}"
     assert used.estimated_tokens > 0
     assert used.cost_usd > 0
+    # The figures of the program itself agree.
+    assert "model proxy saw" not in told
 
 
 @each_program
