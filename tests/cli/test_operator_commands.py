@@ -10,6 +10,7 @@ from attractor.environments.orphan_processes import MARK
 from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.pipeline.request import WorkspaceKind
+from tests.cli.plain_desk import WORDS as WITHOUT_SANDBOX, Desk
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit
 from tests.factory.flows import Flow, make_flow
@@ -60,6 +61,21 @@ def test_marked_process_is_refused(tmp_path: Path, words: list[str]) -> None:
     assert "is only for the operator, and run 01ARZ3NDEKTSV4RRFFQ69G5FAV started" in refused.stderr
     named = words[: 2 if words[0] in GROUPS else 1]
     assert attractor(*named, "--help", folder=tmp_path, variables=mark).returncode == 0
+
+
+def test_run_answers_no_question(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.write(
+        "digraph ask { start [shape=Mdiamond]; exit [shape=Msquare]; ask [shape=hexagon]"
+        ' start -> ask; ask -> exit [label="[Y] Yes"] }'
+    )
+    assert desk.do("run", "pipeline.dot", *WITHOUT_SANDBOX).returncode == 3
+    mark = {MARK: "01ARZ3NDEKTSV4RRFFQ69G5FAV.12-34.56"}
+    answer = ["answer", "latest", "Y"]
+    refused = attractor(*answer, folder=tmp_path, variables={**desk.environ, **mark})
+    assert refused.returncode == REFUSED
+    assert len(json.loads(desk.do("answer", "latest", "--json").stdout)) == 1
+    assert desk.do(*answer).returncode == 0
 
 
 def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> None:
