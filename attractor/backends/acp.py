@@ -1,9 +1,11 @@
 """Executes stages with any agent that speaks the Agent Client Protocol."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from attractor import __version__
+from attractor.backends import opencode
 from attractor.backends.models import KEYS, has_native_key
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
@@ -14,6 +16,8 @@ from attractor.backends.outside_events import (
     SessionNamed,
     Spent,
     as_text,
+    begin_call,
+    count,
 )
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.registry import OutsideParts
@@ -22,9 +26,58 @@ from attractor.llm.response import Usage
 
 if TYPE_CHECKING:
     from acp.client.connection import ClientSideConnection
-    from acp.schema import PermissionOption, RequestPermissionResponse, ToolCallUpdate
+    from acp.schema import (
+        PermissionOption,
+        RequestPermissionResponse,
+        ToolCallProgress,
+        ToolCallStart,
+        ToolCallUpdate,
+    )
 
 _ENDED_CALL = ("completed", "failed")
+_TOOLS = {"edit": "edit_file", "execute": "shell", "fetch": "web_fetch", "read": "read_file"}
+# Its loaded sessions lose their history, or have the results of tools twice.
+_CANNOT_LOAD = frozenset({"gemini-cli"})
+
+
+class _Call:
+    """A tool call, of which messages of the agent tell a part each."""
+
+    def __init__(self) -> None:
+        self.kind = self.title = self.status = ""
+        self.input: JsonObject = {}
+        self.content: Sequence[Any] = ()
+        self.places: Sequence[str] = ()
+        self.is_begun = False
+
+    def add(self, told: "ToolCallStart | ToolCallProgress | ToolCallUpdate") -> None:
+        """Add what a message tells."""
+        self.kind, self.title = told.kind or self.kind, told.title or self.title
+        self.status = told.status or self.status
+        self.content = told.content or self.content
+        self.places = [one.path for one in told.locations or ()] or self.places
+        match told.raw_input:
+            case {**arguments}:
+                self.input = cast(JsonObject, arguments) or self.input
+            case _:
+                pass
+
+    def begun(self, call: str) -> CallBegun:
+        """Return the start of the call: its tool by the kind, otherwise its title."""
+        name = _TOOLS.get(self.kind, self.title or self.kind)
+        return begin_call(call, name, self.input or self._told_input(), {})
+
+    def _told_input(self) -> JsonObject:
+        """Return the input as far as it is known without the input of the tool."""
+        for one in self.content:
+            if one.type == "diff":
+                old = one.old_text or ""
+                return {"file_path": one.path, "old_string": old, "new_string": one.new_text}
+        if self.kind == "execute":
+            return {"command": self.title}
+        if self.kind == "read" and self.places:
+            return {"file_path": self.places[0]}
+        return {"locations": [*self.places]} if self.places else {}
 
 
 class _AcpClient:
@@ -32,31 +85,39 @@ class _AcpClient:
 
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialogue = dialogue
+        self._calls = defaultdict[str, _Call](_Call)
         self.is_replay = False
 
     async def session_update(self, session_id: str, update: Any, **others: Any) -> None:
         """Take a part of an answer, or a tool call; a loaded session repeats old ones."""
-        take = self._dialogue.take
         if self.is_replay:
             return
         match update.session_update:
             case "agent_message_chunk":
                 if text := getattr(update.content, "text", ""):
-                    take(AgentText(text, is_piece=True))
-            case "tool_call":
-                take(CallBegun(update.tool_call_id, update.title, _arguments(update)))
-                self._end_call(update)
-            case "tool_call_update":
-                self._end_call(update)
+                    self._dialogue.take(AgentText(text, is_piece=True))
+            case "tool_call" | "tool_call_update":
+                self._take_call(update)
             case _:
                 pass
 
-    def _end_call(self, update: Any) -> None:
+    def _take_call(self, update: "ToolCallStart | ToolCallProgress") -> None:
+        call = self._calls[update.tool_call_id]
+        call.add(update)
+        # A pending call often gets its name and its input later.
+        if call.status != "pending":
+            self._begin(update.tool_call_id)
         if update.status in _ENDED_CALL:
             texts = [_content_text(one) for one in update.content or ()]
             output = "\n".join(filter(None, texts)) or as_text(update.raw_output)
             error = output or "failed" if update.status == "failed" else ""
             self._dialogue.take(CallEnded(update.tool_call_id, output, error))
+
+    def _begin(self, name: str) -> None:
+        call = self._calls[name]
+        if not call.is_begun:
+            call.is_begun = True
+            self._dialogue.take(call.begun(name))
 
     async def request_permission(
         self,
@@ -65,25 +126,18 @@ class _AcpClient:
         options: "Sequence[PermissionOption]",
         **others: Any,
     ) -> "RequestPermissionResponse":
-        """Allow the tool call."""
+        """Allow the tool call once: for longer only if the agent offers nothing else."""
         # See `drive`.
         from acp.schema import AllowedOutcome, DeniedOutcome, RequestPermissionResponse
 
-        allowed = [one.option_id for one in options if one.kind.startswith("allow")]
-        if not allowed:
+        self._calls[tool_call.tool_call_id].add(tool_call)
+        self._begin(tool_call.tool_call_id)
+        by_kind = {one.kind: one.option_id for one in reversed(options)}
+        allowed = by_kind.get("allow_once") or by_kind.get("allow_always")
+        if allowed is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        outcome = AllowedOutcome(outcome="selected", option_id=allowed[0])
+        outcome = AllowedOutcome(outcome="selected", option_id=allowed)
         return RequestPermissionResponse(outcome=outcome)
-
-
-def _arguments(call: Any) -> JsonObject:
-    """Return the arguments of a tool call, otherwise the files that it concerns."""
-    match call.raw_input:
-        case {**arguments} if arguments:
-            return cast(JsonObject, arguments)
-        case _:
-            places = [one.path for one in call.locations or ()]
-            return {"locations": places} if places else {}
 
 
 def _content_text(content: Any) -> str:
@@ -128,6 +182,7 @@ async def _open_session(
     agent = await connection.initialize(PROTOCOL_VERSION, client_info=own)
     task, abilities, about = dialogue.task, agent.agent_capabilities, agent.agent_info
     can_load = bool(abilities and abilities.load_session)
+    can_load = can_load and not (about and about.name in _CANNOT_LOAD)
     version = f"{about.name} {about.version}" if about else ""
     if task.session and can_load:
         client.is_replay = True
@@ -154,6 +209,14 @@ async def _ask(connection: "ClientSideConnection", session: str, dialogue: Dialo
             cache_write_tokens=used.cached_write_tokens,
         )
         dialogue.take(Spent(tokens))
+    else:
+        # gemini-cli counts here, outside of the protocol.
+        match answer.field_meta:
+            case {"quota": {"token_count": {**counts}}}:
+                given, written = count(counts.get("input_tokens")), counts.get("output_tokens")
+                dialogue.take(Spent(Usage(given, count(written))))
+            case _:
+                pass
     if answer.stop_reason != "end_turn":
         dialogue.take(Failed(f"the agent stopped: {answer.stop_reason}"))
 
@@ -164,8 +227,11 @@ def send(dialogue: Dialogue, text: str) -> None:
 
 
 def invoke(task: Task) -> Invocation:
-    """Return the call of the agent, without arguments besides those of the settings."""
-    return Invocation()
+    """Return the call of the agent, without arguments besides those of the settings.
+
+    opencode reads the address of its models from its configuration only.
+    """
+    return Invocation(variables=opencode.configure(task) if task.access else {})
 
 
 _PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}

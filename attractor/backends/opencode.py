@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
     AgentText,
@@ -27,6 +26,7 @@ _PACKAGES: Mapping[str, str] = {
     "openai_compatible": "@ai-sdk/openai-compatible",
 }
 _VERSIONS: Mapping[str, str] = {"anthropic": "/v1", "gemini": "/v1beta"}
+_NAMES: Mapping[str, str] = {"gemini": "google"}
 _PROVIDER = "attractor"
 _TOOLS = {"bash": "shell", "edit": "edit_file", "read": "read_file", "write": "write_file"}
 
@@ -41,23 +41,29 @@ def invoke(task: Task) -> Invocation:
         words += ["--variant", effort]
     if task.session:
         words += ["--session", task.session]
+    return Invocation(tuple(words), configure(task), {}, task.prompt)
+
+
+def configure(task: Task) -> Mapping[str, str]:
+    """Return the variables with the configuration: the model, and its address."""
+    model, access = task.choice.model, task.access
     config: dict[str, Json] = {"permission": "allow", "share": "disabled", "autoupdate": False}
     if access:
-        config["provider"] = {_PROVIDER: _provider(access, model)}
-    variables = {
+        url = access.url + _VERSIONS.get(access.provider, "")
+        provider: dict[str, Json] = {"options": {"baseURL": url, "apiKey": access.key}}
+        if model:
+            package = _PACKAGES[access.provider]
+            config["model"] = f"{_PROVIDER}/{model}"
+            config["provider"] = {
+                _PROVIDER: {**provider, "npm": package, "models": {model: {"name": model}}}
+            }
+        else:
+            # opencode chooses one of the models that it knows.
+            config["provider"] = {_NAMES.get(access.provider, access.provider): provider}
+    return {
         "OPENCODE_CONFIG_CONTENT": json.dumps(config),
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
-    }
-    return Invocation(tuple(words), variables, {}, task.prompt)
-
-
-def _provider(access: ModelAccess, model: str) -> dict[str, Json]:
-    url = access.url + _VERSIONS.get(access.provider, "")
-    return {
-        "npm": _PACKAGES[access.provider],
-        "options": {"baseURL": url, "apiKey": access.key},
-        "models": {model: {"name": model}},
     }
 
 

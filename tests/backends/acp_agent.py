@@ -13,6 +13,7 @@ from typing import Any
 import acp
 from acp.schema import (
     AgentCapabilities,
+    FileEditToolCallContent,
     Implementation,
     InitializeResponse,
     LoadSessionResponse,
@@ -25,7 +26,8 @@ from acp.schema import (
 
 from tests.backends.model_caller import call_models
 
-STOPS: Any = sys.argv[1] if len(sys.argv) > 1 else "end_turn"
+IS_GEMINI = sys.argv[1:] == ["gemini-cli"]
+STOPS: Any = sys.argv[1] if len(sys.argv) > 1 and not IS_GEMINI else "end_turn"
 CALLS = sys.argv[2:]
 SESSION = Path.home() / "session"
 
@@ -43,7 +45,7 @@ class WritingAgent:
         return InitializeResponse(
             protocol_version=protocol_version,
             agent_capabilities=AgentCapabilities(load_session=True),
-            agent_info=Implementation(name="writer", version="1.2"),
+            agent_info=Implementation(name="gemini-cli" if IS_GEMINI else "writer", version="1.2"),
         )
 
     async def new_session(self, cwd: str, **others: Any) -> NewSessionResponse:
@@ -67,15 +69,28 @@ class WritingAgent:
             call_models(CALLS[0], int(CALLS[1]), dies="die" in CALLS)
         await self.say(session_id, "I write ")
         await self.say(session_id, "a file.")
-        begun = acp.start_tool_call("call-1", "write", raw_input={"path": "made.txt"})
-        await self.client.session_update(session_id, begun)
+        asked = ToolCallUpdate(tool_call_id="call-1")
+        if IS_GEMINI:
+            # It does not tell a call before it asks, and never its input.
+            diff = FileEditToolCallContent(
+                path="made.txt", old_text="no\n", new_text="yes\n", type="diff"
+            )
+            asked = ToolCallUpdate(
+                tool_call_id="call-1", kind="edit", title="made.txt: no => yes", content=[diff]
+            )
+        else:
+            begun = acp.start_tool_call("call-1", "wri", status="pending", raw_input={})
+            await self.client.session_update(session_id, begun)
+            known = acp.update_tool_call("call-1", title="write", raw_input={"path": "made.txt"})
+            await self.client.session_update(session_id, known)
         options = [
+            PermissionOption(option_id="always", name="Always", kind="allow_always"),
             PermissionOption(option_id="no", name="No", kind="reject_once"),
             PermissionOption(option_id="yes", name="Yes", kind="allow_once"),
         ]
         granted = await self.client.request_permission(
             session_id=session_id,
-            tool_call=ToolCallUpdate(tool_call_id="call-1"),
+            tool_call=asked,
             options=options,
         )
         (self.folder / "made.txt").write_text(getattr(granted.outcome, "option_id", "denied"))
@@ -92,6 +107,9 @@ class WritingAgent:
         if STOPS == "end_turn":
             Path(os.environ["ATTRACTOR_STATUS_FILE"]).write_text('{"outcome": "success"}')
         await self.say(session_id, "Done.")
+        if IS_GEMINI:
+            counts = {"token_count": {"input_tokens": 7, "output_tokens": 3}}
+            return PromptResponse(stop_reason=STOPS, field_meta={"quota": counts})
         used = Usage(total_tokens=30, input_tokens=20, output_tokens=10)
         return PromptResponse(stop_reason=STOPS, usage=used)
 

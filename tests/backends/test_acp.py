@@ -1,6 +1,7 @@
 """Stages run by an agent that speaks the Agent Client Protocol."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Coroutine
@@ -9,7 +10,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from attractor.backends.models import ModelDefaults
+from attractor.backends.acp import program as acp_program
+from attractor.backends.model_proxy import ModelAccess
+from attractor.backends.models import ModelChoice, ModelDefaults
+from attractor.backends.programs import Task
 from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.config.settings import BackendsSettings, ProgramSettings
 from attractor.engine.outcome import Outcome
@@ -76,6 +80,48 @@ def test_a_session_is_loaded_by_the_next_stage_of_its_thread(tmp_path: Path) -> 
     [continued] = events(result, "ThreadContinued")
     assert continued.node == "two"
     assert "This was said before" not in str(events(result))
+
+
+def test_calls_of_gemini_are_named_by_its_requests_for_permission(tmp_path: Path) -> None:
+    made = play(tmp_path)
+    outcome = finish(backend("gemini-cli").run(made.stage, "Do it"))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (7, 3)
+    # The first option is `allow_always`.
+    assert (tmp_path / "made.txt").read_text() == "yes"
+    [called] = [data for kind, data in made.events.all if kind == "TOOL_CALL_START"]
+    assert called["tool_name"] == "edit_file"
+    assert called["arguments"] == {
+        "file_path": "made.txt",
+        "old_string": "no\n",
+        "new_string": "yes\n",
+    }
+
+
+def test_a_session_of_gemini_is_never_loaded(tmp_path: Path) -> None:
+    agent = f"{sys.executable} {AGENT} gemini-cli"
+    (project_in(tmp_path) / "attractor.toml").write_text(f"[backends.acp]\nrun = '{agent}'\n")
+    text = between(
+        "default_fidelity=full; thread_id=main",
+        'one [prompt="First"]',
+        'two [prompt="Second"]',
+        "start -> one -> two -> exit",
+    )
+    environ = {**environ_for(tmp_path), **ENVIRON}
+    result = run(tmp_path, text, backend="acp", environ=environ)
+    assert result.completed == ("start", "one", "two")
+    assert not events(result, "ThreadContinued")
+    assert events(result, "FidelityDegraded")
+
+
+def test_opencode_gets_the_address_and_the_key_of_its_models() -> None:
+    access = ModelAccess("gemini", "http://127.0.0.1:1", "placeholder-1")
+    for model, provider in (("gemini-x", "attractor"), ("", "google")):
+        task = Task("", ModelChoice("gemini", model, ""), "/workspace", access=access)
+        config = json.loads(acp_program(None).invoke(task).variables["OPENCODE_CONFIG_CONTENT"])
+        options = config["provider"][provider]["options"]
+        assert options == {"baseURL": "http://127.0.0.1:1/v1beta", "apiKey": "placeholder-1"}
+        assert config.get("model", "") == (f"attractor/{model}" if model else "")
 
 
 def test_a_message_reaches_the_agent_after_its_answer(tmp_path: Path) -> None:
