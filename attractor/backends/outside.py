@@ -6,6 +6,7 @@ about the outcome, not the exit status.
 """
 
 import asyncio
+import json
 import re
 import shlex
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
@@ -28,18 +29,23 @@ from attractor.backends.programs import Dialogue, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.errors import UsageError
+from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.processes import ExecResult, OutputChunk
+from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.stage.folder import write_tail
+from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import response_updates
+from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.program_files import LocatedProgram
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
+from attractor.llm.response import Usage as Tokens
 
 TIME_LIMIT = timedelta(hours=1)
 """The time limit of a program, if the node sets no `timeout`."""
@@ -49,6 +55,10 @@ _QUICK_MS = 30_000
 _GRACE_S = 5.0
 _LONGEST_ERROR = 2_000
 _LARGEST_SESSION = 64 << 20
+# As base64, because a file of a stage has at most 4 MiB.
+_LARGEST_SAVED = 3 << 20
+SESSION = "session.json"
+"""The file in the stage's folder with the session, which a later run can continue."""
 _VERSION = re.compile(r"\d+(?:\.\w+)+")
 
 _WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
@@ -69,6 +79,23 @@ class KeptSession:
     archive: bytes
     stages: int
     last: str
+
+    def record(self) -> JsonObject:
+        """Return the session as JSON."""
+        tokens, cost = self.spent.tokens, self.spent.cost_usd
+        spent: dict[str, Json] = {
+            "input": tokens.input_tokens,
+            "output": tokens.output_tokens,
+            "cache_read": tokens.cache_read_tokens or 0,
+            "cache_write": tokens.cache_write_tokens or 0,
+        }
+        return {
+            "program": self.program,
+            "session": self.session,
+            "spent": spent if cost is None else {**spent, "cost_usd": cost},
+            "archive": self.archive.decode(),
+            "stages": self.stages,
+        }
 
 
 @dataclass(frozen=True)
@@ -156,6 +183,31 @@ class OutsideAgent:
             finally:
                 emit(EventKind.SESSION_END, state="CLOSED", aborted=transcript.is_aborted)
         return replace(outcome, usage=transcript.total)
+
+    def rebuild(self, last: str, read: ReadSaved) -> object:
+        """Return the session that an earlier stage saved."""
+        try:
+            saved = Fields(parse_json(read(last, SESSION)), f"{SESSION} of {last}")
+            program, spent = saved.text("program"), saved.inner("spent")
+            if program != self._program.name:
+                raise ConversationLost(f"{last} has a session of {program}")
+            tokens = Tokens(
+                spent.number("input"),
+                spent.number("output"),
+                cache_read_tokens=spent.number("cache_read"),
+                cache_write_tokens=spent.number("cache_write"),
+            )
+            cost = spent.real("cost_usd") if spent.has("cost_usd") else None
+            return KeptSession(
+                program,
+                saved.text("session"),
+                Spent(tokens, cost, is_total=True),
+                saved.text("archive").encode(),
+                saved.number("stages"),
+                last,
+            )
+        except (NotCanonical, RecordBroken) as fault:
+            raise ConversationLost(str(fault)) from fault
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Refuse, because the program cannot answer without its tools."""
@@ -339,7 +391,10 @@ class OutsideAgent:
         stages = (before.stages if before else 0) + 1
         name = self._program.name
         spent = work.transcript.spent
-        thread.keep(KeptSession(name, session, spent, archive, stages, work.stage.id))
+        kept = KeptSession(name, session, spent, archive, stages, work.stage.id)
+        thread.keep(kept)
+        if len(archive) <= _LARGEST_SAVED:
+            work.stage.files.write(SESSION, json.dumps(kept.record()))
 
 
 def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[BuiltBackend]:

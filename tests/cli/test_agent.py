@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
@@ -14,6 +15,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
+from tests.backends import acp_agent
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import TwinDesk
@@ -82,17 +84,6 @@ def test_agent_needs_a_session_to_continue(tmp_path: Path) -> None:
         done = desk.do("agent", "--continue", "x", "--model", MODELS["openai"])
     assert done.returncode == 2
     assert "no session to continue (start one with: attractor agent TASK)" in done.stderr
-
-
-def test_session_of_a_program_is_not_continued(tmp_path: Path) -> None:
-    desk = desk_with(tmp_path)
-    desk.write('[backends.command]\nrun = "echo Done."\n', "attractor.toml")
-    with in_background(ProviderTwin(Script(rules=()))) as desk.twin:
-        done = desk.do("agent", "fix it", "--backend", "command")
-        more = desk.do("agent", "--continue", "x", "--backend", "command")
-    assert done.returncode == 0, done.stderr
-    assert more.returncode == 2
-    assert "cannot be continued, because the backend command keeps no conversation" in more.stderr
 
 
 def test_agent_without_a_provider_names_the_variables_to_set(tmp_path: Path) -> None:
@@ -236,3 +227,29 @@ def test_session_that_a_budget_stopped_is_continued(tmp_path: Path) -> None:
     assert "resume: attractor resume " in stopped.stderr
     assert " --max-tokens " in stopped.stderr.split("resume: ")[1]
     assert more.stdout.startswith("Pink."), more.stderr
+
+
+@table(
+    ("program", "loads"),
+    [
+        (f"acp {sys.executable} {acp_agent.__file__}", True),
+        ("command tee -a asked.txt; echo --- >> asked.txt", False),
+    ],
+    ids=["acp", "command"],
+)
+def test_continue_loads_the_session_of_a_program_or_retells_it(
+    tmp_path: Path, program: str, loads: bool
+) -> None:
+    desk = desk_with(tmp_path)
+    backend, run = program.split(" ", 1)
+    desk.write(f"[backends.{backend}]\nrun = '{run}'\n", "attractor.toml")
+    with in_background(ProviderTwin(Script(rules=()))) as desk.twin:
+        words = ("--backend", backend, "--sandbox", "none")
+        first = desk.do("agent", "Buy a pear", *words)
+        # The backend is that of the session.
+        more = desk.do("agent", "--continue", "Is it done?", *words[2:], "--json")
+    assert (first.returncode, more.returncode) == (0, 0), first.stderr + more.stderr
+    told = (desk.place / "asked.txt").read_text().split("---\n")[1]
+    assert told.startswith("Is it done?")
+    assert ("Buy a pear" in told) != loads
+    assert ("ThreadContinued" in more.stdout) == loads

@@ -30,6 +30,10 @@ when.system = "Task Routing AI"
 answer.text = '{{"complexity_reasoning": "It is one line.", "complexity_score": 10}}'
 
 [[rules]]
+when = {{ last_user = "Is it done" }}
+answer.text = "It is done."
+
+[[rules]]
 when = {{ last_user = "Buy a pear", step = 0 }}
 answer = {{ thinking = "Edit, then report.", text = "I edit.", tool_calls = [{edit}] }}
 
@@ -40,10 +44,6 @@ answer = {{ text = "I report.", tool_calls = [{report}] }}
 [[rules]]
 when = {{ last_user = "Buy a pear" }}
 answer.text = "The list names a pear now."
-
-[[rules]]
-when = {{ last_user = "Is it done" }}
-answer.text = "It is done."
 
 [[rules]]
 answer.text = "Pears"
@@ -169,9 +169,15 @@ def test_a_person_lets_a_program_fix_a_project(one: Outside, tmp_path: Path) -> 
         words = ["--backend", one.program, "--sandbox", "bubblewrap"]
         words += ["--model", one.model] if one.model else []
         done = desk.do("agent", "Buy a pear", *words)
+        more = desk.do("agent", "--continue", "Is it done?", *words[2:], "--json")
+        asked = [one for one in desk.twin.requests if "Is it done?" in str(one.body)]
     assert done.returncode == 0, done.stderr
     assert (desk.place / "green").exists(), done.stderr
     assert done.stdout.startswith("The list names a pear now.\n")
     assert "calc.py  +1 -1" in done.stdout
     assert "\nused: $0." in done.stderr
     assert Path(done.stderr.split("transcript: ")[1].split("\n")[0]).is_file()
+    assert more.returncode == 0, more.stderr
+    assert json.loads(more.stdout.splitlines()[-1])["answer"] == "It is done."
+    assert "Buy a pear" in str(asked[-1].body)
+    assert "The list names a pear now." in str(asked[-1].body)

@@ -2,9 +2,11 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
@@ -18,6 +20,7 @@ from attractor.engine.outcome import describe_usage
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.json_files import read_untrusted
+from attractor.engine.truncation import keep_ends
 from attractor.factory.launch import launch
 from attractor.pipeline.diagnosis.failures import budget_option
 from attractor.pipeline.request import RunRequest, WorkspaceKind
@@ -26,7 +29,9 @@ from attractor.pipeline.runs.summary import list_runs
 
 _FILE = "agent.dot"
 _NAME, _STAGE = "agent", "work"
-_TRANSCRIPT, _CONVERSATION = "transcript.jsonl", "conversation.jsonl"
+_TRANSCRIPT = "transcript.jsonl"
+# The file by which a backend continues a session; of a program, the other one.
+_CONVERSATIONS, _SESSION = {"agent": "conversation.jsonl"}, "session.json"
 _LARGEST_ANSWER = 8 << 20
 
 
@@ -100,7 +105,6 @@ def agent(
     output. The session is a run: 'attractor steer latest TEXT' sends the agent a message, and
     'attractor logs --stage work' shows the session again. '-' reads TASK from standard input.
     """
-    earlier = _earlier_session(invocation, reference) if continues or reference else None
     file = Path(_FILE).absolute()
     request = RunRequest(
         file=file,
@@ -112,8 +116,9 @@ def agent(
         sandbox=sandbox,
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         evaluate=False,
-        continues=str(earlier) if earlier else "",
     )
+    if continues or reference:
+        request = _continue(request, _earlier_session(invocation, reference))
     watcher = Watcher(invocation, as_json=as_json, stage=_STAGE)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     texts = {str(file): pipeline_text(agent_name)}
@@ -165,18 +170,32 @@ def _earlier_session(invocation: Invocation, reference: str) -> Path:
         if not (folder / _TRANSCRIPT).is_file():
             continue
         manifest = read_manifest(directory)
-        if manifest.pipeline == _NAME and (folder / _CONVERSATION).is_file():
-            return root
         if manifest.pipeline == _NAME:
-            raise UsageError(
-                f"the session {root.name} cannot be continued, because the backend "
-                f"{manifest.options.get('backend')} keeps no conversation",
-                hint="continue another session: --run RUN ('attractor runs' lists them)",
-            )
+            return root
     raise UsageError(
         f"run {reference} is not a session" if reference else "no session to continue",
         hint="start one with: attractor agent TASK",
     )
+
+
+def _continue(request: RunRequest, session: Path) -> RunRequest:
+    """Return the request with an earlier session, by default with the backend of the session."""
+    was = str(read_manifest(RunDirectory(session)).options.get("backend") or "agent")
+    source = click.get_current_context().get_parameter_source("backend")
+    backend = was if source is ParameterSource.DEFAULT else request.backend
+    kept = RunDirectory(session).stage(_STAGE) / _CONVERSATIONS.get(was, _SESSION)
+    if backend == was and kept.is_file():
+        return replace(request, backend=backend, continues=str(session))
+    # The program cannot continue a session, or another one continues it.
+    return replace(request, backend=backend, goal=f"{request.goal}\n\n{_retell(session)}")
+
+
+def _retell(session: Path) -> str:
+    """Return the task and the answer of an earlier session as text for an agent."""
+    directory = RunDirectory(session)
+    task = str(read_manifest(directory).options.get("goal") or "")
+    told = f"{task}\n\n## Your answer\n\n{_answer(directory.stage(_STAGE))}"
+    return f"# What was said before\n\n{keep_ends(told)}"
 
 
 def _answer(folder: Path) -> str:
@@ -198,9 +217,7 @@ def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
     if result.exit_code is ExitCode.UNFINISHED:
         more = " ".join(["", *budget_option(result.reason)])
         return [*lines, f"resume: attractor resume {run}{more}"]
-    if (folder / _CONVERSATION).is_file():
-        lines.append("continue: attractor agent --continue TASK")
-    return lines
+    return [*lines, "continue: attractor agent --continue TASK"]
 
 
 part = agent
