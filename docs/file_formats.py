@@ -21,7 +21,7 @@ from attractor.config.settings import Settings
 from attractor.engine.journal.events import Action, EngineEvent
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
 from attractor.engine.questions.question import AnswerKind, QuestionKind
-from attractor.engine.state.run_state import Phase, StatusWord
+from attractor.engine.state.run_state import Phase, StatusWord, WaitReason
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind, Proof
 from attractor.factory.evaluation.feedback import Feedback
@@ -186,6 +186,13 @@ class Manifest(Record):
     promises: Promises
 
 
+class WaitRecord(Record):
+    """What a waiting run waits for, and the time of the next try."""
+
+    reason: WaitReason
+    until: datetime | None = None
+
+
 class RunRecord(Record):
     """The status of a run now, drawn from its journal."""
 
@@ -193,6 +200,7 @@ class RunRecord(Record):
     status: StatusWord
     phase: Phase
     reason: str
+    wait: WaitRecord | None
     outcome: StageStatus | Literal[""]
     next_node: str
     is_paused: bool

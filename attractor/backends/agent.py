@@ -1,7 +1,8 @@
 """The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from attractor.agent.prompts import render_prompt
 from attractor.agent.provider_profile import ProviderProfile, create_profile, profile_parts
 from attractor.agent.tool_calls.mcp_servers import mcp_tools
 from attractor.agent.tool_calls.tool import Permissions, RegisteredTool
+from attractor.backends.accounts import Accounts
 from attractor.backends.agent_conversations import (
     ConversationFile,
     StoredConversation,
@@ -37,6 +39,7 @@ from attractor.backends.agent_report import (
     hooks_of,
     status_file_in,
 )
+from attractor.backends.limit_texts import Limit, limit_of_error
 from attractor.backends.models import AgentParts, ModelChoice, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.registry import BackendParts
@@ -53,10 +56,12 @@ from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.read_only import ReadOnlyExecutionEnvironment
 from attractor.environments.wrappers import EnvironmentWrapper
-from attractor.llm.errors import SDKError
+from attractor.llm.client import Client, Complete, Stream
+from attractor.llm.errors import SDKError, StreamError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
-from attractor.llm.response import Usage as Used
+from attractor.llm.response import Response, Usage as Used
+from attractor.llm.stream_events import StreamEvent
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def open_session(
     session = Session(
         profile,
         EnvironmentWrapper(_environment(stage, profile.permissions), variables=_variables(file)),
-        client=parts.client,
+        client=client_of(stage, parts),
         clock=parts.clock,
         config=replace(
             agent.limit(parts.config),
@@ -137,6 +142,58 @@ def open_session(
         history=history,
     )
     return StageSession(stage, agent, session, reporting, conversation, meter, folders)
+
+
+def client_of(stage: Stage, parts: AgentParts) -> Client:
+    """Return the client of a stage; while an account has reached a limit, its calls wait."""
+    accounts = parts.accounts
+    return parts.client.wrapped(WaitForLimits(accounts, stage)) if accounts else parts.client
+
+
+@dataclass(frozen=True)
+class WaitForLimits:
+    """Middleware that waits while an account has reached a limit, and then repeats the call."""
+
+    accounts: Accounts
+    stage: Stage
+
+    async def __call__(self, request: Request, next: Complete) -> Response:
+        """Call the model, again after each wait."""
+        account = self.accounts.of_provider(request.provider or "")
+        while True:
+            async with account.turn(self.stage.waits) as turn:
+                try:
+                    response = await next(request)
+                except SDKError as error:
+                    turn.limited(self._limit_of(error))
+                else:
+                    turn.works()
+                    return response
+
+    async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
+        """Stream the answer; a limit in the middle of an answer becomes a broken stream."""
+        account = self.accounts.of_provider(request.provider or "")
+        has_begun = False
+        while True:
+            async with account.turn(self.stage.waits) as turn:
+                if has_begun:
+                    raise StreamError("a limit of the account interrupted the answer")
+                try:
+                    async with aclosing(next(request)) as events:
+                        async for event in events:
+                            has_begun = True
+                            turn.works()
+                            yield event
+                except SDKError as error:
+                    turn.limited(self._limit_of(error))
+                else:
+                    return
+
+    def _limit_of(self, error: SDKError) -> Limit:
+        """Return the limit that an error reports; raise any other error."""
+        if limit := limit_of_error(error, self.stage.clock.now()):
+            return limit
+        raise error
 
 
 def _record_agent(stage: Stage, agent: AgentDefinition, tools: Iterable[str]) -> None:
@@ -209,7 +266,7 @@ async def answer_once(
     emit(EventKind.USER_INPUT, content=asked.content)
     try:
         response = await call_model(
-            parts.client,
+            client_of(stage, parts),
             request,
             policy=parts.config.retry_policy,
             clock=parts.clock,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import UNNAMED, AgentDefinition
 from attractor.agent.events import SessionConfig
@@ -23,6 +24,9 @@ from attractor.llm.catalogue import (
 )
 from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
 from attractor.llm.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from attractor.backends.accounts import Accounts
 
 MODEL, PROVIDER, AGENT = "llm_model", "llm_provider", "agent"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).
@@ -299,9 +303,13 @@ def list_known(provider: str) -> Sequence[ModelInfo]:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentParts:
-    """The client and the defaults of stages."""
+    """The client and the defaults of stages.
+
+    Without `accounts`, the limit of an account is a failure.
+    """
 
     client: Client
+    accounts: "Accounts | None" = None
     model: str = ""
     provider: str = ""
     config: SessionConfig = SessionConfig()

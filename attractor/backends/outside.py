@@ -17,16 +17,26 @@ from pathlib import Path
 
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.prompts import render_prompt
+from attractor.backends.accounts import Account, Turn
 from attractor.backends.agent_conversations import add_summary_if_lost
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
-from attractor.backends.model_proxy import offer_models
+from attractor.backends.limit_texts import Limit, find_limit, limit_of_answer
+from attractor.backends.model_proxy import ProviderAnswer, offer_models
 from attractor.backends.models import ModelChoice, has_native_key
-from attractor.backends.outside_events import NOTHING_SPENT, OutsideTranscript, Spent
+from attractor.backends.outside_events import (
+    NOTHING_SPENT,
+    AgentText,
+    CallBegun,
+    OutsideTranscript,
+    ProgramEvent,
+    Spent,
+)
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.program_needs import find_missing, find_unmetered, locate
-from attractor.backends.programs import Dialogue, Program, Task, open_input
+from attractor.backends.programs import Dialogue, Invocation, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
+from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical, UsageError
@@ -136,9 +146,48 @@ class _ProgramRun:
         refusals = self.reporting.refusals
         return self._render("outside_reminder", refusal=refusals[-1] if refusals else "")
 
+    def continuation(self) -> str:
+        """Return the prompt for an agent that a limit of its account interrupted."""
+        return self._render("outside_continue")
+
     def _render(self, name: str, **values: object) -> str:
         folders = self.parts.prompt_folders
         return render_prompt(name, folders=folders, status_file=self.file.path, **values)
+
+
+class LimitWatch:
+    """Watches one process of a program for limits of its account.
+
+    `is_limited` is set when the provider reports a limit, so that the process does not retry.
+    """
+
+    def __init__(self, turn: Turn, clock: Clock) -> None:
+        self._turn = turn
+        self._clock = clock
+        self._limit: Limit | None = None
+        self.is_limited = asyncio.Event()
+
+    def answered(self, answer: ProviderAnswer) -> None:
+        """Take an error of the provider, as the model proxy saw it."""
+        now = self._clock.now()
+        if limit := limit_of_answer(answer.status, answer.headers, answer.error, now):
+            self._limit = limit
+            self.is_limited.set()
+
+    def heard(self, event: ProgramEvent) -> None:
+        """Lift the limit when the agent works; the message of a limit may look like its text."""
+        match event:
+            case CallBegun():
+                self._turn.works()
+            case AgentText(text=text, is_piece=False):
+                if not find_limit(text, self._clock.now(), is_whole=True):
+                    self._turn.works()
+            case _:
+                pass
+
+    def limit_of(self, text: str, *, is_whole: bool) -> Limit | None:
+        """Return the limit that ended the process, by the provider or by the text of its end."""
+        return self._limit or find_limit(text, self._clock.now(), is_whole=is_whole)
 
 
 class OutsideAgent:
@@ -333,7 +382,48 @@ class OutsideAgent:
     async def _run_once(self, work: _ProgramRun, task: Task) -> str:
         """Run the program with one prompt; return why the work does not count as done, or an
         empty text.
+
+        While its account has reached a limit, the stage waits; then the program continues.
         """
+        account = self._account(work)
+        if account is None:
+            return await self._run_process(work, task)
+        while True:
+            async with account.turn(work.stage.waits) as turn:
+                watch = LimitWatch(turn, work.stage.clock)
+                work.transcript.on_refusal = watch.answered
+                work.transcript.on_event = watch.heard
+                fault = await self._run_process(work, task, until=watch.is_limited)
+                limit = watch.limit_of(fault or work.transcript.text, is_whole=not fault)
+                if limit is None or await work.reporting.reported():
+                    if not fault:
+                        turn.works()
+                    return fault
+                turn.limited(limit)
+            task = self._continued(work, task)
+
+    def _account(self, work: _ProgramRun) -> Account | None:
+        accounts, task = work.parts.accounts, work.task
+        if accounts is None:
+            return None
+        if task.access:
+            return accounts.of_provider(task.access.provider)
+        return accounts.of_program(self._program.name, self._program.run)
+
+    def _continued(self, work: _ProgramRun, task: Task) -> Task:
+        """Return the task after a wait: the session continues if the agent has worked."""
+        transcript = work.transcript
+        if not transcript.has_worked:
+            return task
+        if transcript.session and self._program.sessions:
+            return replace(task, prompt=work.continuation(), session=transcript.session)
+        prompt = task.prompt.removesuffix(f"\n\n{work.continuation()}")
+        return replace(task, prompt=f"{prompt}\n\n{work.continuation()}")
+
+    async def _run_process(
+        self, work: _ProgramRun, task: Task, *, until: asyncio.Event | None = None
+    ) -> str:
+        """Run one process of the program, which is ended when `until` is set."""
         if not task.session:
             work.transcript.spent = NOTHING_SPENT
         work.transcript.begin(task.prompt)
@@ -341,7 +431,7 @@ class OutsideAgent:
         self._at_work[work.stage.id] = dialogue, work.transcript
         is_aborted = True
         try:
-            result = await _execute(work, self._program, dialogue)
+            result = await _execute(work, self._program, dialogue, until=until)
             is_aborted = False
         finally:
             self._at_work.pop(work.stage.id, None)
@@ -409,17 +499,15 @@ def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[Buil
     return OutsideBackend
 
 
-async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> ExecResult | None:
-    """Run a process of the program; return None if it had to be ended after its work."""
+async def _execute(
+    work: _ProgramRun, program: Program, dialogue: Dialogue, *, until: asyncio.Event | None = None
+) -> ExecResult | None:
+    """Run a process of the program; return None if it had to be ended, after its work or when
+    `until` is set.
+    """
     task, environment = dialogue.task, work.environment
     call = program.invoke(task)
-    for name, text in call.files.items():
-        await environment.exec_command(
-            _WRITE_FILE,
-            timeout_ms=_QUICK_MS,
-            env_vars={"file": f"{task.home}/{name}"},
-            stdin=text.encode("utf-8", "replace"),
-        )
+    await _write_files(environment, task, call)
     if program.is_shell_command:
         command = work.located.in_search_path(program.run)
     else:
@@ -448,22 +536,35 @@ async def _execute(work: _ProgramRun, program: Program, dialogue: Dialogue) -> E
         running.add_done_callback(lambda _: dialogue.end())
         driving = asyncio.ensure_future(program.drive(dialogue))
         exhausted = work.transcript.exhausted
+        ending = asyncio.ensure_future((until or asyncio.Event()).wait())
         try:
-            await asyncio.wait({driving, exhausted}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({driving, exhausted, ending}, return_when=asyncio.FIRST_COMPLETED)
             if exhausted.done():
                 raise exhausted.result()
-            driving.result()
+            if driving.done():
+                driving.result()
             # Nothing reads the output that follows.
             is_followed = False
             dialogue.close_input()
-            await asyncio.wait([running], timeout=_GRACE_S)
+            await asyncio.wait([running], timeout=_GRACE_S * driving.done())
         finally:
             # A program that goes on after its work is killed.
+            ending.cancel()
             driving.cancel()
             running.cancel()
             await asyncio.gather(driving, return_exceptions=True)
             await asyncio.wait([running])
     return None if running.cancelled() else running.result()
+
+
+async def _write_files(environment: ExecutionEnvironment, task: Task, call: Invocation) -> None:
+    for name, text in call.files.items():
+        await environment.exec_command(
+            _WRITE_FILE,
+            timeout_ms=_QUICK_MS,
+            env_vars={"file": f"{task.home}/{name}"},
+            stdin=text.encode("utf-8", "replace"),
+        )
 
 
 def _home(task: Task) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ like the events of the built-in agent.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from attractor.agent.events import EventEmitter, EventKind
@@ -12,6 +12,7 @@ from attractor.backends.model_proxy import ProviderAnswer
 from attractor.backends.models import ModelChoice
 from attractor.backends.pricing import Meter
 from attractor.base.amounts import number_of
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.engine.outcome import Usage
@@ -125,6 +126,8 @@ class OutsideTranscript:
         self.spent = NOTHING_SPENT
         self.refusal: ProviderAnswer | None = None
         self.exhausted: asyncio.Future[Exhausted] = asyncio.get_running_loop().create_future()
+        self.on_refusal: Callable[[ProviderAnswer], object] = do_nothing
+        self.on_event: Callable[[ProgramEvent], object] = do_nothing
         self.version = ""
         self.session = ""
         self.text = ""
@@ -145,6 +148,7 @@ class OutsideTranscript:
 
     def take(self, heard: ProgramEvent) -> None:
         """Emit an event of the program."""
+        self.on_event(heard)
         if isinstance(heard, SessionNamed):
             self.session = heard.id
             self._model = self._model or heard.model
@@ -174,6 +178,7 @@ class OutsideTranscript:
         """Take the answer of a provider, as the model proxy saw it, and count its usage."""
         if answer.error:
             self.refusal = answer
+            self.on_refusal(answer)
         if answer.usage is None:
             return
         self._is_metered = True

@@ -16,6 +16,7 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 
 if TYPE_CHECKING:
+    from attractor.backends.accounts import Accounts
     from attractor.backends.models import AgentParts, ModelDefaults
     from attractor.config.settings import BackendsSettings
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class OutsideParts:
     """The parts of backends that run programs: the operator's variables, models and settings.
 
-    `is_sandboxed` is False if the run asks for no sandbox.
+    `is_sandboxed` is False if the run asks for no sandbox. Without `accounts`, the limit of an
+    account is a failure.
     """
 
     environ: Mapping[str, str]
@@ -32,6 +34,7 @@ class OutsideParts:
     settings: "BackendsSettings | None" = None
     is_sandboxed: bool = True
     prompt_folders: tuple[Path, ...] = ()
+    accounts: "Accounts | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

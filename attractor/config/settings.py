@@ -313,6 +313,11 @@ class BackendsSettings(Section):
         default="agent",
         description="Execute stages with this backend, unless a node or `--backend` names one.",
     )
+    wait_for_limits: bool = Field(
+        default=True,
+        description="Wait while the account of a model has reached a limit, and continue when the "
+        "limit resets; otherwise the limit is a failure of the stage.",
+    )
     acp: ProgramSettings = ProgramSettings()
     command: ProgramSettings = ProgramSettings()
 

@@ -37,11 +37,13 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     EXECUTING,
     QUEUED,
+    WAITING,
 )
 from attractor.engine.state.walks import LONG_AGO, interrupted_attempts, last_tree
 from attractor.engine.walk.branches import RunBranches
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.steps import walk_to_end
+from attractor.engine.walk.waits import RunWaits
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
@@ -71,6 +73,7 @@ class Runner:
         interviewer: Interviewer | None = None,
         saved_conversations: SavedConversations | None = None,
         parent: ParentRun | None = None,
+        waits: RunWaits | None = None,
         is_shared: bool = False,
     ) -> None:
         self._run = run
@@ -83,6 +86,7 @@ class Runner:
             handlers,
             workspace,
             start_branches=partial(RunBranches, BranchBounds(graph, Forks(graph))),
+            waits=waits or RunWaits(run),
             is_shared=is_shared,
             budgets=(budgets or Budgets()).over(read_budgets(graph)),
             children=children,
@@ -158,6 +162,9 @@ class Runner:
             self._start()
         elif not run.state.progress.is_over:
             await self._resume()
+        if run.state.status == WAITING:
+            # After the event of the resume, so that the time before the wait counts.
+            run.change_status(EXECUTING)
 
     def _start(self) -> None:
         manifest = self._run.manifest

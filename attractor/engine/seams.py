@@ -1,9 +1,10 @@
 """The protocols and values between the engine and other rooms."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
 from attractor.engine.questions.question import Interviewer, Question
 from attractor.engine.state.attempts import TreeId, stage_id
+from attractor.engine.state.run_state import Wait
 from attractor.engine.state.walks import Branch, BranchEnd
 from attractor.engine.storage.artifacts import ArtifactStore
 from attractor.environments.environment import ExecutionEnvironment
@@ -140,6 +142,38 @@ class Unlimited:
 UNLIMITED = Unlimited()
 
 
+class Waits(Protocol):
+    """Lets a stage wait for something other than a person."""
+
+    def waiting(self, wait: Wait, words: str = "") -> AbstractContextManager[None]:
+        """Stop the time limits of the stage within the context; `words` describe the wait.
+
+        If no stage of the run works, the run has the status `waiting`.
+        """
+        ...
+
+    def time_limit(
+        self, limit: timedelta | None
+    ) -> AbstractAsyncContextManager[asyncio.Timeout, bool | None]:
+        """Return a time limit that does not count waits; None means no limit."""
+        ...
+
+
+class NoWaits:
+    """Records no wait, for stages without a run."""
+
+    def waiting(self, wait: Wait, words: str = "") -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def time_limit(self, limit: timedelta | None) -> asyncio.Timeout:
+        """Return a time limit."""
+        return asyncio.timeout(limit.total_seconds() if limit else None)
+
+
+NO_WAITS = NoWaits()
+
+
 class StageFiles(Protocol):
     """The files of an attempt.
 
@@ -212,6 +246,7 @@ class Stage:
     last_attempt: str = ""
     inherited: InheritedContext = NOTHING_INHERITED
     spending: Spending = UNLIMITED
+    waits: Waits = NO_WAITS
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
 
     @property

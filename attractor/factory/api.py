@@ -107,6 +107,7 @@ class CommonOptions(PrepareOptions, total=False):
     does not store such values.
     A run with a suite remembers `evaluate=False`: its status stays `evaluating` until
     `attractor evaluate`.
+    A run remembers `waits_for_limits=False`.
     """
 
     backend: str | AnyBackend
@@ -116,6 +117,7 @@ class CommonOptions(PrepareOptions, total=False):
     max_tokens: int
     max_duration: str | timedelta
     evaluate: bool
+    waits_for_limits: bool
 
 
 class ResumeOptions(CommonOptions, total=False):
@@ -181,6 +183,7 @@ async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> 
         goal=options.get("goal", ""),
         inputs=options.get("inputs", {}),
         evaluate=options.get("evaluate"),
+        waits_for_limits=options.get("waits_for_limits"),
         accepts_graph="a program" if options.get("accept_graph") else "",
         restores_sessions=options.get("restore_sessions", False),
     )
@@ -308,6 +311,7 @@ def _request(file: Path, options: RunOptions, parts: CustomParts, host: RunHost)
         suite=options.get("suite", ""),
         profile=options.get("profile", ""),
         evaluate=options.get("evaluate", True),
+        waits_for_limits=options.get("waits_for_limits", True),
         custom_parts=parts.names,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from dataclasses import replace
 from typing import Protocol, Self, runtime_checkable
 
@@ -218,6 +219,13 @@ class Client:
             return False
         await adapter.probe()
         return True
+
+    def wrapped(self, layer: Middleware) -> "Client":
+        """Return a client with one more middleware, the outermost, over the same connections."""
+        client = copy(self)
+        client._middleware = (layer, *self._middleware)
+        client._complete = _wrap(self._complete, layer)
+        return client
 
     async def complete(self, request: Request) -> Response:
         """Return the whole answer of a model; raises an SDKError, without retries."""

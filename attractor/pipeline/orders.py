@@ -20,7 +20,7 @@ from attractor.engine.questions.question import Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
-from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunState
+from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, WAITING, RunState
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.runs.lookup import last_restart, reference_of
@@ -187,10 +187,12 @@ class Orders:
         while is_held(RunDirectory(self.root).lock):
             state = self._state()
             is_heard = question not in [one.id for one in state.questions]
-            if (is_heard and state.status == EXECUTING) or self.clock.monotonic() > until:
+            if (
+                is_heard and state.status in (EXECUTING, WAITING)
+            ) or self.clock.monotonic() > until:
                 return False
             time.sleep(OFTEN_S)
-        return self._state().status in (EXECUTING, AWAITING_ANSWER)
+        return self._state().status in (EXECUTING, WAITING, AWAITING_ANSWER)
 
     def resume(self, why: str = "") -> Receipt:
         """Let a paused process continue."""

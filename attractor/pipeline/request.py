@@ -59,6 +59,7 @@ class RunRequest:
     suite: str = ""
     profile: str = ""
     evaluate: bool = True
+    waits_for_limits: bool = True
     custom_parts: Sequence[str] = ()
     withheld: Sequence[str] = ()
     continues: str = ""
@@ -89,6 +90,7 @@ class RunRequest:
             "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
             "budgets": budgets_to_record(self.budgets),
             "evaluate": self.evaluate,
+            "wait_for_limits": self.waits_for_limits,
             "handed_in": list(self.custom_parts),
             "withheld": list(self.withheld),
             "continues": self.continues,
@@ -124,6 +126,8 @@ def read_request(manifest: Manifest) -> RunRequest:
         suite=manifest.suite,
         profile=manifest.profile,
         evaluate=fields.flag("evaluate"),
+        # Earlier versions did not record it.
+        waits_for_limits=not fields.has("wait_for_limits") or fields.flag("wait_for_limits"),
         custom_parts=fields.texts("handed_in"),
         withheld=fields.texts("withheld"),
         continues=fields.text("continues"),
@@ -155,7 +159,8 @@ class Overrides:
     """The changes to the request of a run when it is resumed or forked.
 
     `goal` and `inputs` repeat the values that the manifest does not store. Without `evaluate`, the
-    run decides. `accepts_graph` is the name of the operator who accepts a changed pipeline.
+    run decides, and likewise without `waits_for_limits`. `accepts_graph` is the name of the
+    operator who accepts a changed pipeline.
     """
 
     interviewer: str = ""
@@ -163,6 +168,7 @@ class Overrides:
     goal: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     evaluate: bool | None = None
+    waits_for_limits: bool | None = None
     accepts_graph: str = ""
     restores_sessions: bool = False
 
@@ -208,6 +214,9 @@ class Overrides:
             interviewer=self.interviewer or request.interviewer,
             budgets=self.budgets.over(request.budgets),
             evaluate=request.evaluate if self.evaluate is None else self.evaluate,
+            waits_for_limits=(
+                request.waits_for_limits if self.waits_for_limits is None else self.waits_for_limits
+            ),
         )
 
     def require_withheld(self, request: RunRequest) -> None:

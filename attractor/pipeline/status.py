@@ -119,7 +119,8 @@ def status_of(one: RunSummary) -> str:
         return f"{NOT_JUDGED}{landed}"
     if one.status == StatusWord.EVALUATING and not one.is_live:
         return f"{NOT_EVALUATED}{landed}"
-    status = f"{one.status} ({one.phase})" if one.phase else one.status
+    details = one.phase or (one.wait.reason if one.wait else "")
+    status = f"{one.status} ({details})" if details else one.status
     status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
     if one.rolled_back_from:
         status = f"{status}, rolled back from {one.rolled_back_from}"
@@ -131,7 +132,8 @@ def listed_status(one: RunSummary) -> str:
     if one.is_answered:
         return f"{one.status}, {ANSWERED}"
     shown = status_of(one)
-    return f"{shown}, {STOPPED}" if one.is_stopped and shown == one.status else shown
+    is_plain = shown == one.status or one.wait is not None
+    return f"{shown}, {STOPPED}" if one.is_stopped and is_plain else shown
 
 
 def filter_words(one: RunSummary) -> set[str]:

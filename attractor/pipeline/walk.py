@@ -14,6 +14,7 @@ from attractor.engine.runner import Runner
 from attractor.engine.seams import PlayTrain
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.engine.walk.waits import RunWaits
 from attractor.language.preparation.prepare import KnownFiles
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import (
@@ -121,6 +122,7 @@ async def _build_runner(
         host=host,
         components=components,
         questions=RunQuestions(run),
+        waits=(waits := RunWaits(run)),
         budgets=budgets,
         restores_sessions=restores_sessions,
     )
@@ -141,6 +143,7 @@ async def _build_runner(
         budgets=budgets,
         interviewer=components.asking,
         saved_conversations=saved,
+        waits=waits,
     )
 
 

@@ -54,6 +54,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("llm.tokens_per_minute", {}, "default"),
         ("llm.concurrent_requests", {}, "default"),
         ("backends.default", "agent", "default"),
+        ("backends.wait_for_limits", True, "default"),
         ("backends.acp.run", "", "default"),
         ("backends.acp.provider", None, "default"),
         ("backends.acp.read", (), "default"),

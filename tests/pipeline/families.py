@@ -15,6 +15,7 @@ from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.progress import begin, progress_to_record
+from attractor.engine.walk.waits import RunWaits
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
@@ -93,6 +94,7 @@ class Family:
             host=self.host,
             components=RunComponents({}, self._steer, park),
             questions=GivenAnswers(self.answers),
+            waits=RunWaits(self.run),
             budgets=self.budgets,
         )
 

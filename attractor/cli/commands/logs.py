@@ -37,7 +37,7 @@ from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
 OFTEN_S = 0.2
 """The pause in seconds between two checks for new lines."""
 
-_AT_WORK = ("queued", "booting", "executing")
+_AT_WORK = ("queued", "booting", "executing", "waiting")
 
 
 @dataclass

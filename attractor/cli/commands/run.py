@@ -120,6 +120,11 @@ from attractor.pipeline.source.read import STDIN
     help="Put the verdict on this earlier run into the context: rules, tags and counts.",
 )
 @click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
+@click.option(
+    "--no-wait-for-limits",
+    is_flag=True,
+    help="Fail if the account of a model has reached a limit, instead of waiting for its reset.",
+)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
 @click.option(
     "--preflight",
@@ -140,7 +145,6 @@ def run(
     provider: str,
     outcomes: Path | None,
     workspace: str,
-    include_dirty: bool,
     sandbox: str,
     interviewer: str,
     auto_approve: bool,
@@ -151,17 +155,17 @@ def run(
     suite: str,
     profile: str,
     feedback: str | None,
-    no_evaluate: bool,
     run_dir: Path | None,
     only_checks: bool,
     as_json: bool,
+    **flags: bool,
 ) -> ExitCode:
     """Run a pipeline and evaluate the result.
 
     All stages are recorded in a run directory, so that 'attractor resume' can continue an
     interrupted run. PIPELINE.dot can also be a registered version, such as plan@3, or '-' for
-    standard input. Progress is printed to standard error. Exit with 0 if the pipeline succeeds, 1
-    if it fails, and 3 if it waits for a person or has used up a budget.
+    standard input. Progress is printed to standard error. Exit with 0 if the pipeline succeeds,
+    with 1 if it fails, and with 3 if it waits for a person or has used up a budget.
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
@@ -174,7 +178,7 @@ def run(
         model=model,
         provider=provider,
         workspace=WorkspaceKind(workspace),
-        include_dirty=include_dirty,
+        include_dirty=flags["include_dirty"],
         sandbox=sandbox,
         interviewer=_interviewer(invocation, interviewer, auto_approve, answers),
         answers=answers,
@@ -182,7 +186,8 @@ def run(
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         suite=suite,
         profile=profile,
-        evaluate=not no_evaluate,
+        evaluate=not flags["no_evaluate"],
+        waits_for_limits=not flags["no_wait_for_limits"],
     )
     earlier = find_run(feedback, host.runs_dir) if feedback else None
     if only_checks:

@@ -24,6 +24,7 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     EXECUTING,
     FAILED,
+    WAITING,
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import budget_option
@@ -183,7 +184,7 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         at_terminal = NextStep("resume", resume, "asks at the terminal")
         return [*look, *answers, at_terminal]
     logs = NextStep("look", f"attractor logs {run}")
-    if result.status in (BOOTING, EXECUTING):
+    if result.status in (BOOTING, EXECUTING, WAITING):
         more = " ".join(["", *budget_option(result.reason)])
         remark = "with a larger budget" if more else ""
         return [*look, NextStep("resume", f"attractor resume {run}{more}", remark), logs]

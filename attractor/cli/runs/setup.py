@@ -250,6 +250,12 @@ _OVERRIDE_OPTIONS = (
         default=None,
         help="Evaluate the result, or skip the evaluation (default: as before).",
     ),
+    click.option(
+        "--wait-for-limits/--no-wait-for-limits",
+        "waits_for_limits",
+        default=None,
+        help="Wait while the account of a model has reached a limit, or fail (default: as before).",
+    ),
 )
 
 
@@ -282,6 +288,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
         goal: str,
         pairs: tuple[str, ...],
         evaluate: bool | None,
+        waits_for_limits: bool | None,
         **options: Any,
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
@@ -291,6 +298,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
             goal=goal,
             inputs=read_inputs(pairs, None, environ=invocation.environ),
             evaluate=evaluate,
+            waits_for_limits=waits_for_limits,
         )
         return command(overrides=overrides, **options)
 

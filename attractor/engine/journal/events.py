@@ -119,11 +119,12 @@ class RunInterrupted:
 
 @dataclass(frozen=True)
 class RunStatusChanged:
-    """The run has another status."""
+    """The run has another status; `wait` is what a waiting run waits for, and until when."""
 
     status: str
     phase: str
     reason: str
+    wait: dict[str, Json] | None = None
 
 
 class Action(StrEnum):
@@ -374,6 +375,12 @@ AGENT_CHOSEN = "AgentChosen"
 
 REPORT_REFUSED = "ReportRefused"
 """The event type of a report that was refused."""
+
+STAGE_WAITING = "StageWaiting"
+"""The event type of a stage that waits for something other than a person."""
+
+STAGE_CONTINUED = "StageContinued"
+"""The event type of a stage that continues after such a wait."""
 
 THREAD_CONTINUED = "ThreadContinued"
 """The event type of a stage that continues a conversation."""

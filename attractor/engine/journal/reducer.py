@@ -15,18 +15,26 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.state.attempts import MAIN, NO_STREAK, InFlight, Streak, signature
 from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
-from attractor.engine.state.run_state import RunState, counts_from, status_from_record
+from attractor.engine.state.run_state import (
+    WAITING,
+    RunState,
+    counts_from,
+    status_from_record,
+    wait_from_record,
+)
 from attractor.engine.state.walks import (
     GIVEN_UP,
     LONG_AGO,
     Branch,
     WalkState,
     begin_branch,
+    continue_clocks,
     drop_question,
     end_branch,
     is_of_child,
     join_visit,
     put_question,
+    stop_clocks,
     stop_walks,
     without_answers,
 )
@@ -85,7 +93,18 @@ def _branch_completed(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _status_changed(state: RunState, event: Event, data: Fields) -> RunState:
-    return changed(state, status=status_from_record(data), reason=data.text("reason"))
+    status = status_from_record(data)
+    walks = state.walks
+    if WAITING in (status, state.status):
+        turn = stop_clocks if status == WAITING else continue_clocks
+        walks = turn(walks, event.time)
+    return changed(
+        state,
+        status=status,
+        reason=data.text("reason"),
+        wait=wait_from_record(data),
+        walks=walks,
+    )
 
 
 def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:

@@ -14,6 +14,7 @@ from attractor.base.events import Event
 from attractor.base.files import remove_abandoned_files, write_whole
 from attractor.base.journal import SharedSync
 from attractor.base.json import Json
+from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import (
     CheckpointText,
     Position,
@@ -63,6 +64,7 @@ from attractor.engine.state.run_state import (
     FAILED,
     RunState,
     RunStatus,
+    Wait,
     outcome_of,
     require_transition,
     state_to_record,
@@ -183,12 +185,15 @@ class OpenRun:
             self._record_step(step, place, sync=False)
         await self._shared.wait()
 
-    def change_status(self, status: RunStatus, reason: str = "") -> None:
+    def change_status(
+        self, status: RunStatus, reason: str = "", *, wait: Wait | None = None
+    ) -> None:
         """Change the status of the run, if the transition is allowed."""
         require_transition(self._state.status, status)
         if status in (FAILED, CANCELED) and self._before_end:
             self._before_end(self, status)
-        happening = RunStatusChanged(status.word.value, status.phase.value, reason)
+        waits = write_record(wait) if wait else None
+        happening = RunStatusChanged(status.word.value, status.phase.value, reason, waits)
         self.record(happening, sync=True)
         self.write_run()
 

@@ -26,6 +26,7 @@ from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     BOOTING,
     EXECUTING,
+    WAITING,
     RunState,
     RunStatus,
     outcome_of,
@@ -59,7 +60,7 @@ class RunResult:
     @property
     def exit_code(self) -> ExitCode:
         """The exit status of the command line."""
-        if self.status in (AWAITING_ANSWER, BOOTING, EXECUTING):
+        if self.status in (AWAITING_ANSWER, BOOTING, EXECUTING, WAITING):
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
         return ExitCode.DONE if is_good else ExitCode.FAILED
@@ -137,6 +138,7 @@ def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, 
         "status": state.status.word.value,
         "phase": state.status.phase.value,
         "reason": state.reason,
+        "wait": write_record(state.wait) if state.wait else None,
         "outcome": outcome.value if outcome else "",
         "next_node": state.progress.next_node if state.progress else "",
         "is_paused": state.is_paused,

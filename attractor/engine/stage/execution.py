@@ -1,13 +1,15 @@
 """Executes the handler of a stage, with its limits of time and of time without activity."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from attractor.base.callables import call
+from attractor.base.clock import Clock
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical, Unavailable
 from attractor.base.json import JsonObject, canonical_json
@@ -62,10 +64,83 @@ class Stall:
         self._put_off = _do_nothing
         return await self._timer.__aexit__(kind, error, trace)
 
+    def stop(self) -> None:
+        """Stop the timer while the stage waits."""
+        if self.limit and self._put_off is not _do_nothing and not self._timer.expired():
+            self._timer.reschedule(None)
+
+    def start(self) -> None:
+        """Start the timer again, with the whole limit."""
+        self._reschedule()
+
     def _reschedule(self) -> None:
         if self.limit and self._put_off is not _do_nothing and not self._timer.expired():
             now = asyncio.get_running_loop().time()
             self._timer.reschedule(now + self.limit.total_seconds())
+
+
+class TimeLimits:
+    """The time limits of one attempt, which do not count the time while they are stopped.
+
+    `stopped_seconds` is this time so far.
+    """
+
+    def __init__(self, stall: Stall, clock: Clock) -> None:
+        self._stall = stall
+        self._clock = clock
+        self._left: dict[asyncio.Timeout, float | None] = {}
+        self._stops = 0
+        self._stopped_at = 0.0
+        self.stopped_seconds = 0.0
+
+    @asynccontextmanager
+    async def limit(self, limit: timedelta | None) -> AsyncGenerator[asyncio.Timeout]:
+        """Cancel the `async with` block after a time; None means no limit."""
+        seconds = limit.total_seconds() if limit else None
+        async with asyncio.timeout(None if self._stops else seconds) as timer:
+            self._left[timer] = seconds
+            try:
+                yield timer
+            finally:
+                del self._left[timer]
+
+    @contextmanager
+    def stopped(self) -> Generator[None]:
+        """Stop the time limits within the context."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def stop(self) -> None:
+        """Stop the time limits; each call needs a call of `start`."""
+        self._stops += 1
+        if self._stops > 1:
+            return
+        self._stopped_at = self._clock.monotonic()
+        self._stall.stop()
+        now = asyncio.get_running_loop().time()
+        for timer in self._running:
+            due = timer.when()
+            self._left[timer] = None if due is None else max(0.0, due - now)
+            timer.reschedule(None)
+
+    def start(self) -> None:
+        """Start the time limits again, with the time that is left."""
+        self._stops -= 1
+        if self._stops:
+            return
+        self.stopped_seconds += self._clock.monotonic() - self._stopped_at
+        self._stall.start()
+        now = asyncio.get_running_loop().time()
+        for timer in self._running:
+            left = self._left[timer]
+            timer.reschedule(None if left is None else now + left)
+
+    @property
+    def _running(self) -> Sequence[asyncio.Timeout]:
+        return [one for one in self._left if not one.expired()]
 
 
 def stall_limit(node: Node, graph: Graph) -> timedelta | None:
@@ -95,7 +170,7 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
     timer = asyncio.timeout(None)
     try:
         limit = _limit(stage.node)
-        async with asyncio.timeout(limit.total_seconds() if limit else None) as timer, stall:
+        async with stage.waits.time_limit(limit) as timer, stall:
             returned = await call(handler.execute, stage)
         return _checked(stage.node, returned)
     except (Halted, Unavailable):

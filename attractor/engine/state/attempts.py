@@ -1,7 +1,7 @@
 """Attempts in flight, and the ids of stages, branches and trees."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.engine.outcome import NOTHING_USED, Usage
@@ -94,9 +94,10 @@ class InFlight:
     `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used` is
     the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
     `worked` is the time in seconds that earlier processes spent on the visit; the current process
-    began the visit at `working_since`. `streak` counts the failures before this attempt; `failed`
-    is the signature of the failure of this attempt. `tree` is the tree that the attempt before this
-    one left, if this attempt starts from it; `before` says how that attempt ended.
+    began the visit at `working_since`; since `waiting_since` the run waits, and no time counts.
+    `streak` counts the failures before this attempt; `failed` is the signature of the failure of
+    this attempt. `tree` is the tree that the attempt before this one left, if this attempt starts
+    from it; `before` says how that attempt ended.
     """
 
     node: str
@@ -113,6 +114,7 @@ class InFlight:
     failed: str | None = None
     tree: TreeId = ""
     before: str = ""
+    waiting_since: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -134,7 +136,8 @@ class InFlight:
         """Return how many seconds processes have worked on the visit until now."""
         if self.working_since is None:
             return self.worked
-        return self.worked + max(0.0, (now - self.working_since).total_seconds())
+        until = self.waiting_since or now
+        return self.worked + max(0.0, (until - self.working_since).total_seconds())
 
     def begun(self, attempt: int, at: datetime, *, is_aside: bool) -> "InFlight":
         """Return the flight after an attempt has begun, which is the next attempt of the visit or a
@@ -150,6 +153,7 @@ class InFlight:
             reported=NOTHING_USED,
             working_since=at if is_again else self.working_since or at,
             worked=self.seconds(at) if is_again else self.worked,
+            waiting_since=None,
             failed=None,
         )
 
@@ -178,4 +182,15 @@ class InFlight:
 
     def left(self, at: datetime) -> "InFlight":
         """Return the flight after the process that executed the attempt has ended."""
-        return changed(self, worked=self.seconds(at), working_since=None)
+        return changed(self, worked=self.seconds(at), working_since=None, waiting_since=None)
+
+    def waiting(self, at: datetime) -> "InFlight":
+        """Return the flight after the run has begun to wait."""
+        return self if self.waiting_since else changed(self, waiting_since=at)
+
+    def continued(self, at: datetime) -> "InFlight":
+        """Return the flight after the run continues: the time of the wait is left out."""
+        if self.waiting_since is None or self.working_since is None:
+            return changed(self, waiting_since=None)
+        waited = max(timedelta(), at - self.waiting_since)
+        return changed(self, working_since=self.working_since + waited, waiting_since=None)

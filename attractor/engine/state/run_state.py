@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_record
 from attractor.engine.errors import IllegalTransition
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.questions.question import (
@@ -38,6 +39,7 @@ class StatusWord(StrEnum):
     QUEUED = "queued"
     BOOTING = "booting"
     EXECUTING = "executing"
+    WAITING = "waiting"
     AWAITING_HUMAN = "awaiting_human"
     EVALUATING = "evaluating"
     APPROVED = "approved"
@@ -52,6 +54,24 @@ class Phase(StrEnum):
     NONE = ""
     STAGE = "stage"
     DECISION = "decision"
+
+
+class WaitReason(StrEnum):
+    """What a run with the status `waiting` waits for; no person is asked."""
+
+    MESSAGE = "message"
+    LIMIT = "limit"
+    SLOTS = "slots"
+    HOST = "host"
+    TIMER = "timer"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A wait for something other than a person, and the time when the run tries to continue."""
+
+    reason: WaitReason
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,8 @@ BOOTING = RunStatus(StatusWord.BOOTING)
 
 EXECUTING = RunStatus(StatusWord.EXECUTING)
 
+WAITING = RunStatus(StatusWord.WAITING)
+
 AWAITING_ANSWER = RunStatus(StatusWord.AWAITING_HUMAN, Phase.STAGE)
 
 AWAITING_DECISION = RunStatus(StatusWord.AWAITING_HUMAN, Phase.DECISION)
@@ -98,7 +120,8 @@ CANCELED = RunStatus(StatusWord.CANCELED)
 TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
     QUEUED: (BOOTING, CANCELED),
     BOOTING: (EXECUTING, FAILED, CANCELED),
-    EXECUTING: (AWAITING_ANSWER, EVALUATING, FAILED, CANCELED),
+    EXECUTING: (WAITING, AWAITING_ANSWER, EVALUATING, FAILED, CANCELED),
+    WAITING: (EXECUTING, FAILED, CANCELED),
     AWAITING_ANSWER: (EXECUTING, CANCELED, FAILED),
     EVALUATING: (AWAITING_DECISION, FAILED, CANCELED),
     AWAITING_DECISION: (APPROVED, REJECTED, CANCELED, EVALUATING),
@@ -109,7 +132,7 @@ TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
 }
 """The transitions between statuses that are allowed."""
 
-_ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
+_ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, WAITING, EVALUATING, AWAITING_ANSWER})
 
 
 def require_transition(now: RunStatus, then: RunStatus) -> None:
@@ -126,6 +149,7 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
 class RunState:
     """The state of a run: everything that a process needs to continue the run.
 
+    `wait` is what a run with the status `waiting` waits for.
     `stopped` is the reason why the last process stopped, `warned` names the budgets that are nearly
     exhausted. `walks` has the walks that are not joined yet. `begun` counts the visits of each
     node. `restarted_as` is the run that continues this run (ruling R7). `answer_counts` counts the
@@ -135,6 +159,7 @@ class RunState:
 
     status: RunStatus = QUEUED
     reason: str = ""
+    wait: Wait | None = None
     walks: Walks = field(default_factory=dict[str, WalkState])
     begun: Mapping[str, int] = field(default_factory=dict[str, int])
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
@@ -232,6 +257,7 @@ def state_to_record(state: RunState) -> dict[str, Json]:
             "status": state.status.word.value,
             "phase": state.status.phase.value,
             "reason": state.reason,
+            **({"wait": write_record(state.wait)} if state.wait else {}),
             "strand": walk_to_record(main) if main else None,
             "branches": branches_to_records(state.walks),
             "begun": dict(state.begun),
@@ -256,6 +282,7 @@ def state_from_record(fields: Fields) -> RunState:
     return RunState(
         status=status_from_record(run),
         reason=run.text("reason"),
+        wait=wait_from_record(run),
         walks=_walks(fields, run),
         begun={node: begun.number(node) for node in begun.all()},
         answers={key: answer_from_record(answers.inner(key)) for key in answers.all()},
@@ -280,6 +307,11 @@ def outcome_of(state: RunState) -> StageStatus | None:
 def status_from_record(fields: Fields) -> RunStatus:
     """Read a run status from its record."""
     return RunStatus(fields.word("status", StatusWord), fields.word("phase", Phase))
+
+
+def wait_from_record(fields: Fields) -> Wait | None:
+    """Read what a run waits for, or None; earlier versions write no such field."""
+    return fields.inner("wait").record(Wait) if fields.has("wait") else None
 
 
 def counts_from(fields: Fields, name: str) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The state of each walk of a run: the main walk, and the branches that fork off and join (R6)."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
 
@@ -326,8 +326,22 @@ def with_branch_counts(walks: Walks) -> Walks:
 
 def stop_walks(walks: Walks, at: datetime) -> Walks:
     """Return the walks after the process that executed them has ended."""
+    return _with_flights(walks, lambda flight: flight.left(at))
+
+
+def stop_clocks(walks: Walks, at: datetime) -> Walks:
+    """Return the walks of a run that begins to wait: the time of the wait does not count."""
+    return _with_flights(walks, lambda flight: flight.waiting(at))
+
+
+def continue_clocks(walks: Walks, at: datetime) -> Walks:
+    """Return the walks of a run that continues after a wait."""
+    return _with_flights(walks, lambda flight: flight.continued(at))
+
+
+def _with_flights(walks: Walks, change: Callable[[InFlight], InFlight]) -> Walks:
     return {
-        key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
+        key: changed(one, in_flight=change(one.in_flight)) if one.in_flight else one
         for key, one in walks.items()
     }
 

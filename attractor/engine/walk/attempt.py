@@ -52,12 +52,13 @@ from attractor.engine.routing.retry import (
 )
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended
-from attractor.engine.stage.execution import Stall, execute, stall_limit
+from attractor.engine.stage.execution import Stall, TimeLimits, execute, stall_limit
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
 from attractor.engine.stage.report import REPORT_OUTCOME, AttemptTimes, status_record
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
+from attractor.engine.walk.waits import AttemptWaits
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Node
@@ -316,12 +317,14 @@ class Attempt:
         emitter = Emitter(
             run, self._place, budgets=walk.budgets, parent=walk.parent, on_activity=stall.sign
         )
-        stage = self._stage(files, emitter, inheritance)
+        limits = TimeLimits(stall, run.clock)
+        stage = self._stage(files, emitter, inheritance, limits)
         started, began = run.clock.now(), run.clock.monotonic()
         unavailable: Unavailable | None = None
         try:
-            async with self._environment():
-                outcome = await execute(handler, stage, stall=stall)
+            with walk.waits.at_work(stage.id, limits):
+                async with self._environment():
+                    outcome = await execute(handler, stage, stall=stall)
         except Unavailable as error:
             unavailable, outcome = error, failure_of(error)
         finally:
@@ -332,7 +335,7 @@ class Attempt:
         if trouble := emitter.trouble or files.trouble or run.blobs.trouble:
             raise trouble
         await self.branches.give_up_rest()
-        seconds = round(run.clock.monotonic() - began, 6)
+        seconds = round(run.clock.monotonic() - began - limits.stopped_seconds, 6)
         if (reported := self.flight.reported) is not NOTHING_USED:
             outcome = changed(outcome, usage=outcome.usage.at_least(reported))
         result = changed(
@@ -417,7 +420,13 @@ class Attempt:
         if inheritance.degraded:
             self.walk.run.record(inheritance.degraded, place=self._place)
 
-    def _stage(self, files: FolderFiles, emitter: Emitter, inheritance: Inheritance) -> Stage:
+    def _stage(
+        self,
+        files: FolderFiles,
+        emitter: Emitter,
+        inheritance: Inheritance,
+        limits: TimeLimits,
+    ) -> Stage:
         walk, run = self.walk, self.walk.run
         values = {**walk.progress.context, "current_node": self.node.id}
         if self.number > 1:
@@ -433,6 +442,7 @@ class Attempt:
             files=files,
             emit=emitter,
             spending=emitter,
+            waits=AttemptWaits(walk.waits, self._place, limits),
             workspace=walk.workspace,
             branches=self.branches,
             children=walk.children,

@@ -167,6 +167,7 @@ class RunBranches:
             reason=reason,
         )
         self.parent.run.record(completed, place=changed(self.place, branch=key))
+        self.parent.waits.update()
 
 
 def _is_isolated(key: str, state: WalkState) -> bool:

@@ -278,6 +278,7 @@ async def _take_step(walk: Walk, node: Node) -> None:
         visit = await visit_node(walk, node)
     except Parked as parked:
         _park(walk, parked.question)
+        walk.waits.update()
         raise Waiting(parked.question.id) from parked
     place = walk.reference(node.id, visit.number, visit.attempts)
     decision = _decide(walk, visit)

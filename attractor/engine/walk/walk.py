@@ -15,6 +15,7 @@ from attractor.engine.state.attempts import MAIN, InFlight, StageReference
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.walks import WalkState
 from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.engine.walk.waits import RunWaits
 from attractor.language.graph.graph import Graph
 
 StartBranches = Callable[["Walk", StageReference], Branches]
@@ -28,7 +29,8 @@ class Walk:
     `key` identifies the walk in the journal. `bounds` limit a branch. With `is_shared`, other walks
     use the same workspace at the same time. Without `children`, no stage can run a child pipeline.
     Without an interviewer, the question about an interrupted stage waits in the journal. Without
-    `saved_conversations`, a conversation is lost when its process ends.
+    `saved_conversations`, a conversation is lost when its process ends. `waits` is shared by all
+    walks of the run.
     """
 
     run: OpenRun
@@ -36,6 +38,7 @@ class Walk:
     handlers: Mapping[str, Handler]
     workspace: Workspace
     start_branches: StartBranches
+    waits: RunWaits
     key: str = MAIN
     bounds: Bounds = NO_BOUNDS
     is_shared: bool = False

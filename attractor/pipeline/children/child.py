@@ -28,7 +28,7 @@ from attractor.engine.seams import ChildEnd, Parked, Steer, Stopped, Suspended, 
 from attractor.engine.stage.folder import FolderFiles, history_folder
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.progress import Progress
-from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
+from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, WAITING, RunState
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.runs.lookup import newest_round, next_round, round_before
 from attractor.pipeline.source.read import PipelineSource
@@ -179,7 +179,7 @@ class RunningChild:
             result = self.walking.result()
         if result.status == AWAITING_ANSWER and result.question:
             raise Parked(of_child(self.name, result.question))
-        if result.status == EXECUTING:
+        if result.status in (EXECUTING, WAITING):
             raise Suspended(f"{self.name}: {result.reason}")
         progress = self.run.state.progress
         return ChildEnd(
@@ -232,7 +232,7 @@ class RunningChild:
             return "completed" if end.status.is_success else "failed"
         if state.canceled:
             return "stopped"
-        return "waiting" if state.questions else "running"
+        return "waiting" if state.questions or state.status == WAITING else "running"
 
 
 @contextmanager

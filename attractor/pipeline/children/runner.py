@@ -24,6 +24,7 @@ from attractor.engine.runner import Runner
 from attractor.engine.seams import PATCH_LIMIT, Base, Child, Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.engine.walk.waits import RunWaits
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import error
 from attractor.language.graph.graph import Graph
@@ -183,6 +184,7 @@ class Children:
     host: RunHost
     components: RunComponents
     questions: Questions
+    waits: RunWaits
     budgets: Budgets = NO_BUDGETS
     restores_sessions: bool = False
     outer: "Children | None" = None
@@ -326,6 +328,7 @@ class Children:
             host=host,
             components=components,
             questions=questions,
+            waits=RunWaits(run, on_wait=partial(self.waits.report, child.name)),
             budgets=self._budgets_for(pipeline.graph),
             restores_sessions=self.restores_sessions,
             outer=self,
@@ -394,6 +397,7 @@ async def _work(
         interviewer=children.components.asking,
         saved_conversations=saved,
         parent=children,
+        waits=children.waits,
         is_shared=is_shared,
     )
     result = await runner.run()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import Agents
+from attractor.backends.accounts import Accounts
 from attractor.backends.models import AgentParts, ModelDefaults, full_name, is_provider, provider_of
 from attractor.backends.registry import BackendParts, OutsideParts
 from attractor.base.errors import UnknownName
@@ -169,8 +170,17 @@ def outside_parts(request: RunRequest, host: RunHost) -> BackendParts:
             settings=host.backends,
             is_sandboxed=request.sandbox != "none",
             prompt_folders=(host.agents_folder / PROFILES,),
+            accounts=accounts_of(request, host),
         )
     )
+
+
+def accounts_of(request: RunRequest, host: RunHost) -> Accounts | None:
+    """Return the accounts of the host; None if the run does not wait for their limits."""
+    is_off = host.backends is not None and not host.backends.wait_for_limits
+    if is_off or not request.waits_for_limits:
+        return None
+    return Accounts(host.state_dir, host.environ, host.clock)
 
 
 def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentParts | None:
@@ -181,6 +191,7 @@ def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentPar
         model=request.model,
         provider=request.provider,
         clock=host.clock,
+        accounts=accounts_of(request, host),
         mcp=host.agent.mcp if host.agent else {},
         prompt_folders=(host.agents_folder / PROFILES,),
         agents=agents_of(host),

@@ -63,9 +63,11 @@ def _at_work(case: Case) -> Finding:
     if case.state.is_paused:
         go_on = Remedy("continue it", case.command("resume"))
         return Finding("it is paused, and its process waits", tuple(causes), (go_on,))
+    end = Remedy("cancel it", case.command("cancel"))
+    if case.state.wait:
+        return Finding(f"it waits: {case.state.reason}", tuple(causes), (end,))
     steer = Remedy("send a message to the running stage", case.command("steer", "WORDS"))
     watch = Remedy("follow its log", case.command("logs"))
-    end = Remedy("cancel it", case.command("cancel"))
     return Finding("it is running", tuple(causes), (watch, steer, end))
 
 
@@ -210,6 +212,7 @@ _SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {
     StatusWord.QUEUED: _stopped,
     StatusWord.BOOTING: _stopped,
     StatusWord.EXECUTING: _stopped,
+    StatusWord.WAITING: _stopped,
     StatusWord.AWAITING_HUMAN: _undecided,
     StatusWord.EVALUATING: _judging,
     StatusWord.APPROVED: _decided,

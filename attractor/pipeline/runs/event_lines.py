@@ -264,6 +264,8 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageCompleted": _completed,
     "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
     "StageRetrying": lambda event: f"{event.node}: retrying",
+    "StageWaiting": lambda event: f"{event.node}: waits: {event.data.get('words', '')}",
+    "StageContinued": lambda event: f"{event.node}: continues",
     "ParallelBranchStarted": lambda event: "branch started",
     "ParallelBranchCompleted": lambda event: f"branch ended: {event.data.get('outcome', '')}",
     "StageParked": _parked,

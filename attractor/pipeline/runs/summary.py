@@ -11,6 +11,7 @@ from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import (
@@ -30,7 +31,9 @@ from attractor.engine.state.run_state import (
     TRANSITIONS,
     RunState,
     StatusWord,
+    Wait,
     outcome_of,
+    wait_from_record,
 )
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.pipeline.runs.lookup import list_folders, used_by
@@ -42,7 +45,13 @@ UNKNOWN = "unknown"
 """The status of a run with an invalid journal: run.json alone proves nothing."""
 
 _NEEDS_A_PROCESS = frozenset(
-    {StatusWord.QUEUED, StatusWord.BOOTING, StatusWord.EXECUTING, StatusWord.EVALUATING}
+    {
+        StatusWord.QUEUED,
+        StatusWord.BOOTING,
+        StatusWord.EXECUTING,
+        StatusWord.WAITING,
+        StatusWord.EVALUATING,
+    }
 )
 """The statuses in which a run only continues while a process holds it."""
 
@@ -62,6 +71,7 @@ class RunSummary:
     phase: str = ""
     outcome: str = ""
     reason: str = ""
+    wait: Wait | None = None
     next_node: str = ""
     questions: Sequence[Question] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
@@ -111,6 +121,7 @@ class RunSummary:
         not final, so `resume` continues the run; `why_stopped` is the reason, if the last process
         recorded a reason. `paused`: no stage begins until the run is resumed. `stage`: the stage in
         flight, also of a stopped run. `written`: the time of the last change to the records.
+        `wait`: what a waiting run waits for, and until when; no person is asked.
         `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
         that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
         the run that continues this run. `promoted_to`: the Git branch with the result.
@@ -137,6 +148,7 @@ class RunSummary:
             "written": self.written.isoformat() if self.written else "",
             "outcome": self.outcome,
             "reason": self.reason,
+            "wait": write_record(self.wait) if self.wait else None,
             "next_node": self.next_node,
             "question": question_to_record(self.questions[0]) if self.questions else None,
             "questions": [question_to_record(one) for one in self.questions],
@@ -164,6 +176,7 @@ class RunSummary:
             **{name: fields.text(name) for name in _TEXTS},
             directory=Path(fields.text("directory")),
             started=fields.time("started"),
+            wait=wait_from_record(fields),
             questions=tuple(question_from_record(one) for one in fields.inners("questions")),
             answers={id_: answer_from_record(answered.inner(id_)) for id_ in answered.all()},
             restart=fields.number("restart"),
@@ -253,6 +266,7 @@ def _read_journal(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         phase=state.status.phase.value,
         outcome=outcome.value if outcome else "",
         reason=state.reason,
+        wait=state.wait,
         why_stopped=state.stopped,
         next_node=state.progress.next_node if state.progress else "",
         questions=tuple(state.questions),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.state.run_state import WaitReason
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ _WARN = StateLook("warn", "warning")
 _IDLE = StateLook("idle", "circle")
 _OFF = StateLook("off", "dash")
 _PAUSED = StateLook("warn", "pause")
+_HELD = StateLook("idle", "pause")
 
 _LOOKS: Mapping[str, StateLook] = {
     # Runs
@@ -38,6 +40,7 @@ _LOOKS: Mapping[str, StateLook] = {
     **dict.fromkeys(("fail", "no-go", "retry"), _BAD),
     **dict.fromkeys(("running", "in flight"), _RUN),
     **dict.fromkeys(("waiting", "waits for a person"), _WAIT),
+    **{f"waiting ({reason})": _HELD for reason in WaitReason},
     **dict.fromkeys(("interrupted", "partial_success", "flaky"), _WARN),
     **dict.fromkeys(("skipped", "parked"), _OFF),
     **dict.fromkeys(("unreached", "never reached"), _IDLE),
@@ -46,5 +49,5 @@ _LOOKS: Mapping[str, StateLook] = {
 
 def state_look(state: str) -> StateLook:
     """Return the look of a state: its first words decide (`awaiting_human (decision), paused`)."""
-    word = re.split(r" \(|,|:", state)[0].lower()
-    return _LOOKS.get(word, _IDLE)
+    words = re.split(r",|:", state)[0].lower()
+    return _LOOKS.get(words) or _LOOKS.get(words.split(" (")[0], _IDLE)

@@ -126,6 +126,9 @@ class StartBody(WalkBody):
     )
     include_dirty: bool = Field(default=False, description="Include uncommitted changes.")
     evaluate: bool = Field(default=True, description="Evaluate the result if the run has a suite.")
+    wait_for_limits: bool = Field(
+        default=True, description="Wait while the account of a model has reached a limit."
+    )
     sandbox: Word = Field(default="auto", description="auto, bubblewrap, landlock or none.")
     answers: Sequence[Word] = Field(
         default=(), max_length=100, description="Answers to the human gates, in order."
@@ -146,6 +149,7 @@ class StartBody(WalkBody):
         yield from _option("workspace", self.workspace.value)
         yield from _flag("include-dirty", self.include_dirty)
         yield from _flag("no-evaluate", not self.evaluate)
+        yield from _flag("no-wait-for-limits", not self.wait_for_limits)
         for answer in self.answers:
             yield f"--answer={answer}"
 

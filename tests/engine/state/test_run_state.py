@@ -9,7 +9,8 @@ from attractor.engine.state.run_state import TRANSITIONS, require_transition
 ALLOWED = {
     "queued": {"booting", "canceled"},
     "booting": {"executing", "failed", "canceled"},
-    "executing": {"awaiting_human (stage)", "evaluating", "failed", "canceled"},
+    "executing": {"waiting", "awaiting_human (stage)", "evaluating", "failed", "canceled"},
+    "waiting": {"executing", "failed", "canceled"},
     "awaiting_human (stage)": {"executing", "canceled", "failed"},
     "evaluating": {"awaiting_human (decision)", "failed", "canceled"},
     "awaiting_human (decision)": {"approved", "rejected", "canceled", "evaluating"},
@@ -18,7 +19,7 @@ ALLOWED = {
     "failed": set[str](),
     "canceled": set[str](),
 }
-ACTIVE = {"queued", "booting", "executing", "evaluating", "awaiting_human (stage)"}
+ACTIVE = {"queued", "booting", "executing", "waiting", "evaluating", "awaiting_human (stage)"}
 
 
 def test_every_status_is_in_transition_table() -> None:

@@ -311,7 +311,8 @@ def _pipeline_started(view: RunView, event: Event) -> RunView:
 
 
 def _status_changed(view: RunView, event: Event) -> RunView:
-    phase = _text(event, "phase")
+    wait = event.data.get("wait")
+    phase = _text(event, "phase") or (str(wait.get("reason")) if isinstance(wait, dict) else "")
     status = _text(event, "status") + (f" ({phase})" if phase else "")
     return replace(view, status=status, reason=_text(event, "reason"))
 

@@ -1,0 +1,283 @@
+"""Limits of an account: its runs wait, spend no attempt, and continue by themselves."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from attractor import RunResult
+from attractor.base.json import Json
+from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.pipeline.runs.summary import summarize
+from attractor.pipeline.status import listed_status
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.spec.runs import between, environ_for, events, project_in, record, run
+
+ONE = between(
+    'ask [shape=box, type=prompt, prompt="How many?", timeout=2s]', "start -> ask -> exit"
+)
+MODEL = "claude-sonnet-4-5"
+RUN = ("run", "one.dot", "--workspace=none", "--sandbox=none", f"--model={MODEL}")
+
+
+@dataclass
+class Desk:
+    """A folder of runs, a twin of the provider, and the time of the reset."""
+
+    folder: Path
+    twin: ProviderTwin
+    processes: ExitStack
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {**environ_for(self.folder), **self.twin.environ()}
+
+    def run(self, text: str = ONE, **options: object) -> RunResult:
+        given = {"backend": "agent", "model": MODEL, "environ": self.environ, **options}
+        return run(self.folder, text, **given)  # pyright: ignore
+
+    def start(self, *words: str, text: str = ONE) -> "subprocess.Popen[bytes]":
+        """Start a command in a process of its own; without words, start a run."""
+        (project_in(self.folder) / "one.dot").write_text(text)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attractor", *(words or RUN)],
+            cwd=project_in(self.folder),
+            env=self.environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes.callback(process.wait)
+        self.processes.callback(process.kill)
+        return process
+
+    def output(self, *words: str) -> str:
+        """Return the output of a command."""
+        return subprocess.run(
+            [sys.executable, "-m", "attractor", *words],
+            cwd=project_in(self.folder),
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
+    def roots(self) -> list[Path]:
+        return sorted((project_in(self.folder) / "runs").glob("*/"))
+
+    def status(self, at: int = -1) -> dict[str, Json]:
+        file = ([Path(), *self.roots()][at]) / "run.json"
+        return json.loads(file.read_text()) if file.exists() else {"status": ""}
+
+    def statuses(self) -> list[str]:
+        """Return the statuses of all runs."""
+        return [str(self.status(at)["status"]) for at in range(1, len(self.roots()) + 1)]
+
+
+LIMITED = """
+[[rules]]
+first = {times}
+[rules.answer.fault]
+kind = "status"
+status = 429
+code = "rate_limit_error"
+message = "You've hit your usage limit. Upgrade to Pro or try again in {seconds} seconds."
+
+[[rules]]
+answer = {{ text = "Seven.", delay = "{delay}" }}
+"""
+
+
+@contextmanager
+def desk(folder: Path, *, after: int, times: int = 1, delay: str = "0s") -> Generator[Desk]:
+    """Open a desk whose account has reached a limit, which resets after some seconds."""
+    script = parse_script(LIMITED.format(times=times, seconds=after, delay=delay))
+    with in_background(ProviderTwin(script)) as twin, ExitStack() as processes:
+        yield Desk(folder, twin, processes)
+
+
+def until(holds: Callable[[], bool], *, within: float = 30) -> None:
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def calls(one: Desk) -> list[int]:
+    """Return the statuses of the model calls."""
+    return [asked.status for asked in one.twin.requests if asked.method == "POST"]
+
+
+def test_a_run_waits_for_the_reset_and_succeeds_with_one_attempt(tmp_path: Path) -> None:
+    with desk(tmp_path, after=4) as one:
+        result = one.run(max_duration="3s")
+        assert calls(one) == [429, 200]
+    assert result.completed == ("start", "ask")
+    assert record(result, "ask/status.json")["attempt"] == 1
+    assert len(events(result, "StageStarted")) == 2
+    assert not events(result, "StageRetrying", "StageFailed", "BudgetWarning")
+    # Neither `timeout` nor `max_duration` counts the wait.
+    assert float(str(record(result, "final.json")["seconds"])) < 2
+    told = events(result, "StageWaiting")
+    changes = [one.data for one in events(result, "RunStatusChanged")]
+    assert [one["status"] for one in changes][1:4] == ["executing", "waiting", "executing"]
+    [waited] = events(result, "StageContinued")
+    assert changes[2]["wait"] == {"reason": "limit", "until": told[0].data["until"]}
+    assert 3 < float(str(waited.data["seconds"])) < 6
+    assert "limit of anthropic" in str(changes[2]["reason"])
+
+
+def test_three_runs_of_one_account_start_one_request_in_the_wait(tmp_path: Path) -> None:
+    # The first probe is refused, too: the reset was wrong.
+    with desk(tmp_path, after=20, times=2) as one:
+        processes = [one.start()]
+        until(lambda: calls(one) == [429])
+        processes += [one.start(), one.start()]
+        until(lambda: one.statuses() == ["waiting"] * 3)
+        assert calls(one) == [429]
+        until(lambda: calls(one) == [429, 429])
+        time.sleep(3)
+        assert calls(one) == [429, 429]
+        # The next probe is due in five minutes; its time is brought forward.
+        [account] = (tmp_path / "state" / "accounts").glob("*.json")
+        now = {**json.loads(account.read_text()), "until": datetime.now(UTC).isoformat()}
+        account.write_text(json.dumps(now))
+        assert [process.wait(30) for process in processes] == [0, 0, 0]
+        assert calls(one) == [429, 429, 200, 200, 200]
+    assert "sk-" not in account.name
+
+
+def test_a_probe_excludes_other_runs_until_it_is_answered(tmp_path: Path) -> None:
+    slow = ONE.replace(", timeout=2s", "")
+    with desk(tmp_path, after=15, delay="4s") as one:
+        first = one.start(text=slow)
+        until(lambda: calls(one)[:1] == [429])
+        second = one.start(text=slow)
+        until(lambda: one.statuses() == ["waiting"] * 2)
+        until(lambda: "executing" in one.statuses())
+        time.sleep(1)
+        assert sorted(one.statuses()) == ["executing", "waiting"]
+        assert (first.wait(30), second.wait(30)) == (0, 0)
+
+
+def test_a_waiting_run_is_no_run_that_waits_for_a_person(tmp_path: Path) -> None:
+    with desk(tmp_path, after=60) as one:
+        process = one.start()
+        until(lambda: one.statuses() == ["waiting"])
+        [root] = one.roots()
+        summary = summarize(root)
+        assert (listed_status(summary), summary.is_live) == ("waiting (limit)", True)
+        assert summary.questions == ()
+        told = {words: one.output(*words.split()) for words in SURFACES}
+        assert root.name in told["runs --status waiting"]
+        assert root.name not in told["runs --status awaiting_human"]
+        assert "limit of anthropic" in told["status latest"]
+        assert "next try at" in told["diagnose latest"]
+        [listed] = json.loads(told["runs --json"])
+        assert listed["wait"]["reason"] == "limit"
+        assert "limit of anthropic" in told["logs latest"]
+        process.kill()
+        process.wait()
+        assert listed_status(summarize(root)) == "waiting (limit), stopped"
+
+
+SURFACES = (
+    "runs --status waiting",
+    "runs --status awaiting_human",
+    "runs --json",
+    "status latest",
+    "diagnose latest",
+    "logs latest",
+)
+
+
+@pytest.mark.parametrize("end", ["cancel", "kill", "interrupt", "pause"])
+def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> None:
+    with desk(tmp_path, after=6) as one:
+        process = one.start()
+        until(lambda: one.statuses() == ["waiting"])
+        match end:
+            case "cancel":
+                one.output("cancel", "latest")
+                assert process.wait(20) == 1
+                assert one.status()["status"] == "canceled"
+                assert calls(one) == [429]
+                return
+            case "pause":
+                one.output("pause", "latest")
+                assert summarize(one.roots()[0]).is_paused
+                until(lambda: calls(one) == [429, 200])
+                time.sleep(0.5)
+                assert process.poll() is None
+                one.output("resume", "latest")
+                assert process.wait(20) == 0
+                return
+            case "kill":
+                process.kill()
+                process.wait()
+            case _:
+                process.send_signal(signal.SIGINT)
+                assert process.wait(20) == 130
+        assert not is_held(RunDirectory(one.roots()[0]).lock)
+        assert one.status()["status"] == "waiting"
+        again = one.start("resume", "latest")
+        assert again.wait(30) == 0
+        assert calls(one) == [429, 200]
+
+
+def test_without_waiting_a_limit_is_a_failure(tmp_path: Path) -> None:
+    with desk(tmp_path, after=60, times=9) as one:
+        result = one.run(waits_for_limits=False)
+        assert not events(result, "StageWaiting")
+        (project_in(tmp_path) / "attractor.toml").write_text(
+            "[backends]\nwait_for_limits = false\n"
+        )
+        assert not events(one.run(), "StageWaiting")
+    assert not (tmp_path / "state" / "accounts").exists()
+
+
+BRANCHES = between(
+    "fork [shape=component]",
+    'ask [type=prompt, prompt="How many?"]',
+    'work [shape=parallelogram, tool_command="sleep 2"]',
+    "join [shape=tripleoctagon]",
+    "start -> fork; fork -> ask; fork -> work; ask -> join; work -> join; join -> exit",
+)
+
+
+def test_a_run_waits_only_while_no_branch_works(tmp_path: Path) -> None:
+    with desk(tmp_path, after=5) as one:
+        result = one.run(BRANCHES)
+    kinds = ["StageWaiting", "StageCompleted", "RunStatusChanged", "StageContinued"]
+    told = [
+        (one.type, one.node or one.data["status"])
+        for one in events(result, *kinds)
+        if one.node in ("ask", "work") or one.data.get("status") == "waiting"
+    ]
+    assert told == [
+        ("StageWaiting", "ask"),
+        ("StageCompleted", "work"),
+        ("RunStatusChanged", "waiting"),
+        ("StageContinued", "ask"),
+        ("StageCompleted", "ask"),
+    ]
+
+
+def test_a_parent_waits_with_its_child(tmp_path: Path) -> None:
+    (project_in(tmp_path) / "inner.dot").write_text(ONE)
+    outer = between('inner [type=pipeline, file="inner.dot", timeout=3s]', "start -> inner -> exit")
+    with desk(tmp_path, after=5) as one:
+        result = one.run(outer, max_duration="4s")
+    assert result.completed == ("start", "inner")
+    words = [str(one.data["status"]) for one in events(result, "RunStatusChanged")]
+    assert words[1:4] == ["executing", "waiting", "executing"]
