@@ -5,6 +5,7 @@ AttractorError
 │   ├── NotRunnable           2  the graph cannot be run
 │   ├── InvalidReport         2  the report of a stage is invalid
 │   ├── TemplateFailed        2  the template of a prompt cannot be rendered
+│   ├── NoRun                 2  there is no run yet
 │   └── StageOver             2  the stage has ended and accepts nothing more
 ├── Refused                   4
 │   ├── IllegalTransition     4  the status of the run does not allow the transition
@@ -28,6 +29,10 @@ from attractor.language.source.text import visible
 
 MAX_LISTED = 50
 """The maximum number of graph errors in one message."""
+
+
+class NoRun(UsageError):
+    """There is no run yet."""
 
 
 class NotRunnable(UsageError):

@@ -11,6 +11,7 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
 from attractor.language.source.text import visible
+from attractor.pipeline.runs.incidents import Incident, read_incidents
 from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.runs.open_work import (
     StageInFlight,
@@ -32,6 +33,7 @@ class RunStatusView:
     reference: str
     at_work: Sequence[tuple[StageInFlight, tuple[str, ...]]] = ()
     delivery: Delivery = Delivery()
+    incidents: Sequence[Incident] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return the status as a JSON object."""
@@ -39,6 +41,7 @@ class RunStatusView:
         return {
             **self.summary.to_record(),
             "changed": self.delivery.changed,
+            "incidents": [one.to_record() for one in self.incidents],
             "result_patch": patch.to_record() if patch else None,
             "at_work": [
                 {
@@ -81,7 +84,17 @@ def _may_have_landed(one: RunSummary) -> bool:
 def read_status(root: Path, runs_dir: Path) -> RunStatusView:
     """Read the status of a run."""
     summary = summarize(root)
-    return RunStatusView(summary, reference_of(root, runs_dir), _printing(root), _delivered(root))
+    return RunStatusView(
+        summary, reference_of(root, runs_dir), _printing(root), _delivered(root), _incidents(root)
+    )
+
+
+def _incidents(root: Path) -> Sequence[Incident]:
+    # The summary reports a corrupt journal.
+    try:
+        return read_incidents(RunDirectory(root).events)
+    except AttractorError:
+        return ()
 
 
 def _delivered(root: Path) -> Delivery:

@@ -283,3 +283,10 @@ class NoCommands(LocalExecutionEnvironment):
 def test_a_place_without_commands_has_no_git(tmp_path: Path) -> None:
     environment = NoCommands(tmp_path, environ={})
     assert finish(survey(environment, today=TODAY, model="m")).git is None
+
+
+def test_each_system_prompt_has_one_heading_tools() -> None:
+    for provider, model in (("anthropic", "claude"), ("gemini", "gemini"), ("openai", "gpt")):
+        profile = create_profile(provider, model=model)
+        prompt = profile.build_system_prompt(PLACE)
+        assert prompt.splitlines().count("# Tools") == 1, provider

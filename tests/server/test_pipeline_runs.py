@@ -165,3 +165,10 @@ def test_reader_may_look_but_not_act(server: RunningServer) -> None:
             answer = reader.post(f"/pipelines/{run}{place}", json={"answer": "S"})
             assert answer.status_code == 403
         assert reader.post("/pipelines", json={"source": GATE}).status_code == 403
+
+
+def test_latest_without_a_run_is_not_found(server: RunningServer) -> None:
+    with server.client() as client:
+        for place in ("/pipelines/latest", "/status", "/api/v1/runs/latest"):
+            answer = client.get(place)
+            assert (answer.status_code, answer.json()["type"]) == (404, "urn:attractor:NoRun")

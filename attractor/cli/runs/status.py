@@ -43,6 +43,7 @@ def as_text(status: RunStatusView) -> str:
         ("next", "" if one.stage == one.next_node else one.next_node),
         ("directory", str(one.directory)),
         *_result(status.delivery.patch),
+        *(("incident", str(incident)) for incident in status.incidents),
         ("trouble", one.trouble),
     ]
     return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
@@ -78,7 +79,8 @@ def _waits_no_more(one: RunSummary) -> bool:
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Return the rows about running stages or, without a live process, about the run's end."""
     is_judged = one.status == StatusWord.EVALUATING
-    before = f"before stage {one.next_node}" if one.next_node else "before the first stage"
+    last = "after the last stage" if one.outcome else "before the first stage"
+    before = f"before stage {one.next_node}" if one.next_node else last
     stage = f"stage {one.stage}" if one.stage else before
     if one.is_live and one.is_paused:
         when = f"after stage {one.stage}" if one.stage else before

@@ -287,6 +287,9 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "RunBranchWritten": lambda event: f"stages committed on {event.data.get('ref', '')}",
     "BudgetWarning": _budget,
     "TornLineDropped": _torn,
+    "HoldoutLeaked": lambda event: (
+        f"a holdout of suite {event.data.get('suite')} leaked, at {event.data.get('places')} places"
+    ),
     "TrialCompleted": _trial,
     "TrialTroubled": _trial_trouble,
     "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from attractor.base.errors import AttractorError, FileError, UnknownName, UsageError
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
+from attractor.engine.errors import NoRun
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
@@ -147,7 +148,7 @@ def _newest(runs_dir: Path, names: Sequence[str]) -> Path:
             return runs_dir / name
     folders = _runs_among(runs_dir, names)
     if not folders:
-        raise UsageError(f"no run found in {runs_dir}", hint="start one: attractor run FILE")
+        raise NoRun(f"no run found in {runs_dir}", hint="start one: attractor run FILE")
     return folders[0]
 
 

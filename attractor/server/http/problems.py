@@ -22,6 +22,7 @@ from attractor.base.errors import (
     VerificationError,
     first_sentence,
 )
+from attractor.engine.errors import NoRun
 from attractor.growth.errors import UnknownPlan, UnknownSpec, UnknownSpecNode
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.server.errors import HttpError, TooManyRequests
@@ -30,6 +31,7 @@ PROBLEM = "application/problem+json"
 
 _STATUS: Mapping[type[AttractorError], int] = {
     UnknownName: 404,
+    NoRun: 404,
     UnknownPlan: 404,
     UnknownSpec: 404,
     UnknownSpecNode: 404,

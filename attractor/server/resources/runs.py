@@ -84,6 +84,7 @@ class RunStatusAnswer(RunAnswer):
     """The status of a run, as `attractor status --json` shows it."""
 
     changed: str
+    incidents: list[JsonRecord]
     result_patch: ResultPatchAnswer | None
     at_work: list[StageAtWorkAnswer]
 

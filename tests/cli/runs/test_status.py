@@ -13,6 +13,7 @@ from attractor.cli.runs.status import as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.launch import hold
 from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import RunStatusView
 from tests.cli.running import attractor
@@ -199,3 +200,25 @@ def test_several_questions_have_their_own_commands() -> None:
         *("free", "text:", "attractor", "answer", "01AB", "--question", "gate@2.1", "WORDS")
     ]
     assert "           1 more: attractor answer 01AB" in told
+
+
+def test_incidents_of_a_run_are_a_list_of_the_run(flow: Flow) -> None:
+    result = flow.launch()
+    assert json.loads(call(flow, "status", "--json").stdout)["incidents"] == []
+    with hold(result.directory, flow.host) as run:
+        run.emit("HoldoutLeaked", {"suite": "todo@1", "places": 2}, sync=True)
+    [incident] = json.loads(call(flow, "status", "--json").stdout)["incidents"]
+    words = "a holdout of suite todo@1 leaked, at 2 places"
+    assert (incident["kind"], incident["words"]) == ("HoldoutLeaked", words)
+    assert f"  {words}\n" in f"{call(flow, 'status').stdout}\n"
+
+
+def test_status_after_the_last_stage_does_not_say_before_the_first() -> None:
+    live = waiting_summary(phase="", status="executing", stage="", questions=())
+    told = {
+        outcome: as_text(RunStatusView(replace(live, outcome=outcome), "01AB"))
+        for outcome in ("", "success")
+    }
+    assert "before the first stage" in told[""]
+    assert "after the last stage" in told["success"]
+    assert "before the first" not in told["success"]
