@@ -2,8 +2,10 @@
 # The first one that needs .venv makes it; it is made anew when what it is made of has changed.
 
 .DEFAULT_GOAL := help
-BIN := .venv/bin
-READY := .venv/ready
+# Another folder for the environment: make VENV=FOLDER.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
 # An environment that was moved with its clone does not work any more.
 MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
 # Twice as many workers as cores: tests that wait for a process or a moment leave room for others.
@@ -92,7 +94,7 @@ clean: ## remove what was set up and built
 	@find attractor tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt scripts/set-up $(MOVED)
-	@scripts/set-up .venv
+	@scripts/set-up "$(VENV)"
 
 .PHONY: moved
 moved:

@@ -189,3 +189,23 @@ def test_test_files_are_in_memory_if_there_is_room(
         check=True,
     )
     assert told.stdout == ("/dev/shm\n" if is_room else "")
+
+
+def test_environment_of_another_folder_is_refused_with_its_owner(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    owner = tmp_path / "owner"
+    theirs = owner / ".venv"
+    theirs.mkdir(parents=True)
+    (theirs / "ready").write_text(f"{owner}\n")
+    (checkout.folder / ".venv").symlink_to(theirs)
+    linked = checkout.make("demo")
+    named = checkout.make("demo", f"VENV={theirs}")
+    assert checkout.set_ups() == 0
+    assert f"error: .venv is a link to {theirs}, which belongs to {owner}" in linked.stderr
+    assert f"error: {theirs} belongs to {owner}" in named.stderr
+    assert all("make VENV=FOLDER" in one.stderr for one in (linked, named))
+    assert sorted(one.name for one in theirs.iterdir()) == ["ready"]
+    assert checkout.make("demo", f"VENV={tmp_path}/mine").returncode == 0
+    assert checkout.set_ups() == 1
+    assert (tmp_path / "mine" / "ready").exists()
