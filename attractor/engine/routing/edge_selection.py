@@ -1,7 +1,7 @@
 """Selects the edge to follow after a stage, and finds the loops in a path."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -98,8 +98,18 @@ def select_edge(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> R
     )
 
 
-def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
-    """Select the route after FAIL (attractor-spec 3.7 over 3.3, ruling R2)."""
+def route_failure(
+    graph: Graph,
+    node: Node,
+    outcome: Outcome,
+    lookup: Lookup,
+    *,
+    outside: Container[str] = (),
+) -> Route:
+    """Select the route after FAIL (attractor-spec 3.7 over 3.3, ruling R2).
+
+    A retry target `outside` of the branch has no effect.
+    """
     outgoing = _outgoing(graph, node, lookup)
     lost = _candidates(outgoing, Fate.AFTER_FAILURE)
     if outcome.failure_class is FailureClass.PIPELINE:
@@ -111,7 +121,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
     ]
     if route := _take(picks, outgoing):
         return route
-    if jump := find_jump(graph, node):
+    if jump := find_jump(graph, node, outside=outside):
         return replace(jump, candidates=lost)
     if continues_after_failure(graph, node):
         over = _take([_Pick(_ranked(outgoing.unconditional), RouteReason.ON_FAILURE)], outgoing)
@@ -119,17 +129,19 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
     return Route("", RouteReason.FAILED, candidates=lost)
 
 
-def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
+def route_join(
+    graph: Graph, node: Node, outcome: Outcome, meeting: str, *, outside: Container[str] = ()
+) -> Route:
     """Return the route to the node where branches meet; the edges of the fork are branches (R6)."""
     branches = tuple(EdgeCandidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
     is_final = outcome.failure_class is FailureClass.PIPELINE
-    jump = None if is_final else find_jump(graph, node)
+    jump = None if is_final else find_jump(graph, node, outside=outside)
     return replace(jump or Route("", RouteReason.FAILED), candidates=branches)
 
 
-def find_jump(graph: Graph, node: Node) -> Route | None:
+def find_jump(graph: Graph, node: Node, *, outside: Container[str] = ()) -> Route | None:
     """Return the jump to the retry target of a node.
 
     A goal gate also tries the retry target of the graph.
@@ -137,7 +149,12 @@ def find_jump(graph: Graph, node: Node) -> Route | None:
     targets = list(_targets(node.attributes, *_OWN_TARGETS))
     if node.is_goal_gate:
         targets += _targets(graph.attributes, RouteReason.GOAL_GATE, RouteReason.GOAL_GATE)
-    return next((Route(target, why) for target, why in targets if target in graph.nodes), None)
+    known = (
+        Route(target, why)
+        for target, why in targets
+        if target in graph.nodes and target not in outside
+    )
+    return next(known, None)
 
 
 def continues_after_failure(graph: Graph, node: Node) -> bool:

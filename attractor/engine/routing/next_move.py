@@ -41,6 +41,12 @@ class Bounds:
     until: str = ""
     outside: frozenset[str] = frozenset()
 
+    def closed(self, graph: Graph) -> frozenset[str]:
+        """Return the nodes that the walk must not enter; exits are closed to a branch too."""
+        if not self.until:
+            return frozenset()
+        return self.outside.union(exit_.id for exit_ in graph.exits) - {self.until}
+
 
 NO_BOUNDS = Bounds()
 
@@ -242,7 +248,7 @@ def choose_move(
     Conditions resolve references in the context with `read`.
     """
     after = record_visit(progress, visit)
-    route = _route(graph, after, visit, read)
+    route = _route(graph, after, visit, read, bounds.closed(graph))
     failed = visit.outcome.status is StageStatus.FAIL and not visit.is_transparent
     of_edge = route.edge.attributes if route.edge else NO_ATTRIBUTES
     move = Move(
@@ -257,17 +263,21 @@ def choose_move(
     return _Deciding(graph, after, visit, bounds).decide(move, route)
 
 
-def _route(graph: Graph, after: Progress, visit: Visit, read: ReadValue) -> Route:
+def _route(
+    graph: Graph, after: Progress, visit: Visit, read: ReadValue, outside: frozenset[str]
+) -> Route:
     node, outcome = graph.nodes[visit.node], visit.outcome
     if visit.meeting:
-        return route_join(graph, node, outcome, visit.meeting)
+        return route_join(graph, node, outcome, visit.meeting, outside=outside)
     if visit.is_transparent:
         outcome = Outcome(after.last_status, preferred_label=after.last_label)
     lookup = make_lookup(outcome.status, outcome.preferred_label, after.context, read=read)
     # A conditional always succeeds itself; the outcome that it passes on is that of the stage
     # before.
     failed = outcome.status is StageStatus.FAIL and not visit.is_transparent
-    return (route_failure if failed else select_edge)(graph, node, outcome, lookup)
+    if failed:
+        return route_failure(graph, node, outcome, lookup, outside=outside)
+    return select_edge(graph, node, outcome, lookup)
 
 
 @dataclass(frozen=True)
@@ -324,12 +334,9 @@ class _Deciding:
             )
         if route.reason is RouteReason.NO_EDGES or route.target == until:
             return MoveDecision(self._arrived(move, route), (route,))
-        if self._is_exit(route.target) or route.target in self.bounds.outside:
+        if route.target in self.bounds.closed(self.graph):
             leaving = f"the branch leads to {route.target} before branches meet at {until}"
-            # A retry target outside of the branch is not followed: the branch ends with the
-            # failure.
-            reason = "" if route.edge else self.visit.outcome.failure_reason
-            return MoveDecision(self._failed(move, reason or leaving), (route,))
+            return MoveDecision(self._failed(move, leaving), (route,))
         return MoveDecision(self._within_limits(move), (route,))
 
     def _arrived(self, move: Move, route: Route) -> Move:

@@ -227,6 +227,23 @@ def test_branch_cannot_lead_outside() -> None:
     assert not decision.move.is_handled
 
 
+@table(
+    ("attributes", "target"),
+    [
+        ({"on_failure": "continue"}, "c"),
+        ({"fallback_retry_target": "d"}, "d"),
+        ({"goal_gate": True, "on_failure": "continue"}, "c"),
+    ],
+)
+def test_retry_target_outside_of_a_branch_leaves_the_other_ways_on(
+    attributes: dict[str, Plain], target: str
+) -> None:
+    nodes = [node(one) for one in ("c", "d", "plan", "join")]
+    stage = node("a", retry_target="plan", **attributes)
+    whole = graph([start(), end(), stage, *nodes], [edge("a", "c")], retry_target="exit")
+    assert decide_in_branch(whole, "a", failure("no disk")).move.target == target
+
+
 AGAIN = [
     *chain("start", "a", "judge", "exit"),
     edge("judge", "a", "outcome=fail", loop_restart=True),
