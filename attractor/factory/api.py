@@ -43,7 +43,7 @@ from attractor.pipeline.host.run_host import (
 )
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.source.read import prepare_source, project_of
+from attractor.pipeline.source.read import ProjectContext, prepare_source, project_of
 from attractor.pipeline.source.vocabulary import files_beside
 
 
@@ -209,7 +209,11 @@ def validate(
     pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]
 ) -> tuple[Diagnostic, ...]:
     """Return the diagnostics of `attractor validate`, for a file, a graph or a text."""
-    return prepare(pipeline, **options).diagnostics
+    prepared, file, project = _prepare(pipeline, **options)
+    # Imported here: handlers and child pipelines are slow to load.
+    from attractor.pipeline.preflight.runnable import check_runnable
+
+    return check_runnable(prepared, file, project).diagnostics
 
 
 def prepare(pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]) -> Prepared:
@@ -219,6 +223,13 @@ def prepare(pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]) -> 
     transforms and the settings of the project are applied. Without `inputs`, references to inputs
     are kept and not reported.
     """
+    return _prepare(pipeline, **options)[0]
+
+
+def _prepare(
+    pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]
+) -> tuple[Prepared, Path, ProjectContext]:
+    """Return a prepared pipeline, its path, and the context of the project."""
     _require_known(options, PrepareOptions)
     folder = Path(options.get("project", ".")).absolute()
     source = _source(pipeline, folder)
@@ -229,13 +240,14 @@ def prepare(pipeline: str | Path | Graph, **options: Unpack[PrepareOptions]) -> 
         rules=options.get("rules", ()),
     )
     project = project_of(_open_host(options, parts, None))
-    goal, files = options.get("goal", ""), files_beside(folder / (file or "<graph>"))
+    path = folder / (file or "<graph>")
+    goal, files = options.get("goal", ""), files_beside(path)
     prepared = prepare_source(source, goal, files, None, project)
     given = options.get("inputs")
-    if given is None or prepared.graph is None:
-        return prepared
-    inputs = resolve_inputs(declared_inputs(prepared.graph), given)
-    return prepare_source(source, goal, files, inputs, project)
+    if given is not None and prepared.graph is not None:
+        inputs = resolve_inputs(declared_inputs(prepared.graph), given)
+        prepared = prepare_source(source, goal, files, inputs, project)
+    return prepared, path, project
 
 
 class NodeType(NamedTuple):

@@ -24,7 +24,7 @@ from attractor.handlers.registry import record_child_end, run_child
 from attractor.language.conditions.condition import Condition
 from attractor.language.conditions.parse import parse_condition
 from attractor.language.diagnostics import InvalidCondition
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node, supervised_file
 
 OBSERVE, WAIT = "observe", "wait"
 ACTIONS = (OBSERVE, STEER_ACTION, WAIT)
@@ -48,10 +48,11 @@ class Plan:
 
 def read_plan(node: Node, graph: Graph) -> Plan:
     """Read the plan of a manager loop (attractor-spec 4.11)."""
-    file = graph.attributes.text("stack.child_dotfile").strip()
+    file = str(supervised_file(graph, node) or "").strip()
     if not file:
         raise UsageError(
-            "the graph has no child pipeline", hint="set stack.child_dotfile on the graph"
+            "the manager has no child pipeline",
+            hint="set stack.child_dotfile on the node or on the graph",
         )
     _refuse_what_is_not_supported(node, graph)
     attributes = node.attributes

@@ -257,7 +257,7 @@ async def test_question_of_child_is_asked_for_its_stage() -> None:
 @table(
     ("plain", "of_graph", "told"),
     [
-        ({}, {"stack.child_dotfile": ""}, "the graph has no child pipeline"),
+        ({}, {"stack.child_dotfile": ""}, "the manager has no child pipeline"),
         ({}, {"stack.child_dotfile": "no.dot"}, "no.dot: cannot read no.dot"),
         ({}, {"stack.child_workdir": "sub"}, "stack.child_workdir is not supported"),
         ({"stack.child_autostart": "false"}, {}, "stack.child_autostart=false is not supported"),

@@ -15,7 +15,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 OUTER = f"""digraph outer {{ {ENDS}
@@ -45,6 +45,21 @@ SCRIPT = Script(
         Rule(answer=uses(use("shell", {"command": "sleep 0.1"}))),
     )
 )
+
+
+def test_R13_two_managers_supervise_two_children(tmp_path: Path) -> None:
+    both = "".join(
+        f'{one} [shape=house, "stack.child_dotfile"="{one}.dot", "manager.poll_interval"="50ms"];'
+        for one in ("first", "second")
+    )
+    text = f"digraph outer {{ {ENDS}; {both} start -> first -> second -> exit }}"
+    children = {f"{one}.dot": INNER.replace("inner", one) for one in ("first", "second")}
+    project = make_project(tmp_path / "project", text, **children)
+    result = asyncio.run(start(simulated(project), make_host(project)))
+    assert result.outcome is StageStatus.SUCCESS
+    folders = [result.directory / "children" / f"{one}@1.1" for one in ("first", "second")]
+    names = [read_manifest(RunDirectory(one)).pipeline for one in folders]
+    assert names == ["first", "second"]
 
 
 def run(tmp_path: Path) -> tuple[RunResult, Path]:

@@ -116,7 +116,7 @@ def test_R14_nodes_that_call_a_model_require_one(tmp_path: Path, node: str) -> N
 @table(
     ("node", "of_graph", "said"),
     [
-        ("", "", "the graph has no child pipeline"),
+        ("", "", "the manager has no child pipeline"),
         ('"stack.child_autostart"=false', "CHILD", "stack.child_autostart=false is not supported"),
         ("", 'CHILD; "stack.child_workdir"=sub', "stack.child_workdir is not supported"),
         ('"manager.actions"="look"', "CHILD", "manager.actions: unknown action 'look'"),

@@ -61,6 +61,24 @@ def test_R6_there_are_retries_in_a_branch(tmp_path: Path) -> None:
     assert [one.branch for one in place.events("StageRetrying")] == [A, A]
 
 
+def test_R6_same_failures_in_a_branch_end_only_the_branch(tmp_path: Path) -> None:
+    stuck = node("a", max_retries=9, max_same_failures=2, retry_policy="none")
+    result, place = run_graph(tmp_path, forked("a a2", "b b2", nodes=[stuck]), {"a": FAIL})
+    assert words(place) == ["a fail", "b success"]
+    assert sorted(place.handler.nodes) == ["a", "a", "b", "b2"]
+    told = "a failed in the same way 2 times in a row (max_same_failures=2): broken"
+    assert results(place)[0]["failure_reason"] == told
+    assert result.outcome is StageStatus.SUCCESS
+
+
+def test_R6_on_failure_continues_a_branch_despite_a_retry_target_outside(tmp_path: Path) -> None:
+    failing = node("a", retry_target="fix", on_failure="continue")
+    whole = forked("a a2", "b", nodes=[failing, node("fix")], edges=chain("start", "fix", "fan"))
+    _, place = run_graph(tmp_path, whole, {"a": FAIL})
+    assert branch_steps(place)[A] == ["a", "a2"]
+    assert words(place) == ["a partial_success", "b success"]
+
+
 def test_R6_there_are_conditions_in_a_branch(tmp_path: Path) -> None:
     whole = forked(
         "b",

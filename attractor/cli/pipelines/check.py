@@ -23,6 +23,7 @@ from attractor.language.diagnostics import (
     as_text,
     summary,
 )
+from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import AS_WRITTEN, Level, Levels
 from attractor.language.preparation.prepare import Files, Prepared, prepare
@@ -32,6 +33,7 @@ from attractor.language.source.text import Source
 from attractor.pipeline.source.vocabulary import files_beside, known_names
 
 STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
+_SHORT = 100_000
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _COLOR_VARIABLE = "ATTRACTOR_OUTPUT__COLOR"
 _RULES_VARIABLE = "ATTRACTOR_RULES"
@@ -54,14 +56,32 @@ class PipelineChecker:
     levels: Levels
 
     def check(self, text: str, *, file: str, files: Files | None = None) -> Prepared:
-        """Check a text and the files beside it."""
-        return prepare(
+        """Check a text and the files beside it, as strictly as a run."""
+        prepared = prepare(
             text,
             file=file,
             files=files or files_beside(Path(file)),
             vocabulary=self.vocabulary,
             levels=self.levels,
         )
+        if prepared.graph is None or not _may_be_refused(prepared.graph, text):
+            return prepared
+        # Imported here: handlers and child pipelines are slow to load, and few graphs need them.
+        from attractor.pipeline.preflight.runnable import check_runnable
+        from attractor.pipeline.source.read import ProjectContext
+
+        project = ProjectContext(self.vocabulary, self.levels)
+        return check_runnable(prepared, Path(file), project)
+
+
+def _may_be_refused(graph: Graph, text: str) -> bool:
+    """Return whether a run could refuse a graph in which the rules find no error."""
+    return (
+        not graph.types.isdisjoint(("pipeline", "stack.manager_loop"))
+        or graph.attributes.value("outputs") is not None
+        or "secret" in graph.attributes.text("inputs")
+        or len(text) > _SHORT
+    )
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,8 @@ FAILURES = (
         GRAPH_AND_NODE,
         "Waiting between attempts (without this attribute as `standard`). If neither `max_retries` "
         "nor `default_max_retries` is set, also the number of attempts: none 1, standard 5, "
-        "aggressive 5, linear 3, patient 3. On the graph the default for all nodes.",
+        "aggressive 5, linear 3, patient 3. On a node, `none` also turns `default_max_retries` "
+        "off. On the graph the default for all nodes.",
         default="derived",
         choices=("none", "standard", "aggressive", "linear", "patient"),
     ),
@@ -271,7 +272,8 @@ FAILURES = (
         "max_same_failures",
         GRAPH_AND_NODE,
         "Number of identical failures of a stage in a row, over all attempts and visits, after "
-        "which the run ends; on the graph the default for all nodes.",
+        "which the run ends, or inside a branch only the branch; on the graph the default for all "
+        "nodes.",
         default="none",
         minimum=1,
     ),
@@ -439,7 +441,11 @@ ROUTES = (
         "Actions of a manager in each cycle: observe, steer, wait.",
         default="observe,wait",
     ),
-    text("stack.child_dotfile", GRAPH, "Pipeline that a manager loop supervises."),
+    text(
+        "stack.child_dotfile",
+        GRAPH_AND_NODE,
+        "Pipeline that a manager loop supervises; on the graph for all manager loops.",
+    ),
     text(
         "stack.child_workdir",
         GRAPH,
@@ -513,7 +519,6 @@ NO_ATTRIBUTE: Mapping[str, str] = {
     "selection": "set weight on the edges",
     "speed": "choose a model with llm_model",
     "stack.child_dot_source": "move the child to a file and set stack.child_dotfile on the graph",
-    "stack.child_dotfile": "move it to the graph",
     "stack.child_workflow": "set stack.child_dotfile on the graph",
     "sub_pipeline": 'write type="import" with file="..."',
     "success_condition": "set manager.stop_condition",

@@ -484,6 +484,14 @@ def each_unknown_attribute(
     return _each(graph, on_graph, on_nodes, on_edges)
 
 
+CHILD_FILE = "stack.child_dotfile"
+
+
+def supervised_file(graph: Graph, manager: Node) -> Value | None:
+    """Return the pipeline file that a manager loop supervises: its own, otherwise the graph's."""
+    return manager.attributes.value(CHILD_FILE) or graph.attributes.value(CHILD_FILE)
+
+
 def goal_gates(graph: Graph) -> Sequence[Node]:
     """Return the goal gates."""
     return [one for one in graph.nodes_with("goal_gate") if one.is_goal_gate]

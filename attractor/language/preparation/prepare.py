@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, cast
 from attractor.base.errors import UsageError
 from attractor.base.registry import Registry
 from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error, in_order
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import CHILD_FILE, Graph, Node, supervised_file
 from attractor.language.linting.lint_rule import ExtraRules, Vocabulary, named_rules
 from attractor.language.linting.validate import (
     AS_WRITTEN,
@@ -312,9 +312,12 @@ def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -
 
 
 def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
-    child = graph.attributes.value("stack.child_dotfile")
     uses = [(one, one.attributes.value("file")) for one in graph.of_type(_PIPELINE)]
-    uses += [(one, child) for one in graph.of_type(_MANAGER)[:1]]
+    managers = graph.of_type(_MANAGER)
+    own = [one for one in managers if one.attributes.value(CHILD_FILE)]
+    # The other managers share the file of the graph, which is reported once.
+    others = [one for one in managers if one not in own][:1]
+    uses += [(one, supervised_file(graph, one)) for one in (*own, *others)]
     yield from ((node, value) for node, value in uses if value and str(value).strip())
 
 

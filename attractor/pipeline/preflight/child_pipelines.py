@@ -14,15 +14,13 @@ from attractor.language.declarations.inputs import (
     read_inputs,
 )
 from attractor.language.diagnostics import Diagnostic, error, report_mistakes, suggester
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node, supervised_file
 from attractor.language.source.syntax_tree import Span, Value
 from attractor.language.source.text import quote
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
 from attractor.pipeline.source.read import ProjectContext, open_pipeline
 
 PIPELINE, MANAGER = "pipeline", "stack.manager_loop"
-
-_CHILD = "stack.child_dotfile"
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def _uses(graph: Graph) -> Iterator[_Use]:
             inputs = node.attributes.value("inputs")
             yield _Use(node, str(value).strip(), _span(value, node), inputs)
     for node in graph.of_type(MANAGER):
-        if value := graph.attributes.value(_CHILD):
+        if value := supervised_file(graph, node):
             yield _Use(node, str(value).strip(), _span(value, node))
 
 

@@ -45,15 +45,11 @@ from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_fol
 def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diagnostic]:
     """Yield each secret input that is missing, unusable, or withheld on resume."""
     yield from find_withheld(request)
-    variables: dict[str, str] = {}
+    yield from find_shared_variables(graph)
     for one in declared_inputs(graph):
         if not one.is_secret or f"{INPUT_PREFIX}{one.name}" in request.withheld:
             continue
         span = graph.attributes.by_key["inputs"].value.span
-        first = variables.setdefault(variable_of(one.name), one.name)
-        if first != one.name:
-            message = f"the secrets {first} and {one.name} have the same variable"
-            yield error(message, span, fix="rename one of them")
         value = request.inputs.get(one.name)
         if value is None:
             yield error(missing_secret(one.name), span, fix=ways_to_give(one.name))
@@ -62,6 +58,17 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
         elif is_unusable(value) or value.strip() in RECORD_WORDS:
             message = f"the value of the secret input {one.name} occurs in the records of every run"
             yield error(message, span, fix="choose another value")
+
+
+def find_shared_variables(graph: Graph) -> Iterator[Diagnostic]:
+    """Yield each secret input whose variable is that of another one."""
+    variables: dict[str, str] = {}
+    for one in declared_inputs(graph):
+        first = variables.setdefault(variable_of(one.name), one.name) if one.is_secret else one.name
+        if first != one.name:
+            span = graph.attributes.by_key["inputs"].value.span
+            message = f"the secrets {first} and {one.name} have the same variable"
+            yield error(message, span, fix="rename one of them")
 
 
 def find_unusable_variables(pipeline: PipelineSource) -> Iterator[Diagnostic]:

@@ -187,10 +187,6 @@ def test_outcome_of_another_tool_is_converted(written: str, ours: str) -> None:
         ("a [label=x,\n shape=folder]", "unsupported shape folder"),
         ("a [label=x,\n shape=house]", "the manager has no pipeline to supervise"),
         (
-            'a [shape=house,\n "stack.child_dotfile"="b.dot"]',
-            "no equivalent of stack.child_dotfile",
-        ),
-        (
             'a [file="b.dot",\n type=pipeline, "context.x"="1", label=l, "context.y"="2"]',
             "no equivalent of context.x, context.y",
         ),
