@@ -1,6 +1,7 @@
 """Prints the events of codex or claude, and follows simple orders in its prompt.
 
-`report` writes a report, `fail` exits with status 7, `forget` removes the files of the session.
+`report` writes a report, `fail` exits with status 7, `forget` removes the files of the session,
+and `limited` ends once with the limit of an account.
 """
 
 import json
@@ -25,6 +26,12 @@ def obey(prompt: str, sessions: Path) -> None:
     if "forget" in task:
         for one in sessions.iterdir():
             one.unlink()
+    if "limited" in task and not Path("limited").exists():
+        Path("limited").touch()
+        message = "You’ve hit your usage limit. Upgrade to Plus, or try again in 2 seconds."
+        say(type="item.completed", item={"id": "0", "type": "agent_message", "text": "I begin."})
+        say(type="turn.failed", error={"message": message})
+        sys.exit(1)
     if "fail" in task:
         sys.exit(7)
 

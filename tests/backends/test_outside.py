@@ -74,6 +74,17 @@ def test_a_reminder_continues_the_session(tmp_path: Path) -> None:
     assert result.usage.input_tokens == 300
 
 
+def test_a_program_continues_its_session_after_a_limit_of_its_account(tmp_path: Path) -> None:
+    result = two_stages(tmp_path, "limited", "then report")
+    assert result.completed == ("start", "one", "two")
+    [_, continued, *_] = prompts(tmp_path)
+    assert continued.startswith("A limit of the account interrupted your work")
+    assert record(result, "one/status.json")["attempt"] == 1
+    [waited] = events(result, "StageWaiting")
+    assert (waited.data["reason"], waited.node) == ("limit", "one")
+    assert not events(result, "StageFailed", "StageRetrying")
+
+
 def test_a_lost_session_is_replaced_by_a_summary(tmp_path: Path) -> None:
     result = two_stages(tmp_path, "first report and forget", "then report")
     assert result.completed == ("start", "one", "two")
