@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable, NotSupported
-from attractor.llm.catalogue import get_model_info
+from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.request import ToolDefinition
 
@@ -80,14 +80,17 @@ async def survey(environment: ExecutionEnvironment, *, today: date, model: str) 
     )
 
 
+def _find_model(model: str, provider: str = "") -> ModelInfo | None:
+    """Return the model in the catalogue; an unreadable catalogue does not prevent a session."""
+    try:
+        return get_model_info(model, provider)
+    except ConfigurationError:
+        return None
+
+
 def _describe_model(model: str) -> tuple[str, str]:
     """Return the name of a model with its id, and its knowledge cutoff, if known."""
-    try:
-        known = get_model_info(model)
-    except ConfigurationError:
-        # A catalogue that cannot be read does not prevent the session.
-        known = None
-    if known is None:
+    if (known := _find_model(model)) is None:
         return model, ""
     name = model if known.display_name == model else f"{known.display_name} ({model})"
     return name, known.knowledge_cutoff or ""
@@ -202,6 +205,13 @@ def profile_parts() -> Registry[ProfileTraits]:
     return Registry("attractor.agent.profiles", ProfileTraits, noun="profile")
 
 
+def context_window_of(provider: str, model: str) -> int:
+    """Return the context window of a model, if unknown that of the provider's usual model."""
+    known = _find_model(model, provider)
+    usual = profile_parts()[provider].context_window_size
+    return (known.context_window if known else None) or usual
+
+
 def create_profile(
     provider: str,
     *,
@@ -216,7 +226,8 @@ def create_profile(
     The tools are those of the provider (default) or the named ones, and more tools such as those of
     MCP servers, as far as the permissions allow them.
     """
-    traits = profile_parts()[provider]
+    size = context_window_of(provider, model)
+    traits = replace(profile_parts()[provider], context_window_size=size)
     parts = tool_parts()
     names = traits.tool_names if tool_names is None else tool_names
     tools = [*(parts[name] for name in names), *more_tools]

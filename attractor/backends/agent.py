@@ -18,7 +18,12 @@ from attractor.agent.conversation.turns import AssistantTurn, UserTurn, convert_
 from attractor.agent.definitions import AgentDefinition
 from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.agent.prompts import render_prompt
-from attractor.agent.provider_profile import ProviderProfile, create_profile, profile_parts
+from attractor.agent.provider_profile import (
+    ProviderProfile,
+    context_window_of,
+    create_profile,
+    profile_parts,
+)
 from attractor.agent.tool_calls.mcp_servers import mcp_tools
 from attractor.agent.tool_calls.tool import Permissions, RegisteredTool
 from attractor.backends.accounts import Accounts
@@ -211,7 +216,7 @@ def _environment(stage: Stage, permissions: Permissions) -> ExecutionEnvironment
 
 def window(choice: ModelChoice) -> int:
     """Return the context window of a model."""
-    return profile_parts()[choice.provider].context_window_size
+    return context_window_of(choice.provider, choice.model)
 
 
 def model_failed(error: SDKError) -> Outcome:

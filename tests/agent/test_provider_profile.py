@@ -290,3 +290,11 @@ def test_each_system_prompt_has_one_heading_tools() -> None:
         profile = create_profile(provider, model=model)
         prompt = profile.build_system_prompt(PLACE)
         assert prompt.splitlines().count("# Tools") == 1, provider
+
+
+def test_a_profile_has_the_context_window_of_its_model() -> None:
+    sizes = {
+        model: create_profile("openai", model=model).traits.context_window_size
+        for model in ("gpt-4o", "gpt-4.1", "never-heard-of")
+    }
+    assert sizes == {"gpt-4o": 128_000, "gpt-4.1": 1_047_576, "never-heard-of": 1_047_576}
