@@ -80,7 +80,11 @@ AGENTS = [
         "claude",
         claude,
         CALL.format("mcp__attractor__validate"),
-        lambda home: {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "IS_SANDBOX": "1"},
+        lambda home: {
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "IS_SANDBOX": "1",
+            "MCP_CONNECTION_NONBLOCKING": "false",
+        },
     ),
 ]
 
