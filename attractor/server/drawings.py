@@ -11,11 +11,14 @@ import asyncio
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from enum import StrEnum
 from html import escape
 from pathlib import Path
 from threading import Lock
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -26,10 +29,12 @@ from attractor.engine.run_folder.drawing import read_drawn, read_graph
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawing.draw import Format, describe, dot_text, draw, render_async
+from attractor.language.drawing.lanes import Lane, find_lanes, fold, fold_states
 from attractor.language.drawing.picture import node_element
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, overlay
 from attractor.language.drawing.theme import PAINTS
 from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Value
 
 MOST_BYTES = 64 << 20
 """The maximum size of the kept drawings of runs; one of 500 nodes has half a megabyte."""
@@ -94,6 +99,48 @@ class Element:
     corner: tuple[float, float]
 
 
+MOST_PLAIN = 40
+"""The number of nodes above which branches are folded, unless a person unfolds them."""
+
+
+class FoldKind(StrEnum):
+    """The branches that are folded; by default, those of a graph with many nodes."""
+
+    DEFAULT = ""
+    ALL = "all"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The way to draw a graph: direction (default: that of the graph), and folded branches.
+
+    The branches in `open`, named by their first nodes, are not folded.
+    """
+
+    direction: str = ""
+    fold: FoldKind = FoldKind.DEFAULT
+    open: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """The parameters of an address; empty by default."""
+        pairs = [("direction", self.direction), ("fold", self.fold.value)]
+        pairs += [("open", one) for one in self.open]
+        return urlencode([(name, value) for name, value in pairs if value])
+
+    def folds(self, graph: Graph, lanes: Sequence[Lane]) -> Sequence[Lane]:
+        """Return the branches to fold."""
+        is_large = len(graph.nodes) > MOST_PLAIN
+        if self.fold is FoldKind.NONE or (self.fold is FoldKind.DEFAULT and not is_large):
+            return ()
+        return [one for one in lanes if one.begin not in self.open]
+
+
+PLAIN = Look()
+"""The look of a graph unless a person chooses another."""
+
+
 @dataclass(frozen=True)
 class GraphDrawing:
     """A graph and its drawing: literal texts, and between them elements that can be marked.
@@ -104,6 +151,36 @@ class GraphDrawing:
     graph: Graph
     pieces: Sequence[str | Element]
     fault: str = ""
+    drawn: Graph | None = None
+    """The graph as it is drawn, with folded branches."""
+
+    lanes: Sequence[Lane] = ()
+    """All branches that can be folded."""
+
+    folded: Sequence[Lane] = ()
+    """The branches that are folded to a node."""
+
+    look: Look = PLAIN
+
+    @property
+    def is_sideways(self) -> bool:
+        """Whether the drawing goes from left to right."""
+        return self.drawn is not None and self.drawn.attributes.text("rankdir") in ("LR", "RL")
+
+    @property
+    def turned(self) -> Look:
+        """The look with the other direction."""
+        return replace(self.look, direction="TB" if self.is_sideways else "LR")
+
+    @property
+    def all_folded(self) -> Look:
+        """The look with all branches folded."""
+        return Look(self.look.direction, FoldKind.ALL)
+
+    @property
+    def all_unfolded(self) -> Look:
+        """The look with all branches unfolded."""
+        return Look(self.look.direction, FoldKind.NONE)
 
     @property
     def is_wide(self) -> bool:
@@ -122,27 +199,34 @@ class GraphDrawings:
         self._lock = Lock()
         self._known: OrderedDict[str, GraphDrawing] = OrderedDict()
 
-    def of_run(self, root: Path) -> GraphDrawing:
+    def of_run(self, root: Path, look: Look = PLAIN) -> GraphDrawing:
         """Return the drawing of a run's graph."""
         directory = RunDirectory(root)
         goal = read_manifest(directory).goal
         contents = (goal.encode(), *map(_content, (directory.graph, directory.files)))
-        return self.of(contents, lambda: read_graph(directory))
+        return self.of(contents, lambda: read_graph(directory), look)
 
-    def of(self, contents: Sequence[bytes], read: Callable[[], Graph]) -> GraphDrawing:
+    def of(
+        self, contents: Sequence[bytes], read: Callable[[], Graph], look: Look = PLAIN
+    ) -> GraphDrawing:
         """Return the drawing of the graph that certain contents determine."""
-        parts = (hashlib.sha256(one).digest() for one in contents)
+        parts = (hashlib.sha256(one).digest() for one in (*contents, look.query.encode()))
         key = hashlib.sha256(b"".join(parts)).hexdigest()
         with self._lock:
             if found := self._known.get(key):
                 self._known.move_to_end(key)
                 return found
         graph = read()
+        lanes = find_lanes(graph)
+        drawn, folded = fold(graph, look.folds(graph, lanes))
+        if look.direction:
+            attributes = drawn.attributes.replaced("rankdir", Value.of(look.direction))
+            drawn = replace(drawn, attributes=attributes)
         try:
-            svg = self._svg(key, graph)
+            svg = self._svg(key, drawn)
         except (NoDrawingProgram, DrawingFailed) as error:
             return GraphDrawing(graph, (), f"{error.message}: {error.hint}")
-        drawing = GraphDrawing(graph, tuple(_pieces(svg)))
+        drawing = GraphDrawing(graph, tuple(_pieces(svg)), "", drawn, lanes, folded, look)
         with self._lock:
             self._known[key] = drawing
             if len(self._known) > MOST_GRAPHS:
@@ -190,38 +274,105 @@ def _corner(content: str) -> tuple[float, float]:
 _Sign = Callable[[StageState], str]
 
 
+@dataclass(frozen=True)
+class MarkedElement:
+    """An element with its state: as a whole, and as the change of an element in a page."""
+
+    id: str
+    whole: str
+    change: str
+
+
 def marked(
     drawing: GraphDrawing,
     states: RunStates,
     *,
     address: Callable[[str], str],
     sign: _Sign,
+    look_address: Callable[[Look], str] | None = None,
     selected: str = "",
-) -> str:
-    """Return the SVG of a drawing with the states of a run.
+) -> Iterator[str | MarkedElement]:
+    """Yield the SVG of a drawing with the states of a run.
 
     Each node is a link to the address of its stage, and has the sign of its state at its corner:
-    an SVG of 16 by 16.
+    an SVG of 16 by 16. With `look_address`, the node of a folded branch is a link that unfolds the
+    branch, and the first node of an unfolded branch has a link that folds it.
     """
-    marks = overlay(drawing.graph, states).marks
-    nodes = {node_element(id_): id_ for id_ in drawing.graph.nodes}
+    if drawing.drawn is None:
+        return
+    lanes = {one.begin: one for one in drawing.lanes}
+    folded = {one.begin: one for one in drawing.folded}
+    shown = fold_states(states, drawing.folded)
+    marks = overlay(drawing.drawn, shown).marks
+    nodes = {node_element(id_): id_ for id_ in drawing.drawn.nodes}
 
-    def write(one: Element) -> str:
+    for one in drawing.pieces:
+        if isinstance(one, str):
+            yield one
+            continue
         mark = marks.get(one.id)
         classes = f"{one.classes} {mark.name}" if mark else one.classes
         id_ = nodes.get(one.id)
+        group = f'<g id="{one.id}" class="{classes}"'
         if id_ is None:
-            return f'<g id="{one.id}" class="{classes}">{one.content}</g>'
-        state = states.nodes.get(id_, NodeState(StageState.UNREACHED))
+            whole = f"{group}>{one.content}</g>"
+            yield MarkedElement(one.id, whole, f'{group} data-piece="mark"></g>')
+            continue
+        lane = folded.get(id_)
+        state = shown.nodes.get(id_, NodeState(StageState.UNREACHED))
+        count = lane.count(states) if lane else ""
         words = f"{id_}: {mark.note if mark and mark.note else state.state.value}"
+        words = f"{words}, {count}: unfold" if lane else words
+        signs = _sign(one.corner, state, sign)
+        content = one.content
+        if lane:
+            content = content.replace(f">{lane.count(RunStates())}<", f' data-lane="">{count}<')
+        names = escape("\n".join(lane.nodes)) if lane else ""
+        opens = f' data-look data-names="{names}"' if lane else ""
         current = ' aria-current="true"' if id_ == selected else ""
-        return (
-            f'<a href="{escape(address(id_))}" data-node="{escape(id_)}"{current}'
-            f' aria-label="{escape(words)}"><g id="{one.id}" class="{classes}">'
-            f"{one.content}{_sign(one.corner, state, sign)}</g></a>"
+        target, folder = address(id_), ""
+        if look_address and lane:
+            target = look_address(_look_without(drawing, lane))
+        elif look_address and id_ in lanes:
+            folder = _folder(one.corner, id_, look_address(_look_with(drawing, lanes[id_])))
+        yield MarkedElement(
+            one.id,
+            f'<a href="{escape(target)}" data-node="{escape(id_)}"{current}{opens}'
+            f' aria-label="{escape(words)}">{group}>{content}{signs}</g></a>{folder}',
+            f'{group} data-piece="mark" data-label="{escape(words)}" data-text="{count}">'
+            f"{signs}</g>",
         )
 
-    return "".join(one if isinstance(one, str) else write(one) for one in drawing.pieces)
+
+def _look_without(drawing: GraphDrawing, lane: Lane) -> Look:
+    """Return the look in which one branch more is unfolded."""
+    return _look(drawing, {one.begin for one in _folds(drawing)} - {lane.begin})
+
+
+def _look_with(drawing: GraphDrawing, lane: Lane) -> Look:
+    """Return the look in which one branch more is folded."""
+    return _look(drawing, {one.begin for one in _folds(drawing)} | {lane.begin})
+
+
+def _folds(drawing: GraphDrawing) -> Sequence[Lane]:
+    return drawing.look.folds(drawing.graph, drawing.lanes)
+
+
+def _look(drawing: GraphDrawing, folded: Collection[str]) -> Look:
+    unfolded = tuple(one.begin for one in drawing.lanes if one.begin not in folded)
+    fold = FoldKind.ALL if folded else FoldKind.NONE
+    return Look(drawing.look.direction, fold, unfolded if folded else ())
+
+
+def _folder(corner: tuple[float, float], begin: str, address: str) -> str:
+    """Return the link at the first node of an unfolded branch, which folds the branch."""
+    x, y = corner[0] + 20, corner[1] - 3
+    return (
+        f'<a class="folder" data-look href="{escape(address)}"'
+        f' aria-label="Fold the branch of {escape(begin)}">'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>'
+        f'<path d="M{x - 4:.1f} {y:.1f}h8"/></a>'
+    )
 
 
 def _sign(corner: tuple[float, float], state: NodeState, sign: _Sign) -> str:

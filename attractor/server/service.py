@@ -20,6 +20,7 @@ from attractor.server.access.callers import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.kept_changes import KeptChanges
+from attractor.server.pieces import PieceVersions
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 from attractor.server.snippets import SnippetThread
 
@@ -38,6 +39,7 @@ class Service:
     run_drawings: RunDrawings
     graph_drawings: GraphDrawings
     changes: KeptChanges
+    pieces: PieceVersions
     events: EventStreams
     snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
@@ -74,6 +76,7 @@ class Service:
             RunDrawings(),
             GraphDrawings(state / DRAWINGS),
             KeptChanges(),
+            PieceVersions(),
             EventStreams(state),
             SnippetThread(host),
             asyncio.Semaphore(COMPUTED_AT_ONCE),

@@ -3,6 +3,8 @@
 import html
 import re
 
+import httpx
+
 from tests.pipeline.projects import git
 from tests.server.conftest import PAGE, Judged, RunningServer
 
@@ -15,7 +17,10 @@ def show(server: RunningServer, run: str, to: str = "", **form: str) -> str:
         place = f"/runs/{run}/decision"
         if form:
             answer = client.post(f"{place}{to}", data=form, headers=PAGE)
-            assert answer.status_code == 303, answer.text
+            if answer.status_code != 303:
+                assert "alert" in answer.text
+                assert form["token"] not in answer.text
+                return html.unescape(answer.text)
         answer = client.get(place, headers=PAGE)
     assert answer.status_code == 200, answer.text
     return html.unescape(answer.text)
@@ -46,6 +51,31 @@ def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
     assert "The note is on record." in text
     text = show(server, run, "/rollback", branch="main", reason=REASON, token=token)
     assert "Rolled back: main is now" in text
+
+
+def test_wrong_token_keeps_the_typed_words_and_a_password_manager_fills_the_token(
+    judged: Judged,
+) -> None:
+    server, run = judged
+    wrong = {"token": "guessed"}
+    text = show(server, run, verdict="rejected", rationale="Words of mine.", **wrong)
+    assert ">Words of mine.</textarea>" in text
+    text = show(server, run, "/waive", scenario="x", reason="Words of mine.", **wrong)
+    assert ">Words of mine.</textarea>" in text
+    assert re.search(r'autocomplete="username".*\n?.*autocomplete="current-password"', text)
+    show(server, run, verdict="rejected", rationale=REASON, token=server.token("decide"))
+    assert ">Words of note.</textarea>" in show(
+        server, run, "/amend", note="Words of note.", **wrong
+    )
+
+
+def test_sign_in_page_has_the_style_of_the_others(judged: Judged) -> None:
+    with httpx.Client(base_url=judged[0].url, headers=PAGE) as stranger:
+        page = stranger.get("/runs")
+        style = stranger.get("/login.css")
+    assert 'href="/login.css"' in page.text
+    assert 'autocomplete="current-password"' in page.text
+    assert (style.status_code, style.headers["content-type"]) == (200, "text/css; charset=utf-8")
 
 
 def test_suites_and_system_show_no_hidden_scenario(judged: Judged) -> None:

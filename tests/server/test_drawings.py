@@ -1,13 +1,14 @@
 """Drawings of runs for pages: drawn once for each graph, and marked with states."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
 from attractor.language.reading import parse
-from attractor.server.drawings import GraphDrawings, marked
+from attractor.server.drawings import GraphDrawing, GraphDrawings, marked as parts_of
 
 GRAPH = """digraph small { start [shape=Mdiamond]; exit [shape=Msquare]
     "a <b>" [prompt="x"]; start -> "a <b>" -> exit }"""
@@ -19,6 +20,19 @@ STATES = RunStates(
     {TakenEdge("start", "a <b>"): 1},
     "a <b>",
 )
+
+
+def marked(
+    drawing: GraphDrawing,
+    states: RunStates,
+    *,
+    address: Callable[[str], str],
+    sign: Callable[[StageState], str],
+    selected: str = "",
+) -> str:
+    """Return the whole SVG of a drawing with the states of a run."""
+    parts = parts_of(drawing, states, address=address, sign=sign, selected=selected)
+    return "".join(one if isinstance(one, str) else one.whole for one in parts)
 
 
 def test_graph_is_drawn_once_for_all_runs_and_servers(tmp_path: Path) -> None:

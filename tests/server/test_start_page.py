@@ -1,5 +1,6 @@
 """The form that starts a run, without JavaScript."""
 
+from contextlib import closing
 from dataclasses import replace
 
 from attractor.server.processes.run_processes import PROGRAM
@@ -55,3 +56,31 @@ def test_form_quotes_no_hidden_file(server: RunningServer) -> None:
         answer = client.get("/start", params={"file": ".env"}, headers=PAGE)
     assert (answer.status_code, "a-long-secret" in answer.text) == (400, False)
     assert "is no place for a pipeline" in answer.text
+
+
+def test_form_has_model_limits_and_problems_and_the_editor_leads_to_it(
+    server: RunningServer,
+) -> None:
+    project = server.service.host.project
+    with closing(server.browser()) as browser:
+        text = "digraph bad { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit; lost }"
+        page = browser.get("/editor").text
+        assert ">Run this</button>" in page
+        sent = {"csrf": csrf_in(page), "file": "bad.dot", "source": text}
+        form = browser.post("/editor/run", data=sent, follow_redirects=True)
+        assert form.url.path == "/start"
+        assert (project / "bad.dot").read_text() == text
+        assert "Problems of the pipeline" in form.text
+        assert "lost" in form.text
+        for name in ("model", "max_cost_usd", "max_tokens", "max_duration"):
+            assert f'name="{name}"' in form.text
+        limits = {"max_cost_usd": "1.5", "max_tokens": "1000", "max_duration": "2h", "model": "m-1"}
+        started = {"csrf": csrf_in(form.text), "file": "pipeline.dot", **limits}
+        run = browser.post("/start", data=started).headers["location"].rpartition("/")[2]
+        await_rest(browser, run)
+        manifest = (server.service.root(run) / "manifest.json").read_text()
+        assert all(one in manifest for one in ("1.5", "1000", "m-1"))
+        refused = browser.post(
+            "/start", data={**started, "max_tokens": "many"}, follow_redirects=True
+        )
+        assert "max_tokens: Input should be a valid integer" in refused.text

@@ -26,6 +26,7 @@ from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
 from attractor.server.html.states import state_look
 from attractor.server.http.problems import problem_of, problem_response
+from attractor.server.pieces import PieceSource
 
 _FLASH = "attractor_flash"
 _LONGEST_FLASH = 2900
@@ -111,8 +112,21 @@ def render_fragments(
     Each name, separated by commas, is a template in a folder, and the id of its element.
     """
     own = {"csrf": csrf_of(request), **values}
-    texts = (render_text(f"{folder}/{name}.html.j2", own) for name in names.split(","))
-    return HTMLResponse("\n".join(texts))
+    pieces = own.get("pieces")
+
+    texts: list[str] = []
+    versions: list[str] = []
+    for name in names.split(","):
+        template = f"{folder}/{name}.html.j2"
+        text = render_text(template, own)
+        if isinstance(pieces, PieceSource):
+            if pieces.must_be_whole(name):
+                text = render_text(template, own)
+            if version := pieces.version_of_whole(name, text):
+                text = "" if version in pieces.tokens else text
+                versions.append(version)
+        texts.append(text)
+    return HTMLResponse("\n".join(texts), headers={"x-fragment-versions": ",".join(versions)})
 
 
 def fragments_pattern(*names: str) -> str:
@@ -174,7 +188,6 @@ def answer_error(request: Request, error: AttractorError) -> Response:
         return problem_response(error)
     problem = problem_of(error)
     if isinstance(error, Unauthenticated):
-        # Style sheets need a session as well, so that this page has none.
         values = {"problem": problem, "address": _same_page(request)}
         return HTMLResponse(render_text("signed_out.html.j2", values), problem.status)
     return render(request, "error.html.j2", {"problem": problem}, status=problem.status)

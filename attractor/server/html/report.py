@@ -1,7 +1,6 @@
 """The page of a run as one HTML file, which opens from disk and loads nothing."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -15,13 +14,12 @@ from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.garbage import DRAWINGS
 from attractor.pipeline.runs.lookup import latest_verdict
 from attractor.pipeline.runs.stages import StageAttempt
-from attractor.server.drawings import GraphDrawings
+from attractor.server.drawings import FoldKind, GraphDrawings, Look
 from attractor.server.html.rendering import render_text
 from attractor.server.html.run_view import (
     EventLine,
     RunView,
     StageView,
-    bars_of,
     event_line,
     pretty,
     read_changes,
@@ -29,6 +27,9 @@ from attractor.server.html.run_view import (
     run_values,
     view_stage,
 )
+from attractor.server.pieces import PieceSource, PieceVersions
+
+UNFOLDED = Look(fold=FoldKind.NONE)
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,16 @@ class ReportedStage:
 def report_of_run(root: Path, host: RunHost) -> str:
     """Return the report of a run as HTML, without secrets."""
     drawings = GraphDrawings(host.state_dir / DRAWINGS)
-    view = read_view(root, host.runs_dir, drawings.of_run(root))
+    view = read_view(root, host.runs_dir, drawings.of_run(root, UNFOLDED))
     values = {
-        **run_values(view, address=""),
+        **run_values(view, "", PieceSource(PieceVersions()), host.clock.now()),
         "stage_address": "#stage-",
         "frozen": True,
         "changes_words": "",
         "selected": "",
         "stage": None,
         "csrf": "",
-        "bars_of": partial(bars_of, timeline=view.timeline, now=host.clock.now()),
+        "look_address": "",
         "reported": list(_stages(view)),
         "changes": read_changes(root, host),
         "events": list(_events(root)),

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -29,12 +30,13 @@ from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
-from attractor.server.drawings import GraphDrawing, marked
+from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
 from attractor.server.html.assets import icon_content
 from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted
 from attractor.server.html.rendering import in_address
 from attractor.server.html.stage_output import OUTPUT_FILES, Output, last_lines, read_output
-from attractor.server.html.states import state_look
+from attractor.server.html.states import SIGNS, state_look
+from attractor.server.pieces import Pieces, PieceSource
 
 PROMPT, RESPONSE = "prompt.md", "response.md"
 LARGEST_FILE = 200_000
@@ -72,16 +74,33 @@ class RunView:
         """The summary of the run."""
         return self.status.summary
 
-    def svg(self, address: str, selected: str = "") -> Markup:
-        """Return the drawing with the states of the stages; each node is a link to its stage."""
-        svg = marked(
+    def svg(self, address: str, look_address: str, selected: str, pieces: Pieces) -> Markup:
+        """Return the drawing with the states of the stages; each node is a link to its stage.
+
+        In an update, only the states that changed.
+        """
+        query = self.look_query if look_address else ""
+        found = marked(
             self.drawing,
             self.states,
-            address=lambda node: f"{address}{in_address(folder_name(node))}",
+            address=lambda node: f"{address}{in_address(folder_name(node))}{query}",
             sign=lambda state: icon_content(state_look(state.value).icon),
+            look_address=(lambda look: f"{look_address}&{look.query}") if look_address else None,
             selected=selected,
         )
-        return Markup(svg)
+        parts = [
+            one if isinstance(one, str) else pieces.add(one.id, one.whole, one.change)
+            for one in found
+            if not (pieces.is_update and isinstance(one, str))
+        ]
+        text = "".join(parts)
+        return Markup(f"<svg>{text}</svg>" if pieces.is_update else text)
+
+    @property
+    def look_query(self) -> str:
+        """The query of addresses that keep the look of the graph; empty by default."""
+        query = self.drawing.look.query
+        return f"?{query}" if query else ""
 
     @property
     def needs_decision(self) -> bool:
@@ -157,17 +176,30 @@ def actions_of(view: RunView) -> Actions:
     )
 
 
-def run_values(view: RunView, address: str) -> dict[str, object]:
+def run_values(
+    view: RunView, address: str, pieces: PieceSource, now: datetime
+) -> dict[str, object]:
     """Return the values of templates that every view of a run needs."""
     failed = view.failed_attempt()
     visits = dict.fromkeys(f"{one.node}@{one.visit}" for one in view.timeline.attempts)
     return {
         "run": view,
+        "pieces": pieces,
         "address": address,
         "stage_address": f"{address}/stages/",
         "status_words": listed_status(view.summary),
         "can": actions_of(view),
         "visits": list(reversed(visits)),
+        "bars_of": partial(bars_of, timeline=view.timeline),
+        "timeline_groups": timeline_groups(
+            view.timeline, is_short=len(view.drawing.graph.nodes) <= MOST_PLAIN
+        ),
+        "signs": SIGNS,
+        "unfolded": (),
+        "picked": "",
+        "sign_content": _sign_content,
+        "timeline_span": timeline_span(view.timeline, now),
+        "look_query": view.look_query if address else "",
         "needs_decision": view.needs_decision,
         "waits": len(view.summary.questions) + view.needs_decision,
         "failed": failed,
@@ -177,27 +209,84 @@ def run_values(view: RunView, address: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the timeline, in thousandths of the whole time."""
+    """A bar of the timeline, in seconds since the start; the bar of an open period has no end."""
 
     start: float
     width: float
 
 
-def bars_of(one: StageAttempt, timeline: Timeline, now: datetime) -> Sequence[Bar]:
-    """Return the bars of an attempt in a timeline; an attempt at work reaches to now."""
-    ends = [period.end for each in timeline.attempts for period in each.periods if period.end]
+_ENDLESS = 1e9
+"""The width of a bar that reaches beyond the end of the timeline, which cuts it off."""
+
+
+def timeline_span(timeline: Timeline, now: datetime) -> float:
+    """Return the seconds that the timeline shows; a live run's timeline reaches to now."""
     begin = timeline.start
     if begin is None:
-        return []
+        return 1.0
+    ends = [period.end for each in timeline.attempts for period in each.periods if period.end]
     # The time of a decision after the last stage would make the bars short.
     end = now if timeline.is_live else max(ends, default=begin)
-    whole = max((end - begin).total_seconds(), 0.001)
+    return round(max((end - begin).total_seconds(), 0.01), 2)
 
-    def place(moment: datetime) -> float:
-        return 1000 * min(1.0, max(0.0, (moment - begin).total_seconds() / whole))
 
-    found = [(place(each.start), place(each.end or end)) for each in one.periods]
-    return [Bar(round(start, 1), round(max(stop - start, 4), 1)) for start, stop in found]
+def bars_of(one: StageAttempt, timeline: Timeline) -> Sequence[Bar]:
+    """Return the bars of an attempt, which do not change while other attempts go on."""
+    begin = timeline.start or one.started
+    return [
+        Bar(
+            round((each.start - begin).total_seconds(), 2),
+            round((each.end - each.start).total_seconds(), 2) if each.end else _ENDLESS,
+        )
+        for each in one.periods
+    ]
+
+
+@dataclass(frozen=True)
+class TimelineGroup:
+    """Attempts of a timeline: those of a branch, or the ones between branches."""
+
+    branch: str
+    attempts: Sequence[StageAttempt]
+    is_short: bool
+
+    @property
+    def name(self) -> str:
+        """The first node of the branch."""
+        return self.attempts[0].node
+
+    @property
+    def state(self) -> StageState:
+        """The state of the branch: of what is at work or failed, otherwise of its last attempt."""
+        states = {one.state for one in self.attempts if not one.will_retry}
+        urgent = (StageState.FAILED, StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED)
+        return next((one for one in urgent if one in states), self.attempts[-1].state)
+
+    @property
+    def seconds(self) -> float:
+        """The time of all attempts."""
+        return sum(one.seconds for one in self.attempts)
+
+    def is_open(self, selected: str) -> bool:
+        """Return whether the rows of the branch are shown at first."""
+        return self.is_short or any(one.id == selected for one in self.attempts)
+
+    def bars(self, of: Callable[[StageAttempt], Sequence[Bar]]) -> Sequence[Bar]:
+        """Return one bar from the first start to the last end."""
+        found = [bar for one in self.attempts for bar in of(one)]
+        start = min(bar.start for bar in found)
+        return [Bar(start, round(max(bar.start + bar.width for bar in found) - start, 2))]
+
+
+def timeline_groups(timeline: Timeline, *, is_short: bool) -> Sequence[TimelineGroup]:
+    """Return the attempts of a timeline, with those of each branch together."""
+    groups: dict[str, list[StageAttempt]] = {}
+    for number, one in enumerate(timeline.attempts):
+        groups.setdefault("/".join(one.branch.split("/")[:2]) or f"/{number}", []).append(one)
+    return [
+        TimelineGroup("" if key.startswith("/") else key, attempts, is_short)
+        for key, attempts in groups.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -396,6 +485,10 @@ def event_line(event: Event) -> EventLine:
 def pretty(value: Json | Mapping[str, Json]) -> str:
     """Return a JSON value as text on several lines."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _sign_content(name: str) -> Markup:
+    return Markup(icon_content(name))
 
 
 SECTIONS = ("Changes", "Events", "Context", "Checkpoint")

@@ -47,6 +47,10 @@ _LOOKS: Mapping[str, StateLook] = {
 }
 
 
+SIGNS = tuple(sorted({one.icon for one in _LOOKS.values()}))
+"""The icons of all states."""
+
+
 def state_look(state: str) -> StateLook:
     """Return the look of a state: its first words decide (`awaiting_human (decision), paused`)."""
     words = re.split(r",|:", state)[0].lower()

@@ -27,7 +27,7 @@ from attractor.server.errors import Forbidden, InternalError, TooManyRequests, U
 from attractor.server.http.exchange import Exchange
 from attractor.server.http.problems import problem_response
 
-OPEN_PATHS = frozenset({"/login"})
+OPEN_PATHS = frozenset({"/login", "/login.css"})
 """The paths for senders without a token or session, which have no caller."""
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"

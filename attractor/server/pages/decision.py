@@ -8,23 +8,34 @@ from fastapi import Form, Request
 from fastapi.responses import Response
 
 from attractor.base.durations import parse_duration
+from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.review import Review
 from attractor.pipeline.status import read_status, status_of
-from attractor.server.html.rendering import PageRouter, after, in_address, render
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import read_changes, run_tabs
+from attractor.server.html.version_forms import NOT_REFUSED, Refusal
+from attractor.server.http.problems import problem_of
 from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.service import Service
 
 part = PageRouter()
 
 Text = Annotated[str, Form(max_length=5000)]
 PLACE = "/runs/{run}/decision"
+_FIELDS = ("rationale", "scenario", "reason", "expires", "branch", "rollback_reason", "note")
+_NOTHING_TYPED = dict.fromkeys(("form", *_FIELDS), "")
 
 
 @part.get(PLACE, dependencies=[READ])
 def show_decision(request: Request, service: Serving, run: str) -> Response:
     """Show the facts for a decision on a run."""
+    return _page(request, service, run, NOT_REFUSED)
+
+
+def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Response:
+    """Return the page; after a refusal, with the values that the person wrote."""
     root = service.root(run)
     review = asyncio.run(service.factory.review(root))
     status = read_status(root, service.host.runs_dir).summary
@@ -46,12 +57,16 @@ def show_decision(request: Request, service: Serving, run: str) -> Response:
             "promoted_to": status.promoted_to if is_promoted else "",
             "changes": read_changes(root, service.host),
             "now": service.host.clock.now(),
+            "refusal": refusal,
+            "typed": {**_NOTHING_TYPED, **refusal.values},
         },
+        status=problem_of(refusal.error).status if refusal.error else 200,
     )
 
 
 @part.post(PLACE, dependencies=[OPERATE])
 def decide(
+    request: Request,
     service: Serving,
     run: str,
     verdict: Annotated[DecisionKind, Form()],
@@ -64,11 +79,12 @@ def decide(
         entry = service.factory.decide(service.root(run), verdict, rationale, token=token)
         return f"{verdict.value.capitalize()} by {entry.data['by']}."
 
-    return _done(run, act)
+    return _done(request, service, run, act, form="decide", rationale=rationale)
 
 
 @part.post(f"{PLACE}/waive", dependencies=[OPERATE])
 def waive(
+    request: Request,
     service: Serving,
     run: str,
     scenario: Text,
@@ -84,22 +100,28 @@ def waive(
         )
         return f"Scenario {entry.data['scenario']} is waived until {entry.data['expires']}."
 
-    return _done(run, act)
+    return _done(
+        request, service, run, act, form="waive", scenario=scenario, reason=reason, expires=expires
+    )
 
 
 @part.post(f"{PLACE}/amend", dependencies=[OPERATE])
-def amend(service: Serving, run: str, note: Text = "", token: Text = "") -> Response:
+def amend(
+    request: Request, service: Serving, run: str, note: Text = "", token: Text = ""
+) -> Response:
     """Add a note to the decision on a run."""
 
     def act() -> str:
         service.factory.amend(service.root(run), token=token, note=note)
         return "The note is on record."
 
-    return _done(run, act)
+    return _done(request, service, run, act, form="amend", note=note)
 
 
 @part.post(f"{PLACE}/promote", dependencies=[OPERATE])
-def promote(service: Serving, run: str, branch: Text = "main", token: Text = "") -> Response:
+def promote(
+    request: Request, service: Serving, run: str, branch: Text = "main", token: Text = ""
+) -> Response:
     """Move a branch to the result of an approved run."""
 
     def act() -> str:
@@ -107,12 +129,12 @@ def promote(service: Serving, run: str, branch: Text = "main", token: Text = "")
         done = asyncio.run(service.factory.promote(service.root(run), by=by, to=branch))
         return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
 
-    return _done(run, act)
+    return _done(request, service, run, act, form="promote", branch=branch)
 
 
 @part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
 def roll_back(
-    service: Serving, run: str, branch: Text, reason: Text = "", token: Text = ""
+    request: Request, service: Serving, run: str, branch: Text, reason: Text = "", token: Text = ""
 ) -> Response:
     """Take the changes of a promoted run out of a branch."""
 
@@ -122,13 +144,25 @@ def roll_back(
         done = asyncio.run(service.factory.roll_back(root, reason, by=by, branch=branch))
         return f"Rolled back: {done.branch} is now {done.commit[:12]}."
 
-    return _done(run, act)
+    return _done(request, service, run, act, form="roll_back", rollback_reason=reason)
 
 
-def _done(run: str, act: Callable[[], str]) -> Response:
-    """Execute the action of a form, and show the page again with the result."""
-    place = f"/runs/{in_address(run)}/decision"
-    return after(lambda: (place, act()), place)
+def _done(
+    request: Request,
+    service: Service,
+    run: str,
+    act: Callable[[], str],
+    **typed: str,
+) -> Response:
+    """Execute the action of a form, and show the page again with the result.
+
+    If the action is refused, the page keeps what the person wrote, but never the token.
+    """
+    try:
+        said = act()
+    except AttractorError as error:
+        return _page(request, service, run, Refusal(typed, error))
+    return see_other(f"/runs/{in_address(run)}/decision", said)
 
 
 def _gauge(review: Review) -> dict[str, float]:

@@ -9,6 +9,7 @@ from attractor.server.access.callers import COOKIE
 from attractor.server.access.origins import scheme_of
 from attractor.server.access.sessions import LIFETIME
 from attractor.server.errors import Unauthenticated
+from attractor.server.html.assets import MEDIA_TYPES, static_files
 from attractor.server.html.rendering import PageRouter, answer_error
 from attractor.server.http.scopes import READ, Serving
 
@@ -21,6 +22,12 @@ def log_in_with_code(request: Request, service: Serving, code: str = "") -> Resp
     if not code:
         return answer_error(request, Unauthenticated())
     return _begun(request, service.access.log_in(code))
+
+
+@part.get("/login.css")
+def show_style_sheet() -> Response:
+    """Show the style sheet of the form, which needs no session, unlike all other files."""
+    return Response(static_files()["pages.css"], media_type=MEDIA_TYPES[".css"])
 
 
 @part.post("/login")

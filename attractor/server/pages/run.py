@@ -1,16 +1,19 @@
 """The page of a run: graph, timeline, stages, events, changes, context and checkpoint."""
 
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 
+from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
 from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.stages import find_attempt
+from attractor.server.drawings import PLAIN, FoldKind, Look
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
     PageRouter,
@@ -22,7 +25,6 @@ from attractor.server.html.rendering import (
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
-    bars_of,
     pretty,
     read_changes,
     read_event_page,
@@ -33,6 +35,7 @@ from attractor.server.html.run_view import (
     view_stage,
 )
 from attractor.server.http.scopes import READ, Serving
+from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
 
 part = PageRouter()
@@ -42,73 +45,106 @@ FRAGMENTS = fragments_pattern("head", "question", "graph", "stage", "timeline")
 Word = Annotated[str, Query(max_length=200)]
 
 
-def _view(service: Service, run: str) -> RunView:
+@dataclass(frozen=True)
+class Shown:
+    """The parameters of the page of a run: its stage and tab, and the look of the graph.
+
+    `known`: the tokens of the fragments that the page has, which gets what changed since.
+    `unfolded`: the branches of the timeline, and the menus, that are open in the page.
+    """
+
+    stage: str = ""
+    tab: str = ""
+    look: Look = PLAIN
+    fragment: str = ""
+    known: str = ""
+    unfolded: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """The parameters of stage and tab."""
+        return f"?stage={in_address(self.stage)}&tab={in_address(self.tab)}"
+
+
+SHOWN = Shown()
+
+
+def _shown(
+    tab: Word = "",
+    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
+    known: Word = "",
+    unfolded: Annotated[str, Query(max_length=10_000)] = "",
+    direction: Annotated[str, Query(pattern="^(TB|LR|)$")] = "",
+    fold: FoldKind = FoldKind.DEFAULT,
+    open: Annotated[Sequence[Word], Query()] = (),
+) -> Shown:
+    return Shown(
+        "", tab, Look(direction, fold, tuple(open)), fragment, known, tuple(unfolded.split(","))
+    )
+
+
+Showing = Annotated[Shown, Depends(_shown)]
+
+
+def _view(service: Service, run: str, look: Look = PLAIN) -> RunView:
     root = service.root(run)
-    return read_view(root, service.host.runs_dir, service.graph_drawings.of_run(root))
+    return read_view(root, service.host.runs_dir, service.graph_drawings.of_run(root, look))
 
 
-def _values(service: Service, view: RunView, section: str) -> dict[str, object]:
+def _values(
+    service: Service, view: RunView, section: str, shown: Shown = SHOWN
+) -> dict[str, object]:
     """Return the values that all views of a run need."""
     name = view.name
     address = f"/runs/{in_address(name)}"
     return {
-        **run_values(view, address),
+        **run_values(
+            view, address, PieceSource(service.pieces, shown.known), service.host.clock.now()
+        ),
         "tabs": run_tabs(address),
         "section": section,
         "stream": f"/pipelines/{in_address(name)}/events?after={view.last_event}",
         "event_types": EVENT_TYPES,
-        "bars_of": partial(bars_of, timeline=view.timeline, now=service.host.clock.now()),
         "changes_words": service.changes.words(view.root, service.host)
         if view.summary.questions
         else "",
         "frozen": False,
         "query": "",
+        "look_address": f"{address}{shown.query}",
     }
 
 
 @part.get(RUN, dependencies=[READ])
 def show_run(
-    request: Request,
-    service: Serving,
-    run: str,
-    *,
-    stage: Word = "",
-    tab: Word = "",
-    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
+    request: Request, service: Serving, run: str, shown: Showing, stage: Word = ""
 ) -> Response:
     """Show a run with the stage that a person wants to see first, or with a certain one."""
-    return _stages(request, service, run, stage, tab, fragment)
+    return _stages(request, service, run, replace(shown, stage=stage))
 
 
 @part.get(RUN + "/stages/{stage}", dependencies=[READ])
 def show_stage(
-    request: Request,
-    service: Serving,
-    run: str,
-    stage: str,
-    *,
-    tab: Word = "",
-    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
+    request: Request, service: Serving, run: str, stage: str, shown: Showing
 ) -> Response:
     """Show a run with one of its stages: `NODE`, `NODE@VISIT` or `NODE@VISIT.ATTEMPT`."""
-    return _stages(request, service, run, stage, tab, fragment)
+    return _stages(request, service, run, replace(shown, stage=stage))
 
 
-def _stages(
-    request: Request, service: Service, run: str, stage: str, tab: str, fragment: str
-) -> Response:
-    view = _view(service, run)
-    chosen = stage or view.default_stage()
-    shown = view_stage(view, chosen, tab) if chosen else None
-    attempt = shown.attempt if shown else None
+def _stages(request: Request, service: Service, run: str, shown: Shown) -> Response:
+    view = _view(service, run, shown.look)
+    chosen = shown.stage or view.default_stage()
+    stage = view_stage(view, chosen, shown.tab) if chosen else None
+    attempt = stage.attempt if stage else None
     values = {
-        **_values(service, view, "Stages"),
-        "stage": shown,
+        **_values(service, view, "Stages", shown),
+        "stage": stage,
+        "unfolded": shown.unfolded,
+        "picked": attempt.id if attempt and shown.stage else "",
         "selected": attempt.id if attempt else chosen,
-        "query": f"?stage={in_address(stage)}&tab={in_address(tab)}",
+        "query": f"{shown.query}&{shown.look.query}".rstrip("&"),
     }
-    if fragment:
-        return render_fragments(request, "run", fragment, values)
+    if shown.fragment:
+        return render_fragments(request, "run", shown.fragment, values)
     return render(request, "run.html.j2", values)
 
 

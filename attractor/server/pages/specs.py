@@ -137,11 +137,25 @@ def save(
     request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Save an edited text to its file; the text is kept if that is refused."""
+    return _saved(request, service, file, _text(source), known, "/editor")
+
+
+@part.post("/editor/run", dependencies=[OPERATE])
+def save_and_run(
+    request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
+) -> Response:
+    """Save an edited text to its file, and show the form that starts a run of it."""
+    return _saved(request, service, file, _text(source), known, "/start")
+
+
+def _saved(
+    request: Request, service: Service, file: str, text: str, known: str, page: str
+) -> Response:
     try:
-        write_pipeline_file(service.host.project, file, _text(source), known=known)
+        write_pipeline_file(service.host.project, file, text, known=known)
     except AttractorError as error:
-        return _editor(request, service, file, _text(source), known, refusal=error)
-    return see_other(f"/editor?file={in_address(file)}", f"Saved {file}.")
+        return _editor(request, service, file, text, known, refusal=error)
+    return see_other(f"{page}?file={in_address(file)}", f"Saved {file}.")
 
 
 @part.post("/editor/register", dependencies=[OPERATE])

@@ -15,7 +15,14 @@ from attractor.factory.launch import evaluator_of
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import parse
-from attractor.pipeline.source.files import list_pipeline_files, read_pipeline_file
+from attractor.language.source.text import Source
+from attractor.pipeline.source.files import (
+    VisibleFiles,
+    find_place,
+    list_pipeline_files,
+    read_pipeline_file,
+)
+from attractor.pipeline.source.read import prepare_source, project_of
 from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
@@ -73,8 +80,12 @@ def _form(service: Service, name: str) -> dict[str, object]:
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
     stores = evaluator_of(service.host).stores
+    host = service.host
+    visible = VisibleFiles(find_place(host.project, name), host.project)
+    prepared = prepare_source(Source(text, name), "", visible, None, project_of(host))
     return {
         "graph": graph,
+        "problems": prepared.diagnostics,
         "inputs": declared_inputs(graph),
         "suites": sorted(stores.suites.versions.names(), key=natural_key),
         "profiles": sorted(stores.profiles.versions.names(), key=natural_key),
@@ -106,6 +117,10 @@ def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Respo
             profile=fields.get("profile", ""),
             feedback=feedback,
             outcomes=None,
+            model=fields.get("model", ""),
+            max_cost_usd=fields.get("max_cost_usd") or None,
+            max_tokens=fields.get("max_tokens") or None,
+            max_duration=fields.get("max_duration", ""),
         )
         run = start_run(service, body, caller).id
         return f"/runs/{in_address(run)}", ""

@@ -3,7 +3,10 @@
 // <body> or another element: data-stream="ADDRESS OF EVENTS", data-from="number of the last event
 // in the page". A fragment: id, data-part="ADDRESS", data-on="TYPE TYPE" (or "*"), and
 // data-every="SECONDS" if it also changes without an event. All fragments of an address come in one
-// answer to ADDRESS with the parameter fragment=ID,ID.
+// answer to ADDRESS with the parameter fragment=ID,ID. A fragment of pieces has a token of its
+// version (data-version): sent as known=TOKEN,TOKEN, it lets the answer have only what changed
+// (data-update). A piece (data-piece) replaces the one with its id, or is added to the element
+// data-into; data-piece="shell" surrounds pieces, and data-piece="mark" is the state of a node or edge.
 
 const PAUSE = 300; // ms between two requests for the same fragments
 
@@ -45,14 +48,23 @@ const loaded = new Map();
 const shown = new Map();
 
 // Return the fragments of an address as a document; null if the server refuses.
-export async function ask(address, ids, signal) {
+export async function ask(address, ids, signal, isWhole = false) {
   const url = new URL(address, location.href);
   url.searchParams.set("fragment", ids.join(","));
+  const known = ids.map((id) => isWhole ? null : versionOf(document.getElementById(id))).filter(Boolean);
+  if (known.length) url.searchParams.set("known", known.join(","));
+  const open = [...document.querySelectorAll("details[data-lazy][open]")].map((one) => one.id);
+  if (known.length && open.length) url.searchParams.set("unfolded", open.join(","));
   const answer = await fetch(url, { headers: { accept: "text/html" }, signal });
-  return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  if (!answer.ok) return null;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  // The version of a fragment without pieces is that of the whole.
+  for (const token of (answer.headers.get("x-fragment-versions") || "").split(",").filter(Boolean))
+    page.getElementById(token.slice(0, token.lastIndexOf("-")))?.setAttribute("data-whole", token);
+  return page;
 }
 
-function refresh(element) {
+export function refresh(element) {
   const address = element.dataset.part;
   if (!loaders.has(address)) loaders.set(address, new Loader(address));
   loaders.get(address).refresh(element.id);
@@ -61,7 +73,12 @@ function refresh(element) {
 export function insert(id, page) {
   const old = document.getElementById(id);
   const fresh = page.getElementById(id);
-  if (!old || !fresh || shown.get(id) === fresh.outerHTML) return;
+  if (!old || !fresh) return;
+  if (fresh.hasAttribute("data-update")) {
+    update(old, fresh);
+    return;
+  }
+  if (shown.get(id) === fresh.outerHTML) return;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   const fields = [...old.querySelectorAll("textarea, input:not([type=hidden])")];
   // Nobody loses a text.
@@ -80,6 +97,57 @@ export function insert(id, page) {
   show();
   fresh.dispatchEvent(new CustomEvent("inserted", { bubbles: true }));
   if (fresh.dataset.say && fresh.dataset.say !== old.dataset.say) say(fresh.dataset.say);
+}
+
+function versionOf(element) {
+  return element?.dataset.whole || element?.querySelector(":scope > [data-version]")?.dataset.version;
+}
+
+// Put the changed pieces of a fragment into the page.
+function update(old, fresh) {
+  let isSkipped = false;
+  const scrolled = [...old.querySelectorAll("[data-scroll]")].map((one) => [one, one.scrollLeft, one.scrollTop]);
+  for (const piece of fresh.querySelectorAll("[data-piece]")) {
+    if (!fresh.contains(piece)) continue; // inside a shell that is new
+    const same = document.getElementById(piece.id);
+    const kind = piece.dataset.piece;
+    if (!same) add(piece);
+    else if (kind === "mark") mark(same, piece);
+    else if (kind !== "shell") isSkipped = !exchange(same, piece) || isSkipped;
+  }
+  if (fresh.dataset.say && fresh.dataset.say !== old.dataset.say) say(fresh.dataset.say);
+  for (const one of fresh.attributes) if (one.name !== "data-update") old.setAttribute(one.name, one.value);
+  // With the old version, the server sends skipped pieces again.
+  if (!isSkipped) old.querySelector(":scope > [data-version]").dataset.version = versionOf(fresh);
+  for (const [one, left, top] of scrolled) one.scrollTo(left, top);
+  show();
+  old.dispatchEvent(new CustomEvent("inserted", { bubbles: true }));
+}
+
+function add(piece) {
+  const into = document.getElementById(piece.dataset.into || piece.parentElement.id);
+  if ("first" in piece.dataset) into?.prepend(document.adoptNode(piece));
+  else into?.append(document.adoptNode(piece));
+}
+
+function exchange(old, fresh) {
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const fields = [...old.querySelectorAll("textarea, input:not([type=hidden])")];
+  if (fields.some((one) => one.value) || focused?.matches("input, textarea, select")) return false;
+  document.adoptNode(fresh);
+  keepOpen(old, fresh);
+  old.replaceWith(fresh);
+  if (focused) refocus(focused, fresh);
+  return true;
+}
+
+function mark(old, fresh) {
+  old.setAttribute("class", fresh.getAttribute("class"));
+  old.querySelector(":scope > .sign")?.remove();
+  old.append(...[...fresh.childNodes].map((one) => document.adoptNode(one)));
+  if (fresh.dataset.label) old.closest("a")?.setAttribute("aria-label", fresh.dataset.label);
+  const count = old.querySelector("[data-lane]");
+  if (count && fresh.dataset.text) count.textContent = fresh.dataset.text;
 }
 
 function keepOpen(old, fresh) {

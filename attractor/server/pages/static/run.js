@@ -1,11 +1,12 @@
 // The page of a run: opens stages beside the graph, and moves between stages with the arrow keys.
 
-import { ask, insert, say } from "./live.js";
+import { withLook } from "./graph.js";
+import { ask, insert, refresh, say } from "./live.js";
 
 const stage = () => document.getElementById("stage");
 
 function stageLink(target) {
-  return target.closest?.("a[data-stage], #canvas a[data-node]");
+  return target.closest?.("a[data-stage], #canvas a[data-node]:not([data-look])");
 }
 
 function addressOf(link) {
@@ -18,6 +19,7 @@ async function open(address, { isNew = true } = {}) {
   // An answer that comes late must not replace the stage of a later click or step back.
   opening.abort();
   const own = (opening = new AbortController());
+  address = withLook(address, location.href);
   // Without an answer the browser says why.
   const page = await ask(address, ["stage"], own.signal).catch(() => null);
   if (own.signal.aborted) return;
@@ -27,7 +29,8 @@ async function open(address, { isNew = true } = {}) {
   }
   insert("stage", page);
   if (isNew) history.pushState({ stage: address }, "", address);
-  mark(stage().dataset.selected);
+  const row = document.querySelector(`#timeline a[data-stage="${CSS.escape(stage().dataset.selected)}"]`);
+  if (row?.closest("details")) row.closest("details").open = true;
   // From now on all fragments are those of this stage.
   for (const one of document.querySelectorAll("[data-part]"))
     one.dataset.part = stage().dataset.part;
@@ -39,8 +42,7 @@ function mark(id) {
   const node = stage().dataset.node;
   for (const one of document.querySelectorAll("#canvas a[data-node]"))
     set(one, one.dataset.node === node);
-  for (const one of document.querySelectorAll("#timeline a[data-stage]"))
-    set(one, one.dataset.stage === id);
+  for (const one of document.querySelectorAll("#timeline a[data-stage]")) set(one, one.dataset.stage === id);
 }
 
 function set(link, isCurrent) {
@@ -104,20 +106,29 @@ function rove() {
   for (const one of links) one.setAttribute("tabindex", one === first ? "0" : "-1");
 }
 
-function center() {
-  const link = document.querySelector("#canvas a[aria-current], #canvas a:has(.current)");
-  const canvas = document.getElementById("canvas");
-  if (!link || !canvas) return;
-  const [box, frame] = [link.getBoundingClientRect(), canvas.getBoundingClientRect()];
-  canvas.scrollLeft += box.x + box.width / 2 - frame.x - frame.width / 2;
-  canvas.scrollTop += box.y + box.height / 2 - frame.y - frame.height / 2;
+// All bars of the timeline have the same scale, which grows while the run goes on.
+function scale() {
+  const timeline = document.getElementById("timeline");
+  for (const one of timeline?.querySelectorAll("svg.bars") || [])
+    one.setAttribute("viewBox", `0 0 ${timeline.dataset.span} 10`);
 }
 
+function inserted(event) {
+  if (event.target.matches?.("#graph")) rove();
+  if (event.target.matches?.("#timeline")) scale();
+  if (stage() && event.target.matches?.("#graph, #timeline, #stage")) mark(stage().dataset.selected);
+}
+
+// The rows of a folded branch, and the choices of a closed menu, do not travel until it is opened.
+function unfold(event) {
+  if (event.target.open && event.target.matches("[data-lazy]")) refresh(event.target.closest("[data-part]"));
+}
+
+document.addEventListener("toggle", unfold, true);
 document.addEventListener("click", click);
 document.addEventListener("keydown", move);
-document.addEventListener("inserted", rove);
+document.addEventListener("inserted", inserted);
 addEventListener("popstate", () => {
   if (stage() && document.getElementById("graph")) open(location.href, { isNew: false });
 });
 rove();
-center();

@@ -1,0 +1,132 @@
+"""Branches of forks as lanes of a drawing: a lane can be folded to a single node."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
+from attractor.language.graph.branches import Fork, find_forks
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.syntax_tree import Attributes
+
+_SHAPE, _TYPE = "box3d", "branch"
+_URGENT = (StageState.FAILED, StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED)
+_ENDED = frozenset({StageState.DONE, StageState.SKIPPED, StageState.FAILED})
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The nodes of a branch of a fork, with the branches inside it; `begin` is the first node."""
+
+    fork: str
+    begin: str
+    nodes: tuple[str, ...]
+
+    def count(self, states: RunStates) -> str:
+        """Return how many nodes have ended, as the text in the folded lane."""
+        known = (states.nodes.get(one) for one in self.nodes)
+        ended = sum(one is not None and one.state in _ENDED for one in known)
+        return f"{ended} of {number_of(len(self.nodes), 'stage')}"
+
+
+def find_lanes(graph: Graph) -> Sequence[Lane]:
+    """Return the branches with several nodes, each before the branches inside it."""
+    forks = {one.node: one for one in find_forks(graph)}
+    found: list[Lane] = []
+    for fork in forks.values():
+        whole = {begin: _with_inner(nodes, forks) for begin, nodes in fork.branches.items()}
+        shared = [one for nodes in whole.values() for one in nodes]
+        if len(shared) != len(set(shared)):
+            continue  # branches that share nodes cannot be folded apart
+        for begin, nodes in whole.items():
+            if begin in nodes and len(nodes) > 1:
+                order = tuple(one for one in graph.nodes if one in nodes)
+                found.append(Lane(fork.node, begin, order))
+    return sorted(found, key=lambda one: -len(one.nodes))
+
+
+def _with_inner(nodes: Collection[str], forks: Mapping[str, Fork]) -> set[str]:
+    """Return the nodes of a branch with those of the branches inside it."""
+    found, waiting = set[str](), list(nodes)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            inner = forks.get(one)
+            waiting += (
+                [node for branch in inner.branches.values() for node in branch] if inner else []
+            )
+    return found
+
+
+def _outermost(lanes: Sequence[Lane]) -> Iterator[Lane]:
+    taken = set[str]()
+    for lane in lanes:
+        if taken.isdisjoint(lane.nodes):
+            taken.update(lane.nodes)
+            yield lane
+
+
+def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
+    """Return a graph in which each lane is a single node, and the lanes that are drawn."""
+    drawn = list(_outermost(lanes))
+    home = _homes(drawn)
+    begins = {one.begin: one for one in drawn}
+    nodes = {
+        id_: _lane_node(node, begins[id_]) if id_ in begins else node
+        for id_, node in graph.nodes.items()
+        if home.get(id_, id_) == id_
+    }
+    edges: dict[object, Edge] = {}
+    for number, edge in enumerate(graph.edges):
+        ends = home.get(edge.source, edge.source), home.get(edge.target, edge.target)
+        if edge.source not in home and edge.target not in home:
+            edges[number] = edge
+        elif ends[0] != ends[1]:
+            edges.setdefault(ends, Edge(*ends))
+    boxes = tuple(
+        replace(box, nodes=tuple(one for one in box.nodes if one in nodes))
+        for box in graph.subgraphs
+    )
+    return Graph(graph.name, nodes, tuple(edges.values()), graph.attributes, boxes), drawn
+
+
+def _homes(lanes: Sequence[Lane]) -> Mapping[str, str]:
+    return {node: lane.begin for lane in lanes for node in lane.nodes}
+
+
+def _lane_node(node: Node, lane: Lane) -> Node:
+    label = f"{node.label}\n{lane.count(RunStates())}"
+    return Node(node.id, Attributes.of({"label": label, "shape": _SHAPE, "type": _TYPE}))
+
+
+def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
+    """Return the states of a graph whose lanes are folded."""
+    home = _homes(lanes)
+    nodes = {id_: one for id_, one in states.nodes.items() if id_ not in home}
+    for lane in lanes:
+        nodes[lane.begin] = _lane_state(lane, states)
+    taken: dict[TakenEdge, int] = {}
+    for edge, times in states.taken.items():
+        source, target = home.get(edge.source, edge.source), home.get(edge.target, edge.target)
+        if edge.source in home or edge.target in home:
+            edge = TakenEdge(source, target, is_jump=edge.is_jump)
+        if source != target:
+            taken[edge] = taken.get(edge, 0) + times
+    current = home.get(states.current, states.current)
+    return RunStates(nodes, taken, current, states.caption)
+
+
+def _lane_state(lane: Lane, states: RunStates) -> NodeState:
+    known = [states.nodes[one] for one in lane.nodes if one in states.nodes]
+    found = {one.state for one in known} - {StageState.UNREACHED}
+    state = next((one for one in _URGENT if one in found), None)
+    if state is None and found:
+        fork = states.nodes.get(lane.fork)
+        is_between = fork and fork.state is StageState.RUNNING and len(known) < len(lane.nodes)
+        state = StageState.RUNNING if is_between else StageState.DONE
+    spent = sum((one.duration or timedelta() for one in known), timedelta())
+    reason = next((one.reason for one in known if one.state is StageState.FAILED), "")
+    return NodeState(state or StageState.UNREACHED, 1, spent or None, reason)

@@ -1,0 +1,237 @@
+// The view of a run's graph: fit, zoom, drag, search, follow, and folded branches.
+
+import { ask, insert, say } from "./live.js";
+
+const LEAST = 0.25;
+const MOST = 2;
+const STEP = 1.25;
+const byId = (id) => document.getElementById(id);
+const canvas = () => byId("canvas");
+const drawing = () => canvas()?.querySelector("svg.attractor-drawing");
+
+let zoom = 1;
+
+// The size of a drawing without zoom, in pixels: its box is in points.
+function sizeOf(svg) {
+  const { width, height } = svg.viewBox.baseVal;
+  return [(width * 4) / 3, (height * 4) / 3];
+}
+
+// Change the zoom; the point of the drawing at `at`, in the window, stays where it is.
+function zoomTo(wanted, at) {
+  const [svg, frame] = [drawing(), canvas()];
+  if (!svg) return;
+  const box = frame.getBoundingClientRect();
+  const [x, y] = at || [box.x + frame.clientWidth / 2, box.y + frame.clientHeight / 2];
+  const before = svg.getBoundingClientRect();
+  const share = [(x - before.x) / before.width, (y - before.y) / before.height];
+  zoom = wanted;
+  const [width, height] = sizeOf(svg);
+  svg.style.width = `${width * zoom}px`;
+  svg.style.height = `${height * zoom}px`;
+  svg.style.minWidth = "0";
+  const after = svg.getBoundingClientRect();
+  frame.scrollLeft += after.x + share[0] * after.width - x;
+  frame.scrollTop += after.y + share[1] * after.height - y;
+  byId("zoom").textContent = `${Math.round(zoom * 100)} %`;
+}
+
+const bounded = (wanted) => Math.min(MOST, Math.max(LEAST, wanted));
+
+function fitting() {
+  const [width, height] = sizeOf(drawing());
+  const frame = canvas();
+  return Math.min((frame.clientWidth - 16) / width, (frame.clientHeight - 16) / height, 1);
+}
+
+function fit() {
+  if (!drawing()) return;
+  zoomTo(fitting());
+  canvas().scrollTo(0, 0);
+}
+
+function wheel(event) {
+  if (!event.target.closest?.("#canvas") || !event.deltaY || event.shiftKey) return;
+  const wanted = bounded(zoom * STEP ** (-event.deltaY / 100));
+  if (wanted === zoom) return; // at a bound, the page scrolls
+  event.preventDefault();
+  zoomTo(wanted, [event.clientX, event.clientY]);
+}
+
+// Drag with the mouse; a finger scrolls, and two fingers zoom.
+let drag = null;
+
+function press(event) {
+  const frame = event.target.closest?.("#canvas");
+  if (!frame || event.pointerType !== "mouse" || event.button) return;
+  drag = { x: event.clientX, y: event.clientY, left: frame.scrollLeft, top: frame.scrollTop, isMoved: false };
+}
+
+function move(event) {
+  if (!drag) return;
+  const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+  if (!drag.isMoved && Math.hypot(dx, dy) < 4) return;
+  if (!drag.isMoved) setFollow(false);
+  drag.isMoved = true;
+  canvas().classList.add("dragged");
+  canvas().scrollTo(drag.left - dx, drag.top - dy);
+}
+
+function release() {
+  canvas()?.classList.remove("dragged");
+  if (!drag?.isMoved) drag = null;
+}
+
+// The click at the end of a drag opens nothing.
+function swallow(event) {
+  if (drag?.isMoved && event.target.closest?.("#canvas")) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  drag = null;
+}
+
+let pinch = null;
+
+function apart([one, other]) {
+  const middle = [(one.clientX + other.clientX) / 2, (one.clientY + other.clientY) / 2];
+  return [Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY), middle];
+}
+
+function touch(event) {
+  if (event.touches.length !== 2 || !event.target.closest?.("#canvas")) {
+    pinch = null;
+    return;
+  }
+  event.preventDefault();
+  const [distance, middle] = apart(event.touches);
+  pinch ||= { distance, zoom };
+  zoomTo(bounded((pinch.zoom * distance) / pinch.distance), middle);
+}
+
+function center(link) {
+  const frame = canvas();
+  if (!link || !frame) return;
+  const [box, around] = [link.getBoundingClientRect(), frame.getBoundingClientRect()];
+  frame.scrollLeft += box.x + box.width / 2 - around.x - frame.clientWidth / 2;
+  frame.scrollTop += box.y + box.height / 2 - around.y - frame.clientHeight / 2;
+}
+
+// Search by name, also in folded branches.
+let at = 0;
+
+function matches() {
+  const wanted = byId("graph-search").value.trim().toLowerCase();
+  const names = (one) => `${one.dataset.node}\n${one.dataset.names || ""}\n${one.querySelector(".node")?.textContent || ""}`;
+  const links = [...canvas().querySelectorAll("a[data-node]")];
+  return wanted ? links.filter((one) => names(one).toLowerCase().includes(wanted)) : [];
+}
+
+function search() {
+  if (!canvas()) return;
+  const found = matches();
+  for (const one of canvas().querySelectorAll("a.found")) one.classList.remove("found");
+  for (const one of found) one.classList.add("found");
+  at = 0;
+  const wanted = byId("graph-search").value.trim();
+  byId("graph-found").textContent = wanted ? `${found.length} found` : "";
+  if (found.length) center(found[0]);
+}
+
+function next(event) {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  const found = matches();
+  if (!found.length) return;
+  if (found.length === 1 && found[0].hasAttribute("data-look")) {
+    look(found[0].getAttribute("href")).then(search);
+    return;
+  }
+  if (found.length === 1) found[0].focus();
+  at = (at + 1) % found.length;
+  center(found[at]);
+}
+
+// Follow what runs: after each change, it is in the middle.
+let follows = localStorage.getItem("follow") === "on";
+
+function setFollow(isOn) {
+  follows = isOn;
+  localStorage.setItem("follow", isOn ? "on" : "off");
+  byId("follow").setAttribute("aria-pressed", String(isOn));
+  if (isOn) followNow();
+}
+
+function followNow() {
+  const nodes = canvas()?.querySelectorAll("a[data-node]:has(.state-running), a[data-node]:has(.state-waiting)");
+  if (nodes?.length) center(nodes[nodes.length - 1]);
+}
+
+// Another direction, or other folded branches: the address of the page has the look.
+const LOOK = ["direction", "fold", "open"];
+
+export function withLook(address, from) {
+  const [url, source] = [new URL(address, location.href), new URL(from, location.href)];
+  for (const name of LOOK) {
+    url.searchParams.delete(name);
+    for (const value of source.searchParams.getAll(name)) url.searchParams.append(name, value);
+  }
+  return url.pathname + url.search;
+}
+
+async function look(href, isNew = true) {
+  const address = withLook(byId("graph").dataset.part, href);
+  const page = await ask(address, ["graph"], undefined, true).catch(() => null);
+  if (!page?.getElementById("graph")) {
+    location.assign(href);
+    return;
+  }
+  insert("graph", page);
+  for (const one of document.querySelectorAll("[data-part]")) one.dataset.part = address;
+  if (isNew) history.replaceState(history.state, "", withLook(location.href, href));
+  fit();
+  say("The graph is drawn.");
+}
+
+function open(event) {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest?.("#graph [data-look]");
+  if (!link) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  look(link.getAttribute("href"));
+}
+
+function redrawn(event) {
+  if (!event.target.matches?.("#graph")) return;
+  const svg = drawing();
+  if (svg && !svg.style.width) zoomTo(zoom);
+  if (follows) followNow();
+  if (byId("graph-search").value) search();
+}
+
+if (byId("graph-tools")) {
+  byId("graph-tools").hidden = false;
+  byId("zoom-in").addEventListener("click", () => zoomTo(bounded(zoom * STEP)));
+  byId("zoom-out").addEventListener("click", () => zoomTo(bounded(zoom / STEP)));
+  byId("zoom-fit").addEventListener("click", fit);
+  byId("follow").addEventListener("click", () => setFollow(!follows));
+  byId("graph-search").addEventListener("input", search);
+  byId("graph-search").addEventListener("keydown", next);
+  document.addEventListener("wheel", wheel, { passive: false });
+  document.addEventListener("pointerdown", press);
+  document.addEventListener("pointermove", move);
+  document.addEventListener("pointerup", release);
+  document.addEventListener("click", swallow, true);
+  document.addEventListener("dragstart", (event) => event.target.closest?.("#canvas") && event.preventDefault());
+  for (const name of ["touchstart", "touchmove", "touchend"])
+    document.addEventListener(name, touch, { passive: false });
+  document.addEventListener("click", open, true);
+  document.addEventListener("inserted", redrawn);
+  if (drawing()) {
+    // A large graph is not smaller than can be read.
+    zoomTo(Math.max(fitting(), 0.5));
+    center(canvas().querySelector("a[aria-current], a:has(.current)"));
+  }
+  setFollow(follows);
+}

@@ -1,0 +1,141 @@
+"""Pieces of fragments: an update of a page has only those that differ from the pieces of the page.
+
+A fragment such as the timeline consists of pieces with keys. The server remembers the hashes of the
+pieces of each version that it sent, by a token in the page. With the token, the page asks for what
+changed. A page with an unknown token, or with a piece too many, gets the whole fragment.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+
+from markupsafe import Markup
+
+MOST_VERSIONS = 500
+"""The number of remembered versions; one of 500 pieces has 50 kB."""
+
+Hashes = Mapping[str, int]
+_BASE = ""
+"""The key of all that is no piece, such as the places of the nodes in a drawing."""
+
+
+class Pieces:
+    """The pieces of one fragment in an answer."""
+
+    def __init__(
+        self,
+        name: str,
+        base: str,
+        known: Hashes | None,
+        keep: Callable[[str, Hashes], None],
+        ignored: str = "",
+    ) -> None:
+        self._name = name
+        self._hashes = {_BASE: hash(base)}
+        self._known = known if known and known.get(_BASE) == hash(base) else None
+        self._keep = keep
+        self._changed = 0
+        self._ignored = ignored
+
+    @property
+    def is_update(self) -> bool:
+        """Whether the answer has only the pieces that the page lacks."""
+        return self._known is not None
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether an update cannot describe the change: the page has a piece too many."""
+        return self._known is not None and not self._known.keys() <= self._hashes.keys()
+
+    def __call__(self, key: str, caller: Callable[[], str]) -> Markup:
+        """Return a piece in a template; empty if the page has it."""
+        text = caller()
+        return Markup(
+            self.add(key, text, text, text.replace(self._ignored, "") if self._ignored else text)
+        )
+
+    def add(self, key: str, full: str, change: str, compared: str = "") -> str:
+        """Return a piece, its change if the page has an older one, or nothing if it is the same."""
+        digest = self._hashes[key] = hash(compared or change)
+        if self._known is None:
+            return full
+        if self._known.get(key) == digest:
+            return ""
+        self._changed += 1
+        return change if key in self._known else full
+
+    def skip(self, key: str) -> str:
+        """Leave out a piece that the page does not show: it travels as soon as it is shown."""
+        if self._known and key in self._known:
+            self._hashes[key] = self._known[key]
+        return ""
+
+    def shell(self, key: str, caller: Callable[[], str]) -> Markup:
+        """Return an element around pieces; empty if the page has it and all pieces inside."""
+        before, text = self._changed, caller()
+        self._hashes[key] = 0
+        is_needed = self._known is None or key not in self._known or self._changed > before
+        return Markup(text if is_needed else "")
+
+    @property
+    def version(self) -> str:
+        """The token of the pieces, which a page sends to get the changes since."""
+        token = _token(self._name, hash(frozenset(self._hashes.items())))
+        self._keep(token, self._hashes)
+        return token
+
+
+def _token(name: str, digest: int) -> str:
+    return f"{name}-{digest & (1 << 64) - 1:016x}"
+
+
+class PieceVersions:
+    """The versions of fragments that were sent last."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Hashes] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, token: str, hashes: Hashes) -> None:
+        """Remember a version."""
+        with self._lock:
+            self._kept[token] = hashes
+            self._kept.move_to_end(token)
+            if len(self._kept) > MOST_VERSIONS:
+                self._kept.popitem(last=False)
+
+    def find(self, token: str) -> Hashes | None:
+        """Return the hashes of a version."""
+        with self._lock:
+            return self._kept.get(token)
+
+
+class PieceSource:
+    """Makes the pieces of the fragments of one answer, from the tokens that the page sent."""
+
+    def __init__(self, versions: PieceVersions, tokens: str = "") -> None:
+        self._versions = versions
+        self.tokens = frozenset(tokens.split(","))
+        self._known = {one.rpartition("-")[0]: versions.find(one) for one in tokens.split(",")}
+        self._made: dict[str, Pieces] = {}
+
+    def __call__(self, name: str, base: str = "", ignored: str = "") -> Pieces:
+        """Return the pieces of a fragment; `base` is a text that determines all but its pieces.
+
+        A text in pieces is `ignored`: the page changes it by itself.
+        """
+        made = Pieces(name, base, self._known.get(name), self._versions.keep, ignored)
+        self._made[name] = made
+        return made
+
+    def version_of_whole(self, name: str, text: str) -> str:
+        """Return the token of a fragment without pieces; empty for one with pieces."""
+        return "" if name in self._made else _token(name, hash(text))
+
+    def must_be_whole(self, name: str) -> bool:
+        """Return whether a fragment must be rendered again, as a whole."""
+        made = self._made.get(name)
+        if made is None or not made.is_impossible:
+            return False
+        del self._known[name]
+        return True

@@ -1,0 +1,176 @@
+"""The page of a run of 200 nodes in 20 branches, in Chromium: its graph, timeline and updates.
+
+Set SCREENSHOTS to a folder to keep a picture in each look.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, Response, expect
+
+from tests.browsers import Screen, chromium
+from tests.pipeline.projects import make_project
+from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
+from tests.server.runs import UNTIL_GO, await_rest, await_status, start
+from tests.server.test_whole_way import LOOKS, Axe
+
+LANES, EACH = 20, 10
+MOST_BYTES = 10_000
+"""The size of an update of the page."""
+
+NAMES = [[f"b{lane:02}_{at}" for at in range(EACH)] for lane in range(LANES)]
+WAITS = "b07_4"
+LONG = UNTIL_GO.replace("timeout 60", "timeout 600")
+SOURCE = f"""digraph large {{ graph [goal="Many branches"]
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    fork [shape=component, max_parallel=3]; join [shape=tripleoctagon]
+    node [shape=parallelogram, tool_command="sleep 0.1"]
+    {WAITS} [tool_command="echo waits; {LONG}"]
+    start -> fork; {" ".join(f"fork -> {' -> '.join(names)} -> join;" for names in NAMES)}
+    join -> last -> exit }}
+"""
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("large")
+    with serving(
+        service_of(make_project(folder / "project", **{"attractor.toml": SETTINGS}))
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def screen(server: RunningServer) -> Iterator[Screen]:
+    with chromium() as screen:
+        screen.page.goto(f"{server.url}/login?code={server.service.access.codes.create()}")
+        yield screen
+
+
+@pytest.fixture(scope="module")
+def run(server: RunningServer, screen: Screen) -> Iterator[str]:
+    """A run of which one branch waits; the page was open while all others went on."""
+    sizes: list[int] = []
+
+    def note(answer: Response) -> None:
+        if "fragment=head" in answer.url or "graph" in answer.url.partition("fragment=")[2]:
+            sizes.append(len(answer.body()))
+
+    page = screen.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    with server.client("operate") as client:
+        name = start(client, SOURCE)
+        page.goto(f"{server.url}/runs/{name}")
+        page.on("response", note)
+        expect(lane(page, "b19_0")).to_have_attribute(
+            "aria-label", re.compile("10 of 10"), timeout=180_000
+        )
+        expect(lane(page, "b07_0")).to_have_attribute("aria-label", re.compile("4 of 10"))
+        await_status(client, name, lambda one: len(one["at_work"]) == 2)
+        assert len(sizes) > 3
+        # An update of a busy second has the changes of several stages.
+        assert sorted(sizes)[len(sizes) // 2] < MOST_BYTES, sizes
+        page.remove_listener("response", note)
+        yield name
+        (server.service.host.project / "go").touch()
+        await_rest(client, name)
+
+
+def lane(page: Page, name: str) -> Locator:
+    return page.locator(f'#canvas a[data-node="{name}"]')
+
+
+def test_only_changed_nodes_travel_and_branches_are_folded(run: str, screen: Screen) -> None:
+    page = screen.page
+    expect(page.locator("#canvas a[data-names]")).to_have_count(LANES)
+    expect(page.locator("#canvas a[data-node]")).to_have_count(LANES + 5)
+
+
+def test_graph_fits_zooms_drags_searches_follows_turns_and_unfolds(
+    run: str, server: RunningServer, screen: Screen
+) -> None:
+    page = screen.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{server.url}/runs/{run}")
+    canvas, zoom, nodes = page.locator("#canvas"), page.locator("#zoom"), "#canvas a[data-node]"
+    expect(zoom).to_have_text("50 %")
+    page.keyboard.press("0")
+    assert canvas.evaluate("one => one.scrollWidth <= one.clientWidth")
+    assert canvas.evaluate("one => one.scrollHeight <= one.clientHeight")
+    for _ in range(12):
+        page.keyboard.press("+")
+    expect(zoom).to_have_text("200 %")
+    canvas.hover()
+    for _ in range(30):
+        page.mouse.wheel(0, 100)
+    expect(zoom).to_have_text("25 %")
+    for _ in range(5):
+        page.keyboard.press("+")
+    # A drag moves the graph, and its end is no click.
+    box = canvas.bounding_box()
+    assert box
+    left, address = canvas.evaluate("one => one.scrollLeft"), page.url
+    page.mouse.move(box["x"] + 400, box["y"] + 150)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 250, box["y"] + 150, steps=5)
+    page.mouse.up()
+    assert canvas.evaluate("one => one.scrollLeft") == pytest.approx(left + 150, abs=2)
+    assert page.url == address
+    # A stage in a folded branch is found, and Enter unfolds its branch.
+    page.keyboard.press("/")
+    page.keyboard.type("b03_7")
+    expect(page.locator("#graph-found")).to_have_text("1 found")
+    expect(canvas.locator("a.found")).to_have_attribute("data-node", "b03_0")
+    page.keyboard.press("Enter")
+    expect(lane(page, "b03_7")).to_have_class("found")
+    expect(page.locator(nodes)).to_have_count(LANES + 4 + EACH)
+    page.get_by_role("link", name="Fold the branch of b03_0").press("Enter")
+    expect(page.locator(nodes)).to_have_count(LANES + 5)
+    lane(page, "b05_0").press("Enter")
+    expect(lane(page, "b05_9")).to_be_visible()
+    lane(page, "b05_9").press("Enter")
+    expect(page.locator("#stage-title")).to_have_text("b05_9")
+    assert "open=b05_0" in page.url
+    page.get_by_role("link", name="Draw left to right").click()
+    expect(page.get_by_role("link", name="Draw top down")).to_be_visible()
+    page.get_by_role("link", name="Fold branches", exact=True).click()
+    page.get_by_role("button", name="Follow what runs").click()
+    middle = "one => { const [a, b] = [one, canvas].map((each) => each.getBoundingClientRect());"
+    middle += " return Math.abs(a.x + a.width / 2 - b.x - b.width / 2) < b.width / 2; }"
+    assert lane(page, "b07_0").evaluate(middle)
+    page.get_by_role("button", name="Follow what runs").click()
+    # Rows of branches are folded, and name their node first.
+    page.goto(f"{server.url}/runs/{run}")
+    rows = page.locator("#timeline-rows > li:has(> details)")
+    expect(rows).to_have_count(LANES)
+    expect(rows.first.locator("summary .name")).to_contain_text("b00_0 10 attempts")
+    expect(rows.first.get_by_role("link", name="b00_9")).to_be_hidden()
+    rows.first.locator("summary").click()
+    expect(rows.first.get_by_role("link", name="b00_9")).to_be_visible()
+
+
+def test_page_looks_right_and_has_no_violation_of_axe(
+    run: str, server: RunningServer, screen: Screen
+) -> None:
+    page, faults = screen.page, list[str]()
+    folder = os.environ.get("SCREENSHOTS", "")
+    for look, (width, scheme) in LOOKS.items():
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+        for view in ("", "?fold=none", "?direction=LR"):
+            page.goto(f"{server.url}/runs/{run}{view}")
+            expect(page.locator("#graph-tools")).to_be_visible()
+            if folder:
+                page.screenshot(path=Path(folder) / f"large{view.replace('?', '-')}-{look}.png")
+            found = Axe().run(page).response
+            faults += [
+                f"{view} {look} {one['id']}: {one['nodes'][0]['html']}"
+                for one in found["violations"]
+            ]
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                faults.append(f"{view}: wider than {width} pixels")
+    assert faults == []
