@@ -79,11 +79,20 @@ Row = Figure | NotMeasured
 
 
 def measure(
-    name: str, command: Sequence[str], floor: Sequence[str], *, bound: float, rounds: int = 15
+    name: str,
+    command: Sequence[str],
+    floor: Sequence[str],
+    *,
+    bound: float,
+    rounds: int = 15,
+    folder: Path | None = None,
+    status: int = 0,
 ) -> Figure:
-    """Run the floor and the command in turn."""
+    """Run the floor and the command in turn; the command ends with an exit status."""
     _compile_as_installed()
-    pairs = [(_time(floor), _time(command)) for _ in range(rounds + WARM_UP)]
+    pairs = [
+        (_time(floor, folder), _time(command, folder, status)) for _ in range(rounds + WARM_UP)
+    ]
     return Figure.paired(name, pairs[WARM_UP:], bound)
 
 
@@ -107,7 +116,10 @@ def _compile_as_installed() -> None:
     compileall.compile_dir(Path(attractor.__file__).parent, quiet=2)
 
 
-def _time(command: Sequence[str]) -> float:
+def _time(command: Sequence[str], folder: Path | None, status: int = 0) -> float:
     before = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    return time.perf_counter() - before
+    ended = subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False)
+    seconds = time.perf_counter() - before
+    if ended.returncode != status:
+        raise RuntimeError(f"exit status {ended.returncode}: {ended.stderr.decode()}")
+    return seconds
