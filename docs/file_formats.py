@@ -45,7 +45,7 @@ from attractor.growth.spec.node_kind import node_kinds
 from attractor.growth.spec.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
-from attractor.scenarios.evaluation import Culprit
+from attractor.engine.outcome import Culprit
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording

@@ -37,6 +37,17 @@ class FailureClass(StrEnum):
     PIPELINE = "pipeline"
 
 
+class Culprit(StrEnum):
+    """The cause of a failure."""
+
+    CANDIDATE = "candidate"
+    PIPELINE = "pipeline"
+    MODEL = "model"
+    TWIN = "twin"
+    MACHINERY = "machinery"
+    SUITE = "suite"
+
+
 @dataclass(frozen=True)
 class Usage:
     """The model usage of a stage.

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.base.errors import UsageError
+from attractor.engine.outcome import Culprit
 from attractor.engine.truncation import one_line
 from attractor.environments.environment import ExecutionEnvironment, Service
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.evaluation import TrialTrouble
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser

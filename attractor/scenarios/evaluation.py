@@ -12,7 +12,6 @@ import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
 
@@ -25,6 +24,7 @@ from attractor.base.errors import (
     first_sentence,
 )
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.engine.outcome import Culprit
 from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported, PortUnusable
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.satisfaction import ScenarioTally
@@ -33,17 +33,6 @@ from attractor.scenarios.suite import Scenario, Suite, TrialSettings
 _RESTORE = "restore it from a backup"
 _SEED_DIGITS = 12
 """Hexadecimal digits of a seed, which programs with 53-bit integers can read exactly."""
-
-
-class Culprit(StrEnum):
-    """The cause of a failure."""
-
-    CANDIDATE = "candidate"
-    PIPELINE = "pipeline"
-    MODEL = "model"
-    TWIN = "twin"
-    MACHINERY = "machinery"
-    SUITE = "suite"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from attractor.backends.models import choose_ready
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import first_sentence
 from attractor.base.processes import OutputLimit
+from attractor.engine.outcome import Culprit
 from attractor.engine.truncation import keep_ends, one_line
 from attractor.llm.client import Client
 from attractor.llm.errors import (
@@ -34,7 +35,7 @@ from attractor.llm.response import GenerateResult, price_call
 from attractor.pipeline.components.models import open_client
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.suite import JudgeSettings
 
 _PROMPT = Path(__file__).with_suffix(".md")

@@ -32,11 +32,11 @@ from attractor.base.errors import InvalidDuration, NotCanonical, UsageError, Ver
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
+from attractor.config.tables import Name, StrictTable
 
 MOST_TRIALS = 1000
 """The maximum number of trials of a scenario."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _FRACTION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18}|/[0-9]{1,18})?")
 
 
@@ -68,13 +68,6 @@ def _as_fraction(value: object) -> object:
         raise ValueError("division by 0") from error
 
 
-def require_name(name: str) -> str:
-    """Return a name that a suite, a scenario or a step may have; otherwise raise ValueError."""
-    if not _NAME.fullmatch(name):
-        raise ValueError("use lower-case letters, digits, - and _, but not - or _ first")
-    return name
-
-
 def _is_url_path(path: str) -> str:
     if not path.startswith("/") or not path.isprintable() or "#" in path:
         raise ValueError("write a path such as /tasks?open=1, without line breaks and #")
@@ -93,7 +86,6 @@ ExactFraction = Annotated[
     Fraction, BeforeValidator(_as_fraction, json_schema_input_type=int | float | str)
 ]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration, json_schema_input_type=str)]
-Name = Annotated[str, AfterValidator(require_name)]
 UrlPath = Annotated[str, AfterValidator(_is_url_path)]
 RelativePath = Annotated[str, AfterValidator(_is_relative)]
 Status = Annotated[int, Field(ge=100, le=599)]
@@ -105,10 +97,8 @@ Headers = dict[
 Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 
 
-class SuiteTable(BaseModel):
-    """A table in a suite; the table is immutable, and unknown keys are rejected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SuiteTable(StrictTable):
+    """A table in a suite."""
 
 
 class TrialSettings(SuiteTable):

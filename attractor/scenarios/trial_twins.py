@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.check import TwinRequests
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.suite import TwinSettings
 from attractor.scenarios.suite_files import twins_folder
 

@@ -13,6 +13,7 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.processes import ExecResult
+from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
@@ -22,7 +23,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import EvaluationRecord, GateInput
 from attractor.factory.evaluation.run_facts import STRICT_PROFILE
 from attractor.factory.evaluation.trial_player import TrialPlayer
-from attractor.scenarios.evaluation import Culprit, TrialResult, Trouble, TroubleCount, evaluate
+from attractor.scenarios.evaluation import TrialResult, Trouble, TroubleCount, evaluate
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings
 from tests.counts import count
 from tests.environments.places import make_walls, processes_in

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import MachineryError
+from attractor.engine.outcome import Culprit
 from attractor.factory.ledger import trials as trial_log
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.trials import EvaluationId, TrialStore, events_of
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
-    Culprit,
     Progress,
     TrialKey,
     TrialLog,

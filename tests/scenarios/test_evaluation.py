@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from attractor.base.errors import AttractorError, MachineryError, UsageError, VerificationError
+from attractor.engine.outcome import Culprit
 from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
     Attribution,
-    Culprit,
     EarlierTrials,
     Progress,
     TrialKey,

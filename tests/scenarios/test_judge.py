@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.engine.outcome import Culprit
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.client import Client
 from attractor.scenarios.check import (
@@ -20,7 +21,7 @@ from attractor.scenarios.check import (
     build_checks,
     check_registry,
 )
-from attractor.scenarios.evaluation import Culprit, TrialTrouble
+from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.judge import Judge, JudgeModel, choose_judge
 from attractor.scenarios.suite import CheckSpec, CommandStep, JudgeSettings, Scenario
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.scenarios.evaluation import Culprit, TrialTrouble, Trouble
+from attractor.engine.outcome import Culprit
+from attractor.scenarios.evaluation import TrialTrouble, Trouble
 from attractor.scenarios.play import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.services.errors import ServiceError

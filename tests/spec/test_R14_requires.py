@@ -24,7 +24,8 @@ MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "ge
 NO_MODEL = (
     "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
     f"pass {MODELS}, or set llm_model "
-    f"in the pipeline or llm.model in attractor.toml; 'attractor models' lists models; {WITHOUT_KEY}"
+    f"in the pipeline or llm.model in attractor.toml; 'attractor models' lists models; "
+    f"{WITHOUT_KEY}"
 )
 PIPELINE = """digraph needy {{
     graph [requires="{requires}"]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput
-from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials
+from attractor.scenarios.evaluation import TrialResult, count_trials
 
 
 @dataclass(frozen=True)

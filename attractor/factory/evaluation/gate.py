@@ -12,6 +12,7 @@ from functools import cached_property
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
+from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate_records import (
     NO_SUITE,
     Domain,
@@ -19,7 +20,7 @@ from attractor.factory.evaluation.gate_records import (
     GateReport,
     RuleResult,
 )
-from attractor.scenarios.evaluation import Culprit, TrialResult, count_trials, count_troubles
+from attractor.scenarios.evaluation import TrialResult, count_trials, count_troubles
 from attractor.scenarios.satisfaction import (
     ScenarioTally,
     lower_bound,

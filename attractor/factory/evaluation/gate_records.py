@@ -6,10 +6,11 @@ from fractions import Fraction
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.runs.summary import NOT_JUDGED
-from attractor.scenarios.evaluation import Culprit, TrialResult, TroubleCount
+from attractor.scenarios.evaluation import TrialResult, TroubleCount
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 from attractor.scenarios.suite import Suite
 

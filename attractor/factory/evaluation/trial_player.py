@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
+from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
@@ -22,7 +23,6 @@ from attractor.scenarios.check import (
 )
 from attractor.scenarios.evaluation import (
     Attribution,
-    Culprit,
     TrialKey,
     TrialResult,
     TrialTrouble,

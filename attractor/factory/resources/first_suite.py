@@ -8,9 +8,9 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
+from attractor.config.tables import require_name
 from attractor.factory.resources.registration import drawn_pipelines
 from attractor.pipeline.host.run_host import RunHost
-from attractor.scenarios.suite import require_name
 from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
 
 _TEMPLATE = Path(__file__).with_suffix("")

@@ -14,6 +14,7 @@ from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
 from attractor.base.ids import new_run_id
+from attractor.engine.outcome import Culprit
 from attractor.engine.seams import Workspace
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
@@ -23,14 +24,7 @@ from attractor.pipeline.workspace.create import (
     choose_workspace_kind,
     create_workspace,
 )
-from attractor.scenarios.evaluation import (
-    Culprit,
-    Progress,
-    TrialKey,
-    TrialResult,
-    TrialTrouble,
-    evaluate,
-)
+from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused

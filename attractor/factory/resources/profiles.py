@@ -10,15 +10,16 @@ from pydantic import Field, ValidationError
 from attractor.base.errors import OlderFormat, Refused
 from attractor.base.files import read_regular, reason_of
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
+from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
+from attractor.config.schema import keys_at
+from attractor.config.tables import Name, StrictTable
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
-from attractor.scenarios.suite import Name, SuiteTable, mistakes_of
 
 
-class ProfileSandbox(SuiteTable):
+class ProfileSandbox(StrictTable):
     """The environment of stages and trials, in addition to the settings of the project.
 
     `read` and `expose` are paths shown read-only, `expose` those of logins, about which the gate
@@ -32,7 +33,7 @@ class ProfileSandbox(SuiteTable):
     expose: tuple[str, ...] = ()
 
 
-class ProfilePolicy(SuiteTable):
+class ProfilePolicy(StrictTable):
     """The policy of runs: permitted rules of the gate, protected paths, costs, and real providers.
 
     With `twins = "twin"`, no run asks a real model provider. With `ask_providers = false`, the
@@ -50,7 +51,7 @@ class ProfilePolicy(SuiteTable):
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ProfileWindow(SuiteTable):
+class ProfileWindow(StrictTable):
     """The last runs that the rule `process` of the gate looks at, and their limits."""
 
     runs: int = Field(ge=1)
@@ -61,7 +62,7 @@ class ProfileWindow(SuiteTable):
     max_rolled_back: Share = 1.0
 
 
-class Profile(SuiteTable):
+class Profile(StrictTable):
     """A policy that runs are executed and judged by; each run pins one revision of a profile."""
 
     name: Name
@@ -106,8 +107,14 @@ def parse_profile(text: str, where: str) -> Profile:
         return Profile.model_validate(table)
     except ValidationError as error:
         mistakes = TomlMistakes(text, where)
-        mistakes.extend(mistakes_of(error, Profile, table))
+        faults = error.errors(include_url=False)
+        mistakes.extend(explain_faults(faults, table, known=_known_keys))
         raise mistakes.error(InvalidProfile) from error
+
+
+def _known_keys(fault: Fault) -> tuple[str, ...]:
+    """Return the keys of the table with an unknown key."""
+    return keys_at(Profile, fault["loc"][:-1])
 
 
 def make_profile(name: str, allow: tuple[str, ...] = ()) -> Profile:

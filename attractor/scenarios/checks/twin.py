@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from attractor.base.amounts import number_of
 from attractor.base.json import Json
+from attractor.config.tables import Name
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
@@ -16,7 +17,7 @@ from attractor.scenarios.check import (
     check_result,
     same_json,
 )
-from attractor.scenarios.suite import JsonValue, Name, SuiteTable
+from attractor.scenarios.suite import JsonValue, SuiteTable
 from attractor.twins.recordings.json_diff import JsonPathField
 
 SeenRequest = Mapping[str, Json]

@@ -7,6 +7,7 @@ from hypothesis import given, settings, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.base.errors import ChainBroken, VerificationError
+from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
 from attractor.factory.evaluation.gate import RULES, gate, unverifiable
 from attractor.factory.evaluation.gate_records import (
@@ -19,7 +20,7 @@ from attractor.factory.evaluation.gate_records import (
     WindowFigures,
 )
 from attractor.factory.resources.profiles import Profile, make_profile
-from attractor.scenarios.evaluation import Culprit, TrialKey, TrialResult
+from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,
