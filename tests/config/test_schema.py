@@ -42,6 +42,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("notify.url", SecretStr(""), "default"),
         ("notify.after_seconds", 60, "default"),
         ("notify.timeout_seconds", 30, "default"),
+        ("notify.children", False, "default"),
         ("llm.model", "", "default"),
         ("llm.provider", "", "default"),
         ("llm.log", None, "default"),

@@ -103,7 +103,7 @@ def test_older_version_replaces_an_ended_one_only_by_name(tmp_path: Path) -> Non
     write_suite(folder, suite=SUITE + "[trials]\nn = 3\n")
     second = register(store, folder).version
     store.versions.end(second, Ending(BURNED, NOW, "ann", "it leaked"))
-    with pytest.raises(Retired, match="todo@2 .* is burned"):
+    with pytest.raises(Retired, match=r"todo@2 .* was burned on 2026-01-02: it leaked"):
         store.versions.find_usable("todo")
     assert store.versions.find_usable("todo@1") == first
 

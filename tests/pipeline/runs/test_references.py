@@ -40,7 +40,8 @@ def test_every_hint_names_its_run() -> None:
     found = [
         f"{file.relative_to(package)}: {text}"
         for file in package.rglob("*.py")
-        if "RUN" in (file.read_text())
+        # A hint for a mistyped command is about no run.
+        if "RUN" in (file.read_text()) and file != package / "cli" / "synonyms.py"
         for text in message_texts(file)
         if TEMPLATE.search(text)
     ]
