@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.errors import FileUnusable, NotSupported
+from attractor.environments.errors import FileUnusable, NotSupported, NotText, PathOutside
 from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.request import ToolDefinition
@@ -269,6 +269,11 @@ def _describe(tools: Sequence[ToolDefinition]) -> str:
 
 BUDGET = 32 * 1024
 _CUT = "[Project instructions truncated at 32KB]"
+# A link must not lead out of the repository.
+_READ_IN_REPOSITORY = (
+    'top=$(git rev-parse --show-toplevel) && file=$(realpath -- "$document") && '
+    f'case $file in "$top"/*) head -c {BUDGET + 1} -- "$file" ;; *) false ;; esac'
+)
 
 
 async def discover_project_documents(
@@ -285,23 +290,36 @@ async def discover_project_documents(
 
 
 async def _read(environment: ExecutionEnvironment, path: str, here: str) -> str:
-    if not await _exists(environment, path):
-        return ""
     name = posixpath.relpath(path, here)
     try:
-        text = await environment.read_file(path)
+        text = await _text_of(environment, path)
     except FileUnusable as error:
         # An unreadable document does not prevent the session.
         return f"[cannot read {name}: {error}]"
     return f"# {name}\n\n{text.strip()}" if text.strip() else ""
 
 
-async def _exists(environment: ExecutionEnvironment, path: str) -> bool:
+async def _text_of(environment: ExecutionEnvironment, path: str) -> str:
+    """Return the text of a document; empty if it does not exist.
+
+    File tools see no parent folders of most environments, but commands see the repository.
+    """
     try:
-        return await environment.file_exists(path)
-    except FileUnusable:
-        # Most environments have no parent folders.
-        return False
+        return await environment.read_file(path) if await environment.file_exists(path) else ""
+    except PathOutside:
+        return await _text_in_repository(environment, path)
+
+
+async def _text_in_repository(environment: ExecutionEnvironment, path: str) -> str:
+    try:
+        result = await environment.exec_command(
+            _READ_IN_REPOSITORY, timeout_ms=_TIMEOUT_MS, env_vars={"document": path}
+        )
+    except NotSupported:
+        return ""
+    if "\0" in result.stdout:
+        raise NotText(f"{path} is not a text file")
+    return result.stdout if result.exit_code == 0 else ""
 
 
 def _within_budget(text: str) -> str:

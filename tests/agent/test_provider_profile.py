@@ -182,6 +182,34 @@ def test_documents_outside_the_environment_are_ignored(tmp_path: Path) -> None:
     assert found == "# AGENTS.md\n\ninside"
 
 
+def test_documents_are_read_from_the_root_of_the_repository_down_to_the_subfolder(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+    deep = root / "sub" / "deep"
+    deep.mkdir(parents=True)
+    git(root, "init")
+    git(root, "commit", "--allow-empty", "-m", "One")
+    (tmp_path / "secret").write_text("outside")
+    (root / "AGENTS.md").write_text("root")
+    (root / "CLAUDE.md").symlink_to("../secret")
+    (root / "sub/CLAUDE.md").symlink_to("../AGENTS.md")
+    (root / "sub/AGENTS.md").write_bytes(b"\0")
+    (deep / "AGENTS.md").write_text("deep")
+    state = look(deep).git
+    assert state is not None
+    names = ["AGENTS.md", "CLAUDE.md"]
+    found = finish(discover_project_documents(local(deep), names, depth=state.depth))
+    assert found == "\n\n".join(
+        [
+            "# ../../AGENTS.md\n\nroot",
+            f"[cannot read ../AGENTS.md: {root}/sub/AGENTS.md is not a text file]",
+            "# ../CLAUDE.md\n\nroot",
+            "# AGENTS.md\n\ndeep",
+        ]
+    )
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "AGENTS.md").write_bytes(b"\x00")
     assert documents(tmp_path, "AGENTS.md").startswith("[cannot read AGENTS.md: ")
