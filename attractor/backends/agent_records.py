@@ -5,11 +5,11 @@ Provider data in which a secret was redacted is dropped, because the provider wo
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 from attractor.agent.conversation.turns import AssistantTurn, Turn
 from attractor.agent.events import DELTAS, EventKind, SessionEvent
-from attractor.agent.tool_calls.execution import TruncationMode, truncate_output
 from attractor.backends.agent_report import Reporting
 from attractor.base.call_text import SKIPPED, describe_call
 from attractor.base.callables import do_nothing
@@ -24,6 +24,8 @@ TRANSCRIPT = "transcript.jsonl"
 # An endless output of one tool must not displace the output of the others.
 LONGEST_IN_TRANSCRIPT = 100_000
 LONGEST_IN_JOURNAL = 500
+# An agent in a loop must not fill the disk.
+MOST_TEXT_FILES = 20
 
 
 # Other errors, such as an abort, are no refusals of a report.
@@ -41,6 +43,7 @@ class Record:
         self._stage = stage
         self._reporting = reporting
         self._live = live
+        self._text_files = 0
 
     def take(self, event: SessionEvent) -> None:
         """Record an event; answers and refused reports are also passed to the reporting."""
@@ -52,17 +55,27 @@ class Record:
             "session": event.session_id,
             "kind": event.kind.value,
         }
-        line = told | _shortened(event.data, LONGEST_IN_TRANSCRIPT)
+        line = told | _shortened(event.data, LONGEST_IN_TRANSCRIPT, self._write_text)
         self._stage.files.append(TRANSCRIPT, json.dumps(line, ensure_ascii=False))
         subagent = event.session_id.removeprefix(self._stage.id).removeprefix("/")
         more = {"subagent": subagent} if subagent else {}
         if event.kind is EventKind.ASSISTANT_TEXT_START and not subagent:
             self._reporting.begin_answer()
-        self._stage.emit(event.kind.value, **_shortened(event.data, LONGEST_IN_JOURNAL), **more)
+        shown = _shortened(event.data, LONGEST_IN_JOURNAL, lambda text: f"more in {TRANSCRIPT}")
+        self._stage.emit(event.kind.value, **shown, **more)
         error = str(event.data.get("error", ""))
         is_report = event.data.get("tool_name") == REPORT_OUTCOME and not subagent
         if event.kind is EventKind.TOOL_CALL_END and is_report and error.startswith(_REFUSED):
             self._reporting.refuse(error)
+
+    def _write_text(self, text: str) -> str:
+        """Write a text that is too long for the transcript to a file; return words about it."""
+        if self._text_files == MOST_TEXT_FILES:
+            return f"not written: the stage already has {MOST_TEXT_FILES} files of long texts"
+        self._text_files += 1
+        name = f"text-{self._text_files}.txt"
+        self._stage.files.write(name, text)
+        return f"whole text in {name} of the stage's folder"
 
     def _show(self, event: SessionEvent) -> None:
         """Pass the words of the model as they arrive, and its tool calls, to the live output."""
@@ -81,25 +94,34 @@ class Record:
                 """Only shown when the stage has ended."""
 
 
-def _shortened(data: JsonObject, longest: int) -> dict[str, Json]:
-    return {name: _short(value, longest) for name, value in data.items()}
+Keep = Callable[[str], str]
+"""Type of a function that keeps a text that is shortened, and returns words about its place."""
 
 
-def _short(value: Json, longest: int) -> Json:
+def _shortened(data: JsonObject, longest: int, keep: Keep) -> dict[str, Json]:
+    return {name: _short(value, longest, keep) for name, value in data.items()}
+
+
+def _short(value: Json, longest: int, keep: Keep) -> Json:
     match value:
         case str():
-            return _cut(value, longest)
+            return _cut(value, longest, keep)
         case dict():
-            return {name: _short(one, longest) for name, one in value.items()}
+            return {name: _short(item, longest, keep) for name, item in value.items()}
         case list():
             text = json.dumps(value, ensure_ascii=False)
-            return value if len(text) <= longest else _cut(text, longest)
+            return value if len(text) <= longest else _cut(text, longest, keep)
         case _:
             return value
 
 
-def _cut(text: str, longest: int) -> str:
-    return truncate_output(text, longest, TruncationMode.HEAD_TAIL)
+def _cut(text: str, longest: int, keep: Keep) -> str:
+    removed = len(text) - longest
+    if removed <= 0:
+        return text
+    head = longest // 2
+    note = f"\n[... {removed} characters omitted; {keep(text)} ...]\n"
+    return text[:head] + note + text[head + removed :]
 
 
 def drop_redacted_data(turn: Turn) -> Turn:

@@ -687,3 +687,29 @@ def test_a_stage_that_is_cancelled_ends_its_session(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         finish(cancel())
     assert work.transcript[-1]["kind"] == "SESSION_END"
+
+
+def test_a_shell_calls_event_holds_its_whole_output_or_names_the_file_with_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "short").write_text("s" * 60_000)
+    (tmp_path / "long").write_text("".join(f"{number}\n" for number in range(40_000)))
+    shell = [called("shell", {"command": f"cat {name}"}) for name in ("short", "long")]
+    work = Work(
+        tmp_path,
+        calls(*shell),
+        *[call("shell", command="cat long")] * 20,
+        reports(outcome="success"),
+        said("ok"),
+    )
+    work.run()
+    outputs = [str(line["output"]) for line in work.transcript if "output" in line]
+    assert outputs[0].count("s") >= 60_000
+    name = "text-1.txt"
+    assert f"characters omitted; whole text in {name} of the stage's folder ...]" in outputs[1]
+    assert "\n20000\n" not in outputs[1]
+    assert "\n20000\n" in work.play.files.texts[name]
+    assert "text-20.txt" in outputs[20]
+    assert "omitted; not written: the stage already has 20 files of long texts" in outputs[21]
+    ends = [data for kind, data in work.play.events.all if kind == "TOOL_CALL_END"]
+    assert "characters omitted; more in transcript.jsonl ...]" in str(ends[0]["output"])

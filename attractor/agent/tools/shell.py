@@ -13,6 +13,10 @@ from attractor.environments.selection import missing_command
 
 # Used without a session, which sets the time limit.
 _TIMEOUT_MS = 10_000
+_OMITTED = (
+    "[{} bytes were omitted, also from the event stream: head and tail of each stream are kept. "
+    "Redirect the command to a file to keep its whole output.]\n"
+)
 MAX_STREAMED = 512 * 1024
 """The limit of the output shown while a command runs, in characters."""
 
@@ -53,7 +57,9 @@ def _stream(emit: Callable[[str], None]) -> OnOutput:
 
 def _printed(result: ExecResult) -> str:
     output = result.output
-    return output if not output or output.endswith("\n") else f"{output}\n"
+    shown = output if not output or output.endswith("\n") else f"{output}\n"
+    omitted = result.stdout_omitted + result.stderr_omitted
+    return shown + (_OMITTED.format(omitted) if omitted else "")
 
 
 def _timeout_message(timeout_ms: int) -> str:

@@ -61,3 +61,9 @@ def test_live_output_is_limited(tmp_path: Path) -> None:
     command = {"command": f"yes | head -c {3 * MAX_STREAMED}"}
     finish(part.execute(command, local(tmp_path), ToolCallScope(emit_output=shown.append)))
     assert len("".join(shown)) <= MAX_STREAMED + 64 * 1024
+
+
+def test_output_beyond_the_limit_says_that_no_event_has_it_whole(tmp_path: Path) -> None:
+    shown = run(tmp_path, f"yes | head -c {3 * MAX_STREAMED}")
+    assert "bytes omitted ...]" in shown
+    assert f"[{MAX_STREAMED} bytes were omitted, also from the event stream" in shown
