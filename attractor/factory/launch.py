@@ -34,7 +34,7 @@ from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
 from attractor.factory.resources.suites import SuiteStore
-from attractor.factory.resources.versions import Version, split_pin
+from attractor.factory.resources.versions import Version, split_pin, split_reference
 from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import require_trees
@@ -159,7 +159,7 @@ async def check_run(
     pipeline = open_pipeline(
         str(request.file), goal=request.goal, inputs=request.inputs, project=project_of(host)
     )
-    stores.pipelines.require_in_use(pipeline, request.file)
+    stores.admit(request.suite, pipeline, request.file)
     request = (await choose_workspace_kind(request, host)).with_inputs(pipeline.secrets)
     host = host.with_secrets(pipeline.secrets.values())
     return await preflight(pipeline, request, host, suite_pipeline=suite_pipeline, is_new=True)
@@ -174,7 +174,7 @@ async def _pin(request: RunRequest, stores: FactoryStores, host: RunHost) -> tup
     suite = stores.pin_suite(request.suite or host.suite)
     profile = stores.pin_profile(request.profile or host.profile)
     sealed = stores.suite(suite)
-    name = sealed.suite.settings.pipeline if sealed else ""
+    name = split_reference(sealed.suite.settings.pipeline)[0] if sealed else ""
     if name and not request.suite and name != (own := _pipeline_name(request, host)):
         # The first suite of a project must not prevent runs of its other pipelines.
         host.tell(
@@ -236,8 +236,8 @@ def _report_torn_line(run: OpenRun, host: RunHost) -> None:
 def _evaluation(evaluator: Evaluator, request: RunRequest) -> Evaluation:
     # Without a suite nothing is left to evaluate later.
     finish = evaluator.finish if request.evaluate or not request.suite else None
-    train, pipelines = partial(train_player, evaluator), evaluator.stores.pipelines
-    return Evaluation(evaluator.begin, finish, train, pipelines.require_in_use)
+    train, admit = partial(train_player, evaluator), partial(evaluator.stores.admit, request.suite)
+    return Evaluation(evaluator.begin, finish, train, admit)
 
 
 def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:

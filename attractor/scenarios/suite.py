@@ -407,7 +407,10 @@ class SuiteSettings(SuiteTable):
     """The content of `suite.toml`."""
 
     name: Name = Field(description="the name of the suite")
-    pipeline: str = Field(description="the name of the pipeline whose runs the suite judges")
+    pipeline: str = Field(
+        description="the name of the pipeline whose runs the suite judges; with `NAME@VERSION`, "
+        "only runs of this registered version"
+    )
     trials: TrialSettings = Field(default=TrialSettings(), description="see [trials](#trials)")
     gate: GateSettings = Field(default=GateSettings(), description="see [gate](#gate)")
     isolation: IsolationSettings = Field(

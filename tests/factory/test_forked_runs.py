@@ -15,6 +15,8 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import Retired
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import resume_run
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.fork.create import create_fork, plan_fork
@@ -24,7 +26,9 @@ from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
 from attractor.pipeline.runs.summary import list_runs
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
+from tests.factory.resources.stores import register
 from tests.pipeline.projects import LINEAR, git
+from tests.scenarios.suites import SUITE, write_suite
 
 
 def forked(
@@ -97,6 +101,33 @@ def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path)
         forked(flow, first, "make", other)
     other.write_text(LINEAR.replace("echo made >", "echo made | cat >"))
     assert flow.rules(forked(flow, first, "make", other)) == []
+
+
+def test_suite_for_a_version_of_a_pipeline_judges_no_other_version(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow = replace(flow, host=replace(flow.host))
+    first = flow.launch()
+    write_suite(tmp_path / "suite", suite=SUITE.replace('"linear"', '"linear@1"'))
+    register(flow.evaluator.stores.suites, tmp_path / "suite", now=flow.host.clock.now())
+    assert flow.rules(first) == []
+    unjudged = flow.launch(evaluate=False)
+    pipeline = flow.project / "pipeline.dot"
+    pipeline.write_text(LINEAR.replace("echo made >", "echo made | cat >"))
+    with pytest.raises(
+        UsageError, match=r"suite todo@2 is for linear@1, and .* another"
+    ) as refused:
+        flow.launch()
+    assert "attractor run linear@1" in refused.value.hint
+    assert len(list_runs(flow.host.runs_dir)) == 2
+    with pytest.raises(UsageError, match="suite todo@2 is for linear@1"):
+        forked(flow, unjudged, "make", pipeline)
+    # The operator may accept another version on a resume; the gate does not.
+    facts = read_facts(flow.resume(unjudged).directory)
+    accepted = replace(facts, manifest=replace(facts.manifest, content_hash="of another version"))
+    assert gate(flow.evaluator.judged(facts)).go
+    [reason] = gate(flow.evaluator.judged(accepted)).reasons
+    assert (reason.rule, reason.figure) == ("hash_mismatch", "another pipeline")
+    assert reason.remedy == "start a new run: attractor run linear@1"
 
 
 def test_restart_is_refused_after_its_suite_was_burned(tmp_path: Path) -> None:

@@ -101,6 +101,10 @@ class Evaluator:
         if run.state.status in UNBEGUN:
             # A suite may be burned before a restart begins, and no result could be approved.
             self.stores.require_in_use(run.manifest.suite, run.manifest.profile)
+            # A fork may have a changed pipeline.
+            self.stores.require_version(
+                run.manifest.suite, prepared.pipeline, prepared.request.file
+            )
         # Also on a resume: the operator may have accepted a changed pipeline.
         registered, _ = self.stores.pipelines.register(
             prepared.pipeline,
@@ -173,6 +177,7 @@ class Evaluator:
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
+            other_pipeline=self.stores.other_pipeline(sealed, run.pipeline_hash),
             evaluations=evaluations,
             profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),

@@ -188,13 +188,16 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
     trees = {one.tree for one in given.evaluations} - {given.tree}
     seals = {one.suite_seal for one in given.evaluations} - {given.suite_seal}
     difference = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
+    words = [f"an evaluation used {difference} than the run"] * bool(difference)
+    if wanted := given.other_pipeline:
+        words.append(f"the suite is for {wanted}, and the run used another version of the pipeline")
     return RuleResult(
         "hash_mismatch",
-        passed=not difference,
-        figure=difference or "same tree and suite",
+        passed=not words,
+        figure=difference or ("another pipeline" if wanted else "same tree and suite"),
         threshold="same tree and suite",
-        words=f"an evaluation used {difference} than the run" if difference else "",
-        remedy="start a new run",
+        words="; ".join(words),
+        remedy=f"start a new run: attractor run {wanted}" if wanted else "start a new run",
         domain=Domain.DECISION,
         culprit=Culprit.MACHINERY,
     )

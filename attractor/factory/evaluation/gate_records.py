@@ -80,7 +80,8 @@ class GateInput:
     run; a leak in any run burns the version of the suite. `unsearched` is the reason why a run
     ended without the search for leaks. `attempts` is the number of the tree among the trees
     evaluated with this version. Without `now`, no waiver is valid. `ended` is the status of a run
-    that failed or was canceled.
+    that failed or was canceled. `other_pipeline` is the pipeline version that the suite is for, if
+    the run used another.
     """
 
     tree: str
@@ -100,6 +101,7 @@ class GateInput:
     base_is_dirty: bool = False
     cost_usd: float = 0.0
     ended: str = ""
+    other_pipeline: str = ""
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileError
+from attractor.base.errors import FileError, UsageError
 from attractor.base.files import read_regular
 from attractor.base.journal import GENESIS, ChainHead
 from attractor.base.json import content_hash
@@ -15,8 +15,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunSta
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import Profile, ProfileStore
 from attractor.factory.resources.suites import SuiteStore
-from attractor.factory.resources.versions import ResourceKind, VersionStore
-from attractor.pipeline.source.read import find_accepted
+from attractor.factory.resources.versions import ResourceKind, VersionStore, split_pin
+from attractor.pipeline.source.read import PipelineSource, find_accepted
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite
 
@@ -119,6 +119,27 @@ class FactoryStores:
             self.suites.require_unburned(version.name, version.content)
         if profile:
             self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
+
+    def other_pipeline(self, suite: SealedSuite | None, content: str) -> str:
+        """Return the pipeline version that a suite is for, unless it has this content; else ""."""
+        wanted = suite.suite.settings.pipeline if suite else ""
+        if not self.pipelines.versions.is_numbered(wanted):
+            return ""
+        return "" if self.pipelines.versions.find(wanted).content == content else wanted
+
+    def admit(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse a new run of a retired pipeline, or of another version than its suite is for."""
+        self.pipelines.require_in_use(pipeline, file)
+        self.require_version(suite, pipeline, file)
+
+    def require_version(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse another version of a pipeline than its suite is for."""
+        if wanted := self.other_pipeline(self.suite(suite), pipeline.content_hash):
+            raise UsageError(
+                f"the suite {split_pin(suite)[0]} is for {wanted}, and {file} is another version",
+                hint=f"run that version: attractor run {wanted}; or name the version of the file "
+                "in suite.toml, and register the suite again",
+            )
 
     def describe(self, suite: str, profile: str) -> Iterator[str]:
         """Yield sentences about what judges a run, and about a suite edited since its seal."""

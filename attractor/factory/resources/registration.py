@@ -23,6 +23,7 @@ from attractor.factory.resources.known_trees import (
     known_trees,
 )
 from attractor.factory.resources.suites import Registration
+from attractor.factory.resources.versions import split_reference
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.source.files import list_pipeline_files
@@ -76,8 +77,17 @@ async def register_suite(
 
 
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
-    drawn = drawn_pipelines(host)
-    if name not in drawn and name not in stores.pipelines.versions.names():
+    drawn, versions = drawn_pipelines(host), stores.pipelines.versions
+    plain, number = split_reference(name)
+    registered = [str(one.number) for one in versions.versions(plain)]
+    if number and number not in registered:
+        yield SuiteFault(
+            "unknown_pipeline",
+            f"the pipeline {plain!r} has no version {number}",
+            "name another version in suite.toml, or: attractor pipeline register FILE; registered: "
+            f"{', '.join(registered) or 'none'}",
+        )
+    elif not registered and plain not in drawn:
         yield SuiteFault(
             "unknown_pipeline",
             f"no pipeline of the project has the name {name!r}",

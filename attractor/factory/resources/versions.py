@@ -112,7 +112,7 @@ def version_from_record(fields: Fields) -> Version:
     )
 
 
-def _split(reference: str) -> tuple[str, str]:
+def split_reference(reference: str) -> tuple[str, str]:
     """Return the name and the number ("" without one) of a reference."""
     name, _, number = reference.rpartition("@")
     return (name, number) if name and number.isdigit() else (reference, "")
@@ -198,7 +198,7 @@ class VersionStore:
 
     def find(self, reference: str) -> Version:
         """Return the version that `NAME` (the latest one) or `NAME@NUMBER` names."""
-        name, number = _split(reference)
+        name, number = split_reference(reference)
         versions = self.versions(name)
         if not versions:
             raise self._unknown(name)
@@ -229,14 +229,14 @@ class VersionStore:
 
     def is_numbered(self, reference: str) -> bool:
         """Return whether a reference names one version, not all of them."""
-        return bool(_split(reference)[1])
+        return bool(split_reference(reference)[1])
 
     def find_usable(self, reference: str) -> Version:
         """Return a version for a new run; refuse a retired, burned or lost one.
 
         Without the file of the latest version, an older version would judge.
         """
-        name, _ = _split(reference)
+        name, _ = split_reference(reference)
         if self.differing(name):
             # Another process may be between the line and the file.
             with self._locked():

@@ -204,6 +204,12 @@ def test_a_registered_or_drawn_pipeline_is_known(host: RunHost, tmp_path: Path, 
     (host.project / "drawings" / "linear.dot").write_text(drawn)
     (host.project / "broken.dot").symlink_to("nowhere.dot")
     assert asyncio.run(lint(folder, host, stores))[1] == []
+    write_suite(folder, suite=SUITE.replace('"linear"', '"linear@1"'), greets=scenario())
+    [fault] = asyncio.run(lint(folder, host, stores))[1]
+    assert (fault.rule, fault.words) == (
+        "unknown_pipeline",
+        "the pipeline 'linear' has no version 1",
+    )
 
 
 @pytest.mark.parametrize(
