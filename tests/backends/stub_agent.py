@@ -1,12 +1,16 @@
 """Prints the events of codex or claude, and follows simple orders in its prompt.
 
 `report` writes a report, `fail` exits with status 7, `forget` removes the files of the session,
-and `limited` ends once with the limit of an account.
+`limited` ends once with the limit of an account, and `call` calls a model, and hangs if it is
+refused.
 """
 
 import json
 import os
 import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,8 @@ def obey(prompt: str, sessions: Path) -> None:
     with Path("prompts.txt").open("a") as file:
         file.write(f"{prompt}\n=====\n")
     task = prompt.partition("# Reporting")[0]
+    if "call" in task:
+        call_model()
     if "report" in task:
         Path(os.environ["ATTRACTOR_STATUS_FILE"]).write_text('{"outcome": "success"}')
     if "forget" in task:
@@ -34,6 +40,19 @@ def obey(prompt: str, sessions: Path) -> None:
         sys.exit(1)
     if "fail" in task:
         sys.exit(7)
+
+
+def call_model() -> None:
+    """Call a model; a refused call is repeated much later."""
+    url = f"{os.environ['OPENAI_BASE_URL']}/responses"
+    key = {"authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
+    body = json.dumps({"model": "gpt-5.2", "input": "Hi"}).encode()
+    request = urllib.request.Request(url, body, {**key, "content-type": "application/json"})
+    try:
+        urllib.request.urlopen(request).close()
+    except urllib.error.HTTPError:
+        time.sleep(60)
+        sys.exit(9)
 
 
 def codex(words: list[str]) -> None:

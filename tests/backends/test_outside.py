@@ -15,6 +15,9 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.environments.places import why_no_sandbox
 from tests.handlers.stages import Play, graph, node
 from tests.spec.runs import between, environ_for, events, project_in, record, run
@@ -27,6 +30,20 @@ TWO = between(
     'two [prompt="{two}"]',
     "start -> one -> two -> exit",
 )
+
+LIMITED = """
+[[rules]]
+first = 1
+[rules.answer.fault]
+kind = "status"
+status = 429
+code = "usage_limit_reached"
+message = "The usage limit has been reached"
+retry_after = "4s"
+
+[[rules]]
+answer = { text = "Seven." }
+"""
 
 
 def install(folder: Path, name: str) -> Mapping[str, str]:
@@ -82,6 +99,19 @@ def test_a_program_continues_its_session_after_a_limit_of_its_account(tmp_path: 
     assert record(result, "one/status.json")["attempt"] == 1
     [waited] = events(result, "StageWaiting")
     assert (waited.data["reason"], waited.node) == ("limit", "one")
+    assert not events(result, "StageFailed", "StageRetrying")
+
+
+def test_a_limit_that_the_model_proxy_sees_ends_the_program_until_its_reset(tmp_path: Path) -> None:
+    with in_background(ProviderTwin(parse_script(LIMITED))) as twin:
+        environ = {**install(tmp_path, "codex"), **twin.environ()}
+        text = TWO.replace("{one}", "first call, then report").replace("{two}", "then report")
+        result = run(tmp_path, text, backend="codex", environ=environ)
+        assert [asked.status for asked in twin.requests] == [429, 200]
+    assert result.completed == ("start", "one", "two")
+    assert record(result, "one/status.json")["attempt"] == 1
+    [waited] = events(result, "StageContinued")
+    assert 2 < float(str(waited.data["seconds"])) < 10
     assert not events(result, "StageFailed", "StageRetrying")
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from attractor import RunResult
+from attractor.backends.limit_texts import TABLE
 from attractor.base.json import Json
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.summary import summarize
@@ -21,13 +23,15 @@ from attractor.pipeline.status import listed_status
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.counts import count
 from tests.spec.runs import between, environ_for, events, project_in, record, run
+from tests.tables import table
 
 ONE = between(
     'ask [shape=box, type=prompt, prompt="How many?", timeout=2s]', "start -> ask -> exit"
 )
 MODEL = "claude-sonnet-4-5"
-RUN = ("run", "one.dot", "--workspace=none", "--sandbox=none", f"--model={MODEL}")
+RUN = ("run", "one.dot", "--workspace=none", "--sandbox=none")
 
 
 @dataclass
@@ -37,20 +41,21 @@ class Desk:
     folder: Path
     twin: ProviderTwin
     processes: ExitStack
+    model: str = MODEL
 
     @property
     def environ(self) -> Mapping[str, str]:
         return {**environ_for(self.folder), **self.twin.environ()}
 
     def run(self, text: str = ONE, **options: object) -> RunResult:
-        given = {"backend": "agent", "model": MODEL, "environ": self.environ, **options}
+        given = {"backend": "agent", "model": self.model, "environ": self.environ, **options}
         return run(self.folder, text, **given)  # pyright: ignore
 
     def start(self, *words: str, text: str = ONE) -> "subprocess.Popen[bytes]":
         """Start a command in a process of its own; without words, start a run."""
         (project_in(self.folder) / "one.dot").write_text(text)
         process = subprocess.Popen(
-            [sys.executable, "-m", "attractor", *(words or RUN)],
+            [sys.executable, "-m", "attractor", *(words or (*RUN, f"--model={self.model}"))],
             cwd=project_in(self.folder),
             env=self.environ,
             stdout=subprocess.DEVNULL,
@@ -83,7 +88,15 @@ class Desk:
         """Return the statuses of all runs."""
         return [str(self.status(at)["status"]) for at in range(1, len(self.roots()) + 1)]
 
+    def bring_forward(self) -> Path:
+        """Bring the next try of the only account forward to now; return its file."""
+        [account] = (self.folder / "state" / "accounts").glob("*.json")
+        now = {**json.loads(account.read_text()), "until": datetime.now(UTC).isoformat()}
+        account.write_text(json.dumps(now))
+        return account
 
+
+AFTER = "8h44m7s."
 LIMITED = """
 [[rules]]
 first = {times}
@@ -91,19 +104,40 @@ first = {times}
 kind = "status"
 status = 429
 code = "rate_limit_error"
-message = "You've hit your usage limit. Upgrade to Pro or try again in {seconds} seconds."
+message = "{message}"
+{wait}
 
 [[rules]]
 answer = {{ text = "Seven.", delay = "{delay}" }}
 """
 
 
+def reset_in(seconds: int) -> str:
+    """Return a recorded message of the table, whose limit resets after some seconds."""
+    table = tomllib.loads(TABLE.read_text("utf-8"))["limit"]
+    [text] = [
+        one["text"] for limit in table for one in limit["recorded"] if one["text"].endswith(AFTER)
+    ]
+    return text.removesuffix(AFTER) + f"{seconds}s."
+
+
 @contextmanager
-def desk(folder: Path, *, after: int, times: int = 1, delay: str = "0s") -> Generator[Desk]:
+def desk(
+    folder: Path,
+    *,
+    after: int,
+    message: str = "",
+    wait: str = "",
+    times: int = 1,
+    delay: str = "0s",
+    model: str = MODEL,
+) -> Generator[Desk]:
     """Open a desk whose account has reached a limit, which resets after some seconds."""
-    script = parse_script(LIMITED.format(times=times, seconds=after, delay=delay))
-    with in_background(ProviderTwin(script)) as twin, ExitStack() as processes:
-        yield Desk(folder, twin, processes)
+    wait = f'retry_after = "{wait}"' if wait else ""
+    message = message or reset_in(after)
+    told = LIMITED.format(times=times, message=message, wait=wait, delay=delay)
+    with in_background(ProviderTwin(parse_script(told))) as twin, ExitStack() as processes:
+        yield Desk(folder, twin, processes, model)
 
 
 def until(holds: Callable[[], bool], *, within: float = 30) -> None:
@@ -119,7 +153,8 @@ def calls(one: Desk) -> list[int]:
 
 
 def test_a_run_waits_for_the_reset_and_succeeds_with_one_attempt(tmp_path: Path) -> None:
-    with desk(tmp_path, after=4) as one:
+    seconds = count(ci=4, full=20)
+    with desk(tmp_path, after=seconds) as one:
         result = one.run(max_duration="3s")
         assert calls(one) == [429, 200]
     assert result.completed == ("start", "ask")
@@ -133,8 +168,31 @@ def test_a_run_waits_for_the_reset_and_succeeds_with_one_attempt(tmp_path: Path)
     assert [one["status"] for one in changes][1:4] == ["executing", "waiting", "executing"]
     [waited] = events(result, "StageContinued")
     assert changes[2]["wait"] == {"reason": "limit", "until": told[0].data["until"]}
-    assert 3 < float(str(waited.data["seconds"])) < 6
+    assert seconds - 1 < float(str(waited.data["seconds"])) < seconds + 2
     assert "limit of anthropic" in str(changes[2]["reason"])
+
+
+@table("model", ["gpt-5.2", "gemini-2.5-flash", MODEL])
+def test_a_far_reset_of_a_native_provider_is_a_limit(tmp_path: Path, model: str) -> None:
+    with desk(tmp_path, after=0, message="slow down", wait="90s", model=model) as one:
+        process = one.start()
+        until(lambda: one.statuses() == ["waiting"])
+        far = datetime.fromisoformat(str(one.status()["wait"]["until"]))  # pyright: ignore
+        assert 60 < (far - datetime.now(UTC)).total_seconds() <= 90
+        one.bring_forward()
+        assert process.wait(30) == 0
+        assert calls(one) == [429, 200]
+        stage = json.loads((one.roots()[0] / "ask" / "status.json").read_text())
+        assert stage["attempt"] == 1
+
+
+@table("model", ["gpt-5.2", "gemini-2.5-flash", MODEL])
+def test_a_near_reset_of_a_native_provider_is_a_retry(tmp_path: Path, model: str) -> None:
+    with desk(tmp_path, after=0, message="slow down", wait="1s", model=model) as one:
+        result = one.run()
+        assert calls(one) == [429, 200]
+    assert result.completed == ("start", "ask")
+    assert not events(result, "StageWaiting", "StageRetrying")
 
 
 def test_three_runs_of_one_account_start_one_request_in_the_wait(tmp_path: Path) -> None:
@@ -149,9 +207,7 @@ def test_three_runs_of_one_account_start_one_request_in_the_wait(tmp_path: Path)
         time.sleep(3)
         assert calls(one) == [429, 429]
         # The next probe is due in five minutes; its time is brought forward.
-        [account] = (tmp_path / "state" / "accounts").glob("*.json")
-        now = {**json.loads(account.read_text()), "until": datetime.now(UTC).isoformat()}
-        account.write_text(json.dumps(now))
+        account = one.bring_forward()
         assert [process.wait(30) for process in processes] == [0, 0, 0]
         assert calls(one) == [429, 429, 200, 200, 200]
     assert "sk-" not in account.name
