@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.base.locks import FileLock, open_to_lock, try_lock
+from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
-from tests.pipeline.projects import git
-from tests.server.conftest import RunningServer, quick, serving
+from tests.pipeline.projects import git, make_project
+from tests.server.conftest import SETTINGS, RunningServer, quick, serving
 from tests.server.runs import (
     BRANCHES,
     GATE,
@@ -216,3 +221,68 @@ def test_invalid_form_is_answered_with_its_faults(
     start(client, GATE)
     answer = client.post(place, data=fields)
     assert (answer.status_code, "location" in answer.headers) == (303, True)
+
+
+LIMITED = """
+[[rules]]
+[rules.answer.fault]
+kind = "status"
+status = 429
+message = "slow down"
+retry_after = "1h"
+"""
+ASKS = """digraph asks { start [shape=Mdiamond]; exit [shape=Msquare]
+    ask [type=prompt, prompt="How many?"]
+    start -> ask -> exit }
+"""
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[tuple[RunningServer, str]]:
+    """A server, and a run of it that waits because its account has reached a limit."""
+    project = make_project(tmp_path / "project", **{"attractor.toml": SETTINGS})
+    state = {"HOME": str(tmp_path), "ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
+    with in_background(ProviderTwin(parse_script(LIMITED))) as twin:
+        environ = {"PATH": os.environ["PATH"], **state, **twin.environ()}
+        with serving(quick(Service.of(project, environ))) as server, server.client() as client:
+            run = start(client, ASKS, backend="agent", model="gpt-5.2")
+            await_status(client, run, lambda status: status["status"] == "waiting")
+            yield server, run
+            if holder := holder_of(_lock(server, run)):
+                os.kill(holder.pid, signal.SIGKILL)
+
+
+def _lock(server: RunningServer, run: str) -> Path:
+    return RunDirectory(server.service.host.runs_dir / run).lock
+
+
+def test_run_that_waits_for_a_limit_says_until_when_and_asks_no_person(
+    limited: tuple[RunningServer, str],
+) -> None:
+    server, run = limited
+    with closing(server.browser()) as browser:
+        page, listed = browser.get(f"/runs/{run}").text, browser.get("/runs").text
+        waiting = browser.get("/runs", params={"fragment": "waiting"}).text
+        for_person = browser.get("/runs", params={"status": "awaiting_human", "fragment": "list"})
+    with server.client() as client:
+        until = client.get(f"/pipelines/{run}").json()["wait"]["until"]
+    assert f'Waiting for the limit of an account until <time datetime="{until}">' in page
+    assert "waiting (limit)" in page
+    assert "<title>(" not in page
+    assert "Waiting for a limit" in listed
+    assert "<b>0</b> waiting for a person" in listed
+    assert run not in waiting
+    assert run not in for_person.text
+
+
+def test_resumed_run_waits_for_limits_or_fails(limited: tuple[RunningServer, str]) -> None:
+    server, run = limited
+    holder = holder_of(_lock(server, run))
+    assert holder
+    os.kill(holder.pid, signal.SIGKILL)
+    with server.client() as client:
+        await_rest(client, run)
+        act(client, run, "resume", wait_for_limits=False)
+        await_status(client, run, lambda status: "answered 429" in status["why_stopped"])
+        refused = client.post(f"/api/v1/runs/{run}/resume", json={"wait_for_limits": "perhaps"})
+        assert refused.status_code == 422

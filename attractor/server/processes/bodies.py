@@ -177,12 +177,17 @@ class ContinueBody(WalkBody):
     evaluate: bool | None = Field(
         default=None, description="Evaluate the result (default: as before)."
     )
+    wait_for_limits: bool | None = Field(
+        default=None,
+        description="Wait while the account of a model has reached a limit (default: as before).",
+    )
 
     def options(self) -> Iterator[str]:
         """Yield the options of the command."""
         yield from super().options()
-        if self.evaluate is not None:
-            yield "--evaluate" if self.evaluate else "--no-evaluate"
+        for name in ("evaluate", "wait_for_limits"):
+            if (is_on := getattr(self, name)) is not None:
+                yield f"--{'' if is_on else 'no-'}{name.replace('_', '-')}"
 
 
 class ResumeBody(ContinueBody):
