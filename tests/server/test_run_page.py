@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.factory.launch import hold
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
@@ -104,6 +105,20 @@ def test_child_run_has_a_page_below_its_run(
     assert f'href="{address}:make@1.1/stages/plan"' in page
     assert browser.get(f"{address}:make@1.1/stages/plan").status_code == 200
     shutil.rmtree(root / "children")
+
+
+def test_page_of_a_run_lists_its_incidents(
+    server: RunningServer, parked: tuple[httpx.Client, str]
+) -> None:
+    browser, address = parked
+    assert 'aria-label="Incidents"' not in browser.get(address).text
+    with hold(server.service.root(address.rpartition("/")[2]), server.service.host) as run:
+        run.emit("HoldoutLeaked", {"suite": f"todo {NASTY}", "places": 2}, sync=True)
+    for query in ({}, {"fragment": "head"}):
+        text = browser.get(address, params=query).text
+        assert 'aria-label="Incidents"' in text
+        assert "</time> a holdout of suite todo &lt;script&gt;" in " ".join(text.split())
+        assert NASTY not in text
 
 
 @table(
