@@ -19,7 +19,7 @@ from attractor.agent.definitions import AgentSettings
 from attractor.base.durations import format_duration
 from attractor.config.settings import Settings
 from attractor.engine.journal.events import Action, EngineEvent
-from attractor.engine.outcome import FailureClass, StageStatus, Usage
+from attractor.engine.outcome import Culprit, FailureClass, StageStatus, Usage
 from attractor.engine.questions.question import AnswerKind, QuestionKind
 from attractor.engine.state.run_state import Phase, StatusWord, WaitReason
 from attractor.environments.environment import Promises
@@ -45,7 +45,6 @@ from attractor.growth.spec.node_kind import node_kinds
 from attractor.growth.spec.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
-from attractor.engine.outcome import Culprit
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording

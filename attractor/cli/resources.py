@@ -15,7 +15,7 @@ from attractor.cli.shell_completion import (
     complete_suites,
 )
 from attractor.factory.evaluation.run_facts import FactoryStores
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, ResourceKind, Version
 
@@ -28,7 +28,7 @@ _COMPLETE = {
 
 def stores_of(invocation: Invocation) -> FactoryStores:
     """Return the resources of the project."""
-    return evaluator_of(host_of(invocation)).stores
+    return register_of(host_of(invocation)).stores
 
 
 def list_command(kind: ResourceKind, help: str) -> click.Command:
@@ -64,7 +64,7 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
     @click.pass_obj
     def end(invocation: Invocation, reference: str, reason: str, as_json: bool) -> ExitCode:
         host = host_of(invocation)
-        store = evaluator_of(host).stores.of_kind(kind)
+        store = register_of(host).stores.of_kind(kind)
         ending = Ending(how, host.clock.now(), operator_name(invocation), reason)
         ended = end_versions(store, reference, ending)
         if as_json:

@@ -17,19 +17,14 @@ from attractor.factory.decisions.decide import (
     decide,
     waive,
 )
+from attractor.factory.decisions.finished_runs import ask_gate, hold, promote_run, roll_back_run
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.rebase import rebase_run
 from attractor.factory.decisions.review import Review, review
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.evaluation.run_facts import read_facts
-from attractor.factory.launch import (
-    ask_gate,
-    evaluator_of,
-    hold,
-    promote_run,
-    roll_back_run,
-)
 from attractor.factory.ledger.history import HistoryEntry, read_history
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import Scope, TokenStore
@@ -70,7 +65,7 @@ class Factory:
     async def review(self, run: RunName) -> Review:
         """Collect the facts for a decision on a run."""
         root, evaluator = self._root(run), evaluator_of(self.host)
-        evaluator.require_own(root)
+        evaluator.register.require_own(root)
         return await review(read_facts(root), evaluator, self.host)
 
     def decide(

@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import file_error
 from attractor.base.locks import FileLock
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.growth.development import read_development
 from attractor.growth.identity import Coverage, coverage
 from attractor.growth.plans.checks import PlanCheck, check_plan
@@ -84,7 +84,7 @@ class ControlPlane:
 
     def _musts(self) -> Collection[str]:
         """Return the `must` scenarios of the suite; none without a suite that can be used."""
-        stores = evaluator_of(self.host).stores
+        stores = register_of(self.host).stores
         try:
             sealed = stores.suite(stores.pin_suite(self.host.suite))
         except AttractorError:

@@ -9,7 +9,6 @@ from math import exp, floor, lgamma, log, log1p
 from attractor.base.dataclasses import dataclass
 from attractor.scenarios.suite import Suite
 
-BOUND_SENTENCE = "The bound is a confidence for these scenarios only, not for others."
 _HALVINGS = 60
 
 

@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.factory.launch import evaluator_of, request_evaluation, with_registered
+from attractor.factory.decisions.finished_runs import request_evaluation
+from attractor.factory.launch import with_registered
+from attractor.factory.register import register_of
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import RunHost
@@ -84,7 +86,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
         file = find_place(host.project, body.file)
         _check(open_source(str(file)), body, host)
         return walk(service, body.command(str(file)), caller)
-    versions = evaluator_of(host).stores.pipelines.versions
+    versions = register_of(host).stores.pipelines.versions
     try:
         version = versions.find_usable(body.pipeline)
     except UnknownName as unknown:
@@ -125,7 +127,7 @@ def orders_to(service: Service, run: str, caller: Caller) -> Orders:
         clock=host.clock,
         randomness=host.randomness,
         redactor=host.redactor,
-        before_end=evaluator_of(host).record_end,
+        before_end=register_of(host).record_end,
         runs_dir=host.runs_dir,
     )
 

@@ -12,7 +12,7 @@ from attractor.cli.runs.results import as_text
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.evaluation.gate import RULES
+from attractor.factory.evaluation.gate_records import RULES
 from attractor.pipeline.host.run_host import CustomParts
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow

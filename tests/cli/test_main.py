@@ -78,6 +78,35 @@ def test_help_lists_the_commands(flag: str) -> None:
     assert result.stderr == ""
 
 
+ONE_NODE = (
+    "digraph one { start [shape=Mdiamond]; done [shape=Msquare]; start -> work -> done; work }"
+)
+SIMULATED = """
+import sys
+from attractor.cli.main import main
+main(["run", "one.dot", "--backend", "simulate", "--sandbox", "none", "--workspace", "none"])
+heavy = ("agent", "llm", "scenarios", "server", "growth", "language.comparison")
+names = tuple(f"attractor.{one}" for one in heavy)
+print("loaded", sorted(one for one in sys.modules if one.startswith(names)))
+"""
+
+
+def test_simulated_run_loads_no_suites_agents_or_models(tmp_path: Path) -> None:
+    (tmp_path / "one.dot").write_text(ONE_NODE)
+    environ = {**os.environ, "HOME": str(tmp_path), "ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
+    done = subprocess.run(
+        [sys.executable, "-c", SIMULATED],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "success: completed" in done.stdout, done.stderr
+    assert done.stdout.endswith("loaded []\n")
+
+
 def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from attractor.cli.main import main; main(['--help']);"

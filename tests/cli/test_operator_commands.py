@@ -7,8 +7,8 @@ from pathlib import Path
 
 from attractor.cli.invocation import OPERATOR_COMMANDS, command_registry, is_operator_command
 from attractor.environments.orphan_processes import MARK
-from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.register import register_of
 from attractor.pipeline.request import WorkspaceKind
 from tests.cli.plain_desk import WORDS as WITHOUT_SANDBOX, Desk
 from tests.cli.running import ATTRACTOR, attractor
@@ -104,7 +104,7 @@ def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> 
     )
     flow.launch(suite="", workspace=WorkspaceKind.NONE)
     assert told.read_text().count("is only for the operator, and run ") == len(commands)
-    kinds = {one.kind for one in evaluator_of(flow.host).ledger.entries()}
+    kinds = {one.kind for one in register_of(flow.host).ledger.entries()}
     assert not kinds & {"decided", "promoted"}
     assert len(TokenStore(flow.host.state_dir).list()) == 1
     assert git(flow.project, "rev-parse", "main") == main

@@ -16,19 +16,12 @@ from attractor.factory.decisions.decide import (
     decide,
     waive,
 )
+from attractor.factory.decisions.finished_runs import ask_gate, hold, promote_run, roll_back_run
 from attractor.factory.decisions.promotion import Promotion
-from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.evaluation.evaluate import Evaluator, evaluator_of
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
-from attractor.factory.launch import (
-    ask_gate,
-    evaluator_of,
-    hold,
-    launch,
-    promote_run,
-    resume_run,
-    roll_back_run,
-)
+from attractor.factory.launch import launch, resume_run
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile

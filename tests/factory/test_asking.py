@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.factory.launch import ask_gate, hold
+from attractor.factory.decisions.finished_runs import ask_gate, hold
 from tests.factory.flows import make_flow
 
 

@@ -16,10 +16,10 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.run_facts import facts_of, read_facts
-from attractor.factory.launch import hold
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.request import WorkspaceKind
@@ -256,7 +256,7 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
     nowhere = NoWorkspace(another=lambda: choice.make(flow.project))
     prepared = PreparedRun(pipeline, simulated(flow.project), flow.host, choice, nowhere)
     with hold(result.directory, flow.host) as run:
-        flow.evaluator.begin(run, prepared)
+        flow.evaluator.register.begin(run, prepared)
     flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]
 

@@ -98,7 +98,7 @@ digraph linear {{
 
 
 def cancel(flow: Flow, result: RunResult) -> None:
-    end = flow.evaluator.record_end
+    end = flow.evaluator.register.record_end
     Orders(result.directory, "ann", flow.host.clock, os.urandom, Redactor(), end).cancel()
 
 

@@ -9,10 +9,10 @@ from attractor.base.errors import NoGo, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import EvaluationRecord
-from attractor.factory.launch import hold
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import EvaluationStart
 from attractor.factory.ledger.trials import EvaluationId, TrialLog
@@ -127,7 +127,7 @@ def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = T
 def test_canceled_evaluation_counts_if_a_trial_ended(tmp_path: Path, is_ended: bool) -> None:
     flow, _ = make_gamble(tmp_path)
     canceled, host = die_after_a_trial(flow, is_ended=is_ended), flow.host
-    end = flow.evaluator.record_end
+    end = flow.evaluator.register.record_end
     orders = Orders(canceled.directory, "ann", host.clock, host.randomness, host.redactor, end)
     orders.cancel("it takes too long")
     journals = [flow.launch().directory / "events.jsonl" for _ in range(2)]

@@ -13,8 +13,8 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
-from attractor.factory.launch import hold
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.pipeline.host.run_host import RunHost

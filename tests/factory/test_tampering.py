@@ -14,7 +14,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.launch import hold
+from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
 from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
@@ -171,7 +171,7 @@ def canceled(flow: Flow) -> RunResult:
     """Return a run that was canceled while it waited for a decision."""
     result = flow.launch()
     root, host = result.directory, flow.host
-    end = flow.evaluator.record_end
+    end = flow.evaluator.register.record_end
     Orders(root, "ann", host.clock, host.randomness, host.redactor, end).cancel("enough")
     return result
 

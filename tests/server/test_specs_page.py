@@ -5,7 +5,7 @@ import re
 
 import httpx
 
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from tests.pipeline.projects import LINEAR
 from tests.server.conftest import PAGE, RunningServer
 
@@ -59,7 +59,7 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
     assert "since version 1" in listed
     assert "check" in changes
     assert "<style" not in changes
-    version = evaluator_of(server.service.host).stores.pipelines.versions.find("linear")
+    version = register_of(server.service.host).stores.pipelines.versions.find("linear")
     assert (version.number, version.by.startswith("ann-operate")) == (2, True)
 
 

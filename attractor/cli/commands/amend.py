@@ -9,7 +9,8 @@ from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import amend as record_amendment
-from attractor.factory.launch import evaluator_of, hold
+from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.pipeline.runs.lookup import find_run
 
 

@@ -22,9 +22,10 @@ from attractor.factory.decisions.decide import (
     require_decidable,
     waive,
 )
+from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.failed_scenarios import shortcomings_record
 from attractor.factory.evaluation.run_facts import facts_of
-from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations import Factory

@@ -11,9 +11,9 @@ from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.index import LedgerLine, LineQuery, RunIndex
 from attractor.factory.operations import Factory
+from attractor.factory.register import register_of
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import find_run
@@ -66,7 +66,7 @@ def _list_ledger(
         raise UsageError("--all and --pipeline exclude each other", hint="remove one of them")
     root = find_run(reference, host.runs_dir) if reference else None
     run_id = read_manifest(RunDirectory(root)).run_id if root else ""
-    query = LineQuery(evaluator_of(host).project.project_id(), run_id)
+    query = LineQuery(register_of(host).project.project_id(), run_id)
     began = read_since(since) if since else None
     found = [
         one

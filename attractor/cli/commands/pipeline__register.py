@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.pipeline.source.read import open_pipeline, project_of
 
 
@@ -24,7 +24,7 @@ def register(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
     content makes no new version.
     """
     host = host_of(invocation)
-    store = evaluator_of(host).stores.pipelines
+    store = register_of(host).stores.pipelines
     file = file.absolute()
     pipeline = open_pipeline(str(file), project=project_of(host))
     by, now = operator_name(invocation), host.clock.now()

@@ -10,7 +10,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_files
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import Profile, make_profile, read_profile
 
 
@@ -34,7 +34,7 @@ def create(
     FILE is a TOML file, whose name ends in .toml. A NAME creates a profile with the default policy.
     """
     host = host_of(invocation)
-    store = evaluator_of(host).stores.profiles
+    store = register_of(host).stores.profiles
     profile = _profile(source, allowed)
     version = store.create(profile, by=operator_name(invocation), now=host.clock.now())
     if as_json:

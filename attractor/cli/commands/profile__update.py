@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import read_profile
 
 
@@ -23,7 +23,7 @@ def update(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
     Runs keep the revision that they pinned. The same content makes no new revision.
     """
     host = host_of(invocation)
-    store = evaluator_of(host).stores.profiles
+    store = register_of(host).stores.profiles
     profile = read_profile(file)
     version, is_new = store.update(profile, by=operator_name(invocation), now=host.clock.now())
     if as_json:

@@ -11,9 +11,9 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
+from attractor.factory.decisions.finished_runs import promote_run
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.run_facts import read_facts
-from attractor.factory.launch import promote_run
 from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 

@@ -18,7 +18,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.launch import evaluator_of
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.report import (
     DayCosts,

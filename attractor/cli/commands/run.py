@@ -26,7 +26,8 @@ from attractor.cli.shell_completion import (
     complete_suites,
 )
 from attractor.engine.simulation.outcomes import open_outcomes
-from attractor.factory.launch import check_run, evaluator_of, launch, with_registered
+from attractor.factory.launch import check_run, launch, with_registered
+from attractor.factory.register import register_of
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
@@ -205,7 +206,7 @@ def _find_pipeline(pipeline: Path, host: RunHost) -> tuple[Path, RunHost]:
         content = sys.stdin.buffer.read() if sys.stdin else b""
         texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
         return Path(STDIN), host.with_texts(texts)
-    versions = evaluator_of(host).stores.pipelines.versions
+    versions = register_of(host).stores.pipelines.versions
     if versions.is_numbered(str(pipeline)) and not pipeline.exists():
         return with_registered(versions.find_usable(str(pipeline)), host)
     return pipeline, host

@@ -9,7 +9,7 @@ from attractor.cli.resources import version_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites
-from attractor.factory.launch import evaluator_of
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.resources.suite_history import ScenarioHistory, suite_history
 
 

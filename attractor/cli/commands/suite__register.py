@@ -11,7 +11,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import trial_options
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suites import Registration
 
@@ -32,7 +32,7 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     does nothing passes a holdout. These trials are played in sandboxes.
     """
     host = host_of(invocation)
-    stores, by = evaluator_of(host).stores, operator_name(invocation)
+    stores, by = register_of(host).stores, operator_name(invocation)
     registered = asyncio.run(register_suite(folder, host, stores, sandbox=sandbox, by=by))
     if as_json:
         show_json(registered.to_record())

@@ -75,8 +75,8 @@ def token_store(invocation: Invocation) -> "TokenStore":
 def orders_to(invocation: Invocation, reference: str) -> Orders:
     """Return the object by which the calling user sends orders to a run."""
     # Imported here, because most orders do not end a run.
-    from attractor.factory.launch import evaluator_of
     from attractor.factory.ledger.tokens import Scope
+    from attractor.factory.register import register_of
 
     host = host_of(invocation)
     return Orders(
@@ -85,7 +85,7 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
         clock=host.clock,
         randomness=host.randomness,
         redactor=host.redactor,
-        before_end=evaluator_of(host).record_end,
+        before_end=register_of(host).record_end,
         runs_dir=host.runs_dir,
     )
 

@@ -15,14 +15,18 @@ from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials
 from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
 from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.evaluation.gate_records import GateInput, GateReport, RuleResult
+from attractor.factory.evaluation.gate_records import (
+    BOUND_SENTENCE,
+    GateInput,
+    GateReport,
+    RuleResult,
+)
 from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.unchanged import describe_unchanged
 from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.pipeline.status import status_words
-from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
 SHOWN_HASH = 12
 MOST_NAMED = 5

@@ -24,7 +24,8 @@ from attractor.engine.journal.events import RunRestarting
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.factory.launch import evaluator_of, host_of_run, resume_run
+from attractor.factory.launch import host_of_run, resume_run
+from attractor.factory.register import register_of
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides
@@ -233,9 +234,9 @@ async def _fork(
     options: ForkOptions,
     rewind_reason: str | None,
 ) -> RunResult:
-    evaluator, manifest = evaluator_of(host), read_manifest(RunDirectory(root))
-    evaluator.require_own(root)
-    evaluator.stores.require_in_use(manifest.suite, manifest.profile)
+    register, manifest = register_of(host), read_manifest(RunDirectory(root))
+    register.require_own(root)
+    register.stores.require_in_use(manifest.suite, manifest.profile)
     overrides = options["overrides"]
     fork = await plan_fork(
         root,

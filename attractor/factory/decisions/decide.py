@@ -25,7 +25,7 @@ from attractor.factory.errors import (
     NotDecidable,
     RationaleTooShort,
 )
-from attractor.factory.evaluation.evaluate import GATE_EVALUATED, Evaluator
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput
@@ -36,6 +36,7 @@ from attractor.factory.ledger.records import (
     find_decision,
 )
 from attractor.factory.ledger.trials import events_of
+from attractor.factory.register import GATE_EVALUATED
 from attractor.pipeline.request import promoting_command
 from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.runs.summary import NOT_JUDGED

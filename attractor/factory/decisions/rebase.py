@@ -13,10 +13,12 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
+from attractor.factory.decisions.finished_runs import hold, require_isolated
 from attractor.factory.decisions.promotion import branch_name, find_branch, some_paths
 from attractor.factory.errors import MergeConflict
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.run_facts import before_a_decision, facts_of
-from attractor.factory.launch import evaluator_of, hold, require_isolated, resume_run
+from attractor.factory.launch import resume_run
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
     create_on_commit,

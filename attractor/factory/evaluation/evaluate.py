@@ -1,54 +1,44 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, ChainBroken, VerificationError
-from attractor.base.journal import GENESIS
-from attractor.base.json import JsonObject
-from attractor.engine.journal.checkpoint import verify_journal
+from attractor.base.errors import UsageError
 from attractor.engine.run_folder.layout import (
     NAMES,
-    RunDirectory,
     promises_to_record,
-    read_manifest,
 )
-from attractor.engine.run_folder.open_run import OpenRun, end_run
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,
-    BOOTING,
     CANCELED,
     EVALUATING,
     FAILED,
-    QUEUED,
-    RunStatus,
 )
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluation.feedback import FEEDBACK_FILE, feedback_on
+from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput, GateReport, WindowFigures
-from attractor.factory.evaluation.leaks import SearchedFolder, find_leaks
+from attractor.factory.evaluation.gate_records import GateInput, WindowFigures
+from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
 from attractor.factory.evaluation.protected_paths import protected_changes
 from attractor.factory.evaluation.run_facts import (
     FactoryStores,
     RunFacts,
     before_a_decision,
     facts_of,
+    read_facts,
 )
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
-    UNSEARCHED,
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
-    find_directory,
     last_approved,
     leaks_of,
     unsearched_of,
@@ -57,91 +47,69 @@ from attractor.factory.ledger.records import (
 from attractor.factory.ledger.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.factory.ledger.window import window_figures
 from attractor.factory.project import ProjectIdentity
+from attractor.factory.register import (
+    GUARDED,
+    LEAKED_REASON,
+    RunRegister,
+    register_of,
+    require_journal,
+    write_report,
+)
 from attractor.factory.resources.profiles import Profile
-from attractor.factory.resources.versions import BURNED, Ending
+from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.components.run_components import PreparedRun
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import reference_of
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, count_troubles, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.workspaces.cleanup import stored_run
+from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
+from attractor.scenarios.trial_twins import require_startable
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 
-GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
-GUARDED = "StagesGuarded"
-LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
-MOST_PLACES = 50
-_ENDS = (LineKind.ENDED, LineKind.DECIDED)
-UNBEGUN = (QUEUED, BOOTING)
-"""The statuses of a run before its line in the ledger."""
 
 
 @dataclass(frozen=True)
 class Evaluator:
     """Evaluates finished runs of a project."""
 
-    stores: FactoryStores
-    ledger: Ledger
+    register: RunRegister
     results: TrialStore
-    project: ProjectIdentity
-    state_dir: Path
-    clock: Clock
-    tell: Callable[[str], None]
 
-    def begin(self, run: OpenRun, prepared: PreparedRun) -> None:
-        """Register the pipeline of a new run, and record the run in the ledger.
+    @property
+    def stores(self) -> FactoryStores:
+        """The resources of the project."""
+        return self.register.stores
 
-        Refuse to begin a run whose suite or profile was retired, archived or burned.
-        Also record in the journal of the run how the stages are isolated.
-        """
-        facts, place = facts_of(run), prepared.sandbox
-        if run.state.status in UNBEGUN:
-            # A suite may be burned before a restart begins, and no result could be approved.
-            self.stores.require_in_use(run.manifest.suite, run.manifest.profile)
-            # A fork may have a changed pipeline.
-            self.stores.require_version(
-                run.manifest.suite, prepared.pipeline, prepared.request.file
-            )
-        # Also on a resume: the operator may have accepted a changed pipeline.
-        registered, _ = self.stores.pipelines.register(
-            prepared.pipeline,
-            prepared.request.file,
-            by=f"run {facts.run_id}",
-            now=run.clock.now(),
-            # A retired pipeline stays retired: only a person registers it again.
-            renews=False,
-        )
-        if run.state.status in UNBEGUN:
-            made = {
-                "manifest": facts.manifest_hash(),
-                "pipeline": registered.pinned,
-                **self.project.describe(run.directory.root),
-            }
-            self.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
-        self._require_manifest(facts, list(self.ledger.entries(facts.run_id)))
-        run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the state folder."""
+        return self.register.ledger
+
+    @property
+    def project(self) -> ProjectIdentity:
+        """The identity of the project."""
+        return self.register.project
 
     async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
-        """Evaluate a run and its gate, and leave the decision to a person."""
-        sealed = self.stores.suite(run.manifest.suite)
-        leaks = await in_thread(partial(self._find_leaks, run, sealed))
-        self._burn(run, leaks)
-        if sealed is not None and not leaks:
+        """Evaluate a run with a suite and its gate, and leave the decision to a person."""
+        sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
+        leaks = await in_thread(partial(find_leaks_of_run, self.register, run, sealed))
+        record_leaks(self.register, run, leaks)
+        if not leaks:
             await self._evaluate(run, prepared, sealed)
         judged = self.judged(facts_of(run))
         report = gate(judged)
-        self._write(run, _number(run), report)
-        if sealed is not None:
-            feedback = feedback_on(run.manifest.run_id, judged)
-            write_document(run.directory.root / FEEDBACK_FILE, feedback.to_record())
+        write_report(run, _number(run), report)
+        feedback = feedback_on(run.manifest.run_id, judged)
+        write_document(run.directory.root / FEEDBACK_FILE, feedback.to_record())
         if leaks:
             run.change_status(FAILED, LEAKED_REASON)
         else:
-            words = f"gate: {report.verdict}" if sealed else report.verdict
-            run.change_status(AWAITING_DECISION, words)
+            run.change_status(AWAITING_DECISION, f"gate: {report.verdict}")
 
     def request_again(self, run: OpenRun, by: str) -> None:
         """Record the request for another evaluation; earlier evaluations still count."""
@@ -149,7 +117,9 @@ class Evaluator:
         if run.state.status != AWAITING_DECISION:
             raise NotDecidable(
                 f"cannot evaluate {run_id}: it is {run.state.status}",
-                hint=before_a_decision(run.state.status, self._reference(run)),
+                hint=before_a_decision(
+                    run.state.status, reference_of(run.directory.root, self.project.runs_dir)
+                ),
             )
         if not run.manifest.suite:
             raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
@@ -168,8 +138,8 @@ class Evaluator:
         entries = list(self.ledger.entries("" if sealed else run.run_id))
         own = [one for one in entries if one.run_id == run.run_id]
         pool = EvaluationPool(entries, self.results)
-        self._require_manifest(run, own)
-        _require_journal(run, own)
+        self.register.require_manifest(run, own)
+        require_journal(run, own)
         seal = sealed.seal if sealed else ""
         evaluations = tuple(pool.of_run(run.run_id))
         profile, status = self.stores.profile(run.manifest.profile), run.state.status
@@ -220,53 +190,7 @@ class Evaluator:
 
     def _latest(self, entries: Sequence[LedgerEntry]) -> datetime:
         """Return the time; a clock that was set back does not revive an expired waiver."""
-        return max([self.clock.now(), *(one.when for one in entries[-1:])])
-
-    def require_own(self, root: Path) -> None:
-        """Refuse a run of another project, and a copy of a run."""
-        run_id = read_manifest(RunDirectory(root)).run_id
-        for entry in self.ledger.entries(run_id):
-            if entry.kind == LineKind.CREATED:
-                self.project.require_own(root, entry)
-
-    def record_end(self, run: OpenRun, status: RunStatus) -> None:
-        """Search a run that fails or is canceled for holdouts, and record its end in the ledger.
-
-        A restart is searched with the run that continues it. Without the sealed suite, the run ends
-        without a search, and its record says so.
-        """
-        ended = {"status": status.word.value, "journal_head": run.events.head.hash}
-        is_searched = run.manifest.suite and not run.state.is_restarting
-        if is_searched and not leaks_of(self.ledger.entries(run.manifest.run_id)):
-            try:
-                sealed = self.stores.suite(run.manifest.suite)
-            except AttractorError as fault:
-                ended[UNSEARCHED] = fault.message
-                self.tell(
-                    f"The files of {run.manifest.run_id} were not searched for holdouts: "
-                    f"{fault.message} ({fault.hint or 'restore it from a backup'})."
-                )
-            else:
-                self._burn(run, self._find_leaks(run, sealed))
-        self.ledger.append(
-            LineKind.ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True
-        )
-
-    def settle_end(self, run: OpenRun) -> None:
-        """Refuse a journal without lines before the end of the run that the ledger records.
-
-        If the process died before it changed the status, change the status.
-        """
-        ended = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind in _ENDS]
-        if ended:
-            _require_journal(facts_of(run), ended)
-        if run.state.status.is_final or not any(one.kind == LineKind.ENDED for one in ended):
-            return
-        if run.state.status == EVALUATING and not run.state.why_canceled:
-            # Only a leak ends an evaluation without a decision.
-            run.change_status(FAILED, LEAKED_REASON)
-        else:
-            end_run(run)
+        return max([self.register.clock.now(), *(one.when for one in entries[-1:])])
 
     def describe_attempts(self, pinned: str) -> str:
         """Return a sentence about the attempts with a pinned suite so far, or ""."""
@@ -282,70 +206,6 @@ class Evaluator:
         trees = "1 tree was" if count == 1 else f"{count} trees were"
         words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
         return words if count else ""
-
-    def has_ended(self, root: Path) -> bool:
-        """Return whether the ledger records a final status of a run."""
-        run_id = read_manifest(RunDirectory(root)).run_id
-        return any(one.kind in _ENDS for one in self.ledger.entries(run_id))
-
-    def _require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
-        """Refuse a changed manifest, because the manifest pins suite and profile."""
-        made = [one for one in own if one.kind == LineKind.CREATED]
-        if not made and run.state.status in UNBEGUN:
-            return
-        if not made:
-            self.ledger.require_there()
-            raise VerificationError(
-                f"unknown run {run.run_id} in {self.ledger.file}",
-                hint="set state_dir to the state folder of the run, or restore it from a backup",
-            )
-        if made[0].data["manifest"] != run.manifest_hash():
-            raise VerificationError(
-                f"{run.directory.manifest} was changed after the start of the run",
-                hint="restore it from a backup, or start a new run",
-            )
-
-    def _find_leaks(self, run: OpenRun, sealed: SealedSuite | None) -> list[str]:
-        """Search for the canary of a suite in all texts that the agents read or wrote.
-
-        The texts of a run that it continues are included.
-        """
-        if sealed is None:
-            return []
-        folders = [SearchedFolder("run", run.directory.root)]
-        parent, runs_dir = run.manifest.parent, self.project.runs_dir
-        while root := parent and find_directory(self.ledger.entries(parent), runs_dir):
-            folders.append(SearchedFolder(f"run {parent}", root))
-            parent = read_manifest(RunDirectory(root)).parent
-        # A run in place works where the holdouts lie, and is not isolated anyway.
-        workspace = stored_run(self.state_dir, run.manifest.run_id).workspace
-        if workspace and workspace.is_dir():
-            folders.append(SearchedFolder("workspace", workspace))
-        return find_leaks(sealed.canary, folders)
-
-    def _reference(self, run: OpenRun) -> str:
-        return reference_of(run.directory.root, self.project.runs_dir)
-
-    def _burn(self, run: OpenRun, leaks: Sequence[str]) -> None:
-        """Record leaks, if any, and end the version of the suite: its holdouts are known."""
-        if not leaks:
-            return
-        run_id, pinned, now = run.manifest.run_id, run.manifest.suite, run.clock.now()
-        data: JsonObject = {
-            "suite": pinned,
-            "places": [*leaks[:MOST_PLACES]],
-            "count": len(leaks),
-        }
-        self.ledger.append(LineKind.LEAKED, run_id, data, now=now, once=True)
-        version = self.stores.suites.versions.of_pin(pinned)
-        ending = Ending(BURNED, now, f"run {run_id}", "a holdout leaked")
-        self.stores.suites.versions.end(version, ending)
-        run.emit("HoldoutLeaked", {"suite": pinned, "places": len(leaks)}, sync=True)
-        self.tell(
-            f"A holdout leaked: the canary of {version} was found in "
-            f"{'1 file' if len(leaks) == 1 else f'{len(leaks)} files'}, so this version is burned. "
-            f"List the files: attractor gate {self._reference(run)} --operator"
-        )
 
     async def _evaluate(self, run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> None:
         evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
@@ -423,12 +283,6 @@ class Evaluator:
                 )
             return reason
 
-    def _write(self, run: OpenRun, number: int, report: GateReport) -> None:
-        folder = run.directory.root / "evaluation" / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_document(folder / "report.json", run.redactor.members(report.to_record()))
-        run.emit(GATE_EVALUATED, {"evaluation": number, **report.to_record()}, sync=True)
-
 
 def _number(run: OpenRun) -> int:
     """Return the number of the current evaluation of a run, from 1."""
@@ -473,16 +327,49 @@ def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
     return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
 
 
-def _require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
-    """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
-    journal = run.directory.events
-    sealed = {
-        str(one.data["journal_head"]) for one in own if one.kind in (LineKind.EVALUATED, *_ENDS)
-    }
-    # The state of the run was read from this journal.
-    known = {run.head.hash} if run.head != GENESIS else set[str]()
-    if verify_journal(journal, heads=sealed | known):
-        raise ChainBroken(
-            f"{journal} is incomplete: lines whose hashes are in the ledger are missing",
-            hint="restore it from a backup",
+def evaluator_of(host: RunHost) -> Evaluator:
+    """Return the evaluator for the runs of a project."""
+    register = register_of(host)
+    return Evaluator(register, TrialStore(register.state_dir / "results", register.ledger))
+
+
+def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:
+    """Return the feedback on an earlier run of this project, computed from the verified records.
+
+    Refuse a run that was judged by another suite than `suite`, a reference of the next run.
+    """
+    evaluator = evaluator_of(host)
+    evaluator.register.require_own(root)
+    facts = read_facts(root)
+    named, judging = suite.partition("@")[0], _suite_name(facts)
+    if not judging or named != judging:
+        raise UsageError(
+            f"{facts.run_id} was judged by {f'suite {judging}' if judging else 'no suite'}",
+            hint=f"pass --suite {judging}" if judging else "name a run with a suite",
         )
+    judged = evaluator.judged(facts)
+    if not judged.evaluations and not judged.incidents:
+        raise UsageError(
+            f"{facts.run_id} has no feedback: it was not evaluated",
+            hint=f"attractor evaluate {facts.run_id}",
+        )
+    return feedback_on(facts.run_id, judged)
+
+
+def _suite_name(facts: RunFacts) -> str:
+    return split_pin(facts.manifest.suite)[0].partition("@")[0]
+
+
+async def require_usable(
+    sealed: SealedSuite, environ: Mapping[str, str], *, evaluates: bool
+) -> None:
+    """Refuse a suite with impossible thresholds.
+
+    Before an evaluation, also refuse checks that this machine cannot judge, and twins that do not
+    start.
+    """
+    if faults := list(threshold_faults(sealed.suite)):
+        raise SuiteRefused(faults)
+    if evaluates:
+        await require_judgeable(sealed.suite, environ)
+        await require_startable(sealed.suite.settings.twins, sealed.folder)

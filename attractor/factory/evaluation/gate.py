@@ -15,10 +15,14 @@ from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate_records import (
     NO_SUITE,
+    RULES,
     Domain,
     GateInput,
     GateReport,
     RuleResult,
+    idle,
+    report_of_one,
+    without_suite,
 )
 from attractor.scenarios.evaluation import TrialResult, count_trials, count_troubles
 from attractor.scenarios.satisfaction import (
@@ -84,15 +88,7 @@ class _Judged:
 def gate(judged: GateInput) -> GateReport:
     """Check all rules; the verdict is 'go' if no rule fails."""
     if judged.suite is None:
-        failed = RuleResult(
-            NO_SUITE,
-            passed=False,
-            words="the run has no suite",
-            remedy="start a run with --suite",
-            domain=Domain.BOOT,
-            culprit=Culprit.SUITE,
-        )
-        return _only(failed, "the run has no suite")
+        return without_suite()
     counted = _Judged(judged, judged.suite)
     rules = tuple(_result(name, counted) for name in RULES)
     if not judged.evaluations:
@@ -109,7 +105,7 @@ def gate(judged: GateInput) -> GateReport:
 
 def _result(rule: str, judged: _Judged) -> RuleResult:
     if rule in _OF_TRIALS and not judged.input.evaluations:
-        return _idle(rule, _NOT_EVALUATED)
+        return idle(rule, _NOT_EVALUATED)
     return _RULES[rule](judged)
 
 
@@ -123,16 +119,7 @@ def unverifiable(error: VerificationError) -> GateReport:
         domain=Domain.DECISION,
         culprit=Culprit.MACHINERY,
     )
-    return _only(failed, "the records of the run could not be verified")
-
-
-def _only(failed: RuleResult, why: str) -> GateReport:
-    return GateReport(tuple(failed if name == failed.rule else _idle(name, why) for name in RULES))
-
-
-def _idle(rule: str, why: str) -> RuleResult:
-    """Return the result of a rule that does not apply."""
-    return RuleResult(rule, applies=False, words=why)
+    return report_of_one(failed, "the records of the run could not be verified")
 
 
 def _none_allowed(
@@ -267,7 +254,7 @@ def _at_least(
 def _must(judged: _Judged) -> RuleResult:
     patterns = judged.settings.must
     if not patterns:
-        return _idle("must", "the suite names no scenario that must pass")
+        return idle("must", "the suite names no scenario that must pass")
     names = judged.suite.musts
     musts = [one for one in judged.tallies if one.scenario in names]
     failed = sum(not one.passed for one in musts)
@@ -298,7 +285,7 @@ def _breadth(judged: _Judged) -> RuleResult:
 def _regression(judged: _Judged) -> RuleResult:
     allowed = judged.settings.max_regression
     if allowed is None:
-        return _idle("regression", "the suite sets no max_regression")
+        return idle("regression", "the suite sets no max_regression")
     before = [
         result
         for one in judged.input.earlier
@@ -308,7 +295,7 @@ def _regression(judged: _Judged) -> RuleResult:
     ]
     common = {one.key.scenario for one in before} & {one.id for one in judged.holdouts}
     if not common:
-        return _idle("regression", "no other approved run of the pipeline played these scenarios")
+        return idle("regression", "no other approved run of the pipeline played these scenarios")
     scenarios = [one for one in judged.holdouts if one.id in common]
     was = satisfaction(count_trials(scenarios, before))
     now = satisfaction(count_trials(scenarios, judged.results))
@@ -342,7 +329,7 @@ def _infra_errors(judged: _Judged) -> RuleResult:
 def _instability(judged: _Judged) -> RuleResult:
     wanted = judged.settings.stability
     if wanted == 1:
-        return _idle("instability", "the suite wants one evaluation, not several in a row")
+        return idle("instability", "the suite wants one evaluation, not several in a row")
     names = {one.id for one in judged.holdouts}
     tried = [
         [result for result in one if result.key.scenario in names]
@@ -489,7 +476,7 @@ def _budget(judged: _Judged) -> RuleResult:
     limits = [judged.settings.max_cost_usd, judged.input.profile.policy.max_cost_usd]
     set_limits = [one for one in limits if one is not None]
     if not set_limits:
-        return _idle("budget", "neither suite nor profile set max_cost_usd")
+        return idle("budget", "neither suite nor profile set max_cost_usd")
     cost, limit = judged.input.cost_usd, min(set_limits)
     figure, most = _distinct(cost, limit, digits=2)
     return RuleResult(
@@ -507,7 +494,7 @@ def _budget(judged: _Judged) -> RuleResult:
 def _process(judged: _Judged) -> RuleResult:
     wanted, found = judged.input.profile.window, judged.input.window
     if wanted is None:
-        return _idle("process", "the profile sets no window")
+        return idle("process", "the profile sets no window")
     limits = [
         (found.runs, ">=", wanted.runs, "decided runs"),
         (found.pipelines, ">=", wanted.pipelines, "pipelines"),
@@ -562,9 +549,6 @@ _RULES: Mapping[str, Callable[[_Judged], RuleResult]] = {
     "budget": _budget,
     "process": _process,
 }
-
-RULES: tuple[str, ...] = tuple(_RULES)
-"""The ids of all rules, in the order of a report."""
 
 _OF_TRIALS = frozenset(
     {

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -10,12 +11,39 @@ from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.runs.summary import NOT_JUDGED
-from attractor.scenarios.evaluation import TrialResult, TroubleCount
-from attractor.scenarios.satisfaction import BOUND_SENTENCE
-from attractor.scenarios.suite import Suite
+
+if TYPE_CHECKING:
+    from attractor.scenarios.evaluation import TrialResult, TroubleCount
+    from attractor.scenarios.suite import Suite
 
 NO_SUITE = "no_suite"
 """The rule that a run without a suite fails."""
+
+RULES = (
+    NO_SUITE,
+    "no_verdict",
+    "chain_broken",
+    "hash_mismatch",
+    "isolation_unverified",
+    "holdout_leak",
+    "suite_burned",
+    "credential_exposed",
+    "dirty_base",
+    "protected_path",
+    "unresolved_failure",
+    "must",
+    "satisfaction",
+    "lower_bound",
+    "breadth",
+    "regression",
+    "infra_errors",
+    "instability",
+    "budget",
+    "process",
+)
+"""The ids of all rules, in the order of a report."""
+
+BOUND_SENTENCE = "The bound is a confidence for these scenarios only, not for others."
 
 
 class Domain(StrEnum):
@@ -37,7 +65,7 @@ class EvaluationRecord:
     tree: str
     suite_seal: str
     promises: Promises
-    results: tuple[TrialResult, ...]
+    results: "tuple[TrialResult, ...]"
     is_finished: bool = True
     protected_paths: tuple[str, ...] = ()
 
@@ -85,7 +113,7 @@ class GateInput:
     """
 
     tree: str
-    suite: Suite | None
+    suite: "Suite | None"
     suite_seal: str
     evaluations: tuple[EvaluationRecord, ...]
     profile: Profile
@@ -109,14 +137,14 @@ class GateInput:
         """
         return evaluated.promises.guards_holdouts or self.profile.allows("isolation_unverified")
 
-    def counting_results(self) -> list[TrialResult]:
+    def counting_results(self) -> "list[TrialResult]":
         """Return the trials that count.
 
         Of untrusted trials in other runs, only failed trials count.
         """
         return [result for one in self.counting_evaluations() for result in one]
 
-    def counting_evaluations(self) -> list[list[TrialResult]]:
+    def counting_evaluations(self) -> "list[list[TrialResult]]":
         """Return the trials that count, by evaluation; evaluations in other runs come first."""
         others = [
             one
@@ -185,7 +213,7 @@ class GateReport:
     satisfaction: Fraction = Fraction(0)
     bound: float = 0.0
     flaky: int = 0
-    troubles: tuple[TroubleCount, ...] = ()
+    troubles: "tuple[TroubleCount, ...]" = ()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -218,3 +246,27 @@ class GateReport:
             "flaky": self.flaky,
             "troubles": [one.to_record() for one in self.troubles],
         }
+
+
+def report_of_one(failed: RuleResult, why: str) -> GateReport:
+    """Return the report of one failed rule; no other rule applies."""
+    return GateReport(tuple(failed if name == failed.rule else idle(name, why) for name in RULES))
+
+
+def idle(rule: str, why: str) -> RuleResult:
+    """Return the result of a rule that does not apply."""
+    return RuleResult(rule, applies=False, words=why)
+
+
+def without_suite() -> GateReport:
+    """Return the report on a run without a suite."""
+    words = "the run has no suite"
+    failed = RuleResult(
+        NO_SUITE,
+        passed=False,
+        words=words,
+        remedy="start a run with --suite",
+        domain=Domain.BOOT,
+        culprit=Culprit.SUITE,
+    )
+    return report_of_one(failed, words)

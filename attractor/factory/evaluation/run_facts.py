@@ -1,7 +1,9 @@
 """The facts of a run, read without locking the run: state, suite and profile."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
@@ -12,13 +14,16 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunState, RunStatus
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import Profile, ProfileStore
-from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.resources.versions import ResourceKind, VersionStore, split_pin
 from attractor.pipeline.source.read import PipelineSource, find_accepted
-from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import InvalidSuite
+
+if TYPE_CHECKING:
+    from attractor.factory.resources.suites import SuiteStore
+    from attractor.scenarios.sealed_suite import SealedSuite
 
 
 def before_a_decision(status: RunStatus, name: str) -> str:
@@ -85,20 +90,33 @@ STRICT_PROFILE = Profile(name="strict")
 
 @dataclass(frozen=True)
 class FactoryStores:
-    """The suites, profiles and pipelines of a project."""
+    """The suites, profiles and pipelines of a project, each opened on first use."""
 
-    suites: SuiteStore
-    profiles: ProfileStore
-    pipelines: PipelineStore
+    state: Path
+    project: ProjectIdentity
+    ledger: Ledger
+
+    @cached_property
+    def suites(self) -> "SuiteStore":
+        """The suites."""
+        # Suites are slow to import.
+        from attractor.factory.resources.suites import SuiteStore
+
+        return SuiteStore(self.state, self.project, self.ledger)
+
+    @cached_property
+    def profiles(self) -> ProfileStore:
+        """The profiles."""
+        return ProfileStore(self.state, self.project, self.ledger)
+
+    @cached_property
+    def pipelines(self) -> PipelineStore:
+        """The pipelines."""
+        return PipelineStore(self.state, self.project, self.ledger)
 
     def of_kind(self, kind: ResourceKind) -> VersionStore:
         """Return the versions of all resources of a kind."""
-        stores = {
-            ResourceKind.SUITE: self.suites,
-            ResourceKind.PROFILE: self.profiles,
-            ResourceKind.PIPELINE: self.pipelines,
-        }
-        return stores[kind].versions
+        return VersionStore(kind, self.state, self.project, self.ledger)
 
     def pin_suite(self, reference: str) -> str:
         """Return the reference to pin: the current version of a suite, with its hash."""
@@ -120,7 +138,7 @@ class FactoryStores:
         if profile:
             self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
 
-    def other_pipeline(self, suite: SealedSuite | None, content: str) -> str:
+    def other_pipeline(self, suite: "SealedSuite | None", content: str) -> str:
         """Return the pipeline version that a suite is for, unless it has this content; else ""."""
         wanted = suite.suite.settings.pipeline if suite else ""
         if not self.pipelines.versions.is_numbered(wanted):
@@ -154,7 +172,7 @@ class FactoryStores:
             return
         try:
             changes = self.suites.changes(version)
-        except (InvalidSuite, FileError) as fault:
+        except (UsageError, FileError) as fault:
             # Only the sealed suite judges, so its folder stops no run.
             yield f"The sealed suite judges; it cannot be compared with {folder}: {fault.message}"
             return
@@ -166,7 +184,7 @@ class FactoryStores:
                 f"{folder}"
             )
 
-    def suite(self, pinned: str) -> SealedSuite | None:
+    def suite(self, pinned: str) -> "SealedSuite | None":
         """Open the suite that a run pinned, and verify the hash of the suite."""
         return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
 

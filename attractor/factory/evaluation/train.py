@@ -5,37 +5,35 @@ from dataclasses import replace
 from functools import partial
 
 from attractor.base.errors import UnknownName, UsageError
-from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
+from attractor.engine.seams import PlayedTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.evaluation.run_facts import FactoryStores
+from attractor.factory.register import register_of
 from attractor.pipeline.components.run_components import PreparedRun
+from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.tried import TriedScenario
 
 
-def train_player(evaluator: Evaluator, prepared: PreparedRun) -> PlayTrain:
-    """Return the function that plays train scenarios, in the same sandbox as the stages."""
+async def play_train(
+    host: RunHost, prepared: PreparedRun, workspace: Workspace, tree: TreeId, choice: TrainChoice
+) -> AsyncIterator[PlayedTrain]:
+    """Play train scenarios on a tree, in the same sandbox as the stages."""
+    sealed = _sealed(register_of(host).stores, prepared, choice.suite)
+    chosen = choose_train(sealed.suite, choice)
+    # It imports httpx, which only trials need.
+    from attractor.factory.evaluation.trial_player import judge_of, trial_player
 
-    async def play(
-        workspace: Workspace, tree: TreeId, choice: TrainChoice
-    ) -> AsyncIterator[PlayedTrain]:
-        sealed = _sealed(evaluator, prepared, choice.suite)
-        chosen = choose_train(sealed.suite, choice)
-        # It imports httpx, which only trials need.
-        from attractor.factory.evaluation.trial_player import judge_of, trial_player
-
-        export = partial(workspace.export, tree, repository=True)
-        async with (
-            judge_of(sealed.suite, prepared.host) as ask_judge,
-            trial_player(export, prepared.sandbox, sealed, prepared.host) as player,
-        ):
-            player = replace(player, ask_judge=ask_judge)
-            for scenario in chosen:
-                tried = TriedScenario(scenario, await player.play_once(scenario))
-                yield PlayedTrain(scenario.id, tried.is_satisfied, "\n".join(tried.lines()))
-
-    return play
+    export = partial(workspace.export, tree, repository=True)
+    async with (
+        judge_of(sealed.suite, prepared.host) as ask_judge,
+        trial_player(export, prepared.sandbox, sealed, prepared.host) as player,
+    ):
+        player = replace(player, ask_judge=ask_judge)
+        for scenario in chosen:
+            tried = TriedScenario(scenario, await player.play_once(scenario))
+            yield PlayedTrain(scenario.id, tried.is_satisfied, "\n".join(tried.lines()))
 
 
 def choose_train(suite: Suite, choice: TrainChoice) -> Sequence[Scenario]:
@@ -59,9 +57,8 @@ def choose_train(suite: Suite, choice: TrainChoice) -> Sequence[Scenario]:
     ]
 
 
-def _sealed(evaluator: Evaluator, prepared: PreparedRun, reference: str) -> SealedSuite:
+def _sealed(stores: FactoryStores, prepared: PreparedRun, reference: str) -> SealedSuite:
     """Return the suite that a stage names, or the suite that the run pinned."""
-    stores = evaluator.stores
     pinned = stores.pin_suite(reference) if reference else prepared.request.suite
     sealed = stores.suite(pinned)
     if sealed is None:

@@ -20,7 +20,6 @@ from attractor.base.json import Json, content_hash
 from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
-from attractor.factory.evaluation.evaluate import UNBEGUN
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
     DECISIONS_FILE,
@@ -29,6 +28,7 @@ from attractor.factory.ledger.records import (
 )
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.ledger.trials import TrialStore
+from attractor.factory.register import UNBEGUN
 from attractor.factory.resources.versions import differing_files, is_about_version
 from attractor.pipeline.runs.lookup import list_folders
 from attractor.pipeline.runs.summary import RunSummary, summarize, summarize_any

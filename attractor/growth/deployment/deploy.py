@@ -25,10 +25,10 @@ from attractor.engine.state.run_state import (
     FAILED,
     REJECTED,
 )
+from attractor.factory.decisions.finished_runs import ask_gate, promote_run
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.run_facts import read_facts
-from attractor.factory.launch import ask_gate, promote_run
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured, urls_in

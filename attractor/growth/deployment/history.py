@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.register import register_of
 from attractor.growth.lineage import LINEAGE, Stage, in_order, parse_stage
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -42,7 +42,7 @@ async def read_history(host: RunHost) -> list[StageHistory]:
     """Return the stages of all branches, parents before children."""
     repository = await open_repository(host.project, search_path=host.search_path)
     found = await _stages(repository)
-    entries = list(evaluator_of(host).ledger.entries())
+    entries = list(register_of(host).ledger.entries())
     promoted = {str(one.data["base"]): one for one in entries if one.kind == LineKind.PROMOTED}
     decided = {one.run_id: one for one in entries if one.kind == LineKind.DECIDED}
     ordered = in_order(stage for stage, _ in found.values())

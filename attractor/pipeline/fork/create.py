@@ -34,8 +34,6 @@ from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.artifacts import Blobs
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.selection import require_promised
-from attractor.language.comparison.compare import diff
-from attractor.language.comparison.difference import NO_CHANGE, difference_text
 from attractor.language.reading import parse
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
@@ -269,6 +267,10 @@ async def plan_fork(
     change = ""
     if graph:
         before, pipeline = pipeline, _read_changed(graph, point, request, host)
+        # Few pipelines are changed during a run.
+        from attractor.language.comparison.compare import diff
+        from attractor.language.comparison.difference import NO_CHANGE, difference_text
+
         change = difference_text(diff(parse(before.text), parse(pipeline.text))) or NO_CHANGE
     else:
         _require_unchanged(run, pipeline, request)

@@ -9,8 +9,6 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import RunState
 from attractor.engine.state.walks import WalkState
 from attractor.engine.truncation import keep_ends
-from attractor.language.comparison.compare import diff
-from attractor.language.comparison.difference import NO_CHANGE, difference_text
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
@@ -98,6 +96,10 @@ def _elsewhere(name: str) -> str:
 
 def _difference(before: PipelineSource, after: PipelineSource) -> str:
     """Return the differences as `attractor diff` prints them, and the other files that differ."""
+    # Few pipelines are changed during a run.
+    from attractor.language.comparison.compare import diff
+    from attractor.language.comparison.difference import NO_CHANGE, difference_text
+
     names = sorted({*before.files, *after.files})
     files = [f"  ~ {one}" for one in names if before.files.get(one) != after.files.get(one)]
     text = difference_text(diff(parse(before.text), parse(after.text)))

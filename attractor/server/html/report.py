@@ -6,9 +6,9 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.drawing import read_events
 from attractor.engine.run_folder.layout import RunDirectory
+from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
-from attractor.factory.launch import ask_gate
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.runs.garbage import DRAWINGS

@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.history import line_author, line_words
 from attractor.factory.ledger.index import LineQuery
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.register import register_of
 from attractor.server.html.rendering import PageRouter, render
 from attractor.server.http.scopes import READ, Serving
 
@@ -35,7 +35,7 @@ def show_ledger(
     """Show the lines of the ledger, newest first; verify the records on request."""
     root = service.root(run) if run else None
     query = LineQuery(
-        evaluator_of(service.host).project.project_id(),
+        register_of(service.host).project.project_id(),
         run_id=root.name if root else "",
         kind=kind,
         before=before,

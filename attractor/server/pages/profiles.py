@@ -6,7 +6,7 @@ from fastapi import Form, Request
 from fastapi.responses import Response
 
 from attractor.base.errors import AttractorError
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import parse_profile
 from attractor.factory.resources.versions import RETIRED
@@ -44,7 +44,7 @@ def create(
     try:
         caller = service.access.prove(token)
         profile = parse_profile(source, "profile")
-        store = evaluator_of(host).stores.profiles
+        store = register_of(host).stores.profiles
         version = store.create(profile, by=caller.name, now=host.clock.now())
     except AttractorError as error:
         return _list(request, service, Refusal({"source": source}, error))
@@ -52,7 +52,7 @@ def create(
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:
-    store = evaluator_of(service.host).stores.profiles.versions
+    store = register_of(service.host).stores.profiles.versions
     profiles = [(name, list(reversed(store.versions(name)))) for name in store.names()]
     values = {"profiles": profiles, "refusal": refusal, "example": EXAMPLE}
     return render(request, "profiles.html.j2", values, status=409 if refusal.error else 200)
@@ -61,7 +61,7 @@ def _list(request: Request, service: Service, refusal: Refusal) -> Response:
 @part.get("/profiles/{name}", dependencies=[READ])
 def show_profile(request: Request, service: Serving, name: str) -> Response:
     """Show a revision of a profile, `NAME` or `NAME@REVISION`, with its policy."""
-    store = evaluator_of(service.host).stores.profiles
+    store = register_of(service.host).stores.profiles
     version = store.versions.find(name)
     policy = highlighted(pretty(effective_record(store.read(version))), "policy.json")
     return render(request, "profile.html.j2", {"version": version, "policy": policy})
@@ -70,5 +70,5 @@ def show_profile(request: Request, service: Serving, name: str) -> Response:
 @part.post("/profiles/{name}/retire", dependencies=[OPERATE])
 def retire(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
     """Retire a revision of a profile, with a token of the scope `decide`."""
-    store = evaluator_of(service.host).stores.profiles.versions
+    store = register_of(service.host).stores.profiles.versions
     return end_by_form(service, store, name, RETIRED, reason=reason, token=token, pages="/profiles")

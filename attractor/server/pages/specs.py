@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.pipelines import register_text
 from attractor.factory.resources.versions import RETIRED, Version
 from attractor.language.comparison.compare import diff
@@ -68,7 +68,7 @@ class Checked:
 @part.get("/specs", dependencies=[READ])
 def show_specs(request: Request, service: Serving) -> Response:
     """Show the registered pipelines, and the pipeline files of the project."""
-    store = evaluator_of(service.host).stores.pipelines.versions
+    store = register_of(service.host).stores.pipelines.versions
     specs = [(name, list(reversed(store.versions(name)))) for name in store.names()]
     files = list(list_pipeline_files(service.host.project, service.host.runs_dir))
     return render(request, "specs.html.j2", {"specs": specs, "files": files})
@@ -77,7 +77,7 @@ def show_specs(request: Request, service: Serving) -> Response:
 @part.get("/specs/{name}", dependencies=[READ])
 def show_spec(request: Request, service: Serving, name: str, before: Word = "") -> Response:
     """Show a version of a pipeline, `NAME` or `NAME@VERSION`, or its changes since another."""
-    store = evaluator_of(service.host).stores.pipelines
+    store = register_of(service.host).stores.pipelines
     version = store.versions.find(name)
     earlier = store.versions.find(f"{version.name}@{before}") if before else None
     graph = _registered(service, version)
@@ -101,7 +101,7 @@ def show_spec(request: Request, service: Serving, name: str, before: Word = "") 
 @part.post("/specs/{name}/retire", dependencies=[OPERATE])
 def retire(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
     """Retire a version of a pipeline, with a token of the scope `decide`."""
-    store = evaluator_of(service.host).stores.pipelines.versions
+    store = register_of(service.host).stores.pipelines.versions
     return end_by_form(service, store, name, RETIRED, reason=reason, token=token, pages="/specs")
 
 
@@ -112,7 +112,7 @@ def show_editor(
     """Show the editor with a file of the project, a registered version, or a new pipeline."""
     name, text, known = file or "pipelines/new_pipeline.dot", NEW, ""
     if version:
-        store = evaluator_of(service.host).stores.pipelines
+        store = register_of(service.host).stores.pipelines
         text = store.read(store.versions.find(version)).text
         name = f"pipelines/{version.partition('@')[0]}.dot"
     elif file:
@@ -171,7 +171,7 @@ def register(
     """Register an edited text as a version; the text is kept if that is refused."""
     host = service.host
     try:
-        store = evaluator_of(host).stores.pipelines
+        store = register_of(host).stores.pipelines
         version, is_new = register_text(store, host, file, _text(source), by=caller.name)
     except AttractorError as error:
         return _editor(request, service, file, _text(source), known, refusal=error)
@@ -207,7 +207,7 @@ def _check(service: Service, file: str, text: str) -> Checked:
 
 def _registered(service: Service, version: Version) -> Graph:
     """Return the graph of a registered version."""
-    found = evaluator_of(service.host).stores.pipelines.read(version)
+    found = register_of(service.host).stores.pipelines.read(version)
     source = Source(found.text, f"{version.name}.dot")
     return read_pipeline(source, files=KnownFiles(found.files)).graph
 

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from attractor.engine.questions.question import natural_key
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import parse
@@ -65,7 +65,7 @@ def show_form(
 
 def _file_of(service: Service, manifest: Manifest) -> str:
     """Return the file of the project that a run was started with; empty if it is elsewhere."""
-    store = evaluator_of(service.host).stores.pipelines.versions
+    store = register_of(service.host).stores.pipelines.versions
     version = store.with_content(manifest.pipeline, manifest.content_hash)
     file = Path(str(version.data["file"]))
     project = service.host.project
@@ -79,7 +79,7 @@ def _form(service: Service, name: str) -> dict[str, object]:
         graph = parse(text, file=name)
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
-    stores = evaluator_of(service.host).stores
+    stores = register_of(service.host).stores
     host = service.host
     visible = VisibleFiles(find_place(host.project, name), host.project)
     prepared = prepare_source(Source(text, name), "", visible, None, project_of(host))

@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from attractor.base.errors import AttractorError
-from attractor.factory.launch import evaluator_of
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.versions import ARCHIVED, BURNED

@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.base.durations import parse_since
-from attractor.factory.launch import evaluator_of
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import LineQuery
+from attractor.factory.register import register_of
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
@@ -56,7 +56,7 @@ def list_ledger(
 ) -> Page[LedgerLineAnswer]:
     """List the lines of the ledger about this project, newest first."""
     query = LineQuery(
-        evaluator_of(service.host).project.project_id(),
+        register_of(service.host).project.project_id(),
         run_id=service.root(run).name if run else "",
         kind=kind,
         before=read_number(cursor),

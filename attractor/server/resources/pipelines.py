@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.pipelines import PipelineStore, register_text
 from attractor.factory.resources.versions import RETIRED
 from attractor.language.comparison.compare import diff
@@ -51,13 +51,13 @@ def list_pipelines(
     service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
     """List the versions of all registered pipelines, or of one."""
-    return list_versions(evaluator_of(service.host).stores.pipelines.versions, name, cursor, limit)
+    return list_versions(register_of(service.host).stores.pipelines.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/pipelines/{reference}", dependencies=[READ])
 def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
     """Show a version of a pipeline: its origin, files, validation result and text."""
-    store = evaluator_of(service.host).stores.pipelines
+    store = register_of(service.host).stores.pipelines
     version = store.versions.find(reference)
     return PipelineAnswer.model_validate({**version.to_record(), "text": store.read(version).text})
 
@@ -67,7 +67,7 @@ def register_pipeline(service: Serving, caller: Calling, body: PipelineBody) -> 
     """Register a pipeline as a version, with the files that it names; refuse one with errors."""
     host = service.host
     text = body.source or read_pipeline_file(host.project, body.file).text
-    store = evaluator_of(host).stores.pipelines
+    store = register_of(host).stores.pipelines
     version, is_new = register_text(store, host, body.file, text, by=caller.name)
     return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})
 
@@ -77,14 +77,14 @@ def retire_pipeline(
     service: Serving, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Retire a version, or all versions of a pipeline; no new run may use them."""
-    store = evaluator_of(service.host).stores.pipelines.versions
+    store = register_of(service.host).stores.pipelines.versions
     return end(service, caller, store, reference, RETIRED, body.reason)
 
 
 @part.get("/api/v1/pipeline-diff", dependencies=[READ])
 def compare_pipelines(service: Serving, before: Compared, after: Compared) -> JsonRecord:
     """Compare two versions of pipelines: nodes, edges and attributes."""
-    store = evaluator_of(service.host).stores.pipelines
+    store = register_of(service.host).stores.pipelines
     old, new = (_text(store, one) for one in (before, after))
     return difference_record(diff(parse(old, file=before), parse(new, file=after)))
 

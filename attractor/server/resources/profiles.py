@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from attractor.base.errors import UsageError
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import RETIRED
@@ -34,13 +34,13 @@ def list_profiles(
     service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
     """List the revisions of all profiles, or of one."""
-    return list_versions(evaluator_of(service.host).stores.profiles.versions, name, cursor, limit)
+    return list_versions(register_of(service.host).stores.profiles.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/profiles/{reference}", dependencies=[READ])
 def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
     """Show a profile and its effective policy."""
-    store = evaluator_of(service.host).stores.profiles
+    store = register_of(service.host).stores.profiles
     version = store.versions.find(reference)
     record = {**version.to_record(), "effective": effective_record(store.read(version))}
     return ProfileAnswer.model_validate(record)
@@ -50,7 +50,7 @@ def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
 def create_profile(service: Serving, caller: Calling, body: Profile) -> VersionAnswer:
     """Create a profile; the fields are those of a profile file."""
     host = service.host
-    store = evaluator_of(host).stores.profiles
+    store = register_of(host).stores.profiles
     version = store.create(body, by=caller.name, now=host.clock.now())
     return VersionAnswer.model_validate(version.to_record())
 
@@ -61,7 +61,7 @@ def update_profile(service: Serving, caller: Calling, name: str, body: Profile) 
     if body.name != name:
         raise UsageError(f"the body is the profile {body.name!r}", hint=f"name it {name!r}")
     host = service.host
-    store = evaluator_of(host).stores.profiles
+    store = register_of(host).stores.profiles
     version, is_new = store.update(body, by=caller.name, now=host.clock.now())
     return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})
 
@@ -71,5 +71,5 @@ def retire_profile(
     service: Serving, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Retire a revision, or all revisions of a profile; no new run may use them."""
-    store = evaluator_of(service.host).stores.profiles.versions
+    store = register_of(service.host).stores.profiles.versions
     return end(service, caller, store, reference, RETIRED, body.reason)

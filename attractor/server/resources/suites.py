@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter
 from pydantic import Field
 
-from attractor.factory.launch import evaluator_of
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.suites import suite_record

@@ -38,13 +38,13 @@ from attractor.factory.decisions.decide import (
     decide,
     require_words,
 )
+from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.errors import (
     AlreadyDecided,
     InvalidWaiver,
     NoDecision,
     RationaleTooShort,
 )
-from attractor.factory.launch import hold
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import DECISIONS_FILE
@@ -331,7 +331,8 @@ def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None
     result = flow.launch()
     luck.unlink()
     # Another run evaluates the same tree as red, after the ledger is read and before it is locked.
-    evaluator = replace(flow.evaluator, clock=CallingClock(flow.launch))
+    register = replace(flow.evaluator.register, clock=CallingClock(flow.launch))
+    evaluator = replace(flow.evaluator, register=register)
     with (
         hold(result.directory, flow.host) as run,
         pytest.raises(NoGo, match="unresolved_failure"),

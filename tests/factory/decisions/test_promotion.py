@@ -12,6 +12,7 @@ from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.decisions.promotion import some_paths
 from attractor.factory.errors import (
     InvalidBranch,
@@ -20,7 +21,6 @@ from attractor.factory.errors import (
     StaleBase,
     UnknownBranch,
 )
-from attractor.factory.launch import hold
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
 from attractor.factory.ledger.trials import events_of

@@ -9,9 +9,10 @@ from syrupy.assertion import SnapshotAssertion
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
-from attractor.factory.evaluation.gate import RULES, gate, unverifiable
+from attractor.factory.evaluation.gate import gate, unverifiable
 from attractor.factory.evaluation.gate_records import (
     NEVER_VALID,
+    RULES,
     EvaluationRecord,
     GateInput,
     GateReport,

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import VerificationError
+from attractor.factory.decisions.finished_runs import request_evaluation
 from attractor.factory.errors import InUse, Retired
-from attractor.factory.launch import check_run, request_evaluation, resume_run
+from attractor.factory.launch import check_run, resume_run
 from attractor.factory.resources.ending import require_unused
 from attractor.factory.resources.versions import Ending
 from attractor.pipeline.request import Overrides

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.factory.resources.first_suite import write_first_suite
 from attractor.factory.resources.registration import lint, register_suite
 from attractor.factory.resources.suites import Registration
@@ -51,14 +51,14 @@ def host(tmp_path: Path) -> RunHost:
 
 
 def register(host: RunHost, folder: Path) -> Registration:
-    stores = evaluator_of(host).stores
+    stores = register_of(host).stores
     return asyncio.run(register_suite(folder, host, stores, sandbox="none", by="ann"))
 
 
 def faults(host: RunHost, folder: Path) -> list[tuple[str, str]]:
     with pytest.raises(SuiteRefused) as caught:
         register(host, folder)
-    assert not evaluator_of(host).stores.suites.versions.names()
+    assert not register_of(host).stores.suites.versions.names()
     return [(one.rule, one.scenario) for one in caught.value.faults]
 
 
@@ -197,7 +197,7 @@ def test_faults_of_the_files_are_refused_before_any_trial(
 def test_a_registered_or_drawn_pipeline_is_known(host: RunHost, tmp_path: Path, name: str) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
     (host.project / "pipeline.dot").unlink()
-    stores = evaluator_of(host).stores
+    stores = register_of(host).stores
     assert [one.rule for one in asyncio.run(lint(folder, host, stores))[1]] == ["unknown_pipeline"]
     (host.project / "drawings").mkdir()
     drawn = LINEAR.replace("digraph linear ", f"digraph {name}")
@@ -232,5 +232,5 @@ def test_suite_in_a_folder_that_workspaces_contain_is_refused(
     (top / project / "linear.dot").write_text(LINEAR)
     suite = write_suite(top / folder, suite=SUITE, greets=scenario())
     host = replace(host, project=top / project)
-    found = asyncio.run(lint(suite, host, evaluator_of(host).stores))[1]
+    found = asyncio.run(lint(suite, host, register_of(host).stores))[1]
     assert [one.rule for one in found] == ["visible_to_agents"] * is_visible

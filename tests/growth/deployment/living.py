@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
-from attractor.factory.launch import evaluator_of, hold
+from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import Profile
 from attractor.growth.api import plans

@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.errors import AttractorError
 from attractor.base.locks import FileLock
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import DEVELOPMENT
@@ -165,5 +165,5 @@ def _register_suite(app: ControlPlane, must: str) -> None:
     (folder / "suite.toml").write_text(f'name = "farm"\npipeline = "crew"\n{gate}')
     for name in ("no-claims", "others"):
         (folder / "holdout" / f"{name}.scenario.toml").write_text(HOLDOUT.format(name))
-    suites = evaluator_of(app.host).stores.suites
+    suites = register_of(app.host).stores.suites
     suites.add(suites.seal(folder), folder, by="a person", now=app.host.clock.now())

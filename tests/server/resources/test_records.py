@@ -15,7 +15,7 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from attractor.pipeline.runs.transcript import TRANSCRIPT
 from attractor.server.service import Service
 from tests.cli.running import attractor
@@ -211,7 +211,7 @@ def test_transcript_is_paged_and_followed(desk: Desk) -> None:
 
 
 def test_ledger_has_the_lines_of_the_project(desk: Desk) -> None:
-    ledger = evaluator_of(desk.server.service.host).ledger
+    ledger = register_of(desk.server.service.host).ledger
     foreign: dict[str, Json] = {"project": "another", "directory": "/x"}
     for kind in ("created", "decided"):
         ledger.append(kind, "R9", foreign, now=SystemClock().now())

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.factory.launch import evaluator_of
+from attractor.factory.register import register_of
 from tests.factory.flows import HOLDOUT
 from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import write_suite
@@ -128,4 +128,4 @@ def test_operator_cannot_change_suites_and_profiles_of_runs(
 ) -> None:
     with server.client("operate") as client:
         assert client.request(method, f"/api/v1/{path}", json={}).status_code == 403
-    assert not evaluator_of(server.service.host).stores.profiles.versions.names()
+    assert not register_of(server.service.host).stores.profiles.versions.names()

@@ -1,0 +1,180 @@
+"""Registers runs in the ledger: their begin, their end, and the files that must be unchanged."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ChainBroken, VerificationError
+from attractor.base.journal import GENESIS
+from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.run_folder.layout import RunDirectory, promises_to_record, read_manifest
+from attractor.engine.run_folder.open_run import OpenRun, end_run
+from attractor.engine.state.run_state import (
+    AWAITING_DECISION,
+    BOOTING,
+    EVALUATING,
+    FAILED,
+    QUEUED,
+    RunStatus,
+)
+from attractor.engine.storage.json_files import write_document
+from attractor.factory.evaluation.gate_records import GateReport, without_suite
+from attractor.factory.evaluation.run_facts import FactoryStores, RunFacts, facts_of
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.project import ProjectIdentity
+from attractor.pipeline.components.run_components import PreparedRun
+from attractor.pipeline.host.run_host import RunHost
+
+GATE_EVALUATED = "GateEvaluated"
+GUARDED = "StagesGuarded"
+LEAKED_REASON = "a holdout of the suite leaked: its canary was found in the files of the run"
+_ENDS = (LineKind.ENDED, LineKind.DECIDED)
+UNBEGUN = (QUEUED, BOOTING)
+"""The statuses of a run before its line in the ledger."""
+
+
+@dataclass(frozen=True)
+class RunRegister:
+    """The resources, the ledger and the runs of a project.
+
+    Runs without a suite need no more of the factory, so this module imports no suites.
+    """
+
+    stores: FactoryStores
+    ledger: Ledger
+    project: ProjectIdentity
+    state_dir: Path
+    clock: Clock
+    tell: Callable[[str], None]
+
+    def begin(self, run: OpenRun, prepared: PreparedRun) -> None:
+        """Register the pipeline of a new run, and record the run in the ledger.
+
+        Refuse to begin a run whose suite or profile was retired, archived or burned.
+        Also record in the journal of the run how the stages are isolated.
+        """
+        facts, place = facts_of(run), prepared.sandbox
+        if run.state.status in UNBEGUN:
+            # A suite may be burned before a restart begins, and no result could be approved.
+            self.stores.require_in_use(run.manifest.suite, run.manifest.profile)
+            # A fork may have a changed pipeline.
+            self.stores.require_version(
+                run.manifest.suite, prepared.pipeline, prepared.request.file
+            )
+        # Also on a resume: the operator may have accepted a changed pipeline.
+        registered, _ = self.stores.pipelines.register(
+            prepared.pipeline,
+            prepared.request.file,
+            by=f"run {facts.run_id}",
+            now=run.clock.now(),
+            # A retired pipeline stays retired: only a person registers it again.
+            renews=False,
+        )
+        if run.state.status in UNBEGUN:
+            made = {
+                "manifest": facts.manifest_hash(),
+                "pipeline": registered.pinned,
+                **self.project.describe(run.directory.root),
+            }
+            self.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
+        self.require_manifest(facts, list(self.ledger.entries(facts.run_id)))
+        run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
+
+    def end_without_suite(self, run: OpenRun) -> None:
+        """Leave a run that nothing judges to a person."""
+        report = without_suite()
+        write_report(run, 1, report)
+        run.change_status(AWAITING_DECISION, report.verdict)
+
+    def require_own(self, root: Path) -> None:
+        """Refuse a run of another project, and a copy of a run."""
+        run_id = read_manifest(RunDirectory(root)).run_id
+        for entry in self.ledger.entries(run_id):
+            if entry.kind == LineKind.CREATED:
+                self.project.require_own(root, entry)
+
+    def record_end(self, run: OpenRun, status: RunStatus) -> None:
+        """Search a run that fails or is canceled for holdouts, and record its end in the ledger.
+
+        A restart is searched with the run that continues it. Without the sealed suite, the run ends
+        without a search, and its record says so.
+        """
+        ended = {"status": status.word.value, "journal_head": run.events.head.hash}
+        if run.manifest.suite and not run.state.is_restarting:
+            # The search opens the suite, which is slow to import.
+            from attractor.factory.evaluation.leaks import search_at_end
+
+            ended |= search_at_end(self, run)
+        self.ledger.append(
+            LineKind.ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True
+        )
+
+    def settle_end(self, run: OpenRun) -> None:
+        """Refuse a journal without lines before the end of the run that the ledger records.
+
+        If the process died before it changed the status, change the status.
+        """
+        ended = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind in _ENDS]
+        if ended:
+            require_journal(facts_of(run), ended)
+        if run.state.status.is_final or not any(one.kind == LineKind.ENDED for one in ended):
+            return
+        if run.state.status == EVALUATING and not run.state.why_canceled:
+            # Only a leak ends an evaluation without a decision.
+            run.change_status(FAILED, LEAKED_REASON)
+        else:
+            end_run(run)
+
+    def has_ended(self, root: Path) -> bool:
+        """Return whether the ledger records a final status of a run."""
+        run_id = read_manifest(RunDirectory(root)).run_id
+        return any(one.kind in _ENDS for one in self.ledger.entries(run_id))
+
+    def require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
+        """Refuse a changed manifest, because the manifest pins suite and profile."""
+        made = [one for one in own if one.kind == LineKind.CREATED]
+        if not made and run.state.status in UNBEGUN:
+            return
+        if not made:
+            self.ledger.require_there()
+            raise VerificationError(
+                f"unknown run {run.run_id} in {self.ledger.file}",
+                hint="set state_dir to the state folder of the run, or restore it from a backup",
+            )
+        if made[0].data["manifest"] != run.manifest_hash():
+            raise VerificationError(
+                f"{run.directory.manifest} was changed after the start of the run",
+                hint="restore it from a backup, or start a new run",
+            )
+
+
+def require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
+    """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
+    journal = run.directory.events
+    sealed = {
+        str(one.data["journal_head"]) for one in own if one.kind in (LineKind.EVALUATED, *_ENDS)
+    }
+    # The state of the run was read from this journal.
+    known = {run.head.hash} if run.head != GENESIS else set[str]()
+    if verify_journal(journal, heads=sealed | known):
+        raise ChainBroken(
+            f"{journal} is incomplete: lines whose hashes are in the ledger are missing",
+            hint="restore it from a backup",
+        )
+
+
+def write_report(run: OpenRun, number: int, report: GateReport) -> None:
+    """Write the report of an evaluation into the run directory and the journal."""
+    folder = run.directory.root / "evaluation" / str(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_document(folder / "report.json", run.redactor.members(report.to_record()))
+    run.emit(GATE_EVALUATED, {"evaluation": number, **report.to_record()}, sync=True)
+
+
+def register_of(host: RunHost) -> RunRegister:
+    """Return the register of the runs of a project."""
+    state, ledger = host.state_dir, Ledger(host.state_dir)
+    project = ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness, host.tell)
+    stores = FactoryStores(state, project, ledger)
+    return RunRegister(stores, ledger, project, state, host.clock, host.tell)
