@@ -284,5 +284,8 @@ def test_resumed_run_waits_for_limits_or_fails(limited: tuple[RunningServer, str
         await_rest(client, run)
         act(client, run, "resume", wait_for_limits=False)
         await_status(client, run, lambda status: "answered 429" in status["why_stopped"])
+        await_rest(client, run)
+        act(client, run, "resume", wait_for_limits=True)
+        await_status(client, run, lambda status: status["status"] == "waiting")
         refused = client.post(f"/api/v1/runs/{run}/resume", json={"wait_for_limits": "perhaps"})
         assert refused.status_code == 422
