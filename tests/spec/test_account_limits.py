@@ -259,7 +259,7 @@ SURFACES = (
 
 @pytest.mark.parametrize("end", ["cancel", "kill", "interrupt", "pause"])
 def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> None:
-    with desk(tmp_path, after=6) as one:
+    with desk(tmp_path, after=60) as one:
         process = one.start()
         until(lambda: one.statuses() == ["waiting"])
         match end:
@@ -272,6 +272,7 @@ def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> Non
             case "pause":
                 one.output("pause", "latest")
                 assert summarize(one.roots()[0]).is_paused
+                one.bring_forward()
                 until(lambda: calls(one) == [429, 200])
                 time.sleep(0.5)
                 assert process.poll() is None
@@ -287,6 +288,9 @@ def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> Non
         assert not is_held(RunDirectory(one.roots()[0]).lock)
         assert one.status()["status"] == "waiting"
         again = one.start("resume", "latest")
+        until(lambda: is_held(RunDirectory(one.roots()[0]).lock))
+        assert calls(one) == [429]
+        one.bring_forward()
         assert again.wait(30) == 0
         assert calls(one) == [429, 200]
 
