@@ -71,6 +71,54 @@ def test_a_profile_is_created_shown_updated_and_retired(tmp_path: Path) -> None:
     assert output_of(flow, "profile", "list").count("\n") == 4
 
 
+def test_effective_values_of_pipeline_and_run_name_their_origins(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "careful.toml").write_text(
+        f'{PROFILE}max_cost_usd = 2.0\nallow = ["isolation_unverified"]\n'
+        '[models]\nfast = "openai/gpt-5"\n'
+    )
+    output_of(flow, "profile", "create", "careful.toml")
+    (flow.project / "pipeline.dot").write_text(
+        """digraph linear { graph [max_cost_usd=5, default_fidelity=compact,
+            model_stylesheet=".slow { llm_model: opus; }"]
+        start [shape=Mdiamond]; exit [shape=Msquare]
+        plan [class=fast, prompt="Plan", max_retries=7]
+        make [class=slow, prompt="Make"]
+        start -> plan -> make -> exit }"""
+    )
+
+    def values(*words: str) -> dict[tuple[str, str], tuple[str, str]]:
+        record = json.loads(output_of(flow, "profile", "show", *words, "--json"))
+        return {
+            (one["node"], one["key"]): (one["value"], one["origin"]) for one in record["values"]
+        }
+
+    of_pipeline = {
+        ("", "max_cost_usd"): ("2", "profile careful"),
+        ("", "policy.protected_paths"): ("/deploy", "profile careful"),
+        ("", "policy.twins"): ("real", "default"),
+        ("plan", "llm_model"): ("gpt-5", "profile careful"),
+        ("plan", "llm_provider"): ("openai", "profile careful"),
+        ("plan", "max_retries"): ("7", "node, line 4"),
+        ("plan", "fidelity"): ("compact", "graph, line 1"),
+        ("make", "llm_model"): ("opus", "graph, line 2"),
+        ("make", "max_retries"): ("0", "default"),
+    }
+    found = values("careful", "--effective", "pipeline.dot")
+    assert {key: found[key] for key in of_pipeline} == of_pipeline
+    words = ("--backend", "simulate", "--profile", "careful", "--max-cost-usd", "1")
+    assert call(flow, "run", "pipeline.dot", "--no-evaluate", *words).returncode == 0
+    of_run = of_pipeline | {("", "max_cost_usd"): ("1", "run")}
+    found = values("--effective", "latest")
+    assert {key: found[key] for key in of_run} == of_run
+    assert values("careful", "--effective", "linear@1")["make", "llm_model"][0] == "opus"
+    text = output_of(flow, "profile", "show", "--effective", "latest")
+    assert text.startswith("latest with the profile careful@1\n")
+    assert ["plan", "max_retries", "7", "node,", "line", "4"] in map(str.split, text.splitlines())
+    assert call(flow, "profile", "show", "careful", "--effective", "latest").returncode == 2
+    assert call(flow, "profile", "show").returncode == 2
+
+
 def test_a_resource_of_an_active_run_is_not_retired(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.launch(evaluate=False)

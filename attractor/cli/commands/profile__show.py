@@ -1,22 +1,45 @@
 """Show a profile and its effective policy."""
 
+from pathlib import Path
+
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.resources import stores_of, version_line
+from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_profiles
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.launch import with_registered
 from attractor.factory.resources.effective import effective_record
+from attractor.factory.resources.effective_values import EffectiveValue, effective_values
+from attractor.pipeline.request import read_request
+from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.source.read import open_pipeline, project_of, read_saved_pipeline
 
 
 @click.command("show")
-@click.argument("reference", metavar="NAME[@REVISION]", shell_complete=complete_profiles)
+@click.argument(
+    "reference", metavar="NAME[@REVISION]", default="", shell_complete=complete_profiles
+)
+@click.option(
+    "--effective",
+    metavar="PIPELINE|RUN",
+    help="Show the values of a pipeline with this profile (default: the profile of the settings), "
+    "or of a run with its own, each with its origin: profile, graph, node, run or default.",
+)
 @json_option
 @click.pass_obj
-def show_profile(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def show_profile(
+    invocation: Invocation, reference: str, effective: str | None, as_json: bool
+) -> ExitCode:
     """Show a profile and its effective policy, with all defaults."""
+    if effective:
+        return _show_effective(invocation, reference, effective, as_json=as_json)
+    if not reference:
+        raise UsageError("missing NAME of a profile", hint="see: attractor profile list")
     store = stores_of(invocation).profiles
     version = store.versions.find(reference)
     profile = store.read(version)
@@ -27,6 +50,57 @@ def show_profile(invocation: Invocation, reference: str, as_json: bool) -> ExitC
         lines = [f"  {key} = {value}" for key, value in _leaves("", record)]
         show("\n".join([version_line(version), *lines]))
     return ExitCode.DONE
+
+
+def _show_effective(
+    invocation: Invocation, reference: str, target: str, *, as_json: bool
+) -> ExitCode:
+    """Show the merged values of a pipeline or a run."""
+    pinned, values = _effective_values(invocation, reference, target)
+    profile = pinned.partition("#")[0] or "strict"
+    if as_json:
+        show_json({"profile": profile, "values": [one.to_record() for one in values]})
+    else:
+        rows = [(one.node or "-", one.key, one.value, one.origin) for one in values]
+        show("\n".join([f"{target} with the profile {profile}", *table(rows)]))
+    return ExitCode.DONE
+
+
+def _effective_values(
+    invocation: Invocation, reference: str, target: str
+) -> tuple[str, list[EffectiveValue]]:
+    """Return the pinned profile, and the merged values of a pipeline or a run."""
+    host, stores = host_of(invocation), stores_of(invocation)
+    file = Path(target)
+    if file.is_file() or stores.pipelines.versions.is_numbered(target):
+        pinned = stores.pin_profile(reference or host.profile)
+        if not file.is_file():
+            file, host = with_registered(stores.pipelines.versions.find(target), host)
+        graph = open_pipeline(str(file), project=project_of(host)).graph
+        return pinned, [*effective_values(graph, stores.profile(pinned))]
+    directory = RunDirectory(find_run(target, host.runs_dir))
+    manifest = read_manifest(directory)
+    if reference:
+        raise UsageError(
+            f"run {manifest.run_id} has its own profile",
+            hint=f"leave {reference} out, or name a pipeline",
+        )
+    request = read_request(manifest)
+    graph = read_saved_pipeline(
+        directory,
+        manifest,
+        goal=request.goal,
+        inputs=None if request.withheld else request.inputs,
+        custom_parts=host.custom_parts,
+    ).graph
+    values = effective_values(
+        graph,
+        stores.profile(manifest.profile),
+        model=request.model,
+        provider=request.provider,
+        budgets=request.budgets,
+    )
+    return manifest.profile, [*values]
 
 
 def _leaves(path: str, value: Json) -> list[tuple[str, str]]:

@@ -117,8 +117,7 @@ _BY_TYPE: Mapping[AttributeType, _Read] = {
 Element = Graph | Node | Edge | Subgraph
 """An element of a graph that has attributes."""
 
-# The attributes of a graph that are defaults for its nodes.
-_GRAPH_DEFAULTS: Mapping[str, str] = {
+GRAPH_DEFAULTS: Mapping[str, str] = {
     "fidelity": "default_fidelity",
     "max_retries": "default_max_retries",
     "max_visits": "max_node_visits",
@@ -126,6 +125,8 @@ _GRAPH_DEFAULTS: Mapping[str, str] = {
     "reasoning_effort": "reasoning_effort",
     "retry_policy": "retry_policy",
 }
+"""The attributes of a graph that are defaults for its nodes, by the attribute of the node."""
+
 # Defaults that describe a rule instead of a value.
 _NO_VALUES = frozenset({"none", "derived"})
 
@@ -163,7 +164,7 @@ def _node_default(key: str, node: Node, graph: Graph) -> str | None:
         return None
     if key == "max_visits" and not graph.attributes.text("max_node_visits"):
         return str(default_visits(graph, node))
-    graph_key = _GRAPH_DEFAULTS.get(key)
+    graph_key = GRAPH_DEFAULTS.get(key)
     if graph_key is None:
         return written_default(key)
     return graph.attributes.text(graph_key) or written_default(graph_key)
