@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attractor.factory.launch import hold
+from attractor.factory.decisions.finished_runs import hold
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
