@@ -271,7 +271,7 @@ def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> Non
                 return
             case "pause":
                 one.output("pause", "latest")
-                assert summarize(one.roots()[0]).is_paused
+                until(lambda: summarize(one.roots()[0]).is_paused)
                 one.bring_forward()
                 until(lambda: calls(one) == [429, 200])
                 time.sleep(0.5)
