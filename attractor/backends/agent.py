@@ -135,7 +135,7 @@ def open_session(
         clock=parts.clock,
         config=replace(
             agent.limit(parts.config),
-            reasoning_effort=choice.reasoning_effort,
+            reasoning_effort=choice.reasoning_effort or None,
             compacts=stage.inherited.thread is not None,
         ),
         instructions="\n\n".join(filter(None, [role, how_to_report])),
@@ -262,7 +262,7 @@ async def answer_once(
         model=choice.model,
         messages=[Message.system(role), *messages] if role else messages,
         provider=choice.provider,
-        reasoning_effort=choice.reasoning_effort,
+        reasoning_effort=choice.reasoning_effort or None,
     )
     emit = EventEmitter(stage.id, parts.clock, Record(stage, Reporting(stage)).take)
     meter = Meter(pricing, choice, emit)

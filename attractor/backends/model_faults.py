@@ -75,7 +75,9 @@ def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) ->
     """Return the hint for a missing model, with two models to type."""
     of_one = [one.id for one in list_known(provider)] if provider else []
     named = of_one or [newest_model(one) for one in ready or known]
-    models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one) or "--model"
+    models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one)
+    # The models of a local server are unknown.
+    models = models or f"--provider {provider or ready[0]} --model NAME"
     variables = [KEYS.get(one, (one,))[0] for one in known]
     keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
     way_on = "" if ready else f"; {WITHOUT_KEY}"
@@ -90,7 +92,10 @@ def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str
         return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
     if is_provider(provider):
         words = f"{source}: the backend agent does not support models of {provider!r}"
-        return words, f"use a model of one of: {', '.join(known)}"
+        return words, (
+            f"use a model of one of: {', '.join(known)}; for another server of Chat Completions, "
+            f"set OPENAI_COMPATIBLE_BASE_URL and {PROVIDER}=openai_compatible"
+        )
     unknown = UnknownName("provider", provider, known)
     return f"{source}: {unknown.message}", unknown.hint
 

@@ -67,7 +67,9 @@ class ModelDefaults:
             if not model and (not provider or own == provider):
                 model = named
             provider = provider or own
-        effort = node.attributes.text("reasoning_effort") or _EFFORT
+        # Servers of models that do not think reject an effort.
+        usual = "" if provider == "openai_compatible" else _EFFORT
+        effort = node.attributes.text("reasoning_effort") or usual
         return ModelChoice(provider, full_name(model, provider), effort)
 
     def agent_of(self, node: Node) -> AgentDefinition:
@@ -218,6 +220,11 @@ async def list_ready(environ: Mapping[str, str]) -> Sequence[str]:
     return [name for name in list_supported() if await has_key(name, environ)]
 
 
+async def _list_with_models(environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the ready providers with known models; those of a local server are unknown."""
+    return [name for name in await list_ready(environ) if newest_model(name)]
+
+
 def list_supported() -> Sequence[str]:
     """Return the providers that agents support."""
     return sorted(filter(is_provider, profile_parts()))
@@ -228,12 +235,12 @@ async def complete_defaults(
 ) -> ModelDefaults:
     """Return the defaults with a model, if a node needs one and the provider is clear.
 
-    The provider is the default provider, otherwise the only provider with an API key. Its newest
-    model is the default model.
+    The provider is the default provider, otherwise the only provider with an API key and known
+    models. Its newest model is the default model.
     """
     if defaults.model or all(defaults.choose(node).model for node in nodes):
         return defaults
-    ready = [defaults.provider] if defaults.provider else await list_ready(environ)
+    ready = [defaults.provider] if defaults.provider else await _list_with_models(environ)
     model = newest_model(ready[0]) if len(ready) == 1 else ""
     return replace(defaults, model=model, provider=ready[0]) if model else defaults
 
@@ -243,12 +250,12 @@ async def choose_ready(
 ) -> ModelChoice:
     """Return a model that can be asked now.
 
-    The default provider is the only one with an API key, the default model the newest one of the
-    provider. `user` asks the model, and `hint` is the remedy if none is chosen.
+    The default provider is the only one with an API key and known models, the default model the
+    newest one of the provider. `user` asks the model, and `hint` is the remedy if none is chosen.
     """
     provider = provider or provider_of(model)
     if not provider and not model:
-        ready = await list_ready(environ)
+        ready = await _list_with_models(environ)
         provider = ready[0] if len(ready) == 1 else ""
     if not provider:
         missing = f"unknown provider of model {model!r}" if model else "no model is chosen"

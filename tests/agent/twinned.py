@@ -21,8 +21,9 @@ MODELS = {
     "openai": "gpt-5.2-codex",
     "anthropic": "claude-opus-4-6",
     "gemini": "gemini-3-flash-preview",
+    "openai_compatible": "qwen3-coder",
 }
-WIRES = tuple(MODELS)
+WIRES = ("openai", "anthropic", "gemini")
 
 
 def says(text: str) -> Answer:

@@ -43,7 +43,8 @@ def test_missing_model_is_reported_once_with_two_suggestions() -> None:
     )
     assert fault_lines(nodes_of("a", "b")) == [(2, f"nodes a, b: {words}", hint)]
     [(_, _, without_key)] = fault_lines(nodes_of("a", "b"), {})
-    keys = "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
+    native = "ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY"
+    keys = f"set {native} or OPENAI_COMPATIBLE_BASE_URL; to choose a model, "
     assert without_key.startswith(f"{keys}pass {either[0]} or --model gemini-")
     [(_, _, of_one)] = fault_lines(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
     assert of_one.startswith(f"pass {either[0]} or --model claude-")
@@ -89,7 +90,17 @@ def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None
     [(_, message, remedy)] = fault_lines(nodes_of("a [llm_model=x, llm_provider=groq]"))
     words = "the backend agent does not support models of 'groq'"
     assert message == f"node a: llm_provider=groq: {words}"
-    assert remedy.startswith("use a model of one of: anthropic, ")
+    assert remedy == (
+        "use a model of one of: anthropic, gemini, openai, openai_compatible; for another server "
+        "of Chat Completions, set OPENAI_COMPATIBLE_BASE_URL and llm_provider=openai_compatible"
+    )
+
+
+def test_hint_for_a_local_server_names_its_provider() -> None:
+    environ = {"OPENAI_COMPATIBLE_BASE_URL": "http://x"}
+    [(_, _, remedy)] = fault_lines(nodes_of("a"), environ)
+    assert remedy.startswith("pass --provider openai_compatible --model NAME, or set llm_model")
+    assert fault_lines(nodes_of("a [llm_provider=openai_compatible, llm_model=x]"), environ) == []
 
 
 @table("environ", [{}, {"OPENAI_API_KEY": " "}])

@@ -90,6 +90,9 @@ def test_short_name_is_resolved_to_its_model(
         ("a", {}, {"GOOGLE_API_KEY": "k"}, "gemini"),
         # The agent supports no models of these providers.
         ("a", {}, {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k"}, "openai"),
+        # Its models are unknown.
+        ("a", {}, {"OPENAI_API_KEY": "k", "OPENAI_COMPATIBLE_BASE_URL": "http://x"}, "openai"),
+        ("a", {}, {"OPENAI_COMPATIBLE_BASE_URL": "http://x"}, ""),
         ("a", {"provider": "openai"}, BOTH, "openai"),
         ("a", {}, BOTH, ""),
         ("a", {}, {}, ""),

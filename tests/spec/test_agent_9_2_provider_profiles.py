@@ -85,3 +85,21 @@ def test_9_2_a_custom_tool_takes_the_place_of_one_of_its_name(tmp_path: Path, wi
     done = talk(tmp_path, wire, [uses(use("shell")), says("ok")], work)
     assert done.told(EventKind.TOOL_CALL_END)[0]["output"] == "ran all"
     assert "Not really." in done.last_request
+
+
+def test_openai_compatible_models_work_in_the_loop_of_the_agent(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_text("Use tabs.")
+    (tmp_path / "a.py").write_text("one\n")
+    edit = {"file_path": "a.py", "old_string": "one", "new_string": "two"}
+    answers = [
+        uses(use("read_file", {"file_path": "a.py"}), use("shell", {"command": "echo hi"})),
+        uses(use("edit_file", edit)),
+        says("done"),
+    ]
+    done = talk(tmp_path, "openai_compatible", answers, submit("Go"))
+    assert (tmp_path / "a.py").read_text() == "two\n"
+    requests = [one for one in done.twin.requests if one.method == "POST"]
+    assert {one.path for one in requests} == {"/v1/chat/completions"}
+    assert "Use tabs." in done.last_request
+    assert "reasoning_effort" not in done.last_request
+    assert done.told(EventKind.ASSISTANT_TEXT_END)[-1]["text"] == "done"

@@ -31,7 +31,7 @@ from tests.ports import free_port
 from tests.tables import table
 
 CHAT = "openai_compatible"
-ADDRESSES = {one: f"{one.upper()}_BASE_URL" for one in (*MODELS, CHAT)}
+ADDRESSES = {one: f"{one.upper()}_BASE_URL" for one in MODELS}
 KEYS = {one: f"{one.upper()}_API_KEY" for one in ADDRESSES}
 REPORT = uses(use("report_outcome", {"outcome": "success"}))
 TWIN = Script(rules=(Rule(when=When(step=0), answer=REPORT), Rule(answer=says("Well."))))
