@@ -47,7 +47,7 @@ from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
-from attractor.engine.stage.folder import write_tail
+from attractor.engine.stage.folder import SESSION, write_tail
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
@@ -67,8 +67,6 @@ _LONGEST_ERROR = 2_000
 _LARGEST_SESSION = 64 << 20
 # As base64, because a file of a stage has at most 4 MiB.
 _LARGEST_SAVED = 3 << 20
-SESSION = "session.json"
-"""The file in the stage's folder with the session, which a later run can continue."""
 _VERSION = re.compile(r"\d+(?:\.\w+)+")
 
 _WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
@@ -484,7 +482,7 @@ class OutsideAgent:
         kept = KeptSession(name, session, spent, archive, stages, work.stage.id)
         thread.keep(kept)
         if len(archive) <= _LARGEST_SAVED:
-            work.stage.files.write(SESSION, json.dumps(kept.record()))
+            work.stage.files.write(SESSION, json.dumps(kept.record()), is_private=True)
 
 
 def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[BuiltBackend]:

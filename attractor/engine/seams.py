@@ -180,8 +180,8 @@ class StageFiles(Protocol):
     Each file is redacted, limited in size, and never visible half-written.
     """
 
-    def write(self, name: str, text: str) -> None:
-        """Write a whole file."""
+    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
+        """Write a whole file; a private file is only readable by the operator."""
         ...
 
     def append(self, name: str, line: str) -> None:

@@ -1,8 +1,8 @@
 """Prints the events of codex or claude, and follows simple orders in its prompt.
 
 `report` writes a report, `fail` exits with status 7, `forget` removes the files of the session,
-`limited` ends once with the limit of an account, and `call` calls a model, and hangs if it is
-refused.
+`limited` ends once with the limit of an account, `call` calls a model, and hangs if it is refused,
+and `hang` does not end unless a file `go` is beside the program.
 """
 
 import json
@@ -38,6 +38,9 @@ def obey(prompt: str, sessions: Path) -> None:
         say(type="item.completed", item={"id": "0", "type": "agent_message", "text": "I begin."})
         say(type="turn.failed", error={"message": message})
         sys.exit(1)
+    if "hang" in task and not Path(__file__).resolve().with_name("go").exists():
+        Path(__file__).resolve().with_name("hangs").touch()
+        time.sleep(1000)
     if "fail" in task:
         sys.exit(7)
 

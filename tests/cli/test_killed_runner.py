@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from attractor.twins.script.script import Script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
+from tests.backends.test_outside import TWO, install
 from tests.cli.git_desk import GitDesk, await_
 from tests.environments.places import why_no_sandbox
 from tests.environments.test_escapes import processes_of
@@ -48,6 +50,19 @@ class TwinDesk(GitDesk):
         return {**super().environ, **self.twin.environ()}
 
 
+class ProgramDesk(GitDesk):
+    """A project whose agent is the stub of codex."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, **self._stub}
+
+    @cached_property
+    def _stub(self) -> dict[str, str]:
+        stub = install(self.folder, "codex")
+        return {name: stub[name] for name in ("PATH", "OPENAI_API_KEY")}
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[TwinDesk]:
     desk = TwinDesk(tmp_path)
@@ -79,6 +94,28 @@ def test_killed_run_leaves_no_process_of_its_agent_and_resumes(
     assert done.returncode == 0, done.stderr
     [run] = desk.runs()
     assert git(desk.project, "show", f"attractor/run/{run.name}:file") == "resumed\n"
+
+
+def test_resume_of_a_killed_run_continues_the_session_of_its_program(tmp_path: Path) -> None:
+    desk = ProgramDesk(tmp_path)
+    desk.make(TWO.replace("{one}", "first report").replace("{two}", "then hang report"))
+    try:
+        runner = desk.begin(
+            "run", "pipeline.dot", "--no-evaluate", "--sandbox", "none", "--backend", "codex"
+        )
+        beside = tmp_path / "npm" / "node_modules" / "codex"
+        await_((beside / "hangs").exists)
+        runner.kill()
+        runner.wait(60)
+        (beside / "go").touch()
+        done = desk.do("resume", "latest", "--restore-sessions")
+    finally:
+        desk.end()
+    assert done.returncode == 0, done.stderr
+    [run] = desk.runs()
+    assert (run / "two" / "response.md").read_text() == "Turn 2."
+    saved = run / "one" / "session.json"
+    assert saved.stat().st_mode & 0o777 == 0o600
 
 
 def require_sandbox(kind: str, folder: Path) -> None:

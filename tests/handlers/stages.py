@@ -107,7 +107,7 @@ class KeptFiles:
     is_over: bool = False
     full: set[str] = field(default_factory=set[str])
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
         self._check(name)
         self.full.discard(name)
         content = self.redactor.text(text).encode()

@@ -19,6 +19,7 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.engine.outcome import describe_usage
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.stage.folder import SESSION
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.engine.truncation import keep_ends
 from attractor.factory.launch import launch
@@ -30,8 +31,8 @@ from attractor.pipeline.runs.summary import list_runs
 _FILE = "agent.dot"
 _NAME, _STAGE = "agent", "work"
 _TRANSCRIPT = "transcript.jsonl"
-# The file by which a backend continues a session; of a program, the other one.
-_CONVERSATIONS, _SESSION = {"agent": "conversation.jsonl"}, "session.json"
+# The file by which a backend continues a session; of a program, it is SESSION.
+_CONVERSATIONS = {"agent": "conversation.jsonl"}
 _LARGEST_ANSWER = 8 << 20
 
 
@@ -183,7 +184,7 @@ def _continue(request: RunRequest, session: Path) -> RunRequest:
     was = str(read_manifest(RunDirectory(session)).options.get("backend") or "agent")
     source = click.get_current_context().get_parameter_source("backend")
     backend = was if source is ParameterSource.DEFAULT else request.backend
-    kept = RunDirectory(session).stage(_STAGE) / _CONVERSATIONS.get(was, _SESSION)
+    kept = RunDirectory(session).stage(_STAGE) / _CONVERSATIONS.get(was, SESSION)
     if backend == was and kept.is_file():
         return replace(request, backend=backend, continues=str(session))
     # The program cannot continue a session, or another one continues it.

@@ -134,7 +134,7 @@ def make_stage(graph: Graph, node: Node, progress: Progress, branches: Simulated
 class _NoFiles:
     """Discards the files of a stage."""
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
         """Discard the text."""
 
     def append(self, name: str, line: str) -> None:

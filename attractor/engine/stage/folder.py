@@ -22,6 +22,12 @@ from attractor.engine.storage.secrets import Redactor
 
 STATUS = "status.json"
 
+SESSION = "session.json"
+"""The session of a program, which a later run can continue.
+
+It packs the program's own files, in which secrets are not redacted: nothing shows it.
+"""
+
 HISTORY = "history"
 
 _LARGEST_STATUS = 4 << 20
@@ -164,14 +170,18 @@ class FolderFiles:
         self._is_over = False
         self.trouble: FileError | None = None
 
-    def write(self, name: str, text: str) -> None:
-        """Write a whole file; if the text is too long, the middle of the text is omitted."""
+    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
+        """Write a whole file; if the text is too long, the middle of the text is omitted.
+
+        A private file is only readable by the operator.
+        """
         self._on_activity()
         with self._lock:
             try:
                 path = self._path(name)
                 self._full.discard(name)
-                write_whole(path, _capped(self._clean(text), self._largest), sync=False)
+                content = _capped(self._clean(text), self._largest)
+                write_whole(path, content, sync=False, mode=0o600 if is_private else 0o666)
             except FileError as trouble:
                 self._remember(trouble)
                 raise

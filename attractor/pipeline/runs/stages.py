@@ -15,7 +15,7 @@ from attractor.base.json import Json
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.engine.stage.folder import history_folder
+from attractor.engine.stage.folder import SESSION, history_folder
 from attractor.engine.state.attempts import stage_id
 from attractor.engine.state.progress import step_from_record
 from attractor.engine.state.walks import GIVEN_UP
@@ -160,7 +160,8 @@ class StageAttempt:
 
 def _files(entries: Iterable["os.DirEntry[str]"]) -> Iterator[StageFile]:
     for one in entries:
-        if one.is_file(follow_symlinks=False) and not one.name.startswith("."):
+        is_shown = one.name != SESSION and not one.name.startswith(".")
+        if is_shown and one.is_file(follow_symlinks=False):
             yield StageFile(one.name, one.stat(follow_symlinks=False).st_size)
 
 

@@ -174,11 +174,15 @@ def test_files_of_a_stage_are_text_and_no_others_are_read(desk: Desk) -> None:
     (folder / "page.html").write_text("<script>alert(1)</script>")
     (folder / "raw").write_bytes(b"\xff")
     (folder / "link").symlink_to("/etc/passwd")
+    # A program's session is not redacted.
+    (folder / "session.json").write_text("{}")
+    shown = desk.get("runs/{run}/stages/make").json()["files"]
+    assert "session.json" not in [one["name"] for one in shown]
     assert desk.get(f"{at}/page.html").headers["content-type"].startswith("text/plain")
     raw = desk.get(f"{at}/raw").headers
     assert raw["content-type"] == "application/octet-stream"
     assert raw["content-disposition"].startswith("attachment")
-    for name in ("link", "history", "..%2fmanifest.json", "%2e%2e", "none", "%00"):
+    for name in ("link", "session.json", "history", "..%2fmanifest.json", "%2e%2e", "none", "%00"):
         assert desk.get(f"{at}/{name}").status_code == 404, name
     assert desk.get("runs/..%2f{run}/stages").status_code == 404
     assert desk.get("runs/{run}/stages/%2e%2e/files/manifest.json").status_code == 404
