@@ -40,6 +40,9 @@ class RunAnswer(AnswerModel):
     written: str = Field(description="The time of the last change.")
     outcome: str
     reason: str
+    wait: JsonRecord | None = Field(
+        description="The reason why a run waits without asking a person, and until when."
+    )
     next_node: str
     question: JsonRecord | None
     questions: list[JsonRecord]
