@@ -42,7 +42,7 @@ def test_rounds_of_a_run_with_a_given_directory_are_siblings(desk: GitDesk) -> N
     assert desk.runs() == []
     [second] = [one for one in first.parent.iterdir() if one != first]
     ends = [document(one / "run.json")["status"] for one in (first, second)]
-    assert ends == ["canceled", "evaluating"]
+    assert ends == ["canceled", "awaiting_human"]
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert {one["run_id"] for one in events} == {
         document(one / "run.json")["run_id"] for one in (first, second)

@@ -171,9 +171,9 @@ def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
         told = [json.loads(one) for one in until(objects, "compiling")]
         assert told[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
         (desk.folder / "go").touch()
-        assert "success" in until(lines, "is not evaluated")[-1]
+        assert "success" in until(lines, "is not judged")[-1]
         last = json.loads(until(objects, '"outcome": "success"')[-1])
-        assert last["status"] in ("executing", "evaluating")
+        assert last["status"] in ("executing", "awaiting_human")
         assert (lines.wait(60), objects.wait(60)) == (0, 0)
 
 
@@ -185,7 +185,7 @@ def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
         desk.do("answer", "latest", "S")
         until(lines, "answered")
         desk.do("resume", "latest", "--no-evaluate")
-        until(lines, "is not evaluated")
+        until(lines, "is not judged")
         assert lines.wait(60) == 0
 
 

@@ -15,7 +15,8 @@ from tests.pipeline.projects import git, make_host, make_project, simulated
 
 MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
 NO_MODEL = (
-    "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY; to choose a model, "
+    "set ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY or OPENAI_COMPATIBLE_BASE_URL; "
+    "to choose a model, "
     f"pass {MODELS}, or set llm_model "
     f"in the pipeline or llm.model in attractor.toml; 'attractor models' lists models; "
     f"{WITHOUT_KEY}"
