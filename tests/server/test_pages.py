@@ -31,7 +31,7 @@ def test_navigation_marks_the_current_page(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("address", "status", "words"),
     [
-        ("/runs/NONE", 400, "no run found"),
+        ("/runs/NONE", 404, "no run found"),
         ("/static/0/../pages.py", 404, "Go to the runs"),
         ("/static/0/%2e%2e%2frun.py", 404, "Go to the runs"),
         ("/runs?since=yesterday", 400, "invalid time in since: yesterday"),

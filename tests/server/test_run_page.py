@@ -14,6 +14,8 @@ from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
 from tests.server.runs import UNTIL_GO, await_rest, await_status, start
+from tests.spec.runs import project_in
+from tests.spec.test_account_limits import desk, until
 from tests.tables import table
 
 NASTY = "<script>alert(1)</script>"
@@ -186,6 +188,28 @@ def test_list_of_runs_shows_first_what_runs_waits_failed_and_is_done(
     # The question says what the run changed so far.
     for text in (page, browser.get(address).text):
         assert re.search(rf'<a href="{address}/changes">1 file, \+1 −0: a&lt;b&gt;.py</a>', text)
+
+
+def test_run_that_waits_for_a_limit_is_listed_until_when_and_asks_no_person(
+    tmp_path: Path,
+) -> None:
+    with desk(tmp_path, after=60) as account:
+        account.start()
+        until(lambda: account.status()["status"] == "waiting")
+        with (
+            serving(service_of(project_in(tmp_path))) as server,
+            closing(server.browser()) as browser,
+        ):
+            page = browser.get("/runs").text
+            own = browser.get(f"/runs/{account.roots()[-1].name}").text
+    held = page[page.index('id="held-title"') : page.index('id="list"')]
+    assert "waiting (limit)" in held
+    for text in (held, own):
+        assert re.search("limit of anthropic.*", text)
+        assert "until <time" in text
+    assert "<b>0</b> waiting for a person" in page
+    assert "<b>0</b> running" in page
+    assert "<title>Runs" in page
 
 
 def test_report_is_one_file_without_secrets_and_requests(

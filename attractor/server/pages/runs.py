@@ -46,9 +46,6 @@ STATUSES = (
     *(one.value for one in StageStatus),
 )
 
-HELD = "waiting"
-"""The status of runs that wait for a limit of an account, never for a person."""
-
 part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
 
 FRAGMENTS = fragments_pattern("waiting", "now", "list")
@@ -116,8 +113,8 @@ def _now(service: Service, newest: Sequence[RunSummary], now: datetime) -> Mappi
     at_work = [one for one in live if one.status != StatusWord.AWAITING_HUMAN]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
     return {
-        "running": [running_card(one, now) for one in at_work if one.status != HELD],
-        "held": service.index.runs(folder, RunQuery(status=HELD, limit=MOST_SHOWN)),
+        "running": [running_card(one, now) for one in at_work if not one.wait],
+        "held": [one for one in at_work if one.wait],
         "stopped": service.index.runs(folder, RunQuery(status=STOPPED, limit=MOST_SHOWN)),
         "ended": ended_among(newest, MOST_SHOWN),
         "cost_today": sum(one.cost_usd for one in read_costs(service.index, folder, today)),

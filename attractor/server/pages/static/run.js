@@ -114,9 +114,9 @@ function scale() {
 }
 
 function inserted(event) {
-  if (event.target.matches?.("#graph")) rove();
   if (event.target.matches?.("#timeline")) scale();
   if (stage() && event.target.matches?.("#graph, #timeline, #stage")) mark(stage().dataset.selected);
+  if (event.target.matches?.("#graph, #stage")) rove();
 }
 
 // The rows of a folded branch, and the choices of a closed menu, do not travel until it is opened.
