@@ -1,5 +1,6 @@
 """The pages of runs in Chromium: live, by mouse and by keyboard, quick, and safe."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.patience import is_soon
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import GATE, PATIENCE_S, UNTIL_GO, await_rest, start
+from tests.server.test_whole_way import LOOKS, Axe
 
 PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
     start [shape=Mdiamond]; exit [shape=Msquare]
@@ -218,6 +220,82 @@ def test_a_letter_answers_only_the_question_with_the_focus_and_new_cards_go_belo
         assert client.get(f"/pipelines/{first}").json()["questions"]
         for run in (first, second):
             client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
+
+
+EDITED = PIPELINE.replace("wait -> ask", "wait -> nowhere // why?") + "\n" * 60
+SHOWN = """() => [...document.querySelectorAll("#colours > div")].map((one) => one.textContent)
+    .join("\\n") === document.getElementById("source").value"""
+
+
+def test_editor_has_colours_line_numbers_and_problems_in_place(
+    server: RunningServer, page: Page
+) -> None:
+    server.service.host.project.joinpath("edited.dot").write_text(EDITED)
+    address = f"{server.url}/editor?file=edited.dot"
+    assert look_at(page, "editor", address) == []
+    source, colours = page.get_by_label("DOT text"), page.locator("#colours")
+    at = f"#colours > div:nth-child({EDITED[: EDITED.index('nowhere')].count(chr(10)) + 1})"
+    expect(page.locator(at)).to_have_class("error")
+    expect(page.locator(at)).to_have_attribute("data-problem", re.compile("nowhere"))
+    expect(page.locator(f"{at} .c1")).to_have_text("// why?")
+    assert "counter(line)" in colours.evaluate(
+        "one => getComputedStyle(one.firstChild, '::before').content"
+    )
+    # A typed sign is in view at once, and what the server answers has the new problems.
+    source.press("Control+Home")
+    source.press_sequentially("// <b>&\n")
+    assert page.evaluate(SHOWN)
+    source.fill(EDITED.replace("nowhere", "ask"))
+    assert page.evaluate(SHOWN)
+    expect(page.locator("#checked")).not_to_contain_text("nowhere")
+    expect(colours.locator(".error")).to_have_count(0)
+    expect(colours.locator(".k").first).to_be_visible()
+    assert page.evaluate(SHOWN)
+    page.locator("#source").evaluate("one => one.scrollTo(0, 300)")
+    page.wait_for_function("document.getElementById('colours').scrollTop === 300")
+    source.fill(EDITED)
+
+
+def test_editor_without_a_script_is_a_plain_text(server: RunningServer, screen: Screen) -> None:
+    browser = screen.page.context.browser
+    assert browser
+    with browser.new_context(
+        java_script_enabled=False, storage_state=screen.page.context.storage_state()
+    ) as plain:
+        page = plain.new_page()
+        page.goto(f"{server.url}/editor")
+        expect(page.get_by_label("DOT text")).to_have_value(re.compile("digraph new_pipeline"))
+        expect(page.locator("#colours")).to_be_hidden()
+
+
+def test_runs_and_the_output_of_a_tool_look_right_and_have_no_violation_of_axe(
+    server: RunningServer, page: Page
+) -> None:
+    with server.client() as client:
+        asks = start(client, GATE, goal="Ship it")
+        await_rest(client, asks)
+        failed = start(client, FAILING.replace(UNTIL_GO, "true"), goal="Test a long goal " * 5)
+        await_rest(client, failed)
+    faults = look_at(page, "runs", f"{server.url}/runs")
+    faults += look_at(page, "output", f"{server.url}/runs/{failed}/stages/test")
+    assert faults == []
+
+
+def look_at(page: Page, name: str, address: str) -> list[str]:
+    """Return what is wrong with a page in each look; in SCREENSHOTS, keep a picture of each."""
+    faults: list[str] = []
+    folder = os.environ.get("SCREENSHOTS", "")
+    for look, (width, scheme) in LOOKS.items():
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+        page.goto(address)
+        if folder:
+            page.screenshot(path=f"{folder}/{name}-{look}.png", full_page=True)
+        found = Axe().run(page).response["violations"]
+        faults += [f"{look} {one['id']}: {one['nodes'][0]['html']}" for one in found]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            faults.append(f"{look}: too wide")
+    return faults
 
 
 def focused(page: Page) -> str:

@@ -51,12 +51,12 @@ def diff_lines(text: str, name: str) -> Sequence[DiffLine]:
     lines = text.splitlines()
     begin = next((at for at, line in enumerate(lines) if _HUNK.match(line)), len(lines))
     code = [line[1:] for line in lines[begin:] if line[:1] in _SIGNS]
-    shown = iter(_by_line(code, name))
+    shown = iter(lines_of(code, name))
     return list(_lines(lines[begin:], shown))
 
 
-def _by_line(code: Sequence[str], name: str) -> Sequence[Markup]:
-    """Highlight lines; both sides of a diff are read as one text, which is nearly always right."""
+def lines_of(code: Sequence[str], name: str) -> Sequence[Markup]:
+    """Return lines of code, highlighted as one text; both sides of a diff nearly always are one."""
     # The formatter ends the last line, even of a text that does not.
     whole = highlighted("".join(f"{line}\n" for line in code), name).split("\n")[:-1]
     if len(whole) != len(code):

@@ -1,10 +1,12 @@
 """The pages of pipelines: registered versions, their differences, and the editor."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
+from markupsafe import Markup
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -15,7 +17,7 @@ from attractor.factory.resources.versions import RETIRED, Version
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference import difference_text
 from attractor.language.comparison.difference_picture import difference_picture
-from attractor.language.diagnostics import Diagnostic
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.drawing.draw import draw
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import KnownFiles
@@ -28,7 +30,7 @@ from attractor.pipeline.source.files import (
     write_pipeline_file,
 )
 from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
-from attractor.server.html.highlighting import highlighted
+from attractor.server.html.highlighting import highlighted, lines_of
 from attractor.server.html.rendering import (
     PageRouter,
     in_address,
@@ -58,11 +60,33 @@ NEW = """digraph new_pipeline {
 
 
 @dataclass(frozen=True)
+class SourceLine:
+    """A line of an edited text: its highlighted code, and the worst first of its problems."""
+
+    code: Markup
+    problems: Sequence[Diagnostic]
+
+    @property
+    def worst(self) -> str:
+        """The worst severity of the problems, or an empty text."""
+        return self.problems[0].severity.value if self.problems else ""
+
+
+@dataclass(frozen=True)
 class Checked:
     """An edited text: its diagnostics, and its drawing if it has a graph."""
 
-    diagnostics: tuple[Diagnostic, ...]
-    svg: str
+    text: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+    svg: str = ""
+
+    def lines(self) -> Iterator[SourceLine]:
+        """Yield the lines of the text, as the editor shows them."""
+        problems: dict[int, list[Diagnostic]] = {}
+        for one in sorted(self.diagnostics, key=lambda one: [*Severity].index(one.severity)):
+            problems.setdefault(one.span.line, []).append(one)
+        for number, code in enumerate(lines_of(self.text.split("\n"), "pipeline.dot"), 1):
+            yield SourceLine(code, problems.get(number, ()))
 
 
 @part.get("/specs", dependencies=[READ])
@@ -128,7 +152,7 @@ def check_text(
     """Check and draw an edited text, without saving it."""
     if request.query_params.get("fragment") == "checked":
         checked = _check(service, file, _text(source))
-        return render_fragment(request, "specs/checked.html.j2", {"checked": checked})
+        return render_fragment(request, "specs/edited.html.j2", {"checked": checked})
     return _editor(request, service, file, _text(source), known)
 
 
@@ -192,7 +216,7 @@ def _editor(
         checked = _check(service, file, text)
     except AttractorError as error:
         # Such as an invalid place: the text is kept, so that it can be saved to another one.
-        checked, refusal = Checked((), ""), refusal or error
+        checked, refusal = Checked(text), refusal or error
     values = {"file": file, "text": text, "known": known, "checked": checked, "refusal": refusal}
     return render(request, "editor.html.j2", values, status=409 if refusal else 200)
 
@@ -202,7 +226,7 @@ def _check(service: Service, file: str, text: str) -> Checked:
     files = VisibleFiles(find_place(host.project, file), host.project)
     prepared = prepare_source(Source(text, file), "", files, None, project_of(host))
     svg = asyncio.run(draw(prepared.graph)) if prepared.graph and prepared.graph.nodes else ""
-    return Checked(tuple(prepared.diagnostics), svg)
+    return Checked(text, tuple(prepared.diagnostics), svg)
 
 
 def _registered(service: Service, version: Version) -> Graph:

@@ -19,8 +19,35 @@ async function check() {
   const answer = await fetch("/editor?fragment=checked", { method: "POST", headers: headers(type), body });
   if (!answer.ok || turn !== asked) return; // a newer text is being checked
   const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = document.adoptNode(parsed.getElementById("checked"));
-  document.getElementById("checked").replaceWith(fresh);
+  for (const id of ["checked", "colours"])
+    document.getElementById(id).replaceWith(document.adoptNode(parsed.getElementById(id)));
+  showText();
+}
+
+// The text is transparent: the layer behind it shows the same lines with colours, numbers and
+// problems. A changed line has no colours until the server answers.
+function showText() {
+  const colours = document.getElementById("colours");
+  const shown = [...colours.children];
+  const lines = source.value.split("\n");
+  const most = Math.min(shown.length, lines.length);
+  let first = 0;
+  while (first < most && shown[first].textContent === lines[first]) first++;
+  let last = 0;
+  while (last < most - first && shown.at(-1 - last).textContent === lines.at(-1 - last)) last++;
+  const fresh = lines.slice(first, lines.length - last).map((text) => {
+    const line = document.createElement("div");
+    line.textContent = text;
+    return line;
+  });
+  for (const one of shown.slice(first, shown.length - last)) one.remove();
+  if (first) shown[first - 1].after(...fresh);
+  else colours.prepend(...fresh);
+  scroll();
+}
+
+function scroll() {
+  document.getElementById("colours").scrollTo(source.scrollLeft, source.scrollTop);
 }
 
 function place() {
@@ -114,12 +141,14 @@ function press(event) {
 }
 
 source.addEventListener("input", () => {
+  showText();
   clearTimeout(timer);
   timer = setTimeout(check, PAUSE);
   if (!proposals.hidden) propose();
 });
 source.addEventListener("keydown", press);
 source.addEventListener("blur", close);
+source.addEventListener("scroll", scroll);
 for (const one of ["keyup", "click", "input"]) source.addEventListener(one, showPlace);
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-line]");
@@ -138,3 +167,5 @@ function warn(event) {
 }
 addEventListener("beforeunload", warn);
 showPlace();
+document.getElementById("source-frame").classList.add("coloured");
+showText();
