@@ -1,6 +1,6 @@
 """Registers and ends versions of resources by forms, with a token of the scope `decide`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Annotated
 
@@ -11,7 +11,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.factory.resources.versions import VersionStore
 from attractor.server.errors import Unauthenticated
-from attractor.server.html.rendering import after, in_address
+from attractor.server.html.rendering import in_address, see_other
+from attractor.server.http.problems import problem_of
 from attractor.server.http.versions import end
 from attractor.server.service import Service
 
@@ -31,6 +32,11 @@ class Refusal:
         """The field at fault: the token, or the one with the resource."""
         return "token" if isinstance(self.error, Unauthenticated) else "resource"
 
+    @property
+    def status(self) -> int:
+        """The status of the page with the form."""
+        return problem_of(self.error).status if self.error else 200
+
 
 NOT_REFUSED = Refusal()
 
@@ -43,13 +49,15 @@ def end_by_form(
     *,
     reason: str,
     token: str,
-    pages: str,
+    address: str,
+    page: Callable[[Refusal], Response],
 ) -> Response:
-    """End a version in the name of the token's holder, and show its page below `pages` again."""
-    address = f"{pages}/{in_address(name)}"
+    """End a version in the name of the token's holder, and show its page at an address again.
 
-    def act() -> tuple[str, str]:
+    If that is refused, `page` returns the page with what the person wrote, but never the token.
+    """
+    try:
         end(service, service.access.prove(token), store, name, how, reason)
-        return address, f"{name} is {how}."
-
-    return after(act, address)
+    except AttractorError as error:
+        return page(Refusal({"how": how, "reason": reason}, error))
+    return see_other(f"{address}/{in_address(name)}", f"{name} is {how}.")

@@ -16,7 +16,6 @@ from attractor.pipeline.status import read_status, status_of
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import read_changes, run_tabs
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
-from attractor.server.http.problems import problem_of
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
 
@@ -60,7 +59,7 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
         },
-        status=problem_of(refusal.error).status if refusal.error else 200,
+        status=refusal.status,
     )
 
 

@@ -1,5 +1,6 @@
 """The pages of profiles: revisions, and the policy of each with all defaults."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -61,14 +62,24 @@ def _list(request: Request, service: Service, refusal: Refusal) -> Response:
 @part.get("/profiles/{name}", dependencies=[READ])
 def show_profile(request: Request, service: Serving, name: str) -> Response:
     """Show a revision of a profile, `NAME` or `NAME@REVISION`, with its policy."""
+    return _page(request, service, name, NOT_REFUSED)
+
+
+def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Response:
     store = register_of(service.host).stores.profiles
     version = store.versions.find(name)
     policy = highlighted(pretty(effective_record(store.read(version))), "policy.json")
-    return render(request, "profile.html.j2", {"version": version, "policy": policy})
+    values = {"version": version, "policy": policy, "refusal": refusal}
+    return render(request, "profile.html.j2", values, status=refusal.status)
 
 
 @part.post("/profiles/{name}/retire", dependencies=[OPERATE])
-def retire(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+def retire(
+    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+) -> Response:
     """Retire a revision of a profile, with a token of the scope `decide`."""
     store = register_of(service.host).stores.profiles.versions
-    return end_by_form(service, store, name, RETIRED, reason=reason, token=token, pages="/profiles")
+    page = partial(_page, request, service, name)
+    return end_by_form(
+        service, store, name, RETIRED, reason=reason, token=token, address="/profiles", page=page
+    )

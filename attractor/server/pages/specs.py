@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import Form, Query, Request
@@ -38,7 +39,7 @@ from attractor.server.html.rendering import (
     render_fragment,
     see_other,
 )
-from attractor.server.html.version_forms import EndText, end_by_form
+from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import LONGEST_SOURCE
 from attractor.server.service import Service
@@ -101,6 +102,12 @@ def show_specs(request: Request, service: Serving) -> Response:
 @part.get("/specs/{name}", dependencies=[READ])
 def show_spec(request: Request, service: Serving, name: str, before: Word = "") -> Response:
     """Show a version of a pipeline, `NAME` or `NAME@VERSION`, or its changes since another."""
+    return _page(request, service, name, NOT_REFUSED, before)
+
+
+def _page(
+    request: Request, service: Service, name: str, refusal: Refusal, before: str = ""
+) -> Response:
     store = register_of(service.host).stores.pipelines
     version = store.versions.find(name)
     earlier = store.versions.find(f"{version.name}@{before}") if before else None
@@ -112,6 +119,7 @@ def show_spec(request: Request, service: Serving, name: str, before: Word = "") 
         "source": highlighted(store.read(version).text, "pipeline.dot"),
         "found": Fields(version.data, str(version)).inners("diagnostics"),
         "difference": "",
+        "refusal": refusal,
     }
     if earlier:
         difference = diff(_registered(service, earlier), graph)
@@ -119,14 +127,19 @@ def show_spec(request: Request, service: Serving, name: str, before: Word = "") 
         values["svg"] = asyncio.run(draw(difference_picture(graph, difference)))
     else:
         values["svg"] = asyncio.run(draw(graph))
-    return render(request, "spec.html.j2", values)
+    return render(request, "spec.html.j2", values, status=refusal.status)
 
 
 @part.post("/specs/{name}/retire", dependencies=[OPERATE])
-def retire(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+def retire(
+    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+) -> Response:
     """Retire a version of a pipeline, with a token of the scope `decide`."""
     store = register_of(service.host).stores.pipelines.versions
-    return end_by_form(service, store, name, RETIRED, reason=reason, token=token, pages="/specs")
+    page = partial(_page, request, service, name)
+    return end_by_form(
+        service, store, name, RETIRED, reason=reason, token=token, address="/specs", page=page
+    )
 
 
 @part.get("/editor", dependencies=[READ])

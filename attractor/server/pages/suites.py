@@ -1,6 +1,7 @@
 """The pages of suites: versions, train scenarios, and the history of the hidden ones."""
 
 import asyncio
+from functools import partial
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -57,6 +58,10 @@ def _list(request: Request, service: Service, refusal: Refusal) -> Response:
 @part.get("/suites/{name}", dependencies=[READ])
 def show_suite(request: Request, service: Serving, name: str) -> Response:
     """Show a version of a suite, `NAME` or `NAME@VERSION`, without its hidden scenarios."""
+    return _page(request, service, name, NOT_REFUSED)
+
+
+def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Response:
     evaluator = evaluator_of(service.host)
     version = evaluator.stores.suites.versions.find(name)
     suite = evaluator.stores.suites.open(version).suite
@@ -71,22 +76,33 @@ def show_suite(request: Request, service: Serving, name: str) -> Response:
             "hidden": len(suite.of_split("holdout")),
             "history": suite_history(version, evaluator, to_operator=False),
             "most": MOST_RUNS,
+            "refusal": refusal,
         },
+        status=refusal.status,
     )
 
 
 @part.post("/suites/{name}/archive", dependencies=[OPERATE])
-def archive(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+def archive(
+    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+) -> Response:
     """Archive a version of a suite, with a token of the scope `decide`."""
-    return _end(service, name, ARCHIVED, reason, token)
+    return _end(request, service, name, ARCHIVED, reason, token)
 
 
 @part.post("/suites/{name}/burn", dependencies=[OPERATE])
-def burn(service: Serving, name: str, reason: EndText, token: EndText = "") -> Response:
+def burn(
+    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+) -> Response:
     """Burn a version of a suite, with a token of the scope `decide`."""
-    return _end(service, name, BURNED, reason, token)
+    return _end(request, service, name, BURNED, reason, token)
 
 
-def _end(service: Service, name: str, how: str, reason: str, token: str) -> Response:
+def _end(
+    request: Request, service: Service, name: str, how: str, reason: str, token: str
+) -> Response:
     store = evaluator_of(service.host).stores.suites.versions
-    return end_by_form(service, store, name, how, reason=reason, token=token, pages="/suites")
+    page = partial(_page, request, service, name)
+    return end_by_form(
+        service, store, name, how, reason=reason, token=token, address="/suites", page=page
+    )
