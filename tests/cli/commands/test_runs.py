@@ -64,7 +64,7 @@ def test_options_select_runs(desk: PlainDesk) -> None:
         (("--status", "stopped"), ["slow"]),
         (("--status", "failed"), ["bad"]),
         (("--status", "fail"), ["bad"]),
-        (("--status", "not evaluated"), ["other", "good"]),
+        (("--status", "not judged: no suite"), ["other", "good"]),
         (("--pipeline", "good"), ["good"]),
         (("--limit", "2"), ["slow", "other"]),
         (("--since", "1h"), ["slow", "other", "bad", "good"]),
