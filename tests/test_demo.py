@@ -157,8 +157,8 @@ def test_live_demo_without_a_key_names_the_variables(tmp_path: Path) -> None:
     result = run_prepared(["--live"], folder=tmp_path, variables=environ, timeout=60, program=demo)
     assert result.returncode == USAGE
     assert (
-        "set ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY or OPENAI_API_KEY, or"
-        in result.stdout
+        "set ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, OPENAI_API_KEY or "
+        "OPENAI_COMPATIBLE_BASE_URL, or" in result.stdout
     )
 
 
