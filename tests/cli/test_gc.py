@@ -281,7 +281,7 @@ def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     (desk.project / "made.txt").write_text("made by a person")
     git(desk.project, "commit", "--quiet", "--all", "--message", "A commit of a person")
     git(desk.project, "checkout", "--quiet", "main")
-    assert f"not evaluated, landed on {on}" in desk.do("runs").stdout
+    assert f"not judged: no suite, landed on {on}" in desk.do("runs").stdout
     assert desk.json("status", landed.name)["landed_on"] == on
     assert desk.json("status", other.name)["landed_on"] == ""
     swept = desk.json("gc", *NOW)
