@@ -12,7 +12,7 @@ from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import MODEL, PIPELINE, TwinDesk
 from tests.ports import free_port
 
-# The client fails at once, because it does not wait an hour.
+# With --no-wait-for-limits, the client fails at once instead of waiting an hour.
 FAULT = {"kind": "status", "status": 429, "retry_after": "1h"}
 OVERLOADED = Answer.model_validate({"fault": FAULT})
 DONE = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),))
@@ -23,7 +23,7 @@ def test_run_with_overloaded_provider_is_resumable(tmp_path: Path) -> None:
     desk.write(PIPELINE)
     rules = (Rule(when=When(attempt=1), answer=OVERLOADED), Rule(answer=DONE))
     with in_background(ProviderTwin(Script(rules=rules))) as desk.twin:
-        stopped = desk.run(*MODEL)
+        stopped = desk.run(*MODEL, "--no-wait-for-limits")
         resumed = desk.do("resume", "latest")
     assert stopped.returncode == 3, stopped.stderr
     assert "not ended: stage work: RateLimitError" in stopped.stdout
