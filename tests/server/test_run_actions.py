@@ -269,7 +269,7 @@ def test_run_that_waits_for_a_limit_says_until_when_and_asks_no_person(
     assert f'Waiting for the limit of an account until <time datetime="{until}">' in page
     assert "waiting (limit)" in page
     assert "<title>(" not in page
-    assert "Waiting for a limit" in listed
+    assert 'id="held-title"' in listed
     assert "<b>0</b> waiting for a person" in listed
     assert run not in waiting
     assert run not in for_person.text
