@@ -61,7 +61,7 @@ site: $(READY) ## make a static site of the docs in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
 
 bench: $(READY) ## run the benchmarks, write benchmarks/RESULTS.md, fail if a bound is missed
-	@$(BIN)/python -m benchmarks
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m benchmarks
 
 mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
 mutants: $(READY) ## change the code of the core in small ways: the tests must notice
