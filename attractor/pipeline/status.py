@@ -78,7 +78,8 @@ async def with_landings(
 
 def _may_have_landed(one: RunSummary) -> bool:
     is_unjudged = one.is_resting or (one.status == StatusWord.EVALUATING and not one.suite)
-    return is_unjudged or (one.status == StatusWord.APPROVED and not one.promoted_to)
+    was_promoted = one.promoted_to or one.rolled_back_from
+    return is_unjudged or (one.status == StatusWord.APPROVED and not was_promoted)
 
 
 def read_status(root: Path, runs_dir: Path) -> RunStatusView:

@@ -104,6 +104,7 @@ _STEPS: Mapping[str, str] = {
     # Read all runs again: their summaries have a new field.
     "rolled_back": "UPDATE runs SET models = '';\n",
     "filters_and_costs": _FILTERS_AND_COSTS,
+    "landed_on": "UPDATE runs SET models = '';\n",
 }
 """The migrations, by name: a new one is added at the end."""
 

@@ -119,6 +119,9 @@ def _judging(case: Case) -> Finding:
     if not case.run.manifest.suite:
         unchanged = describe_unchanged(case.run.directory.root)
         causes = (*filter(None, [unchanged]), *_reservations(case), *_process_gone(case))
+        landing = find_branch_moves(case.run.directory, case.state).landing
+        if landing:
+            return Finding(f"the walk succeeded; {NOT_JUDGED}, landed on {landing}", causes, ())
         return Finding(f"the walk succeeded; {NOT_JUDGED}", causes, _use(case))
     return Finding(
         "the walk succeeded, and its result is not evaluated",
@@ -194,6 +197,8 @@ def _decided(case: Case) -> Finding:
     promoted = f", and promoted to {moves.promoted_to}" if moves.promoted_to else ""
     if moves.rolled_back_from:
         promoted = f"{promoted}, and rolled back from {moves.rolled_back_from}"
+    if moves.landing:
+        promoted = f"{promoted}, and landed on {moves.landing}"
     return Finding(
         f"it succeeded and was {status.value}{promoted}{words}",
         tuple(_reservations(case)),

@@ -297,6 +297,9 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "DecisionAmended": lambda event: _by(event, "decision amended"),
     "PromotionCompleted": lambda event: _by(event, f"promoted to {event.data['branch']}"),
     "PromotionRolledBack": lambda event: _by(event, f"rolled back from {event.data['branch']}"),
+    "ResultLanded": lambda event: (
+        f"landed on {event.data.get('branch', '')} ({str(event.data.get('commit', ''))[:12]})"
+    ),
     "RunRebased": lambda event: _by(event, f"rebased as run {event.data['run_id']}"),
     "GateEvaluated": gate_words,
 }

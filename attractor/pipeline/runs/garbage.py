@@ -38,6 +38,7 @@ from attractor.environments.orphan_processes import (
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.runs.lookup import outermost_run_id, reference_of
+from attractor.pipeline.runs.summary import RESULT_LANDED, find_branch_moves
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -163,6 +164,9 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     except AttractorError as trouble:
         return Need(True, f"its records are corrupt: {trouble}", directory.root)
     status = found.state.status
+    if where.landing is None:
+        # The branch of the run is gone if an earlier collection freed the run.
+        where = replace(where, landing=find_branch_moves(directory, found.state).landing)
     if why := _reason_to_keep(directory.root, status, where, has_suite=has_suite):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
@@ -363,16 +367,26 @@ class Collector:
         A lock prevents resuming the run meanwhile.
         """
         try:
-            need = need_of(run_id, self._whereabouts(run_id), self.rules)
+            where = self._whereabouts(run_id)
+            need = need_of(run_id, where, self.rules)
             if need.is_needed:
                 self._sweep.kept[run_id] = need.why
                 return
+            if where.landing and not where.is_promoted and need.directory and not self.is_dry:
+                self._record_landing(need.directory, where.landing)
             with self._held(need):
                 await free(run_id, need.why)
         except LockHeld:
             self._sweep.kept[run_id] = "a process is running it"
         except AttractorError as trouble:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
+
+    def _record_landing(self, root: Path, landing: Landing) -> None:
+        """Record where the result has landed, which its branch shows before it is removed."""
+        with open_run(root, clock=self.host.clock, redactor=self.host.redactor) as run:
+            if find_branch_moves(run.directory, run.state).landing != landing:
+                data: dict[str, Json] = {"branch": landing.branch, "commit": landing.commit}
+                run.emit(RESULT_LANDED, data, sync=True)
 
     async def _end_left_running(self, run_id: str) -> None:
         """End the processes that a run left running, unless a process still holds the run."""

@@ -27,6 +27,7 @@ from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
     AWAITING_DECISION,
+    EVALUATING,
     QUEUED,
     TRANSITIONS,
     RunState,
@@ -37,6 +38,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.pipeline.runs.lookup import list_folders, used_by
+from attractor.workspaces.landings import Landing
 
 NOT_JUDGED = "not judged: no suite"
 """The status of a run without a suite whose walk succeeded, for people."""
@@ -127,8 +129,8 @@ class RunSummary:
         the run that continues this run. `promoted_to`: the Git branch with the result.
         `rolled_back_from`: the branch from which the result was removed last. `landed_on`: the
         branch into which a person merged the result, and the commit (only in lists of a project
-        with Git). `seconds`: the
-        recorded time of the stages; the usage of models is in other fields.
+        with Git, or if `gc` has freed the run). `seconds`: the recorded time of the stages; the
+        usage of models is in other fields.
         """
         return {
             "run_id": self.run_id,
@@ -197,7 +199,7 @@ class RunSummary:
 _TEXTS = (
     *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
     *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
-    *("rolled_back_from", "trouble"),
+    *("rolled_back_from", "landed_on", "trouble"),
 )
 """The fields of a summary that are texts in its record, with the same name."""
 
@@ -276,40 +278,55 @@ def _read_journal(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         restarted_as=state.restarted_as,
         promoted_to=moves.promoted_to,
         rolled_back_from=moves.rolled_back_from,
+        landed_on=str(moves.landing or ""),
         usage=used_by(directory, state),
         seconds=found.at_rest.seconds(found.last_activity),
     )
 
 
-_MOVED = ("PromotionCompleted", "PromotionRolledBack")
+RESULT_LANDED = "ResultLanded"
+"""The event with the branch that had the result of a run when its files were freed."""
+
+_MOVED = ("PromotionCompleted", "PromotionRolledBack", RESULT_LANDED)
+
+_WITH_RESULT = (EVALUATING, AWAITING_DECISION, APPROVED)
 
 
 @dataclass(frozen=True)
 class BranchMoves:
-    """The branch to which a run was promoted last and is still, and the one last rolled back."""
+    """The branch to which a run was promoted last and is still, and the one last rolled back.
+
+    `landing` is the branch into which a person had merged the result when `gc` freed the run.
+    """
 
     promoted_to: str = ""
     rolled_back_from: str = ""
+    landing: Landing | None = None
 
 
 def find_branch_moves(directory: RunDirectory, state: RunState) -> BranchMoves:
-    """Return the branches to which a run was promoted, and from which it was rolled back."""
-    if state.status != APPROVED:
+    """Return the branches to which a run was promoted or merged, and from which it was rolled
+    back.
+    """
+    if state.status not in _WITH_RESULT:
         return BranchMoves()
     branches: dict[str, None] = {}
-    rolled_back = ""
+    rolled_back, landing = "", None
     for line in read_lines(directory.events):
-        if b'"Promotion' in line.content:
+        if b'"Promotion' in line.content or b'"ResultLanded"' in line.content:
             record = parse_json(line.content)
             if isinstance(record, dict) and record.get("type") in _MOVED:
                 event = Event.from_record(record)
                 branch = str(event.data.get("branch", ""))
+                if event.type == RESULT_LANDED:
+                    landing = Landing(branch, str(event.data.get("commit", "")))
+                    continue
                 branches.pop(branch, None)
                 if event.type == _MOVED[0]:
                     branches[branch] = None
                 else:
                     rolled_back = branch
-    return BranchMoves(next(reversed(branches), ""), rolled_back)
+    return BranchMoves(next(reversed(branches), ""), rolled_back, landing)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from attractor.engine.state.run_state import (
     RunStatus,
 )
 from attractor.pipeline.runs.garbage import YET, Need, Rules, Whereabouts, need_of
+from attractor.pipeline.runs.summary import RESULT_LANDED, summarize
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace, manifest
 
@@ -73,6 +74,14 @@ def test_undecided_run_of_another_project_is_named_by_its_directory(tmp_path: Pa
         assert found.why == (
             f"no suite judges it, and no branch has its result (end it: attractor cancel {name})"
         )
+
+
+def test_run_stays_landed_without_its_branch(tmp_path: Path) -> None:
+    place = at(tmp_path, AWAITING_DECISION)
+    with place.open() as run:
+        run.emit(RESULT_LANDED, {"branch": "main", "commit": "0123456789abcdef"})
+    assert summarize(place.root).landed_on == "main (0123456789ab)"
+    assert need(place).why == "it landed on main (0123456789ab)"
 
 
 def test_promoted_run_needs_no_workspace(tmp_path: Path) -> None:
