@@ -183,9 +183,15 @@ class LimitWatch:
             case _:
                 pass
 
-    def limit_of(self, text: str, *, is_whole: bool) -> Limit | None:
-        """Return the limit that ended the process, by the provider or by the text of its end."""
-        return self._limit or find_limit(text, self._clock.now(), is_whole=is_whole)
+    def limit_of(self, fault: str, text: str) -> Limit | None:
+        """Return the limit that ended the process: by the provider, by its error, or by its text.
+
+        A process that ended well has reached no limit, whatever its agent writes.
+        """
+        if self._limit or not fault:
+            return self._limit
+        now = self._clock.now()
+        return find_limit(fault, now) or find_limit(text, now, is_whole=True)
 
 
 class OutsideAgent:
@@ -392,7 +398,7 @@ class OutsideAgent:
                 work.transcript.on_refusal = watch.answered
                 work.transcript.on_event = watch.heard
                 fault = await self._run_process(work, task, until=watch.is_limited)
-                limit = watch.limit_of(fault or work.transcript.text, is_whole=not fault)
+                limit = watch.limit_of(fault, work.transcript.text)
                 if limit is None or await work.reporting.reported():
                     if not fault:
                         turn.works()

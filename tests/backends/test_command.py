@@ -64,6 +64,22 @@ def test_a_command_gets_the_prompt_and_its_report_counts(tmp_path: Path) -> None
     ]
 
 
+LIMITED = "echo 'Session limit reached · try again in 1 second'"
+
+
+def test_words_of_an_agent_that_ended_well_are_no_limit_of_its_account(tmp_path: Path) -> None:
+    result = work(tmp_path, f"{LIMITED}; [ -e before ] && {REPORTS}; touch before")
+    assert result.completed == ("start", "work")
+    assert not events(result, "StageWaiting")
+
+
+def test_a_command_that_fails_with_the_message_of_a_limit_waits(tmp_path: Path) -> None:
+    result = work(tmp_path, f"[ -e before ] || {{ touch before; {LIMITED}; exit 1; }}; {REPORTS}")
+    assert result.completed == ("start", "work")
+    assert len(events(result, "StageWaiting")) == 1
+    assert record(result, "work/status.json")["attempt"] == 1
+
+
 SECOND = "[ -e before ] && {then}; touch before; {first}"
 
 
