@@ -322,13 +322,15 @@ class _Call:
             await answer.aclose()
 
     async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
-        reader, body = self._reader, list[bytes]()
+        reader, body, is_stream = self._reader, list[bytes](), False
         await send(self._head(answer))
         try:
             async for piece in answer.aiter_bytes():
-                if reader and (body or piece.lstrip()[:1] in (b"{", b"[")):
+                # Only the first piece: a stream may be split anywhere, also before a brace.
+                if reader and not is_stream and (body or piece.lstrip()[:1] in (b"{", b"[")):
                     body.append(piece)
                     continue
+                is_stream = is_stream or bool(piece.strip())
                 if reader:
                     reader.take(piece)
                     if reader.is_over:

@@ -294,6 +294,44 @@ def test_the_real_key_is_scrubbed_from_an_echo(
     finish(scene())
 
 
+@table("lead", [b"", b"\n"])
+def test_usage_is_read_wherever_a_stream_is_split(tmp_path: Path, lead: bytes) -> None:
+    start = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 9}}}
+    end = {"type": "message_delta", "usage": {"output_tokens": 5}}
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    begun, ended = (f"data: {json.dumps(one)}\n\n".encode() for one in (start, end))
+    has_read = asyncio.Event()
+
+    async def provider(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(head + piecewise(lead + begun).removesuffix(b"0\r\n\r\n"))
+        await has_read.wait()
+        writer.write(piecewise(ended))
+        writer.close()
+
+    async def ask(access: ModelAccess) -> None:
+        async with (
+            await asyncio.start_server(provider, "127.0.0.1", port),
+            httpx.AsyncClient(trust_env=False, base_url=access.url) as client,
+            client.stream(
+                "POST", "/v1/messages", headers={"x-api-key": access.key}, content=b"{}"
+            ) as answer,
+        ):
+            text = b""
+            async for piece in answer.aiter_raw():
+                text += piece
+                if text == lead + begun:
+                    has_read.set()
+            assert text == lead + begun + ended
+
+    with hosting.listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    environ = {"ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}", "ANTHROPIC_API_KEY": REAL}
+    [seen] = offered(tmp_path, "anthropic", environ, ask)
+    assert seen.usage is not None
+    assert (seen.usage.tokens.total_tokens, seen.usage.is_estimated) == (14, False)
+
+
 def test_an_endless_request_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosting, "MAX_BODY", 999)
 
