@@ -74,6 +74,9 @@ PROTECTED = (
 The first four also apply in the project's folder, if this is a subfolder of the repository.
 """
 
+# Folders with protected files: as a changed path, the name is a link to other files.
+_FOLDERS = frozenset({b".github", b".vscode"})
+
 MOST = 50
 LONGEST = 200
 
@@ -130,5 +133,6 @@ def _is_protected(path: str, rules: IgnoreRules, exceptions: IgnoreRules) -> boo
     # Some file systems ignore case.
     name = path.casefold().encode("utf-8", "surrogateescape")
     # Not negated patterns: these would not apply to a file in a protected folder.
-    is_listed = rules.ignores_file(name) and not exceptions.ignores_file(name)
+    is_listed = rules.ignores_file(name) or name.rpartition(b"/")[2] in _FOLDERS
+    is_listed = is_listed and not exceptions.ignores_file(name)
     return is_listed or any(map(is_modules, name.split(b"/")))

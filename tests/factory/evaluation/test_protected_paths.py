@@ -34,6 +34,8 @@ STARTING_OR_DIRECTING = [
     *(".vscode/tasks.json", "web/.vscode/tasks.json", ".husky/pre-commit", ".envrc", ".npmrc"),
     *(".pre-commit-config.yaml", ".devcontainer/devcontainer.json", "AGENTS.md", "src/agents.md"),
     *("CLAUDE.md", "CODEOWNERS", ".github/CODEOWNERS", ".github/copilot-instructions.md"),
+    # Only a link is a changed path with the name of a folder.
+    *(".vscode", "web/.VSCode", ".github"),
 ]
 
 
