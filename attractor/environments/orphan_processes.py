@@ -100,6 +100,25 @@ def variable_of(number: int, name: str) -> Sequence[str]:
     return _values(_variables(number), name.encode())
 
 
+def ancestors() -> Iterator[int]:
+    """Yield the ids of the ancestors of this process, the nearest first."""
+    process = find_process(os.getpid())
+    while process and process.parent:
+        yield process.parent
+        process = find_process(process.parent)
+
+
+def executes_unguarded(number: int) -> bool:
+    """Return whether a process executes a stage without a sandbox: it has that lock open."""
+    folder = f"/proc/{number}/fd"
+    with suppress(OSError):
+        for one in os.listdir(folder):  # noqa: PTH208 - every moment counts
+            with suppress(OSError):
+                if os.readlink(f"{folder}/{one}").endswith(f"/{UNGUARDED}"):  # noqa: PTH115
+                    return True
+    return False
+
+
 def signal_process(process: Process, number: int) -> bool:
     """Send a signal; return whether the process was alive and belonged to this user."""
     # Its id may be reused.

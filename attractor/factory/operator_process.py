@@ -1,12 +1,14 @@
 """Refuses actions of the operator in processes that a run started.
 
 Without a sandbox, tools of a run have the rights of the operator. Their processes are recognized by
-a variable that every command of a run gets, in the process itself or in one of its ancestors.
+a variable that every command of a run gets, in the process itself or in one of its ancestors, and
+by an ancestor that executes a stage without a sandbox.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from attractor.base.errors import Refused
 
@@ -14,15 +16,29 @@ from attractor.base.errors import Refused
 def refuse_in_run(action: str, environ: Mapping[str, str]) -> None:
     """Refuse an action of the operator in a process that a run started."""
     # Imported here, because most commands do not look at processes.
-    from attractor.environments.orphan_processes import MARK, read_mark
+    from attractor.environments.orphan_processes import (
+        MARK,
+        ancestors,
+        executes_unguarded,
+        read_mark,
+        variable_of,
+    )
 
-    for value in (*filter(None, [environ.get(MARK)]), *_carried(MARK)):
+    above = [*ancestors()]
+    carried = (value for number in (os.getpid(), *above) for value in variable_of(number, MARK))
+    for value in (*filter(None, [environ.get(MARK)]), *carried):
         mark = read_mark(value)
-        run = f"run {mark.run_id}" if mark and mark.run_id else "a run"
-        raise Refused(
-            f"{action} is only for the operator, and {run} started this process",
-            hint="run it in a terminal of your own, not by a tool of a run",
-        )
+        _refuse(action, f"run {mark.run_id}" if mark and mark.run_id else "a run")
+    # A process that forked twice has lost the variable, and was adopted by the run.
+    if any(map(executes_unguarded, above)):
+        _refuse(action, "a run")
+
+
+def _refuse(action: str, run: str) -> NoReturn:
+    raise Refused(
+        f"{action} is only for the operator, and {run} started this process",
+        hint="run it in a terminal of your own, not by a tool of a run",
+    )
 
 
 def refuse_while_unguarded(action: str, state_dir: Path) -> None:
@@ -39,15 +55,3 @@ def refuse_while_unguarded(action: str, state_dir: Path) -> None:
             f"{action} is refused while a stage executes without a sandbox, with your rights",
             hint="wait until the stage ends; see: attractor runs",
         )
-
-
-def _carried(variable: str) -> Iterator[str]:
-    """Yield the values of a variable in this process and its ancestors, as each was started."""
-    # Imported here, because most commands do not look at processes.
-    from attractor.environments.orphan_processes import find_process, variable_of
-
-    number = os.getpid()
-    while number:
-        yield from variable_of(number, variable)
-        process = find_process(number)
-        number = process.parent if process else 0

@@ -1,5 +1,6 @@
 """Stages without a sandbox: their orphans end with them, and a terminal is no proof meanwhile."""
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,35 @@ def test_double_fork_of_a_stage_without_a_sandbox_ends_with_the_stage(desk: Desk
         assert it.ends_with() == 0, it.shown
     assert find_process(int((desk.folder / "pid").read_text())) is None
     assert not (desk.folder / "alive").exists()
+
+
+# The run adopts it: neither mark nor session nor parent is left, and the stage still executes.
+ANSWER = """
+env -i HOME=OUT ATTRACTOR_STATE_DIR=OUT/state setsid sh -c 'setsid sh OUT/tell.sh &' \
+    </dev/null >/dev/null 2>&1
+until [ -e OUT/told ]; do sleep 0.01; done
+"""
+TELL = f"""cd OUT; {sys.executable} -m attractor answer latest Y >OUT/said 2>&1; touch OUT/told"""
+BOTH = f"""digraph both {{ {ENDS}
+    fork [shape=component]; join [shape=tripleoctagon]
+    ask  [shape=hexagon, label="Go on?"]
+    evil [shape=parallelogram, tool_command="sh OUT/answer.sh"]
+    fork -> ask; fork -> evil; evil -> join
+    ask -> join [label="[Y] Yes"]
+    start -> fork; join -> exit }}
+"""
+
+
+def test_double_fork_of_a_stage_answers_no_question(desk: Desk) -> None:
+    write(desk, BOTH, answer=ANSWER, tell=f"sleep 1; {TELL}")
+    words = [*PROGRAM, "run", "pipeline.dot", *WORDS]
+    done = subprocess.run(
+        words, cwd=desk.folder, env=desk.environ, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 3
+    said = (desk.folder / "said").read_text()
+    assert "'attractor answer' is only for the operator, and a run started this process" in said
+    assert desk.do("answer", "latest", "Y").returncode == 0
 
 
 def test_no_token_is_created_while_a_stage_executes_without_a_sandbox(desk: Desk) -> None:
