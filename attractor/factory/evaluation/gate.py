@@ -15,7 +15,6 @@ from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate_records import (
     NO_SUITE,
-    RULES,
     Domain,
     GateInput,
     GateReport,
@@ -90,7 +89,12 @@ def gate(judged: GateInput) -> GateReport:
     if judged.suite is None:
         return without_suite()
     counted = _Judged(judged, judged.suite)
-    rules = tuple(_result(name, counted) for name in RULES)
+    rules = tuple(
+        idle(name, _NOT_EVALUATED)
+        if name in _OF_TRIALS and not judged.evaluations
+        else rule(counted)
+        for name, rule in _RULES.items()
+    )
     if not judged.evaluations:
         return GateReport(rules)
     # The figures of all holdouts, those with a waiver included.
@@ -101,12 +105,6 @@ def gate(judged: GateInput) -> GateReport:
     flaky = sum(one.is_flaky for one in tallies)
     troubles = count_troubles(trouble for one in results for trouble in one.troubles)
     return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles)
-
-
-def _result(rule: str, judged: _Judged) -> RuleResult:
-    if rule in _OF_TRIALS and not judged.input.evaluations:
-        return idle(rule, _NOT_EVALUATED)
-    return _RULES[rule](judged)
 
 
 def unverifiable(error: VerificationError) -> GateReport:

@@ -41,7 +41,10 @@ RULES = (
     "budget",
     "process",
 )
-"""The ids of all rules, in the order of a report."""
+"""The ids of all rules, in the order of a report.
+
+The report on a run without a suite names them, without loading the rules.
+"""
 
 BOUND_SENTENCE = "The bound is a confidence for these scenarios only, not for others."
 
