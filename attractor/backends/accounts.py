@@ -105,7 +105,8 @@ class Account:
         # Another run may lift the limit meanwhile.
         with suppress(UsageError, FileError):
             if self._file.exists():
-                return read_record(ReachedLimit, read_object(self._file, UsageError))
+                found = read_record(ReachedLimit, read_object(self._file, UsageError))
+                return found if found.format == FORMAT else None
         return None
 
     def record(self, limit: "Limit", *, is_probe: bool) -> None:

@@ -479,29 +479,40 @@ _TITLES: Mapping[NoticeKind, str] = {
 ADDRESS = Path("server", "address.json")
 """The file below the state folder with the address of the running server of each project."""
 
+ADDRESS_FORMAT = 1
+"""The format of this file; the addresses in a file of another format are not used."""
+
 
 def note_address(host: RunHost, url: str) -> None:
     """Record the address of the server of a project, for notices."""
     file = host.state_dir / ADDRESS
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S):
-        found = parse_object(file.read_bytes()) if file.exists() else None
-        server: JsonObject = {"url": url, "pid": os.getpid()}
-        servers: dict[str, Json] = {**(found or {}), str(host.runs_dir): dict(server)}
-        write_whole(file, canonical_json(servers), mode=0o600)
+        server: dict[str, Json] = {"url": url, "pid": os.getpid()}
+        servers: dict[str, Json] = {**_servers(file), str(host.runs_dir): server}
+        record: JsonObject = {"format": ADDRESS_FORMAT, "servers": servers}
+        write_whole(file, canonical_json(record), mode=0o600)
 
 
 def run_address(host: RunHost, root: Path) -> str:
     """Return the address of the page of a run on the server of its project, or ""."""
-    try:
-        found = parse_object((host.state_dir / ADDRESS).read_bytes()) or {}
-    except OSError:
-        return ""
-    match found.get(str(host.runs_dir)):
+    match _servers(host.state_dir / ADDRESS).get(str(host.runs_dir)):
         case {"url": str(url), "pid": int(pid)} if is_running(pid):
             return f"{url}/runs/{quote(root.name)}"
         case _:
             return ""
+
+
+def _servers(file: Path) -> JsonObject:
+    try:
+        found = parse_object(file.read_bytes())
+    except OSError:
+        return {}
+    match found:
+        case {"format": int(number), "servers": dict(servers)} if number == ADDRESS_FORMAT:
+            return servers
+        case _:
+            return {}
 
 
 def _questions_sent(run: OpenRun) -> set[str]:

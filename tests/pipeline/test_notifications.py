@@ -25,7 +25,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
-from attractor.pipeline.notifications import limit_in, note_address
+from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
@@ -107,6 +107,19 @@ def test_no_secret_goes_along(tmp_path: Path) -> None:
     assert "/***/runs/" in json.loads((host.project / "told").read_text())["directory"]
     [failed] = events(result, "NotificationFailed")
     assert failed.data["error"] == "exit code 1: ***"
+
+
+def test_address_in_a_file_of_another_format_is_not_used(tmp_path: Path) -> None:
+    host, run = host_in(tmp_path, KEEPS), tmp_path / "runs" / "1"
+    note_address(host, "http://127.0.0.1:8000")
+    file = host.state_dir / ADDRESS
+    assert run_address(host, run) == "http://127.0.0.1:8000/runs/1"
+    written = json.loads(file.read_bytes())
+    for other in ({**written, "format": 2}, written["servers"]):
+        file.write_text(json.dumps(other))
+        assert run_address(host, run) == ""
+    note_address(host, "http://127.0.0.1:8000")
+    assert json.loads(file.read_bytes()) == written
 
 
 def test_address_is_not_printed(tmp_path: Path) -> None:
