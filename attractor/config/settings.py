@@ -316,7 +316,8 @@ class BackendsSettings(Section):
     wait_for_limits: bool = Field(
         default=True,
         description="Wait while the account of a model has reached a limit, and continue when the "
-        "limit resets; otherwise the limit is a failure of the stage.",
+        "limit resets; otherwise the run stops, resumably, and the limit of an outside program "
+        "fails its stage.",
     )
     acp: ProgramSettings = ProgramSettings()
     command: ProgramSettings = ProgramSettings()

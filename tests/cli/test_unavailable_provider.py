@@ -12,7 +12,7 @@ from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import MODEL, PIPELINE, TwinDesk
 from tests.ports import free_port
 
-# With --no-wait-for-limits, the client fails at once instead of waiting an hour.
+# With --no-wait-for-limits, the run stops at once instead of waiting an hour.
 FAULT = {"kind": "status", "status": 429, "retry_after": "1h"}
 OVERLOADED = Answer.model_validate({"fault": FAULT})
 DONE = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),))

@@ -295,10 +295,11 @@ def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> Non
         assert calls(one) == [429, 200]
 
 
-def test_without_waiting_a_limit_is_a_failure(tmp_path: Path) -> None:
+def test_without_waiting_a_limit_stops_the_run_resumably(tmp_path: Path) -> None:
     with desk(tmp_path, after=60, times=9) as one:
-        result = one.run(waits_for_limits=False)
+        result = one.run(ONE.replace(", timeout=2s", ""), waits_for_limits=False)
         assert not events(result, "StageWaiting")
+        assert (result.status.word, "RateLimitError" in result.reason) == ("executing", True)
         (project_in(tmp_path) / "attractor.toml").write_text(
             "[backends]\nwait_for_limits = false\n"
         )

@@ -124,7 +124,8 @@ from attractor.pipeline.source.read import STDIN
 @click.option(
     "--no-wait-for-limits",
     is_flag=True,
-    help="Fail if the account of a model has reached a limit, instead of waiting for its reset.",
+    help="Stop the run, resumably, if the account of a model has reached a limit, instead of "
+    "waiting for its reset. The limit of an outside program fails its stage.",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
 @click.option(

@@ -254,7 +254,8 @@ _OVERRIDE_OPTIONS = (
         "--wait-for-limits/--no-wait-for-limits",
         "waits_for_limits",
         default=None,
-        help="Wait while the account of a model has reached a limit, or fail (default: as before).",
+        help="Wait while the account of a model has reached a limit, or stop the run; the limit of "
+        "an outside program then fails its stage (default: as before).",
     ),
 )
 
