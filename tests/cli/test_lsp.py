@@ -101,6 +101,10 @@ async def _diagnostics(open_: Editor) -> None:
     ]
     fixed = await open_.change(TEXT.replace("promt", "prompt"))
     assert [one.code for one in fixed] == ["paid_loop"]
+    manager = "s [shape=Mdiamond]; e [shape=Msquare]; m [shape=house]; s -> m -> e"
+    [refused] = await open_.change(f"digraph G {{ {manager} }}")
+    assert refused.code == "runnable"
+    assert "the manager has no child pipeline" in refused.message
 
 
 async def _hover(open_: Editor) -> None:

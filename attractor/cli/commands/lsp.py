@@ -26,8 +26,7 @@ def lsp(invocation: Invocation, stdio: bool) -> ExitCode:
 
     if not invocation.debug:
         log_in_lines()
-    checker = checker_for(invocation)
-    server = make_server(checker.vocabulary, checker.levels)
+    server = make_server(checker_for(invocation))
     server.start_io()
     # An editor that disconnects without a shutdown has probably crashed.
     return ExitCode.DONE if server.is_shut_down else ExitCode.FAILED

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ from attractor import __version__
 from attractor.base.errors import UsageError
 from attractor.cli.language_server import answers
 from attractor.cli.language_server.answers import Places, symbol_row, symbol_tree
+from attractor.cli.pipelines.check import PipelineChecker
 from attractor.language.editor.analysis import Analysis
-from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.linting.validate import Levels
 from attractor.language.source.text import Source
 from attractor.pipeline.source.vocabulary import files_beside
 
@@ -94,12 +94,11 @@ _OfDocument = (
 class Server(LanguageServer):
     """Caches the analysis of each document until the document changes."""
 
-    def __init__(self, vocabulary: Vocabulary, levels: Levels) -> None:
+    def __init__(self, checker: PipelineChecker) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
             "attractor", __version__, protocol_cls=Protocol
         )
-        self._vocabulary = vocabulary
-        self._levels = levels
+        self._checker = checker
         self._known: dict[str, tuple[int | None, Analysis]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
 
@@ -158,12 +157,14 @@ class Server(LanguageServer):
     def _analyse(self, document: TextDocument) -> Analysis:
         path = Path(to_fs_path(document.uri) or document.uri)
         source = Source(document.source, str(path))
-        return Analysis(source, self._vocabulary, files_beside(path), self._levels)
+        checker = self._checker
+        check = partial(checker.with_refusals, text=source.text, file=source.file)
+        return Analysis(source, checker.vocabulary, files_beside(path), checker.levels, check)
 
 
-def make_server(vocabulary: Vocabulary, levels: Levels) -> Server:
+def make_server(checker: PipelineChecker) -> Server:
     """Create the server with all features."""
-    server = Server(vocabulary, levels)
+    server = Server(checker)
     _follow_documents(server)
     _answer(server)
     return server

@@ -64,6 +64,10 @@ class PipelineChecker:
             vocabulary=self.vocabulary,
             levels=self.levels,
         )
+        return self.with_refusals(prepared, text, file=file)
+
+    def with_refusals(self, prepared: Prepared, text: str, *, file: str) -> Prepared:
+        """Return a prepared pipeline with the errors for which a run refuses it."""
         if prepared.graph is None or not _may_be_refused(prepared.graph, text):
             return prepared
         # Imported here: handlers and child pipelines are slow to load, and few graphs need them.

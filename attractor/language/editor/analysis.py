@@ -1,6 +1,6 @@
 """Analyzes and edits a text in an editor, even if it is invalid: names, diagnostics, outline."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import field, replace
 from enum import Enum, auto
 from functools import cached_property
@@ -97,12 +97,14 @@ class Analysis:
     """A text with its graph (unless invalid), diagnostics and names.
 
     Each part is computed on first use, because the text may change before the part is needed.
+    `check` adds errors that only a run finds.
     """
 
     source: Source
     vocabulary: Vocabulary
     files: Files | None = None
     levels: Levels = field(default_factory=dict[str, Level])
+    check: Callable[[Prepared], Prepared] | None = None
 
     @property
     def graph(self) -> Graph | None:
@@ -136,13 +138,14 @@ class Analysis:
 
     @cached_property
     def _prepared(self) -> Prepared:
-        return prepare(
+        prepared = prepare(
             self.source.text,
             file=self.source.file,
             files=self.files,
             vocabulary=self.vocabulary,
             levels=self.levels,
         )
+        return self.check(prepared) if self.check else prepared
 
 
 def silence_rule(source: Source, diagnostic: Diagnostic) -> Edit | None:
