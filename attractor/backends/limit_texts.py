@@ -4,6 +4,7 @@ A limit is a known message, or an answer with the status 429 whose reset is more
 shorter ones are a matter of retries. A status of 529 and a busy server are no limit.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -81,9 +82,10 @@ def limit_of_answer(
     """Return the limit that an answer of a provider reports."""
     if status < 400:
         return None
+    if status != _TOO_MANY:
+        # Servers also quote a request that they refuse, with the words of the work.
+        return find_limit(_message_in(body), now, is_whole=True)
     limit = find_limit(body, now)
-    if limit is None and status != _TOO_MANY:
-        return None
     until = (limit and limit.until) or _reset_of_headers(headers, now) or read_reset(body, now)
     if limit:
         return Limit(limit.words, until)
@@ -99,11 +101,20 @@ def limit_of_error(error: SDKError, now: datetime) -> Limit | None:
     headers = {} if wait is None else {"retry-after": str(wait)}
     body = canonical_json(error.raw) if error.raw else ""
     limit = limit_of_answer(error.status_code or _TOO_MANY, headers, body, now)
-    known = find_limit(error.message, now)
+    known = find_limit(error.message, now) if error.status_code in (None, _TOO_MANY) else None
     if limit is None and known is None:
         return None
     until = (known and known.until) or (limit and limit.until)
     return Limit(_words(error.message), until)
+
+
+def _message_in(body: str) -> str:
+    """Return the message in the body of an error; without one, the body."""
+    try:
+        value: Any = json.loads(body)
+        return str(value["error"]["message"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return body
 
 
 def _words(text: str) -> str:

@@ -88,6 +88,22 @@ ANSWERS: list[tuple[int, dict[str, str], str, str]] = [
     ),
     (429, {}, '{"details": [{"retryDelay": "300s"}]}', "2026-11-23T20:05:00+00:00"),
     (429, {"retry-after": "20"}, "The usage limit has been reached", "2026-11-23T20:00:20+00:00"),
+    (403, {}, "The usage limit has been reached", ""),
+    (
+        400,
+        {"request-id": "req_1"},
+        '{"error": {"message": "You have reached your specified API usage limits. '
+        'You will regain access on 2026-12-01 at 00:00 UTC."}}',
+        "2026-12-01T00:00:00+00:00",
+    ),
+    # A server quotes the request that it refuses.
+    (
+        400,
+        {},
+        '{"error": {"message": "invalid: \\"The usage limit has been reached\\""}}',
+        "no limit",
+    ),
+    (422, {}, '[{"input": "The usage limit has been reached"}]', "no limit"),
     (200, {"retry-after": "3600"}, "The usage limit has been reached", "no limit"),
 ]
 
@@ -105,6 +121,8 @@ def test_an_error_of_a_native_provider_is_a_limit() -> None:
     assert until_of(limit_of_error(far, NOW)) == "2026-11-23T20:01:01+00:00"
     busy = ServerError("overloaded", provider="anthropic", status_code=529, retry_after=600.0)
     assert limit_of_error(busy, NOW) is None
+    quoted = "openai answered 400: invalid: 'The usage limit has been reached'"
+    assert limit_of_error(ServerError(quoted, provider="openai", status_code=400), NOW) is None
 
 
 def test_a_time_of_day_is_read_in_its_zone() -> None:
