@@ -1,8 +1,8 @@
 """The accounts by which stages call models, and the limits that they have reached.
 
 The limit of an account is a file in the state folder, so all runs of the account wait. When the
-limit should have reset, one of them tries (a probe), while the others go on waiting. Accounts are
-named by a keyed hash, because their keys are secrets.
+limit should have reset, one of them tries (a probe), while the others continue to wait. Accounts
+are named by a keyed hash, because their keys are secrets.
 """
 
 import hmac
@@ -39,8 +39,7 @@ FORMAT = 1
 PROBES = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
 """The waits before the first, the second and all further probes of a limit of unknown length."""
 
-OFTEN = timedelta(seconds=1)
-"""How often a waiting run looks at the file of its account."""
+_POLL_INTERVAL = timedelta(seconds=1)
 
 _PATIENCE_S = 10.0
 _KEY_BYTES = 32
@@ -56,26 +55,26 @@ class ReachedLimit:
     format: int = FORMAT
 
 
-class Turn:
-    """A use of an account; while a limit is reached, the use is a probe and excludes others."""
+class AccountUse:
+    """The use of an account by a stage; after a limit, the use is a probe, and excludes others."""
 
     def __init__(self, account: "Account", probe: FileLock | None) -> None:
         self._account = account
         self._probe = probe
 
-    def works(self) -> None:
-        """Lift the limit, because the account was served."""
+    def lift_limit(self) -> None:
+        """Forget the limit, because the account was served."""
         if self._probe:
             self._account.lift()
             self.end()
 
-    def limited(self, limit: "Limit") -> None:
+    def record_limit(self, limit: "Limit") -> None:
         """Record that the account has reached a limit."""
         self._account.record(limit, is_probe=self._probe is not None)
         self.end()
 
     def end(self) -> None:
-        """Let others probe; without a verdict, the limit stays."""
+        """Let others probe; a limit that was neither lifted nor recorded stays."""
         if self._probe:
             self._probe.release()
             self._probe = None
@@ -92,13 +91,13 @@ class Account:
     probes: tuple[timedelta, ...] = PROBES
 
     @asynccontextmanager
-    async def turn(self, waits: Waits) -> AsyncGenerator[Turn]:
+    async def use(self, waits: Waits) -> AsyncGenerator[AccountUse]:
         """Wait while the account has reached a limit, and yield the use of the account."""
-        turn = Turn(self, await self._admit(waits))
+        use = AccountUse(self, await self._admit(waits))
         try:
-            yield turn
+            yield use
         finally:
-            turn.end()
+            use.end()
 
     def reached(self) -> ReachedLimit | None:
         """Return the limit that the account has reached; an unreadable file counts as none."""
@@ -148,7 +147,9 @@ class Account:
                     if probe := self._try_to_probe(reached):
                         return probe
                     left = reached.until - self.clock.now()
-                    await self.clock.sleep(min(OFTEN, left) if left > timedelta() else OFTEN)
+                    await self.clock.sleep(
+                        min(_POLL_INTERVAL, left) if left > timedelta() else _POLL_INTERVAL
+                    )
         return None
 
     def _try_to_probe(self, reached: ReachedLimit) -> FileLock | None:

@@ -41,7 +41,7 @@ _CANNOT_LOAD = frozenset({"gemini-cli"})
 
 
 class _Call:
-    """A tool call, of which messages of the agent tell a part each."""
+    """A tool call, put together from several messages of the agent."""
 
     def __init__(self) -> None:
         self.kind = self.title = self.status = ""
@@ -50,29 +50,29 @@ class _Call:
         self.places: Sequence[str] = ()
         self.is_begun = False
 
-    def add(self, told: "ToolCallStart | ToolCallProgress | ToolCallUpdate") -> None:
-        """Add what a message tells."""
-        self.kind, self.title = told.kind or self.kind, told.title or self.title
-        self.status = told.status or self.status
-        self.content = told.content or self.content
-        self.places = [one.path for one in told.locations or ()] or self.places
-        match told.raw_input:
+    def add(self, message: "ToolCallStart | ToolCallProgress | ToolCallUpdate") -> None:
+        """Add the fields of a message."""
+        self.kind, self.title = message.kind or self.kind, message.title or self.title
+        self.status = message.status or self.status
+        self.content = message.content or self.content
+        self.places = [location.path for location in message.locations or ()] or self.places
+        match message.raw_input:
             case {**arguments}:
                 self.input = cast(JsonObject, arguments) or self.input
             case _:
                 pass
 
-    def begun(self, call: str) -> CallBegun:
+    def begun(self, call_id: str) -> CallBegun:
         """Return the start of the call: its tool by the kind, otherwise its title."""
         name = _TOOLS.get(self.kind, self.title or self.kind)
-        return begin_call(call, name, self.input or self._told_input(), {})
+        return begin_call(call_id, name, self.input or self._guess_input(), {})
 
-    def _told_input(self) -> JsonObject:
-        """Return the input as far as it is known without the input of the tool."""
-        for one in self.content:
-            if one.type == "diff":
-                old = one.old_text or ""
-                return {"file_path": one.path, "old_string": old, "new_string": one.new_text}
+    def _guess_input(self) -> JsonObject:
+        """Return the input as far as the other fields show it."""
+        for item in self.content:
+            if item.type == "diff":
+                old = item.old_text or ""
+                return {"file_path": item.path, "old_string": old, "new_string": item.new_text}
         if self.kind == "execute":
             return {"command": self.title}
         if self.kind == "read" and self.places:
@@ -108,16 +108,16 @@ class _AcpClient:
         if call.status != "pending":
             self._begin(update.tool_call_id)
         if update.status in _ENDED_CALL:
-            texts = [_content_text(one) for one in update.content or ()]
+            texts = [_content_text(item) for item in update.content or ()]
             output = "\n".join(filter(None, texts)) or as_text(update.raw_output)
             error = output or "failed" if update.status == "failed" else ""
             self._dialogue.take(CallEnded(update.tool_call_id, output, error))
 
-    def _begin(self, name: str) -> None:
-        call = self._calls[name]
+    def _begin(self, call_id: str) -> None:
+        call = self._calls[call_id]
         if not call.is_begun:
             call.is_begun = True
-            self._dialogue.take(call.begun(name))
+            self._dialogue.take(call.begun(call_id))
 
     async def request_permission(
         self,
@@ -132,7 +132,7 @@ class _AcpClient:
 
         self._calls[tool_call.tool_call_id].add(tool_call)
         self._begin(tool_call.tool_call_id)
-        by_kind = {one.kind: one.option_id for one in reversed(options)}
+        by_kind = {option.kind: option.option_id for option in reversed(options)}
         allowed = by_kind.get("allow_once") or by_kind.get("allow_always")
         if allowed is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
@@ -238,9 +238,9 @@ _PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}
 
 
 def _find_offered(run: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the providers with a key; of an agent that is known by its name, the agent's own."""
+    """Return the providers with a key; if the command names a known agent, only that agent's."""
     known = [provider for name, provider in _PROVIDERS.items() if name in run]
-    return tuple(one for one in known or KEYS if has_native_key(one, environ))
+    return tuple(provider for provider in known or KEYS if has_native_key(provider, environ))
 
 
 def program(parts: OutsideParts | None) -> Program:

@@ -45,7 +45,7 @@ from attractor.backends.agent_report import (
     status_file_in,
 )
 from attractor.backends.limit_texts import Limit, limit_of_error
-from attractor.backends.models import AgentParts, ModelChoice, choose_agent, choose_model
+from attractor.backends.models import AgentParts, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
@@ -166,13 +166,13 @@ class WaitForLimits:
         """Call the model, again after each wait."""
         account = self.accounts.of_provider(request.provider or "")
         while True:
-            async with account.turn(self.stage.waits) as turn:
+            async with account.use(self.stage.waits) as use:
                 try:
                     response = await next(request)
                 except SDKError as error:
-                    turn.limited(self._limit_of(error))
+                    use.record_limit(self._limit_of(error))
                 else:
-                    turn.works()
+                    use.lift_limit()
                     return response
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
@@ -180,17 +180,17 @@ class WaitForLimits:
         account = self.accounts.of_provider(request.provider or "")
         has_begun = False
         while True:
-            async with account.turn(self.stage.waits) as turn:
+            async with account.use(self.stage.waits) as use:
                 if has_begun:
                     raise StreamError("a limit of the account interrupted the answer")
                 try:
                     async with aclosing(next(request)) as events:
                         async for event in events:
                             has_begun = True
-                            turn.works()
+                            use.lift_limit()
                             yield event
                 except SDKError as error:
-                    turn.limited(self._limit_of(error))
+                    use.record_limit(self._limit_of(error))
                 else:
                     return
 
@@ -212,11 +212,6 @@ def _environment(stage: Stage, permissions: Permissions) -> ExecutionEnvironment
     environment = stage.workspace.environment
     is_read_only = permissions is Permissions.READ_ONLY
     return ReadOnlyExecutionEnvironment(environment) if is_read_only else environment
-
-
-def window(choice: ModelChoice) -> int:
-    """Return the context window of a model."""
-    return context_window_of(choice.provider, choice.model)
 
 
 def model_failed(error: SDKError) -> Outcome:
@@ -249,7 +244,8 @@ async def answer_once(
     """Answer a prompt, and emit the same events as a session."""
     choice = choose_model(stage, parts)
     # Text only: models without tools reject tool calls.
-    before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
+    window = context_window_of(choice.provider, choice.model)
+    before = recall(stage, choice, window=window) if stage.inherited.thread else ()
     conversation = ConversationFile(stage, choice, before)
     prompt = add_summary_if_lost(stage, prompt, StoredConversation)
     asked = UserTurn(prompt, parts.clock.now())

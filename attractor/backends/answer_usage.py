@@ -101,7 +101,7 @@ class UsageReader:
             self._answered = _text(place, "model") or _text(place, "modelVersion") or self._answered
             for counts in (_at(place, "usage"), _at(place, "usageMetadata")):
                 if isinstance(counts, dict):
-                    known = {key: one for key, one in counts.items() if one is not None}
+                    known = {key: count for key, count in counts.items() if count is not None}
                     self._counts = {**self._counts, **known}
             if kind == "error" or _at(place, "error"):
                 self.error = json.dumps(event)
@@ -141,7 +141,7 @@ class UsageReader:
 
 def is_model_call(method: str, path: str) -> bool:
     """Return whether a request asks for the answer of a model."""
-    return method == "POST" and any(one.fullmatch(path) for one in _READ)
+    return method == "POST" and any(pattern.fullmatch(path) for pattern in _READ)
 
 
 def _parse(text: bytes) -> Json:
@@ -163,8 +163,8 @@ def _text(value: Json, key: str) -> str:
 
 def _is_finished(event: dict[str, Json]) -> bool:
     """Return whether an event of Chat Completions or Gemini has the reason of the end."""
-    parts = [one for key in ("choices", "candidates") for one in _list(event.get(key))]
-    reasons = [_at(one, key) for one in parts for key in ("finish_reason", "finishReason")]
+    parts = [part for key in ("choices", "candidates") for part in _list(event.get(key))]
+    reasons = [_at(part, key) for part in parts for key in ("finish_reason", "finishReason")]
     return any([*reasons, _at(event.get("promptFeedback"), "blockReason")])
 
 
@@ -188,10 +188,10 @@ def _texts(value: Json) -> Iterator[str]:
         case str():
             yield value
         case list():
-            for one in value:
-                yield from _texts(one)
+            for member in value:
+                yield from _texts(member)
         case dict():
-            for key, one in value.items():
-                yield from _texts(None if key in _NO_WORDS else one)
+            for key, member in value.items():
+                yield from _texts(None if key in _NO_WORDS else member)
         case _:
             pass

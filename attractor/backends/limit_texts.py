@@ -21,11 +21,11 @@ from attractor.llm.transport.headers import read_retry_after
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-RETRIED = timedelta(seconds=60)
-"""Up to this time, an answer with the status 429 is retried, and is no limit."""
+LONGEST_RETRY = timedelta(seconds=60)
+"""An answer with the status 429 that resets within this time is retried, and is no limit."""
 
 TABLE = Path(__file__).with_name("limit_texts.toml")
-LONGEST = timedelta(days=32)
+LONGEST_WAIT = timedelta(days=32)
 """A reset that is farther away counts as unknown."""
 
 _TOO_MANY = 429
@@ -57,7 +57,7 @@ def _known() -> Sequence[_Known]:
     import tomllib
 
     table: Mapping[str, Any] = tomllib.loads(TABLE.read_text("utf-8"))
-    return [_Known(re.compile(one["pattern"]), one.get("resets", "")) for one in table["limit"]]
+    return [_Known(re.compile(row["pattern"]), row.get("resets", "")) for row in table["limit"]]
 
 
 def find_limit(text: str, now: datetime, *, is_whole: bool = False) -> Limit | None:
@@ -89,7 +89,7 @@ def limit_of_answer(
     until = (limit and limit.until) or _reset_of_headers(headers, now) or read_reset(body, now)
     if limit:
         return Limit(limit.words, until)
-    is_far = until is not None and until - now > RETRIED
+    is_far = until is not None and until - now > LONGEST_RETRY
     return Limit(_words(body), until) if is_far else None
 
 
@@ -189,7 +189,7 @@ def _read_clock(found: re.Match[str], now: datetime) -> datetime | None:
     except (ValueError, OSError, KeyError):  # an invalid time, or an unknown zone
         return None
     # A message that arrives a moment after its reset does not mean tomorrow.
-    return next((_sane(one, now) for one in moments if one > now - _JUST_NOW), None)
+    return next((_sane(moment, now) for moment in moments if moment > now - _JUST_NOW), None)
 
 
 def _hours(hour: int, half: str) -> int:
@@ -206,8 +206,8 @@ def _in_zone(day: date, hour: int, minute: int, zone: "ZoneInfo | None") -> date
 
 
 def _after(seconds: float, now: datetime) -> datetime | None:
-    return now + timedelta(seconds=seconds) if seconds <= LONGEST.total_seconds() else None
+    return now + timedelta(seconds=seconds) if seconds <= LONGEST_WAIT.total_seconds() else None
 
 
 def _sane(moment: datetime, now: datetime) -> datetime | None:
-    return moment if moment - now <= LONGEST else None
+    return moment if moment - now <= LONGEST_WAIT else None

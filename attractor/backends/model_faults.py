@@ -45,7 +45,10 @@ async def find_model_faults(
     for node in nodes:
         for trouble in _troubles(node, defaults, known, ready):
             found.setdefault(trouble, []).append(node)
-    return [node_fault(of, one.words, fix=one.fix, span=one.span) for one, of in found.items()]
+    return [
+        node_fault(of, trouble.words, fix=trouble.fix, span=trouble.span)
+        for trouble, of in found.items()
+    ]
 
 
 def _troubles(
@@ -73,12 +76,12 @@ _EXAMPLES = 2
 
 def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) -> str:
     """Return the hint for a missing model, with two models to type."""
-    of_one = [one.id for one in list_known(provider)] if provider else []
-    named = of_one or [newest_model(one) for one in ready or known]
-    models = " or ".join(f"--model {one}" for one in named[:_EXAMPLES] if one)
+    of_one = [model.id for model in list_known(provider)] if provider else []
+    named = of_one or [newest_model(name) for name in ready or known]
+    models = " or ".join(f"--model {model}" for model in named[:_EXAMPLES] if model)
     # The models of a local server are unknown.
     models = models or f"--provider {provider or ready[0]} --model NAME"
-    variables = [KEYS.get(one, (one,))[0] for one in known]
+    variables = [KEYS.get(name, (name,))[0] for name in known]
     keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
     way_on = "" if ready else f"; {WITHOUT_KEY}"
     return (

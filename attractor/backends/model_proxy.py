@@ -256,9 +256,9 @@ class _Proxy:
         forwarded = self.client.build_request(
             method,
             f"{self._base_url}{path}",
-            params=[one for one in request.query_params.multi_items() if one[0] != "key"],
+            params=[pair for pair in request.query_params.multi_items() if pair[0] != "key"],
             headers=[
-                *(one for one in request.headers.items() if one[0] not in _NOT_FORWARDED),
+                *(header for header in request.headers.items() if header[0] not in _NOT_FORWARDED),
                 *self._headers.items(),
                 # A key in a compressed answer would not be found.
                 ("accept-encoding", "identity"),
@@ -270,8 +270,8 @@ class _Proxy:
     def _has_key(self, request: Request) -> bool:
         given = [request.headers.get(name, "") for name in _KEY_HEADERS]
         given.append(request.query_params.get("key", ""))
-        keys = (one.removeprefix("Bearer ").encode() for one in given)
-        return any(compare_digest(one, self._key.encode()) for one in keys)
+        keys = (key.removeprefix("Bearer ").encode() for key in given)
+        return any(compare_digest(key, self._key.encode()) for key in keys)
 
 
 class _Call:

@@ -164,8 +164,8 @@ class ProviderKey:
 
 async def read_provider_keys(environ: Mapping[str, str]) -> Sequence[ProviderKey]:
     """Return the native providers, and the configured providers of other adapters."""
-    native = [_native_key(one, names, environ) for one, names in KEYS.items()]
-    return [*native, *(ProviderKey(one, is_set=True) for one in await find_served(environ))]
+    native = [_native_key(name, variables, environ) for name, variables in KEYS.items()]
+    return [*native, *(ProviderKey(name, is_set=True) for name in await find_served(environ))]
 
 
 def _native_key(provider: str, names: tuple[str, ...], environ: Mapping[str, str]) -> ProviderKey:
@@ -278,12 +278,14 @@ def find_misspelled(
     nodes: Iterable[Node], defaults: ModelDefaults, ready: Iterable[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield each chosen model that the catalogue does not contain, with a similar known name."""
-    chosen = dict.fromkeys((one.provider, one.model) for one in map(defaults.choose, nodes))
+    chosen = dict.fromkeys(
+        (choice.provider, choice.model) for choice in map(defaults.choose, nodes)
+    )
     for provider, model in chosen:
         if not model or provider not in ready or _find(model, provider):
             continue
         near = suggest(
-            model, [name for one in list_known(provider) for name in (one.id, *one.aliases)]
+            model, [name for info in list_known(provider) for name in (info.id, *info.aliases)]
         )
         if near:
             yield model, near
@@ -294,7 +296,7 @@ def list_catalogue(provider: str = "") -> Sequence[ModelInfo]:
     catalogue = shipped_catalogue()
     if not provider:
         installed = set(provider_registry())
-        return [one for one in catalogue.newest_first() if one.provider in installed]
+        return [model for model in catalogue.newest_first() if model.provider in installed]
     if provider not in catalogue.providers:
         raise UnknownName("provider", provider, catalogue.providers)
     return catalogue.newest_first(provider)

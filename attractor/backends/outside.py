@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.prompts import render_prompt
-from attractor.backends.accounts import Account, Turn
+from attractor.backends.accounts import Account, AccountUse
 from attractor.backends.agent_conversations import add_summary_if_lost
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
@@ -159,8 +159,8 @@ class LimitWatch:
     `is_limited` is set when the provider reports a limit, so that the process does not retry.
     """
 
-    def __init__(self, turn: Turn, clock: Clock) -> None:
-        self._turn = turn
+    def __init__(self, use: AccountUse, clock: Clock) -> None:
+        self._use = use
         self._clock = clock
         self._limit: Limit | None = None
         self.is_limited = asyncio.Event()
@@ -176,10 +176,10 @@ class LimitWatch:
         """Lift the limit when the agent works; the message of a limit may look like its text."""
         match event:
             case CallBegun():
-                self._turn.works()
+                self._use.lift_limit()
             case AgentText(text=text, is_piece=False):
                 if not find_limit(text, self._clock.now(), is_whole=True):
-                    self._turn.works()
+                    self._use.lift_limit()
             case _:
                 pass
 
@@ -393,17 +393,17 @@ class OutsideAgent:
         if account is None:
             return await self._run_process(work, task)
         while True:
-            async with account.turn(work.stage.waits) as turn:
-                watch = LimitWatch(turn, work.stage.clock)
+            async with account.use(work.stage.waits) as use:
+                watch = LimitWatch(use, work.stage.clock)
                 work.transcript.on_refusal = watch.answered
                 work.transcript.on_event = watch.heard
                 fault = await self._run_process(work, task, until=watch.is_limited)
                 limit = watch.limit_of(fault, work.transcript.text)
                 if limit is None or await work.reporting.reported():
                     if not fault:
-                        turn.works()
+                        use.lift_limit()
                     return fault
-                turn.limited(limit)
+                use.record_limit(limit)
             task = self._continued(work, task)
 
     def _account(self, work: _ProgramRun) -> Account | None:

@@ -112,5 +112,5 @@ def find_unmetered(program: Program, nodes: Sequence[Node], parts: OutsideParts)
     if "" in providers:
         fix = f"set provider in [backends.{program.name}] of attractor.toml"
         yield f"Model calls of {program.name} without a provider: budgets count {reports} ({fix})."
-    if any(one and not has_native_key(one, parts.environ) for one in providers):
+    if any(provider and not has_native_key(provider, parts.environ) for provider in providers):
         yield f"Model calls of {program.name} with its own login: budgets count {reports}."
