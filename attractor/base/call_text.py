@@ -46,7 +46,8 @@ def _details(name: str, arguments: Mapping[str, Json]) -> tuple[str, Sequence[st
             return f"$ {first}", more
         case _:
             values = [
-                one if isinstance(one, str) else json.dumps(one) for one in arguments.values()
+                value if isinstance(value, str) else json.dumps(value)
+                for value in arguments.values()
             ]
             return " ".join(map(first_line, values)), []
 

@@ -59,7 +59,7 @@ class SecretSearch:
         """Return the position of each secret in a text; overlapping secrets have one position."""
         if not self.may_find(text):
             return []
-        found = [one.span() for one in self._exact.finditer(text)]
+        found = [match.span() for match in self._exact.finditer(text)]
         found += self._split_spans(text)
         return [*_merged(sorted(found))]
 
@@ -80,8 +80,8 @@ class SecretSearch:
             squeezed, begin = begins[bisect_right(begins, (position, len(text))) - 1]
             return begin + position - squeezed
 
-        for one in self._split.finditer("".join(parts)):
-            span = place(one.start()), place(one.end() - 1) + 1
+        for match in self._split.finditer("".join(parts)):
+            span = place(match.start()), place(match.end() - 1) + 1
             if _LINE_BREAK.search(text, *span):
                 yield span
 
@@ -201,5 +201,5 @@ def _tree(words: Iterable[str]) -> str:
 
 def _shared_start(words: Collection[str]) -> str:
     first, last = min(words), max(words)
-    length = next((at for at, one in enumerate(first) if last[at : at + 1] != one), len(first))
+    length = next((at for at, char in enumerate(first) if last[at : at + 1] != char), len(first))
     return first[:length]

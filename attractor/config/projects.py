@@ -29,4 +29,4 @@ def find_project_root(start: Path) -> Path:
 def _nearest_with(name: str, folder: Path) -> Path | None:
     # A broken link counts, so that reading it reports the error.
     candidates = (folder, *folder.parents)
-    return next((one for one in candidates if os.path.lexists(one / name)), None)
+    return next((candidate for candidate in candidates if os.path.lexists(candidate / name)), None)

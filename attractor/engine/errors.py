@@ -48,10 +48,10 @@ class NotRunnable(UsageError):
             )
         else:
             lines = [
-                f"  {_in_one_line(one)} ({visible(one.fix)})"
-                if one.fix
-                else f"  {_in_one_line(one)}"
-                for one in faults
+                f"  {_in_one_line(fault)} ({visible(fault.fix)})"
+                if fault.fix
+                else f"  {_in_one_line(fault)}"
+                for fault in faults
             ]
             listed = lines[:MAX_LISTED]
             if len(lines) > MAX_LISTED:

@@ -158,7 +158,7 @@ def fault_of(outcome: Outcome) -> str:
 def _are_texts(named: object) -> bool:
     if not isinstance(named, tuple | list):
         return False
-    return all(isinstance(one, str) for one in cast("Sequence[object]", named))
+    return all(isinstance(text, str) for text in cast("Sequence[object]", named))
 
 
 def _is_usage(usage: object) -> bool:

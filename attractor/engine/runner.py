@@ -251,7 +251,7 @@ class OrderWatch:
             return
         flights = [flight for flight in self._flights() if order.question in ("", flight.node)]
         steer = self.steer
-        took = [one for one in flights if steer and await steer(one.id, order.value)]
+        took = [flight for flight in flights if steer and await steer(flight.id, order.value)]
         self.run.settle(received, "" if took else self._refusal(order.question, flights))
 
     def _refusal(self, node: str, asked: Sequence[InFlight]) -> str:

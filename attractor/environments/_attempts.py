@@ -175,7 +175,7 @@ def _calls() -> list[str]:
     allowed += ["ptrace: make the parent a tracer"] if _makes_tracer(libc) else []
     for name, (number, arguments) in numbers.items():
         ctypes.set_errno(0)
-        found = libc.syscall(number, *(ctypes.c_long(one) for one in arguments))
+        found = libc.syscall(number, *(ctypes.c_long(argument) for argument in arguments))
         if found != -1 or ctypes.get_errno() != errno.EPERM:
             allowed.append(name)
     return allowed
@@ -191,7 +191,7 @@ def _makes_user_namespace(libc: ctypes.CDLL) -> bool:
 
 
 def _makes_tracer(libc: ctypes.CDLL) -> bool:
-    """Try it in a child process: a signal would stop this one."""
+    """Return whether a child can make its parent a tracer; a traced process stops at signals."""
     child = os.fork()
     if child == 0:
         os._exit(libc.ptrace(0, 0, 0, 0) != -1 or ctypes.get_errno() != errno.EPERM)
@@ -204,8 +204,8 @@ def _open_many() -> None:
         for _ in range(_MANY_FILES):
             opened.append(os.open("/dev/null", os.O_RDONLY))
     finally:
-        for one in opened:
-            os.close(one)
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def _write_large() -> None:

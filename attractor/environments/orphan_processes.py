@@ -142,7 +142,7 @@ def belongs_to(number: int, owner: int) -> bool:
 def relatives_of(number: int, living: Mapping[int, Process]) -> Set[int]:
     """Return a process with its ancestors and descendants."""
     return ancestors_of(number, living) | {
-        one for one in living if number in ancestors_of(one, living)
+        other for other in living if number in ancestors_of(other, living)
     }
 
 
@@ -176,9 +176,9 @@ def _values(variables: bytes, name: bytes) -> Sequence[str]:
         return ()
     begin = name + b"="
     return [
-        one.removeprefix(begin).decode("utf-8", "replace")
-        for one in variables.split(b"\0")
-        if one.startswith(begin)
+        variable.removeprefix(begin).decode("utf-8", "replace")
+        for variable in variables.split(b"\0")
+        if variable.startswith(begin)
     ]
 
 
@@ -281,7 +281,7 @@ def can_find_orphans() -> bool:
 async def kill_marked(mark: str, *, adopted: bool = False, grace: float = _GRACE_S) -> None:
     """Stop all processes with a mark, and kill the processes that do not exit.
 
-    Also end the orphans that this process adopted, if `adopted`.
+    With `adopted`, also end the orphans that this process adopted.
     """
     hunt = ProcessHunt(lambda carried: carried == mark, adopted=adopted)
     await kill_all(hunt, grace=grace)
@@ -300,8 +300,8 @@ async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
 class ProcessHunt:
     """A search for processes with certain marks, and for processes in the same sessions.
 
-    `ended` are the processes that got a signal. The search includes orphans that this process
-    adopted, if `adopted`.
+    `ended` are the processes that got a signal. With `adopted`, the search includes orphans
+    that this process adopted.
     """
 
     def __init__(
@@ -349,7 +349,7 @@ class ProcessHunt:
             marked |= _known(orphans_adopted())
         if not (marked or self._sessions):
             return ()
-        living = marked | _known(one for one in process_numbers() if one not in marked)
+        living = marked | _known(number for number in process_numbers() if number not in marked)
         found = self._with_kin(marked, living, self._spare(living))
         if found:
             # Only from the last search: an older id may be reused.
@@ -367,9 +367,9 @@ class ProcessHunt:
             # Every command has its own session, so the session of this process is never included.
             sessions = sessions | self._sessions_of(found, living)
             more = {
-                one.number
-                for one in living.values()
-                if one.number in found or one.parent in found or one.session in sessions
+                process.number
+                for process in living.values()
+                if process.number in found or process.parent in found or process.session in sessions
             }
             if more - spared == found:
                 return found
@@ -387,8 +387,8 @@ class ProcessHunt:
                 break
             known, found = numbers, self.found(settled)
             # A found process may be gone.
-            there = [one for one in found if signal_process(one, number)]
-        self.ended |= {(one.number, one.started): one for one in there if number}
+            there = [process for process in found if signal_process(process, number)]
+        self.ended |= {(process.number, process.started): process for process in there if number}
         return there
 
     def _wait_until_gone(
@@ -439,7 +439,7 @@ def find_orphans(run_id: str) -> Sequence[Process]:
 
 def runs_with_orphans() -> Set[str]:
     """Return the runs with processes left running on this machine."""
-    carried = {one for _, values in variable_of_all(MARK) for one in values}
+    carried = {value for _, values in variable_of_all(MARK) for value in values}
     marks = [mark for mark in map(read_mark, carried) if mark and mark.run_id]
     return {mark.run_id for mark in marks if mark.is_orphaned}
 
@@ -482,7 +482,7 @@ class Guardian:
         return self._adopts and self._executing <= {stage}
 
     def end(self, stage: object) -> None:
-        """End to watch a stage, whose commands are gone."""
+        """Stop watching a stage whose commands are gone."""
         self._stages.discard(stage)
         self._executing.discard(stage)
         if self._lock and not self._stages:
@@ -512,7 +512,7 @@ def _start_guardian(runner: Process) -> tuple[int, int]:
             {},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, reader, 0),
-                *((os.POSIX_SPAWN_OPEN, one, os.devnull, os.O_WRONLY, 0) for one in (1, 2)),
+                *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)),
             ],
             setsid=True,
         )
@@ -563,4 +563,4 @@ def _ended(hunt: ProcessHunt) -> Sequence[Process]:
 
 
 def _in_order(processes: Iterable[Process]) -> Sequence[Process]:
-    return sorted(processes, key=lambda one: one.number)
+    return sorted(processes, key=lambda process: process.number)

@@ -322,16 +322,16 @@ class RemoteExecutionEnvironment(ABC):
             )
         tests = ("-mindepth", "1", "-maxdepth", str(min(depth, _MAX_DEPTH)))
         found = await self._find("list", path, tests)
-        return [one.entry for one in sorted(found, key=lambda one: one.path)]
+        return [file.entry for file in sorted(found, key=lambda file: file.path)]
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
         """Return the regular files below a folder that match a pattern, the newest first."""
         if pattern.startswith("/"):
             pattern, path = self._below(pattern), "."
         base = self._below(path)
-        found = sorted(await self._find("search", path, _FILES), key=lambda one: one.path)
-        newest_first = sorted(found, key=lambda one: one.changed, reverse=True)
-        return [_join(base, one.path) for one in newest_first if matches(pattern, one.path)]
+        found = sorted(await self._find("search", path, _FILES), key=lambda file: file.path)
+        newest_first = sorted(found, key=lambda file: file.changed, reverse=True)
+        return [_join(base, file.path) for file in newest_first if matches(pattern, file.path)]
 
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
         """Return `file:line:text` for every line that matches.
@@ -347,9 +347,9 @@ class RemoteExecutionEnvironment(ABC):
         files = [below]
         if kind:
             found = await self._find("search", path, _FILES)
-            below_it = sorted(_join(below, one.path) for one in found)
-            files = [one for one in below_it if not options.glob or selects(options.glob, one)]
-        names = "".join(f"{one}\0" for one in files).encode()
+            below_it = sorted(_join(below, file.path) for file in found)
+            files = [file for file in below_it if not options.glob or selects(options.glob, file)]
+        names = "".join(f"{file}\0" for file in files).encode()
         switches = [_GREP[options.output], *(["-i"] if options.ignore_case else [])]
         words = ("grep_files", str(len(names)), pattern, *switches)
         said = await self._do("search", path, *words, stdin=names)
@@ -458,7 +458,7 @@ class RemoteExecutionEnvironment(ABC):
     async def _find(self, verb: str, path: str, tests: Sequence[str]) -> Sequence[_Found]:
         most = str(MAX_NAMES + 1)
         said = await self._do(verb, path, "find_files", self._below(path), most, *tests)
-        found = [_Found(*one) for one in _FOUND.findall(printable(os.fsdecode(said)))]
+        found = [_Found(*fields) for fields in _FOUND.findall(printable(os.fsdecode(said)))]
         if len(found) > MAX_NAMES:
             raise FileUnusable(
                 f"there are more than {MAX_NAMES} names below {path}",

@@ -96,7 +96,7 @@ async def choose_environment(
     if kind == "none":
         return _unguarded(environ, "no sandbox was requested", run_id, guardian)
     python = find_interpreter()
-    variables = sandboxed(environ, read=[str(one) for one in read], passed=pass_env, home=HOME)
+    variables = sandboxed(environ, read=[str(path) for path in read], passed=pass_env, home=HOME)
     settings = SandboxSettings(
         None,
         python,

@@ -93,10 +93,10 @@ def _refuse_what_is_not_supported(node: Node, graph: Graph) -> None:
 
 
 def _actions(written: str) -> frozenset[str]:
-    named = [one.strip() for one in written.split(",") if one.strip()]
-    for one in named:
-        if one not in ACTIONS:
-            unknown = UnknownName("action", one, ACTIONS)
+    named = [action.strip() for action in written.split(",") if action.strip()]
+    for action in named:
+        if action not in ACTIONS:
+            unknown = UnknownName("action", action, ACTIONS)
             raise UsageError(f"manager.actions: {unknown.message}", hint=unknown.hint)
     return frozenset(named)
 

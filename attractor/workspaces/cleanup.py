@@ -60,7 +60,7 @@ class DiskUsage:
 def stored_run_ids(state: Path) -> list[str]:
     """Return the ids of runs with a store, oldest first."""
     try:
-        return sorted(one.name for one in (state / STORES).iterdir() if one.is_dir())
+        return sorted(folder.name for folder in (state / STORES).iterdir() if folder.is_dir())
     except FileNotFoundError:
         return []
     except OSError as cause:

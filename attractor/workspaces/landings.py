@@ -49,9 +49,9 @@ async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Land
     if not run_ids:
         return {}
     refs = await _refs(git)
-    bases = {one: refs.get(f"{BASE_REFS}{one}", "") for one in run_ids}
-    tips = {one: refs.get(f"{RUN_BRANCHES}{one}", "") for one in run_ids}
-    known = [one for one in run_ids if bases[one] and tips[one] not in ("", bases[one])]
+    bases = {run: refs.get(f"{BASE_REFS}{run}", "") for run in run_ids}
+    tips = {run: refs.get(f"{RUN_BRANCHES}{run}", "") for run in run_ids}
+    known = [run for run in run_ids if bases[run] and tips[run] not in ("", bases[run])]
     heads = [
         name
         for name in refs
@@ -59,9 +59,9 @@ async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Land
     ]
     if not known or not heads:
         return {}
-    changed = await _changed(git, {one: (bases[one], tips[one]) for one in known})
-    commits = await _commits(git, heads, sorted({bases[one] for one in known}))
-    candidates = {one: _candidates(changed[one], commits) for one in known if changed.get(one)}
+    changed = await _changed(git, {run: (bases[run], tips[run]) for run in known})
+    commits = await _commits(git, heads, sorted({bases[run] for run in known}))
+    candidates = {run: _candidates(changed[run], commits) for run in known if changed.get(run)}
     found = await _contents(git, candidates, changed)
     landings: dict[str, Landing] = {}
     for run_id, listed in candidates.items():
@@ -144,9 +144,9 @@ def _raw(listed: str) -> Iterator[tuple[str, Contents]]:
 def _candidates(wanted: Contents, commits: Sequence[_Commit]) -> Sequence[_Commit]:
     """Return the commits that gave a path the content that it has in the run."""
     found = [
-        one
-        for one in commits
-        if any(wanted.get(path) == id_ for path, id_ in one.contents.items() if path in wanted)
+        commit
+        for commit in commits
+        if any(wanted.get(path) == id_ for path, id_ in commit.contents.items())
     ]
     return found[-_MOST_CANDIDATES:]
 
@@ -168,4 +168,4 @@ async def _contents(
     lines = "".join(f"{commit}:{path}\n" for commit, path in asked)
     listed = await _answer(git, "cat-file", "--batch-check=%(objectname)", stdin=lines)
     answers = zip(asked, listed.removesuffix("\n").split("\n"), strict=True)
-    return {one: line for one, line in answers if " " not in line}
+    return {place: line for place, line in answers if " " not in line}

@@ -297,7 +297,7 @@ def recorded_folders(state: Path) -> Collection[str]:
     stores = [path.parent for path in (state / STORES).glob(f"*/{RECORD_FILE}")]
     records = filter(None, map(read_record, stores))
     forks = chain.from_iterable(map(fork_folders, stores))
-    return {folder.name for folder in chain((one.folder for one in records), forks)}
+    return {folder.name for folder in chain((record.folder for record in records), forks)}
 
 
 def _place(state: Path, run_id: str) -> Path:

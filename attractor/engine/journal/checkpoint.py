@@ -117,7 +117,7 @@ def _passing(journal: Path, missing: set[str]) -> Iterator[bytes]:
     for line in read_lines(journal):
         yield line.content
         # `verify` has checked a line when it requests the next one. Most lines are not parsed.
-        if any(one.encode() in line.content for one in missing):
+        if any(head.encode() in line.content for head in missing):
             missing.discard(_event(line).hash)
 
 

@@ -60,7 +60,7 @@ def fold_step(state: RunState, event: Event, step: Step) -> RunState:
         questions=(),
         saved=event.seq,
     )
-    answers = without_answers(state.answers, [one.id for one in walk.questions])
+    answers = without_answers(state.answers, [question.id for question in walk.questions])
     return changed(state, walks={**walks, event.branch or MAIN: after}, answers=answers)
 
 
@@ -162,9 +162,9 @@ def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     walk = _walk(state, event)
     attempt = data.number("attempt")
     # Earlier versions recorded neither the tree nor the end of the attempt.
-    tree, ended = (data.text(one) if data.has(one) else "" for one in ("tree", "ended"))
+    tree, ended = (data.text(name) if data.has(name) else "" for name in ("tree", "ended"))
     flight = walk.in_flight and walk.in_flight.awaiting(attempt, tree=tree, before=ended)
-    answers = without_answers(state.answers, [one.id for one in walk.questions])
+    answers = without_answers(state.answers, [question.id for question in walk.questions])
     saved = event.seq if tree else walk.saved
     after = _with(state, event, changed(walk, in_flight=flight, questions=(), saved=saved))
     return changed(after, answers=answers)

@@ -1,4 +1,4 @@
-"""Tells a further attempt of a stage how the last attempt ended (ruling R3)."""
+"""Describes the end of an attempt in the prompt of the next attempt (ruling R3)."""
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome

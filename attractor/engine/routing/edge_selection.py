@@ -194,7 +194,7 @@ def _named(outgoing: _Outgoing, outcome: Outcome) -> Iterator[_Pick]:
     yield _Pick(_ranked(outgoing.fulfilled), RouteReason.CONDITION)
     label = normalize_label(outcome.preferred_label)
     labelled = [
-        one for one in outgoing.unconditional if label and normalize_label(one.label) == label
+        edge for edge in outgoing.unconditional if label and normalize_label(edge.label) == label
     ]
     yield _Pick(labelled, RouteReason.PREFERRED_LABEL)
     suggested = [
@@ -211,7 +211,7 @@ def _ranked(edges: Iterable[Edge]) -> Sequence[Edge]:
 
 
 def _take(picks: Iterable[_Pick], outgoing: _Outgoing) -> Route | None:
-    pick = next((one for one in picks if one.edges), None)
+    pick = next((pick for pick in picks if pick.edges), None)
     if pick is None:
         return None
     winner = pick.edges[0]
@@ -239,7 +239,7 @@ def _fate(edge: Edge, pick: _Pick, outgoing: _Outgoing) -> Fate:
 
 
 def _is_among(edge: Edge, edges: Sequence[Edge]) -> bool:
-    return any(edge is one for one in edges)
+    return any(edge is other for other in edges)
 
 
 _PREFIX = "context."

@@ -212,7 +212,7 @@ def begin_again(progress: Progress) -> Progress:
     Only `graph.*` and `context.keep.*` remain in the context. Files stay. The usage of earlier runs
     is included, because the budgets cover the whole chain of runs.
     """
-    remaining = {key: one for key, one in progress.context.items() if key.startswith(_KEPT)}
+    remaining = {key: value for key, value in progress.context.items() if key.startswith(_KEPT)}
     return Progress(
         next_node=progress.next_node,
         edge_reason=EDGE_REASON,

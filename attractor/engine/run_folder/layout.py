@@ -105,7 +105,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
 
 def manifest_from_record(fields: Fields) -> Manifest:
     """Read a manifest from its record."""
-    base, promises, versions = (fields.inner(one) for one in ("base", "promises", "versions"))
+    base, promises, versions = (fields.inner(name) for name in ("base", "promises", "versions"))
     return Manifest(
         run_id=fields.text("run_id"),
         pipeline=fields.text("pipeline"),
@@ -286,7 +286,7 @@ def read_stored_files(file: Path) -> Mapping[str, bytes]:
 
 def write_stored_files(file: Path, files: Mapping[str, bytes]) -> None:
     """Store several files together in one file."""
-    written: dict[str, Json] = {name: b64encode(one).decode() for name, one in files.items()}
+    written: dict[str, Json] = {name: b64encode(data).decode() for name, data in files.items()}
     write_document(file, {"files": written})
 
 

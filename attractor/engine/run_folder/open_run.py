@@ -229,7 +229,7 @@ class OpenRun:
         with self._lock:
             # A process may have died after the event, before it moved the file of the order.
             taken = self._state.last_order
-            waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
+            waiting = sorted(self._inbox.waiting(), key=lambda order: order.name != taken)
             for received in waiting:
                 if received.name == taken:
                     self._inbox.put_away(received)
@@ -240,7 +240,7 @@ class OpenRun:
 
     def messages(self) -> Sequence[InboxEntry]:
         """Return the messages in the inbox that running stages have not received yet."""
-        return [one for one in self._inbox.waiting() if self._can_steer(one)]
+        return [order for order in self._inbox.waiting() if self._can_steer(order)]
 
     def settle(self, received: InboxEntry, refusal: str) -> OperatorAction:
         """Record the result of an order, and move the file of the order to `done/`."""
@@ -320,7 +320,7 @@ class OpenRun:
     def _can_steer(self, received: InboxEntry) -> bool:
         """Return whether an order is a message, and a running stage can receive it."""
         is_steer = received.order is not None and received.order.action is Action.STEER
-        return is_steer and any(one.in_flight for one in self._state.walks.values())
+        return is_steer and any(walk.in_flight for walk in self._state.walks.values())
 
 
 _NO_PROGRESS = Progress("")

@@ -143,7 +143,7 @@ def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, 
         "next_node": state.progress.next_node if state.progress else "",
         "is_paused": state.is_paused,
         "question": question_to_record(state.question) if state.question else None,
-        "questions": [question_to_record(one) for one in state.questions],
+        "questions": [question_to_record(question) for question in state.questions],
         "updated": now.isoformat(),
     }
 

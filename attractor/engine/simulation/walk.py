@@ -123,7 +123,7 @@ def make_stage(graph: Graph, node: Node, progress: Progress, branches: Simulated
         logs_root=Path(),
         visit=branches.visit,
         attempt=branches.attempt,
-        labels=tuple(one.label for one in graph.outgoing(node.id) if one.label),
+        labels=tuple(edge.label for edge in graph.outgoing(node.id) if edge.label),
         files=_NoFiles(),
         emit=_tell_nobody,
         workspace=NoWorkspace(),
@@ -165,7 +165,7 @@ class SimulatedStep:
         """The edges that were followed: all edges at a fork, none for a jump or at the end."""
         route, end = self.decision.routes[-1], self.decision.move.end
         if self.visit.meeting:
-            return tuple(one.edge for one in self.decision.routes[0].candidates)
+            return tuple(candidate.edge for candidate in self.decision.routes[0].candidates)
         goes_on = end is None or end.node == route.target
         return (route.edge,) if route.edge and goes_on else ()
 

@@ -140,7 +140,7 @@ class TimeLimits:
 
     @property
     def _running(self) -> Sequence[asyncio.Timeout]:
-        return [one for one in self._left if not one.expired()]
+        return [timer for timer in self._left if not timer.expired()]
 
 
 def stall_limit(node: Node, graph: Graph) -> timedelta | None:

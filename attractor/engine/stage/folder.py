@@ -59,7 +59,7 @@ def history_folder(folder: Path, visit: int, attempt: int) -> Path:
 def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
     """Return the current folder with the files of an ended attempt, or None."""
     places = (folder, history_folder(folder, visit, attempt))
-    return next((one for one in places if _attempt_of(one / STATUS) == (visit, attempt)), None)
+    return next((path for path in places if _attempt_of(path / STATUS) == (visit, attempt)), None)
 
 
 def require_folder(folder: Path) -> None:
@@ -107,7 +107,7 @@ def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
 def _name_of_interrupted(folder: Path, visit: int, attempt: int) -> str:
     name = f"{_dotted((visit, attempt))}.interrupted"
     names = (name if n == 1 else f"{name}.{n}" for n in count(1))
-    return next(one for one in names if not (folder / HISTORY / one).exists())
+    return next(candidate for candidate in names if not (folder / HISTORY / candidate).exists())
 
 
 def _attempt_of(status: Path) -> tuple[int, int] | None:
@@ -134,8 +134,8 @@ def _move_aside(folder: Path, name: str) -> None:
         past.mkdir(parents=True, exist_ok=True)
         require_folder(folder / HISTORY)
         names = sorted(entry.name for entry in os.scandir(folder) if entry.name != HISTORY)
-        for one in sorted(names, key=lambda one: one == STATUS):
-            (folder / one).replace(past / one)
+        for entry in sorted(names, key=lambda entry: entry == STATUS):
+            (folder / entry).replace(past / entry)
     except OSError as cause:
         raise file_error("move", folder, cause) from cause
 

@@ -122,7 +122,7 @@ def _texts(report: JsonObject, name: str) -> tuple[str, ...]:
     value = report.get(name) or []
     if not isinstance(value, list):
         raise InvalidReport(f"{name!r} is not a list", hint='write ["node_id"]')
-    texts = tuple(one for one in value if isinstance(one, str))
+    texts = tuple(text for text in value if isinstance(text, str))
     if len(texts) < len(value):
         raise InvalidReport(f"{name!r} contains items that are not texts", hint='write ["node_id"]')
     return texts

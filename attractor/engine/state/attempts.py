@@ -32,7 +32,7 @@ MAIN = ""
 
 
 # The separators within keys; the id of a node may contain them too.
-_ENCODED = str.maketrans({one: f"%{ord(one):02X}" for one in "%/@"})
+_ENCODED = str.maketrans({character: f"%{ord(character):02X}" for character in "%/@"})
 
 
 def visit_key(parent: str, node: str, visit: int) -> str:

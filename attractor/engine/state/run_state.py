@@ -149,12 +149,12 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
 class RunState:
     """The state of a run: everything that a process needs to continue the run.
 
-    `wait` is what a run with the status `waiting` waits for.
-    `stopped` is the reason why the last process stopped, `warned` names the budgets that are nearly
-    exhausted. `walks` has the walks that are not joined yet. `begun` counts the visits of each
-    node. `restarted_as` is the run that continues this run (ruling R7). `answer_counts` counts the
-    answers of each interviewer. `budgets` is the record of the budgets that the caller of the last
-    process set; attributes, profile and suite can set others.
+    `wait` is the reason of the status `waiting`. `stopped` is the reason why the last process
+    stopped, `warned` names the budgets that are nearly exhausted. `walks` has the walks that are
+    not joined yet. `begun` counts the visits of each node. `restarted_as` is the run that continues
+    this run (ruling R7). `answer_counts` counts the answers of each interviewer. `budgets` is the
+    record of the budgets that the caller of the last process set; attributes, profile and suite can
+    set others.
     """
 
     status: RunStatus = QUEUED
@@ -190,8 +190,8 @@ class RunState:
     def used(self) -> Usage:
         """The usage so far, including visits in flight."""
         walks = self.walks.values()
-        in_flight = (one.in_flight.spent for one in walks if one.in_flight)
-        return sum(in_flight, sum((one.progress.usage for one in walks), NOTHING_USED))
+        in_flight = (walk.in_flight.spent for walk in walks if walk.in_flight)
+        return sum(in_flight, sum((walk.progress.usage for walk in walks), NOTHING_USED))
 
     def seconds(self, now: datetime) -> float:
         """Return the seconds that stages took so far, including the current stage.
@@ -214,14 +214,14 @@ class RunState:
     @property
     def asked(self) -> Sequence[Question]:
         """The questions of stages in flight, answered or not."""
-        return [one for walk in self.walks.values() for one in walk.questions]
+        return [question for walk in self.walks.values() for question in walk.questions]
 
     @property
     def questions(self) -> Sequence[Question]:
         """The questions without an answer; a finished run asks nothing."""
         if self.canceled or self.status.is_final:
             return []
-        return [one for one in self.asked if one.id not in self.answers]
+        return [question for question in self.asked if question.id not in self.answers]
 
     @property
     def question(self) -> Question | None:
@@ -261,7 +261,7 @@ def state_to_record(state: RunState) -> dict[str, Json]:
             "strand": walk_to_record(main) if main else None,
             "branches": branches_to_records(state.walks),
             "begun": dict(state.begun),
-            "answers": {key: answer_to_record(one) for key, one in state.answers.items()},
+            "answers": {key: answer_to_record(answer) for key, answer in state.answers.items()},
             "given": dict(state.answer_counts),
             "warned": list(state.warned),
             "budgets": dict(state.budgets),

@@ -142,19 +142,19 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
     The context updates of branches are not applied (attractor-spec 3.8).
     """
     ends = list(branches.values())
-    over = (SteppedOver(node, key) for key, one in branches.items() for node in one.stepped_over)
+    over = (SteppedOver(node, key) for key, end in branches.items() for node in end.stepped_over)
     return changed(
         progress,
         stages={**progress.stages, **_visited(progress, branches)},
-        completed=(*progress.completed, *(node for one in ends for node in one.completed)),
-        redirects=progress.redirects + sum(one.redirects - progress.redirects for one in ends),
+        completed=(*progress.completed, *(node for end in ends for node in end.completed)),
+        redirects=progress.redirects + sum(end.redirects - progress.redirects for end in ends),
         steps_over=(*progress.steps_over, *over),
-        handled=(*progress.handled, *(node for one in ends for node in one.handled)),
-        assumed=(*progress.assumed, *(node for one in ends for node in one.assumed)),
-        logs=(*progress.logs, *(line for one in ends for line in one.logs)),
-        left_out=(*progress.left_out, *(node for one in ends for node in one.left_out)),
-        past=join_past(progress.past, (one.past for one in ends)),
-        usage=sum((one.usage for one in ends), progress.usage),
+        handled=(*progress.handled, *(node for end in ends for node in end.handled)),
+        assumed=(*progress.assumed, *(node for end in ends for node in end.assumed)),
+        logs=(*progress.logs, *(line for end in ends for line in end.logs)),
+        left_out=(*progress.left_out, *(node for end in ends for node in end.left_out)),
+        past=join_past(progress.past, (end.past for end in ends)),
+        usage=sum((end.usage for end in ends), progress.usage),
     )
 
 
@@ -249,15 +249,15 @@ def begin_branch(walks: Walks, key: str, parent: str, branch: Branch, *, workspa
 def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
     """Return the walks after a branch and all branches inside this branch have ended."""
     over = {
-        one: changed(
-            walks[one],
-            progress=_with_what_was_used(walks[one]),
+        branch: changed(
+            walks[branch],
+            progress=_with_what_was_used(walks[branch]),
             is_over=True,
             is_given_up=is_given_up,
             in_flight=None,
             questions=(),
         )
-        for one in with_inner_branches(walks, key)
+        for branch in with_inner_branches(walks, key)
     }
     return {**walks, **over}
 
@@ -273,9 +273,9 @@ def with_inner_branches(walks: Walks, key: str) -> Sequence[str]:
     if not walks[key].branches:
         return [key]
     found = {key: None}
-    for one, walk in walks.items():
-        if one and walk.parent in found:
-            found[one] = None
+    for branch, walk in walks.items():
+        if branch and walk.parent in found:
+            found[branch] = None
     return list(found)
 
 
@@ -284,10 +284,10 @@ def branches_of_attempt(walks: Walks, parent: str, attempt: str) -> Sequence[str
     if not walks[parent].branches:
         return []
     return [
-        one
-        for one, walk in walks.items()
+        branch
+        for branch, walk in walks.items()
         # The faster check first, because a long `for_each` has many walks.
-        if walk.parent == parent and one.startswith(attempt)
+        if walk.parent == parent and branch.startswith(attempt)
     ]
 
 
@@ -300,18 +300,18 @@ def join_visit(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
     progress, place = walks[key].progress, visit_key(key, visit.node, visit.number)
     if not walks[key].branches:
         return progress, walks
-    begun = {one: walk for one, walk in walks.items() if one.startswith(place)}
+    begun = {branch: walk for branch, walk in walks.items() if branch.startswith(place)}
     if not begun:
         return progress, walks
     attempt = attempt_key(key, visit.node, visit.number, visit.attempts)
     ended = {
-        one: begun[one].progress
-        for one in branches_of_attempt(walks, key, attempt)
-        if begun[one].progress.end and not begun[one].is_given_up
+        branch: begun[branch].progress
+        for branch in branches_of_attempt(walks, key, attempt)
+        if begun[branch].progress.end and not begun[branch].is_given_up
     }
-    lost = (walk.progress.usage for one, walk in begun.items() if one not in ended)
+    lost = (walk.progress.usage for branch, walk in begun.items() if branch not in ended)
     progress = add_usage(join(progress, ended), sum(lost, NOTHING_USED))
-    rest = {one: walk for one, walk in walks.items() if one not in begun}
+    rest = {branch: walk for branch, walk in walks.items() if branch not in begun}
     return progress, with_branch_counts(rest)
 
 
@@ -341,8 +341,8 @@ def continue_clocks(walks: Walks, at: datetime) -> Walks:
 
 def _with_flights(walks: Walks, change: Callable[[InFlight], InFlight]) -> Walks:
     return {
-        key: changed(one, in_flight=change(one.in_flight)) if one.in_flight else one
-        for key, one in walks.items()
+        key: changed(walk, in_flight=change(walk.in_flight)) if walk.in_flight else walk
+        for key, walk in walks.items()
     }
 
 
@@ -382,7 +382,7 @@ def walk_to_record(walk: WalkState) -> dict[str, Json]:
     flight = walk.in_flight
     return {
         "in_flight": write_record(flight) if flight else None,
-        "questions": [question_to_record(one) for one in walk.questions],
+        "questions": [question_to_record(question) for question in walk.questions],
         "name": walk.name,
         "parent": walk.parent,
         "workspace": walk.workspace,
@@ -397,11 +397,11 @@ def branches_to_records(walks: Walks) -> list[Json]:
     """Return the records of all branches, in order."""
     return [
         {
-            **walk_to_record(one),
+            **walk_to_record(walk),
             "key": key,
-            "progress": progress_to_record(one.progress),
+            "progress": progress_to_record(walk.progress),
         }
-        for key, one in walks.items()
+        for key, walk in walks.items()
         if key != MAIN
     ]
 
@@ -411,7 +411,7 @@ def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
     return WalkState(
         progress,
         fields.inner("in_flight").record(InFlight) if fields.has("in_flight") else None,
-        tuple(question_from_record(one) for one in fields.inners("questions")),
+        tuple(question_from_record(question) for question in fields.inners("questions")),
         fields.text("name"),
         fields.text("parent"),
         fields.text("workspace"),
@@ -425,8 +425,8 @@ def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
 def branches_from_records(records: Sequence[Fields]) -> dict[str, WalkState]:
     """Read the branches from their records."""
     return {
-        one.text("key"): walk_from_record(one, progress_from_record(one.inner("progress")))
-        for one in records
+        record.text("key"): walk_from_record(record, progress_from_record(record.inner("progress")))
+        for record in records
     }
 
 
@@ -435,17 +435,18 @@ def put_question(walk: WalkState, question: Question) -> WalkState:
 
     A question that is asked again keeps its first deadline.
     """
-    before = next((one for one in walk.questions if one.id == question.id), None)
+    before = next((other for other in walk.questions if other.id == question.id), None)
     if before is None:
         return replace(walk, questions=(*walk.questions, question))
     asked = replace(question, deadline=before.deadline or question.deadline)
-    questions = tuple(asked if one is before else one for one in walk.questions)
+    questions = tuple(asked if other is before else other for other in walk.questions)
     return replace(walk, questions=questions)
 
 
 def drop_question(walk: WalkState, id_: str) -> WalkState:
     """Return a walk without one of its open questions."""
-    return replace(walk, questions=tuple(one for one in walk.questions if one.id != id_))
+    others = tuple(question for question in walk.questions if question.id != id_)
+    return replace(walk, questions=others)
 
 
 def is_of_child(walk: WalkState, id_: str) -> bool:
@@ -466,7 +467,7 @@ def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
 
 def without_answers(answers: Mapping[str, Answer], ids: Collection[str]) -> dict[str, Answer]:
     """Return answers without the answers to some questions."""
-    return {id_: one for id_, one in answers.items() if id_ not in ids}
+    return {id_: answer for id_, answer in answers.items() if id_ not in ids}
 
 
 def _is_own(flight: InFlight, id_: str) -> bool:

@@ -45,7 +45,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        self._search = SecretSearch(one for one in secrets if not is_unusable(one))
+        self._search = SecretSearch(secret for secret in secrets if not is_unusable(secret))
 
     @classmethod
     def of_environment(
@@ -78,7 +78,7 @@ class Redactor:
             return value if value in RECORD_WORDS else self.text(value)
         if isinstance(value, dict):
             return self.members(value)
-        return [self.json(one) for one in value] if isinstance(value, list) else value
+        return [self.json(item) for item in value] if isinstance(value, list) else value
 
     def members(self, record: JsonObject) -> dict[str, Json]:
         """Return a JSON object without secrets, as a deep copy."""

@@ -35,7 +35,7 @@ class RunWaits:
 
     @contextmanager
     def at_work(self, stage_id: str, limits: TimeLimits) -> Generator[None]:
-        """Stop the time limits of an attempt while the run waits."""
+        """Count an attempt as running; its time limits stop while the run waits."""
         self._limits[stage_id] = limits
         self.update()
         try:
@@ -75,7 +75,7 @@ class RunWaits:
         state = self.run.state
         is_waiting = bool(self._waiting) and not state.questions and not self._is_at_work()
         if is_waiting and state.status == EXECUTING:
-            wait, words = min(self._waiting.values(), key=lambda one: one[0].until or _NEVER)
+            wait, words = min(self._waiting.values(), key=lambda item: item[0].until or _NEVER)
             self.run.change_status(WAITING, words, wait=wait)
             self._stopped = [*self._limits.values()]
             for limits in self._stopped:
@@ -93,11 +93,13 @@ class RunWaits:
     def _is_at_work(self) -> bool:
         """Return whether a walk without branches does not wait."""
         walks = self.run.state.walks
-        going = {key: one for key, one in walks.items() if not (one.is_over or one.progress.end)}
-        forks = {one.parent for key, one in going.items() if key != MAIN}
+        going = {
+            key: walk for key, walk in walks.items() if not (walk.is_over or walk.progress.end)
+        }
+        forks = {walk.parent for key, walk in going.items() if key != MAIN}
         return any(
-            one.in_flight is None or one.in_flight.id not in self._waiting
-            for key, one in going.items()
+            walk.in_flight is None or walk.in_flight.id not in self._waiting
+            for key, walk in going.items()
             if key not in forks
         )
 

@@ -87,7 +87,7 @@ class Walk:
     def has_child_in(self, workspace: str) -> bool:
         """Return whether a child pipeline uses a workspace and therefore restores it."""
         walks = self.run.state.walks.values()
-        return any(self._has_child(one.in_flight) for one in walks if one.workspace == workspace)
+        return any(self._has_child(walk.in_flight) for walk in walks if walk.workspace == workspace)
 
     def _has_child(self, flight: InFlight | None) -> bool:
         return bool(self.children and flight and self.children.has(flight.id))
