@@ -16,7 +16,7 @@ from attractor.pipeline.notifications import NoticeKind, send_notice
 
 
 def settings_of(host: RunHost) -> JsonObject:
-    """Return the settings of notices as JSON; empty if nobody is notified."""
+    """Return the settings of notices as JSON, empty if neither a command nor an address is set."""
     notify = host.notify
     if not notify.messengers:
         return {}

@@ -82,7 +82,7 @@ _AGAIN = "make another plan: attractor grow plan"
 class Deployment:
     """How far a deployment is; it `waits_for` an answer, a decision, or nothing.
 
-    `listed` are records with values that nobody wrote, `changes` are those of the telemetry,
+    `listed` are records with default values, `changes` are those of the telemetry,
     `sandbox` is where the app runs, and `services` are the addresses that it calls, by adapter.
     """
 
@@ -356,7 +356,7 @@ async def _release(
 
 
 def end_recording(control_plane: ControlPlane, release: Release) -> str:
-    """Take the recording of a stopped app over; return its name, or "" if there is none."""
+    """Take over the recording of a stopped app; return its name, or "" without a recording."""
     host = control_plane.host
     return take_over(
         release.recorded,

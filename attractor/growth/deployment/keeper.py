@@ -176,7 +176,7 @@ class Keeper:
                 has_failed = True
 
     def _notify(self, words: str, url: str) -> None:
-        """Notify people once that the app stopped answering; a failure is logged."""
+        """Notify people that the app stopped answering; log a failure."""
         if not self.notices:
             return
         # Most keepers never need it, and it is slow to import.
@@ -187,7 +187,7 @@ class Keeper:
         except AttractorError as error:
             fault = error.message
         if fault:
-            _log(f"nobody was notified: {Redactor([str(self.notices['url'])]).text(fault)}")
+            _log(f"notification failed: {Redactor([str(self.notices['url'])]).text(fault)}")
 
     def _is_healthy(self) -> bool:
         try:

@@ -20,7 +20,7 @@ from attractor.growth.migration import Migration, State, state_text
 
 @dataclass(frozen=True)
 class Moved:
-    """A state in its new shape, its residue, and records with values that nobody wrote."""
+    """A state in its new shape, its residue, and records with default values."""
 
     state: State
     residue: Json = None
