@@ -77,8 +77,8 @@ def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
     """Print an error and return the exit status of the error, even if the output is closed."""
 
     failure = describe_failure(error)
-    # With --json, an error on a shared terminal or file is printed once.
-    is_shown = "--json" in _options(arguments) and _is_one_file(sys.stdout, sys.stderr)
+    # With --json, an error on a shared terminal or file is printed as JSON only.
+    is_only_json = "--json" in _options(arguments) and _is_one_file(sys.stdout, sys.stderr)
     with suppress(OSError):
         if debug or "--debug" in _options(arguments):
             import traceback
@@ -86,7 +86,7 @@ def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
             show("".join(traceback.format_exception(error)).rstrip(), err=True)
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             show(error.format_message(), err=True)
-        elif not is_shown:
+        elif not is_only_json:
             show(failure.line(), err=True)
     with suppress(OSError, OutputLost):
         if "--json" in _options(arguments):

@@ -49,13 +49,19 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def find_option(name: str, command: click.Command) -> str:
-    """Return what a command calls an unknown option; empty if nothing is known."""
-    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
-    meant = [one for one in OPTIONS.get(name, ()) if one in known]
+    """Return a hint with the option that a command has instead of an unknown one, or ""."""
+    known = {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    meant = [option for option in OPTIONS.get(name, ()) if option in known]
     if meant:
         return f"did you mean {meant[0]}?"
     # `fork RUN NODE`: what other tools name by an option is an argument here.
-    argument = next((one for one in command.params if f"--{one.name}" == name), None)
+    argument = next(
+        (parameter for parameter in command.params if f"--{parameter.name}" == name), None
+    )
     if isinstance(argument, click.Argument):
         return f"it has no option: write {argument.make_metavar(click.Context(command))} without it"
     return ""

@@ -115,10 +115,10 @@ class RunRegister:
 
         If the process died before it changed the status, change the status.
         """
-        ended = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind in _ENDS]
+        ended = [entry for entry in self.ledger.entries(run.manifest.run_id) if entry.kind in _ENDS]
         if ended:
             require_journal(facts_of(run), ended)
-        if run.state.status.is_final or not any(one.kind == LineKind.ENDED for one in ended):
+        if run.state.status.is_final or not any(entry.kind == LineKind.ENDED for entry in ended):
             return
         if run.state.status == EVALUATING and not run.state.why_canceled:
             # Only a leak ends an evaluation without a decision.
@@ -129,11 +129,11 @@ class RunRegister:
     def has_ended(self, root: Path) -> bool:
         """Return whether the ledger records a final status of a run."""
         run_id = read_manifest(RunDirectory(root)).run_id
-        return any(one.kind in _ENDS for one in self.ledger.entries(run_id))
+        return any(entry.kind in _ENDS for entry in self.ledger.entries(run_id))
 
     def require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
         """Refuse a changed manifest, because the manifest pins suite and profile."""
-        made = [one for one in own if one.kind == LineKind.CREATED]
+        made = [entry for entry in own if entry.kind == LineKind.CREATED]
         if not made and run.state.status in UNBEGUN:
             return
         if not made:
@@ -153,7 +153,9 @@ def require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
     """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
     journal = run.directory.events
     sealed = {
-        str(one.data["journal_head"]) for one in own if one.kind in (LineKind.EVALUATED, *_ENDS)
+        str(entry.data["journal_head"])
+        for entry in own
+        if entry.kind in (LineKind.EVALUATED, *_ENDS)
     }
     # The state of the run was read from this journal.
     known = {run.head.hash} if run.head != GENESIS else set[str]()

@@ -249,17 +249,17 @@ def _faults_in(sent: Path) -> dict[str, str]:
 
 def combine(notices: Sequence[JsonObject]) -> JsonObject:
     """Return one notice for several."""
-    kinds = Counter(str(one.get("kind")) for one in notices)
+    kinds = Counter(str(notice.get("kind")) for notice in notices)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    lines = [f"{one.get('title')}: {one.get('text')}" for one in notices]
-    addresses = [str(one.get("address")) for one in notices if one.get("address")]
+    lines = [f"{notice.get('title')}: {notice.get('text')}" for notice in notices]
+    addresses = [str(notice.get("address")) for notice in notices if notice.get("address")]
     return {
         "kind": NoticeKind.SEVERAL.value,
         "title": f"{len(notices)} notices: {counts}",
         "text": "\n".join(lines),
         "command": "attractor runs",
         "address": addresses[0].rpartition("/")[0] if addresses else "",
-        "notices": [dict(one) for one in notices],
+        "notices": [dict(notice) for notice in notices],
     }
 
 

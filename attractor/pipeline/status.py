@@ -41,18 +41,18 @@ class RunStatusView:
         return {
             **self.summary.to_record(),
             "changed": self.delivery.changed,
-            "incidents": [one.to_record() for one in self.incidents],
+            "incidents": [incident.to_record() for incident in self.incidents],
             "result_patch": patch.to_record() if patch else None,
             "at_work": [
                 {
-                    "run_id": one.run_id,
-                    "node": one.node,
-                    "visit": one.visit,
-                    "attempt": one.attempt,
-                    "branch": one.branch,
+                    "run_id": stage.run_id,
+                    "node": stage.node,
+                    "visit": stage.visit,
+                    "attempt": stage.attempt,
+                    "branch": stage.branch,
                     "last_lines": list(lines),
                 }
-                for one, lines in self.at_work
+                for stage, lines in self.at_work
             ],
         }
 
@@ -61,7 +61,7 @@ async def with_landings(
     found: Sequence[RunSummary], project: Path, *, search_path: str
 ) -> list[RunSummary]:
     """Return runs with the branches into which a person merged their results by hand."""
-    wanted = [one.run_id for one in found if _may_have_landed(one)]
+    wanted = [run.run_id for run in found if _may_have_landed(run)]
     if not wanted:
         return list(found)
     try:
@@ -71,15 +71,15 @@ async def with_landings(
         # The list is complete without them; gc reports the fault of the repository.
         return list(found)
     return [
-        replace(one, landed_on=str(landings[one.run_id])) if one.run_id in landings else one
-        for one in found
+        replace(run, landed_on=str(landings[run.run_id])) if run.run_id in landings else run
+        for run in found
     ]
 
 
-def _may_have_landed(one: RunSummary) -> bool:
-    is_unjudged = one.is_resting or (one.status == StatusWord.EVALUATING and not one.suite)
-    was_promoted = one.promoted_to or one.rolled_back_from
-    return is_unjudged or (one.status == StatusWord.APPROVED and not was_promoted)
+def _may_have_landed(run: RunSummary) -> bool:
+    is_unjudged = run.is_resting or (run.status == StatusWord.EVALUATING and not run.suite)
+    was_promoted = run.promoted_to or run.rolled_back_from
+    return is_unjudged or (run.status == StatusWord.APPROVED and not was_promoted)
 
 
 def read_status(root: Path, runs_dir: Path) -> RunStatusView:
@@ -113,7 +113,7 @@ def _printing(root: Path) -> Sequence[tuple[StageInFlight, tuple[str, ...]]]:
         stages = stages_in_flight(root)
     except AttractorError:
         return ()
-    return [(one, shown_lines(last_output(one.folder))) for one in stages]
+    return [(stage, shown_lines(last_output(stage.folder))) for stage in stages]
 
 
 NOT_EVALUATED = "not evaluated"
@@ -126,36 +126,36 @@ def status_words(status: RunStatus) -> str:
     return NOT_EVALUATED if status == EVALUATING else str(status)
 
 
-def status_of(one: RunSummary) -> str:
+def status_of(run: RunSummary) -> str:
     """Return the status of a run for people."""
-    landed = f", landed on {visible(one.landed_on)}" if one.landed_on else ""
-    if one.is_resting:
+    landed = f", landed on {visible(run.landed_on)}" if run.landed_on else ""
+    if run.is_resting:
         return f"{NOT_JUDGED}{landed}"
-    if one.status == StatusWord.EVALUATING and not one.is_live:
+    if run.status == StatusWord.EVALUATING and not run.is_live:
         return f"{NOT_EVALUATED}{landed}"
-    details = one.phase or (one.wait.reason if one.wait else "")
-    status = f"{one.status} ({details})" if details else one.status
-    status = f"{status}, promoted to {one.promoted_to}" if one.promoted_to else status
-    if one.rolled_back_from:
-        status = f"{status}, rolled back from {one.rolled_back_from}"
-    return visible(f"{status}, {PAUSED}" if one.is_paused else status) + landed
+    details = run.phase or (run.wait.reason if run.wait else "")
+    status = f"{run.status} ({details})" if details else run.status
+    status = f"{status}, promoted to {run.promoted_to}" if run.promoted_to else status
+    if run.rolled_back_from:
+        status = f"{status}, rolled back from {run.rolled_back_from}"
+    return visible(f"{status}, {PAUSED}" if run.is_paused else status) + landed
 
 
-def listed_status(one: RunSummary) -> str:
+def listed_status(run: RunSummary) -> str:
     """Return the status of a run in a list, for people."""
-    if one.is_answered:
-        return f"{one.status}, {ANSWERED}"
-    shown = status_of(one)
-    is_plain = shown == one.status or one.wait is not None
-    return f"{shown}, {STOPPED}" if one.is_stopped and is_plain else shown
+    if run.is_answered:
+        return f"{run.status}, {ANSWERED}"
+    shown = status_of(run)
+    is_plain = shown == run.status or run.wait is not None
+    return f"{shown}, {STOPPED}" if run.is_stopped and is_plain else shown
 
 
-def filter_words(one: RunSummary) -> set[str]:
+def filter_words(run: RunSummary) -> set[str]:
     """Return the words by which a list of runs finds a run: of its status and its outcome."""
-    if one.is_resting:
-        return {NOT_JUDGED, one.outcome}
-    listed = listed_status(one)
-    return {one.status, listed, *listed.split(", "), one.outcome}
+    if run.is_resting:
+        return {NOT_JUDGED, run.outcome}
+    listed = listed_status(run)
+    return {run.status, listed, *listed.split(", "), run.outcome}
 
 
 _Look = tuple[object, ...]
@@ -190,14 +190,14 @@ def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iter
 
 def is_over(status: RunStatusView) -> bool:
     """Return whether the run has ended or its records are corrupt."""
-    one = status.summary
-    return not one.is_live and (bool(one.outcome) or one.is_final or one.status == UNKNOWN)
+    run = status.summary
+    return not run.is_live and (bool(run.outcome) or run.is_final or run.status == UNKNOWN)
 
 
 def _look(root: Path, last: RunStatusView | None) -> _Look:
     """Return a fingerprint of the run's files and lock."""
     directory = RunDirectory(root)
-    tails = [one.folder / TAIL for one, _ in last.at_work] if last else []
+    tails = [stage.folder / TAIL for stage, _ in last.at_work] if last else []
     files = [directory.events, directory.run, *tails]
     return (is_held(directory.lock), *map(_signature, files))
 

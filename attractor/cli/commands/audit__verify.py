@@ -61,8 +61,8 @@ def _lines(report: AuditReport) -> list[str]:
     if not report.flaws:
         return [*lines, "No problems found."]
     problems = [
-        f"{'unreadable' if one.is_foreign else 'corrupt'}: {one.problem} ({one.remedy})"
-        for one in report.flaws
+        f"{'unreadable' if flaw.is_foreign else 'corrupt'}: {flaw.problem} ({flaw.remedy})"
+        for flaw in report.flaws
     ]
     return [*lines, *map(visible, problems)]
 

@@ -59,9 +59,9 @@ def _show_effective(
     pinned, values = _effective_values(invocation, reference, target)
     profile = pinned.partition("#")[0] or "strict"
     if as_json:
-        show_json({"profile": profile, "values": [one.to_record() for one in values]})
+        show_json({"profile": profile, "values": [value.to_record() for value in values]})
     else:
-        rows = [(one.node or "-", one.key, one.value, one.origin) for one in values]
+        rows = [(value.node or "-", value.key, value.value, value.origin) for value in values]
         show("\n".join([f"{target} with the profile {profile}", *table(rows)]))
     return ExitCode.DONE
 
@@ -105,8 +105,8 @@ def _effective_values(
 
 def _leaves(path: str, value: Json) -> list[tuple[str, str]]:
     if isinstance(value, dict) and value:
-        inner = [(f"{path}.{key}" if path else key, one) for key, one in value.items()]
-        return [leaf for key, one in inner for leaf in _leaves(key, one)]
+        inner = [(f"{path}.{key}" if path else key, member) for key, member in value.items()]
+        return [leaf for key, member in inner for leaf in _leaves(key, member)]
     if isinstance(value, list):
         return [(path, ", ".join(map(str, value)) or "none")]
     return [(path, "none" if value in (None, "", {}) else str(value))]

@@ -73,13 +73,13 @@ def runs(
     if status and not found:
         _require_status(status)
     if live:
-        workers = [read_worker(one) for one in found]
+        workers = [read_worker(run) for run in found]
         if as_json:
-            show_json([one.to_record() for one in workers])
+            show_json([worker.to_record() for worker in workers])
         else:
             show("\n".join(_workers(workers)) or "No process executes a run.")
     elif as_json:
-        show_json([one.to_record() for one in landed(invocation, found)])
+        show_json([run.to_record() for run in landed(invocation, found)])
     elif found:
         show("\n".join(_table(landed(invocation, found), SystemClock().now())))
     elif index.runs(settings.runs_dir, RunQuery(limit=1)):
@@ -97,7 +97,7 @@ def _require_status(words: str) -> None:
 
 
 def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:
-    rows = [_HEADING, *(_row(one, now) for one in found)]
+    rows = [_HEADING, *(_row(run, now) for run in found)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -112,26 +112,26 @@ def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:
 def _workers(workers: Sequence[Worker]) -> list[str]:
     rows = [
         (
-            visible(one.summary.run_id),
-            f"process {one.pid}" if one.pid else "unknown process",
-            f"since {one.since.astimezone():%Y-%m-%d %H:%M:%S}" if one.since else "",
-            visible(listed_status(one.summary)),
-            visible(", ".join(stage.name for stage in one.stages)),
+            visible(worker.summary.run_id),
+            f"process {worker.pid}" if worker.pid else "unknown process",
+            f"since {worker.since.astimezone():%Y-%m-%d %H:%M:%S}" if worker.since else "",
+            visible(listed_status(worker.summary)),
+            visible(", ".join(stage.name for stage in worker.stages)),
         )
-        for one in workers
+        for worker in workers
     ]
     return table(rows) if rows else []
 
 
-def _row(one: RunSummary, now: datetime) -> tuple[str, ...]:
+def _row(run: RunSummary, now: datetime) -> tuple[str, ...]:
     return (
-        visible(one.run_id),
-        _age(now - one.started),
-        visible(listed_status(one)),
-        visible(one.outcome) or "-",
-        visible(shorten(one.pipeline, _LONGEST_NAME)) or "-",
-        _cost(one.usage),
-        visible(shorten(one.goal, _LONGEST_GOAL)),
+        visible(run.run_id),
+        _age(now - run.started),
+        visible(listed_status(run)),
+        visible(run.outcome) or "-",
+        visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
+        _cost(run.usage),
+        visible(shorten(run.goal, _LONGEST_GOAL)),
     )
 
 

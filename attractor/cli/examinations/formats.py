@@ -38,7 +38,7 @@ def _state(folder: Path) -> Finding:
 
 def _runs(folder: Path) -> Finding:
     newest = list_folders(folder)[:MOST]
-    unreadable = [one for one in map(summarize_any, newest) if one.status == "unknown"]
+    unreadable = [run for run in map(summarize_any, newest) if run.status == "unknown"]
     counted = f"of the newest {len(newest)}" if len(newest) == MOST else f"of {len(newest)}"
     if not unreadable:
         return ok("runs", f"all {counted} can be read")

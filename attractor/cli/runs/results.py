@@ -84,9 +84,9 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
 
 
 def _again(manifest: Manifest) -> str:
-    """Return the command that starts a run like this one, or an empty text.
+    """Return the command that starts a run like this one.
 
-    There is none for a run with inputs, without a file, or with a goal that no line can show.
+    Return an empty text for a run with inputs, without a file, or with an unprintable goal.
     """
     request = read_request(manifest)
     has_all = not request.inputs and not request.withheld and request.goal.isprintable()

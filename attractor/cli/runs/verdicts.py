@@ -69,7 +69,7 @@ def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> st
         f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
         f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
         f"  {BOUND_SENTENCE}",
-        *(f"  trouble in trials: {one}" for one in report.troubles),
+        *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *_reasons(report),
     ]
     if to_operator:

@@ -228,10 +228,15 @@ def _require_proof(run: OpenRun, by: Operator) -> None:
 
 def require_words(words: str) -> None:
     """Refuse a rationale that is too short, invisible or repeats a few characters."""
-    shown = "".join(one for one in unicodedata.normalize("NFKC", words) if _is_visible(one))
+    shown = "".join(
+        character for character in unicodedata.normalize("NFKC", words) if _is_visible(character)
+    )
     if len(shown.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
-    if len({one for one in shown.casefold() if one.isalnum()}) < FEWEST_CHARACTERS:
+    if (
+        len({character for character in shown.casefold() if character.isalnum()})
+        < FEWEST_CHARACTERS
+    ):
         raise RationaleTooShort("the rationale repeats a few characters")
 
 

@@ -152,7 +152,7 @@ class Evaluator:
             profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
             waivers=waivers_of(
-                (one for one in entries if one.run_id in ("", run.run_id)),
+                (entry for entry in entries if entry.run_id in ("", run.run_id)),
                 self._opaque_names(sealed),
             ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
@@ -190,7 +190,7 @@ class Evaluator:
 
     def _latest(self, entries: Sequence[LedgerEntry]) -> datetime:
         """Return the time; a clock that was set back does not revive an expired waiver."""
-        return max([self.register.clock.now(), *(one.when for one in entries[-1:])])
+        return max([self.register.clock.now(), *(entry.when for entry in entries[-1:])])
 
     def describe_attempts(self, pinned: str) -> str:
         """Return a sentence about the attempts with a pinned suite so far, or ""."""

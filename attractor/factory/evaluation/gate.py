@@ -103,7 +103,7 @@ def gate(judged: GateInput) -> GateReport:
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
     bound = lower_bound(satisfied, played, confidence=counted.settings.confidence)
     flaky = sum(one.is_flaky for one in tallies)
-    troubles = count_troubles(trouble for one in results for trouble in one.troubles)
+    troubles = count_troubles(trouble for result in results for trouble in result.troubles)
     return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles)
 
 

@@ -231,7 +231,7 @@ class GateReport:
     @property
     def verdict(self) -> str:
         """The verdict for people: a run without a suite has neither a go nor a no-go."""
-        if any(one.rule == NO_SUITE for one in self.reasons):
+        if any(reason.rule == NO_SUITE for reason in self.reasons):
             return NOT_JUDGED
         return "go" if self.go else "no-go"
 
@@ -247,7 +247,7 @@ class GateReport:
             "lower_bound": self.bound,
             "bound_means": BOUND_SENTENCE,
             "flaky": self.flaky,
-            "troubles": [one.to_record() for one in self.troubles],
+            "troubles": [trouble.to_record() for trouble in self.troubles],
         }
 
 

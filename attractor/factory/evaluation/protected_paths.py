@@ -115,9 +115,8 @@ def protected_paths(
     paths that match `allowed` are not protected, except for `.gitmodules`.
     """
     lines = [*PROTECTED, *below_prefix(prefix, _OF_PROJECT), *more]
-    rules, exceptions = (
-        IgnoreRules({}, [line.casefold() for line in patterns]) for patterns in (lines, allowed)
-    )
+    rules = IgnoreRules({}, [line.casefold() for line in lines])
+    exceptions = IgnoreRules({}, [line.casefold() for line in allowed])
     found = {path for path in changed if _is_protected(path, rules, exceptions)} | set(offending)
     shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}
     return tuple(sorted(shown)[:MOST])

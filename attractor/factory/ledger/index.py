@@ -242,7 +242,7 @@ class LineQuery:
 
 
 _STATUSES = frozenset(one.value for one in StatusWord)
-_FILTERS = _STATUSES | {one.value for one in StageStatus} | {NOT_JUDGED}
+_FILTERS = _STATUSES | {status.value for status in StageStatus} | {NOT_JUDGED}
 """The words that the database can find runs by."""
 
 OnProgress = Callable[[int, int], None]

@@ -76,8 +76,10 @@ class LedgerHead:
 
     def after(self, offset: int, chain: ChainHead, kind: str) -> "LedgerHead":
         """Return the head after another line."""
-        corrections = (*self.corrections, offset) if kind == LineKind.CLOCK_CORRECTED else None
-        return LedgerHead(offset, self.chain, chain, corrections or self.corrections)
+        corrections = self.corrections
+        if kind == LineKind.CLOCK_CORRECTED:
+            corrections += (offset,)
+        return LedgerHead(offset, self.chain, chain, corrections)
 
     def to_record(self, key: bytes) -> dict[str, Json]:
         """Return the record of the head, sealed with the key."""
@@ -88,8 +90,7 @@ class LedgerHead:
             "seq": last.seq,
             "hash": last.hash,
         }
-        # Without a correction, these are four fields, with which versions compare the seal that
-        # know no format number.
+        # Without corrections, versions that know no format number accept the seal.
         content |= {"corrections": [*self.corrections]} if self.corrections else {}
         return {**content, "format": STATE_FORMAT, "seal": _seal_of(content, key)}
 
@@ -164,8 +165,8 @@ def _format_of(record: Json, folder: Path) -> int:
 
 def _offsets(record: JsonObject, file: Path) -> tuple[int, ...]:
     match record.get("corrections", []):
-        case [*offsets] if all(type(one) is int for one in offsets):
-            return tuple(one for one in offsets if isinstance(one, int))
+        case [*offsets] if all(type(offset) is int for offset in offsets):
+            return tuple(offset for offset in offsets if isinstance(offset, int))
         case _:
             raise _broken(file, "is corrupt")
 

@@ -87,7 +87,7 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
         fields = _fields(entry)
         if entry.kind == LineKind.CLOCK_CORRECTED:
             # A corrected clock does not revive a waiver that expired by the latest time recorded.
-            found = [one for one in found if one.expires > fields.time("ahead")]
+            found = [waiver for waiver in found if waiver.expires > fields.time("ahead")]
         elif entry.kind == LineKind.WAIVED and fields.text("scenario") in scenarios:
             scenario = scenarios[fields.text("scenario")]
             found.append(Waiver(scenario, fields.time("expires")))
@@ -201,9 +201,9 @@ class EvaluationPool:
         """Return the troubles in the trials of finished evaluations with a version of a suite."""
         return [
             trouble
-            for one in self.entries
-            if one.kind == LineKind.EVALUATED and one.data["suite_seal"] == suite_seal
-            for trial in _trials(_fields(one))
+            for entry in self.entries
+            if entry.kind == LineKind.EVALUATED and entry.data["suite_seal"] == suite_seal
+            for trial in _trials(_fields(entry))
             for trouble in troubles_of(trial)
         ]
 

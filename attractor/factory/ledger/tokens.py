@@ -144,7 +144,7 @@ class TokenStore:
             return _STORED.validate_json(content) if content else ()
         except ValidationError as cause:
             file = self.folder / TOKENS_FILE
-            absent = {one["loc"][-1] for one in cause.errors() if one["type"] == "missing"}
+            absent = {fault["loc"][-1] for fault in cause.errors() if fault["type"] == "missing"}
             if absent == {"created", "by"}:
                 # Of a version that did not seal tokens: anybody may have written such a file.
                 raise OlderFormat(

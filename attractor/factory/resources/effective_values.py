@@ -79,8 +79,8 @@ def _of_node(
     graph: Graph, node: Node, with_profile: Node, profile: Profile, given: dict[str, str]
 ) -> Iterator[EffectiveValue]:
     of_graph = [graph.attributes.by_key.get(key) for key in (*_KEYS, "model_stylesheet")]
-    graph_spans = {one.span for one in of_graph if one}
-    is_chosen = any(one in profile.models for one in node.classes)
+    graph_spans = {attribute.span for attribute in of_graph if attribute}
+    is_chosen = any(name in profile.models for name in node.classes)
     for key in _KEYS:
         written = node.attributes.by_key.get(key)
         if key in _MODEL and is_chosen:

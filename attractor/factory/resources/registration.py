@@ -79,7 +79,7 @@ async def register_suite(
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
     drawn, versions = drawn_pipelines(host), stores.pipelines.versions
     plain, number = split_reference(name)
-    registered = [str(one.number) for one in versions.versions(plain)]
+    registered = [str(version.number) for version in versions.versions(plain)]
     if number and number not in registered:
         yield SuiteFault(
             "unknown_pipeline",

@@ -26,38 +26,37 @@ class Lane:
 
     def count(self, states: RunStates) -> str:
         """Return how many nodes have ended, as the text in the folded lane."""
-        known = (states.nodes.get(one) for one in self.nodes)
-        ended = sum(one is not None and one.state in _ENDED for one in known)
+        known = (states.nodes.get(node) for node in self.nodes)
+        ended = sum(node is not None and node.state in _ENDED for node in known)
         return f"{ended} of {number_of(len(self.nodes), 'stage')}"
 
 
 def find_lanes(graph: Graph) -> Sequence[Lane]:
     """Return the branches with several nodes, each before the branches inside it."""
-    forks = {one.node: one for one in find_forks(graph)}
+    forks = {fork.node: fork for fork in find_forks(graph)}
     found: list[Lane] = []
     for fork in forks.values():
         whole = {begin: _with_inner(nodes, forks) for begin, nodes in fork.branches.items()}
-        shared = [one for nodes in whole.values() for one in nodes]
+        shared = [node for nodes in whole.values() for node in nodes]
         if len(shared) != len(set(shared)):
             continue  # branches that share nodes cannot be folded apart
         for begin, nodes in whole.items():
             if begin in nodes and len(nodes) > 1:
-                order = tuple(one for one in graph.nodes if one in nodes)
+                order = tuple(node for node in graph.nodes if node in nodes)
                 found.append(Lane(fork.node, begin, order))
-    return sorted(found, key=lambda one: -len(one.nodes))
+    return sorted(found, key=lambda lane: -len(lane.nodes))
 
 
 def _with_inner(nodes: Collection[str], forks: Mapping[str, Fork]) -> set[str]:
     """Return the nodes of a branch with those of the branches inside it."""
     found, waiting = set[str](), list(nodes)
     while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            inner = forks.get(one)
-            waiting += (
-                [node for branch in inner.branches.values() for node in branch] if inner else []
-            )
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            inner = forks.get(node)
+            for branch in inner.branches.values() if inner else ():
+                waiting += branch
     return found
 
 
@@ -73,7 +72,7 @@ def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
     """Return a graph in which each lane is a single node, and the lanes that are drawn."""
     drawn = list(_outermost(lanes))
     home = _homes(drawn)
-    begins = {one.begin: one for one in drawn}
+    begins = {lane.begin: lane for lane in drawn}
     nodes = {
         id_: _lane_node(node, begins[id_]) if id_ in begins else node
         for id_, node in graph.nodes.items()
@@ -87,7 +86,7 @@ def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
         elif ends[0] != ends[1]:
             edges.setdefault(ends, Edge(*ends))
     boxes = tuple(
-        replace(box, nodes=tuple(one for one in box.nodes if one in nodes))
+        replace(box, nodes=tuple(node for node in box.nodes if node in nodes))
         for box in graph.subgraphs
     )
     return Graph(graph.name, nodes, tuple(edges.values()), graph.attributes, boxes), drawn
@@ -105,7 +104,7 @@ def _lane_node(node: Node, lane: Lane) -> Node:
 def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
     """Return the states of a graph whose lanes are folded."""
     home = _homes(lanes)
-    nodes = {id_: one for id_, one in states.nodes.items() if id_ not in home}
+    nodes = {id_: state for id_, state in states.nodes.items() if id_ not in home}
     for lane in lanes:
         nodes[lane.begin] = _lane_state(lane, states)
     taken: dict[TakenEdge, int] = {}
@@ -120,13 +119,13 @@ def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
 
 
 def _lane_state(lane: Lane, states: RunStates) -> NodeState:
-    known = [states.nodes[one] for one in lane.nodes if one in states.nodes]
-    found = {one.state for one in known} - {StageState.UNREACHED}
-    state = next((one for one in _URGENT if one in found), None)
+    known = [states.nodes[node] for node in lane.nodes if node in states.nodes]
+    found = {node.state for node in known} - {StageState.UNREACHED}
+    state = next((urgent for urgent in _URGENT if urgent in found), None)
     if state is None and found:
         fork = states.nodes.get(lane.fork)
         is_between = fork and fork.state is StageState.RUNNING and len(known) < len(lane.nodes)
         state = StageState.RUNNING if is_between else StageState.DONE
-    spent = sum((one.duration or timedelta() for one in known), timedelta())
-    reason = next((one.reason for one in known if one.state is StageState.FAILED), "")
+    spent = sum((node.duration or timedelta() for node in known), timedelta())
+    reason = next((node.reason for node in known if node.state is StageState.FAILED), "")
     return NodeState(state or StageState.UNREACHED, 1, spent or None, reason)

@@ -314,10 +314,10 @@ def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -
 def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
     uses = [(one, one.attributes.value("file")) for one in graph.of_type(_PIPELINE)]
     managers = graph.of_type(_MANAGER)
-    own = [one for one in managers if one.attributes.value(CHILD_FILE)]
+    own = [node for node in managers if node.attributes.value(CHILD_FILE)]
     # The other managers share the file of the graph, which is reported once.
-    others = [one for one in managers if one not in own][:1]
-    uses += [(one, supervised_file(graph, one)) for one in (*own, *others)]
+    others = [node for node in managers if node not in own][:1]
+    uses += [(node, supervised_file(graph, node)) for node in (*own, *others)]
     yield from ((node, value) for node, value in uses if value and str(value).strip())
 
 

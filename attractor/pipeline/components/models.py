@@ -62,7 +62,7 @@ def _middleware(
     if settings.cache is not None:
         yield shipped.DiskCache(settings.cache, mode=settings.cache_mode)
     others = {
-        full_name(model, provider_of(model)): [_fallback_model(one) for one in names]
+        full_name(model, provider_of(model)): [_fallback_model(name) for name in names]
         for model, names in settings.fall_back.items()
         if names
     }
@@ -105,8 +105,8 @@ def find_unknown_providers(settings: "LlmSettings | None") -> Iterator[tuple[str
 def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
     """Yield each setting that names a provider, and the name of the provider."""
     for model, others in settings.fall_back.items():
-        for one in others:
-            yield f"llm.fall_back.{model}", shipped.ModelName.parse(one).provider
+        for other in others:
+            yield f"llm.fall_back.{model}", shipped.ModelName.parse(other).provider
     for key in ("requests_per_minute", "tokens_per_minute", "concurrent_requests"):
         yield from ((f"llm.{key}", name) for name in getattr(settings, key))
 

@@ -384,8 +384,11 @@ async def preflight(
     if faults:
         return PreflightReport(name, request, tuple(faults), notices=notices)
     programs = [*_program_backends(graphs, request, host)]
-    notices = [*notices, *(line for one, nodes in programs for line in one.find_unmetered(nodes))]
-    read = [path for one, _ in programs for path in one.readable_paths()]
+    notices = [
+        *notices,
+        *(line for backend, nodes in programs for line in backend.find_unmetered(nodes)),
+    ]
+    read = [path for backend, _ in programs for path in backend.readable_paths()]
     sandbox = await choose_sandbox(request, host, run_id=run_id, read=read)
     missing = [
         *await find_missing_in_sandbox(required, sandbox, host),

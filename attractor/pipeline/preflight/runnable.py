@@ -18,13 +18,13 @@ def check_runnable(prepared: Prepared, file: Path, project: ProjectContext) -> P
     A pipeline with other errors is not checked.
     """
     graph = prepared.graph
-    if graph is None or any(one.is_error for one in prepared.diagnostics):
+    if graph is None or any(fault.is_error for fault in prepared.diagnostics):
         return prepared
     children = find_child_pipelines(graph, file, project)
     found = [
         *children.faults,
-        *(fault for one in (graph, *children.graphs) for fault in find_long_commands(one)),
+        *(fault for checked in (graph, *children.graphs) for fault in find_long_commands(checked)),
         *find_shared_variables(graph),
     ]
-    named = (replace(one, rule=_RULE) for one in found)
+    named = (replace(fault, rule=_RULE) for fault in found)
     return prepared._replace(diagnostics=tuple(in_order([*prepared.diagnostics, *named])))

@@ -176,9 +176,10 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
 
 def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
     if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
+        if where.landing:
+            return ""
         name = reference_of(root, where.places[-1].parent)
-        why = f"no suite judges it, and no branch has its result (end it: attractor cancel {name})"
-        return "" if where.landing else why
+        return f"no suite judges it, and no branch has its result (end it: attractor cancel {name})"
     if status == AWAITING_DECISION:
         return "it waits for a decision"
     if status == AWAITING_ANSWER:

@@ -1,4 +1,4 @@
-"""The incidents of a run: what happened to it that a person should know, from its journal."""
+"""Reads the incidents of a run from its journal: events that a person should know about."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,10 +33,10 @@ class Incident:
 def read_incidents(journal: Path) -> Sequence[Incident]:
     """Return the incidents in a journal, oldest first."""
     found: list[Incident] = []
-    wanted = [f'"type":"{one}"'.encode() for one in INCIDENTS]
+    wanted = [f'"type":"{kind}"'.encode() for kind in INCIDENTS]
     for line in read_lines(journal) if journal.exists() else ():
         # Few lines are parsed, because a journal may be long.
-        if not any(one in line.content for one in wanted):
+        if not any(kind in line.content for kind in wanted):
             continue
         if (record := parse_object(line.content)) is not None:
             event = Event.from_record(record)

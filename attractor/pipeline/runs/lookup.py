@@ -122,7 +122,7 @@ def find_run(reference: str, runs_dir: Path) -> Path:
     if reference in names and is_run(RunDirectory(runs_dir / reference)):
         return runs_dir / reference
     typed = (reference, reference.upper())
-    wanted = [one for one in names if reference and one.startswith(typed)]
+    wanted = [name for name in names if reference and name.startswith(typed)]
     begins = _runs_among(runs_dir, wanted)
     if len(begins) > 1:
         shown = ", ".join(one.name for one in begins[:5])

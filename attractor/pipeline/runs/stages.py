@@ -159,10 +159,10 @@ class StageAttempt:
 
 
 def _files(entries: Iterable["os.DirEntry[str]"]) -> Iterator[StageFile]:
-    for one in entries:
-        is_shown = one.name != SESSION and not one.name.startswith(".")
-        if is_shown and one.is_file(follow_symlinks=False):
-            yield StageFile(one.name, one.stat(follow_symlinks=False).st_size)
+    for entry in entries:
+        is_shown = entry.name != SESSION and not entry.name.startswith(".")
+        if is_shown and entry.is_file(follow_symlinks=False):
+            yield StageFile(entry.name, entry.stat(follow_symlinks=False).st_size)
 
 
 @dataclass(frozen=True)
