@@ -126,7 +126,7 @@ class Look:
     def query(self) -> str:
         """The parameters of an address; empty by default."""
         pairs = [("direction", self.direction), ("fold", self.fold.value)]
-        pairs += [("open", one) for one in self.open]
+        pairs += [("open", begin) for begin in self.open]
         return urlencode([(name, value) for name, value in pairs if value])
 
     def folds(self, graph: Graph, lanes: Sequence[Lane]) -> Sequence[Lane]:
@@ -134,7 +134,7 @@ class Look:
         is_large = len(graph.nodes) > MOST_PLAIN
         if self.fold is FoldKind.NONE or (self.fold is FoldKind.DEFAULT and not is_large):
             return ()
-        return [one for one in lanes if one.begin not in self.open]
+        return [lane for lane in lanes if lane.begin not in self.open]
 
 
 PLAIN = Look()
@@ -210,7 +210,7 @@ class GraphDrawings:
         self, contents: Sequence[bytes], read: Callable[[], Graph], look: Look = PLAIN
     ) -> GraphDrawing:
         """Return the drawing of the graph that certain contents determine."""
-        parts = (hashlib.sha256(one).digest() for one in (*contents, look.query.encode()))
+        parts = (hashlib.sha256(part).digest() for part in (*contents, look.query.encode()))
         key = hashlib.sha256(b"".join(parts)).hexdigest()
         with self._lock:
             if found := self._known.get(key):
@@ -300,58 +300,59 @@ def marked(
     """
     if drawing.drawn is None:
         return
-    lanes = {one.begin: one for one in drawing.lanes}
-    folded = {one.begin: one for one in drawing.folded}
+    lanes = {lane.begin: lane for lane in drawing.lanes}
+    folded = {lane.begin: lane for lane in drawing.folded}
     shown = fold_states(states, drawing.folded)
     marks = overlay(drawing.drawn, shown).marks
     nodes = {node_element(id_): id_ for id_ in drawing.drawn.nodes}
 
-    for one in drawing.pieces:
-        if isinstance(one, str):
-            yield one
+    for piece in drawing.pieces:
+        if isinstance(piece, str):
+            yield piece
             continue
-        mark = marks.get(one.id)
-        classes = f"{one.classes} {mark.name}" if mark else one.classes
-        id_ = nodes.get(one.id)
-        group = f'<g id="{one.id}" class="{classes}"'
+        mark = marks.get(piece.id)
+        classes = f"{piece.classes} {mark.name}" if mark else piece.classes
+        id_ = nodes.get(piece.id)
+        group = f'<g id="{piece.id}" class="{classes}"'
         if id_ is None:
-            whole = f"{group}>{one.content}</g>"
-            yield MarkedElement(one.id, whole, f'{group} data-piece="mark"></g>')
+            whole = f"{group}>{piece.content}</g>"
+            yield MarkedElement(piece.id, whole, f'{group} data-piece="mark"></g>')
             continue
         lane = folded.get(id_)
         state = shown.nodes.get(id_, NodeState(StageState.UNREACHED))
         count = lane.count(states) if lane else ""
         words = f"{id_}: {mark.note if mark and mark.note else state.state.value}"
         words = f"{words}, {count}: unfold" if lane else words
-        signs = _sign(one.corner, state, sign)
-        content = one.content
+        signs = _sign(piece.corner, state, sign)
+        content = piece.content
         if lane:
             content = content.replace(f">{lane.count(RunStates())}<", f' data-lane="">{count}<')
         names = escape("\n".join(lane.nodes)) if lane else ""
-        opens = f' data-look data-names="{names}"' if lane else ""
+        unfolds = f' data-look data-names="{names}"' if lane else ""
         current = ' aria-current="true"' if id_ == selected else ""
-        target, folder = address(id_), ""
+        target, fold_link = address(id_), ""
         if look_address and lane:
-            target = look_address(_look_without(drawing, lane))
+            target = look_address(_also_unfolded(drawing, lane))
         elif look_address and id_ in lanes:
-            folder = _folder(one.corner, id_, look_address(_look_with(drawing, lanes[id_])))
+            fold_address = look_address(_also_folded(drawing, lanes[id_]))
+            fold_link = _fold_link(piece.corner, id_, fold_address)
         yield MarkedElement(
-            one.id,
-            f'<a href="{escape(target)}" data-node="{escape(id_)}"{current}{opens}'
-            f' aria-label="{escape(words)}">{group}>{content}{signs}</g></a>{folder}',
+            piece.id,
+            f'<a href="{escape(target)}" data-node="{escape(id_)}"{current}{unfolds}'
+            f' aria-label="{escape(words)}">{group}>{content}{signs}</g></a>{fold_link}',
             f'{group} data-piece="mark" data-label="{escape(words)}" data-text="{count}">'
             f"{signs}</g>",
         )
 
 
-def _look_without(drawing: GraphDrawing, lane: Lane) -> Look:
-    """Return the look in which one branch more is unfolded."""
-    return _look(drawing, {one.begin for one in _folds(drawing)} - {lane.begin})
+def _also_unfolded(drawing: GraphDrawing, lane: Lane) -> Look:
+    """Return the look in which a branch is also unfolded."""
+    return _look(drawing, {folded.begin for folded in _folds(drawing)} - {lane.begin})
 
 
-def _look_with(drawing: GraphDrawing, lane: Lane) -> Look:
-    """Return the look in which one branch more is folded."""
-    return _look(drawing, {one.begin for one in _folds(drawing)} | {lane.begin})
+def _also_folded(drawing: GraphDrawing, lane: Lane) -> Look:
+    """Return the look in which a branch is also folded."""
+    return _look(drawing, {folded.begin for folded in _folds(drawing)} | {lane.begin})
 
 
 def _folds(drawing: GraphDrawing) -> Sequence[Lane]:
@@ -359,12 +360,12 @@ def _folds(drawing: GraphDrawing) -> Sequence[Lane]:
 
 
 def _look(drawing: GraphDrawing, folded: Collection[str]) -> Look:
-    unfolded = tuple(one.begin for one in drawing.lanes if one.begin not in folded)
+    unfolded = tuple(lane.begin for lane in drawing.lanes if lane.begin not in folded)
     fold = FoldKind.ALL if folded else FoldKind.NONE
     return Look(drawing.look.direction, fold, unfolded if folded else ())
 
 
-def _folder(corner: tuple[float, float], begin: str, address: str) -> str:
+def _fold_link(corner: tuple[float, float], begin: str, address: str) -> str:
     """Return the link at the first node of an unfolded branch, which folds the branch."""
     x, y = corner[0] + 20, corner[1] - 3
     return (

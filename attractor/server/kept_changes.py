@@ -1,4 +1,4 @@
-"""Short words on what runs changed so far, kept until their journals grow."""
+"""Summaries of the changes of runs so far, cached until their journals grow."""
 
 import asyncio
 from collections import OrderedDict
@@ -17,14 +17,14 @@ MOST_NAMED = 3
 
 
 class KeptChanges:
-    """What runs changed so far, for people who answer their questions."""
+    """The summaries of changes, for people who answer the questions of runs."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, tuple[int, str]] = OrderedDict()
         self._lock = Lock()
 
     def words(self, root: Path, host: RunHost) -> str:
-        """Return the changes of a run in a few words; empty without changes."""
+        """Return the summary for a run, empty without changes."""
         journal = RunDirectory(root).events
         size = journal.stat().st_size if journal.exists() else 0
         with self._lock:
@@ -47,7 +47,7 @@ def _words(root: Path, host: RunHost) -> str:
         return ""
     if not files:
         return ""
-    added, deleted = sum(one.added for one in files), sum(one.deleted for one in files)
-    names = ", ".join(one.path for one in files[:MOST_NAMED])
+    added, deleted = sum(file.added for file in files), sum(file.deleted for file in files)
+    names = ", ".join(file.path for file in files[:MOST_NAMED])
     more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
     return f"{number_of(len(files), 'file')}, +{added} \N{MINUS SIGN}{deleted}: {names}{more}"

@@ -43,8 +43,8 @@ class Pieces:
         return self._known is not None
 
     @property
-    def is_impossible(self) -> bool:
-        """Whether an update cannot describe the change: the page has a piece too many."""
+    def lacks_pieces(self) -> bool:
+        """Whether the fragment lacks pieces of the page: an update cannot remove them."""
         return self._known is not None and not self._known.keys() <= self._hashes.keys()
 
     def __call__(self, key: str, caller: Callable[[], str]) -> Markup:
@@ -116,7 +116,9 @@ class PieceSource:
     def __init__(self, versions: PieceVersions, tokens: str = "") -> None:
         self._versions = versions
         self.tokens = frozenset(tokens.split(","))
-        self._known = {one.rpartition("-")[0]: versions.find(one) for one in tokens.split(",")}
+        self._known = {
+            token.rpartition("-")[0]: versions.find(token) for token in tokens.split(",")
+        }
         self._made: dict[str, Pieces] = {}
 
     def __call__(self, name: str, base: str = "", ignored: str = "") -> Pieces:
@@ -135,7 +137,7 @@ class PieceSource:
     def must_be_whole(self, name: str) -> bool:
         """Return whether a fragment must be rendered again, as a whole."""
         made = self._made.get(name)
-        if made is None or not made.is_impossible:
+        if made is None or not made.lacks_pieces:
             return False
         del self._known[name]
         return True

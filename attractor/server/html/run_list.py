@@ -1,4 +1,4 @@
-"""The content of the list of runs: what waits for a person, what runs, failed and is done."""
+"""The runs above the list of runs: those that wait for a person, run, failed and are done."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -32,14 +32,14 @@ def waiting_cards(runs: Iterable[RunSummary]) -> Sequence[WaitingCard]:
 
     A new card is below all others, so that no card moves while a person reads it.
     """
-    return sorted((card for one in runs for card in _cards_of(one)), key=lambda card: card.since)
+    return sorted((card for run in runs for card in _cards_of(run)), key=lambda card: card.since)
 
 
-def _cards_of(one: RunSummary) -> Iterator[WaitingCard]:
-    for question in one.questions:
-        yield WaitingCard(one, _asked_at(one.directory, question.id, one.started), question)
-    if not one.questions:
-        yield WaitingCard(one, one.written or one.started)
+def _cards_of(run: RunSummary) -> Iterator[WaitingCard]:
+    for question in run.questions:
+        yield WaitingCard(run, _asked_at(run.directory, question.id, run.started), question)
+    if not run.questions:
+        yield WaitingCard(run, run.written or run.started)
 
 
 @lru_cache(maxsize=10_000)
@@ -66,23 +66,23 @@ class RunningCard:
     seconds: float
 
 
-def running_card(one: RunSummary, now: datetime) -> RunningCard:
+def running_card(run: RunSummary, now: datetime) -> RunningCard:
     """Return the card of a run at work."""
-    seconds = max(0.0, (now - one.started).total_seconds())
+    seconds = max(0.0, (now - run.started).total_seconds())
     # The page of the run names the error.
     try:
-        stages = _stages_of(one.directory)
-        reached = stages & read_states(RunDirectory(one.directory)).nodes.keys()
+        stages = _stages_of(run.directory)
+        reached = stages & read_states(RunDirectory(run.directory)).nodes.keys()
     except AttractorError:
-        return RunningCard(one, 0, 0, seconds)
-    return RunningCard(one, len(reached), len(stages), seconds)
+        return RunningCard(run, 0, 0, seconds)
+    return RunningCard(run, len(reached), len(stages), seconds)
 
 
 @lru_cache(maxsize=1000)
 def _stages_of(root: Path) -> frozenset[str]:
     """Return the nodes of a run that are stages: all but start and exit."""
     nodes = read_graph(RunDirectory(root)).nodes.values()
-    return frozenset(one.id for one in nodes if one.type not in ("start", "exit"))
+    return frozenset(node.id for node in nodes if node.type not in ("start", "exit"))
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Ended:
 
 def ended_among(runs: Iterable[RunSummary], most: int) -> Ended:
     """Return the newest runs that ended among runs."""
-    ended = [one for one in runs if one.is_final or one.is_resting]
-    failed = [one for one in ended if one.status == StatusWord.FAILED or one.outcome == "fail"]
-    done = [one for one in ended if one not in failed and one.status != StatusWord.CANCELED]
+    ended = [run for run in runs if run.is_final or run.is_resting]
+    failed = [run for run in ended if run.status == StatusWord.FAILED or run.outcome == "fail"]
+    done = [run for run in ended if run not in failed and run.status != StatusWord.CANCELED]
     return Ended(failed[:most], done[:most])

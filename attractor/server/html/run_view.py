@@ -89,9 +89,9 @@ class RunView:
             selected=selected,
         )
         parts = [
-            one if isinstance(one, str) else pieces.add(one.id, one.whole, one.change)
-            for one in found
-            if not (pieces.is_update and isinstance(one, str))
+            part if isinstance(part, str) else pieces.add(part.id, part.whole, part.change)
+            for part in found
+            if not (pieces.is_update and isinstance(part, str))
         ]
         text = "".join(parts)
         return Markup(f"<svg>{text}</svg>" if pieces.is_update else text)
@@ -105,14 +105,14 @@ class RunView:
     @property
     def needs_decision(self) -> bool:
         """Whether the run waits for a person's decision."""
-        one = self.summary
-        return one.phase == AWAITING_DECISION.phase and not one.is_resting
+        summary = self.summary
+        return summary.phase == AWAITING_DECISION.phase and not summary.is_resting
 
     def default_stage(self) -> str:
         """Return the stage that a person wants to see first: at work, failed, or the last one."""
         attempts = self.timeline.attempts
         for state in (StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED):
-            if found := [one for one in attempts if one.state is state]:
+            if found := [attempt for attempt in attempts if attempt.state is state]:
                 return found[-1].id
         last = self.failed_attempt() or next(reversed(attempts), None)
         return last.id if last else ""
@@ -122,9 +122,9 @@ class RunView:
         if self.summary.outcome != "fail":
             return None
         ended = (
-            one
-            for one in reversed(self.timeline.attempts)
-            if one.state is StageState.FAILED and not one.will_retry
+            attempt
+            for attempt in reversed(self.timeline.attempts)
+            if attempt.state is StageState.FAILED and not attempt.will_retry
         )
         return next(ended, None)
 
@@ -165,13 +165,13 @@ class Actions:
 
 def actions_of(view: RunView) -> Actions:
     """Return the actions that make sense for a run."""
-    one = view.summary
-    is_walking = one.is_live and not one.is_paused
+    summary = view.summary
+    is_walking = summary.is_live and not summary.is_paused
     return Actions(
         pause=is_walking,
-        resume=one.is_live and one.is_paused or one.is_stopped or one.is_answered,
+        resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,
         steer=is_walking and bool(view.status.at_work),
-        cancel=not one.is_final,
+        cancel=not summary.is_final,
         fork=bool(view.timeline.attempts),
     )
 
@@ -181,7 +181,7 @@ def run_values(
 ) -> dict[str, object]:
     """Return the values of templates that every view of a run needs."""
     failed = view.failed_attempt()
-    visits = dict.fromkeys(f"{one.node}@{one.visit}" for one in view.timeline.attempts)
+    visits = dict.fromkeys(f"{attempt.node}@{attempt.visit}" for attempt in view.timeline.attempts)
     return {
         "run": view,
         "pieces": pieces,
@@ -230,21 +230,21 @@ def timeline_span(timeline: Timeline, now: datetime) -> float:
     return round(max((end - begin).total_seconds(), 0.01), 2)
 
 
-def bars_of(one: StageAttempt, timeline: Timeline) -> Sequence[Bar]:
+def bars_of(attempt: StageAttempt, timeline: Timeline) -> Sequence[Bar]:
     """Return the bars of an attempt, which do not change while other attempts go on."""
-    begin = timeline.start or one.started
+    begin = timeline.start or attempt.started
     return [
         Bar(
-            round((each.start - begin).total_seconds(), 2),
-            round((each.end - each.start).total_seconds(), 2) if each.end else _ENDLESS,
+            round((period.start - begin).total_seconds(), 2),
+            round((period.end - period.start).total_seconds(), 2) if period.end else _ENDLESS,
         )
-        for each in one.periods
+        for period in attempt.periods
     ]
 
 
 @dataclass(frozen=True)
 class TimelineGroup:
-    """Attempts of a timeline: those of a branch, or the ones between branches."""
+    """Attempts of a timeline: those of a branch, or an attempt outside of branches."""
 
     branch: str
     attempts: Sequence[StageAttempt]
@@ -258,22 +258,22 @@ class TimelineGroup:
     @property
     def state(self) -> StageState:
         """The state of the branch: of what is at work or failed, otherwise of its last attempt."""
-        states = {one.state for one in self.attempts if not one.will_retry}
+        states = {attempt.state for attempt in self.attempts if not attempt.will_retry}
         urgent = (StageState.FAILED, StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED)
-        return next((one for one in urgent if one in states), self.attempts[-1].state)
+        return next((state for state in urgent if state in states), self.attempts[-1].state)
 
     @property
     def seconds(self) -> float:
         """The time of all attempts."""
-        return sum(one.seconds for one in self.attempts)
+        return sum(attempt.seconds for attempt in self.attempts)
 
     def is_open(self, selected: str) -> bool:
         """Return whether the rows of the branch are shown at first."""
-        return self.is_short or any(one.id == selected for one in self.attempts)
+        return self.is_short or any(attempt.id == selected for attempt in self.attempts)
 
     def bars(self, of: Callable[[StageAttempt], Sequence[Bar]]) -> Sequence[Bar]:
         """Return one bar from the first start to the last end."""
-        found = [bar for one in self.attempts for bar in of(one)]
+        found = [bar for attempt in self.attempts for bar in of(attempt)]
         start = min(bar.start for bar in found)
         return [Bar(start, round(max(bar.start + bar.width for bar in found) - start, 2))]
 
@@ -281,8 +281,9 @@ class TimelineGroup:
 def timeline_groups(timeline: Timeline, *, is_short: bool) -> Sequence[TimelineGroup]:
     """Return the attempts of a timeline, with those of each branch together."""
     groups: dict[str, list[StageAttempt]] = {}
-    for number, one in enumerate(timeline.attempts):
-        groups.setdefault("/".join(one.branch.split("/")[:2]) or f"/{number}", []).append(one)
+    for number, attempt in enumerate(timeline.attempts):
+        key = "/".join(attempt.branch.split("/")[:2]) or f"/{number}"
+        groups.setdefault(key, []).append(attempt)
     return [
         TimelineGroup("" if key.startswith("/") else key, attempts, is_short)
         for key, attempts in groups.items()
@@ -344,26 +345,26 @@ def view_stage(view: RunView, reference: str, tab: str = "") -> StageView:
     nodes = view.drawing.graph.nodes
     attempts = view.timeline.attempts
     try:
-        one = find_attempt(attempts, reference)
+        attempt = find_attempt(attempts, reference)
     except UnknownName:
         node = next((each for each in nodes.values() if folder_name(each.id) == reference), None)
         if node is None:
             raise
         return StageView(node, None, (), (Tab("details", "Details"),), "details")
-    files = {each.name for each in one.files()}
-    diff = read_stage_diff(one)
-    node = nodes.get(one.node)
-    tabs = list(_tabs(one, files, diff, is_tool=node is not None and node.type == "tool"))
+    files = {each.name for each in attempt.files()}
+    diff = read_stage_diff(attempt)
+    node = nodes.get(attempt.node)
+    tabs = list(_tabs(attempt, files, diff, is_tool=node is not None and node.type == "tool"))
     names = [each.name for each in tabs]
     if tab and tab not in names:
         raise UnknownName("view of this stage", tab, names)
     chosen = tab or names[0]
-    others = [each for each in attempts if each.node == one.node]
-    plain = StageView(node, one, others, tabs, chosen)
-    return _with_content(view, plain, one, diff)
+    others = [each for each in attempts if each.node == attempt.node]
+    plain = StageView(node, attempt, others, tabs, chosen)
+    return _with_content(view, plain, attempt, diff)
 
 
-def _tabs(one: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) -> Iterator[Tab]:
+def _tabs(attempt: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) -> Iterator[Tab]:
     output = Tab("output", "Output")
     if is_tool:
         yield output
@@ -382,41 +383,42 @@ def _tabs(one: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) -> I
         yield Tab("files", "Files", len(files))
 
 
-def _with_content(view: RunView, plain: StageView, one: StageAttempt, diff: Diff) -> StageView:
-    folder = one.folder
+def _with_content(view: RunView, plain: StageView, attempt: StageAttempt, diff: Diff) -> StageView:
+    folder = attempt.folder
     match plain.tab:
         case "conversation" if folder:
             page = read_page(folder, offset=0, most=MOST_ENTRIES)
             return replace(plain, transcript=page)
         case "prompt" | "response":
             name = PROMPT if plain.tab == "prompt" else RESPONSE
-            return replace(plain, text=read_text(one, name))
+            return replace(plain, text=read_text(attempt, name))
         case "changes":
             return replace(plain, changes=_changes_in(diff))
         case "details":
-            return replace(plain, choices=_choices(view, one))
+            return replace(plain, choices=_choices(view, attempt))
         case "output":
-            return replace(plain, output=read_output(one))
+            return replace(plain, output=read_output(attempt))
         case _:
             return plain
 
 
-def _choices(view: RunView, one: StageAttempt) -> Sequence[Choice]:
+def _choices(view: RunView, attempt: StageAttempt) -> Sequence[Choice]:
     """Return the choices of the next node after a visit, with the edges that were not taken."""
-    if not one.edges:
+    if not attempt.edges:
         return ()
     made = read_history(read_run(view.root)).visits
     return [
         choice
         for each in made
-        if (each.node, each.visit.number, each.branch) == (one.node, one.visit, one.branch)
+        if (each.node, each.visit.number, each.branch)
+        == (attempt.node, attempt.visit, attempt.branch)
         for choice in each.choices
     ]
 
 
-def read_text(one: StageAttempt, name: str) -> str:
+def read_text(attempt: StageAttempt, name: str) -> str:
     """Return the beginning of a file of an attempt as text."""
-    content = one.read_file(name, most=LARGEST_FILE + 1)
+    content = attempt.read_file(name, most=LARGEST_FILE + 1)
     cut = "\n[cut here: the file is larger]" if len(content) > LARGEST_FILE else ""
     return content[:LARGEST_FILE].decode("utf-8", "replace") + cut
 
@@ -430,7 +432,7 @@ def read_changes(root: Path, host: RunHost) -> Changes:
 
 
 def _changes_in(diff: Diff) -> Changes:
-    files = [HighlightedDiff(one, diff_lines(one.text, one.path)) for one in diff.files]
+    files = [HighlightedDiff(file, diff_lines(file.text, file.path)) for file in diff.files]
     cut = "The changes are cut off here: there are more." if diff.is_cut else ""
     return Changes(files, " ".join(filter(None, [diff.remarks, cut])))
 
@@ -461,7 +463,7 @@ def read_event_page(
         lines = islice(reader.more(end - begin), end - begin)
         events = [line.event for line in lines if line.event and line.event.seq < end]
         fitting = (each for each in events if _fits(each, node, type_))
-        wanted = (one for one in map(event_line, fitting) if is_all or type_ or one.words)
+        wanted = (line for line in map(event_line, fitting) if is_all or type_ or line.words)
         found += reversed(list(wanted))
         end = begin
     shown = found[:MOST_EVENTS]
@@ -499,6 +501,6 @@ def run_tabs(address: str) -> list[tuple[str, str, str]]:
     """Return the tabs of the pages of a run, with their addresses."""
     return [
         ("Stages", address, ""),
-        *((one, f"{address}/{one.lower()}", "") for one in SECTIONS),
+        *((section, f"{address}/{section.lower()}", "") for section in SECTIONS),
         ("Decision", f"{address}/decision", ""),
     ]

@@ -35,18 +35,18 @@ class Output:
         return _TITLES[self.file]
 
 
-def read_output(one: StageAttempt) -> Sequence[Output]:
+def read_output(attempt: StageAttempt) -> Sequence[Output]:
     """Return the output of an attempt, as far as it exists, without colours."""
-    files = {each.name for each in one.files()}
+    files = {file.name for file in attempt.files()}
     ended = [name for name in (STDERR, STDOUT) if name in files]
     # A canceled command has its last lines only.
-    names = [TAIL] if one.state is StageState.RUNNING or not ended else ended
-    found = [_end_of(one, name) for name in names if name in files]
-    return [each for each in found if each.text.strip()]
+    names = [TAIL] if attempt.state is StageState.RUNNING or not ended else ended
+    found = [_end_of(attempt, name) for name in names if name in files]
+    return [output for output in found if output.text.strip()]
 
 
-def _end_of(one: StageAttempt, name: str) -> Output:
-    content = one.read_file(name, most=LONGEST + 1, from_end=True)
+def _end_of(attempt: StageAttempt, name: str) -> Output:
+    content = attempt.read_file(name, most=LONGEST + 1, from_end=True)
     is_cut = len(content) > LONGEST
     # From the beginning of a line on.
     shown = content[-LONGEST:].partition(b"\n")[2] or content[-LONGEST:] if is_cut else content
@@ -54,12 +54,11 @@ def _end_of(one: StageAttempt, name: str) -> Output:
     return Output(name, "\n".join(map(visible, text.expandtabs(4).split("\n"))), is_cut)
 
 
-def last_lines(one: StageAttempt) -> Sequence[str]:
+def last_lines(attempt: StageAttempt) -> Sequence[str]:
     """Return the last lines that an attempt printed: of standard error, and before them of
     standard output.
     """
-    lines: list[str] = []
-    for each in read_output(one):
-        printed = [line for line in each.text.split("\n") if line.strip()]
-        lines = [*printed[-(QUOTED - len(lines)) :], *lines] if len(lines) < QUOTED else lines
-    return lines
+    printed = (
+        line for output in reversed(read_output(attempt)) for line in output.text.split("\n")
+    )
+    return [line for line in printed if line.strip()][-QUOTED:]

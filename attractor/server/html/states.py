@@ -47,7 +47,7 @@ _LOOKS: Mapping[str, StateLook] = {
 }
 
 
-SIGNS = tuple(sorted({one.icon for one in _LOOKS.values()}))
+SIGNS = tuple(sorted({look.icon for look in _LOOKS.values()}))
 """The icons of all states."""
 
 

@@ -46,7 +46,7 @@ Word = Annotated[str, Query(max_length=200)]
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageChoice:
     """The parameters of the page of a run: its stage and tab, and the look of the graph.
 
     `known`: the tokens of the fragments that the page has, which gets what changed since.
@@ -66,10 +66,10 @@ class Shown:
         return f"?stage={in_address(self.stage)}&tab={in_address(self.tab)}"
 
 
-SHOWN = Shown()
+NO_CHOICE = PageChoice()
 
 
-def _shown(
+def _read_choice(
     tab: Word = "",
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Word = "",
@@ -77,13 +77,13 @@ def _shown(
     direction: Annotated[str, Query(pattern="^(TB|LR|)$")] = "",
     fold: FoldKind = FoldKind.DEFAULT,
     open: Annotated[Sequence[Word], Query()] = (),
-) -> Shown:
-    return Shown(
+) -> PageChoice:
+    return PageChoice(
         "", tab, Look(direction, fold, tuple(open)), fragment, known, tuple(unfolded.split(","))
     )
 
 
-Showing = Annotated[Shown, Depends(_shown)]
+Choosing = Annotated[PageChoice, Depends(_read_choice)]
 
 
 def _view(service: Service, run: str, look: Look = PLAIN) -> RunView:
@@ -92,14 +92,14 @@ def _view(service: Service, run: str, look: Look = PLAIN) -> RunView:
 
 
 def _values(
-    service: Service, view: RunView, section: str, shown: Shown = SHOWN
+    service: Service, view: RunView, section: str, choice: PageChoice = NO_CHOICE
 ) -> dict[str, object]:
     """Return the values that all views of a run need."""
     name = view.name
     address = f"/runs/{in_address(name)}"
     return {
         **run_values(
-            view, address, PieceSource(service.pieces, shown.known), service.host.clock.now()
+            view, address, PieceSource(service.pieces, choice.known), service.host.clock.now()
         ),
         "tabs": run_tabs(address),
         "section": section,
@@ -110,41 +110,41 @@ def _values(
         else "",
         "frozen": False,
         "query": "",
-        "look_address": f"{address}{shown.query}",
+        "look_address": f"{address}{choice.query}",
     }
 
 
 @part.get(RUN, dependencies=[READ])
 def show_run(
-    request: Request, service: Serving, run: str, shown: Showing, stage: Word = ""
+    request: Request, service: Serving, run: str, choice: Choosing, stage: Word = ""
 ) -> Response:
     """Show a run with the stage that a person wants to see first, or with a certain one."""
-    return _stages(request, service, run, replace(shown, stage=stage))
+    return _stages(request, service, run, replace(choice, stage=stage))
 
 
 @part.get(RUN + "/stages/{stage}", dependencies=[READ])
 def show_stage(
-    request: Request, service: Serving, run: str, stage: str, shown: Showing
+    request: Request, service: Serving, run: str, stage: str, choice: Choosing
 ) -> Response:
     """Show a run with one of its stages: `NODE`, `NODE@VISIT` or `NODE@VISIT.ATTEMPT`."""
-    return _stages(request, service, run, replace(shown, stage=stage))
+    return _stages(request, service, run, replace(choice, stage=stage))
 
 
-def _stages(request: Request, service: Service, run: str, shown: Shown) -> Response:
-    view = _view(service, run, shown.look)
-    chosen = shown.stage or view.default_stage()
-    stage = view_stage(view, chosen, shown.tab) if chosen else None
+def _stages(request: Request, service: Service, run: str, choice: PageChoice) -> Response:
+    view = _view(service, run, choice.look)
+    name = choice.stage or view.default_stage()
+    stage = view_stage(view, name, choice.tab) if name else None
     attempt = stage.attempt if stage else None
     values = {
-        **_values(service, view, "Stages", shown),
+        **_values(service, view, "Stages", choice),
         "stage": stage,
-        "unfolded": shown.unfolded,
-        "picked": attempt.id if attempt and shown.stage else "",
-        "selected": attempt.id if attempt else chosen,
-        "query": f"{shown.query}&{shown.look.query}".rstrip("&"),
+        "unfolded": choice.unfolded,
+        "picked": attempt.id if attempt and choice.stage else "",
+        "selected": attempt.id if attempt else name,
+        "query": f"{choice.query}&{choice.look.query}".rstrip("&"),
     }
-    if shown.fragment:
-        return render_fragments(request, "run", shown.fragment, values)
+    if choice.fragment:
+        return render_fragments(request, "run", choice.fragment, values)
     return render(request, "run.html.j2", values)
 
 

@@ -41,9 +41,9 @@ MOST_READ = 200
 """The number of waiting runs of which the oldest cards are found."""
 
 STATUSES = (
-    *(one.value for one in StatusWord),
+    *(status.value for status in StatusWord),
     NOT_JUDGED,
-    *(one.value for one in StageStatus),
+    *(status.value for status in StageStatus),
 )
 
 part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
@@ -110,21 +110,21 @@ def _now(service: Service, newest: Sequence[RunSummary], now: datetime) -> Mappi
     """Return the values for the runs at work, the ones that just ended, and the cost of today."""
     folder = service.host.runs_dir
     live = service.index.runs(folder, RunQuery(is_live=True, limit=MOST))
-    at_work = [one for one in live if one.status != StatusWord.AWAITING_HUMAN]
+    at_work = [run for run in live if run.status != StatusWord.AWAITING_HUMAN]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
     return {
-        "running": [running_card(one, now) for one in at_work if not one.wait],
-        "held": [one for one in at_work if one.wait],
+        "running": [running_card(run, now) for run in at_work if not run.wait],
+        "held": [run for run in at_work if run.wait],
         "stopped": service.index.runs(folder, RunQuery(status=STOPPED, limit=MOST_SHOWN)),
         "ended": ended_among(newest, MOST_SHOWN),
-        "cost_today": sum(one.cost_usd for one in read_costs(service.index, folder, today)),
+        "cost_today": sum(day.cost_usd for day in read_costs(service.index, folder, today)),
     }
 
 
-def _changes_of(service: Service, one: RunSummary) -> str:
-    return service.changes.words(one.directory, service.host)
+def _changes_of(service: Service, run: RunSummary) -> str:
+    return service.changes.words(run.directory, service.host)
 
 
-def address_of(one: RunSummary) -> str:
+def address_of(run: RunSummary) -> str:
     """Return the address of the page of a run."""
-    return f"/runs/{in_address(one.directory.name)}"
+    return f"/runs/{in_address(run.directory.name)}"

@@ -84,8 +84,9 @@ class Checked:
     def lines(self) -> Iterator[SourceLine]:
         """Yield the lines of the text, as the editor shows them."""
         problems: dict[int, list[Diagnostic]] = {}
-        for one in sorted(self.diagnostics, key=lambda one: [*Severity].index(one.severity)):
-            problems.setdefault(one.span.line, []).append(one)
+        worst_first = sorted(self.diagnostics, key=lambda found: [*Severity].index(found.severity))
+        for problem in worst_first:
+            problems.setdefault(problem.span.line, []).append(problem)
         for number, code in enumerate(lines_of(self.text.split("\n"), "pipeline.dot"), 1):
             yield SourceLine(code, problems.get(number, ()))
 
