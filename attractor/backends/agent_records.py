@@ -11,7 +11,7 @@ from dataclasses import replace
 from attractor.agent.conversation.turns import AssistantTurn, Turn
 from attractor.agent.events import DELTAS, EventKind, SessionEvent
 from attractor.backends.agent_report import Reporting
-from attractor.base.call_text import SKIPPED, describe_call
+from attractor.base.call_text import SKIPPED, describe_call, failed_call
 from attractor.base.callables import do_nothing
 from attractor.base.json import Json, JsonObject
 from attractor.base.processes import OnOutput, OutputChunk
@@ -31,7 +31,7 @@ MOST_TEXT_FILES = 20
 # Other errors, such as an abort, are no refusals of a report.
 _REFUSED = (
     f"Invalid arguments for tool: {REPORT_OUTCOME}",
-    f"Tool error ({REPORT_OUTCOME})",
+    failed_call(REPORT_OUTCOME),
     SKIPPED,
 )
 

@@ -14,6 +14,11 @@ _AROUND = ("*** Begin Patch", "*** End Patch")
 _LONGEST_TITLE = 200
 
 
+def failed_call(tool: str) -> str:
+    """Return the beginning of the message to the model about a failed call of a tool."""
+    return f"Tool error ({tool})"
+
+
 def describe_call(name: str, arguments: Json | Mapping[str, Json]) -> Sequence[str]:
     """Return a tool call as lines: a title, and the changed or executed lines."""
     if not isinstance(arguments, Mapping):

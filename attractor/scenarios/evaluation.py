@@ -172,7 +172,7 @@ def count_troubles(troubles: Iterable[Trouble]) -> tuple[TroubleCount, ...]:
 
 def troubles_record(troubles: Sequence[Trouble]) -> JsonObject:
     """Return the member of a record with troubles; without troubles, there is no member."""
-    return {"troubles": [one.to_record() for one in troubles]} if troubles else {}
+    return {"troubles": [trouble.to_record() for trouble in troubles]} if troubles else {}
 
 
 def troubles_of(record: Mapping[str, Json]) -> tuple[Trouble, ...]:
@@ -432,7 +432,7 @@ async def _played(
     """
     error, cost_usd, tokens = "", 0.0, 0
     while len(troubles) <= settings.infra_retries and all(
-        one.culprit in _RETRIED for one in troubles
+        trouble.culprit in _RETRIED for trouble in troubles
     ):
         log.started(key)
         try:
@@ -448,11 +448,9 @@ async def _played(
             raise
         except (AttractorError, OSError) as cause:
             found = trouble_of(cause)
-            error, cost_usd, tokens = (
-                found.message,
-                cost_usd + found.cost_usd,
-                tokens + found.tokens,
-            )
+            error = found.message
+            cost_usd += found.cost_usd
+            tokens += found.tokens
             troubles.append(found.trouble)
             log.troubled(key, found)
     return TrialResult(

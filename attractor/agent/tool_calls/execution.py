@@ -17,6 +17,7 @@ from attractor.agent.tool_calls.tool import (
     ToolRegistry,
     ToolState,
 )
+from attractor.base.call_text import failed_call
 from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
@@ -194,7 +195,7 @@ class ToolRunner:
             raise
         # Any other error of a tool goes to the model (§2.5).
         except Exception as error:  # noqa: BLE001
-            words = f"Tool error ({call.name}): {_words(error)}"
+            words = f"{failed_call(call.name)}: {_words(error)}"
             await self._run_hook(HookTime.POST, replace(hooked, output=words, is_error=True))
             return self._failed(call, words)
         await self._run_hook(HookTime.POST, replace(hooked, output=output.text))

@@ -28,7 +28,7 @@ from attractor.engine.state.progress import (
     record_visit,
 )
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
-from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.graph import Edge, Graph, Node, required_verdict
 from attractor.language.graph.paid_loops import DEFAULT_PAID_VISITS, default_visits
 from attractor.language.graph.paths import failure_targets, reached_from, targets, targets_and_jumps
 from attractor.language.source.syntax_tree import NO_ATTRIBUTES
@@ -138,10 +138,8 @@ def wants_verdict(graph: Graph, node: Node, *, by_agent: bool = False) -> bool:
 
     The default is yes for a stage that a coding agent executes, otherwise no (ruling R4).
     """
-    nearest = node if node.attributes.value("require_verdict") else graph
-    is_required = by_agent
-    if nearest.attributes.value("require_verdict"):
-        is_required = nearest.attributes.flag("require_verdict")
+    written = required_verdict(graph, node)
+    is_required = by_agent if written is None else written
     return node.is_goal_gate and is_required and not node.attributes.flag("auto_status")
 
 

@@ -210,9 +210,9 @@ def convert_stylesheet(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     text = _COMMENT.sub("", written)
     done = ["removed its comments"] if text != written else []
     if found := dict.fromkeys(_STYLE.findall(text)):
-        done.append("renamed " + ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found))
-        text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], text)
-    if unquoted := [one[2] for one in _UNQUOTED.finditer(text)]:
+        done.append("renamed " + ", ".join(f"{name} to {STYLE_PROPERTIES[name]}" for name in found))
+        text = _STYLE.sub(lambda match: STYLE_PROPERTIES[match[1]], text)
+    if unquoted := [match[2] for match in _UNQUOTED.finditer(text)]:
         done.append("quoted " + ", ".join(unquoted))
         text = _UNQUOTED.sub(r'\1\\"\2\\"', text)
     if done:
@@ -276,9 +276,10 @@ def declare_inputs(source: Source, digraph: Digraph, graph: Graph) -> Iterator[D
     """Declare the unset variables of prompts as inputs; another round then names them so."""
     declared, used = _declared(graph), dict[str, None]()
     for node in graph.nodes.values():
-        for one in _PARAMETER_IN_PROMPT.finditer(node.prompt):
-            if _is_input(_name(one), node.prompt[one.end() :]) and _name(one) not in declared:
-                used[_name(one)] = None
+        for match in _PARAMETER_IN_PROMPT.finditer(node.prompt):
+            name = _name(match)
+            if _is_input(name, node.prompt[match.end() :]) and name not in declared:
+                used[name] = None
     # With params, the inputs are only declared in the next round.
     if not used or graph.attributes.value("params"):
         return
@@ -590,7 +591,9 @@ def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
             *_values(source, graph, attributes),
         ):
             yield replace(found, rule=RULE, node=attributes.node)
-    yield from (replace(one, rule=RULE) for one in declare_inputs(source, parsed.digraph, graph))
+    yield from (
+        replace(found, rule=RULE) for found in declare_inputs(source, parsed.digraph, graph)
+    )
     yield from _outcomes_in_prompts(graph)
 
 

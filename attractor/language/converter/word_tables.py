@@ -112,7 +112,7 @@ def convert_condition(written: str) -> ConvertedCondition:
     """
     pieces: list[str] = []
     changed = [
-        f"!contains by !({one['key']} contains ...)" for one in _CONTAINS_NOT.finditer(written)
+        f"!contains by !({match['key']} contains ...)" for match in _CONTAINS_NOT.finditer(written)
     ]
     written = _CONTAINS_NOT.sub(r"!(\g<key> contains \g<word>)", written)
     left: list[tuple[str, str]] = []

@@ -492,6 +492,14 @@ def supervised_file(graph: Graph, manager: Node) -> Value | None:
     return manager.attributes.value(CHILD_FILE) or graph.attributes.value(CHILD_FILE)
 
 
+def required_verdict(graph: Graph, gate: Node) -> bool | None:
+    """Return the `require_verdict` of a goal gate, otherwise of the graph; None without both."""
+    for attributes in (gate.attributes, graph.attributes):
+        if attributes.value("require_verdict") is not None:
+            return attributes.flag("require_verdict")
+    return None
+
+
 def goal_gates(graph: Graph) -> Sequence[Node]:
     """Return the goal gates."""
     return [one for one in graph.nodes_with("goal_gate") if one.is_goal_gate]

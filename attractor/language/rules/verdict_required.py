@@ -30,7 +30,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, warning
-from attractor.language.graph.graph import DEFAULT_TYPE, Graph, Node, goal_gates
+from attractor.language.graph.graph import DEFAULT_TYPE, Graph, Node, goal_gates, required_verdict
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
@@ -54,10 +54,7 @@ def _fix(graph: Graph, node: Node) -> str:
         return ""
     if node.attributes.flag("auto_status"):
         return "remove auto_status=true"
-    nearest = node if node.attributes.value("require_verdict") else graph
-    written = nearest.attributes.value("require_verdict")
-    is_off = written is not None and not nearest.attributes.flag("require_verdict")
-    return "remove require_verdict=false" if is_off else ""
+    return "remove require_verdict=false" if required_verdict(graph, node) is False else ""
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

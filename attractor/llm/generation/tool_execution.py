@@ -10,6 +10,7 @@ from typing import cast
 
 import anyio
 
+from attractor.base.call_text import failed_call
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NotCanonical, UnknownName
 from attractor.base.json import Json, JsonObject, parse_json
@@ -79,11 +80,11 @@ class ToolExecution:
             # An end of the generation aborts first; any other cancellation is the tool's own.
             if self.controller.signal.aborted:
                 raise
-            return _failed(call, f"Tool error ({call.name}): {_error_text(error)}")
+            return _failed(call, f"{failed_call(call.name)}: {_error_text(error)}")
         # Any error of a tool goes to the model (5.2). A SystemExit ends the tool alone.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             hint = error.hint if isinstance(error, AttractorError) else ""
-            return _failed(call, f"Tool error ({call.name}): {_error_text(error)}", hint)
+            return _failed(call, f"{failed_call(call.name)}: {_error_text(error)}", hint)
         except BaseException as error:
             self.controller.abort(_IS_OVER)
             raise _EscapedError(error) from error

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from attractor.base.call_text import EDITS, SKIPPED, first_line
+from attractor.base.call_text import EDITS, SKIPPED, failed_call, first_line
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
@@ -51,13 +51,8 @@ def _refused(root: Path) -> Iterator[tuple[tuple[str, str], str]]:
             event = Event.from_record(parse_object(line.content) or {})
             tool, error = str(event.data.get("tool_name")), str(event.data.get("error") or "")
             if error and (tool in EDITS or error.startswith(SKIPPED)):
-                yield (
-                    (tool, event.node or ""),
-                    first_line(error.removeprefix(f"{_FAILED} ({tool}): ")),
-                )
-
-
-_FAILED = "Tool error"
+                fault = error.removeprefix(f"{failed_call(tool)}: ")
+                yield (tool, event.node or ""), first_line(fault)
 
 
 def _times(number: int) -> str:

@@ -377,7 +377,7 @@ def _invalid_sampling(
 def _first_block_of_turn(messages: Sequence[InputMessage]) -> str:
     """If tool results continue the model's turn, return the type of the first block of the turn."""
     first = ""
-    for message in reversed([one for one in messages if one.role != "system"]):
+    for message in reversed([turn for turn in messages if turn.role != "system"]):
         types = [block.type for block in message.blocks]
         if message.role == "assistant":
             first = types[0] if types else ""
