@@ -60,6 +60,9 @@ def test_wrong_token_keeps_the_typed_words_and_a_password_manager_fills_the_toke
     wrong = {"token": "guessed"}
     text = show(server, run, verdict="rejected", rationale="Words of mine.", **wrong)
     assert ">Words of mine.</textarea>" in text
+    # The page scrolls to the token, where the message is.
+    assert re.search(r'<input id="token" [^>]*aria-invalid="true" autofocus>', text)
+    assert text.count("invalid token") == 1
     text = show(server, run, "/waive", scenario="x", reason="Words of mine.", **wrong)
     assert ">Words of mine.</textarea>" in text
     assert re.search(r'autocomplete="username".*\n?.*autocomplete="current-password"', text)

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.factory.errors import InvalidToken
 from attractor.factory.resources.versions import VersionStore
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.rendering import in_address, see_other
@@ -30,7 +31,7 @@ class Refusal:
     @property
     def at(self) -> str:
         """The field at fault: the token, or the one with the resource."""
-        return "token" if isinstance(self.error, Unauthenticated) else "resource"
+        return "token" if isinstance(self.error, (Unauthenticated, InvalidToken)) else "resource"
 
     @property
     def status(self) -> int:
