@@ -1,5 +1,6 @@
 """The form that starts a run, without JavaScript."""
 
+import re
 from contextlib import closing
 from dataclasses import replace
 
@@ -38,9 +39,9 @@ def _start_with_inputs(server: RunningServer) -> None:
     assert 'name="input.who" type="text" autocomplete="off" required' in form
     assert 'name="input.key" type="password"' in form
     sent = {"csrf": csrf_in(form), "file": "more/asked.dot", "declared_goal": "Greet"}
-    lacking = browser.post("/start", data={**sent, "goal": "Greet"}, follow_redirects=True)
-    assert "who" in lacking.text
-    assert lacking.url.path == "/start"
+    lacking = browser.post("/start", data={**sent, "goal": "Greet", "input.key": "a-long-secret"})
+    assert re.search('role="alert".*who', lacking.text)
+    assert (lacking.status_code, "a-long-secret" in lacking.text) == (400, False)
     begun = browser.post(
         "/start", data={**sent, "goal": "Wave", "input.who": "Eve", "input.key": "a-long-secret"}
     )
@@ -80,7 +81,14 @@ def test_form_has_model_limits_and_problems_and_the_editor_leads_to_it(
         await_rest(browser, run)
         manifest = (server.service.root(run) / "manifest.json").read_text()
         assert all(one in manifest for one in ("1.5", "1000", "m-1"))
-        refused = browser.post(
-            "/start", data={**started, "max_tokens": "many"}, follow_redirects=True
-        )
+        typed = {**started, "max_tokens": "many", "goal": "Words of mine."}
+        refused = browser.post("/start", data=typed)
         assert "max_tokens: Input should be a valid integer" in refused.text
+        for kept in (
+            ">Words of mine.<",
+            'value="many"',
+            'value="1.5"',
+            'value="2h"',
+            'value="m-1"',
+        ):
+            assert kept in refused.text

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from attractor.base.errors import AttractorError
 from attractor.engine.questions.question import natural_key
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.factory.register import register_of
@@ -24,7 +24,8 @@ from attractor.pipeline.source.files import (
 )
 from attractor.pipeline.source.read import prepare_source, project_of
 from attractor.server.access.callers import Caller
-from attractor.server.html.rendering import PageRouter, after, in_address, render
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
+from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import StartBody
 from attractor.server.run_actions import start_run
@@ -45,6 +46,12 @@ def show_form(
 
     With the feedback on an earlier run, it is the pipeline of that run, unless a file is given.
     """
+    return _page(request, service, file, feedback)
+
+
+def _page(
+    request: Request, service: Service, file: str, feedback: str, refusal: Refusal = NOT_REFUSED
+) -> Response:
     names = list(list_pipeline_files(service.host.project, service.host.runs_dir))
     earlier = read_manifest(RunDirectory(service.root(feedback))) if feedback else None
     chosen = file or (_file_of(service, earlier) if earlier else "")
@@ -57,10 +64,12 @@ def show_form(
         "feedback": earlier.run_id if earlier else "",
         "suite": earlier.suite.partition("@")[0] if earlier else "",
         "profile": earlier.profile.partition("@")[0] if earlier else "",
+        "error": refusal.error,
+        "typed": refusal.values,
     }
     if chosen:
         values |= _form(service, chosen)
-    return render(request, "start.html.j2", values)
+    return render(request, "start.html.j2", values, status=refusal.status)
 
 
 def _file_of(service: Service, manifest: Manifest) -> str:
@@ -98,13 +107,15 @@ async def start(request: Request, service: Serving, caller: Calling) -> Response
     """Start a run, and show its page."""
     # The names of the inputs are those of the pipeline, so that they are no parameters here.
     fields = {name: str(one).replace("\r\n", "\n") for name, one in (await request.form()).items()}
-    return await run_in_threadpool(_start, service, caller, fields)
+    return await run_in_threadpool(_start, request, service, caller, fields)
 
 
-def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Response:
+def _start(
+    request: Request, service: Service, caller: Caller, fields: Mapping[str, str]
+) -> Response:
+    """Start a run; if that is refused, show the form again, with all that was typed."""
     file, goal, feedback = (fields.get(name, "") for name in ("file", "goal", "feedback"))
-
-    def act() -> tuple[str, str]:
+    try:
         body = StartBody.of(
             file=file,
             goal="" if goal == fields.get("declared_goal") else goal,
@@ -123,6 +134,6 @@ def _start(service: Service, caller: Caller, fields: Mapping[str, str]) -> Respo
             max_duration=fields.get("max_duration", ""),
         )
         run = start_run(service, body, caller).id
-        return f"/runs/{in_address(run)}", ""
-
-    return after(act, f"/start?{urlencode({'file': file, 'feedback': feedback})}")
+    except AttractorError as error:
+        return _page(request, service, file, feedback, Refusal(fields, error))
+    return see_other(f"/runs/{in_address(run)}")
