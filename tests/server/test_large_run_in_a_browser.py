@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
@@ -130,8 +131,14 @@ def test_graph_fits_zooms_drags_searches_follows_turns_and_unfolds(
     expect(page.locator(nodes)).to_have_count(LANES + 4 + EACH)
     page.get_by_role("link", name="Fold the branch of b03_0").press("Enter")
     expect(page.locator(nodes)).to_have_count(LANES + 5)
+    # An unfolded branch stays in view, in the same zoom, and keeps the focus.
+    page.locator("#zoom-in").click()
+    before = zoom.text_content()
     lane(page, "b05_0").press("Enter")
     expect(lane(page, "b05_9")).to_be_visible()
+    expect(zoom).to_have_text(before or "")
+    expect(lane(page, "b05_0")).to_be_focused()
+    expect(lane(page, "b05_0")).to_be_in_viewport()
     lane(page, "b05_9").press("Enter")
     expect(page.locator("#stage-title")).to_have_text("b05_9")
     assert "open=b05_0" in page.url
@@ -151,6 +158,35 @@ def test_graph_fits_zooms_drags_searches_follows_turns_and_unfolds(
     expect(rows.first.get_by_role("link", name="b00_9")).to_be_hidden()
     rows.first.locator("summary").click()
     expect(rows.first.get_by_role("link", name="b00_9")).to_be_visible()
+
+
+def test_two_fingers_zoom_the_graph_and_not_the_page(
+    run: str, server: RunningServer, screen: Screen
+) -> None:
+    browser = screen.page.context.browser
+    assert browser
+    with browser.new_context(
+        storage_state=screen.page.context.storage_state(),
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    ) as phone:
+        page = phone.new_page()
+        page.goto(f"{server.url}/runs/{run}")
+        expect(page.locator("#zoom")).to_have_text("50 %")
+        page.locator("#canvas").scroll_into_view_if_needed()
+        fingers: Any = phone.new_cdp_session(page)
+        box = page.locator("#canvas").bounding_box()
+        assert box
+        middle, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for distances, zoom in (((30, 60, 90), "150 %"), ((150, 60, 20), "25 %")):
+            for number, apart in enumerate(distances):
+                points = [{"x": middle - apart, "y": y}, {"x": middle + apart, "y": y}]
+                kind = "touchMove" if number else "touchStart"
+                fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            expect(page.locator("#zoom")).to_have_text(zoom)
+        assert page.evaluate("visualViewport.scale") == 1
 
 
 def test_page_looks_right_and_has_no_violation_of_axe(

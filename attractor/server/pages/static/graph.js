@@ -50,6 +50,13 @@ function fit() {
   canvas().scrollTo(0, 0);
 }
 
+// A large graph is not smaller than can be read.
+function begin() {
+  if (!drawing()) return;
+  zoomTo(Math.max(fitting(), 0.5));
+  center(canvas().querySelector("a[aria-current]") || canvas().querySelector("a:has(.current)"));
+}
+
 function wheel(event) {
   if (!event.target.closest?.("#canvas") || !event.deltaY || event.shiftKey) return;
   const wanted = bounded(zoom * STEP ** (-event.deltaY / 100));
@@ -144,7 +151,7 @@ function next(event) {
   const found = matches();
   if (!found.length) return;
   if (found.length === 1 && found[0].hasAttribute("data-look")) {
-    look(found[0].getAttribute("href")).then(search);
+    look(found[0]).then(search);
     return;
   }
   if (found.length === 1) found[0].focus();
@@ -179,17 +186,26 @@ export function withLook(address, from) {
   return url.pathname + url.search;
 }
 
-async function look(href, isNew = true) {
+// A branch that is unfolded or folded stays in view, in the same zoom.
+async function look(link) {
+  const href = link.getAttribute("href");
+  const node = link.dataset.node || (link.closest("#canvas") && link.previousElementSibling.dataset.node);
   const address = withLook(byId("graph").dataset.part, href);
   const page = await ask(address, ["graph"], undefined, true).catch(() => null);
   if (!page?.getElementById("graph")) {
     location.assign(href);
     return;
   }
+  const hadFocus = canvas()?.contains(document.activeElement);
   insert("graph", page);
   for (const one of document.querySelectorAll("[data-part]")) one.dataset.part = address;
-  if (isNew) history.replaceState(history.state, "", withLook(location.href, href));
-  fit();
+  history.replaceState(history.state, "", withLook(location.href, href));
+  const same = node && canvas()?.querySelector(`a[data-node="${CSS.escape(node)}"]`);
+  if (!same) begin();
+  else {
+    center(same);
+    if (hadFocus) same.focus({ preventScroll: true });
+  }
   say("The graph is drawn.");
 }
 
@@ -199,7 +215,7 @@ function open(event) {
   if (!link) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  look(link.getAttribute("href"));
+  look(link);
 }
 
 function redrawn(event) {
@@ -228,10 +244,6 @@ if (byId("graph-tools")) {
     document.addEventListener(name, touch, { passive: false });
   document.addEventListener("click", open, true);
   document.addEventListener("inserted", redrawn);
-  if (drawing()) {
-    // A large graph is not smaller than can be read.
-    zoomTo(Math.max(fitting(), 0.5));
-    center(canvas().querySelector("a[aria-current], a:has(.current)"));
-  }
+  begin();
   setFollow(follows);
 }
