@@ -2,7 +2,8 @@
 
 A fragment such as the timeline consists of pieces with keys. The server remembers the hashes of the
 pieces of each version that it sent, by a token in the page. With the token, the page asks for what
-changed. A page with an unknown token, or with a piece too many, gets the whole fragment.
+changed. A page with an unknown token, or with a piece too many, gets the whole fragment. After many
+changes at once, an answer has the first of them, and the page asks again for the others.
 """
 
 from collections import OrderedDict
@@ -14,9 +15,28 @@ from markupsafe import Markup
 MOST_VERSIONS = 500
 """The number of remembered versions; one of 500 pieces has 50 kB."""
 
+MOST_BYTES = 6000
+"""The size of the pieces in an update, after which no other piece begins."""
+
 Hashes = Mapping[str, int]
 _BASE = ""
 """The key of all that is no piece, such as the places of the nodes in a drawing."""
+
+
+class Room:
+    """The room for pieces in one answer."""
+
+    def __init__(self) -> None:
+        self._left = MOST_BYTES
+
+    @property
+    def is_used(self) -> bool:
+        """Whether no other piece may begin."""
+        return self._left <= 0
+
+    def use(self, text: str) -> None:
+        """Count a piece."""
+        self._left -= len(text.encode())
 
 
 class Pieces:
@@ -28,14 +48,18 @@ class Pieces:
         base: str,
         known: Hashes | None,
         keep: Callable[[str, Hashes], None],
+        room: Room,
         ignored: str = "",
     ) -> None:
         self._name = name
         self._hashes = {_BASE: hash(base)}
         self._known = known if known and known.get(_BASE) == hash(base) else None
         self._keep = keep
+        self._room = room
         self._changed = 0
         self._ignored = ignored
+        self.has_more = False
+        """Whether the page must ask again for pieces that were too many for this answer."""
 
     @property
     def is_update(self) -> bool:
@@ -56,13 +80,17 @@ class Pieces:
 
     def add(self, key: str, full: str, change: str, compared: str = "") -> str:
         """Return a piece, its change if the page has an older one, or nothing if it is the same."""
-        digest = self._hashes[key] = hash(compared or change)
-        if self._known is None:
-            return full
-        if self._known.get(key) == digest:
-            return ""
+        digest = hash(compared or change)
+        if self._known and self._known.get(key) == digest:
+            return self.skip(key)
+        if self._known and self._room.is_used:
+            self.has_more = True
+            return self.skip(key)
+        self._hashes[key] = digest
         self._changed += 1
-        return change if key in self._known else full
+        text = change if self._known and key in self._known else full
+        self._room.use(text)
+        return text
 
     def skip(self, key: str) -> str:
         """Leave out a piece that the page does not show: it travels as soon as it is shown."""
@@ -72,7 +100,10 @@ class Pieces:
 
     def shell(self, key: str, caller: Callable[[], str]) -> Markup:
         """Return an element around pieces; empty if the page has it and all pieces inside."""
+        is_late = self._known and key not in self._known and self._room.is_used
         before, text = self._changed, caller()
+        if is_late:
+            return Markup("")
         self._hashes[key] = 0
         is_needed = self._known is None or key not in self._known or self._changed > before
         return Markup(text if is_needed else "")
@@ -120,13 +151,15 @@ class PieceSource:
             token.rpartition("-")[0]: versions.find(token) for token in tokens.split(",")
         }
         self._made: dict[str, Pieces] = {}
+        self._room = Room()
 
     def __call__(self, name: str, base: str = "", ignored: str = "") -> Pieces:
         """Return the pieces of a fragment; `base` is a text that determines all but its pieces.
 
         A text in pieces is `ignored`: the page changes it by itself.
         """
-        made = Pieces(name, base, self._known.get(name), self._versions.keep, ignored)
+        known = self._known.get(name)
+        made = Pieces(name, base, known, self._versions.keep, self._room, ignored)
         self._made[name] = made
         return made
 

@@ -5,8 +5,9 @@
 // data-every="SECONDS" if it also changes without an event. All fragments of an address come in one
 // answer to ADDRESS with the parameter fragment=ID,ID. A fragment of pieces has a token of its
 // version (data-version): sent as known=TOKEN,TOKEN, it lets the answer have only what changed
-// (data-update). A piece (data-piece) replaces the one with its id, or is added to the element
-// data-into; data-piece="shell" surrounds pieces, and data-piece="mark" is the state of a node or edge.
+// (data-update), or the first part of it (data-more). A piece (data-piece) replaces the one with its
+// id, or is added to the element data-into; data-piece="shell" surrounds pieces, and
+// data-piece="mark" is the state of a node or edge.
 
 const PAUSE = 300; // ms between two requests for the same fragments
 
@@ -122,6 +123,7 @@ function update(old, fresh) {
   for (const [one, left, top] of scrolled) one.scrollTo(left, top);
   show();
   old.dispatchEvent(new CustomEvent("inserted", { bubbles: true }));
+  if (fresh.querySelector(":scope > [data-more]")) refresh(old);
 }
 
 function add(piece) {
