@@ -6,7 +6,7 @@ from typing import cast
 
 
 def main() -> int:
-    """Run one command and return its exit status, also if Ctrl-C comes during the imports."""
+    """Run one command and return its exit status, also if the imports fail or are interrupted."""
     # The imports create no garbage. The command starts the collector when it is loaded.
     gc.disable()
     # httpx imports its own command line, with rich and pygments, if it finds one.
@@ -16,6 +16,12 @@ def main() -> int:
         from attractor.cli.main import main as run
 
         return run()
+    except ImportError as error:
+        # Of the command line itself, in an environment that was removed in part.
+        from attractor.base.registry import INSTALL_AGAIN
+
+        sys.stderr.write(f"error: the installation is incomplete: {error} ({INSTALL_AGAIN})\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         return 130

@@ -220,6 +220,20 @@ def test_interrupt_during_the_imports_ends_with_130(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "error: interrupted\n")
 
 
+def test_command_line_that_was_removed_in_part_says_install_again(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import click_core\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "attractor", "--version"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    missing = "error: the installation is incomplete: No module named 'click_core'"
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{missing} (install Attractor again")
+
+
 def test_closed_pipe_keeps_the_exit_status(tmp_path: Path) -> None:
     folder = copied_package(tmp_path, talker=TALKER)
     program = shlex.quote(sys.executable)
