@@ -204,7 +204,9 @@ def test_environment_of_another_folder_is_refused_with_its_owner(
     assert checkout.set_ups() == 0
     assert f"error: .venv is a link to {theirs}, which belongs to {owner}" in linked.stderr
     assert f"error: {theirs} belongs to {owner}" in named.stderr
-    assert all("make VENV=FOLDER" in one.stderr for one in (linked, named))
+    assert "; remove the link, or name another folder: make VENV=FOLDER" in linked.stderr
+    # The environment of another folder is not to be removed.
+    assert f"{owner}; name another folder: make VENV=FOLDER" in named.stderr
     assert sorted(one.name for one in theirs.iterdir()) == ["ready"]
     assert checkout.make("demo", f"VENV={tmp_path}/mine").returncode == 0
     assert checkout.set_ups() == 1
