@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import click
+from click.core import ParameterSource
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
@@ -304,8 +305,7 @@ def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation
         words, why="standard input cannot be combined with other pipelines", hint="remove '-'"
     )
     if order.folder is not None and os.path.splitext(order.folder)[1].lower() in ENDINGS:  # noqa: PTH122
-        message = f"cannot write several drawings to {order.folder}"
-        raise UsageError(message, hint="pass a folder: -o FOLDER")
+        raise _several_to(order.folder)
     found = list(_find(words, invocation))
     drawings = [order.drawing(one) for one in found if not isinstance(one, AttractorError)]
     _refuse_clashes(drawings)
@@ -317,6 +317,11 @@ def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation
     failed += _draw_each(drawings)
     show(f"{len(found) - len(failed)} drawn, {len(failed) or 'none'} failed")
     return max((one.exit_code for one in failed), default=ExitCode.DONE)
+
+
+def _several_to(place: str) -> UsageError:
+    message = f"cannot write several drawings to {place}"
+    return UsageError(message, hint="pass a folder: -o FOLDER")
 
 
 def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
@@ -437,6 +442,9 @@ def render(
         if watch or as_json:
             word = "--watch" if watch else "--json"
             raise UsageError(f"{word} takes one pipeline or run", hint="pass only one")
+        named = click.get_current_context().get_parameter_source("output")
+        if output is None and named is ParameterSource.COMMANDLINE:
+            raise _several_to("standard output")
         return draw_all(
             words, DrawingOptions(requested or Format.SVG, Theme(theme), output), invocation
         )

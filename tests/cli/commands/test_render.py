@@ -64,6 +64,10 @@ def test_failed_drawing_does_not_stop_the_others(folder: Path) -> None:
     ("words", "said"),
     [
         (["c.dot", "inside/a.dot", "-o", "x.svg"], "cannot write several drawings to x.svg"),
+        (
+            ["c.dot", "inside/a.dot", "-o", "-"],
+            "several drawings to standard output (pass a folder",
+        ),
         (["c.dot", "-"], "standard input cannot be combined with other pipelines"),
         (["c.dot", "inside/a.dot", "--watch"], "--watch takes one"),
         (["c.dot", "inside/a.dot", "--json"], "--json takes one"),
