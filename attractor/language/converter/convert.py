@@ -450,7 +450,7 @@ def convert_shape(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     elif word in NO_SHAPE:
         yield warning(f"unsupported shape {word}", span, fix=NO_SHAPE[word])
     elif word == "house" and not _has_child(foreign):
-        fix = "move the supervised nodes to a file, and set stack.child_dotfile on the graph"
+        fix = "move the supervised nodes to a file, and set stack.child_dotfile on the node"
         yield warning("the manager has no pipeline to supervise", span, fix=fix)
 
 
