@@ -56,5 +56,8 @@ def _cut(lines: Sequence[str], most: int) -> list[str]:
     if len(lines) <= most:
         return list(lines)
     half = most // 2
-    omitted = number_of(len(lines) - 2 * half, "line")
-    return [*lines[:half], f"... {omitted} omitted ...", *lines[-half:]]
+    hidden = lines[half:-half]
+    # An output that the transcript shortens names the file with the whole of it.
+    places = [one for one in hidden if one.startswith("[... ") and one.endswith(" ...]")]
+    omitted = f"... {number_of(len(hidden), 'line')} omitted ..."
+    return [*lines[:half], omitted, *places[:1], *lines[-half:]]
