@@ -112,9 +112,9 @@ def executes_unguarded(number: int) -> bool:
     """Return whether a process executes a stage without a sandbox: it has that lock open."""
     folder = f"/proc/{number}/fd"
     with suppress(OSError):
-        for one in os.listdir(folder):  # noqa: PTH208 - every moment counts
+        for name in os.listdir(folder):  # noqa: PTH208 - every moment counts
             with suppress(OSError):
-                if os.readlink(f"{folder}/{one}").endswith(f"/{UNGUARDED}"):  # noqa: PTH115
+                if os.readlink(f"{folder}/{name}").endswith(f"/{UNGUARDED}"):  # noqa: PTH115
                     return True
     return False
 

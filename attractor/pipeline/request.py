@@ -158,8 +158,8 @@ INPUT_PREFIX = "inputs."
 class Overrides:
     """The changes to the request of a run when it is resumed or forked.
 
-    `goal` and `inputs` repeat the values that the manifest does not store. Without `evaluate`, the
-    run decides, and likewise without `waits_for_limits`. `accepts_graph` is the name of the
+    `goal` and `inputs` repeat the values that the manifest does not store. If `evaluate` or
+    `waits_for_limits` is None, the value of the run stays. `accepts_graph` is the name of the
     operator who accepts a changed pipeline.
     """
 

@@ -51,10 +51,10 @@ class TrialTwins:
     def require_sound(self) -> None:
         """Raise TrialTrouble if a twin itself failed, such as by an exception in its handler."""
         for name, requests in self.requests.items():
-            for one in requests():
-                if one["why"] and one["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+            for request in requests():
+                if request["why"] and request["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise TrialTrouble(
-                        f"the twin {name} failed: {one['why']}",
+                        f"the twin {name} failed: {request['why']}",
                         Culprit.TWIN,
                         reason="A twin failed",
                     )

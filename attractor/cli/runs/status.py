@@ -22,94 +22,94 @@ MOST_ANSWERED = 5
 
 def as_text(status: RunStatusView) -> str:
     """Return the status for people."""
-    one, reference = status.summary, status.reference
+    run, reference = status.summary, status.reference
     branch = status.delivery.branch
     rows = [
-        ("run", one.run_id),
-        ("pipeline", one.pipeline),
-        ("goal", one.goal),
-        ("started", _time(one.started)),
-        ("status", status_of(one)),
-        *_work(one, reference),
+        ("run", run.run_id),
+        ("pipeline", run.pipeline),
+        ("goal", run.goal),
+        ("started", _time(run.started)),
+        ("status", status_of(run)),
+        *_work(run, reference),
         *_printed(status),
-        ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
-        ("restarted", _restarted(one, reference)),
-        ("outcome", one.outcome),
-        ("reason", "" if one.questions or one.is_resting else _reason(one)),
-        *_answer(one, reference),
+        ("restart", f"{run.restart} of run {run.parent}" if run.restart else ""),
+        ("restarted", _restarted(run, reference)),
+        ("outcome", run.outcome),
+        ("reason", "" if run.questions or run.is_resting else _reason(run)),
+        *_answer(run, reference),
         ("changed", visible(status.delivery.changed)),
         ("look", f"git diff HEAD...{branch}" if branch else ""),
-        ("used", describe_usage(one.usage) if one.usage != NOTHING_USED else ""),
-        ("next", "" if one.stage == one.next_node else one.next_node),
-        ("directory", str(one.directory)),
+        ("used", describe_usage(run.usage) if run.usage != NOTHING_USED else ""),
+        ("next", "" if run.stage == run.next_node else run.next_node),
+        ("directory", str(run.directory)),
         *_result(status.delivery.patch),
         *(("incident", str(incident)) for incident in status.incidents),
-        ("trouble", one.trouble),
+        ("trouble", run.trouble),
     ]
     return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
 
 
-def in_a_line(one: RunSummary, now: datetime) -> str:
+def in_a_line(run: RunSummary, now: datetime) -> str:
     """Return the status as one line."""
     words = [
-        f"run {one.run_id} is {status_of(one)}",
-        f"running: {one.stage}" if one.is_live and one.stage else "",
-        "answered" if _waits_no_more(one) else "",
-        "no live process" if one.is_stopped and one.status != StatusWord.EVALUATING else "",
-        one.outcome,
-        _reason(one),
+        f"run {run.run_id} is {status_of(run)}",
+        f"running: {run.stage}" if run.is_live and run.stage else "",
+        "answered" if _waits_no_more(run) else "",
+        "no live process" if run.is_stopped and run.status != StatusWord.EVALUATING else "",
+        run.outcome,
+        _reason(run),
     ]
     time = now.astimezone().strftime("%H:%M:%S")
     return visible(f"{time}  {', '.join(filter(None, words))}")
 
 
-def _reason(one: RunSummary) -> str:
+def _reason(run: RunSummary) -> str:
     """Return the reason of the status; an empty text once all questions are answered."""
-    if _waits_no_more(one):
+    if _waits_no_more(run):
         return ""
-    is_asking = one.phase == AWAITING_ANSWER.phase and bool(one.questions)
-    return visible(describe_wait(one.questions)) if is_asking else one.reason
+    is_asking = run.phase == AWAITING_ANSWER.phase and bool(run.questions)
+    return visible(describe_wait(run.questions)) if is_asking else run.reason
 
 
-def _waits_no_more(one: RunSummary) -> bool:
+def _waits_no_more(run: RunSummary) -> bool:
     """Return whether all questions are answered, so that the run can be resumed."""
-    return one.phase == AWAITING_ANSWER.phase and bool(one.answers) and not one.questions
+    return run.phase == AWAITING_ANSWER.phase and bool(run.answers) and not run.questions
 
 
-def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
+def _work(run: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Return the rows about running stages or, without a live process, about the run's end."""
-    is_judged = one.status == StatusWord.EVALUATING
-    last = "after the last stage" if one.outcome else "before the first stage"
-    before = f"before stage {one.next_node}" if one.next_node else last
-    stage = f"stage {one.stage}" if one.stage else before
-    if one.is_live and one.is_paused:
-        when = f"after stage {one.stage}" if one.stage else before
+    is_judged = run.status == StatusWord.EVALUATING
+    last = "after the last stage" if run.outcome else "before the first stage"
+    before = f"before stage {run.next_node}" if run.next_node else last
+    stage = f"stage {run.stage}" if run.stage else before
+    if run.is_live and run.is_paused:
+        when = f"after stage {run.stage}" if run.stage else before
         return [("paused", when), ("resume", f"attractor resume {reference}")]
-    if one.is_live:
+    if run.is_live:
         at_work = stage
         return [("running", "evaluation" if is_judged else at_work)]
-    if not one.is_stopped:
+    if not run.is_stopped:
         return []
     if is_judged:
         # Without a suite, an evaluation can only end with no-go.
-        return [("evaluate", f"attractor evaluate {reference}" if one.suite else "")]
-    where = f"in {stage}" if one.stage else stage
-    when = f" at {_time(one.written)}" if one.written else ""
-    more = " ".join(["", *budget_option(one.why_stopped)])
+        return [("evaluate", f"attractor evaluate {reference}" if run.suite else "")]
+    where = f"in {stage}" if run.stage else stage
+    when = f" at {_time(run.written)}" if run.written else ""
+    more = " ".join(["", *budget_option(run.why_stopped)])
     return [
         ("stopped", f"{where}{when}; no live process"),
-        ("why", one.why_stopped),
+        ("why", run.why_stopped),
         ("resume", f"attractor resume {reference}{more}"),
     ]
 
 
 def _printed(status: RunStatusView) -> list[tuple[str, str]]:
     """Return the last output lines of running stages, with stage names for several stages."""
-    printing = [(one, lines) for one, lines in status.at_work if lines]
+    printing = [(stage, lines) for stage, lines in status.at_work if lines]
     rows: list[str] = []
-    for one, lines in printing:
-        is_clear = len(printing) == 1 and one.name == status.summary.stage
-        rows += [] if is_clear else [f"{one.name}:"]
+    for stage, lines in printing:
+        is_clear = len(printing) == 1 and stage.name == status.summary.stage
+        rows += [] if is_clear else [f"{stage.name}:"]
         rows += [f"| {line}" for line in lines]
     return [("" if at else "output", row) for at, row in enumerate(rows)]
 
@@ -122,24 +122,24 @@ def _result(patch: DeliveredPatch | None) -> list[tuple[str, str]]:
     return [("result", f"{patch.place}{lines if patch.is_redacted else ''}")]
 
 
-def _restarted(one: RunSummary, reference: str) -> str:
-    new = one.restarted_as
+def _restarted(run: RunSummary, reference: str) -> str:
+    new = run.restarted_as
     if not new:
         return ""
-    return f"as run {new}: attractor status {restart_reference(one.directory, new, reference)}"
+    return f"as run {new}: attractor status {restart_reference(run.directory, new, reference)}"
 
 
-def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
+def _answer(run: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Return the commands to answer or to resume a parked run."""
-    if one.phase != AWAITING_ANSWER.phase:
+    if run.phase != AWAITING_ANSWER.phase:
         return []
     resume = f"attractor resume {reference}"
-    if _waits_no_more(one):
-        return [*_answered(one.answers), ("resume", "" if one.is_live else resume)]
-    lines = question_lines(one.questions, reference)
+    if _waits_no_more(run):
+        return [*_answered(run.answers), ("resume", "" if run.is_live else resume)]
+    lines = question_lines(run.questions, reference)
     return [
         *(("" if at else "question", line) for at, line in enumerate(lines)),
-        *_answered(one.answers),
+        *_answered(run.answers),
         ("resume", f"{resume} --interviewer console   (asks at the terminal)"),
     ]
 
@@ -148,7 +148,7 @@ def _answered(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
     ids = sorted(answers, key=natural_key)
     lines = [f"{visible(id_)}: {_answer_text(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
     lines += [f"{len(ids) - MOST_ANSWERED} more"] if len(ids) > MOST_ANSWERED else []
-    return [("answered", one) for one in lines]
+    return [("answered", line) for line in lines]
 
 
 def _answer_text(answer: Answer) -> str:

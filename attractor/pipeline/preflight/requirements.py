@@ -63,11 +63,11 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
 def find_shared_variables(graph: Graph) -> Iterator[Diagnostic]:
     """Yield each secret input whose variable is that of another one."""
     variables: dict[str, str] = {}
-    for one in declared_inputs(graph):
-        first = variables.setdefault(variable_of(one.name), one.name) if one.is_secret else one.name
-        if first != one.name:
+    for name in (declared.name for declared in declared_inputs(graph) if declared.is_secret):
+        first = variables.setdefault(variable_of(name), name)
+        if first != name:
             span = graph.attributes.by_key["inputs"].value.span
-            message = f"the secrets {first} and {one.name} have the same variable"
+            message = f"the secrets {first} and {name} have the same variable"
             yield error(message, span, fix="rename one of them")
 
 
