@@ -16,21 +16,21 @@ async def notify_end(run: OpenRun, host: RunHost) -> None:
         return
     root, status = run.directory.root, run.state.status
     reason = result_of(run.manifest, root, run.state).reason
-    reference, tell = reference_of(root, host.runs_dir), Notifier(run, host).tell
+    reference, send = reference_of(root, host.runs_dir), Notifier(run, host).send_once
     if status == AWAITING_DECISION and run.manifest.suite:
         # A later evaluation makes another decision due.
         reports = len([*run.directory.evaluation.glob("*/report.json")])
         unchanged = describe_unchanged(root) if run.state.reason.endswith("no-go") else ""
         text = ": ".join(filter(None, [run.state.reason, unchanged]))
         command = f"attractor decide {reference}"
-        await tell(NoticeKind.DECISION, text, command, key=str(reports))
+        await send(NoticeKind.DECISION, text, command, key=str(reports))
     elif status in (AWAITING_DECISION, EVALUATING):
         word = "evaluate" if run.manifest.suite else "status"
-        await tell(NoticeKind.DONE, reason, f"attractor {word} {reference}")
+        await send(NoticeKind.DONE, reason, f"attractor {word} {reference}")
     elif status == FAILED:
-        await tell(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
+        await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
     elif status == EXECUTING and (more := budget_option(reason)):
         command = " ".join(["attractor resume", reference, *more])
         # A resume with the same limit stops again, and says nothing new.
         name, limit = reason.partition(":")[0], reason.rpartition(" of ")[2]
-        await tell(NoticeKind.BUDGET, reason, command, key=f"{name} of {limit}")
+        await send(NoticeKind.BUDGET, reason, command, key=f"{name} of {limit}")

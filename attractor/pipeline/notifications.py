@@ -226,7 +226,7 @@ async def _send_all(folder: Path, own: Path, notify: Notify) -> dict[str, str]:
     found = [record for file in fresh if (record := parse_object(file.read_bytes()))]
     record = found[0] if len(found) == 1 else combine(found)
     names = notify.messengers
-    faults = await asyncio.gather(*(_send_one(name, record, notify) for name in names))
+    faults = await asyncio.gather(*(_send_by(name, record, notify) for name in names))
     by_name = dict(zip(names, faults, strict=True))
     for file in files:
         if file != own:
@@ -235,7 +235,7 @@ async def _send_all(folder: Path, own: Path, notify: Notify) -> dict[str, str]:
     return by_name
 
 
-async def _send_one(name: str, record: JsonObject, notify: Notify) -> str:
+async def _send_by(name: str, record: JsonObject, notify: Notify) -> str:
     try:
         return await messengers()[name](record, notify)
     except AttractorError as error:
@@ -280,15 +280,15 @@ class Notifier:
         """Return an interviewer that also sends notices of the questions that it asks."""
         return _NotifyingInterviewer(interviewer, self) if self._notify.messengers else interviewer
 
-    def now(self, question: Question, *, is_parked: bool) -> None:
+    def send_now(self, question: Question, *, is_parked: bool) -> None:
         """Immediately send a notice of the question, unless it has already been sent."""
         self._start(self._send(question, is_parked))
 
-    def limited(self, words: str) -> None:
+    def send_limit(self, words: str) -> None:
         """Immediately send a notice that the run waits for the limit of an account."""
         reference = reference_of(self._run.directory.root, self._host.runs_dir)
         command = f"attractor status {reference}"
-        self._start(self.tell(NoticeKind.LIMIT, words, command, key=words))
+        self._start(self.send_once(NoticeKind.LIMIT, words, command, key=words))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -319,7 +319,7 @@ class Notifier:
 
     async def _send_after_delay(self, question: Question) -> None:
         await self._run.clock.sleep(self._notify.after)
-        self.now(question, is_parked=False)
+        self.send_now(question, is_parked=False)
 
     async def _send(self, question: Question, is_parked: bool) -> None:
         # The run stops without this code if its journal cannot be written.
@@ -334,7 +334,7 @@ class Notifier:
             notice = self._notice(question, place, is_parked)
             await self._send_record(notice.to_record(), {"question": question.id}, place)
 
-    async def tell(self, kind: NoticeKind, text: str, command: str, *, key: str = "") -> None:
+    async def send_once(self, kind: NoticeKind, text: str, command: str, *, key: str = "") -> None:
         """Send a notice about the run, once for each kind and key; do nothing without settings."""
         run, name = self._run, f"{kind}:{key}"
         if not self._notify.messengers or name in self._sent_before():
@@ -425,7 +425,7 @@ async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
         if isinstance(event, Event) and event.type == _STATUS and (words := limit_in(event)):
             # The loop may be closed by now.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(notifier.limited, words)
+                loop.call_soon_threadsafe(notifier.send_limit, words)
 
     if host.notify.messengers:
         run.events.subscribe(take)
@@ -449,7 +449,7 @@ class _NotifyingInterviewer:
         try:
             return await self.asking.ask(question)
         except Parked:
-            self.notifier.now(question, is_parked=True)
+            self.notifier.send_now(question, is_parked=True)
             raise
         finally:
             waiting.cancel()
