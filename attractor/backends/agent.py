@@ -44,6 +44,7 @@ from attractor.backends.agent_report import (
     hooks_of,
     status_file_in,
 )
+from attractor.backends.cut_answers import CutAnswers
 from attractor.backends.limit_texts import Limit, limit_of_error
 from attractor.backends.models import AgentParts, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
@@ -131,7 +132,7 @@ def open_session(
     session = Session(
         profile,
         EnvironmentWrapper(_environment(stage, profile.permissions), variables=_variables(file)),
-        client=client_of(stage, parts),
+        client=client_of(stage, parts, meter),
         clock=parts.clock,
         config=replace(
             agent.limit(parts.config),
@@ -149,10 +150,17 @@ def open_session(
     return StageSession(stage, agent, session, reporting, conversation, meter, folders)
 
 
-def client_of(stage: Stage, parts: AgentParts) -> Client:
-    """Return the client of a stage; while an account has reached a limit, its calls wait."""
-    accounts = parts.accounts
-    return parts.client.wrapped(WaitForLimits(accounts, stage)) if accounts else parts.client
+def client_of(stage: Stage, parts: AgentParts, meter: Meter) -> Client:
+    """Return the client of a stage: while an account has reached a limit, its calls wait, and
+    answers that were cut are counted.
+    """
+
+    def count(used: Used, request: Request) -> None:
+        provider = request.provider or ""
+        stage.spending.use(meter.take(used, provider, request.model, is_estimated=True))
+
+    client, accounts = parts.client.wrapped(CutAnswers(count)), parts.accounts
+    return client.wrapped(WaitForLimits(accounts, stage)) if accounts else client
 
 
 @dataclass(frozen=True)
@@ -267,7 +275,7 @@ async def answer_once(
     emit(EventKind.USER_INPUT, content=asked.content)
     try:
         response = await call_model(
-            client_of(stage, parts),
+            client_of(stage, parts, meter),
             request,
             policy=parts.config.retry_policy,
             clock=parts.clock,

@@ -11,7 +11,6 @@ from attractor.agent.events import EventEmitter, EventKind
 from attractor.backends.model_proxy import ProviderAnswer
 from attractor.backends.models import ModelChoice
 from attractor.backends.pricing import Meter
-from attractor.base.amounts import number_of
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
@@ -182,19 +181,15 @@ class OutsideTranscript:
         if answer.usage is None:
             return
         self._is_metered = True
-        usage = self._meter.take(answer.usage.tokens, self._choice.provider, *answer.usage.models)
-        if answer.usage.is_estimated:
-            usage = replace(usage, estimated_tokens=usage.tokens)
-            self._warn_of_estimate(usage)
+        is_estimated, models = answer.usage.is_estimated, answer.usage.models
+        if is_estimated:
+            # Warnings belong to a session.
+            self._start()
+        usage = self._meter.take(
+            answer.usage.tokens, self._choice.provider, *models, is_estimated=is_estimated
+        )
         self._seen += usage
         self._use(usage)
-
-    def _warn_of_estimate(self, usage: Usage) -> None:
-        if not self.total.estimated_tokens:
-            self._start()
-            tokens = number_of(usage.tokens, "token")
-            message = f"an answer ended without its usage: estimated {tokens}"
-            self._emit(EventKind.WARNING, message=message)
 
     def require_budget(self) -> None:
         """Raise Exhausted if a budget is spent, and end the program."""

@@ -1,9 +1,11 @@
 """Computes the usage and cost of the model calls of a run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.backends.models import ModelChoice
+from attractor.base.amounts import number_of
 from attractor.engine.outcome import Usage
 from attractor.llm.catalogue import FindModel, get_model_info
 from attractor.llm.response import Usage as Used, price_call, prompt_tokens
@@ -35,8 +37,10 @@ class Meter:
         self._pricing, self._asked, self._emit = pricing, asked, emit
         self.total = Usage()
 
-    def take(self, used: Used, provider: str = "", *models: str) -> Usage:
-        """Count a call and return the usage of the call.
+    def take(
+        self, used: Used, provider: str = "", *models: str, is_estimated: bool = False
+    ) -> Usage:
+        """Count a call and return the usage of the call; warn of the first estimate.
 
         `models` begin with the model that answered, which can differ from the requested model.
         """
@@ -45,5 +49,11 @@ class Meter:
         if provider == asked.provider and (asked.model or not models):
             models = (*models, asked.model)
         usage = self._pricing.price(used, provider, models, self._emit)
+        if is_estimated:
+            usage = replace(usage, estimated_tokens=usage.tokens)
+            if not self.total.estimated_tokens:
+                tokens = number_of(usage.tokens, "token")
+                message = f"an answer ended without its usage: estimated {tokens}"
+                self._emit(EventKind.WARNING, message=message)
         self.total += usage
         return usage
