@@ -209,6 +209,8 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
 
 def _of_files(outlook: NextStepFacts) -> tuple[Sequence[NextStep], Sequence[NextStep]]:
     """Return the steps to inspect the result, and to merge a result without a suite."""
+    if outlook.unchanged:
+        return [], []
     if outlook.branch:
         look = NextStep("look", f"git diff HEAD...{outlook.branch}")
         merge = NextStep("merge", f"git merge {outlook.branch}", "no suite has judged it")

@@ -122,7 +122,9 @@ def _judging(case: Case) -> Finding:
         landing = find_branch_moves(case.run.directory, case.state).landing
         if landing:
             return Finding(f"the walk succeeded; {NOT_JUDGED}, landed on {landing}", causes, ())
-        return Finding(f"the walk succeeded; {NOT_JUDGED}", causes, _use(case))
+        # The branch of a run that changed no files has nothing to merge.
+        remedies = (Remedy(READ_LOG, case.command("logs")),) if unchanged else _use(case)
+        return Finding(f"the walk succeeded; {NOT_JUDGED}", causes, remedies)
     return Finding(
         "the walk succeeded, and its result is not evaluated",
         (*_reservations(case), *_process_gone(case)),

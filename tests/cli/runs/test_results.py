@@ -70,6 +70,7 @@ def facts(branch: str = "", **more: bool) -> NextStepFacts:
         ),
         (AWAITING_DECISION, facts(BRANCH, gate=False), [LOOK, MERGE]),
         (AWAITING_DECISION, facts(gate=False), []),
+        (AWAITING_DECISION, replace(facts(BRANCH), unchanged="no files changed"), []),
         (EVALUATING, facts(BRANCH, has_suite=True), [LOOK, EVALUATE]),
         (EVALUATING, facts(BRANCH), [LOOK, MERGE]),
         (EVALUATING, facts(), []),

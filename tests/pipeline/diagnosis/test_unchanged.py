@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.agent.tool_calls.hooks import SKIPPED
+from attractor.base.clock import SystemClock
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
 from attractor.factory.launch import launch
+from attractor.pipeline.diagnosis.diagnose import diagnose
 from attractor.pipeline.diagnosis.unchanged import describe_unchanged
 from attractor.pipeline.host.run_host import CustomParts
 from attractor.pipeline.request import WorkspaceKind
@@ -71,3 +73,7 @@ def test_run_without_changes_names_its_refused_calls(
         )
         result = asyncio.run(launch(simulated(project, workspace=kind), host))
         assert describe_unchanged(result.directory) == words
+        case = diagnose(result.directory, reference="RUN", now=SystemClock().now())
+        [remedy] = case.finding.remedies
+        # Nothing is merged or applied if nothing was changed.
+        assert (remedy.command == "attractor logs RUN") == bool(words)
