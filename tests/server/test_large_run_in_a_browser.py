@@ -33,6 +33,8 @@ SOURCE = f"""digraph large {{ graph [goal="Many branches"]
     start -> fork; {" ".join(f"fork -> {' -> '.join(names)} -> join;" for names in NAMES)}
     join -> last -> exit }}
 """
+CUT = """[...document.querySelectorAll("#timeline summary .name > span:last-child")]
+    .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"""
 expect.set_options(timeout=15_000)
 
 
@@ -208,4 +210,5 @@ def test_page_looks_right_and_has_no_violation_of_axe(
             ]
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 faults.append(f"{view}: wider than {width} pixels")
+            faults += [f"{view} {look}: cut: {name}" for name in page.evaluate(CUT)]
     assert faults == []

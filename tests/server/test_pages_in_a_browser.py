@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -239,6 +240,43 @@ def test_form_that_starts_a_run_is_hidden_while_another_pipeline_is_chosen(
     page.get_by_label("Pipeline", exact=True).select_option("pipeline.dot")
     page.get_by_role("button", name="Choose").click()
     expect(button).to_be_visible()
+
+
+BROKEN = """digraph broken { graph [goal="A broken one"] // why?
+    start [shape=Mdiamond]; exit [shape=Msquare] /* all */
+    build [shape=parallelogram, tool_comand="make", timeout="five"]
+    plan [prompt="Plan $goal", retry_target="nowhere", max_retries=3]
+    start -> plan -> build -> exit }
+"""
+# axe skips the layer, which is hidden from screen readers.
+CONTRAST = """() => {
+    const light = (rgb) => rgb.match(/[0-9.]+/g).slice(0, 3).map((one) => one / 255)
+        .map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0.05);
+    const behind = (one) => { const found = getComputedStyle(one).backgroundColor;
+        return found === "rgba(0, 0, 0, 0)" ? behind(one.parentElement) : found; };
+    const ratio = (one, part) => {
+        const pair = [getComputedStyle(one, part).color, behind(one)].map(light);
+        return Math.max(...pair) / Math.min(...pair); };
+    const shown = [...document.querySelectorAll("#colours *")];
+    return Math.min(...shown.flatMap((one) => [ratio(one, ""), ratio(one, "::after")])); }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_of_the_editor_have_contrast_and_the_problem_at_the_cursor_is_whole(
+    server: RunningServer, page: Page, scheme: Literal["light", "dark"]
+) -> None:
+    server.service.host.project.joinpath("broken.dot").write_text(BROKEN)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{server.url}/editor?file=broken.dot")
+    expect(page.locator("#colours .error")).not_to_have_count(0)
+    expect(page.locator("#colours .warning")).not_to_have_count(0)
+    assert page.evaluate(CONTRAST) >= 4.5
+    message = page.locator("#colours .error").first.get_attribute("data-problem")
+    page.locator("#checked [data-line]").first.click()
+    expect(page.locator("#cursor")).to_contain_text(f": {message}.")
+    page.emulate_media(color_scheme="light")
 
 
 def test_editor_has_colours_line_numbers_and_problems_in_place(

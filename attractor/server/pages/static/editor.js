@@ -44,6 +44,7 @@ function showText() {
   if (first) shown[first - 1].after(...fresh);
   else colours.prepend(...fresh);
   scroll();
+  showPlace();
 }
 
 function scroll() {
@@ -57,7 +58,9 @@ function place() {
 
 function showPlace() {
   const { line, column } = place();
-  document.getElementById("cursor").textContent = `Line ${line}, column ${column}.`;
+  const problem = document.getElementById("colours").children[line - 1]?.dataset.problem;
+  // In its line, a long message is cut.
+  document.getElementById("cursor").textContent = `Line ${line}, column ${column}${problem ? `: ${problem}` : ""}.`;
 }
 
 function goTo(line, column) {
@@ -149,7 +152,7 @@ source.addEventListener("input", () => {
 source.addEventListener("keydown", press);
 source.addEventListener("blur", close);
 source.addEventListener("scroll", scroll);
-for (const one of ["keyup", "click", "input"]) source.addEventListener(one, showPlace);
+document.addEventListener("selectionchange", showPlace);
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-line]");
   if (!link) return;
@@ -166,6 +169,5 @@ function warn(event) {
   if (source.value !== saved) event.preventDefault();
 }
 addEventListener("beforeunload", warn);
-showPlace();
 document.getElementById("source-frame").classList.add("coloured");
 showText();
