@@ -49,11 +49,14 @@ answer = {{ text = "I report.", tool_calls = [REPORT], {USAGE} }}
 name = "other"
 answer = {{ text = "Pears", {USAGE} }}
 """
-ACP = Outside("gemini", PROGRAMS[2].edit, PROGRAMS[2].run)
+ACP = {"gemini": "gemini --acp", "opencode": "opencode acp"}
 each_program = pytest.mark.parametrize(
     ("one", "backend"),
-    [*((one, one.program) for one in PROGRAMS), (ACP, "acp")],
-    ids=[*(one.program for one in PROGRAMS), "acp"],
+    [
+        *((one, one.program) for one in PROGRAMS),
+        *((one, "acp") for one in PROGRAMS if one.program in ACP),
+    ],
+    ids=[*(one.program for one in PROGRAMS), *ACP.values()],
 )
 PIPELINE = between(
     'work [prompt="Buy a pear.", default_max_retry=0, timeout="LIMIT"]', "start -> work -> exit"
@@ -68,7 +71,8 @@ def script_of(one: Outside, fault: str) -> Script:
 def prepare(folder: Path, twin: ProviderTwin, one: Outside, backend: str) -> Mapping[str, str]:
     one.require()
     if backend == "acp":
-        (project_in(folder) / "attractor.toml").write_text('[backends.acp]\nrun = "gemini --acp"\n')
+        settings = f'[backends.acp]\nrun = "{ACP[one.program]}"\n'
+        (project_in(folder) / "attractor.toml").write_text(settings)
     return {**environ_for(folder), **twin.environ()}
 
 
