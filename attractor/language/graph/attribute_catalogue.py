@@ -507,7 +507,8 @@ NO_ATTRIBUTE: Mapping[str, str] = {
     "max_agent_turns": "set timeout on the stage",
     "max_command_timeout_ms": "set timeout on the nodes",
     "max_tokens": "the limit of the model applies",
-    "must_write": "check the file in a tool node behind the stage: test -s FILE",
+    "must_write": "add a tool node behind the stage: "
+    'written [shape=parallelogram, tool_command="test -s FILE"]',
     "outputs": "check the files in a goal gate",
     "parse_json": "print the value alone, and compare context.tool.output",
     "project_memory": "agents find the instructions of the project themselves",
