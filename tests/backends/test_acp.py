@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from attractor import RunResult
 from attractor.backends.acp import program as acp_program
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import ModelChoice, ModelDefaults
@@ -65,18 +66,24 @@ def test_an_agent_works_and_reports(tmp_path: Path) -> None:
     assert told[5][1]["output"] == "written"
 
 
-def test_a_session_is_loaded_by_the_next_stage_of_its_thread(tmp_path: Path) -> None:
-    agent = f"{sys.executable} {AGENT}"
-    (project_in(tmp_path) / "attractor.toml").write_text(f"[backends.acp]\nrun = '{agent}'\n")
+def two_stages(folder: Path, kind: str = "") -> RunResult:
+    """Run two stages of one thread."""
+    agent = f"{sys.executable} {AGENT}{kind}"
+    (project_in(folder) / "attractor.toml").write_text(f"[backends.acp]\nrun = '{agent}'\n")
     text = between(
         "default_fidelity=full; thread_id=main",
         'one [prompt="First"]',
         'two [prompt="Second"]',
         "start -> one -> two -> exit",
     )
-    environ = {**environ_for(tmp_path), **ENVIRON}
-    result = run(tmp_path, text, backend="acp", environ=environ)
+    environ = {**environ_for(folder), **ENVIRON}
+    result = run(folder, text, backend="acp", environ=environ)
     assert result.completed == ("start", "one", "two")
+    return result
+
+
+def test_a_session_is_loaded_by_the_next_stage_of_its_thread(tmp_path: Path) -> None:
+    result = two_stages(tmp_path)
     [continued] = events(result, "ThreadContinued")
     assert continued.node == "two"
     assert "This was said before" not in str(events(result))
@@ -99,17 +106,7 @@ def test_calls_of_gemini_are_named_by_its_requests_for_permission(tmp_path: Path
 
 
 def test_a_session_of_gemini_is_never_loaded(tmp_path: Path) -> None:
-    agent = f"{sys.executable} {AGENT} gemini-cli"
-    (project_in(tmp_path) / "attractor.toml").write_text(f"[backends.acp]\nrun = '{agent}'\n")
-    text = between(
-        "default_fidelity=full; thread_id=main",
-        'one [prompt="First"]',
-        'two [prompt="Second"]',
-        "start -> one -> two -> exit",
-    )
-    environ = {**environ_for(tmp_path), **ENVIRON}
-    result = run(tmp_path, text, backend="acp", environ=environ)
-    assert result.completed == ("start", "one", "two")
+    result = two_stages(tmp_path, " gemini-cli")
     assert not events(result, "ThreadContinued")
     assert events(result, "FidelityDegraded")
 
