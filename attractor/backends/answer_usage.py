@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, texts_in
 from attractor.llm.errors import SDKError
 from attractor.llm.providers import (
     anthropic_response,
@@ -176,22 +176,8 @@ def _words(event: dict[str, Json]) -> Iterator[str]:
     """Yield what the model wrote in one event of a stream, without repetitions."""
     if isinstance(delta := event.get("delta"), str):
         yield delta
-    yield from _texts(delta if isinstance(delta, dict) else None)
+    yield from texts_in(delta if isinstance(delta, dict) else None, without=_NO_WORDS)
     for choice in _list(event.get("choices")):
-        yield from _texts(_at(choice, "delta"))
+        yield from texts_in(_at(choice, "delta"), without=_NO_WORDS)
     for candidate in _list(event.get("candidates")):
-        yield from _texts(_at(candidate, "content"))
-
-
-def _texts(value: Json) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case list():
-            for member in value:
-                yield from _texts(member)
-        case dict():
-            for key, member in value.items():
-                yield from _texts(None if key in _NO_WORDS else member)
-        case _:
-            pass
+        yield from texts_in(_at(candidate, "content"), without=_NO_WORDS)

@@ -11,7 +11,7 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import TypeAlias, cast
 
 from attractor.base.errors import NotCanonical
@@ -86,6 +86,22 @@ def parse_object(text: str | bytes) -> dict[str, Json] | None:
     except NotCanonical:
         return None
     return value if isinstance(value, dict) else None
+
+
+def texts_in(value: Json, *, without: Set[str] = frozenset()) -> Iterator[str]:
+    """Yield the texts in a value at any depth, except in the named members of objects."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from texts_in(one, without=without)
+        case dict():
+            for key, one in value.items():
+                if key not in without:
+                    yield from texts_in(one, without=without)
+        case _:
+            pass
 
 
 def content_hash(content: bytes) -> str:

@@ -1,11 +1,11 @@
 """Open questions of a specification: `[NEEDS CLARIFICATION: question]` in a field (ruling G4)."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, texts_in
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.spec.difference import ChangeKind, compare_specs
 from attractor.growth.spec.graph import ROOT, Author, SpecGraph, SpecNode
@@ -34,7 +34,7 @@ def without_questions(text: str) -> str:
 
 def questions_of(node: SpecNode) -> Sequence[str]:
     """Return the open questions of a node, in order."""
-    return [found for text in _texts(dict(node.fields)) for found in _QUESTION.findall(text)]
+    return [found for text in texts_in(dict(node.fields)) for found in _QUESTION.findall(text)]
 
 
 def clarifications_of(graph: SpecGraph) -> Sequence[Clarification]:
@@ -78,20 +78,6 @@ def adds_only_desires(before: SpecGraph, after: SpecGraph) -> bool:
         else one.kind in _ANSWERED and bool(questions_of(before[one.id]))
         for one in compare_specs(before, after)
     )
-
-
-def _texts(value: Json) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case list():
-            for one in value:
-                yield from _texts(one)
-        case dict():
-            for one in value.values():
-                yield from _texts(one)
-        case _:
-            return
 
 
 def _mapped(value: Json, put: Callable[[str], str]) -> Json:
