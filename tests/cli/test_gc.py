@@ -297,6 +297,7 @@ def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     # The run keeps what its branch showed.
     assert f"not judged: no suite, landed on {on}" in desk.do("runs").stdout
     assert desk.json("status", landed.name)["landed_on"] == on
+    assert desk.do("audit", "verify").returncode == 0
     assert desk.do("cancel", other.name).returncode == 0
     branch = f"refs/heads/attractor/run/{other.name}"
     kept = f"kept {branch}: it is checked out, or has commits of a person"
