@@ -123,6 +123,9 @@ def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic
         if one.name not in known and one.default is None:
             message = f"node {use.node.id}: {use.name} needs the input {one.name}"
             fix = f'set inputs="{one.name}=..." on the node'
+            if use.node.type == MANAGER:
+                message = f"{message}, but a manager loop passes no inputs"
+                fix = f"give it a default in {use.name}, or use a node of type pipeline"
             yield error(message, span, node=use.node.id, fix=fix)
 
 

@@ -52,6 +52,10 @@ REFUSED = {
     "a bad name in outputs": (outer("prompt=x", 'outputs="1a";'), "outputs: "),
     "an undeclared input": (outer(f'{CHILD}="inner.dot", inputs="ticket=1, x=1"'), "no input 'x'"),
     "a missing input": (outer(f'{CHILD}="inner.dot"'), "needs the input ticket"),
+    "an input of a manager's child": (
+        outer(f'{MANAGER}="inner.dot", inputs="ticket=1"'),
+        "needs the input ticket, but a manager loop passes no inputs",
+    ),
     "a bad value": (outer(f'{CHILD}="inner.dot", inputs="ticket=1, count=x"'), "invalid value"),
     "a child without an exit": (outer(f'{CHILD}="lone.dot"'), "cannot be run"),
     "a child of a child": (outer(f'{CHILD}="outer.dot"'), "needs the input ticket"),
