@@ -69,7 +69,7 @@ def run(server: RunningServer, screen: Screen) -> Iterator[str]:
         name = start(client, SOURCE)
         page.goto(f"{server.url}/runs/{name}")
         page.on("response", note)
-        expect(lane(page, "b05_0")).to_have_attribute(
+        expect(lane(page, "b00_0")).to_have_attribute(
             "aria-label", re.compile("10 of 10"), timeout=180_000
         )
         # While the page gets no answers, many changes gather; no event comes after them.
@@ -88,7 +88,7 @@ def run(server: RunningServer, screen: Screen) -> Iterator[str]:
             done = re.compile("10 of 10")
             expect(lane(page, f"b{number:02}_0")).to_have_attribute("aria-label", done)
         expect(lane(page, "b07_0")).to_have_attribute("aria-label", re.compile("4 of 10"))
-        assert len(sizes) > 3
+        assert len(sizes) > 1
         assert max(sizes) < MOST_BYTES, sizes
         page.remove_listener("response", note)
         yield name
