@@ -142,7 +142,7 @@ class Account:
                 return probe
             again = f"{reached.until:%Y-%m-%d %H:%M:%S} UTC"
             words = f"limit of {self.label}: {reached.words}; next try at {again}"
-            with waits.waiting(Wait(WaitReason.LIMIT, reached.until), words):
+            async with waits.waiting(Wait(WaitReason.LIMIT, reached.until), words):
                 while self.reached() == reached:
                     if probe := self._try_to_probe(reached):
                         return probe

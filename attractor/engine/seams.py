@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -145,7 +145,7 @@ UNLIMITED = Unlimited()
 class Waits(Protocol):
     """Lets a stage wait for something other than a person."""
 
-    def waiting(self, wait: Wait, words: str = "") -> AbstractContextManager[None]:
+    def waiting(self, wait: Wait, words: str = "") -> AbstractAsyncContextManager[None]:
         """Stop the time limits of the stage within the context; `words` describe the wait.
 
         If no stage of the run works, the run has the status `waiting`.
@@ -162,7 +162,7 @@ class Waits(Protocol):
 class NoWaits:
     """Records no wait, for stages without a run."""
 
-    def waiting(self, wait: Wait, words: str = "") -> AbstractContextManager[None]:
+    def waiting(self, wait: Wait, words: str = "") -> AbstractAsyncContextManager[None]:
         """Do nothing."""
         return nullcontext()
 

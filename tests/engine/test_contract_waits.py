@@ -11,7 +11,7 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.engine.seams import NO_WAITS, Waits
 from attractor.engine.stage.execution import Stall, TimeLimits
-from attractor.engine.state.attempts import StageReference
+from attractor.engine.state.attempts import StageReference, TreeId
 from attractor.engine.state.run_state import Wait, WaitReason
 from attractor.engine.walk.waits import AttemptWaits, RunWaits
 from tests.engine.graphs import line
@@ -23,12 +23,16 @@ LONG_S = 2 * SHORT.total_seconds()
 Open = Callable[[Path], AbstractContextManager[Waits]]
 
 
+async def no_tree() -> TreeId:
+    return ""
+
+
 @contextmanager
 def of_a_run(tmp_path: Path) -> Generator[Waits]:
     place = Workplace(tmp_path / "run", line("a"))
     with place.open() as run:
         limits = TimeLimits(Stall(None), run.clock)
-        yield AttemptWaits(RunWaits(run), StageReference("a", 1, 1), limits)
+        yield AttemptWaits(RunWaits(run), StageReference("a", 1, 1), limits, no_tree)
 
 
 @contextmanager
@@ -55,8 +59,9 @@ def test_a_time_limit_ends_its_block(tmp_path: Path, opened: Open) -> None:
 @each
 def test_an_error_in_a_wait_is_passed_on(tmp_path: Path, opened: Open) -> None:
     async def work() -> None:
-        with opened(tmp_path) as waits, waits.waiting(LIMIT):
-            raise ValueError("x")
+        with opened(tmp_path) as waits:
+            async with waits.waiting(LIMIT):
+                raise ValueError("x")
 
     with pytest.raises(ValueError, match="x"):
         asyncio.run(work())

@@ -24,6 +24,7 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import count
+from tests.pipeline.projects import git, make_project
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
 
@@ -305,6 +306,37 @@ def test_without_waiting_a_limit_stops_the_run_resumably(tmp_path: Path) -> None
         )
         assert not events(one.run(), "StageWaiting")
     assert not (tmp_path / "state" / "accounts").exists()
+
+
+AGENT = """cat >/dev/null
+[ -e OUT/limited ] ||
+  { touch OUT/limited; echo work > work.txt; echo 'Session limit reached'; exit 1; }
+echo "$(cat work.txt) goes on" > work.txt; echo '{"outcome": "success"}' > $ATTRACTOR_STATUS_FILE
+"""
+FAILS_ONCE = "[ -e OUT/failed ] || { touch OUT/failed; echo lost > lost.txt; exit 1; }\n"
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_killed_wait_keeps_the_files_of_its_attempt(tmp_path: Path, attempt: int) -> None:
+    script = (FAILS_ONCE * (attempt - 1) + AGENT).replace("OUT", str(tmp_path))
+    settings = '[backends.command]\nrun = "bash agent.sh"\n'
+    text = between(
+        'work [prompt="Work", max_retries=1, retry_policy=linear]', "start -> work -> exit"
+    )
+    project = project_in(tmp_path)
+    project.rmdir()
+    make_project(project, text, **{"agent.sh": script, "attractor.toml": settings})
+    with desk(tmp_path, after=0) as one:
+        process = one.start("run", "pipeline.dot", "--backend=command", "--sandbox=none", text=text)
+        until(lambda: one.statuses() == ["waiting"])
+        process.kill()
+        process.wait()
+        one.bring_forward()
+        assert one.start("resume", "latest").wait(30) == 0
+        branch = f"attractor/run/{one.roots()[0].name}"
+        made = git(project, "diff", "--name-only", f"HEAD...{branch}").split()
+        assert made == ["work.txt"]
+        assert git(project, "show", f"{branch}:work.txt").strip() == "work goes on"
 
 
 BRANCHES = between(

@@ -222,6 +222,19 @@ class StageRetrying:
 
 
 @dataclass(frozen=True)
+class StageWaiting:
+    """The stage waits for something other than a person, such as the `limit` of an account.
+
+    If the process is killed meanwhile, the stage is repeated from `tree`, with its files so far.
+    """
+
+    reason: str
+    until: str
+    words: str
+    tree: str = ""
+
+
+@dataclass(frozen=True)
 class QuestionAsked:
     """A question is asked; from now on, any terminal can answer it."""
 
@@ -351,6 +364,7 @@ EngineEvent: TypeAlias = (
     | StageCompleted
     | StageFailed
     | StageRetrying
+    | StageWaiting
     | QuestionAsked
     | QuestionSettled
     | StageParked
@@ -376,11 +390,8 @@ AGENT_CHOSEN = "AgentChosen"
 REPORT_REFUSED = "ReportRefused"
 """The event type of a report that was refused."""
 
-STAGE_WAITING = "StageWaiting"
-"""The event type of a stage that waits for something other than a person."""
-
 STAGE_CONTINUED = "StageContinued"
-"""The event type of a stage that continues after such a wait."""
+"""The event type of a stage that continues after it waited for something other than a person."""
 
 THREAD_CONTINUED = "ThreadContinued"
 """The event type of a stage that continues a conversation."""

@@ -170,6 +170,16 @@ def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     return changed(after, answers=answers)
 
 
+def _stage_waiting(state: RunState, event: Event, data: Fields) -> RunState:
+    # Earlier versions recorded no tree.
+    tree = data.text("tree") if data.has("tree") else ""
+    if not tree:
+        return state
+    walk = _walk(state, event)
+    flight = walk.in_flight and changed(walk.in_flight, tree=tree)
+    return _with(state, event, changed(walk, in_flight=flight, saved=event.seq))
+
+
 def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     question = question_from_record(data.inner("question"))
     # A question that is asked again keeps its first deadline; the earlier answer was invalid.
@@ -278,6 +288,7 @@ _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
     "StageCompleted": _attempt_ended,
     "StageFailed": _attempt_ended,
     "StageRetrying": _stage_retrying,
+    "StageWaiting": _stage_waiting,
     "QuestionAsked": _asked,
     "QuestionSettled": _settled,
     "StageParked": _asked,

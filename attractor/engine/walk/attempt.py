@@ -346,7 +346,7 @@ class Attempt:
         )
         if result.will_retry and self._keeps_files:
             # Before the end of the attempt is recorded: from then on, the attempt is not repeated.
-            left = await take_snapshot(walk, self.node, self.visit)
+            left = await self._snapshot()
             result = changed(result, left=left)
         if result.will_retry:
             ended = describe_end(result.outcome, emitter.last_call, emitter.refusal)
@@ -383,6 +383,9 @@ class Attempt:
     def _label(self) -> str:
         return shorten(self.node.label, LONGEST_RESPONSE)
 
+    async def _snapshot(self) -> TreeId:
+        return await take_snapshot(self.walk, self.node, self.visit)
+
     @property
     def _keeps_files(self) -> bool:
         """Whether a new attempt begins with the files that the last attempt left (ruling R3).
@@ -409,7 +412,9 @@ class Attempt:
         own = begin_attempt(folder, self.visit, self.number, is_aside=is_aside)
         if self.number > 1 and self._starts_over:
             past = history_folder(folder, self.visit, self.number - 1)
-            await self.walk.workspace.restore(self.walk.progress.tree, set_aside=past)
+            # The tree of the flight is that of an attempt that waited when its process ended.
+            tree = self.flight.tree or self.walk.progress.tree
+            await self.walk.workspace.restore(tree, set_aside=past)
         return own
 
     def _record_start(self, inheritance: Inheritance) -> None:
@@ -442,7 +447,7 @@ class Attempt:
             files=files,
             emit=emitter,
             spending=emitter,
-            waits=AttemptWaits(walk.waits, self._place, limits),
+            waits=AttemptWaits(walk.waits, self._place, limits, self._snapshot),
             workspace=walk.workspace,
             branches=self.branches,
             children=walk.children,

@@ -1,16 +1,16 @@
 """Waits of stages for something other than a person, and the status of their run meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.journal.events import STAGE_CONTINUED, STAGE_WAITING
+from attractor.engine.journal.events import STAGE_CONTINUED, StageWaiting
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.stage.execution import TimeLimits
-from attractor.engine.state.attempts import MAIN, StageReference, stage_id
+from attractor.engine.state.attempts import MAIN, StageReference, TreeId, stage_id
 from attractor.engine.state.run_state import EXECUTING, WAITING, Wait
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -106,19 +106,23 @@ class RunWaits:
 
 @dataclass(frozen=True)
 class AttemptWaits:
-    """The waits of one attempt."""
+    """The waits of one attempt; `snapshot` returns the tree with the files of the attempt so far.
+
+    A wait can be long, and the process may end meanwhile.
+    """
 
     waits: RunWaits
     place: StageReference
     limits: TimeLimits
+    snapshot: Callable[[], Awaitable[TreeId]]
 
-    @contextmanager
-    def waiting(self, wait: Wait, words: str = "") -> Generator[None]:
+    @asynccontextmanager
+    async def waiting(self, wait: Wait, words: str = "") -> AsyncGenerator[None]:
         """Stop the time limits of the attempt within the context."""
         run, clock = self.waits.run, self.waits.run.clock
         until = wait.until.isoformat() if wait.until else ""
-        data: dict[str, Json] = {"reason": wait.reason.value, "until": until, "words": words}
-        run.emit(STAGE_WAITING, data, place=self.place)
+        happening = StageWaiting(wait.reason.value, until, words, await self.snapshot())
+        run.record(happening, place=self.place)
         began = clock.monotonic()
         with self.limits.stopped(), self.waits.waiting(self._id, wait, words):
             yield
