@@ -108,11 +108,12 @@ class Desk:
         return self.evened(f"{answer.status_code}\n{answer.text}")
 
     def evened(self, text: str) -> str:
-        """Replace folder, version, scripts and styles, session, and digests of parts of pages."""
+        """Replace folder, version, scripts, styles, session, digests, and the types of events."""
         text = text.replace(str(self.folder), MADE_IN).replace(__version__, "VERSION")
         text = re.sub(r'(name="csrf" value=)"[^"]*"', r'\1"CSRF"', text)
         text = re.sub(r"(?s)<(style|script)>.*?</\1>", r"<\1></\1>", text)
         text = re.sub(r'(data-version="[\w-]+)-[0-9a-f]{16}"', r'\1-DIGEST"', text)
+        text = re.sub(r' data-types="[^"]*"', ' data-types="ALL"', text)
         return re.sub(r"/static/\w+/", "/static/DIGEST/", text)
 
 
