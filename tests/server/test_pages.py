@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.server.conftest import PAGE, RunningServer, csrf_in
+from tests.server.runs import GATE, start
 
 
 def test_page_is_self_contained_under_a_strict_policy(server: RunningServer) -> None:
@@ -62,11 +63,13 @@ def test_cookie_of_another_program_is_no_message(server: RunningServer) -> None:
 
 
 def test_long_message_fits_into_a_cookie(server: RunningServer) -> None:
+    with server.client() as client:
+        run = start(client, GATE)
     browser = server.browser()
     browser.headers.update(PAGE)
-    form = browser.get("/start?file=pipeline.dot").text
-    body = {"csrf": csrf_in(form), "file": "pipeline.dot", "suite": '"é🚀' * 200}
-    answer = browser.post("/start", data=body)
+    form = browser.get(f"/runs/{run}").text
+    body = {"csrf": csrf_in(form), "at": '"é🚀' * 200}
+    answer = browser.post(f"/runs/{run}/fork", data=body)
     assert len(answer.headers["set-cookie"].partition(";")[0]) < 4096
     assert "🚀" in browser.get(answer.headers["location"]).text
     browser.close()
