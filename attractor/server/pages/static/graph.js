@@ -93,7 +93,7 @@ function release() {
 function swallow(event) {
   if (drag?.isMoved && event.target.closest?.("#canvas")) {
     event.preventDefault();
-    event.stopPropagation();
+    event.stopImmediatePropagation();
   }
   drag = null;
 }
