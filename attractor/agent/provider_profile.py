@@ -56,7 +56,13 @@ class EnvironmentInfo:
         lines = [
             f"Working directory: {self.working_directory}",
             f"Is git repository: {'true' if self.git else 'false'}",
-            *_git_lines(self.git),
+        ]
+        if self.git:
+            lines += [f"Git branch: {self.git.branch}", f"Changed files: {self.git.changed_files}"]
+            if self.git.recent_commits:
+                lines += ["Recent commits:"]
+                lines += [f"  {subject}" for subject in self.git.recent_commits]
+        lines += [
             f"Platform: {self.platform}",
             f"OS version: {self.os_version}",
             f"Today's date: {self.today.isoformat()}",
@@ -68,7 +74,10 @@ class EnvironmentInfo:
 
 async def survey(environment: ExecutionEnvironment, *, today: date, model: str) -> EnvironmentInfo:
     """Collect the information at the start of a session."""
-    shown, knowledge_cutoff = _describe_model(model)
+    known = _find_model(model)
+    shown = model
+    if known is not None and known.display_name != model:
+        shown = f"{known.display_name} ({model})"
     return EnvironmentInfo(
         working_directory=environment.working_directory(),
         platform=environment.platform(),
@@ -76,7 +85,7 @@ async def survey(environment: ExecutionEnvironment, *, today: date, model: str) 
         today=today,
         model=shown,
         git=await _survey_git(environment),
-        knowledge_cutoff=knowledge_cutoff,
+        knowledge_cutoff=(known.knowledge_cutoff if known else None) or "",
     )
 
 
@@ -88,25 +97,13 @@ def _find_model(model: str, provider: str = "") -> ModelInfo | None:
         return None
 
 
-def _describe_model(model: str) -> tuple[str, str]:
-    """Return the name of a model with its id, and its knowledge cutoff, if known."""
-    if (known := _find_model(model)) is None:
-        return model, ""
-    name = model if known.display_name == model else f"{known.display_name} ({model})"
-    return name, known.knowledge_cutoff or ""
-
-
 async def _survey_git(environment: ExecutionEnvironment) -> GitState | None:
     try:
         result = await environment.exec_command(_SURVEY, timeout_ms=_TIMEOUT_MS)
     except NotSupported:
         # In an environment without commands, the model cannot use git either.
         return None
-    return _read_survey(result.stdout)
-
-
-def _read_survey(printed: str) -> GitState | None:
-    sections = printed.split(_MARK, 3)
+    sections = result.stdout.split(_MARK, 3)
     if len(sections) < 4 or not sections[2].strip().isdecimal():
         return None
     prefix, branch, changed, commits = sections
@@ -116,17 +113,6 @@ def _read_survey(printed: str) -> GitState | None:
         recent_commits=tuple(commits.splitlines()),
         depth=prefix.strip().count("/"),
     )
-
-
-def _git_lines(git: GitState | None) -> list[str]:
-    if git is None:
-        return []
-    commits = [f"  {subject}" for subject in git.recent_commits]
-    return [
-        f"Git branch: {git.branch}",
-        f"Changed files: {git.changed_files}",
-        *(["Recent commits:", *commits] if commits else []),
-    ]
 
 
 SUBAGENT_TOOLS = ("spawn_agent", "send_input", "wait", "close_agent")
@@ -190,10 +176,11 @@ class ProviderProfile:
         self, environment_info: EnvironmentInfo, *, documents: str = "", instructions: str = ""
     ) -> str:
         """Build the prompt in layers; later layers take precedence (§6.1)."""
+        tools = [f"- {tool.name}: {tool.description}" for tool in self.tools()]
         layers = (
             self.base_prompt,
             environment_info.block(),
-            _describe(self.tools()),
+            "\n".join(["# Tools", "", *tools]) if tools else "",
             documents,
             instructions,
         )
@@ -261,12 +248,6 @@ def find_provider(model: str) -> str:
     return next((name for name in parts if model.startswith(parts[name].model_prefixes)), "")
 
 
-def _describe(tools: Sequence[ToolDefinition]) -> str:
-    if not tools:
-        return ""
-    return "\n".join(["# Tools", "", *(f"- {tool.name}: {tool.description}" for tool in tools)])
-
-
 BUDGET = 32 * 1024
 _CUT = "[Project instructions truncated at 32KB]"
 # A link must not lead out of the repository.
@@ -286,7 +267,11 @@ async def discover_project_documents(
     ]
     paths = [posixpath.join(folder, name) for folder in folders for name in names]
     texts = [await _read(environment, path, here) for path in paths]
-    return _within_budget("\n\n".join(filter(None, texts)))
+    text = "\n\n".join(filter(None, texts))
+    written = text.encode()
+    if len(written) <= BUDGET:
+        return text
+    return written[:BUDGET].decode(errors="ignore") + f"\n{_CUT}"
 
 
 async def _read(environment: ExecutionEnvironment, path: str, here: str) -> str:
@@ -307,10 +292,7 @@ async def _text_of(environment: ExecutionEnvironment, path: str) -> str:
     try:
         return await environment.read_file(path) if await environment.file_exists(path) else ""
     except PathOutside:
-        return await _text_in_repository(environment, path)
-
-
-async def _text_in_repository(environment: ExecutionEnvironment, path: str) -> str:
+        pass
     try:
         result = await environment.exec_command(
             _READ_IN_REPOSITORY, timeout_ms=_TIMEOUT_MS, env_vars={"document": path}
@@ -320,10 +302,3 @@ async def _text_in_repository(environment: ExecutionEnvironment, path: str) -> s
     if "\0" in result.stdout:
         raise NotText(f"{path} is not a text file")
     return result.stdout if result.exit_code == 0 else ""
-
-
-def _within_budget(text: str) -> str:
-    written = text.encode()
-    if len(written) <= BUDGET:
-        return text
-    return written[:BUDGET].decode(errors="ignore") + f"\n{_CUT}"

@@ -107,18 +107,14 @@ class ManualClock:
             self._sleepers.remove(first)
             if not first.woken.done():
                 first.woken.set_result(None)
-            await _run_other_tasks()
+            # Often enough for other tasks to reach their next sleep, even inside a gather.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
         self._elapsed = max(self._elapsed, until)
 
     def set_back(self, by: timedelta) -> None:
         """Set the date back, as an administrator does; monotonic() continues."""
         self._wall -= by
-
-
-async def _run_other_tasks() -> None:
-    """Run the loop often enough for other tasks to reach their next sleep, even inside a gather."""
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
 
 
 _LONGEST = timedelta(days=36_500)
@@ -149,12 +145,6 @@ class Backoff:
         """Return the delay after an attempt; the first attempt is 1."""
         if attempt < 1:
             raise UsageError(f"invalid attempt number {attempt}", hint="the first attempt is 1")
-        microseconds = self._grown(attempt)
-        if self.jitter:
-            microseconds *= 0.5 + _fraction(f"{attempt}:{seed}")
-        return timedelta(microseconds=round(microseconds))
-
-    def _grown(self, attempt: int) -> float:
         # Multiplied step by step: a power can overflow, and its last digit depends on the platform.
         microsecond = timedelta(microseconds=1)
         wait, maximum = self.initial / microsecond, self.maximum / microsecond
@@ -162,10 +152,9 @@ class Backoff:
             if wait >= maximum or not wait or self.factor == 1:
                 break
             wait *= self.factor
-        return min(wait, maximum)
-
-
-def _fraction(seed: str) -> float:
-    """Return a number from 0 to 1 that depends on the seed alone."""
-    digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+        microseconds = min(wait, maximum)
+        if self.jitter:
+            digest = hashlib.sha256(f"{attempt}:{seed}".encode("utf-8", "surrogatepass")).digest()
+            # A number from 0 to 1 that depends on the seed alone.
+            microseconds *= 0.5 + (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+        return timedelta(microseconds=round(microseconds))

@@ -120,7 +120,8 @@ def _compile_init(cls: type) -> FunctionType:
     lines = [
         f"put(self, {field.name!r}, {_initial_value(field)})"
         for field in declared_fields
-        if _has_value(field)
+        # An argument, a default or a factory.
+        if field.init or field.default is not MISSING or field.default_factory is not MISSING
     ]
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
@@ -156,11 +157,6 @@ def _parameter(field: Field[Any]) -> str:
     if field.default_factory is not MISSING:
         return f"{field.name}=missing"
     return field.name if field.default is MISSING else f"{field.name}=default[{field.name!r}]"
-
-
-def _has_value(field: Field[Any]) -> bool:
-    """Return whether the field gets a value: an argument, a default or a factory."""
-    return field.init or field.default is not MISSING or field.default_factory is not MISSING
 
 
 def _initial_value(field: Field[Any]) -> str:

@@ -77,17 +77,14 @@ class _Environment(NamedTuple):
     def on(cls, path: Sequence[str] | None) -> "_Environment":
         folders = [os.path.abspath(folder) for folder in (sys.path if path is None else path)]
         name = "\t".join([sys.prefix, *folders])
-        return cls(folders, name, "\t".join(_installed_in(folder) for folder in folders))
+        # The distributions in each folder, each with the time of its last change.
+        state = "\t".join(_listed(folder, _changed(folder)) for folder in folders)
+        return cls(folders, name, state)
 
     def file(self, cache: str) -> str:
         # A hash collision is detected, because the first line of the file is the complete name.
         number = f"{crc32(os.fsencode(self.name)):08x}"
         return os.path.join(cache, CACHE_FILES.replace("*", number))
-
-
-def _installed_in(folder: str) -> str:
-    """List the distributions in a folder, each with the time of its last change."""
-    return _listed(folder, _changed(folder))
 
 
 @lru_cache(maxsize=64)
@@ -152,20 +149,17 @@ def _scan(environment: _Environment) -> _Scanned:
         place = str(getattr(distribution, "_path", distribution.locate_file("")))
         file = "METADATA"
         try:
-            name = _name(distribution)
+            # The library importlib_metadata, whose import replaces the module, has None for an
+            # empty file.
+            metadata = cast("PackageMetadata | None", distribution.metadata)
+            if metadata is None or "Name" not in metadata:
+                raise ValueError("missing, empty or unreadable")
+            name = distribution.name
             file = "entry_points.txt"
             first.setdefault(name, _points(distribution, name, place))
         except Exception as error:  # noqa: BLE001 - `find_damaged` reports any
             damaged.append(DamagedDistribution(place, f"{file}: {type(error).__name__}: {error}"))
     return _Scanned([point for points in first.values() for point in points], damaged)
-
-
-def _name(distribution: "Distribution") -> str:
-    # The library importlib_metadata, whose import replaces the module, has None for an empty file.
-    metadata = cast("PackageMetadata | None", distribution.metadata)
-    if metadata is None or "Name" not in metadata:
-        raise ValueError("missing, empty or unreadable")
-    return distribution.name
 
 
 def _points(distribution: "Distribution", name: str, place: str) -> list[EntryPoint]:
@@ -177,5 +171,5 @@ def _points(distribution: "Distribution", name: str, place: str) -> list[EntryPo
     # importlib.metadata treats an unreadable file as missing.
     if os.path.lexists(file):
         open(file, "rb").close()
-    ours = (one for one in points if one.group.startswith(OUR_GROUPS))
+    ours = (point for point in points if point.group.startswith(OUR_GROUPS))
     return [EntryPoint(one.group, one.name, one.value, name) for one in ours]

@@ -50,8 +50,9 @@ class Event:
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the event, without empty fields."""
+        utc = self.time if self.time.tzinfo is UTC else self.time.astimezone(UTC)
         record: dict[str, Json] = {
-            "time": _write_time(self.time),
+            "time": f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z",
             "run_id": self.run_id,
             "type": self.type,
             "data": dict(self.data),
@@ -134,11 +135,6 @@ class _Fields:
 
     def _refuse(self, name: str, wanted: str) -> NoReturn:
         _refuse(self._seq, name, f"must be {wanted}, not {_short(self._record[name])}")
-
-
-def _write_time(time: datetime) -> str:
-    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
-    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def _refuse(seq: Json, name: str, fault: str) -> NoReturn:

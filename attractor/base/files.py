@@ -78,7 +78,8 @@ def remove_abandoned_files(folder: str | Path) -> int:
     here.
     """
     try:
-        abandoned = [file for file in Path(folder).iterdir() if _is_abandoned(file.name)]
+        files = [(file, _TEMPORARY.fullmatch(file.name)) for file in Path(folder).iterdir()]
+        abandoned = [file for file, name in files if name and not is_running(int(name[1]))]
         for file in abandoned:
             file.unlink(missing_ok=True)
     except OSError as cause:
@@ -220,11 +221,6 @@ def _sync(folder: int) -> None:
             raise
 
 
-def _is_abandoned(name: str) -> bool:
-    temporary = _TEMPORARY.fullmatch(name)
-    return temporary is not None and not is_running(int(temporary[1]))
-
-
 @contextmanager
 def _opened(
     name: str | Path, flags: int, mode: int = 0o777, folder: int | None = None
@@ -267,9 +263,9 @@ def store_private_folder(folder: Path, files: Iterable[StoredFile]) -> None:
     shutil.rmtree(partial_folder, ignore_errors=True)
     try:
         make_private_folder(partial_folder)
-        for one in files:
-            make_private_folder((partial_folder / one.path).parent)
-            write_whole(partial_folder / one.path, one.content, mode=one.mode)
+        for file in files:
+            make_private_folder((partial_folder / file.path).parent)
+            write_whole(partial_folder / file.path, file.content, mode=file.mode)
         try:
             partial_folder.rename(folder)
         except OSError as cause:
@@ -296,15 +292,11 @@ def make_private(path: Path) -> int:
 
 def make_tree_private(folder: Path) -> int:
     """Remove all permissions of others below a folder; return the number of changes."""
-    return sum(map(make_private, _below(folder)))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    yield folder
-    if folder.is_symlink():
-        return
-    for parent, folders, names in os.walk(folder):
-        yield from (Path(parent, name) for name in (*folders, *names))
+    changed = make_private(folder)
+    if not folder.is_symlink():
+        for parent, folders, names in os.walk(folder):
+            changed += sum(make_private(Path(parent, name)) for name in (*folders, *names))
+    return changed
 
 
 DEEPEST = 200
@@ -456,7 +448,7 @@ def _open(name: str, at: int | None, unlock: bool) -> int:
 def _entries(folder: int, report: OnError) -> list[tuple[str, bool]]:
     try:
         with os.scandir(folder) as entries:
-            return [(one.name, one.is_dir(follow_symlinks=False)) for one in entries]
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     except OSError as error:
         report(error)
         return []

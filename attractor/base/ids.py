@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 
 from attractor.base.errors import UsageError
 
@@ -17,29 +16,16 @@ _MILLISECOND = timedelta(milliseconds=1)
 _LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
-class RunIds:
-    """Creates increasing run ids, even if the clock stops or is set back."""
-
-    def __init__(self, *, now: Callable[[], datetime], randomness: Callable[[int], bytes]) -> None:
-        self._now = now
-        self._randomness = randomness
-        self._last = -1
-        self._lock = Lock()
-
-    def new(self) -> str:
-        """Return the next run id."""
-        with self._lock:
-            fresh = _value(self._now(), self._randomness)
-            if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
-                # An overflow of the random bits adds a millisecond, so the order is kept.
-                fresh = self._last + 1
-            self._last = fresh
-            return _written(fresh)
-
-
 def new_run_id(now: datetime, randomness: Callable[[int], bytes]) -> str:
     """Return a run id made of a time and ten random bytes."""
-    return _written(_value(now, randomness))
+    if now.tzinfo is None or now < _EPOCH:
+        raise UsageError(
+            f"invalid time {now.isoformat()} for a run id",
+            hint="use a time zone and a year from 1970; check the clock of the machine",
+        )
+    milliseconds = (now - _EPOCH) // _MILLISECOND
+    value = milliseconds << _RANDOM_BITS | int.from_bytes(randomness(_RANDOM_BYTES), "big")
+    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(_LENGTH)))
 
 
 def is_run_id(text: str) -> bool:
@@ -59,20 +45,6 @@ def time_of(run_id: str) -> datetime:
             hint="a run id has 26 characters, such as 01JZ0000000000000000000000",
         )
     return _EPOCH + (_read(run_id) >> _RANDOM_BITS) * _MILLISECOND
-
-
-def _value(now: datetime, randomness: Callable[[int], bytes]) -> int:
-    if now.tzinfo is None or now < _EPOCH:
-        raise UsageError(
-            f"invalid time {now.isoformat()} for a run id",
-            hint="use a time zone and a year from 1970; check the clock of the machine",
-        )
-    milliseconds = (now - _EPOCH) // _MILLISECOND
-    return milliseconds << _RANDOM_BITS | int.from_bytes(randomness(_RANDOM_BYTES), "big")
-
-
-def _written(value: int) -> str:
-    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(_LENGTH)))
 
 
 def _read(text: str) -> int:

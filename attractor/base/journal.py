@@ -262,15 +262,10 @@ def _reason(raw: bytes, head: ChainHead, key: bytes | None, rest: Iterator[bytes
         return f"is a duplicate of number {sealed.head.seq}"
     if sealed.head.seq == expected:
         return "does not follow the previous line: one of the two lines was replaced"
-    moved = any(_number_of(line) == expected for line in rest)
-    if moved:
+    parsed = (_parse_line(line) for line in rest)
+    if any(isinstance(line, ParsedLine) and line.head.seq == expected for line in parsed):
         return f"was moved: number {expected} comes later (this is {sealed.head.seq})"
     return f"is number {sealed.head.seq}: number {expected} is missing"
-
-
-def _number_of(raw: bytes) -> int | None:
-    sealed = _parse_line(raw)
-    return sealed.head.seq if isinstance(sealed, ParsedLine) else None
 
 
 _BLOCK = 1 << 16

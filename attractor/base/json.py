@@ -162,7 +162,12 @@ def _first_fault(value: object) -> str:
         inner = _members(item)
         fault = _fault_of_leaf(item) if inner is None else _fault_of_container(item, len(path))
         if fault:
-            return f"{fault} at {_written(path)}"
+            # A path such as `data.items[3]`.
+            steps = [
+                f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step!r}]"
+                for step in path
+            ]
+            return f"{fault} at {''.join(steps).removeprefix('.') or 'the top'}"
         waiting.extend(((*path, key), member) for key, member in reversed(inner or []))
     return ""
 
@@ -212,15 +217,6 @@ def _has_digits(number: int) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _written(path: _Path) -> str:
-    """Write a path as `data.items[3]`."""
-    steps = [
-        f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step!r}]"
-        for step in path
-    ]
-    return "".join(steps).removeprefix(".") or "the top"
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -91,7 +91,11 @@ class FileLock:
         while not try_lock(file):
             left = end - time.monotonic()
             if left <= 0:
-                raise _held(self.path)
+                holder = holder_of(self.path) or "an unknown process"
+                raise LockHeld(
+                    f"{self.path} is locked by {holder}",
+                    hint="wait until that process ends, or stop it",
+                )
             time.sleep(min(left, random.uniform(0.01, 0.05)))
 
     def _write_holder(self, purpose: str) -> None:
@@ -177,13 +181,6 @@ def holder_of(path: str | Path) -> LockHolder | None:
             return None if gone else LockHolder(pid, host, since, purpose)
         case _:
             return None
-
-
-def _held(path: Path) -> LockHeld:
-    holder = holder_of(path) or "an unknown process"
-    return LockHeld(
-        f"{path} is locked by {holder}", hint="wait until that process ends, or stop it"
-    )
 
 
 def _note_of(path: Path) -> Path:

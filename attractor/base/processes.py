@@ -72,20 +72,16 @@ class BoundedOutput:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         head = decoder.decode(self._head)
         cut_after_head = len(decoder.getstate()[0])
-        tail = _from_character(self._tail)
+        # The tail begins at its first complete character.
+        rest = 0
+        while rest < min(3, len(self._tail)) and self._tail[rest] & 0xC0 == 0x80:
+            rest += 1
+        tail = self._tail[rest:]
         omitted = self._total - (len(self._head) - cut_after_head) - len(tail)
         marker = f"[... {omitted} bytes omitted ...]\n"
         if head and not head.endswith("\n"):
             marker = "\n" + marker
         return TruncatedOutput(head + marker + tail.decode("utf-8", "replace"), omitted)
-
-
-def _from_character(tail: bytearray) -> bytearray:
-    """Return the tail from its first complete character."""
-    rest = 0
-    while rest < min(3, len(tail)) and tail[rest] & 0xC0 == 0x80:
-        rest += 1
-    return tail[rest:]
 
 
 Stream = Literal["stdout", "stderr"]

@@ -150,20 +150,23 @@ def _fits(type_: Any, value: Json) -> bool:
 def _read_as(type_: Any, value: Any, place: str) -> object:
     origin = _origin(type_)
     if _is_record(origin):
-        return origin.from_dict(value) if hasattr(origin, "from_dict") else _record(origin, value)
+        has_own = hasattr(origin, "from_dict")
+        return cast("object", origin.from_dict(value) if has_own else read_record(origin, value))
     for text_type, (_, read) in _TEXTS.items():
         if origin is text_type:
             return read(value)
     if isinstance(value, str):
         return origin(value) if isinstance(type_, EnumType) else value
     inner = get_args(type_)
-    if not isinstance(value, dict | list) or _is_json(inner):
+    # JSON is a recursive type: inside itself it is a name.
+    is_json = not inner or inner[-1] in (Json, "Json")
+    if is_json or not isinstance(value, dict | list):
         return cast("object", value)
-    return _members(inner, cast("Any", value), place)
-
-
-def _record(type_: Any, value: Any) -> object:
-    return read_record(type_, value)
+    if isinstance(value, dict):
+        members = cast("dict[str, Json]", value).items()
+        return {key: _read(inner[-1], member, f"{place}.{key}") for key, member in members}
+    items = enumerate(cast("list[Json]", value))
+    return tuple(_read(inner[0], item, f"{place}[{number}]") for number, item in items)
 
 
 @cache
@@ -174,16 +177,3 @@ def _origin(type_: Any) -> Any:
 @cache
 def _is_record(type_: Any) -> bool:
     return hasattr(type_, "from_dict") or is_dataclass(type_)
-
-
-def _is_json(inner: Sequence[object]) -> bool:
-    # JSON is a recursive type: inside itself it is a name.
-    return not inner or inner[-1] in (Json, "Json")
-
-
-def _members(
-    inner: Sequence[object], value: Mapping[str, Json] | Sequence[Json], place: str
-) -> object:
-    if isinstance(value, Mapping):
-        return {key: _read(inner[-1], one, f"{place}.{key}") for key, one in value.items()}
-    return tuple(_read(inner[0], one, f"{place}[{n}]") for n, one in enumerate(value))

@@ -69,12 +69,11 @@ def _attributes(kind: type) -> tuple[str, ...]:
     return tuple(
         name
         for base in _protocols(kind)
-        for name in [*vars(base).get("__annotations__", {}), *_properties(base)]
+        for name in (
+            *vars(base).get("__annotations__", {}),
+            *(name for name, value in vars(base).items() if isinstance(value, property)),
+        )
     )
-
-
-def _properties(base: type) -> list[str]:
-    return [name for name, value in vars(base).items() if isinstance(value, property)]
 
 
 def _protocols(kind: type) -> list[type]:
@@ -134,7 +133,7 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._parts[name]
         source = self._source(name)
         try:
-            part = _load(source)
+            part: object = getattr(importlib.import_module(source.module), source.attribute)
         except Exception as error:
             if isinstance(error.__cause__, KeyboardInterrupt):
                 # Python 3.11 wraps every exception of a class body's __set_name__.
@@ -158,8 +157,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @cached_property
     def _sources(self) -> dict[str, PartSource]:
-        folders = importlib.import_module(self.package).__path__
-        sources = dict(entry for folder in folders for entry in _sources_in(folder, self.package))
+        sources: dict[str, PartSource] = {}
+        for folder in importlib.import_module(self.package).__path__:
+            sources |= _sources_in(folder, self.package, os.stat(folder).st_mtime_ns)
         for point in find_entry_points(self.package):
             sources[point.name] = _from_entry_point(point, sources.get(point.name))
         return dict(sorted(sources.items()))
@@ -185,24 +185,20 @@ def part_name(stem: str) -> str:
     return stem.replace("__", ".")
 
 
-def _sources_in(folder: str, package: str) -> tuple[tuple[str, PartSource], ...]:
-    return _sources_at(folder, package, os.stat(folder).st_mtime_ns)
-
-
 @lru_cache(maxsize=64)
-def _sources_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, PartSource], ...]:
+def _sources_in(folder: str, package: str, _changed: int) -> Mapping[str, PartSource]:
     """List a folder; within a process, list it again only after a change."""
-    return tuple(_read_sources(folder, package))
-
-
-def _read_sources(folder: str, package: str) -> Iterator[tuple[str, PartSource]]:
+    sources: dict[str, PartSource] = {}
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
         # Editors may leave files in the folder that are not modules.
         is_module = ending == ".py" and stem.isidentifier()
         text = _read(folder, file) if is_module else ""
         if any(line in text for line in _PART_LINES):
-            yield part_name(stem), PartSource(f"{package}.{stem}", _first_sentence(text))
+            documented = text.partition('"""')[2].strip()
+            first_sentence = documented.partition("\n")[0].removesuffix('"""').rstrip(".")
+            sources[part_name(stem)] = PartSource(f"{package}.{stem}", first_sentence)
+    return sources
 
 
 def _read(folder: str, file: str) -> str:
@@ -211,11 +207,6 @@ def _read(folder: str, file: str) -> str:
         return ""
     with open(path, encoding="utf-8", errors="replace") as opened:
         return "\n" + opened.read()
-
-
-def _first_sentence(text: str) -> str:
-    _, _, documented = text.partition('"""')
-    return documented.strip().partition("\n")[0].removesuffix('"""').rstrip(".")
 
 
 def _from_entry_point(point: EntryPoint, existing: PartSource | None) -> PartSource:
@@ -227,10 +218,6 @@ def _from_entry_point(point: EntryPoint, existing: PartSource | None) -> PartSou
         fault = f"is a duplicate, offered by {rivals}"
     summary = f"From the distribution {point.distribution}"
     return PartSource(module, summary, attribute or "part", point.distribution, fault)
-
-
-def _load(source: PartSource) -> object:
-    return getattr(importlib.import_module(source.module), source.attribute)
 
 
 def count_parameters(function: Callable[..., object]) -> int:

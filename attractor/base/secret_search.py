@@ -8,7 +8,7 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from urllib.parse import quote, quote_plus
 
@@ -37,7 +37,8 @@ class SecretSearch:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = {form for secret in secrets for form in forms_of(secret)}
         found = {*self._forms, *map(_written, self._forms)}
-        self._quick = _pattern({*found, *map(_squeezed, found)} - {""})
+        words = {*found, *map(_squeezed, found)} - {""}
+        self._quick = re.compile(_tree(words)) if words else None
 
     def may_find(self, text: str) -> bool:
         """Return whether `spans` may find a secret. The text may be a JSON text with many strings.
@@ -80,8 +81,8 @@ class SecretSearch:
             squeezed, begin = begins[bisect_right(begins, (position, len(text))) - 1]
             return begin + position - squeezed
 
-        for match in self._split.finditer("".join(parts)):
-            span = place(match.start()), place(match.end() - 1) + 1
+        for found in self._split.finditer("".join(parts)):
+            span = place(found.start()), place(found.end() - 1) + 1
             if _LINE_BREAK.search(text, *span):
                 yield span
 
@@ -125,17 +126,6 @@ def _forms(text: str) -> Iterator[str]:
     yield _written(text)
     yield json.dumps(text)[1:-1]
     yield _written(text).replace("/", r"\/")
-    yield from _url_forms(text)
-    content = text.encode("utf-8", "surrogateescape")
-    long = (*_base64_forms(content), content.hex(), content.hex().upper())
-    yield from (form for form in long if len(form) >= SHORTEST)
-
-
-def _written(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _url_forms(text: str) -> Iterator[str]:
     for quoted in (
         quote(text, safe="", errors="surrogateescape"),
         quote(text, errors="surrogateescape"),
@@ -143,6 +133,13 @@ def _url_forms(text: str) -> Iterator[str]:
     ):
         yield quoted
         yield _ESCAPE.sub(lambda escape: escape[0].lower(), quoted)
+    content = text.encode("utf-8", "surrogateescape")
+    long = (*_base64_forms(content), content.hex(), content.hex().upper())
+    yield from (form for form in long if len(form) >= SHORTEST)
+
+
+def _written(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
@@ -179,10 +176,6 @@ def _merged(spans: Iterable[Span]) -> Iterator[Span]:
         yield last
 
 
-def _pattern(words: Collection[str]) -> re.Pattern[str] | None:
-    return re.compile(_tree(words)) if words else None
-
-
 def _tree(words: Iterable[str]) -> str:
     """Return a regular expression for words; words with the same beginning share it."""
     by_first: dict[str, set[str]] = {}
@@ -191,15 +184,11 @@ def _tree(words: Iterable[str]) -> str:
     ends = by_first.pop("", None) is not None
     branches: list[str] = []
     for group in by_first.values():
-        shared = _shared_start(group)
-        branches.append(re.escape(shared) + _tree(word[len(shared) :] for word in group))
+        first, last = min(group), max(group)
+        differs = (at for at, letter in enumerate(first) if last[at : at + 1] != letter)
+        shared = next(differs, len(first))
+        branches.append(re.escape(first[:shared]) + _tree(word[shared:] for word in group))
     if not branches:
         return ""
     body = "|".join(sorted(branches))
     return f"(?:{body})?" if ends else f"(?:{body})" if len(branches) > 1 else body
-
-
-def _shared_start(words: Collection[str]) -> str:
-    first, last = min(words), max(words)
-    length = next((at for at, char in enumerate(first) if last[at : at + 1] != char), len(first))
-    return first[:length]

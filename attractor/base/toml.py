@@ -32,8 +32,11 @@ def dotted(path: KeyPath) -> str:
     for part in path:
         if isinstance(part, int):
             written += f"[{part}]"
-        else:
-            written += f"{'.' if written else ''}{_written(part)}"
+            continue
+        if not _BARE.fullmatch(part):
+            inner = (f"\\{char}" if char in '"\\' else printable(char) for char in part)
+            part = f'"{"".join(inner)}"'
+        written += f"{'.' if written else ''}{part}"
     return written
 
 
@@ -52,18 +55,7 @@ def read_key(text: str) -> tuple[str, ...]:
 
 def printable(text: str) -> str:
     """Escape unprintable characters."""
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _written(part: str) -> str:
-    if _BARE.fullmatch(part):
-        return part
-    inner = (f"\\{char}" if char in '"\\' else printable(char) for char in part)
-    return f'"{"".join(inner)}"'
-
-
-def _escaped(char: str) -> str:
-    return f"\\U{ord(char):08X}"
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in text)
 
 
 KeyLines = Mapping[KeyPath, int]
@@ -275,11 +267,11 @@ class TomlMistakes:
 
     def _places(self) -> list[tuple[str, TomlMistake]]:
         lines = key_lines(self._text)
-        numbered = [(line_of(one.path, lines) or 0, one) for one in self._mistakes]
+        numbered = [(line_of(mistake.path, lines) or 0, mistake) for mistake in self._mistakes]
         numbered.sort(key=lambda pair: pair[0])
         return [
-            (f"{self._source}:{number}" if number else self._source, one)
-            for number, one in numbered
+            (f"{self._source}:{number}" if number else self._source, mistake)
+            for number, mistake in numbered
         ]
 
 
@@ -308,15 +300,19 @@ def explain_faults(
     `ignored_steps` are the parts of locations that are not keys, such as tags of unions.
     """
     # In a list with invalid entries, pydantic counts only the valid ones.
-    counted = [one for one in faults if one["type"] != "too_short" or not one["input"]]
+    counted = [fault for fault in faults if fault["type"] != "too_short" or not fault["input"]]
     readings = [_read(fault, value, at, known, ignored_steps) for fault in counted]
     merged = _resembling(readings)
     mistyped = {
-        (*one.path[:-1], suggest(str(one.path[-1]), one.known))
-        for one in merged
-        if one.kind == "extra_forbidden"
+        (*reading.path[:-1], suggest(str(reading.path[-1]), reading.known))
+        for reading in merged
+        if reading.kind == "extra_forbidden"
     }
-    return [_mistake(one) for one in merged if one.kind != "missing" or one.path not in mistyped]
+    return [
+        _mistake(reading)
+        for reading in merged
+        if reading.kind != "missing" or reading.path not in mistyped
+    ]
 
 
 def shown_value(value: object) -> str:
@@ -407,53 +403,54 @@ def _contains(value: Any, step: str | int) -> bool:
 
 def _resembling(readings: Sequence[_Reading]) -> list[_Reading]:
     unions: dict[object, dict[str | int, list[_Reading]]] = {}
-    for number, one in enumerate(readings):
-        place = ("union", one.fork) if one.depth else number
-        unions.setdefault(place, {}).setdefault(one.member, []).append(one)
-    return [one for members in unions.values() for one in _nearest(list(members.values()))]
+    for number, reading in enumerate(readings):
+        place = ("union", reading.fork) if reading.depth else number
+        unions.setdefault(place, {}).setdefault(reading.member, []).append(reading)
+    return [reading for members in unions.values() for reading in _nearest(list(members.values()))]
 
 
 def _nearest(members: Sequence[Sequence[_Reading]]) -> Sequence[_Reading]:
-    resembling = [one for one in members if not all(fault.is_other_type for fault in one)]
+    resembling = [member for member in members if not all(fault.is_other_type for fault in member)]
     if resembling:
         return min(resembling, key=len)
-    first, *others = [fault for one in members for fault in one]
+    first, *others = [fault for member in members for fault in member]
     alternatives = [first.said, *(one.said.removeprefix(_DEMAND) for one in others)]
     return [replace(first, said=" or ".join(dict.fromkeys(alternatives)))]
 
 
-def _mistake(one: _Reading) -> TomlMistake:
-    key = dotted(one.path)
-    if one.kind == "extra_forbidden":
-        hint = did_you_mean(str(one.path[-1]), one.known)
-        return TomlMistake(one.path, f"unknown key {key}", hint, is_unknown_key=True)
-    if one.kind == "missing":
-        return TomlMistake(one.path, f"{key} is missing", f"set {key}")
-    if one.kind == "too_short":
-        return TomlMistake(one.path, f"{key} is empty", "add at least one entry")
-    if not one.path:
-        return TomlMistake((), one.said)
-    if one.said.startswith(_DEMAND):
-        demand = one.said.removeprefix("Input ")
-        message = f"{key} = {shown_value(one.input)} {demand}"
-    elif one.kind == HIDDEN_VALUE or isinstance(one.input, dict | list):
-        message = f"{key}: {one.said}"
+def _mistake(reading: _Reading) -> TomlMistake:
+    key = dotted(reading.path)
+    if reading.kind == "extra_forbidden":
+        hint = did_you_mean(str(reading.path[-1]), reading.known)
+        return TomlMistake(reading.path, f"unknown key {key}", hint, is_unknown_key=True)
+    if reading.kind == "missing":
+        return TomlMistake(reading.path, f"{key} is missing", f"set {key}")
+    if reading.kind == "too_short":
+        return TomlMistake(reading.path, f"{key} is empty", "add at least one entry")
+    if not reading.path:
+        return TomlMistake((), reading.said)
+    if reading.said.startswith(_DEMAND):
+        demand = reading.said.removeprefix("Input ")
+        message = f"{key} = {shown_value(reading.input)} {demand}"
+    elif reading.kind == HIDDEN_VALUE or isinstance(reading.input, dict | list):
+        message = f"{key}: {reading.said}"
     else:
-        message = f"{key} = {shown_value(one.input)}: {one.said}"
-    return TomlMistake(one.path, message, _choice(one))
+        message = f"{key} = {shown_value(reading.input)}: {reading.said}"
+    return TomlMistake(reading.path, message, _choice(reading))
 
 
-def _choice(one: _Reading) -> str:
-    demand = one.said.removeprefix(_DEMAND).split(" or ")[0]
+def _choice(reading: _Reading) -> str:
+    demand = reading.said.removeprefix(_DEMAND).split(" or ")[0]
     if demand == "a list":
         return 'write a list, such as ["a", "b"]'
-    if demand == "a valid string" and isinstance(one.input, bool | int | float):
-        return f'{_TEXT_NEEDS_QUOTES}: "{shown_value(one.input)}"'
-    if demand in ("a valid integer", "a valid number") and isinstance(one.input, str):
-        return "remove the quotes" if _NUMBER.fullmatch(one.input) else ""
-    if demand == "a valid boolean" and isinstance(one.input, str | int):
+    if demand == "a valid string" and isinstance(reading.input, bool | int | float):
+        return f'{_TEXT_NEEDS_QUOTES}: "{shown_value(reading.input)}"'
+    if demand in ("a valid integer", "a valid number") and isinstance(reading.input, str):
+        return "remove the quotes" if _NUMBER.fullmatch(reading.input) else ""
+    if demand == "a valid boolean" and isinstance(reading.input, str | int):
         return "write true or false, without quotes"
-    near = suggest(one.input, _CHOICE.findall(one.expected)) if isinstance(one.input, str) else ""
+    choices = _CHOICE.findall(reading.expected)
+    near = suggest(reading.input, choices) if isinstance(reading.input, str) else ""
     return f"did you mean {near}?" if near else ""
 
 

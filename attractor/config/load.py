@@ -137,7 +137,8 @@ def _text(file: Path, origin: Origin) -> str:
         before = data[: cause.start].decode()
         message = f"not UTF-8: byte 0x{data[cause.start]:02x}"
         hint = "save it as UTF-8"
-        raise BrokenFile(message, hint=hint, origin=_at(origin, *_end_of(before))) from cause
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise BrokenFile(message, hint=hint, origin=_at(origin, line, column)) from cause
 
 
 def _data(file: Path, origin: Origin) -> bytes:
@@ -178,11 +179,6 @@ def _nested(path: tuple[str, ...], value: object) -> dict[str, object]:
 
 def _at(origin: Origin, line: int, column: int) -> Origin:
     return Origin(origin.kind, origin.place, line, column)
-
-
-def _end_of(text: str) -> tuple[int, int]:
-    """Return the line and column at the end of a text."""
-    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 @dataclass(frozen=True)
@@ -226,7 +222,10 @@ def _checked(
             )
         )
     except ValueError as cause:
-        return [_refused(leaf, origin, cause)]
+        shown_leaf = f"{dotted(leaf.path)} = {shown_value(leaf.value)}"
+        refused = InvalidSetting(f"{shown_leaf}: {cause}", origin=origin)
+        refused.__cause__ = cause
+        return [refused]
     return SourcedValue(leaf.path, value, origin)
 
 
@@ -258,14 +257,6 @@ def _placed(value: object, place: Callable[[Path], Path]) -> object:
         rebuilt = cast(Callable[[Iterable[object]], object], type(value))
         return rebuilt(_placed(inner, place) for inner in cast(Iterable[object], value))
     return value
-
-
-def _refused(leaf: Leaf, origin: Origin, cause: ValueError) -> ConfigError:
-    refused = InvalidSetting(
-        f"{dotted(leaf.path)} = {shown_value(leaf.value)}: {cause}", origin=origin
-    )
-    refused.__cause__ = cause
-    return refused
 
 
 def _line(mistake: ConfigError) -> int:
@@ -309,7 +300,9 @@ def load(
     ]
     found = _merged(model, readers, home=environ.get("HOME", ""))
     settings = _built(model, found)
-    return Configuration(settings, _origins(settings, found), root)
+    paths = (leaf.path for leaf in leaves(model, settings))
+    origins = {dotted(path): found[path].origin if path in found else DEFAULT for path in paths}
+    return Configuration(settings, origins, root)
 
 
 def _merged(
@@ -329,7 +322,14 @@ def _merged(
 
 
 def _built(model: type[Model], found: Mapping[KeyPath, SourcedValue]) -> Model:
-    tree = _tree(found.values())
+    tree: dict[str | int, object] = {}
+    for setting in found.values():
+        *outer, last = setting.path
+        node = tree
+        for part in outer:
+            node = cast(dict[str | int, object], node.setdefault(part, {}))
+        # An empty table is a leaf, but must not override the values of other sources.
+        node.setdefault(last, setting.value)
     try:
         return model.model_validate(tree)
     except ValidationError as cause:
@@ -338,30 +338,13 @@ def _built(model: type[Model], found: Mapping[KeyPath, SourcedValue]) -> Model:
         raise
 
 
-def _tree(found: Iterable[SourcedValue]) -> dict[str | int, object]:
-    tree: dict[str | int, object] = {}
-    for one in found:
-        *outer, last = one.path
-        node = tree
-        for part in outer:
-            node = cast(dict[str | int, object], node.setdefault(part, {}))
-        # An empty table is a leaf, but must not override the values of other sources.
-        node.setdefault(last, one.value)
-    return tree
-
-
 def _nearest_origin(found: Mapping[KeyPath, SourcedValue], path: KeyPath) -> Origin | None:
     """Return the origin of a setting path, otherwise the origin of a neighbor in the same table."""
     lengths = range(len(path), 0, -1)
     set_near = (
-        one.origin
+        setting.origin
         for length in lengths
-        for one in found.values()
-        if one.path[:length] == path[:length] and one.origin != DEFAULT
+        for setting in found.values()
+        if setting.path[:length] == path[:length] and setting.origin != DEFAULT
     )
     return next(set_near, None)
-
-
-def _origins(settings: BaseModel, found: Mapping[KeyPath, SourcedValue]) -> dict[str, Origin]:
-    paths = (leaf.path for leaf in leaves(type(settings), settings))
-    return {dotted(path): found[path].origin if path in found else DEFAULT for path in paths}

@@ -236,18 +236,19 @@ class SettingReference:
 def list_settings(model: type[BaseModel]) -> tuple[SettingReference, ...]:
     """Return every setting of a model, in order."""
     defaults = {leaf.path: leaf.value for leaf in leaves(model, default_values(model))}
-    return tuple(_described(slot, defaults) for slot in slots(model))
-
-
-def _described(slot: Slot, defaults: Mapping[KeyPath, object]) -> SettingReference:
-    schema = TypeAdapter(cast(type[object], slot.shape)).json_schema()
-    return SettingReference(
-        key=dotted(slot.path),
-        kind=_kind_words(schema, schema.get("$defs", {})),
-        default=_default_words(slot, defaults),
-        variable=variable_name(slot.path),
-        description=slot.field.description or "",
-    )
+    settings: list[SettingReference] = []
+    for slot in slots(model):
+        schema = TypeAdapter(cast(type[object], slot.shape)).json_schema()
+        settings.append(
+            SettingReference(
+                key=dotted(slot.path),
+                kind=_kind_words(schema, schema.get("$defs", {})),
+                default=_default_words(slot, defaults),
+                variable=variable_name(slot.path),
+                description=slot.field.description or "",
+            )
+        )
+    return tuple(settings)
 
 
 def _default_words(slot: Slot, defaults: Mapping[KeyPath, object]) -> str:
@@ -264,22 +265,14 @@ def _kind_words(schema: JsonSchema, definitions: Mapping[str, JsonSchema]) -> st
         return _kind_words(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     if "anyOf" in schema:
         members = (one for one in schema["anyOf"] if one.get("type") != "null")
-        return " or ".join(_kind_words(one, definitions) for one in members)
+        return " or ".join(_kind_words(member, definitions) for member in members)
     if "enum" in schema:
-        return _one_of(schema["enum"])
+        *others, last = map(str, schema["enum"])
+        return f"{', '.join(others)} or {last}" if others else last
     if schema.get("type") == "array":
         return f"list of {_kind_words(schema.get('items', {}), definitions)}"
-    return _plain_words(schema)
-
-
-def _plain_words(schema: JsonSchema) -> str:
     if "const" in schema:
         return str(schema["const"])
     kind: str = schema.get("format") or schema.get("type", "any")
     limits = (f", {words} {schema[key]}" for key, words in _LIMITS.items() if key in schema)
     return _KINDS.get(kind, kind) + "".join(limits)
-
-
-def _one_of(choices: Sequence[object]) -> str:
-    *others, last = (str(one) for one in choices)
-    return f"{', '.join(others)} or {last}" if others else last

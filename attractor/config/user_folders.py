@@ -26,7 +26,12 @@ def default_state_dir() -> Path:
 def absolute(path: Path, *, base: Path, home: str) -> Path:
     """Return an absolute path, relative to `base`; `~` is replaced by `home`."""
     first = path.parts[0] if path.parts else ""
-    _refuse_impossible(path)
+    if "\0" in str(path):
+        raise ValueError("invalid path: it contains a NUL character")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(f"path too long: more than {_LONGEST_PATH} bytes")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"path too long: a name has more than {_LONGEST_NAME} bytes")
     if not first.startswith("~"):
         return base / path
     if first != "~":
@@ -39,15 +44,6 @@ def absolute(path: Path, *, base: Path, home: str) -> Path:
 def shown(file: Path, *, cwd: Path) -> str:
     """Return a file name for people: relative within the current folder, otherwise absolute."""
     return str(file.relative_to(cwd) if file.is_relative_to(cwd) else file)
-
-
-def _refuse_impossible(path: Path) -> None:
-    if "\0" in str(path):
-        raise ValueError("invalid path: it contains a NUL character")
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ValueError(f"path too long: more than {_LONGEST_PATH} bytes")
-    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
-        raise ValueError(f"path too long: a name has more than {_LONGEST_NAME} bytes")
 
 
 def _place(find: Callable[[str], Path]) -> Path:

@@ -204,8 +204,8 @@ def _open_many() -> None:
         for _ in range(_MANY_FILES):
             opened.append(os.open("/dev/null", os.O_RDONLY))
     finally:
-        for descriptor in opened:
-            os.close(descriptor)
+        for file in opened:
+            os.close(file)
 
 
 def _write_large() -> None:

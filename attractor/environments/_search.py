@@ -109,7 +109,7 @@ def selects(glob: str, file: str) -> bool:
 
 def matches(pattern: str, path: str) -> bool:
     """Return whether a path matches; names that begin with a dot are not special."""
-    return any(_matches(tuple(one.split("/")), path) for one in _alternatives(pattern))
+    return any(_matches(tuple(plain.split("/")), path) for plain in _alternatives(pattern))
 
 
 def _matches(pattern: tuple[str, ...], path: str) -> bool:
@@ -135,7 +135,7 @@ def _alternatives(pattern: str) -> list[str]:
             ends = [*cuts[1:], at]
             pieces = [pattern[low + 1 : high] for low, high in zip(cuts, ends)]  # noqa: B905 (3.9)
             head, tail = pattern[:start], pattern[at + 1 :]
-            found = [one for piece in pieces for one in _alternatives(head + piece + tail)]
+            found = [plain for piece in pieces for plain in _alternatives(head + piece + tail)]
             if len(found) > _MOST_ALTERNATIVES:
                 raise ValueError(f"more than {_MOST_ALTERNATIVES} alternatives in {{}}")
             return found

@@ -302,7 +302,7 @@ def _confine(restrictions: dict[str, Any]) -> None:
     _call(_RESTRICT_SELF, rules, 0)
     os.close(rules)
     own, placeholder = (
-        struct.pack("I", one) for one in (threading.get_native_id(), restrictions["thread"])
+        struct.pack("I", thread) for thread in (threading.get_native_id(), restrictions["thread"])
     )
     program = bytes.fromhex(restrictions["filter"]).replace(placeholder, own)
     instructions = ctypes.create_string_buffer(program, len(program))
@@ -338,7 +338,7 @@ def _control(option: int, *arguments: int | bytes) -> None:
 
 
 def _checked(function: Any, *arguments: int | bytes) -> int:
-    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
     result = function(*words)
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -374,7 +374,9 @@ class Usage:
         self._next = began + self._pause
         numbers = self._numbers()
         # While a fork bomb runs, there is no time to read about each process.
-        used = [] if self._are_too_many(numbers) else [_tasks_and_memory(one) for one in numbers]
+        used = (
+            [] if self._are_too_many(numbers) else [_tasks_and_memory(number) for number in numbers]
+        )
         if self._are_too_many(numbers, sum(tasks for tasks, _ in used)):
             return self._too_many
         grows = len(numbers) > _GROWTH * self._last + _MORE
@@ -458,7 +460,10 @@ class Supervisor:
         self._answer(0)
         while self._handle_next():
             self._reap()
-            self._report()
+            for job in [job for job in self._jobs if job.is_ending() and job.is_gone()]:
+                self._jobs.remove(job)
+                os.close(job.err)
+                self._answer(job.number, code=job.code or 0, cut=int(job.cut))
             if self._jobs and (excess := self._usage.excess()):
                 self._kill_all(excess)
 
@@ -475,7 +480,7 @@ class Supervisor:
         room = socket.CMSG_LEN(3 * _NUMBER.size)
         data, handed, _, _ = self._control.recvmsg(_LARGEST_MESSAGE, room, _CLOSE_ON_EXEC)
         if data:
-            received = [number for _, _, one in handed for (number,) in _NUMBER.iter_unpack(one)]
+            received = [number for _, _, file in handed for (number,) in _NUMBER.iter_unpack(file)]
             self._do(marshal.loads(data), received)
         return bool(data)
 
@@ -505,8 +510,8 @@ class Supervisor:
             self._jobs.append(Job(request["id"], pid, os.dup(err)))
             self._usage.restart()
         finally:
-            for one in received:
-                os.close(one)
+            for file in received:
+                os.close(file)
 
     def _reap(self) -> None:
         """Collect the exit status of all ended processes, including orphans."""
@@ -522,16 +527,10 @@ class Supervisor:
                 if job.group == pid and not os.WIFSTOPPED(status):
                     job.has_ended(status)
 
-    def _report(self) -> None:
-        for job in [one for one in self._jobs if one.is_ending() and one.is_gone()]:
-            self._jobs.remove(job)
-            os.close(job.err)
-            self._answer(job.number, code=job.code or 0, cut=int(job.cut))
-
     def _kill_all(self, why: str) -> None:
         """Kill all processes of all commands, and print the reason."""
         self._inside.kill_all()
-        for job in [one for one in self._jobs if not one.is_killed]:
+        for job in [job for job in self._jobs if not job.is_killed]:
             job.is_killed = True
             # A full pipe would block.
             if select.select([], [job.err], [], 0)[1]:
@@ -540,7 +539,7 @@ class Supervisor:
         self._usage.restart()
 
     def _answer(self, number: int, *hand: int, **fields: int) -> None:
-        text = ", ".join(f'"{name}": {one}' for name, one in {"id": number, **fields}.items())
+        text = ", ".join(f'"{name}": {value}' for name, value in {"id": number, **fields}.items())
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, b"".join(map(_NUMBER.pack, hand)))
         self._control.sendmsg([b"{%s}" % text.encode()], [rights] if hand else [])
 
@@ -571,7 +570,7 @@ def main() -> None:
     # Else the keys of the operator could be read.
     if _join_empty_keyring() != 0 and ctypes.get_errno() != errno.ENOSYS:
         sys.exit(f"cannot join an empty session keyring: {os.strerror(ctypes.get_errno())}")
-    bounds, *restrictions = (marshal.loads(bytes.fromhex(one)) for one in sys.argv[2:])
+    bounds, *restrictions = (marshal.loads(bytes.fromhex(word)) for word in sys.argv[2:])
     _limit(resource.RLIMIT_NOFILE, bounds["max_open_files"])
     _limit(resource.RLIMIT_FSIZE, bounds["max_file_mb"] << 20)
     # With Python's own handler a process inside could end this one.

@@ -159,7 +159,11 @@ class _Walk:
         while self._ahead:
             name = self._ahead.popleft()
             if name == "..":
-                self._go_up()
+                if len(self._through) == 1:
+                    raise PathOutside(
+                        f"{self._path} leads outside the working folder through a link"
+                    )
+                os.close(self._through.pop().folder)
             elif self._ahead:
                 self._enter(name)
             elif follow and (target := self._link(name)) is not None:
@@ -183,11 +187,6 @@ class _Walk:
         if self._change and (here.is_mount or place.name != name):
             raise self._unchangeable()
         return place
-
-    def _go_up(self) -> None:
-        if len(self._through) == 1:
-            raise PathOutside(f"{self._path} leads outside the working folder through a link")
-        os.close(self._through.pop().folder)
 
     def _enter(self, name: str) -> None:
         if len(self._through) > _DEEPEST:

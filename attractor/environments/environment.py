@@ -41,7 +41,11 @@ def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dic
     """Return the variables of commands without a sandbox; API keys are never included."""
     if inherit is Inherit.NONE:
         return {}
-    core = {name: value for name, value in environ.items() if _is_core(name)}
+    core = {
+        name: value
+        for name, value in environ.items()
+        if name in _CORE or name in _LANGUAGES or name.startswith("LC_")
+    }
     if inherit is Inherit.CORE:
         return core
     return core | {name: value for name, value in environ.items() if not _SECRET.fullmatch(name)}
@@ -67,7 +71,9 @@ def sandboxed(
         if name in _LANGUAGES and _is_below(value, visible)
     }
     named = {name: environ[name] for name in passed if name in environ}
-    folders = [one for one in environ.get("PATH", "").split(":") if _is_below(one, visible)]
+    folders = [
+        folder for folder in environ.get("PATH", "").split(":") if _is_below(folder, visible)
+    ]
     own = {
         "PATH": ":".join(dict.fromkeys((*folders, *_SYSTEM_PATH))),
         "HOME": home,
@@ -77,10 +83,6 @@ def sandboxed(
         "TMPDIR": "/tmp",
     }
     return locale | languages | own | named
-
-
-def _is_core(name: str) -> bool:
-    return name in _CORE or name in _LANGUAGES or name.startswith("LC_")
 
 
 def _is_below(path: str, folders: Sequence[str]) -> bool:

@@ -156,9 +156,13 @@ def list_directory(confined: ConfinedFolder, path: str, *, depth: int) -> Sequen
         raise UsageError(
             f"invalid depth {depth}", hint="use 1 or more; 1 lists only the direct entries"
         )
+    entries: list[DirEntry] = []
     with confined.opened("list", path) as folder:
-        found = [_entry(one) for one in _walk(confined, folder, min(depth, _MAX_DEPTH), path)]
-    return sorted(found, key=lambda entry: entry.name)
+        for found in _walk(confined, folder, min(depth, _MAX_DEPTH), path):
+            mode, size = found.status.st_mode, found.status.st_size
+            shown_size = size if stat.S_ISREG(mode) else None
+            entries.append(DirEntry(printable(found.path), stat.S_ISDIR(mode), shown_size))
+    return sorted(entries, key=lambda entry: entry.name)
 
 
 def glob(confined: ConfinedFolder, pattern: str, path: str) -> Sequence[str]:
@@ -169,9 +173,9 @@ def glob(confined: ConfinedFolder, pattern: str, path: str) -> Sequence[str]:
     before = "" if base == "." else f"{base}/"
     with confined.opened("search", path) as folder:
         found = [
-            (-one.status.st_mtime_ns, before + printable(one.path))
-            for one in _walk(confined, folder, _MAX_DEPTH, path, skip=".git")
-            if stat.S_ISREG(one.status.st_mode) and matches(pattern, one.path)
+            (-file.status.st_mtime_ns, before + printable(file.path))
+            for file in _walk(confined, folder, _MAX_DEPTH, path, skip=".git")
+            if stat.S_ISREG(file.status.st_mode) and matches(pattern, file.path)
         ]
     return [name for _, name in sorted(found)]
 
@@ -207,19 +211,10 @@ def _below(
             place = confined.source_at(FolderEntry(folder, name))
             status = _status(place)
             yield _FoundFile(before + name, status)
-            if depth > 1 and stat.S_ISDIR(status.st_mode) and not _is_hidden(confined, status):
+            is_hidden = file_identity(status) in confined.hidden
+            if depth > 1 and stat.S_ISDIR(status.st_mode) and not is_hidden:
                 with _opened(place, _FOLDER) as inner:
                     yield from _below(confined, inner, depth - 1, f"{before}{name}/", skip)
-
-
-def _is_hidden(confined: ConfinedFolder, status: os.stat_result) -> bool:
-    return file_identity(status) in confined.hidden
-
-
-def _entry(found: _FoundFile) -> DirEntry:
-    mode, size = found.status.st_mode, found.status.st_size
-    regular = stat.S_ISREG(mode)
-    return DirEntry(printable(found.path), stat.S_ISDIR(mode), size if regular else None)
 
 
 def _status(place: FolderEntry) -> os.stat_result:

@@ -50,7 +50,8 @@ class DecoyProcess:
     async def survived(self, *, patience: float = PATIENCE_S) -> bool:
         """End the input of the decoy; return whether it is unchanged, and exits by itself."""
         with suppress(OSError):
-            if _cpu_limit(self.pid) != resource.getrlimit(resource.RLIMIT_CPU):
+            limit = resource.prlimit(self.pid, resource.RLIMIT_CPU)
+            if limit != resource.getrlimit(resource.RLIMIT_CPU):
                 return False
         self.release()
         with suppress(TimeoutError):
@@ -76,10 +77,6 @@ class DecoyProcess:
         if self.holds >= 0:
             os.close(self.holds)
             self.holds = -1
-
-
-def _cpu_limit(pid: int) -> tuple[int, int]:
-    return resource.prlimit(pid, resource.RLIMIT_CPU)
 
 
 @dataclass(frozen=True)
@@ -201,8 +198,12 @@ class _Outside:
 
     async def judge(self, results: Mapping[str, Any]) -> Promises:
         """Return the proved guarantees; a missing result of an attempt proves nothing."""
-        written = _clear(self.attempts)
-        if not (self.workspace / self.attempts.token).exists():
+        token = self.attempts.token
+        # Files that the attempts wrote outside.
+        written = [file for place in self.attempts.places if (file := Path(place, token)).exists()]
+        for file in written:
+            file.unlink()
+        if not (self.workspace / token).exists():
             return Promises()
         unharmed = await self.decoy.survived()
         return Promises(
@@ -286,8 +287,13 @@ async def _attempt(
         await environment.cleanup()
     if tried.timed_out or not (is_bounded or tried.exit_code == 0):
         return {}
-    results = _parsed_results(tried.stdout)
-    return {**results, "survives": survives} if results else {}
+    try:
+        results: object = json.loads(tried.stdout)
+    except ValueError:
+        return {}
+    if not results or not isinstance(results, dict):
+        return {}
+    return {**cast(Mapping[str, Any], results), "survives": survives}
 
 
 def _is_killed(result: ExecResult, resource: str) -> bool:
@@ -296,32 +302,14 @@ def _is_killed(result: ExecResult, resource: str) -> bool:
     return result.exit_code == -signal.SIGKILL and bool(words[1]) and resource in words[2]
 
 
-def _parsed_results(output: str) -> Mapping[str, Any]:
-    """Return the results in the output of the program inside; empty for invalid output."""
-    try:
-        results: object = json.loads(output)
-    except ValueError:
-        return {}
-    return cast(Mapping[str, Any], results) if isinstance(results, dict) else {}
-
-
-def _clear(attempts: _Attempts) -> bool:
-    """Remove the files that the attempts wrote outside; return whether such files existed."""
-    written = [file for place in attempts.places if (file := Path(place, attempts.token)).exists()]
-    for file in written:
-        file.unlink()
-    return bool(written)
-
-
 def _secrets_in(hide: Sequence[Path], mounts: Sequence[Path]) -> Iterator[str]:
     """Yield the paths to hide, except for paths that contain a visible folder."""
     for folder in hide:
         if folder.is_dir():
-            names = sorted(folder.iterdir())[:_MOST_SECRETS]
-            yield from (str(name) for name in names if not _overlaps(name, mounts))
+            for path in sorted(folder.iterdir())[:_MOST_SECRETS]:
+                if not any(
+                    mount.is_relative_to(path) or path.is_relative_to(mount) for mount in mounts
+                ):
+                    yield str(path)
         else:
             yield str(folder)
-
-
-def _overlaps(path: Path, mounts: Sequence[Path]) -> bool:
-    return any(one.is_relative_to(path) or path.is_relative_to(one) for one in mounts)

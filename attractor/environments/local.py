@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -225,7 +225,7 @@ class LocalExecutionEnvironment(FileTools):
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
         """Yield the address of the port, which is the same inside and outside."""
-        return _address(port)
+        return nullcontext(f"{LOOPBACK}:{port}")
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
         """Forward connections from a port of the loopback to an address."""
@@ -239,11 +239,6 @@ class LocalExecutionEnvironment(FileTools):
 
     async def _search(self, command: str) -> ExecResult:
         return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
-
-
-@asynccontextmanager
-async def _address(port: int) -> AsyncGenerator[str]:
-    yield f"{LOOPBACK}:{port}"
 
 
 @asynccontextmanager

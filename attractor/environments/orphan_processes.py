@@ -142,7 +142,7 @@ def belongs_to(number: int, owner: int) -> bool:
 def relatives_of(number: int, living: Mapping[int, Process]) -> Set[int]:
     """Return a process with its ancestors and descendants."""
     return ancestors_of(number, living) | {
-        other for other in living if number in ancestors_of(other, living)
+        process for process in living if number in ancestors_of(process, living)
     }
 
 
@@ -239,12 +239,6 @@ def orphans_adopted() -> Iterator[int]:
                 yield number
 
 
-def _reap_orphans() -> None:
-    for number in orphans_adopted():
-        with suppress(ChildProcessError):
-            os.waitpid(number, os.WNOHANG)
-
-
 def become_reaper() -> None:
     """Let this process adopt the orphans of all its descendants; only Linux can do this."""
     # Slow to import, and only runs without a sandbox need it.
@@ -286,7 +280,9 @@ async def kill_marked(mark: str, *, adopted: bool = False, grace: float = _GRACE
     hunt = ProcessHunt(lambda carried: carried == mark, adopted=adopted)
     await kill_all(hunt, grace=grace)
     if adopted:
-        _reap_orphans()
+        for number in orphans_adopted():
+            with suppress(ChildProcessError):
+                os.waitpid(number, os.WNOHANG)
 
 
 async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
@@ -439,7 +435,7 @@ def find_orphans(run_id: str) -> Sequence[Process]:
 
 def runs_with_orphans() -> Set[str]:
     """Return the runs with processes left running on this machine."""
-    carried = {value for _, values in variable_of_all(MARK) for value in values}
+    carried = {mark for _, values in variable_of_all(MARK) for mark in values}
     marks = [mark for mark in map(read_mark, carried) if mark and mark.run_id]
     return {mark.run_id for mark in marks if mark.is_orphaned}
 
@@ -512,7 +508,7 @@ def _start_guardian(runner: Process) -> tuple[int, int]:
             {},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, reader, 0),
-                *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)),
+                *((os.POSIX_SPAWN_OPEN, file, os.devnull, os.O_WRONLY, 0) for file in (1, 2)),
             ],
             setsid=True,
         )

@@ -40,7 +40,7 @@ def locate_program(name: str, environ: Mapping[str, str]) -> LocatedProgram | No
     if found is None:
         return None
     file, real = Path(found).absolute(), Path(found).resolve()
-    packages = [one for one in real.parents if one.name == _PACKAGES]
+    packages = [path for path in real.parents if path.name == _PACKAGES]
     needs, folders = [file], [file.parent]
     if packages:
         # Scripts of packages load files relative to their real place.
@@ -52,8 +52,8 @@ def locate_program(name: str, environ: Mapping[str, str]) -> LocatedProgram | No
         folders.append(interpreter.parent)
     return LocatedProgram(
         file,
-        tuple(dict.fromkeys(one for one in needs if not _is_of_system(one))),
-        tuple(dict.fromkeys(one for one in folders if not _is_of_system(one))),
+        tuple(dict.fromkeys(path for path in needs if not _is_of_system(path))),
+        tuple(dict.fromkeys(path for path in folders if not _is_of_system(path))),
     )
 
 
@@ -70,4 +70,4 @@ def _find_interpreter(file: Path, environ: Mapping[str, str]) -> Path | None:
 
 
 def _is_of_system(path: Path) -> bool:
-    return any(path.is_relative_to(one) for one in _SYSTEM)
+    return any(path.is_relative_to(folder) for folder in _SYSTEM)

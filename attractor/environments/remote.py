@@ -143,7 +143,8 @@ class _Call:
             await self.stop()
             raise
         finally:
-            await self._close()
+            self._hang_up()
+            await kill_process(self._process)
         words = await self._reading
         if words[0] is None or words[1] is None:
             reason = " ".join(self._err.last.decode("utf-8", "replace").split())
@@ -164,10 +165,6 @@ class _Call:
         self._feeding.cancel()
         if not self._stdin.is_closing():
             self._stdin.transport.abort()
-
-    async def _close(self) -> None:
-        self._hang_up()
-        await kill_process(self._process)
 
 
 def not_connected() -> UsageError:
@@ -348,8 +345,8 @@ class RemoteExecutionEnvironment(ABC):
         if kind:
             found = await self._find("search", path, _FILES)
             below_it = sorted(_join(below, file.path) for file in found)
-            files = [file for file in below_it if not options.glob or selects(options.glob, file)]
-        names = "".join(f"{file}\0" for file in files).encode()
+            files = [name for name in below_it if not options.glob or selects(options.glob, name)]
+        names = "".join(f"{name}\0" for name in files).encode()
         switches = [_GREP[options.output], *(["-i"] if options.ignore_case else [])]
         words = ("grep_files", str(len(names)), pattern, *switches)
         said = await self._do("search", path, *words, stdin=names)

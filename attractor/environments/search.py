@@ -48,7 +48,10 @@ class Searcher:
             raise FileUnusable(f"the search exceeded {TIME_LIMIT_MS} ms", hint=hint)
         # ripgrep exits with 2, too, if it cannot read a file.
         if result.exit_code not in (0, 1) and result.stderr and not result.stdout:
-            raise _failure(pattern, path, result.stderr)
+            if "regex parse error" in result.stderr:
+                words = " ".join(result.stderr.partition("regex parse error:")[2].split())
+                raise InvalidPattern(f"{pattern!r} is an invalid regular expression: {words}")
+            raise FileUnusable(f"cannot search {path}: {' '.join(result.stderr.split())}")
         lines = [line for line in result.stdout.split("\n") if line and not _BINARY.search(line)]
         return "".join(f"{line.removeprefix('./')}\n" for line in lines[: options.max_results])
 
@@ -78,10 +81,3 @@ class Searcher:
         }
         code = _SEARCH.read_text("utf-8")
         return shlex.join([self.python, "-I", "-S", "-c", code, json.dumps(arguments)])
-
-
-def _failure(pattern: str, path: str, stderr: str) -> FileUnusable | InvalidPattern:
-    if "regex parse error" in stderr:
-        words = " ".join(stderr.partition("regex parse error:")[2].split())
-        return InvalidPattern(f"{pattern!r} is an invalid regular expression: {words}")
-    return FileUnusable(f"cannot search {path}: {' '.join(stderr.split())}")

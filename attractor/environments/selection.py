@@ -202,19 +202,14 @@ def _unguarded(
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=environ, run_id=run_id, guardian=guardian)
 
-    sentence = (
-        f"Tools run without a sandbox, with your rights on this machine: {why}. {_left_over()}"
-    )
-    return EnvironmentChoice("none", Promises(), sentence, make)
-
-
-def _left_over() -> str:
+    left_over = "Processes left over are not killed."
     if can_find_orphans():
-        return (
+        left_over = (
             "Processes left over are killed, except for hidden processes and processes on other "
             "machines."
         )
-    return "Processes left over are not killed."
+    sentence = f"Tools run without a sandbox, with your rights on this machine: {why}. {left_over}"
+    return EnvironmentChoice("none", Promises(), sentence, make)
 
 
 def _sentence(name: str, promises: Promises, otherwise: str = "") -> str:
@@ -241,13 +236,10 @@ _PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 127$", re.MULTILIN
 
 def missing_command(result: ExecResult) -> str:
     """Return "command not found" with the name if a command failed because of a missing program."""
-    if result.exit_code != NOT_FOUND and not _is_passed_on(result):
+    is_passed_on = result.exit_code != 0 and _PASSED_ON.search(result.stderr) is not None
+    if result.exit_code != NOT_FOUND and not is_passed_on:
         return ""
     if result.stderr.startswith("not started: "):  # the supervisor names the cause
         return ""
     names = _SAID.findall(result.stderr)
     return f"command not found: {names[-1][:_LONGEST_NAME]}" if names else "command not found"
-
-
-def _is_passed_on(result: ExecResult) -> bool:
-    return result.exit_code != 0 and _PASSED_ON.search(result.stderr) is not None

@@ -64,7 +64,16 @@ class Recorder(MetaPathFinder):
         def bxp(on: Any, stats: Any, *arguments: Any, **options: Any) -> Any:
             drawn = draw_boxes(on, stats, *arguments, **options)
             for number, (stat, median) in enumerate(zip(stats, drawn["medians"], strict=True), 1):
-                self._boxes.append((on, median, _box(stat, number)))
+                box = {
+                    "label": str(stat.get("label") or number),
+                    "min": _plain(stat["whislo"]),
+                    "first_quartile": _plain(stat["q1"]),
+                    "median": _plain(stat["med"]),
+                    "third_quartile": _plain(stat["q3"]),
+                    "max": _plain(stat["whishi"]),
+                    "outliers": [_plain(value) for value in stat.get("fliers", ())],
+                }
+                self._boxes.append((on, median, box))
             return drawn
 
         def show(figure: Any, *arguments: Any, **options: Any) -> None:
@@ -132,7 +141,12 @@ class Recorder(MetaPathFinder):
         if bars:
             found = [bar for one in bars for bar in _bars(axes, one)]
             return {"type": "bar", "title": title, **labels, "elements": found}
-        lines = [_line(one) for one in axes.lines if _is_in_data(axes, one)]
+        lines: list[Json] = []
+        for line in axes.lines:
+            # One of axhline or axvline spans the axes, and shows no data.
+            if all(line.get_transform().contains_branch_seperately(axes.transData)):
+                data = (_items(line.get_xdata(orig=True)), _items(line.get_ydata(orig=True)))
+                lines.append({"label": _label(line), "points": _points(*data)})
         clouds = [one for one in axes.collections if type(one).__name__ == "PathCollection"]
         scattered = [_cloud(axes, one) for one in clouds]
         kind = "scatter" if scattered else "line" if lines else "unknown"
@@ -145,35 +159,18 @@ def _wedge(wedge: Any) -> Json:
     return {"label": _label(wedge), "angle": angle, "radius": _plain(wedge.r)}
 
 
-def _box(stat: Json, number: int) -> Json:
-    return {
-        "label": str(stat.get("label") or number),
-        "min": _plain(stat["whislo"]),
-        "first_quartile": _plain(stat["q1"]),
-        "median": _plain(stat["med"]),
-        "third_quartile": _plain(stat["q3"]),
-        "max": _plain(stat["whishi"]),
-        "outliers": [_plain(one) for one in stat.get("fliers", ())],
-    }
-
-
 def _bars(axes: Any, bars: Any) -> Iterator[Json]:
     is_upright = bars.orientation != "horizontal"
     axis = axes.xaxis if is_upright else axes.yaxis
     group = _label(bars)
-    for one in bars.patches:
+    for bar in bars.patches:
         start, width = (
-            (one.get_x(), one.get_width()) if is_upright else (one.get_y(), one.get_height())
+            (bar.get_x(), bar.get_width()) if is_upright else (bar.get_y(), bar.get_height())
         )
-        value = one.get_height() if is_upright else one.get_width()
+        value = bar.get_height() if is_upright else bar.get_width()
         label = _place(axis, start + width / 2)
         text = f"{label:g}" if isinstance(label, float) else str(label)
         yield {"label": text, "value": _plain(value), "group": group}
-
-
-def _line(line: Any) -> Json:
-    data = (_items(line.get_xdata(orig=True)), _items(line.get_ydata(orig=True)))
-    return {"label": _label(line), "points": _points(*data)}
 
 
 def _cloud(axes: Any, cloud: Any) -> Json:
@@ -190,11 +187,6 @@ def _points(xs: Iterable[Any], ys: Iterable[Any]) -> list[list[Any]]:
 
 def _items(data: Any) -> Sequence[Any]:
     return sys.modules["numpy"].atleast_1d(data)
-
-
-def _is_in_data(axes: Any, line: Any) -> bool:
-    """Return whether a line shows data; one of axhline or axvline spans the axes."""
-    return all(line.get_transform().contains_branch_seperately(axes.transData))
 
 
 def _label(artist: Any) -> str:

@@ -11,7 +11,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
@@ -88,8 +88,11 @@ class SnippetSandboxes:
 
     def __init__(self, host: RunHost) -> None:
         self._environ = _environ(host)
-        self._hide = [host.project, host.state_dir, host.runs_dir, *_home(host)]
-        self._bounds = _smaller(BOUNDS, host.bounds)
+        home = host.environ.get("HOME", "")
+        self._hide = [host.project, host.state_dir, host.runs_dir, *([Path(home)] if home else [])]
+        most = asdict(host.bounds)
+        smaller = {name: min(bound, most[name]) for name, bound in asdict(BOUNDS).items()}
+        self._bounds = SandboxBounds(**smaller)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._proving = asyncio.Lock()
         self._proved: SandboxSettings | None = None
@@ -98,10 +101,12 @@ class SnippetSandboxes:
         """Execute a snippet to its end or its time limit."""
         async with self._turns:
             runtime = await _runtime(snippet, self._environ)
-            settings = await self._proof()
+            async with self._proving:
+                if self._proved is None:
+                    self._proved = await self._prove()
             settings = replace(
-                settings,
-                read=(*settings.read, *runtime.needs),
+                self._proved,
+                read=(*self._proved.read, *runtime.needs),
                 read_only=True,
                 opens_network=not snippet.network.block_all,
             )
@@ -112,13 +117,6 @@ class SnippetSandboxes:
                     return await _execute(environment, snippet, self._bounds)
                 finally:
                     await environment.cleanup()
-
-    async def _proof(self) -> SandboxSettings:
-        """Return the settings of a sandbox whose guarantees were proved once."""
-        async with self._proving:
-            if self._proved is None:
-                self._proved = await self._prove()
-            return self._proved
 
     async def _prove(self) -> SandboxSettings:
         try:
@@ -138,21 +136,11 @@ class SnippetSandboxes:
         return choice.settings
 
 
-def _home(host: RunHost) -> Sequence[Path]:
-    home = host.environ.get("HOME", "")
-    return [Path(home)] if home else []
-
-
 def _environ(host: RunHost) -> Mapping[str, str]:
     """Return the variables to choose from: `python` is the one that executes snippets."""
     found = host.variables_of_tools
     folders = (str(Path(sys.executable).parent), found.get("PATH", ""))
     return {**found, "PATH": ":".join(filter(None, folders))}
-
-
-def _smaller(bounds: SandboxBounds, others: SandboxBounds) -> SandboxBounds:
-    most = asdict(others)
-    return SandboxBounds(**{name: min(one, most[name]) for name, one in asdict(bounds).items()})
 
 
 @dataclass(frozen=True)
@@ -179,7 +167,11 @@ async def _node(language: Language, file: str, environ: Mapping[str, str]) -> _R
     program = locate_program("node", environ)
     if program is None:
         raise RuntimeMissing(f"{language} needs node{least}, which is not on PATH", hint=hint)
-    version = await _node_version(program.file, environ)
+    words, version = [str(program.file), "--version"], (0, 0)
+    with suppress(ProcessNotStarted):
+        result = await run_process(words, cwd="/", env=environ, timeout=_VERSION_LIMIT)
+        if match := _VERSION.match(result.stdout):
+            version = int(match[1]), int(match[2])
     if version < wanted:
         found = ".".join(map(str, version)) if any(version) else "unknown"
         raise RuntimeMissing(
@@ -188,16 +180,6 @@ async def _node(language: Language, file: str, environ: Mapping[str, str]) -> _R
     strips = language is Language.TYPESCRIPT and version < _STRIPS_BY_DEFAULT
     options = ["--experimental-strip-types"] if strips else []
     return _Runtime([str(program.file), *options, file], program.needs)
-
-
-async def _node_version(file: Path, environ: Mapping[str, str]) -> tuple[int, ...]:
-    words = [str(file), "--version"]
-    try:
-        result = await run_process(words, cwd="/", env=environ, timeout=_VERSION_LIMIT)
-    except ProcessNotStarted:
-        return (0, 0)
-    match = _VERSION.match(result.stdout)
-    return tuple(map(int, match.groups())) if match else (0, 0)
 
 
 @contextmanager
@@ -241,8 +223,11 @@ async def _execute(
             raise
         # A snippet can delay its end until the whole sandbox ends.
         result = ExecResult("", error.message, TIMED_OUT, timed_out=True, duration_ms=milliseconds)
-    charts, is_cut = await _charts(environment) if _may_draw(snippet) else ([], False)
-    code = _exit_code(result)
+    may_draw = snippet.code is not None and snippet.language is Language.PYTHON
+    charts, is_cut = await _charts(environment) if may_draw else ([], False)
+    code = result.exit_code if result.exit_code >= 0 else _SIGNALLED - result.exit_code
+    if result.timed_out:
+        code = TIMED_OUT
     return ExtendedExecution(
         ok=code == 0,
         exit_code=code,
@@ -260,16 +245,6 @@ def _explain(bounds: SandboxBounds, killed: re.Match[str]) -> str:
     if asdict(bounds)[name] < asdict(BOUNDS)[name]:
         return killed[0]
     return f"{words} (the limit of a snippet: {_REMEDIES[name]})"
-
-
-def _may_draw(snippet: Snippet) -> bool:
-    return snippet.code is not None and snippet.language is Language.PYTHON
-
-
-def _exit_code(result: ExecResult) -> int:
-    if result.timed_out:
-        return TIMED_OUT
-    return result.exit_code if result.exit_code >= 0 else _SIGNALLED - result.exit_code
 
 
 async def _charts(environment: ExecutionEnvironment) -> tuple[list[Chart], bool]:

@@ -43,9 +43,9 @@ FILE_NAMES = {
 
 def _inner_path(path: str) -> str:
     parts = path.split("/")
-    if any(one in ("", ".", "..") for one in parts):
+    if any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"{path!r} is not a path below the working folder, such as data/in.json")
-    if any(len(one.encode()) > _LONGEST_NAME for one in parts):
+    if any(len(part.encode()) > _LONGEST_NAME for part in parts):
         raise ValueError("a name is too long")
     return path
 
@@ -106,10 +106,10 @@ class Snippet(_Request):
         if (self.code is None) == (self.command is None):
             raise ValueError("give either code or command")
         taken = set[str]() if self.code is None else {FILE_NAMES[self.language]}
-        for one in self.files:
-            if one.path in taken:
-                raise ValueError(f"duplicate file {one.path!r}")
-            taken.add(one.path)
+        for file in self.files:
+            if file.path in taken:
+                raise ValueError(f"duplicate file {file.path!r}")
+            taken.add(file.path)
         for path in taken:
             above = path.rpartition("/")[0]
             while above:

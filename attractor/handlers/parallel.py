@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import count
 from math import isnan
@@ -49,14 +49,15 @@ class JoinPolicy:
 
     def judge(self, ends: Sequence[BranchEnd]) -> Outcome:
         """Return the outcome of the branches, with their results as context updates, in order."""
-        good, notes = count_successes(ends), _notes(ends)
-        results: list[Json] = [result_record(one) for one in ends]
+        good = count_successes(ends)
+        notes = ", ".join(f"{end.name}: {_word(end)}" for end in ends)
+        results: list[Json] = [result_record(end) for end in ends]
         updates: dict[str, Json] = {
             "parallel.results": results,
             NO_ITEMS: False,
             ADOPTED: False,
             "parallel.success_count": good,
-            "parallel.fail_count": sum(not one.is_canceled for one in ends) - good,
+            "parallel.fail_count": sum(not end.is_canceled for end in ends) - good,
         }
         if self.needed and good < self.needed:
             reason = f"{self.name}: {good} of {self.branches} succeeded, {self.needed} needed"
@@ -83,7 +84,7 @@ def read_policy(node: Node, branches: int) -> JoinPolicy:
 
 def count_successes(ends: Sequence[BranchEnd]) -> int:
     """Return the number of branches that succeeded."""
-    return sum(one.status.is_success for one in ends if not one.is_canceled)
+    return sum(end.status.is_success for end in ends if not end.is_canceled)
 
 
 def result_record(end: BranchEnd) -> dict[str, Json]:
@@ -102,10 +103,6 @@ def result_record(end: BranchEnd) -> dict[str, Json]:
         "cost_usd": end.usage.cost_usd,
         "seconds": end.seconds,
     }
-
-
-def _notes(ends: Sequence[BranchEnd]) -> str:
-    return ", ".join(f"{one.name}: {_word(one)}" for one in ends)
 
 
 def _word(end: BranchEnd) -> str:
@@ -142,8 +139,24 @@ class BranchCandidate:
 
 def read_candidates(results: Json) -> Sequence[BranchCandidate]:
     """Read `parallel.results`, and ignore invalid entries."""
-    found = results if isinstance(results, list) else []
-    return [_candidate(one) for one in found if isinstance(one, dict) and one.get("id")]
+    candidates: list[BranchCandidate] = []
+    for result in results if isinstance(results, list) else ():
+        if not isinstance(result, dict) or not result.get("id"):
+            continue
+        outcome, updates = result.get("outcome"), result.get("context_updates")
+        score = updates.get("score") if isinstance(updates, dict) else None
+        candidates.append(
+            BranchCandidate(
+                id=str(result["id"]),
+                key=str(result.get("branch") or result["id"]),
+                outcome=outcome if isinstance(outcome, str) and outcome in _RANKS else "fail",
+                score=_number(score),
+                base=str(result.get("base") or ""),
+                tree=str(result.get("tree") or ""),
+                result=result,
+            )
+        )
+    return candidates
 
 
 def best_of(candidates: Sequence[BranchCandidate]) -> BranchCandidate:
@@ -160,31 +173,24 @@ def find_named(candidates: Sequence[BranchCandidate], said: str) -> BranchCandid
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for text in (said.strip(), *lines[-1:]):
         wanted = normalize_label(text.strip("`'\"*. "))
-        for one in candidates:
-            if normalize_label(one.id) == wanted:
-                return one
+        for candidate in candidates:
+            if normalize_label(candidate.id) == wanted:
+                return candidate
     words = {word.strip("`'\"*.,:;()[] ") for word in (lines[-1] if lines else "").split()}
-    named = [one for one in candidates if one.id in words]
+    named = [candidate for candidate in candidates if candidate.id in words]
     return named[0] if len(named) == 1 else None
 
 
 def describe(candidates: Sequence[BranchCandidate]) -> str:
     """Return the descriptions of the candidates, for a prompt."""
-    return "\n\n".join(_described(one) for one in candidates)
-
-
-def _candidate(result: Mapping[str, Json]) -> BranchCandidate:
-    outcome, updates = result.get("outcome"), result.get("context_updates")
-    score = updates.get("score") if isinstance(updates, dict) else None
-    return BranchCandidate(
-        id=str(result["id"]),
-        key=str(result.get("branch") or result["id"]),
-        outcome=outcome if isinstance(outcome, str) and outcome in _RANKS else "fail",
-        score=_number(score),
-        base=str(result.get("base") or ""),
-        tree=str(result.get("tree") or ""),
-        result=result,
-    )
+    described: list[str] = []
+    for candidate in candidates:
+        changed = candidate.result.get("files_changed")
+        files = ", ".join(map(str, changed)) if isinstance(changed, list) and changed else "none"
+        lines = [f"## {candidate.id}", f"outcome: {candidate.outcome}", f"files changed: {files}"]
+        text = str(candidate.result.get("response") or candidate.result.get("notes") or "")
+        described.append("\n".join([*lines, text[:_LONGEST_NOTE]] if text else lines))
+    return "\n\n".join(described)
 
 
 def _number(score: Json) -> float:
@@ -193,20 +199,6 @@ def _number(score: Json) -> float:
     except (ValueError, OverflowError):
         return 0.0
     return 0.0 if isnan(number) else number
-
-
-def _described(one: BranchCandidate) -> str:
-    changed = one.result.get("files_changed")
-    files = ", ".join(map(str, changed)) if isinstance(changed, list) and changed else "none"
-    text = str(one.result.get("response") or one.result.get("notes") or "")
-    return "\n".join(
-        [
-            f"## {one.id}",
-            f"outcome: {one.outcome}",
-            f"files changed: {files}",
-            *([text[:_LONGEST_NOTE]] if text else []),
-        ]
-    )
 
 
 MAX_PARALLEL = 4
@@ -246,7 +238,7 @@ async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPo
         "ParallelCompleted",
         duration=round(monotonic() - began, 3),
         success_count=good,
-        failure_count=sum(not one.is_canceled for one in ends) - good,
+        failure_count=sum(not end.is_canceled for end in ends) - good,
     )
     return policy.judge(ends)
 
@@ -254,10 +246,10 @@ async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPo
 def _named_apart(branches: Iterable[Branch]) -> Sequence[Branch]:
     """Return branches with unique names."""
     named: dict[str, Branch] = {}
-    for one in branches:
-        names = (one.name if n == 1 else f"{one.name}#{n}" for n in count(1))
+    for branch in branches:
+        names = (branch.name if n == 1 else f"{branch.name}#{n}" for n in count(1))
         name = next(name for name in names if name not in named)
-        named[name] = replace(one, name=name)
+        named[name] = replace(branch, name=name)
     return list(named.values())
 
 
@@ -275,18 +267,35 @@ class _Walking:
         try:
             await self._settle()
         finally:
-            await _stop(self.tasks.values())
-        return [await self._end(one) for one in self.branches]
+            for task in self.tasks.values():
+                task.cancel()
+            # Other errors were raised before.
+            await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        ends: list[BranchEnd] = []
+        for branch in self.branches:
+            task = self.tasks.get(branch.name)
+            if task is not None and _has_ended(task):
+                ends.append(task.result())
+            else:
+                ends.append(await self.stage.branches.give_up(branch))
+        return ends
 
     async def _settle(self) -> None:
         """Walk branches until the policy is settled, even after a branch parked a question."""
         left, running, waiting = deque(self.branches), set[_Task](), list[Waiting]()
-        while not self.policy.is_settled(self._ends()):
+        while True:
+            ended = [task.result() for task in self.tasks.values() if _has_ended(task)]
+            if self.policy.is_settled(ended):
+                return
             while left and len(running) < self._at_once:
-                running.add(self._begin(left.popleft()))
+                branch = left.popleft()
+                isolated = self.stage.node.attributes.text("isolation") != "shared"
+                task = asyncio.create_task(self.stage.branches.walk(branch, isolated=isolated))
+                self.tasks[branch.name] = task
+                running.add(task)
             if not running:
                 # An exhausted budget, for example, stops the run even if questions are open.
-                raise next((one for one in waiting if isinstance(one, Suspended)), waiting[0])
+                raise next((error for error in waiting if isinstance(error, Suspended)), waiting[0])
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for error in filter(None, (task.exception() for task in done)):
                 if not isinstance(error, Waiting):
@@ -298,31 +307,9 @@ class _Walking:
         wanted = self.stage.node.attributes.number("max_parallel") or MAX_PARALLEL
         return max(1, min(wanted, self.stage.branches.at_once or wanted))
 
-    def _begin(self, branch: Branch) -> _Task:
-        isolated = self.stage.node.attributes.text("isolation") != "shared"
-        task = asyncio.create_task(self.stage.branches.walk(branch, isolated=isolated))
-        self.tasks[branch.name] = task
-        return task
-
-    def _ends(self) -> Sequence[BranchEnd]:
-        return [task.result() for task in self.tasks.values() if _has_ended(task)]
-
-    async def _end(self, branch: Branch) -> BranchEnd:
-        task = self.tasks.get(branch.name)
-        if task is not None and _has_ended(task):
-            return task.result()
-        return await self.stage.branches.give_up(branch)
-
 
 def _has_ended(task: _Task) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
-
-
-async def _stop(tasks: Collection[_Task]) -> None:
-    """Cancel the running tasks, and wait until they end; other errors were raised before."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 part = Parallel

@@ -41,7 +41,7 @@ class FanIn:
             return success("There were no items")
         if not candidates:
             return failure("No parallel results to evaluate", FailureClass.PIPELINE)
-        good = [one for one in candidates if one.is_good]
+        good = [candidate for candidate in candidates if candidate.is_good]
         if not good:
             return failure("all branches failed", FailureClass.TERMINAL)
         chosen = await self._choose(stage, good)
@@ -72,7 +72,7 @@ def _named(
 ) -> tuple[BranchCandidate, Outcome]:
     """Return the candidate that an answer names, otherwise the best candidate (with an event)."""
     texts = (outcome.preferred_label, *outcome.suggested_next_ids, outcome.notes)
-    named = next(filter(None, (find_named(good, one) for one in texts)), None)
+    named = next(filter(None, (find_named(good, text) for text in texts)), None)
     best = named or best_of(good)
     how = "" if named else ", by outcome and score, because the answer named no candidate"
     if named is None:
@@ -88,15 +88,15 @@ async def _take_over(
     merge = stage.node.attributes.text("merge") or "winner"
     taken = {
         "winner": [best],
-        "all": [one for one in candidates if one.is_good],
+        "all": [candidate for candidate in candidates if candidate.is_good],
         "none": [],
     }.get(merge, [best])
-    trees = [one.tree for one in taken if one.tree]
+    trees = [candidate.tree for candidate in taken if candidate.tree]
     if trees and (conflicts := await stage.workspace.adopt(trees, base=best.base)):
         paths = ", ".join(conflicts)
         reason = f"merge_conflict: branches changed the same lines of {paths}"
         return failure(reason, FailureClass.TERMINAL)
-    left_out: list[Json] = [one.key for one in candidates if one not in taken]
+    left_out: list[Json] = [candidate.key for candidate in candidates if candidate not in taken]
     updates: dict[str, Json] = {
         **said.context_updates,
         "parallel.fan_in.best_id": best.id,

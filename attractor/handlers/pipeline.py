@@ -40,27 +40,27 @@ class Pipeline:
             return failure(f"{stage.node.id}: {missing}", FailureClass.TERMINAL)
         return await run_child(stage, file, partial(_accompany, stage), inputs=inputs)
 
-    def _given(self, stage: Stage, one: Input) -> str:
+    def _given(self, stage: Stage, input_: Input) -> str:
         """Return the value of a child's input: a text, a context value, or an input of this run."""
-        source = given_from(one)
+        source = given_from(input_)
         if source.startswith(CONTEXT):
             key = source.removeprefix(CONTEXT)
             value = stage.context.get(key)
             if value is None:
-                raise UsageError(f"the context has no {key} for the input {one.name}")
+                raise UsageError(f"the context has no {key} for the input {input_.name}")
             return text_of(value)
         if source.startswith(INPUTS):
             name = source.removeprefix(INPUTS)
             known = {**self.parts.inputs, **self.parts.secrets}
             if name not in known:
-                raise UsageError(f"this run has no input {name} for the input {one.name}")
+                raise UsageError(f"this run has no input {name} for the input {input_.name}")
             return known[name]
         return source
 
 
-def given_from(one: Input) -> str:
+def given_from(input_: Input) -> str:
     """Return the source of an input; a plain name is a context key."""
-    return f"{CONTEXT}{one.name}" if one.default is None else one.default
+    return f"{CONTEXT}{input_.name}" if input_.default is None else input_.default
 
 
 async def _accompany(stage: Stage, run: ChildRun) -> Outcome:
@@ -87,29 +87,31 @@ def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
     declared = read_inputs(graph.attributes.text("outputs"))
     for wrong in declared.mistakes:
         raise UsageError(f"outputs of {graph.name}: {wrong.message} ({wrong.hint})")
-    for one in declared.inputs:
-        value = _left(one, end.context)
-        if not one.fits(text_of(value)):
+    for output in declared.inputs:
+        value = _left(output, end.context)
+        if not output.fits(text_of(value)):
             shown = shorten(text_of(value), LONGEST_WORDS)
-            raise UsageError(f"invalid value {shown} of the output {one.name} of type {one.type}")
-        yield one.name, _typed(one, value)
+            raise UsageError(
+                f"invalid value {shown} of the output {output.name} of type {output.type}"
+            )
+        yield output.name, _typed(output, value)
 
 
-def _left(one: Input, context: Mapping[str, Json]) -> Json:
+def _left(output: Input, context: Mapping[str, Json]) -> Json:
     """Return the value of an output, found by the output's name or by its declared context key."""
-    is_elsewhere = (one.default or "").startswith(CONTEXT)
-    key = (one.default or "").removeprefix(CONTEXT) if is_elsewhere else one.name
+    is_elsewhere = (output.default or "").startswith(CONTEXT)
+    key = (output.default or "").removeprefix(CONTEXT) if is_elsewhere else output.name
     value = context.get(key)
     if value is None and not is_elsewhere:
-        value = one.default
+        value = output.default
     if value is None:
         raise UsageError(f"the context of the child has no {key}")
     return value
 
 
-def _typed(one: Input, value: Json) -> Json:
+def _typed(output: Input, value: Json) -> Json:
     """Convert a text to the type of the output."""
-    match one.type, value:
+    match output.type, value:
         case "int", str(text):
             return int(text)
         case "float", str(text):

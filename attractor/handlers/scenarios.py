@@ -27,13 +27,19 @@ class Scenarios:
         """Play the scenarios one after another, and succeed if all are satisfied."""
         if self.parts.play_train is None:
             return failure("this run cannot play scenarios", FailureClass.PIPELINE)
-        choice = _choice(stage)
+        attributes = stage.node.attributes
+        tags, ids = (
+            tuple(word.strip() for word in attributes.text(name).split(",") if word.strip())
+            for name in ("tags", "ids")
+        )
+        choice = TrainChoice(attributes.text("suite").strip(), tags, ids)
         tree = await stage.workspace.snapshot(stage.id)
         played: list[PlayedTrain] = []
         try:
-            async for one in self.parts.play_train(stage.workspace, tree, choice):
-                played.append(one)
-                stage.emit("TrainScenarioPlayed", scenario=one.scenario, satisfied=one.satisfied)
+            async for trial in self.parts.play_train(stage.workspace, tree, choice):
+                played.append(trial)
+                scenario, satisfied = trial.scenario, trial.satisfied
+                stage.emit("TrainScenarioPlayed", scenario=scenario, satisfied=satisfied)
                 stage.files.write(OUTPUT_FILE, "\n".join(each.text for each in played))
         except UsageError as mistake:
             hint = f" ({mistake.hint})" if mistake.hint else ""
@@ -41,23 +47,14 @@ class Scenarios:
         return _judge(played)
 
 
-def _choice(stage: Stage) -> TrainChoice:
-    attributes = stage.node.attributes
-    tags, ids = (
-        tuple(one.strip() for one in attributes.text(name).split(",") if one.strip())
-        for name in ("tags", "ids")
-    )
-    return TrainChoice(attributes.text("suite").strip(), tags, ids)
-
-
 def _judge(played: list[PlayedTrain]) -> Outcome:
-    failed = [one.scenario for one in played if not one.satisfied]
+    failed = [trial.scenario for trial in played if not trial.satisfied]
     passed = len(played) - len(failed)
     notes = f"{passed} of {len(played)} train scenarios satisfied"
     updates: dict[str, Json] = {
         PASSED: passed,
         FAILED: len(failed),
-        TOOL_OUTPUT: keep_ends("\n".join(one.text for one in played)),
+        TOOL_OUTPUT: keep_ends("\n".join(trial.text for trial in played)),
     }
     if not failed:
         return replace(success(notes), context_updates=updates)

@@ -54,7 +54,16 @@ def read_plan(node: Node, graph: Graph) -> Plan:
             "the manager has no child pipeline",
             hint="set stack.child_dotfile on the node or on the graph",
         )
-    _refuse_what_is_not_supported(node, graph)
+    if node.attributes.text("stack.child_autostart") == "false":
+        raise UsageError(
+            "stack.child_autostart=false is not supported: a manager starts its child itself",
+            hint="remove it",
+        )
+    if graph.attributes.text("stack.child_workdir"):
+        raise UsageError(
+            "stack.child_workdir is not supported: a child uses the workspace of its parent",
+            hint="remove it",
+        )
     attributes = node.attributes
     actions = _actions(attributes.text("manager.actions") or f"{OBSERVE},{WAIT}")
     if not node.prompt.strip():
@@ -77,19 +86,6 @@ def _stop(written: str) -> Condition | None:
         return parse_condition(written) if written else None
     except InvalidCondition as cause:
         raise UsageError(f"manager.stop_condition: {cause}", hint=cause.hint) from cause
-
-
-def _refuse_what_is_not_supported(node: Node, graph: Graph) -> None:
-    if node.attributes.text("stack.child_autostart") == "false":
-        raise UsageError(
-            "stack.child_autostart=false is not supported: a manager starts its child itself",
-            hint="remove it",
-        )
-    if graph.attributes.text("stack.child_workdir"):
-        raise UsageError(
-            "stack.child_workdir is not supported: a child uses the workspace of its parent",
-            hint="remove it",
-        )
 
 
 def _actions(written: str) -> frozenset[str]:
@@ -205,7 +201,10 @@ class _Supervision:
         if self.plan.stop is None:
             return False
         context = self.stage.context.snapshot()
-        return self.plan.stop.holds(make_lookup(_last_status(self.seen), "", context))
+        # Conditions use the status of the child's last stage as `outcome`.
+        last = self.seen.last_outcome if self.seen else ""
+        status = StageStatus(last) if last else StageStatus.SKIPPED
+        return self.plan.stop.holds(make_lookup(status, "", context))
 
     async def _pause(self) -> None:
         """Wait until the next cycle begins or the child ends."""
@@ -229,11 +228,6 @@ class _Supervision:
         self._take_in(self.run.telemetry())
         record_child_end(self.stage, self.run, end)
         return replace(outcome, usage=end.usage + self.used)
-
-
-def _last_status(seen: Telemetry | None) -> StageStatus:
-    """Return the status of the child's last stage; conditions use this status as `outcome`."""
-    return StageStatus(seen.last_outcome) if seen and seen.last_outcome else StageStatus.SKIPPED
 
 
 def _record(seen: Telemetry) -> dict[str, Json]:

@@ -1,6 +1,5 @@
 """Runs a shell command; the exit status of the command is the verdict."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +13,6 @@ from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
 from attractor.language.declarations.inputs import asked_secrets, fault_of_variable, variable_of
-from attractor.language.graph.graph import Node
 
 LONGEST_WORDS = 200
 # Without `timeout` there is no limit (attractor-spec 2.6), but an environment needs a number.
@@ -29,18 +27,22 @@ class Tool:
 
     async def execute(self, stage: Stage) -> Outcome:
         """Run the command to its end or its time limit, and judge by the exit status."""
-        command = _command(stage.node)
+        attributes = stage.node.attributes
+        command = attributes.text("tool_command") or attributes.text("script")
         if not command.strip():
             return failure(f"No tool_command specified: {stage.node.id}", FailureClass.PIPELINE)
-        lacking = [one for one in asked_secrets(stage.node) if one not in self.parts.secrets]
+        asked = asked_secrets(stage.node)
+        lacking = [name for name in asked if name not in self.parts.secrets]
         if lacking:
             reason = f"this run has no secret input {lacking[0]} for {stage.node.id}"
             return failure(reason, FailureClass.PIPELINE)
-        inputs = self._inputs(stage.node)
+        # All inputs, and the secrets that the stage lists (ruling L8).
+        inputs = {**self.parts.inputs, **{name: self.parts.secrets[name] for name in asked}}
         for name, value in inputs.items():
             if fault := fault_of_variable(name, value):
                 return failure(f"the input {name} {fault}", FailureClass.PIPELINE)
-        limit = _limit(stage.node)
+        timeout = attributes.duration("timeout")
+        limit = UNLIMITED if timeout is None else timeout
         async with write_tail(stage.files) as on_output:
             result = await stage.workspace.environment.exec_command(
                 command,
@@ -52,43 +54,22 @@ class Tool:
         stage.files.write("stderr.txt", result.stderr)
         return _judge(command, limit, result)
 
-    def _inputs(self, node: Node) -> Mapping[str, str]:
-        """Return all inputs, and the secrets that a stage lists (ruling L8)."""
-        secrets = {one: self.parts.secrets[one] for one in asked_secrets(node)}
-        return {**self.parts.inputs, **secrets}
-
-
-def _command(node: Node) -> str:
-    return node.attributes.text("tool_command") or node.attributes.text("script")
-
-
-def _limit(node: Node) -> timedelta:
-    limit = node.attributes.duration("timeout")
-    return UNLIMITED if limit is None else limit
-
 
 def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
     if result.timed_out:
         ended = failure(f"tool_command exceeded its time limit of {describe_duration(limit)}")
     elif result.exit_code:
-        ended = failure(_verdict(result), FailureClass.VERDICT)
+        reason = f"tool_command ended with exit code {result.exit_code}"
+        lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
+        if missing := missing_command(result):
+            reason = f"{missing} ({reason})"
+        elif lines:
+            reason += f": {shorten(lines[-1], LONGEST_WORDS)}"
+        ended = failure(reason, FailureClass.VERDICT)
     else:
         ended = success(f"Tool completed: {shorten(command, LONGEST_WORDS)}")
     # Also after a failure: the next stage needs the output to fix it.
     return replace(ended, context_updates={TOOL_OUTPUT: keep_ends(result.stdout)})
-
-
-def _verdict(result: ExecResult) -> str:
-    """Return the reason why a command failed, beginning with the missing program, if any."""
-    ended = f"tool_command ended with exit code {result.exit_code}"
-    missing = missing_command(result)
-    return f"{missing} ({ended})" if missing else f"{ended}{_last_words(result)}"
-
-
-def _last_words(result: ExecResult) -> str:
-    """Return the last line of output, preferably of standard error."""
-    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
-    return f": {shorten(lines[-1], LONGEST_WORDS)}" if lines else ""
 
 
 part = Tool

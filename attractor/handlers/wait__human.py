@@ -49,7 +49,11 @@ def find_choices(
     choices = dict.fromkeys(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
     )
-    keys = _distinct([accelerator(label) for label, _ in choices])
+    keys = [accelerator(label) for label, _ in choices]
+    times = Counter(map(fold_words, keys))
+    # Equal keys become numbers, so that no choice is selected by mistake.
+    free = (str(number) for number in count(1) if str(number) not in times)
+    keys = [key if times[fold_words(key)] == 1 else next(free) for key in keys]
     return tuple(GateChoice(key, *choice) for key, choice in zip(keys, choices, strict=True))
 
 
@@ -88,13 +92,6 @@ def _is_open(edge: Edge, values: Mapping[str, Json]) -> bool:
 
 def _label(edge: Edge) -> str:
     return edge.label if edge.label.strip() else edge.target
-
-
-def _distinct(keys: Sequence[str]) -> list[str]:
-    """Add numbers to equal keys, so that no choice is selected by mistake."""
-    times = Counter(fold_words(key) for key in keys)
-    free = (str(number) for number in count(1) if str(number) not in times)
-    return [key if times[fold_words(key)] == 1 else next(free) for key in keys]
 
 
 _READINGS: Sequence[Callable[[GateChoice], str]] = (

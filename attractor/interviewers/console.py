@@ -88,17 +88,14 @@ class Console:
                 return answer
             tries += 1
             if not self._is_terminal and tries == ASKED_AT_MOST:
-                return self._no_answer(line, question)
+                # The gate reports the last invalid choice.
+                if question.kind is QuestionKind.MULTIPLE_CHOICE:
+                    return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
+                return Answer(AnswerKind.SKIPPED, by=NAME)
             self._write(
                 f"{describe_refusal(shown_line(line), question)}: {describe_choices(question)}\n"
             )
         return None
-
-    def _no_answer(self, line: str, question: Question) -> Answer:
-        """Return the last invalid answer to a question with choices, for the gate to report."""
-        if question.kind is QuestionKind.MULTIPLE_CHOICE:
-            return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
-        return Answer(AnswerKind.SKIPPED, by=NAME)
 
     async def _line(self, question: Question) -> str | None:
         self._prompt = shown_prompt(question)

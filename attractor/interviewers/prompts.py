@@ -33,7 +33,7 @@ def shown_question(question: Question, about: Sequence[str] = ()) -> str:
     """
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
     where = [f"  ({shown_line(one)})" for one in describe_branches(question)]
-    lines = [f"[?] {text}", *where, *(f"  {shown_option(one)}" for one in question.options)]
+    lines = [f"[?] {text}", *where, *(f"  {shown_option(option)}" for option in question.options)]
     more = [f"  ({shown_line(one)})" for one in about]
     return "\n".join([*lines, *more, *_time(question)]) + "\n"
 
@@ -85,7 +85,8 @@ class LineReader:
         """Return the next line without the line ending, or None at the end of the input."""
         file = _file_of(self._stream)
         if file is None:
-            return _next_of(self._stream)
+            text = "" if self._stream.closed else self._stream.readline(_LONGEST)
+            return text.removesuffix("\n") if text else None
         while b"\n" not in self._rest and len(self._rest) < _LONGEST:
             piece = await _read(file)
             if not piece:
@@ -117,11 +118,6 @@ def _file_of(stream: TextIO) -> int | None:
     with suppress(OSError, ValueError):
         return stream.fileno()
     return None
-
-
-def _next_of(stream: TextIO) -> str | None:
-    line = "" if stream.closed else stream.readline(_LONGEST)
-    return line.removesuffix("\n") if line else None
 
 
 async def _read(file: int) -> bytes:

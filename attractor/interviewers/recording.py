@@ -1,10 +1,9 @@
 """Records the questions and answers of another interviewer in a file."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from attractor.base.errors import AttractorError
-from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
+from attractor.engine.questions.question import Answer, Question, ask_each
 from attractor.engine.seams import Stopped
 from attractor.interviewers.console import Console
 from attractor.interviewers.park import Park
@@ -20,7 +19,8 @@ class Recording:
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
-        self._inner = parts.inner or _default(parts)
+        is_terminal = parts.inner is None and parts.input.isatty()
+        self._inner = parts.inner or (Console(parts) if is_terminal else Park(parts))
         self._file = parts.file
         self._redactor = parts.redactor
         # Checked before the first question, because an answer that cannot be recorded is lost.
@@ -48,20 +48,14 @@ class Recording:
         if self._file is None:
             return
         try:
-            self._write(self._file, recorded.to_line(self._redactor))
+            line = recorded.to_line(self._redactor)
+            # An earlier process of the run may have written it.
+            if line not in self._written:
+                add_to_recording(self._file, line)
+                self._written.append(line)
         except AttractorError as trouble:
             # An error stops the run: a stage did not fail, and an unrecorded answer must not count.
             raise Stopped(str(trouble)) from trouble
-
-    def _write(self, file: Path, line: str) -> None:
-        """Write a line, unless an earlier process of the run has already written this line."""
-        if line not in self._written:
-            add_to_recording(file, line)
-            self._written.append(line)
-
-
-def _default(parts: InterviewerParts) -> Interviewer:
-    return Console(parts) if parts.input.isatty() else Park(parts)
 
 
 part = Recording

@@ -32,7 +32,7 @@ class Replay:
         self._file: Path = parts.file
         # After an invalid answer, the question was asked again: the last answer counts.
         self._known: dict[str, RecordedAnswer] = {
-            one.question.id: one for one in read_recording(parts.file)
+            recorded.question.id: recorded for recorded in read_recording(parts.file)
         }
 
     async def ask(self, question: Question) -> Answer:
@@ -71,7 +71,7 @@ def _difference(asked: Question, known: Question) -> str:
 
 
 def _choices(question: Question) -> str:
-    return ", ".join(f"{one.key} ({one.label})" for one in question.options)
+    return ", ".join(f"{option.key} ({option.label})" for option in question.options)
 
 
 def _items(question: Question) -> str:

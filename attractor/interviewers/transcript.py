@@ -42,7 +42,9 @@ def read_recording(file: Path) -> Iterator[RecordedAnswer]:
     """Yield the entries of a recording, or raise an error for an invalid file."""
     try:
         for number, line in enumerate(read_lines(file), start=1):
-            yield _read(line.content, f"{file}, line {number}")
+            fields = Fields(parse_json(line.content), f"{file}, line {number}")
+            question = question_from_record(fields.inner("question"))
+            yield RecordedAnswer(question, answer_from_record(fields.inner("answer")))
     except (NotCanonical, RecordBroken) as fault:
         raise _refuse(file, str(fault)) from fault
 
@@ -72,9 +74,3 @@ def _refuse(file: Path, why: str) -> UsageError:
         f"{file} is not a recording of answers: {why}",
         hint="use a file written by the interviewer `recording`, or a new file",
     )
-
-
-def _read(content: bytes, what: str) -> RecordedAnswer:
-    fields = Fields(parse_json(content), what)
-    question, answer = fields.inner("question"), fields.inner("answer")
-    return RecordedAnswer(question_from_record(question), answer_from_record(answer))

@@ -105,9 +105,9 @@ def report_mistakes(
     value: Value, mistakes: Iterable[Mistake], *, prefix: str = ""
 ) -> Iterator[Diagnostic]:
     """Yield an error for each mistake in a value."""
-    for one in mistakes:
-        span = span_within(value, one.start, one.end)
-        yield error(f"{prefix}{one.message}", span, fix=one.hint)
+    for mistake in mistakes:
+        span = span_within(value, mistake.start, mistake.end)
+        yield error(f"{prefix}{mistake.message}", span, fix=mistake.hint)
 
 
 class Change(NamedTuple):
@@ -172,7 +172,7 @@ def one_slip(word: str, known: Iterable[str]) -> str:
     """
     if len(word) < _SHORTEST:
         return ""
-    near = [one for one in known if len(one) >= _SHORTEST and _is_slip(word, one)]
+    near = [name for name in known if len(name) >= _SHORTEST and _is_slip(word, name)]
     return near[0] if len(near) == 1 else ""
 
 
@@ -185,14 +185,10 @@ def _is_slip(word: str, meant: str) -> bool:
         return not max(word, meant, key=len)[-1].isdigit()
     if word[at].isdigit() or meant[at].isdigit():
         return False
-    behind = word[at:], meant[at:]
-    return any(one[1:] == other for one, other in (behind, behind[::-1])) or _is_change(*behind)
-
-
-def _is_change(word: str, meant: str) -> bool:
-    """Return whether the first letter differs, or is swapped with the next one."""
+    word, meant = word[at:], meant[at:]
+    # One letter more, one less, another letter, or two letters swapped.
     swapped = "".join([*word[1:2], *word[:1], *word[2:]])
-    return word[1:] == meant[1:] or swapped == meant
+    return meant in (word[1:], swapped) or meant[1:] in (word, word[1:])
 
 
 _WIDEST = 100
@@ -285,7 +281,7 @@ def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
     end = span.end_column if span.end_line == span.line else len(line) + 1
     marked = shown[len(before) : end - 1 - first]
     margin = f"{span.line:>5} | "
-    blank = "".join("\t" if one == "\t" else " " * columns_of(one) for one in before)
+    blank = "".join("\t" if sign == "\t" else " " * columns_of(sign) for sign in before)
     carets = "^" * max(1, columns_of(marked))
     return [margin + visible(shown), " " * 5 + " | " + blank + paint(carets)]
 
@@ -295,29 +291,27 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 
 def annotation(diagnostic: Diagnostic) -> str:
     """Return the GitHub workflow command of a diagnostic."""
-    properties = {**_place(diagnostic.span), "title": diagnostic.rule}
-    written = ",".join(f"{key}={_escaped_property(value)}" for key, value in properties.items())
+    span = diagnostic.span
+    # Invalid bytes of a file name cannot be printed.
+    file = os.fsencode(span.file).decode(errors="replace")
+    properties = {"file": file} if file else {}
+    if span.is_somewhere:
+        properties |= {"line": str(span.line), "col": str(span.column)}
+        properties["endLine"] = str(span.end_line)
+    # GitHub accepts an end column only for spans within a line.
+    if span.is_somewhere and span.end_line == span.line:
+        properties["endColumn"] = str(span.end_column)
+    properties["title"] = diagnostic.rule
+    written = ",".join(
+        f"{key}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}"
+        for key, value in properties.items()
+    )
     message = [visible(one) for one in (diagnostic.message, diagnostic.fix) if one]
     return f"::{_COMMANDS[diagnostic.severity]} {written}::{_escaped(chr(10).join(message))}"
 
 
-def _place(span: Span) -> dict[str, str]:
-    # Invalid bytes of a file name cannot be printed.
-    file = os.fsencode(span.file).decode(errors="replace")
-    place = {"file": file} if file else {}
-    if not span.is_somewhere:
-        return place
-    place |= {"line": str(span.line), "col": str(span.column), "endLine": str(span.end_line)}
-    # GitHub accepts an end column only for spans within a line.
-    return place | ({"endColumn": str(span.end_column)} if span.end_line == span.line else {})
-
-
 def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _escaped_property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
 class InvalidPipeline(UsageError):
@@ -325,7 +319,7 @@ class InvalidPipeline(UsageError):
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        errors = [one for one in diagnostics if one.is_error]
+        errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
         others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(headline(errors[0]) + others, hint=errors[0].fix)
         self.details = {"diagnostics": [record_of(one) for one in in_order(diagnostics)]}

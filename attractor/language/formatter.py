@@ -34,7 +34,15 @@ from attractor.language.source.text import (
 def write_graph(graph: Graph) -> str:
     """Return a graph as text without default blocks: each node lists all attributes of the node."""
     name = f"{written_word(graph.name)} " if graph.name else ""
-    parts = [list(_own(graph.attributes)), list(_nodes(graph)), list(_edges(graph))]
+    inside = {id_ for subgraph in graph.subgraphs for id_ in subgraph.nodes}
+    outside = (node for node in graph.nodes.values() if node.id not in inside)
+    nodes = [*(margin(1) + _declared(node) for node in outside), *_subgraphs(graph)]
+    edges = [
+        f"{margin(1)}{written_word(edge.source)} -> {written_word(edge.target)}"
+        + written_list(edge.attributes)
+        for edge in graph.edges
+    ]
+    parts = [list(_own(graph.attributes)), nodes, edges]
     body = "\n\n".join("\n".join(lines) for lines in parts if lines)
     return f"digraph {name}{{\n{body}\n}}\n" if body else f"digraph {name}{{\n}}\n"
 
@@ -42,20 +50,6 @@ def write_graph(graph: Graph) -> str:
 def _own(attributes: Attributes, depth: int = 1) -> Iterator[str]:
     for attribute in attributes.by_key.values():
         yield margin(depth) + written_attribute(attribute)
-
-
-def _nodes(graph: Graph) -> Iterator[str]:
-    inside = {id_ for subgraph in graph.subgraphs for id_ in subgraph.nodes}
-    for node in graph.nodes.values():
-        if node.id not in inside:
-            yield margin(1) + _declared(node)
-    yield from _subgraphs(graph)
-
-
-def _edges(graph: Graph) -> Iterator[str]:
-    for edge in graph.edges:
-        ends = f"{written_word(edge.source)} -> {written_word(edge.target)}"
-        yield margin(1) + ends + written_list(edge.attributes)
 
 
 def _subgraphs(graph: Graph) -> Iterator[str]:
@@ -127,19 +121,17 @@ def _value(text: str, found: re.Match[str]) -> tuple[str, tuple[int, int]]:
     start, end = found.span("text")
     if not found["more"]:
         return text[start:end], (start, end)
-    return _joined(text[start : found.end("more")]), (start, found.end("more"))
+    end = found.end("more")
+    pieces = text[start:end]
+    # Texts with a comment between them are not joined.
+    if all(piece[0].startswith('"') for piece in TEXT_OR_COMMENT.finditer(pieces)):
+        pieces = '"' + "".join(piece[1:-1] for piece in TEXT.findall(pieces)) + '"'
+    return pieces, (start, end)
 
 
 def _word(word: str) -> str:
     quotable = read_word(word).kind in _IN_QUOTES and not is_plain(word)
     return quoted(word) if quotable else word
-
-
-def _joined(pieces: str) -> str:
-    """Merge texts joined with +; texts with a comment between them are not changed."""
-    if any(not found[0].startswith('"') for found in TEXT_OR_COMMENT.finditer(pieces)):
-        return pieces
-    return '"' + "".join(piece[1:-1] for piece in TEXT.findall(pieces)) + '"'
 
 
 class FormattedLines:
@@ -197,17 +189,13 @@ class FormattedLines:
         A comment behind the last line stays on this line; every other comment gets its own line.
         """
         for comment in comments_between(self._text, self._at, until):
-            if self._is_on_the_line_before(comment):
+            is_alone = "\n" in self._text[self._at : comment.start]
+            if self._lines and not self._is_closed and not is_alone:
                 self._lines[-1] += f"  {comment.written}"
             else:
                 self._put(comment.written, comment.start)
             self._is_closed = comment.written.startswith("//")
             self._at = comment.end
-
-    def _is_on_the_line_before(self, comment: Comment) -> bool:
-        if not self._lines or self._is_closed:
-            return False
-        return "\n" not in self._text[self._at : comment.start]
 
     def _put(self, line: str, start: int) -> None:
         if self._may_be_blank and self._text.count("\n", self._at, start) > 1:
@@ -238,7 +226,7 @@ class Listed(NamedTuple):
     @property
     def has_comments(self) -> bool:
         """Whether any list contains a comment."""
-        return bool(self.last) or any(one.before or one.behind for one in self.entries)
+        return bool(self.last) or any(entry.before or entry.behind for entry in self.entries)
 
 
 def read_lists(text: str, tokens: Sequence[Token]) -> Listed:
@@ -262,26 +250,22 @@ def laid_out(before: str, listed: Listed, depth: int) -> str:
     """Format a list after a node or an edge; on one line if the list fits and has no comments."""
     if not listed.entries and not listed.last:
         return f"{before} []"
-    line = f"{before} [{', '.join(one.written for one in listed.entries)}]"
-    if not listed.has_comments and not listed.is_spread and _fits(line, listed, depth):
+    line = f"{before} [{', '.join(entry.written for entry in listed.entries)}]"
+    fits = "\n" not in line and len(margin(depth)) + len(line) <= WIDEST
+    # Splitting a list of one attribute makes no line shorter.
+    is_short = fits or len(listed.entries) == 1
+    if not listed.has_comments and not listed.is_spread and is_short:
         return line
     inner, outer = f"\n{margin(depth + 1)}", f"\n{margin(depth)}"
     return f"{before} [{inner}{inner.join(_rows(listed))}{outer}]"
 
 
-def _fits(line: str, listed: Listed, depth: int) -> bool:
-    # Splitting a list of one attribute makes no line shorter.
-    if len(listed.entries) == 1:
-        return True
-    return "\n" not in line and len(margin(depth)) + len(line) <= WIDEST
-
-
 def _rows(listed: Listed) -> Iterator[str]:
     for at, entry in enumerate(listed.entries, 1):
-        yield from (one.written for one in entry.before)
+        yield from (comment.written for comment in entry.before)
         comma = "," if at < len(listed.entries) else ""
-        yield "  ".join([entry.written + comma, *(one.written for one in entry.behind)])
-    yield from (one.written for one in listed.last)
+        yield "  ".join([entry.written + comma, *(comment.written for comment in entry.behind)])
+    yield from (comment.written for comment in listed.last)
 
 
 def _read_list(text: str, token: Token) -> tuple[list[Entry], list[Comment]]:
@@ -354,7 +338,10 @@ class _Layout:
             case "SUBGRAPH":
                 return self._open(at)
             case "ATTRIBUTE":
-                return self._assignment(at)
+                written = written_assignment(self._text, token)
+                comments = comments_between(self._text, written.key_end, written.value[0])
+                self._lines.add(written.text, token.start, token.end, within=comments)
+                return at + 1
             case _:
                 return self._node_or_edge(at)
 
@@ -364,25 +351,21 @@ class _Layout:
         while self._tokens[end].type != "_OPEN":
             end += 1
         head = self._tokens[at : end + 1]
-        words = [self._word(one) for one in head[1:-1]]
+        words = [self._word(token) for token in head[1:-1]]
         keyword = self._text[head[0].start : head[0].end]
         self._write(" ".join([keyword, *words, "{"]), head)
         self._lines.deeper()
         return end + 1
 
-    def _assignment(self, at: int) -> int:
-        token = self._tokens[at]
-        written = written_assignment(self._text, token)
-        comments = comments_between(self._text, written.key_end, written.value[0])
-        self._lines.add(written.text, token.start, token.end, within=comments)
-        return at + 1
-
     def _node_or_edge(self, at: int) -> int:
         end = at + 1
-        while self._belongs(end):
+        # An id behind an arrow or a colon belongs to the same statement.
+        while self._tokens[end].type in _IN_A_STATEMENT or (
+            self._tokens[end].type == "ID" and self._tokens[end - 1].type in ("_ARROW", "_COLON")
+        ):
             end += 1
         statement = self._tokens[at:end]
-        lists = [one for one in statement if one.type == "ATTRIBUTES"]
+        lists = [token for token in statement if token.type == "ATTRIBUTES"]
         line = " -> ".join(self._ends(statement))
         if lists:
             listed = read_lists(self._text, lists)
@@ -391,42 +374,31 @@ class _Layout:
         self._write(line, statement)
         return end
 
-    def _belongs(self, at: int) -> bool:
-        """Return whether a token belongs to the same statement as the preceding token."""
-        if self._tokens[at].type in _IN_A_STATEMENT:
-            return True
-        return self._tokens[at].type == "ID" and self._tokens[at - 1].type in ("_ARROW", "_COLON")
-
     def _ends(self, statement: Sequence[Token]) -> list[str]:
         """Return the ids of a statement without ports; quoted ports may be labels and are kept."""
         ends = [self._word(statement[0])]
-        for before, one in pairwise(statement):
+        for before, token in pairwise(statement):
+            is_text = self._text.startswith('"', token.start)
             if before.type == "_ARROW":
-                ends.append(self._word(one))
-            elif before.type == "_COLON" and self._may_be_a_label(one):
-                ends[-1] += f":{self._text[one.start : one.end]}"
+                ends.append(self._word(token))
+            elif before.type == "_COLON" and is_text and token.id and token.id.text not in COMPASS:
+                ends[-1] += f":{self._text[token.start : token.end]}"
         return ends
-
-    def _may_be_a_label(self, port: Token) -> bool:
-        is_text = self._text.startswith('"', port.start)
-        return is_text and port.id is not None and port.id.text not in COMPASS
 
     def _word(self, token: Token) -> str:
         written = self._text[token.start : token.end]
         if token.type in _DEFAULTS or token.id is None:
             return written
-        return token.id.text if is_plain(token.id.text) else _as_written(written)
+        if is_plain(token.id.text):
+            return token.id.text
+        # Graphviz requires quotes.
+        return written if written.startswith('"') else written_word(written)
 
     def _write(self, line: str, statement: Sequence[Token]) -> None:
         within: list[Comment] = []
         for before, token in zip(statement, statement[1:], strict=False):
             within += comments_between(self._text, before.end, token.start)
         self._lines.add(line, statement[0].start, statement[-1].end, within=within)
-
-
-def _as_written(written: str) -> str:
-    """Return an id as written, with quotes if Graphviz requires them."""
-    return written if written.startswith('"') else written_word(written)
 
 
 def format(pipeline: Graph | str) -> str:

@@ -35,7 +35,7 @@ def parse_source(source: Source) -> Parsed:
     """Parse a text and report all syntax errors, or with very many quotes the first one."""
     findings = Findings(source)
     read = _read(findings)
-    has_error = any(one.is_error for one in findings.diagnostics)
+    has_error = any(diagnostic.is_error for diagnostic in findings.diagnostics)
     if not isinstance(read, Digraph) or findings.unread_attributes or has_error:
         if source.text.count('"') > MOST_QUOTES:
             return _with_first_mistake(findings, read)
@@ -46,7 +46,7 @@ def parse_source(source: Source) -> Parsed:
 
 def _with_first_mistake(findings: Findings, read: Digraph | Token) -> Parsed:
     """Report the first mistake of a text without looking for the quote that caused it."""
-    mistakes = [one for one in findings.diagnostics if one.is_error]
+    mistakes = [diagnostic for diagnostic in findings.diagnostics if diagnostic.is_error]
     text = findings.source.text
     if not mistakes:
         if findings.unread_attributes:
@@ -90,7 +90,7 @@ def _read_with_mistakes(source: Source) -> Parsed:
     findings = repair_text(source) or Findings(source)
     readable = recover(findings)
     # Around a syntax error, portability notes are mostly wrong.
-    mistakes = (one for one in findings.diagnostics if one.is_error)
+    mistakes = (diagnostic for diagnostic in findings.diagnostics if diagnostic.is_error)
     return Parsed(None, in_order(mistakes), readable)
 
 

@@ -26,26 +26,24 @@ def sarif_log(
 
     A validation is complete if all files were readable.
     """
-    rules = list(dict.fromkeys(one.rule for one in diagnostics))
+    rules = list(dict.fromkeys(found.rule for found in diagnostics))
+    texts = {rule: pages.get(rule) or rule for rule in rules}
     driver: Record = {
         "name": "attractor",
         "version": version,
         "semanticVersion": version,
-        "rules": [_rule(rule, pages.get(rule, "")) for rule in rules],
+        "rules": [
+            {"id": rule, "shortDescription": {"text": text.split("\n")[0]}, "help": {"text": text}}
+            for rule, text in texts.items()
+        ],
     }
     run: Record = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": is_complete}],
-        "results": [_result(one, rules.index(one.rule)) for one in diagnostics],
+        "results": [_result(found, rules.index(found.rule)) for found in diagnostics],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-
-
-def _rule(rule: str, page: str) -> Record:
-    text = page or rule
-    sentence = text.partition("\n")[0]
-    return {"id": rule, "shortDescription": {"text": sentence}, "help": {"text": text}}
 
 
 def _result(diagnostic: Diagnostic, index: int) -> Record:
@@ -57,17 +55,13 @@ def _result(diagnostic: Diagnostic, index: int) -> Record:
         "message": {"text": diagnostic.message + fix},
     }
     if diagnostic.span.file:
-        result["locations"] = [_location(diagnostic.span)]
+        place: Record = {"artifactLocation": _artifact(diagnostic.span.file)}
+        if diagnostic.span.is_somewhere:
+            place["region"] = _region(diagnostic.span)
+        result["locations"] = [{"physicalLocation": place}]
     if diagnostic.edits:
         result["fixes"] = [_fix(diagnostic)]
     return result
-
-
-def _location(span: Span) -> Record:
-    place: Record = {"artifactLocation": _artifact(span.file)}
-    if span.is_somewhere:
-        place["region"] = _region(span)
-    return {"physicalLocation": place}
 
 
 def _artifact(file: str) -> Record:
@@ -86,22 +80,18 @@ def _region(span: Span) -> Record:
 
 
 def _fix(diagnostic: Diagnostic) -> Record:
-    by_file = groupby(sorted(diagnostic.edits, key=_file), key=_file)
-    changes: list[Record] = [
-        {
-            "artifactLocation": _artifact(file),
-            "replacements": [_replacement(edit) for edit in edits],
-        }
-        for file, edits in by_file
-    ]
+    changes: list[Record] = []
+    for file, edits in groupby(sorted(diagnostic.edits, key=_file), key=_file):
+        replacements: list[Record] = []
+        for edit in edits:
+            replacement: Record = {"deletedRegion": _region(edit.span)}
+            if edit.text:
+                replacement["insertedContent"] = {"text": edit.text}
+            replacements.append(replacement)
+        changes.append({"artifactLocation": _artifact(file), "replacements": replacements})
     fix: Record = {"artifactChanges": changes}
     return fix | ({"description": {"text": diagnostic.fix}} if diagnostic.fix else {})
 
 
 def _file(edit: Edit) -> str:
     return edit.span.file
-
-
-def _replacement(edit: Edit) -> Record:
-    removed: Record = {"deletedRegion": _region(edit.span)}
-    return removed | ({"insertedContent": {"text": edit.text}} if edit.text else {})

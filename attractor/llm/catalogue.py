@@ -198,12 +198,8 @@ def _entries(file: Path) -> Iterator[tuple[str, str, _Entry]]:
         if isinstance(entry, dict) and entry.get("mode") in _TEXT_MODES:
             provider = entry.get("litellm_provider")
             if isinstance(provider, str) and _MODEL_KEYS & entry.keys():
-                yield name, _provider_name(provider), entry
-
-
-def _provider_name(provider: str) -> str:
-    found = _PROVIDER_NAMES.fullmatch(provider)
-    return found[found.lastindex or 0] if found else provider
+                found = _PROVIDER_NAMES.fullmatch(provider)
+                yield name, found[found.lastindex or 0] if found else provider, entry
 
 
 def _model(name: str, provider: str, entry: _Entry) -> ModelInfo:
@@ -247,13 +243,10 @@ def _ranges(entry: _Entry) -> Iterator[PriceTier]:
 
 
 def _prices(entry: _Entry, suffix: str = "", below: Prices = _NO_PRICES) -> Prices:
-    prices = {field: _price(entry.get(key + suffix)) for field, key in _KEYS.items()}
-    return replace(below, **{field: price for field, price in prices.items() if price is not None})
-
-
-def _price(value: Json) -> float | None:
-    """Return the price of a million tokens from the price of one token; None if that is invalid."""
-    return round(value * _MILLION, 9) if _is_number(value) else None
+    # The table has the price of one token; invalid prices are unknown.
+    prices = {field: entry.get(key + suffix) for field, key in _KEYS.items()}
+    valid = {field: price for field, price in prices.items() if _is_number(price)}
+    return replace(below, **{field: round(valid[field] * _MILLION, 9) for field in valid})
 
 
 def _count(value: Json) -> int | None:
@@ -378,13 +371,6 @@ def _describe_sources(table: Path, overrides: Path) -> str:
 _FIELDS = [field.name for field in fields(ModelInfo)]
 
 
-def _read_model(line: str) -> ModelInfo:
-    values: dict[str, Any] = dict(zip(_FIELDS, json.loads(line), strict=True))
-    tiers = (PriceTier(above, Prices(*prices)) for above, prices in values["price_tiers"])
-    values |= {"price_tiers": tuple(tiers), "aliases": tuple(values["aliases"])}
-    return ModelInfo(**values)
-
-
 class _PreparedModels(Sequence[ModelInfo]):
     """The models of a prepared file, each parsed when it is first used."""
 
@@ -401,7 +387,10 @@ class _PreparedModels(Sequence[ModelInfo]):
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
         if index not in self._models:
-            self._models[index] = _read_model(self._lines[index])
+            values: dict[str, Any] = dict(zip(_FIELDS, json.loads(self._lines[index]), strict=True))
+            tiers = (PriceTier(above, Prices(*prices)) for above, prices in values["price_tiers"])
+            values |= {"price_tiers": tuple(tiers), "aliases": tuple(values["aliases"])}
+            self._models[index] = ModelInfo(**values)
         return self._models[index]
 
     def __len__(self) -> int:

@@ -200,7 +200,7 @@ class Client:
         adapters = {name: parts[name].from_env(environ, timeout=timeout) for name in parts}
         providers = {name: adapter for name, adapter in adapters.items() if adapter is not None}
         client = cls(providers=providers, middleware=middleware)
-        own = [name for name, one in providers.items() if not isinstance(one, ServesOthers)]
+        own = [name for name in providers if not isinstance(providers[name], ServesOthers)]
         choices = own or [*providers]
         client.default_provider = choices[0] if len(choices) == 1 else None
         return client
@@ -247,7 +247,7 @@ class Client:
     @property
     def can_stream(self) -> bool:
         """Whether every middleware supports streams."""
-        return all(isinstance(one, StreamMiddleware) for one in self._middleware)
+        return all(isinstance(layer, StreamMiddleware) for layer in self._middleware)
 
     async def close(self) -> None:
         """Close the connections of all providers."""
@@ -269,7 +269,11 @@ class Client:
         if provider is not None:
             self._adapter(provider)
             return replace(request, provider=provider)
-        models = _find_models(request.model)
+        try:
+            models = shipped_catalogue().find_all(request.model)
+        except ConfigurationError:
+            # Without the table of models, no name decides.
+            models = ()
         for model in models:
             if self.can_ask(model.provider):
                 # The name may be an alias.
@@ -350,14 +354,6 @@ async def _stream_whole(adapter: ProviderAdapter, request: Request) -> AsyncGene
     """Yield the events of an answer that an adapter without `stream` gives as a whole."""
     for event in replay(await adapter.complete(request)):
         yield event
-
-
-def _find_models(name: str) -> Sequence[ModelInfo]:
-    try:
-        return shipped_catalogue().find_all(name)
-    except ConfigurationError:
-        # Without the table of models, no name decides.
-        return ()
 
 
 def _catalogued_providers() -> Sequence[str]:

@@ -48,7 +48,7 @@ class SDKError(MachineryError):
         """Return the error as JSON, without other errors."""
         plain = (str, int, float, dict, type(None))
         members: dict[str, Json] = {
-            name: one for name, one in vars(self).items() if isinstance(one, plain)
+            name: value for name, value in vars(self).items() if isinstance(value, plain)
         }
         return {"type": type(self).__name__, **members}
 
@@ -60,7 +60,7 @@ class SDKError(MachineryError):
         error = SDKError(str(record.get("message", "")))
         # Without the own initializer, which may need more arguments.
         error.__class__ = kind
-        vars(error).update({name: one for name, one in record.items() if name != "type"})
+        vars(error).update({name: record[name] for name in record if name != "type"})
         return error
 
 

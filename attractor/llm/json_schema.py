@@ -127,7 +127,10 @@ def _requirement(error: ValidationError) -> str:
     match error.validator:
         case "type":
             types = [limit] if isinstance(limit, str) else limit
-            return f"be {' or '.join(types)}, not {_type_name(value)}"
+            name = next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), "null")
+            if isinstance(value, float) and value.is_integer():
+                name = "integer"
+            return f"be {' or '.join(types)}, not {name}"
         case "enum":
             return f"be one of {canonical_json(limit)}, not {canonical_json(value)}"
         case "minimum":
@@ -167,9 +170,3 @@ def _join(path: str, name: str) -> str:
 
 def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST_FAULT else f"{text[:_LONGEST_FAULT]}…"
-
-
-def _type_name(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return "integer"
-    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), "null")

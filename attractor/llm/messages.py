@@ -254,7 +254,13 @@ class Message:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "role", _role(self.role))
+        try:
+            role = Role(cast("str", self.role))
+        except ValueError:
+            raise ConfigurationError(
+                f"unknown role {self.role!r}", hint=f"use one of {', '.join(Role)}"
+            ) from None
+        object.__setattr__(self, "role", role)
         object.__setattr__(self, "content", _parts(self.content))
 
     @classmethod
@@ -330,9 +336,9 @@ def read_messages(messages: object) -> Sequence[Message]:
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         raise invalid_value("messages", messages, 'a list, such as [Message.user("Hello.")]')
     given = cast("Sequence[object]", messages)
-    if all(isinstance(one, Message) for one in given):
+    if all(isinstance(message, Message) for message in given):
         return cast("Sequence[Message]", messages)
-    return [_message(one) for one in given]
+    return [_message(message) for message in given]
 
 
 def _message(message: object) -> Message:
@@ -341,15 +347,6 @@ def _message(message: object) -> Message:
     if isinstance(message, Mapping):
         return Message.from_dict(cast("JsonObject", message))
     raise invalid_value("message", message, 'a Message, or {"role": "user", "content": "Hello."}')
-
-
-def _role(role: object) -> Role:
-    try:
-        return Role(cast("str", role))
-    except ValueError:
-        raise ConfigurationError(
-            f"unknown role {role!r}", hint=f"use one of {', '.join(Role)}"
-        ) from None
 
 
 def _parts(content: object) -> Sequence[ContentPart]:
@@ -414,7 +411,13 @@ def inline(media: Media) -> InlineMedia | None:
         return _encoded(_decode_url(media.url, _NOUNS[type(media)]), media_type(media))
     if media.url is None or not media.url.startswith(_LOCAL):
         return None
-    return _encoded(_read(Path(media.url), _NOUNS[type(media)]), media_type(media))
+    path = Path(media.url)
+    try:
+        content = path.expanduser().read_bytes()
+    except (OSError, RuntimeError) as cause:
+        noun = _NOUNS[type(media)]
+        raise ConfigurationError(f"cannot read the {noun} {path}: {cause}") from cause
+    return _encoded(content, media_type(media))
 
 
 def media_type(media: Media) -> str:
@@ -467,13 +470,6 @@ def _decode_url(url: str, noun: str) -> bytes:
             f"invalid base64 in the data: URL of the {noun}: {cause}",
             hint="pass the bytes as data",
         ) from cause
-
-
-def _read(path: Path, noun: str) -> bytes:
-    try:
-        return path.expanduser().read_bytes()
-    except (OSError, RuntimeError) as cause:
-        raise ConfigurationError(f"cannot read the {noun} {path}: {cause}") from cause
 
 
 def _encoded(content: bytes, media_type: str) -> InlineMedia:

@@ -351,12 +351,13 @@ def merge_options(body: JsonObject, options: JsonObject) -> dict[str, Json]:
 
     Objects and lists are extended, other values are replaced.
     """
-    return {**body, **{key: _merge(body.get(key), value) for key, value in options.items()}}
-
-
-def _merge(value: Json, option: Json) -> Json:
-    if isinstance(value, dict) and isinstance(option, dict):
-        return merge_options(value, option)
-    if isinstance(value, list) and isinstance(option, list):
-        return [*value, *option]
-    return option
+    merged = dict(body)
+    for key, option in options.items():
+        value = body.get(key)
+        if isinstance(value, dict) and isinstance(option, dict):
+            merged[key] = merge_options(value, option)
+        elif isinstance(value, list) and isinstance(option, list):
+            merged[key] = [*value, *option]
+        else:
+            merged[key] = option
+    return merged

@@ -153,17 +153,13 @@ class StreamAccumulator:
         if event.type == StreamEventType.REASONING_START:
             self._add_text(ContentKind.THINKING, f"thought {len(self._order)}", "")
         elif event.type == StreamEventType.REASONING_DELTA:
-            self._add_text(
-                ContentKind.THINKING, self._newest_thought(), event.reasoning_delta or ""
-            )
+            thoughts = [key for kind, key in self._order if kind is ContentKind.THINKING]
+            newest = thoughts[-1] if thoughts else "thought"
+            self._add_text(ContentKind.THINKING, newest, event.reasoning_delta or "")
         elif event.type in (StreamEventType.TEXT_START, StreamEventType.TEXT_DELTA):
             self._add_text(ContentKind.TEXT, f"text {event.text_id}", event.delta or "")
         elif event.tool_call is not None:
             self._add_call(event.tool_call, is_piece=event.type == StreamEventType.TOOL_CALL_DELTA)
-
-    def _newest_thought(self) -> str:
-        thoughts = [key for kind, key in self._order if kind is ContentKind.THINKING]
-        return thoughts[-1] if thoughts else "thought"
 
     def _add_text(self, kind: ContentKind, key: str, piece: str) -> None:
         if key not in self._texts:

@@ -17,6 +17,7 @@ _SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-
 _SHARED = (".local", ".cargo", ".volta")
 """Folders in which `bin` lies beside files of other programs."""
 _PLAIN_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
+_TEST_TARGET = re.compile(r"^test\s*:", re.MULTILINE)
 _NO_TESTS = "no test specified"
 """A part of the test script that `npm init` writes."""
 
@@ -70,7 +71,9 @@ def toolchain_of(language: Language, folder: Path, find: FindProgram) -> Toolcha
         case Language.RUST:
             return _rust(find("cargo"))
         case Language.MAKE:
-            return Toolchain(language, "make test" if _has_make_target(folder, "test") else "")
+            files = _found(folder, "Makefile", "makefile", "GNUmakefile")
+            has_tests = any(_TEST_TARGET.search(_text(file)) for file in files)
+            return Toolchain(language, "make test" if has_tests else "")
         case Language.SHELL:
             return Toolchain(language, _shell_tests(folder))
 
@@ -102,7 +105,10 @@ def _python(folder: Path) -> Toolchain:
     needed = (environment,) if environment else ()
     readable = _base_of(folder / environment) if environment else ()
     if not _uses_pytest(folder):
-        tests = f"{source}{python} -m unittest {_unittest_words(folder)}"
+        # By itself, unittest searches packages only.
+        is_plain = _has(folder, "tests/test*.py") and not _has(folder, "tests/__init__.py")
+        words = "discover -q -s tests" if is_plain else "-q"
+        tests = f"{source}{python} -m unittest {words}"
         return Toolchain(Language.PYTHON, tests, needed, ignored, readable)
     tests = f"{source}{python} -m pytest -q"
     remedy = "" if _has_pytest(folder, environment) else _install_pytest(folder, environment)
@@ -138,12 +144,6 @@ def _base_of(environment: Path) -> tuple[Path, ...]:
     return _outside_system(str(Path(home[1].strip(), "python3"))) if home else ()
 
 
-def _unittest_words(folder: Path) -> str:
-    """Return the words after `unittest`, which by itself searches packages only."""
-    is_plain = _has(folder, "tests/test*.py") and not _has(folder, "tests/__init__.py")
-    return "discover -q -s tests" if is_plain else "-q"
-
-
 def _node_tests(folder: Path) -> str:
     try:
         script: object = json.loads(_text(folder / "package.json") or "{}")["scripts"]["test"]
@@ -165,11 +165,6 @@ def _rust(cargo: str) -> Toolchain:
         readable=(programs, programs.parent.parent / ".rustup"),
         export='export RUSTUP_HOME="$HOME/.rustup"',
     )
-
-
-def _has_make_target(folder: Path, target: str) -> bool:
-    files = _found(folder, "Makefile", "makefile", "GNUmakefile")
-    return any(re.search(rf"^{target}\s*:", _text(one), re.MULTILINE) for one in files)
 
 
 def _shell_tests(folder: Path) -> str:
@@ -199,7 +194,7 @@ def _has(folder: Path, *patterns: str) -> bool:
 
 
 def _found(folder: Path, *patterns: str) -> Iterable[Path]:
-    return (one for pattern in patterns for one in sorted(folder.glob(pattern)))
+    return (file for pattern in patterns for file in sorted(folder.glob(pattern)))
 
 
 def _text(file: Path) -> str:

@@ -72,7 +72,7 @@ class Draft:
 
     def fault_lines(self) -> list[str]:
         """Return errors and warnings with their lines and fixes."""
-        return [as_text(one, self.source) for one in self.faults]
+        return [as_text(fault, self.source) for fault in self.faults]
 
     def save(self, file: Path) -> None:
         """Write the pipeline into a file."""
@@ -146,13 +146,22 @@ class Drafter:
         async with AsyncExitStack() as stack:
             client = await open_client(self.host, stack)
             for number in range(1, MOST_ROUNDS + 1):
-                draft = self._read(await self._ask(client))
+                source = Source(pipeline_in(await self._ask(client)), "draft.dot")
+                files, project = files_beside(self.place), project_of(self.host)
+                found = prepare_source(source, "", files, None, project)
+                draft = Draft(source, found.graph, found.diagnostics)
                 drafts.append((draft, len(self._messages)))
                 result = f"{draft.summary()} ({self.spent} so far)"
                 self.tell(f"round {number} of {MOST_ROUNDS}: {result}")
                 if not draft.faults:
                     break
-                self._messages.append(Message.user(_complaint(draft)))
+                lines = draft.fault_lines()
+                rest = len(lines) - _MOST_FAULTS
+                lines[_MOST_FAULTS:] = [f"... and {rest} more"] if rest > 0 else []
+                listed = "\n".join(lines)
+                complaint = f"`attractor validate` reports:\n\n{listed}"
+                request = "Answer with the corrected pipeline."
+                self._messages.append(Message.user(f"{complaint}\n\n{request}"))
         best, end = min(drafts, key=lambda one: one[0].rank)
         # A change is about this draft.
         del self._messages[end:]
@@ -170,40 +179,23 @@ class Drafter:
         self._messages.append(Message.assistant(result.text or "(no text)"))
         return result.text
 
-    def _read(self, answer: str) -> Draft:
-        source = Source(pipeline_in(answer), "draft.dot")
-        files = files_beside(self.place)
-        found = prepare_source(source, "", files, None, project_of(self.host))
-        return Draft(source, found.graph, found.diagnostics)
-
 
 def instruction(host: RunHost) -> str:
     """Return the instruction to the model: the task, the project's toolchain, and the skill."""
-    parts = [_INSTRUCTION.read_text("utf-8"), _toolchain(host), *skill_files().values()]
-    return "\n\n".join(one.strip() for one in parts if one)
-
-
-def _toolchain(host: RunHost) -> str:
-    found = detect(host.project, lambda name: which(name, path=host.search_path) or "")
-    if found is None:
-        return ""
-    tests = f", tests: `{found.test_command}`" if found.test_command else ""
-    return f"The project's toolchain: {found.language}{tests}."
+    toolchain = ""
+    if found := detect(host.project, lambda name: which(name, path=host.search_path) or ""):
+        tests = f", tests: `{found.test_command}`" if found.test_command else ""
+        toolchain = f"The project's toolchain: {found.language}{tests}."
+    parts = [_INSTRUCTION.read_text("utf-8"), toolchain, *skill_files().values()]
+    return "\n\n".join(part.strip() for part in parts if part)
 
 
 def pipeline_in(answer: str) -> str:
     """Return the DOT text in an answer: the last fenced block with a digraph, or the whole text."""
     answer = answer.replace("\r\n", "\n")
-    blocks = [one[1] for one in _FENCED.finditer(answer)]
+    blocks = [found[1] for found in _FENCED.finditer(answer)]
     found = next((one for one in reversed(blocks) if "digraph" in one), answer)
     return f"{found.strip()}\n"
-
-
-def _complaint(draft: Draft) -> str:
-    lines = draft.fault_lines()
-    rest = len(lines) - _MOST_FAULTS
-    listed = "\n".join([*lines[:_MOST_FAULTS], *([f"... and {rest} more"] if rest > 0 else [])])
-    return f"`attractor validate` reports:\n\n{listed}\n\nAnswer with the corrected pipeline."
 
 
 async def keep_draft(draft: Draft, host: RunHost) -> Mapping[str, Path]:
@@ -228,7 +220,7 @@ def require_valid(draft: Draft, kept: Path, spent: Spent) -> Graph:
         f"the model wrote no valid pipeline in {MOST_ROUNDS} rounds: {draft.summary()}",
         hint=f"correct the draft, or describe the task in other words: {kept}",
     )
-    diagnostics = [record_of(one) for one in draft.faults]
+    diagnostics = [record_of(fault) for fault in draft.faults]
     refused.details = {"draft": str(kept), "diagnostics": diagnostics, **spent.to_record()}
     raise refused
 

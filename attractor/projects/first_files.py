@@ -90,7 +90,7 @@ def _template(name: str, values: Mapping[str, str]) -> str:
 def _profile(project: FirstProject) -> str:
     lines = ["# What runs need on this machine.", f"name = {toml_text(PROFILE)}"]
     if readable := project.toolchain.readable:
-        paths = _toml_list([_below_home(one, project.home) for one in readable])
+        paths = _toml_list([_below_home(path, project.home) for path in readable])
         lines += ["", "[sandbox]", f"read = {paths} # programs that tests call"]
     if not project.is_sandboxed:
         lines += ["", "[policy]", 'allow = ["isolation_unverified"] # no sandbox works here']
@@ -122,7 +122,7 @@ def add_ignore_rules(folder: Path, rules: Sequence[str]) -> list[str]:
     before = file.read_bytes() if file.exists() else b""
     text = before.decode("utf-8", "replace")
     known = {one.strip().strip("/") for one in text.splitlines()}
-    new = [one for one in rules if one.strip("/") not in known]
+    new = [rule for rule in rules if rule.strip("/") not in known]
     if new:
         end = "" if text.endswith("\n") or not text else "\n"
         write_whole(file, before + (end + "".join(f"{one}\n" for one in new)).encode())

@@ -16,9 +16,8 @@ from attractor.factory.api import node_types
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     AttributeOwner,
-    KnownAttribute,
 )
-from attractor.language.linting.pages import RulePage, read_pages
+from attractor.language.linting.pages import read_pages
 
 SKILL_FOLDERS = (Path(".claude/skills/attractor"), Path(".agents/skills/attractor"))
 """The folders of a project in which agents look for this skill: Claude Code in the first one, codex
@@ -43,7 +42,7 @@ def write_skill(folder: Path, *, force: bool = False) -> list[Path]:
     Without `force`, refuse to overwrite files that another program or a person wrote or changed.
     """
     texts = {folder / name: text for name, text in skill_files().items()}
-    foreign = [str(one) for one in texts if not force and not _is_own(one)]
+    foreign = [str(file) for file in texts if not force and not _is_own(file)]
     if foreign:
         raise Refused(
             f"{foreign[0]} was not written by this command, or was changed",
@@ -80,35 +79,30 @@ def _filled(name: str, place: str, lines: Iterator[str]) -> str:
 
 def _type_rows() -> Iterator[str]:
     yield "| type | shape | purpose |\n|---|---|---|"
-    for one in node_types():
-        yield f"| `{one.name}` | {f'`{one.shape}`' if one.shape else 'none'} | {one.description} |"
+    for type_ in node_types():
+        shape = f"`{type_.shape}`" if type_.shape else "none"
+        yield f"| `{type_.name}` | {shape} | {type_.description} |"
 
 
 def _attribute_lines() -> Iterator[str]:
     for place in AttributeOwner:
         yield f"## On {'an' if place is AttributeOwner.EDGE else 'a'} {place}\n"
-        yield from (_attribute_line(one) for one in ATTRIBUTES.values() if place in one.places)
+        for row in ATTRIBUTES.values():
+            if place in row.places:
+                kind = " or ".join(f"`{choice}`" for choice in row.choices) or str(row.type)
+                default = f", default {row.default}" if row.default else ""
+                yield f"- `{row.name}` ({kind}{default}): {row.sentence}"
         yield ""
-
-
-def _attribute_line(one: KnownAttribute) -> str:
-    kind = " or ".join(f"`{choice}`" for choice in one.choices) or str(one.type)
-    default = f", default {one.default}" if one.default else ""
-    return f"- `{one.name}` ({kind}{default}): {one.sentence}"
 
 
 def _rule_lines() -> Iterator[str]:
     for page in read_pages():
         yield f"## {page.rule} ({page.severity})\n\n{page.sentence}\n\n```diff"
-        yield from _changes(page)
+        # The lines of the example that differ in its remedy, and those of the remedy.
+        before, after = (
+            [" ".join(line.split()) for line in text.splitlines()]
+            for text in (page.example, page.instead)
+        )
+        yield from (f"- {line}" for line in before if line not in after)
+        yield from (f"+ {line}" for line in after if line not in before)
         yield "```\n"
-
-
-def _changes(page: RulePage) -> Iterator[str]:
-    """Yield the lines of a rule's example that differ in its remedy, and those of the remedy."""
-    before, after = (
-        [" ".join(each.split()) for each in text.splitlines()]
-        for text in (page.example, page.instead)
-    )
-    yield from (f"- {one}" for one in before if one not in after)
-    yield from (f"+ {one}" for one in after if one not in before)

@@ -48,13 +48,11 @@ def provider_twin() -> Iterator[StartTwin]:
             clock: Clock | None = None,
         ) -> ProviderTwin:
             recordings = Recordings(load_recordings(replay)) if replay else None
-            twin = ProviderTwin(_load(script), recordings=recordings, clock=clock)
+            if isinstance(script, Path):
+                script = load_script(script)
+            elif isinstance(script, str):
+                script = parse_script(script)
+            twin = ProviderTwin(script, recordings=recordings, clock=clock)
             return stack.enter_context(in_background(twin))
 
         yield start
-
-
-def _load(script: Script | str | Path | Sequence[Script]) -> Script | Sequence[Script]:
-    if isinstance(script, Path):
-        return load_script(script)
-    return parse_script(script) if isinstance(script, str) else script

@@ -89,7 +89,8 @@ async def checkouts_of(repository: Repository, ref: str, store: ObjectStore) -> 
     listed = await store.output_of(repository.git, "worktree", "list", "--porcelain", "-z")
     found: list[Checkout] = []
     for record in os.fsdecode(listed).split("\0\0"):
-        fields = _fields(record)
+        split = (field.partition(" ") for field in record.strip("\0").split("\0"))
+        fields = {name: value for name, _, value in split}
         folder = Path(fields.get("worktree", ""))
         if fields.get("branch") != ref or not folder.is_dir():
             continue
@@ -99,15 +100,10 @@ async def checkouts_of(repository: Repository, ref: str, store: ObjectStore) -> 
     return found
 
 
-def _fields(record: str) -> Mapping[str, str]:
-    split = (field.partition(" ") for field in record.strip("\0").split("\0"))
-    return {name: value for name, _, value in split}
-
-
-def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.id == other.id and canonical_mode(one.mode) == canonical_mode(other.mode)
+def _same(entry: TreeEntry | None, other: TreeEntry | None) -> bool:
+    if entry is None or other is None:
+        return entry is other
+    return entry.id == other.id and canonical_mode(entry.mode) == canonical_mode(other.mode)
 
 
 def _on_disk(at: bytes, path: bytes, object_format: str) -> TreeEntry | None:
@@ -167,7 +163,16 @@ async def move_branch(
     checkouts = await checkouts_of(repository, ref, store)
     for checkout in checkouts:
         await _check_clean(checkout, move, store)
-    await _swap(repository, ref, old, new)
+    # Git moves the ref only if it has not moved meanwhile.
+    swapped = await repository.git.answer("update-ref", "-m", "attractor: promote", ref, new, old)
+    now = await repository.ref(ref)
+    if now not in (old, new):
+        raise _moved(ref, now, old)
+    if now != new:
+        raise GitFailed(
+            f"git did not move {ref}: {swapped.stderr.strip()}",
+            hint="check whether another git process is running in that repository, then try again",
+        )
     for checkout in checkouts:
         await _move_files(checkout, move, store, new)
 
@@ -198,19 +203,6 @@ async def _check_clean(checkout: Checkout, move: BranchMove, store: ObjectStore)
             f"{checkout.folder} has the branch checked out and uncommitted changes: {named}{more}",
             hint="commit or stash them, or switch this checkout to another branch, then try again; "
             "files that git converts (line ends, filters) count as changed",
-        )
-
-
-async def _swap(repository: Repository, ref: str, old: str, new: str) -> None:
-    """Move the ref from one commit to another, unless the ref moved meanwhile."""
-    swapped = await repository.git.answer("update-ref", "-m", "attractor: promote", ref, new, old)
-    now = await repository.ref(ref)
-    if now not in (old, new):
-        raise _moved(ref, now, old)
-    if now != new:
-        raise GitFailed(
-            f"git did not move {ref}: {swapped.stderr.strip()}",
-            hint="check whether another git process is running in that repository, then try again",
         )
 
 
@@ -275,6 +267,8 @@ async def write_run_branch(
     commits: list[str] = []
     for position, (stage, result) in enumerate(zip(stages, results, strict=True)):
         parents = stage.parents or (position - 1,)
+        subject = (stage.subject.strip().splitlines() or ["A stage"])[0]
+        trailers = as_trailers({"Attractor-Run": run_id, **stage.trailers})
         commits.append(
             write_commit(
                 store.objects,
@@ -283,7 +277,7 @@ async def write_run_branch(
                     base.commit if parent == AT_BASE else commits[parent] for parent in parents
                 ),
                 author=stage.author,
-                message=_message(stage, run_id),
+                message=f"{subject}\n\n{trailers}",
             )
         )
     commit = commits[-1] if commits else base.commit
@@ -313,15 +307,6 @@ async def _move_branch(
             hint=f"switch this checkout to another branch, then run: {_resume(ref)}",
         )
     await repository.move_ref(ref, before, commit)
-
-
-def _message(stage: StageTree, run_id: str) -> str:
-    trailers = as_trailers({"Attractor-Run": run_id, **stage.trailers})
-    return f"{_first_line(stage.subject)}\n\n{trailers}"
-
-
-def _first_line(subject: str) -> str:
-    return (subject.strip().splitlines() or ["A stage"])[0]
 
 
 def _resume(ref: str) -> str:

@@ -60,7 +60,7 @@ class DiskUsage:
 def stored_run_ids(state: Path) -> list[str]:
     """Return the ids of runs with a store, oldest first."""
     try:
-        return sorted(folder.name for folder in (state / STORES).iterdir() if folder.is_dir())
+        return sorted(store.name for store in (state / STORES).iterdir() if store.is_dir())
     except FileNotFoundError:
         return []
     except OSError as cause:

@@ -165,22 +165,19 @@ def abandoned_folders(
     place: Path, recorded: Callable[[], Collection[str]]
 ) -> Generator[Sequence[Path]]:
     """Lock all unlocked folders until the block ends; yield those that are not in `recorded`."""
+    try:
+        folders = list(place.iterdir())
+    except OSError as cause:
+        raise file_error("look into", place, cause) from cause
     with ExitStack() as locks:
         free = [
             folder
-            for folder in _folders(place)
+            for folder in folders
             if _NAME.fullmatch(folder.name) and locks.enter_context(_locked(folder))
         ]
         # Read now: a run writes its record before it unlocks its folder.
         names = recorded() if free else ()
         yield [folder for folder in free if folder.name not in names]
-
-
-def _folders(place: Path) -> Sequence[Path]:
-    try:
-        return list(place.iterdir())
-    except OSError as cause:
-        raise file_error("look into", place, cause) from cause
 
 
 def _make_locked(place: Path, locks: ExitStack) -> Path:

@@ -48,10 +48,14 @@ async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Land
     """
     if not run_ids:
         return {}
-    refs = await _refs(git)
-    bases = {run: refs.get(f"{BASE_REFS}{run}", "") for run in run_ids}
-    tips = {run: refs.get(f"{RUN_BRANCHES}{run}", "") for run in run_ids}
-    known = [run for run in run_ids if bases[run] and tips[run] not in ("", bases[run])]
+    folders = ("refs/heads", "refs/remotes", BASE_REFS)
+    printed = await _answer(git, "for-each-ref", "--format=%(refname) %(objectname)", *folders)
+    refs = dict(line.rsplit(" ", 1) for line in printed.splitlines())
+    bases = {run_id: refs.get(f"{BASE_REFS}{run_id}", "") for run_id in run_ids}
+    tips = {run_id: refs.get(f"{RUN_BRANCHES}{run_id}", "") for run_id in run_ids}
+    known = [
+        run_id for run_id in run_ids if bases[run_id] and tips[run_id] not in ("", bases[run_id])
+    ]
     heads = [
         name
         for name in refs
@@ -59,9 +63,11 @@ async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Land
     ]
     if not known or not heads:
         return {}
-    changed = await _changed(git, {run: (bases[run], tips[run]) for run in known})
-    commits = await _commits(git, heads, sorted({bases[run] for run in known}))
-    candidates = {run: _candidates(changed[run], commits) for run in known if changed.get(run)}
+    changed = await _changed(git, {run_id: (bases[run_id], tips[run_id]) for run_id in known})
+    commits = await _commits(git, heads, sorted({bases[run_id] for run_id in known}))
+    candidates = {
+        run_id: _candidates(changed[run_id], commits) for run_id in known if changed.get(run_id)
+    }
     found = await _contents(git, candidates, changed)
     landings: dict[str, Landing] = {}
     for run_id, listed in candidates.items():
@@ -80,18 +86,6 @@ async def _answer(git: Git, *arguments: str, stdin: str = "") -> str:
         output = Path(folder, "output")
         await git.run_to(output, *arguments, stdin=os.fsencode(stdin))
         return os.fsdecode(output.read_bytes())
-
-
-async def _refs(git: Git) -> Mapping[str, str]:
-    listed = await _answer(
-        git,
-        "for-each-ref",
-        "--format=%(refname) %(objectname)",
-        "refs/heads",
-        "refs/remotes",
-        BASE_REFS,
-    )
-    return dict(line.rsplit(" ", 1) for line in listed.splitlines())
 
 
 async def _changed(git: Git, runs: Mapping[str, tuple[str, str]]) -> dict[str, Contents]:

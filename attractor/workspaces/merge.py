@@ -47,8 +47,13 @@ async def merge_trees(store: ObjectStore, trees: Sequence[TreeId], *, base: Tree
         for change in await store.changes(base, tree):
             await merge.add(change)
     files = merge.applied_to(await store.files_of(base))
-    if conflicts := sorted({*merge.conflicts, *_files_in_place_of_folders(files, merge.changed)}):
-        return MergeResult("", [text_of(path) for path in conflicts])
+    conflicts = set(merge.conflicts)
+    for path, entry in merge.changed.items():
+        if entry is not None:
+            # A folder of one tree may be a file in another.
+            conflicts |= {parent for parent in folders_above(path) if parent in files}
+    if conflicts:
+        return MergeResult("", [text_of(path) for path in sorted(conflicts)])
     whole = await in_thread(partial(write_tree, store.objects, files))
     await in_thread(store.objects.sync)
     return MergeResult(whole.hex())
@@ -79,22 +84,22 @@ class _Merge:
         return {path: entry for path, entry in files.items() if entry is not None}
 
     async def _merge_entries(
-        self, base: TreeEntry | None, one: TreeEntry | None, other: TreeEntry | None
+        self, base: TreeEntry | None, ours: TreeEntry | None, theirs: TreeEntry | None
     ) -> TreeEntry | None:
         """Merge two changes of a file; return None for a conflict."""
-        if one is None or other is None or not (_has_lines(one) and _has_lines(other)):
+        if ours is None or theirs is None or not (_has_lines(ours) and _has_lines(theirs)):
             return None
-        if base is None and one.mode == other.mode:
+        if base is None and ours.mode == theirs.mode:
             # Both are new: as in git, their base is an empty file.
-            base = TreeEntry(one.mode, self._store.objects.write("blob", b""))
+            base = TreeEntry(ours.mode, self._store.objects.write("blob", b""))
         if base is None or not _has_lines(base):
             return None
-        mode = other.mode if one.mode == canonical_mode(base.mode) else one.mode
-        if one.id in (base.id, other.id):
-            return TreeEntry(mode, other.id)
-        if other.id == base.id:
-            return TreeEntry(mode, one.id)
-        content = await self._merge_lines([one.id, base.id, other.id])
+        mode = theirs.mode if ours.mode == canonical_mode(base.mode) else ours.mode
+        if ours.id in (base.id, theirs.id):
+            return TreeEntry(mode, theirs.id)
+        if theirs.id == base.id:
+            return TreeEntry(mode, ours.id)
+        content = await self._merge_lines([ours.id, base.id, theirs.id])
         return None if content is None else TreeEntry(mode, content)
 
     async def _merge_lines(self, ids: Sequence[bytes]) -> bytes | None:
@@ -130,12 +135,3 @@ def _store_file(store: ObjectStore, file: Path) -> bytes:
     except OSError as cause:
         raise file_error("read", file, cause) from cause
     return store.objects.write("blob", content)
-
-
-def _files_in_place_of_folders(
-    files: FlatTree, changed: dict[bytes, TreeEntry | None]
-) -> Iterator[bytes]:
-    """Yield the files that are a folder in another tree."""
-    for path, entry in changed.items():
-        if entry is not None:
-            yield from (parent for parent in folders_above(path) if parent in files)

@@ -149,9 +149,7 @@ async def _files(store: ObjectStore, tree: TreeId, patterns: Sequence[str]) -> d
     named: dict[str, Json] = {}
     for pattern in patterns:
         rules = IgnoreRules({}, [pattern])
-        found = {
-            text_of(path): one.id.hex() for path, one in files.items() if rules.ignores_file(path)
-        }
+        found = {text_of(path): files[path].id.hex() for path in files if rules.ignores_file(path)}
         if not found:
             raise UsageError(
                 f"no file of the project matches {pattern!r} in setup_files",

@@ -33,17 +33,17 @@ async def refused_attributes(store: ObjectStore, since: str, until: str) -> Sequ
 
     Such a file can be stored, but a branch that contains it can be neither pushed nor cloned.
     """
-    changed = [one for one in await store.changes(since, until) if _is_in_attributes(one)]
-    files = [one for one in changed if _is_plain_file(one)]
-    others = [one.path for one in changed if not _is_plain_file(one)]
-    ids = [one.after.id for one in files if one.after]
+    changed = [
+        change
+        for change in await store.changes(since, until)
+        if change.after is not None and any(map(is_attributes, change.path.split(b"/")))
+    ]
+    files = [change for change in changed if _is_plain_file(change)]
+    others = [change.path for change in changed if not _is_plain_file(change)]
+    ids = [change.after.id for change in files if change.after]
     offending = await store.with_blobs(ids, lambda texts: list(map(_offends, texts)))
-    found = [one.path for one, offends in zip(files, offending, strict=True) if offends]
+    found = [change.path for change, offends in zip(files, offending, strict=True) if offends]
     return sorted(text_of(path) for path in [*others, *found])
-
-
-def _is_in_attributes(change: TreeChange) -> bool:
-    return change.after is not None and any(map(is_attributes, change.path.split(b"/")))
 
 
 def _is_plain_file(change: TreeChange) -> bool:
@@ -184,18 +184,12 @@ def candidate_files(base: FlatTree, excluded: Sequence[str]) -> FlatTree:
 
 
 def overlay_changes(
-    base: FlatTree, changes: Sequence[TreeChange], excluded: Sequence[str]
+    base: FlatTree, protected: ProtectedPaths, changes: Sequence[TreeChange]
 ) -> tuple[FlatTree, Sequence[TreeChange]]:
     """Apply changes to a base tree.
 
     Return the resulting tree, and the refused changes of protected paths.
     """
-    return _overlay(base, protected_paths(base, excluded), changes)
-
-
-def _overlay(
-    base: FlatTree, protected: ProtectedPaths, changes: Sequence[TreeChange]
-) -> tuple[FlatTree, Sequence[TreeChange]]:
     files = dict(base)
     refused: list[TreeChange] = []
     for change in changes:
@@ -232,12 +226,12 @@ async def _result_tree(
 ) -> ResultTree:
     if not changes:
         return ResultTree(base.tree, ())
-    laid, refused = _overlay(files, protected, changes)
+    laid, refused = overlay_changes(files, protected, changes)
     if base.tree == base.candidate and not refused:
         # Without protected paths the candidate is the result: fast for large projects.
         return ResultTree(candidate, ())
     tree = await in_thread(partial(write_tree, store.objects, laid))
-    return ResultTree(tree.hex(), tuple(text_of(one.path) for one in refused))
+    return ResultTree(tree.hex(), tuple(text_of(path.path) for path in refused))
 
 
 def _is_protected(path: bytes, entry: TreeEntry) -> bool:

@@ -89,19 +89,15 @@ def filesystem_time(folder: Path, ours: Path) -> int:
     an agent would see a named file.
     """
     try:
-        return _time_of_nameless(folder)
+        file = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            return os.fstat(file).st_mtime_ns
+        finally:
+            os.close(file)
     except (AttributeError, OSError):
         probe = ours / "now"
         probe.touch(mode=0o600)
         return probe.stat().st_mtime_ns
-
-
-def _time_of_nameless(folder: Path) -> int:
-    file = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        return os.fstat(file).st_mtime_ns
-    finally:
-        os.close(file)
 
 
 def save(cache: StatCache, path: Path) -> None:

@@ -88,9 +88,11 @@ async def find_large_files(store: ObjectStore, files: FlatTree, folder: Path) ->
 async def find_unchanged_pointers(store: ObjectStore, changes: Sequence[TreeChange]) -> FlatTree:
     """Return pointers whose file only seems changed, because it contains the large content."""
     pairs = [
-        (one.path, one.before, one.after)
-        for one in changes
-        if one.before and one.after and {one.before.mode, one.after.mode} <= {FILE, PROGRAM}
+        (change.path, change.before, change.after)
+        for change in changes
+        if change.before
+        and change.after
+        and {change.before.mode, change.after.mode} <= {FILE, PROGRAM}
     ]
     pointers = await store.with_blobs(
         [before.id for _, before, _ in pairs], lambda texts: list(map(read_pointer, texts))
@@ -142,15 +144,12 @@ def _patterns(attributes: bytes) -> Iterator[bytes]:
         match_ = _LINE.match(line.strip())
         if match_ is None or match_["pattern"].startswith((b"#", b"!", b"[attr]")):
             continue
+        pattern = match_["pattern"]
+        if pattern.startswith(b'"'):
+            pattern = pattern[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
         for sign, value in _SETS.findall(match_["attributes"]):
             unset = b"" if (sign, value) == (b"", b"lfs") else b"!"
-            yield unset + _unquoted(match_["pattern"])
-
-
-def _unquoted(pattern: bytes) -> bytes:
-    if not pattern.startswith(b'"'):
-        return pattern
-    return pattern[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
+            yield unset + pattern
 
 
 def _store(objects: LooseObjects, pointer: LfsPointer, folder: Path) -> bytes | None:
@@ -253,7 +252,9 @@ class _Copy:
         for kind in (["--modified"], ["--others", "--exclude-standard"]):
             paths = self.folder / "paths"
             await ask("ls-files", "-z", *kind, output=paths)
-            changed = _without_repositories(await in_thread(paths.read_bytes))
+            listed = (await in_thread(paths.read_bytes)).split(b"\0")[:-1]
+            # Git lists repositories that are not submodules as folders.
+            changed = b"".join(b"%s\0" % path for path in listed if path[-1:] != b"/")
             await ask("update-index", *_TAKE_UP, stdin=changed)
         return (await ask("write-tree")).strip()
 
@@ -288,11 +289,6 @@ class _Copy:
                 hint="commit the changes for the run, and start it without --include-dirty",
             )
         return result.stdout
-
-
-def _without_repositories(paths: bytes) -> bytes:
-    """Remove repositories that are not submodules: git lists them as folders."""
-    return b"".join(b"%s\0" % path for path in paths.split(b"\0")[:-1] if path[-1:] != b"/")
 
 
 def _copy(index: Path, copy: Path) -> None:

@@ -1,13 +1,12 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from secrets import token_bytes
-from threading import Thread
 
 import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.base.ids import RunIds, is_run_id, new_run_id, time_of
+from attractor.base.ids import is_run_id, new_run_id, time_of
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -20,11 +19,6 @@ randomness = st.binary(min_size=10, max_size=10)
 
 def always(fixed: bytes) -> Callable[[int], bytes]:
     return lambda size: fixed[:size]
-
-
-def in_turn(moments: list[datetime]) -> Callable[[], datetime]:
-    following: Iterator[datetime] = iter(moments)
-    return lambda: next(following)
 
 
 def test_run_id_is_a_ulid() -> None:
@@ -46,38 +40,6 @@ def test_ids_contain_their_time_and_sort_by_it(
     assert new_run_id(time_of(first), always(drawn)) == first
     if time_of(first) != time_of(second):
         assert (first < second) == (one < other)
-
-
-@given(st.lists(times, min_size=1, max_size=20), randomness)
-def test_generator_makes_increasing_ids_with_any_clock(
-    moments: list[datetime], drawn: bytes
-) -> None:
-    ids = RunIds(now=in_turn(moments), randomness=always(drawn))
-    made = [ids.new() for _ in moments]
-    assert made == sorted(set(made))
-    assert all(is_run_id(one) for one in made)
-
-
-def test_ids_of_one_millisecond_count_up_and_carry_into_the_time() -> None:
-    ids = RunIds(now=lambda: NEW_YEAR, randomness=always(b"\x00" * 9 + b"\x07"))
-    assert [ids.new()[-2:] for _ in range(3)] == ["07", "08", "09"]
-    ids = RunIds(now=lambda: NEW_YEAR, randomness=always(b"\xff" * 10))
-    first, second = ids.new(), ids.new()
-    assert first < second
-    assert time_of(second) == NEW_YEAR + MILLISECOND
-
-
-def test_threads_never_get_the_same_id() -> None:
-    ids = RunIds(now=lambda: NEW_YEAR, randomness=always(bytes(10)))
-    made: list[str] = []
-    threads = [
-        Thread(target=lambda: made.extend([ids.new() for _ in range(1000)])) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(set(made)) == len(made) == 4000
 
 
 def test_invalid_ids_and_times_are_refused() -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attractor.base.ids import RunIds
+from attractor.base.ids import new_run_id
 from attractor.cli.shell_completion import MOST_RUNS
 from attractor.factory.resources.profiles import make_profile
 from tests.cli.running import attractor
@@ -28,10 +28,8 @@ def complete(folder: Path, *words: str) -> list[str]:
 def test_newest_run_ids_are_completed(tmp_path: Path) -> None:
     assert complete(tmp_path, "status", "") == []
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    runs = RunIds(now=lambda: moment, randomness=bytes)
-    ids = [runs.new() for _ in range(MOST_RUNS + 5)]
-    moment += timedelta(days=400)
-    ids.append(runs.new())
+    times = [moment + timedelta(milliseconds=number) for number in range(MOST_RUNS + 5)]
+    ids = [new_run_id(time, bytes) for time in (*times, moment + timedelta(days=400))]
     for name in (*ids, "notes"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     newest = ids[::-1]

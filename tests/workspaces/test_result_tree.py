@@ -17,6 +17,7 @@ from attractor.workspaces.result_tree import (
     EXCLUDED,
     candidate_files,
     overlay_changes,
+    protected_paths,
     result_trees,
 )
 from attractor.workspaces.snapshot import SkippedPath, SkipReason
@@ -91,7 +92,7 @@ def test_changes_of_protected_paths_and_their_parents_are_rejected() -> None:
         TreeChange(b"lib/other", None, TWO),
         TreeChange(b"secret.txt", None, TWO),
     ]
-    laid, refused = overlay_changes(base, changes, ["/secret.txt"])
+    laid, refused = overlay_changes(base, protected_paths(base, ["/secret.txt"]), changes)
     assert laid == base | {b"a": TWO, b"lib/other": TWO}
     assert [change.path for change in refused] == [b"lib", b"lib/sub/x", b"secret.txt"]
 
@@ -118,7 +119,7 @@ def test_result_and_candidate_have_equal_changes(base: FlatTree, after: FlatTree
         for path in paths
         if before.get(path) != after.get(path)
     ]
-    laid, refused = overlay_changes(base, changes, EXCLUDED)
+    laid, refused = overlay_changes(base, protected_paths(base, EXCLUDED), changes)
     kept = {path: entry for path, entry in base.items() if path not in before}
     not_taken = {change.path for change in refused}
     assert kept.items() <= laid.items()

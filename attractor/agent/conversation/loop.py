@@ -45,7 +45,8 @@ def detect_loop(signatures: Sequence[str], window: int) -> bool:
     if len(signatures) < window:
         return False
     recent = signatures[-window:]
-    return any(_repeats(recent, length) for length in _LENGTHS if 2 * length <= window)
+    lengths = [length for length in _LENGTHS if 2 * length <= window]
+    return any(recent[length:] == recent[:-length] for length in lengths)
 
 
 def loop_warning(window: int) -> str:
@@ -54,10 +55,6 @@ def loop_warning(window: int) -> str:
         f"Loop detected: the last {window} tool calls follow a repeating pattern. "
         "Try a different approach."
     )
-
-
-def _repeats(calls: Sequence[str], length: int) -> bool:
-    return all(call == earlier for call, earlier in zip(calls[length:], calls, strict=False))
 
 
 class Stop(StrEnum):
@@ -164,13 +161,25 @@ async def _ask_with_compaction(conversation: SessionConversation) -> Response:
 
 
 async def _call_model(conversation: SessionConversation) -> Response:
+    profile = conversation.profile
+    prompt = Message.system(await conversation.system_prompt())
+    tools = profile.tools()
+    request = Request(
+        model=profile.model,
+        messages=[prompt, *convert_history_to_messages(conversation.history)],
+        provider=profile.id,
+        tools=tools,
+        tool_choice=ToolChoice("auto") if tools else None,
+        reasoning_effort=conversation.config.reasoning_effort,
+        provider_options=profile.provider_options(),
+    )
     return await call_model(
         conversation.client,
-        await _build_request(conversation),
+        request,
         policy=conversation.config.retry_policy,
         clock=conversation.clock,
         emit=conversation.emit,
-        streams=conversation.profile.traits.supports_streaming,
+        streams=profile.traits.supports_streaming,
     )
 
 
@@ -241,21 +250,6 @@ def _fault_of(response: Response) -> str:
     return f"empty answer of {response.provider}: {why}"
 
 
-async def _build_request(conversation: SessionConversation) -> Request:
-    profile = conversation.profile
-    prompt = Message.system(await conversation.system_prompt())
-    tools = profile.tools()
-    return Request(
-        model=profile.model,
-        messages=[prompt, *convert_history_to_messages(conversation.history)],
-        provider=profile.id,
-        tools=tools,
-        tool_choice=ToolChoice("auto") if tools else None,
-        reasoning_effort=conversation.config.reasoning_effort,
-        provider_options=profile.provider_options(),
-    )
-
-
 async def _do_round(conversation: SessionConversation, calls: Sequence[ToolCall]) -> None:
     traits = conversation.profile.traits
     runner = ToolRunner(
@@ -272,14 +266,10 @@ async def _do_round(conversation: SessionConversation, calls: Sequence[ToolCall]
     results = await runner.execute(calls)
     conversation.add(ToolResultsTurn(tuple(results), conversation.clock.now()))
     conversation.drain_steering()
-    if conversation.config.enable_loop_detection:
-        _warn_about_loop(conversation)
-
-
-def _warn_about_loop(conversation: SessionConversation) -> None:
+    if not conversation.config.enable_loop_detection:
+        return
     window = conversation.config.loop_detection_window
-    signatures = tool_call_signatures(conversation.history, last=window)
-    if detect_loop(signatures, window):
+    if detect_loop(tool_call_signatures(conversation.history, last=window), window):
         warning = loop_warning(window)
         conversation.add(SteeringTurn(warning, conversation.clock.now()))
         conversation.emit(EventKind.LOOP_DETECTION, message=warning)

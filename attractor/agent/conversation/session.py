@@ -207,7 +207,9 @@ class Session:
         try:
             ending = await self._work
         except asyncio.CancelledError:
-            if not self._was_aborted():
+            task = asyncio.current_task()
+            # The caller's task may be cancelled too, which is no abort.
+            if not self._aborted or (task and task.cancelling()):
                 raise
             return InputResult(Stop.ABORTED, last_text(self._conversation))
         except ContextLengthError as error:
@@ -218,7 +220,9 @@ class Session:
             self._emit(EventKind.ERROR, message=error.message, error=type(error).__name__)
             raise
         else:
-            self._rest(ending.stop.value, is_question=_is_question(ending))
+            # A question to the user (§2.3).
+            is_question = ending.stop is Stop.COMPLETED and ending.text.rstrip().endswith("?")
+            self._rest(ending.stop.value, is_question=is_question)
             return ending
         finally:
             self._work = None
@@ -311,15 +315,3 @@ class Session:
     def _require_open(self) -> None:
         if self._state is SessionState.CLOSED:
             raise SessionClosed
-
-    def _was_aborted(self) -> bool:
-        """Return whether abort() cancelled the work, rather than a cancellation of the caller's
-        task.
-        """
-        task = asyncio.current_task()
-        return self._aborted and not (task and task.cancelling())
-
-
-def _is_question(ending: InputResult) -> bool:
-    """Return whether the model asked the user a question (§2.3)."""
-    return ending.stop is Stop.COMPLETED and ending.text.rstrip().endswith("?")

@@ -155,18 +155,15 @@ class SessionConversation:
         The environment is only surveyed once.
         """
         if self._orientation is None:
-            self._orientation = await self._survey()
+            environment_info = await survey(
+                self.environment, today=self.clock.now().date(), model=self.profile.model
+            )
+            depth = environment_info.git.depth if environment_info.git else 0
+            names = self.profile.traits.project_documents
+            documents = await discover_project_documents(self.environment, names, depth=depth)
+            self._orientation = Orientation(environment_info, documents)
         return self.profile.build_system_prompt(
             self._orientation.environment_info,
             documents=self._orientation.documents,
             instructions=self.instructions,
         )
-
-    async def _survey(self) -> Orientation:
-        environment_info = await survey(
-            self.environment, today=self.clock.now().date(), model=self.profile.model
-        )
-        depth = environment_info.git.depth if environment_info.git else 0
-        names = self.profile.traits.project_documents
-        documents = await discover_project_documents(self.environment, names, depth=depth)
-        return Orientation(environment_info, documents)

@@ -132,7 +132,7 @@ class Subagents:
         """Start a subagent and return its id."""
         if self._open_child is None:
             raise ToolError("subagents need a session", hint="do the task yourself")
-        running = [one for one in self._agents.values() if not one.running.done()]
+        running = [agent for agent in self._agents.values() if not agent.running.done()]
         if len(running) >= MAX_RUNNING:
             raise ToolError(
                 f"{MAX_RUNNING} subagents are running", hint="wait for one, or close one"

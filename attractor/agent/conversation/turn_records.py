@@ -68,7 +68,13 @@ _KINDS: Mapping[str, _Kind] = {
 
 def turn_to_record(turn: Turn) -> dict[str, Json]:
     """Return the record of a turn, without the data of images."""
-    value = _stored(turn)
+    value: Turn | _Answer = turn
+    if isinstance(turn, ToolResultsTurn):
+        value = replace(turn, results=tuple(map(_without_image, turn.results)))
+    elif isinstance(turn, AssistantTurn):
+        message = replace(turn.message, content=tuple(map(_without_media, turn.message.content)))
+        usage = replace(turn.usage, raw=None)
+        value = _Answer(turn.timestamp, message, usage, turn.response_id, turn.provider, turn.model)
     name = next(name for name, kind in _KINDS.items() if isinstance(value, kind))
     return {"turn": name, **write_record(value)}
 
@@ -81,16 +87,6 @@ def turn_from_record(record: JsonObject) -> Turn:
     fields = {name: value for name, value in record.items() if name != "turn"}
     value = read_record(_KINDS[kind], fields)
     return value.turn() if isinstance(value, _Answer) else value
-
-
-def _stored(turn: Turn) -> Turn | _Answer:
-    if isinstance(turn, ToolResultsTurn):
-        return replace(turn, results=tuple(map(_without_image, turn.results)))
-    if not isinstance(turn, AssistantTurn):
-        return turn
-    message = replace(turn.message, content=tuple(map(_without_media, turn.message.content)))
-    usage = replace(turn.usage, raw=None)
-    return _Answer(turn.timestamp, message, usage, turn.response_id, turn.provider, turn.model)
 
 
 def _without_media(part: ContentPart) -> ContentPart:

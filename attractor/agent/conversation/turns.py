@@ -1,11 +1,11 @@
 """The turns of a session's history, and their messages (§2.4)."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
-from attractor.llm.messages import ContentKind, ContentPart, Message
+from attractor.llm.messages import ContentKind, Message
 from attractor.llm.request import ToolCall, ToolResult
 from attractor.llm.response import Response, Usage
 
@@ -101,7 +101,30 @@ def visible_turns(history: Sequence[Turn]) -> Sequence[Turn]:
 
 def convert_history_to_messages(history: Sequence[Turn]) -> Sequence[Message]:
     """Return the messages of a history."""
-    return [message for turn in visible_turns(history) for message in _messages(turn)]
+    messages: list[Message] = []
+    for turn in visible_turns(history):
+        match turn:
+            case UserTurn() | SteeringTurn() | SummaryTurn():
+                messages.append(Message.user(turn.content))
+            case SystemTurn():
+                messages.append(Message.developer(turn.content))
+            case AssistantTurn():
+                # Providers reject messages without content.
+                parts = turn.message.content
+                if any(part.kind != ContentKind.TEXT or part.text for part in parts):
+                    messages.append(turn.message)
+            case ToolResultsTurn():
+                messages += [
+                    Message.tool_result(
+                        result.tool_call_id,
+                        result.content,
+                        is_error=result.is_error,
+                        image_data=result.image_data,
+                        image_media_type=result.image_media_type,
+                    )
+                    for result in turn.results
+                ]
+    return messages
 
 
 def tool_call_signatures(history: Sequence[Turn], *, last: int) -> Sequence[str]:
@@ -123,31 +146,6 @@ def size_of(turn: Turn) -> int:
     if isinstance(turn, ToolResultsTurn):
         return sum(len(str(result.content)) for result in turn.results)
     return len(turn.content)
-
-
-def _messages(turn: Turn) -> Iterator[Message]:
-    match turn:
-        case UserTurn() | SteeringTurn() | SummaryTurn():
-            yield Message.user(turn.content)
-        case SystemTurn():
-            yield Message.developer(turn.content)
-        case AssistantTurn():
-            # Providers reject messages without content.
-            if any(_has_content(part) for part in turn.message.content):
-                yield turn.message
-        case ToolResultsTurn():
-            for result in turn.results:
-                yield Message.tool_result(
-                    result.tool_call_id,
-                    result.content,
-                    is_error=result.is_error,
-                    image_data=result.image_data,
-                    image_media_type=result.image_media_type,
-                )
-
-
-def _has_content(part: ContentPart) -> bool:
-    return part.kind != ContentKind.TEXT or bool(part.text)
 
 
 def _signature(call: ToolCall) -> str:

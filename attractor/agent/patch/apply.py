@@ -70,15 +70,20 @@ def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
         hunk = replace(hunk, lines=hunk.lines[:-1])
         found = _find_hunk(file.lines, hunk, place)
     if found is None:
-        raise _not_found(hunk, place, where)
+        side = "at the end of the file" if hunk.at_end_of_file else f"from line {place + 1} on"
+        expected = "\n".join(hunk.expected)
+        raise PatchMismatch(
+            f"{where}: these lines were not found {side}:\n{expected}",
+            hint=f"{NOTHING_CHANGED}; hunks must be in the order of the file",
+        )
     added = iter(_indent_added(file.lines[found:], hunk, where))
     changed: list[str] = []
     line = found
-    for one in hunk.lines:
-        if one.mark is LinePrefix.ADD:
+    for changed_line in hunk.lines:
+        if changed_line.mark is LinePrefix.ADD:
             changed.append(file.new_line(next(added)))
             continue
-        if one.mark is LinePrefix.KEEP:
+        if changed_line.mark is LinePrefix.KEEP:
             # The line of the file, because the line of the patch may differ in ignored characters.
             changed.append(file.lines[line])
         line += 1
@@ -88,7 +93,7 @@ def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
 
 def _indent_added(lines: Sequence[str], hunk: Hunk, where: str) -> Sequence[str]:
     """Return the added lines of a hunk, indented as the lines that it matches."""
-    added = [one.text for one in hunk.lines if one.mark is LinePrefix.ADD]
+    added = [line.text for line in hunk.lines if line.mark is LinePrefix.ADD]
     there = [line.rstrip("\r\n") for line in lines[: len(hunk.expected)]]
     if not added or not any(line.strip() for line in hunk.expected):
         return added
@@ -121,15 +126,6 @@ def _find_hunk(lines: Sequence[str], hunk: Hunk, start: int) -> int | None:
         return find_lines(lines, hunk.expected, start=start, at_end=hunk.at_end_of_file)
     # A hunk of added lines only is inserted after its hint, or at the end.
     return start + 1 if hunk.hints and not hunk.at_end_of_file else len(lines)
-
-
-def _not_found(hunk: Hunk, start: int, where: str) -> PatchMismatch:
-    place = "at the end of the file" if hunk.at_end_of_file else f"from line {start + 1} on"
-    expected = "\n".join(hunk.expected)
-    return PatchMismatch(
-        f"{where}: these lines were not found {place}:\n{expected}",
-        hint=f"{NOTHING_CHANGED}; hunks must be in the order of the file",
-    )
 
 
 Content = str | bytes | None
@@ -240,7 +236,9 @@ async def _write(changes: Sequence[Change], environment: ExecutionEnvironment) -
             written.append(change)
             await _put(change.path, change.after, environment, change.moved_from)
     except (AttractorError, OSError, CancelledError) as error:
-        lost = [one.path for one in reversed(written) if not await _put_back(one, environment)]
+        lost = [
+            change.path for change in reversed(written) if not await _put_back(change, environment)
+        ]
         if lost:
             raise FileError(
                 f"a patch could not be written ({error}), and these files could not be restored: "

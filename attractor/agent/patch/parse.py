@@ -140,9 +140,11 @@ class _Reader:
 
 
 def _read_operation(reader: _Reader) -> Operation:
-    prefix = next((one for one in _OPERATIONS if reader.line.startswith(one)), None)
+    prefix = next(
+        (operation for operation in _OPERATIONS if reader.line.startswith(operation)), None
+    )
     if prefix is None:
-        wanted = ", ".join(repr(one) for one in _OPERATIONS)
+        wanted = ", ".join(repr(operation) for operation in _OPERATIONS)
         raise reader.refuse(f"expected one of {wanted}, not {_short(reader.line)}")
     path = reader.take_after(prefix)
     if not path:
@@ -179,7 +181,10 @@ def _read_update(reader: _Reader, path: str) -> UpdateFile:
 
 
 def _read_hunk(reader: _Reader) -> Hunk:
-    hints = _read_hints(reader)
+    # Several `@@` lines narrow the position, such as a class and then a method.
+    hints: list[str] = []
+    while reader.line.startswith(_HUNK):
+        hints.append(reader.take()[len(_HUNK) :].removeprefix(" "))
     lines: list[HunkLine] = []
     while not reader.at_end and not reader.line.startswith((_HUNK, "*** ")):
         lines.append(_read_line(reader))
@@ -188,15 +193,7 @@ def _read_hunk(reader: _Reader) -> Hunk:
     at_end_of_file = reader.line.rstrip() == _END_OF_FILE
     if at_end_of_file:
         reader.take()
-    return Hunk(hints, tuple(lines), at_end_of_file)
-
-
-def _read_hints(reader: _Reader) -> tuple[str, ...]:
-    """Parse `@@` lines; several lines narrow the position, such as a class and then a method."""
-    hints: list[str] = []
-    while reader.line.startswith(_HUNK):
-        hints.append(reader.take()[len(_HUNK) :].removeprefix(" "))
-    return tuple(hint for hint in hints if hint.strip())
+    return Hunk(tuple(hint for hint in hints if hint.strip()), tuple(lines), at_end_of_file)
 
 
 def _read_line(reader: _Reader) -> HunkLine:

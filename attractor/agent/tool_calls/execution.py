@@ -199,7 +199,14 @@ class ToolRunner:
             await self._run_hook(HookTime.POST, replace(hooked, output=words, is_error=True))
             return self._failed(call, words)
         await self._run_hook(HookTime.POST, replace(hooked, output=output.text))
-        return self._succeeded(call, output)
+        self._end(call, output=output.text)
+        image = output.image
+        return ToolResult(
+            call.id,
+            truncate_tool_output(output.text, call.name, self.config),
+            image_data=image.data if image else None,
+            image_media_type=image.media_type if image else None,
+        )
 
     async def _run(self, tool: RegisteredTool, call: HookedCall) -> ToolOutput:
         def emit_output(delta: str) -> None:
@@ -244,16 +251,6 @@ class ToolRunner:
         if not isinstance(wanted, int | float):
             wanted = self.default_timeout_ms or self.config.default_command_timeout_ms
         return {**arguments, _TIME_LIMIT: min(int(wanted), self.config.max_command_timeout_ms)}
-
-    def _succeeded(self, call: ToolCall, output: ToolOutput) -> ToolResult:
-        self._end(call, output=output.text)
-        image = output.image
-        return ToolResult(
-            call.id,
-            truncate_tool_output(output.text, call.name, self.config),
-            image_data=image.data if image else None,
-            image_media_type=image.media_type if image else None,
-        )
 
     def _failed(self, call: ToolCall, message: str) -> ToolResult:
         self._end(call, error=message)

@@ -88,7 +88,13 @@ class ToolHooks:
         command = self.pre if when is HookTime.PRE else self.post
         if not command.strip():
             return None
-        values = {**self.about, "when": when.value, **_call_values(call)}
+        values: dict[str, Json] = {
+            **self.about,
+            "when": when.value,
+            "tool": call.tool,
+            "call_id": call.id,
+            "arguments": dict(call.arguments),
+        }
         if when is HookTime.POST:
             values |= {"output": call.output, "is_error": call.is_error}
         try:
@@ -103,14 +109,13 @@ class ToolHooks:
             raise
         except AttractorError as error:
             return HookRun(when, command, fault=f"cannot run: {error}")
-        return self._judged(when, command, result)
-
-    def _judged(self, when: HookTime, command: str, result: ExecResult) -> HookRun:
+        words = BoundedOutput(LONGEST_WORDS)
+        words.add(result.output.strip().encode("utf-8", "replace"))
         return HookRun(
             when,
             command,
             fault=self._fault(result),
-            words=_shortened(result.output.strip()),
+            words=words.kept().text,
             exit_code=None if result.timed_out else result.exit_code,
             duration_ms=result.duration_ms,
         )
@@ -128,10 +133,6 @@ class ToolHooks:
 NO_HOOKS = ToolHooks()
 
 
-def _call_values(call: HookedCall) -> dict[str, Json]:
-    return {"tool": call.tool, "call_id": call.id, "arguments": dict(call.arguments)}
-
-
 def _variables(values: Mapping[str, Json]) -> dict[str, str]:
     """Return the short values of a call as variables: `TOOL_HOOK_TOOL`, `TOOL_HOOK_CALL_ID`, ..."""
     return {
@@ -145,9 +146,3 @@ def _plain(value: str | int) -> str:
     """Return a value as text that is valid in a variable."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text.encode("utf-8", "replace").decode().replace("\0", "")
-
-
-def _shortened(words: str) -> str:
-    output = BoundedOutput(LONGEST_WORDS)
-    output.add(words.encode("utf-8", "replace"))
-    return output.kept().text

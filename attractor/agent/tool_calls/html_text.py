@@ -59,7 +59,10 @@ class _Reader(HTMLParser):
             self._depth -= 1
             self._hidden = tag if self._depth else ""
         elif tag == "a" and self._link:
-            self._end_link()
+            target = urljoin(self._url, self._link)
+            if target.startswith(("http://", "https://")):
+                self._pieces.append(f" ({target})")
+            self._link = ""
         elif tag in _BLOCKS or tag in _HEADINGS:
             self._pieces.append("\n")
         self._preformatted -= tag == "pre" and self._preformatted > 0
@@ -72,9 +75,3 @@ class _Reader(HTMLParser):
         """Return the text, with at most one empty line in a row."""
         lines = (line.rstrip(" \t") for line in "".join(self._pieces).split("\n"))
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-    def _end_link(self) -> None:
-        target = urljoin(self._url, self._link)
-        if target.startswith(("http://", "https://")):
-            self._pieces.append(f" ({target})")
-        self._link = ""

@@ -61,5 +61,5 @@ def _at(value: Json, key: str) -> Json:
 def _text(value: Json) -> str:
     """Return a text of a notebook, which may be stored as a list of lines."""
     if isinstance(value, list):
-        return "".join(one for one in value if isinstance(one, str))
+        return "".join(text for text in value if isinstance(text, str))
     return value if isinstance(value, str) else ""

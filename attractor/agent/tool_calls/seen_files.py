@@ -49,18 +49,15 @@ class SeenFiles:
     ) -> None:
         """Raise a ToolError before a change of an existing file that was not seen."""
         path = arguments.get("file_path")
-        if tool not in _GUARDED or not isinstance(path, str) or self._has(path, environment):
+        if tool not in _GUARDED or not isinstance(path, str):
+            return
+        here = environment.working_directory()
+        name = posixpath.relpath(posixpath.join(here, path), here)
+        spellings = (posixpath.normpath(path), name, posixpath.join(here, name))
+        if posixpath.basename(name) in self._words or not self._paths.isdisjoint(spellings):
             return
         if await environment.file_exists(path):
             raise ToolError(
                 f"{path} exists, and you have not read it",
                 hint="read the file with read_file, then repeat the call",
             )
-
-    def _has(self, path: str, environment: ExecutionEnvironment) -> bool:
-        here = environment.working_directory()
-        name = posixpath.relpath(posixpath.join(here, path), here)
-        spellings = (posixpath.normpath(path), name, posixpath.join(here, name))
-        return posixpath.basename(name) in self._words or any(
-            one in self._paths for one in spellings
-        )

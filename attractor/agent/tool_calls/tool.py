@@ -169,7 +169,7 @@ def define(
     """Define a tool with these properties only."""
     parameters: dict[str, Json] = {
         "type": "object",
-        "properties": {name: dict(one) for name, one in properties.items()},
+        "properties": {name: dict(properties[name]) for name in properties},
         "required": list(required),
         "additionalProperties": False,
     }

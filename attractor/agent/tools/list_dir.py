@@ -3,7 +3,7 @@
 from attractor.agent.tool_calls.execution import number_of, text_of
 from attractor.agent.tool_calls.tool import Permissions, RegisteredTool, define
 from attractor.base.json import JsonObject
-from attractor.environments.environment import DirEntry, ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment
 
 MOST_ENTRIES = 1000
 MOST_DEPTH = 10
@@ -15,17 +15,14 @@ async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> s
     entries = await environment.list_directory(path, depth=depth)
     # The content of a repository's .git would hide everything else.
     shown = [entry for entry in entries if ".git" not in entry.name.split("/")[:-1]]
-    lines = [_line(entry) for entry in shown[:MOST_ENTRIES]]
+    lines: list[str] = []
+    for entry in shown[:MOST_ENTRIES]:
+        size = "" if entry.size is None else f" ({entry.size} bytes)"
+        lines.append(f"{entry.name}/" if entry.is_dir else f"{entry.name}{size}")
     if len(shown) > MOST_ENTRIES:
         left = len(shown) - MOST_ENTRIES
         lines.append(f"[{left} more entries; list a folder below, or use a smaller depth]")
     return "\n".join(lines) or f"[{path} is empty]"
-
-
-def _line(entry: DirEntry) -> str:
-    if entry.is_dir:
-        return f"{entry.name}/"
-    return entry.name if entry.size is None else f"{entry.name} ({entry.size} bytes)"
 
 
 part = RegisteredTool(

@@ -21,7 +21,7 @@ async def execute(
 ) -> str:
     """Return the files with line numbers, then the names that were left out, with reasons."""
     given = arguments.get("paths")
-    named = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+    named = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
     names, left_out = await _files(named, environment)
     read: list[str] = []
     room = MOST_CHARS
@@ -45,7 +45,9 @@ async def execute(
         read.append(block)
     if more := names[MOST_FILES:]:
         left_out.append(f"{len(more)} more files, from {more[0]} to {more[-1]}")
-    notes = ["\n".join(["[Left out:", *(f"- {one}" for one in left_out), "]"])] if left_out else []
+    notes = (
+        ["\n".join(["[Left out:", *(f"- {name}" for name in left_out), "]"])] if left_out else []
+    )
     return "\n\n".join([*read, *notes])
 
 
@@ -55,13 +57,13 @@ async def _files(
     """Return the files that are named or match a pattern, and the patterns without a match."""
     names: dict[str, None] = {}
     unmatched: list[str] = []
-    for one in named:
-        if not _PATTERN.search(one):
-            names[one] = None
-        elif found := await environment.glob(one):
+    for name in named:
+        if not _PATTERN.search(name):
+            names[name] = None
+        elif found := await environment.glob(name):
             names |= dict.fromkeys(sorted(found))
         else:
-            unmatched.append(f"{one}: no files match")
+            unmatched.append(f"{name}: no files match")
     return list(names), unmatched
 
 

@@ -34,7 +34,11 @@ async def execute(
         command, timeout_ms=timeout_ms, on_output=_stream(call.emit_output)
     )
     if result.timed_out:
-        raise CommandFailed(_printed(result) + _timeout_message(timeout_ms))
+        raise CommandFailed(
+            f"{_printed(result)}[ERROR: Command timed out after {timeout_ms}ms. "
+            "Partial output is shown above.\n"
+            "You can retry with a longer timeout by setting the timeout_ms parameter.]"
+        )
     ending = f"[exit code {result.exit_code}, {result.duration_ms} ms]"
     if result.exit_code:
         missing = missing_command(result)
@@ -60,13 +64,6 @@ def _printed(result: ExecResult) -> str:
     shown = output if not output or output.endswith("\n") else f"{output}\n"
     omitted = result.stdout_omitted + result.stderr_omitted
     return shown + (_OMITTED.format(omitted) if omitted else "")
-
-
-def _timeout_message(timeout_ms: int) -> str:
-    return (
-        f"[ERROR: Command timed out after {timeout_ms}ms. Partial output is shown above.\n"
-        "You can retry with a longer timeout by setting the timeout_ms parameter.]"
-    )
 
 
 part = RegisteredTool(

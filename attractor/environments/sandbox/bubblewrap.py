@@ -53,12 +53,12 @@ def make_mount_points(
     try:
         top = os.open(folder, _FOLDER)
         try:
-            found = {one: _mount_point(top, one) for one in mounts}
+            found = {mount: _mount_point(top, mount) for mount in mounts}
         finally:
             os.close(top)
     except OSError as cause:
         raise file_error("create mount points in", folder, cause) from cause
-    return {one: identity for one, identity in found.items() if identity is not None}
+    return {mount: identity for mount, identity in found.items() if identity is not None}
 
 
 def _mount_point(top: int, mounts: BindMount) -> FileIdentity | None:
@@ -66,10 +66,10 @@ def _mount_point(top: int, mounts: BindMount) -> FileIdentity | None:
     *above, name = mounts.path.split("/")
     at = os.dup(top)
     try:
-        for one in above:
+        for parent in above:
             with suppress(FileExistsError):
-                os.mkdir(one, dir_fd=at)
-            below = os.open(one, _FOLDER, dir_fd=at)
+                os.mkdir(parent, dir_fd=at)
+            below = os.open(parent, _FOLDER, dir_fd=at)
             os.close(at)
             at = below
         return _made(name, at, is_folder=is_folder)
@@ -201,7 +201,7 @@ class SandboxSettings:
         hidden = [GuardedPath(folder / name, is_hidden=True) for name in self.covers]
         git = folder / ".git"
         kept = [GuardedPath(git / name) for name in _GIT_COMMANDS] if git.is_dir() else []
-        return [one for one in [*hidden, *kept] if one.path.exists()]
+        return [guard for guard in [*hidden, *kept] if guard.path.exists()]
 
 
 @dataclass(frozen=True)
@@ -249,12 +249,15 @@ def options(
     binds += _guarded(settings, folder.resolve())
     covers = list(_covers(binds, [path.resolve() for path in settings.hide], folder))
     covers += [
-        _cover(one.path, Path(WORKSPACE, one.path.name))
-        for one in settings.guards(folder.resolve())
-        if one.is_hidden
+        _cover(guard.path, Path(WORKSPACE, guard.path.name))
+        for guard in settings.guards(folder.resolve())
+        if guard.is_hidden
     ]
+    # Outer paths before inner paths, and covers last.
+    ordered = sorted([*binds, *covers], key=lambda bind: (len(bind.target.parts), bind.covers))
+    closed = [cover for cover in covers if cover.option == "--tmpfs"]
     return [
-        *(one for one in _NAMESPACES if one != "--unshare-net" or not settings.opens_network),
+        *(name for name in _NAMESPACES if name != "--unshare-net" or not settings.opens_network),
         *(("--disable-userns",) if settings.forbids_namespaces else ()),
         *(("--seccomp", str(seccomp)) if seccomp is not None else ()),
         *("--tmpfs", "/tmp", "--dir", HOME, "--dir", "/run", "--dir", "/var"),
@@ -262,9 +265,9 @@ def options(
         *("--proc", "/proc", "--dev", "/dev"),
         *(word for bind in _proc() for word in bind.words),
         *_links(),
-        *_in_order([*binds, *covers]),
+        *(word for bind in ordered for word in bind.words),
         *(word for place, file in data.items() for word in ("--ro-bind-data", str(file), place)),
-        *(word for cover in covers for word in _closed(cover)),
+        *(word for cover in closed for word in ("--remount-ro", str(cover.target))),
         *("--remount-ro", "/", "--chdir", WORKSPACE),
     ]
 
@@ -281,15 +284,15 @@ def _binds(settings: SandboxSettings) -> Iterator[_Bind]:
             yield _Bind(path.resolve(), path.absolute(), "--ro-bind")
 
 
-def _shown(one: BindMount) -> _Bind:
-    return _Bind(one.source.resolve(), Path(WORKSPACE, one.path), "--ro-bind")
+def _shown(mount: BindMount) -> _Bind:
+    return _Bind(mount.source.resolve(), Path(WORKSPACE, mount.path), "--ro-bind")
 
 
 def _guarded(settings: SandboxSettings, folder: Path) -> Iterator[_Bind]:
     """Yield binds for read-only paths; their folder is bound too, so that it cannot be renamed."""
-    kept = [one.path for one in settings.guards(folder) if not one.is_hidden]
-    for path in dict.fromkeys(one.parent for one in kept):
-        yield _Bind(path, Path(WORKSPACE, path.relative_to(folder)), "--bind")
+    kept = [guard.path for guard in settings.guards(folder) if not guard.is_hidden]
+    for parent in dict.fromkeys(path.parent for path in kept):
+        yield _Bind(parent, Path(WORKSPACE, parent.relative_to(folder)), "--bind")
     for path in kept:
         yield _Bind(path, Path(WORKSPACE, path.relative_to(folder)), "--ro-bind")
 
@@ -318,7 +321,13 @@ def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Ite
             if not path.is_relative_to(bind.source) or not path.exists():
                 continue
             if bind.target != Path(WORKSPACE):
-                _require_coverable(path, bind)
+                # Other processes could uncover it by replacing a parent folder.
+                if bind.target.is_relative_to(WORKSPACE) and bind.target.parent != Path(WORKSPACE):
+                    raise UsageError(
+                        f"{path} cannot be hidden: it is in {bind.source}, which is mounted in the "
+                        "workspace",
+                        hint="remove that folder from carry_read_only",
+                    )
                 yield _cover(path, bind.target / path.relative_to(bind.source))
             elif path != bind.source:
                 raise UsageError(
@@ -327,27 +336,7 @@ def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Ite
                 )
 
 
-def _require_coverable(path: Path, bind: _Bind) -> None:
-    """Reject a path that other processes could uncover by replacing a parent folder."""
-    if bind.target.is_relative_to(WORKSPACE) and bind.target.parent != Path(WORKSPACE):
-        raise UsageError(
-            f"{path} cannot be hidden: it is in {bind.source}, which is mounted in the workspace",
-            hint="remove that folder from carry_read_only",
-        )
-
-
 def _cover(path: Path, target: Path) -> _Bind:
     if path.is_dir():
         return _Bind(path, target, "--tmpfs", covers=True)
     return _Bind(Path("/dev/null"), target, "--ro-bind", covers=True)
-
-
-def _in_order(binds: Iterable[_Bind]) -> Iterator[str]:
-    """Yield outer paths before inner paths, and covers last."""
-    for bind in sorted(binds, key=lambda bind: (len(bind.target.parts), bind.covers)):
-        yield from bind.words
-
-
-def _closed(cover: _Bind) -> Iterator[str]:
-    if cover.option == "--tmpfs":
-        yield from ("--remount-ro", str(cover.target))

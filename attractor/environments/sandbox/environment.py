@@ -126,11 +126,12 @@ class SandboxedExecutionEnvironment(FileTools):
             # Agents may have removed or replaced mount points.
             mount_points = make_mount_points(self._folder, self._shown)
             self._running = await Sandbox.start(self._settings, self._folder, [*mount_points])
+            guards = self._settings.guards(self._folder)
             self._confined = replace(
                 self._confined,
-                mounts={identity: one.source for one, identity in mount_points.items()},
+                mounts={identity: mount.source for mount, identity in mount_points.items()},
                 hidden=_hidden_in([*mount_points], self._settings.hide)
-                | {file_identity(one.path.stat()) for one in self._settings.guards(self._folder)},
+                | {file_identity(guard.path.stat()) for guard in guards},
             )
 
     async def cleanup(self) -> None:
@@ -179,7 +180,17 @@ class SandboxedExecutionEnvironment(FileTools):
             ended = await self._end_within(job, timeout_ms / 1000)
             await out.drain()
             await err.drain()
-        return _result(stdout, stderr, ended, seconds=monotonic() - started)
+        duration_ms = round((monotonic() - started) * 1000)
+        kept_out, kept_err = stdout.kept(), stderr.kept()
+        return ExecResult(
+            stdout=kept_out.text,
+            stderr=kept_err.text,
+            exit_code=ended.code,
+            timed_out=ended.cut,
+            duration_ms=duration_ms,
+            stdout_omitted=kept_out.omitted,
+            stderr_omitted=kept_err.omitted,
+        )
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
@@ -280,25 +291,10 @@ class SandboxedExecutionEnvironment(FileTools):
 
 def _hidden_in(mounts: Sequence[BindMount], hide: Sequence[Path]) -> Set[FileIdentity]:
     """Return the hidden files in mounts, which file tools must not read either."""
-    sources = [one.source.resolve() for one in mounts]
+    sources = [mount.source.resolve() for mount in mounts]
     hidden = {path.resolve() for path in hide if path.exists()}
     return {
         file_identity(path.stat())
         for path in hidden
         if any(path.is_relative_to(source) for source in sources)
     }
-
-
-def _result(
-    stdout: BoundedOutput, stderr: BoundedOutput, ended: CommandExit, *, seconds: float
-) -> ExecResult:
-    out, err = stdout.kept(), stderr.kept()
-    return ExecResult(
-        stdout=out.text,
-        stderr=err.text,
-        exit_code=ended.code,
-        timed_out=ended.cut,
-        duration_ms=round(seconds * 1000),
-        stdout_omitted=out.omitted,
-        stderr_omitted=err.omitted,
-    )

@@ -102,7 +102,7 @@ def confinement(settings: SandboxSettings, folder: Path, private: Path) -> JsonO
     rules = path_rules(settings, folder, private)
     return {
         "handled": ALL,
-        "rules": [[one.path, one.access] for one in rules],
+        "rules": [[rule.path, rule.access] for rule in rules],
         "filter": program.hex(),
         "thread": GUARDED_THREAD,
         "private": str(private),

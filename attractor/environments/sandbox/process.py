@@ -154,7 +154,8 @@ class Sandbox:
                     sandbox._hold()
             except (OSError, SandboxLost) as cause:  # a timeout is an OSError too
                 await sandbox.close()
-                words = _words_in(log)
+                log.seek(0)
+                words = " ".join(log.read().decode("utf-8", "replace").split())
                 raise failed_start(words, sandbox._process.returncode, cause) from cause
             except BaseException:
                 await sandbox.close()
@@ -378,11 +379,6 @@ def _bubblewrap(
 def _written(value: Any) -> bytes:
     """Return a message in a version of `marshal` that any Python of a sandbox reads."""
     return marshal.dumps(value, 2)
-
-
-def _words_in(log: IO[bytes]) -> str:
-    log.seek(0)
-    return " ".join(log.read().decode("utf-8", "replace").split())
 
 
 def _file(content: bytes = b"") -> IO[bytes]:

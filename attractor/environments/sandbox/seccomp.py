@@ -135,7 +135,9 @@ def seccomp_filter(machine: str = "", *, calls: Sequence[Call] = CALLS) -> bytes
     audit = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}.get(machine)
     with suppress(OSError):
         if audit and "errno" in _ACTIONS.read_text("ascii").split():
-            return b"".join(struct.pack("HBBI", *op) for op in _program(machine, audit, calls))
+            return b"".join(
+                struct.pack("HBBI", *fields) for fields in _program(machine, audit, calls)
+            )
     return None
 
 

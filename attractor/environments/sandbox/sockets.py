@@ -112,10 +112,10 @@ async def _forward(near: socket.socket, connect: Connect) -> None:
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return
         with far:
-            for one in (near, far):
+            for end in (near, far):
                 # Otherwise the second piece of a response waits 40 ms for an acknowledgment.
-                if one.family == socket.AF_INET:
-                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+                if end.family == socket.AF_INET:
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(_copy(near, far))
                 ways.create_task(_copy(far, near))

@@ -251,6 +251,15 @@ def diff(before: Graph, after: Graph) -> Difference:
     subgraphs = compare_subgraphs(before, after)
     old_ids = set(new_ids.values())
     removed = (node for id_, node in before.nodes.items() if new_ids[id_] not in after.nodes)
+    changed: list[NodeChange] = []
+    for id_, old in before.nodes.items():
+        new = after.nodes.get(new_ids[id_])
+        if new is not None:
+            changes = attribute_changes(
+                EffectiveAttributes(old, before, new_ids), EffectiveAttributes(new, after)
+            )
+            if changes or id_ != new.id:
+                changed.append(NodeChange(old, new, changes))
     return Difference(
         name=(before.name, after.name) if before.name != after.name else None,
         attributes=attribute_changes(
@@ -258,7 +267,7 @@ def diff(before: Graph, after: Graph) -> Difference:
         ),
         added_nodes=tuple(node for id_, node in after.nodes.items() if id_ not in old_ids),
         removed_nodes=tuple(removed),
-        changed_nodes=tuple(_changed_nodes(before, after, new_ids)),
+        changed_nodes=tuple(changed),
         added_edges=edges.added,
         removed_edges=edges.removed,
         changed_edges=edges.changed,
@@ -272,17 +281,6 @@ def diff(before: Graph, after: Graph) -> Difference:
 
 def _with_standard_names(graph: Graph) -> Graph:
     return Aliases(TransformContext()).apply(graph)
-
-
-def _changed_nodes(before: Graph, after: Graph, new_ids: Mapping[str, str]) -> Iterator[NodeChange]:
-    for id_, old in before.nodes.items():
-        new = after.nodes.get(new_ids[id_])
-        if new is not None:
-            changes = attribute_changes(
-                EffectiveAttributes(old, before, new_ids), EffectiveAttributes(new, after)
-            )
-            if changes or id_ != new.id:
-                yield NodeChange(old, new, changes)
 
 
 def attribute_changes(
@@ -338,7 +336,12 @@ def compare_edges(before: Graph, after: Graph, new_ids: Mapping[str, str]) -> Ed
     changes: list[EdgeChange] = []
     for rank, likeness in enumerate(_LIKENESSES):
         old, new, pairs = _pair(old, new, likeness)
-        changes += filter(_is_change, (_edge_change(*pair) for pair in pairs if rank))
+        for former, later in pairs if rank else ():
+            changed = attribute_changes(former.attributes, later.attributes)
+            is_rerouted = (former.source, former.target) != (later.source, later.target)
+            # Equal values may be the default in one of the graphs only.
+            if is_rerouted or changed:
+                changes.append(EdgeChange(former.edge, later.edge, changed, is_rerouted))
     positions = {id(edge): position for position, edge in enumerate(after.edges)}
     changes.sort(key=lambda change: positions[id(change.after)])
     added = tuple(compared.edge for compared in new)
@@ -363,17 +366,6 @@ def _compared(
         target = new_ids.get(edge.target, edge.target)
         attributes = EffectiveAttributes(edge, graph)
         yield _ComparedEdge(edge, source, target, attributes, attributes.content)
-
-
-def _edge_change(old: _ComparedEdge, new: _ComparedEdge) -> EdgeChange:
-    changes = attribute_changes(old.attributes, new.attributes)
-    is_rerouted = (old.source, old.target) != (new.source, new.target)
-    return EdgeChange(old.edge, new.edge, changes, is_rerouted)
-
-
-def _is_change(change: EdgeChange) -> bool:
-    # Equal values may be the default in one of the graphs only.
-    return change.is_rerouted or bool(change.changes)
 
 
 def _pair(
@@ -402,15 +394,12 @@ def find_renamed(before: Graph, after: Graph) -> Iterator[tuple[str, str]]:
         if id_ not in before.nodes:
             added[EffectiveAttributes(node, after).content].append(node)
     for id_, node in before.nodes.items():
-        if id_ not in after.nodes and _has_own_content(node):
+        # Other nodes cannot be recognized.
+        has_own_content = node.type in ("start", "exit") or any(map(node.attributes.text, _WORDS))
+        if id_ not in after.nodes and has_own_content:
             same = added.get(EffectiveAttributes(node, before).content, [])
             if len(same) == 1:
                 yield id_, same.pop().id
-
-
-def _has_own_content(node: Node) -> bool:
-    """Return whether a node can be recognized by a label, a prompt or a command."""
-    return node.type in ("start", "exit") or any(node.attributes.text(key) for key in _WORDS)
 
 
 _WORDS = ("prompt", "tool_command", "label")

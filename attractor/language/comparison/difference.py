@@ -169,8 +169,10 @@ _LONGEST = 60
 
 def difference_text(difference: Difference) -> str:
     """Return a line for each change: `+` added, `-` removed, `~` changed."""
+    before, after = difference.name or ("", "")
+    name = [f"~ name: {before or '(none)'} -> {after or '(none)'}"] if difference.name else []
     sections = {
-        "graph": [*_name(difference), *_attributes(difference.attributes)],
+        "graph": [*name, *_attributes(difference.attributes)],
         "nodes": list(_nodes(difference)),
         "subgraphs": list(_subgraphs(difference)),
         "edges": list(_edges(difference)),
@@ -188,12 +190,6 @@ def edge_name(edge: Edge) -> str:
     return f"{edge.source} -> {edge.target}"
 
 
-def _name(difference: Difference) -> Iterator[str]:
-    if difference.name:
-        before, after = difference.name
-        yield f"~ name: {before or '(none)'} -> {after or '(none)'}"
-
-
 def _nodes(difference: Difference) -> Iterator[str]:
     for node in difference.added_nodes:
         yield f"+ {_described(node)}"
@@ -202,17 +198,11 @@ def _nodes(difference: Difference) -> Iterator[str]:
     for node in difference.removed_nodes:
         yield f"- {_described(node)}"
     for change in difference.changed_nodes:
-        yield from _changed_node(change)
+        renamed = f"{change.before.id} is renamed to " if change.is_renamed else ""
+        yield f"~ {renamed}{change.after.id}"
+        yield from (f"    {line}" for line in _attributes(change.changes))
     for move in difference.moved_nodes:
         yield f"~ {move.node} {_moved(move)}"
-
-
-def _changed_node(change: NodeChange) -> Iterator[str]:
-    if change.is_renamed:
-        yield f"~ {change.before.id} is renamed to {change.after.id}"
-    else:
-        yield f"~ {change.after.id}"
-    yield from (f"    {line}" for line in _attributes(change.changes))
 
 
 def _moved(move: NodeMove) -> str:
@@ -238,18 +228,14 @@ def _edges(difference: Difference) -> Iterator[str]:
     for edge in difference.removed_edges:
         yield f"- {edge_name(edge)}{written_list(edge.attributes)}"
     for change in difference.changed_edges:
-        yield from _changed_edge(change)
+        if change.is_rerouted:
+            attributes = written_list(change.after.attributes)
+            yield f"~ {edge_name(change.before)} is now {edge_name(change.after)}{attributes}"
+        else:
+            yield f"~ {edge_name(change.after)}"
+        yield from (f"    {line}" for line in _attributes(change.changes))
     for node in difference.reordered:
         yield f"~ the order of the outgoing edges of {node} changed"
-
-
-def _changed_edge(change: EdgeChange) -> Iterator[str]:
-    if change.is_rerouted:
-        attributes = written_list(change.after.attributes)
-        yield f"~ {edge_name(change.before)} is now {edge_name(change.after)}{attributes}"
-    else:
-        yield f"~ {edge_name(change.after)}"
-    yield from (f"    {line}" for line in _attributes(change.changes))
 
 
 def _attributes(changes: Sequence[AttributeChange]) -> Iterator[str]:
@@ -259,19 +245,16 @@ def _attributes(changes: Sequence[AttributeChange]) -> Iterator[str]:
         elif change.after is None and change.before is not None:
             yield f"- {change.key}: {_short(change.before)}"
         elif change.before is not None and change.after is not None:
-            yield from _changed_value(change.key, change.before, change.after)
-
-
-def _changed_value(key: str, before: Value, after: Value) -> Iterator[str]:
-    """Yield the old and the new value; for long texts only the lines that differ."""
-    old, new = str(before), str(after)
-    if max(len(old), len(new)) <= _LONGEST and "\n" not in old + new:
-        yield f"~ {key}: {written_value(before)} -> {written_value(after)}"
-        return
-    yield f"~ {key}:"
-    for line in difflib.unified_diff(old.split("\n"), new.split("\n"), n=1, lineterm=""):
-        if not line.startswith(("---", "+++", "@@")):
-            yield f"    {line}"
+            old, new = str(change.before), str(change.after)
+            if max(len(old), len(new)) <= _LONGEST and "\n" not in old + new:
+                values = f"{written_value(change.before)} -> {written_value(change.after)}"
+                yield f"~ {change.key}: {values}"
+                continue
+            # Of long texts, only the lines that differ.
+            yield f"~ {change.key}:"
+            for line in difflib.unified_diff(old.split("\n"), new.split("\n"), n=1, lineterm=""):
+                if not line.startswith(("---", "+++", "@@")):
+                    yield f"    {line}"
 
 
 def _described(node: Node) -> str:

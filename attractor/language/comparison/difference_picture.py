@@ -29,23 +29,31 @@ _SAME = Annotation("diff-same", UNCHANGED)
 def difference_picture(after: Graph, difference: Difference) -> Picture:
     """Return one picture of the later graph and the removed elements, with all changes marked."""
     removed = {node.id: node for node in difference.removed_nodes}
-    edges = (*after.edges, *_removed_edges(difference))
+    new_ids = {change.before.id: change.after.id for change in difference.changed_nodes}
+    rerouted = (change.before for change in difference.changed_edges if change.is_rerouted)
+    # Removed and rerouted edges are drawn between the nodes of the later graph.
+    removed_edges = [
+        replace(
+            edge,
+            source=new_ids.get(edge.source, edge.source),
+            target=new_ids.get(edge.target, edge.target),
+        )
+        for edge in (*difference.removed_edges, *rerouted)
+    ]
+    edges = (*after.edges, *removed_edges)
     graph = replace(after, nodes={**after.nodes, **removed}, edges=edges)
     same = ((node_element(id_), _SAME) for id_ in graph.nodes)
     marks = (*same, *_node_marks(difference), *_edge_marks(edges, after, difference))
-    kind = "Comparison of two pipelines,"
-    return Picture(graph, dict(marks), description=_description(difference), kind=kind)
-
-
-def _description(difference: Difference) -> str:
-    """Return a sentence for each kind of change, for screen readers."""
+    # A sentence for each kind of change, for screen readers.
     sentences = (
         f"{number_of(len(names), noun)} {change}: "
         f"{listed([name or '(without an id)' for name in names])}."
         for noun, change, names in _changes(difference)
         if names
     )
-    return "\n".join(sentences) or f"{NO_CHANGE.capitalize()}."
+    description = "\n".join(sentences) or f"{NO_CHANGE.capitalize()}."
+    kind = "Comparison of two pipelines,"
+    return Picture(graph, dict(marks), description=description, kind=kind)
 
 
 def _changes(difference: Difference) -> Sequence[tuple[str, str, Sequence[str]]]:
@@ -98,15 +106,6 @@ def _edge_marks(
         elif id(edge) in changes:
             tooltip = ": ".join(filter(None, ["changed", _keys(changes[id(edge)].changes)]))
             yield element, replace(_CHANGED, tooltip=tooltip)
-
-
-def _removed_edges(difference: Difference) -> Iterator[Edge]:
-    """Yield removed and rerouted edges between the nodes of the later graph."""
-    new_ids = {change.before.id: change.after.id for change in difference.changed_nodes}
-    rerouted = (change.before for change in difference.changed_edges if change.is_rerouted)
-    for edge in (*difference.removed_edges, *rerouted):
-        source, target = (new_ids.get(end, end) for end in (edge.source, edge.target))
-        yield replace(edge, source=source, target=target)
 
 
 def _keys(changes: tuple[AttributeChange, ...]) -> str:

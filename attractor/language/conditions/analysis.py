@@ -1,7 +1,7 @@
 """Finds conditions that can never be true."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, product
 
 from attractor.language.conditions.condition import (
@@ -79,7 +79,7 @@ def _positive(condition: Condition, *, is_negated: bool) -> Condition:
         case Not(clause):
             return _positive(clause, is_negated=not is_negated)
         case AllOf(clauses) | AnyOf(clauses):
-            inside = tuple(_positive(one, is_negated=is_negated) for one in clauses)
+            inside = tuple(_positive(clause, is_negated=is_negated) for clause in clauses)
             return (
                 AllOf(inside) if isinstance(condition, AllOf) is not is_negated else AnyOf(inside)
             )
@@ -92,7 +92,10 @@ def _positive(condition: Condition, *, is_negated: bool) -> Condition:
 def _contradiction(condition: Condition, around: Sequence[_ByKey]) -> str:
     """Return why a condition contradicts itself, or contradicts the clauses in `around`."""
     clauses = _flattened(condition)
-    by_key = _by_key(one for one in clauses if not isinstance(one, AnyOf))
+    by_key: dict[str, list[Condition]] = {}
+    for clause in clauses:
+        for key in () if isinstance(clause, AnyOf) else keys_of(clause):
+            by_key.setdefault(key, []).append(clause)
     if reason := _clash(by_key, around):
         return reason
     for clause in clauses:
@@ -109,31 +112,23 @@ def _flattened(condition: Condition) -> Sequence[Condition]:
     return [one for clause in condition.clauses for one in _flattened(clause)]
 
 
-def _by_key(clauses: Iterable[Condition]) -> _ByKey:
-    by_key: dict[str, list[Condition]] = {}
-    for clause in clauses:
-        for key in keys_of(clause):
-            by_key.setdefault(key, []).append(clause)
-    return by_key
-
-
 def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
     """Return the reason why clauses with the same key contradict each other, or an empty text.
 
     The clauses in `around` do not contradict each other, so only the keys of `by_key` are checked.
     """
     for key, own in by_key.items():
-        others = (one for level in around for one in level.get(key, ()))
+        others = (clause for level in around for clause in level.get(key, ()))
         asked = [*islice(others, _MOST_AROUND), *own]
         wanted = [one.literal for one in asked if isinstance(one, Comparison) and one.is_equal]
         values = OUTCOMES if key in OUTCOME_KEYS else wanted[:1]
-        if values and not any(_all_hold(asked, key, value) for value in values):
-            return f"never true: the clauses with {key} contradict each other"
+        for value in values:
+            if all(clause.holds({key: value}.__getitem__) for clause in asked):
+                break
+        else:
+            if values:
+                return f"never true: the clauses with {key} contradict each other"
     return ""
-
-
-def _all_hold(clauses: Iterable[Condition], key: str, value: str) -> bool:
-    return all(clause.holds({key: value}.__getitem__) for clause in clauses)
 
 
 ANOTHER = "\N{BLACK SQUARE}"

@@ -215,4 +215,4 @@ _Clause = Comparison | Truth | NumberComparison | Contains | Matches
 
 def keys_of(condition: Condition) -> frozenset[str]:
     """Return the keys that a condition reads."""
-    return frozenset(one.key for one in each_clause(condition) if isinstance(one, _Clause))
+    return frozenset(clause.key for clause in each_clause(condition) if isinstance(clause, _Clause))

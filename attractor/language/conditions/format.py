@@ -34,9 +34,9 @@ def write_condition(condition: Condition) -> str:
     """Return a condition as text."""
     match condition:
         case AllOf(clauses):
-            return " && ".join(_within(one, AllOf, AnyOf) for one in clauses)
+            return " && ".join(_within(clause, AllOf, AnyOf) for clause in clauses)
         case AnyOf(clauses):
-            return " || ".join(_within(one, AnyOf) for one in clauses)
+            return " || ".join(_within(clause, AnyOf) for clause in clauses)
         case Not(clause):
             return f"!{_within(clause, AllOf, AnyOf)}"
         case _:
@@ -47,7 +47,8 @@ def find_extension(condition: Condition, text: str) -> Mistake | None:
     """Return the first extension in a condition, or None; `instead` is a portable condition."""
     keys = keys_of(condition)
     has_other_keys = not all(map(is_core_key, keys))
-    sign = _first_sign(text)
+    outside_texts = TEXT.sub(lambda found: "_" * len(found[0]), text)
+    sign = _SIGN.search(outside_texts)
     if sign:
         what, start, end = quote(sign[0]), *sign.span()
     else:
@@ -126,11 +127,6 @@ def _joined(clauses: Sequence[Condition], *, is_negated: bool) -> Sequence[Condi
             return None
         joined += more
     return joined
-
-
-def _first_sign(text: str) -> re.Match[str] | None:
-    outside = TEXT.sub(lambda found: "_" * len(found[0]), text)
-    return _SIGN.search(outside)
 
 
 def _written_clause(clause: Condition) -> str:

@@ -26,7 +26,8 @@ def parse_condition(text: str) -> Condition:
     clauses: list[Condition] = []
     at = 0
     while found := _CLAUSE.match(text, at):
-        clauses.append(_comparison(found))
+        literal = found["bare"] if found["text"] is None else found["text"]
+        clauses.append(Comparison(found["key"], literal, found["operator"] == "="))
         at = found.end()
         if not found["next"]:
             return clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
@@ -51,8 +52,3 @@ def key_places(text: str) -> Mapping[str, int]:
     for found in _WORD.finditer(text):
         places.setdefault(found[0], found.start())
     return places
-
-
-def _comparison(found: re.Match[str]) -> Comparison:
-    literal = found["bare"] if found["text"] is None else found["text"]
-    return Comparison(found["key"], literal, found["operator"] == "=")

@@ -62,7 +62,7 @@ class AttributeList(NamedTuple):
 
     def has(self, key: str) -> bool:
         """Return whether the list contains a key."""
-        return any(one.key == key for one in self.attributes)
+        return any(attribute.key == key for attribute in self.attributes)
 
 
 class ForeignAttribute(NamedTuple):
@@ -131,15 +131,13 @@ def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
             yield _removal(attributes, at, SUPERSEDED.get(key, "it has no effect in Attractor"))
         elif key == "error_policy" and str(attribute.value) == "continue":
             yield _removal(attributes, at, "in Attractor, a failed branch never stops the others")
-        elif key in NO_ATTRIBUTE and not _is_ours(attributes.place, key):
+        elif key in NO_ATTRIBUTE and (
+            key not in ATTRIBUTES or attributes.place not in ATTRIBUTES[key].places
+        ):
             yield warning(f"no equivalent of {key}", span, fix=NO_ATTRIBUTE[key])
 
 
 _SPECIAL = frozenset({"import", "prompt_file", "continue_on_fail"})
-
-
-def _is_ours(place: AttributeOwner, key: str) -> bool:
-    return key in ATTRIBUTES and place in ATTRIBUTES[key].places
 
 
 def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
@@ -209,18 +207,18 @@ def convert_stylesheet(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     written = foreign.written
     text = _COMMENT.sub("", written)
     done = ["removed its comments"] if text != written else []
-    if found := dict.fromkeys(_STYLE.findall(text)):
-        done.append("renamed " + ", ".join(f"{name} to {STYLE_PROPERTIES[name]}" for name in found))
-        text = _STYLE.sub(lambda match: STYLE_PROPERTIES[match[1]], text)
-    if unquoted := [match[2] for match in _UNQUOTED.finditer(text)]:
+    if keys := dict.fromkeys(_STYLE.findall(text)):
+        done.append("renamed " + ", ".join(f"{key} to {STYLE_PROPERTIES[key]}" for key in keys))
+        text = _STYLE.sub(lambda found: STYLE_PROPERTIES[found[1]], text)
+    if unquoted := [found[2] for found in _UNQUOTED.finditer(text)]:
         done.append("quoted " + ", ".join(unquoted))
         text = _UNQUOTED.sub(r'\1\\"\2\\"', text)
     if done:
         yield foreign.replaced(f"changed the stylesheet: {'; '.join(done)}", text)
-    for one in _PATTERN.finditer(foreign.word):
-        place = span_within(foreign.attribute.value, *one.span())
+    for found in _PATTERN.finditer(foreign.word):
+        place = span_within(foreign.attribute.value, *found.span())
         fix = "name one model; 'attractor models' lists them"
-        yield warning(f"unsupported pattern {quote(one[0])} of a model", place, fix=fix)
+        yield warning(f"unsupported pattern {quote(found[0])} of a model", place, fix=fix)
 
 
 def convert_params(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
@@ -229,7 +227,7 @@ def convert_params(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     if foreign.attributes.has("inputs"):
         yield _duplicate(foreign.attribute, "inputs")
         return
-    names = [one for one in _names(foreign.word) if one != "goal"]
+    names = [name for name in _names(foreign.word) if name != "goal"]
     edits = (Edit(key, "inputs"), Edit(foreign.span, quoted(", ".join(names))))
     message = "replaced params by inputs, which are required unless they have a default: NAME=TEXT"
     yield info(message, key, edits=edits)
@@ -276,9 +274,13 @@ def declare_inputs(source: Source, digraph: Digraph, graph: Graph) -> Iterator[D
     """Declare the unset variables of prompts as inputs; another round then names them so."""
     declared, used = _declared(graph), dict[str, None]()
     for node in graph.nodes.values():
-        for match in _PARAMETER_IN_PROMPT.finditer(node.prompt):
-            name = _name(match)
-            if _is_input(name, node.prompt[match.end() :]) and name not in declared:
+        for found in _PARAMETER_IN_PROMPT.finditer(node.prompt):
+            name = _name(found)
+            # `$a.b` is a key of the context.
+            is_key = re.match(r"\.\w", node.prompt[found.end() :]) is not None
+            is_set = is_key or name in _SET_BY_OTHERS or name.startswith("prior_critiques_")
+            is_name = name.islower() and len(name) >= _SHORTEST and name != "goal"
+            if is_name and not is_set and name not in declared:
                 used[name] = None
     # With params, the inputs are only declared in the next round.
     if not used or graph.attributes.value("params"):
@@ -295,13 +297,6 @@ def declare_inputs(source: Source, digraph: Digraph, graph: Graph) -> Iterator[D
     yield info(f"{message}default: NAME=TEXT", place, edits=(Edit(place, text),))
 
 
-def _is_input(name: str, behind: str) -> bool:
-    """Return whether a variable in a prompt can be an input; `$a.b` is a key of the context."""
-    is_key = re.match(r"\.\w", behind) is not None
-    is_set = name in _SET_BY_OTHERS or name.startswith("prior_critiques_")
-    return name.islower() and len(name) >= _SHORTEST and name != "goal" and not (is_key or is_set)
-
-
 def _undeclared(name: str, written: str) -> str:
     """Return the fix for a variable that is no declared input."""
     if name in _SET_BY_OTHERS or name.startswith("prior_critiques_"):
@@ -314,7 +309,7 @@ def _name(found: re.Match[str]) -> str:
 
 
 def _names(written: str) -> list[str]:
-    return [one for one in re.split(r"[\s,]+", written) if one]
+    return [name for name in re.split(r"[\s,]+", written) if name]
 
 
 def _declared(graph: Graph) -> frozenset[str]:
@@ -327,7 +322,7 @@ def convert_tool_command(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert parameters in a command to the variables of inputs."""
     written = foreign.written
     declared = _declared(foreign.graph)
-    used = dict.fromkeys(_name(one) for one in _PARAMETER.finditer(written))
+    used = dict.fromkeys(_name(found) for found in _PARAMETER.finditer(written))
     ours = {name: variable_of(name) for name in used if name in declared}
     text = _PARAMETER.sub(
         lambda found: found[0].replace(_name(found), ours.get(_name(found), _name(found))), written
@@ -361,12 +356,13 @@ _SHORTEST = 3
 
 def convert_child_inputs(attributes: AttributeList) -> Iterator[Diagnostic]:
     """Convert the `context.NAME` attributes of a node that runs another pipeline to its inputs."""
-    given = [one for one in attributes.attributes if one.key.startswith(_CONTEXT)]
+    given = [attribute for attribute in attributes.attributes if attribute.key.startswith(_CONTEXT)]
     if not given or not (attributes.has("dot_file") or attributes.has("file")):
         return
-    keys = ", ".join(one.key for one in given)
+    keys = ", ".join(attribute.key for attribute in given)
     inputs = ", ".join(
-        f"{one.key.removeprefix(_CONTEXT)}={quoted(str(one.value))}" for one in given
+        f"{attribute.key.removeprefix(_CONTEXT)}={quoted(str(attribute.value))}"
+        for attribute in given
     )
     first, last = given[0], given[-1]
     at = attributes.attributes.index(first)
@@ -384,14 +380,16 @@ def convert_command(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Convert variables in a command, and report unknown variables."""
     written = foreign.written
     named = dict.fromkeys(_VARIABLE.findall(written))
-    known = [one for one in named if one in VARIABLES]
+    known = [name for name in named if name in VARIABLES]
     if known:
-        renamed = ", ".join(f"${one} to ${VARIABLES[one]}" for one in known)
-        text = _VARIABLE.sub(_renamed, written)
+        renamed = ", ".join(f"${name} to ${VARIABLES[name]}" for name in known)
+        text = _VARIABLE.sub(
+            lambda found: found[0].replace(found[1], VARIABLES.get(found[1], found[1])), written
+        )
         yield foreign.replaced(f"renamed {renamed}", text)
-    for one in named:
-        if one not in VARIABLES:
-            message = f"unknown variable ${one}: Attractor does not set it"
+    for name in named:
+        if name not in VARIABLES:
+            message = f"unknown variable ${name}: Attractor does not set it"
             yield warning(message, foreign.span, fix="replace it by a variable that you set")
 
 
@@ -412,14 +410,10 @@ def convert_prompt(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
             fix = _undeclared(name, f"${{inputs.{name}}}")
             fix = "remove it: fidelity passes on what earlier stages said" if key else fix
             yield warning(f"${name}{key} is plain text in a prompt", span, fix=fix)
-    for one in dict.fromkeys(_TEMPLATE.findall(written)):
-        if not one.startswith("${inputs."):
+    for placeholder in dict.fromkeys(_TEMPLATE.findall(written)):
+        if not placeholder.startswith("${inputs."):
             fix = "use $goal or ${inputs.NAME}, or replace it by plain text"
-            yield warning(f"unsupported placeholder {quote(one)}", span, fix=fix)
-
-
-def _renamed(found: re.Match[str]) -> str:
-    return found[0].replace(found[1], VARIABLES.get(found[1], found[1]))
+            yield warning(f"unsupported placeholder {quote(placeholder)}", span, fix=fix)
 
 
 _WHOLE = re.compile(r"([0-9]{1,9})\.0+")
@@ -449,7 +443,13 @@ def convert_shape(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
         yield info(f"replaced shape {word} by type={type_[0]}", span, edits=edits)
     elif word in NO_SHAPE:
         yield warning(f"unsupported shape {word}", span, fix=NO_SHAPE[word])
-    elif word == "house" and not _has_child(foreign):
+    elif word == "house" and not any(
+        key.startswith(_CHILD)
+        for key in (
+            *foreign.graph.attributes.by_key,
+            *(attribute.key for attribute in foreign.attributes.attributes),
+        )
+    ):
         fix = "move the supervised nodes to a file, and set stack.child_dotfile on the node"
         yield warning("the manager has no pipeline to supervise", span, fix=fix)
 
@@ -491,7 +491,7 @@ def _gate_or_manager(foreign: ForeignAttribute) -> tuple[str, str]:
     """Choose between human gate and manager by other attributes, because one tool swaps their
     shapes.
     """
-    own = [one.key for one in foreign.attributes.attributes]
+    own = [attribute.key for attribute in foreign.attributes.attributes]
     if foreign.word == "hexagon":
         is_manager = any(key.startswith(_MANAGES) for key in own)
         return ("house", "the node supervises another pipeline") if is_manager else ("", "")
@@ -500,11 +500,6 @@ def _gate_or_manager(foreign: ForeignAttribute) -> tuple[str, str]:
     if labelled and "type" not in own and not any(key.startswith(_MANAGES) for key in keys):
         return "hexagon", "its edges have labels for a person to choose from"
     return "", ""
-
-
-def _has_child(foreign: ForeignAttribute) -> bool:
-    keys = [*foreign.graph.attributes.by_key, *(one.key for one in foreign.attributes.attributes)]
-    return any(key.startswith(_CHILD) for key in keys)
 
 
 # Shapes of other tools, with the equivalent type and the attribute that it needs.
@@ -549,11 +544,15 @@ def convert(source: Source, *, check: Check | None = None) -> Conversion:
         file=source.file,
     )
     now = Source(fixed.text, source.file)
-    left = [one for one in _find_foreign_words(now) if not one.edits]
+    left = [found for found in _find_foreign_words(now) if not found.edits]
     checked = check(now.text) if check else prepare(now.text, file=now.file)
-    invalid = [one for one in checked.diagnostics if one.is_error]
+    # Where a change is reported, the error of the validation says nothing new.
+    reported = {diagnostic.span for diagnostic in left}
+    left += [
+        found for found in checked.diagnostics if found.is_error and found.span not in reported
+    ]
     text = format(fixed.text) if fixed.applied else source.text
-    return Conversion(text, in_order(fixed.applied), in_order(_once([*left, *invalid])))
+    return Conversion(text, in_order(fixed.applied), in_order(left))
 
 
 _Convert = Callable[[ForeignAttribute], Iterator[Diagnostic]]
@@ -585,29 +584,21 @@ def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
         raise ParseError(parsed.diagnostics)
     graph = resolve(parsed.digraph)
     for attributes in attribute_lists(parsed.digraph):
-        for found in (
-            *convert_keys(attributes),
-            *convert_child_inputs(attributes),
-            *_values(source, graph, attributes),
-        ):
-            yield replace(found, rule=RULE, node=attributes.node)
-    yield from (
-        replace(found, rule=RULE) for found in declare_inputs(source, parsed.digraph, graph)
-    )
+        found = [*convert_keys(attributes), *convert_child_inputs(attributes)]
+        for attribute in attributes.attributes:
+            convert_value = _CONVERSIONS.get((attributes.place, attribute.key))
+            if convert_value:
+                found += convert_value(ForeignAttribute(source, graph, attributes, attribute))
+        for diagnostic in found:
+            yield replace(diagnostic, rule=RULE, node=attributes.node)
+    yield from (replace(one, rule=RULE) for one in declare_inputs(source, parsed.digraph, graph))
     yield from _outcomes_in_prompts(graph)
-
-
-def _values(source: Source, graph: Graph, attributes: AttributeList) -> Iterator[Diagnostic]:
-    for attribute in attributes.attributes:
-        convert_value = _CONVERSIONS.get((attributes.place, attribute.key))
-        if convert_value:
-            yield from convert_value(ForeignAttribute(source, graph, attributes, attribute))
 
 
 def _outcomes_in_prompts(graph: Graph) -> Iterator[Diagnostic]:
     """Yield diagnostics for prompts that request an outcome converted to a preferred label."""
     conditions = (edge.attributes.text("condition") for edge in graph.edges)
-    labels = {label for one in conditions for label in _LABEL.findall(one)}
+    labels = {label for condition in conditions for label in _LABEL.findall(condition)}
     for node in graph.nodes.values():
         requested = sorted(label for label in labels if f"outcome={label}" in node.prompt)
         if requested:
@@ -616,9 +607,3 @@ def _outcomes_in_prompts(graph: Graph) -> Iterator[Diagnostic]:
             fix_ = f"ask for the preferred label {requested[0]} instead"
             span = prompt.span if prompt else node.span
             yield replace(warning(message, span, fix=fix_), rule=RULE, node=node.id)
-
-
-def _once(found: list[Diagnostic]) -> Iterator[Diagnostic]:
-    """Remove validation errors at positions that already have a conversion diagnostic."""
-    reported = {one.span for one in found if one.rule == RULE}
-    return (one for one in found if one.rule == RULE or one.span not in reported)

@@ -112,7 +112,7 @@ def convert_condition(written: str) -> ConvertedCondition:
     """
     pieces: list[str] = []
     changed = [
-        f"!contains by !({match['key']} contains ...)" for match in _CONTAINS_NOT.finditer(written)
+        f"!contains by !({found['key']} contains ...)" for found in _CONTAINS_NOT.finditer(written)
     ]
     written = _CONTAINS_NOT.sub(r"!(\g<key> contains \g<word>)", written)
     left: list[tuple[str, str]] = []
@@ -126,7 +126,10 @@ def convert_condition(written: str) -> ConvertedCondition:
             at = found.end()
             changed.append(f"{key}={word} by a match of the last line of tool.output")
         elif word and (key in _CLASS or (key in _OUTCOME and word not in OUR_OUTCOMES)):
-            ours = _outcome(word) if key in _OUTCOME else ""
+            plain = word.lower().replace("-", "_")
+            ours = plain if plain in OUR_OUTCOMES else OUTCOMES.get(plain, "")
+            if key not in _OUTCOME:
+                ours = ""
             our_key, our_word = (key, ours) if ours else ("preferred_label", word)
             pieces += [written[at : found.start()], our_key, found["operator"]]
             pieces += [found["quote"], our_word, found["quote"]]
@@ -135,12 +138,6 @@ def convert_condition(written: str) -> ConvertedCondition:
         elif key and (advice := _advice(key)):
             left.append((f"unknown key {key}: Attractor does not set it", advice))
     return ConvertedCondition("".join([*pieces, written[at:]]), changed, left)
-
-
-def _outcome(word: str) -> str:
-    """Return the outcome for a word of another tool; an empty text for an unknown word."""
-    plain = word.lower().replace("-", "_")
-    return plain if plain in OUR_OUTCOMES else OUTCOMES.get(plain, "")
 
 
 def _advice(key: str) -> str:

@@ -62,12 +62,17 @@ def read_inputs(text: str) -> DeclaredInputs:
     """Parse declarations; skip declarations with a mistake."""
     inputs: dict[str, Input] = {}
     mistakes: list[Mistake] = []
-    for found in _declarations(text):
+    at = 0 if text.strip() else len(text)
+    while at < len(text):
+        found = _DECLARATION.match(text, at)
+        assert found is not None
+        at = found.end()
         mistake = _mistake(found, inputs)
         if mistake:
             mistakes.append(mistake._replace(name=found["name"]))
         else:
-            inputs[found["name"]] = _input(found)
+            name, written = found["name"], found[0].rstrip(",").strip()
+            inputs[name] = Input(name, found["type"] or "str", _default(found), written)
     return DeclaredInputs(tuple(inputs.values()), tuple(mistakes))
 
 
@@ -76,41 +81,31 @@ def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mappi
 
     A missing secret is not reported.
     """
-    known = {one.name: one for one in declared}
-    problems = [*_undeclared(known, given)]
-    for one in known.values():
-        value = given.get(one.name)
-        if value is None and one.is_secret:
-            # Prompts cannot contain a secret, so preflight checks whether it is set.
-            continue
-        if value is None and one.default is None:
-            problems.append((f"missing input {one.name}", f"add --input {one.name}=VALUE"))
-        elif value is not None and not _TYPES[one.type][0](value):
-            # Every text is a valid secret, so no secret is quoted here.
-            message = f"invalid value {quote(value)} of the input {one.name}"
-            problems.append((message, f"{one.name} must be {_TYPES[one.type][1]}"))
-    if problems:
-        hint = "; ".join(dict.fromkeys(fix for _, fix in problems))
-        raise UsageError("; ".join(message for message, _ in problems), hint=hint)
-    defaults = {one.name: one.default for one in known.values() if one.default is not None}
-    return {**defaults, **given}
-
-
-def _undeclared(known: Mapping[str, Input], given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    known = {input_.name: input_ for input_ in declared}
     suggest = suggester(known)
+    problems: list[tuple[str, str]] = []
     for name in given:
         if name not in known:
             names = f"known: {', '.join(known) or 'none'}"
-            yield f"unknown input {quote(name)}", suggest(name) or names
-
-
-def _declarations(text: str) -> Iterator[re.Match[str]]:
-    at = 0 if text.strip() else len(text)
-    while at < len(text):
-        found = _DECLARATION.match(text, at)
-        assert found is not None
-        yield found
-        at = found.end()
+            problems.append((f"unknown input {quote(name)}", suggest(name) or names))
+    for input_ in known.values():
+        value = given.get(input_.name)
+        if value is None and input_.is_secret:
+            # Prompts cannot contain a secret, so preflight checks whether it is set.
+            continue
+        if value is None and input_.default is None:
+            problems.append((f"missing input {input_.name}", f"add --input {input_.name}=VALUE"))
+        elif value is not None and not _TYPES[input_.type][0](value):
+            # Every text is a valid secret, so no secret is quoted here.
+            message = f"invalid value {quote(value)} of the input {input_.name}"
+            problems.append((message, f"{input_.name} must be {_TYPES[input_.type][1]}"))
+    if problems:
+        hint = "; ".join(dict.fromkeys(fix for _, fix in problems))
+        raise UsageError("; ".join(message for message, _ in problems), hint=hint)
+    defaults = {
+        input_.name: input_.default for input_ in known.values() if input_.default is not None
+    }
+    return {**defaults, **given}
 
 
 def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> Mistake | None:
@@ -151,11 +146,6 @@ def _wrong_default(found: re.Match[str], type_: str) -> Mistake | None:
     return Mistake(f"{quote(default)} is not {named}", start, end, f"use {named}")
 
 
-def _input(found: re.Match[str]) -> Input:
-    written = found[0].rstrip(",").strip()
-    return Input(found["name"], found["type"] or "str", _default(found), written)
-
-
 def _default(found: re.Match[str]) -> str | None:
     if found["text"] is not None:
         return read_text(found["text"][1:-1])[0]
@@ -189,15 +179,15 @@ def is_of_input(variable: str) -> bool:
 
 def asked_secrets(node: Node) -> list[str]:
     """Return the secrets that a stage uses."""
-    return [one for one in _BETWEEN.split(node.attributes.text(SECRETS)) if one]
+    return [word for word in _BETWEEN.split(node.attributes.text(SECRETS)) if word]
 
 
 def secrets_from(declared: Iterable[Input], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the secret inputs that variables set."""
     return {
-        one.name: environ[variable_of(one.name)]
-        for one in declared
-        if one.is_secret and environ.get(variable_of(one.name))
+        input_.name: environ[variable_of(input_.name)]
+        for input_ in declared
+        if input_.is_secret and environ.get(variable_of(input_.name))
     }
 
 

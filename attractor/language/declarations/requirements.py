@@ -1,7 +1,7 @@
 """Requirements that a pipeline declares: programs, versions and variables (ruling R14)."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from operator import ge, gt, le, lt
 from typing import NamedTuple
 
@@ -69,28 +69,24 @@ def declared_requirements(graph: Graph) -> tuple[Requirement, ...]:
 
 def read_requirements(text: str) -> Requirements:
     """Parse a list of requirements; skip entries with a mistake."""
-    read = [*_read_all(text)]
-    return Requirements(
-        tuple(one for one in read if isinstance(one, Requirement)),
-        tuple(one for one in read if isinstance(one, Mistake)),
-    )
+    needs: list[Requirement] = []
+    mistakes: list[Mistake] = []
+    for piece in _PIECE.finditer(text) if text.strip() else ():
+        written = piece[0].strip()
+        if not written and piece.end() == len(text):  # a trailing comma is allowed
+            continue
+        read = _read(written, piece.start() + len(piece[0]) - len(piece[0].lstrip()))
+        if isinstance(read, Mistake):
+            mistakes.append(read)
+        else:
+            needs.append(read)
+    return Requirements(tuple(needs), tuple(mistakes))
 
 
 def parse_version(text: str) -> Version | None:
     """Return a version as numbers."""
     found = _VERSION.fullmatch(text)
     return tuple(map(int, found[1].split("."))) if found else None
-
-
-def _read_all(text: str) -> Iterator[Requirement | Mistake]:
-    if not text.strip():
-        return
-    for piece in _PIECE.finditer(text):
-        written = piece[0].strip()
-        if not written and piece.end() == len(text):  # a trailing comma is allowed
-            continue
-        start = piece.start() + len(piece[0]) - len(piece[0].lstrip())
-        yield _read(written, start)
 
 
 def _read(written: str, start: int) -> Requirement | Mistake:

@@ -57,7 +57,9 @@ class Stylesheet:
         """Return the properties of a node; the most specific rule wins, then the last."""
         classes = [("CLASS", name) for name in node.classes]
         selectors = [("EVERY", ""), ("SHAPE", node.shape), *classes, ("ID", node.id)]
-        ranked = chain.from_iterable(self._by_selector.get(one, {}).values() for one in selectors)
+        ranked = chain.from_iterable(
+            self._by_selector.get(selector, {}).values() for selector in selectors
+        )
         return {one.property: one.value for one in sorted(ranked)}
 
     @cached_property
@@ -66,8 +68,10 @@ class Stylesheet:
         by_selector: dict[tuple[str, str], dict[str, _Ranked]] = {}
         for rank, rule in enumerate(self.rules):
             by_property = by_selector.setdefault((rule.kind, rule.name), {})
-            for one in rule.declarations:
-                by_property[one.property] = _Ranked(rank, one.property, one.value)
+            for declaration in rule.declarations:
+                by_property[declaration.property] = _Ranked(
+                    rank, declaration.property, declaration.value
+                )
         return by_selector
 
 
@@ -213,18 +217,14 @@ def _read_rules(text: str) -> tuple[list[StyleRule], list[Mistake]]:
         except UnexpectedInput as unexpected:
             stop = len(text) if is_at_end(unexpected) else unexpected.pos_in_stream or 0
             mistakes.append(explain(text, unexpected, stop))
-        rules += _whole_rules(text, at, stop)
+        # The rules before the mistake are complete.
+        ends = [found.end() for found in _TEXT_OR_END.finditer(text, at, stop) if found[0] == "}"]
+        rules += _grammar().parse(TextSlice(text, at, ends[-1])) if ends else []
         comment = _COMMENT.match(text, stop)
         at = text.find("}", comment.end() if comment else stop) + 1
         if not at:
             break
     return rules, mistakes
-
-
-def _whole_rules(text: str, start: int, end: int) -> list[StyleRule]:
-    """Return the complete rules between two offsets."""
-    ends = [found.end() for found in _TEXT_OR_END.finditer(text, start, end) if found[0] == "}"]
-    return _grammar().parse(TextSlice(text, start, ends[-1])) if ends else []
 
 
 class _Builder(Transformer[Token, list[StyleRule]]):
@@ -290,17 +290,11 @@ class StylesheetReading(NamedTuple):
 def read_stylesheet(text: str) -> StylesheetReading:
     """Parse a stylesheet and find all mistakes."""
     rules, mistakes = _read_rules(text)
-    checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
-    mistakes += [one for one in checked if one]
-    mistakes.sort(key=lambda one: one.start)
+    for line in chain.from_iterable(rule.declarations for rule in rules):
+        if line.property not in PROPERTIES:
+            mistakes.append(no_property(line.property, line.start))
+        elif line.property == "reasoning_effort" and line.value not in EFFORTS:
+            mistakes.append(no_effort(line.value, *line.value_span))
+    mistakes.sort(key=lambda mistake: mistake.start)
     rules.sort(key=lambda rule: _KINDS.index(rule.kind))
     return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
-
-
-def _shortcoming(declaration: Declaration) -> Mistake | None:
-    name, value = declaration.property, declaration.value
-    if name not in PROPERTIES:
-        return no_property(name, declaration.start)
-    if name == "reasoning_effort" and value not in EFFORTS:
-        return no_effort(value, *declaration.value_span)
-    return None

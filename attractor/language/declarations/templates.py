@@ -23,22 +23,18 @@ def read_template(text: str) -> Template:
     """Parse a template without rendering it."""
     try:
         parsed = BoundedSandbox().parse(text)
-        return Template(inputs=tuple(dict.fromkeys(_inputs(parsed))))
+        # The names that are used as `inputs.name` or `inputs["name"]`.
+        by_name = [use.attr for use in parsed.find_all(nodes.Getattr) if _is_inputs(use.node)]
+        by_text = [
+            str(use.arg.value)
+            for use in parsed.find_all(nodes.Getitem)
+            if _is_inputs(use.node) and isinstance(use.arg, nodes.Const)
+        ]
+        return Template(inputs=tuple(dict.fromkeys([*by_name, *by_text])))
     except TemplateSyntaxError as error:
         return Template(error.message or "invalid template", error.lineno)
     except RecursionError:
         return Template("the template is nested too deeply", 1)
-
-
-def _inputs(parsed: nodes.Template) -> list[str]:
-    """Return the names that are used as `inputs.name` or `inputs["name"]`."""
-    by_name = [one.attr for one in parsed.find_all(nodes.Getattr) if _is_inputs(one.node)]
-    by_text = [
-        one.arg.value
-        for one in parsed.find_all(nodes.Getitem)
-        if _is_inputs(one.node) and isinstance(one.arg, nodes.Const)
-    ]
-    return [*by_name, *map(str, by_text)]
 
 
 def _is_inputs(node: nodes.Expr) -> bool:
@@ -61,9 +57,9 @@ class BoundedSandbox(SandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Return the value of an operator."""
-        for one, other in ((left, right), (right, left)):
-            if isinstance(other, int) and hasattr(one, "__len__"):
-                _require_small(len(one) * other)
+        for factor, other in ((left, right), (right, left)):
+            if isinstance(other, int) and hasattr(factor, "__len__"):
+                _require_small(len(factor) * other)
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
             _require_small(left.bit_length() * right)
         return super().call_binop(context, operator, left, right)
@@ -76,8 +72,8 @@ class BoundedSandbox(SandboxedEnvironment):
 
 def _bounded(function: Any) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
-        for one in (*args, *kwargs.values()):
-            _require_small(one if isinstance(one, int) else 0)
+        for argument in (*args, *kwargs.values()):
+            _require_small(argument if isinstance(argument, int) else 0)
         return function(*args, **kwargs)
 
     return call

@@ -26,17 +26,14 @@ class SystemDot:
         program = shutil.which("dot")
         if program is None:
             return None
-        with _folder() as folder:
+        try:
+            temporary = TemporaryDirectory(prefix="attractor-draw-", ignore_cleanup_errors=True)
+        except OSError as cause:
+            raise file_error("make", "a temporary folder", cause) from cause
+        with temporary as folder:
             return await _run_dot(
                 str(Path(program).absolute()), dot, format, Path(folder), time_limit
             )
-
-
-def _folder() -> TemporaryDirectory[str]:
-    try:
-        return TemporaryDirectory(prefix="attractor-draw-", ignore_cleanup_errors=True)
-    except OSError as cause:
-        raise file_error("make", "a temporary folder", cause) from cause
 
 
 async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: timedelta) -> bytes:
@@ -48,7 +45,8 @@ async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: tim
         text.write_text(dot, encoding="utf-8")
     except OSError as cause:
         raise file_error("write", text, cause) from cause
-    arguments = [program, f"-T{format}", f"-o{drawing}", *_flags(format), str(text)]
+    flags = [f"-Gdpi={_DOTS_PER_INCH}"] if format == "png" else []
+    arguments = [program, f"-T{format}", f"-o{drawing}", *flags, str(text)]
     # pydot waits for the program without a time limit, and passes few variables: others name
     # plugins to load, fonts to read and folders to search.
     call = asyncio.ensure_future(
@@ -68,7 +66,8 @@ async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: tim
     finally:
         # At first, the shell may not have written its id yet.
         while not call.done():
-            _kill(pid)
+            with suppress(OSError, ValueError):
+                os.killpg(int(pid.read_text()), signal.SIGKILL)
             await asyncio.wait([call], timeout=0.1)
     if process.returncode or not drawing.exists():
         # pydot declares a text, and returns bytes.
@@ -79,15 +78,6 @@ async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: tim
         return drawing.read_bytes()
     except OSError as cause:
         raise file_error("read", drawing, cause) from cause
-
-
-def _kill(pid: Path) -> None:
-    with suppress(OSError, ValueError):
-        os.killpg(int(pid.read_text()), signal.SIGKILL)
-
-
-def _flags(format: str) -> list[str]:
-    return [f"-Gdpi={_DOTS_PER_INCH}"] if format == "png" else []
 
 
 part = SystemDot()

@@ -33,10 +33,19 @@ class WasiGraphviz:
         """Return the drawing; None for another format or without the library."""
         if format != "svg" or not all(map(find_spec, _LIBRARIES)):
             return None
+        # Only a machine without Graphviz needs it.
+        from platformdirs import user_cache_dir
+
+        # Only the paths of the library and of the user's cache.
+        environment = {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONUTF8": "1",
+            "XDG_CACHE_HOME": user_cache_dir(),
+        }
         result = await run_process(
             [sys.executable, "-P", "-c", _PROGRAM],
             cwd="/",
-            env=_environment(),
+            env=environment,
             timeout=time_limit,
             stdin=dot.encode(),
             keep=_LARGEST,
@@ -47,18 +56,6 @@ class WasiGraphviz:
             reason = result.stderr.strip().rpartition("\n")[2] or f"exit status {result.exit_code}"
             raise DrawingFailed(f"Graphviz could not draw the pipeline: {reason}")
         return result.stdout.encode()
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment that only contains the paths of the library and of the user's cache."""
-    # Only a machine without Graphviz needs it.
-    from platformdirs import user_cache_dir
-
-    return {
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "PYTHONUTF8": "1",
-        "XDG_CACHE_HOME": user_cache_dir(),
-    }
 
 
 part = WasiGraphviz()

@@ -82,7 +82,11 @@ class _DotGraph:
         self._pydot = pydot
         self._graph = picture.graph
         self._elements = _Elements(picture, theme)
-        self._tooltips = dict(_all_tooltips(picture)) if tooltips else {}
+        self._tooltips: dict[str, str] = {}
+        if tooltips:
+            graph = picture.graph
+            whole = tooltip(graph.goal or title_of(graph))
+            self._tooltips = {f"graph-{encoded(graph.name)}": whole, **dict(tooltips_of(picture))}
 
     def text(self) -> str:
         """Return the graph as DOT text."""
@@ -102,7 +106,18 @@ class _DotGraph:
                 around.append(cluster)
             else:
                 around.pop()
-        self._add_edges(sheet)
+        edges = self._graph.edges
+        drawn = [
+            (edge.source, edge.target, self._elements.edge(edge, element))
+            for edge, element in zip(edges, edge_elements(edges), strict=True)
+        ]
+        drawn += [
+            (jump.source, jump.target, self._elements.jump(jump)) for jump in jumps(self._graph)
+        ]
+        for source, target, attributes in drawn:
+            line = self._pydot.Edge(quoted(source), quoted(target))
+            _set(line, self._with_tooltip(attributes))
+            sheet.add_edge(line)
         # At the end: graph attributes before a subgraph would apply to it too.
         sheet.set_graph_defaults(**_quoted(self._with_tooltip(self._elements.sheet())))
         return sheet.to_string(indent=2)
@@ -118,28 +133,8 @@ class _DotGraph:
                 aligned.add_node(self._pydot.Node(quoted(id_)))
             into.add_subgraph(aligned)
 
-    def _add_edges(self, sheet: "pydot.Graph") -> None:
-        edges = self._graph.edges
-        drawn = [
-            (edge.source, edge.target, self._elements.edge(edge, element))
-            for edge, element in zip(edges, edge_elements(edges), strict=True)
-        ]
-        drawn += [
-            (jump.source, jump.target, self._elements.jump(jump)) for jump in jumps(self._graph)
-        ]
-        for source, target, attributes in drawn:
-            line = self._pydot.Edge(quoted(source), quoted(target))
-            _set(line, self._with_tooltip(attributes))
-            sheet.add_edge(line)
-
     def _with_tooltip(self, attributes: DotAttributes) -> DotAttributes:
         return {**attributes, "tooltip": self._tooltips.get(attributes["id"], "")}
-
-
-def _all_tooltips(picture: Picture) -> Iterator[tuple[str, str]]:
-    graph = picture.graph
-    yield f"graph-{encoded(graph.name)}", tooltip(graph.goal or title_of(graph))
-    yield from tooltips_of(picture)
 
 
 def _quoted(attributes: DotAttributes) -> dict[str, str]:
@@ -198,12 +193,15 @@ class _Elements:
         style = mark.style if mark else style_of_type(node.type)
         colors = self._coloring.node(_NONE if mark else node.attributes, style, shape)
         names = (f"type-{as_class(node.type)}", node.is_goal_gate and "goal-gate")
+        # Margins leave room for letters wider than Graphviz assumes.
+        widest = max(map(ems_of, lines)) * FONT_SIZE
+        roomy = f"{0.03 * widest / 72:.2f},0.01"
         return {
             "id": node_element(node.id),
             "class": _classes(*names, mark and mark.name),
             "label": "\n".join(lines),
             "shape": shape,
-            "margin": _room(lines, shape),
+            "margin": roomy if shape in _ROOMY else f"{(6 + 0.11 * widest) / 72:.2f},0.08",
             "peripheries": "2" if node.is_goal_gate else "",
             **author_layout(node.attributes),
             **colors,
@@ -244,14 +242,6 @@ def _classes(*names: str | bool | None) -> str:
 def _beside(*lines: str) -> str:
     """Return the label of an edge; blanks on both sides separate the label from the line."""
     return "\n".join(f" {line} " for line in lines)
-
-
-def _room(lines: list[str], shape: str) -> str:
-    """Return margins that leave room for letters wider than Graphviz assumes."""
-    widest = max(map(ems_of, lines)) * FONT_SIZE
-    if shape in _ROOMY:
-        return f"{0.03 * widest / 72:.2f},0.01"
-    return f"{(6 + 0.11 * widest) / 72:.2f},0.08"
 
 
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
@@ -419,8 +409,14 @@ async def draw_dot(
     dot: str, format: Format | str, *, size: str, time_limit: timedelta = TIME_LIMIT
 ) -> bytes:
     """Return DOT text of a described size, drawn by the first available drawer."""
+    drawers = drawer_registry()
     try:
-        for drawer in _drawers():
+        for name in drawers:
+            try:
+                drawer = drawers[name]
+            except InvalidPart:
+                # Its dependencies are not installed.
+                continue
             content = await drawer.draw(dot, format=format, time_limit=time_limit)
             if content is not None:
                 return content
@@ -432,16 +428,6 @@ async def draw_dot(
     if format == Format.SVG:
         raise NoDrawingProgram(hint=_INSTALL_DRAWER)
     raise NoDrawingProgram(f"no installed program draws {format.upper()}", hint=_INSTALL_GRAPHVIZ)
-
-
-def _drawers() -> Iterator[Drawer]:
-    drawers = drawer_registry()
-    for name in drawers:
-        try:
-            yield drawers[name]
-        except InvalidPart:
-            # Its dependencies are not installed.
-            continue
 
 
 def render(

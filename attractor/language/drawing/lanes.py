@@ -1,6 +1,6 @@
 """Branches of forks as lanes of a drawing: a lane can be folded to a single node."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ class Lane:
     def count(self, states: RunStates) -> str:
         """Return how many nodes have ended, as the text in the folded lane."""
         known = (states.nodes.get(node) for node in self.nodes)
-        ended = sum(node is not None and node.state in _ENDED for node in known)
+        ended = sum(one is not None and one.state in _ENDED for one in known)
         return f"{ended} of {number_of(len(self.nodes), 'stage')}"
 
 
@@ -60,24 +60,19 @@ def _with_inner(nodes: Collection[str], forks: Mapping[str, Fork]) -> set[str]:
     return found
 
 
-def _outermost(lanes: Sequence[Lane]) -> Iterator[Lane]:
-    taken = set[str]()
-    for lane in lanes:
-        if taken.isdisjoint(lane.nodes):
-            taken.update(lane.nodes)
-            yield lane
-
-
 def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
     """Return a graph in which each lane is a single node, and the lanes that are drawn."""
-    drawn = list(_outermost(lanes))
-    home = _homes(drawn)
-    begins = {lane.begin: lane for lane in drawn}
-    nodes = {
-        id_: _lane_node(node, begins[id_]) if id_ in begins else node
-        for id_, node in graph.nodes.items()
-        if home.get(id_, id_) == id_
-    }
+    drawn: list[Lane] = []
+    home: dict[str, str] = {}
+    for lane in lanes:
+        if home.keys().isdisjoint(lane.nodes):
+            drawn.append(lane)
+            home.update(dict.fromkeys(lane.nodes, lane.begin))
+    nodes = {id_: node for id_, node in graph.nodes.items() if home.get(id_, id_) == id_}
+    for lane in drawn:
+        label = f"{nodes[lane.begin].label}\n{lane.count(RunStates())}"
+        attributes = Attributes.of({"label": label, "shape": _SHAPE, "type": _TYPE})
+        nodes[lane.begin] = Node(lane.begin, attributes)
     edges: dict[object, Edge] = {}
     for number, edge in enumerate(graph.edges):
         ends = home.get(edge.source, edge.source), home.get(edge.target, edge.target)
@@ -92,19 +87,10 @@ def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
     return Graph(graph.name, nodes, tuple(edges.values()), graph.attributes, boxes), drawn
 
 
-def _homes(lanes: Sequence[Lane]) -> Mapping[str, str]:
-    return {node: lane.begin for lane in lanes for node in lane.nodes}
-
-
-def _lane_node(node: Node, lane: Lane) -> Node:
-    label = f"{node.label}\n{lane.count(RunStates())}"
-    return Node(node.id, Attributes.of({"label": label, "shape": _SHAPE, "type": _TYPE}))
-
-
 def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
     """Return the states of a graph whose lanes are folded."""
-    home = _homes(lanes)
-    nodes = {id_: state for id_, state in states.nodes.items() if id_ not in home}
+    home = {node: lane.begin for lane in lanes for node in lane.nodes}
+    nodes = {id_: node for id_, node in states.nodes.items() if id_ not in home}
     for lane in lanes:
         nodes[lane.begin] = _lane_state(lane, states)
     taken: dict[TakenEdge, int] = {}
@@ -120,8 +106,8 @@ def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
 
 def _lane_state(lane: Lane, states: RunStates) -> NodeState:
     known = [states.nodes[node] for node in lane.nodes if node in states.nodes]
-    found = {node.state for node in known} - {StageState.UNREACHED}
-    state = next((urgent for urgent in _URGENT if urgent in found), None)
+    found = {one.state for one in known} - {StageState.UNREACHED}
+    state = next((one for one in _URGENT if one in found), None)
     if state is None and found:
         fork = states.nodes.get(lane.fork)
         is_between = fork and fork.state is StageState.RUNNING and len(known) < len(lane.nodes)

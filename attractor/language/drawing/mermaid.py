@@ -50,27 +50,29 @@ _NO_WIDTH = "\N{WORD JOINER}"
 
 def mermaid_text(picture: Picture) -> str:
     """Return the flowchart of a picture."""
-    return "\n".join([*_lines(picture), ""])
-
-
-def _lines(picture: Picture) -> Iterator[str]:
     graph = picture.graph
     title = in_one_line(" · ".join(filter(None, [title_of(graph), picture.caption])))
-    yield from ("---", f"title: {json.dumps(title, ensure_ascii=False)}", "---")
     rankdir = graph.attributes.text("rankdir")
-    yield f"flowchart {rankdir if rankdir in _DIRECTIONS else 'TB'}"
     names = _names(graph.nodes)
     outermost = nest_boxes(graph)
-    yield from _nodes(picture, outermost, names)
+    lines = ["---", f"title: {json.dumps(title, ensure_ascii=False)}", "---"]
+    lines.append(f"flowchart {rankdir if rankdir in _DIRECTIONS else 'TB'}")
+    lines += _nodes(picture, outermost, names)
     for number, (box, begins) in enumerate(walk_boxes(outermost)):
         if begins:
             text = label_of(box.subgraph.attributes) if box.subgraph else ""
             label = _escaped(wrapped(text, NODE_COLUMNS))
-            yield f'{margin(box.depth)}subgraph s{number} ["{label}"]'
-            yield from _nodes(picture, box, names)
+            lines.append(f'{margin(box.depth)}subgraph s{number} ["{label}"]')
+            lines += _nodes(picture, box, names)
         else:
-            yield f"{margin(box.depth)}end"
-    yield from _edges(picture, names)
+            lines.append(f"{margin(box.depth)}end")
+    for edge, element in zip(graph.edges, edge_elements(graph.edges), strict=True):
+        mark = picture.marks.get(element)
+        arrow = "==>" if mark and mark.style.width > 1.5 else "-->"
+        lines.append(_arrow(names, edge, arrow, edge_lines(edge, sign=mark.sign if mark else "")))
+    for jump in jumps(graph):
+        lines.append(_arrow(names, Edge(jump.source, jump.target), "-.->", [jump.caption]))
+    return "\n".join([*lines, ""])
 
 
 def _nodes(picture: Picture, box: Box, names: Mapping[str, str]) -> Iterator[str]:
@@ -79,17 +81,6 @@ def _nodes(picture: Picture, box: Box, names: Mapping[str, str]) -> Iterator[str
         begin, end = _SHAPES.get(node.shape, _BOX)
         label = _escaped(node_lines(picture, node))
         yield f"{margin(box.depth + 1)}{names[id_]}{begin}{label}{end}"
-
-
-def _edges(picture: Picture, names: Mapping[str, str]) -> Iterator[str]:
-    edges = picture.graph.edges
-    for edge, element in zip(edges, edge_elements(edges), strict=True):
-        mark = picture.marks.get(element)
-        arrow = "==>" if mark and mark.style.width > 1.5 else "-->"
-        lines = edge_lines(edge, sign=mark.sign if mark else "")
-        yield _arrow(names, edge, arrow, lines)
-    for jump in jumps(picture.graph):
-        yield _arrow(names, Edge(jump.source, jump.target), "-.->", [jump.caption])
 
 
 def _arrow(names: Mapping[str, str], edge: Edge, arrow: str, lines: list[str]) -> str:

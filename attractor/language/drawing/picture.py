@@ -8,7 +8,7 @@ from dataclasses import field
 from attractor.base.dataclasses import dataclass
 from attractor.language.drawing.theme import ElementStyle
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
-from attractor.language.source.syntax_tree import Attributes, Value
+from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import columns_of, read_text, visible
 
 
@@ -112,18 +112,13 @@ class Jump:
 def jumps(graph: Graph) -> Iterator[Jump]:
     """Yield the retry lines of a graph to targets that exist."""
     for node in graph.nodes.values():
-        attributes = _retry_attributes(graph, node)
+        attributes = node.attributes
+        if node.is_goal_gate and not any(attributes.text(name) for name in _CAPTIONS):
+            attributes = graph.attributes
         for name in _CAPTIONS:
             target = attributes.text(name)
             if target and target in graph.nodes:
                 yield Jump(node.id, target, name)
-
-
-def _retry_attributes(graph: Graph, node: Node) -> Attributes:
-    own = node.attributes
-    if node.is_goal_gate and not any(own.text(name) for name in _CAPTIONS):
-        return graph.attributes
-    return own
 
 
 NODE_COLUMNS = 28
@@ -155,9 +150,12 @@ def label_of(attributes: Attributes, default: str = "") -> str:
     r"""Return the label of a node or an edge, with `\l` and `\r` as line breaks, as in Graphviz."""
     value = attributes.value("label")
     plain = str(value) if value else ""
-    if value is None or "\\" not in plain or not _is_unescaped(value):
+    # Only in a text that was read from a quoted value, `\l` is a break, but `\\l` is not.
+    is_read = value and value.text.startswith('"') and read_text(value.text[1:-1])[0] == plain
+    if value is None or "\\" not in plain or not is_read:
         return plain or default
-    return read_text(_BREAK.sub(_line_break, value.text[1:-1]))[0]
+    breaks = _BREAK.sub(lambda sign: r"\n" if sign[1] in "lr" else sign[0], value.text[1:-1])
+    return read_text(breaks)[0]
 
 
 def title_of(graph: Graph) -> str:
@@ -203,17 +201,6 @@ def wrapped(text: str, columns: int) -> list[str]:
     if len(lines) > _MOST_LINES or len(start) < len(text):
         return [*lines[: _MOST_LINES - 1], "…"]
     return lines
-
-
-def _is_unescaped(value: Value) -> bool:
-    r"""Return whether a text was read from a quoted value, in which `\l` is a break, but `\\l` is
-    not.
-    """
-    return value.text.startswith('"') and read_text(value.text[1:-1])[0] == str(value)
-
-
-def _line_break(escape: re.Match[str]) -> str:
-    return r"\n" if escape[1] in "lr" else escape[0]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -333,7 +320,10 @@ def _boxes(graph: Graph, outermost: Box) -> list[Box]:
     for subgraph in graph.subgraphs:
         box = boxes[subgraph.parent] if subgraph.parent >= 0 else outermost
         if subgraph.id.startswith(_CLUSTER) and box.depth < _DEEPEST:
-            box.inner.append(Box(subgraph, _element(subgraph.id, counts), box.depth + 1))
+            # The second subgraph with the same id, and each one after it, has a number.
+            counts[subgraph.id] = number = counts.get(subgraph.id, 0) + 1
+            element = f"subgraph-{encoded(subgraph.id)}" + (f"-{number}" if number > 1 else "")
+            box.inner.append(Box(subgraph, element, box.depth + 1))
             box = box.inner[-1]
         boxes.append(box)
     return boxes
@@ -356,9 +346,3 @@ def walk_boxes(outermost: Box) -> Iterator[tuple[Box, bool]]:
         waiting.pop()
         if around:
             yield around.pop(), False
-
-
-def _element(id_: str, counts: dict[str, int]) -> str:
-    """Return `subgraph-<id>`, numbered from the second subgraph with that id."""
-    counts[id_] = counts.get(id_, 0) + 1
-    return f"subgraph-{encoded(id_)}" + (f"-{counts[id_]}" if counts[id_] > 1 else "")

@@ -1,7 +1,7 @@
 """Marks the states of a run in the picture of its pipeline."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
@@ -30,7 +30,7 @@ from attractor.language.drawing.theme import (
     WAITING,
     ElementStyle,
 )
-from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 
 class StageState(StrEnum):
@@ -96,8 +96,23 @@ class RunStates:
 def overlay(graph: Graph, states: RunStates) -> Picture:
     """Return the picture of a graph with the states, visits and times of a run."""
     marks = {node_element(node.id): _node_mark(node, states) for node in graph.nodes.values()}
-    marks.update(_edge_marks(graph, states))
-    marks.update(_jump_marks(graph, states))
+    left = dict(states.taken)
+    for edge, element in zip(graph.edges, edge_elements(graph.edges), strict=True):
+        condition = edge.attributes.text("condition")
+        # Of equal parallel edges, the first counts as taken.
+        times = left.pop(TakenEdge(edge.source, edge.target, edge.label, condition), 0)
+        untaken = Annotation("state-untaken", UNTAKEN)
+        marks[element] = _taken(times, TAKEN) if times else untaken
+    made = Counter[tuple[str, str]]()
+    for way, times in states.taken.items():
+        if way.is_jump:
+            made[way.source, way.target] += times
+    for jump in jumps(graph):
+        # The journal does not name the gate for which the walk returns from the exit.
+        sources = (jump.source, "") if graph.nodes[jump.source].is_goal_gate else (jump.source,)
+        times = sum(made[source, jump.target] for source in sources)
+        if times:
+            marks[jump.element] = _taken(times, TAKEN_JUMP)
     return Picture(graph, marks, caption=states.caption, description=_description(graph, states))
 
 
@@ -106,20 +121,19 @@ def states_record(states: RunStates) -> dict[str, object]:
     return {
         "current": states.current or None,
         "caption": states.caption,
-        "nodes": {id_: _node_record(node) for id_, node in states.nodes.items()},
+        "nodes": {
+            id_: {
+                "state": node.state.name.lower(),
+                "visits": node.visits,
+                "seconds": node.duration.total_seconds() if node.duration is not None else None,
+                "reason": node.reason or None,
+            }
+            for id_, node in states.nodes.items()
+        },
         "taken": [
             {"from": way.source, "to": way.target, "label": way.label, "times": times}
             for way, times in states.taken.items()
         ],
-    }
-
-
-def _node_record(node: NodeState) -> dict[str, object]:
-    return {
-        "state": node.state.name.lower(),
-        "visits": node.visits,
-        "seconds": node.duration.total_seconds() if node.duration is not None else None,
-        "reason": node.reason or None,
     }
 
 
@@ -140,36 +154,10 @@ def _node_mark(node: Node, states: RunStates) -> Annotation:
     )
 
 
-def _edge_marks(graph: Graph, states: RunStates) -> Iterator[tuple[str, Annotation]]:
-    """Yield the annotations of edges; of equal parallel edges the first counts as taken."""
-    left = dict(states.taken)
-    for edge, element in zip(graph.edges, edge_elements(graph.edges), strict=True):
-        times = left.pop(_taken_edge(edge), 0)
-        yield element, _taken(times, TAKEN) if times else Annotation("state-untaken", UNTAKEN)
-
-
-def _jump_marks(graph: Graph, states: RunStates) -> Iterator[tuple[str, Annotation]]:
-    """Yield the annotations of jumps that the run took."""
-    made = Counter[tuple[str, str]]()
-    for way, times in states.taken.items():
-        if way.is_jump:
-            made[way.source, way.target] += times
-    for jump in jumps(graph):
-        # The journal does not name the gate for which the walk returns from the exit.
-        sources = (jump.source, "") if graph.nodes[jump.source].is_goal_gate else (jump.source,)
-        times = sum(made[source, jump.target] for source in sources)
-        if times:
-            yield jump.element, _taken(times, TAKEN_JUMP)
-
-
 def _taken(times: int, style: ElementStyle) -> Annotation:
     return Annotation(
         "state-taken", style, tooltip=f"taken {times} times" if times > 1 else "taken"
     )
-
-
-def _taken_edge(edge: Edge) -> TakenEdge:
-    return TakenEdge(edge.source, edge.target, edge.label, edge.attributes.text("condition"))
 
 
 def _description(graph: Graph, states: RunStates) -> str:
@@ -177,14 +165,11 @@ def _description(graph: Graph, states: RunStates) -> str:
     by_state: dict[StageState, list[str]] = {}
     for id_ in graph.nodes:
         known = states.nodes.get(id_, _NEVER_REACHED)
-        why = f" ({_short(known.reason)})" if known.reason else ""
+        reason = in_one_line(known.reason)
+        short = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
+        why = f" ({short})" if known.reason else ""
         by_state.setdefault(known.state, []).append(f"{id_}{why}")
     groups = [(state, by_state[state]) for state in StageState if state in by_state]
     lines = [f"{len(stages)} {state}: {listed(stages)}." for state, stages in groups]
     now = [f"Current stage: {states.current}."] if states.current in graph.nodes else []
     return "\n".join([*lines, *now])
-
-
-def _short(reason: str) -> str:
-    line = in_one_line(reason)
-    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"

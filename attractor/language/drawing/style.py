@@ -59,11 +59,9 @@ def unknown_color(text: str) -> str:
 def _is_color(text: str) -> bool:
     color = text.casefold()
     name = _SCHEME.sub("", color, count=1).replace("grey", "gray")
-    return bool(_HEXADECIMAL.fullmatch(color)) or name in color_names() or _is_hue(color)
-
-
-def _is_hue(color: str) -> bool:
-    """Return whether a text is hue, saturation and brightness: `0.6 0.9 0.3`."""
+    if _HEXADECIMAL.fullmatch(color) or name in color_names():
+        return True
+    # Hue, saturation and brightness: `0.6 0.9 0.3`.
     try:
         numbers = [float(number) for number in color.replace(",", " ").split()]
     except ValueError:
@@ -162,12 +160,11 @@ class Coloring:
 def _written(attributes: Attributes, *keys: str) -> dict[str, str]:
     """Return the attributes that the author wrote, except for unknown colours."""
     texts = {key: attributes.text(key) for key in keys if key in attributes.by_key}
-    known = (key for key, text in texts.items() if text and not _is_unknown(key, text))
-    return {key: clean(texts[key]) for key in known}
-
-
-def _is_unknown(key: str, text: str) -> bool:
-    return key in COLORS and bool(unknown_color(text))
+    return {
+        key: clean(text)
+        for key, text in texts.items()
+        if text and not (key in COLORS and unknown_color(text))
+    }
 
 
 def _fill(attributes: Attributes, *more: str) -> str:

@@ -17,7 +17,7 @@ from attractor.language.linting.validate import Level, Levels
 from attractor.language.parsing.tokens import END, Findings, Token, scan
 from attractor.language.preparation.prepare import Files, Prepared, prepare
 from attractor.language.reading import read_graph
-from attractor.language.source.syntax_tree import Attribute, Span
+from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import TEXT_OR_COMMENT, Source, written_word
 
 _NO_NODE_BEHIND = frozenset({"SUBGRAPH", "_COLON", "DIGRAPH"})
@@ -45,7 +45,10 @@ def occurrences(source: Source) -> Sequence[Occurrence]:
     roles = dict(roles_of(tokens))
     found: list[Occurrence] = []
     for at, token in enumerate(tokens):
-        found += _in_attributes(token.attributes)
+        for attribute in token.attributes:
+            text = str(attribute.value)
+            if attribute.key in NAMING_KEYS and text:
+                found.append(Occurrence(text, attribute.value.span, Role.IN_AN_ATTRIBUTE))
         if token.id is not None and at in roles:
             found.append(Occurrence(token.id.text, token.id.span, roles[at]))
     return found
@@ -56,40 +59,28 @@ def roles_of(tokens: Sequence[Token]) -> Iterator[tuple[int, Role]]:
     inside = False
     for at, token in enumerate(tokens):
         inside = inside or token.type == "_OPEN"
-        if inside and token.id is not None and _is_node(tokens, at):
-            yield at, _role(tokens, at)
+        if not inside or token.type != "ID" or token.id is None:
+            continue
+        # A key of an unclosed list is no node.
+        is_key = tokens[at + 1].type == "OTHER"
+        if tokens[at - 1].type in _NO_NODE_BEHIND or is_key:
+            continue
+        behind = at + 1
+        while tokens[behind].type == "_COLON" and tokens[behind + 1].type == "ID":
+            behind += 2
+        is_on_edge = "_ARROW" in (tokens[at - 1].type, tokens[behind].type)
+        yield at, Role.ON_AN_EDGE if is_on_edge else Role.DECLARED
 
 
 def declaration(id_: str, found: Sequence[Occurrence]) -> Occurrence | None:
     """Return the declaration of a node, otherwise the first edge that names the node."""
-    places = [one for one in found if one.id == id_ and one.role is not Role.IN_AN_ATTRIBUTE]
-    return min(places, key=lambda one: (one.role is not Role.DECLARED, one.span), default=None)
+    places = [name for name in found if name.id == id_ and name.role is not Role.IN_AN_ATTRIBUTE]
+    return min(places, key=lambda name: (name.role is not Role.DECLARED, name.span), default=None)
 
 
 def named_at(found: Sequence[Occurrence], line: int, column: int) -> Occurrence | None:
     """Return the name at a position."""
-    return next((one for one in found if one.span.contains(line, column)), None)
-
-
-def _in_attributes(attributes: Sequence[Attribute]) -> Iterator[Occurrence]:
-    for attribute in attributes:
-        text = str(attribute.value)
-        if attribute.key in NAMING_KEYS and text:
-            yield Occurrence(text, attribute.value.span, Role.IN_AN_ATTRIBUTE)
-
-
-def _is_node(tokens: Sequence[Token], at: int) -> bool:
-    """Return whether a token is a node id, not a key of an unclosed list."""
-    is_key = tokens[at + 1].type == "OTHER"
-    return tokens[at].type == "ID" and tokens[at - 1].type not in _NO_NODE_BEHIND and not is_key
-
-
-def _role(tokens: Sequence[Token], at: int) -> Role:
-    behind = at + 1
-    while tokens[behind].type == "_COLON" and tokens[behind + 1].type == "ID":
-        behind += 2
-    is_on_edge = "_ARROW" in (tokens[at - 1].type, tokens[behind].type)
-    return Role.ON_AN_EDGE if is_on_edge else Role.DECLARED
+    return next((name for name in found if name.span.contains(line, column)), None)
 
 
 @dataclass(frozen=True)
@@ -186,9 +177,9 @@ def rename_node(source: Source, line: int, column: int, new: str) -> Sequence[Ed
         raise UsageError("no node at this position", hint="put the cursor on the id of a node")
     if not new.strip():
         raise UsageError("a node needs an id", hint="write letters, digits and _")
-    if new != named.id and any(one.id == new for one in found):
+    if new != named.id and any(name.id == new for name in found):
         raise UsageError(f"node {new!r} already exists", hint="choose another id")
-    return [Edit(one.span, written_word(new)) for one in found if one.id == named.id]
+    return [Edit(name.span, written_word(new)) for name in found if name.id == named.id]
 
 
 # Editors recurse for each level.
@@ -248,7 +239,7 @@ class _Outline:
     def _begin(self, at: int) -> None:
         """Begin a subgraph at its brace, after an optional keyword and id."""
         head = self._tokens[max(0, at - 2) : at]
-        word = next((one for one in head if one.type == "SUBGRAPH"), self._tokens[at])
+        word = next((token for token in head if token.type == "SUBGRAPH"), self._tokens[at])
         name = self._tokens[at - 1] if head and head[0] is word and len(head) == 2 else word
         text = name.id.text if name.id and name is not word else "subgraph"
         box = OutlineSymbol(text, self._span(word, word), self._span(name, name), is_subgraph=True)
@@ -260,7 +251,7 @@ class _Outline:
         for _ in range(len(self._open) if token.type == END else 1):
             if self._open:
                 box, end = self._open.pop(), self._span(token, token)
-                box.detail = number_of(sum(not one.is_subgraph for one in box.children), "node")
+                box.detail = number_of(sum(not child.is_subgraph for child in box.children), "node")
                 box.span = box.span._replace(end_line=end.end_line, end_column=end.end_column)
 
     def _name(self, at: int) -> None:
@@ -274,17 +265,13 @@ class _Outline:
     def _node(self, at: int) -> OutlineSymbol:
         token = last = self._tokens[at]
         id_ = token.id.text if token.id else ""
-        while (one := self._tokens[at + 1]).type == "ATTRIBUTES":
-            last, at = one, at + 1
-        return OutlineSymbol(
-            id_, self._span(token, last), self._span(token, token), self._detail(id_)
-        )
-
-    def _detail(self, id_: str) -> str:
+        while self._tokens[at + 1].type == "ATTRIBUTES":
+            last, at = self._tokens[at + 1], at + 1
         node = self._graph.nodes.get(id_) if self._graph else None
-        if node is None:
-            return ""
-        return f"{node.type} {node.label}" if node.label != id_ else node.type
+        detail = node.type if node else ""
+        if node and node.label != id_:
+            detail += f" {node.label}"
+        return OutlineSymbol(id_, self._span(token, last), self._span(token, token), detail)
 
     def _span(self, first: Token, last: Token) -> Span:
         return self._source.span(first.start, last.end)

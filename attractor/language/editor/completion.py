@@ -14,10 +14,10 @@ from attractor.language.graph.attribute_catalogue import (
     AttributeType,
     KnownAttribute,
 )
-from attractor.language.graph.graph import FIDELITIES, TYPE_OF_SHAPE, Graph, Node
+from attractor.language.graph.graph import FIDELITIES, TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.parsing.tokens import Findings, scan
-from attractor.language.source.syntax_tree import Span, Value
+from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source, written_word
 
 TYPE_MEANINGS: Mapping[str, str] = {
@@ -66,19 +66,18 @@ def meaning_of(key: str, value: str) -> str:
             row = ATTRIBUTES.get(key)
             if row is None:
                 return ""
-            is_choice = value in row.choices or _is_truth(row.type, value)
-            return row.sentence if is_choice else ""
+            return row.sentence if value in _choices_of(row) else ""
 
 
-def _is_truth(type_: AttributeType, value: str) -> bool:
-    return type_ is AttributeType.BOOLEAN and value in ("true", "false")
+def _choices_of(row: KnownAttribute) -> Sequence[str]:
+    return ("true", "false") if row.type is AttributeType.BOOLEAN else row.choices
 
 
 def describe_attribute(row: KnownAttribute) -> str:
     """Describe an attribute in Markdown."""
     lines = [row.sentence]
     if row.choices:
-        lines.append("One of " + ", ".join(f"`{one}`" for one in row.choices) + ".")
+        lines.append("One of " + ", ".join(f"`{choice}`" for choice in row.choices) + ".")
     lines.append(f"Allowed on {' and '.join(row.places)}. Type: {row.type}.")
     if row.default:
         lines.append(f"Default: {row.default}.")
@@ -106,40 +105,31 @@ def hover(
 ) -> Hover | None:
     """Describe the element at a position: a diagnostic's rule, an attribute, a value or a node."""
     place = line, column
-    for one in diagnostics:
-        if one.span.contains(*place) and page(one.rule):
-            return Hover(f"**{one.rule}**\n\n{page(one.rule)}", one.span)
-    return _attribute(source, place) or _node(source, place, graph)
+    for diagnostic in diagnostics:
+        if diagnostic.span.contains(*place) and page(diagnostic.rule):
+            return Hover(f"**{diagnostic.rule}**\n\n{page(diagnostic.rule)}", diagnostic.span)
+    if found := _attribute(source, place):
+        return found
+    named = named_at(occurrences(source), *place)
+    node = graph.nodes.get(named.id) if graph and named else None
+    if named is None or node is None:
+        return None
+    parts = [f"**{node.id}** ({node.type})", node.label, node.prompt[:_LONGEST]]
+    return Hover("\n\n".join(dict.fromkeys(filter(None, parts))), named.span)
 
 
 def _attribute(source: Source, place: tuple[int, int]) -> Hover | None:
     for token in scan(Findings(source)):
         for attribute in token.attributes:
-            row = ATTRIBUTES.get(attribute.key)
+            row, value = ATTRIBUTES.get(attribute.key), attribute.value
             if row and attribute.span.contains(*place):
                 return Hover(f"**{row.name}**\n\n{describe_attribute(row)}", attribute.span)
-            if row and attribute.value.span.contains(*place):
-                return _value(row, attribute.value)
+            if row and value.span.contains(*place):
+                # Free text has no meaning.
+                meaning = meaning_of(row.alias_of or row.name, str(value))
+                text = f"**{value}** ({row.name})\n\n{meaning}"
+                return Hover(text, value.span) if meaning else None
     return None
-
-
-def _value(row: KnownAttribute, value: Value) -> Hover | None:
-    """Describe a value, unless it is free text."""
-    meaning = meaning_of(row.alias_of or row.name, str(value))
-    if not meaning:
-        return None
-    return Hover(f"**{value}** ({row.name})\n\n{meaning}", value.span)
-
-
-def _node(source: Source, place: tuple[int, int], graph: Graph | None) -> Hover | None:
-    named = named_at(occurrences(source), *place)
-    node = graph.nodes.get(named.id) if graph and named else None
-    return Hover(_describe_node(node), named.span) if named and node else None
-
-
-def _describe_node(node: Node) -> str:
-    lines: Iterable[str] = [f"**{node.id}** ({node.type})", node.label, node.prompt[:_LONGEST]]
-    return "\n\n".join(dict.fromkeys(one for one in lines if one))
 
 
 _PIECE = re.compile(
@@ -191,17 +181,15 @@ def cursor_at(text: str, offset: int) -> Cursor:
     before = text[:offset]
     open_ = _Open()
     for found in _PIECE.finditer(before):
-        if found["comment"] and _is_unfinished(found):
+        if found["comment"] and not (found["line_end"] or found["comment"].endswith("*/")):
             return Cursor(CursorKind.NOTHING)
         if found["sign"]:
             open_ = _behind(open_, found["sign"], found.start(), found.end())
     if open_.is_list:
-        return _in_list(before[open_.part :], _place(before[open_.statement : open_.bracket]))
+        place, part = _place(before[open_.statement : open_.bracket]), before[open_.part :]
+        key = Cursor(CursorKind.KEY, place, begun=_begun(part))
+        return _cursor_value(part, place) or key
     return _outside(before[open_.statement :])
-
-
-def _is_unfinished(found: re.Match[str]) -> bool:
-    return not (found["line_end"] or found["comment"].endswith("*/"))
 
 
 def _behind(open_: _Open, sign: str, start: int, end: int) -> _Open:
@@ -224,10 +212,6 @@ def _place(head: str) -> AttributeOwner:
         return AttributeOwner.EDGE
     words = head.split()
     return _HEADS.get(words[-1], AttributeOwner.NODE) if words else AttributeOwner.NODE
-
-
-def _in_list(part: str, place: AttributeOwner) -> Cursor:
-    return _cursor_value(part, place) or Cursor(CursorKind.KEY, place, begun=_begun(part))
 
 
 def _outside(statement: str) -> Cursor:
@@ -307,16 +291,7 @@ def _values(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Ite
         yield from _nodes(nodes)
         return
     row = ATTRIBUTES.get(cursor.key)
-    words = _named(vocabulary).get(cursor.key) or _of_type(row)
-    for word in words:
-        text = word if cursor.is_quoted else written_word(word)
-        detail = TYPE_OF_SHAPE.get(word, "") if cursor.key == "shape" else ""
-        yield Proposal(text, ProposalKind.VALUE, detail, meaning_of(cursor.key, word))
-
-
-def _named(vocabulary: Vocabulary) -> Mapping[str, Iterable[str]]:
-    """Return the known values of attributes by key."""
-    return {
+    named: Mapping[str, Iterable[str]] = {
         "shape": TYPE_OF_SHAPE,
         "type": sorted(vocabulary.types or TYPE_OF_SHAPE.values()),
         "condition": _CONDITIONS,
@@ -327,9 +302,7 @@ def _named(vocabulary: Vocabulary) -> Mapping[str, Iterable[str]]:
         "backend": sorted(vocabulary.backends or ()),
         "agent": sorted(vocabulary.agents or ()),
     }
-
-
-def _of_type(row: KnownAttribute | None) -> Iterable[str]:
-    if row is None:
-        return ()
-    return ("true", "false") if row.type is AttributeType.BOOLEAN else row.choices
+    for word in named.get(cursor.key) or (_choices_of(row) if row else ()):
+        text = word if cursor.is_quoted else written_word(word)
+        detail = TYPE_OF_SHAPE.get(word, "") if cursor.key == "shape" else ""
+        yield Proposal(text, ProposalKind.VALUE, detail, meaning_of(cursor.key, word))

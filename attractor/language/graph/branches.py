@@ -49,8 +49,8 @@ class Meetings:
             last = ""
         ends = {last, self._exit}
 
-        def is_end(one: str) -> bool:
-            return one in ends or self._from_start.covers(one, node)
+        def is_end(id_: str) -> bool:
+            return id_ in ends or self._from_start.covers(id_, node)
 
         return self._nearest_fan_in(begins, is_end) or last
 
@@ -60,27 +60,27 @@ class Meetings:
 
     def _nearest_fan_in(self, begins: Sequence[str], is_end: Callable[[str], bool]) -> str:
         """Follow all branches step by step, until all branches have reached the same fan-in."""
-        seen = {one: {one} for one in begins}
-        fronts: dict[str, list[str]] = {one: [one] for one in begins}
+        seen = {node: {node} for node in begins}
+        fronts: dict[str, list[str]] = {node: [node] for node in begins}
         times = Counter[str]()
         while fronts and self._steps_left > 0:
-            for one in filter(self._fan_ins.__contains__, chain.from_iterable(fronts.values())):
-                times[one] += 1
-                if times[one] == len(begins):
-                    return one
-            steps = {one: self._step(front, is_end, seen[one]) for one, front in fronts.items()}
-            ended = [one for one, front in steps.items() if not front]
-            if any(self._fan_ins.isdisjoint(seen[one]) for one in ended):
+            for node in filter(self._fan_ins.__contains__, chain.from_iterable(fronts.values())):
+                times[node] += 1
+                if times[node] == len(begins):
+                    return node
+            steps = {node: self._step(front, is_end, seen[node]) for node, front in fronts.items()}
+            ended = [node for node, front in steps.items() if not front]
+            if any(self._fan_ins.isdisjoint(seen[node]) for node in ended):
                 return ""
-            fronts = {one: front for one, front in steps.items() if front}
+            fronts = {node: front for node, front in steps.items() if front}
         return ""
 
     def _step(
         self, front: Sequence[str], is_end: Callable[[str], bool], seen: set[str]
     ) -> list[str]:
         following: list[str] = []
-        for one in front:
-            for target in () if is_end(one) else self._following(one):
+        for node in front:
+            for target in () if is_end(node) else self._following(node):
                 self._steps_left -= 1
                 if target not in seen:
                     seen.add(target)
@@ -112,26 +112,26 @@ def find_region(
     begins: Sequence[str], meeting: str, leading: Leading, is_outside: Callable[[str], bool]
 ) -> Region:
     """Search from the first nodes of all branches to the meeting and to nodes outside."""
-    nodes = {one: one for one in begins if one != meeting}
+    nodes = {node: node for node in begins if node != meeting}
     ends: list[Edge] = []
     leaks: list[Edge] = []
     is_tangled = False
     waiting = list(nodes)
     while waiting:
-        one = waiting.pop()
-        for edge in leading(one):
+        node = waiting.pop()
+        for edge in leading(node):
             if edge.target == meeting:
                 ends.append(edge)
             elif is_outside(edge.target):
                 leaks.append(edge)
             elif edge.target not in nodes:
-                nodes[edge.target] = nodes[one]
+                nodes[edge.target] = nodes[node]
                 waiting.append(edge.target)
-            elif nodes[edge.target] != nodes[one]:
+            elif nodes[edge.target] != nodes[node]:
                 is_tangled = True
 
-    def following(one: str) -> Sequence[str]:
-        ahead = [edge.target for edge in leading(one)]
+    def following(node: str) -> Sequence[str]:
+        ahead = [edge.target for edge in leading(node)]
         return [target for target in ahead if target in nodes and not is_outside(target)]
 
     return Region(nodes, ends, leaks, is_tangled, following)
@@ -142,18 +142,18 @@ def branches_of(begins: Sequence[str], region: Region) -> Mapping[str, frozenset
     if region.is_tangled:
         left = _MOST_TIMES * len(region.nodes)
         branches: dict[str, frozenset[str]] = {}
-        for one in begins:
-            within = reached_from(region.nodes.keys() & {one}, region.following)
-            branches[one] = frozenset(within)
+        for begin in begins:
+            within = reached_from(region.nodes.keys() & {begin}, region.following)
+            branches[begin] = frozenset(within)
             left -= len(within)
             if left < 0:
                 break
         else:
             return branches
-    apart: dict[str, list[str]] = {one: [] for one in begins}
+    apart: dict[str, list[str]] = {begin: [] for begin in begins}
     for node, begin in region.nodes.items():
         apart[begin].append(node)
-    return {one: frozenset(nodes) for one, nodes in apart.items()}
+    return {begin: frozenset(nodes) for begin, nodes in apart.items()}
 
 
 PARALLEL = "parallel"
@@ -275,7 +275,7 @@ class _Finding:
 
     def _fork(self, node: str) -> Fork:
         targets_ = dict.fromkeys(edge.target for edge in self._graph.outgoing(node))
-        begins = [one for one in targets_ if one in self._graph.nodes]
+        begins = [target for target in targets_ if target in self._graph.nodes]
         meeting = self._meetings.find(node, begins)
         if not meeting:
             return Fork(node, "", {}, ())
@@ -298,10 +298,10 @@ class _Finding:
         exit_ = self._graph.exits[0].id
 
         @cache
-        def is_outside(one: str) -> bool:
-            if one in (node, exit_) or not covers(node, one):
+        def is_outside(id_: str) -> bool:
+            if id_ in (node, exit_) or not covers(node, id_):
                 return True
-            before = () if is_passed else self._graph.incoming(one)
+            before = () if is_passed else self._graph.incoming(id_)
             return any(covers(meeting, edge.source) for edge in before)
 
         return is_outside

@@ -85,7 +85,7 @@ def derived_class(label: str) -> str:
 
 def split_classes(classes: str) -> list[str]:
     """Return the names in a `class` attribute, separated by commas or blanks (ruling L7)."""
-    return [one for one in _SEPARATORS.split(classes) if one]
+    return [name for name in _SEPARATORS.split(classes) if name]
 
 
 @dataclass

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
+from itertools import chain
 from typing import NamedTuple, Self, TypeVar, cast
 from urllib.parse import quote_from_bytes
 
@@ -173,7 +174,9 @@ class Graph:
     repeats: tuple[DuplicateAttribute, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        found = {one.id: one for type_ in IDS_OF_ENDS for one in _changed_roles(self.nodes, type_)}
+        found = {
+            node.id: node for type_ in IDS_OF_ENDS for node in _changed_roles(self.nodes, type_)
+        }
         if found:
             object.__setattr__(self, "nodes", {**self.nodes, **found})
 
@@ -182,18 +185,50 @@ class Graph:
         return {
             "name": self.name,
             "attributes": attributes_record(self.attributes),
-            "nodes": [_node(node) for node in self.nodes.values()],
-            "edges": [_edge(edge) for edge in self.edges],
-            "subgraphs": [_subgraph(one) for one in self.subgraphs],
+            "nodes": [
+                {
+                    "id": node.id,
+                    "label": node.label,
+                    "shape": node.shape,
+                    "type": node.type,
+                    "classes": list(node.classes),
+                    "attributes": attributes_record(node.attributes),
+                    **({} if node.is_declared else {"declared": False}),
+                }
+                for node in self.nodes.values()
+            ],
+            "edges": [
+                {
+                    "from": edge.source,
+                    "to": edge.target,
+                    "label": edge.label,
+                    "condition": edge.attributes.text("condition"),
+                    "weight": edge.weight,
+                    "attributes": attributes_record(edge.attributes),
+                }
+                for edge in self.edges
+            ],
+            "subgraphs": [
+                {
+                    "id": subgraph.id,
+                    "nodes": list(subgraph.nodes),
+                    "within": subgraph.parent if subgraph.parent >= 0 else None,
+                    "attributes": attributes_record(subgraph.attributes),
+                }
+                for subgraph in self.subgraphs
+            ],
         }
 
     @classmethod
     def from_dict(cls, record: JsonObject) -> Self:
         """Return the graph of `to_dict`, or raise a UsageError."""
         try:
-            nodes = [_read_node(one) for one in _objects(record, "nodes")]
-            edges = tuple(_read_edge(one) for one in _objects(record, "edges"))
-            subgraphs = tuple(_read_subgraph(one) for one in _objects(record, "subgraphs"))
+            nodes = [_read_node(part) for part in _objects(record, "nodes")]
+            edges = tuple(
+                Edge(str(edge["from"]), str(edge["to"]), _read_attributes(edge))
+                for edge in _objects(record, "edges")
+            )
+            subgraphs = tuple(_read_subgraph(part) for part in _objects(record, "subgraphs"))
             by_id = {node.id: node for node in nodes}
             return cls(str(record["name"]), by_id, edges, _read_attributes(record), subgraphs)
         except (KeyError, TypeError, ValueError, AttributeError) as cause:
@@ -278,21 +313,17 @@ def _changed_roles(nodes: Mapping[str, Node], type_: str) -> Iterator[Node]:
     if not named:
         return
     # Nodes with such an id come first: mostly one of them has the shape.
-    is_shaped = any(_type_alone(one) == type_ for some in (named, nodes.values()) for one in some)
+    is_shaped = any(
+        (node.attributes.text("type") or _type_of_shape(node)) == type_
+        for node in chain(named, nodes.values())
+    )
     for node in named:
-        role = type_ if not is_shaped and _says_no_type(node) else ""
+        has_type = node.attributes.text("type") or _type_of_shape(node) != DEFAULT_TYPE
+        role = "" if is_shaped or has_type else type_
         if node.role != role:
             changed = replace(node)
             object.__setattr__(changed, "role", role)
             yield changed
-
-
-def _says_no_type(node: Node) -> bool:
-    return not node.attributes.text("type") and _type_of_shape(node) == DEFAULT_TYPE
-
-
-def _type_alone(node: Node) -> str:
-    return node.attributes.text("type") or _type_of_shape(node)
 
 
 def _type_of_shape(node: Node) -> str:
@@ -301,19 +332,19 @@ def _type_of_shape(node: Node) -> str:
 
 def _by_key(owners: Iterable[NodeOrEdge]) -> Mapping[str, Sequence[NodeOrEdge]]:
     groups: dict[str, list[NodeOrEdge]] = {}
-    for one in owners:
-        for key in one.attributes.by_key:
+    for owner in owners:
+        for key in owner.attributes.by_key:
             if key in groups:
-                groups[key].append(one)
+                groups[key].append(owner)
             else:
-                groups[key] = [one]
+                groups[key] = [owner]
     return groups
 
 
 def _grouped(pairs: Iterable[tuple[str, T]]) -> Mapping[str, tuple[T, ...]]:
     groups: dict[str, list[T]] = {}
-    for name, one in pairs:
-        groups.setdefault(name, []).append(one)
+    for name, element in pairs:
+        groups.setdefault(name, []).append(element)
     return {name: tuple(several) for name, several in groups.items()}
 
 
@@ -323,18 +354,15 @@ _HASH = 16
 
 def folder_name(node_id: str) -> str:
     """Return the folder name of a node: the id, made safe for every file system (ruling L6b)."""
-    is_plain = IDENTIFIER.fullmatch(node_id) is not None
-    name = node_id if is_plain else _encoded(node_id)
+    name = node_id
+    if IDENTIFIER.fullmatch(node_id) is None:
+        encoded = quote_from_bytes(_bytes(node_id), safe="")
+        name = encoded.replace("~", "%7E").replace(".", "%2E") or "%"
     if len(name) <= _LONGEST:
         return name
     # No other name contains "~", so a truncated name is unique.
     digest = sha256(_bytes(node_id)).hexdigest()[:_HASH]
     return f"{name[: _LONGEST - _HASH - 1]}~{digest}"
-
-
-def _encoded(node_id: str) -> str:
-    encoded = quote_from_bytes(_bytes(node_id), safe="")
-    return encoded.replace("~", "%7E").replace(".", "%2E") or "%"
 
 
 def _bytes(node_id: str) -> bytes:
@@ -373,46 +401,14 @@ def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fide
 _TEMPLATE = "template"
 
 
-def _node(node: Node) -> Json:
-    return {
-        "id": node.id,
-        "label": node.label,
-        "shape": node.shape,
-        "type": node.type,
-        "classes": list(node.classes),
-        "attributes": attributes_record(node.attributes),
-        **({} if node.is_declared else {"declared": False}),
-    }
-
-
-def _edge(edge: Edge) -> Json:
-    return {
-        "from": edge.source,
-        "to": edge.target,
-        "label": edge.label,
-        "condition": edge.attributes.text("condition"),
-        "weight": edge.weight,
-        "attributes": attributes_record(edge.attributes),
-    }
-
-
-def _subgraph(subgraph: Subgraph) -> Json:
-    return {
-        "id": subgraph.id,
-        "nodes": list(subgraph.nodes),
-        "within": subgraph.parent if subgraph.parent >= 0 else None,
-        "attributes": attributes_record(subgraph.attributes),
-    }
-
-
 def attributes_record(attributes: Attributes) -> dict[str, Json]:
     """Return attributes as JSON values by their keys; a template becomes an object."""
-    return {key: _value_record(attribute.value) for key, attribute in attributes.by_key.items()}
-
-
-def _value_record(value: Value) -> Json:
-    plain = plain_value(value)
-    return {_TEMPLATE: plain} if value.kind is ValueKind.TEMPLATE else plain
+    record: dict[str, Json] = {}
+    for key, attribute in attributes.by_key.items():
+        plain = plain_value(attribute.value)
+        is_template = attribute.value.kind is ValueKind.TEMPLATE
+        record[key] = {_TEMPLATE: plain} if is_template else plain
+    return record
 
 
 def _objects(record: JsonObject, key: str) -> Sequence[dict[str, Json]]:
@@ -426,10 +422,6 @@ def _read_node(record: JsonObject) -> Node:
     return Node(id_, _read_attributes(record), classes, is_declared=is_declared)
 
 
-def _read_edge(record: JsonObject) -> Edge:
-    return Edge(str(record["from"]), str(record["to"]), _read_attributes(record))
-
-
 def _read_subgraph(record: JsonObject) -> Subgraph:
     nodes = tuple(cast("Sequence[str]", record.get("nodes") or ()))
     parent = record.get("within")
@@ -439,14 +431,15 @@ def _read_subgraph(record: JsonObject) -> Subgraph:
 
 def _read_attributes(record: JsonObject) -> Attributes:
     members = cast("Mapping[str, Json]", record.get("attributes") or {})
-    return Attributes({key: Attribute(key, _read_value(one)) for key, one in members.items()})
-
-
-def _read_value(value: Json) -> Value:
-    if isinstance(value, dict):
-        text = str(value[_TEMPLATE])
-        return Value(ValueKind.TEMPLATE, text, quoted(text))
-    return Value.of(cast("Plain", value))
+    attributes: dict[str, Attribute] = {}
+    for key, member in members.items():
+        if isinstance(member, dict):
+            text = str(member[_TEMPLATE])
+            value = Value(ValueKind.TEMPLATE, text, quoted(text))
+        else:
+            value = Value.of(cast("Plain", member))
+        attributes[key] = Attribute(key, value)
+    return Attributes(attributes)
 
 
 def plain_value(value: Value) -> str | int | float | bool:
@@ -502,7 +495,7 @@ def required_verdict(graph: Graph, gate: Node) -> bool | None:
 
 def goal_gates(graph: Graph) -> Sequence[Node]:
     """Return the goal gates."""
-    return [one for one in graph.nodes_with("goal_gate") if one.is_goal_gate]
+    return [node for node in graph.nodes_with("goal_gate") if node.is_goal_gate]
 
 
 def _each(

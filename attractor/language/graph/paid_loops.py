@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attractor.language.graph.branches import FAN_IN, FORKS, Forks, is_restart
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.paths import Following, failure_targets, loops, reached_from, targets
+from attractor.language.graph.paths import failure_targets, loops, reached_from, targets
 
 DEFAULT_VISITS = 100
 DEFAULT_PAID_VISITS = 10
@@ -22,15 +22,13 @@ def default_visits(graph: Graph, node: Node) -> int:
 
     The visits of a fork limit the rounds of the stages in its branches.
     """
-    is_paid = costs_money(node) or (node.type in FORKS and _has_paid_branch(graph, node))
+    is_paid = costs_money(node)
+    if not is_paid and node.type in FORKS:
+        fork = Forks(graph).at(node.id)
+        ends = [fork.meeting] if fork and fork.meeting else []
+        inside = reached_from(targets(graph)(node.id), targets(graph), until=ends)
+        is_paid = any(costs_money(graph.nodes[id_]) for id_ in inside if id_ in graph.nodes)
     return DEFAULT_PAID_VISITS if is_paid else DEFAULT_VISITS
-
-
-def _has_paid_branch(graph: Graph, node: Node) -> bool:
-    fork = Forks(graph).at(node.id)
-    ends = [fork.meeting] if fork and fork.meeting else []
-    inside = reached_from(targets(graph)(node.id), targets(graph), until=ends)
-    return any(costs_money(graph.nodes[one]) for one in inside if one in graph.nodes)
 
 
 def paid_loops(graph: Graph) -> Iterator[Sequence[str]]:
@@ -42,25 +40,20 @@ def unbounded_paid_loops(graph: Graph) -> Iterator[Sequence[str]]:
     """Yield the nodes of each loop with a stage that costs money, and without a limit of visits."""
     if graph.attributes.number("max_node_visits") is None:
         unlimited = [
-            one.id for one in graph.nodes.values() if one.attributes.number("max_visits") is None
+            node.id for node in graph.nodes.values() if node.attributes.number("max_visits") is None
         ]
         yield from _paid(graph, unlimited)
 
 
 def _paid(graph: Graph, among: Iterable[str]) -> Iterator[Sequence[str]]:
     nodes = dict.fromkeys(among)
-    for loop in loops(nodes, _rounds(graph, nodes)):
-        if any(costs_money(graph.nodes[one]) for one in loop):
-            yield loop
-
-
-def _rounds(graph: Graph, among: Iterable[str]) -> Following:
-    """Return a function that returns the next nodes in the same run; a restart is another run."""
-    nodes = frozenset(among)
 
     def follow(node: str) -> Iterable[str]:
+        # In the same run: a restart is another run.
         edges = (edge.target for edge in graph.outgoing(node) if not is_restart(edge))
         jumps = failure_targets(graph.nodes[node].attributes)
-        return [one for one in (*edges, *jumps) if one in nodes]
+        return [target for target in (*edges, *jumps) if target in nodes]
 
-    return follow
+    for loop in loops(nodes, follow):
+        if any(costs_money(graph.nodes[id_]) for id_ in loop):
+            yield loop

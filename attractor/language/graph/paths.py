@@ -46,7 +46,7 @@ def sources_and_jumps(graph: Graph) -> Following:
 
 def _jumping(graph: Graph) -> Iterable[Node]:
     """Return the nodes whose failure can jump to a retry target, without duplicates."""
-    nodes = (one for key in RETRY_TARGETS for one in graph.nodes_with(key))
+    nodes = (node for key in RETRY_TARGETS for node in graph.nodes_with(key))
     return {one.id: one for one in nodes}.values()
 
 
@@ -55,13 +55,13 @@ def reached_from(
 ) -> set[str]:
     """Return the reachable nodes including the first nodes; do not search behind `until`."""
     reached, ends = set(begin), frozenset(until)
-    waiting = [one for one in reached if one not in ends]
+    waiting = [node for node in reached if node not in ends]
     while waiting:
-        for one in following(waiting.pop()):
-            if one not in reached:
-                reached.add(one)
-                if one not in ends:
-                    waiting.append(one)
+        for node in following(waiting.pop()):
+            if node not in reached:
+                reached.add(node)
+                if node not in ends:
+                    waiting.append(node)
     return reached
 
 
@@ -125,14 +125,14 @@ class Dominance:
         self.parents = parents
         self._span = spans
 
-    def covers(self, one: str, other: str) -> bool:
+    def covers(self, node: str, other: str) -> bool:
         """Return whether a node dominates another node.
 
         Then every path to the other node contains the first node, or both are the same node.
         """
-        if one not in self._span or other not in self._span:
+        if node not in self._span or other not in self._span:
             return False
-        (start, end), (place, _) = self._span[one], self._span[other]
+        (start, end), (place, _) = self._span[node], self._span[other]
         return start <= place < end
 
 
@@ -241,7 +241,7 @@ def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
     if node.type == "wait.human":
         is_partial = node.attributes.flag("allow_partial")
         return (SUCCESS, PARTIAL_SUCCESS, FAIL) if is_partial else (SUCCESS, FAIL)
-    is_end = any(node.id == one.id for one in (*graph.starts, *graph.exits))
+    is_end = any(node.id == end.id for end in (*graph.starts, *graph.exits))
     return _ENDS["start"] if is_end else _ENDS.get(node.type, _ANY_END)
 
 
@@ -255,15 +255,11 @@ def human_gates(graph: Graph) -> Iterator[tuple[Node, Choices]]:
     An edge whose condition requires an outcome other than success is not a choice.
     """
     for node in graph.of_type("wait.human"):
-        yield node, _offered(graph, node)
-
-
-def _offered(graph: Graph, node: Node) -> Choices:
-    choices: dict[tuple[str, str], Edge] = {}
-    for edge in graph.outgoing(node.id):
-        if not edge.is_conditional or could_hold(edge.condition, [SUCCESS]):
-            choices.setdefault((edge.label.strip() or edge.target, edge.target), edge)
-    return choices
+        choices: dict[tuple[str, str], Edge] = {}
+        for edge in graph.outgoing(node.id):
+            if not edge.is_conditional or could_hold(edge.condition, [SUCCESS]):
+                choices.setdefault((edge.label.strip() or edge.target, edge.target), edge)
+        yield node, choices
 
 
 CONDITIONAL = "conditional"
@@ -278,22 +274,18 @@ def unchecked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
     is_unchecked: dict[str, bool] = {}
     for node in among:
         at, passed = node, list[str]()
-        while at not in is_unchecked and (onward := _onward(graph, at)):
+        while at not in is_unchecked and is_conditional(graph, at):
+            edges = graph.outgoing(at)
+            if len(edges) != 1 or edges[0].is_conditional:
+                break
             # A cycle of such conditionals checks nothing either.
             is_unchecked[at] = True
             passed.append(at)
-            at = onward
+            at = edges[0].target
         is_unchecked.update(
             dict.fromkeys(passed, is_unchecked.get(at, not is_conditional(graph, at)))
         )
-    return {node for node, one in is_unchecked.items() if one}
-
-
-def _onward(graph: Graph, node: str) -> str:
-    """Return the target of a conditional that checks nothing, or an empty text."""
-    edges = graph.outgoing(node)
-    asks_nothing = len(edges) == 1 and not edges[0].is_conditional
-    return edges[0].target if asks_nothing and is_conditional(graph, node) else ""
+    return {node for node, unchecked in is_unchecked.items() if unchecked}
 
 
 def is_conditional(graph: Graph, node: str) -> bool:

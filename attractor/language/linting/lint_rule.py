@@ -21,7 +21,7 @@ from attractor.language.diagnostics import (
     word_edits,
 )
 from attractor.language.graph.graph import Edge, Graph, each_attribute
-from attractor.language.source.syntax_tree import Span, Value, quoted
+from attractor.language.source.syntax_tree import Span, quoted
 from attractor.language.source.text import quote, span_within
 
 
@@ -94,17 +94,23 @@ class _Adapted:
 
     def __init__(self, name: str, rule: LintRule | SpecRule) -> None:
         self._name = name
-        self._apply: Callable[..., object] = _apply_of(name, rule)
+        apply: object = getattr(rule, "apply", None)
+        if isinstance(rule, type):
+            message = f"the rule {quote(name)} is a class"
+            raise UsageError(message, hint=f"pass an object: {rule.__name__}()")
+        if not callable(apply):
+            raise UsageError(f"the rule {quote(name)} has no method apply", hint=_HINT)
+        self._apply: Callable[..., object] = apply
         self._wants_vocabulary = count_parameters(self._apply) > 1
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         found = self._apply(graph, vocabulary) if self._wants_vocabulary else self._apply(graph)
         if not isinstance(found, Iterable):
             raise self._refuse("returned", found)
-        for one in cast(Iterable[object], found):
-            if not isinstance(one, Diagnostic):
-                raise self._refuse("found", one)
-            yield one
+        for diagnostic in cast(Iterable[object], found):
+            if not isinstance(diagnostic, Diagnostic):
+                raise self._refuse("found", diagnostic)
+            yield diagnostic
 
     def _refuse(self, verb: str, found: object) -> UsageError:
         message = f"the rule {quote(self._name)} {verb} {type(found).__name__}, not diagnostics"
@@ -123,21 +129,10 @@ def named_rules(rules: ExtraRules) -> Sequence[NamedRule]:
 
 def _name(rule: LintRule | SpecRule) -> str:
     name = getattr(rule, "name", "")
-    return name if name and isinstance(name, str) else _NEW_WORD.sub("_", _class_name(rule)).lower()
-
-
-def _class_name(rule: object) -> str:
-    return rule.__name__ if isinstance(rule, type) else type(rule).__name__
-
-
-def _apply_of(name: str, rule: LintRule | SpecRule) -> Callable[..., object]:
-    apply: object = getattr(rule, "apply", None)
-    if isinstance(rule, type):
-        message = f"the rule {quote(name)} is a class"
-        raise UsageError(message, hint=f"pass an object: {rule.__name__}()")
-    if not callable(apply):
-        raise UsageError(f"the rule {quote(name)} has no method apply", hint=_HINT)
-    return apply
+    if name and isinstance(name, str):
+        return name
+    class_ = rule if isinstance(rule, type) else type(rule)
+    return _NEW_WORD.sub("_", class_.__name__).lower()
 
 
 class EdgeCondition(NamedTuple):
@@ -249,19 +244,17 @@ def unknown_names(
         if span.is_somewhere:
             seen.add((name, span))
         meant = "" if is_from_sheet else one_slip(name, {*known, *also_known})
+        if is_from_sheet and sheet:
+            start = str(sheet).find(name)
+            span = span_within(sheet, start, start + len(name)) if start >= 0 else span
         yield Diagnostic(
             Severity.WARNING,
             f"unknown {noun} {quote(name)}",
-            _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
+            span,
             node="" if is_from_sheet else holder.node,
             fix=suggest(name) or otherwise or _choice({*known, *also_known}),
             edits=word_edits(attribute.value, meant),
         )
-
-
-def _span_in_sheet(sheet: Value, name: str) -> Span:
-    start = str(sheet).find(name)
-    return span_within(sheet, start, start + len(name)) if start >= 0 else sheet.span
 
 
 def _choice(known: Set[str]) -> str:

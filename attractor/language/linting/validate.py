@@ -60,16 +60,24 @@ def without_ignored(
     unfiltered = list(diagnostics)
     if _SIGN not in source.text.lower():
         return unfiltered
-    ignores = {(one.rule, one.line): one for one in read_ignores(source)}
+    ignores = {(ignore.rule, ignore.line): ignore for ignore in read_ignores(source)}
     unused = dict(ignores)
     kept: list[Diagnostic] = []
-    for one in unfiltered:
-        place = one.rule, one.span.line
-        if place in ignores and one.rule not in vital and one.span.file == source.file:
+    for found in unfiltered:
+        place = found.rule, found.span.line
+        if place in ignores and found.rule not in vital and found.span.file == source.file:
             unused.pop(place, None)
         else:
-            kept.append(one)
-    return [*kept, *_reports(unused.values(), vital, rules)]
+            kept.append(found)
+    known = rules() if unused else frozenset[str]()
+    suggest = suggester(known)
+    for ignore in unused.values():
+        message, fix = _explain(ignore.rule, vital, known)
+        hint = fix or suggest(ignore.rule) or "list the rules: attractor rules"
+        kept.append(
+            Diagnostic(Severity.WARNING, message, ignore.span, fix=hint, rule=UNUSED_IGNORE)
+        )
+    return kept
 
 
 def read_ignores(source: Source) -> Iterator[Ignore]:
@@ -80,7 +88,7 @@ def read_ignores(source: Source) -> Iterator[Ignore]:
         if found is None:
             continue
         line = _line_meant(source, comments, at)
-        rules = [one for one in _SEPARATOR.split(found["rules"] or "") if one]
+        rules = [word for word in _SEPARATOR.split(found["rules"] or "") if word]
         span = source.span(comment.start + found.start(), comment.start + found.end())
         for rule in rules or [""]:
             yield Ignore(rule, line, span)
@@ -99,18 +107,6 @@ def _line_meant(source: Source, comments: Sequence[Comment], at: int) -> int:
     behind = _ANYTHING.search(text, comments[at].end)
     place = behind.start() if behind else len(text)
     return source.span(place, place).line
-
-
-def _reports(
-    unused: Iterable[Ignore], vital: Set[str], rules: Callable[[], Set[str]]
-) -> Iterator[Diagnostic]:
-    ignores = list(unused)
-    known = rules() if ignores else frozenset[str]()
-    suggest = suggester(known)
-    for ignore in ignores:
-        message, fix = _explain(ignore.rule, vital, known)
-        hint = fix or suggest(ignore.rule) or "list the rules: attractor rules"
-        yield Diagnostic(Severity.WARNING, message, ignore.span, fix=hint, rule=UNUSED_IGNORE)
 
 
 def _explain(rule: str, vital: Set[str], known: Set[str]) -> tuple[str, str]:
@@ -154,12 +150,12 @@ def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[
     if lowered:
         hint = "remove this level from the settings, because the engine depends on the rule"
         raise UsageError(f"the level of rule {lowered[0]!r} cannot be lowered", hint=hint)
-    for one in diagnostics:
-        level = levels.get(one.rule)
+    for diagnostic in diagnostics:
+        level = levels.get(diagnostic.rule)
         if level is None:
-            yield one
+            yield diagnostic
         elif level is not Level.OFF:
-            yield replace(one, severity=Severity(level.value))
+            yield replace(diagnostic, severity=Severity(level.value))
 
 
 _NO_NAMES = Vocabulary()
@@ -213,7 +209,7 @@ def validate_or_raise(
 ) -> tuple[Diagnostic, ...]:
     """Return the diagnostics, or raise ValidationError if there is an error."""
     diagnostics = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
-    if any(one.is_error for one in diagnostics):
+    if any(diagnostic.is_error for diagnostic in diagnostics):
         raise ValidationError(diagnostics)
     return diagnostics
 

@@ -221,5 +221,5 @@ def _span(children: Sequence[Token | Statement]) -> Span:
 
 def _attributes(children: Sequence[Token | Statement]) -> tuple[Attribute, ...]:
     tokens = (one for one in children if isinstance(one, Token))
-    lists = [one.attributes for one in tokens if one.type == "ATTRIBUTES"]
+    lists = [token.attributes for token in tokens if token.type == "ATTRIBUTES"]
     return lists[0] if len(lists) == 1 else tuple(one for found in lists for one in found)

@@ -28,8 +28,18 @@ def note_pair(token: Token, following: Token, findings: Findings) -> None:
 
 def note_portability(findings: Findings) -> None:
     """Report unusual blanks and preprocessor lines."""
-    _note_blanks(findings)
-    _note_preprocessor(findings)
+    text = findings.source.text
+    for start, end in () if text.isascii() else odd_blanks(text):
+        letter = named(text[start])
+        message = f"unusual blank, which other programs treat as a letter: {letter}"
+        edit = Change(start, end, " ")
+        findings.not_portable(message, start, end, fix="use a plain blank", edit=edit)
+    for comment in comments_of(text) if "\n#" in text or text.startswith("#") else ():
+        if comment.is_preprocessor:
+            message = "C preprocessor line, which is treated as a comment"
+            start, end = comment.start, comment.end
+            edit = Change(start, end, comment.written)
+            findings.not_portable(message, start, end, fix="start it with //", edit=edit)
 
 
 def _note_port(colon: Token, word: Token, findings: Findings) -> None:
@@ -45,15 +55,6 @@ def _note_port(colon: Token, word: Token, findings: Findings) -> None:
         findings.not_portable(message, start, end, fix=fix)
 
 
-def _note_blanks(findings: Findings) -> None:
-    text = findings.source.text
-    for start, end in () if text.isascii() else odd_blanks(text):
-        letter = named(text[start])
-        message = f"unusual blank, which other programs treat as a letter: {letter}"
-        edit = Change(start, end, " ")
-        findings.not_portable(message, start, end, fix="use a plain blank", edit=edit)
-
-
 def _joined(first: Token, second: Token, text: str) -> Change | None:
     """Return the change that merges two lists; None if a comment would be lost."""
     between = text[first.end : second.start]
@@ -61,18 +62,6 @@ def _joined(first: Token, second: Token, text: str) -> Change | None:
     if is_open or between.strip() or not first.attributes or not second.attributes:
         return None
     return Change(first.end - 1, second.start + 1, ", ")
-
-
-def _note_preprocessor(findings: Findings) -> None:
-    text = findings.source.text
-    if "\n#" not in text and not text.startswith("#"):
-        return
-    for comment in comments_of(text):
-        if comment.is_preprocessor:
-            message = "C preprocessor line, which is treated as a comment"
-            start, end = comment.start, comment.end
-            edit = Change(start, end, comment.written)
-            findings.not_portable(message, start, end, fix="start it with //", edit=edit)
 
 
 _LETTERS = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"

@@ -64,12 +64,10 @@ class Findings:
         self.diagnostics.append(replace(found, span=span(start, end), edits=edits))
 
 
-def _would_join(one: str, other: str) -> bool:
-    return bool(one and other) and all(_is_of_a_word(sign) for sign in (one, other))
-
-
-def _is_of_a_word(sign: str) -> bool:
-    return sign.isalnum() or sign in '_."'
+def _would_join(before: str, behind: str) -> bool:
+    return bool(before and behind) and all(
+        sign.isalnum() or sign in '_."' for sign in (before, behind)
+    )
 
 
 _TO_SEPARATOR = re.compile(rf'(?:{TEXT.pattern}|[^",;])*[,;]?', re.DOTALL)
@@ -146,21 +144,17 @@ def _text(findings: Findings, found: re.Match[str]) -> Value:
         end = found.end("more")
         pieces = [read_text(piece[1:-1]) for piece in TEXT.findall(found["more"])]
         plain += "".join(piece for piece, _ in pieces)
-        _report_joined(findings, start, end, plain)
+        between = TEXT.sub("", findings.source.text[start:end]).strip("+ \t\r\n")
+        # A comment between two pieces would get lost.
+        edit = None if between else Change(start, end, quoted_in_lines(plain))
+        fix = "write one text; it may contain line breaks"
+        findings.not_portable("texts joined with +", start, end, fix=fix, edit=edit)
         is_odd = is_odd or any(odd for _, odd in pieces)
     if is_odd:
         message = f"unsupported escape, which only Graphviz accepts; {_PORTABLE_ESCAPES}"
         findings.not_portable(message, start, end, fix="use \\\\ for a backslash")
     text = findings.source.text[start:end]
     return Value(ValueKind.STRING, plain, text, findings.source.span(start, end))
-
-
-def _report_joined(findings: Findings, start: int, end: int, plain: str) -> None:
-    between = TEXT.sub("", findings.source.text[start:end])
-    # A comment between two pieces would get lost.
-    edit = Change(start, end, quoted_in_lines(plain)) if not between.strip("+ \t\r\n") else None
-    fix = "write one text; it may contain line breaks"
-    findings.not_portable("texts joined with +", start, end, fix=fix, edit=edit)
 
 
 def _report_separator(findings: Findings, before: re.Match[str], at: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Change, Diagnostic, Edit, apply_changes
+from attractor.language.diagnostics import Change, Diagnostic, apply_changes
 from attractor.language.preparation.prepare import Prepared
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
@@ -52,7 +52,14 @@ def apply_edits(source: Source, diagnostics: Iterable[Diagnostic]) -> Applied:
     taken: list[Change] = []
     applied: list[Diagnostic] = []
     for diagnostic in diagnostics:
-        changes = [_change(source, edit) for edit in diagnostic.edits]
+        changes = [
+            Change(
+                source.offset(edit.span.line, edit.span.column),
+                source.offset(edit.span.end_line, edit.span.end_column),
+                edit.text,
+            )
+            for edit in diagnostic.edits
+        ]
         if all(_is_free(change, taken) for change in changes):
             for change in changes:
                 insort(taken, change)
@@ -73,21 +80,14 @@ def _before(changes: Sequence[Change], starts: Sequence[int], at: int, *, is_end
     return change.end + beyond
 
 
-def _change(source: Source, edit: Edit) -> Change:
-    span = edit.span
-    start = source.offset(span.line, span.column)
-    return Change(start, source.offset(span.end_line, span.end_column), edit.text)
-
-
 def _is_free(change: Change, taken: Sequence[Change]) -> bool:
     """Return whether a change overlaps with none of the sorted changes."""
     at = bisect_left(taken, change)
-    return not any(_overlap(change, other) for other in taken[max(0, at - 1) : at + 1])
-
-
-def _overlap(one: Change, other: Change) -> bool:
     # Two changes at the same position have no order, so the second is made in the next round.
-    return one.start <= other.end and other.start <= one.end
+    return not any(
+        change.start <= other.end and other.start <= change.end
+        for other in taken[max(0, at - 1) : at + 1]
+    )
 
 
 # A fix can reveal another problem, but not endlessly.
@@ -142,16 +142,17 @@ def _fix_one_by_one(
     """Find harmful fixes by applying the fixes one by one."""
     now, fixing, refused = before, _Fixing(text, file), set[tuple[str, str]]()
     for _ in range(_ALONE):
-        next_ = (one for one in now.diagnostics if _is_fixable(one, file))
-        one = next((one for one in next_ if (one.rule, one.message) not in refused), None)
-        if one is None:
+        fixable = (found for found in now.diagnostics if _is_fixable(found, file))
+        left = (found for found in fixable if (found.rule, found.message) not in refused)
+        next_ = next(left, None)
+        if next_ is None:
             break
-        after = check(apply_edits(Source(fixing.text, file), [one]).text)
+        after = check(apply_edits(Source(fixing.text, file), [next_]).text)
         if _harm(now, after):
-            refused.add((one.rule, one.message))
+            refused.add((next_.rule, next_.message))
         else:
             now = after
-            fixing.apply([one])
+            fixing.apply([next_])
     return SafelyFixed(fixing.text, tuple(fixing.applied), now, harm)
 
 
@@ -178,8 +179,8 @@ class _Fixing:
     def apply(self, fixable: Iterable[Diagnostic]) -> None:
         now = Source(self.text, self._file)
         applied = apply_edits(now, fixable)
-        for one in applied.diagnostics:
-            self.applied.append(replace(one, span=self._origins.span(now, one.span)))
+        for fixed in applied.diagnostics:
+            self.applied.append(replace(fixed, span=self._origins.span(now, fixed.span)))
         self._origins.note(applied.changes)
         self.text = applied.text
 
@@ -193,22 +194,21 @@ def _harm(before: Prepared, after: Prepared) -> tuple[Diagnostic, ...]:
 
     Lines may have moved. Fixing a syntax error reveals problems that were not checked before.
     """
-    had, have = ([one for one in side.diagnostics if _is_bad(one)] for side in (before, after))
+    had, have = (
+        [found for found in side.diagnostics if found.is_error or found.rule == _LOSING]
+        for side in (before, after)
+    )
     if before.graph is None and (after.graph is not None or len(have) <= len(had)):
         return ()
     known = Counter(map(_key_of, had))
-    found: list[Diagnostic] = []
-    for one in have:
-        known[_key_of(one)] -= 1
-        if known[_key_of(one)] < 0:
-            found.append(one)
-    return tuple(found)
+    harm: list[Diagnostic] = []
+    for found in have:
+        known[_key_of(found)] -= 1
+        if known[_key_of(found)] < 0:
+            harm.append(found)
+    return tuple(harm)
 
 
-def _key_of(one: Diagnostic) -> tuple[str, str, str, tuple[str, str] | None]:
+def _key_of(found: Diagnostic) -> tuple[str, str, str, tuple[str, str] | None]:
     # The message about a lost value contains its line.
-    return one.rule, "" if one.rule == _LOSING else one.message, one.node, one.edge
-
-
-def _is_bad(diagnostic: Diagnostic) -> bool:
-    return diagnostic.is_error or diagnostic.rule == _LOSING
+    return found.rule, "" if found.rule == _LOSING else found.message, found.node, found.edge

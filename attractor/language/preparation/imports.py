@@ -56,31 +56,26 @@ def graft(graph: Graph, pieces: Mapping[str, Graph]) -> Graph:
     lasts = {id_: prefixed(id_, piece.exits[0].id) for id_, piece in pieces.items()}
     nodes: dict[str, Node] = {}
     for node in graph.nodes.values():
-        for one in _imported(graph, node, pieces) if node.id in pieces else [node]:
-            attributes = _retargeted(one.attributes, lambda id_: firsts.get(id_, id_))
-            nodes[one.id] = (
-                one if attributes is one.attributes else replace(one, attributes=attributes)
-            )
-    return replace(
-        graph,
-        nodes=nodes,
-        edges=tuple(_edges(graph, pieces, firsts, lasts)),
-        attributes=_retargeted(graph.attributes, lambda id_: firsts.get(id_, id_)),
-        subgraphs=_subgraphs(graph, pieces),
-    )
-
-
-def _edges(
-    graph: Graph, pieces: Mapping[str, Graph], firsts: Mapping[str, str], lasts: Mapping[str, str]
-) -> Iterator[Edge]:
+        for kept in _imported(graph, node, pieces) if node.id in pieces else [node]:
+            attributes = _retargeted(kept.attributes, lambda id_: firsts.get(id_, id_))
+            is_same = attributes is kept.attributes
+            nodes[kept.id] = kept if is_same else replace(kept, attributes=attributes)
+    edges: list[Edge] = []
     for edge in graph.edges:
         source, target = lasts.get(edge.source, edge.source), firsts.get(edge.target, edge.target)
         is_moved = (source, target) != (edge.source, edge.target)
-        yield replace(edge, source=source, target=target) if is_moved else edge
+        edges.append(replace(edge, source=source, target=target) if is_moved else edge)
     for id_, piece in pieces.items():
         for edge in piece.edges:
             source, target = prefixed(id_, edge.source), prefixed(id_, edge.target)
-            yield replace(edge, source=source, target=target)
+            edges.append(replace(edge, source=source, target=target))
+    return replace(
+        graph,
+        nodes=nodes,
+        edges=tuple(edges),
+        attributes=_retargeted(graph.attributes, lambda id_: firsts.get(id_, id_)),
+        subgraphs=_subgraphs(graph, pieces),
+    )
 
 
 def _imported(graph: Graph, placeholder: Node, pieces: Mapping[str, Graph]) -> Iterator[Node]:
@@ -88,26 +83,20 @@ def _imported(graph: Graph, placeholder: Node, pieces: Mapping[str, Graph]) -> I
     ends = {piece.starts[0].id, piece.exits[0].id}
     around = [*_classes_around(graph, placeholder), derived_class(placeholder.label)]
     for node in piece.nodes.values():
-        attributes = _passing_through(node) if node.id in ends else node.attributes
+        attributes = node.attributes
+        if node.id in ends:
+            kept = {key: value for key, value in attributes.by_key.items() if key != "type"}
+            attributes = Attributes({**kept, "shape": _PASSING_THROUGH})
+        # Node ids in attributes are renamed like the nodes of the imported graph.
+        keys = NAMING_KEYS if attributes.text(_CHOICE) in piece.nodes else RETRY_TARGETS
         own = split_classes(node.attributes.text("class"))
         derived = [one for one in (*around, *node.classes) if one and one not in own]
         yield replace(
             node,
             id=prefixed(placeholder.id, node.id),
-            attributes=_renamed(attributes, placeholder.id, piece),
+            attributes=_retargeted(attributes, partial(prefixed, placeholder.id), keys),
             classes=tuple(dict.fromkeys([*own, *derived[-MOST_CLASSES_AROUND:]])),
         )
-
-
-def _passing_through(node: Node) -> Attributes:
-    kept = {key: one for key, one in node.attributes.by_key.items() if key != "type"}
-    return Attributes({**kept, "shape": _PASSING_THROUGH})
-
-
-def _renamed(attributes: Attributes, placeholder: str, piece: Graph) -> Attributes:
-    """Return attributes in which node ids are renamed like the nodes of the imported graph."""
-    keys = NAMING_KEYS if attributes.text(_CHOICE) in piece.nodes else RETRY_TARGETS
-    return _retargeted(attributes, partial(prefixed, placeholder), keys)
 
 
 def _retargeted(
@@ -141,23 +130,26 @@ def _classes_around(graph: Graph, placeholder: Node) -> Sequence[str]:
 def _subgraphs(graph: Graph, pieces: Mapping[str, Graph]) -> tuple[Subgraph, ...]:
     """Return all subgraphs, with a cluster around each imported graph."""
     found = [
-        replace(one, nodes=tuple(id_ for id_ in one.nodes if id_ not in pieces))
-        for one in graph.subgraphs
+        replace(subgraph, nodes=tuple(id_ for id_ in subgraph.nodes if id_ not in pieces))
+        for subgraph in graph.subgraphs
     ]
-    for id_, piece in pieces.items():
-        found.append(_cluster(graph.nodes[id_], piece, _parent(graph, id_)))
+    for placeholder, piece in pieces.items():
+        found.append(_cluster(graph.nodes[placeholder], piece, _parent(graph, placeholder)))
         first = len(found)
-        for one in piece.subgraphs:
-            parent = first - 1 if one.parent < 0 else first + one.parent
-            nodes = tuple(prefixed(id_, node) for node in one.nodes)
-            found.append(
-                replace(one, id=_renamed_subgraph(id_, one.id), nodes=nodes, parent=parent)
-            )
+        for subgraph in piece.subgraphs:
+            id_ = prefixed(placeholder, subgraph.id) if subgraph.id else ""
+            # Graphviz draws a box for this prefix, and one box for two clusters of the same name.
+            if subgraph.id.startswith(_CLUSTER):
+                name = subgraph.id.removeprefix(_CLUSTER).lstrip("_")
+                id_ = f"{_CLUSTER}_{prefixed(placeholder, name)}"
+            parent = first - 1 if subgraph.parent < 0 else first + subgraph.parent
+            nodes = tuple(prefixed(placeholder, node) for node in subgraph.nodes)
+            found.append(replace(subgraph, id=id_, nodes=nodes, parent=parent))
     return _in_order(found)
 
 
 def _cluster(placeholder: Node, piece: Graph, parent: int) -> Subgraph:
-    inside = {id_ for one in piece.subgraphs for id_ in one.nodes}
+    inside = {id_ for subgraph in piece.subgraphs for id_ in subgraph.nodes}
     nodes = tuple(prefixed(placeholder.id, id_) for id_ in piece.nodes if id_ not in inside)
     label = placeholder.attributes.by_key.get("label") or Attribute(
         "label", Value.of(placeholder.label)
@@ -166,18 +158,11 @@ def _cluster(placeholder: Node, piece: Graph, parent: int) -> Subgraph:
     return Subgraph(f"{_CLUSTER}_{placeholder.id}", attributes, nodes, parent, placeholder.span)
 
 
-def _renamed_subgraph(placeholder: str, id_: str) -> str:
-    # Graphviz draws a box for this prefix, and one box for two clusters with the same name.
-    if id_.startswith(_CLUSTER):
-        return f"{_CLUSTER}_{prefixed(placeholder, id_.removeprefix(_CLUSTER).lstrip('_'))}"
-    return prefixed(placeholder, id_) if id_ else ""
-
-
 def _in_order(subgraphs: Sequence[Subgraph]) -> tuple[Subgraph, ...]:
     """Return subgraphs in the order of their beginnings."""
     within: dict[int, list[int]] = {}
-    for at, one in enumerate(subgraphs):
-        within.setdefault(one.parent, []).append(at)
+    for at, subgraph in enumerate(subgraphs):
+        within.setdefault(subgraph.parent, []).append(at)
     places: dict[int, int] = {-1: -1}
     waiting = within.get(-1, [])[::-1]
     while waiting:
@@ -204,8 +189,16 @@ def hand_down(graph: Graph, context: TransformContext) -> Graph:
     """
     styled = transform_registry()["stylesheet"](context).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
-    defaults = dict(_defaults(graph))
-    targets = {key: one for key, one in graph.attributes.by_key.items() if key in RETRY_TARGETS}
+    by_key = graph.attributes.by_key
+    # By the names of the attributes on a node.
+    defaults: dict[str, Attribute] = {}
+    for key, attribute in by_key.items():
+        known, on_nodes = ATTRIBUTES.get(key), _NAMED_OTHERWISE.get(key, key)
+        if known is None or key in _NOT_HANDED_DOWN:
+            continue
+        if on_nodes != key or AttributeOwner.NODE in known.places:
+            defaults[on_nodes] = Attribute(on_nodes, attribute.value, attribute.span)
+    targets = {key: by_key[key] for key in by_key if key in RETRY_TARGETS}
     nodes = {
         node.id: node if node.id in ends else _with_defaults(node, defaults, targets)
         for node in styled.nodes.values()
@@ -227,15 +220,13 @@ def merge_lists(graph: Graph, imported: Iterable[Graph]) -> Graph:
         for key, entries in _LISTS.items():
             theirs, ours = piece.attributes.value(key), attributes.value(key)
             if theirs is not None:
-                attributes = attributes.replaced(key, _merged(entries, ours, theirs))
+                first = ours or theirs
+                # The entry of the importing graph wins.
+                merged = {**entries(str(first)), **entries(str(theirs)), **entries(str(first))}
+                text = ", ".join(merged.values())
+                value = Value(ValueKind.STRING, text, first.text, first.span)
+                attributes = attributes.replaced(key, value)
     return graph if attributes is graph.attributes else replace(graph, attributes=attributes)
-
-
-def _merged(entries: "_Entries", ours: Value | None, theirs: Value) -> Value:
-    first = ours or theirs
-    # The entry of the importing graph wins.
-    merged = {**entries(str(first)), **entries(str(theirs)), **entries(str(first))}
-    return Value(ValueKind.STRING, ", ".join(merged.values()), first.text, first.span)
 
 
 def _declarations(text: str) -> Mapping[str, str]:
@@ -246,19 +237,10 @@ def _needs(text: str) -> Mapping[str, str]:
     return {one.strip(): one.strip() for one in text.split(",") if one.strip()}
 
 
-_Entries = Callable[[str], Mapping[str, str]]
-_LISTS: Mapping[str, _Entries] = {"inputs": _declarations, "requires": _needs}
-
-
-def _defaults(graph: Graph) -> Iterator[tuple[str, Attribute]]:
-    """Yield the attributes of a graph that the nodes inherit, by attribute name on a node."""
-    for key, attribute in graph.attributes.by_key.items():
-        known = ATTRIBUTES.get(key)
-        on_nodes = _NAMED_OTHERWISE.get(key, key)
-        if known is None or key in _NOT_HANDED_DOWN:
-            continue
-        if on_nodes != key or AttributeOwner.NODE in known.places:
-            yield on_nodes, Attribute(on_nodes, attribute.value, attribute.span)
+_LISTS: Mapping[str, Callable[[str], Mapping[str, str]]] = {
+    "inputs": _declarations,
+    "requires": _needs,
+}
 
 
 def _with_defaults(
@@ -351,7 +333,7 @@ class _Importing:
             if last.waiting:
                 self._take(last, last.waiting[-1])
                 continue
-            graph = self._joined(last)
+            graph = graft(merge_lists(last.graph, last.pieces.values()), last.pieces)
             self._opened.pop()
             if not self._opened:
                 return graph
@@ -359,7 +341,8 @@ class _Importing:
 
     def _take(self, importing: _Opened, placeholder: Node) -> None:
         """Insert an import; if necessary, read the file of the import first."""
-        name = self._name(importing, placeholder)
+        folder, file = posixpath.dirname(importing.name), placeholder.attributes.value("file")
+        name = path_below(folder, str(file or ""))
         trouble = self._trouble(placeholder, name)
         if trouble is None and name not in self._done:
             trouble = self._open(name)
@@ -368,7 +351,9 @@ class _Importing:
         importing.waiting.pop()
         trouble = trouble or self._place(importing, placeholder, self._done[name], name)
         if trouble:
-            self._report(placeholder, trouble)
+            span = file.span if file and file.span.is_somewhere else placeholder.span
+            found = error(trouble.message, span, node=placeholder.id, fix=trouble.fix)
+            self._context.report(found, rule=_RULE)
 
     def _trouble(self, placeholder: Node, name: str) -> _Trouble | None:
         """Return why a file cannot be imported, if the reason is known before reading the file."""
@@ -427,22 +412,14 @@ class _Importing:
             )
         importing.taken.update(ids)
         importing.pieces[placeholder.id] = piece
-        for found in _meaningless(placeholder):
-            self._context.report(found, rule=_RULE)
+        for key in _WITHOUT_MEANING:
+            attribute = placeholder.attributes.by_key.get(key)
+            if attribute is not None:
+                message = f"{key} has no effect on an import"
+                fix = "set it on a node of the imported file"
+                found = warning(message, attribute.span, node=placeholder.id, fix=fix)
+                self._context.report(found, rule=_RULE)
         return None
-
-    def _joined(self, opened: _Opened) -> Graph:
-        return graft(merge_lists(opened.graph, opened.pieces.values()), opened.pieces)
-
-    def _name(self, importing: _Opened, placeholder: Node) -> str:
-        folder = posixpath.dirname(importing.name)
-        return path_below(folder, placeholder.attributes.text("file"))
-
-    def _report(self, placeholder: Node, trouble: _Trouble) -> None:
-        file = placeholder.attributes.value("file")
-        span = file.span if file and file.span.is_somewhere else placeholder.span
-        found = error(trouble.message, span, node=placeholder.id, fix=trouble.fix)
-        self._context.report(found, rule=_RULE)
 
 
 def _opened(name: str, graph: Graph) -> _Opened:
@@ -457,15 +434,6 @@ def _shortcoming(graph: Graph, name: str) -> _Trouble | None:
             message = f"{name} has {len(nodes) or 'no'} {end} node{'s' if nodes else ''}"
             return _Trouble(message, f"give {name} one {end} node")
     return None
-
-
-def _meaningless(placeholder: Node) -> Iterator[Diagnostic]:
-    for key in _WITHOUT_MEANING:
-        attribute = placeholder.attributes.by_key.get(key)
-        if attribute is not None:
-            message = f"{key} has no effect on an import"
-            fix = "set it on a node of the imported file"
-            yield warning(message, attribute.span, node=placeholder.id, fix=fix)
 
 
 def _mistakes(graph: Graph) -> Iterator[Diagnostic]:

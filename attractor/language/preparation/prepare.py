@@ -240,7 +240,9 @@ def prepare(
     with collection_paused():
         graph, found, readable = read_graph(source) if isinstance(text, str) else (text, (), None)
         if graph is None and readable is not None:
-            found = (*found, *_outside_of_errors(found, readable))
+            mistaken = {mistake.span.line for mistake in found}
+            local = [one for one in validate_locally(readable) if one.span.line not in mistaken]
+            found = (*found, *local)
         if graph is not None:
             context = TransformContext(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
@@ -249,26 +251,20 @@ def prepare(
                 check_pipeline_files(graph, context, files)
                 read_children(graph, read, transforms)
             found = (*found, *context.found, *validate_by(further, graph, vocabulary))
+        # A fix of this text cannot edit other files.
+        found = (
+            replace(diagnostic, edits=())
+            if any(edit.span.file != source.file for edit in diagnostic.edits)
+            else diagnostic
+            for diagnostic in found
+        )
         diagnostics = without_ignored(
-            apply_levels(_without_foreign_edits(found, source.file), levels),
+            apply_levels(found, levels),
             source,
             vital=VITAL,
             rules=lambda: rule_names().union(one.name for one in further),
         )
     return Prepared(graph, in_order(diagnostics), read.by_name if read else _NO_FILES)
-
-
-def _outside_of_errors(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
-    """Yield diagnostics, except on lines with a syntax error."""
-    mistaken = {one.span.line for one in mistakes}
-    yield from (one for one in validate_locally(readable) if one.span.line not in mistaken)
-
-
-def _without_foreign_edits(found: Iterable[Diagnostic], file: str) -> Iterator[Diagnostic]:
-    """Remove edits of other files, because a fix of this text cannot edit other files."""
-    for one in found:
-        is_elsewhere = any(edit.span.file != file for edit in one.edits)
-        yield replace(one, edits=()) if is_elsewhere else one
 
 
 def with_goal(graph: Graph, goal: str) -> Graph:
@@ -288,8 +284,10 @@ def check_pipeline_files(graph: Graph, context: TransformContext, files: Files) 
         name = str(value).strip()
         if name not in faults:
             faults[name] = _fault(name, files)
-        if faults[name][0]:
-            context.report(_diagnostic(node, value, *faults[name]), rule=_RULE)
+        message, fix = faults[name]
+        if message:
+            span = value.span if value.span.is_somewhere else node.span
+            context.report(error(message, span, node=node.id, fix=fix), rule=_RULE)
 
 
 def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -> None:
@@ -312,7 +310,7 @@ def read_children(graph: Graph, files: Files, transforms: Iterable[Transform]) -
 
 
 def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
-    uses = [(one, one.attributes.value("file")) for one in graph.of_type(_PIPELINE)]
+    uses = [(node, node.attributes.value("file")) for node in graph.of_type(_PIPELINE)]
     managers = graph.of_type(_MANAGER)
     own = [node for node in managers if node.attributes.value(CHILD_FILE)]
     # The other managers share the file of the graph, which is reported once.
@@ -336,8 +334,3 @@ def _fault(name: str, files: Files) -> tuple[str, str]:
     others = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     message = f"invalid pipeline {quote(name)}: line {first.span.line}: {first.message}{others}"
     return message, f"run attractor validate {name}"
-
-
-def _diagnostic(node: Node, value: Value, message: str, fix: str) -> Diagnostic:
-    span = value.span if value.span.is_somewhere else node.span
-    return error(message, span, node=node.id, fix=fix)

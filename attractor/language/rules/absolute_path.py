@@ -45,26 +45,17 @@ _PATH = (
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for node in graph.nodes_with("prompt"):
-        attribute = node.attributes.by_key["prompt"]
-        found = _first_path(str(attribute.value))
-        if found:
-            yield warning(
-                f"absolute path {quote(found[0])} in the prompt",
-                span_within(attribute.value, *found.span()),
-                node=node.id,
-                fix="use a path relative to the project root",
-            )
-
-
-def _first_path(text: str) -> re.Match[str] | None:
-    if "/" not in text and "\\" not in text:
-        return None
-    paths = re.finditer(_PATH, text)
-    return next((one for one in paths if not _is_route(text, one.start())), None)
-
-
-def _is_route(text: str, start: int) -> bool:
-    return re.search(_ROUTE, text[max(0, start - 20) : start]) is not None
+        value = node.attributes.by_key["prompt"].value
+        text = str(value)
+        for path in re.finditer(_PATH, text) if "/" in text or "\\" in text else ():
+            if not re.search(_ROUTE, text[max(0, path.start() - 20) : path.start()]):
+                yield warning(
+                    f"absolute path {quote(path[0])} in the prompt",
+                    span_within(value, *path.span()),
+                    node=node.id,
+                    fix="use a path relative to the project root",
+                )
+                break
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

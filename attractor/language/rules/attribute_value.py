@@ -33,7 +33,6 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
 from attractor.language.diagnostics import (
     Diagnostic,
-    Edit,
     Severity,
     error,
     one_slip,
@@ -67,13 +66,14 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             seen[same] = _shortcoming(row, value) if same[1] else ""
         fix = seen[same] if holder.place in row.places else ""
         if fix:
+            words = _TRUTHS if row.type is AttributeType.BOOLEAN else row.choices
             yield error(
                 f"invalid {row.name}: {quote(str(value))}",
                 value.span,
                 node=holder.node,
                 edge=holder.edge,
                 fix=fix,
-                edits=_edits(row, value),
+                edits=word_edits(value, one_slip(str(value), words)),
             )
 
 
@@ -109,16 +109,16 @@ def _no_number(row: KnownAttribute, text: str) -> str:
     return _too_little(row, float(text), "") if is_number else "use a number"
 
 
-def _choice(row: KnownAttribute, text: str) -> str:
-    *others, last = row.choices
-    choice = f"{', '.join(others)} or {last}" if others else last
-    return suggester(row.choices)(text) or f"use {choice}, or remove it"
-
-
 def _too_little(row: KnownAttribute, number: float, unit: str) -> str:
     if row.minimum is None or number >= row.minimum:
         return ""
     return f"use at least {row.minimum}{unit}"
+
+
+def _choice(row: KnownAttribute, text: str) -> str:
+    *others, last = row.choices
+    choice = f"{', '.join(others)} or {last}" if others else last
+    return suggester(row.choices)(text) or f"use {choice}, or remove it"
 
 
 def _no_duration(row: KnownAttribute, value: Value) -> str:
@@ -127,11 +127,6 @@ def _no_duration(row: KnownAttribute, value: Value) -> str:
     except InvalidDuration as wrong:
         return wrong.hint or wrong.message
     return _too_little(row, time / _MILLISECOND, "ms")
-
-
-def _edits(row: KnownAttribute, value: Value) -> tuple[Edit, ...]:
-    words = _TRUTHS if row.type is AttributeType.BOOLEAN else row.choices
-    return word_edits(value, one_slip(str(value), words))
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -35,7 +35,7 @@ from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
-    keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
+    keys |= {key for subgraph in graph.subgraphs for key in subgraph.attributes.by_key}
     if not COLORS.isdisjoint(keys):
         # Few pipelines have colours, and the import reads the table of their names.
         from attractor.language.drawing.style import unknown_colors

@@ -40,7 +40,12 @@ _KEYS = frozenset({"tool_command"})
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     commands = [one for one in each_attribute(graph, _KEYS) if one[0].place is AttributeOwner.NODE]
-    used = _used(graph) if commands else set[int]()
+    # The commands that a stage runs, or may run.
+    used = {
+        id(node.attributes.by_key["tool_command"])
+        for node in graph.nodes_with("tool_command")
+        if node.type not in _OTHERS
+    }
     for holder, attribute in commands:
         if str(attribute.value).strip() and id(attribute) not in used:
             type_ = graph.nodes[holder.node].type
@@ -50,15 +55,6 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
                 node=holder.node,
                 fix="add shape=parallelogram, or remove the command",
             )
-
-
-def _used(graph: Graph) -> set[int]:
-    """Return the commands that a stage runs, or may run."""
-    return {
-        id(node.attributes.by_key["tool_command"])
-        for node in graph.nodes_with("tool_command")
-        if node.type not in _OTHERS
-    }
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -52,7 +52,10 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         wrong = guard.condition
         if isinstance(wrong, Unreadable):
             start, end = wrong.start, wrong.end
-            instead = _instead(guard.text[start:end])
+            # An edit only if there is a single possible meaning.
+            written = guard.text[start:end]
+            other = _OTHER_QUOTES.fullmatch(written)
+            instead = other["word"] if other else "=" * (written == "==")
             mistake = Mistake(wrong.fault, start, end, wrong.fix, instead=instead)
             yield guard.report(Severity.ERROR, mistake)
     for node in graph.of_type("stack.manager_loop"):
@@ -61,12 +64,6 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if value and isinstance(wrong, Unreadable):
             span = span_within(value, wrong.start, wrong.end)
             yield error(wrong.fault, span, node=node.id, fix=wrong.fix)
-
-
-def _instead(written: str) -> str:
-    """Return the replacement if there is only one possible meaning."""
-    other = _OTHER_QUOTES.fullmatch(written)
-    return other["word"] if other else "=" * (written == "==")
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -39,7 +39,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.language.conditions.condition import Condition, keys_of
+from attractor.language.conditions.condition import keys_of
 from attractor.language.conditions.parse import key_places
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FOR_EACH, FORKS
@@ -112,17 +112,14 @@ def _written(graph: Graph, kind: str) -> tuple[set[str], set[str]]:
     """Return the nodes that write such keys, and all nodes after them."""
     nodes = graph.nodes.values()
     if kind:
-        setters = [one.id for one in nodes if one.type in _WRITERS[kind]]
+        setters = [node.id for node in nodes if node.type in _WRITERS[kind]]
     else:
-        ends = {one.id for one in (*graph.starts, *graph.exits)}
-        setters = [one.id for one in nodes if _may_set_any(one.type) and one.id not in ends]
+        ends = {node.id for node in (*graph.starts, *graph.exits)}
+        may_set_any = (node.id for node in nodes if node.type not in _WRITES_NO_OTHERS)
+        setters = [id_ for id_ in may_set_any if id_ not in ends]
     follow = targets_and_jumps(graph)
-    behind = reached_from((one for setter in setters for one in follow(setter)), follow)
+    behind = reached_from((target for setter in setters for target in follow(setter)), follow)
     return behind, behind.union(setters)
-
-
-def _may_set_any(type_: str) -> bool:
-    return type_ not in _WRITES_NO_OTHERS
 
 
 def _in_conditions(graph: Graph) -> Iterator[_Read]:
@@ -132,7 +129,9 @@ def _in_conditions(graph: Graph) -> Iterator[_Read]:
         # Conditions with the same text are the same object: most pipelines have few.
         keys = asked.get(id(condition))
         if keys is None:
-            keys = asked[id(condition)] = _keys_of_the_context(condition)
+            read = sorted(keys_of(condition))
+            keys = [key for key in read if key.removeprefix(_PREFIX) not in _ALWAYS_THERE]
+            asked[id(condition)] = keys
         if not keys:
             continue
         value = edge.attributes.value("condition")
@@ -142,11 +141,6 @@ def _in_conditions(graph: Graph) -> Iterator[_Read]:
             start = places.get(key, 0)
             span = span_within(value, start, start + len(key)) if value else edge.span
             yield _Read(bare, edge.source, (edge.source, edge.target), span)
-
-
-def _keys_of_the_context(condition: Condition) -> Sequence[str]:
-    keys = sorted(keys_of(condition))
-    return [key for key in keys if key.removeprefix(_PREFIX) not in _ALWAYS_THERE]
 
 
 def _in_prompts(graph: Graph) -> Iterator[_Read]:

@@ -30,7 +30,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, warning
-from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
@@ -41,7 +41,8 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         return
     seen: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()
     for edge in graph.edges:
-        meaning = (edge.source, edge.target, _meaning(edge))
+        texts = ((key, str(one.value)) for key, one in edge.attributes.by_key.items())
+        meaning = (edge.source, edge.target, frozenset(pair for pair in texts if pair[1]))
         if meaning in seen:
             yield warning(
                 f"duplicate edge from {quote(edge.source)} to {quote(edge.target)}",
@@ -50,11 +51,6 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
                 fix="remove this edge, or change its target or its condition",
             )
         seen.add(meaning)
-
-
-def _meaning(edge: Edge) -> frozenset[tuple[str, str]]:
-    by_key = edge.attributes.by_key
-    return frozenset((key, str(one.value)) for key, one in by_key.items() if str(one.value))
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -55,16 +55,13 @@ def _ends(graph: Graph) -> dict[str, Edge]:
     ends: dict[str, Edge] = {}
     for edge in graph.edges:
         for id_ in (edge.source, edge.target):
-            if id_ not in ends and _is_loose(graph, id_):
+            if id_ in ends:
+                continue
+            node = graph.nodes.get(id_)
+            is_passed = bool(graph.incoming(id_) and graph.outgoing(id_))
+            if node is None or not (node.is_declared or is_passed):
                 ends[id_] = edge
     return ends
-
-
-def _is_loose(graph: Graph, id_: str) -> bool:
-    node = graph.nodes.get(id_)
-    if node is None:
-        return True
-    return not node.is_declared and not (graph.incoming(id_) and graph.outgoing(id_))
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -36,10 +36,10 @@ Instead:
     }
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, warning
-from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import loops, reached_from, sources_and_jumps, targets_and_jumps
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -48,34 +48,23 @@ from attractor.language.source.text import quote
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     if not graph.exits:
         return
-    leading_out = reached_from((one.id for one in graph.exits), sources_and_jumps(graph))
-    stuck = [one for one in graph.nodes if one not in leading_out]
+    leading_out = reached_from((node.id for node in graph.exits), sources_and_jumps(graph))
+    stuck = [node for node in graph.nodes if node not in leading_out]
     if not stuck:
         return
     follow = targets_and_jumps(graph)
     for loop in loops(stuck, follow):
         inside = set(loop)
-        if all(inside.issuperset(follow(one)) for one in loop):
-            yield _report(graph, loop)
-
-
-def _report(graph: Graph, loop: Sequence[str]) -> Diagnostic:
-    edge = _closing(graph, loop)
-    others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
-    return warning(
-        f"endless loop: no edge leaves {quote(loop[0])}{others}",
-        edge.span if edge else graph.nodes[loop[0]].span,
-        node=loop[0],
-        edge=(edge.source, edge.target) if edge else None,
-        fix="add an edge with a condition that leaves the loop",
-    )
-
-
-def _closing(graph: Graph, loop: Sequence[str]) -> Edge | None:
-    """Return the last edge to the first node of a loop."""
-    inside = set(loop)
-    back = [edge for edge in graph.incoming(loop[0]) if edge.source in inside]
-    return back[-1] if back else None
+        if all(inside.issuperset(follow(id_)) for id_ in loop):
+            back = [edge for edge in graph.incoming(loop[0]) if edge.source in inside]
+            others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
+            yield warning(
+                f"endless loop: no edge leaves {quote(loop[0])}{others}",
+                back[-1].span if back else graph.nodes[loop[0]].span,
+                node=loop[0],
+                edge=(back[-1].source, back[-1].target) if back else None,
+                fix="add an edge with a condition that leaves the loop",
+            )
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

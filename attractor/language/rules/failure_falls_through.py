@@ -71,19 +71,15 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if not plain or any(could_hold(one, [FAIL]) for one in guards):
             continue
         if any(map(_takes_every_success, guards)):
-            yield from _report_end(graph, node, plain)
+            for edge in plain if _ends(graph, node, plain) else ():
+                yield warning(
+                    f"a failure of {quote(node.id)} does not take this edge, and the run ends",
+                    edge.span,
+                    edge=(edge.source, edge.target),
+                    fix='add condition="outcome=fail"',
+                )
         elif unchecked:
             yield from _report_unchecked(graph, node, plain, unchecked)
-
-
-def _report_end(graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
-    for edge in plain if _ends(graph, node, plain) else ():
-        yield warning(
-            f"a failure of {quote(node.id)} does not take this edge, and the run ends",
-            edge.span,
-            edge=(edge.source, edge.target),
-            fix='add condition="outcome=fail"',
-        )
 
 
 def _report_unchecked(

@@ -42,7 +42,7 @@ from attractor.language.conditions.analysis import assignments, words_for
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FAN_IN, FORKS
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import FAIL, PARTIAL_SUCCESS, SUCCESS, reached_from, sources
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -67,16 +67,12 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         if case_key not in cases:
             cases[case_key] = _uncovered(conditions, ends)
         if cases[case_key]:
-            yield _report(graph.nodes[id_], cases[case_key])
-
-
-def _report(node: Node, case: str) -> Diagnostic:
-    return warning(
-        f"{quote(node.id)} has no edge to take if {case}",
-        node.span,
-        node=node.id,
-        fix="add an edge without a condition",
-    )
+            yield warning(
+                f"{quote(id_)} has no edge to take if {cases[case_key]}",
+                graph.nodes[id_].span,
+                node=id_,
+                fix="add an edge without a condition",
+            )
 
 
 class _Expected:
@@ -88,14 +84,12 @@ class _Expected:
 
     def of(self, node: str) -> tuple[str, ...]:
         """Return the outcomes that need an edge."""
-        partial = (PARTIAL_SUCCESS,) if any(map(self._may_be_partial, self._judged(node))) else ()
-        return (SUCCESS, *([FAIL] if node in self._asking else []), *partial)
-
-    def _judged(self, node: str) -> set[str]:
-        """Return the stages whose outcome the edges of a node depend on."""
+        # The edges of a node depend on the outcome of these stages.
         before = sources(self._graph)
-        through = reached_from([node], lambda one: before(one) if one in self._asking else ())
-        return through - self._asking
+        through = reached_from([node], lambda id_: before(id_) if id_ in self._asking else ())
+        judged = through - self._asking
+        partial = (PARTIAL_SUCCESS,) if any(map(self._may_be_partial, judged)) else ()
+        return (SUCCESS, *([FAIL] if node in self._asking else []), *partial)
 
     def _may_be_partial(self, id_: str) -> bool:
         node = self._graph.nodes[id_]

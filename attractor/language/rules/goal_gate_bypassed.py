@@ -56,16 +56,15 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 def _avoidable(graph: Graph, gates: Sequence[Node]) -> Sequence[Node]:
     start, exit_ = graph.starts[0].id, graph.exits[0].id
     from_start = dominance(start, targets(graph))
-    around = [one for one in gates if not from_start.covers(one.id, exit_)]
+    around = [gate for gate in gates if not from_start.covers(gate.id, exit_)]
     if not around:
         return ()
-    reached = reached_from([start], targets(graph), until=[one.id for one in around])
+    reached = reached_from([start], targets(graph), until=[gate.id for gate in around])
     if exit_ not in reached:
         return ()
-    within = {
-        one for fork in find_forks(graph) for branch in fork.branches.values() for one in branch
-    }
-    return [one for one in around if one.id not in within]
+    branches = (branch for fork in find_forks(graph) for branch in fork.branches.values())
+    within = set[str]().union(*branches)
+    return [gate for gate in around if gate.id not in within]
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -33,13 +33,13 @@ Instead:
     }
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from attractor.language.conditions.analysis import could_hold
 from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comparison, keys_of
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.branches import FORKS
-from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import possible_outcomes
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -59,17 +59,13 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             continue
         possible = possible_outcomes(graph, source)
         if not could_hold(condition, possible) and could_hold(condition, OUTCOMES):
-            yield _report(edge, possible)
-
-
-def _report(edge: Edge, possible: Sequence[str]) -> Diagnostic:
-    value = edge.attributes.value("condition")
-    return warning(
-        f"{quote(edge.source)} never has this outcome",
-        value.span if value else edge.span,
-        edge=(edge.source, edge.target),
-        fix=f"use {' or '.join(possible)}",
-    )
+            value = edge.attributes.value("condition")
+            yield warning(
+                f"{quote(edge.source)} never has this outcome",
+                value.span if value else edge.span,
+                edge=(edge.source, edge.target),
+                fix=f"use {' or '.join(possible)}",
+            )
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

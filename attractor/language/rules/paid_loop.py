@@ -48,7 +48,7 @@ from attractor.language.source.text import quote
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for loop in unbounded_paid_loops(graph):
-        paid = next(graph.nodes[one] for one in loop if costs_money(graph.nodes[one]))
+        paid = next(graph.nodes[id_] for id_ in loop if costs_money(graph.nodes[id_]))
         yield warning(
             f"a loop repeats {quote(paid.id)}, which costs money, up to "
             f"{DEFAULT_PAID_VISITS} times: it has no bound of its own",

@@ -37,7 +37,6 @@ from attractor.language.diagnostics import Diagnostic, Edit, Severity, info
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import (
     BuiltInRule,
-    EdgeCondition,
     Vocabulary,
     edge_conditions,
     misspelled_outcomes,
@@ -55,7 +54,10 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         misnamed = (one.start for one in misspelled_outcomes(guard.text))
         if beyond and beyond.start not in misnamed:
             span = guard.span(beyond.start, beyond.end)
-            edits = _edits(guard, beyond.instead)
+            value = guard.edge.attributes.value("condition")
+            edits: tuple[Edit, ...] = ()
+            if beyond.instead and value is not None and value.span.is_somewhere:
+                edits = (Edit(value.span, quoted(beyond.instead)),)
             yield info(beyond.message, span, edge=guard.ends, fix=beyond.hint, edits=edits)
 
 
@@ -64,13 +66,6 @@ def _may_go_beyond(condition: Condition, text: str) -> bool:
         return False
     # The parsed condition does not show parentheses and pairs of `!`.
     return not is_plain(condition) or "(" in text or text.count("!") > text.count("!=")
-
-
-def _edits(guard: EdgeCondition, instead: str) -> tuple[Edit, ...]:
-    value = guard.edge.attributes.value("condition")
-    if not instead or value is None or not value.span.is_somewhere:
-        return ()
-    return (Edit(value.span, quoted(instead)),)
 
 
 part = BuiltInRule(Severity.INFO, _apply)

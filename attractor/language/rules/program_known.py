@@ -93,17 +93,12 @@ def _calls(graph: Graph) -> Iterator[_Call]:
     for holder, attribute in each_attribute(graph, COMMANDS):
         command = str(attribute.value)
         programs = called_programs(command)
-        starts = _first_places(command) if programs else {}
+        starts: dict[str, int] = {}
+        for word in re.finditer(r"[\w.+-]+", command) if programs else ():
+            starts.setdefault(word[0], word.start())
         for program in programs:
             start = starts.get(program, 0)
             yield _Call(program, attribute.value, start, start + len(program), holder.node)
-
-
-def _first_places(command: str) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for found in re.finditer(r"[\w.+-]+", command):
-        places.setdefault(found[0], found.start())
-    return places
 
 
 def called_programs(command: str) -> list[str]:

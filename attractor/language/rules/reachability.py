@@ -30,7 +30,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, error
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
@@ -42,15 +42,12 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
     reached = reached_from(begin, targets_and_jumps(graph))
     for id_, node in graph.nodes.items():
-        if id_ not in reached and not _is_mistyped_source(graph, node):
+        # The rule `edge_target_exists` reports it.
+        is_mistyped_source = not node.is_declared and not graph.incoming(id_)
+        if id_ not in reached and not is_mistyped_source:
             message = f"orphan node {quote(node.id)}: unreachable from the start"
             fix = "add an edge to this node, or remove the node"
             yield error(message, node.span, node=node.id, fix=fix)
-
-
-def _is_mistyped_source(graph: Graph, node: Node) -> bool:
-    """Return whether the rule `edge_target_exists` reports the node."""
-    return not node.is_declared and not graph.incoming(node.id)
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -52,15 +52,15 @@ from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    for one in find_misplaced_restarts(graph):
+    for restart in find_misplaced_restarts(graph):
         # The rule `branch_leaves` reports an edge that leaves its branch.
-        if not one.leaves:
-            edge = one.edge
+        if not restart.leaves:
+            edge = restart.edge
             yield error(
-                f"loop_restart on {edge.source} -> {edge.target}: {one.why}",
+                f"loop_restart on {edge.source} -> {edge.target}: {restart.why}",
                 edge.span,
                 edge=(edge.source, edge.target),
-                fix=one.fix,
+                fix=restart.fix,
             )
 
 

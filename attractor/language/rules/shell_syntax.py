@@ -46,7 +46,9 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     check = cache(vocabulary.shell_error)
     for holder, attribute in each_attribute(graph, COMMANDS):
         command = str(attribute.value)
-        error = "" if _is_plain(command) else check(command)
+        has_plain_words = _PLAIN_WORDS.fullmatch(command) is not None
+        is_plain = has_plain_words and command.split(" ")[0] not in _RESERVED_WORDS.split()
+        error = "" if is_plain else check(command)
         if error:
             yield warning(
                 f"invalid shell command: {error}",
@@ -54,13 +56,6 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
                 node=holder.node,
                 fix="fix the command; bash -n checks it",
             )
-
-
-def _is_plain(command: str) -> bool:
-    return (
-        _PLAIN_WORDS.fullmatch(command) is not None
-        and command.split(" ")[0] not in _RESERVED_WORDS.split()
-    )
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

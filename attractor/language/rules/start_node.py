@@ -58,12 +58,7 @@ def _missing_end(graph: Graph, type_: str) -> Diagnostic:
     if named is None:
         fix = f"add a node: {type_} [shape={shape}]"
         return error(message, graph.span, fix=fix)
-    fix = _fix(named, shape)
+    values = {key: named.attributes.text(key) for key in ("type", "shape")}
+    written = " and ".join(f"{key}={text}" for key, text in values.items() if text)
+    fix = f"{quote(named.id)} has {written}: use shape={shape} instead"
     return error(message, named.span, node=named.id, fix=fix)
-
-
-def _fix(node: Node, shape: str) -> str:
-    attributes = node.attributes
-    values = {key: attributes.text(key) for key in ("type", "shape") if attributes.text(key)}
-    written = " and ".join(f"{key}={text}" for key, text in values.items())
-    return f"{quote(node.id)} has {written}: use shape={shape} instead"

@@ -46,12 +46,8 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
     stylesheet, mistakes = read_stylesheet(str(value))
     yield from report_mistakes(value, mistakes)
-    if any(rule.kind == "CLASS" for rule in stylesheet.rules):
-        yield from _too_deep(graph)
-
-
-def _too_deep(graph: Graph) -> Iterator[Diagnostic]:
-    """Report the first subgraph that is nested too deeply."""
+    if not any(rule.kind == "CLASS" for rule in stylesheet.rules):
+        return
     depths = {-1: 0}
     for place, subgraph in enumerate(graph.subgraphs):
         depths[place] = depths[subgraph.parent] + bool(derived_class(subgraph.label))

@@ -34,13 +34,11 @@ from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.graph import (
     Fidelity,
     Graph,
-    Holder,
     Node,
     each_attribute,
     resolve_fidelity,
 )
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
-from attractor.language.source.syntax_tree import Attribute
 
 _KEYS = frozenset({"thread_id"})
 
@@ -49,7 +47,10 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     threads = list(each_attribute(graph, _KEYS))
     used = _used(graph) if threads else set[int]()
     for holder, attribute in threads:
-        if str(attribute.value) and not _is_used(graph, holder, attribute, used):
+        is_used = id(attribute) in used
+        if not holder.node and not holder.edge:
+            is_used = any(_can_be_full(graph, node) for node in graph.nodes.values())
+        if str(attribute.value) and not is_used:
             yield warning(
                 "thread_id is ignored: the fidelity is not full",
                 attribute.span,
@@ -71,12 +72,6 @@ def _used(graph: Graph) -> set[int]:
         if _can_be_full(graph, node):
             used.add(id(node.attributes.by_key["thread_id"]))
     return used
-
-
-def _is_used(graph: Graph, holder: Holder, attribute: Attribute, used: set[int]) -> bool:
-    if holder.node or holder.edge:
-        return id(attribute) in used
-    return any(_can_be_full(graph, node) for node in graph.nodes.values())
 
 
 def _can_be_full(graph: Graph, node: Node) -> bool:

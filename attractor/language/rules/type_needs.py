@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic, Severity, error
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
@@ -49,22 +49,19 @@ _NEEDS: Mapping[str, _Need] = {
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     for type_ in _NEEDS.keys() & graph.types:
+        need = _NEEDS[type_]
         for node in graph.of_type(type_):
-            yield from _judge(node, _NEEDS[type_])
-
-
-def _judge(node: Node, need: _Need) -> Iterator[Diagnostic]:
-    present = [key for key in need.keys if node.attributes.text(key).strip()]
-    if len(present) == 1:
-        return
-    keys = " and ".join(present) or " or ".join(need.keys)
-    has = f"has both {keys}" if present else f"has no {keys}"
-    yield error(
-        f"{quote(node.id)} (type {node.type}) {has}",
-        node.span,
-        node=node.id,
-        fix="remove one of them" if present else need.fix,
-    )
+            present = [key for key in need.keys if node.attributes.text(key).strip()]
+            if len(present) == 1:
+                continue
+            keys = " and ".join(present) or " or ".join(need.keys)
+            has = f"has both {keys}" if present else f"has no {keys}"
+            yield error(
+                f"{quote(node.id)} (type {node.type}) {has}",
+                node.span,
+                node=node.id,
+                fix="remove one of them" if present else need.fix,
+            )
 
 
 part = BuiltInRule(Severity.ERROR, _apply)

@@ -89,10 +89,13 @@ class _Adviser:
         """Return the fix of one attribute."""
         key, place = attribute.key, holder.place
         if key in ATTRIBUTES:
-            homes = " or ".join(_NAMED[one] for one in ATTRIBUTES[key].places)
+            homes = " or ".join(_NAMED[place] for place in ATTRIBUTES[key].places)
             return _Advice(f"move it to {homes}")
         meant = _slip(key, place)
-        fix = _by_another_name(place, key) or self._suggest[place](key) or "remove it"
+        # An attribute of another tool.
+        ours = RENAMED.get((place, key), "")
+        renamed = f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")
+        fix = renamed or self._suggest[place](key) or "remove it"
         if not meant or meant in holder.attributes.by_key:
             return _Advice(fix)
         others = self._times_meant(holder)[meant] - 1
@@ -115,12 +118,6 @@ class _Adviser:
 
 def _slip(key: str, place: AttributeOwner) -> str:
     return "" if key in ATTRIBUTES else one_slip(key, _SUGGESTED[place])
-
-
-def _by_another_name(place: AttributeOwner, key: str) -> str:
-    """Return the fix of an attribute of another tool."""
-    ours = RENAMED.get((place, key), "")
-    return f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -43,7 +43,9 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
     from attractor.language.declarations.stylesheet import read_stylesheet
 
     stylesheet, mistakes = read_stylesheet(str(value))
-    selectors = _selectors(graph)
+    selectors = {"*"} if graph.nodes else set[str]()
+    for node in graph.nodes.values():
+        selectors |= {node.shape, f"#{node.id}", *(f".{name}" for name in node.classes)}
     suggest = suggester(selectors)
     for rule in () if mistakes else stylesheet.rules:
         if rule.selector not in selectors:
@@ -51,14 +53,6 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             span = span_within(value, rule.start, rule.start + len(rule.selector))
             fix = suggest(rule.selector) or "remove the rule"
             yield info(message, span, fix=fix)
-
-
-def _selectors(graph: Graph) -> set[str]:
-    """Return every selector that matches a node."""
-    nodes = graph.nodes.values()
-    shapes = {node.shape for node in nodes}
-    classes = {f".{name}" for node in nodes for name in node.classes}
-    return shapes | classes | {f"#{id_}" for id_ in graph.nodes} | ({"*"} if graph.nodes else set())
 
 
 part = BuiltInRule(Severity.INFO, _apply)

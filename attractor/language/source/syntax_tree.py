@@ -104,7 +104,10 @@ class Value:
             case bool():
                 return cls(ValueKind.BOOLEAN, plain, "true" if plain else "false")
             case int():
-                return cls(ValueKind.INTEGER, plain, _written_integer(plain))
+                # Converting a longer integer to text would be slow.
+                if not -_LEAST_TOO_LARGE < plain < _LEAST_TOO_LARGE:
+                    raise UsageError("the integer is too long", hint=_AS_A_TEXT)
+                return cls(ValueKind.INTEGER, plain, str(int(plain)))
             case float():
                 return cls(ValueKind.FLOAT, plain, _written_float(plain))
             case timedelta():
@@ -113,7 +116,9 @@ class Value:
                 return cls(ValueKind.STRING, plain, quoted(plain))
             case _:
                 hint = "pass a text, a number, True, False or a timedelta"
-                raise UsageError(f"invalid attribute value {_shown(plain)}", hint=hint)
+                written = repr(plain)
+                shown = written if len(written) <= LONGEST_NUMBER else type(plain).__name__
+                raise UsageError(f"invalid attribute value {shown}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +190,6 @@ def quoted(text: str) -> str:
     return f'"{text.translate(_ESCAPED)}"'
 
 
-def _written_integer(number: int) -> str:
-    # Converting a longer integer to text would be slow.
-    if not -_LEAST_TOO_LARGE < number < _LEAST_TOO_LARGE:
-        raise UsageError("the integer is too long", hint=_AS_A_TEXT)
-    return str(int(number))
-
-
 def _written_float(number: float) -> str:
     """Write a number without an exponent, which DOT does not support."""
     written = float.__repr__(number)
@@ -201,11 +199,6 @@ def _written_float(number: float) -> str:
     if "e" in written or "n" in written or len(written) > LONGEST_NUMBER:
         raise UsageError(f"unsupported number {number!r}", hint=_AS_A_TEXT)
     return written
-
-
-def _shown(plain: object) -> str:
-    written = repr(plain)
-    return written if len(written) <= LONGEST_NUMBER else type(plain).__name__
 
 
 class Identifier(NamedTuple):

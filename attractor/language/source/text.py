@@ -201,7 +201,11 @@ def read_word(word: str) -> Literal:
     if DURATION.fullmatch(word) or _LIKE_A_DURATION.fullmatch(word):
         return _duration(word)
     if _LIKE_A_NUMBER.fullmatch(word):
-        return _mistaken(f"invalid number {quote(word)}", f"write {_as_number(word)}")
+        try:
+            written = Value.of(float(word)).text
+        except UsageError:
+            written = f'"{word}"'
+        return _mistaken(f"invalid number {quote(word)}", f"write {written}")
     if word.startswith("'"):
         return _mistaken("a text needs double quotes", "replace ' with \"")
     return _mistaken(f"the value {quote(word)} needs quotes", f'write "{word}"')
@@ -232,13 +236,6 @@ def _number(word: str) -> Literal:
     if "." not in word or len(word) > LONGEST_NUMBER:
         return _mistaken(f"the number {quote(word)} is too long", "use a shorter number")
     return Literal(ValueKind.FLOAT, float(word))
-
-
-def _as_number(word: str) -> str:
-    try:
-        return Value.of(float(word)).text
-    except UsageError:
-        return f'"{word}"'
 
 
 def _duration(word: str) -> Literal:
@@ -415,6 +412,6 @@ def _places(text: str, plain: str) -> _Places | None:
         done = found.end()
         if found[0].endswith("\n"):
             line, line_start = line + 1, done - 1
-        for kept, one in zip(places, (offset, line, done - line_start, width), strict=True):
-            kept.append(one)
+        for kept, place in zip(places, (offset, line, done - line_start, width), strict=True):
+            kept.append(place)
     return places

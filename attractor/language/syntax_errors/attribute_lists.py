@@ -40,22 +40,17 @@ class _Explained(NamedTuple):
 
 def explain_unread_attributes(findings: Findings) -> None:
     """Report the parts of attribute lists that are not valid attributes."""
-    for start, end in findings.unread_attributes:
-        _report(findings, start, end)
-
-
-def _report(findings: Findings, at: int, end: int) -> None:
     text = findings.source.text
-    written = text[at:end].rstrip(",; \t\r\n")
-    explained = _explain_unit(text[max(0, at - _LONGEST_NUMBER) : at], written) or (
-        _explain(written, text[at], follows_value=not text[at - 1].isspace())
-    )
-    start = at + explained.offset
-    edit = explained.edit
-    if edit:
-        edit = Change(at + edit.start, at + edit.end, edit.text)
-    stop = max(at + len(written), start + 1)
-    findings.mistake(explained.message, start, stop, fix=explained.fix, edit=edit)
+    for at, end in findings.unread_attributes:
+        written = text[at:end].rstrip(",; \t\r\n")
+        explained = _explain_unit(text[max(0, at - _LONGEST_NUMBER) : at], written) or (
+            _explain(written, text[at], follows_value=not text[at - 1].isspace())
+        )
+        start, edit = at + explained.offset, explained.edit
+        if edit:
+            edit = Change(at + edit.start, at + edit.end, edit.text)
+        stop = max(at + len(written), start + 1)
+        findings.mistake(explained.message, start, stop, fix=explained.fix, edit=edit)
 
 
 def _explain_unit(before: str, written: str) -> _Explained | None:
@@ -176,7 +171,8 @@ def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
     if len(words) == 1 and WORD.fullmatch(value):
         return at + len(value), False
     takes_words = place.is_in_list and place.key in _PROSE
-    if len(words) > 1 and _is_value(words[0]) and not takes_words:
+    is_value = any(pattern.fullmatch(words[0]) for pattern in (BARE, NUMBER, DURATION))
+    if len(words) > 1 and is_value and not takes_words:
         return at + len(words[0]), False
     return at + len(value), True
 
@@ -200,21 +196,13 @@ def _is_part(place: UnquotedValue, found: re.Match[str]) -> bool:
     """Return whether a comma, or a blank before a key, is part of the value."""
     if found["comma"]:
         return not place.is_in_list
-    is_blank = found[0].isspace() and found[0] != "\n"
-    return is_blank and not _begins_another(place, found)
-
-
-def _begins_another(place: UnquotedValue, blank: re.Match[str]) -> bool:
-    """Return whether the key after a blank begins another attribute."""
-    if not place.is_in_list or place.text.endswith(_JOINS, place.at, blank.start()):
+    if not found[0].isspace() or found[0] == "\n":
         return False
-    key = _KEY_BEHIND.match(place.text, blank.start())
+    if not place.is_in_list or place.text.endswith(_JOINS, place.at, found.start()):
+        return True
+    key = _KEY_BEHIND.match(place.text, found.start())
     is_known = key is None or key["key"] in ATTRIBUTES or key["key"] in GRAPHVIZ_ATTRIBUTES
-    return is_known or place.key not in _WITH_ASSIGNMENTS
-
-
-def _is_value(word: str) -> bool:
-    return any(one.fullmatch(word) for one in (BARE, NUMBER, DURATION))
+    return not is_known and place.key in _WITH_ASSIGNMENTS
 
 
 _NAME = r"[^\W\d]\w*"
@@ -307,7 +295,10 @@ class _Walk:
             return self._html(at)
         if first in _CLOSING:
             end = self._end_of_quoted(at, _CLOSING[first])
-            return (ValueFault.OTHER_QUOTES, end) if end else self._open(at)
+            if end:
+                return ValueFault.OTHER_QUOTES, end
+            line = self._text[at : self._end_of_line(at)].rstrip(" \t\r];}")
+            return ValueFault.OPEN_QUOTE, at + max(len(line), 1)
         end, is_loose = end_of_unquoted(UnquotedValue(self._text, at, key, self._is_in_list))
         return ValueFault.NO_QUOTES if is_loose else None, end
 
@@ -318,10 +309,6 @@ class _Walk:
             other = _OPENS_ANOTHER.search(self._text, at + 1)
             found = closing.search(self._text, at + 1, other.start() if other else len(self._text))
         return found.end() if found else 0
-
-    def _open(self, at: int) -> tuple[ValueFault, int]:
-        line = self._text[at : self._end_of_line(at)].rstrip(" \t\r];}")
-        return ValueFault.OPEN_QUOTE, at + max(len(line), 1)
 
     def _end_of_line(self, at: int) -> int:
         # Cached: a long line may have many values.

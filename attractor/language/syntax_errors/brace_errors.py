@@ -35,24 +35,20 @@ def explain_open(place: TokenContext) -> None:
             edit = Change(start, close.end, f"[{inside}]")
             place.report("attributes need square brackets", "use [ ] instead of { }", edit)
         case BraceIntention.STATEMENTS:
-            _explain_statements(place)
-
-
-def _explain_statements(place: TokenContext) -> None:
-    before = place.tokens[place.at - 1]
-    if before.type == "ID" and not place.begins_a_line():
-        place.report(_NOTHING, f"write subgraph {place.written_before} {{")
-    else:
-        start = place.token.start
-        place.report(_NOTHING, "add subgraph before it", Change(start, start, "subgraph "))
+            before, start = place.tokens[place.at - 1], place.token.start
+            if before.type == "ID" and not place.begins_a_line():
+                place.report(_NOTHING, f"write subgraph {place.written_before} {{")
+            else:
+                edit = Change(start, start, "subgraph ")
+                place.report(_NOTHING, "add subgraph before it", edit)
 
 
 def _ids(place: TokenContext) -> list[str]:
     """Return the ids between the braces; an empty result if the braces contain anything else."""
-    inside = [one for one in place.braces.inside(place.at) if one.type != "_SEMICOLON"]
-    words = [_written(place, one.start, one.end) for one in inside]
+    inside = [token for token in place.braces.inside(place.at) if token.type != "_SEMICOLON"]
+    words = [_written(place, token.start, token.end) for token in inside]
     ids = [word for word in words if word != ","]
-    return ids if all(one.type in ("ID", "OTHER") for one in inside) else []
+    return ids if all(token.type in ("ID", "OTHER") for token in inside) else []
 
 
 def _both(edges: list[str]) -> str:
@@ -80,7 +76,8 @@ def brace_of_head(place: TokenContext) -> int:
     for at in range(place.at, len(place.tokens)):
         if place.tokens[at].type == "_OPEN":
             return at
-        if place.tokens[at].type not in _IN_A_HEAD or "\n" in _gap(place, at):
+        gap = place.text[place.tokens[at - 1].end : place.tokens[at].start]
+        if place.tokens[at].type not in _IN_A_HEAD or "\n" in gap:
             break
     return 0
 
@@ -157,18 +154,11 @@ def _explain_words(place: TokenContext, brace: int) -> None:
     elif name[0] in _QUOTES:
         message = "a text needs double quotes"
     else:
-        message = f"the id {quote(name)} has {_sign(name)}"
+        odd = re.search(r"\W", name)
+        sign = "a blank" if not odd or odd[0].isspace() else f"a {quote(odd[0])}"
+        message = f"the id {quote(name)} has {sign}"
     word = re.sub(r"\W+", "_", plain)
     is_plain = IDENTIFIER.fullmatch(plain)
     fix = f"write {plain}" if is_plain else f"write {quoted(plain)} or {word}"
     edit = Change(start, end, plain if is_plain else quoted(plain))
     place.report_at(start, end, message, fix, edit)
-
-
-def _sign(name: str) -> str:
-    found = re.search(r"\W", name)
-    return "a blank" if not found or found[0].isspace() else f"a {quote(found[0])}"
-
-
-def _gap(place: TokenContext, at: int) -> str:
-    return place.text[place.tokens[at - 1].end : place.tokens[at].start]

@@ -7,7 +7,7 @@ have the length of the original text, so all other places stay the same.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -76,27 +76,21 @@ def begins_value(text: str, at: int) -> bool:
 
 def start_of_text(text: str, at: int) -> int | None:
     """Return the beginning of a key or value that has only a closing quote, or None."""
-    first = max(0, at - _FAR, _behind_last_quote(text, at))
+    first = max(0, at - _FAR)
+    last = text.rfind('"', first, at)
+    while last > 0 and text[last - 1] == "\\":
+        last = text.rfind('"', first, last)
+    first = max(first, last + 1)
     before = text[first:at]
     if _ASSIGNS.match(text, at + 1):
         key = _KEY_AT_END.search(before)
         return first + key.start() if key else None
     keys = list(_KEY_BEFORE.finditer(before)) or list(_KEY_IN_A_ROW.finditer(before))
     value = before[keys[-1].end() :] if keys else ""
-    is_text = bool(value) and (keys[-1]["key"] == _SHEET or _could_be_one_text(value))
+    *lines, last_line = value.split("\n")
+    is_one_text = not lines or (bool(last_line.strip()) and not _NO_TEXT.search(value))
+    is_text = bool(value) and (is_one_text or keys[-1]["key"] == _SHEET)
     return at - len(value) if is_text else None
-
-
-def _behind_last_quote(text: str, at: int) -> int:
-    last = text.rfind('"', max(0, at - _FAR), at)
-    while last > 0 and text[last - 1] == "\\":
-        last = text.rfind('"', max(0, at - _FAR), last)
-    return last + 1
-
-
-def _could_be_one_text(value: str) -> bool:
-    *before, last = value.split("\n")
-    return not before or (bool(last.strip()) and not _NO_TEXT.search(value))
 
 
 def end_before_key(text: str, opened: int, at: int) -> int | None:
@@ -229,27 +223,28 @@ def find_quote_mistakes(text: str) -> Sequence[QuoteMistake]:
     readings = {_State.OUTSIDE: _Reading()}
     for mark in _MARK.finditer(text):
         now = [(state, readings[state]) for state in _State if state in readings]
-        readings = _best(
-            one for state, reading in now for one in _STEPS[state](text, mark, reading)
-        )
+        readings = dict[_State, _Reading]()
+        for before, so_far in now:
+            for state, reading in _STEPS[before](text, mark, so_far):
+                if state not in readings or reading.cost < readings[state].cost:
+                    readings[state] = reading
     unclosed = readings.pop(_State.INSIDE, None)
     closed = _closed(text, len(text), unclosed, _State.OUTSIDE) if unclosed else ()
     finished = [*readings.values(), *(reading for _, reading in closed)]
     return _mistakes_of(min(finished, key=lambda reading: reading.cost))
 
 
-def _best(steps: Iterable[_Step]) -> dict[_State, _Reading]:
-    best: dict[_State, _Reading] = {}
-    for state, reading in steps:
-        if state not in best or reading.cost < best[state].cost:
-            best[state] = reading
-    return best
-
-
 def _outside(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Step]:
     match mark[0]:
         case '"':
-            yield from _outside_quote(text, mark.start(), reading)
+            at = mark.start()
+            inside = reading.with_cost(is_preceded_oddly(text, at) * _ODD)
+            yield _State.INSIDE, inside._replace(opened=at)
+            start = start_of_text(text, at)
+            if start is not None:
+                mistake = QuoteMistake(QuoteFault.UNOPENED, start, at + 1, start)
+                oddness = _MISSING + is_followed_oddly(text, at + 1) * _ODD
+                yield _State.OUTSIDE, reading.with_cost(oddness, mistake)
         case "\n":
             yield _State.OUTSIDE, reading.with_cost(looks=looks_like_prose(text, mark.end()))
         case "//" | "#":
@@ -260,17 +255,6 @@ def _outside(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Ste
             yield _State.OUTSIDE, reading
         case _:
             yield _State.OUTSIDE, reading.with_cost(looks=1)
-
-
-def _outside_quote(text: str, at: int, reading: _Reading) -> Iterator[_Step]:
-    yield _State.INSIDE, reading.with_cost(is_preceded_oddly(text, at) * _ODD)._replace(opened=at)
-    start = start_of_text(text, at)
-    if start is not None:
-        mistake = QuoteMistake(QuoteFault.UNOPENED, start, at + 1, start)
-        yield (
-            _State.OUTSIDE,
-            reading.with_cost(_MISSING + is_followed_oddly(text, at + 1) * _ODD, mistake),
-        )
 
 
 def _inside(text: str, mark: re.Match[str], reading: _Reading) -> Iterator[_Step]:
@@ -349,15 +333,19 @@ def repair_text(source: Source) -> Findings | None:
     unseen = [Change(*place, "") for place in invisible_letters(text)]
     if not quote_mistakes and not value_mistakes and not unseen:
         return None
-    text = apply_changes(text, sorted(_blank(text, one) for one in unseen))
+    text = apply_changes(text, sorted(_blank(text, change) for change in unseen))
     findings = Findings(Source(text, source.file))
-    for mistake in _each_once(quote_mistakes):
+    # Of quotes inside one text, only the first.
+    first: dict[tuple[QuoteFault, int], QuoteMistake] = {}
+    for mistake in quote_mistakes:
+        first.setdefault((mistake.fault, mistake.text), mistake)
+    for mistake in first.values():
         _report(findings, source.text, mistake)
-    for one in value_mistakes:
-        report_value_mistake(findings, source.text, one)
-    for one in unseen:
-        message = f"invisible character {named(source.text[one.start])}"
-        findings.mistake(message, one.start, one.end, fix="remove it", edit=one)
+    for value_mistake in value_mistakes:
+        report_value_mistake(findings, source.text, value_mistake)
+    for change in unseen:
+        message = f"invisible character {named(source.text[change.start])}"
+        findings.mistake(message, change.start, change.end, fix="remove it", edit=change)
     return findings
 
 
@@ -400,14 +388,6 @@ def _blank(text: str, change: Change) -> Change:
     around = text[change.start - 1 : change.start], text[change.end : change.end + 1]
     is_within_a_word = all(one.isalnum() or one == "_" for one in around)
     return change._replace(text=("_" if is_within_a_word else " ") * (change.end - change.start))
-
-
-def _each_once(quote_mistakes: Iterable[QuoteMistake]) -> Iterable[QuoteMistake]:
-    """Return the mistakes; for quotes inside one text, only the first mistake."""
-    first: dict[tuple[QuoteFault, int], QuoteMistake] = {}
-    for mistake in quote_mistakes:
-        first.setdefault((mistake.fault, mistake.text), mistake)
-    return first.values()
 
 
 def _report(findings: Findings, text: str, mistake: QuoteMistake) -> None:

@@ -44,7 +44,7 @@ def explain_unclosed_list(place: TokenContext) -> None:
 def explain_unclosed_graph(place: TokenContext) -> None:
     """Report an unclosed brace at the end of the text, unless it is already reported."""
     brace = next(iter(place.braces.never_closed()), place.token)
-    is_first = brace is next((one for one in place.tokens if one.type == "_OPEN"), brace)
+    is_first = brace is next((token for token in place.tokens if token.type == "_OPEN"), brace)
     fix = "add } at the end" if is_first else "add } at the end of the subgraph"
     if not place.is_reported(brace):
         place.report_at(brace.start, brace.end, "unclosed '{'", fix)

@@ -75,14 +75,16 @@ class Braces:
 
     def _holds_attributes(self, at: int) -> bool:
         """Return whether there are only attributes between a brace and its partner."""
-        types = (self._tokens[one].type for one in range(at + 1, self.partner(at)))
+        types = (self._tokens[number].type for number in range(at + 1, self.partner(at)))
         behind = list(takewhile(_OF_A_LIST.__contains__, types))
         return "ATTRIBUTE" in behind and len(behind) == self.partner(at) - at - 1
 
     def _passed_over(self, open_: list[Token], close: Token) -> Sequence[Token]:
         """Remove and return the open braces that a closing brace skips, judging by indentation."""
-        margin = self._margin(close)
-        if margin is None or self._margin_of_line(open_[-1]) <= margin:
+        # Only a brace that is the first of its line has an indentation.
+        line = self._line_before(close)
+        margin = len(line)
+        if line.strip() or self._margin_of_line(open_[-1]) <= margin:
             return ()
         for depth in range(len(open_) - 1, max(0, len(open_) - _MOST_LEVELS), -1):
             if self._margin_of_line(open_[depth - 1]) == margin:
@@ -90,11 +92,6 @@ class Braces:
                 del open_[depth:]
                 return passed
         return ()
-
-    def _margin(self, token: Token) -> int | None:
-        """Return the indentation of a token that is the first of its line."""
-        line = self._line_before(token)
-        return None if line.strip() else len(line)
 
     def _margin_of_line(self, token: Token) -> int:
         line = self._line_before(token)
@@ -167,7 +164,7 @@ class TokenContext:
     def is_reported(self, token: Token) -> bool:
         """Return whether a token has already been reported."""
         span = self._findings.source.span(token.start, token.end)
-        return any(one.span == span for one in self._findings.diagnostics)
+        return any(diagnostic.span == span for diagnostic in self._findings.diagnostics)
 
     def report(self, message: str, fix: str, edit: Change | None = None) -> None:
         """Report the mistake at the token."""
@@ -208,9 +205,10 @@ def explain_edge(place: TokenContext) -> None:
         fix = "write an edge for each direction" if written.endswith(">") else _BACKWARD
         place.report(f"invalid edge {quote(written)}", fix)
     else:
+        is_a_dash = not written.endswith(">") and written[0] not in "\u2192\u27f6\u21d2"
         has_head = len(written) > 1 and written.endswith(">") or not written.isascii()
         start, end = place.token.start, place.token.end
-        edit = Change(start, end, "->") if has_head and not _is_a_dash(written) else None
+        edit = Change(start, end, "->") if has_head and not is_a_dash else None
         place.report(f"invalid edge {quote(written)}", "use ->", edit)
 
 
@@ -241,7 +239,3 @@ def explain_keyword(place: TokenContext) -> None:
     """Report a keyword that is used as an id."""
     message = f"{quote(place.written)} is a keyword, not an id"
     place.report(message, f"use {place.written}_ or another id")
-
-
-def _is_a_dash(written: str) -> bool:
-    return not written.endswith(">") and written[0] not in "\u2192\u27f6\u21d2"

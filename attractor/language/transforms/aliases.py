@@ -64,20 +64,17 @@ class Aliases:
         known = self._renamed.get(id(attribute))
         if known is None:
             known = self._renamed[id(attribute)] = replace(attribute, key=name)
-            self._report(attribute, name, node, is_double)
+            span = attribute.span
+            also = f", and {name} is set too" if is_double else ""
+            diagnostic = info(
+                f"{quote(attribute.key)} is an alias of {name}{also}",
+                span,
+                node=node,
+                fix=f"remove it: {name} is set" if is_double else f"use {name}",
+                edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
+            )
+            self._context.report(diagnostic, rule=PORTABILITY)
         return known
-
-    def _report(self, attribute: Attribute, name: str, node: str, is_double: bool) -> None:
-        span = attribute.span
-        also = f", and {name} is set too" if is_double else ""
-        diagnostic = info(
-            f"{quote(attribute.key)} is an alias of {name}{also}",
-            span,
-            node=node,
-            fix=f"remove it: {name} is set" if is_double else f"use {name}",
-            edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
-        )
-        self._context.report(diagnostic, rule=PORTABILITY)
 
 
 part = Aliases

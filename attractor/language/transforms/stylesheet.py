@@ -28,10 +28,16 @@ class StylesheetApplication:
         sheet = _read(written) if written else None
         if not defaults and sheet is None:
             return graph
-        nodes = {
-            node.id: _styled(node, {**defaults, **_attributes(sheet, node, written)})
-            for node in graph.nodes.values()
-        }
+        nodes: dict[str, Node] = {}
+        for node in graph.nodes.values():
+            chosen = dict(defaults)
+            if sheet and written:
+                for key, text in sheet.properties(node).items():
+                    value = Value(ValueKind.STRING, text, quoted(text), written.value.span)
+                    chosen[key] = Attribute(key, value, written.span)
+            missing = {key: one for key, one in chosen.items() if not node.attributes.text(key)}
+            attributes = Attributes({**node.attributes.by_key, **missing})
+            nodes[node.id] = replace(node, attributes=attributes) if missing else node
         return replace(graph, nodes=nodes)
 
 
@@ -43,26 +49,6 @@ def _read(written: Attribute) -> "Stylesheet | None":
     stylesheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())
     # The rule `stylesheet_syntax` reports them.
     return None if mistakes else stylesheet
-
-
-def _attributes(
-    sheet: "Stylesheet | None", node: Node, written: Attribute | None
-) -> dict[str, Attribute]:
-    if written is None or sheet is None:
-        return {}
-    return {
-        key: Attribute(
-            key, Value(ValueKind.STRING, text, quoted(text), written.value.span), written.span
-        )
-        for key, text in sheet.properties(node).items()
-    }
-
-
-def _styled(node: Node, chosen: dict[str, Attribute]) -> Node:
-    missing = {key: one for key, one in chosen.items() if not node.attributes.text(key)}
-    if not missing:
-        return node
-    return replace(node, attributes=Attributes({**node.attributes.by_key, **missing}))
 
 
 part = StylesheetApplication

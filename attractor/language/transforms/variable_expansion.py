@@ -67,7 +67,11 @@ class _Expansion:
             elif not self._goal.strip() and id(prompt) not in self._without_goal:
                 # Nodes of a default block share one prompt.
                 self._without_goal.add(id(prompt))
-                self._report_goal(node, span_within(prompt, *found.span()))
+                message = "the prompt uses $goal, but the graph has no goal"
+                fix = 'add goal="..." to the graph, or pass a goal to the run'
+                span = span_within(prompt, *found.span())
+                missing = warning(message, span, node=node.id, fix=fix)
+                self._context.report(missing, rule=_GOAL_MISSING)
         for name, place in asked.items():
             # A prompt from a file has no place in the pipeline.
             self._check(node, name, span_within(prompt, *place), counts[name])
@@ -81,26 +85,21 @@ class _Expansion:
         for name in read_template(str(prompt)).inputs:
             self._check(node, name, prompt.span)
 
-    def _report_goal(self, node: Node, span: Span) -> None:
-        message = "the prompt uses $goal, but the graph has no goal"
-        fix = 'add goal="..." to the graph, or pass a goal to the run'
-        self._context.report(warning(message, span, node=node.id, fix=fix), rule=_GOAL_MISSING)
-
     def _meaning(self, found: re.Match[str]) -> str:
         name = found["input"]
         return self._goal if name is None else self._values.get(name, found[0])
 
     def _check(self, node: Node, name: str, span: Span, count: int = 1) -> None:
-        one = self._inputs.get(name)
+        input_ = self._inputs.get(name)
         if not name.strip():
             fix = "write ${inputs.NAME}"
             message = "missing name of an input in the prompt"
-        elif one is None and name in self._mistaken:
+        elif input_ is None and name in self._mistaken:
             return
-        elif one is None:
+        elif input_ is None:
             fix = self._suggest(name) or "declare it on the graph, in inputs"
             message = f"undeclared input {quote(name)} in the prompt"
-        elif one.is_secret:
+        elif input_.is_secret:
             message = f"the secret {name} must not occur in a prompt"
             fix = "remove it: prompts go to models and into logs"
         else:
@@ -120,7 +119,7 @@ class _Expansion:
 
     @property
     def _open_inputs(self) -> "list[Input]":
-        return [one for one in self._inputs.values() if not one.is_secret]
+        return [input_ for input_ in self._inputs.values() if not input_.is_secret]
 
     @cached_property
     def _suggest(self) -> Callable[[str], str]:
@@ -140,7 +139,7 @@ def _declared(
     inputs, mistakes = read_inputs(str(value))
     for found in report_mistakes(value, mistakes, prefix="inputs: "):
         context.report(found, rule=_RULE)
-    return {one.name: one for one in inputs}, frozenset(one.name for one in mistakes)
+    return {one.name: one for one in inputs}, frozenset(mistake.name for mistake in mistakes)
 
 
 part = VariableExpansion

@@ -21,8 +21,8 @@ from attractor.llm.generation.text import (
 )
 from attractor.llm.json_schema import check_schema, find_faults
 from attractor.llm.request import ResponseFormat, as_schema
-from attractor.llm.response import GenerateResult, ObjectResult, StepResult, Warning
-from attractor.llm.stream_events import StreamEvent, StreamEventType
+from attractor.llm.response import GenerateResult, ObjectResult, Warning
+from attractor.llm.stream_events import StreamEventType
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -80,8 +80,10 @@ def read_object(result: GenerateResult, schema: JsonObject) -> ObjectResult:
     for found in find_objects(result.text):
         object_faults = find_faults(found.value, schema)
         if not object_faults:
-            steps = result.steps if found.is_whole_text else _with_warning(result)
-            return ObjectResult(steps, dict(found.value))
+            *steps, last = result.steps
+            if not found.is_whole_text:
+                last = replace(last, response=last.response.with_warnings([_EXTRA_TEXT]))
+            return ObjectResult([*steps, last], dict(found.value))
         faults = faults or object_faults
     if not faults:
         raise NoObjectGeneratedError(_reason(result), text=result.text)
@@ -128,11 +130,6 @@ def _is_truncated(error: Exception, text: str) -> bool:
     if not isinstance(error, json.JSONDecodeError):
         return False
     return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-
-
-def _with_warning(result: GenerateResult) -> Sequence[StepResult]:
-    *earlier, last = result.steps
-    return [*earlier, replace(last, response=last.response.with_warnings([_EXTRA_TEXT]))]
 
 
 def _reason(result: GenerateResult) -> str:
@@ -196,7 +193,12 @@ class ObjectStreamResult:
 
     async def __anext__(self) -> JsonObject:
         async for event in self._events:
-            if self._grows(event) and self._partial.value is not None:
+            if event.type == "step_finish":
+                # The next step has its own answer.
+                self._partial = PartialObject()
+            is_text = event.type == StreamEventType.TEXT_DELTA
+            grows = is_text and self._partial.add(event.delta or "")
+            if grows and self._partial.value is not None:
                 self._latest = self._partial.value
                 return self._latest
         complete = self.complete_object()
@@ -240,13 +242,6 @@ class ObjectStreamResult:
 
     async def __aexit__(self, *exit: _Exit) -> None:
         await self.aclose()
-
-    def _grows(self, event: StreamEvent) -> bool:
-        if event.type == "step_finish":
-            # The next step has its own answer.
-            self._partial = PartialObject()
-        is_text = event.type == StreamEventType.TEXT_DELTA
-        return is_text and self._partial.add(event.delta or "")
 
 
 class PartialObject:

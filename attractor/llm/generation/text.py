@@ -67,7 +67,9 @@ async def run_generation(
         while True:
             response = await call_model(client, generation.request(conversation))
             conversation.append(response.message)
-            runs_tools = _runs_tools(generation, response, len(steps))
+            is_call = response.finish_reason.reason == "tool_calls" and bool(response.tool_calls)
+            may_run_tools = len(steps) < generation.max_tool_rounds and generation.active_tools
+            runs_tools = is_call and bool(may_run_tools)
             results: Sequence[ToolResult] = ()
             if runs_tools:
                 if before_tools is not None:
@@ -86,12 +88,6 @@ async def run_generation(
                 for result in results
             ]
         return GenerateResult(steps)
-
-
-def _runs_tools(generation: Generation, response: Response, rounds: int) -> bool:
-    if rounds >= generation.max_tool_rounds or not generation.active_tools:
-        return False
-    return response.finish_reason.reason == "tool_calls" and bool(response.tool_calls)
 
 
 async def _is_stopped(generation: Generation, steps: Sequence[StepResult]) -> bool:

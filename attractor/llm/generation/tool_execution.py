@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
 from typing import cast
@@ -51,7 +51,8 @@ class ToolExecution:
                 tasks = [group.create_task(self._execute(call)) for call in calls]
                 await self._wait_for(tasks)
         except BaseExceptionGroup as escaped:
-            raise _first_error(escaped) from None
+            first = escaped.exceptions[0]
+            raise first.error if isinstance(first, _EscapedError) else first from None
         return [task.result() for task in tasks]
 
     async def _wait_for(self, tasks: Sequence["asyncio.Task[ToolResult]"]) -> None:
@@ -125,11 +126,6 @@ class _EscapedError(Exception):
         self.error = error
 
 
-def _first_error(escaped: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = escaped.exceptions[0]
-    return first.error if isinstance(first, _EscapedError) else first
-
-
 def _find_error(tool: Tool, arguments: JsonObject) -> InvalidToolCallError | None:
     faults = find_faults(arguments, tool.parameters)
     if not faults:
@@ -188,7 +184,11 @@ def bind(tool: Tool, arguments: JsonObject, injected: InjectedArguments) -> "par
     """Return a call of a tool's function, with arguments by name or as one mapping."""
     if tool.execute is None:
         raise TypeError(f"the tool {tool.name} has no function")
-    parameters = _parameters(tool.execute)
+    try:
+        parameters = inspect.signature(tool.execute).parameters
+    except (TypeError, ValueError):
+        # Some functions written in C have no signature; they get the arguments by name.
+        parameters = dict[str, Parameter]()
     properties = tool.parameters.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
     # The model's own arguments take precedence over injected ones of the same name.
@@ -209,11 +209,3 @@ def _takes_mapping(parameters: Sequence[Parameter], properties: JsonObject) -> b
     if len(required) != 1 or any(parameter.name in properties for parameter in parameters):
         return False
     return required[0].kind in _POSITIONAL
-
-
-def _parameters(function: Callable[..., object]) -> Mapping[str, Parameter]:
-    try:
-        return inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        # Some functions written in C have no signature; they get the arguments by name.
-        return {}

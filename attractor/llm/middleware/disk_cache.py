@@ -50,20 +50,13 @@ def differences(request: Mapping[str, Json], cached: Mapping[str, Json]) -> Sequ
     for name in sorted({*request, *cached}):
         value, other = request.get(name), cached.get(name)
         if name == "messages" and isinstance(value, list) and isinstance(other, list):
-            names += _different_messages(value, other)
+            pairs = enumerate(zip(value, other, strict=False), 1)
+            different = [number for number, (message, earlier) in pairs if message != earlier]
+            names += [f"message {number} of {len(value)}" for number in different]
+            if len(value) != len(other):
+                names.append(f"the number of messages ({len(value)}, cached: {len(other)})")
         elif value != other:
             names.append(f"{name} (cached: {other})" if name in _NOT_HASHED else name)
-    return names
-
-
-def _different_messages(request: Sequence[Json], cached: Sequence[Json]) -> Sequence[str]:
-    names = [
-        f"message {number} of {len(request)}"
-        for number, (message, other) in enumerate(zip(request, cached, strict=False), 1)
-        if message != other
-    ]
-    if len(request) != len(cached):
-        names.append(f"the number of messages ({len(request)}, cached: {len(cached)})")
     return names
 
 
@@ -138,7 +131,11 @@ class AnswerFiles:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        if not _is_path(folder):
+        try:
+            is_path = b"\0" not in os.fsencode(folder)
+        except UnicodeEncodeError:
+            is_path = False
+        if not is_path:
             raise ConfigurationError(
                 f"invalid folder name {str(folder)!r}", hint="use characters allowed in paths"
             )
@@ -174,28 +171,17 @@ class AnswerFiles:
 
     def nearest_differences(self, digest: RequestDigest) -> Sequence[str] | None:
         """Return the differences to the most similar cached request; None if the cache is empty."""
-        found = (differences(digest.fields, fields) for fields in self._requests())
-        return min(found, key=len, default=None)
-
-    def _requests(self) -> Sequence[Mapping[str, Json]]:
-        """Return the digests of the newest requests."""
         try:
             files = [file for file in os.scandir(self.folder) if file.name.endswith(_ENDING)]
             files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
         except OSError:
-            return []
-        digests = (_read_digest(Path(file.path)) for file in files[:_MOST_COMPARED])
-        return [digest for digest in digests if digest]
+            return None
+        newest = [_read_digest(Path(file.path)) for file in files[:_MOST_COMPARED]]
+        found = [differences(digest.fields, cached) for cached in newest if cached]
+        return min(found, key=len, default=None)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_ENDING}"
-
-
-def _is_path(folder: str | Path) -> bool:
-    try:
-        return b"\0" not in os.fsencode(folder)
-    except UnicodeEncodeError:
-        return False
 
 
 def _read(text: str, key: str, path: Path) -> CacheEntry:

@@ -9,8 +9,8 @@ from attractor.base.json import Json, JsonObject
 from attractor.base.secret_search import TOO_SHORT, SecretSearch
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.messages import ContentPart, Message
-from attractor.llm.request import Request, ToolDefinition
+from attractor.llm.messages import ContentPart
+from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
 
@@ -88,18 +88,21 @@ class _Redactor:
             response_format = replace(response_format, json_schema=schema)
         return replace(
             request,
-            messages=[self._message(message) for message in request.messages],
-            tools=[self._tool(tool) for tool in request.tools],
+            messages=[
+                replace(message, content=[*self._parts(message.content)])
+                for message in request.messages
+            ],
+            tools=[
+                replace(
+                    tool,
+                    description=self._text(tool.description),
+                    parameters=self._object(tool.parameters),
+                )
+                for tool in request.tools
+            ],
             response_format=response_format,
             metadata={key: self._text(value) for key, value in request.metadata.items()},
         )
-
-    def _message(self, message: Message) -> Message:
-        return replace(message, content=[*self._parts(message.content)])
-
-    def _tool(self, tool: ToolDefinition) -> ToolDefinition:
-        parameters = self._object(tool.parameters)
-        return replace(tool, description=self._text(tool.description), parameters=parameters)
 
     def _parts(self, parts: Sequence[ContentPart]) -> Iterator[ContentPart]:
         for part in parts:

@@ -17,7 +17,6 @@ from attractor.llm.messages import (
     ContentPart,
     DocumentData,
     ImageData,
-    InlineMedia,
     Message,
     Role,
     ThinkingData,
@@ -50,17 +49,13 @@ def _source(document: DocumentData, provider: str) -> Json:
         return {"type": "url", "url": document.url}
     if kind == _PDF:
         return {"type": "base64", "media_type": kind, "data": found.data}
-    return {"type": "text", "media_type": _TEXT, "data": _text(found, provider)}
-
-
-def _text(found: InlineMedia, provider: str) -> str:
-    kind = found.media_type
     if not (kind.startswith("text/") or kind in _TEXTS or kind.endswith(_KINDS_OF_TEXT)):
         raise _unsupported(f"a document of type {kind}", provider)
     try:
-        return found.content.decode("utf-8-sig")
+        text = found.content.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         raise _unsupported(f"a document of type {kind} that is not UTF-8", provider) from cause
+    return {"type": "text", "media_type": _TEXT, "data": text}
 
 
 def _unsupported(noun: str, provider: str) -> InvalidRequestError:
@@ -83,7 +78,9 @@ def write_parts(
         if kept is not None and kept.provider == provider:
             # Thinking of another model is rejected, because its signature is invalid.
             if part.thinking is None or kept.is_valid_for(model):
-                yield _kept(part, kept.item)
+                # A kept call has only the additional members.
+                call = {} if part.tool_call is None else _call(part.tool_call)
+                yield {**call, **kept.item}
         elif part.text is not None:
             yield from _text_blocks(part.text)
         elif part.thinking is not None:
@@ -91,11 +88,6 @@ def write_parts(
             yield from () if kept else _thinking(part.kind, part.thinking)
         elif part.kind in _OURS:
             yield _block(part, role, provider)
-
-
-def _kept(part: ContentPart, item: JsonObject) -> Json:
-    """Return a block in the provider's own format; for a tool call, only the additional members."""
-    return dict(item) if part.tool_call is None else {**_call(part.tool_call), **item}
 
 
 def _text_blocks(text: str) -> Iterator[Json]:
@@ -164,7 +156,11 @@ def write_turns(messages: Sequence[Message], provider: str, model: str) -> list[
             turns[-1][1].extend(blocks)
         elif blocks:
             turns.append((role, blocks))
-    return [{"role": role, "content": _results_first(blocks)} for role, blocks in turns]
+    # The provider rejects tool results after other content.
+    return [
+        {"role": role, "content": sorted(blocks, key=lambda block: _type(block) != "tool_result")}
+        for role, blocks in turns
+    ]
 
 
 def _role_blocks(
@@ -179,11 +175,6 @@ def _role_blocks(
             yield "assistant", [block for block in blocks if _type(block) not in _MEDIA]
             blocks = [block for block in blocks if _type(block) in _MEDIA]
         yield "user", blocks
-
-
-def _results_first(blocks: list[Json]) -> list[Json]:
-    # The provider rejects tool results after other content.
-    return sorted(blocks, key=lambda one: _type(one) != "tool_result")
 
 
 def _type(block: Json) -> Json:
@@ -205,22 +196,29 @@ class Prompt(NamedTuple):
 
 def mark_for_cache(prompt: Prompt) -> Prompt:
     """Return the prompt with cache marks."""
-    return Prompt(
-        _marked_last(prompt.tools), _marked_last(prompt.system), _marked_turns(prompt.messages)
-    )
+    turns = list(prompt.messages)
+    users = [
+        (index, turn)
+        for index, turn in enumerate(turns)
+        if isinstance(turn, dict) and turn.get("role") == "user"
+    ]
+    for index, turn in users[-_USER_TURNS:]:
+        content = turn.get("content")
+        if isinstance(content, list):
+            turns[index] = {**turn, "content": _marked_last(content)}
+    return Prompt(_marked_last(prompt.tools), _marked_last(prompt.system), turns)
 
 
 def is_marked(body: JsonObject) -> bool:
     """Return whether a request already contains a mark, or requests automatic marks."""
-    turns = [one.get("content") for one in _list(body.get("messages")) if isinstance(one, dict)]
+    turns = [turn.get("content") for turn in _list(body.get("messages")) if isinstance(turn, dict)]
     places = [body.get("tools"), body.get("system"), *turns]
-    blocks = [block for place in places for block in _list(place)]
-    inner = [one for block in blocks if isinstance(block, dict) for one in _results(block)]
-    return _KEY in body or any(_KEY in one for one in [*blocks, *inner] if isinstance(one, dict))
-
-
-def _results(block: dict[str, Json]) -> list[Json]:
-    return _list(block.get("content")) if block.get("type") == "tool_result" else []
+    blocks = [block for place in places for block in _list(place) if isinstance(block, dict)]
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    inner = [part for result in results for part in _list(result.get("content"))]
+    return _KEY in body or any(
+        _KEY in block for block in [*blocks, *inner] if isinstance(block, dict)
+    )
 
 
 def _list(value: Json) -> list[Json]:
@@ -228,25 +226,7 @@ def _list(value: Json) -> list[Json]:
 
 
 def _marked_last(blocks: list[Json]) -> list[Json]:
-    return [*blocks[:-1], _marked(blocks[-1])] if blocks else []
-
-
-def _marked(block: Json) -> Json:
-    return block | _MARK if isinstance(block, dict) else block
-
-
-def _marked_turns(messages: list[Json]) -> list[Json]:
-    users = [index for index, one in enumerate(messages) if _is_user(one)]
-    chosen = set(users[-_USER_TURNS:])
-    return [_marked_turn(one) if index in chosen else one for index, one in enumerate(messages)]
-
-
-def _is_user(message: Json) -> bool:
-    return isinstance(message, dict) and message.get("role") == "user"
-
-
-def _marked_turn(message: Json) -> Json:
-    content = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(content, list):
-        return message
-    return {**message, "content": _marked_last(content)}
+    if not blocks:
+        return []
+    last = blocks[-1]
+    return [*blocks[:-1], last | _MARK if isinstance(last, dict) else last]

@@ -23,7 +23,6 @@ from attractor.llm.request import (
     NOT_ENFORCED,
     Request,
     ToolChoice,
-    ToolDefinition,
     format_instruction,
     merge_options,
 )
@@ -104,7 +103,9 @@ def write_thinking(request: Request, turns: Sequence[Json], *, provider: str) ->
         # By default the newest models show no thinking.
         fields["thinking"] = {"type": "adaptive", "display": "summarized"}
         return Thinking(fields, _ROOM[level], ignored)
-    budget = _fitting(_ROOM[level], request.max_tokens)
+    budget = _ROOM[level]
+    if request.max_tokens:
+        budget = min(budget, request.max_tokens - _LEAST)
     fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
     return Thinking(fields, budget, ignored)
 
@@ -150,10 +151,6 @@ def _continues_without_thinking(turns: Sequence[Json]) -> bool:
     return started not in ("", *_THOUGHTS)
 
 
-def _fitting(budget: int, max_tokens: int | None) -> int:
-    return min(budget, max_tokens - _LEAST) if max_tokens else budget
-
-
 def _budget(thinking: Json) -> int:
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     return budget if isinstance(budget, int) and budget > 0 else 0
@@ -179,7 +176,7 @@ def write_sampling(request: Request, *, thinks: bool) -> Sampling:
     given = {"temperature": request.temperature, "top_p": request.top_p}
     asked = {name: value for name, value in given.items() if value is not None}
     ignored = dict(_refused(request, asked, thinks=thinks))
-    fields: dict[str, Json] = {name: one for name, one in asked.items() if name not in ignored}
+    fields: dict[str, Json] = {name: asked[name] for name in asked if name not in ignored}
     return Sampling(fields, [f"{name} {why}" for name, why in ignored.items()])
 
 
@@ -223,9 +220,19 @@ def write_request(request: Request, *, provider: str, betas: str = "") -> Anthro
     turns = write_turns(request.messages, provider, request.model)
     prompt = Prompt(_tools(request), _system(request, provider), turns)
     thinking = write_thinking(request, prompt.messages, provider=provider)
-    thinks = _thinks({**thinking.fields, **own}.get("thinking"))
+    mode = {**thinking.fields, **own}.get("thinking")
+    thinks = isinstance(mode, dict) and mode.get("type") in ("adaptive", "enabled")
     sampling = write_sampling(request, thinks=thinks)
-    settings = _settings(request, thinking) | sampling.fields
+    user = request.metadata.get("user_id")
+    given: dict[str, Json] = {
+        # The limit includes thinking, which must not use up the tokens of the answer.
+        "max_tokens": request.max_tokens or _MAX_TOKENS + thinking.room,
+        "stop_sequences": list(request.stop_sequences) or None,
+        "metadata": {"user_id": user} if user else None,
+        **thinking.fields,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    settings |= sampling.fields
     merged = merge_options(_body(request, prompt) | settings, own)
     if options.get("auto_cache", True) is not False and not is_marked(merged):
         merged = merge_options(_body(request, mark_for_cache(prompt)) | settings, own)
@@ -240,24 +247,10 @@ def _body(request: Request, prompt: Prompt) -> dict[str, Json]:
     if prompt.system:
         body["system"] = prompt.system
     if prompt.tools:
-        body |= {"tools": prompt.tools, "tool_choice": _choice(request.tool_choice or ToolChoice())}
+        choice = request.tool_choice or ToolChoice()
+        named = {"name": choice.tool_name} if choice.tool_name else {}
+        body |= {"tools": prompt.tools, "tool_choice": {"type": _MODES[choice.mode], **named}}
     return body
-
-
-def _thinks(thinking: Json) -> bool:
-    return isinstance(thinking, dict) and thinking.get("type") in ("adaptive", "enabled")
-
-
-def _settings(request: Request, thinking: Thinking) -> dict[str, Json]:
-    user = request.metadata.get("user_id")
-    given: dict[str, Json] = {
-        # The limit includes thinking, which must not use up the tokens of the answer.
-        "max_tokens": request.max_tokens or _MAX_TOKENS + thinking.room,
-        "stop_sequences": list(request.stop_sequences) or None,
-        "metadata": {"user_id": user} if user else None,
-        **thinking.fields,
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
@@ -272,14 +265,14 @@ def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
 
 def _beta(always: str, options: JsonObject, body: JsonObject) -> Mapping[str, str]:
     asked = options.get("beta_headers") or []
-    names = [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else []
+    names = [name for name in asked if isinstance(name, str)] if isinstance(asked, list) else []
     if not isinstance(asked, list) or len(names) < len(asked):
         raise ConfigurationError(
             "invalid option 'beta_headers' for anthropic: not a list of names",
             hint='write "beta_headers": ["interleaved-thinking-2025-05-14"]',
         )
     caching = [_CACHING] if is_marked(body) else []
-    known = [one.strip() for one in always.split(",")]
+    known = map(str.strip, always.split(","))
     joined = dict.fromkeys(filter(None, [*known, *names, *caching]))
     return {"anthropic-beta": ",".join(joined)} if joined else {}
 
@@ -291,28 +284,22 @@ def _tools(request: Request) -> list[Json]:
         parts = [part for message in request.messages for part in message.content]
         if not any(part.tool_call or part.tool_result for part in parts):
             return []
-    return [_tool(one) for one in request.tools]
-
-
-def _tool(tool: ToolDefinition) -> Json:
-    return {
-        "name": tool.name,
-        "description": tool.description,
-        "input_schema": dict(tool.parameters),
-    }
-
-
-def _choice(choice: ToolChoice) -> Json:
-    named = {"name": choice.tool_name} if choice.tool_name else {}
-    return {"type": _MODES[choice.mode], **named}
+    return [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "input_schema": dict(tool.parameters),
+        }
+        for tool in request.tools
+    ]
 
 
 def _system(request: Request, provider: str) -> list[Json]:
-    instructions_ = [one for one in request.messages if one.role in INSTRUCTIONS]
     blocks = [
         block
-        for one in instructions_
-        for block in write_parts(one.content, one.role, provider, request.model)
+        for message in request.messages
+        if message.role in INSTRUCTIONS
+        for block in write_parts(message.content, message.role, provider, request.model)
     ]
     # The format is requested in the prompt (4.5).
     asked = format_instruction(request.response_format)

@@ -98,24 +98,22 @@ def read_part(block: Fields, provider: str, own_id: str) -> ContentPart:
 
 def read_usage(usage: Fields, content: Sequence[ContentPart] = ()) -> Usage:
     """Return the usage; thinking that is not counted is estimated from the content."""
-    counted = usage.object("output_tokens_details").count_or_none("thinking_tokens")
+    thought = usage.object("output_tokens_details").count_or_none("thinking_tokens")
+    if thought is None:
+        texts = [
+            part.thinking.text
+            for part in content
+            if part.kind == ContentKind.THINKING and part.thinking
+        ]
+        thought = math.ceil(sum(map(len, texts)) / _LETTERS_A_TOKEN) if texts else None
     return Usage(
         input_tokens=usage.count("input_tokens"),
         output_tokens=usage.count("output_tokens"),
-        reasoning_tokens=_thought_tokens(content) if counted is None else counted,
+        reasoning_tokens=thought,
         cache_read_tokens=usage.count_or_none("cache_read_input_tokens"),
         cache_write_tokens=usage.count_or_none("cache_creation_input_tokens"),
         raw=usage.raw,
     )
-
-
-def _thought_tokens(content: Sequence[ContentPart]) -> int | None:
-    thoughts = [
-        part.thinking.text
-        for part in content
-        if part.kind == ContentKind.THINKING and part.thinking
-    ]
-    return math.ceil(sum(map(len, thoughts)) / _LETTERS_A_TOKEN) if thoughts else None
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,11 @@ class Block:
     @property
     def whole(self) -> JsonObject:
         """The complete block."""
-        return {**self.raw, "input": _input(self.written)} if self.written else self.raw
+        if not self.written:
+            return self.raw
+        value = parse_object(self.written)
+        # Incomplete JSON is reported to the model when the call is executed.
+        return {**self.raw, "input": self.written if value is None else value}
 
 
 def grow(block: Block, delta: Fields) -> Block:
@@ -148,7 +150,10 @@ def grow(block: Block, delta: Fields) -> Block:
         case "input_json_delta":
             return replace(block, written=block.written + delta.text("partial_json"))
         case "citations_delta":
-            return _cited(block, delta.object("citation"))
+            before = block.raw.get("citations")
+            cited = before if isinstance(before, list) else []
+            citations: Json = [*cited, dict(delta.object("citation").raw)]
+            return replace(block, raw={**block.raw, "citations": citations})
         case _:
             return block
 
@@ -161,18 +166,6 @@ def _longer(
         raise delta.error("type", f"allowed in a block of type {block.kind}")
     piece = default if delta.raw.get(key) is None and default is not None else delta.text(key)
     return replace(block, raw={**block.raw, key: before + piece})
-
-
-def _cited(block: Block, citation: Fields) -> Block:
-    before = block.raw.get("citations")
-    cited = before if isinstance(before, list) else []
-    return replace(block, raw={**block.raw, "citations": [*cited, dict(citation.raw)]})
-
-
-def _input(written: str) -> Json:
-    value = parse_object(written)
-    # Incomplete JSON is reported to the model when the call is executed.
-    return written if value is None else value
 
 
 # Statuses of errors inside successful answers, by type.
@@ -275,8 +268,8 @@ def _block_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]
 def _block_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     index, block = _open(state, event)
     raw = block.whole
-    still = {one: other for one, other in state.open.items() if one != index}
-    known = replace(state, open=still, done={**state.done, index: raw})
+    still_open = {other: state.open[other] for other in state.open if other != index}
+    known = replace(state, open=still_open, done={**state.done, index: raw})
     return Step(known, _ended(raw, index, event, state))
 
 
@@ -301,7 +294,7 @@ def _ended(
 
 def _message_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     message = _begun(state, event)
-    newer = {key: one for key, one in event.object("usage").raw.items() if one is not None}
+    newer = {key: count for key, count in event.object("usage").raw.items() if count is not None}
     usage = {**message.object("usage").raw, **newer}
     raw = {**message.raw, **event.object("delta").raw, "usage": usage}
     return Step(replace(state, message=raw))

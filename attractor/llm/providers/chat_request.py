@@ -38,7 +38,7 @@ def thinking_fields(thoughts: Sequence[JsonObject], is_current_turn: bool) -> Js
     The thinking of earlier turns only costs tokens. Servers may reject thinking in other fields.
     """
     given = thoughts if is_current_turn else ()
-    return {name: value for one in given for name, value in one.items()}
+    return {name: value for thought in given for name, value in thought.items()}
 
 
 def write_messages(
@@ -50,12 +50,12 @@ def write_messages(
 ) -> Iterator[Json]:
     """Yield the messages of a request; `words` is added to the system message."""
     check_instructions(request.messages, provider)
-    instructions = [one.text for one in request.messages if one.role in INSTRUCTIONS]
+    instructions = [said.text for said in request.messages if said.role in INSTRUCTIONS]
     system = "\n\n".join(filter(None, [*instructions, words]))
     if system:
         yield {"role": "system", "content": system}
-    conversation = [one for one in request.messages if one.role not in INSTRUCTIONS]
-    users = [index for index, one in enumerate(conversation) if one.role is Role.USER]
+    conversation = [said for said in request.messages if said.role not in INSTRUCTIONS]
+    users = [index for index, said in enumerate(conversation) if said.role is Role.USER]
     shown: list[Json] = []
     for index, message in enumerate(conversation):
         if shown and message.role is not Role.TOOL:
@@ -66,9 +66,13 @@ def write_messages(
             thoughts = list(_thoughts(message, provider, request.model))
             said_so = _assistant(message, provider)
             yield {**said_so, **_name(message), **write_thinking(thoughts, is_current_turn)}
+        elif message.role is Role.TOOL:
+            yield from (_result(part, message, provider) for part in message.content)
         else:
-            yield from _message(message, provider)
-        shown += [one for part in message.content for one in _beside_result(part, provider)]
+            parts = [_part(part, provider) for part in message.content]
+            yield {**_user(parts), **_name(message)}
+        for part in message.content:
+            shown += _beside_result(part, provider)
     if shown:
         yield _user(shown)
 
@@ -81,14 +85,6 @@ def _thoughts(message: Message, provider: str, model: str) -> Iterator[JsonObjec
         # Signed thinking is valid for its model only.
         if own.is_valid_for(model) or not (thought and (thought.signature or thought.redacted)):
             yield own.item
-
-
-def _message(message: Message, provider: str) -> Iterator[Json]:
-    if message.role is Role.TOOL:
-        for part in message.content:
-            yield _result(part, message, provider)
-    else:
-        yield {**_user([_part(one, provider) for one in message.content]), **_name(message)}
 
 
 def _name(message: Message) -> JsonObject:
@@ -156,7 +152,9 @@ def _part(part: ContentPart, provider: str) -> Json:
         return _image(part.image)
     if part.audio is not None:
         found = _content(part, part.audio, provider)
-        return {"type": "input_audio", "input_audio": _audio(found)}
+        kind = found.media_type.rpartition("/")[2].removeprefix("x-")
+        audio: Json = {"data": found.data, "format": _FORMATS.get(kind, kind)}
+        return {"type": "input_audio", "input_audio": audio}
     if part.document is not None:
         found = _content(part, part.document, provider)
         name = part.document.file_name or _FILE_NAME
@@ -171,11 +169,6 @@ def _image(image: ImageData) -> Json:
         "type": "image_url",
         "image_url": {"url": found.data_url if found else image.url, **detail},
     }
-
-
-def _audio(found: InlineMedia) -> Json:
-    kind = found.media_type.rpartition("/")[2].removeprefix("x-")
-    return {"data": found.data, "format": _FORMATS.get(kind, kind)}
 
 
 def _content(part: ContentPart, media: AudioData | DocumentData, provider: str) -> InlineMedia:
@@ -225,16 +218,17 @@ def _format(wanted: ResponseFormat | None, name_schema: NameSchema) -> Json:
 
 def write_tools(tools: Sequence[ToolDefinition]) -> Json:
     """Return tools as function definitions."""
-    return [_tool(one) for one in tools]
-
-
-def _tool(tool: ToolDefinition) -> Json:
-    function: Json = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": dict(tool.parameters),
-    }
-    return {"type": "function", "function": function}
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+            },
+        }
+        for tool in tools
+    ]
 
 
 def write_choice(choice: ToolChoice) -> Json:

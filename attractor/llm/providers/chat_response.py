@@ -123,18 +123,15 @@ def _content(message: Fields, speaker: ChatDialect, seed: str) -> Iterator[Conte
         if text := message.text_or_none(name):
             yield ContentPart(ContentKind.TEXT, text=text)
     for index, call in enumerate(message.objects_or_none("tool_calls")):
-        yield ContentPart(ContentKind.TOOL_CALL, tool_call=_call(call, call_id(seed, index)))
-
-
-def _call(call: Fields, own_id: str) -> ToolCallData:
-    function = call.object("function")
-    name = function.text("name")
-    if not name:
-        raise function.error("name", "a tool's name")
-    arguments = function.raw.get("arguments")
-    # Some servers send an object instead of a text.
-    given = arguments if isinstance(arguments, dict) else function.text_or_none("arguments") or ""
-    return ToolCallData(call.text_or_none("id") or own_id, name, given)
+        function = call.object("function")
+        tool = function.text("name")
+        if not tool:
+            raise function.error("name", "a tool's name")
+        # Some servers send an object instead of a text.
+        given = function.raw.get("arguments")
+        arguments = given if isinstance(given, dict) else function.text_or_none("arguments") or ""
+        made = ToolCallData(call.text_or_none("id") or call_id(seed, index), tool, arguments)
+        yield ContentPart(ContentKind.TOOL_CALL, tool_call=made)
 
 
 @dataclass(frozen=True)
@@ -161,9 +158,16 @@ def add_call_pieces(calls: PartialCalls, pieces: Sequence[Fields], seed: str) ->
 def _grow(calls: PartialCalls, piece: Fields, seed: str) -> Step[PartialCalls]:
     index, function = piece.count_or_none("index"), piece.object("function")
     place = _place(calls, piece, index)
-    known = calls.made[place] if place < len(calls.made) else _begun(piece, seed, place)
+    known: JsonObject = {"id": piece.text_or_none("id") or call_id(seed, place)}
+    if place < len(calls.made):
+        known = calls.made[place]
     name = _name(known) or function.text_or_none("name") or ""
-    arguments = _longer(_arguments(known), function)
+    arguments, given = _arguments(known), function.raw.get("arguments")
+    if isinstance(given, dict):
+        arguments = given
+    else:
+        more = function.text_or_none("arguments") or ""
+        arguments = arguments + more if isinstance(arguments, str) else arguments
     call: JsonObject = {
         **known,
         "type": "function",
@@ -172,10 +176,6 @@ def _grow(calls: PartialCalls, piece: Fields, seed: str) -> Step[PartialCalls]:
     made = [*calls.made[:place], call, *calls.made[place + 1 :]]
     places = calls.places if index is None else {**calls.places, index: place}
     return Step(PartialCalls(made, places), _piece_events(known, call, function))
-
-
-def _begun(piece: Fields, seed: str, place: int) -> JsonObject:
-    return {"id": piece.text_or_none("id") or call_id(seed, place)}
 
 
 def _place(calls: PartialCalls, piece: Fields, index: int | None) -> int:
@@ -200,14 +200,6 @@ def _name(call: JsonObject) -> str:
 def _arguments(call: JsonObject) -> Json:
     function = call.get("function")
     return function["arguments"] if isinstance(function, dict) else ""
-
-
-def _longer(known: Json, function: Fields) -> Json:
-    given = function.raw.get("arguments")
-    if isinstance(given, dict):
-        return given
-    piece = function.text_or_none("arguments") or ""
-    return known + piece if isinstance(known, str) else known
 
 
 def _piece_events(known: JsonObject, call: JsonObject, function: Fields) -> Sequence[StreamEvent]:
@@ -273,7 +265,7 @@ def end(state: ChatStream) -> Sequence[StreamEvent]:
     if not is_whole(state):
         return ()
     origin = state.origin
-    calls: list[Json] = [dict(one) for one in state.calls.made]
+    calls: list[Json] = [dict(call) for call in state.calls.made]
     message: Json = {**state.message, **({"tool_calls": calls} if calls else {})}
     choices: Json = [{**state.choice, "message": message}]
     whole = {**state.body, "object": "chat.completion", "choices": choices}
@@ -305,8 +297,11 @@ def _choice(state: ChatStream, choice: Fields) -> Step[ChatStream]:
         if piece:
             state, more = _add_text(state, name, piece)
             events += more
-    state, more = _add_calls(state, delta)
-    return Step(state, [*events, *more])
+    if call_pieces := delta.objects_or_none("tool_calls"):
+        calls, more = add_call_pieces(state.calls, call_pieces, state.seed)
+        events += [*_closing(state), *more]
+        state = replace(state, calls=calls, open="")
+    return Step(state, events)
 
 
 def _start(state: ChatStream) -> StreamEvent:
@@ -351,12 +346,3 @@ def _closing(state: ChatStream) -> Sequence[StreamEvent]:
 
 def _text_id(state: ChatStream) -> str:
     return f"text_{state.turns}"
-
-
-def _add_calls(state: ChatStream, delta: Fields) -> Step[ChatStream]:
-    pieces = delta.objects_or_none("tool_calls")
-    if not pieces:
-        return Step(state)
-    calls, events = add_call_pieces(state.calls, pieces, state.seed)
-    closing = _closing(state)
-    return Step(replace(state, calls=calls, open=""), [*closing, *events])

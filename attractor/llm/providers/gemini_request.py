@@ -14,7 +14,6 @@ from attractor.llm.messages import (
     ImageData,
     Message,
     Role,
-    ToolCallData,
     ToolResultData,
     inline,
     media_type,
@@ -81,7 +80,9 @@ def write_parts(parts: Sequence[ContentPart], talk: PartContext) -> Iterator[Par
             # The provider rejects empty texts, but needs signed ones.
             yield from [{"text": part.text, **kept}] if part.text or kept else []
         elif part.tool_call is not None:
-            yield _call(part.tool_call, kept)
+            call, own_id = ToolCall.from_data(part.tool_call), _own_id(kept)
+            written: Part = {"name": call.name, "args": dict(call.arguments)}
+            yield {**kept, "functionCall": written | ({"id": own_id} if own_id else {})}
         elif part.tool_result is not None:
             yield from _result(part.tool_result, talk)
         elif kept:
@@ -92,10 +93,10 @@ def write_parts(parts: Sequence[ContentPart], talk: PartContext) -> Iterator[Par
 
 def sign(parts: Sequence[Part], model: str) -> Sequence[Part]:
     """Return the parts of a model's turn; if no tool call is signed, mark the first call."""
-    calls = [one for one in parts if "functionCall" in one]
-    if not calls or is_older(model) or any(_SIGNATURE in one for one in calls):
+    calls = [part for part in parts if "functionCall" in part]
+    if not calls or is_older(model) or any(_SIGNATURE in call for call in calls):
         return parts
-    return [{**one, _SIGNATURE: _UNSIGNED} if one is calls[0] else one for one in parts]
+    return [{**part, _SIGNATURE: _UNSIGNED} if part is calls[0] else part for part in parts]
 
 
 def _kept(part: ContentPart, provider: str) -> Part:
@@ -118,13 +119,6 @@ def _own_id(kept: Part) -> str | None:
     return own_id if isinstance(own_id, str) else None
 
 
-def _call(data: ToolCallData, kept: Part) -> Part:
-    call = ToolCall.from_data(data)
-    own_id = _own_id(kept)
-    written: Part = {"name": call.name, "args": dict(call.arguments)}
-    return {**kept, "functionCall": written | ({"id": own_id} if own_id else {})}
-
-
 def _result(result: ToolResultData, talk: PartContext) -> Iterator[Part]:
     called = talk.calls.get(result.tool_call_id)
     if called is None:
@@ -137,13 +131,17 @@ def _result(result: ToolResultData, talk: PartContext) -> Iterator[Part]:
     written: Part = {"name": called.name, "response": _response(result)}
     if called.own_id:
         written["id"] = called.own_id
-    shown = list(_shown(result))
+    shown: list[Part] = []
+    if result.image_data is not None:
+        shown.append(_media(ImageData(data=result.image_data, media_type=result.image_media_type)))
+    if result.document is not None:
+        shown.append(_media(result.document))
     # Results contain inline data only, and for older models none.
-    within = [] if is_older(talk.model) else [one for one in shown if "inlineData" in one]
+    within = [] if is_older(talk.model) else [part for part in shown if "inlineData" in part]
     if within:
         written["parts"] = list(within)
     yield {"functionResponse": written}
-    yield from (one for one in shown if one not in within)
+    yield from (part for part in shown if part not in within)
 
 
 def _response(result: ToolResultData) -> Json:
@@ -157,13 +155,6 @@ def _plain(content: str | JsonObject | Sequence[Json]) -> Json:
     if isinstance(content, str):
         return content
     return dict(content) if isinstance(content, Mapping) else list(content)
-
-
-def _shown(result: ToolResultData) -> Iterator[Part]:
-    if result.image_data is not None:
-        yield _media(ImageData(data=result.image_data, media_type=result.image_media_type))
-    if result.document is not None:
-        yield _media(result.document)
 
 
 def _media(media: ImageData | AudioData | DocumentData) -> Part:
@@ -194,7 +185,8 @@ def write_thinking(request: Request, *, provider: str) -> Thinking:
         return Thinking()
     if _sets_thinking(request.options_for(provider)):
         return Thinking(ignored=["reasoning_effort together with the option 'thinkingConfig'"])
-    if not _can_think(model, provider):
+    is_without = is_older(model) and not _BY_BUDGET.match(model)
+    if is_without or not may_support_reasoning(model.removeprefix("models/"), provider):
         return Thinking(ignored=[f"reasoning_effort for {model}, a model without thinking"])
     level = "high" if effort in _ABOVE else effort
     if level not in _BUDGETS:
@@ -210,12 +202,6 @@ def write_thinking(request: Request, *, provider: str) -> Thinking:
 def _found(effort: str, level: str, setting: dict[str, Json]) -> Thinking:
     lowered = [f"reasoning_effort {effort!r} (used: {level!r})"] if effort != level else []
     return Thinking({**setting, "includeThoughts": True}, lowered)
-
-
-def _can_think(model: str, provider: str) -> bool:
-    if is_older(model) and not _BY_BUDGET.match(model):
-        return False
-    return may_support_reasoning(model.removeprefix("models/"), provider)
 
 
 def _sets_thinking(options: Mapping[str, Json]) -> bool:
@@ -261,7 +247,11 @@ _BARE = frozenset({"type", "title", "description", "required", *_ALLOWING})
 
 def write_tools(tools: Sequence[ToolDefinition]) -> Json:
     """Return the declarations of tools."""
-    return [{"functionDeclarations": [_declaration(one) for one in tools]}]
+    declarations: list[Json] = [
+        {"name": tool.name, "description": tool.description, **_parameters(tool.parameters)}
+        for tool in tools
+    ]
+    return [{"functionDeclarations": declarations}]
 
 
 def write_choice(choice: ToolChoice) -> Json:
@@ -277,10 +267,6 @@ def write_schema(schema: JsonObject) -> dict[str, Json]:
     return {"responseSchema" if _is_plain(dict(schema)) else "responseJsonSchema": dict(schema)}
 
 
-def _declaration(tool: ToolDefinition) -> Json:
-    return {"name": tool.name, "description": tool.description, **_parameters(tool.parameters)}
-
-
 def _parameters(schema: JsonObject) -> dict[str, Json]:
     """Return a schema in the provider's own schema format if possible, otherwise as JSON schema."""
     if schema.keys() <= _BARE and not any(map(schema.get, _ALLOWING)):
@@ -293,15 +279,14 @@ def _parameters(schema: JsonObject) -> dict[str, Json]:
 def _is_plain(schema: Json) -> bool:
     if not isinstance(schema, dict) or not schema.keys() <= _PLAIN:
         return False
-    if not isinstance(schema.get("type", ""), str) or not _has_texts(schema.get("enum", [])):
+    values = schema.get("enum", [])
+    if not isinstance(schema.get("type", ""), str) or not isinstance(values, list):
+        return False
+    if not all(isinstance(value, str) for value in values):
         return False
     # Empty objects are rejected at any depth.
     is_empty = schema.get("type") == "object" and not schema.get("properties")
     return not is_empty and all(map(_is_plain, _inner(schema)))
-
-
-def _has_texts(values: Json) -> bool:
-    return isinstance(values, list) and all(isinstance(one, str) for one in values)
 
 
 def _inner(schema: dict[str, Json]) -> Iterator[Json]:
@@ -324,30 +309,33 @@ def write_request(request: Request, *, provider: str) -> GeminiRequest:
     """Translate a request; the provider's own options override other settings."""
     check_instructions(request.messages, provider)
     body: dict[str, Json] = {"contents": _contents(request, provider)}
-    system: list[Json] = [{"text": text} for text in _instructions(request)]
+    messages = request.messages
+    system = [said.text for said in messages if said.role in INSTRUCTIONS and said.text]
+    if not _takes_format(request) and (asked := format_instruction(request.response_format)):
+        system.append(asked)
     if system:
-        body["systemInstruction"] = {"parts": system}
+        parts: list[Json] = [{"text": text} for text in system]
+        body["systemInstruction"] = {"parts": parts}
     if request.tools:
         body["tools"] = write_tools(request.tools)
         body["toolConfig"] = write_choice(request.tool_choice or ToolChoice())
     thinking = write_thinking(request, provider=provider)
-    if config := _config(request, thinking.config):
+    given: dict[str, Json] = {
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "maxOutputTokens": request.max_tokens,
+        "stopSequences": list(request.stop_sequences) or None,
+        "thinkingConfig": thinking.config,
+        **_format(request),
+    }
+    config: dict[str, Json] = {name: value for name, value in given.items() if value is not None}
+    if config:
         body["generationConfig"] = config
     merged = merge_options(body, request.options_for(provider))
-    return GeminiRequest(_path(request.model), merged, list(_warnings(request, thinking.ignored)))
-
-
-def _path(model: str) -> str:
     # Tuned models have other prefixes.
-    name = model if "/" in model else f"models/{model}"
-    return f"{quote(name)}:generateContent"
-
-
-def _instructions(request: Request) -> Iterator[str]:
-    messages = request.messages
-    yield from (one.text for one in messages if one.role in INSTRUCTIONS and one.text)
-    if not _takes_format(request) and (asked := format_instruction(request.response_format)):
-        yield asked
+    model = request.model if "/" in request.model else f"models/{request.model}"
+    path = f"{quote(model)}:generateContent"
+    return GeminiRequest(path, merged, list(_warnings(request, thinking.ignored)))
 
 
 def _takes_format(request: Request) -> bool:
@@ -364,18 +352,6 @@ def _format(request: Request) -> dict[str, Json]:
         return {}
     schema = write_schema(wanted.json_schema) if wanted.json_schema else {}
     return {"responseMimeType": "application/json", **schema}
-
-
-def _config(request: Request, thinking: Json) -> dict[str, Json]:
-    given: dict[str, Json] = {
-        "temperature": request.temperature,
-        "topP": request.top_p,
-        "maxOutputTokens": request.max_tokens,
-        "stopSequences": list(request.stop_sequences) or None,
-        "thinkingConfig": thinking,
-        **_format(request),
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
@@ -401,7 +377,7 @@ def _file_names(request: Request) -> Iterator[str]:
 
 def _contents(request: Request, provider: str) -> list[Json]:
     """Return the turns of a conversation; adjacent messages of the same role are one turn."""
-    messages = [one for one in request.messages if one.role not in INSTRUCTIONS]
+    messages = [message for message in request.messages if message.role not in INSTRUCTIONS]
     talk = PartContext(provider, request.model, find_calls(messages, provider))
     turns: list[tuple[Role, list[Part]]] = []
     for message in messages:
@@ -410,10 +386,9 @@ def _contents(request: Request, provider: str) -> list[Json]:
             turns[-1][1].extend(parts)
         elif parts:
             turns.append((message.role, parts))
-    return [_content(role, parts, request.model) for role, parts in turns]
-
-
-def _content(role: Role, parts: Sequence[Part], model: str) -> Json:
-    if role is Role.ASSISTANT:
-        return {"role": "model", "parts": list(sign(parts, model))}
-    return {"role": "user", "parts": list(parts)}
+    return [
+        {"role": "model", "parts": list(sign(parts, request.model))}
+        if role is Role.ASSISTANT
+        else {"role": "user", "parts": list(parts)}
+        for role, parts in turns
+    ]

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from attractor.base.dataclasses import dataclass
@@ -24,7 +24,6 @@ from attractor.llm.errors import (
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
-    ImageData,
     Message,
     ProviderData,
     Role,
@@ -72,9 +71,21 @@ def read_response(
 ) -> Response:
     """Translate an answer, or raise its error; the seed determines missing ids."""
     body = reply.body
-    candidate = _candidate(body, provider)
+    raise_blocked(body, provider)
+    candidates = body.objects("candidates")
+    if not candidates:
+        raise ServerError(
+            f"{provider} answered without a candidate",
+            provider=provider,
+            status_code=200,
+            raw=body.raw,
+        )
+    # Only one is requested.
+    candidate = candidates[0]
     drawn = uuid.uuid4().hex if seed is None else seed
-    content = list(_content(candidate.object("content"), provider, drawn))
+    # An answer truncated while thinking has no parts.
+    parts = [part for part in candidate.object("content").objects_or_none("parts") if part.raw]
+    content = [read_part(part, provider, call_id(drawn, index)) for index, part in enumerate(parts)]
     usage = body.object("usageMetadata")
     return Response(
         id=response_id(body.text_or_none("responseId"), drawn),
@@ -88,20 +99,6 @@ def read_response(
         # Gateways may add limits by the usual names.
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
-
-
-def _candidate(body: Fields, provider: str) -> Fields:
-    """Return the first candidate; only one candidate is requested."""
-    raise_blocked(body, provider)
-    candidates = body.objects("candidates")
-    if not candidates:
-        raise ServerError(
-            f"{provider} answered without a candidate",
-            provider=provider,
-            status_code=200,
-            raw=body.raw,
-        )
-    return candidates[0]
 
 
 def raise_blocked(body: Fields, provider: str) -> None:
@@ -118,23 +115,22 @@ def raise_blocked(body: Fields, provider: str) -> None:
         )
 
 
-def _content(content: Fields, provider: str, seed: str) -> Iterator[ContentPart]:
-    # An answer truncated while thinking has no parts.
-    if content.raw.get("parts") is None:
-        return
-    parts = [part for part in content.objects("parts") if part.raw]
-    yield from (read_part(one, provider, call_id(seed, n)) for n, one in enumerate(parts))
-
-
 def read_part(part: Fields, provider: str, own_id: str) -> ContentPart:
     """Translate a part; `own_id` is for a call without an id."""
     if part.raw.get("functionCall") is not None:
-        return _call(part, provider, own_id)
+        call, rest = part.object("functionCall"), _rest(part)
+        theirs = call.text_or_none("id")
+        if theirs:
+            rest["functionCall"] = {"id": theirs}
+        made = ToolCallData(theirs or own_id, call.text("name"), call.object("args").raw)
+        kept = _kept(rest, provider)
+        return ContentPart(ContentKind.TOOL_CALL, tool_call=made, provider_data=kept)
     text = part.text_or_none("text")
     if text is None:
         named = next((key for key in part.raw if key not in _HELD), "part")
         kept = ProviderData(provider, part.raw)
-        if (image := _image(part.raw.get("inlineData"))) is not None:
+        data = part.raw.get("inlineData")
+        if isinstance(data, dict) and (image := read_image(data.get("data"), data.get("mimeType"))):
             return ContentPart(ContentKind.IMAGE, image=image, provider_data=kept)
         return ContentPart(f"{provider}.{named}", provider_data=kept)
     if part.raw.get("thought") is True:
@@ -142,20 +138,6 @@ def read_part(part: Fields, provider: str, own_id: str) -> ContentPart:
         kept = ProviderData(provider, part.raw)
         return ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
     return ContentPart(ContentKind.TEXT, text=text, provider_data=_kept(_rest(part), provider))
-
-
-def _image(data: Json) -> ImageData | None:
-    return read_image(data.get("data"), data.get("mimeType")) if isinstance(data, dict) else None
-
-
-def _call(part: Fields, provider: str, own_id: str) -> ContentPart:
-    call = part.object("functionCall")
-    theirs = call.text_or_none("id")
-    rest = _rest(part)
-    if theirs:
-        rest["functionCall"] = {"id": theirs}
-    data = ToolCallData(theirs or own_id, call.text("name"), call.object("args").raw)
-    return ContentPart(ContentKind.TOOL_CALL, tool_call=data, provider_data=_kept(rest, provider))
 
 
 def _rest(part: Fields) -> dict[str, Json]:
@@ -202,10 +184,18 @@ def read_error(error: ProviderError) -> SDKError:
         return error
     code = body.get("status")
     name = code if isinstance(code, str) else error.error_code
-    details = _details(body.get("details"))
+    listed = body.get("details")
+    details: list[JsonObject] = []
+    if isinstance(listed, list):
+        details = [detail for detail in listed if isinstance(detail, dict)]
     if name == _TIMED_OUT:
         return RequestTimeoutError(error.message)
-    asked = _retry_delay(details) if error.retry_after is None else error.retry_after
+    asked = error.retry_after
+    if asked is None:
+        # Other providers use a header.
+        delays = [str(detail["retryDelay"]) for detail in details if "retryDelay" in detail]
+        found = _SECONDS.match(delays[0]) if delays else None
+        asked = float(found[0]) if found else None
     return _kind(error, name, details)(
         error.message,
         provider=error.provider,
@@ -219,7 +209,7 @@ def read_error(error: ProviderError) -> SDKError:
 def _kind(
     error: ProviderError, code: str | None, details: Sequence[JsonObject]
 ) -> type[ProviderError]:
-    if any(one.get("reason") == _WRONG_KEY for one in details):
+    if any(detail.get("reason") == _WRONG_KEY for detail in details):
         return AuthenticationError
     known = _BY_CODE.get(code or "", type(error))
     if known is not InvalidRequestError:
@@ -230,18 +220,8 @@ def _kind(
     return type(error) if error.status_code == 400 else known
 
 
-def _details(value: Json) -> Sequence[JsonObject]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _retry_delay(details: Sequence[JsonObject]) -> float | None:
-    """Return the seconds to wait; other providers use a header."""
-    delays = [str(detail["retryDelay"]) for detail in details if "retryDelay" in detail]
-    found = _SECONDS.match(delays[0]) if delays else None
-    return float(found[0]) if found else None
-
-
 _PLAIN = frozenset({"text", "thought"})
+_CONTINUING = frozenset({*_PLAIN, "thoughtSignature"})
 
 
 @dataclass(frozen=True)
@@ -270,8 +250,12 @@ def step(state: GeminiStream, event: Fields) -> Step[GeminiStream]:
     if event.raw.get("candidates"):
         candidate = event.objects("candidates")[0]
         merged = {**state.candidate, **candidate.without("content")}
-        state, more = _add_content(replace(state, candidate=merged), candidate.object("content"))
-        events += more
+        state = replace(state, candidate=merged)
+        for part in candidate.object("content").objects_or_none("parts"):
+            # The last piece is often an empty text.
+            if part.raw and part.raw != {"text": ""}:
+                state, more = _part(state, part)
+                events += more
         if candidate.text_or_none("finishReason"):
             events += _closing(state)
             state = replace(state, is_open=False)
@@ -288,7 +272,7 @@ def end(state: GeminiStream) -> Sequence[StreamEvent]:
     if not is_whole(state):
         return ()
     origin = state.origin
-    parts: list[Json] = [dict(one) for one in state.parts]
+    parts: list[Json] = [dict(part) for part in state.parts]
     candidate: Json = {**state.candidate, "content": {"role": "model", "parts": parts}}
     body = stream_fields({**state.body, "candidates": [candidate]}, provider=origin.provider)
     response = read_response(
@@ -326,23 +310,13 @@ def _start(state: GeminiStream, event: Fields) -> StreamEvent:
     return StreamEvent(StreamEventType.STREAM_START, start=start)
 
 
-def _add_content(state: GeminiStream, content: Fields) -> Step[GeminiStream]:
-    events: list[StreamEvent] = []
-    if content.raw.get("parts") is None:
-        return Step(state)
-    for part in content.objects("parts"):
-        # The last piece is often an empty text.
-        if part.raw and part.raw != {"text": ""}:
-            state, more = _part(state, part)
-            events += more
-    return Step(state, events)
-
-
 def _part(state: GeminiStream, part: Fields) -> Step[GeminiStream]:
     if part.raw.get("functionCall") is not None or part.text_or_none("text") is None:
         return _whole_part(state, part)
-    if state.is_open and _continues(state.parts[-1], part.raw):
-        last = state.parts[-1]
+    last: JsonObject = state.parts[-1] if state.is_open else {}
+    # A signature ends a part.
+    is_same_kind = state.is_open and _is_thought(last) == _is_thought(part.raw)
+    if is_same_kind and last.keys() <= _PLAIN and part.raw.keys() <= _CONTINUING:
         longer = {**last, **part.raw, "text": f"{last['text']}{part.text('text')}"}
         updated = replace(state, parts=[*state.parts[:-1], longer])
         return Step(updated, _delta(updated, part))
@@ -350,13 +324,6 @@ def _part(state: GeminiStream, part: Fields) -> Step[GeminiStream]:
     kind = StreamEventType.REASONING_START if _is_thought(part.raw) else StreamEventType.TEXT_START
     started = StreamEvent(kind, text_id=None if _is_thought(part.raw) else _text_id(updated))
     return Step(updated, [*_closing(state), started, *_delta(updated, part)])
-
-
-def _continues(last: JsonObject, piece: JsonObject) -> bool:
-    """Return whether a piece continues the last part; a signature ends a part."""
-    if _is_thought(last) != _is_thought(piece):
-        return False
-    return last.keys() <= _PLAIN and piece.keys() <= {*_PLAIN, "thoughtSignature"}
 
 
 def _whole_part(state: GeminiStream, part: Fields) -> Step[GeminiStream]:

@@ -101,9 +101,10 @@ class ErrorContext:
 
     def hide(self, text: str) -> str:
         """Return a text without API keys."""
-        for one in self.secrets:
+        for secret in self.secrets:
             # A placeholder key may be a letter of any word.
-            text = text.replace(one, _HIDDEN) if len(one) >= _SHORTEST_SECRET else text
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, _HIDDEN)
         return text
 
     def shorten(self, text: str) -> str:
@@ -119,11 +120,18 @@ def read_error(trouble: Exception, exchange: Exchange, of: ErrorContext) -> SDKE
         return _network_error(exchange.trouble, exchange, of)
     if isinstance(trouble, SDKError):
         return trouble
+    words = of.shorten(_message_of(trouble))
     if exchange.status is None:
-        return _litellm_error(trouble, of)
+        # An error of litellm itself, mostly for a request that litellm did not send.
+        status: object = getattr(trouble, "status_code", None)
+        code = status if isinstance(status, int) and 400 <= status < 600 else 400
+        return error_from_status_code(code, words, provider=of.provider)
     if not 200 <= exchange.status < 300:
         return _provider_error(exchange, exchange.status, of)
-    return _invalid_answer(trouble, of)
+    if of.is_stream:
+        return StreamError(f"invalid stream of {of.provider}: {words}")
+    message = f"invalid answer of {of.provider}: {words}"
+    return ServerError(message, provider=of.provider, status_code=200)
 
 
 def _network_error(trouble: httpx.RequestError, exchange: Exchange, of: ErrorContext) -> SDKError:
@@ -165,8 +173,8 @@ def _error_in_stream(error_event: JsonObject, of: ErrorContext) -> SDKError:
     error = raw.get("error")
     details = error if isinstance(error, dict) else raw
     codes = [str(details[key]) for key in ("code", "type", "status") if details.get(key)]
-    known = [_STATUSES[one] for one in codes if one in _STATUSES]
-    known += [int(one) for one in codes if _AN_ERROR.fullmatch(one)]
+    known = [_STATUSES[code] for code in codes if code in _STATUSES]
+    known += [int(code) for code in codes if _AN_ERROR.fullmatch(code)]
     message = details.get("message") or error or "no reason given"
     return error_from_status_code(
         known[0] if known else 500,
@@ -175,26 +183,6 @@ def _error_in_stream(error_event: JsonObject, of: ErrorContext) -> SDKError:
         error_code=codes[0] if codes else None,
         raw=raw,
     )
-
-
-def _invalid_answer(trouble: Exception, of: ErrorContext) -> SDKError:
-    """Return the error of an invalid answer."""
-    words = of.shorten(_message_of(trouble))
-    if of.is_stream:
-        return StreamError(f"invalid stream of {of.provider}: {words}")
-    message = f"invalid answer of {of.provider}: {words}"
-    return ServerError(message, provider=of.provider, status_code=200)
-
-
-def _litellm_error(trouble: Exception, of: ErrorContext) -> SDKError:
-    """Return the error of litellm itself, mostly for a request that litellm did not send."""
-    words = of.shorten(_message_of(trouble))
-    return error_from_status_code(_status_of(trouble) or 400, words, provider=of.provider)
-
-
-def _status_of(trouble: Exception) -> int | None:
-    status: object = getattr(trouble, "status_code", None)
-    return status if isinstance(status, int) and 400 <= status < 600 else None
 
 
 def _message_of(trouble: Exception) -> str:
@@ -280,21 +268,17 @@ def load_litellm() -> Library:
                 f"cannot import litellm: {cause}",
                 hint="reinstall it where attractor is: pip install --force-reinstall litellm",
             ) from cause
-        _build(types)
+        # litellm otherwise builds the types of answers during the first call, with warnings.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in _BUILT_LATE:
+                getattr(types, name).model_rebuild()
     for name, value in _SETTINGS.items():
         setattr(litellm, name, value)
     for name in _LOGGERS:
         logging.getLogger(name).disabled = True
     _send_by(RecordingTransport(), litellm, handlers, caching)
     return cast(Library, litellm)
-
-
-def _build(types: Any) -> None:
-    """Build the types of answers, because litellm otherwise warns during the first call."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in _BUILT_LATE:
-            getattr(types, name).model_rebuild()
 
 
 def _send_by(carrier: RecordingTransport, litellm: Any, handlers: Any, caching: Any) -> None:
@@ -382,7 +366,14 @@ class Call:
                     # For some providers, litellm sends the request when the first piece is read,
                     # which may raise an error.
                     first = await anext(pieces, None)
-                    yield StreamReply(_chained(first, pieces), self._exchange.headers)
+
+                    async def chained() -> AsyncGenerator[Fields]:
+                        if first is not None:
+                            yield first
+                        async for piece in pieces:
+                            yield piece
+
+                    yield StreamReply(chained(), self._exchange.headers)
             finally:
                 await chunks.aclose()
         finally:
@@ -438,7 +429,8 @@ class Call:
             if not deadline.cancel_called:
                 # Without the cause, which may contain a key.
                 raise self._error(trouble, is_stream=is_stream) from None
-        raise RequestTimeoutError(_timeout_message(self._whom.name, seconds, self._exchange))
+        missing = "did not answer within" if self._exchange.status is None else "sent no data for"
+        raise RequestTimeoutError(f"{self._whom.name} {missing} {seconds:g} s")
 
     def _plain(self, model: Any, *, is_stream: bool) -> Json:
         """Return the JSON of a litellm object, which may contain lone surrogates or NaN."""
@@ -451,19 +443,6 @@ class Call:
         secrets = self._whom.access.secrets
         of = ErrorContext(self._whom.name, secrets, self._timeout.connect, is_stream)
         return read_error(trouble, self._exchange, of)
-
-
-async def _chained(first: Fields | None, rest: AsyncGenerator[Fields]) -> AsyncGenerator[Fields]:
-    if first is not None:
-        yield first
-    async for one in rest:
-        yield one
-
-
-def _timeout_message(name: str, seconds: float, exchange: Exchange) -> str:
-    if exchange.status is None:
-        return f"{name} did not answer within {seconds:g} s"
-    return f"{name} sent no data for {seconds:g} s"
 
 
 _TIMEOUT = AdapterTimeout()

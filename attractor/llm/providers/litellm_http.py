@@ -164,7 +164,14 @@ class _RecordedBody(httpx.AsyncByteStream):
 
     def _look_at(self, event: bytes) -> None:
         """Find invalid events and errors, which litellm ignores."""
-        value = _read(event)
+        lines = (line for line in event.splitlines() if line.startswith(b"data:"))
+        data = b"\n".join(line.removeprefix(b"data:").strip() for line in lines)
+        if data in _NOTHING:
+            return
+        try:
+            value: Json = json.loads(data)
+        except ValueError as cause:
+            raise httpx.DecodingError(f"invalid JSON in an event: {cause}") from None
         if isinstance(value, dict) and (value.get("error") or value.get("type") == "error"):
             self._exchange.error_event = value
 
@@ -179,15 +186,6 @@ async def _events(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             rest = rest[found.end() :]
     if rest:
         yield rest
-
-
-def _read(event: bytes) -> Json:
-    lines = (line for line in event.splitlines() if line.startswith(b"data:"))
-    data = b"\n".join(line.removeprefix(b"data:").strip() for line in lines)
-    try:
-        return None if data in _NOTHING else json.loads(data)
-    except ValueError as cause:
-        raise httpx.DecodingError(f"invalid JSON in an event: {cause}") from None
 
 
 class RecordingTransport(httpx.AsyncBaseTransport):

@@ -69,11 +69,11 @@ def well_known() -> Mapping[str, ProviderVariables]:
     tables = tomllib.loads(_FILE.read_text("utf-8"))
     return {
         name: ProviderVariables(
-            one.get("route", name),
-            one["needs"],
-            {key: names for key, names in one.items() if key not in _NO_PARAMETERS},
+            table.get("route", name),
+            table["needs"],
+            {key: names for key, names in table.items() if key not in _NO_PARAMETERS},
         )
-        for name, one in tables.items()
+        for name, table in tables.items()
     }
 
 
@@ -81,14 +81,25 @@ def find_variables(provider: str) -> ProviderVariables | None:
     """Return the variables of a provider; None if litellm does not serve the provider."""
     known = well_known().get(provider)
     if known is None and provider in _table_providers():
-        return _conventional_needs(provider)
+        key, base = _variable(provider) + _KEY, _variable(provider) + _BASE
+        return ProviderVariables(provider, [[key], [base]], {"api_key": [key], "api_base": [base]})
     return known
 
 
 def find_configured(environ: Mapping[str, str]) -> list[str]:
     """Return the names of the configured providers that are not native."""
     ready = {name for name, needs in well_known().items() if needs.are_met(environ)}
-    named = {part.removesuffix(_BASE).removesuffix(_KEY) for part in _conventional(environ)}
+    taken = {
+        name
+        for needs in well_known().values()
+        for names in needs.parameters.values()
+        for name in names
+    }
+    named = {
+        name.removesuffix(_BASE).removesuffix(_KEY)
+        for name in environ
+        if name.endswith((_KEY, _BASE)) and name not in taken and _value(environ, name)
+    }
     # The table is large, and only read if a variable may belong to one of its providers.
     if named:
         others = _table_providers() - well_known().keys()
@@ -96,25 +107,8 @@ def find_configured(environ: Mapping[str, str]) -> list[str]:
     return sorted(ready - set(NATIVE))
 
 
-def _conventional_needs(provider: str) -> ProviderVariables:
-    key, base = _variable(provider) + _KEY, _variable(provider) + _BASE
-    return ProviderVariables(provider, [[key], [base]], {"api_key": [key], "api_base": [base]})
-
-
 def _variable(provider: str) -> str:
     return provider.upper().replace("-", "_")
-
-
-def _conventional(environ: Mapping[str, str]) -> set[str]:
-    """Return the variables that may belong to a provider that is not well known."""
-    taken = {
-        name for one in well_known().values() for names in one.parameters.values() for name in names
-    }
-    return {
-        name
-        for name in environ
-        if name.endswith((_KEY, _BASE)) and name not in taken and _value(environ, name)
-    }
 
 
 @cache

@@ -70,18 +70,17 @@ def write_request(
 
 def list_images(body: JsonObject) -> Sequence[str]:
     """Return the images of a body as base64 texts or URLs."""
+    images: list[str] = []
     messages = body.get("messages")
-    return [one for said in messages for one in _images(said)] if isinstance(messages, list) else []
-
-
-def _images(message: Json) -> Iterator[str]:
-    content = message.get("content") if isinstance(message, dict) else None
-    for part in content if isinstance(content, list) else ():
-        match part:
-            case {"image_url": {"url": str(url)}}:
-                yield url.partition(";base64,")[2] or url
-            case _:
-                pass
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            match part:
+                case {"image_url": {"url": str(url)}}:
+                    images.append(url.partition(";base64,")[2] or url)
+                case _:
+                    pass
+    return images
 
 
 def _takes(taken: Collection[str] | None, name: str) -> bool:
@@ -123,7 +122,7 @@ def _words(request: Request, provider: str, is_held: bool, warnings: list[Warnin
 
 def _as_blocks(thoughts: Sequence[JsonObject], is_current_turn: bool) -> JsonObject:
     """Return signed thinking, which the provider always requires."""
-    return {"thinking_blocks": [dict(one) for one in thoughts]} if thoughts else {}
+    return {"thinking_blocks": [dict(thought) for thought in thoughts]} if thoughts else {}
 
 
 def _require_known(request: Request, provider: str) -> None:
@@ -209,7 +208,7 @@ def is_whole(state: LiteLLMStream) -> bool:
 
 def end(state: LiteLLMStream) -> Sequence[StreamEvent]:
     """Return the last events, if the model gave a finish reason."""
-    blocks: Json = [dict(one) for one in state.blocks]
+    blocks: Json = [dict(block) for block in state.blocks]
     message = {**state.chat.message, **({BLOCKS: blocks} if blocks else {})}
     return chat_stream.end(replace(state.chat, message=message))
 

@@ -40,7 +40,11 @@ _USAGE: Json = {"include_usage": True}
 
 def write_request(request: Request, *, provider: str, is_stream: bool = False) -> OpenAIRequest:
     """Translate a request; options for this provider override other settings."""
-    messages: Json = list(write_messages(request, provider, words=_words(request)))
+    wanted, words = request.response_format, ""
+    if wanted is not None and wanted.type == "json":
+        # Some servers require the word JSON in the prompt for this format.
+        words = format_instruction(wanted)
+    messages: Json = list(write_messages(request, provider, words=words))
     body: dict[str, Json] = {"model": request.model, "messages": messages}
     body |= write_settings(request, name_schema)
     if request.tools:
@@ -54,12 +58,6 @@ def write_request(request: Request, *, provider: str, is_stream: bool = False) -
         # Stream options are rejected in other requests.
         merged.pop("stream_options", None)
     return OpenAIRequest(merged, list(_warnings(request)))
-
-
-def _words(request: Request) -> str:
-    wanted = request.response_format
-    # Some servers require the word JSON in the prompt for this format.
-    return format_instruction(wanted) if wanted is not None and wanted.type == "json" else ""
 
 
 def _warnings(request: Request) -> Iterator[Warning]:

@@ -31,7 +31,6 @@ from attractor.llm.request import (
     Request,
     ResponseFormat,
     ToolChoice,
-    ToolDefinition,
     format_instruction,
     merge_options,
 )
@@ -130,17 +129,14 @@ def is_enforceable(wanted: ResponseFormat) -> bool:
 def _is_closed_deeply(schema: Json) -> bool:
     if not isinstance(schema, dict) or not schema.keys() <= _TAKEN:
         return False
-    if _is_object(schema) and not _is_fixed(schema):
-        return False
-    return all(_is_closed_deeply(one) for one in _inner(schema))
-
-
-def _is_fixed(schema: JsonObject) -> bool:
-    """Return whether an object has no optional or additional properties."""
-    known = _object(schema.get("properties"))
-    # An object without properties may have any.
-    is_closed = schema.get("additionalProperties", not known) is False
-    return is_closed and set(known) == set(_texts(schema.get("required")))
+    if _is_object(schema):
+        known = _object(schema.get("properties"))
+        required = [name for name in _list(schema.get("required")) if isinstance(name, str)]
+        # An object without properties may have any.
+        is_closed = schema.get("additionalProperties", not known) is False
+        if not is_closed or set(known) != set(required):
+            return False
+    return all(map(_is_closed_deeply, _inner(schema)))
 
 
 def _closed(schema: Json) -> Json:
@@ -150,11 +146,11 @@ def _closed(schema: Json) -> Json:
     closed = dict(schema)
     for key in ("properties", "$defs"):
         if key in closed:
-            closed[key] = {name: _closed(one) for name, one in _object(closed[key]).items()}
+            closed[key] = {name: _closed(inner) for name, inner in _object(closed[key]).items()}
     if "items" in closed:
         closed["items"] = _closed(closed["items"])
     if "anyOf" in closed:
-        closed["anyOf"] = [_closed(one) for one in _list(closed["anyOf"])]
+        closed["anyOf"] = list(map(_closed, _list(closed["anyOf"])))
     return closed | {"additionalProperties": False} if _is_object(closed) else closed
 
 
@@ -177,10 +173,6 @@ def _object(value: Json) -> dict[str, Json]:
 
 def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
-
-
-def _texts(value: Json) -> list[str]:
-    return [one for one in _list(value) if isinstance(one, str)]
 
 
 # Other models reject requests for encrypted reasoning.
@@ -214,19 +206,38 @@ def write_request(request: Request, *, provider: str) -> OpenAIRequest:
     # Not stored by default: every request contains the whole conversation.
     stored = bool(options.get("store", False))
     asked = _Target(provider, request.model, stored)
-    items = [item for one in request.messages for item in _items(one, asked)]
+    items = [item for message in request.messages for item in _items(message, asked)]
     body: dict[str, Json] = {"model": request.model, "input": items, "store": False}
-    effort = _effort(request, provider)
+    effort, model = request.reasoning_effort, request.model
+    thinks = effort and (_REASONING_MODELS.match(model) or may_support_reasoning(model, provider))
+    if not thinks:
+        # Models without reasoning reject this setting.
+        effort = None
     given = _optional_settings(request, effort, stored)
     body |= {name: value for name, value in given.items() if value is not None}
     if request.tools:
-        body["tools"] = [_tool(one) for one in request.tools]
-        body["tool_choice"] = _choice(request.tool_choice or ToolChoice())
+        body["tools"] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+                # Strict schemas do not allow optional properties.
+                "strict": False,
+            }
+            for tool in request.tools
+        ]
+        choice = request.tool_choice or ToolChoice()
+        body["tool_choice"] = (
+            {"type": "function", "name": choice.tool_name}
+            if choice.mode == "named"
+            else choice.mode
+        )
     return OpenAIRequest(merge_options(body, options), list(_warnings(request, effort)))
 
 
 def _optional_settings(request: Request, effort: str | None, stored: bool) -> dict[str, Json]:
-    system = [one.text for one in request.messages if one.role is Role.SYSTEM]
+    system = [message.text for message in request.messages if message.role is Role.SYSTEM]
     wanted = request.response_format
     if wanted is not None and wanted.type == "json":
         # The provider requires the word JSON in the prompt for this format.
@@ -242,13 +253,6 @@ def _optional_settings(request: Request, effort: str | None, stored: bool) -> di
         "metadata": dict(request.metadata) or None,
         "text": write_format(request.response_format),
     }
-
-
-def _effort(request: Request, provider: str) -> str | None:
-    """Return the reasoning effort; models without reasoning reject this setting."""
-    effort, model = request.reasoning_effort, request.model
-    thinks = effort and (_REASONING_MODELS.match(model) or may_support_reasoning(model, provider))
-    return effort if thinks else None
 
 
 def _sampling(request: Request, effort: str | None) -> Mapping[str, float | None]:
@@ -273,23 +277,6 @@ def _warnings(request: Request, effort: str | None) -> Iterator[Warning]:
     if wanted is not None and wanted.strict and not is_enforceable(wanted):
         message = "OpenAI cannot enforce this schema: it has optional or open parts"
         yield Warning(message, NOT_ENFORCED)
-
-
-def _tool(tool: ToolDefinition) -> Json:
-    # Strict schemas do not allow optional properties.
-    return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": dict(tool.parameters),
-        "strict": False,
-    }
-
-
-def _choice(choice: ToolChoice) -> Json:
-    if choice.mode == "named":
-        return {"type": "function", "name": choice.tool_name}
-    return choice.mode
 
 
 def _items(message: Message, asked: _Target) -> Iterator[Json]:
@@ -327,7 +314,12 @@ def _about(part: ContentPart, role: Role, provider: str) -> JsonObject:
 
 def _item(part: ContentPart, asked: _Target) -> Iterator[Json]:
     if part.tool_call is not None:
-        yield _call(part.tool_call)
+        yield {
+            "type": "function_call",
+            "call_id": part.tool_call.id,
+            "name": part.tool_call.name,
+            "arguments": call_arguments(part.tool_call),
+        }
     elif part.tool_result is not None:
         yield _result(part.tool_result)
     elif (own := part.provider_data) is not None and own.provider == asked.provider:
@@ -337,15 +329,6 @@ def _item(part: ContentPart, asked: _Target) -> Iterator[Json]:
         is_known = bool(item.get("encrypted_content")) or asked.stored
         if part.kind != ContentKind.THINKING or (is_known and own.is_valid_for(asked.model)):
             yield item
-
-
-def _call(call: ToolCallData) -> Json:
-    return {
-        "type": "function_call",
-        "call_id": call.id,
-        "name": call.name,
-        "arguments": call_arguments(call),
-    }
 
 
 def call_arguments(call: ToolCallData) -> str:

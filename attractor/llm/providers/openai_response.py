@@ -55,7 +55,8 @@ def read_response(
 ) -> Response:
     """Translate an answer, or raise its error; the seed determines missing ids."""
     body = reply.body
-    _raise_error(body, provider)
+    if body.text_or_none("status") == "failed":
+        raise failure(body.object("error").raw, provider, body.raw)
     drawn = uuid.uuid4().hex if seed is None else seed
     content = [
         part
@@ -76,12 +77,6 @@ def read_response(
     )
 
 
-def _raise_error(body: Fields, provider: str) -> None:
-    if body.text_or_none("status") != "failed":
-        return
-    raise failure(body.object("error").raw, provider, body.raw)
-
-
 def failure(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
     """Return the error of a failure inside a successful answer.
 
@@ -89,7 +84,7 @@ def failure(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
     are retried (6.3).
     """
     code = details.get("code")
-    words = [str(one) for one in (code, details.get("type")) if one]
+    words = [str(word) for word in (code, details.get("type")) if word]
     named = (
         _FAILURES.get(word, 400)
         for word in words
@@ -111,7 +106,9 @@ def read_item(item: Fields, provider: str, own_id: str) -> Iterator[ContentPart]
     if kind == "message":
         about = {key: item.raw[key] for key in MESSAGE_PROPERTIES if item.raw.get(key) is not None}
         kept = ProviderData(provider, about) if about else None
-        yield from (_text_part(one, kept) for one in item.objects("content"))
+        for content in item.objects("content"):
+            key = "refusal" if content.text_or_none("type") == "refusal" else "text"
+            yield ContentPart(ContentKind.TEXT, text=content.text(key), provider_data=kept)
     elif kind == "function_call":
         call = ToolCallData(
             item.text_or_none("call_id") or own_id,
@@ -120,7 +117,7 @@ def read_item(item: Fields, provider: str, own_id: str) -> Iterator[ContentPart]
         )
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=call)
     elif kind == "reasoning":
-        summary = [one.text_or_none("text") or "" for one in item.objects_or_none("summary")]
+        summary = [text.text_or_none("text") or "" for text in item.objects_or_none("summary")]
         thought = ThinkingData("\n\n".join(summary))
         kept = ProviderData(provider, item.raw)
         yield ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
@@ -131,11 +128,6 @@ def read_item(item: Fields, provider: str, own_id: str) -> Iterator[ContentPart]
             yield ContentPart(ContentKind.IMAGE, image=drawn, provider_data=kept)
         else:
             yield ContentPart(f"{provider}.{kind}", provider_data=kept)
-
-
-def _text_part(content: Fields, kept: ProviderData | None) -> ContentPart:
-    key = "refusal" if content.text_or_none("type") == "refusal" else "text"
-    return ContentPart(ContentKind.TEXT, text=content.text(key), provider_data=kept)
 
 
 def _finish_reason(body: Fields, content: Sequence[ContentPart]) -> FinishReason:
@@ -288,10 +280,14 @@ def _item_done(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     known = replace(state, items={**state.items, index: item.raw})
     match item.text("type"):
         case "message":
-            events = [
-                one for n, part in enumerate(parts) for one in _text_events(state, index, n, part)
-            ]
-            return Step(known.with_keys(*(_text(index, n) for n, _ in enumerate(parts))), events)
+            keys = [_text(index, n) for n, _ in enumerate(parts)]
+            events: list[StreamEvent] = []
+            for key, part in zip(keys, parts, strict=True):
+                if key not in state.keys:
+                    delta = StreamEvent(StreamEventType.TEXT_DELTA, delta=part.text, text_id=key)
+                    events += [StreamEvent(StreamEventType.TEXT_START, text_id=key), delta]
+                events.append(StreamEvent(StreamEventType.TEXT_END, text_id=key, text=part.text))
+            return Step(known.with_keys(*keys), events)
         case "function_call":
             return Step(known, _called(state, index, parts[0]))
         case "reasoning":
@@ -305,17 +301,6 @@ def _with_known(state: OpenAIStream, index: int, item: JsonObject) -> JsonObject
     known = state.items.get(index, {})
     is_same = all(item.get(key) in (None, known.get(key)) for key in ("type", "id"))
     return {**known, **_given(item)} if is_same else item
-
-
-def _text_events(
-    state: OpenAIStream, index: int, n: int, part: ContentPart
-) -> Sequence[StreamEvent]:
-    key = _text(index, n)
-    ended = StreamEvent(StreamEventType.TEXT_END, text_id=key, text=part.text)
-    if key in state.keys:
-        return [ended]
-    started = StreamEvent(StreamEventType.TEXT_START, text_id=key)
-    return [started, StreamEvent(StreamEventType.TEXT_DELTA, delta=part.text, text_id=key), ended]
 
 
 def _called(state: OpenAIStream, index: int, part: ContentPart) -> Sequence[StreamEvent]:

@@ -14,8 +14,16 @@ def unsent_names(
     messages: Sequence[Message], *, sent: Collection[Role] = frozenset()
 ) -> Sequence[str]:
     """Return the names of messages that are not sent; `sent` are the roles with names."""
-    named = [one for one in messages if one.name and one.role not in {*sent, *_TOOL_ROLES}]
-    return list(dict.fromkeys(f"the name {one.name!r} of a message ({one.role})" for one in named))
+    named = [
+        message
+        for message in messages
+        if message.name and message.role not in {*sent, *_TOOL_ROLES}
+    ]
+    return list(
+        dict.fromkeys(
+            f"the name {message.name!r} of a message ({message.role})" for message in named
+        )
+    )
 
 
 INSTRUCTIONS = frozenset({Role.SYSTEM, Role.DEVELOPER})

@@ -79,7 +79,9 @@ class Fields:
 
     def without(self, key: str) -> dict[str, Json]:
         """Return all fields that are set, except one."""
-        return {name: one for name, one in self.raw.items() if name != key and one is not None}
+        return {
+            name: value for name, value in self.raw.items() if name != key and value is not None
+        }
 
     def error(self, key: str, expected: str) -> SDKError:
         """Return the error of a malformed field."""

@@ -261,7 +261,14 @@ class Transport:
     async def _send(
         self, path: str, body: JsonObject, headers: Mapping[str, str], *, is_stream: bool = False
     ) -> httpx.Response:
-        content = self._encode(body)
+        try:
+            # Not sorted: a model reads the properties of a tool in this order.
+            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as cause:
+            raise InvalidRequestError(
+                f"the request to {self._endpoint.provider} is not valid JSON: {cause}",
+                provider=self._endpoint.provider,
+            ) from cause
         all_headers = {"content-type": "application/json", **headers}
         async with self._limited():
             http = await self._connections.find()
@@ -302,16 +309,6 @@ class Transport:
         """The host and port; the URL may contain a user name and password."""
         url = self._url
         return url.host if url.port is None else f"{url.host}:{url.port}"
-
-    def _encode(self, body: JsonObject) -> bytes:
-        try:
-            # Not sorted: a model reads the properties of a tool in this order.
-            return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as cause:
-            raise InvalidRequestError(
-                f"the request to {self._endpoint.provider} is not valid JSON: {cause}",
-                provider=self._endpoint.provider,
-            ) from cause
 
     def _error(self, response: httpx.Response) -> SDKError:
         raw = self._hide_in(parse_object(response.text) or {})

@@ -276,7 +276,9 @@ def apply_fault(reply: Reply, fault: Fault) -> Reply:
         case FaultKind.CUT:
             return replace(_cut(reply, fault), ending=ReplyEnd.DROPPED)
         case FaultKind.SLOW:
-            return replace(reply, pieces=_slices(reply.body, fault.size), pause=fault.pause)
+            starts = range(0, len(reply.body), fault.size)
+            slices = tuple(reply.body[start : start + fault.size] for start in starts)
+            return replace(reply, pieces=slices, pause=fault.pause)
         case FaultKind.CONTENT_LENGTH:
             length = str(len(reply.body) + _MISSING)
             headers = {**reply.headers, "content-length": length}
@@ -300,7 +302,3 @@ def _cut(reply: Reply, fault: Fault) -> Reply:
         half = len(reply.body) // 2
         pieces = (reply.body[:half], reply.body[half:])
     return replace(reply, pieces=tuple(pieces[: events_before(fault, len(pieces))]))
-
-
-def _slices(body: bytes, size: int) -> tuple[bytes, ...]:
-    return tuple(body[start : start + size] for start in range(0, len(body), size))

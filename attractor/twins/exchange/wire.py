@@ -373,9 +373,12 @@ class PromptCache:
         """Return the cache usage of a request."""
         conversation, kind = request.conversation, _kind(request)
         if conversation.blocks is None:
-            return CacheUsage(
-                whole_tokens(_longest_shared(conversation.words, self._prompts[kind])), 0
-            )
+            # Only the neighbours in the sorted list can have the longest common prefix.
+            words, earlier = conversation.words, self._prompts[kind]
+            place = bisect_left(earlier, words)
+            neighbours = earlier[max(0, place - 1) : place + 1]
+            longest = max((_shared_prefix(words, prompt) for prompt in neighbours), default=0)
+            return CacheUsage(whole_tokens(longest), 0)
         blocks = _up_to_last_mark(conversation.blocks)
         shared = (block.end for block, name in _named(kind, blocks) if name in self._marked)
         read = whole_tokens(max(shared, default=0))
@@ -389,7 +392,9 @@ class PromptCache:
             return
         for block, name in _named(kind, _up_to_last_mark(conversation.blocks)):
             if block.is_marked:
-                self._remember_mark(name)
+                self._marked[name] = None
+                if len(self._marked) > self._max_marks:
+                    del self._marked[next(iter(self._marked))]
 
     def _remember_words(self, kind: str, words: str) -> None:
         prompts = self._prompts[kind]
@@ -404,11 +409,6 @@ class PromptCache:
             self._letters -= len(text)
             del self._prompts[old][bisect_left(self._prompts[old], text)]
 
-    def _remember_mark(self, name: bytes) -> None:
-        self._marked[name] = None
-        if len(self._marked) > self._max_marks:
-            del self._marked[next(iter(self._marked))]
-
 
 def without_marks(value: Json) -> Json:
     """Return a value without cache marks, because cache marks do not change a prompt."""
@@ -421,18 +421,6 @@ def _kind(request: WireRequest) -> str:
     tools: dict[str, Json] = {"tools": without_marks(request.body.get("tools"))}
     conversation = request.conversation
     return content_hash(f"{conversation.wire} {conversation.model} {json_text(tools)}".encode())
-
-
-def _longest_shared(text: str, earlier: Sequence[str]) -> int:
-    """Return the longest common prefix of a text and any of the sorted texts.
-
-    Only neighbours in the sort order are compared.
-    """
-    place = bisect_left(earlier, text)
-    return max(
-        (_shared_prefix(text, other) for other in earlier[max(0, place - 1) : place + 1]),
-        default=0,
-    )
 
 
 def _shared_prefix(text: str, other: str) -> int:

@@ -40,7 +40,7 @@ class JsonDifference:
         """The number of letters that differ."""
         first, second = self.recorded, self.actual
         if not (isinstance(first, str) and isinstance(second, str)):
-            values = [one for one in (first, second) if not isinstance(one, Missing)]
+            values = [value for value in (first, second) if not isinstance(value, Missing)]
             return sum(len(json.dumps(value, ensure_ascii=False)) for value in values)
         same = len(commonprefix([first, second]))
         first, second = first[same:], second[same:]
@@ -223,13 +223,13 @@ def _members_edited(
             name: _edited(rest, member, change) if step in (_ANY, name) else member
             for name, member in value.items()
         }
-        return {name: one for name, one in members.items() if not isinstance(one, Missing)}
+        return {name: edited for name, edited in members.items() if not isinstance(edited, Missing)}
     if isinstance(value, list):
         items = [
             _edited(rest, item, change) if step in (_ANY, index) else item
             for index, item in enumerate(value)
         ]
-        return [None if isinstance(one, Missing) else one for one in items]
+        return [None if isinstance(item, Missing) else item for item in items]
     return value
 
 

@@ -129,7 +129,11 @@ def request_key(wire: str, method: str, path: str, request: Json) -> str:
 def recorded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that clients evaluate, without headers that identify an account."""
     lower = {name.lower(): value for name, value in headers.items()}
-    return {name: value for name, value in lower.items() if _is_recorded(name)}
+    return {
+        name: value
+        for name, value in lower.items()
+        if name in _HEADERS or name.startswith(_HEADER_PREFIXES)
+    }
 
 
 def pieces_of(
@@ -137,23 +141,15 @@ def pieces_of(
 ) -> Sequence[BodyPiece]:
     """Return the pieces of a response (events, or the whole body), without API keys."""
     # A key may be split across two chunks.
-    pieces = list(_events(chunks) if is_stream else _whole(chunks))
-    contents = [content for _, content in pieces]
     if is_stream:
-        hidden = hide_in_events(contents, keys)
+        pieces = list(_events(chunks))
+        hidden = hide_in_events([content for _, content in pieces], keys)
     else:
-        hidden = [hide_in_body(content, keys) for content in contents]
+        received = list(chunks)
+        body = b"".join(content for _, content in received)
+        pieces = [(received[-1][0], body)] if received else []
+        hidden = [hide_in_body(content, keys) for _, content in pieces]
     return [_piece(at, content) for (at, _), content in zip(pieces, hidden, strict=True)]
-
-
-def _is_recorded(name: str) -> bool:
-    return name in _HEADERS or name.startswith(_HEADER_PREFIXES)
-
-
-def _whole(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
-    all_chunks = list(chunks)
-    if all_chunks:
-        yield all_chunks[-1][0], b"".join(content for _, content in all_chunks)
 
 
 def _events(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
@@ -231,10 +227,14 @@ class Recordings:
         request = self._comparable(redacted)
         found = [
             (
-                _Distance(redacted, one, list(request_differences(request, self._comparable(one)))),
+                _Distance(
+                    redacted,
+                    recording,
+                    list(request_differences(request, self._comparable(recording))),
+                ),
                 place,
             )
-            for place, one in self._all.items()
+            for place, recording in self._all.items()
         ]
         if not found:
             return message
@@ -245,12 +245,14 @@ class Recordings:
         """Start again with the first reply to every request."""
         self._used.clear()
 
-    def _key(self, one: RedactedRequest | Recording) -> str:
-        return request_key(one.wire, one.method, one.path, self._comparable(one))
+    def _key(self, exchange: RedactedRequest | Recording) -> str:
+        return request_key(
+            exchange.wire, exchange.method, exchange.path, self._comparable(exchange)
+        )
 
-    def _comparable(self, one: RedactedRequest | Recording) -> Json:
+    def _comparable(self, exchange: RedactedRequest | Recording) -> Json:
         """Return the body of a request without what may differ in equal requests."""
-        request, wire = one.request, self._wires.get(one.wire)
+        request, wire = exchange.request, self._wires.get(exchange.wire)
         ignored, ids = (wire.ignored_paths, wire.id_paths) if wire else ((), ())
         for path in (*map(_json_path, ignored), *self._ignore):
             request = path.edit(request, lambda value: MISSING)
@@ -274,14 +276,12 @@ def reply_of(recording: Recording, *, rule: str, is_paced: bool) -> Reply:
         reply = streamed(pieces, recording.headers, rule=rule)
     else:
         reply = whole(recording.status, b"".join(pieces), recording.headers, rule=rule)
-    return _with_end(_with_timing(reply, recording) if is_paced else reply, recording)
-
-
-def _with_timing(reply: Reply, recording: Recording) -> Reply:
-    times = [timedelta(seconds=piece.at) for piece in recording.body]
-    pauses = [max(after - before, timedelta()) for before, after in pairwise(times)]
-    delay = times[0] if times else timedelta()
-    return replace(reply, delay=delay, pauses=tuple(pauses) if recording.is_stream else ())
+    if is_paced:
+        times = [timedelta(seconds=piece.at) for piece in recording.body]
+        pauses = [max(after - before, timedelta()) for before, after in pairwise(times)]
+        delay = times[0] if times else timedelta()
+        reply = replace(reply, delay=delay, pauses=tuple(pauses) if recording.is_stream else ())
+    return _with_end(reply, recording)
 
 
 def _with_end(reply: Reply, recording: Recording) -> Reply:
@@ -313,7 +313,7 @@ class _Distance:
     def weight(self) -> tuple[bool, bool, int]:
         """A sort key: another wire or path weighs more than differences in the body."""
         asked, recorded = self.endpoints
-        letters = sum(one.letters for one in self.in_body)
+        letters = sum(difference.letters for difference in self.in_body)
         return self.request.wire != self.recording.wire, asked != recorded, letters
 
     def __str__(self) -> str:
@@ -354,14 +354,12 @@ class RecordingFile:
     def add(self, recording: Recording) -> None:
         """Append a recording."""
         if self._is_folder:
-            write_whole(self._next(recording.wire), f"{recording.to_json(indent=1)}\n", sync=False)
+            numbers = [file.name.partition("-")[0] for file in self.path.glob(f"*{_SINGLE}")]
+            last = max((int(number) for number in numbers if number.isdecimal()), default=0)
+            path = self.path / f"{last + 1:04}-{recording.wire}{_SINGLE}"
+            write_whole(path, f"{recording.to_json(indent=1)}\n", sync=False)
             return
         append_line(self.path, recording.to_json())
-
-    def _next(self, wire: str) -> Path:
-        numbers = [file.name.partition("-")[0] for file in self.path.glob(f"*{_SINGLE}")]
-        last = max((int(number) for number in numbers if number.isdecimal()), default=0)
-        return self.path / f"{last + 1:04}-{wire}{_SINGLE}"
 
 
 def load_recordings(path: Path) -> Mapping[str, Recording]:

@@ -63,10 +63,10 @@ def request_keys(
     words = [word for value in values for word in value.split() if word.lower() not in _SCHEMES]
     words = [word.strip(";") for word in words]
     # A key in base64 may end with = itself.
-    plain = {one for word in (*values, *words) for one in (word, word.partition("=")[2])}
-    forms = {form for one in plain for form in (one, quote(one, safe=""), json.dumps(one)[1:-1])}
-    keys = [one for one in forms if len(one) >= _MIN_LENGTH]
-    return RequestKeys(sorted(keys, key=lambda one: (-len(one), one)))
+    plain = {key for word in (*values, *words) for key in (word, word.partition("=")[2])}
+    forms = {form for key in plain for form in (key, quote(key, safe=""), json.dumps(key)[1:-1])}
+    keys = [key for key in forms if len(key) >= _MIN_LENGTH]
+    return RequestKeys(sorted(keys, key=lambda key: (-len(key), key)))
 
 
 def is_secret_header(header: str) -> bool:
@@ -97,7 +97,7 @@ def credentials_in(header_value: str) -> Sequence[str]:
     # Services with a single key expect it as the user, with no password or a placeholder.
     is_only_user = len(password) < _MIN_LENGTH or password in _PLACEHOLDER_PASSWORDS
     values = (decoded, user if is_only_user else "", password)
-    return [one for one in values if len(one) >= _MIN_LENGTH]
+    return [value for value in values if len(value) >= _MIN_LENGTH]
 
 
 _DATA = b"data:"
@@ -158,7 +158,7 @@ def hide_in_documents(documents: Sequence[Json], keys: RequestKeys) -> list[Json
 
 
 def _hide_across(texts: Sequence[_Text], keys: RequestKeys) -> None:
-    whole = "".join(one.text for one in texts)
+    whole = "".join(piece.text for piece in texts)
     changes: dict[int, str] = {}
     for value in keys.values:
         begin = whole.find(value)
@@ -168,21 +168,21 @@ def _hide_across(texts: Sequence[_Text], keys: RequestKeys) -> None:
                 changes.setdefault(index, "")
             begin = whole.find(value, begin + len(value))
     start = 0
-    for one in texts if changes else ():
-        letters = [changes.get(start + index, letter) for index, letter in enumerate(one.text)]
-        one.replace("".join(letters))
-        start += len(one.text)
+    for piece in texts if changes else ():
+        letters = [changes.get(start + index, letter) for index, letter in enumerate(piece.text)]
+        piece.replace("".join(letters))
+        start += len(piece.text)
 
 
 def _texts(document: int, value: Json, place: _Location = ()) -> Iterator[tuple[_Location, _Text]]:
     if isinstance(value, str) or not isinstance(value, dict | list):
         return
     inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for at, one in inner:
-        if isinstance(one, str):
-            yield (*place, at), _Text(document, value, at, one)
+    for at, member in inner:
+        if isinstance(member, str):
+            yield (*place, at), _Text(document, value, at, member)
         else:
-            yield from _texts(document, one, (*place, at))
+            yield from _texts(document, member, (*place, at))
 
 
 def _without(value: Json, keys: RequestKeys) -> Json:
@@ -209,7 +209,7 @@ def _encoded(value: Json) -> bytes:
 
 def _data_of(event: bytes) -> bytes:
     lines = event.splitlines()
-    return b"\n".join(one.removeprefix(_DATA).strip() for one in lines if one.startswith(_DATA))
+    return b"\n".join(line.removeprefix(_DATA).strip() for line in lines if line.startswith(_DATA))
 
 
 def _with_data(event: bytes, data: bytes) -> bytes:

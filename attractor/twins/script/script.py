@@ -320,7 +320,11 @@ class ChosenAnswer:
 
 def rule_entries(scripts: Sequence[Script]) -> Sequence[RuleEntry]:
     """Return all rules and functions, in the order of use."""
-    parts = [(script, rule) for script in scripts for rule in _parts(script)]
+    parts: list[tuple[Script, Rule | None]] = []
+    for script in scripts:
+        parts += [(script, rule) for rule in script.rules]
+        if script.function:
+            parts.append((script, None))
     return [RuleEntry(number, *part) for number, part in enumerate(parts, 1)]
 
 
@@ -373,19 +377,17 @@ def _lacks_report(conversation: Conversation) -> bool:
     )
 
 
-def _parts(script: Script) -> Iterator[Rule | None]:
-    yield from script.rules
-    if script.function:
-        yield None
-
-
 def _rejection_message(
     conversation: Conversation,
     attempt: int,
     rejected: Sequence[tuple[Rule, Mapping[str, str]]],
     functions: Sequence[str],
 ) -> str:
-    message = f"no rule of the script matches {_described(conversation, attempt)}"
+    again = f", attempt {attempt}" if attempt > 1 else ""
+    message = (
+        f"no rule of the script matches step {conversation.step}{again} of "
+        f"{quoted(conversation.first_user)} (model {conversation.model}, wire {conversation.wire})"
+    )
     if rejected:
         nearest, mismatches = min(rejected, key=lambda pair: _distance(pair[1]))
         message += f"; the nearest is {nearest.name!r}, but {' and '.join(mismatches.values())}"
@@ -399,11 +401,3 @@ def _rejection_message(
 
 def _distance(rejected: Mapping[str, str]) -> int:
     return sum(1 if name in _WEAK_CONDITIONS else 2 for name in rejected)
-
-
-def _described(conversation: Conversation, attempt: int) -> str:
-    again = f", attempt {attempt}" if attempt > 1 else ""
-    return (
-        f"step {conversation.step}{again} of {quoted(conversation.first_user)} "
-        f"(model {conversation.model}, wire {conversation.wire})"
-    )

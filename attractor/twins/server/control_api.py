@@ -16,7 +16,7 @@ from starlette.routing import Route
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.twins.errors import Rejection, ScriptError
-from attractor.twins.script.script import Script, parse_script
+from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import read_body
 from attractor.twins.server.provider_state import BoundedLog, L, ProviderState
 
@@ -42,7 +42,9 @@ class ControlRoute:
 
 def control_app(endpoints: Sequence[ControlRoute], token: str) -> Starlette:
     """Serve endpoints to callers with the token, and `/health` to all callers."""
-    known = _described([("GET", _HEALTH), *((one.method, one.path) for one in endpoints)])
+    known = _described(
+        [("GET", _HEALTH), *((endpoint.method, endpoint.path) for endpoint in endpoints)]
+    )
 
     async def http_error(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
@@ -56,8 +58,8 @@ def control_app(endpoints: Sequence[ControlRoute], token: str) -> Starlette:
         routes=[
             Route(_HEALTH, _health, methods=["GET"]),
             *(
-                Route(one.path, _guarded(one.answer, token), methods=[one.method])
-                for one in endpoints
+                Route(endpoint.path, _guarded(endpoint.answer, token), methods=[endpoint.method])
+                for endpoint in endpoints
             ),
         ],
         exception_handlers={
@@ -167,7 +169,12 @@ def control_application(
     async def replace_script(request: Request) -> Response:
         if is_recording:
             raise HTTPException(409, "a recording twin has no script, because the providers answer")
-        state.replace_script(_parse_script(await read_body(request)))
+        try:
+            # In TOML: a running twin takes no Python code.
+            script = parse_script((await read_body(request)).decode())
+        except UnicodeDecodeError as cause:
+            raise ScriptError(f"the script is not UTF-8: {cause}") from cause
+        state.replace_script(script)
         return JSONResponse({"rules": state.usage()})
 
     async def reset(request: Request) -> Response:
@@ -181,11 +188,3 @@ def control_application(
         ControlRoute("POST", "/script", replace_script),
     ]
     return control_app(endpoints, token)
-
-
-def _parse_script(body: bytes) -> Script:
-    """Read a script in TOML; a running twin takes no Python code."""
-    try:
-        return parse_script(body.decode())
-    except UnicodeDecodeError as cause:
-        raise ScriptError(f"the script is not UTF-8: {cause}") from cause

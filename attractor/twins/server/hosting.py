@@ -208,7 +208,10 @@ async def hosted(
         addresses: list[str] = []
         for application, port in zip((clients, control), ports, strict=True):
             listener = stack.enter_context(listen(host, port))
-            addresses.append(_address(listener))
+            name, number = listener.getsockname()[:2]
+            addresses.append(
+                f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
+            )
             guarded = _require_own_host(application, host)
             await stack.enter_async_context(serve(guarded, listener))
         yield Addresses(*addresses)
@@ -231,11 +234,6 @@ def in_background(twin: T) -> Generator[T]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Delivery:

@@ -4,7 +4,6 @@ import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields, replace
-from datetime import timedelta
 from typing import Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
@@ -25,7 +24,6 @@ from attractor.twins.exchange.answer import (
     whole,
 )
 from attractor.twins.exchange.wire import (
-    CacheUsage,
     CountsTokens,
     ListsModels,
     PromptCache,
@@ -175,7 +173,11 @@ def _scripted_reply(
     )
     rule = choice.entry.name
     answer = choice.with_drawn_fault(memory.use(choice.entry.number))
-    answer = _with_cache_usage(answer, memory.prompts.look_up(request))
+    if not answer.usage.model_fields_set & _PROMPT_USAGE:
+        # The script gives no usage of the prompt.
+        cached = memory.prompts.look_up(request)
+        counted = {"cache_read": cached.read, "cache_write": cached.written}
+        answer = answer.model_copy(update={"usage": answer.usage.model_copy(update=counted)})
     write = _stream if incoming.wire.wants_stream(request.body, incoming.target) else _body
     try:
         reply = write(incoming.wire, answer, request)
@@ -208,14 +210,6 @@ def _recorded_reply(
     return error_reply(incoming.wire, Rejection(rejection.status, both, code=rejection.code))
 
 
-def _with_cache_usage(answer: Answer, cached: CacheUsage) -> Answer:
-    """Return an answer with the counted cache usage, unless the script gives prompt usage."""
-    if answer.usage.model_fields_set & _PROMPT_USAGE:
-        return answer
-    counted = {"cache_read": cached.read, "cache_write": cached.written}
-    return answer.model_copy(update={"usage": answer.usage.model_copy(update=counted)})
-
-
 def _body(wire: Wire, answer: Answer, request: WireRequest) -> Reply:
     fault = answer.fault
     if fault and fault.kind is FaultKind.STATUS:
@@ -231,7 +225,7 @@ def _stream(wire: Wire, answer: Answer, request: WireRequest) -> Reply:
     if fault and fault.kind is FaultKind.STATUS and not fault.events_before:
         return error_reply(wire, _rejection(fault), headers=answer.headers)
     events = list(wire.stream(wire.write(answer, request)))
-    pieces = _faulty_pieces(wire, events, fault) if fault else [one.encoded() for one in events]
+    pieces = _faulty_pieces(wire, events, fault) if fault else [event.encoded() for event in events]
     reply = replace(streamed(pieces, answer.headers), pause=answer.pace)
     return apply_fault(reply, fault) if fault else reply
 
@@ -262,17 +256,15 @@ def error_reply(
     rule: str = "",
 ) -> Reply:
     """Return an error in the format of the provider."""
-    wait = rejection.retry_after
-    retry = {} if wait is None else {"retry-after": _seconds(wait)}
+    retry: dict[str, str] = {}
+    if rejection.retry_after is not None:
+        seconds = rejection.retry_after.total_seconds()
+        whole_seconds = math.trunc(seconds)
+        retry["retry-after"] = str(whole_seconds if seconds == whole_seconds else seconds)
     body = json_text(wire.write_error(rejection)).encode()
     rule = rule or rejection.rule
     reply = whole(rejection.status, body, {**retry, **(headers or {})}, rule=rule)
     return replace(reply, error=rejection.message)
-
-
-def _seconds(wait: timedelta) -> str:
-    seconds = wait.total_seconds()
-    return str(math.trunc(seconds)) if seconds == math.trunc(seconds) else str(seconds)
 
 
 @dataclass(frozen=True)
@@ -340,8 +332,8 @@ def count_prompt(wire: CountsTokens) -> ModelEndpoint:
 
 
 def _models(wire: ListsModels, scripts: Sequence[Script]) -> Sequence[str]:
-    wires = wire.listed_wires
-    names = [name for script in scripts for one in wires for name in script.models_of(one)]
+    listed = wire.listed_wires
+    names = [name for script in scripts for other in listed for name in script.models_of(other)]
     return list(dict.fromkeys(names))
 
 
@@ -460,7 +452,7 @@ class RequestLog:
         """
         request = request_of(body)
         if isinstance(request, dict):
-            request = {name: one for name, one in request.items() if name not in _STREAM_FIELDS}
+            request = {name: request[name] for name in request if name not in _STREAM_FIELDS}
         key = content_hash(canonical_json([target, request]).encode())
         count = self._attempts.pop(key, 0) + 1
         self._attempts[key] = count

@@ -61,8 +61,15 @@ def provider_application(state: ProviderState, forwarder: Forwarder | None = Non
     dispatcher = _Dispatcher(state, forwarder)
     wires = list(state.wires.values())
     post_routes = [
-        *_answer_routes(dispatcher, wires),
-        *_count_routes(dispatcher, [wire for wire in wires if isinstance(wire, CountsTokens)]),
+        Route(path, dispatcher.endpoint(wire), methods=["POST"])
+        for wire in wires
+        for path in (wire.path, *wire.other_paths)
+    ]
+    post_routes += [
+        Route(path, dispatcher.endpoint(wire, count_prompt(wire)), methods=["POST"])
+        for wire in wires
+        if isinstance(wire, CountsTokens)
+        for path in wire.count_paths
     ]
     listing = [wire for wire in wires if isinstance(wire, ListsModels)]
     routes = [*post_routes, *_model_routes(dispatcher, listing, post_routes)]
@@ -146,18 +153,6 @@ class _Dispatcher:
         return answer
 
 
-def _answer_routes(dispatcher: _Dispatcher, wires: Sequence[Wire]) -> Iterator[Route]:
-    for wire in wires:
-        for path in (wire.path, *wire.other_paths):
-            yield Route(path, dispatcher.endpoint(wire), methods=["POST"])
-
-
-def _count_routes(dispatcher: _Dispatcher, wires: Sequence[CountsTokens]) -> Iterator[Route]:
-    for wire in wires:
-        for path in wire.count_paths:
-            yield Route(path, dispatcher.endpoint(wire, count_prompt(wire)), methods=["POST"])
-
-
 def _model_routes(
     dispatcher: _Dispatcher, wires: Sequence[ListsModels], post_routes: Sequence[Route]
 ) -> Iterator[Route]:
@@ -215,13 +210,13 @@ def provider_addresses(options: Sequence[str], wires: Registry[Wire]) -> Mapping
         else:
             raise UnknownName("wire", name, wires)
     addresses |= by_wire
-    return {name: _without_base_path(url, wires[name]) for name, url in addresses.items()}
-
-
-def _without_base_path(url: str, wire: Wire) -> str:
-    if not is_address(url):
-        raise RecordingError(f"invalid address of a provider: {url!r}", hint=_HINT)
-    return url.rstrip("/").removesuffix(wire.base_path).rstrip("/")
+    for url in addresses.values():
+        if not is_address(url):
+            raise RecordingError(f"invalid address of a provider: {url!r}", hint=_HINT)
+    return {
+        name: url.rstrip("/").removesuffix(wires[name].base_path).rstrip("/")
+        for name, url in addresses.items()
+    }
 
 
 class ProviderTwin:
@@ -316,16 +311,15 @@ class ProviderTwin:
         async with AsyncExitStack() as stack:
             forwarder = None
             if self._record:
-                forwarder = await stack.enter_async_context(self._forwarder(self._record))
+                forwarder = await stack.enter_async_context(
+                    Forwarder(self.state, self._record, self.providers, reporter=self._reporter)
+                )
             clients = provider_application(self.state, forwarder)
             control = control_application(self.state, self.token, is_recording=bool(forwarder))
             hosting = hosted(clients, control, self._ports, host=self._host)
             self._addresses = await stack.enter_async_context(hosting)
             self._stack = stack.pop_all()
         return self
-
-    def _forwarder(self, file: RecordingFile) -> Forwarder:
-        return Forwarder(self.state, file, self.providers, reporter=self._reporter)
 
     async def __aexit__(self, *exit: object) -> None:
         await self._stack.aclose()

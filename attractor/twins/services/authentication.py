@@ -110,7 +110,12 @@ def _is_same(value: str, key: str) -> bool:
 
 def hidden_names(auth: Sequence[Authentication]) -> set[str]:
     """Return the names of the headers and query parameters that contain keys."""
-    return {name for one in auth for name in (one.hidden_header, one.hidden_query) if name}
+    return {
+        name
+        for authentication in auth
+        for name in (authentication.hidden_header, authentication.hidden_query)
+        if name
+    }
 
 
 class KeyRedactor:
@@ -127,7 +132,7 @@ class KeyRedactor:
             if is_secret_header(name) or name in self._names
             for key in credentials_in(value)
         )
-        self._keys = KeyFinder([*keys, *basic, *(one.key for one in auth)])
+        self._keys = KeyFinder([*keys, *basic, *(authentication.key for authentication in auth)])
 
     def headers(self) -> dict[str, str]:
         """Return the headers without keys."""

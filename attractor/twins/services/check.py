@@ -6,7 +6,7 @@ all later requests and responses.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import quote, unquote, urlencode
@@ -73,11 +73,21 @@ def compare_responses(
     recorded: ServiceResponse, twin: ServiceResponse, settings: CheckSettings
 ) -> Sequence[ResponseDifference]:
     """Return the differences in status, compared headers and body."""
-    return [
-        *_status_differences(recorded, twin),
-        *_header_differences(recorded, twin, settings.headers),
-        *_body_differences(_body_of(recorded), _body_of(twin), settings),
-    ]
+    differences: list[ResponseDifference] = []
+    if recorded.status != twin.status:
+        differences.append(ResponseDifference("status", str(recorded.status), str(twin.status)))
+    for name in settings.headers:
+        expected = _header(recorded.headers, name.lower())
+        actual = _header(twin.headers, name.lower())
+        # Recordings written by hand omit headers.
+        if expected is not None and expected != actual:
+            shown = _MISSING if actual is None else actual
+            differences.append(ResponseDifference(f"header {name}", expected, shown))
+    is_equal = partial(_is_equal, settings)
+    for found in find_differences(_body_of(recorded), _body_of(twin), is_equal):
+        path = path_of(found.location)
+        differences.append(ResponseDifference(path, _quoted(found.recorded), _quoted(found.actual)))
+    return differences
 
 
 class _Check:
@@ -111,7 +121,9 @@ class _Check:
         if not auth or exchange.response.status == auth[0].status:
             return request
         return (
-            request if any(one.is_used_by(request) for one in auth) else auth[0].with_key(request)
+            request
+            if any(authentication.is_used_by(request) for authentication in auth)
+            else auth[0].with_key(request)
         )
 
     def _replaced_target(self, target: str) -> str:
@@ -148,38 +160,12 @@ def _body_of(response: ServiceResponse) -> Json:
     return readable_body(response.content)
 
 
-def _status_differences(
-    recorded: ServiceResponse, twin: ServiceResponse
-) -> Iterator[ResponseDifference]:
-    if recorded.status != twin.status:
-        yield ResponseDifference("status", str(recorded.status), str(twin.status))
-
-
-def _header_differences(
-    recorded: ServiceResponse, twin: ServiceResponse, names: Sequence[str]
-) -> Iterator[ResponseDifference]:
-    for name in names:
-        expected, actual = (_header(one.headers, name.lower()) for one in (recorded, twin))
-        # Recordings written by hand omit headers.
-        if expected is not None and expected != actual:
-            shown = _MISSING if actual is None else actual
-            yield ResponseDifference(f"header {name}", expected, shown)
-
-
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     value = headers.get(name)
     if value is None or name != "content-type":
         return value
     # The character set depends on the server, not on the service.
     return value.partition(";")[0].strip().lower()
-
-
-def _body_differences(
-    recorded: Json, twin: Json, settings: CheckSettings
-) -> Iterator[ResponseDifference]:
-    for found in find_differences(recorded, twin, partial(_is_equal, settings)):
-        path = path_of(found.location)
-        yield ResponseDifference(path, _quoted(found.recorded), _quoted(found.actual))
 
 
 def _is_equal(

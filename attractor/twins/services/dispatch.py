@@ -14,7 +14,7 @@ from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Fault, FaultKind, Reply, apply_fault
 from attractor.twins.server.provider_state import KEEP, BoundedLog
-from attractor.twins.services.authentication import Authentication, KeyRedactor
+from attractor.twins.services.authentication import KeyRedactor
 from attractor.twins.services.errors import TwinFailure
 from attractor.twins.services.request import (
     ServiceRequest,
@@ -80,30 +80,6 @@ class RequestOutcome:
 OnServedRequest = Callable[[ServedRequest], None]
 
 
-def _served_request(
-    number: int,
-    at: str,
-    request: ServiceRequest,
-    outcome: RequestOutcome,
-    auth: Sequence[Authentication],
-) -> ServedRequest:
-    redactor = KeyRedactor(auth, request)
-    return ServedRequest(
-        number=number,
-        at=at,
-        method=request.method,
-        path=redactor.text(request.path),
-        query=redactor.query(),
-        headers=redactor.headers(),
-        body=redactor.value(request.body),
-        route=outcome.route,
-        visit=outcome.visit,
-        status=outcome.status,
-        fault=outcome.fault,
-        why=redactor.text(outcome.why),
-    )
-
-
 @dataclass(frozen=True)
 class _ProcessedRequest:
     """A reply, the state after it, and the failure of the twin if any."""
@@ -142,13 +118,17 @@ class _RequestProcessor:
 
     def _perform(self, route: Route, call: RouteCall) -> ServiceResponse:
         auth = self.service.table.auth
-        if auth and route.table.auth and not any(one.accepts(call.request) for one in auth):
+        if (
+            auth
+            and route.table.auth
+            and not any(authentication.accepts(call.request) for authentication in auth)
+        ):
             raise Rejection(auth[0].status, "missing or invalid key", code=_UNAUTHORIZED)
         self._limit("", self.service.table.limit)
         self._limit(route.name, route.table.limit)
         request = call.request
-        for one in auth:
-            request = one.without_key(request)
+        for authentication in auth:
+            request = authentication.without_key(request)
         return route.handler(replace(call, request=request))
 
     def _limit(self, name: str, limit: RateLimit | None) -> None:
@@ -336,8 +316,21 @@ class ServiceDispatcher:
         self, request: ServiceRequest, now: datetime, outcome: RequestOutcome
     ) -> ServedRequest:
         self._clock.step()
-        number, auth = self.log.count + 1, self.service.table.auth
-        entry = _served_request(number, format_time(now), request, outcome, auth)
+        redactor = KeyRedactor(self.service.table.auth, request)
+        entry = ServedRequest(
+            number=self.log.count + 1,
+            at=format_time(now),
+            method=request.method,
+            path=redactor.text(request.path),
+            query=redactor.query(),
+            headers=redactor.headers(),
+            body=redactor.value(request.body),
+            route=outcome.route,
+            visit=outcome.visit,
+            status=outcome.status,
+            fault=outcome.fault,
+            why=redactor.text(outcome.why),
+        )
         return self.log.add(entry, len(request.content))
 
     def _notify(self, entry: ServedRequest) -> None:

@@ -292,12 +292,12 @@ def _response_fields(
     service: Service, response: ServiceResponse, redactor: KeyRedactor
 ) -> dict[str, object]:
     compared = {name.lower() for name in service.table.check.headers}
-    headers = {
-        name: _header(name, redactor.text(value))
-        for name, value in response.headers.items()
-        if (name in _RESPONSE_HEADERS | compared or name.startswith(_RESPONSE_PREFIXES))
-        and not _is_secret(name, ())
-    }
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        is_kept = name in _RESPONSE_HEADERS | compared or name.startswith(_RESPONSE_PREFIXES)
+        if is_kept and not _is_secret(name, ()):
+            text = redactor.text(value)
+            headers[name] = without_secrets_in_text(text) if name in _ADDRESS_HEADERS else text
     fields: dict[str, object] = {"status": response.status, "headers": headers}
     if media_type(response.headers) == FORM:
         return {**fields, "body": _form(response.content, redactor, as_object=False)}
@@ -306,10 +306,6 @@ def _response_fields(
 
 def _is_secret(name: str, own: set[str] | tuple[str, ...]) -> bool:
     return is_secret_header(name) or is_secret_name(name) or name in _COOKIES or name in own
-
-
-def _header(name: str, value: str) -> str:
-    return without_secrets_in_text(value) if name in _ADDRESS_HEADERS else value
 
 
 def _body(
@@ -329,7 +325,9 @@ def _form(content: bytes, redactor: KeyRedactor, *, as_object: bool) -> Json:
     hidden = [
         (
             redactor.text(name),
-            HIDDEN if value and is_secret_name(name) else _body_text(value, redactor),
+            HIDDEN
+            if value and is_secret_name(name)
+            else without_secrets_in_text(redactor.text(value)),
         )
         for name, value in fields
     ]
@@ -337,10 +335,6 @@ def _form(content: bytes, redactor: KeyRedactor, *, as_object: bool) -> Json:
     if as_object and is_unique and hidden:
         return {**dict(hidden)}
     return urlencode(hidden) or None
-
-
-def _body_text(value: str, redactor: KeyRedactor) -> str:
-    return without_secrets_in_text(redactor.text(value))
 
 
 _RECORDED = "recorded"

@@ -122,10 +122,11 @@ _LAST_LINE = re.compile(r"\r?\n\Z")
 def hidden_body(content: bytes, content_type: str, without_keys: Callable[[str], str]) -> bytes:
     """Return a body without API keys and without the values of secret names."""
     text, encoding = _decoded(content)
-    boundary = _BOUNDARY.match(content_type.strip())
+    found = _BOUNDARY.match(content_type.strip())
     text = without_keys(text)
-    if boundary:
-        text = _parts(text, f"--{boundary[1] or boundary[2]}")
+    if found:
+        boundary = f"--{found[1] or found[2]}"
+        text = boundary.join(map(_hidden_part, text.split(boundary)))
     else:
         text = without_secrets_in_text(text)
     return text.encode(encoding, "surrogateescape")
@@ -140,10 +141,6 @@ def _decoded(content: bytes) -> tuple[str, str]:
             except UnicodeDecodeError:
                 break
     return content.decode("utf-8", "surrogateescape"), "utf-8"
-
-
-def _parts(text: str, boundary: str) -> str:
-    return boundary.join(_hidden_part(part) for part in text.split(boundary))
 
 
 def _hidden_part(part: str) -> str:
@@ -183,32 +180,24 @@ class KeyFinder:
         if not _MARKS.search(text):
             return text
         if self._patterns is None:
-            self._patterns = [re.compile(_key_pattern(key)) for key in self._keys]
+            self._patterns = [re.compile("".join(map(_forms, key))) for key in self._keys]
         for pattern in self._patterns:
             text = pattern.sub(HIDDEN, text)
         return text
 
 
-def _key_pattern(key: str) -> str:
-    return "".join(_forms(character) for character in key)
-
-
 def _forms(character: str) -> str:
     """Return a pattern for a character: plain, in an address, and in JSON."""
     backslashes = r"\\*" if character in _ESCAPED else ""
+    pair = character.encode("utf-16-be", "surrogatepass")
+    units = [pair[at : at + 2] for at in range(0, len(pair), 2)]
     forms = [
         backslashes + re.escape(character),
         "".join(rf"%(?:25)*{_hex(byte)}" for byte in character.encode("utf-8", "surrogatepass")),
-        _in_json(character),
+        "".join(rf"\\\\*u{_hex(unit[0])}{_hex(unit[1])}" for unit in units),
         *([r"\+"] if character == " " else []),
     ]
     return f"(?:{'|'.join(forms)})"
-
-
-def _in_json(character: str) -> str:
-    pair = character.encode("utf-16-be", "surrogatepass")
-    units = [pair[at : at + 2] for at in range(0, len(pair), 2)]
-    return "".join(rf"\\\\*u{_hex(unit[0])}{_hex(unit[1])}" for unit in units)
 
 
 def _hex(byte: int) -> str:

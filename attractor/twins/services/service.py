@@ -356,7 +356,7 @@ def load_services(paths: Sequence[Path], *, is_recording: bool = False) -> Seque
     files = [file for path in paths for file in find_services(path)]
     services = [load_service(file, is_recording=is_recording) for file in files]
     _require_unique("service", [service.name for service in services])
-    _require_unique("variable", [name for one in services for name in one.table.environ])
+    _require_unique("variable", [name for service in services for name in service.table.environ])
     return services
 
 

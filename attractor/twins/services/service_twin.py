@@ -46,7 +46,9 @@ def service_application(
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        service_request = ServiceRequest(request.method, _target(scope), dict(request.headers))
+        path, query = (scope[part].decode("latin-1") for part in ("raw_path", "query_string"))
+        target = f"{path}?{query}" if query else path
+        service_request = ServiceRequest(request.method, target, dict(request.headers))
         try:
             service_request = replace(service_request, content=await read_body(request))
         except Rejection as too_large:
@@ -61,12 +63,6 @@ def service_application(
         await Delivery(reply)(scope, receive, send)
 
     return answer
-
-
-def _target(scope: Scope) -> str:
-    path = scope["raw_path"].decode("latin-1")
-    query = scope["query_string"].decode("latin-1")
-    return f"{path}?{query}" if query else path
 
 
 T = TypeVar("T", bound=ScriptTable)
@@ -208,7 +204,12 @@ class ServiceTwin:
         self.token = token or secrets.token_urlsafe(24)
         self._dispatcher = ServiceDispatcher(service, seed=seed, on_request=on_request, keep=keep)
         self._reporter = ErrorReporter(on_error)
-        self._recorder = self._recorder_of(record, to) if record or to else None
+        self._recorder: ServiceRecorder | None = None
+        if record or to:
+            if record is None or not to:
+                message = "to record, a file and the address of the service are required"
+                raise RecordingError(message, hint="pass both record and to")
+            self._recorder = ServiceRecorder(self._dispatcher, record, to, reporter=self._reporter)
         self._ports = Ports(port, control_port)
         self._addresses = Addresses("", "")
         self._stack = AsyncExitStack()
@@ -303,9 +304,3 @@ class ServiceTwin:
     async def __aexit__(self, *exit: object) -> None:
         await self._stack.aclose()
         self._addresses = Addresses("", "")
-
-    def _recorder_of(self, record: ExchangeFile | None, to: str) -> ServiceRecorder:
-        if record is None or not to:
-            message = "to record, a file and the address of the service are required"
-            raise RecordingError(message, hint="pass both record and to")
-        return ServiceRecorder(self._dispatcher, record, to, reporter=self._reporter)

@@ -165,7 +165,12 @@ def read_turns(request: CountBody) -> Sequence[Turn]:
 
 def read_blocks(request: CountBody) -> Sequence[PromptBlock]:
     """Return the blocks that can be cached, in the order of the prompt."""
-    blocks = [*_instruction_blocks(request.instructions), *_message_blocks(request)]
+    instructions = request.instructions
+    blocks = [
+        _prompt_block("system", block, len(joined_text(instructions[:number])))
+        for number, block in enumerate(instructions, 1)
+    ]
+    blocks += _message_blocks(request)
     if request.cache_control is None:
         return blocks
     # A mark on the whole request is a mark on its last block.
@@ -188,11 +193,6 @@ def _turn(role: str, block: ContentBlock) -> Turn:
         return Turn(Speaker.ASSISTANT, block.text)
     call = f"{block.name}({json.dumps(block.input, ensure_ascii=False)})"
     return Turn(Speaker.ASSISTANT, call)
-
-
-def _instruction_blocks(blocks: Sequence[TextBlock]) -> Iterator[PromptBlock]:
-    for number, block in enumerate(blocks, 1):
-        yield _prompt_block("system", block, len(joined_text(blocks[:number])))
 
 
 def _message_blocks(request: CountBody) -> Iterator[PromptBlock]:
@@ -223,11 +223,18 @@ def _check_prompt(request: CountBody) -> None:
     empty = InputMessage(role="user", content=[])
     for before, message in pairwise([empty, *request.messages, empty]):
         calls = {block.id for block in before.blocks if block.type == _CALL}
-        check_call_ids(calls, {one.tool_use_id for one in message.blocks if one.type == _RESULT})
+        results = {block.tool_use_id for block in message.blocks if block.type == _RESULT}
+        check_call_ids(calls, results)
     _check_unique_ids(request.messages)
     for index, message in enumerate(request.messages):
         _check_message(message, f"messages.{index}")
-    _check_marks(request)
+    blocks = [block for message in request.messages for block in message.blocks]
+    markable = (request, *request.tools, *request.instructions, *blocks)
+    marks = sum(block.cache_control is not None for block in markable)
+    if marks > _MAX_MARKS:
+        raise Rejection(
+            400, f"{marks} blocks have cache_control, but at most {_MAX_MARKS} are allowed"
+        )
 
 
 def _check_system_turns(request: CountBody) -> None:
@@ -312,16 +319,6 @@ def _is_valid_media(block: MediaBlock) -> bool:
             return True
         case _:
             return False
-
-
-def _check_marks(request: CountBody) -> None:
-    blocks = [block for message in request.messages for block in message.blocks]
-    markable = (request, *request.tools, *request.instructions, *blocks)
-    marks = sum(block.cache_control is not None for block in markable)
-    if marks > _MAX_MARKS:
-        raise Rejection(
-            400, f"{marks} blocks have cache_control, but at most {_MAX_MARKS} are allowed"
-        )
 
 
 def _invalid_settings(request: MessagesBody) -> Iterator[str]:

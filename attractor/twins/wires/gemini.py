@@ -161,7 +161,8 @@ class GeminiWire:
 
 def _conversation(request: ContentBody) -> Conversation:
     turns = join_turns(turn for content in request.contents for turn in read_turns(content))
-    tools = [one.name for tool in request.tools or () for one in tool.function_declarations or ()]
+    functions = (tool.function_declarations or () for tool in request.tools or ())
+    tools = [function.name for group in functions for function in group]
     system = read_system(request)
     return Conversation(GeminiWire.name, request.model, system, turns, tools=tools)
 
@@ -216,10 +217,11 @@ def _chunks(response: JsonObject) -> Iterator[ServerEvent]:
     parts = records_at(record_at(candidate, "content"), "parts")
     pieces = [piece for part in parts for piece in _pieces(part)]
     last: JsonObject = {"text": ""}
-    if _is_signed_text(pieces[-1]):
+    final = pieces[-1]
+    if "text" in final and _SIGNATURE in final and not final.get("thought"):
         # The provider signs text after its last piece.
-        last = {**pieces[-1], "text": ""}
-        pieces[-1] = {"text": pieces[-1]["text"]}
+        last = {**final, "text": ""}
+        pieces[-1] = {"text": final["text"]}
     usage = record_at(response, "usageMetadata")
     tokens = usage.get("promptTokenCount", 0)
     first_usage: JsonObject = {"promptTokenCount": tokens, "totalTokenCount": tokens}
@@ -237,10 +239,6 @@ def _chunk(
     candidates: Json = [{"content": content} | dict(candidate) | {"content": content}]
     chunk = {**response, "candidates": candidates, "usageMetadata": dict(usage)}
     return ServerEvent(chunk, line_end=_LINE_END)
-
-
-def _is_signed_text(part: JsonObject) -> bool:
-    return "text" in part and _SIGNATURE in part and not part.get("thought")
 
 
 def _pieces(part: JsonObject) -> Iterator[JsonObject]:

@@ -186,7 +186,11 @@ def read_body(body: JsonObject) -> ContentBody:
             results = part.function_response.parts if part.function_response else []
             if not (part.is_valid and all(media.is_valid_in_result for media in results)):
                 reject(f"contents[{index}]", "invalid inline data or file")
-    contents = _joined(request.contents)
+    # Consecutive contents of one role are joined: a client may store each chunk of a stream.
+    contents = [
+        Content(role=role, parts=[part for content in group for part in content.parts])
+        for role, group in groupby(request.contents, key=lambda content: content.role)
+    ]
     _check_calls(contents)
     _check_signatures(contents)
     if not _WITHOUT_SIGNATURES.match(request.model):
@@ -235,14 +239,6 @@ def _result_text(response: dict[str, object]) -> str:
     return json.dumps(response, ensure_ascii=False)
 
 
-def _joined(contents: Sequence[Content]) -> Sequence[Content]:
-    """Join consecutive contents of one role: a client may store each chunk of a stream."""
-    return [
-        Content(role=role, parts=[part for content in group for part in content.parts])
-        for role, group in groupby(contents, key=lambda content: content.role)
-    ]
-
-
 def _check_calls(contents: Sequence[Content]) -> None:
     """Require that each content answers exactly the calls of the preceding content."""
     empty = Content(parts=[Part()])
@@ -268,7 +264,11 @@ def _check_signatures(contents: Sequence[Content]) -> None:
 def _check_calls_are_signed(contents: Sequence[Content]) -> None:
     """Require a signature at the first call of every step after the user's last message."""
     last_user = max(
-        (n for n, one in enumerate(contents) if one.role == "user" and not one.responses),
+        (
+            index
+            for index, content in enumerate(contents)
+            if content.role == "user" and not content.responses
+        ),
         default=-1,
     )
     for index, content in enumerate(contents):

@@ -68,6 +68,7 @@ class OpenAIWire:
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""
         reason = _INCOMPLETE.get(answer.finished_by)
+        counts = count_answer(answer, request.conversation)
         return {
             "id": f"resp_{request.seed}",
             "object": "response",
@@ -85,7 +86,13 @@ class OpenAIWire:
             "tool_choice": request.body.get("tool_choice") or "auto",
             "tools": request.body.get("tools") or [],
             "top_p": request.body.get("top_p"),
-            "usage": _usage(answer, request.conversation),
+            "usage": {
+                "input_tokens": counts.input,
+                "input_tokens_details": {"cached_tokens": counts.cached},
+                "output_tokens": counts.output,
+                "output_tokens_details": {"reasoning_tokens": counts.reasoning},
+                "total_tokens": counts.input + counts.output,
+            },
         }
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
@@ -99,8 +106,17 @@ class OpenAIWire:
     def error_events(
         self, rejection: Rejection, sent: Sequence[ServerEvent]
     ) -> Sequence[ServerEvent]:
-        """Return the events with which the provider ends a stream after an error."""
-        return _error_events(write_error(rejection), sent)
+        """Return the events that end a stream with an error: `error`, then `response.failed`.
+
+        In the provider's reference, an error event contains the fields of the error directly; the
+        real provider nests these fields.
+        """
+        error = write_error(rejection)
+        fields = record_at(error, "error")
+        brief: Json = {"code": fields["code"] or _NO_CODE, "message": fields["message"]}
+        failed: Json = {**record_at(sent[0].data, "response"), "status": "failed", "error": brief}
+        ends: list[_Event] = [("error", error), ("response.failed", {"response": failed})]
+        return list(_numbered(ends, start=len(sent)))
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:
         """Return whether the headers belong to a client of this provider."""
@@ -196,31 +212,7 @@ def _reasoning(item_id: str, thinking: str, summary: Json, request: WireRequest)
     return {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": hidden}
 
 
-def _usage(answer: Answer, conversation: Conversation) -> Json:
-    counts = count_answer(answer, conversation)
-    return {
-        "input_tokens": counts.input,
-        "input_tokens_details": {"cached_tokens": counts.cached},
-        "output_tokens": counts.output,
-        "output_tokens_details": {"reasoning_tokens": counts.reasoning},
-        "total_tokens": counts.input + counts.output,
-    }
-
-
 _Event: TypeAlias = tuple[str, Mapping[str, Json]]
-
-
-def _error_events(error: JsonObject, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
-    """Return the events that end a stream with an error: `error`, then `response.failed`.
-
-    In the provider's reference, an error event contains the fields of the error directly; the real
-    provider nests these fields.
-    """
-    fields = record_at(error, "error")
-    brief: Json = {"code": fields["code"] or _NO_CODE, "message": fields["message"]}
-    failed: Json = {**record_at(sent[0].data, "response"), "status": "failed", "error": brief}
-    ends: list[_Event] = [("error", error), ("response.failed", {"response": failed})]
-    return list(_numbered(ends, start=len(sent)))
 
 
 def _numbered(events: Iterable[_Event], start: int = 0) -> Iterator[ServerEvent]:

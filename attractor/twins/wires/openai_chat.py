@@ -73,9 +73,18 @@ class OpenAIChatWire:
             "system_fingerprint": None,
             "service_tier": service_tier(request.body),
         }
-        if self.wants_stream(request.body, self.path) and not _wants_usage(request.body):
+        wants_usage = record_at(request.body, "stream_options").get("include_usage") is True
+        if self.wants_stream(request.body, self.path) and not wants_usage:
             return completion
-        return {**completion, "usage": _usage(answer, request.conversation)}
+        counts = count_answer(answer, request.conversation)
+        usage: Json = {
+            "prompt_tokens": counts.input,
+            "completion_tokens": counts.output,
+            "total_tokens": counts.input + counts.output,
+            "prompt_tokens_details": {"cached_tokens": counts.cached, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": counts.reasoning, "audio_tokens": 0},
+        }
+        return {**completion, "usage": usage}
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
         """Return whether a request asks for a stream."""
@@ -119,21 +128,6 @@ def _call(call: ToolUse, conversation: Conversation) -> dict[str, Json]:
         "type": "function",
         "function": {"name": call.name, "arguments": arguments_text(call)},
     }
-
-
-def _usage(answer: Answer, conversation: Conversation) -> Json:
-    counts = count_answer(answer, conversation)
-    return {
-        "prompt_tokens": counts.input,
-        "completion_tokens": counts.output,
-        "total_tokens": counts.input + counts.output,
-        "prompt_tokens_details": {"cached_tokens": counts.cached, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": counts.reasoning, "audio_tokens": 0},
-    }
-
-
-def _wants_usage(body: JsonObject) -> bool:
-    return record_at(body, "stream_options").get("include_usage") is True
 
 
 def _events(completion: JsonObject) -> Iterator[ServerEvent]:

@@ -65,20 +65,17 @@ def require_key(headers: Mapping[str, str]) -> None:
 def write_error(rejection: Rejection) -> JsonObject:
     """Return an error in the provider's format."""
     fallback = "server_error" if rejection.status >= 500 else "invalid_request_error"
+    code = rejection.code or _CODES.get(rejection.status)
+    if isinstance(rejection, UnknownEndpoint):
+        code = _ENDPOINT_CODES.get(rejection.status)
     return {
         "error": {
             "message": rejection.message,
             "type": _TYPES.get(rejection.status, fallback),
             "param": rejection.param,
-            "code": _error_code(rejection),
+            "code": code,
         }
     }
-
-
-def _error_code(rejection: Rejection) -> str | None:
-    if isinstance(rejection, UnknownEndpoint):
-        return _ENDPOINT_CODES.get(rejection.status)
-    return rejection.code or _CODES.get(rejection.status)
 
 
 class _Loose(BaseModel):

@@ -4,9 +4,8 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from attractor.base.callables import do_nothing
@@ -42,7 +41,6 @@ from attractor.workspaces.run_store import (
     write_record,
 )
 from attractor.workspaces.snapshot import (
-    SkippedPath,
     Snapshot,
     SnapshotRules,
     take_snapshot,
@@ -66,7 +64,8 @@ def read_ignores(
         if most_files is not None and files > most_files:
             raise FolderTooLarge(f"{folder} has more than {most_files:,} files")
         if most_bytes is not None and size > most_bytes:
-            raise FolderTooLarge(f"the files in {folder} exceed {_shown(most_bytes)}")
+            limit = f"{most_bytes >> 30} GiB" if most_bytes >= 1 << 30 else f"{most_bytes:,} bytes"
+            raise FolderTooLarge(f"the files in {folder} exceed {limit}")
     return walk.rules
 
 
@@ -115,18 +114,14 @@ def _listed(folder: Path, at: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
             return
         raise
     with found:
-        for one in found:
-            name = os.fsencode(one.name)
+        for entry in found:
+            name = os.fsencode(entry.name)
             if is_dot_git(name):
                 continue
             try:
-                yield at + name, one.stat(follow_symlinks=False)
+                yield at + name, entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # removed during the walk
                 continue
-
-
-def _shown(size: int) -> str:
-    return f"{size >> 30} GiB" if size >= 1 << 30 else f"{size:,} bytes"
 
 
 _IGNORES = b".gitignore"
@@ -147,21 +142,14 @@ async def read_commit_rules(repository: Repository, commit: str) -> CommitRules:
         listed = Path(folder) / "listed"
         await repository.git.run_to(listed, "ls-tree", "-r", "-z", "--full-tree", commit)
         files = dict(map(_parsed, listed.read_bytes().split(b"\0")[:-1]))
-    texts = await _ignore_files(repository, files)
-    excluded = excluded_in(repository.prefix)
-    rules = SnapshotRules(IgnoreRules(texts), protected=protected_paths({}, excluded))
-    return CommitRules(rules, files.keys())
-
-
-async def _ignore_files(
-    repository: Repository, files: Mapping[bytes, tuple[bytes, str]]
-) -> dict[bytes, bytes]:
     texts: dict[bytes, bytes] = {}
     for path, (mode, name) in files.items():
         if path.rpartition(b"/")[2] == _IGNORES and mode.startswith(_PLAIN_FILE):
             text = await repository.git.run("cat-file", "blob", name)
             texts[path.removesuffix(_IGNORES)] = text.encode("utf-8", "surrogateescape")
-    return texts
+    excluded = excluded_in(repository.prefix)
+    rules = SnapshotRules(IgnoreRules(texts), protected=protected_paths({}, excluded))
+    return CommitRules(rules, files.keys())
 
 
 def _parsed(line: bytes) -> tuple[bytes, tuple[bytes, str]]:
@@ -199,7 +187,10 @@ async def create_from_copy(
     rules = await read_copy_rules(folder, also_excluded)
     store = await create_store(state, run_id, search_path=search_path)
     taken = await in_thread(partial(_take_first_snapshot, folder, store, rules))
-    _report_skipped(taken.skipped, tell)
+    if skipped := taken.skipped:
+        named = ", ".join(f"{path.path} ({path.reason})" for path in skipped[:_SHOWN])
+        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+        tell(f"Not copied into the workspace: {named}{more}.")
     await _create_folder(store, state, taken.tree, EXCLUDED, leave_out, author)
     return await reopen_workspace(
         state=state,
@@ -268,13 +259,6 @@ async def _create_folder(
             leave_out=tuple(leave_out),
         )
         write_record(store.folder, record)
-
-
-def _report_skipped(skipped: Sequence[SkippedPath], tell: Callable[[str], None]) -> None:
-    if skipped:
-        named = ", ".join(f"{one.path} ({one.reason})" for one in islice(skipped, _SHOWN))
-        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        tell(f"Not copied into the workspace: {named}{more}.")
 
 
 EXCLUDED_IN_PLACE = ("/runs/",)

@@ -1,6 +1,6 @@
 """Creates and reopens isolated workspaces, which contain neither history nor holdouts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -205,26 +205,33 @@ async def gather_materials(
     large = await find_large_files(store, candidate, _objects_of_lfs(repository.common_dir))
     missing = list(large.missing)
     laid: dict[bytes, TreeEntry] = dict(large.found)
+    as_files = {
+        path: TreeEntry(0, entry.id) for path, entry in base.items() if entry.mode == SUBMODULE
+    }
     submodules = await find_submodules(
         store,
         repository.git,
         list(dict.fromkeys([repository.git.git_dir, repository.common_dir])),
         tree,
-        _links(base, excluded),
+        {path: base[path] for path in candidate_files(as_files, excluded)},
     )
-    for one in submodules.found:
-        large = await find_large_files(store, one.files, _objects_of_lfs(one.git_dir))
-        missing += [one.path + b"/" + path for path in large.missing]
-        whole = {one.path + b"/" + path: it for path, it in {**one.files, **large.found}.items()}
-        laid |= candidate_files(whole, excluded)
+    for submodule in submodules.found:
+        large = await find_large_files(store, submodule.files, _objects_of_lfs(submodule.git_dir))
+        above = submodule.path + b"/"
+        missing += [above + path for path in large.missing]
+        files = {**submodule.files, **large.found}
+        laid |= candidate_files({above + path: files[path] for path in files}, excluded)
     for path, commit in sorted(submodules.missing):
         tell(
             f"The run works without the submodule {text_of(path)}: this clone lacks {commit[:12]}. "
             "Fetch it with `git submodule update --init`."
         )
     if missing:
+        names = sorted(map(text_of, missing))
+        more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+        named = ", ".join([*names[:_SHOWN], *more])
         tell(
-            f"This clone lacks git LFS contents, so the run sees only pointers: {_named(missing)}. "
+            f"This clone lacks git LFS contents, so the run sees only pointers: {named}. "
             f"Fetch them with `git lfs pull`."
         )
     return laid
@@ -232,20 +239,3 @@ async def gather_materials(
 
 def _objects_of_lfs(git_dir: Path) -> Path:
     return git_dir / "lfs" / "objects"
-
-
-def _links(base: FlatTree, excluded: Sequence[str]) -> FlatTree:
-    """Return the submodule entries of a base tree, except for excluded submodules."""
-    links = {path: entry for path, entry in base.items() if entry.mode == SUBMODULE}
-    as_files = {path: TreeEntry(0, entry.id) for path, entry in links.items()}
-    return {path: links[path] for path in candidate_files(as_files, excluded)}
-
-
-def _named(paths: Sequence[bytes]) -> str:
-    return ", ".join(_some(sorted(map(text_of, paths))))
-
-
-def _some(names: Sequence[str]) -> Iterator[str]:
-    yield from names[:_SHOWN]
-    if len(names) > _SHOWN:
-        yield f"and {len(names) - _SHOWN} more"

@@ -26,7 +26,12 @@ class FolderWriter:
     def put(self, path: bytes, entry: TreeEntry, content: bytes) -> os.stat_result:
         """Write a file or link in place of anything at its path; return the new file's status."""
         folder, _, name = path.rpartition(b"/")
-        at = self._enter(folder)
+        if self._open is None or self._at != folder:
+            # The folder stays open for the next file.
+            self.leave()
+            self._open = _open_below(self._top, folder.split(b"/") if folder else [])
+            self._at = folder
+        at = self._open
         try:
             return _put(name, entry, content, at)
         except FileExistsError:  # rare, and a check in advance takes time
@@ -44,14 +49,6 @@ class FolderWriter:
         if self._open is not None:
             os.close(self._open)
         self._open = None
-
-    def _enter(self, folder: bytes) -> int:
-        """Open or create a folder below the top; the folder stays open for the next file."""
-        if self._open is None or self._at != folder:
-            self.leave()
-            self._open = _open_below(self._top, folder.split(b"/") if folder else [])
-            self._at = folder
-        return self._open
 
 
 def write_files(
@@ -119,18 +116,14 @@ def _open_below(top: int, parts: Iterable[bytes]) -> int:
     at = os.dup(top)
     for name in parts:
         try:
-            below = _open_or_make(name, at)
+            if not _is_folder(name, at):
+                _clear(name, at)
+                os.mkdir(name, dir_fd=at)
+            below = os.open(name, _FOLDER, dir_fd=at)
         finally:
             os.close(at)
         at = below
     return at
-
-
-def _open_or_make(name: bytes, at: int) -> int:
-    if not _is_folder(name, at):
-        _clear(name, at)
-        os.mkdir(name, dir_fd=at)
-    return os.open(name, _FOLDER, dir_fd=at)
 
 
 def _remove(at: int, parts: list[bytes]) -> None:

@@ -52,21 +52,14 @@ def compile_wildmatch(pattern: bytes) -> re.Pattern[bytes]:
         return re.compile(re.escape(pattern), re.DOTALL)
     # Git compares the letters before the first wildcard separately. So in `a**` the two stars are
     # at the beginning of a pattern, where they cross slashes.
-    start = special.start()
+    parts, rest, at = [re.escape(pattern[: special.start()])], pattern[special.start() :], 0
     try:
-        rest = _translate(pattern[start:])
+        while at < len(rest):
+            part, at = _translate_at(rest, at)
+            parts.append(part)
     except _NoMatch:
         return _NEVER
-    return re.compile(re.escape(pattern[:start]) + rest, re.DOTALL)
-
-
-def _translate(pattern: bytes) -> bytes:
-    parts: list[bytes] = []
-    at = 0
-    while at < len(pattern):
-        part, at = _translate_at(pattern, at)
-        parts.append(part)
-    return b"".join(parts)
+    return re.compile(b"".join(parts), re.DOTALL)
 
 
 def _translate_at(pattern: bytes, at: int) -> tuple[bytes, int]:
@@ -108,7 +101,10 @@ def _bracket(pattern: bytes, at: int) -> tuple[bytes, int]:
     while at == first or pattern[at : at + 1] != b"]":
         found, before, at = _member(pattern, at, before)
         members |= found
-    return _one_of((_ALL - members if negated else members) - _SLASH), at + 1
+    matched = (_ALL - members if negated else members) - _SLASH
+    if not matched:
+        return _NEVER.pattern, at + 1
+    return b"[" + b"".join(b"\\x%02x" % value for value in sorted(matched)) + b"]", at + 1
 
 
 def _member(pattern: bytes, at: int, before: int | None) -> tuple[Set[int], int | None, int]:
@@ -147,12 +143,6 @@ def _named_class(pattern: bytes, at: int) -> tuple[Set[int], int] | None:
     if name not in _CLASSES:
         raise _NoMatch
     return _CLASSES[name], close + 1
-
-
-def _one_of(members: Set[int]) -> bytes:
-    if not members:
-        return _NEVER.pattern
-    return b"[" + b"".join(b"\\x%02x" % value for value in sorted(members)) + b"]"
 
 
 @dataclass(frozen=True)
@@ -229,7 +219,7 @@ def escape_pattern(path: str) -> str:
 
 def below_prefix(prefix: str, patterns: Sequence[str]) -> list[str]:
     """Return patterns that begin with a slash for the subfolder `prefix`; none for the top, ""."""
-    return [f"/{escape_pattern(prefix)}{one[1:]}" for one in patterns] if prefix else []
+    return [f"/{escape_pattern(prefix)}{pattern[1:]}" for pattern in patterns] if prefix else []
 
 
 def _folders_of(path: bytes) -> Iterator[bytes]:
@@ -244,15 +234,13 @@ def _folders_of(path: bytes) -> Iterator[bytes]:
 def _read(text: bytes) -> Iterator[_Line]:
     for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         # In git a line ends at a zero byte.
-        pattern = _without_trailing_blanks(line.removesuffix(b"\r").partition(b"\0")[0])
+        content = line.removesuffix(b"\r").partition(b"\0")[0]
+        stripped = content.rstrip(b" ")
+        # A blank after a backslash belongs to the pattern.
+        backslashes = len(stripped) - len(stripped.rstrip(b"\\"))
+        pattern = content[: len(stripped) + 1] if backslashes % 2 else stripped
         if pattern and not line.startswith(b"#"):
             yield _parse(pattern)
-
-
-def _without_trailing_blanks(line: bytes) -> bytes:
-    stripped = line.rstrip(b" ")
-    backslashes = len(stripped) - len(stripped.rstrip(b"\\"))
-    return line[: len(stripped) + 1] if backslashes % 2 else stripped
 
 
 def _parse(pattern: bytes) -> _Line:

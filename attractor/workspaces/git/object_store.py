@@ -97,17 +97,17 @@ class ObjectStore:
     async def files_of(self, tree: str) -> FlatTree:
         """Return the files of a tree, and record that the objects of this tree exist."""
         if tree not in self._listed:
-            self._listed[tree] = await self._list(tree)
+            output = await self.output_of(
+                self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree
+            )
+            entries = dict(map(_parse_entry, _split(output)))
+            self.objects.know(entry.id for entry in entries.values())
+            self.objects.know([bytes.fromhex(tree)])
+            files = {path: entry for path, entry in entries.items() if entry.mode != FOLDER}
+            self._listed[tree] = files
             for oldest in list(self._listed)[:-_KEPT_TREES]:
                 del self._listed[oldest]
         return self._listed[tree]
-
-    async def _list(self, tree: str) -> FlatTree:
-        listed = await self.output_of(self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
-        entries = dict(map(_parse_entry, _split(listed)))
-        self.objects.know(entry.id for entry in entries.values())
-        self.objects.know([bytes.fromhex(tree)])
-        return {path: entry for path, entry in entries.items() if entry.mode != FOLDER}
 
     async def index_of(self, git: Git) -> FlatTree:
         """Return the index of another repository; unmerged entries have the mode 0."""
@@ -229,7 +229,9 @@ def _copy_blocks(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> boo
             is_clean = all(clean(block) == block for block in _blocks(file))
         with source.open("rb") as file, to.open("wb") as copied:
             for block in _blocks(file):
-                copied.write(block if is_clean else _quoted(clean(block)))
+                if not is_clean:
+                    block = b"".join(QUOTE + line for line in BytesIO(clean(block)))
+                copied.write(block)
     except OSError as cause:
         raise file_error("write", to, cause) from cause
     return is_clean
@@ -238,10 +240,6 @@ def _copy_blocks(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> boo
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
     while lines := file.readlines(_BLOCK):
         yield b"".join(lines)
-
-
-def _quoted(block: bytes) -> bytes:
-    return b"".join(QUOTE + line for line in BytesIO(block))
 
 
 def _split(listed: bytes) -> list[bytes]:
@@ -350,7 +348,13 @@ class Author:
         """Return the author line of a commit."""
         if self.at.tzinfo is None:
             raise UsageError(f"missing time zone in the time of a commit: {self.at.isoformat()}")
-        name, email = (_plain(text) for text in (self.name, self.email))
+        # Without characters that would break the line.
+        name, email = (
+            "".join(
+                letter for letter in text if letter.isprintable() and letter not in "<>"
+            ).strip()
+            for text in (self.name, self.email)
+        )
         return f"{name} <{email}> {int(self.at.timestamp())} {self.at:%z}"
 
 
@@ -372,7 +376,12 @@ def write_commit(
 
 def as_trailers(values: Mapping[str, str]) -> str:
     """Return the trailers of a commit message, one line for each value."""
-    return "\n".join(f"{name}: {_one_line(value)}" for name, value in values.items())
+    trailers: list[str] = []
+    for name, value in values.items():
+        # Joined lines, so that a value stays one trailer.
+        text = "".join(letter if letter.isprintable() else " " for letter in value)
+        trailers.append(f"{name}: {' '.join(text.split())}")
+    return "\n".join(trailers)
 
 
 async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = "") -> None:
@@ -386,16 +395,6 @@ async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = ""
         # Not strict: storing a file runs nothing, and the gate checks its content. A file that a
         # strict git refuses would stop the run forever.
         await into.run_from(pack, "index-pack", "--stdin")
-
-
-def _one_line(text: str) -> str:
-    """Join lines, so that a value stays one trailer."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _plain(text: str) -> str:
-    """Remove characters that would break the line."""
-    return "".join(letter for letter in text if letter.isprintable() and letter not in "<>").strip()
 
 
 _BRANCH = "main"

@@ -215,7 +215,10 @@ def write_tree(objects: LooseObjects, tree: FlatTree) -> bytes:
     folders: dict[bytes, list[tuple[bytes, int, bytes]]] = {b"": []}
     for path, entry in tree.items():
         folder, _, name = path.rpartition(b"/")
-        _make_folders(folders, folder)
+        above = folder
+        while above not in folders:
+            folders[above] = []
+            above = above.rpartition(b"/")[0]
         folders[folder].append((name, entry.mode, entry.id))
     # Deepest first: the content of a folder is written before the folder.
     for folder in sorted(folders.keys() - {b""}, key=lambda path: path.count(b"/"), reverse=True):
@@ -235,12 +238,6 @@ def folders_above(path: bytes) -> Iterator[bytes]:
 def text_of(path: bytes) -> str:
     """Return a path as text, with escapes for invalid UTF-8."""
     return path.decode("utf-8", "backslashreplace")
-
-
-def _make_folders(folders: dict[bytes, list[tuple[bytes, int, bytes]]], folder: bytes) -> None:
-    while folder not in folders:
-        folders[folder] = []
-        folder = folder.rpartition(b"/")[0]
 
 
 @dataclass(frozen=True)
@@ -267,16 +264,16 @@ class Materials:
         """Return files of a tree with the contents that the workspace folder has."""
         if not self.contents:
             return files
-        return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
+        shown: dict[bytes, TreeEntry] = {}
+        for path, entry in files.items():
+            pointer, content = self.contents.get(path, (entry.id, entry.id))
+            shown[path] = TreeEntry(entry.mode, content if entry.id == pointer else entry.id)
+        return shown
 
     def tree_id(self, path: bytes, content: bytes) -> bytes:
         """Return the id in the tree for the id of a content in the workspace folder."""
         pointer, shown = self.contents.get(path, (content, content))
         return pointer if content == shown else content
-
-    def _shown(self, path: bytes, entry: TreeEntry) -> bytes:
-        pointer, shown = self.contents.get(path, (entry.id, entry.id))
-        return shown if entry.id == pointer else entry.id
 
 
 NO_MATERIALS = Materials()
@@ -286,12 +283,12 @@ def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) ->
     """Return the materials of a workspace, given its added files, its tree and its submodules."""
     beside = {path: entry for path, entry in laid.items() if path not in candidate}
     ancestors = chain.from_iterable(map(folders_above, beside))
-    folders = {folder for folder in ancestors if _is_within(folder, submodules)}
+    folders = {
+        folder
+        for folder in ancestors
+        if not submodules.isdisjoint((folder, *folders_above(folder)))
+    }
     contents = {
         path: (candidate[path].id, entry.id) for path, entry in laid.items() if path in candidate
     }
     return Materials(beside, folders, contents)
-
-
-def _is_within(folder: bytes, submodules: Set[bytes]) -> bool:
-    return folder in submodules or any(parent in submodules for parent in folders_above(folder))

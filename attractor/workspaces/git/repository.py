@@ -123,20 +123,17 @@ class Git:
         stdin: bytes | Path = b"",
         output: Path | None = None,
     ) -> ExecResult:
+        chosen = {"PATH": self.search_path, "GIT_DIR": str(self.git_dir)}
+        if self.work_tree is not None:
+            chosen["GIT_WORK_TREE"] = str(self.work_tree)
         return await run_process(
             [*before, "git", *_OPTIONS, *arguments],
             cwd=self.work_tree or self.git_dir,
-            env=self._variables(),
+            env=_VARIABLES | chosen,
             timeout=_TIMEOUT,
             stdin=stdin,
             output=output,
         )
-
-    def _variables(self) -> Mapping[str, str]:
-        chosen = {"PATH": self.search_path, "GIT_DIR": str(self.git_dir)}
-        if self.work_tree is not None:
-            chosen["GIT_WORK_TREE"] = str(self.work_tree)
-        return _VARIABLES | chosen
 
     def _check(self, result: ExecResult, arguments: Sequence[str]) -> None:
         if result.exit_code == _SHELL_FOUND_NO_PROGRAM:
@@ -150,7 +147,12 @@ class Git:
             message = f"git {arguments[0]} in {self.git_dir} failed: {reason}"
             if any(words in reason for words in _MISSING):
                 raise ObjectMissing(message)
-            raise GitFailed(message, hint=_hint(reason))
+            hint = "check that repository with `git fsck`"
+            if "No space left" in reason:
+                hint = "free some disk space, then try again"
+            elif "Permission denied" in reason:
+                hint = "fix the permissions of that folder, then try again"
+            raise GitFailed(message, hint=hint)
 
 
 async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
@@ -204,14 +206,6 @@ async def run_git_as_owner(
     )
 
 
-def _hint(reason: str) -> str:
-    if "No space left" in reason:
-        return "free some disk space, then try again"
-    if "Permission denied" in reason:
-        return "fix the permissions of that folder, then try again"
-    return "check that repository with `git fsck`"
-
-
 @dataclass(frozen=True)
 class Repository:
     """A person's Git repository. Refs and objects are added; the work tree is not changed.
@@ -243,7 +237,7 @@ class Repository:
         if not (self.common_dir / "worktrees").is_dir():
             return []
         listed = await self.git.run("worktree", "list", "--porcelain", "-z")
-        found = [one.partition(" ") for one in listed.split("\0")]
+        found = [field.partition(" ") for field in listed.split("\0")]
         return [Path(folder) for name, _, folder in found if name == "worktree"]
 
     async def tree(self, commit: str) -> str:

@@ -1,6 +1,6 @@
 """Finds the files of submodules in the submodule clones of the project."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
@@ -66,14 +66,12 @@ async def find_submodules(
             await bring_commit(inner, out_of=clone, into=store.git)
             files = await store.files_of(inner)
             found.append(Submodule(holder.prefix + path, clone.git_dir, files))
-            waiting.append(_within(holder, clone, inner, path, files))
+            inner_links = {name: files[name] for name in files if files[name].mode == SUBMODULE}
+            prefix = holder.prefix + path + b"/"
+            waiting.append(
+                _Holder(clone, [clone.git_dir], inner, inner_links, prefix, holder.depth + 1)
+            )
     return Submodules(found, missing)
-
-
-def _within(holder: _Holder, clone: Git, tree: str, path: bytes, files: FlatTree) -> _Holder:
-    links = {name: entry for name, entry in files.items() if entry.mode == SUBMODULE}
-    prefix = holder.prefix + path + b"/"
-    return _Holder(clone, [clone.git_dir], tree, links, prefix, holder.depth + 1)
 
 
 async def _names(holder: _Holder) -> Mapping[bytes, str]:
@@ -96,19 +94,15 @@ async def _names(holder: _Holder) -> Mapping[bytes, str]:
 
 async def _clone_with(commit: str, holder: _Holder, name: str | None) -> Git | None:
     """Return the clone that contains a commit of a submodule, if any."""
-    for folder in _clones(holder, name):
+    # The name is from a file of the tree, and could be any path.
+    if name is None or ".." in PurePosixPath(name).parts or name.startswith("/"):
+        return None
+    for home in holder.homes:
+        folder = home / "modules" / name
+        if not (folder / "HEAD").is_file():
+            continue
         git = Git(folder, holder.git.search_path)
         result = await git.answer("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")
         if result.exit_code == 0:
             return git
     return None
-
-
-def _clones(holder: _Holder, name: str | None) -> Iterator[Path]:
-    # The name is from a file of the tree, and could be any path.
-    if name is None or ".." in PurePosixPath(name).parts or name.startswith("/"):
-        return
-    for home in holder.homes:
-        folder = home / "modules" / name
-        if (folder / "HEAD").is_file():
-            yield folder

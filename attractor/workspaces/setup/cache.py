@@ -100,7 +100,8 @@ def read_only_problem(
     name = os.fsencode(path)
     if name in rules.folders or name in rules.files:
         return "it contains files of the project, which would become read-only"
-    if _is_file(folder, path) and not rules.ignores.ignores_file(name):
+    is_file = is_plain_entry(folder, path) and (folder / path).is_file()
+    if is_file and not rules.ignores.ignores_file(name):
         return "it is a file, and git ignores only folders with this name"
     return ""
 
@@ -125,10 +126,6 @@ def _is_plain(path: str) -> bool:
     parts = PurePosixPath(path).parts
     is_below = bool(parts) and not path.startswith("/") and ".." not in parts
     return is_below and str(PurePosixPath(path)) == path
-
-
-def _is_file(folder: Path, path: str) -> bool:
-    return is_plain_entry(folder, path) and (folder / path).is_file()
 
 
 @contextmanager
@@ -191,7 +188,9 @@ def _copy_folder(name: bytes, source: int, to: int, depth: int) -> None:
     try:
         below = os.open(name, _FOLDER, dir_fd=to)
         try:
-            for inner in _names_in(at):
+            with os.scandir(at) as entries:
+                names = sorted(os.fsencode(entry.name) for entry in entries)
+            for inner in names:
                 with suppress(FileNotFoundError):  # removed meanwhile
                     _copy(inner, at, below, depth=depth + 1)
         finally:
@@ -229,11 +228,6 @@ def _new_file(name: bytes, to: int) -> Generator[int]:
             os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=to)
     finally:
         os.close(file)
-
-
-def _names_in(folder: int) -> Sequence[bytes]:
-    with os.scandir(folder) as found:
-        return sorted(os.fsencode(one.name) for one in found)
 
 
 def _make(name: bytes, at: int) -> None:
@@ -327,7 +321,7 @@ def _read_complete(place: Path) -> PreparedState | None:
     with suppress(OSError, NotCanonical):
         prepared_state = prepared_state_from_record(parse_json((place / _RECORD).read_bytes()))
         if prepared_state and all(
-            exists_without_links(place / _FILES, one) for one in prepared_state.made
+            exists_without_links(place / _FILES, path) for path in prepared_state.made
         ):
             return prepared_state
     return None
@@ -340,7 +334,7 @@ def mentions_path(folder: Path, paths: Sequence[str], place: str) -> bool:
     the path; links are not followed.
     """
     words = tuple({os.fsencode(place), os.fsencode(os.path.realpath(place))})
-    return any(_mentions(one, words) for path in paths for one in walk_tree(folder / path))
+    return any(_mentions(file, words) for path in paths for file in walk_tree(folder / path))
 
 
 def _mentions(entry: FoundEntry, words: Sequence[bytes]) -> bool:

@@ -79,7 +79,12 @@ async def prepare_folder(
     require_carriable(paths, site.rules)
     require_read_only_paths(shown, site.rules, folder=source.folder, carried=paths)
     before = site.index.prepared_state()
-    key = await setup_key(site.store, base, wanted, place=_place(site))
+    place = {
+        "folder": "" if site.is_by_its_own_path else site.environment.working_directory(),
+        "platform": site.environment.platform(),
+        "version": site.environment.os_version(),
+    }
+    key = await setup_key(site.store, base, wanted, place=place)
     carried, lacking = await _carry(site, wanted, source, before)
     absent = tuple(path for path in shown if not is_plain_entry(source.folder, path))
     prepared = await _set_up(site, wanted, key, source, before)
@@ -94,15 +99,6 @@ async def prepare_folder(
         prepared.output,
         prepared.seconds,
     )
-
-
-def _place(site: PreparationTarget) -> dict[str, str]:
-    environment = site.environment
-    return {
-        "folder": "" if site.is_by_its_own_path else environment.working_directory(),
-        "platform": environment.platform(),
-        "version": environment.os_version(),
-    }
 
 
 async def _carry(
@@ -134,7 +130,7 @@ async def _set_up(
     if (
         before
         and before.key == key
-        and all(exists_without_links(site.folder, one) for one in before.made)
+        and all(exists_without_links(site.folder, path) for path in before.made)
     ):
         return PreparationResult(setup=SetupOutcome.DONE, made=before.made)
     theirs = source.prepared_state
@@ -173,8 +169,10 @@ async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> Prepar
         await site.restore(before.tree)
     shown = wanted.shown_paths
     made = tuple(sorted({*after.ignored}.difference(before.ignored, shown)))
+    # The setup may also have changed ignored files that existed before.
+    is_for_others = not site.is_by_its_own_path and not before.ignored
     # The key does not cover the content of read-only paths.
-    if site.setups and not shown and _may_be_cached(site, before):
+    if site.setups and not shown and is_for_others:
         await in_thread(partial(site.setups.save, PreparedState(key, (), made), site.folder))
     return PreparationResult(
         setup=SetupOutcome.RUN,
@@ -183,14 +181,6 @@ async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> Prepar
         output=result.output,
         seconds=seconds,
     )
-
-
-def _may_be_cached(site: PreparationTarget, before: Snapshot) -> bool:
-    """Return whether other runs can use the created files.
-
-    The setup may also have changed ignored files that existed before.
-    """
-    return not site.is_by_its_own_path and not before.ignored
 
 
 async def _may_be_copied(site: PreparationTarget, folder: Path, made: Sequence[str]) -> bool:

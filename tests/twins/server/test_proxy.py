@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ from attractor.twins.recordings.recording import (
     load_recordings,
 )
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.hosting import LOOPBACK, ErrorReporter, in_background
+from attractor.twins.server.hosting import LOOPBACK, in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.proxy import (
     Forwarder,
@@ -229,16 +230,8 @@ def test_resets_and_silence_of_a_provider_are_reported(
     assert "RemoteProtocolError" in answer.text
     silent = provider_twin('rules = [{ answer.fault = { kind = "hang" } }]')
 
-    def impatient(self: ProviderTwin, file: RecordingFile) -> Forwarder:
-        return Forwarder(
-            self.state,
-            file,
-            self.providers,
-            reporter=ErrorReporter(),
-            timeout=httpx.Timeout(60, read=0.2),
-        )
-
-    monkeypatch.setattr(ProviderTwin, "_forwarder", impatient)
+    impatient = partial(Forwarder, timeout=httpx.Timeout(60, read=0.2))
+    monkeypatch.setattr("attractor.twins.server.provider_twin.Forwarder", impatient)
     answer = post(recorder.of(silent.url).url, "openai")
     assert answer.status_code == 502
     assert "ReadTimeout" in answer.text

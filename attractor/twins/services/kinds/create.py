@@ -37,18 +37,19 @@ class Create(ResponseTable, RouteKind):
         """Return the handler that adds the record."""
         collection = context.require_collection(self.collection)
         store = RecordStore(self.collection, collection, Template(""), {})
-        return lambda call: self._answer(call, store)
 
-    def _answer(self, call: RouteCall, store: RecordStore) -> ServiceResponse:
-        sent = record_from_body(call, self.required)
-        new_id = store.new_id(call, call.names())
-        names = call.names(id=new_id)
-        fields = render_fields(self.defaults, names) | sent | render_fields(self.sets, names)
-        key = store.collection.key
-        # The id is the first field, as in real services.
-        record = {key: new_id, **{name: value for name, value in fields.items() if name != key}}
-        store.records(call)[as_text(new_id)] = record
-        return self.render(call.names(id=new_id, record=record), RECORD)
+        def answer(call: RouteCall) -> ServiceResponse:
+            sent = record_from_body(call, self.required)
+            new_id = store.new_id(call, call.names())
+            names = call.names(id=new_id)
+            fields = render_fields(self.defaults, names) | sent | render_fields(self.sets, names)
+            # The id is the first field, as in real services.
+            record = {collection.key: new_id}
+            record |= {name: fields[name] for name in fields if name != collection.key}
+            store.records(call)[as_text(new_id)] = record
+            return self.render(call.names(id=new_id, record=record), RECORD)
+
+        return answer
 
 
 part = Create

@@ -85,8 +85,15 @@ def run_limited(function: Function, call: RouteCall, limit: timedelta) -> Servic
         raise TwinFailure(
             500, "handler_late", f"{message}; the changes of the function are discarded"
         )
-    if result.raised is not None:
-        raise _failure(function, result.raised) from result.raised
+    if (cause := result.raised) is not None:
+        # With its line in the file, without the path of the file.
+        file = cast("Any", function).__code__.co_filename
+        frames = reversed(traceback.extract_tb(cause.__traceback__))
+        line = next((frame.lineno for frame in frames if frame.filename == file), None)
+        message = f"{type(cause).__name__}: {cause}".rstrip(": ")
+        raise TwinFailure(
+            500, "handler_failed", f"{FILE}:{line}, {function.__name__}: {message}"
+        ) from cause
     return _accept(function, call, state, tables, result.value)
 
 
@@ -97,19 +104,16 @@ def _accept(
     try:
         _require_collections(call.state, tables)
         canonical_json(tables)
-        response = _response(value)
+        if isinstance(value, ServiceResponse):
+            response = value
+        else:
+            canonical_json(cast("Json", value))
+            response = json_response(cast("Json", value))
     except (NotCanonical, ExpressionError, ValueError) as cause:
         raise TwinFailure(500, "handler_failed", f"{function.__name__}: {cause}") from cause
     call.state.restore_tables(tables)
     call.state.counters, call.state.drawn = state.counters, state.drawn
     return response
-
-
-def _response(value: object) -> ServiceResponse:
-    if isinstance(value, ServiceResponse):
-        return value
-    canonical_json(cast("Json", value))
-    return json_response(cast("Json", value))
 
 
 def _require_collections(state: ServiceState, tables: Mapping[str, Json]) -> None:
@@ -120,15 +124,6 @@ def _require_collections(state: ServiceState, tables: Mapping[str, Json]) -> Non
         invalid = [key for key, record in records.items() if not isinstance(record, dict)]
         if invalid:
             raise ValueError(f"the record {invalid[0]!r} in {name!r} must be an object")
-
-
-def _failure(function: Function, cause: BaseException) -> TwinFailure:
-    """Return the exception as text, with its line in the file, without the path of the file."""
-    frames = traceback.extract_tb(cause.__traceback__)
-    file = cast("Any", function).__code__.co_filename
-    line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
-    message = f"{type(cause).__name__}: {cause}".rstrip(": ")
-    return TwinFailure(500, "handler_failed", f"{FILE}:{line}, {function.__name__}: {message}")
 
 
 def _members(file: Path) -> Mapping[str, object]:

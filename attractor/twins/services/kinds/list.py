@@ -150,7 +150,14 @@ class List(ResponseTable, RouteKind):
 
     def _answer(self, call: RouteCall) -> ServiceResponse:
         self._require_known(call)
-        found = self._sorted(self._matching(call))
+        found = self._matching(call)
+        if self.sort:
+            field = self.sort.removeprefix("-")
+            is_reverse = self.sort[0] == "-"
+            rows = found.items()
+            found = dict(
+                sorted(rows, key=lambda row: _order(row[1].get(field)), reverse=is_reverse)
+            )
         page = (
             self.paging.cut(cast("Mapping[str, Json]", found), call.request.query)
             if self.paging
@@ -169,7 +176,7 @@ class List(ResponseTable, RouteKind):
 
     def _matching(self, call: RouteCall) -> Records:
         query = call.request.query
-        wanted = {name: one.expected(query, name) for name, one in self.filters.items()}
+        wanted = {name: self.filters[name].expected(query, name) for name in self.filters}
         expected = render_texts(self.where, call.names())
         expected |= {name: value for name, value in wanted.items() if value is not None}
         return {
@@ -177,15 +184,6 @@ class List(ResponseTable, RouteKind):
             for record_id, record in call.state.collections[self.collection].items()
             if has_values(record, expected)
         }
-
-    def _sorted(self, found: Records) -> Records:
-        if not self.sort:
-            return found
-        field = self.sort.removeprefix("-")
-        rows = sorted(
-            found.items(), key=lambda row: _order(row[1].get(field)), reverse=self.sort[0] == "-"
-        )
-        return dict(rows)
 
 
 def _order(value: Json) -> tuple[int, float, str]:

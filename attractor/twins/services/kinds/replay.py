@@ -1,7 +1,7 @@
 """Answers with recorded responses of the real service."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
 from pydantic import Field
@@ -12,8 +12,6 @@ from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
 from attractor.twins.services.recordings import RecordedExchange, load_recording
 from attractor.twins.services.request import ServiceRequest, ServiceResponse
 from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
-
-_Responses = Mapping[str, Sequence[RecordedExchange]]
 
 
 class Replay(RouteKind):
@@ -30,7 +28,22 @@ class Replay(RouteKind):
         responses: dict[str, list[RecordedExchange]] = defaultdict(list)
         for exchange in self._load(context):
             responses[_key(exchange.request.request())].append(exchange)
-        return lambda call: self._answer(call, responses)
+
+        def answer(call: RouteCall) -> ServiceResponse:
+            key = _key(call.request)
+            if key not in responses:
+                target = f"{call.request.method} {call.request.target}"
+                message = f"no recording of {target} with this body"
+                raise TwinFailure(404, "not_recorded", message)
+            turn = call.state.counter(f"replay {key}") - 1
+            recorded = responses[key]
+            if turn >= len(recorded) and self.then == "fail":
+                message = f"request {turn + 1}, but only {len(recorded)} are recorded"
+                raise TwinFailure(500, "recording_ended", message)
+            index = turn % len(recorded) if self.then == "repeat" else min(turn, len(recorded) - 1)
+            return recorded[index].response.response()
+
+        return answer
 
     def _load(self, context: RouteContext) -> Sequence[RecordedExchange]:
         found: list[RecordedExchange] = []
@@ -48,19 +61,6 @@ class Replay(RouteKind):
                 except AttractorError as cause:
                     raise InvalidRouteKey("recordings", cause.message) from cause
         return found
-
-    def _answer(self, call: RouteCall, responses: _Responses) -> ServiceResponse:
-        key = _key(call.request)
-        if key not in responses:
-            message = f"no recording of {call.request.method} {call.request.target} with this body"
-            raise TwinFailure(404, "not_recorded", message)
-        turn = call.state.counter(f"replay {key}") - 1
-        recorded = responses[key]
-        if turn >= len(recorded) and self.then == "fail":
-            message = f"request {turn + 1}, but only {len(recorded)} are recorded"
-            raise TwinFailure(500, "recording_ended", message)
-        index = turn % len(recorded) if self.then == "repeat" else min(turn, len(recorded) - 1)
-        return recorded[index].response.response()
 
 
 def _key(request: ServiceRequest) -> str:

@@ -7,7 +7,6 @@ from pydantic import Field
 from attractor.twins.services.request import ResponseTable, ServiceResponse
 from attractor.twins.services.route import (
     RECORD,
-    RecordStore,
     RouteCall,
     RouteContext,
     RouteHandler,
@@ -38,17 +37,18 @@ class Update(ResponseTable, RouteKind):
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that changes the record."""
         store = open_record_store(self.collection, self.id, self.where, context)
-        return lambda call: self._answer(call, store)
 
-    def _answer(self, call: RouteCall, store: RecordStore) -> ServiceResponse:
-        record_id, before = store.find(call)
-        sent = record_from_body(call, self.required)
-        key = store.collection.key
-        rest = {key: before[key]} if self.replace else before
-        sets = render_fields(self.sets, call.names(record=before))
-        record = {**rest, **sent, **sets, key: before[key]}
-        store.records(call)[record_id] = record
-        return self.render(call.names(record=record), RECORD)
+        def answer(call: RouteCall) -> ServiceResponse:
+            record_id, before = store.find(call)
+            sent = record_from_body(call, self.required)
+            key = store.collection.key
+            rest = {key: before[key]} if self.replace else before
+            sets = render_fields(self.sets, call.names(record=before))
+            record = {**rest, **sent, **sets, key: before[key]}
+            store.records(call)[record_id] = record
+            return self.render(call.names(record=record), RECORD)
+
+        return answer
 
 
 part = Update
