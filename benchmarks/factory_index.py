@@ -12,7 +12,7 @@ from attractor.base.journal import seal
 from attractor.base.json import Json
 from attractor.factory.ledger.index import RunIndex, RunQuery, row_of
 from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.records.summary import RunSummary
 from benchmarks.figures import Figure, Row, measure
 from benchmarks.folders import Folders
 

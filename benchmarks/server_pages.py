@@ -15,7 +15,7 @@ import httpx
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
 from attractor.factory.ledger.index import RunIndex, row_of
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.records.summary import RunSummary
 from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen

@@ -31,9 +31,9 @@ from attractor.pipeline.preflight.requirements import (
     required_by,
     ways_to_give,
 )
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
 from attractor.pipeline.workspace.create import choose_workspace_kind
+from attractor.records.request import RunRequest
 
 PATIENCE = timedelta(seconds=10)
 

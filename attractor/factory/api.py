@@ -41,10 +41,10 @@ from attractor.pipeline.host.run_host import (
     adapt_handlers,
     open_host,
 )
-from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.source.read import ProjectContext, prepare_source, project_of
 from attractor.pipeline.source.vocabulary import files_beside
+from attractor.records.lookup import find_run
+from attractor.records.request import Overrides, RunRequest, WorkspaceKind
 
 
 class EventStream:

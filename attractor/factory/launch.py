@@ -21,11 +21,11 @@ from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
-from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, read_request
 from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import choose_workspace_kind
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, read_request
 
 
 def with_registered(version: Version, host: RunHost) -> tuple[Path, RunHost]:

@@ -30,7 +30,7 @@ from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.factory.operator_process import refuse_in_run
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 
 RunName = str | Path
 """A run id, a unique prefix of a run id, a run directory, or `latest`."""

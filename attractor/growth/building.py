@@ -26,8 +26,8 @@ from attractor.growth.lineage import Stage, next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.spec.files import write_spec
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.runs.lookup import run_names
+from attractor.records.lookup import run_names
+from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Git, Repository, find_git_dir, open_repository

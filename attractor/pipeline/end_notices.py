@@ -3,11 +3,11 @@
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import result_of
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, EXECUTING, FAILED
-from attractor.pipeline.diagnosis.failures import budget_option
-from attractor.pipeline.diagnosis.unchanged import describe_unchanged
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications import NoticeKind, Notifier
-from attractor.pipeline.runs.lookup import reference_of
+from attractor.records.diagnosis.failures import budget_option
+from attractor.records.diagnosis.unchanged import describe_unchanged
+from attractor.records.lookup import reference_of
 
 
 async def notify_end(run: OpenRun, host: RunHost) -> None:

@@ -55,8 +55,8 @@ from attractor.engine.state.walks import find_asker
 from attractor.engine.storage.secrets import Redactor
 from attractor.engine.truncation import shorten
 from attractor.pipeline.host.run_host import Notify, RunHost
-from attractor.pipeline.runs.lookup import reference_of
-from attractor.pipeline.runs.open_work import answer_command
+from attractor.records.lookup import reference_of
+from attractor.records.open_work import answer_command
 
 
 class NoticeKind(StrEnum):

@@ -22,10 +22,10 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manif
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, WAITING, RunState
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
-from attractor.pipeline.runs.lookup import last_restart, reference_of
-from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice, read_choices
+from attractor.pipeline.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.source.read import read_saved_pipeline
+from attractor.records.lookup import last_restart, reference_of
+from attractor.records.open_work import named, pick, pick_all, read_choice, read_choices
 
 END_PATIENCE_S = 60.0
 """The maximum time in seconds that an ended run may keep its lock."""

@@ -15,18 +15,18 @@ from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import require_promised
 from attractor.pipeline.components.run_components import Evaluation, PreparedRun
 from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
+from attractor.pipeline.garbage import end_orphans
 from attractor.pipeline.host.pinned_agents import are_agents_changed, with_pinned_agents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
-from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, current_request
-from attractor.pipeline.runs.garbage import end_orphans
-from attractor.pipeline.runs.lookup import outermost_run_id
 from attractor.pipeline.source.accept_change import accept_change, plan_change
 from attractor.pipeline.source.read import PipelineSource, read_saved_pipeline, replace_pipeline
 from attractor.pipeline.walk import open_observed, walk_run
 from attractor.pipeline.workspace.create import choose_sandbox, open_workspace
 from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths, record_set_aside
+from attractor.records.lookup import outermost_run_id
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
 
 
 async def resume(

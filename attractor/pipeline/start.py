@@ -13,13 +13,13 @@ from attractor.pipeline.host.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.requirements import report_common_secrets
-from attractor.pipeline.request import RunRequest, secret_overrides
 from attractor.pipeline.resume import continue_run
-from attractor.pipeline.runs.lookup import run_root
 from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
 from attractor.pipeline.walk import open_observed, walk_run
 from attractor.pipeline.workspace.create import choose_workspace_kind, create_workspace
 from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths
+from attractor.records.lookup import run_root
+from attractor.records.request import RunRequest, secret_overrides
 
 
 async def start(
@@ -60,7 +60,7 @@ async def start(
         request, host, run_id, sandbox, on_snapshot=left_out.record_new
     )
     prepared = PreparedRun(pipeline, request, host, sandbox, workspace, report.providers)
-    root = root or run_root(run_id, host)
+    root = root or run_root(run_id, host.runs_dir)
     create_run_directory(
         root,
         _manifest(run_id, prepared, agents),

@@ -11,16 +11,16 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.incidents import Incident, read_incidents
-from attractor.pipeline.runs.lookup import reference_of
-from attractor.pipeline.runs.open_work import (
+from attractor.records.delivery import Delivery, read_delivery
+from attractor.records.incidents import Incident, read_incidents
+from attractor.records.lookup import reference_of
+from attractor.records.open_work import (
     StageInFlight,
     last_output,
     shown_lines,
     stages_in_flight,
 )
-from attractor.pipeline.runs.summary import NOT_JUDGED, UNKNOWN, RunSummary, summarize
-from attractor.pipeline.workspace.deliver import Delivery, read_delivery
+from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunSummary, summarize
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.landings import find_landings
 

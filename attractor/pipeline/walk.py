@@ -6,7 +6,6 @@ from pathlib import Path
 
 from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
-from attractor.engine.run_folder.drawing import keep_drawing
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run, stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
@@ -29,6 +28,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications import Notifier, notifying
 from attractor.pipeline.workspace.boot import boot
 from attractor.pipeline.workspace.deliver import deliver, describe_changes
+from attractor.records.drawing import keep_drawing
 from attractor.workspaces.dimension import Dimension
 
 

@@ -25,7 +25,6 @@ from markupsafe import Markup
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import content_hash
-from attractor.engine.run_folder.drawing import read_drawn, read_graph
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawing.draw import Format, describe, dot_text, draw, render_async
@@ -35,6 +34,7 @@ from attractor.language.drawing.run_overlay import NodeState, RunStates, StageSt
 from attractor.language.drawing.theme import PAINTS
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Value
+from attractor.records.drawing import read_drawn, read_graph
 
 MOST_BYTES = 64 << 20
 """The maximum size of the kept drawings of runs; one of 500 nodes has half a megabyte."""

@@ -20,13 +20,13 @@ from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
-from attractor.engine.run_folder.drawing import read_drawn
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.interviewers.registry import read_name
 from attractor.language.drawing.draw import Format, render_async
-from attractor.pipeline.runs.open_work import question_records
 from attractor.pipeline.source.files import read_pipeline_file
 from attractor.pipeline.status import read_status
+from attractor.records.drawing import read_drawn
+from attractor.records.open_work import question_records
 from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import (
     LONGEST_SOURCE,

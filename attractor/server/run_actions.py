@@ -18,11 +18,11 @@ from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders, Receipt
-from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.find import PIPELINE_ENDINGS
 from attractor.pipeline.source.read import STDIN, open_pipeline, project_of, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
+from attractor.records.summary import summarize
 from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import ResumeBody, StartBody
 from attractor.server.processes.run_processes import RunCommand

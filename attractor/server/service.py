@@ -13,9 +13,9 @@ from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.operations import Factory
+from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.garbage import DRAWINGS
-from attractor.pipeline.runs.lookup import find_run, is_run
+from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.run_folder.result import Landing
 from attractor.workspaces.checkouts import RUN_BRANCHES
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.git.repository import Git
@@ -20,17 +21,6 @@ _DELETED = "0" * 6
 
 Contents = Mapping[str, str]
 """The object ids of paths; empty for a deleted path."""
-
-
-@dataclass(frozen=True)
-class Landing:
-    """The branch that has the result of a run, and the first commit found with it."""
-
-    branch: str
-    commit: str
-
-    def __str__(self) -> str:
-        return f"{self.branch} ({self.commit[:12]})"
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from attractor.engine.run_folder.drawing import read_events, states_of
 from attractor.language.drawing.draw import dot_text, draw, finish_svg
 from attractor.language.drawing.picture import Picture, as_picture
 from attractor.language.drawing.run_overlay import RunStates, overlay
 from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse_file
+from attractor.records.drawing import read_events, states_of
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = Path(__file__).parent / "pipelines"

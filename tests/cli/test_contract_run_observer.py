@@ -14,7 +14,7 @@ from attractor.base.events import Event
 from attractor.base.json import canonical_json
 from attractor.cli.runs.live.display import LiveDisplay
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter, RunObserver
-from attractor.pipeline.tracing.export import Tracing
+from attractor.records.tracing.export import Tracing
 from tests.cli.runs.live.run_events import BEGAN, RunEvents, a_run
 
 THREADS = 4

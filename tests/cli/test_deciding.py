@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.launch import resume_run
-from attractor.pipeline.request import Overrides
+from attractor.records.request import Overrides
 from tests.cli.test_judging import call
 from tests.factory.decisions.test_decide import make_mixed
 from tests.factory.decisions.test_rebase import commit_file

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.commands.gc import sweep_text
-from attractor.pipeline.runs.garbage import YET, Sweep
+from attractor.pipeline.garbage import YET, Sweep
 from tests.base.test_files import deep_folder
 from tests.cli.git_desk import (
     UNGUARDED,

@@ -16,8 +16,8 @@ from attractor.factory.evaluation.gate_records import RULES
 from attractor.pipeline.host.run_host import CustomParts
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
-from tests.pipeline.diagnosis.test_unchanged import AGENT
 from tests.pipeline.projects import git
+from tests.records.diagnosis.test_unchanged import AGENT
 
 NO_GO = 5
 WORDS = ("It is made", "standard output of step look is not 'quokka'")

@@ -9,7 +9,7 @@ from attractor.cli.invocation import OPERATOR_COMMANDS, command_registry, is_ope
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.factory.register import register_of
-from attractor.pipeline.request import WorkspaceKind
+from attractor.records.request import WorkspaceKind
 from tests.cli.plain_desk import WORDS as WITHOUT_SANDBOX, Desk
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit

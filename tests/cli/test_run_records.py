@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.engine.run_folder.open_run import open_run
-from attractor.pipeline.runs.stages import read_timeline
+from attractor.records.timeline import read_timeline
 from tests.cli.running import attractor
 from tests.pipeline.viewed_runs import make_viewed
 

@@ -26,7 +26,7 @@ from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, WorkspaceKind
+from attractor.records.request import Overrides, WorkspaceKind
 from tests.copies import copies
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import make_host, make_project, simulated

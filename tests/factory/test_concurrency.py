@@ -9,7 +9,7 @@ from attractor.factory.launch import resume_run
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.factory.ledger.ledger import LineKind
-from attractor.pipeline.request import Overrides
+from attractor.records.request import Overrides
 from tests.counts import count
 from tests.factory.flows import make_flow
 from tests.scenarios.suites import SUITE
@@ -19,7 +19,7 @@ import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
 from attractor.factory.launch import launch
-from attractor.pipeline.request import WorkspaceKind
+from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_host, simulated
 
 project = Path(sys.argv[1])

@@ -22,9 +22,9 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.run_facts import facts_of, read_facts
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.components.run_components import PreparedRun
-from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.read import open_pipeline
+from attractor.records.request import WorkspaceKind
+from attractor.records.summary import summarize
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import git, simulated

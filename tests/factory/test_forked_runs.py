@@ -20,10 +20,10 @@ from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import resume_run
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.fork.create import create_fork, plan_fork
+from attractor.pipeline.garbage import Collector, Rules, Sweep
 from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
-from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
-from attractor.pipeline.runs.summary import list_runs
+from attractor.records.request import Overrides
+from attractor.records.summary import list_runs
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register

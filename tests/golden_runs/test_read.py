@@ -22,7 +22,7 @@ from attractor import __version__
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.base.json import JsonObject
-from attractor.pipeline.tracing.spans import Span, Spans, close, fold
+from attractor.records.tracing.spans import Span, Spans, close, fold
 from attractor.server.service import Service
 from tests.cli.running import run_here
 from tests.golden_runs.golden import FOLDER, MADE_IN, Golden, opened

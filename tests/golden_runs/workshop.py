@@ -20,7 +20,7 @@ from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import CustomParts, RunHost
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.request import Overrides, RunRequest
+from attractor.records.request import Overrides, RunRequest
 from tests.factory.flows import Flow
 from tests.factory.resources.stores import register
 from tests.golden_runs.golden import MADE_IN, PROJECT

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest, WorkspaceKind
 from tests.pipeline.projects import make_host, simulated
 from tests.prepared import plain, run_prepared
 

@@ -22,8 +22,8 @@ from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import RunComponents
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.vocabulary import files_beside
+from attractor.records.request import RunRequest, WorkspaceKind
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
 from tests.pipeline.projects import make_host

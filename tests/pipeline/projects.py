@@ -11,8 +11,8 @@ from pathlib import Path
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest
 from tests.repositories import begin_repository
 
 LINEAR = """

@@ -16,10 +16,10 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.pipeline.status import read_status
+from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import make_host
 from tests.workspaces.projects import contents, everything

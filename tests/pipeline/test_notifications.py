@@ -26,9 +26,9 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
 from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated
 from tests.tables import table
 

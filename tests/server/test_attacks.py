@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 
 from attractor.base.errors import UnknownName
 from attractor.factory.ledger.tokens import Scope
-from attractor.pipeline.runs.transcript import TRANSCRIPT
+from attractor.records.transcript import TRANSCRIPT
 from attractor.server.access.callers import COOKIE
 from attractor.server.access.limits import LIMITS, UNLIMITED
 from attractor.server.application import OPENAPI, PAGES, RESOURCES

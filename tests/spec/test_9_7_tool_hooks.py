@@ -10,8 +10,8 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses

@@ -9,9 +9,9 @@ from attractor.base.errors import UsageError
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.draw import dot_text
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.simulation.simulate import Script, simulate
 from attractor.pipeline.start import start
+from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated
 from tests.tables import table
 

@@ -12,9 +12,9 @@ from attractor.engine.prompts.preamble import TASK
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.records.request import Overrides, RunRequest, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project, simulated
 
 PIPELINE = """

@@ -20,9 +20,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses

@@ -8,8 +8,8 @@ from pathlib import Path
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest
 from attractor.twins.script.script import Regex, Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -14,9 +14,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.fork.create import plan_fork
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_host, make_project
 

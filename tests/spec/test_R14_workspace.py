@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
+from attractor.records.request import WorkspaceKind
 from attractor.workspaces.create import from_folder
 from tests.pipeline.projects import make_host, make_project
 from tests.pipeline.workspace.test_boot import BRANCHES, IGNORED, go, options, prepared_world

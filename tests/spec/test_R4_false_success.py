@@ -14,7 +14,7 @@ from attractor.base.errors import Unavailable
 from attractor.engine.outcome import StageStatus
 from attractor.llm.client import Client
 from attractor.llm.retry_policy import RetryPolicy
-from attractor.pipeline.runs.event_lines import describe_event
+from attractor.records.event_lines import describe_event
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

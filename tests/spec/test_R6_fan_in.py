@@ -11,8 +11,8 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
+from attractor.records.request import WorkspaceKind
 from attractor.workspaces.dimension import Dimension
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node

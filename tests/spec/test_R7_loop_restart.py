@@ -17,10 +17,10 @@ from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUA
 from attractor.factory.launch import launch
 from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.summary import RunSummary, list_runs
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.summary import RunSummary, list_runs
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_host, make_project, simulated
 from tests.tables import table

@@ -18,8 +18,8 @@ from attractor import RunResult
 from attractor.backends.limit_texts import TABLE
 from attractor.base.json import Json
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.status import listed_status
+from attractor.records.summary import summarize
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

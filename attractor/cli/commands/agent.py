@@ -23,10 +23,10 @@ from attractor.engine.stage.folder import SESSION
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.engine.truncation import keep_ends
 from attractor.factory.launch import launch
-from attractor.pipeline.diagnosis.failures import budget_option
-from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import find_run, reference_of
-from attractor.pipeline.runs.summary import list_runs
+from attractor.records.diagnosis.failures import budget_option
+from attractor.records.lookup import find_run, reference_of
+from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.summary import list_runs
 
 _FILE = "agent.dot"
 _NAME, _STAGE = "agent", "work"

@@ -11,7 +11,7 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import amend as record_amendment
 from attractor.factory.decisions.finished_runs import hold
 from attractor.factory.evaluation.evaluate import evaluator_of
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 
 
 @click.command()

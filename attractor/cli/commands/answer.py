@@ -14,8 +14,8 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import resume_run
-from attractor.pipeline.runs.lookup import reference_of
-from attractor.pipeline.runs.open_work import question_records
+from attractor.records.lookup import reference_of
+from attractor.records.open_work import question_records
 
 
 @click.command()

@@ -9,7 +9,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.lookup import find_run, outermost_run
+from attractor.records.lookup import find_run, outermost_run
 
 
 @click.command()

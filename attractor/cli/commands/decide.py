@@ -30,9 +30,9 @@ from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations import Factory
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import WorkspaceKind, promoting_command
-from attractor.pipeline.runs.lookup import find_run, reference_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.lookup import find_run, reference_of
+from attractor.records.request import WorkspaceKind, promoting_command
 from attractor.workspaces.git.repository import open_repository
 
 

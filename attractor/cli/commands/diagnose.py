@@ -12,9 +12,9 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.outcome import describe_usage
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis.diagnose import Diagnosis, diagnose as examine
-from attractor.pipeline.estimate.samples import StageTotal, costliest, slowest
-from attractor.pipeline.runs.lookup import find_run, reference_of
+from attractor.records.diagnosis.diagnose import Diagnosis, diagnose as examine
+from attractor.records.lookup import find_run, reference_of
+from attractor.records.totals import StageTotal, costliest, slowest
 
 _MOST = 8
 """The maximum number of lines in a section; --json has all."""

@@ -20,8 +20,8 @@ from attractor.pipeline.components.models import agents_of
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate, estimate as reckon
 from attractor.pipeline.estimate.samples import Range, assume, read_samples
 from attractor.pipeline.preflight.preflight import choose_default_model
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
+from attractor.records.request import RunRequest
 
 _UNKNOWN = "unknown"
 

@@ -15,8 +15,8 @@ from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.launch import resume_run
 from attractor.factory.ledger.tokens import Scope
-from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
+from attractor.records.request import Overrides
 
 
 @click.command()

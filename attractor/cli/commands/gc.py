@@ -15,8 +15,8 @@ from attractor.cli.runs.setup import host_of
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.ledger.ledger import Ledger
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.disk_use import DiskUse, read_disk_use
-from attractor.pipeline.runs.garbage import YET, Collector, Freed, Rules, Sweep, name_processes
+from attractor.pipeline.disk_use import DiskUse, read_disk_use
+from attractor.pipeline.garbage import YET, Collector, Freed, Rules, Sweep, name_processes
 
 
 @click.command()

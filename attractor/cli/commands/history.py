@@ -16,7 +16,7 @@ from attractor.factory.operations import Factory
 from attractor.factory.register import register_of
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 
 
 @click.command()

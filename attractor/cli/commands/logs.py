@@ -28,11 +28,11 @@ from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.reader import JournalReader, VerifiedLine
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.pipeline.runs.event_lines import describe_logged
-from attractor.pipeline.runs.lookup import find_run, reference_of
-from attractor.pipeline.runs.stages import find_attempt, read_stages
-from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptReader, read_entry
 from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
+from attractor.records.event_lines import describe_logged
+from attractor.records.lookup import find_run, reference_of
+from attractor.records.timeline import find_attempt, read_stages
+from attractor.records.transcript import TRANSCRIPT, TranscriptReader, read_entry
 
 OFTEN_S = 0.2
 """The pause in seconds between two checks for new lines."""

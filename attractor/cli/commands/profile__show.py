@@ -15,9 +15,9 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.launch import with_registered
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.effective_values import EffectiveValue, effective_values
-from attractor.pipeline.request import read_request
-from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.source.read import open_pipeline, project_of, read_saved_pipeline
+from attractor.records.lookup import find_run
+from attractor.records.request import read_request
 
 
 @click.command("show")

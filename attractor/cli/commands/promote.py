@@ -14,8 +14,8 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.finished_runs import promote_run
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.run_facts import read_facts
-from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.lookup import find_run
 
 
 @click.command()

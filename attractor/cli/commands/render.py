@@ -142,8 +142,8 @@ class DrawableRun:
 
     def read(self) -> Subject:
         """Read the graph and the journal of the run."""
-        from attractor.engine.run_folder.drawing import read_drawn
         from attractor.engine.run_folder.layout import RunDirectory
+        from attractor.records.drawing import read_drawn
 
         found = read_drawn(RunDirectory(self.root))
         return Subject(found.graph, found.states)
@@ -154,7 +154,7 @@ def find_subject(word: str, invocation: Invocation) -> Drawable:
     is_file = word == STANDARD_INPUT or Path(word).is_file()
     if is_file or is_pipeline_name(word):
         return DrawablePipeline(word)
-    from attractor.pipeline.runs.lookup import find_run
+    from attractor.records.lookup import find_run
 
     try:
         root = find_run(word, invocation.configuration.settings.runs_dir)

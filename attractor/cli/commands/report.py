@@ -32,7 +32,7 @@ from attractor.factory.ledger.report import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 
 
 @click.command()

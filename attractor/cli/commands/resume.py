@@ -13,8 +13,8 @@ from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.launch import resume_run
 from attractor.factory.ledger.tokens import Scope
-from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
+from attractor.records.request import Overrides
 
 
 @click.command()

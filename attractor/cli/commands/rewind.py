@@ -8,8 +8,8 @@ from attractor.base.errors import ExitCode, Refused
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.walk import ForkOptions, fork_and_walk, fork_options
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.runs.summary import summarize
+from attractor.records.lookup import find_run
+from attractor.records.summary import summarize
 
 
 @click.command()

@@ -32,9 +32,9 @@ from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import find_run
 from attractor.pipeline.source.read import STDIN
+from attractor.records.lookup import find_run
+from attractor.records.request import RunRequest, WorkspaceKind
 
 
 @click.command()

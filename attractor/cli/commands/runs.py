@@ -16,9 +16,9 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.summary import NOT_JUDGED, UNKNOWN, RunSummary
-from attractor.pipeline.runs.workers import Worker, read_worker
 from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
+from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunSummary
+from attractor.records.workers import Worker, read_worker
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
 _LONGEST_NAME = 24

@@ -17,10 +17,10 @@ from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.stages import context_text, timeline_text
 from attractor.cli.runs.status import as_text, in_a_line
 from attractor.cli.shell_completion import complete_runs
-from attractor.pipeline.runs.context import read_context
-from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.runs.stages import read_timeline
 from attractor.pipeline.status import read_status, status_changes
+from attractor.records.context import read_context
+from attractor.records.lookup import find_run
+from attractor.records.timeline import read_timeline
 
 OFTEN_S = 0.5
 """The pause in seconds between two checks."""

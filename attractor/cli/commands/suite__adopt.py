@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 from attractor.scenarios.suite_files import SPLITS
 
 

@@ -8,8 +8,8 @@ from attractor.base.errors import AttractorError
 from attractor.cli.doctor import Finding, Machine, missing, ok, problem
 from attractor.factory.ledger.ledger import STATE_FORMAT, Ledger, read_format
 from attractor.factory.ledger.tokens import TokenStore
-from attractor.pipeline.runs.lookup import list_folders
-from attractor.pipeline.runs.summary import summarize_any
+from attractor.records.lookup import list_folders
+from attractor.records.summary import summarize_any
 
 MOST = 100
 """The number of runs that are read, newest first."""

@@ -8,8 +8,8 @@ from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_since
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
-from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import with_landings
+from attractor.records.summary import RunSummary
 
 MANY = 1000
 """The number of runs whose reading takes more than a second."""

@@ -28,9 +28,9 @@ from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.event_lines import ALWAYS_PRINTED, describe_event
-from attractor.pipeline.runs.transcript import EntryKind, TranscriptReader, read_entry
 from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.event_lines import ALWAYS_PRINTED, describe_event
+from attractor.records.transcript import EntryKind, TranscriptReader, read_entry
 
 
 class JsonLinePrinter:

@@ -11,7 +11,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.pipeline.orders import Orders, Receipt
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 
 if TYPE_CHECKING:
     from attractor.factory.decisions.decide import Operator

@@ -14,7 +14,7 @@ from attractor.engine.questions.question import (
 from attractor.engine.truncation import shorten
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.open_work import answer_command
+from attractor.records.open_work import answer_command
 
 LONGEST = 2000
 NOTHING = "The run has no open questions."

@@ -27,14 +27,14 @@ from attractor.engine.state.run_state import (
     WAITING,
 )
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis.failures import budget_option
-from attractor.pipeline.diagnosis.unchanged import describe_unchanged
-from attractor.pipeline.request import RunRequest, read_request
-from attractor.pipeline.runs.lookup import latest_verdict, reference_of
-from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.pipeline.status import status_words
-from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
 from attractor.pipeline.workspace.diffstat import Diffstat
+from attractor.records.delivery import DeliveredPatch, read_delivery
+from attractor.records.diagnosis.failures import budget_option
+from attractor.records.diagnosis.unchanged import describe_unchanged
+from attractor.records.lookup import latest_verdict, reference_of
+from attractor.records.request import RunRequest, read_request
+from attractor.records.summary import NOT_JUDGED
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.host.run_host import PARK, Observer, RunHost, open_host
-from attractor.pipeline.request import Overrides
-from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_supported
+from attractor.records.request import Overrides
+from attractor.records.tracing.settings import REMEDY, Traced, is_wanted, require_supported
 
 if TYPE_CHECKING:
-    from attractor.pipeline.tracing.export import Tracing
+    from attractor.records.tracing.export import Tracing
 
 
 _VARIABLE, _FILE = "@env:", "@file:"
@@ -159,7 +159,7 @@ def _tracing(invocation: Invocation) -> "Tracing":
     require_supported(invocation.environ)
     # An optional dependency that is slow to import.
     try:
-        from attractor.pipeline.tracing.export import Tracing, otlp_exporter
+        from attractor.records.tracing.export import Tracing, otlp_exporter
     except ModuleNotFoundError as cause:
         message = f"{cause.name} is not installed"
         raise UsageError(

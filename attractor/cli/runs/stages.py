@@ -7,8 +7,8 @@ from attractor.base.amounts import format_cost, format_number, format_seconds, n
 from attractor.cli.output.streams import table
 from attractor.engine.truncation import one_line
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.context import RunContext
-from attractor.pipeline.runs.stages import StageAttempt, Timeline, Wait
+from attractor.records.context import RunContext
+from attractor.records.timeline import StageAttempt, Timeline, Wait
 
 _HEADING = ("stage", "branch", "started", "time", "state", "model", "cost", "tokens", "next")
 LONGEST_VALUE = 200

@@ -9,11 +9,11 @@ from attractor.engine.questions.question import Answer, describe_wait, natural_k
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis.failures import budget_option
-from attractor.pipeline.runs.lookup import restart_reference
-from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import RunStatusView, status_of
-from attractor.pipeline.workspace.deliver import DeliveredPatch
+from attractor.records.delivery import DeliveredPatch
+from attractor.records.diagnosis.failures import budget_option
+from attractor.records.lookup import restart_reference
+from attractor.records.summary import RunSummary
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5

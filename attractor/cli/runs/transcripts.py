@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import click
 
 from attractor.base.amounts import number_of
-from attractor.pipeline.runs.transcript import EntryKind, TranscriptEntry
+from attractor.records.transcript import EntryKind, TranscriptEntry
 
 MOST_LINES = 60
 _MOST: Mapping[EntryKind, int] = {EntryKind.OUTPUT: 12, EntryKind.FAILURE: 8}

@@ -24,9 +24,9 @@ from attractor.factory.evaluation.gate_records import (
 from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis.unchanged import describe_unchanged
-from attractor.pipeline.runs.summary import NOT_JUDGED
 from attractor.pipeline.status import status_words
+from attractor.records.diagnosis.unchanged import describe_unchanged
+from attractor.records.summary import NOT_JUDGED
 
 SHOWN_HASH = 12
 MOST_NAMED = 5

@@ -28,9 +28,9 @@ from attractor.factory.launch import host_of_run, resume_run
 from attractor.factory.register import register_of
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.lookup import find_run, reference_of
-from attractor.pipeline.runs.summary import summarize
+from attractor.records.lookup import find_run, reference_of
+from attractor.records.request import Overrides
+from attractor.records.summary import summarize
 
 RESTARTING = RunRestarting.__name__
 

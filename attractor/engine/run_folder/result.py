@@ -173,3 +173,14 @@ def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str,
             return {**record, "seconds": event.data.get("seconds", record["seconds"])}
         state = fold(state, event)
     raise RecordBroken(f"{directory.events} has no terminal event")
+
+
+@dataclass(frozen=True)
+class Landing:
+    """The branch that has the result of a run, and the first commit found with it."""
+
+    branch: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.branch} ({self.commit[:12]})"

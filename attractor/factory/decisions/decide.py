@@ -37,10 +37,10 @@ from attractor.factory.ledger.records import (
 )
 from attractor.factory.ledger.trials import events_of
 from attractor.factory.register import GATE_EVALUATED
-from attractor.pipeline.request import promoting_command
-from attractor.pipeline.runs.lookup import reference_of
-from attractor.pipeline.runs.summary import NOT_JUDGED
-from attractor.pipeline.workspace.deliver import BRANCH_WRITTEN
+from attractor.records.delivery import BRANCH_WRITTEN
+from attractor.records.lookup import reference_of
+from attractor.records.request import promoting_command
+from attractor.records.summary import NOT_JUDGED
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from attractor.factory.launch import report_torn_line
 from attractor.factory.register import register_of
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind, read_request
+from attractor.records.request import RunRequest, WorkspaceKind, read_request
 from attractor.workspaces.folders import borrowed_folder, make_workspaces_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import open_repository

@@ -24,8 +24,8 @@ from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import find_decision
 from attractor.factory.ledger.trials import events_of
-from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.records.lookup import reference_of
 from attractor.workspaces.checkouts import move_branch
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit

@@ -26,9 +26,9 @@ from attractor.pipeline.fork.linked_run import (
     share_artifacts,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.runs.lookup import reference_of, run_root
 from attractor.pipeline.source.read import read_saved_pipeline
+from attractor.records.lookup import reference_of, run_root
+from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import write_tree
@@ -89,7 +89,7 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
         options=replace(request, include_dirty=False).redacted_record(host.redactor),
         versions={"attractor": host.version},
     )
-    root = run_root(new_id, host)
+    root = run_root(new_id, host.runs_dir)
     _write(run, root, manifest, request, tree, host)
     data = {"run_id": new_id, "branch": branch, "commit": commit, "by": by}
     run.emit("RunRebased", data, sync=True)

@@ -18,10 +18,10 @@ from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.records import origin_of
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.history import read_history, read_run
-from attractor.pipeline.runs.lookup import used_by
-from attractor.pipeline.workspace.deliver import read_delivery
 from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat
+from attractor.records.delivery import read_delivery
+from attractor.records.history import read_history, read_run
+from attractor.records.lookup import used_by
 from attractor.scenarios.evaluation import count_trials
 from attractor.workspaces.run_store import STORES, read_record
 

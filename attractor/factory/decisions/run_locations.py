@@ -8,7 +8,7 @@ from attractor.base.errors import AttractorError
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.pipeline.runs.garbage import Whereabouts
+from attractor.pipeline.garbage import Whereabouts
 
 
 class RunLocations:

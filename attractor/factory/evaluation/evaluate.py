@@ -59,8 +59,8 @@ from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.runs.lookup import reference_of
+from attractor.records.lookup import reference_of
+from attractor.records.request import WorkspaceKind
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult, count_troubles, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite

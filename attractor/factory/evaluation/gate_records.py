@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
-from attractor.pipeline.runs.summary import NOT_JUDGED
+from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
     from attractor.scenarios.evaluation import TrialResult, TroubleCount

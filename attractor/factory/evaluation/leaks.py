@@ -27,7 +27,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import UNSEARCHED, find_directory, leaks_of
 from attractor.factory.register import RunRegister
 from attractor.factory.resources.versions import BURNED, Ending
-from attractor.pipeline.runs.lookup import reference_of
+from attractor.records.lookup import reference_of
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.cleanup import stored_run
 

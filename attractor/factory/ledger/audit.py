@@ -30,8 +30,8 @@ from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.ledger.trials import TrialStore
 from attractor.factory.register import UNBEGUN
 from attractor.factory.resources.versions import differing_files, is_about_version
-from attractor.pipeline.runs.lookup import list_folders
-from attractor.pipeline.runs.summary import RunSummary, summarize, summarize_any
+from attractor.records.lookup import list_folders
+from attractor.records.summary import RunSummary, summarize, summarize_any
 
 _RESTORE = "restore it from a backup"
 

@@ -31,9 +31,9 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind, read_format
-from attractor.pipeline.runs.lookup import is_run, unsorted_run_names
-from attractor.pipeline.runs.summary import NOT_JUDGED, RunSummary, summarize_any
 from attractor.pipeline.status import filter_words
+from attractor.records.lookup import is_run, unsorted_run_names
+from attractor.records.summary import NOT_JUDGED, RunSummary, summarize_any
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations

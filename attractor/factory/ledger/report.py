@@ -18,7 +18,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.trials import events_of
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.records.summary import RunSummary
 
 GO = "gate: go"
 

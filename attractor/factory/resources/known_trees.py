@@ -18,12 +18,12 @@ from attractor.engine.outcome import Culprit
 from attractor.engine.seams import Workspace
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.workspace.create import (
     choose_sandbox,
     choose_workspace_kind,
     create_workspace,
 )
+from attractor.records.request import RunRequest
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario

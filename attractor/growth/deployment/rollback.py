@@ -38,7 +38,7 @@ from attractor.growth.lineage import LINEAGE, Stage, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.tools import adapters_in
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 from attractor.workspaces.git.repository import open_repository
 
 ROLLBACKS = "rollbacks"

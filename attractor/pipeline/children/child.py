@@ -30,8 +30,8 @@ from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, WAITING, RunState
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.runs.lookup import newest_round, next_round, round_before
 from attractor.pipeline.source.read import PipelineSource
+from attractor.records.lookup import newest_round, next_round, round_before
 
 
 @dataclass(frozen=True)

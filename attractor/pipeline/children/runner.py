@@ -42,14 +42,14 @@ from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next_child
 from attractor.pipeline.host.run_host import Observer, RunHost
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.runs.lookup import child_directory, remove_incomplete
 from attractor.pipeline.source.read import (
     PipelineSource,
     project_of,
     read_child,
     read_saved_pipeline,
 )
+from attractor.records.lookup import child_directory, remove_incomplete
+from attractor.records.request import RunRequest
 
 
 @dataclass(frozen=True)

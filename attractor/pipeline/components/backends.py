@@ -15,7 +15,7 @@ from attractor.engine.walk.saved_conversations import ReadSaved, rebuilder_of
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
-from attractor.pipeline.request import RunRequest
+from attractor.records.request import RunRequest
 
 AGENT, SIMULATE = "agent", "simulate"
 

@@ -24,7 +24,7 @@ from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import AGENT_TIMEOUT, Client, StreamMiddleware, provider_registry
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
+from attractor.records.request import RunRequest
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings

@@ -17,10 +17,10 @@ from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.pipeline.components.backends import build_backend, executed_type
 from attractor.pipeline.host.run_host import RunHost, adapt_handler
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.runs.lookup import reference_of
-from attractor.pipeline.runs.open_work import answer_command
 from attractor.pipeline.source.read import PipelineSource
+from attractor.records.lookup import reference_of
+from attractor.records.open_work import answer_command
+from attractor.records.request import RunRequest
 
 RECORDING_FILE = "answers.jsonl"
 """The file with recorded answers in a run directory, unless the request names another file."""

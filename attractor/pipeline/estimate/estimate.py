@@ -26,8 +26,8 @@ from attractor.pipeline.estimate.samples import (
     cost_known,
     spread,
 )
-from attractor.pipeline.runs.history import Made
 from attractor.pipeline.source.read import PipelineSource
+from attractor.records.history import Made
 
 RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})
 DOES_NOTHING = frozenset({"conditional"})

@@ -5,9 +5,7 @@ is wide, and is marked as assumed; prices come from the catalogue. This module a
 usage of each node of a run: visits, attempts, time, tokens and cost.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
@@ -18,17 +16,15 @@ from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.outcome import Usage
 from attractor.engine.prompts.inherited_context import ModelTask as Asked, model_task
-from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.run_state import outcome_of
-from attractor.engine.state.walks import LONG_AGO
 from attractor.language.graph.graph import Node
 from attractor.language.reading import decode, parse
 from attractor.llm.catalogue import FindModel, ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of
-from attractor.pipeline.runs.history import Made, RunRecord, read_history, read_run
+from attractor.records.history import Made, RunRecord, read_history, read_run
 
 MOST_RUNS = 50
 _MANY = 10
@@ -255,93 +251,3 @@ def _range(values: Iterable[float]) -> Range:
 def _call_count(ends: Ends) -> str:
     low, _, high = (one.number for one in ends)
     return "one call" if high == 1 else f"{low} to {high} calls"
-
-
-MOST = 5
-WORTH_LISTING = 0.001
-"""The amount of seconds, dollars or tokens from which a stage is listed."""
-
-
-@dataclass(frozen=True)
-class StageTotal:
-    """The total of all visits of one node, and the outcome of the last visit."""
-
-    node: str
-    visits: int = 0
-    attempts: int = 0
-    seconds: float = 0.0
-    usage: Usage = NOTHING_USED
-    outcome: str = ""
-
-    @property
-    def retries(self) -> int:
-        """The number of retries."""
-        return self.attempts - self.visits
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the total."""
-        return {
-            "node": self.node,
-            "visits": self.visits,
-            "attempts": self.attempts,
-            "seconds": round(self.seconds, 3),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
-            "outcome": self.outcome,
-        }
-
-
-def add_up(
-    visits: Iterable[Made], flights: Iterable[InFlight] = (), now: datetime = LONG_AGO
-) -> Sequence[StageTotal]:
-    """Return the total of each node, in the order of the first visit.
-
-    Visits in flight count with their usage so far.
-    """
-    totals: dict[str, StageTotal] = {}
-    for made in visits:
-        totals[made.node] = _with(totals.get(made.node, StageTotal(made.node)), made)
-    for flight in flights:
-        before = totals.get(flight.node, StageTotal(flight.node))
-        totals[flight.node] = _with_flight(before, flight, now)
-    return list(totals.values())
-
-
-def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
-    """Return the nodes with the longest time."""
-    return _most(totals, {one.node: one.seconds for one in totals})
-
-
-def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
-    """Return the nodes with the highest cost; without any price, the nodes with the most tokens."""
-    money = {one.node: one.usage.cost_usd for one in totals}
-    tokens = {one.node: one.usage.tokens for one in totals}
-    return _most(totals, money if any(money.values()) else tokens)
-
-
-def _most(totals: Sequence[StageTotal], by: Mapping[str, float]) -> Sequence[StageTotal]:
-    some = [one for one in totals if by[one.node] >= WORTH_LISTING]
-    return sorted(some, key=lambda one: -by[one.node])[:MOST]
-
-
-def _with(total: StageTotal, made: Made) -> StageTotal:
-    visit = made.visit
-    return StageTotal(
-        total.node,
-        total.visits + 1,
-        total.attempts + visit.attempts,
-        total.seconds + visit.seconds,
-        total.usage + visit.outcome.usage,
-        visit.outcome.status.value,
-    )
-
-
-def _with_flight(total: StageTotal, flight: InFlight, now: datetime) -> StageTotal:
-    return replace(
-        total,
-        visits=total.visits + 1,
-        attempts=total.attempts + flight.attempt,
-        seconds=total.seconds + flight.seconds(now),
-        usage=total.usage + flight.spent,
-    )

@@ -41,19 +41,10 @@ from attractor.pipeline.fork.linked_run import (
     require_trees,
     share_artifacts,
 )
+from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.host.pinned_agents import pin_agents, with_pinned_agents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
-from attractor.pipeline.request import (
-    NO_OVERRIDES,
-    Overrides,
-    RunRequest,
-    WorkspaceKind,
-    current_request,
-)
-from attractor.pipeline.runs.garbage import end_orphans_of
-from attractor.pipeline.runs.history import RunRecord, read_run
-from attractor.pipeline.runs.lookup import outermost_run_id, run_root
 from attractor.pipeline.source.read import (
     PipelineSource,
     hash_of_file,
@@ -61,6 +52,15 @@ from attractor.pipeline.source.read import (
     pipeline_name,
     project_of,
     read_saved_pipeline,
+)
+from attractor.records.history import RunRecord, read_run
+from attractor.records.lookup import outermost_run_id, run_root
+from attractor.records.request import (
+    NO_OVERRIDES,
+    Overrides,
+    RunRequest,
+    WorkspaceKind,
+    current_request,
 )
 
 SHOWN = 12
@@ -302,7 +302,7 @@ async def create_fork(fork: Fork) -> Path:
         await end_orphans_of(fork.run.directory.root, host)
     tree = fork.point.progress.tree
     base = await make_forked_tree(fork.request, host, run_id, old.run_id, tree)
-    root = fork.root or run_root(run_id, host)
+    root = fork.root or run_root(run_id, host.runs_dir)
     manifest = replace(
         old,
         run_id=run_id,

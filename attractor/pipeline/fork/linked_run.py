@@ -36,10 +36,10 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.lookup import remove_incomplete
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.records.lookup import remove_incomplete
+from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension

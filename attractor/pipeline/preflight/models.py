@@ -11,7 +11,7 @@ from attractor.language.graph.graph import Node
 from attractor.pipeline.components.models import agents_of, find_unknown_providers
 from attractor.pipeline.components.providers import providers_to_ask
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
+from attractor.records.request import RunRequest
 
 
 async def choose_model(

@@ -41,10 +41,10 @@ from attractor.pipeline.preflight.requirements import (
     find_unusable_variables,
     required_by,
 )
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, pipeline_name, project_of
 from attractor.pipeline.source.vocabulary import KnownAgents
 from attractor.pipeline.workspace.create import HEAD, choose_sandbox, excluded_paths
+from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import read_commit_rules, read_copy_rules
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
 from attractor.workspaces.git.gitignore import IgnoreRules

@@ -37,8 +37,8 @@ from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import span_within
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import GOAL, INPUT_PREFIX, RunRequest
 from attractor.pipeline.source.read import PipelineSource
+from attractor.records.request import GOAL, INPUT_PREFIX, RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
 
 

@@ -14,8 +14,6 @@ from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
     PipelineSource,
@@ -26,6 +24,8 @@ from attractor.pipeline.source.read import (
     replace_pipeline,
     save_pipeline,
 )
+from attractor.records.lookup import reference_of
+from attractor.records.request import RunRequest
 
 
 @dataclass(frozen=True)

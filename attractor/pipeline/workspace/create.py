@@ -16,8 +16,8 @@ from attractor.environments.orphan_processes import UNGUARDED, Guardian
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import EnvironmentFactory, OnSnapshot

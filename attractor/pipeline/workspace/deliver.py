@@ -2,18 +2,13 @@
 run stops.
 """
 
-import shlex
 from functools import partial
 from pathlib import Path
 
 from attractor.base.amounts import number_of
-from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
-from attractor.base.events import Event
 from attractor.base.files import write_whole
-from attractor.base.journal import read_lines
-from attractor.base.json import Json, parse_json
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.engine.stage.patch import Patch, redact_patch
@@ -22,95 +17,19 @@ from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind, read_request
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
+from attractor.records.delivery import BRANCH_WRITTEN, NO_FILES, PATCH_WRITTEN, RESULT
+from attractor.records.request import RunRequest, WorkspaceKind, read_request
 from attractor.workspaces.checkouts import write_run_branch
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 
-BRANCH_WRITTEN = "RunBranchWritten"
-"""The event type for stages written as commits to a branch of the project."""
-
-PATCH_WRITTEN = "RunPatchWritten"
-"""The event type for a patch with all changes of the run."""
-
-RESULT = "result.patch"
-"""The file in the run directory with all changes of a run that works on a copy."""
-
 LARGEST_RESULT = 1 << 30
 
-_KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
-
-
-@dataclass(frozen=True)
-class DeliveredPatch:
-    """The patch with all changes of a run, and the folder with the resulting files.
-
-    A redacted patch cannot be applied; a git command then makes the complete patch from the store.
-    """
-
-    place: Path
-    is_redacted: bool = False
-    folder: str = ""
-    store: str = ""
-    since: str = ""
-    tree: str = ""
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the patch."""
-        return {
-            "path": str(self.place),
-            "redacted": self.is_redacted,
-            "folder": self.folder,
-            "apply": self.applying,
-        }
-
-    @property
-    def applying(self) -> str:
-        """The command that applies the changes, to run in the folder of the project."""
-        if not self.is_redacted:
-            return f"git apply {shlex.quote(str(self.place))}"
-        store = shlex.quote(self.store)
-        whole = f"git --git-dir {store} diff-tree -r -p --binary {self.since} {self.tree}"
-        return f"{whole} | git apply"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The last delivery of a run: the name of a Git branch, or a patch.
-
-    `changed` is the number of changed files, with the first names.
-    """
-
-    branch: str = ""
-    patch: DeliveredPatch | None = None
-    changed: str = ""
-
-
-def read_delivery(directory: RunDirectory) -> Delivery:
-    """Read the last delivery from the journal of a run."""
-    found = Delivery()
-    for line in read_lines(directory.events) if directory.events.exists() else ():
-        if any(kind in line.content for kind in _KINDS):
-            record = parse_json(line.content)
-            event = Event.from_record(record) if isinstance(record, dict) else None
-            if event is None:
-                continue
-            changed = str(event.data.get("changed", ""))
-            if event.type == BRANCH_WRITTEN:
-                branch = str(event.data["ref"]).removeprefix("refs/heads/")
-                found = Delivery(branch, changed=changed)
-            elif event.type == PATCH_WRITTEN:
-                found = Delivery(patch=_patch_of(event, directory), changed=changed)
-    return found
-
-
-NO_FILES = "no files"
-"""The description of no changes."""
 
 _MOST_NAMED = 5
 
@@ -123,17 +42,6 @@ async def describe_changes(workspace: Dimension, tree: TreeId) -> str:
     files = number_of(len(paths), "file")
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return f"{files}: {', '.join(paths[:_MOST_NAMED])}{more}"
-
-
-def _patch_of(event: Event, directory: RunDirectory) -> DeliveredPatch:
-    """Return the description of a patch; the store is only needed for a redacted patch."""
-    place = directory.root / RESULT
-    if not event.data.get("redacted"):
-        return DeliveredPatch(place)
-    folder, store, since, tree = (
-        str(event.data[name]) for name in ("folder", "store", "since", "tree")
-    )
-    return DeliveredPatch(place, True, folder, store, since, tree)
 
 
 async def deliver(

@@ -12,8 +12,8 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.patch import QUOTE, clean_patch, files_of, path_in
 from attractor.engine.walk.steps import DIFF
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.stages import StageAttempt
-from attractor.pipeline.workspace.deliver import read_delivery
+from attractor.records.delivery import read_delivery
+from attractor.records.timeline import StageAttempt
 from attractor.workspaces.run_store import STORES, open_store, read_record
 
 LARGEST_DIFF = 1 << 20

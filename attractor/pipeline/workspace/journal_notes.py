@@ -12,7 +12,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import MAIN, StageReference
 from attractor.engine.truncation import shorten
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import EXCLUDED_IN_PLACE
 from attractor.workspaces.dimension import PREPARED, Dimension, SetAside
 from attractor.workspaces.snapshot import Snapshot

@@ -30,7 +30,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, content_hash, 
 from attractor.engine.journal.checkpoint import Position
 from attractor.engine.journal.reader import JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.pipeline.runs.lookup import unsorted_run_names
+from attractor.records.lookup import unsorted_run_names
 from attractor.server.events.buffer import EventBuffer, StreamEvent, stream_event
 
 FOLDER = "server/feeds"

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.run_folder.drawing import read_events
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
+from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.context import read_context
-from attractor.pipeline.runs.garbage import DRAWINGS
-from attractor.pipeline.runs.lookup import latest_verdict
-from attractor.pipeline.runs.stages import StageAttempt
+from attractor.records.context import read_context
+from attractor.records.drawing import read_events
+from attractor.records.lookup import latest_verdict
+from attractor.records.timeline import StageAttempt
 from attractor.server.drawings import FoldKind, GraphDrawings, Look
 from attractor.server.html.rendering import render_text
 from attractor.server.html.run_view import (

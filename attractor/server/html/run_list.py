@@ -9,11 +9,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.questions.question import Question
-from attractor.engine.run_folder.drawing import read_graph, read_states
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.records.drawing import read_graph, read_states
+from attractor.records.summary import RunSummary
 
 _ASKED = "QuestionAsked"
 

@@ -17,19 +17,19 @@ from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.journal.reader import JournalReader, find_position
-from attractor.engine.run_folder.drawing import read_events, states_of
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.event_lines import describe_without_time
-from attractor.pipeline.runs.history import Choice, read_history, read_run
-from attractor.pipeline.runs.stages import StageAttempt, Timeline, find_attempt, read_timeline
-from attractor.pipeline.runs.summary import RunSummary
-from attractor.pipeline.runs.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
+from attractor.records.drawing import read_events, states_of
+from attractor.records.event_lines import describe_without_time
+from attractor.records.history import Choice, read_history, read_run
+from attractor.records.summary import RunSummary
+from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_timeline
+from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
 from attractor.server.html.assets import icon_content
 from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted

@@ -7,7 +7,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.stage.folder import TAIL
 from attractor.language.drawing.run_overlay import StageState
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.stages import StageAttempt
+from attractor.records.timeline import StageAttempt
 
 LONGEST = 32_000
 """The bytes of a stream that a page shows: its end."""

@@ -11,8 +11,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
-from attractor.pipeline.runs.context import read_context
-from attractor.pipeline.runs.stages import find_attempt
+from attractor.records.context import read_context
+from attractor.records.timeline import find_attempt
 from attractor.server.drawings import PLAIN, FoldKind, Look
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (

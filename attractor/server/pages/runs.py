@@ -14,8 +14,8 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
 from attractor.factory.ledger.report import read_costs
-from attractor.pipeline.runs.summary import NOT_JUDGED, RunSummary
 from attractor.pipeline.status import STOPPED, listed_status
+from attractor.records.summary import NOT_JUDGED, RunSummary
 from attractor.server.html.rendering import (
     PageRouter,
     fragments_pattern,

@@ -11,8 +11,8 @@ from attractor.backends.models import read_provider_keys
 from attractor.base.dataclasses import dataclass
 from attractor.factory.ledger.index import RunQuery
 from attractor.factory.ledger.report import DayCosts, read_costs
-from attractor.pipeline.runs.disk_use import read_disk_use
-from attractor.pipeline.runs.workers import Worker, read_worker
+from attractor.pipeline.disk_use import read_disk_use
+from attractor.records.workers import Worker, read_worker
 from attractor.server.html.rendering import PageRouter, render
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from attractor.base.errors import UsageError
-from attractor.pipeline.request import WorkspaceKind
+from attractor.records.request import WorkspaceKind
 from attractor.server.processes.run_processes import RunCommand
 
 LONGEST_WORD = 100_000

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from attractor.pipeline.runs.disk_use import read_disk_use
+from attractor.pipeline.disk_use import read_disk_use
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving

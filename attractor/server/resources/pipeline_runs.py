@@ -14,9 +14,9 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import RunState, state_to_record
 from attractor.engine.storage.artifacts import Blobs
-from attractor.pipeline.runs.lookup import reference_of
-from attractor.pipeline.runs.open_work import question_records
 from attractor.pipeline.status import read_status
+from attractor.records.lookup import reference_of
+from attractor.records.open_work import question_records
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import (

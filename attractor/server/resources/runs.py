@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from attractor.base.durations import parse_since
-from attractor.engine.run_folder.drawing import read_events, states_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.ledger.index import RunQuery
 from attractor.language.drawing.run_overlay import states_record
-from attractor.pipeline.runs.context import read_context
 from attractor.pipeline.status import read_status
+from attractor.records.context import read_context
+from attractor.records.drawing import read_events, states_of
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since

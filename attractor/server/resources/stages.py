@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import Field
 
-from attractor.pipeline.runs.stages import StageAttempt, find_attempt, read_stages, read_timeline
-from attractor.pipeline.runs.transcript import EntryKind, read_page
 from attractor.pipeline.workspace.diffs import LARGEST_DIFF, read_run_diff, read_stage_diff
+from attractor.records.timeline import StageAttempt, find_attempt, read_stages, read_timeline
+from attractor.records.transcript import EntryKind, read_page
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel

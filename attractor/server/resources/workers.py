@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from attractor.factory.ledger.index import RunQuery
-from attractor.pipeline.runs.workers import read_worker
+from attractor.records.workers import read_worker
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving

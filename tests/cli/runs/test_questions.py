@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from attractor.cli.runs.questions import questions_text
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
-from attractor.pipeline.runs.open_work import question_records
+from attractor.records.open_work import question_records
 
 GATE = Question(
     "gate@1.1",

@@ -27,9 +27,9 @@ from attractor.engine.state.run_state import (
     FAILED,
     RunStatus,
 )
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
-from attractor.pipeline.workspace.deliver import DeliveredPatch
+from attractor.records.delivery import DeliveredPatch
+from attractor.records.request import RunRequest, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project
 from tests.tables import table
 

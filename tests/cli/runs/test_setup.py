@@ -15,8 +15,8 @@ from attractor.base.errors import UsageError
 from attractor.cli.runs.setup import read_inputs
 from tests.cli.running import ROOT
 from tests.pipeline.projects import LINEAR
-from tests.pipeline.tracing.collector import collecting
 from tests.prepared import run_prepared
+from tests.records.tracing.collector import collecting
 from tests.tables import table
 
 

@@ -14,8 +14,8 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question, Qu
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.finished_runs import hold
-from attractor.pipeline.runs.summary import RunSummary
 from attractor.pipeline.status import RunStatusView
+from attractor.records.summary import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
 from tests.factory.test_tampering import change_early_line

@@ -1,7 +1,7 @@
 """Transcripts of agents, as lines for people."""
 
 from attractor.cli.runs.transcripts import entry_lines
-from attractor.pipeline.runs.transcript import EntryKind, TranscriptEntry
+from attractor.records.transcript import EntryKind, TranscriptEntry
 
 
 def test_cut_output_names_the_file_with_the_whole_of_it() -> None:

@@ -16,7 +16,7 @@ from attractor.engine.storage.secrets import PLACEHOLDER, RECORD_WORDS, Redactor
 from attractor.engine.walk.steps import InterruptionChoice
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph.graph import Fidelity
-from attractor.pipeline.request import WorkspaceKind
+from attractor.records.request import WorkspaceKind
 from tests.tables import table
 
 SECRET = "s3cr3t/+? value"

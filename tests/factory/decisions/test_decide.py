@@ -50,8 +50,8 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations import Factory
-from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.runs.summary import summarize
+from attractor.records.request import WorkspaceKind
+from attractor.records.summary import summarize
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.factory.test_pooling import make_gamble

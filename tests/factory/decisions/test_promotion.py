@@ -24,10 +24,10 @@ from attractor.factory.errors import (
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
 from attractor.factory.ledger.trials import events_of
-from attractor.pipeline.diagnosis.diagnose import diagnose
-from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
-from attractor.pipeline.runs.summary import summarize
+from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.status import status_of
+from attractor.records.diagnosis.diagnose import diagnose
+from attractor.records.summary import summarize
 from attractor.workspaces.errors import CheckoutInTheWay
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git

@@ -18,7 +18,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, FAILED
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.index import BATCH, INDEX_FILE, RunIndex, RunQuery
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.pipeline.runs.summary import list_runs, summarize
+from attractor.records.summary import list_runs, summarize
 from tests.counts import count
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace

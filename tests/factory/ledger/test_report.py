@@ -21,7 +21,7 @@ from attractor.factory.ledger.report import (
     trials_in,
 )
 from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
-from attractor.pipeline.runs.summary import RunSummary
+from attractor.records.summary import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_forked_runs import forked

@@ -14,7 +14,7 @@ from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.suites import SuiteStore
 from attractor.factory.resources.versions import BURNED, Ending
-from attractor.pipeline.runs.summary import list_runs
+from attractor.records.summary import list_runs
 from attractor.scenarios.sealed_suite import seal_suite
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import Flow, make_flow

@@ -14,8 +14,8 @@ from attractor.factory.errors import InvalidProfile
 from attractor.factory.launch import launch
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.profiles import Profile
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.records.request import WorkspaceKind
 from attractor.scenarios.suite_files import MOST_BYTES
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow

@@ -9,7 +9,7 @@ import pytest
 from attractor.base.errors import AttractorError, UnknownName, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.pipeline.runs.summary import summarize
+from attractor.records.summary import summarize
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register

@@ -9,9 +9,9 @@ from attractor.factory.errors import InUse, Retired
 from attractor.factory.launch import check_run, resume_run
 from attractor.factory.resources.ending import require_unused
 from attractor.factory.resources.versions import Ending
-from attractor.pipeline.request import Overrides
-from attractor.pipeline.runs.summary import summarize
 from attractor.pipeline.source.read import open_pipeline
+from attractor.records.request import Overrides
+from attractor.records.summary import summarize
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import NOW, pipeline_store
 from tests.pipeline.projects import LINEAR, simulated

@@ -27,7 +27,7 @@ from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.simulations import simulate_plan
-from attractor.pipeline.runs.lookup import find_run
+from attractor.records.lookup import find_run
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import ANN, HOLDOUT
 from tests.factory.resources.stores import register

@@ -14,10 +14,10 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.runs.summary import list_runs
+from attractor.records.lookup import find_run
+from attractor.records.request import WorkspaceKind
+from attractor.records.summary import list_runs
 from tests.counts import count
 from tests.engine.forked import until
 from tests.engine.runs import read_events

@@ -21,8 +21,8 @@ from attractor.engine.state.attempts import StageReference, TreeId
 from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.runner import DEEPEST
-from attractor.pipeline.request import read_request
-from attractor.pipeline.runs.lookup import child_folder
+from attractor.records.lookup import child_folder
+from attractor.records.request import read_request
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.pipeline.families import ENDS, FILES, Family, family, tool

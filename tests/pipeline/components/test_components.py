@@ -32,7 +32,7 @@ from attractor.pipeline.host.run_host import (
     adapt_handlers,
 )
 from attractor.pipeline.preflight.preflight import find_interviewer_faults, find_unknown_backends
-from attractor.pipeline.request import RunRequest
+from attractor.records.request import RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.handlers.stages import Person, Play, graph, node

@@ -18,9 +18,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import BOOTING
 from attractor.pipeline.components.providers import ask_providers
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -22,9 +22,9 @@ from attractor.pipeline.estimate.samples import (
     read_samples,
     spread,
 )
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, read_pipeline
 from attractor.pipeline.start import start
+from attractor.records.request import RunRequest, WorkspaceKind
 from tests.pipeline.projects import make_host
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"

@@ -17,11 +17,11 @@ from attractor.engine.state.run_state import EVALUATING
 from attractor.pipeline.fork import linked_run as restarting
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.runs.summary import list_runs
 from attractor.pipeline.start import start
+from attractor.records.lookup import find_run
+from attractor.records.request import WorkspaceKind
+from attractor.records.summary import list_runs
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MADE, MOMENTS, ROUNDS, options, run_and_die

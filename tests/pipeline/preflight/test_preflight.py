@@ -8,7 +8,7 @@ from attractor.backends.models import newest_model
 from attractor.config.settings import LlmSettings
 from attractor.language import parse
 from attractor.pipeline.preflight.preflight import choose_default_model
-from attractor.pipeline.request import RunRequest
+from attractor.records.request import RunRequest
 from tests.pipeline.projects import make_host
 from tests.tables import table
 

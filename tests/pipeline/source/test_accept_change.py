@@ -16,7 +16,6 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import CustomParts, RunHost
-from attractor.pipeline.request import Overrides, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
@@ -25,6 +24,7 @@ from attractor.pipeline.source.read import (
     save_pipeline,
 )
 from attractor.pipeline.start import start
+from attractor.records.request import Overrides, WorkspaceKind
 from tests.engine.runs import read_events
 from tests.pipeline.projects import make_host, make_project, simulated
 

@@ -23,10 +23,10 @@ from attractor.environments.orphan_processes import (
     find_process,
     variable_of,
 )
-from attractor.pipeline.request import Overrides
+from attractor.pipeline.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.resume import resume
-from attractor.pipeline.runs.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.start import start
+from attractor.records.request import Overrides
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
 from tests.pipeline.projects import git, make_host, make_project, simulated

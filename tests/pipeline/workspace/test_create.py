@@ -15,10 +15,10 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost, open_host as open_configured_host
-from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import prepare_state_folder
+from attractor.records.request import Overrides, RunRequest, WorkspaceKind
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox

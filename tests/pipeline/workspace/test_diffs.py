@@ -6,7 +6,6 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.engine.stage.patch import QUOTE
-from attractor.pipeline.runs.stages import find_attempt, read_stages
 from attractor.pipeline.workspace.diffs import (
     LARGEST_DIFF,
     Diff,
@@ -14,6 +13,7 @@ from attractor.pipeline.workspace.diffs import (
     read_run_diff,
     read_stage_diff,
 )
+from attractor.records.timeline import find_attempt, read_stages
 from tests.pipeline.viewed_runs import make_viewed
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from attractor.base.events import Event
 from attractor.config.load import load_configuration
 from attractor.pipeline.host.run_host import open_host
-from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.runs.event_lines import describe_event
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOutPaths
+from attractor.records.event_lines import describe_event
+from attractor.records.request import WorkspaceKind
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line

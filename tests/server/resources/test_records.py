@@ -16,7 +16,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.json import Json
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.register import register_of
-from attractor.pipeline.runs.transcript import TRANSCRIPT
+from attractor.records.transcript import TRANSCRIPT
 from attractor.server.service import Service
 from tests.cli.running import attractor
 from tests.factory.flows import HOLDOUT, make_flow

@@ -21,9 +21,9 @@ from attractor.cli.runs.live.state import RunView, fold
 from attractor.cli.runs.live.terminal import DrawnTerminal, TerminalStream
 from attractor.cli.runs.status import as_text
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.event_lines import ALWAYS_PRINTED, describe_event
-from attractor.pipeline.runs.history import read_run
 from attractor.pipeline.status import RunStatusView
+from attractor.records.event_lines import ALWAYS_PRINTED, describe_event
+from attractor.records.history import read_run
 
 TIMES_A_SECOND = 8
 """The maximum number of drawings per second."""

@@ -27,7 +27,7 @@ from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
 from attractor.engine.stage.folder import MOST_LINES, TAIL
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.open_work import (
+from attractor.records.open_work import (
     LAST_LINES,
     attempt_folder,
     last_output,

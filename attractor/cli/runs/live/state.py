@@ -16,8 +16,8 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import describe_recorded_branches
 from attractor.engine.storage.json_files import Fields
-from attractor.pipeline.runs.event_lines import gate_words
-from attractor.pipeline.runs.open_work import LAST_LINES, shown_lines
+from attractor.records.event_lines import gate_words
+from attractor.records.open_work import LAST_LINES, shown_lines
 
 KEPT = 100
 """The number of ended stages that are kept; earlier ended stages are only counted."""

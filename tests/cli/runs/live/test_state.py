@@ -8,7 +8,7 @@ from attractor.base.json import Json
 from attractor.cli.runs.live.render import question_line, summary
 from attractor.cli.runs.live.state import KEPT, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage, describe_usage
-from attractor.pipeline.runs.open_work import LAST_LINES
+from attractor.records.open_work import LAST_LINES
 from tests.cli.runs.live.run_events import CHILD, RUN, RunEvents, a_run, question, view_of
 from tests.tables import table
 

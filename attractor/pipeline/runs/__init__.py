@@ -1,1 +1,0 @@
-"""Finds runs, reads their records, and removes their leftovers."""

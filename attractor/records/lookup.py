@@ -1,0 +1,242 @@
+"""Finds the folders of runs and of their child runs."""
+
+import os
+import re
+import shlex
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import count, takewhile
+from pathlib import Path
+
+from attractor.base.errors import AttractorError, FileError, UnknownName, UsageError
+from attractor.base.files import remove_tree, write_whole
+from attractor.base.ids import is_run_id
+from attractor.engine.errors import NoRun
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
+from attractor.engine.state.attempts import stage_id
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.run_state import RunState
+from attractor.engine.storage.json_files import read_document
+from attractor.engine.truncation import shorten
+from attractor.language.graph.graph import folder_name
+
+_STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
+
+
+def child_directory(parent: RunDirectory, name: str) -> RunDirectory:
+    """Return the directory of a child run; the directory does not have to exist."""
+    return RunDirectory(parent.children / child_folder(name))
+
+
+def child_folder(name: str) -> str:
+    """Return the folder of a child, named after its node, with the numbers of visit and attempt."""
+    found = _STAGE.fullmatch(name)
+    return f"{folder_name(found['node'])}@{found['attempt']}" if found else folder_name(name)
+
+
+def newest_round(first: RunDirectory) -> RunDirectory:
+    """Return the directory of the newest restart of a child (default: of the child itself)."""
+    rounds = takewhile(lambda one: one.manifest.exists(), (_round(first, at) for at in count(1)))
+    return next(iter(deque(rounds, maxlen=1)), first)
+
+
+def next_round(first: RunDirectory, progress: Progress) -> RunDirectory:
+    """Return the directory of the next restart of a child."""
+    return _round(first, progress.restarts + 1)
+
+
+def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
+    """Return the directory of the run that a restart continues."""
+    return _round(first, manifest.restart - 1)
+
+
+def outermost_run(root: Path) -> Path:
+    """Return the directory of the outermost run that contains the run of a directory."""
+    while root.parent.name == CHILDREN:
+        root = root.parent.parent
+    return root
+
+
+def outermost_run_id(root: Path) -> str:
+    """Return the id of the outermost run that contains the run of a directory."""
+    return read_manifest(RunDirectory(outermost_run(root))).run_id
+
+
+def _round(first: RunDirectory, number: int) -> RunDirectory:
+    if number == 0:
+        return first
+    return RunDirectory(first.root.with_name(f"{first.root.name}.restart{number}"))
+
+
+def remove_incomplete(root: Path) -> None:
+    """Remove an incomplete directory of a process that was killed."""
+    if root.is_dir():
+        remove_tree(root)
+    if os.path.lexists(root):
+        raise FileError(f"cannot remove {root} completely")
+
+
+def used_by(directory: RunDirectory, state: RunState) -> Usage:
+    """Return the usage of a run, with the usage of child runs whose stages are still running.
+
+    The usage of an ended stage includes the usage of its child run.
+    """
+    flights = [one.in_flight for one in state.walks.values() if one.in_flight]
+    names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
+    children = (newest_round(child_directory(directory, name)) for name in names)
+    return sum((_used(one) for one in children if one.manifest.exists()), state.used)
+
+
+def _used(child: RunDirectory) -> Usage:
+    # Errors in the records of a child are reported for the child, not here.
+    try:
+        state = open_journal(child.events, child.checkpoint).state
+    except AttractorError:
+        return NOTHING_USED
+    return used_by(child, state)
+
+
+LATEST = "latest"
+
+SHOWN = 5
+
+LONGEST_REFERENCE = 100
+
+
+def find_run(reference: str, runs_dir: Path) -> Path:
+    """Return the directory of a run, by id, beginning of the id, path, or `latest`.
+
+    `RUN:CHILD` is the child run of a run in the folder CHILD, such as `build@1.1`.
+    """
+    if is_run(RunDirectory(Path(reference))):
+        return Path(reference).absolute()
+    parent, colon, child = reference.rpartition(":")
+    if colon:
+        return _find_child(RunDirectory(find_run(parent, runs_dir)), child)
+    names = run_names(runs_dir)
+    if reference == LATEST:
+        return _newest(runs_dir, names)
+    if reference in names and is_run(RunDirectory(runs_dir / reference)):
+        return runs_dir / reference
+    typed = (reference, reference.upper())
+    wanted = [name for name in names if reference and name.startswith(typed)]
+    begins = _runs_among(runs_dir, wanted)
+    if len(begins) > 1:
+        shown = ", ".join(one.name for one in begins[:5])
+        raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {shown}")
+    if not begins:
+        # This refuses a folder without runs.
+        _newest(runs_dir, names)
+        raise _unknown(reference, [one.name for one in _runs_among(runs_dir, names)])
+    return begins[0]
+
+
+def _find_child(parent: RunDirectory, name: str) -> Path:
+    names = [one.name for one in list_folders(parent.children)]
+    if name not in names:
+        raise UnknownName(f"child of run {parent.root.name}", name, sorted(names))
+    return parent.children / name
+
+
+def _newest(runs_dir: Path, names: Sequence[str]) -> Path:
+    """Return the newest run with a manifest, or the newest run."""
+    for name in names:
+        if RunDirectory(runs_dir / name).manifest.exists():
+            return runs_dir / name
+    folders = _runs_among(runs_dir, names)
+    if not folders:
+        raise NoRun(f"no run found in {runs_dir}", hint="start one: attractor run FILE")
+    return folders[0]
+
+
+def is_run(directory: RunDirectory) -> bool:
+    """Return whether a directory is that of a run, maybe with lost files."""
+    try:
+        return directory.manifest.is_file() or directory.run.is_file()
+    except OSError:  # such as a name that is too long for a file
+        return False
+
+
+def reference_of(root: Path, runs_dir: Path) -> str:
+    """Return the name of a run for commands: the id if the run is in `runs_dir`, otherwise the
+    quoted directory.
+    """
+    is_found = root.parent == runs_dir and is_run_id(root.name)
+    return root.name if is_found else shlex.quote(str(root))
+
+
+def latest_verdict(root: Path) -> bool | None:
+    """Return the latest verdict of the gate about a run; None without a verdict.
+
+    The verdict is only for display, because a decision evaluates the gate again.
+    """
+    folders = RunDirectory(root).evaluation.glob("*/report.json")
+    reports = {int(one.parent.name): one for one in folders if one.parent.name.isdecimal()}
+    return read_document(reports[max(reports)]).flag("go") if reports else None
+
+
+def _unknown(reference: str, names: list[str]) -> UnknownName:
+    """Return the error for an unknown run, with the names of the few most similar runs."""
+    typed = reference.upper()
+    nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
+    name_typed = shorten(reference, LONGEST_REFERENCE)
+    error = UnknownName("run", name_typed, [LATEST, *nearest[:SHOWN]])
+    if len(names) > SHOWN:
+        error.hint += f"; {len(names) - SHOWN} more: attractor runs"
+    return error
+
+
+def run_names(runs_dir: Path) -> list[str]:
+    """Return the names of the entries of a folder of runs, newest run first."""
+    # Run ids sort by time.
+    return sorted(unsorted_run_names(runs_dir), reverse=True)
+
+
+def unsorted_run_names(runs_dir: Path) -> list[str]:
+    """Return the names of the entries of a folder of runs: sorting 100,000 takes 30 ms."""
+    try:
+        return os.listdir(runs_dir)  # noqa: PTH208 - 100,000 paths are slow
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def list_folders(runs_dir: Path) -> list[Path]:
+    """Return the directories of the runs in a folder, newest first."""
+    return _runs_among(runs_dir, run_names(runs_dir))
+
+
+def _runs_among(runs_dir: Path, names: Iterable[str]) -> list[Path]:
+    # A directory that is just being made has neither file yet; one without a manifest is an error.
+    return [runs_dir / one for one in names if is_run(RunDirectory(runs_dir / one))]
+
+
+def run_root(run_id: str, runs_dir: Path) -> Path:
+    """Return the directory for a run; a new runs folder gets a .gitignore."""
+    if not runs_dir.exists():
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        write_whole(runs_dir / ".gitignore", "*\n")
+    return runs_dir / run_id
+
+
+def restart_reference(root: Path, run_id: str, reference: str) -> str:
+    """Return the name of a restart for commands; `reference` is the name of the run.
+
+    The directory of the restart is beside that of the run.
+    """
+    return run_id if reference == root.name else shlex.quote(str(root.with_name(run_id)))
+
+
+def last_restart(root: Path, state: RunState, runs_dir: Path) -> str:
+    """Return the name of the newest restart of a run for commands, or an empty text."""
+    if not state.restarted_as:
+        return ""
+    found = state.restarted_as
+    while found:
+        root = root.with_name(found)
+        directory = RunDirectory(root)
+        if not directory.manifest.is_file():
+            break
+        found = open_journal(directory.events, directory.checkpoint).state.restarted_as
+    return reference_of(root, runs_dir)

@@ -1,0 +1,391 @@
+"""Summarizes runs: one line each, from the journal, compared with run.json."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.events import Event
+from attractor.base.ids import is_run_id, time_of
+from attractor.base.journal import read_lines
+from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.records import write_record
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.questions.question import (
+    Answer,
+    Question,
+    answer_from_record,
+    answer_to_record,
+    question_from_record,
+    question_to_record,
+)
+from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
+from attractor.engine.run_folder.result import Landing
+from attractor.engine.state.run_state import (
+    APPROVED,
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    EVALUATING,
+    QUEUED,
+    TRANSITIONS,
+    RunState,
+    StatusWord,
+    Wait,
+    outcome_of,
+    wait_from_record,
+)
+from attractor.engine.storage.json_files import Fields, read_document
+from attractor.records.lookup import list_folders, used_by
+
+NOT_JUDGED = "not judged: no suite"
+"""The status of a run without a suite whose walk succeeded, for people."""
+
+UNKNOWN = "unknown"
+"""The status of a run with an invalid journal: run.json alone proves nothing."""
+
+_NEEDS_A_PROCESS = frozenset(
+    {
+        StatusWord.QUEUED,
+        StatusWord.BOOTING,
+        StatusWord.EXECUTING,
+        StatusWord.WAITING,
+        StatusWord.EVALUATING,
+    }
+)
+"""The statuses in which a run only continues while a process holds it."""
+
+_FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in one line: id, start, status, reason, and whether a process executes the run."""
+
+    run_id: str
+    directory: Path
+    pipeline: str
+    goal: str
+    started: datetime
+    status: str = UNKNOWN
+    phase: str = ""
+    outcome: str = ""
+    reason: str = ""
+    wait: Wait | None = None
+    next_node: str = ""
+    questions: Sequence[Question] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    workspace: str = ""
+    suite: str = ""
+    parent: str = ""
+    restart: int = 0
+    restarted_as: str = ""
+    promoted_to: str = ""
+    rolled_back_from: str = ""
+    landed_on: str = ""
+    is_live: bool = False
+    is_paused: bool = False
+    why_stopped: str = ""
+    stage: str = ""
+    written: datetime | None = None
+    usage: Usage = NOTHING_USED
+    seconds: float = 0.0
+    trouble: str = ""
+    trouble_code: ExitCode = ExitCode.DONE
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status of the run is final."""
+        return self.status in _FINAL
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the run waited for answers, has all answers, and only needs a resume."""
+        is_parked = not self.is_live and self.phase == AWAITING_ANSWER.phase
+        return is_parked and bool(self.answers) and not self.questions
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run can be continued, but has no process."""
+        return not self.is_live and self.status in _NEEDS_A_PROCESS
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the run could only be rejected or canceled: it was not judged by a suite."""
+        return self.phase == AWAITING_DECISION.phase and not self.suite
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the summary.
+
+        `live`: a process holds the run now. `stopped`: no process holds the run, and the status is
+        not final, so `resume` continues the run; `why_stopped` is the reason, if the last process
+        recorded a reason. `paused`: no stage begins until the run is resumed. `stage`: the stage in
+        flight, also of a stopped run. `written`: the time of the last change to the records.
+        `wait`: what a waiting run waits for, and until when; no person is asked.
+        `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
+        that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
+        the run that continues this run. `promoted_to`: the Git branch with the result.
+        `rolled_back_from`: the branch from which the result was removed last. `landed_on`: the
+        branch into which a person merged the result, and the commit (only in lists of a project
+        with Git, or if `gc` has freed the run). `seconds`: the recorded time of the stages; the
+        usage of models is in other fields.
+        """
+        return {
+            "run_id": self.run_id,
+            "directory": str(self.directory),
+            "pipeline": self.pipeline,
+            "goal": self.goal,
+            "started": self.started.isoformat(),
+            "workspace": self.workspace,
+            "suite": self.suite,
+            "status": self.status,
+            "phase": self.phase,
+            "live": self.is_live,
+            "stopped": self.is_stopped,
+            "why_stopped": self.why_stopped if self.is_stopped else "",
+            "paused": self.is_paused,
+            "stage": self.stage,
+            "written": self.written.isoformat() if self.written else "",
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "wait": write_record(self.wait) if self.wait else None,
+            "next_node": self.next_node,
+            "question": question_to_record(self.questions[0]) if self.questions else None,
+            "questions": [question_to_record(one) for one in self.questions],
+            "answered": {id_: answer_to_record(one) for id_, one in self.answers.items()},
+            "parent": self.parent,
+            "restart": self.restart,
+            "restarted_as": self.restarted_as,
+            "promoted_to": self.promoted_to,
+            "rolled_back_from": self.rolled_back_from,
+            "landed_on": self.landed_on,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "estimated_tokens": self.usage.estimated_tokens,
+            "trouble": self.trouble,
+        }
+
+    @classmethod
+    def from_record(cls, record: JsonObject) -> "RunSummary":
+        """Read a summary from its record, which lacks the exit status of a problem."""
+        fields = Fields(record, "summary of a run")
+        answered = fields.inner("answered")
+        return cls(
+            **{name: fields.text(name) for name in _TEXTS},
+            directory=Path(fields.text("directory")),
+            started=fields.time("started"),
+            wait=wait_from_record(fields),
+            questions=tuple(question_from_record(one) for one in fields.inners("questions")),
+            answers={id_: answer_from_record(answered.inner(id_)) for id_ in answered.all()},
+            restart=fields.number("restart"),
+            is_live=fields.flag("live"),
+            is_paused=fields.flag("paused"),
+            written=fields.time("written") if fields.text("written") else None,
+            usage=Usage(
+                fields.number("input_tokens"),
+                fields.number("output_tokens"),
+                fields.real("cost_usd"),
+                fields.number("estimated_tokens") if fields.has("estimated_tokens") else 0,
+            ),
+            seconds=fields.real("seconds"),
+            trouble_code=ExitCode.DONE,
+        )
+
+
+_TEXTS = (
+    *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
+    *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
+    *("rolled_back_from", "landed_on", "trouble"),
+)
+"""The fields of a summary that are texts in its record, with the same name."""
+
+
+def list_runs(runs_dir: Path) -> list[RunSummary]:
+    """Return every run in a folder, newest first, including unreadable runs."""
+    return [summarize_any(folder) for folder in list_folders(runs_dir)]
+
+
+def summarize(root: Path) -> RunSummary:
+    """Return the summary of a run from its journal; run.json is only compared with the journal."""
+    directory = RunDirectory(root)
+    manifest = read_manifest(directory)
+    summary = RunSummary(
+        run_id=manifest.run_id,
+        directory=root,
+        pipeline=manifest.pipeline,
+        goal=manifest.goal,
+        started=manifest.started,
+        workspace=str(manifest.options.get("workspace", "")),
+        suite=manifest.suite,
+        parent=manifest.parent,
+        restart=manifest.restart,
+        is_live=is_held(directory.lock),
+        written=_written(directory.events),
+    )
+    # An error in one run must not hide its other fields, nor other runs in a list.
+    try:
+        # Before the journal, because a process of the run writes run.json after the journal.
+        noted = _status_in_run_json(directory)
+    except AttractorError as fault:
+        noted, summary = None, _with_trouble(summary, fault)
+    try:
+        return _compare(_read_journal(summary, directory), noted, directory)
+    except AttractorError as fault:
+        return _with_trouble(summary, fault)
+
+
+def summarize_any(root: Path) -> RunSummary:
+    """Return the summary of a run; for an unreadable run, only its name and the error."""
+    try:
+        return summarize(root)
+    except AttractorError as fault:
+        directory = RunDirectory(root)
+        began = time_of(root.name) if is_run_id(root.name) else None
+        written = _written(directory.events)
+        nameless = RunSummary(
+            run_id=root.name,
+            directory=root,
+            pipeline="",
+            goal="",
+            started=began or written or datetime.fromtimestamp(0, UTC),
+            is_live=is_held(directory.lock),
+            written=written,
+        )
+        return _with_trouble(nameless, fault)
+
+
+def _read_journal(summary: RunSummary, directory: RunDirectory) -> RunSummary:
+    found = open_journal(directory.events, directory.checkpoint)
+    state, outcome = found.state, outcome_of(found.state)
+    moves = find_branch_moves(directory, state)
+    return replace(
+        summary,
+        status=state.status.word.value,
+        phase=state.status.phase.value,
+        outcome=outcome.value if outcome else "",
+        reason=state.reason,
+        wait=state.wait,
+        why_stopped=state.stopped,
+        next_node=state.progress.next_node if state.progress else "",
+        questions=tuple(state.questions),
+        answers={one.id: state.answers[one.id] for one in state.asked if one.id in state.answers},
+        stage=state.in_flight.node if state.in_flight else "",
+        is_paused=state.is_paused and not state.status.is_final,
+        restarted_as=state.restarted_as,
+        promoted_to=moves.promoted_to,
+        rolled_back_from=moves.rolled_back_from,
+        landed_on=str(moves.landing or ""),
+        usage=used_by(directory, state),
+        seconds=found.at_rest.seconds(found.last_activity),
+    )
+
+
+RESULT_LANDED = "ResultLanded"
+"""The event with the branch that had the result of a run when its files were freed."""
+
+_MOVED = ("PromotionCompleted", "PromotionRolledBack", RESULT_LANDED)
+
+_WITH_RESULT = (EVALUATING, AWAITING_DECISION, APPROVED)
+
+
+@dataclass(frozen=True)
+class BranchMoves:
+    """The branch to which a run was promoted last and is still, and the one last rolled back.
+
+    `landing` is the branch into which a person had merged the result when `gc` freed the run.
+    """
+
+    promoted_to: str = ""
+    rolled_back_from: str = ""
+    landing: Landing | None = None
+
+
+def find_branch_moves(directory: RunDirectory, state: RunState) -> BranchMoves:
+    """Return the branches to which a run was promoted or merged, and from which it was rolled
+    back.
+    """
+    if state.status not in _WITH_RESULT:
+        return BranchMoves()
+    branches: dict[str, None] = {}
+    rolled_back, landing = "", None
+    for line in read_lines(directory.events):
+        if b'"Promotion' in line.content or b'"ResultLanded"' in line.content:
+            record = parse_json(line.content)
+            if isinstance(record, dict) and record.get("type") in _MOVED:
+                event = Event.from_record(record)
+                branch = str(event.data.get("branch", ""))
+                if event.type == RESULT_LANDED:
+                    landing = Landing(branch, str(event.data.get("commit", "")))
+                    continue
+                branches.pop(branch, None)
+                if event.type == _MOVED[0]:
+                    branches[branch] = None
+                else:
+                    rolled_back = branch
+    return BranchMoves(next(reversed(branches), ""), rolled_back, landing)
+
+
+@dataclass(frozen=True)
+class _RecordedStatus:
+    """The status, phase and reason in run.json, or in an event that changed the status."""
+
+    status: str
+    phase: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.phase})" if self.phase else self.status
+
+
+def _status_in_run_json(directory: RunDirectory) -> _RecordedStatus | None:
+    return _read_status(read_document(directory.run)) if directory.run.exists() else None
+
+
+def _read_status(fields: Fields) -> _RecordedStatus:
+    return _RecordedStatus(fields.text("status"), fields.text("phase"), fields.text("reason"))
+
+
+def _compare(
+    summary: RunSummary, noted: _RecordedStatus | None, directory: RunDirectory
+) -> RunSummary:
+    """Return the summary, with a note if run.json differs from the journal.
+
+    After a kill, run.json may be older than the journal, but never newer.
+    """
+    now = _RecordedStatus(summary.status, summary.phase, summary.reason)
+    if noted in (None, now) or (summary.is_live and noted in _history(directory.events)):
+        return summary
+    if noted in _history(directory.events):
+        trouble = f"{directory.run} is outdated: it says {noted}, but the journal is newer"
+        return replace(summary, trouble=trouble)
+    recorded = f"{noted}: {noted.reason}" if noted and noted.reason else f"{noted}"
+    trouble = (
+        f"{directory.run} says {recorded}, which is not in the journal; the journal says {now}"
+    )
+    return replace(summary, trouble=trouble, trouble_code=ExitCode.BROKEN)
+
+
+def _history(journal: Path) -> Iterator[_RecordedStatus]:
+    """Yield the status of a run after each change, from the start."""
+    yield _RecordedStatus(QUEUED.word.value, QUEUED.phase.value, RunState().reason)
+    for line in read_lines(journal) if journal.exists() else ():
+        record = parse_json(line.content)
+        if isinstance(record, dict) and record.get("type") == "RunStatusChanged":
+            event = Event.from_record(record)
+            yield _read_status(Fields(event.data, f"event {event.seq} ({event.type})"))
+
+
+def _with_trouble(summary: RunSummary, fault: AttractorError) -> RunSummary:
+    message = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+    return replace(summary, trouble=message, trouble_code=fault.exit_code)
+
+
+def _written(journal: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(journal.stat().st_mtime, UTC)
+    except OSError:
+        return None

@@ -1,0 +1,290 @@
+"""The drawing of a run in its directory; a failed drawing does not fail the run."""
+
+import asyncio
+import shutil
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.events import Event
+from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.questions.question import Question, QuestionKind
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Parked, Stage
+from attractor.language.drawing.draw import draw
+from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
+from attractor.language.graph.graph import Graph
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start as running_start
+from attractor.records import drawing as run_drawings
+from attractor.records.drawing import read_drawn, read_events, states_of
+from attractor.records.request import Overrides
+from tests.engine.forked import forked, until_there_is
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import FAIL, RUN_ID, Script, Workplace, run_graph
+from tests.pipeline.projects import LINEAR, make_host, make_project, simulated
+
+
+def line(*ids: str) -> Graph:
+    return graph([start(), end()], chain("start", *ids, "exit"))
+
+
+def states(place: Workplace) -> RunStates:
+    return states_of(read_events(place.root / "events.jsonl"), name=f"run {RUN_ID}")
+
+
+def run(tmp_path: Path, drawn: Graph, script: Script) -> RunStates:
+    return states(run_graph(tmp_path, drawn, script)[1])
+
+
+def of(told: RunStates) -> dict[str, StageState]:
+    return {id_: one.state for id_, one in told.nodes.items()}
+
+
+def test_run_at_its_end_has_all_stages_done(tmp_path: Path) -> None:
+    told = run(tmp_path, line("work"), {})
+    assert of(told) == dict.fromkeys(("start", "work", "exit"), StageState.DONE)
+    assert told.taken == {TakenEdge("start", "work"): 1, TakenEdge("work", "exit"): 1}
+    assert told.current == ""
+    assert told.caption.startswith(f"run {RUN_ID} · evaluating")
+    assert told.nodes["work"].duration is not None
+
+
+def test_loop_counts_visits_and_taken_edges(tmp_path: Path) -> None:
+    looped = graph(
+        [start(), node("make"), node("test"), end()],
+        [
+            *chain("start", "make", "test"),
+            edge("test", "make", "outcome=fail", label="No"),
+            edge("test", "exit", "outcome=success", label="Yes"),
+        ],
+    )
+    told = run(tmp_path, looped, {"test": [FAIL, FAIL, success()]})
+    assert told.nodes["make"].visits == told.nodes["test"].visits == 3
+    assert told.nodes["test"].state is StageState.DONE
+    assert told.nodes["test"].reason == ""
+    assert told.taken[TakenEdge("test", "make", "No", "outcome=fail")] == 2
+    marks = overlay(looped, told).marks
+    assert marks["edge-test-make"].name == "state-taken"
+    assert marks["edge-test-exit"].name == "state-taken"
+
+
+def test_failure_has_reason_and_later_nodes_are_not_visited(tmp_path: Path) -> None:
+    told = run(tmp_path, line("work", "rest"), {"work": FAIL})
+    assert of(told) == {"start": StageState.DONE, "work": StageState.FAILED}
+    assert told.nodes["work"].reason == "broken"
+    assert overlay(line("work", "rest"), told).marks["node-rest"].name == "state-unreached"
+
+
+def test_jump_to_a_retry_target_is_drawn_as_taken(tmp_path: Path) -> None:
+    jumping = graph(
+        [start(), node("make"), node("test", retry_target="make"), end()],
+        chain("start", "make", "test", "exit"),
+    )
+    told = run(tmp_path, jumping, {"test": [FAIL, success()]})
+    assert told.taken[TakenEdge("test", "make", is_jump=True)] == 1
+    assert overlay(jumping, told).marks["retry-test-make"].name == "state-taken"
+
+
+def test_a_goal_gate_sends_back_from_the_exit(tmp_path: Path) -> None:
+    gated = graph(
+        [start(), node("gate", goal_gate=True, retry_target="gate"), node("rest"), end()],
+        [*chain("start", "gate", "rest", "exit"), edge("gate", "rest", "outcome=fail")],
+    )
+    told = run(tmp_path, gated, {"gate": [FAIL, success()]})
+    assert told.taken[TakenEdge("", "gate", is_jump=True)] == 1
+    assert overlay(gated, told).marks["retry-gate-gate"].name == "state-taken"
+
+
+async def park(stage: Stage) -> Outcome:
+    raise Parked(Question("ask@1.1", "Go?", QuestionKind.YES_NO, (), stage.node.id))
+
+
+def test_a_gate_waits_for_a_person(tmp_path: Path) -> None:
+    told = run(tmp_path, line("ask"), {"ask": park})
+    assert told.nodes["ask"].state is StageState.WAITING
+    assert told.current == "ask"
+    assert "awaiting human" in told.caption
+
+
+def test_running_and_interrupted_stages_are_drawn(tmp_path: Path) -> None:
+    seen: list[RunStates] = []
+    place = Workplace(tmp_path / "run", line("slow"))
+
+    async def cancelled(stage: Stage) -> Outcome:
+        seen.append(states(place))
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        raise asyncio.CancelledError
+
+    place.handler.script = {"slow": cancelled}
+    with pytest.raises(asyncio.CancelledError):
+        place.run()
+    assert seen[0].nodes["slow"].state is StageState.RUNNING
+    assert seen[0].current == "slow"
+    assert states(place).nodes["slow"].state is StageState.INTERRUPTED
+
+
+def test_a_run_that_did_not_begin_has_no_states(tmp_path: Path) -> None:
+    assert states_of(read_events(tmp_path / "events.jsonl")) == RunStates()
+
+
+def test_branches_are_drawn_as_far_as_they_came(tmp_path: Path) -> None:
+    seen: list[RunStates] = []
+    drawn = forked("a a2", "b", "c", fan={"join_policy": "first_success"})
+    place = Workplace(tmp_path / "run", drawn)
+
+    async def look(stage: Stage) -> Outcome:
+        await until_there_is(stage, "a2")
+        seen.append(states(place))
+        return success()
+
+    async def hang(stage: Stage) -> Outcome:
+        await asyncio.Event().wait()
+        return success()
+
+    place.handler.script = {"a2": hang, "b": look, "c": park}
+    place.run()
+    at_work = of(seen[0])
+    assert seen[0].current == "fan"
+    assert (at_work["fan"], at_work["a"], at_work["a2"], at_work["c"]) == (
+        StageState.RUNNING,
+        StageState.DONE,
+        StageState.RUNNING,
+        StageState.WAITING,
+    )
+    told = states(place)
+    # Stages of canceled branches are neither running nor waiting.
+    assert (of(told)["a2"], of(told)["c"]) == (StageState.INTERRUPTED,) * 2
+    assert of(told)["exit"] is StageState.DONE
+    assert told.taken[TakenEdge("fan", "a")] == told.taken[TakenEdge("fan", "c")] == 1
+    assert TakenEdge("fan", "join") not in told.taken
+    assert overlay(drawn, told).marks["edge-fan-a"].name == "state-taken"
+
+
+def test_the_time_of_a_fork_is_that_of_its_branches() -> None:
+    done = [("a", "fan@1.1/a", 5.0), ("b", "fan@1.1/b", 4.0), ("fan", None, 6.0)]
+    events = [
+        Event(
+            time=datetime(2026, 5, 4, tzinfo=UTC),
+            run_id=RUN_ID,
+            type="StageCompleted",
+            node=id_,
+            visit=1,
+            branch=branch,
+            data={"outcome": "success", "duration": seconds},
+        )
+        for id_, branch, seconds in done
+    ]
+    told = states_of(events)
+    assert told.caption == "6s"
+    assert told.nodes["a"].duration == timedelta(seconds=5)
+
+
+needs_dot = pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
+PARKING = LINEAR.replace("start -> plan", "start -> ask -> plan").replace(
+    "plan  [", "ask [shape=hexagon]\n    plan  ["
+)
+
+
+def run_drawings_run(project: Path) -> RunResult:
+    host = replace(make_host(project), draws=True)
+    options = simulated(project, interviewer="park")
+    return asyncio.run(running_start(options, host))
+
+
+def kinds(root: Path) -> list[str]:
+    return [
+        line.split('"type":"')[1].split('"')[0]
+        for line in (root / "events.jsonl").read_text().splitlines()
+    ]
+
+
+@needs_dot
+def test_ended_run_is_drawn_as_by_render(tmp_path: Path) -> None:
+    result = run_drawings_run(make_project(tmp_path / "project"))
+    svg = (result.directory / "graph.svg").read_text()
+    found = read_drawn(RunDirectory(result.directory))
+    assert svg == asyncio.run(draw(found.picture))
+    assert f"run {result.run_id}" in svg
+    assert "evaluating" in svg
+    assert found.states.nodes["make"].duration is not None
+
+
+@needs_dot
+def test_waiting_run_is_drawn_and_redrawn_after_resume(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PARKING)
+    result = run_drawings_run(project)
+    svg = result.directory / "graph.svg"
+    assert "awaiting human" in svg.read_text()
+    host = replace(make_host(project), draws=True)
+    asyncio.run(resume(result.directory, host, Overrides(interviewer="auto_approve")))
+    assert "evaluating" in svg.read_text()
+
+
+@needs_dot
+def test_running_run_is_drawn_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_drawings, "SOON_S", 0.0)
+    waiting = LINEAR.replace(
+        "echo made > made.txt",
+        f"timeout 90 sh -c 'until test -e {tmp_path}/drawn; do sleep 0.05; done'",
+    )
+    project = make_project(tmp_path / "project", waiting)
+
+    async def scene() -> str:
+        host = replace(make_host(project), draws=True)
+        options = simulated(project)
+        walking = asyncio.create_task(running_start(options, host))
+        try:
+            async with asyncio.timeout(60):
+                while not (found := list((project / "runs").glob("*/graph.svg"))):
+                    await asyncio.sleep(0.02)
+            drawn = found[0].read_text()
+        finally:
+            (tmp_path / "drawn").touch()
+            await walking
+        return drawn
+
+    assert "evaluating" not in asyncio.run(scene())
+
+
+def test_drawing_error_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = shutil.which("git")
+    assert git
+    only_git = tmp_path / "bin"
+    only_git.mkdir()
+    for program in (git, "/bin/sh", shutil.which("head") or "/usr/bin/head"):
+        (only_git / Path(program).name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(only_git))
+    # The drawer without Graphviz needs wasmtime, which is missing too.
+    monkeypatch.setitem(sys.modules, "wasmtime", None)
+    result = run_drawings_run(make_project(tmp_path / "project"))
+    assert result.outcome is StageStatus.SUCCESS
+    assert not (result.directory / "graph.svg").exists()
+    assert "GraphNotDrawn" in kinds(result.directory)
+
+
+def test_large_graph_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_drawings, "MOST_NODES", 2)
+    result = run_drawings_run(make_project(tmp_path / "project"))
+    assert result.outcome is StageStatus.SUCCESS
+    assert not (result.directory / "graph.svg").exists()
+    assert "GraphNotDrawn" in kinds(result.directory)
+
+
+def test_unwritable_drawing_fails_no_run(tmp_path: Path) -> None:
+    project = make_project(
+        tmp_path / "project",
+        LINEAR.replace(
+            "echo made",
+            f"for d in {tmp_path}/project/runs/*; do mkdir $d/graph.svg; done; echo made",
+        ),
+    )
+    result = run_drawings_run(project)
+    assert result.outcome is StageStatus.SUCCESS
+    assert "GraphNotDrawn" in kinds(result.directory)
