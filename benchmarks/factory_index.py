@@ -12,7 +12,7 @@ from attractor.base.journal import seal
 from attractor.base.json import Json
 from attractor.factory.ledger.index import RunIndex, RunQuery, row_of
 from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 from benchmarks.figures import Figure, Row, measure
 from benchmarks.folders import Folders
 
@@ -51,7 +51,7 @@ def _make_project(project: Path, count: int) -> Path:
             started = BEGUN + timedelta(minutes=number)
             run_id = new_run_id(started, os.urandom)
             status = "rejected" if number % (count // WAITING) == 0 else "failed"
-            summary = RunSummary(run_id, runs / run_id, "wish", "Do it", started, status=status)
+            summary = RunOverview(run_id, runs / run_id, "wish", "Do it", started, status=status)
             rows.append(row_of(summary))
         db.conn.execute("BEGIN")
         db.table("runs").insert_all(rows, pk="directory")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from attractor.growth.identity import Binding, find_breaches
 from attractor.growth.morph import read_morph
-from attractor.growth.spec.difference import compare_specs
-from attractor.growth.spec.document import graph_of
-from attractor.growth.spec.files import read_spec, write_spec
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.difference import compare_specs
+from attractor.growth.specification.document import graph_of
+from attractor.growth.specification.files import read_spec, write_spec
+from attractor.growth.specification.graph import SpecGraph
 from benchmarks.figures import Figure, Row
 
 FEW, MANY = 100, 10_000

@@ -15,7 +15,7 @@ import httpx
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
 from attractor.factory.ledger.index import RunIndex, row_of
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
@@ -53,7 +53,7 @@ def _make_project(project: Path) -> Path:
         status = "rejected" if number % 3 else "failed"
         name = f"wish{number % PIPELINES}"
         rows.append(
-            row_of(RunSummary(run_id, runs / run_id, name, "Do it", started, status=status))
+            row_of(RunOverview(run_id, runs / run_id, name, "Do it", started, status=status))
         )
     with index.reading(project / "state") as db:
         db.conn.execute("BEGIN")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.isolated import create_isolated
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.tracked_folder import TrackedFolder
 from benchmarks.figures import Figure, Row
 from benchmarks.folders import Folders
 
@@ -128,7 +128,7 @@ async def _measure(below: Path) -> Measured:
     return measured
 
 
-async def _measure_snapshots(workspace: Dimension, times: Times) -> None:
+async def _measure_snapshots(workspace: TrackedFolder, times: Times) -> None:
     for change in range(SNAPSHOTS):
         began = time.perf_counter()
         look_at(workspace.folder)
@@ -137,7 +137,7 @@ async def _measure_snapshots(workspace: Dimension, times: Times) -> None:
         times.add(floor, await _time_of(workspace.snapshot("one")))
 
 
-async def _make(below: Path, run_id: str) -> Dimension:
+async def _make(below: Path, run_id: str) -> TrackedFolder:
     return await create_isolated(
         await open_repository(below / "project", search_path=SEARCH_PATH),
         state=below / "state",

@@ -39,10 +39,10 @@ from attractor.growth.lineage import StageKind
 from attractor.growth.morph import Level, Risk, morph_registry
 from attractor.growth.simulation.report import Simulation
 from attractor.growth.simulation.traffic import Conditions, Exchange
-from attractor.growth.spec.document import SECTION
-from attractor.growth.spec.graph import ROOT, Provenance, Relation
-from attractor.growth.spec.node_kind import node_kinds
-from attractor.growth.spec.store import SpecRecord
+from attractor.growth.specification.document import SECTION
+from attractor.growth.specification.graph import ROOT, Provenance, Relation
+from attractor.growth.specification.node_kind import node_kinds
+from attractor.growth.specification.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.suite import Scenario, SuiteSettings
@@ -192,7 +192,7 @@ class WaitRecord(Record):
     until: datetime | None = None
 
 
-class RunRecord(Record):
+class RecordedRun(Record):
     """The status of a run now, drawn from its journal."""
 
     run_id: str
@@ -832,7 +832,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "report": _of(Report),
     # Written by Attractor.
     "manifest": _of(Manifest),
-    "run": _of(RunRecord),
+    "run": _of(RecordedRun),
     "event": _event,
     "checkpoint": _of(Checkpoint),
     "status": _of(Status),

@@ -25,8 +25,8 @@ from attractor.engine.journal.events import EngineEvent
 from attractor.growth.desires import UserDesire
 from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.normalize.structured import KIND_OF_FIELD
-from attractor.growth.spec.document import IDENTITY, SECTIONS
-from attractor.growth.spec.node_kind import NodeKind, node_kinds
+from attractor.growth.specification.document import IDENTITY, SECTIONS
+from attractor.growth.specification.node_kind import NodeKind, node_kinds
 from attractor.growth.tools import adapters
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,

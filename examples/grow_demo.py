@@ -37,7 +37,7 @@ from demo import (
 
 from attractor.backends.models import newest_model
 from attractor.growth.building import shipped_pipeline
-from attractor.growth.deployment import keeper
+from attractor.growth.deployment import app_supervisor
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.targets import local
 from attractor.twins.script.script import load_script
@@ -221,7 +221,7 @@ def ask(stage: Stage, path: str, body: bytes | None = None) -> str:
 
 def app_url(stage: Stage) -> str:
     """Return the address of the running app."""
-    return str(json.loads((releases_of(stage) / keeper.NOTE).read_text())["url"])
+    return str(json.loads((releases_of(stage) / app_supervisor.NOTE).read_text())["url"])
 
 
 def releases_of(stage: Stage) -> Path:

@@ -14,7 +14,7 @@ from attractor.cli.shell_completion import (
     complete_profiles,
     complete_suites,
 )
-from attractor.factory.evaluation.run_facts import FactoryStores
+from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.register import register_of
 from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, ResourceKind, Version

@@ -78,7 +78,7 @@ _GRACE_S = 2.0
 _NOT_STARTED = 127
 # Time for the kernel to execute a SIGKILL.
 _KILL_S = 1.0
-# Usage is counted soon after a command starts, and then less and less often.
+# ProcessUsage is counted soon after a command starts, and then less and less often.
 _SOONEST_COUNT_S = 0.02
 _LATEST_COUNT_S = 0.25
 # Shared memory is slow to count: pause counting it for this many times as long.
@@ -345,7 +345,7 @@ def _checked(function: Any, *arguments: int | bytes) -> int:
     return result
 
 
-class Usage:
+class ProcessUsage:
     """Counts the processes and the memory of all commands, and compares them with the bounds."""
 
     def __init__(self, bounds: dict[str, int], inside: Namespace | Domain) -> None:
@@ -443,7 +443,9 @@ def _size_in_memory(folder: str) -> int:
 class Supervisor:
     """Executes the requests of the outside."""
 
-    def __init__(self, control: socket.socket, usage: Usage, inside: Namespace | Domain) -> None:
+    def __init__(
+        self, control: socket.socket, usage: ProcessUsage, inside: Namespace | Domain
+    ) -> None:
         self._control = control
         self._usage = usage
         self._inside = inside
@@ -582,7 +584,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     try:
-        Supervisor(control, Usage(bounds, inside), inside).serve()
+        Supervisor(control, ProcessUsage(bounds, inside), inside).serve()
     except (BrokenPipeError, ConnectionResetError):  # the outside is gone
         return
     finally:

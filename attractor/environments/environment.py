@@ -139,7 +139,7 @@ class Promises:
         return self.hides_operator and self.own_network and self.own_processes
 
 
-class Service(Protocol):
+class RunningCommand(Protocol):
     """A background command."""
 
     def output(self) -> AsyncIterator[bytes]:
@@ -241,7 +241,7 @@ class ExecutionEnvironment(Protocol):
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a background command."""
         ...
 
@@ -323,7 +323,7 @@ class OutputBacklog:
             await self._woken.wait()
 
 
-class BackgroundService:
+class CommandWithBacklog:
     """A background command, and the unread output of the command."""
 
     def __init__(self, backlog: OutputBacklog, end: Callable[[], Awaitable[int]]) -> None:

@@ -28,11 +28,11 @@ from attractor.base.processes import (
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import (
-    BackgroundService,
+    CommandWithBacklog,
     Inherit,
     OutputBacklog,
     Promises,
-    Service,
+    RunningCommand,
     inherited,
 )
 from attractor.environments.errors import CommandUnusable
@@ -46,7 +46,7 @@ _GRACE_S = 2.0
 
 async def start_local_service(
     argv: Sequence[str], *, cwd: str, env: Mapping[str, str]
-) -> BackgroundService:
+) -> CommandWithBacklog:
     """Start a background program."""
     backlog = OutputBacklog()
     out = PipeReader(backlog.add)
@@ -75,7 +75,7 @@ async def start_local_service(
             await _stop(process.pid, watching)
         return await asyncio.shield(watching)
 
-    return BackgroundService(backlog, end)
+    return CommandWithBacklog(backlog, end)
 
 
 async def _watch(
@@ -148,7 +148,7 @@ class LocalExecutionEnvironment(FileTools):
         self._has_started_any = False
         self._variables = inherited(environ, inherit)
         self._keep = keep or OutputLimit()
-        self._services: list[BackgroundService] = []
+        self._services: list[CommandWithBacklog] = []
 
     async def initialize(self) -> None:
         """Check that the folder exists."""
@@ -212,7 +212,7 @@ class LocalExecutionEnvironment(FileTools):
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a background command that ends with the environment at the latest."""
         require_runnable(command)
         service = await start_local_service(

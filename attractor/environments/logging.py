@@ -10,7 +10,7 @@ from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,
     GrepOptions,
-    Service,
+    RunningCommand,
 )
 from attractor.environments.wrappers import EnvironmentWrapper
 
@@ -91,7 +91,7 @@ class LoggingExecutionEnvironment(EnvironmentWrapper):
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a background command."""
         with self._logged(f"start {command}"):
             return await super().start_service(command, env_vars=env_vars)

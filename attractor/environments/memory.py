@@ -9,7 +9,7 @@ from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments._search import matches, selects, show_matches
 from attractor.environments.confined_paths import ConfinedFolder
-from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
+from attractor.environments.environment import DirEntry, GrepOptions, Promises, RunningCommand
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported
 from attractor.environments.files import MAX_READ, decode_text, encode_text, select_lines
 
@@ -150,7 +150,7 @@ class MemoryExecutionEnvironment:
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Raise NotSupported."""
         raise NotSupported(f"the memory environment runs no services: {command}")
 

@@ -41,13 +41,13 @@ from attractor.base.processes import (
 from attractor.environments._search import matches, selects
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import (
-    BackgroundService,
+    CommandWithBacklog,
     DirEntry,
     GrepOptions,
     GrepOutput,
     OutputBacklog,
     Promises,
-    Service,
+    RunningCommand,
 )
 from attractor.environments.errors import (
     FileMissing,
@@ -223,7 +223,7 @@ class RemoteExecutionEnvironment(ABC):
         self._mark = f"{MARK}={secrets.token_hex(16)}"
         self._script = _SCRIPT.read_text("utf-8")
         self._known: _Host | None = None
-        self._services: list[BackgroundService] = []
+        self._services: list[CommandWithBacklog] = []
 
     @abstractmethod
     def _argv(self, *command: str) -> Sequence[str]:
@@ -389,7 +389,7 @@ class RemoteExecutionEnvironment(ABC):
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a background command that ends with the environment at the latest."""
         backlog = OutputBacklog()
         words = self._run(command, ".", env_vars, merged=True)
@@ -401,7 +401,7 @@ class RemoteExecutionEnvironment(ABC):
                 await call.stop()
             return await asyncio.shield(watching)
 
-        service = BackgroundService(backlog, end)
+        service = CommandWithBacklog(backlog, end)
         self._services.append(service)
         return service
 

@@ -11,7 +11,7 @@ from attractor.environments.environment import (
     ExecutionEnvironment,
     GrepOptions,
     Promises,
-    Service,
+    RunningCommand,
 )
 
 
@@ -115,7 +115,7 @@ class EnvironmentWrapper:
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a command in the background."""
         return await self._inner.start_service(
             command, env_vars={**self._variables, **(env_vars or {})}
@@ -156,7 +156,7 @@ class SubfolderEnvironment(EnvironmentWrapper):
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a command in the background in the folder."""
         enter = f"cd {shlex.quote(self._folder)} || exit\n"
         return await super().start_service(enter + command, env_vars=env_vars)

@@ -13,7 +13,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.factory.evaluation.run_facts import FactoryStores
+from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.register import RunRegister, register_of
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.versions import Version, split_reference
@@ -139,9 +139,9 @@ async def resume_run(root: Path, host: RunHost, overrides: Overrides = NO_OVERRI
     host = replace(host_of_run(root, host), before_end=register.record_end)
     if register.has_ended(root):
         # Few runs are resumed after their end.
-        from attractor.factory.decisions.finished_runs import hold
+        from attractor.factory.decisions.finished_runs import lock_run
 
-        hold(root, host).close()
+        lock_run(root, host).close()
     manifest = read_manifest(RunDirectory(root))
     for sentence in register.stores.describe(manifest.suite, manifest.profile):
         host.tell(sentence)

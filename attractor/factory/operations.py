@@ -17,14 +17,14 @@ from attractor.factory.decisions.decide import (
     decide,
     waive,
 )
-from attractor.factory.decisions.finished_runs import ask_gate, hold, promote_run, roll_back_run
+from attractor.factory.decisions.finished_runs import ask_gate, lock_run, promote_run, roll_back_run
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.rebase import rebase_run
 from attractor.factory.decisions.review import Review, review
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
-from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.ledger.history import HistoryEntry, read_history
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import Scope, TokenStore
@@ -66,7 +66,7 @@ class Factory:
         """Collect the facts for a decision on a run."""
         root, evaluator = self._root(run), evaluator_of(self.host)
         evaluator.register.require_own(root)
-        return await review(read_facts(root), evaluator, self.host)
+        return await review(read_candidate_run(root), evaluator, self.host)
 
     def decide(
         self, run: RunName, verdict: DecisionKind | str, rationale: str, *, token: str
@@ -76,7 +76,7 @@ class Factory:
         An approval requires that the gate says go.
         """
         decision = Decision(DecisionKind(verdict), self._operator(token), rationale)
-        with hold(self._root(run), self.host) as opened:
+        with lock_run(self._root(run), self.host) as opened:
             return decide(opened, evaluator_of(self.host), decision)
 
     def waive(
@@ -90,7 +90,7 @@ class Factory:
     ) -> LedgerEntry:
         """Waive a failed scenario of a run, named by its id or opaque name."""
         by = self._operator(token)
-        with hold(self._root(run), self.host) as opened:
+        with lock_run(self._root(run), self.host) as opened:
             return waive(
                 opened,
                 evaluator_of(self.host),
@@ -105,7 +105,7 @@ class Factory:
     ) -> LedgerEntry:
         """Add words to the decision on a run; the verdict stays."""
         by = self._operator(token)
-        with hold(self._root(run), self.host) as opened:
+        with lock_run(self._root(run), self.host) as opened:
             return amend(opened, evaluator_of(self.host), by=by, rationale=rationale, note=note)
 
     async def promote(self, run: RunName, *, by: str, to: str = "main") -> Promotion:
@@ -128,7 +128,7 @@ class Factory:
     ) -> list[HistoryEntry]:
         """Return decisions, waivers, amendments, promotions and roll-backs, oldest first."""
         evaluator = evaluator_of(self.host)
-        run_id = read_facts(self._root(run)).run_id if run else ""
+        run_id = read_candidate_run(self._root(run)).run_id if run else ""
         project_id = evaluator.project.project_id()
         return read_history(
             evaluator.ledger, project_id, run_id=run_id, pipeline=pipeline, since=since

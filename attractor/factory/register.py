@@ -19,8 +19,8 @@ from attractor.engine.state.run_state import (
     RunStatus,
 )
 from attractor.engine.storage.json_files import write_document
+from attractor.factory.evaluation.candidate_run import CandidateRun, FactoryStores, facts_of
 from attractor.factory.evaluation.gate_records import GateReport, without_suite
-from attractor.factory.evaluation.run_facts import FactoryStores, RunFacts, facts_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity
 from attractor.pipeline.components.run_components import PreparedRun
@@ -131,7 +131,7 @@ class RunRegister:
         run_id = read_manifest(RunDirectory(root)).run_id
         return any(entry.kind in _ENDS for entry in self.ledger.entries(run_id))
 
-    def require_manifest(self, run: RunFacts, own: Sequence[LedgerEntry]) -> None:
+    def require_manifest(self, run: CandidateRun, own: Sequence[LedgerEntry]) -> None:
         """Refuse a changed manifest, because the manifest pins suite and profile."""
         made = [entry for entry in own if entry.kind == LineKind.CREATED]
         if not made and run.state.status in UNBEGUN:
@@ -149,7 +149,7 @@ class RunRegister:
             )
 
 
-def require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:
+def require_journal(run: CandidateRun, own: Sequence[LedgerEntry]) -> None:
     """Refuse a corrupt journal, and a journal that lacks lines recorded in the ledger."""
     journal = run.directory.events
     sealed = {

@@ -19,12 +19,12 @@ from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
-from attractor.factory.evaluation.run_facts import read_facts
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.launch import launch, resume_run
 from attractor.growth.errors import UnknownGraph
-from attractor.growth.lineage import Stage, next_stage, read_stages, write_stage
+from attractor.growth.lineage import DeployedStage, next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
-from attractor.growth.spec.files import write_spec
+from attractor.growth.specification.files import write_spec
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.lookup import run_names
 from attractor.records.request import Overrides, RunRequest
@@ -76,7 +76,7 @@ async def work_tree(host: RunHost, repository: Repository, commit: str) -> Async
 async def commit_stage(
     host: RunHost,
     repository: Repository,
-    stage: Stage,
+    stage: DeployedStage,
     change: Callable[[Path], None],
     *,
     tip: str,
@@ -93,7 +93,7 @@ async def commit_stage(
         await git.run("add", "--all", "--", ".")
         await git.run("add", "--all", "--force", "--", "spec")
         tree = await git.run("write-tree")
-    message = f"Plan {stage.label}\n\nAttractor-Stage: {stage.stage}\n"
+    message = f"Plan {stage.label}\n\nAttractor-DeployedStage: {stage.stage}\n"
     commit = await repository.git.run("commit-tree", tree, "-p", tip, stdin=message.encode())
     await repository.git.run("update-ref", f"{REFS}{ref}", commit)
     return commit
@@ -154,12 +154,12 @@ def deploying_command(plan_id: str, variant: str = "") -> str:
     return f"attractor grow deploy {plan_id}{as_variant}"
 
 
-def _goal(stage: Stage, plan: Plan) -> str:
+def _goal(stage: DeployedStage, plan: Plan) -> str:
     lost = "; ".join(one.describe() for one in plan.migration.steps if not one.is_reversible)
     return f"Grow to {stage.stage}" + (f" (irreversible: {lost})" if lost else "")
 
 
-async def stages_at(host: RunHost, repository: Repository, commit: str) -> list[Stage]:
+async def stages_at(host: RunHost, repository: Repository, commit: str) -> list[DeployedStage]:
     """Return the stages of a commit, the first one first."""
     async with work_tree(host, repository, commit) as tree:
         return list(read_stages(tree))
@@ -195,12 +195,12 @@ async def run_crew(
     A run without `evaluate` stops before its evaluation; a later call continues it.
     """
     root = find_crew_run(host, build.commit)
-    if root is None or read_facts(root).state.status in (FAILED, CANCELED):
+    if root is None or read_candidate_run(root).state.status in (FAILED, CANCELED):
         result = await _launch(host, build, pipeline, evaluate=evaluate, suite=suite)
     else:
-        status = read_facts(root).state.status
+        status = read_candidate_run(root).state.status
         if not _can_go_on(status, evaluate=evaluate):
-            return CrewRun(build, read_facts(root).run_id, root, status)
+            return CrewRun(build, read_candidate_run(root).run_id, root, status)
         result = await resume_run(root, host, Overrides(evaluate=evaluate))
     return CrewRun(build, result.run_id, result.directory, result.status)
 

@@ -21,9 +21,9 @@ from attractor.growth.identity import Coverage, coverage
 from attractor.growth.plans.checks import PlanCheck, check_plan
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import PlanStore
-from attractor.growth.spec.files import NODES
-from attractor.growth.spec.graph import SpecGraph
-from attractor.growth.spec.store import SpecStore
+from attractor.growth.specification.files import NODES
+from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.store import SpecStore
 from attractor.pipeline.host.run_host import RunHost
 
 

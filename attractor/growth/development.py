@@ -12,7 +12,7 @@ from attractor.base.toml import InvalidToml, TomlMistakes, explain_faults, parse
 from attractor.growth.errors import InvalidDevelopment
 from attractor.growth.identity import Binding
 from attractor.growth.morph import Level, Morph, Risk, morph_registry, type_of
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 DEVELOPMENT = Path("spec", "development.toml")
 

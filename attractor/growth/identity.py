@@ -12,8 +12,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.growth.spec.document import IDENTITY
-from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.document import IDENTITY
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 
 
 class Binding(BaseModel):

@@ -54,7 +54,7 @@ _LABELS = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class DeployedStage:
     """One stage of an app, named by its version.
 
     `desires` are the ids of the desires that it serves, and `plan` is the whole plan that led to
@@ -108,12 +108,16 @@ def is_minor(plan: Plan) -> bool:
 
 
 def next_stage(
-    stages: Sequence[Stage], plan: Plan, *, is_variant: bool = False, desires: Sequence[str] = ()
-) -> Stage:
+    stages: Sequence[DeployedStage],
+    plan: Plan,
+    *,
+    is_variant: bool = False,
+    desires: Sequence[str] = (),
+) -> DeployedStage:
     """Return the stage to which a plan leads, after the newest of the stages of its branch."""
     parent = newest(stages) if stages else None
     kind = _next_kind(parent, plan, is_variant=is_variant)
-    return Stage(
+    return DeployedStage(
         stage=_next_version([one.stage for one in stages], parent, kind, is_variant=is_variant),
         kind=kind,
         spec_hash=plan.result.spec_hash,
@@ -125,7 +129,7 @@ def next_stage(
     )
 
 
-def rollback_stage(stages: Sequence[Stage], target: Stage) -> Stage:
+def rollback_stage(stages: Sequence[DeployedStage], target: DeployedStage) -> DeployedStage:
     """Return the stage that restores an earlier one, after the newest of the stages."""
     now = newest(stages)
     undone = undone_by(stages, target)
@@ -136,7 +140,7 @@ def rollback_stage(stages: Sequence[Stage], target: Stage) -> Stage:
         is_small = all(one.kind is StageKind.MINOR for one in undone)
         kind = StageKind.MINOR if is_small else StageKind.MAJOR
     hashes: list[Json] = [one.migration_hash for one in undone]
-    return Stage(
+    return DeployedStage(
         stage=_next_version([one.stage for one in stages], now, kind),
         kind=kind,
         spec_hash=target.spec_hash,
@@ -147,9 +151,9 @@ def rollback_stage(stages: Sequence[Stage], target: Stage) -> Stage:
     )
 
 
-def undone_by(stages: Sequence[Stage], target: Stage) -> Sequence[Stage]:
+def undone_by(stages: Sequence[DeployedStage], target: DeployedStage) -> Sequence[DeployedStage]:
     """Return the stages between the newest one and an earlier one, the newest first."""
-    undone: list[Stage] = []
+    undone: list[DeployedStage] = []
     for one in _back(stages, newest(stages)):
         if one.stage == target.stage:
             break
@@ -166,16 +170,16 @@ def undone_by(stages: Sequence[Stage], target: Stage) -> Sequence[Stage]:
     return undone
 
 
-def _back(stages: Sequence[Stage], stage: Stage) -> Iterator[Stage]:
+def _back(stages: Sequence[DeployedStage], stage: DeployedStage) -> Iterator[DeployedStage]:
     """Yield a stage and its ancestors."""
     known = {one.stage: one for one in stages}
-    at: Stage | None = stage
+    at: DeployedStage | None = stage
     while at:
         yield at
         at = known.get(at.parent)
 
 
-def newest(stages: Sequence[Stage]) -> Stage:
+def newest(stages: Sequence[DeployedStage]) -> DeployedStage:
     """Return the last stage of a branch; refuse a lineage with several ends."""
     parents = {one.parent for one in stages}
     ends = [one for one in stages if one.stage not in parents]
@@ -194,7 +198,7 @@ def migration_hash(migration: Sequenced) -> str:
     return content_hash(canonical_json(steps).encode())
 
 
-def _next_kind(parent: Stage | None, plan: Plan, *, is_variant: bool) -> StageKind:
+def _next_kind(parent: DeployedStage | None, plan: Plan, *, is_variant: bool) -> StageKind:
     matures = is_maturity(plan)
     if parent is None:
         if is_variant or matures:
@@ -217,7 +221,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def _next_version(
-    taken: Sequence[str], parent: Stage | None, kind: StageKind, *, is_variant: bool = False
+    taken: Sequence[str], parent: DeployedStage | None, kind: StageKind, *, is_variant: bool = False
 ) -> str:
     """Return the version of a new stage: `v0`, `v0-2`, `v0-2a`, `v0-2a-2`, `v1-0`, `v2-0`."""
     if parent is None:
@@ -245,18 +249,18 @@ def _numbered(prefix: str, taken: Iterable[str], *, first: int) -> str:
     return f"{prefix}{max([first - 1, *(int(one) for one in found if one.isdigit())]) + 1}"
 
 
-def stage_text(stage: Stage) -> str:
+def stage_text(stage: DeployedStage) -> str:
     """Return the text of the file of a stage."""
     return json.dumps(write_record(stage), indent=1, ensure_ascii=False) + "\n"
 
 
-def parse_stage(text: str, *, place: str) -> Stage:
+def parse_stage(text: str, *, place: str) -> DeployedStage:
     """Read the text of the file of a stage, or raise InvalidLineage."""
     try:
         record = parse_json(text)
         if not isinstance(record, dict):
             raise InvalidLineage(f"{place}: not a stage")
-        stage = read_record(Stage, record)
+        stage = read_record(DeployedStage, record)
     except (NotCanonical, UsageError) as cause:
         raise InvalidLineage(f"{place}: {cause.message}", hint=cause.hint) from cause
     if place != str(LINEAGE / f"{stage.stage}.json"):
@@ -264,9 +268,9 @@ def parse_stage(text: str, *, place: str) -> Stage:
     return stage
 
 
-def read_stages(repository: Path) -> Sequence[Stage]:
+def read_stages(repository: Path) -> Sequence[DeployedStage]:
     """Read the stages of an app, the first one first (default: none)."""
-    found: list[Stage] = []
+    found: list[DeployedStage] = []
     for file in sorted((repository / LINEAGE).glob("*.json")):
         place = str(file.relative_to(repository))
         try:
@@ -278,16 +282,16 @@ def read_stages(repository: Path) -> Sequence[Stage]:
     return in_order(found)
 
 
-def write_stage(stage: Stage, repository: Path) -> None:
+def write_stage(stage: DeployedStage, repository: Path) -> None:
     """Write the file of a stage."""
     file = repository / LINEAGE / f"{stage.stage}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, stage_text(stage), sync=False)
 
 
-def in_order(stages: Iterable[Stage]) -> Sequence[Stage]:
+def in_order(stages: Iterable[DeployedStage]) -> Sequence[DeployedStage]:
     """Return stages with parents before children, and variants after the main line."""
-    children: dict[str, list[Stage]] = {}
+    children: dict[str, list[DeployedStage]] = {}
     unique = {one.stage: one for one in stages}
     for one in unique.values():
         children.setdefault(one.parent, []).append(one)
@@ -300,13 +304,13 @@ def in_order(stages: Iterable[Stage]) -> Sequence[Stage]:
     return ordered
 
 
-def _order(stage: Stage) -> tuple[bool, list[tuple[int, str]]]:
+def _order(stage: DeployedStage) -> tuple[bool, list[tuple[int, str]]]:
     parts = re.findall(r"\d+|[a-z]", stage.stage)
     numbered = [(int(one), "") if one.isdigit() else (0, one) for one in parts]
     return stage.kind is StageKind.VARIANT, numbered
 
 
-def draw_lineage(stages: Iterable[Stage]) -> str:
+def draw_lineage(stages: Iterable[DeployedStage]) -> str:
     """Return the lineage as a Mermaid graph, as the seed draws it."""
     ordered = in_order(stages)
     names = _names(ordered)
@@ -318,7 +322,7 @@ def draw_lineage(stages: Iterable[Stage]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _names(ordered: Sequence[Stage]) -> Mapping[str, str]:
+def _names(ordered: Sequence[DeployedStage]) -> Mapping[str, str]:
     """Return the ids of the drawing: Seed, J1, M1, Mj2, VarA."""
     counts: dict[str, int] = {}
     names: dict[str, str] = {}

@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import Migration
-from attractor.growth.spec.graph import (
+from attractor.growth.specification.graph import (
     Author,
     Provenance,
     Relation,

@@ -20,7 +20,7 @@ from attractor.records.open_work import (
     shown_lines,
     stages_in_flight,
 )
-from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunSummary, summarize
+from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview, summarize
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.landings import find_landings
 
@@ -29,7 +29,7 @@ from attractor.workspaces.landings import find_landings
 class RunStatusView:
     """The status of a run, with the last output lines of running stages."""
 
-    summary: RunSummary
+    summary: RunOverview
     reference: str
     at_work: Sequence[tuple[StageInFlight, tuple[str, ...]]] = ()
     delivery: Delivery = Delivery()
@@ -58,8 +58,8 @@ class RunStatusView:
 
 
 async def with_landings(
-    found: Sequence[RunSummary], project: Path, *, search_path: str
-) -> list[RunSummary]:
+    found: Sequence[RunOverview], project: Path, *, search_path: str
+) -> list[RunOverview]:
     """Return runs with the branches into which a person merged their results by hand."""
     wanted = [run.run_id for run in found if _may_have_landed(run)]
     if not wanted:
@@ -76,7 +76,7 @@ async def with_landings(
     ]
 
 
-def _may_have_landed(run: RunSummary) -> bool:
+def _may_have_landed(run: RunOverview) -> bool:
     is_unjudged = run.is_resting or (run.status == StatusWord.EVALUATING and not run.suite)
     was_promoted = run.promoted_to or run.rolled_back_from
     return is_unjudged or (run.status == StatusWord.APPROVED and not was_promoted)
@@ -126,7 +126,7 @@ def status_words(status: RunStatus) -> str:
     return NOT_EVALUATED if status == EVALUATING else str(status)
 
 
-def status_of(run: RunSummary) -> str:
+def status_of(run: RunOverview) -> str:
     """Return the status of a run for people."""
     landed = f", landed on {visible(run.landed_on)}" if run.landed_on else ""
     if run.is_resting:
@@ -141,7 +141,7 @@ def status_of(run: RunSummary) -> str:
     return visible(f"{status}, {PAUSED}" if run.is_paused else status) + landed
 
 
-def listed_status(run: RunSummary) -> str:
+def listed_status(run: RunOverview) -> str:
     """Return the status of a run in a list, for people."""
     if run.is_answered:
         return f"{run.status}, {ANSWERED}"
@@ -150,7 +150,7 @@ def listed_status(run: RunSummary) -> str:
     return f"{shown}, {STOPPED}" if run.is_stopped and is_plain else shown
 
 
-def filter_words(run: RunSummary) -> set[str]:
+def filter_words(run: RunOverview) -> set[str]:
     """Return the words by which a list of runs finds a run: of its status and its outcome."""
     if run.is_resting:
         return {NOT_JUDGED, run.outcome}

@@ -29,7 +29,7 @@ from attractor.pipeline.notifications import Notifier, notifying
 from attractor.pipeline.workspace.boot import boot
 from attractor.pipeline.workspace.deliver import deliver, describe_changes
 from attractor.records.drawing import keep_drawing
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.tracked_folder import TrackedFolder
 
 
 def open_observed(root: Path, host: RunHost) -> OpenRun:
@@ -149,6 +149,6 @@ async def _build_runner(
 
 async def _changed_so_far(run: OpenRun, prepared: PreparedRun) -> str:
     workspace = prepared.workspace
-    if not isinstance(workspace, Dimension):
+    if not isinstance(workspace, TrackedFolder):
         return ""
     return f"{await describe_changes(workspace, run.progress.tree)}; in {workspace.folder}"

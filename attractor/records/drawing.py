@@ -15,7 +15,7 @@ from attractor.base.events import Event
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import StageStatus
-from attractor.engine.routing.edge_selection import Fate, RouteReason
+from attractor.engine.routing.edge_selection import CandidateVerdict, RouteReason
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.progress import step_from_record
@@ -178,7 +178,7 @@ class RunDrawing:
     def _selected(self, event: Event, data: Fields) -> None:
         reason, target = data.text("reason"), data.text("target")
         for one in data.inners("candidates"):
-            if one.text("fate") == Fate.A_BRANCH:
+            if one.text("fate") == CandidateVerdict.A_BRANCH:
                 words = (one.text("target"), one.text("label"), one.text("condition"))
                 self._taken[TakenEdge(event.node or "", *words)] += 1
         if not target or reason == RouteReason.JOIN:

@@ -18,7 +18,7 @@ from attractor.engine.storage.json_files import Fields
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RecordedRun:
     """The records in the directory of a run; a process may be executing the run."""
 
     directory: RunDirectory
@@ -39,10 +39,10 @@ class RunRecord:
             yield Event.from_record(record)
 
 
-def read_run(root: Path) -> RunRecord:
+def read_run(root: Path) -> RecordedRun:
     """Return the records of the run in a directory."""
     directory = RunDirectory(root)
-    return RunRecord(directory, read_manifest(directory))
+    return RecordedRun(directory, read_manifest(directory))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Made:
+class CompletedVisit:
     """A completed visit, in the walk from the start or in a branch."""
 
     visit: Visit
@@ -129,7 +129,7 @@ class History:
     `waited` is the number of seconds in which the run only waited for people.
     """
 
-    visits: list[Made] = field(default_factory=list[Made])
+    visits: list[CompletedVisit] = field(default_factory=list[CompletedVisit])
     failures: list[Failure] = field(default_factory=list[Failure])
     branches: list[BranchEnd] = field(default_factory=list[BranchEnd])
     children: list[ChildRun] = field(default_factory=list[ChildRun])
@@ -141,7 +141,7 @@ class History:
     last: datetime | None = None
 
     @property
-    def main(self) -> Sequence[Made]:
+    def main(self) -> Sequence[CompletedVisit]:
         """The completed visits of the walk from the start."""
         return [one for one in self.visits if not one.branch]
 
@@ -150,7 +150,7 @@ class History:
         return [one.node for one in self.main]
 
 
-def read_history(run: RunRecord) -> History:
+def read_history(run: RecordedRun) -> History:
     """Return the history of a run."""
     reading = _Reading()
     for event in run.events():
@@ -194,7 +194,7 @@ def _saved(reading: _Reading, event: Event, data: Fields) -> None:
     if data.has("step"):
         step = step_from_record(data.inner("step"))
         choices = reading.choices.pop(_visit(event), [])
-        made = Made(step.visit, step.move, event.branch or "", tuple(choices))
+        made = CompletedVisit(step.visit, step.move, event.branch or "", tuple(choices))
         reading.history.visits.append(made)
 
 

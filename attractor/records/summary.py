@@ -61,7 +61,7 @@ _FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
 
 
 @dataclass(frozen=True)
-class RunSummary:
+class RunOverview:
     """A run in one line: id, start, status, reason, and whether a process executes the run."""
 
     run_id: str
@@ -170,7 +170,7 @@ class RunSummary:
         }
 
     @classmethod
-    def from_record(cls, record: JsonObject) -> "RunSummary":
+    def from_record(cls, record: JsonObject) -> "RunOverview":
         """Read a summary from its record, which lacks the exit status of a problem."""
         fields = Fields(record, "summary of a run")
         answered = fields.inner("answered")
@@ -204,16 +204,16 @@ _TEXTS = (
 """The fields of a summary that are texts in its record, with the same name."""
 
 
-def list_runs(runs_dir: Path) -> list[RunSummary]:
+def list_runs(runs_dir: Path) -> list[RunOverview]:
     """Return every run in a folder, newest first, including unreadable runs."""
     return [summarize_any(folder) for folder in list_folders(runs_dir)]
 
 
-def summarize(root: Path) -> RunSummary:
+def summarize(root: Path) -> RunOverview:
     """Return the summary of a run from its journal; run.json is only compared with the journal."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
-    summary = RunSummary(
+    summary = RunOverview(
         run_id=manifest.run_id,
         directory=root,
         pipeline=manifest.pipeline,
@@ -238,7 +238,7 @@ def summarize(root: Path) -> RunSummary:
         return _with_trouble(summary, fault)
 
 
-def summarize_any(root: Path) -> RunSummary:
+def summarize_any(root: Path) -> RunOverview:
     """Return the summary of a run; for an unreadable run, only its name and the error."""
     try:
         return summarize(root)
@@ -246,7 +246,7 @@ def summarize_any(root: Path) -> RunSummary:
         directory = RunDirectory(root)
         began = time_of(root.name) if is_run_id(root.name) else None
         written = _written(directory.events)
-        nameless = RunSummary(
+        nameless = RunOverview(
             run_id=root.name,
             directory=root,
             pipeline="",
@@ -258,7 +258,7 @@ def summarize_any(root: Path) -> RunSummary:
         return _with_trouble(nameless, fault)
 
 
-def _read_journal(summary: RunSummary, directory: RunDirectory) -> RunSummary:
+def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
     found = open_journal(directory.events, directory.checkpoint)
     state, outcome = found.state, outcome_of(found.state)
     moves = find_branch_moves(directory, state)
@@ -350,8 +350,8 @@ def _read_status(fields: Fields) -> _RecordedStatus:
 
 
 def _compare(
-    summary: RunSummary, noted: _RecordedStatus | None, directory: RunDirectory
-) -> RunSummary:
+    summary: RunOverview, noted: _RecordedStatus | None, directory: RunDirectory
+) -> RunOverview:
     """Return the summary, with a note if run.json differs from the journal.
 
     After a kill, run.json may be older than the journal, but never newer.
@@ -379,7 +379,7 @@ def _history(journal: Path) -> Iterator[_RecordedStatus]:
             yield _read_status(Fields(event.data, f"event {event.seq} ({event.type})"))
 
 
-def _with_trouble(summary: RunSummary, fault: AttractorError) -> RunSummary:
+def _with_trouble(summary: RunOverview, fault: AttractorError) -> RunOverview:
     message = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
     return replace(summary, trouble=message, trouble_code=fault.exit_code)
 

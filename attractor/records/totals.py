@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.walks import LONG_AGO
-from attractor.records.history import Made
+from attractor.records.history import CompletedVisit
 
 MOST = 5
 
@@ -49,7 +49,7 @@ class StageTotal:
 
 
 def add_up(
-    visits: Iterable[Made], flights: Iterable[InFlight] = (), now: datetime = LONG_AGO
+    visits: Iterable[CompletedVisit], flights: Iterable[InFlight] = (), now: datetime = LONG_AGO
 ) -> Sequence[StageTotal]:
     """Return the total of each node, in the order of the first visit.
 
@@ -81,7 +81,7 @@ def _most(totals: Sequence[StageTotal], by: Mapping[str, float]) -> Sequence[Sta
     return sorted(some, key=lambda one: -by[one.node])[:MOST]
 
 
-def _with(total: StageTotal, made: Made) -> StageTotal:
+def _with(total: StageTotal, made: CompletedVisit) -> StageTotal:
     visit = made.visit
     return StageTotal(
         total.node,

@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.base.locks import holder_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.open_work import StageInFlight, stages_in_flight
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Worker:
     Without a note beside the lock, `pid` is None.
     """
 
-    summary: RunSummary
+    summary: RunOverview
     stages: Sequence[StageInFlight]
     pid: int | None = None
     host: str = ""
@@ -48,7 +48,7 @@ class Worker:
         }
 
 
-def read_worker(one: RunSummary) -> Worker:
+def read_worker(one: RunOverview) -> Worker:
     """Return the process that holds a live run."""
     holder = holder_of(RunDirectory(one.directory).lock)
     stages: Sequence[StageInFlight] = ()

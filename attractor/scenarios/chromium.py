@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attractor.base.errors import UsageError
 from attractor.engine.outcome import Culprit
 from attractor.engine.truncation import one_line
-from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.environment import ExecutionEnvironment, RunningCommand
 from attractor.scenarios.evaluation import TrialTrouble
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def open_chromium(environment: ExecutionEnvironment, port: int) -> AsyncGe
         await service.stop()
 
 
-async def _debugging_port(service: Service) -> int:
+async def _debugging_port(service: RunningCommand) -> int:
     output = b""
     async for piece in service.output():
         output += piece

@@ -14,7 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
 from attractor.base.toml import printable
 from attractor.engine.truncation import shorten
-from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.environment import ExecutionEnvironment, RunningCommand
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tree
 from attractor.scenarios.check import (
@@ -32,6 +32,7 @@ from attractor.scenarios.check import (
 )
 from attractor.scenarios.evaluation import Attribution
 from attractor.scenarios.http_request import RequestFailed, send_request
+from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import (
     CommandStep,
     RequestStep,
@@ -50,17 +51,6 @@ _POLL_INTERVAL_S = 0.05
 _DAEMON_READY_S = 2.0
 _KEPT_OUTPUT = 4096
 _LONGEST_LINE = 300
-
-
-@dataclass(frozen=True)
-class PlayedScenario:
-    """The observation of a played scenario, and the results of its checks in order.
-
-    If the steps ended early, a failed result of the kind `steps` is the last one.
-    """
-
-    observation: Observation
-    checks: tuple[CheckResult, ...]
 
 
 @dataclass(frozen=True)
@@ -143,7 +133,7 @@ class ScenarioPlayer:
         in_order = [results[number] for number in range(len(checks))]
         # Otherwise a trial without a single step could satisfy checks such as a missing file.
         ended_early = [_ended_early(failure)] if failure else []
-        return PlayedScenario(observed, (*in_order, *ended_early))
+        return PlayedScenario(scenario, observed, (*in_order, *ended_early))
 
     async def _copy_fixtures(self, scenario: Scenario, steps: "_Steps") -> str:
         """Copy the fixtures; return the reason of a failure, or ""."""
@@ -330,7 +320,7 @@ class _Steps:
 class _RunningService:
     """A service, and the end of its output."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: RunningCommand) -> None:
         self._service = service
         self._output = bytearray()
         self._watching = asyncio.create_task(self._watch())

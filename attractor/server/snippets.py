@@ -3,9 +3,9 @@
 import asyncio
 import threading
 
-from attractor.evals.execution import SnippetSandboxes
-from attractor.evals.snippet import ExtendedExecution, Snippet
 from attractor.pipeline.host.run_host import RunHost
+from attractor.snippets.execution import SnippetSandboxes
+from attractor.snippets.snippet import ExtendedExecution, Snippet
 
 
 class SnippetThread:

@@ -33,7 +33,7 @@ FORMAT = 1
 """The format number of the records of a store."""
 
 
-class DimensionIndex:
+class FolderIndex:
     """The entries of a dimension in a store: folder, stat cache, preparation and ref."""
 
     def __init__(self, store: Path, name: str = MAIN) -> None:
@@ -128,14 +128,14 @@ def _read(path: Path) -> dict[str, Json] | None:
 _NAME, _EMAIL = "Attractor", "attractor@localhost"
 
 
-def find_fork(index: DimensionIndex) -> Path | None:
+def find_fork(index: FolderIndex) -> Path | None:
     """Return the folder of a fork, or None if the folder does not exist."""
     folder = index.folder()
     return folder if folder is not None and folder.is_dir() else None
 
 
 async def fill_fork(
-    store: ObjectStore, index: DimensionIndex, folder: Path, *, tree: TreeId, materials: Materials
+    store: ObjectStore, index: FolderIndex, folder: Path, *, tree: TreeId, materials: Materials
 ) -> None:
     """Write a tree into an empty folder, and make a Git repository for agents in this folder."""
     # Entries of an earlier folder with this name are obsolete.
@@ -155,7 +155,7 @@ async def add_agent_repository(
     await create_agent_repository(folder, store, files, _author(folder, store))
 
 
-async def discard_fork(index: DimensionIndex) -> None:
+async def discard_fork(index: FolderIndex) -> None:
     """Remove the folder of a fork, if it exists."""
     folder = index.folder()
     # The record goes first: an unrecorded folder is removed by the next run.

@@ -18,7 +18,7 @@ class Rose:
 part = Rose()
 '''
 CLASS_ROSE = ROSE.replace("part = Rose()", "part = Rose")
-EXAMINATIONS = "attractor.cli.examinations"
+EXAMINATIONS = "attractor.cli.doctor_checks"
 
 
 class Flower(Protocol):

@@ -9,7 +9,7 @@ import pytest
 from attractor.cli.runs.growth import simulation_lines
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.morph import apply_morphs, read_morph
-from attractor.growth.spec.files import read_spec, write_spec
+from attractor.growth.specification.files import read_spec, write_spec
 from tests.cli.running import attractor
 from tests.growth.app import PROPOSAL, make_app
 

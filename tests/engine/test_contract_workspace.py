@@ -14,7 +14,7 @@ from attractor.environments.environment import GrepOptions, Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.children.runner import ChildWorkspace
 from attractor.workspaces.create.from_folder import create_in_place
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.tables import table
 from tests.workspaces.projects import (
     RUN,
@@ -30,15 +30,15 @@ pytestmark = pytest.mark.anyio
 
 T = TypeVar("T")
 Make = Callable[[Path], Awaitable[Workspace]]
-MakeTrees = Callable[[Path], Awaitable[Dimension]]
+MakeTrees = Callable[[Path], Awaitable[TrackedFolder]]
 FILES = {"größe 🐍.txt": "grüße\n", "a/b/c": "deep", "empty": "", "big": "x" * 2_000_000}
 
 
-async def isolated(below: Path) -> Dimension:
+async def isolated(below: Path) -> TrackedFolder:
     return await Project.made(below).workspace()
 
 
-async def in_place(below: Path) -> Dimension:
+async def in_place(below: Path) -> TrackedFolder:
     folder = below / "folder"
     write(folder, {"todo.py": "print('todo')\n", "docs/read me.txt": "read me\n"})
     return await create_in_place(

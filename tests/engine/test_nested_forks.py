@@ -16,7 +16,7 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Parts, Stage
 from attractor.handlers.for_each import ForEach
 from attractor.language.reading import parse
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.counts import count
 from tests.engine.runs import Silent, Work, Workplace
 from tests.tables import table
@@ -30,7 +30,7 @@ ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 
 async def write(stage: Stage) -> Outcome:
     """Write a file for the stage and the item of its branch."""
-    assert isinstance(stage.workspace, Dimension)
+    assert isinstance(stage.workspace, TrackedFolder)
     mark = stage.workspace.folder / f"{stage.node.id}:{stage.context.get('work.index') or ''}"
     assert not mark.exists() or stage.visit > 1
     mark.write_text("written")
@@ -182,7 +182,7 @@ def test_stage_of_a_branch_run_again_after_the_fan_in_keeps_its_new_file() -> No
     )
 
     async def write_visit(stage: Stage) -> Outcome:
-        assert isinstance(stage.workspace, Dimension)
+        assert isinstance(stage.workspace, TrackedFolder)
         (stage.workspace.folder / f"{stage.node.id}@{stage.visit}").write_text("written")
         return success(again="no" if stage.visit > 1 else "yes")
 

@@ -8,7 +8,12 @@ import pytest
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.processes import ExecResult, OutputChunk
-from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
+from attractor.environments.environment import (
+    DirEntry,
+    ExecutionEnvironment,
+    GrepOptions,
+    RunningCommand,
+)
 from attractor.environments.errors import (
     FileMissing,
     FileUnusable,
@@ -339,7 +344,7 @@ async def test_many_commands_run_at_the_same_time(shell: ExecutionEnvironment) -
     assert [one.stdout for one in results] == [f"{number}\n" for number in range(20)]
 
 
-async def first_line(service: Service) -> str:
+async def first_line(service: RunningCommand) -> str:
     said = b""
     async with asyncio.timeout(30):
         async for piece in service.output():

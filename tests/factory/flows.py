@@ -16,7 +16,7 @@ from attractor.factory.decisions.decide import (
     decide,
     waive,
 )
-from attractor.factory.decisions.finished_runs import ask_gate, hold, promote_run, roll_back_run
+from attractor.factory.decisions.finished_runs import ask_gate, lock_run, promote_run, roll_back_run
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.evaluate import Evaluator, evaluator_of
 from attractor.factory.evaluation.gate import gate
@@ -125,20 +125,20 @@ class Flow:
     def decide(
         self, result: RunResult, verdict: DecisionKind, rationale: str = REASON
     ) -> LedgerEntry:
-        with hold(result.directory, self.host) as run:
+        with lock_run(result.directory, self.host) as run:
             return decide(run, self.evaluator, Decision(verdict, ANN, rationale))
 
     def waive(
         self, result: RunResult, scenario: str, reason: str = REASON, **expires: float
     ) -> LedgerEntry:
-        with hold(result.directory, self.host) as run:
+        with lock_run(result.directory, self.host) as run:
             expires_in = timedelta(**expires or {"days": 7})
             return waive(
                 run, self.evaluator, scenario, by=ANN, reason=reason, expires_in=expires_in
             )
 
     def amend(self, result: RunResult, rationale: str = "", note: str = "") -> LedgerEntry:
-        with hold(result.directory, self.host) as run:
+        with lock_run(result.directory, self.host) as run:
             return amend(run, self.evaluator, by=ANN, rationale=rationale, note=note)
 
     def at(self, **shift: float) -> "Flow":

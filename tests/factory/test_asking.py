@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from attractor.factory.decisions.finished_runs import ask_gate, hold
+from attractor.factory.decisions.finished_runs import ask_gate, lock_run
 from tests.factory.flows import make_flow
 
 
 def test_gate_works_for_a_locked_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with hold(result.directory, flow.host):
+    with lock_run(result.directory, flow.host):
         assert flow.rules(result) == []
 
 
@@ -17,7 +17,7 @@ def test_live_run_is_not_evaluated(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.launch()
     live = flow.launch(evaluate=False)
-    with hold(live.directory, flow.host) as run:
+    with lock_run(live.directory, flow.host) as run:
         assert flow.rules(live) == ["no_verdict"]
         facts, _ = ask_gate(live.directory, flow.host)
         assert (facts.run_id, facts.tree) == (live.run_id, run.progress.tree)

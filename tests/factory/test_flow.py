@@ -16,10 +16,10 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
+from attractor.factory.evaluation.candidate_run import facts_of, read_candidate_run
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.run_facts import facts_of, read_facts
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.source.read import open_pipeline
@@ -31,7 +31,7 @@ from tests.pipeline.projects import git, simulated
 
 
 def rules(flow: Flow, result: RunResult) -> list[str]:
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         return [one.rule for one in gate(flow.evaluator.judged(facts_of(run))).reasons]
 
 
@@ -140,11 +140,11 @@ def test_run_keeps_the_suite_version_of_its_start(tmp_path: Path) -> None:
 def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
         assert run.state.status == EVALUATING
     flow.resume(result)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2
         with pytest.raises(NotDecidable, match="already evaluated 2 times"):
             flow.evaluator.request_again(run, "ann")
@@ -168,14 +168,14 @@ def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) 
     result = flow.launch(suite="")
     assert read_manifest(RunDirectory(result.directory)).suite == ""
     assert any("this run of 'other' has no suite" in one for one in told)
-    verdict = gate(flow.evaluator.judged(read_facts(result.directory)))
+    verdict = gate(flow.evaluator.judged(read_candidate_run(result.directory)))
     assert "no_suite" in {one.rule for one in verdict.reasons}
 
 
 def test_forged_trial_in_the_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         forged: dict[str, Json] = {
             "evaluation": 1,
             "scenario": "made",
@@ -255,7 +255,7 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
     choice = replace(unguarded(), promises=proved)
     nowhere = NoWorkspace(another=lambda: choice.make(flow.project))
     prepared = PreparedRun(pipeline, simulated(flow.project), flow.host, choice, nowhere)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         flow.evaluator.register.begin(run, prepared)
     flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]

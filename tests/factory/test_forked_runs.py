@@ -15,8 +15,8 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import Retired
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.run_facts import read_facts
 from attractor.factory.launch import resume_run
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.fork.create import create_fork, plan_fork
@@ -122,7 +122,7 @@ def test_suite_for_a_version_of_a_pipeline_judges_no_other_version(tmp_path: Pat
     with pytest.raises(UsageError, match="suite todo@2 is for linear@1"):
         forked(flow, unjudged, "make", pipeline)
     # The operator may accept another version on a resume; the gate does not.
-    facts = read_facts(flow.resume(unjudged).directory)
+    facts = read_candidate_run(flow.resume(unjudged).directory)
     accepted = replace(facts, manifest=replace(facts.manifest, content_hash="of another version"))
     assert gate(flow.evaluator.judged(facts)).go
     [reason] = gate(flow.evaluator.judged(accepted)).reasons

@@ -13,7 +13,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, FAILED
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.errors import Retired
-from attractor.factory.evaluation.run_facts import read_facts
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.ledger.records import leaks_of
 from attractor.pipeline.orders import Orders
 from tests.counts import IS_FULL
@@ -133,7 +133,9 @@ def test_run_ends_unsearched_while_its_sealed_suite_is_unreadable(
     assert flow.rules(result) == ["no_verdict", "holdout_leak"]
     assert "the run ended without a search for leaks" in str(flow.report(result).to_record())
     end = [one for one in flow.evaluator.ledger.entries(result.run_id) if one.kind == "ended"]
-    assert [one.data["status"] for one in end] == [read_facts(result.directory).state.status.word]
+    assert [one.data["status"] for one in end] == [
+        read_candidate_run(result.directory).state.status.word
+    ]
 
 
 def test_fork_is_searched_with_the_run_that_it_continues(tmp_path: Path) -> None:

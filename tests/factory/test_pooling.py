@@ -9,7 +9,7 @@ from attractor.base.errors import NoGo, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import EvaluationRecord
@@ -78,7 +78,7 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
     assert flow.decide(result, DecisionKind.APPROVED)
     again = flow.launch()
     with (
-        hold(again.directory, flow.host) as run,
+        lock_run(again.directory, flow.host) as run,
         pytest.raises(NotDecidable, match="its tree was already evaluated 2 times"),
     ):
         flow.evaluator.request_again(run, "ann")
@@ -88,7 +88,7 @@ def test_history_of_a_suite_joins_all_evaluations_of_a_run(tmp_path: Path) -> No
     flow, luck = make_gamble(tmp_path)
     result = flow.launch()
     luck.touch()
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
     flow.resume(result)
     version = flow.evaluator.stores.suites.versions.find("todo")
@@ -109,7 +109,7 @@ def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path
 def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = True) -> RunResult:
     """Leave a run as if its process had died after its first trial ended (or began)."""
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         seal = run.manifest.suite.rpartition("#")[2]
         begun = EvaluationStart(evaluation_id, seal, PROVED).to_record()
@@ -162,7 +162,7 @@ def test_continued_evaluation_keeps_its_results(tmp_path: Path) -> None:
 def test_trial_with_a_lost_line_is_not_repeated(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         flow.evaluator.results.store(evaluation_id, TrialResult(FIRST, False, (), 1))
     luck.touch()
@@ -208,7 +208,7 @@ def test_resumed_evaluation_finds_the_loss_of_a_red_trial_with_its_journal_lines
 def test_red_trial_that_was_stored_before_a_crash_is_pinned_at_the_resume(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         flow.evaluator.results.store(evaluation_id, TrialResult(FIRST, False, (), 1))
     flow.resume(result)
@@ -227,7 +227,7 @@ def test_suite_version_is_burned_after_a_number_of_trees(tmp_path: Path) -> None
     assert "TrialStarted" not in (second.directory / "events.jsonl").read_text()
     assert "suite_burned" in flow.rules(second)
     with (
-        hold(second.directory, flow.host) as run,
+        lock_run(second.directory, flow.host) as run,
         pytest.raises(NotDecidable, match="1 tree was evaluated"),
     ):
         flow.evaluator.request_again(run, "ann")

@@ -9,8 +9,8 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.cli.runs.verdicts import verdict_text
 from attractor.factory.decisions.finished_runs import ask_gate
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
-from attractor.factory.evaluation.run_facts import read_facts
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.scenarios.suites import SUITE, write_files
@@ -72,7 +72,7 @@ def test_judge_that_fails_leaves_the_trial_unscored(
     assert failed.reasons[0].startswith(f"{culprit}: unscored: the judge failed")
     [trouble] = flow.report(result).troubles
     assert (trouble.trouble.culprit, trouble.count) == (culprit, retries + 1)
-    shown = verdict_text(read_facts(result.directory), judged, to_operator=False)
+    shown = verdict_text(read_candidate_run(result.directory), judged, to_operator=False)
     assert f"  trouble in trials: {trouble}\n" in shown
     told: list[str] = []
     replace(flow, host=replace(flow.host, tell=told.append)).launch(evaluate=False)

@@ -13,7 +13,7 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
@@ -70,7 +70,7 @@ def test_run_in_another_folder_belongs_to_the_project(tmp_path: Path) -> None:
     result = flow.launch(root=tmp_path / "elsewhere" / "my-run")
     assert flow.rules(result) == []
     assert (flow.host.runs_dir / ".gitignore").read_text() == "*\n"
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         assert run.manifest.run_id == result.run_id
 
 

@@ -14,7 +14,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
 from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
@@ -33,7 +33,7 @@ def reject(flow: Flow, result: RunResult) -> None:
 
 
 def ask_again(flow: Flow, result: RunResult) -> None:
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.morph import morph_registry
-from attractor.growth.spec.files import write_spec
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.files import write_spec
+from attractor.growth.specification.graph import SpecGraph
 from tests.growth.seed import farm
 from tests.pipeline.projects import begin_repository, git, make_host
 

@@ -1,7 +1,7 @@
 """The specification of the farm, in the form of the seed."""
 
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.graph import SpecGraph
 
 FARM = """
 identity:

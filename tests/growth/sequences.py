@@ -6,8 +6,8 @@ from typing import Any
 
 from attractor.base.errors import AttractorError
 from attractor.growth.morph import Morph, read_morph
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.graph import SpecGraph
 from tests.growth.seed import FARM
 
 TYPES = ("text", "integer", "number", "date", "boolean")

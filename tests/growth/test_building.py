@@ -3,7 +3,7 @@ from pathlib import Path
 
 from attractor.growth.building import Build, build_plan
 from attractor.growth.lineage import read_stages
-from attractor.growth.spec.files import read_spec
+from attractor.growth.specification.files import read_spec
 from tests.growth.app import make_app
 from tests.growth.test_lineage import SMALL, plan_of
 from tests.pipeline.projects import git

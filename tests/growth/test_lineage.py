@@ -6,7 +6,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.growth.errors import InvalidLineage
 from attractor.growth.lineage import (
-    Stage,
+    DeployedStage,
     StageKind,
     draw_lineage,
     newest,
@@ -29,7 +29,7 @@ def plan_of(*morphs: dict[str, str], risk: Risk = Risk.LOW, level: Level = Level
     return Plan("gp-1", farm(), tuple(planned), (), "hash")
 
 
-def grown(*plans: Plan, before: Sequence[Stage] = ()) -> list[Stage]:
+def grown(*plans: Plan, before: Sequence[DeployedStage] = ()) -> list[DeployedStage]:
     stages = [*before]
     for plan in plans:
         stages.append(next_stage(stages, plan))

@@ -21,7 +21,8 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.scenarios.check import CheckResult, Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
-from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
+from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from tests.ports import free_port
 from tests.scenarios.suites import write_files

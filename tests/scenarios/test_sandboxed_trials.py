@@ -10,7 +10,8 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
-from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
+from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.workspaces.folders import borrowed_folder
 from tests.environments.places import make_walls, why_no_sandbox

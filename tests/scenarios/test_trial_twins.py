@@ -6,7 +6,7 @@ import pytest
 
 from attractor.engine.outcome import Culprit
 from attractor.scenarios.evaluation import TrialTrouble, Trouble
-from attractor.scenarios.play import PlayedScenario
+from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.services.errors import ServiceError
 from tests.needs import needs_curl

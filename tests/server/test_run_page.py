@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
@@ -114,7 +114,7 @@ def test_page_of_a_run_lists_its_incidents(
 ) -> None:
     browser, address = parked
     assert 'aria-label="Incidents"' not in browser.get(address).text
-    with hold(server.service.root(address.rpartition("/")[2]), server.service.host) as run:
+    with lock_run(server.service.root(address.rpartition("/")[2]), server.service.host) as run:
         run.emit("HoldoutLeaked", {"suite": f"todo {NASTY}", "places": 2}, sync=True)
     for query in ({}, {"fragment": "head"}):
         text = browser.get(address, params=query).text

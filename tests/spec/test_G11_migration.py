@@ -14,7 +14,7 @@ from attractor.growth.migration import Record, State, parse_records, state_text
 from attractor.growth.morph import Morph, morph_registry, read_morph
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, PlannedMorph
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 from tests.counts import count
 from tests.growth.sequences import GUARDED, MAKERS, random_sequence
 from tests.tables import table

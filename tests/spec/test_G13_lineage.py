@@ -1,6 +1,6 @@
 """G13: the lineage of an app, drawn as the seed draws it."""
 
-from attractor.growth.lineage import Stage, draw_lineage, next_stage
+from attractor.growth.lineage import DeployedStage, draw_lineage, next_stage
 from attractor.growth.morph import Risk
 from tests.growth.test_lineage import MATURE, SMALL, plan_of
 
@@ -17,7 +17,7 @@ graph TD
 
 def test_lineage_of_the_seed_is_reproduced_byte_for_byte() -> None:
     small, large = plan_of(SMALL), plan_of(SMALL, risk=Risk.HIGH)
-    stages: list[Stage] = []
+    stages: list[DeployedStage] = []
     for plan in (small, small, plan_of(MATURE)):
         stages.append(next_stage(stages, plan))
     branches = [

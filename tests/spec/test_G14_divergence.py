@@ -12,10 +12,10 @@ from attractor.growth.apps.divergence import read_files
 from attractor.growth.apps.skeleton import GENERATED
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import DEVELOPMENT
-from attractor.growth.lineage import Stage, StageKind, write_stage
+from attractor.growth.lineage import DeployedStage, StageKind, write_stage
 from attractor.growth.plans.plan import read_proposal
-from attractor.growth.spec.files import NODES, node_path, read_spec, write_spec
-from attractor.growth.spec.graph import Relation
+from attractor.growth.specification.files import NODES, node_path, read_spec, write_spec
+from attractor.growth.specification.graph import Relation
 from tests import examples
 from tests.examples import RUNBOOKS
 from tests.growth.app import DEVELOPMENT_TEXT, make_app
@@ -34,7 +34,7 @@ def app(tmp_path: Path) -> ControlPlane:
     control_plane = make_app(tmp_path / "app", SPEC)
     folder = control_plane.repository
     (folder / "spec" / "lineage").mkdir()
-    write_stage(Stage("v0", StageKind.SEED, SPEC.spec_hash, "", ""), folder)
+    write_stage(DeployedStage("v0", StageKind.SEED, SPEC.spec_hash, "", ""), folder)
     write_small_app(folder)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "Grow\n\nAttractor-Decision: 0123abcd")

@@ -2,7 +2,7 @@
 
 import yaml
 
-from attractor.growth.spec.document import IDENTITY, SECTIONS, document_of, read_document
+from attractor.growth.specification.document import IDENTITY, SECTIONS, document_of, read_document
 
 SEED = """\
 identity:

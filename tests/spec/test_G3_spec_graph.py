@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from attractor.growth.api import specs
-from attractor.growth.spec.graph import Author, Provenance, Relation, SpecNode
+from attractor.growth.specification.graph import Author, Provenance, Relation, SpecNode
 from tests.growth.app import make_app
 from tests.growth.seed import farm
 

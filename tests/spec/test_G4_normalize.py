@@ -12,9 +12,9 @@ from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidDesire, InvalidSpec, ModelAnswerRefused, PlanRefused
 from attractor.growth.normalize.reading import read_given
 from attractor.growth.plans.plan import read_proposal
-from attractor.growth.spec.clarifications import adds_only_desires
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.store import spec_id
+from attractor.growth.specification.clarifications import adds_only_desires
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.store import spec_id
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import make_app
 from tests.growth.model import host_with_model, objects

@@ -12,7 +12,7 @@ from attractor.growth.control_plane import ControlPlane
 from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
-from attractor.growth.spec.rendering import Card, Column, board
+from attractor.growth.specification.rendering import Card, Column, board
 from tests.growth.app import PROPOSAL, make_app
 from tests.growth.seed import farm
 

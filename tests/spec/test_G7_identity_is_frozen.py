@@ -20,8 +20,8 @@ from attractor.growth.identity import (
 from attractor.growth.morph import Morph, apply_morphs, read_morph
 from attractor.growth.plans.checks import FindingKind, check_proposal
 from attractor.growth.plans.plan import Proposal
-from attractor.growth.spec.files import node_text
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.files import node_text
+from attractor.growth.specification.graph import Relation, SpecGraph
 from tests.counts import count
 from tests.growth.app import DEVELOPMENT_TEXT
 from tests.growth.by_hand import BINDINGS, BY_HAND, FORBIDDEN, FROZEN, LINE, RAIL

@@ -10,7 +10,7 @@ from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Level, Risk, morph_registry, type_of, write_morph
 from attractor.growth.plans.plan import read_proposal
-from attractor.growth.spec.difference import compare_specs
+from attractor.growth.specification.difference import compare_specs
 from tests.growth.app import PROPOSAL, make_app
 from tests.tables import table
 

@@ -11,7 +11,7 @@ from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, apply_morphs, read_morph
 from attractor.growth.plans.collisions import find_collision
 from attractor.growth.plans.plan import Plan, PlannedMorph, read_proposal
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 from tests.counts import count
 from tests.growth.app import make_app
 from tests.growth.by_hand import BINDINGS, BY_HAND

@@ -13,7 +13,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from attractor.pipeline.start import start
 from attractor.records.request import WorkspaceKind
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node
 from tests.engine.runs import FAIL, Work, Workplace
@@ -26,7 +26,7 @@ def writing(files: Mapping[str, str], outcome: Outcome | None = None) -> Work:
     """Return the work of a stage that writes files into its folder."""
 
     async def work(stage: Stage) -> Outcome:
-        assert isinstance(stage.workspace, Dimension)
+        assert isinstance(stage.workspace, TrackedFolder)
         for name, text in files.items():
             (stage.workspace.folder / name).write_text(text)
         return outcome or success()
@@ -70,7 +70,7 @@ def test_R6_the_tree_of_the_winner_is_adopted(tmp_path: Path) -> None:
 
 def test_R6_a_branch_sees_nothing_of_the_others_and_all_from_before(tmp_path: Path) -> None:
     async def look(stage: Stage) -> Outcome:
-        assert isinstance(stage.workspace, Dimension)
+        assert isinstance(stage.workspace, TrackedFolder)
         names = sorted(contents(stage.workspace.folder))
         assert "todo.py" in names
         (stage.workspace.folder / f"{stage.node.id}.txt").write_text("x")
@@ -204,12 +204,12 @@ def test_R6_branches_resume_from_their_own_tree_after_a_crash(tmp_path: Path) ->
         return success()
 
     async def look(stage: Stage) -> Outcome:
-        assert isinstance(stage.workspace, Dimension)
+        assert isinstance(stage.workspace, TrackedFolder)
         names = contents(stage.workspace.folder)
         seen[stage.node.id] = sorted(name for name in names if name.endswith(".txt"))
         return await writing({f"{stage.node.id}.txt": "x"})(stage)
 
-    async def walk(workspace: Dimension) -> RunResult:
+    async def walk(workspace: TrackedFolder) -> RunResult:
         place.workspace = workspace
         return await place.walk()
 

@@ -20,7 +20,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.records.request import RunRequest, WorkspaceKind
-from attractor.records.summary import RunSummary, list_runs
+from attractor.records.summary import RunOverview, list_runs
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_host, make_project, simulated
 from tests.tables import table
@@ -54,7 +54,7 @@ def run(host: RunHost, options: RunRequest) -> RunResult:
     return asyncio.run(start(options, host))
 
 
-def chain(host: RunHost) -> list[RunSummary]:
+def chain(host: RunHost) -> list[RunOverview]:
     """Return the runs of the chain, the first one first."""
     return sorted(list_runs(host.runs_dir), key=lambda one: one.restart)
 

@@ -59,7 +59,7 @@ def test_R8_every_stage_but_the_exit_has_a_status_file(tmp_path: Path) -> None:
         "parallel.results",
         "stack.child",
         "work.item",
-        "growth.spec",
+        "growth.specification",
         "context.human.gate.selected",
         "context.outcome",
         "context.context.graph.goal",

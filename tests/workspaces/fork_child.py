@@ -6,12 +6,12 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.workspaces.projects import Project
 from tests.workspaces.snapshot_child import change
 
 
-async def work(workspace: Dimension, name: str, number: int) -> None:
+async def work(workspace: TrackedFolder, name: str, number: int) -> None:
     """Work in a fork, and print its tree."""
     fork = await workspace.fork(name, workspace.base.candidate)
     change(fork.folder, number)

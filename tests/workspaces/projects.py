@@ -10,10 +10,10 @@ from pathlib import Path
 
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.snapshot import Snapshot
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.repositories import copy_project
 
 SEARCH_PATH = os.environ["PATH"]
@@ -122,7 +122,7 @@ class Project:
         """Open the repository."""
         return await open_repository(self.folder, search_path=SEARCH_PATH)
 
-    async def workspace(self, run_id: str = RUN) -> Dimension:
+    async def workspace(self, run_id: str = RUN) -> TrackedFolder:
         """Make an isolated workspace of the last commit."""
         return await create_isolated(
             await self.repository(),
@@ -134,7 +134,7 @@ class Project:
             on_snapshot=self.hear,
         )
 
-    async def workspace_again(self, run_id: str = RUN) -> Dimension:
+    async def workspace_again(self, run_id: str = RUN) -> TrackedFolder:
         """Open the workspace of a run again."""
         return await reopen_workspace(
             state=self.state,

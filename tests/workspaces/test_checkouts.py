@@ -10,11 +10,11 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.workspaces.checkouts import StageTree, move_branch, write_run_branch
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.workspaces.projects import AUTHOR, RUN, Project, age, contents, everything, git, write
 
-Made = tuple[Dimension, str, str]
+Made = tuple[TrackedFolder, str, str]
 
 
 async def make_commit(project: Project, change: Callable[[Path], None]) -> Made:

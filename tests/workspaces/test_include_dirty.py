@@ -11,8 +11,8 @@ import pytest
 
 from attractor.workspaces.checkouts import StageTree, write_run_branch
 from attractor.workspaces.create.isolated import create_isolated
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
+from attractor.workspaces.tracked_folder import TrackedFolder
 from attractor.workspaces.uncommitted import WorkTree
 from tests.workspaces.git.test_large_files import (
     IMAGE,
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 
 async def workspace_of(
     project: Project, folder: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Dimension:
+) -> TrackedFolder:
     variables = {"PATH": SEARCH_PATH, "HOME": str(project.state.parent), **(environ or {})}
     return await create_isolated(
         await project.repository(),
@@ -51,7 +51,7 @@ async def workspace_of(
     )
 
 
-def made(project: Project, folder: Path | None = None) -> Dimension:
+def made(project: Project, folder: Path | None = None) -> TrackedFolder:
     return asyncio.run(workspace_of(project, folder))
 
 

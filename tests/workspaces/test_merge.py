@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import FILE, LINK, PROGRAM, TreeEntry, write_tree
 from attractor.workspaces.merge import MergeResult, merge_trees
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.counts import count
 from tests.workspaces.projects import SEARCH_PATH, Project, contents, git, write
 
@@ -212,7 +212,7 @@ def test_merge_agrees_with_git(shared: ObjectStore, base: Files, one: Files, oth
     assert bool(ours.conflicts) == (not ours.tree)
 
 
-async def branches(workspace: Dimension, *edits: Mapping[str, str | None]) -> list[str]:
+async def branches(workspace: TrackedFolder, *edits: Mapping[str, str | None]) -> list[str]:
     """Return the trees of branches that write files, or remove files without a content."""
     trees: list[str] = []
     for number, files in enumerate(edits):

@@ -4,7 +4,7 @@ import asyncio
 
 from attractor.base.errors import UnknownName
 from attractor.base.processes import BoundedOutput, OutputLimit
-from attractor.environments.environment import ExecutionEnvironment, Service
+from attractor.environments.environment import ExecutionEnvironment, RunningCommand
 
 UNREAD = OutputLimit(head=64 * 1024, tail=192 * 1024)
 """The limit of the output that a command keeps for the next call."""
@@ -13,7 +13,7 @@ UNREAD = OutputLimit(head=64 * 1024, tail=192 * 1024)
 class BackgroundCommand:
     """A background command and its unread output."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: RunningCommand) -> None:
         self._service = service
         self._unread = BoundedOutput(UNREAD)
         self._reading = asyncio.create_task(self._read())

@@ -9,7 +9,7 @@ from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import amend as record_amendment
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.records.lookup import find_run
 
@@ -28,7 +28,7 @@ def amend(
     The verdict and the first words stay on record. Amendments are listed by 'attractor history'.
     """
     host = host_of(invocation)
-    with hold(find_run(reference, host.runs_dir), host) as run:
+    with lock_run(find_run(reference, host.runs_dir), host) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
         entry = record_amendment(run, evaluator_of(host), by=by, rationale=rationale, note=note)
     if as_json:

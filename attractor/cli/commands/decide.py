@@ -22,10 +22,10 @@ from attractor.factory.decisions.decide import (
     require_decidable,
     waive,
 )
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
+from attractor.factory.evaluation.candidate_run import facts_of
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.failed_scenarios import shortcomings_record
-from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations import Factory
@@ -126,7 +126,7 @@ def _decide(
     as_json: bool,
 ) -> ExitCode:
     evaluator = evaluator_of(host)
-    with hold(find_run(reference, host.runs_dir), host) as run:
+    with lock_run(find_run(reference, host.runs_dir), host) as run:
         facts = facts_of(run)
         judged = evaluator.judged(facts) if to_operator else None
         if judged and not as_json:
@@ -172,7 +172,7 @@ def _waive(
     reason: str,
     expires_in: timedelta,
 ) -> LedgerEntry:
-    with hold(find_run(reference, host.runs_dir), host) as run:
+    with lock_run(find_run(reference, host.runs_dir), host) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
         return waive(run, evaluator_of(host), scenario, by=by, reason=reason, expires_in=expires_in)
 

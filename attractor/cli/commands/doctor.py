@@ -54,7 +54,7 @@ async def _examine_with(machine: Machine, pipelines: Sequence[Path]) -> list[Fin
 
 def examination_registry() -> Registry[Examination]:
     """Return the registry of checks."""
-    return Registry("attractor.cli.examinations", Examination, noun="examination")
+    return Registry("attractor.cli.doctor_checks", Examination, noun="examination")
 
 
 async def examine_all(machine: Machine, parts: Registry[Examination]) -> list[Finding]:

@@ -15,9 +15,9 @@ from attractor.base.files import file_error
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
-from attractor.evals.execution import SnippetSandboxes
-from attractor.evals.smoke import SmokeCheck, smoke as check
-from attractor.evals.snippet import DEFAULT_S, LONGEST_S, ExtendedExecution, Language, Snippet
+from attractor.snippets.execution import SnippetSandboxes
+from attractor.snippets.smoke import SmokeCheck, smoke as check
+from attractor.snippets.snippet import DEFAULT_S, LONGEST_S, ExtendedExecution, Language, Snippet
 
 STANDARD_INPUT = "-"
 

@@ -17,7 +17,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.base.toml import parse_toml
 from attractor.cli.doctor import CheckStatus, Machine
-from attractor.cli.examinations import bubblewrap, landlock
+from attractor.cli.doctor_checks import bubblewrap, landlock
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import example_option

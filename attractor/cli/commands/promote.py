@@ -13,7 +13,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.finished_runs import promote_run
 from attractor.factory.decisions.promotion import Promotion
-from attractor.factory.evaluation.run_facts import read_facts
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import find_run
 
@@ -34,7 +34,7 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     host = host_of(invocation)
     root = find_run(reference, host.runs_dir)
     promotion = asyncio.run(promote_run(root, host, branch=branch, by=operator_name(invocation)))
-    facts = read_facts(root)
+    facts = read_candidate_run(root)
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
     if as_json:
         show_json(

@@ -17,7 +17,7 @@ from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
 from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
-from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunSummary
+from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview
 from attractor.records.workers import Worker, read_worker
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
@@ -96,7 +96,7 @@ def _require_status(words: str) -> None:
         raise UnknownName("status", words, known)
 
 
-def _table(found: Sequence[RunSummary], now: datetime) -> list[str]:
+def _table(found: Sequence[RunOverview], now: datetime) -> list[str]:
     rows = [_HEADING, *(_row(run, now) for run in found)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
     lines = [
@@ -123,7 +123,7 @@ def _workers(workers: Sequence[Worker]) -> list[str]:
     return table(rows) if rows else []
 
 
-def _row(run: RunSummary, now: datetime) -> tuple[str, ...]:
+def _row(run: RunOverview, now: datetime) -> tuple[str, ...]:
     return (
         visible(run.run_id),
         _age(now - run.started),

@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.files import format_for, output_file, write_result
 from attractor.cli.output.streams import show_json
 from attractor.cli.runs.growth import control_plane_of
-from attractor.growth.spec.rendering import DiagramFormat, SpecView
+from attractor.growth.specification.rendering import DiagramFormat, SpecView
 
 _ENDINGS = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
 

@@ -29,7 +29,7 @@ def show_specification(
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api import specs
-    from attractor.growth.spec.rendering import outline_of
+    from attractor.growth.specification.rendering import outline_of
 
     control_plane = control_plane_of(invocation)
     if lists_all:

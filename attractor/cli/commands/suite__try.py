@@ -15,9 +15,9 @@ from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.known_trees import known_trees
 from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import Scenario
-from attractor.scenarios.tried import TriedScenario
 
 
 @click.command("try")
@@ -65,12 +65,12 @@ def _chosen(sealed: SealedSuite, ids: tuple[str, ...], *, to_operator: bool) -> 
 
 async def _try(
     sealed: SealedSuite, scenarios: list[Scenario], host: RunHost, sandbox: str
-) -> list[TriedScenario]:
+) -> list[PlayedScenario]:
     async with known_trees(host, sandbox=sandbox, include_dirty=True) as trees:
-        tried: list[TriedScenario] = []
+        tried: list[PlayedScenario] = []
         for number, one in enumerate(scenarios, 1):
             host.tell(f"{one.id}: {number} of {len(scenarios)}")
-            tried.append(TriedScenario(one, await trees.play_once(sealed, one)))
+            tried.append(await trees.play_once(sealed, one))
         return tried
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.engine.routing.edge_selection import (
-    Fate,
+    CandidateVerdict,
     Loop,
     Route,
     RouteReason,
@@ -84,7 +84,9 @@ def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
     rows = [(" ".join(_words(one.edge)), one) for one in route.candidates]
     width = min(_WIDEST, max((len(words) for words, _ in rows), default=0))
     for words, one in rows:
-        fate = _taken(route, is_followed=is_followed) if one.fate is Fate.WON else one.fate
+        fate = (
+            _taken(route, is_followed=is_followed) if one.fate is CandidateVerdict.WON else one.fate
+        )
         yield visible(f"     -> {words:<{width}}  {fate}")
     if route.edge is None:
         jump = "" if route.reason is RouteReason.JOIN else "jump: "

@@ -9,7 +9,7 @@ from attractor.base.durations import parse_since
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
 from attractor.pipeline.status import with_landings
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 
 MANY = 1000
 """The number of runs whose reading takes more than a second."""
@@ -26,7 +26,7 @@ def show_indexing(done: int, of: int) -> None:
         show(f"reading runs into the index: {done} of {of}", err=True)
 
 
-def landed(invocation: Invocation, found: Sequence[RunSummary]) -> list[RunSummary]:
+def landed(invocation: Invocation, found: Sequence[RunOverview]) -> list[RunOverview]:
     """Return runs with the branches into which a person merged their results by hand."""
     project, path = invocation.configuration.root, invocation.environ.get("PATH", "")
     return asyncio.run(with_landings(found, project, search_path=path))

@@ -13,7 +13,7 @@ from attractor.pipeline.status import RunStatusView, status_of
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import restart_reference
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
@@ -49,7 +49,7 @@ def as_text(status: RunStatusView) -> str:
     return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
 
 
-def in_a_line(run: RunSummary, now: datetime) -> str:
+def in_a_line(run: RunOverview, now: datetime) -> str:
     """Return the status as one line."""
     words = [
         f"run {run.run_id} is {status_of(run)}",
@@ -63,7 +63,7 @@ def in_a_line(run: RunSummary, now: datetime) -> str:
     return visible(f"{time}  {', '.join(filter(None, words))}")
 
 
-def _reason(run: RunSummary) -> str:
+def _reason(run: RunOverview) -> str:
     """Return the reason of the status; an empty text once all questions are answered."""
     if _waits_no_more(run):
         return ""
@@ -71,12 +71,12 @@ def _reason(run: RunSummary) -> str:
     return visible(describe_wait(run.questions)) if is_asking else run.reason
 
 
-def _waits_no_more(run: RunSummary) -> bool:
+def _waits_no_more(run: RunOverview) -> bool:
     """Return whether all questions are answered, so that the run can be resumed."""
     return run.phase == AWAITING_ANSWER.phase and bool(run.answers) and not run.questions
 
 
-def _work(run: RunSummary, reference: str) -> list[tuple[str, str]]:
+def _work(run: RunOverview, reference: str) -> list[tuple[str, str]]:
     """Return the rows about running stages or, without a live process, about the run's end."""
     is_judged = run.status == StatusWord.EVALUATING
     last = "after the last stage" if run.outcome else "before the first stage"
@@ -122,14 +122,14 @@ def _result(patch: DeliveredPatch | None) -> list[tuple[str, str]]:
     return [("result", f"{patch.place}{lines if patch.is_redacted else ''}")]
 
 
-def _restarted(run: RunSummary, reference: str) -> str:
+def _restarted(run: RunOverview, reference: str) -> str:
     new = run.restarted_as
     if not new:
         return ""
     return f"as run {new}: attractor status {restart_reference(run.directory, new, reference)}"
 
 
-def _answer(run: RunSummary, reference: str) -> list[tuple[str, str]]:
+def _answer(run: RunOverview, reference: str) -> list[tuple[str, str]]:
     """Return the commands to answer or to resume a parked run."""
     if run.phase != AWAITING_ANSWER.phase:
         return []

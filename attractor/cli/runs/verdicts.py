@@ -13,6 +13,7 @@ from attractor.engine.outcome import describe_usage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review, ScenarioTrials
+from attractor.factory.evaluation.candidate_run import CandidateRun, before_a_decision
 from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.evaluation.gate_records import (
@@ -21,7 +22,6 @@ from attractor.factory.evaluation.gate_records import (
     GateReport,
     RuleResult,
 )
-from attractor.factory.evaluation.run_facts import RunFacts, before_a_decision
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.pipeline.status import status_words
@@ -54,7 +54,7 @@ def _require_operator(context: click.Context, _option: click.Parameter, value: b
     return value
 
 
-def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
+def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -> str:
     """Return the gate verdict for people; a no-go because nothing was changed says so first."""
     report = judge(judged)
     if judged.suite is None:
@@ -116,7 +116,7 @@ def _wrapped(text: str, width: int, indent: int) -> list[str]:
     )
 
 
-def _remedy(facts: RunFacts) -> str:
+def _remedy(facts: CandidateRun) -> str:
     status = facts.state.status
     if status in (EVALUATING, AWAITING_DECISION):
         return before_a_decision(EVALUATING, facts.run_id)
@@ -195,7 +195,7 @@ def _left_out(review: Review) -> str:
     )
 
 
-def judges_line(facts: RunFacts) -> str:
+def judges_line(facts: CandidateRun) -> str:
     """Return name, version and seal of all that judges a run, for people."""
     manifest = facts.manifest
     pipeline = f"{manifest.pipeline}#{facts.pipeline_hash}"

@@ -35,7 +35,7 @@ class RouteReason(StrEnum):
     FAILED = "failed"
 
 
-class Fate(StrEnum):
+class CandidateVerdict(StrEnum):
     """The reason why an edge was selected or not."""
 
     WON = "taken"
@@ -52,7 +52,7 @@ class EdgeCandidate:
     """An edge that leaves the node of a stage, and the fate of the edge."""
 
     edge: Edge
-    fate: Fate
+    fate: CandidateVerdict
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def select_edge(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> R
         return Route("", RouteReason.NO_EDGES)
     picks = [*_named(outgoing, outcome), _Pick(_ranked(outgoing.unconditional), RouteReason.WEIGHT)]
     return _take(picks, outgoing) or Route(
-        "", RouteReason.NO_ROUTE, candidates=_candidates(outgoing, Fate.DECIDED_BEFORE)
+        "", RouteReason.NO_ROUTE, candidates=_candidates(outgoing, CandidateVerdict.DECIDED_BEFORE)
     )
 
 
@@ -111,7 +111,7 @@ def route_failure(
     A retry target `outside` of the branch has no effect.
     """
     outgoing = _outgoing(graph, node, lookup)
-    lost = _candidates(outgoing, Fate.AFTER_FAILURE)
+    lost = _candidates(outgoing, CandidateVerdict.AFTER_FAILURE)
     if outcome.failure_class is FailureClass.PIPELINE:
         # An error in the pipeline itself ends the run (appendix D).
         return Route("", RouteReason.FAILED, candidates=lost)
@@ -133,7 +133,9 @@ def route_join(
     graph: Graph, node: Node, outcome: Outcome, meeting: str, *, outside: Container[str] = ()
 ) -> Route:
     """Return the route to the node where branches meet; the edges of the fork are branches (R6)."""
-    branches = tuple(EdgeCandidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
+    branches = tuple(
+        EdgeCandidate(edge, CandidateVerdict.A_BRANCH) for edge in graph.outgoing(node.id)
+    )
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
     is_final = outcome.failure_class is FailureClass.PIPELINE
@@ -219,23 +221,27 @@ def _take(picks: Iterable[_Pick], outgoing: _Outgoing) -> Route | None:
     return Route(winner.target, pick.reason, winner, candidates)
 
 
-def _candidates(outgoing: _Outgoing, otherwise: Fate) -> tuple[EdgeCandidate, ...]:
+def _candidates(outgoing: _Outgoing, otherwise: CandidateVerdict) -> tuple[EdgeCandidate, ...]:
     """Return the candidates when no edge was selected."""
     return tuple(
-        EdgeCandidate(edge, Fate.CONDITION_FALSE if edge.is_conditional else otherwise)
+        EdgeCandidate(edge, CandidateVerdict.CONDITION_FALSE if edge.is_conditional else otherwise)
         for edge in outgoing.edges
     )
 
 
-def _fate(edge: Edge, pick: _Pick, outgoing: _Outgoing) -> Fate:
+def _fate(edge: Edge, pick: _Pick, outgoing: _Outgoing) -> CandidateVerdict:
     winner = pick.edges[0]
     if edge is winner:
-        return Fate.WON
+        return CandidateVerdict.WON
     if edge.is_conditional and not _is_among(edge, outgoing.fulfilled):
-        return Fate.CONDITION_FALSE
+        return CandidateVerdict.CONDITION_FALSE
     if not _is_among(edge, pick.edges):
-        return Fate.DECIDED_BEFORE
-    return Fate.WEIGHS_LESS if edge.weight < winner.weight else Fate.COMES_LATER
+        return CandidateVerdict.DECIDED_BEFORE
+    return (
+        CandidateVerdict.WEIGHS_LESS
+        if edge.weight < winner.weight
+        else CandidateVerdict.COMES_LATER
+    )
 
 
 def _is_among(edge: Edge, edges: Sequence[Edge]) -> bool:

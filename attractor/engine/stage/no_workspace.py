@@ -14,7 +14,7 @@ from attractor.environments.environment import (
     ExecutionEnvironment,
     GrepOptions,
     Promises,
-    Service,
+    RunningCommand,
 )
 
 _NOWHERE = Base("", "", "")
@@ -96,7 +96,7 @@ class NoEnvironment:
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Refuse: there are no commands."""
         _refuse()
 

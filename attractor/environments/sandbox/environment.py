@@ -28,7 +28,12 @@ from attractor.base.processes import (
 )
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, file_identity
-from attractor.environments.environment import BackgroundService, OutputBacklog, Promises, Service
+from attractor.environments.environment import (
+    CommandWithBacklog,
+    OutputBacklog,
+    Promises,
+    RunningCommand,
+)
 from attractor.environments.errors import NotSupported, SandboxLost
 from attractor.environments.files import FileTools
 from attractor.environments.sandbox.bubblewrap import (
@@ -67,7 +72,7 @@ def output_sink(
 
 def watch_service(
     sandbox: Sandbox, job: Job, out: PipeReader, backlog: OutputBacklog
-) -> BackgroundService:
+) -> CommandWithBacklog:
     """Return the background service for a command that was started."""
     watching = asyncio.create_task(_see_end(job, out, backlog))
 
@@ -77,7 +82,7 @@ def watch_service(
                 await sandbox.end(job)
         return await asyncio.shield(watching)
 
-    return BackgroundService(backlog, end)
+    return CommandWithBacklog(backlog, end)
 
 
 async def _see_end(job: Job, out: PipeReader, backlog: OutputBacklog) -> int:
@@ -194,7 +199,7 @@ class SandboxedExecutionEnvironment(FileTools):
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
-    ) -> Service:
+    ) -> RunningCommand:
         """Start a background command that ends with the environment at the latest."""
         backlog = OutputBacklog()
         out = PipeReader(backlog.add)

@@ -25,11 +25,11 @@ from attractor.factory.errors import (
     NotDecidable,
     RationaleTooShort,
 )
+from attractor.factory.evaluation.candidate_run import before_a_decision, facts_of
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput
-from attractor.factory.evaluation.run_facts import before_a_decision, facts_of
 from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
     copy_to_run,

@@ -14,9 +14,9 @@ from attractor.factory.decisions.promotion import (
     roll_back,
     settle_promotions,
 )
+from attractor.factory.evaluation.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.gate_records import GateInput
-from attractor.factory.evaluation.run_facts import RunFacts, read_facts
 from attractor.factory.launch import report_torn_line
 from attractor.factory.register import register_of
 from attractor.pipeline.fork.linked_run import require_trees
@@ -31,11 +31,11 @@ _ENDING_S = 10.0
 """Time for a process to release a run whose stages and evaluation have ended."""
 
 
-def hold(root: Path, host: RunHost) -> OpenRun:
+def lock_run(root: Path, host: RunHost) -> OpenRun:
     """Lock a run of this project, and verify its end against the ledger."""
     register = register_of(host)
     register.require_own(root)
-    facts = read_facts(root)
+    facts = read_candidate_run(root)
     wait = _ENDING_S if facts.state.status in (AWAITING_DECISION, APPROVED) else LOCK_WAIT_S
     fence = FileFence(facts.directory.lock, purpose=f"runs {facts.run_id}", wait=wait)
     with ExitStack() as undo:
@@ -56,21 +56,21 @@ def hold(root: Path, host: RunHost) -> OpenRun:
 
 def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:
     """Request another evaluation of a run, unless it waits for one; no stage is executed again."""
-    with hold(root, host) as run:
+    with lock_run(root, host) as run:
         if run.state.status != EVALUATING:
             evaluator_of(host).request_again(run, by)
 
 
-def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, GateInput]:
+def ask_gate(root: Path, host: RunHost) -> tuple[CandidateRun, GateInput]:
     """Return the input of the gate for a run of this project, without locking the run."""
     register_of(host).require_own(root)
-    facts = read_facts(root)
+    facts = read_candidate_run(root)
     return facts, evaluator_of(host).judged(facts)
 
 
 async def promote_run(root: Path, host: RunHost, *, branch: str, by: str) -> Promotion:
     """Write the result of an approved run to a branch of the project."""
-    with hold(root, host) as run:
+    with lock_run(root, host) as run:
         request = require_isolated(run)
         repository = await open_repository(host.project, search_path=host.search_path)
 
@@ -93,7 +93,7 @@ async def roll_back_run(
 ) -> Promotion:
     """Take the changes of a promoted run out of a branch of the project."""
     with (
-        hold(root, host) as run,
+        lock_run(root, host) as run,
         # The store of the run may be removed already.
         borrowed_folder(make_workspaces_folder(host.state_dir)) as folder,
     ):

@@ -19,8 +19,8 @@ from attractor.factory.errors import (
     StaleBase,
     UnknownBranch,
 )
+from attractor.factory.evaluation.candidate_run import facts_of
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.evaluation.run_facts import facts_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import find_decision
 from attractor.factory.ledger.trials import events_of

@@ -13,11 +13,11 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
-from attractor.factory.decisions.finished_runs import hold, require_isolated
+from attractor.factory.decisions.finished_runs import lock_run, require_isolated
 from attractor.factory.decisions.promotion import branch_name, find_branch, some_paths
 from attractor.factory.errors import MergeConflict
+from attractor.factory.evaluation.candidate_run import before_a_decision, facts_of
 from attractor.factory.evaluation.evaluate import evaluator_of
-from attractor.factory.evaluation.run_facts import before_a_decision, facts_of
 from attractor.factory.launch import resume_run
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
@@ -40,7 +40,7 @@ from attractor.workspaces.run_store import WorkspaceRecord, open_store
 
 async def rebase_run(root: Path, host: RunHost, *, branch: str, by: str) -> RunResult:
     """Merge the candidate of a run onto a branch, and evaluate the merged tree without an agent."""
-    with hold(root, host) as run:
+    with lock_run(root, host) as run:
         new = await _create(run, host, branch, by)
     return await resume_run(new, host, Overrides(evaluate=True))
 

@@ -10,10 +10,10 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.evaluation.candidate_run import CandidateRun
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput, GateReport
-from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.records import origin_of
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
@@ -95,7 +95,7 @@ class Review:
     `auto_approved` counts the human gates that were approved automatically.
     """
 
-    facts: RunFacts
+    facts: CandidateRun
     judged: GateInput
     report: GateReport
     changes: Diffstat | None
@@ -142,7 +142,7 @@ class Review:
         }
 
 
-async def review(facts: RunFacts, evaluator: Evaluator, host: RunHost) -> Review:
+async def review(facts: CandidateRun, evaluator: Evaluator, host: RunHost) -> Review:
     """Collect the facts for a decision on a run; all records are verified first."""
     judged = evaluator.judged(facts)
     results = [one for record in judged.evaluations for one in record.results]
@@ -164,7 +164,7 @@ async def review(facts: RunFacts, evaluator: Evaluator, host: RunHost) -> Review
     )
 
 
-def _look(facts: RunFacts) -> str:
+def _look(facts: CandidateRun) -> str:
     """Return the command that shows all changes of a run."""
     delivery = read_delivery(facts.directory)
     if delivery.branch:
@@ -182,7 +182,7 @@ def _left_out(directory: RunDirectory, host: RunHost, run_id: str) -> LeftOut:
 
 
 def _scenarios(
-    facts: RunFacts, judged: GateInput, evaluator: Evaluator
+    facts: CandidateRun, judged: GateInput, evaluator: Evaluator
 ) -> Iterable[ScenarioTrials]:
     holdouts = judged.suite.of_split("holdout") if judged.suite else ()
     if not holdouts:
@@ -211,7 +211,7 @@ def _scenarios(
 _Counts = tuple[Counter[str], Counter[str]]
 
 
-def _earlier(facts: RunFacts, entries: Sequence[LedgerEntry]) -> Mapping[str, _Counts]:
+def _earlier(facts: CandidateRun, entries: Sequence[LedgerEntry]) -> Mapping[str, _Counts]:
     """Return the satisfied and played trials by scenario of earlier runs of the pipeline.
 
     Only runs of the same project count: a scenario of another project may have the same name.

@@ -22,18 +22,18 @@ from attractor.engine.state.run_state import (
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
+from attractor.factory.evaluation.candidate_run import (
+    CandidateRun,
+    FactoryStores,
+    before_a_decision,
+    facts_of,
+    read_candidate_run,
+)
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput, WindowFigures
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
 from attractor.factory.evaluation.protected_paths import protected_changes
-from attractor.factory.evaluation.run_facts import (
-    FactoryStores,
-    RunFacts,
-    before_a_decision,
-    facts_of,
-    read_facts,
-)
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.records import (
     EvaluationPool,
@@ -131,7 +131,7 @@ class Evaluator:
         run.emit(REQUESTED, {"by": by}, sync=True)
         run.change_status(EVALUATING, f"evaluation requested by {by}")
 
-    def judged(self, run: RunFacts) -> GateInput:
+    def judged(self, run: CandidateRun) -> GateInput:
         """Return the input of the gate, from the sealed records and the verified journal."""
         sealed = self.stores.suite(run.manifest.suite)
         # A run without a suite ends without reading the lines of all other runs.
@@ -340,7 +340,7 @@ def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:
     """
     evaluator = evaluator_of(host)
     evaluator.register.require_own(root)
-    facts = read_facts(root)
+    facts = read_candidate_run(root)
     named, judging = suite.partition("@")[0], _suite_name(facts)
     if not judging or named != judging:
         raise UsageError(
@@ -356,7 +356,7 @@ def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:
     return feedback_on(facts.run_id, judged)
 
 
-def _suite_name(facts: RunFacts) -> str:
+def _suite_name(facts: CandidateRun) -> str:
     return split_pin(facts.manifest.suite)[0].partition("@")[0]
 
 

@@ -6,9 +6,9 @@ from attractor.base.toml import printable
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.truncation import shorten
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.gitignore import IgnoreRules, below_prefix
 from attractor.workspaces.result_tree import is_modules, refused_attributes
+from attractor.workspaces.tracked_folder import TrackedFolder
 
 _OF_PROJECT = ("/scenarios", "/runs", "/agents", "/attractor.toml")
 
@@ -95,7 +95,7 @@ async def protected_changes(
     """
     base = workspace.base.candidate
     offending: Sequence[str] = ()
-    if isinstance(workspace, Dimension):
+    if isinstance(workspace, TrackedFolder):
         offending = await refused_attributes(workspace.store, base, tree)
     changed = await workspace.changed(base, tree)
     return protected_paths(changed, prefix=prefix, offending=offending, more=more, allowed=allowed)

@@ -7,13 +7,12 @@ from functools import partial
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.seams import PlayedTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.factory.evaluation.run_facts import FactoryStores
+from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.register import register_of
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
-from attractor.scenarios.tried import TriedScenario
 
 
 async def play_train(
@@ -32,7 +31,7 @@ async def play_train(
     ):
         player = replace(player, ask_judge=ask_judge)
         for scenario in chosen:
-            tried = TriedScenario(scenario, await player.play_once(scenario))
+            tried = await player.play_once(scenario)
             yield PlayedTrain(scenario.id, tried.is_satisfied, "\n".join(tried.lines()))
 
 

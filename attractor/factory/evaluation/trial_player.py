@@ -28,7 +28,8 @@ from attractor.scenarios.evaluation import (
     TrialTrouble,
     is_satisfied,
 )
-from attractor.scenarios.play import PlayedScenario, ScenarioPlayer
+from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder

@@ -31,7 +31,7 @@ from attractor.factory.ledger.trials import TrialStore
 from attractor.factory.register import UNBEGUN
 from attractor.factory.resources.versions import differing_files, is_about_version
 from attractor.records.lookup import list_folders
-from attractor.records.summary import RunSummary, summarize, summarize_any
+from attractor.records.summary import RunOverview, summarize, summarize_any
 
 _RESTORE = "restore it from a backup"
 
@@ -197,7 +197,7 @@ def _verify_run(
         report.results += _verify_results(entries, results)
 
 
-def _require_readable(summary: RunSummary, directory: RunDirectory) -> None:
+def _require_readable(summary: RunOverview, directory: RunDirectory) -> None:
     """Refuse a run that is corrupt, or that another version wrote."""
     if summary.trouble_code is ExitCode.BROKEN:
         raise VerificationError(summary.trouble, hint=_RESTORE)
@@ -206,7 +206,7 @@ def _require_readable(summary: RunSummary, directory: RunDirectory) -> None:
         open_journal(directory.events, directory.checkpoint)
 
 
-def _require_end(summary: RunSummary, directory: RunDirectory, kinds: Set[str]) -> None:
+def _require_end(summary: RunOverview, directory: RunDirectory, kinds: Set[str]) -> None:
     """Refuse a journal that was cut before the end, or the promotion, that the ledger records."""
     is_ended = bool({LineKind.DECIDED, LineKind.ENDED} & kinds)
     is_cut = is_ended and (not summary.is_final or read_torn(directory.events) is not None)

@@ -33,7 +33,7 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind, read_format
 from attractor.pipeline.status import filter_words
 from attractor.records.lookup import is_run, unsorted_run_names
-from attractor.records.summary import NOT_JUDGED, RunSummary, summarize_any
+from attractor.records.summary import NOT_JUDGED, RunOverview, summarize_any
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -159,7 +159,7 @@ class RunQuery:
         """Whether the database alone finds the runs."""
         return not self.is_live and (not self.status or self.status in _FILTERS)
 
-    def finds(self, one: RunSummary) -> bool:
+    def finds(self, one: RunOverview) -> bool:
         """Return whether the query finds a run that the database selected."""
         is_found = not self.status or self.status in filter_words(one)
         return is_found and (one.is_live or not self.is_live)
@@ -258,7 +258,7 @@ class RunIndex:
         self._lock = FileLock(state_dir / "index.lock")
         self._on_progress = on_progress
 
-    def runs(self, folder: Path, query: RunQuery) -> list[RunSummary]:
+    def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs in a folder that a query finds, newest first."""
         with self._opened() as db:
             update = _Update(db, self._ledger, self._on_progress)
@@ -382,7 +382,7 @@ class _Update:
         self._compare(folder)
         self._reread(self._changed_among("folder = ? AND is_unsure", [str(folder)]))
 
-    def select(self, folder: Path, query: RunQuery) -> list[RunSummary]:
+    def select(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs that a query finds, after comparing them with their files."""
         where, values = query.where(folder)
         order = "ORDER BY directory DESC LIMIT ?"
@@ -390,7 +390,7 @@ class _Update:
         self._reread(self._changed_among(unsettled, [*values, query.limit]))
         sql = f"SELECT summary FROM runs WHERE {where} {order}"
         rows = self._db.conn.execute(sql, [*values, query.limit])
-        return [RunSummary.from_record(_object(text)) for (text,) in rows]
+        return [RunOverview.from_record(_object(text)) for (text,) in rows]
 
     def _add_lines(self) -> bool:
         """Add some lines of the ledger, and read their runs; return whether there may be more."""
@@ -512,7 +512,7 @@ class _Update:
         self._db.conn.commit()
 
 
-def row_of(one: RunSummary, *, signature: str = "", has_end: bool = False) -> dict[str, object]:
+def row_of(one: RunOverview, *, signature: str = "", has_end: bool = False) -> dict[str, object]:
     """Return the row of a run; `has_end` if the ledger has a line about the run's end."""
     # A process may have died between the line of the ledger and the status.
     is_resting = one.is_resting and not has_end

@@ -18,8 +18,8 @@ from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 from attractor.factory.errors import DecisionsDiffer
+from attractor.factory.evaluation.candidate_run import CandidateRun
 from attractor.factory.evaluation.gate_records import EvaluationRecord, Waiver
-from attractor.factory.evaluation.run_facts import RunFacts
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.trials import EvaluationId, TrialStore
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
@@ -50,7 +50,7 @@ def find_directory(created: Iterable[LedgerEntry], runs_dir: Path) -> Path | Non
     return None
 
 
-def find_decision(ledger: Ledger, run: RunFacts) -> LedgerEntry | None:
+def find_decision(ledger: Ledger, run: CandidateRun) -> LedgerEntry | None:
     """Return the decision on a run, or None, and complete the copies in the run directory.
 
     Any other difference between ledger and copies is refused.

@@ -18,7 +18,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.trials import events_of
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 
 GO = "gate: go"
 
@@ -46,7 +46,7 @@ class RunFigures:
     The usage and time in the summary are the run's own, without those of a run that it continues.
     """
 
-    summary: RunSummary
+    summary: RunOverview
     models: str
     wall_seconds: float
     is_go: bool | None
@@ -156,14 +156,14 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
         sql = f"SELECT summary, models, wall_seconds FROM runs WHERE {where} ORDER BY directory"
         found: list[RunFigures] = []
         for text, models, wall in db.conn.execute(sql, values):
-            summary = RunSummary.from_record(Fields(parse_json(text), "summary").all())
+            summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
             summary = _without_inherited(summary)
             own = lines.get(summary.run_id, [])
             found.append(RunFigures(summary, models, wall, _is_go(summary, own), _trials(own)))
         return found
 
 
-def _without_inherited(summary: RunSummary) -> RunSummary:
+def _without_inherited(summary: RunOverview) -> RunOverview:
     """Return the summary of a run without the usage and time of the run that it continues."""
     if not summary.parent or summary.trouble:
         return summary
@@ -228,7 +228,7 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
         costs = [DayCosts(*row) for row in db.conn.execute(_DAYS, values)]
         inherited: dict[tuple[str, ...], Usage] = {}
         for day, pipeline, models, text in db.conn.execute(_LINKED, values):
-            summary = RunSummary.from_record(Fields(parse_json(text), "summary").all())
+            summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
             key, own = (day, pipeline, models), _without_inherited(summary).usage
             inherited[key] = inherited.get(key, NOTHING_USED) + (summary.usage - own)
     return [
@@ -238,7 +238,7 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
     ]
 
 
-def _is_go(summary: RunSummary, lines: Sequence[tuple[str, Fields]]) -> bool | None:
+def _is_go(summary: RunOverview, lines: Sequence[tuple[str, Fields]]) -> bool | None:
     """Return the last verdict of the gate about an evaluated run."""
     decided = [one.inner("gate").flag("go") for kind, one in lines if kind == LineKind.DECIDED]
     if not any(kind == LineKind.EVALUATED for kind, _ in lines):

@@ -39,7 +39,7 @@ from attractor.workspaces.git.repository import Git
 
 if TYPE_CHECKING:
     from attractor.factory.evaluation.trial_player import TrialPlayer
-    from attractor.scenarios.play import PlayedScenario
+    from attractor.scenarios.played import PlayedScenario
 
 Change = Callable[[Path], Awaitable[None]]
 """Changes the files of a tree that was written into a folder."""

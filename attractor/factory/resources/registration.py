@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.factory.evaluation.run_facts import FactoryStores
+from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.resources.effective import with_profile
 from attractor.factory.resources.known_trees import (
     Change,

@@ -10,11 +10,12 @@ from pathlib import Path
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
-from attractor.factory.evaluation.run_facts import read_facts
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.growth.apps.services import configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.app_notices import settings_of
+from attractor.growth.deployment.app_supervisor import next_run
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
     Deployment,
@@ -24,7 +25,6 @@ from attractor.growth.deployment.deploy import (
     end_recording,
 )
 from attractor.growth.deployment.history import read_history
-from attractor.growth.deployment.keeper import next_run
 from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.rollback import roll_back
@@ -119,7 +119,7 @@ def deployment(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     if build is None or run is None:
         hint = f"attractor grow deploy {plan.id}"
         raise UsageError(f"the deployment of {plan.id} has not begun", hint=hint)
-    facts = read_facts(run)
+    facts = read_candidate_run(run)
     waits_for = _WAITS_FOR.get(facts.state.status, "run")
     return {"run_id": facts.run_id, "stage_id": build.stage, "waits_for": waits_for}
 

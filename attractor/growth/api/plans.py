@@ -39,7 +39,7 @@ from attractor.growth.plans.planner import propose
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
-from attractor.growth.spec.store import SpecRecord, StoredSpec, spec_id
+from attractor.growth.specification.store import SpecRecord, StoredSpec, spec_id
 from attractor.records.lookup import find_run
 
 SIMULATION_KEYS = ("simulation_id", "diff", "files", "risks", "screenshots")

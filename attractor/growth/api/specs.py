@@ -22,14 +22,20 @@ from attractor.growth.normalize.free_text import add_text, normalize_text
 from attractor.growth.normalize.reading import Given, read_given, read_structured
 from attractor.growth.normalize.structured import add_desires, normalize_desires
 from attractor.growth.plans.store import PlanState
-from attractor.growth.spec.clarifications import answer_question
-from attractor.growth.spec.difference import compare_specs
-from attractor.growth.spec.document import write_document
-from attractor.growth.spec.files import node_path, node_text, write_spec
-from attractor.growth.spec.graph import ROOT, SpecGraph
-from attractor.growth.spec.index import SpecIndex
-from attractor.growth.spec.rendering import Column, DiagramFormat, SpecView, render_spec, summary_of
-from attractor.growth.spec.store import HEAD, SpecRecord, StoredSpec, spec_id
+from attractor.growth.specification.clarifications import answer_question
+from attractor.growth.specification.difference import compare_specs
+from attractor.growth.specification.document import write_document
+from attractor.growth.specification.files import node_path, node_text, write_spec
+from attractor.growth.specification.graph import ROOT, SpecGraph
+from attractor.growth.specification.index import SpecIndex
+from attractor.growth.specification.rendering import (
+    Column,
+    DiagramFormat,
+    SpecView,
+    render_spec,
+    summary_of,
+)
+from attractor.growth.specification.store import HEAD, SpecRecord, StoredSpec, spec_id
 
 
 def normalize(control_plane: ControlPlane, desires: object, base: str = "") -> dict[str, Json]:

@@ -23,8 +23,8 @@ from attractor.growth.apps.skeleton import (
 from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.lineage import LINEAGE, newest, parse_stage
-from attractor.growth.spec.files import NODES, node_path, parse_node
-from attractor.growth.spec.graph import SpecGraph, SpecNode, check_graph
+from attractor.growth.specification.files import NODES, node_path, parse_node
+from attractor.growth.specification.graph import SpecGraph, SpecNode, check_graph
 
 FOLDERS = ("app", "spec")
 """The folders of an app's repository that are compared."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
-from attractor.environments.environment import ExecutionEnvironment, Inherit, Service
+from attractor.environments.environment import ExecutionEnvironment, Inherit, RunningCommand
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
@@ -116,7 +116,9 @@ async def _started(port: "asyncio.Future[int]", output: Sequence[str]) -> int:
         raise AppFailed(f"the app did not start within {_START_S:.0f} s: {said}") from cause
 
 
-async def _read_output(service: Service, output: list[str], port: "asyncio.Future[int]") -> None:
+async def _read_output(
+    service: RunningCommand, output: list[str], port: "asyncio.Future[int]"
+) -> None:
     """Collect the newest output, and find the port in the ready line."""
     async for piece in service.output():
         output.append(piece.decode(errors="replace"))

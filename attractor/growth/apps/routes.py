@@ -3,31 +3,31 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.tools import adapters
 
 
-class Route(NamedTuple):
+class AppRoute(NamedTuple):
     """A method and a path of an app; `{id}` stands for the id of a record."""
 
     method: str
     path: str
 
 
-def routes(graph: SpecGraph) -> Mapping[Route, frozenset[str]]:
+def routes(graph: SpecGraph) -> Mapping[AppRoute, frozenset[str]]:
     """Return the nodes that answer each route.
 
     Health and telemetry depend on the whole specification.
     """
-    found = {Route("GET", path): frozenset(graph) for path in ("/health", "/telemetry")}
-    found[Route("GET", "/")] = frozenset(one.id for one in graph.of_kind("panel"))
+    found = {AppRoute("GET", path): frozenset(graph) for path in ("/health", "/telemetry")}
+    found[AppRoute("GET", "/")] = frozenset(one.id for one in graph.of_kind("panel"))
     for kind, patterns in _PATTERNS.items():
         for node in graph.of_kind(kind):
             for method, path in patterns:
-                found[Route(method, path.format(node=node.id))] = frozenset({node.id})
+                found[AppRoute(method, path.format(node=node.id))] = frozenset({node.id})
     for pipeline in graph.of_kind("pipeline"):
         reported = frozenset({pipeline.id, *_reported_outputs(graph, pipeline.id)})
-        found[Route("POST", f"/run/{pipeline.id}")] = reported
+        found[AppRoute("POST", f"/run/{pipeline.id}")] = reported
     return found
 
 
@@ -59,7 +59,7 @@ def nodes_of_request(graph: SpecGraph, method: str, path: str) -> frozenset[str]
     plain = path.partition("?")[0]
     if method == "PUT":
         plain = "/".join([*plain.split("/")[:3], "{id}"])
-    return routes(graph).get(Route(method, plain), frozenset())
+    return routes(graph).get(AppRoute(method, plain), frozenset())
 
 
 def downstream(

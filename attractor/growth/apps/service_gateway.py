@@ -25,7 +25,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.sockets import LOOPBACK
 from attractor.growth.apps.routes import declared_operations
 from attractor.growth.http_client import MOST_BYTES, SECONDS, HttpClient, Operation, ServiceFailed
-from attractor.growth.spec.files import read_spec
+from attractor.growth.specification.files import read_spec
 from attractor.growth.tools import adapters, adapters_in
 
 MOST_CONNECTIONS = 32

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attractor.base.errors import Refused
 from attractor.growth.tools import adapters_in
 
-# The keeper and the service of a released app do not need the rest, which is slow to import.
+# The supervisor and the service of a released app do not need the rest, which is slow to import.
 if TYPE_CHECKING:
     from attractor.config.settings import ServiceSettings
     from attractor.pipeline.host.run_host import RunHost

@@ -7,7 +7,7 @@ from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import Json, NotCanonical, canonical_json, content_hash, parse_json
 from attractor.growth.apps.stack import FilePart, GeneratedFile, stacks
 from attractor.growth.errors import InvalidApp
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 GENERATED = "app/generated.json"
 """Maps each file of an app to its nodes, hash and part."""

@@ -6,7 +6,7 @@ from functools import cache
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class FilePart(StrEnum):

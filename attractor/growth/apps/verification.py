@@ -24,8 +24,8 @@ from attractor.growth.apps.divergence import (
 from attractor.growth.development import DEVELOPMENT, parse_development
 from attractor.growth.plans.hand_edits import HandEdits, morphs_of_edits
 from attractor.growth.plans.plan import Proposal
-from attractor.growth.spec.files import NODES
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.files import NODES
+from attractor.growth.specification.graph import SpecGraph
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository, open_repository

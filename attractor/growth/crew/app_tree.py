@@ -16,10 +16,10 @@ from attractor.growth.apps.skeleton import APP_FOLDERS, generate
 from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.development import DevelopmentalSpec, read_development
 from attractor.growth.errors import InvalidApp
-from attractor.growth.lineage import Stage, newest, read_stages
+from attractor.growth.lineage import DeployedStage, newest, read_stages
 from attractor.growth.plans.plan import Proposal, read_proposal
-from attractor.growth.spec.files import read_spec
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.files import read_spec
+from attractor.growth.specification.graph import SpecGraph
 from attractor.scenarios.check import Observation
 
 STEPS, PANELS = "app/steps/", "app/panels/"
@@ -35,7 +35,7 @@ class AppTree:
     folder: Path
     graph: SpecGraph
     development: DevelopmentalSpec
-    stage: Stage | None
+    stage: DeployedStage | None
     """The newest stage of the lineage, if there is one."""
 
     @property

@@ -10,7 +10,7 @@ from attractor.growth.apps.routes import operations_of
 from attractor.growth.crew.app_tree import PANELS, STEPS
 from attractor.growth.crew.contract import Message, Work
 from attractor.growth.http_client import Operation
-from attractor.growth.spec.graph import Relation
+from attractor.growth.specification.graph import Relation
 from attractor.growth.tools import adapters
 
 FUNCTION = {STEPS: "run", PANELS: "rows"}

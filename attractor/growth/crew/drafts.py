@@ -29,7 +29,7 @@ from attractor.growth.apps.process import running_app
 from attractor.growth.apps.services import service_twins
 from attractor.growth.crew.app_tree import AppTree
 from attractor.growth.crew.contract import Message
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
 from attractor.scenarios.suite_files import SCENARIO_END

@@ -1,7 +1,7 @@
-"""Notices about an app that stopped answering, sent by its keeper.
+"""Notices about an app that stopped answering, sent by its supervisor.
 
-The keeper gets the settings of notices on its standard input, because the app sees its variables
-and the address of a chat is a secret.
+The supervisor gets the settings of notices on its standard input, because the app sees its
+variables and the address of a chat is a secret.
 """
 
 import asyncio

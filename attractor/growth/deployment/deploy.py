@@ -27,8 +27,8 @@ from attractor.engine.state.run_state import (
 )
 from attractor.factory.decisions.finished_runs import ask_gate, promote_run
 from attractor.factory.errors import StaleBase
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.run_facts import read_facts
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured, urls_in
@@ -57,7 +57,7 @@ from attractor.growth.deployment.release import (
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
-from attractor.growth.lineage import Stage, newest, read_stages
+from attractor.growth.lineage import DeployedStage, newest, read_stages
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import (
     DECISION,
@@ -67,7 +67,7 @@ from attractor.growth.plans.store import (
     PlanState,
 )
 from attractor.growth.simulation.recorded import take_over
-from attractor.growth.spec.files import read_spec
+from attractor.growth.specification.files import read_spec
 from attractor.growth.tools import adapters_in
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.files import in_thread
@@ -292,7 +292,7 @@ def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
 def _has_failed(host: RunHost, build: Build) -> bool:
     """Return whether no run on a plan commit is alive, waits or can be resumed."""
     root = find_crew_run(host, build.commit)
-    return root is None or read_facts(root).state.status in (FAILED, CANCELED)
+    return root is None or read_candidate_run(root).state.status in (FAILED, CANCELED)
 
 
 def _is_released(releases: Releases, stage: str) -> bool:
@@ -367,7 +367,7 @@ def end_recording(control_plane: ControlPlane, release: Release) -> str:
     )
 
 
-def _require_follows(old: Release, stage: Stage) -> None:
+def _require_follows(old: Release, stage: DeployedStage) -> None:
     """Refuse a stage whose migration does not begin with the state of the running release."""
     if stage.parent != old.record.stage:
         hint = f"finish the deployment of {stage.parent} first: attractor grow status"

@@ -6,7 +6,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.register import register_of
-from attractor.growth.lineage import LINEAGE, Stage, in_order, parse_stage
+from attractor.growth.lineage import LINEAGE, DeployedStage, in_order, parse_stage
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.git.repository import Repository, open_repository
 
@@ -15,7 +15,7 @@ from attractor.workspaces.git.repository import Repository, open_repository
 class StageHistory:
     """A stage with its plan commit; run, decision and trees are empty before its promotion."""
 
-    stage: Stage
+    stage: DeployedStage
     plan_commit: str
     run_id: str = ""
     commit: str = ""
@@ -49,14 +49,14 @@ async def read_history(host: RunHost) -> list[StageHistory]:
     return [_history(*found[one.stage], promoted, decided) for one in ordered]
 
 
-async def _stages(repository: Repository) -> Mapping[str, tuple[Stage, str]]:
+async def _stages(repository: Repository) -> Mapping[str, tuple[DeployedStage, str]]:
     """Return the stages of the branches of people, each with the commit that added it."""
     folder = f"{repository.prefix}{LINEAGE}"
     log = await repository.git.run(
         *("log", "--diff-filter=A", "--format=commit %H", "--name-only", "--no-renames"),
         *("--exclude=attractor/*", "--branches", "--", folder),
     )
-    found: dict[str, tuple[Stage, str]] = {}
+    found: dict[str, tuple[DeployedStage, str]] = {}
     commit = ""
     for line in log.splitlines():
         if line.startswith("commit "):
@@ -69,7 +69,7 @@ async def _stages(repository: Repository) -> Mapping[str, tuple[Stage, str]]:
 
 
 def _history(
-    stage: Stage,
+    stage: DeployedStage,
     plan_commit: str,
     promoted: Mapping[str, LedgerEntry],
     decided: Mapping[str, LedgerEntry],

@@ -2,7 +2,7 @@
 
 from attractor.base.errors import Refused
 from attractor.engine.state.run_state import AWAITING_DECISION
-from attractor.factory.evaluation.run_facts import read_facts
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.growth.building import deploying_command, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development
@@ -66,7 +66,7 @@ def _run_that_waits(control_plane: ControlPlane, plan: Plan, waits_for: str) -> 
     if last.get("waits_for") != waits_for:
         return ""
     run = control_plane.host.runs_dir / str(last["run_id"])
-    waits = run.is_dir() and read_facts(run).state.status == AWAITING_DECISION
+    waits = run.is_dir() and read_candidate_run(run).state.status == AWAITING_DECISION
     return run.name if waits else ""
 
 

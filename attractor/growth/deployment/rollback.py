@@ -34,7 +34,7 @@ from attractor.growth.deployment.deploy import (
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, Moved
-from attractor.growth.lineage import LINEAGE, Stage, rollback_stage, undone_by
+from attractor.growth.lineage import LINEAGE, DeployedStage, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.tools import adapters_in
@@ -156,7 +156,7 @@ def _released_before(releases: Releases, to: str) -> str:
     return to
 
 
-def _require_reversible(control_plane: ControlPlane, undone: Sequence[Stage]) -> None:
+def _require_reversible(control_plane: ControlPlane, undone: Sequence[DeployedStage]) -> None:
     for one in undone:
         migration = control_plane.plans.load(_plan_id(one)).migration
         if not migration.is_reversible:
@@ -164,7 +164,7 @@ def _require_reversible(control_plane: ControlPlane, undone: Sequence[Stage]) ->
             raise Refused(f"{one.stage} is not reversible: {migration.describe()}", hint=hint)
 
 
-def _plan_id(stage: Stage) -> str:
+def _plan_id(stage: DeployedStage) -> str:
     return str(stage.plan["plan_id"])
 
 

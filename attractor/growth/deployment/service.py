@@ -1,4 +1,4 @@
-"""The process of a released app, which the keeper starts: `python -m ... FOLDER PORT`.
+"""The process of a released app, which the supervisor starts: `python -m ... FOLDER PORT`.
 
 It serves the app of the current release in a sandbox of bubblewrap, forwards one port of the
 loopback to it, and is its gateway to the services that it calls: the app writes only its state,

@@ -2,7 +2,7 @@
 
 from attractor.growth.migration import EntityAdded, Migration
 from attractor.growth.morph import Morph, Touched, add_child, new_node
-from attractor.growth.spec.graph import SpecGraph, slug
+from attractor.growth.specification.graph import SpecGraph, slug
 
 
 class AddEntity(Morph):

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import FieldAdded, Migration, has_type
 from attractor.growth.morph import Morph, Touched, add_child, new_node
-from attractor.growth.spec.graph import SpecGraph, slug
+from attractor.growth.specification.graph import SpecGraph, slug
 
 
 class AddField(Morph):

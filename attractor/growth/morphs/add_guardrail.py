@@ -1,7 +1,7 @@
 """Adds a guardrail, which may guard steps and entities."""
 
 from attractor.growth.morph import Level, Morph, Touched, add_child, ids_of, new_node
-from attractor.growth.spec.graph import Relation, SpecGraph, slug
+from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 
 class AddGuardrail(Morph):

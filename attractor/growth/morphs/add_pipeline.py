@@ -1,7 +1,7 @@
 """Adds a pipeline with steps."""
 
 from attractor.growth.morph import Level, Morph, Risk, Touched, add_child, insert_step, new_node
-from attractor.growth.spec.graph import SpecGraph, slug
+from attractor.growth.specification.graph import SpecGraph, slug
 
 
 class AddPipeline(Morph):

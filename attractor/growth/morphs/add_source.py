@@ -1,7 +1,7 @@
 """Adds a source of data or evidence."""
 
 from attractor.growth.morph import Morph, Touched, add_child, new_node
-from attractor.growth.spec.graph import SpecGraph, slug
+from attractor.growth.specification.graph import SpecGraph, slug
 
 
 class AddSource(Morph):

@@ -2,7 +2,7 @@
 
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Morph, Risk, Touched, after_slot, ids_of, insert_step, new_node
-from attractor.growth.spec.graph import Relation, SpecGraph, slug
+from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 _DATA = ("entity", "field", "source")
 

@@ -1,7 +1,7 @@
 """Adds panels to the home screen."""
 
 from attractor.growth.morph import Morph, Touched, add_child, ids_of, new_node
-from attractor.growth.spec.graph import Relation, SpecGraph, slug
+from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 
 class AddSurface(Morph):

@@ -1,7 +1,7 @@
 """Adopts a body that was edited by hand, by its hash."""
 
 from attractor.growth.morph import Morph, Risk, Touched, field_slot
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class AdoptBody(Morph):

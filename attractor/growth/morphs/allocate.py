@@ -2,7 +2,7 @@
 
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Level, Morph, Risk, Touched, field_slot
-from attractor.growth.spec.graph import SpecGraph, SpecNode
+from attractor.growth.specification.graph import SpecGraph, SpecNode
 
 
 class Allocate(Morph):

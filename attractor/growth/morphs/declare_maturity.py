@@ -1,7 +1,7 @@
 """Declares that the app is mature: from now on it grows by minor and major stages."""
 
 from attractor.growth.morph import Level, Morph, Touched
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class DeclareMaturity(Morph):

@@ -2,7 +2,7 @@
 
 from attractor.growth.migration import EntityDropped, Migration
 from attractor.growth.morph import Morph, Risk, Touched, require_unused
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 
 
 class DropEntity(Morph):

@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from attractor.growth.migration import FieldDropped, Migration
 from attractor.growth.morph import Morph, Risk, Touched, field_of, require_unused
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 
 
 class DropField(Morph):

@@ -15,7 +15,7 @@ from attractor.growth.morph import (
     insert_step,
     new_node,
 )
-from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode, slug
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, slug
 
 
 class InsertGate(Morph):

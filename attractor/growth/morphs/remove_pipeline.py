@@ -1,7 +1,7 @@
 """Removes a pipeline whose steps no other node uses."""
 
 from attractor.growth.morph import Level, Morph, Risk, Touched, after_slot, require_unused
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 
 
 class RemovePipeline(Morph):

@@ -1,7 +1,7 @@
 """Removes a step that no other node uses."""
 
 from attractor.growth.morph import Morph, Risk, Touched, remove_step, slots_around
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class RemoveStep(Morph):

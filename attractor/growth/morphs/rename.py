@@ -2,7 +2,7 @@
 
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Morph, Touched, field_slot
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class Rename(Morph):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from attractor.growth.migration import FieldRetyped, Migration
 from attractor.growth.morph import Morph, Risk, Touched, field_of
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class RetypeField(Morph):

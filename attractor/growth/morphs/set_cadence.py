@@ -3,7 +3,7 @@
 from typing import Literal
 
 from attractor.growth.morph import Morph, Touched, field_slot
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 
 class SetCadence(Morph):

@@ -1,7 +1,7 @@
 """Adds a preference, or replaces one."""
 
 from attractor.growth.morph import Morph, Touched, add_child, new_node
-from attractor.growth.spec.graph import SpecGraph, slug
+from attractor.growth.specification.graph import SpecGraph, slug
 
 
 class SetPreference(Morph):

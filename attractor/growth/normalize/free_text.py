@@ -14,10 +14,10 @@ from attractor.growth.desires import UserDesire, read_desire
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.model_answers import ModelAnswer, ask_model
 from attractor.growth.normalize.structured import add_desires
-from attractor.growth.spec.clarifications import without_questions
-from attractor.growth.spec.document import IDENTITY, SCALARS, SECTIONS, graph_of
-from attractor.growth.spec.graph import ROOT, Author, Provenance, SpecGraph
-from attractor.growth.spec.node_kind import NodeKind, kinds_in
+from attractor.growth.specification.clarifications import without_questions
+from attractor.growth.specification.document import IDENTITY, SCALARS, SECTIONS, graph_of
+from attractor.growth.specification.graph import ROOT, Author, Provenance, SpecGraph
+from attractor.growth.specification.node_kind import NodeKind, kinds_in
 from attractor.pipeline.host.run_host import RunHost
 
 T = TypeVar("T")

@@ -6,18 +6,18 @@ from dataclasses import replace
 from attractor.base.json import Json
 from attractor.growth.desires import UserDesire
 from attractor.growth.errors import InvalidDesire
-from attractor.growth.spec.clarifications import question_text
-from attractor.growth.spec.document import by_rule, graph_of
-from attractor.growth.spec.graph import (
+from attractor.growth.specification.clarifications import question_text
+from attractor.growth.specification.document import by_rule, graph_of
+from attractor.growth.specification.graph import (
     ROOT,
-    Edge,
     Relation,
+    SpecEdge,
     SpecGraph,
     SpecNode,
     free_id,
 )
-from attractor.growth.spec.node_kind import node_kinds
-from attractor.growth.spec.store import desire_of
+from attractor.growth.specification.node_kind import node_kinds
+from attractor.growth.specification.store import desire_of
 
 KIND_OF_FIELD: Mapping[str, str] = {
     "trusted_sources": "source",
@@ -72,7 +72,7 @@ def _derive(graph: SpecGraph, kind: str, words: str, desire: str) -> SpecGraph:
             origins = dict.fromkeys((*node.targets(Relation.DERIVES_FROM), desire))
             return graph.replace(node.with_targets(Relation.DERIVES_FROM, origins))
     id_ = free_id(words, kind, graph.__contains__)
-    edges = (Edge(Relation.DERIVES_FROM, desire),)
+    edges = (SpecEdge(Relation.DERIVES_FROM, desire),)
     return _append(
         graph, parent, SpecNode(id_, kind, {"name": words}, edges, by_rule(desire, words))
     )

@@ -20,9 +20,13 @@ from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, type_of
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal, named
-from attractor.growth.spec.clarifications import adds_only_desires, clarifications_of, questions_of
-from attractor.growth.spec.graph import SpecGraph
-from attractor.growth.spec.names import faults_of_name
+from attractor.growth.specification.clarifications import (
+    adds_only_desires,
+    clarifications_of,
+    questions_of,
+)
+from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.names import faults_of_name
 
 _SHOWN = 80
 

@@ -13,8 +13,8 @@ from attractor.base.errors import AttractorError
 from attractor.growth.identity import Binding, find_breaches
 from attractor.growth.morph import apply_morphs
 from attractor.growth.plans.plan import Plan
-from attractor.growth.spec.difference import compare_specs
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.difference import compare_specs
+from attractor.growth.specification.graph import SpecGraph
 
 
 @dataclass(frozen=True)

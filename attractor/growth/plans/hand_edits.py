@@ -7,8 +7,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.growth.morph import Morph, read_morph
 from attractor.growth.plans.plan import Proposal
-from attractor.growth.spec.difference import ChangeKind, SpecChange, compare_specs
-from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.difference import ChangeKind, SpecChange, compare_specs
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 
 
 @dataclass(frozen=True)

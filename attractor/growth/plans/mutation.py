@@ -7,8 +7,8 @@ from attractor.growth.identity import Coverage
 from attractor.growth.morph import type_of
 from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan, PlanStep
-from attractor.growth.spec.difference import compare_specs
-from attractor.growth.spec.store import spec_id
+from attractor.growth.specification.difference import compare_specs
+from attractor.growth.specification.store import spec_id
 
 
 def mutation_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:

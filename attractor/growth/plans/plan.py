@@ -29,7 +29,7 @@ from attractor.growth.morph import (
     read_morph,
     write_morph,
 )
-from attractor.growth.spec.graph import SpecGraph, check_graph
+from attractor.growth.specification.graph import SpecGraph, check_graph
 
 
 @dataclass(frozen=True)

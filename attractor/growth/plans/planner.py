@@ -18,9 +18,9 @@ from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.plans.checks import Finding, check_proposal, refusal
 from attractor.growth.plans.feedback import AppFeedback
 from attractor.growth.plans.plan import Proposal, read_proposal
-from attractor.growth.spec.document import write_document
-from attractor.growth.spec.graph import SpecGraph
-from attractor.growth.spec.store import spec_id
+from attractor.growth.specification.document import write_document
+from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.store import spec_id
 from attractor.pipeline.host.run_host import RunHost
 
 _INSTRUCTION = Path(__file__).with_suffix(".md")

@@ -19,7 +19,7 @@ from attractor.base.locks import holder_of
 from attractor.base.records import read_object
 from attractor.growth.errors import InvalidMorph, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_plan
-from attractor.growth.spec.store import SpecStore, find_id
+from attractor.growth.specification.store import SpecStore, find_id
 
 PLAN = "plan.json"
 MUTATION = "mutation.md"

@@ -10,8 +10,8 @@ from functools import cached_property
 from attractor.base.dataclasses import dataclass
 from attractor.growth.apps.routes import downstream, nodes_of_request
 from attractor.growth.simulation.traffic import Request, Response
-from attractor.growth.spec.difference import ChangeKind, SpecChange, compare_specs
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.difference import ChangeKind, SpecChange, compare_specs
+from attractor.growth.specification.graph import Relation, SpecGraph
 
 _SHOWN = ("pipeline", "output", "panel")
 _SILENT = frozenset({Relation.PRECEDES, Relation.TESTS, Relation.DERIVES_FROM})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 from attractor.scenarios.chromium import explain_missing, find_chromium, open_chromium
 
 _WIDTH = 360

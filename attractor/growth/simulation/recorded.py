@@ -27,7 +27,7 @@ from attractor.growth.simulation.traffic import (
     Response,
     write_recording,
 )
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 KEPT = 3
 """The number of recordings of the running app that are kept."""

@@ -35,7 +35,7 @@ from attractor.growth.simulation.report import (
     save_simulation,
 )
 from attractor.growth.simulation.traffic import Recording, fits, read_recordings
-from attractor.growth.spec.difference import ChangeKind, compare_specs
+from attractor.growth.specification.difference import ChangeKind, compare_specs
 from attractor.workspaces.git.repository import open_repository
 
 

@@ -16,7 +16,7 @@ from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.growth.errors import InvalidRecording
 from attractor.growth.migration import KEY, State, read_state, state_text, write_state
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 
 Model = TypeVar("Model", bound=BaseModel)
 

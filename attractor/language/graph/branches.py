@@ -30,7 +30,7 @@ FAN_IN = "parallel.fan_in"
 _MOST_STEPS = 20
 
 
-class Meetings:
+class JoinNodes:
     """Finds the meeting nodes of one graph."""
 
     def __init__(self, graph: Graph, following: Following, from_start: Dominance) -> None:
@@ -228,7 +228,7 @@ class _Finding:
         self._from_start = dominance(graph.starts[0].id, targets(graph))
         self._steps: dict[str, Sequence[Edge]] = {}
         self._reported: set[int] = set()
-        self._meetings = Meetings(graph, self._beyond, self._from_start)
+        self._meetings = JoinNodes(graph, self._beyond, self._from_start)
         self.forks: dict[str, Fork] = {}
         ids = frozenset(_ids_of_forks(graph))
         for node in innermost_first(graph.starts[0].id, targets(graph)):

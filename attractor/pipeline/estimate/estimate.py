@@ -27,7 +27,7 @@ from attractor.pipeline.estimate.samples import (
     spread,
 )
 from attractor.pipeline.source.read import PipelineSource
-from attractor.records.history import Made
+from attractor.records.history import CompletedVisit
 
 RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})
 DOES_NOTHING = frozenset({"conditional"})
@@ -216,12 +216,12 @@ def _costs(runs: Sequence[Sample]) -> Range | None:
     return spread(known)
 
 
-def _costs_of_visits(visits: Sequence[Made]) -> Range:
+def _costs_of_visits(visits: Sequence[CompletedVisit]) -> Range:
     usages = [one.visit.outcome.usage for one in visits]
     return spread([one.cost_usd for one in usages if cost_known(one)])
 
 
-def _tokens(made: Made) -> float:
+def _tokens(made: CompletedVisit) -> float:
     usage = made.visit.outcome.usage
     return float(usage.input_tokens + usage.output_tokens)
 

@@ -24,7 +24,7 @@ from attractor.language.reading import decode, parse
 from attractor.llm.catalogue import FindModel, ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of
-from attractor.records.history import Made, RunRecord, read_history, read_run
+from attractor.records.history import CompletedVisit, RecordedRun, read_history, read_run
 
 MOST_RUNS = 50
 _MANY = 10
@@ -63,7 +63,7 @@ class Sample:
     content_hash: str
     backend: str
     nodes: frozenset[str]
-    visits: Sequence[Made]
+    visits: Sequence[CompletedVisit]
     is_fork: bool
     has_succeeded: bool
     seconds: float
@@ -122,7 +122,7 @@ def cost_known(usage: Usage) -> bool:
     return bool(usage.cost_usd) or not usage.input_tokens + usage.output_tokens
 
 
-def _of_pipeline(runs_dir: Path, pipeline: str) -> Iterator[RunRecord]:
+def _of_pipeline(runs_dir: Path, pipeline: str) -> Iterator[RecordedRun]:
     for manifest in sorted(runs_dir.glob("*/manifest.json"), reverse=True):
         try:
             run = read_run(manifest.parent)
@@ -132,7 +132,7 @@ def _of_pipeline(runs_dir: Path, pipeline: str) -> Iterator[RunRecord]:
             yield run
 
 
-def _read(run: RunRecord) -> Sample:
+def _read(run: RecordedRun) -> Sample:
     state = open_journal(run.directory.events, run.directory.checkpoint).state
     progress, outcome = state.progress, outcome_of(state)
     file = run.directory.graph

@@ -53,7 +53,7 @@ from attractor.pipeline.source.read import (
     project_of,
     read_saved_pipeline,
 )
-from attractor.records.history import RunRecord, read_run
+from attractor.records.history import RecordedRun, read_run
 from attractor.records.lookup import outermost_run_id, run_root
 from attractor.records.request import (
     NO_OVERRIDES,
@@ -129,7 +129,7 @@ class _Path:
         return place
 
 
-def find_fork_point(run: RunRecord, reference: str) -> ForkPoint:
+def find_fork_point(run: RecordedRun, reference: str) -> ForkPoint:
     """Return the point before a visit `NODE@VISIT`, or before the last visit of `NODE`."""
     verify_journal(run.directory.events)
     path = _Path()
@@ -147,7 +147,7 @@ def find_fork_point(run: RunRecord, reference: str) -> ForkPoint:
     return _before(run, visited)
 
 
-def _choose(run: RunRecord, visits: Sequence[Visited], reference: str) -> Visited:
+def _choose(run: RecordedRun, visits: Sequence[Visited], reference: str) -> Visited:
     node, number = _split(reference, {one.node for one in visits})
     of_node = [one for one in visits if one.node == node]
     if not of_node:
@@ -169,7 +169,7 @@ def _split(reference: str, nodes: set[str]) -> tuple[str, int | None]:
     return match["node"], int(match["visit"])
 
 
-def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> UsageError:
+def _never_visited(run: RecordedRun, visits: Sequence[Visited], node: str) -> UsageError:
     if not visits:
         return UsageError(
             f"run {run.run_id} has not visited any node yet",
@@ -187,7 +187,7 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
     return error
 
 
-def _earlier(run: RunRecord) -> str:
+def _earlier(run: RecordedRun) -> str:
     """If the run is a fork, return a hint: visits before the fork are recorded in the
     parent run.
     """
@@ -204,7 +204,7 @@ def _named(words: Sequence[str]) -> str:
     return ", ".join(words[-SHOWN:]) + more
 
 
-def _before(run: RunRecord, visited: Visited) -> ForkPoint:
+def _before(run: RecordedRun, visited: Visited) -> ForkPoint:
     state, seq, digest = RunState(), 0, ""
     for event in run.events():
         if event.seq == visited.seq:
@@ -226,7 +226,7 @@ class Fork:
     the new run (default: in the runs folder).
     """
 
-    run: RunRecord
+    run: RecordedRun
     point: ForkPoint
     pipeline: PipelineSource
     request: RunRequest
@@ -330,7 +330,7 @@ async def create_fork(fork: Fork) -> Path:
     return root
 
 
-def _read_whole_run(root: Path) -> RunRecord:
+def _read_whole_run(root: Path) -> RecordedRun:
     """Read a run, or refuse a child, because only its outermost parent can be forked."""
     run = read_run(root)
     if root.parent.name == CHILDREN:
@@ -341,7 +341,7 @@ def _read_whole_run(root: Path) -> RunRecord:
     return run
 
 
-def _require_own_files(run: RunRecord, request: RunRequest) -> None:
+def _require_own_files(run: RecordedRun, request: RunRequest) -> None:
     """Refuse a fork that would use the same folder as the old run."""
     if request.workspace.is_apart:
         return
@@ -357,7 +357,7 @@ def _require_own_files(run: RunRecord, request: RunRequest) -> None:
         )
 
 
-def _read_pipeline(run: RunRecord, request: RunRequest, host: RunHost) -> PipelineSource:
+def _read_pipeline(run: RecordedRun, request: RunRequest, host: RunHost) -> PipelineSource:
     return read_saved_pipeline(
         run.directory,
         run.manifest,
@@ -379,7 +379,7 @@ def _read_changed(
     return pipeline
 
 
-def _require_unchanged(run: RunRecord, pipeline: PipelineSource, request: RunRequest) -> None:
+def _require_unchanged(run: RecordedRun, pipeline: PipelineSource, request: RunRequest) -> None:
     """Refuse a pipeline file that changed since the old run started."""
     file = request.file
     if file.is_file() and hash_of_file(file) != pipeline.content_hash:

@@ -42,10 +42,10 @@ from attractor.records.lookup import remove_incomplete
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.run_store import STORES, WorkspaceRecord, open_store, read_record
+from attractor.workspaces.tracked_folder import TrackedFolder
 
 
 def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
@@ -123,7 +123,7 @@ async def create_on_commit(
     return await _continue_from(theirs, workspace, tree)
 
 
-async def _continue_from(theirs: ObjectStore, workspace: Dimension, tree: TreeId) -> Base:
+async def _continue_from(theirs: ObjectStore, workspace: TrackedFolder, tree: TreeId) -> Base:
     await share_objects(theirs, workspace.store, tree=tree)
     await workspace.restore(tree)
     await workspace.close()

@@ -14,13 +14,13 @@ from attractor.engine.state.run_state import BOOTING, QUEUED
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import preparation_of
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.preparation import (
     NO_PREPARATION,
     PreparationResult,
     SetupOutcome,
     SetupRun,
 )
+from attractor.workspaces.tracked_folder import TrackedFolder
 
 if TYPE_CHECKING:
     from attractor.pipeline.components.providers import ProviderAnswers
@@ -67,13 +67,18 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> str:
         log.step("providers", answers.fields)
     if answers and answers.fault:
         return answers.fault
-    if isinstance(workspace, Dimension) and host.preparation != NO_PREPARATION:
+    if isinstance(workspace, TrackedFolder) and host.preparation != NO_PREPARATION:
         await _prepare(log, run, prepared, workspace, is_first=is_first)
     return ""
 
 
 async def _prepare(
-    log: "_BootLog", run: OpenRun, prepared: PreparedRun, workspace: Dimension, *, is_first: bool
+    log: "_BootLog",
+    run: OpenRun,
+    prepared: PreparedRun,
+    workspace: TrackedFolder,
+    *,
+    is_first: bool,
 ) -> None:
     """Carry files into the workspace, and set it up."""
     host = prepared.host

@@ -20,7 +20,6 @@ from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
-from attractor.workspaces.dimension import EnvironmentFactory, OnSnapshot
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
     NAME as folders_NAME,
@@ -35,6 +34,7 @@ from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import EXCLUDED, excluded_in
 from attractor.workspaces.run_store import STORES, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
+from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 
 _OTHER_WORKSPACES = (

@@ -24,9 +24,9 @@ from attractor.records.delivery import BRANCH_WRITTEN, NO_FILES, PATCH_WRITTEN, 
 from attractor.records.request import RunRequest, WorkspaceKind, read_request
 from attractor.workspaces.checkouts import write_run_branch
 from attractor.workspaces.create.isolated import reopen_workspace
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.tracked_folder import TrackedFolder
 
 LARGEST_RESULT = 1 << 30
 
@@ -34,7 +34,7 @@ LARGEST_RESULT = 1 << 30
 _MOST_NAMED = 5
 
 
-async def describe_changes(workspace: Dimension, tree: TreeId) -> str:
+async def describe_changes(workspace: TrackedFolder, tree: TreeId) -> str:
     """Return the number of files that a run has changed so far, with the first names."""
     paths = sorted(await workspace.changed(workspace.base.candidate, tree))
     if not paths:
@@ -51,7 +51,7 @@ async def deliver(
 
     A failure is an error for a run that succeeded, and only reported for any other run.
     """
-    if not isinstance(workspace, Dimension) or run.state.progress is None:
+    if not isinstance(workspace, TrackedFolder) or run.state.progress is None:
         return
     give = {WorkspaceKind.ISOLATED: _give_branch, WorkspaceKind.COPY: _write_result}.get(
         request.workspace
@@ -67,7 +67,7 @@ async def deliver(
         host.tell(f"The result so far was not delivered: {trouble.message}{hint}.")
 
 
-async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
+async def _give_branch(run: OpenRun, workspace: TrackedFolder, graph: Graph, host: RunHost) -> None:
     journal, base = run.directory.events, workspace.base
     stages = await in_thread(partial(stage_commits, journal, graph, base=base.candidate))
     if not stages and run.state.status != EVALUATING:
@@ -85,7 +85,9 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: R
     run.emit(BRANCH_WRITTEN, data, sync=True)
 
 
-async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
+async def _write_result(
+    run: OpenRun, workspace: TrackedFolder, graph: Graph, host: RunHost
+) -> None:
     """Write every change of the run into a patch, and record whether secrets were redacted."""
     since, until = workspace.base.candidate, run.progress.tree
     content = await workspace.diff(since, until, most=LARGEST_RESULT + 1)

@@ -14,8 +14,8 @@ from attractor.engine.state.attempts import MAIN, StageReference
 from attractor.engine.truncation import shorten
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import EXCLUDED_IN_PLACE
-from attractor.workspaces.dimension import PREPARED, Dimension, SetAside
 from attractor.workspaces.snapshot import Snapshot
+from attractor.workspaces.tracked_folder import PREPARED, SetAside, TrackedFolder
 
 MOST_NAMED = 50
 LONGEST_NAME = 200
@@ -100,7 +100,7 @@ _INCIDENTS = "incidents"
 
 def record_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> None:
     """Record in the journal all edits that leave the workspace when a run is resumed."""
-    if isinstance(workspace, Dimension):
+    if isinstance(workspace, TrackedFolder):
         own = workspace.folder if kind is WorkspaceKind.IN_PLACE else None
         workspace.notify_set_aside(_SetAside(run, own).record_new)
 

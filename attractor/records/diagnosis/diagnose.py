@@ -34,7 +34,7 @@ from attractor.records.diagnosis.failures import (
     explain_failure,
 )
 from attractor.records.diagnosis.unchanged import describe_unchanged
-from attractor.records.history import Note, RunRecord, read_history, read_run
+from attractor.records.history import Note, RecordedRun, read_history, read_run
 from attractor.records.lookup import restart_reference, used_by
 from attractor.records.request import promoting_command
 from attractor.records.summary import NOT_JUDGED, find_branch_moves
@@ -372,7 +372,7 @@ def _flights(state: RunState) -> Sequence[InFlight]:
     return [one.in_flight for one in state.walks.values() if one.in_flight]
 
 
-def _prepared(run: RunRecord) -> Prepared | None:
+def _prepared(run: RecordedRun) -> Prepared | None:
     """Return the pipeline as saved in the run directory, or None if it cannot be read."""
     file = run.directory.graph
     try:

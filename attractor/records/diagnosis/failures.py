@@ -23,7 +23,7 @@ from attractor.engine.routing.next_move import (
 from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
-from attractor.records.history import Choice, History, Made, RunRecord
+from attractor.records.history import Choice, CompletedVisit, History, RecordedRun
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Finding:
 class Case:
     """A run with the content of its records; `reference` names the run in commands."""
 
-    run: RunRecord
+    run: RecordedRun
     state: RunState
     history: History
     reference: str
@@ -69,7 +69,7 @@ class Case:
         """Return a node of the graph, or None."""
         return self.graph.nodes.get(name) if self.graph else None
 
-    def last_of(self, node: str) -> Made | None:
+    def last_of(self, node: str) -> CompletedVisit | None:
         """Return the last completed visit of a node, or None."""
         return next((one for one in reversed(self.history.visits) if one.node == node), None)
 
@@ -112,7 +112,7 @@ _WHY_NO_RETRY = {
     ),
 }
 
-Explain = Callable[[Case, WalkEnd, Made, Choice], Finding | None]
+Explain = Callable[[Case, WalkEnd, CompletedVisit, Choice], Finding | None]
 
 
 def explain_failure(case: Case, end: WalkEnd) -> Finding:
@@ -127,7 +127,7 @@ def explain_failure(case: Case, end: WalkEnd) -> Finding:
     return Finding(end.reason, (f"The walk ended at {last}.",), _fix(case, last.node))
 
 
-def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+def _stage(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.FAILED:
         return None
     causes = [
@@ -143,7 +143,7 @@ def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | No
     )
 
 
-def _no_route(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+def _no_route(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.NO_ROUTE:
         return None
     edge = f"add an edge out of {last.node} without a condition, or with a true one"
@@ -158,7 +158,7 @@ def _no_route(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding |
     )
 
 
-def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+def _redirects(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.GOAL_GATE or case.graph is None:
         return None
     most = redirect_limit(case.graph)
@@ -175,7 +175,7 @@ def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding 
     )
 
 
-def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+def _visits(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
     target = case.node(choice.target)
     if case.graph is None or target is None:
         return None
@@ -196,7 +196,7 @@ def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | N
     )
 
 
-def _unsatisfied(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+def _unsatisfied(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
     gate = find_unsatisfied(case.graph, case.progress) if case.graph else None
     if gate is None:
         return None
@@ -241,7 +241,7 @@ def _failing(case: Case) -> str:
     return found.node if found else ""
 
 
-def _inner_failures(case: Case, made: Made) -> Iterator[str]:
+def _inner_failures(case: Case, made: CompletedVisit) -> Iterator[str]:
     """Return the failures within a stage, either in branches or in the child run of the stage."""
     node, visit = made.visit.node, made.visit.number
     for branch in case.history.branches:
@@ -252,7 +252,7 @@ def _inner_failures(case: Case, made: Made) -> Iterator[str]:
             yield f"It ran a pipeline as run {child.run_id}: attractor diagnose {child.directory}"
 
 
-def _deepest(case: Case, made: Made) -> str:
+def _deepest(case: Case, made: CompletedVisit) -> str:
     """Return the stage to fix: if branches failed, the last failed stage of these branches."""
     keys = [
         one.key
@@ -263,7 +263,7 @@ def _deepest(case: Case, made: Made) -> str:
     return failed[-1].node if failed else made.node
 
 
-def _why_no_retry(made: Made) -> Iterator[str]:
+def _why_no_retry(made: CompletedVisit) -> Iterator[str]:
     kind = made.visit.outcome.failure_class
     if made.visit.attempts == 1:
         yield _WHY_NO_RETRY.get(
@@ -271,7 +271,7 @@ def _why_no_retry(made: Made) -> Iterator[str]:
         )
 
 
-def _unhandled(case: Case, made: Made, choice: Choice) -> Iterator[str]:
+def _unhandled(case: Case, made: CompletedVisit, choice: Choice) -> Iterator[str]:
     yield from _candidates(made, choice)
     if made.visit.outcome.failure_class is FailureClass.PIPELINE:
         return
@@ -280,7 +280,7 @@ def _unhandled(case: Case, made: Made, choice: Choice) -> Iterator[str]:
         yield "It has no retry_target, and on_failure=continue is not set."
 
 
-def _candidates(made: Made, choice: Choice) -> Iterator[str]:
+def _candidates(made: CompletedVisit, choice: Choice) -> Iterator[str]:
     if not choice.candidates:
         yield f"No edge leads out of {made.node}."
     for edge in choice.candidates:
@@ -295,7 +295,7 @@ def _fix(case: Case, node: str) -> tuple[Remedy, ...]:
     )
 
 
-def _handle(case: Case, made: Made) -> tuple[Remedy, ...]:
+def _handle(case: Case, made: CompletedVisit) -> tuple[Remedy, ...]:
     advice = (
         f'or let the pipeline handle it: an edge with condition="outcome=fail" out of '
         f"{made.node}, or a retry_target, in {case.file}"
@@ -309,16 +309,16 @@ def _read_log(case: Case) -> Remedy:
     return Remedy(READ_LOG, case.command("logs"))
 
 
-def _after(made: Made) -> str:
+def _after(made: CompletedVisit) -> str:
     tries = made.visit.attempts
     return f" after {tries} attempts" if tries > 1 else ""
 
 
-def _outcome(made: Made) -> str:
+def _outcome(made: CompletedVisit) -> str:
     return made.visit.outcome.status.value
 
 
-def _is_good(made: Made) -> bool:
+def _is_good(made: CompletedVisit) -> bool:
     return made.visit.outcome.status.is_success or made.visit.is_transparent
 
 

@@ -31,7 +31,7 @@ CODE_LIFETIME = timedelta(minutes=10)
 SECRET_BYTES = 32
 
 
-class Session(BaseModel):
+class BrowserSession(BaseModel):
     """A stored session, sealed with the key of the ledger."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,13 +46,13 @@ class Session(BaseModel):
     seal: str = ""
 
 
-_STORED = TypeAdapter(tuple[Session, ...])
+_STORED = TypeAdapter(tuple[BrowserSession, ...])
 
 
 @dataclass(frozen=True)
 class _Known:
     content: bytes = b""
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[BrowserSession, ...] = ()
 
 
 class Sessions:
@@ -68,7 +68,7 @@ class Sessions:
         """Store a new session, and return its secret for the cookie."""
         secret = secrets.token_urlsafe(SECRET_BYTES)
         expires = self._clock.now() + LIFETIME
-        session = Session(
+        session = BrowserSession(
             digest=digest_of(secret), name=name, scope=scope, token=token, expires=expires
         )
         session = session.model_copy(update={"seal": self._seal(session)})
@@ -76,7 +76,7 @@ class Sessions:
             self._write((*self._current(), session))
         return secret
 
-    def find(self, secret: str) -> Session | None:
+    def find(self, secret: str) -> BrowserSession | None:
         """Return the session with a secret, unless it expired."""
         digest = digest_of(secret)
         for one in self._current():
@@ -90,7 +90,7 @@ class Sessions:
         with self._locked():
             self._write(tuple(one for one in self._current() if one.digest != digest))
 
-    def _current(self) -> tuple[Session, ...]:
+    def _current(self) -> tuple[BrowserSession, ...]:
         """Return the sessions that did not expire, verified again if the file changed."""
         known, file = self._known, self._folder / SESSIONS_FILE
         content = read_regular(file) if file.exists() else b""
@@ -99,7 +99,7 @@ class Sessions:
         now = self._clock.now()
         return tuple(one for one in known.sessions if now < one.expires)
 
-    def _verified(self, content: bytes) -> tuple[Session, ...]:
+    def _verified(self, content: bytes) -> tuple[BrowserSession, ...]:
         try:
             sessions = _STORED.validate_json(content) if content else ()
         except ValidationError as cause:
@@ -112,7 +112,7 @@ class Sessions:
         hint = "remove it, and log in again"
         return VerificationError(f"{self._folder / SESSIONS_FILE} {fault}", hint=hint)
 
-    def _seal(self, session: Session) -> str:
+    def _seal(self, session: BrowserSession) -> str:
         content = session.model_dump(mode="json", exclude={"seal"})
         return self._ledger.seal_of(canonical_json({"session": content}))
 
@@ -120,7 +120,7 @@ class Sessions:
         make_private_folder(self._folder)
         return FileLock(self._folder / "sessions.lock").acquire(wait=PATIENCE_S, purpose="session")
 
-    def _write(self, sessions: tuple[Session, ...]) -> None:
+    def _write(self, sessions: tuple[BrowserSession, ...]) -> None:
         content = _STORED.dump_json(sessions)
         write_whole(self._folder / SESSIONS_FILE, content, mode=OWNER_ONLY)
 

@@ -13,7 +13,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields
 from attractor.records.drawing import read_graph, read_states
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 
 _ASKED = "QuestionAsked"
 
@@ -22,12 +22,12 @@ _ASKED = "QuestionAsked"
 class WaitingCard:
     """A question of a run, or a run that waits for another step of a person."""
 
-    run: RunSummary
+    run: RunOverview
     since: datetime
     question: Question | None = None
 
 
-def waiting_cards(runs: Iterable[RunSummary]) -> Sequence[WaitingCard]:
+def waiting_cards(runs: Iterable[RunOverview]) -> Sequence[WaitingCard]:
     """Return cards of runs that wait for a person, the oldest first.
 
     A new card is below all others, so that no card moves while a person reads it.
@@ -35,7 +35,7 @@ def waiting_cards(runs: Iterable[RunSummary]) -> Sequence[WaitingCard]:
     return sorted((card for run in runs for card in _cards_of(run)), key=lambda card: card.since)
 
 
-def _cards_of(run: RunSummary) -> Iterator[WaitingCard]:
+def _cards_of(run: RunOverview) -> Iterator[WaitingCard]:
     for question in run.questions:
         yield WaitingCard(run, _asked_at(run.directory, question.id, run.started), question)
     if not run.questions:
@@ -60,13 +60,13 @@ class RunningCard:
     Without a readable pipeline, `stages` is 0.
     """
 
-    run: RunSummary
+    run: RunOverview
     reached: int
     stages: int
     seconds: float
 
 
-def running_card(run: RunSummary, now: datetime) -> RunningCard:
+def running_card(run: RunOverview, now: datetime) -> RunningCard:
     """Return the card of a run at work."""
     seconds = max(0.0, (now - run.started).total_seconds())
     # The page of the run names the error.
@@ -89,11 +89,11 @@ def _stages_of(root: Path) -> frozenset[str]:
 class Ended:
     """The newest runs that ended, apart: failed ones with their reason, and those that are done."""
 
-    failed: Sequence[RunSummary]
-    done: Sequence[RunSummary]
+    failed: Sequence[RunOverview]
+    done: Sequence[RunOverview]
 
 
-def ended_among(runs: Iterable[RunSummary], most: int) -> Ended:
+def ended_among(runs: Iterable[RunOverview], most: int) -> Ended:
     """Return the newest runs that ended among runs."""
     ended = [run for run in runs if run.is_final or run.is_resting]
     failed = [run for run in ended if run.status == StatusWord.FAILED or run.outcome == "fail"]

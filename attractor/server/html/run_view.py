@@ -27,7 +27,7 @@ from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, re
 from attractor.records.drawing import read_events, states_of
 from attractor.records.event_lines import describe_without_time
 from attractor.records.history import Choice, read_history, read_run
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_timeline
 from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
@@ -70,7 +70,7 @@ class RunView:
         return _name(self.root)
 
     @property
-    def summary(self) -> RunSummary:
+    def summary(self) -> RunOverview:
         """The summary of the run."""
         return self.status.summary
 

@@ -17,8 +17,14 @@ from attractor.growth.lineage import StageKind
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
 from attractor.growth.simulation.simulations import FOLDER
-from attractor.growth.spec.rendering import Diagram, DiagramFormat, Line, SpecView, render_diagram
-from attractor.growth.spec.store import StoredSpec, spec_id
+from attractor.growth.specification.rendering import (
+    Diagram,
+    DiagramFormat,
+    Line,
+    SpecView,
+    render_diagram,
+)
+from attractor.growth.specification.store import StoredSpec, spec_id
 from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving

@@ -15,7 +15,7 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
 from attractor.factory.ledger.report import read_costs
 from attractor.pipeline.status import STOPPED, listed_status
-from attractor.records.summary import NOT_JUDGED, RunSummary
+from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.html.rendering import (
     PageRouter,
     fragments_pattern,
@@ -106,7 +106,7 @@ def show_runs(
     return render(request, "runs.html.j2", values)
 
 
-def _now(service: Service, newest: Sequence[RunSummary], now: datetime) -> Mapping[str, object]:
+def _now(service: Service, newest: Sequence[RunOverview], now: datetime) -> Mapping[str, object]:
     """Return the values for the runs at work, the ones that just ended, and the cost of today."""
     folder = service.host.runs_dir
     live = service.index.runs(folder, RunQuery(is_live=True, limit=MOST))
@@ -121,10 +121,10 @@ def _now(service: Service, newest: Sequence[RunSummary], now: datetime) -> Mappi
     }
 
 
-def _changes_of(service: Service, run: RunSummary) -> str:
+def _changes_of(service: Service, run: RunOverview) -> str:
     return service.changes.words(run.directory, service.host)
 
 
-def address_of(run: RunSummary) -> str:
+def address_of(run: RunOverview) -> str:
     """Return the address of the page of a run."""
     return f"/runs/{in_address(run.directory.name)}"

@@ -15,7 +15,6 @@ from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.create.isolated import reopen_workspace
-from attractor.workspaces.dimension import Dimension, EnvironmentFactory, OnSnapshot
 from attractor.workspaces.errors import FolderTooLarge
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
 from attractor.workspaces.git.files import in_thread
@@ -35,7 +34,7 @@ from attractor.workspaces.result_tree import (
     protected_paths,
 )
 from attractor.workspaces.run_store import (
-    DimensionIndex,
+    FolderIndex,
     WorkspaceRecord,
     create_store,
     write_record,
@@ -46,6 +45,7 @@ from attractor.workspaces.snapshot import (
     take_snapshot,
     write_out,
 )
+from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
 
 
 def read_ignores(
@@ -178,7 +178,7 @@ async def create_from_copy(
     also_excluded: Sequence[str] = (),
     leave_out: Sequence[str] = LEAVE_OUT,
     tell: Callable[[str], None] = do_nothing,
-) -> Dimension:
+) -> TrackedFolder:
     """Create a workspace with a copy of a folder; the base of the run has a tree and no commit.
 
     Ignored files, and files that match `also_excluded`, are not copied. A folder that is too large
@@ -209,7 +209,7 @@ async def create_like(
     run_id: str,
     author: Author,
     environment: EnvironmentFactory,
-) -> Dimension:
+) -> TrackedFolder:
     """Create a workspace with the base tree of another run, from the store of the other run."""
     search_path, tree = theirs.git.search_path, record.base.candidate
     store = await create_store(
@@ -247,7 +247,7 @@ async def _create_folder(
     with new_folder(make_workspaces_folder(state)) as folder:
         known = await write_out(store, files, folder)
         await create_agent_repository(folder, store, files, author)
-        DimensionIndex(store.folder).save_stat_cache(known)
+        FolderIndex(store.folder).save_stat_cache(known)
         store.objects.sync()
         base = Base("", tree, tree)
         record = WorkspaceRecord(
@@ -275,7 +275,7 @@ async def create_in_place(
     on_snapshot: OnSnapshot = do_nothing,
     also_excluded: Sequence[str] = EXCLUDED_IN_PLACE,
     leave_out: Sequence[str] = LEAVE_OUT,
-) -> Dimension:
+) -> TrackedFolder:
     """Create a workspace of a folder without a copy; the run's base has a tree and no commit."""
     store = await create_store(state, run_id, search_path=search_path)
     rules = SnapshotRules(await in_thread(partial(read_ignores, folder, also_excluded)))
@@ -290,7 +290,7 @@ async def create_in_place(
         )
     )
     store.objects.sync()
-    DimensionIndex(store.folder).save_stat_cache(first.cache)
+    FolderIndex(store.folder).save_stat_cache(first.cache)
     base = Base("", first.tree, first.tree)
     record = WorkspaceRecord(
         folder.absolute(),

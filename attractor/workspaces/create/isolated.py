@@ -8,12 +8,6 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.files import file_error
 from attractor.engine.seams import Base
-from attractor.workspaces.dimension import (
-    Dimension,
-    DimensionContext,
-    EnvironmentFactory,
-    OnSnapshot,
-)
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
@@ -38,13 +32,19 @@ from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.submodules import find_submodules
 from attractor.workspaces.result_tree import EXCLUDED, LEAVE_OUT, candidate_files, protected_paths
 from attractor.workspaces.run_store import (
-    DimensionIndex,
+    FolderIndex,
     WorkspaceRecord,
     create_store,
     open_store,
     write_record,
 )
 from attractor.workspaces.snapshot import SnapshotRules, write_out
+from attractor.workspaces.tracked_folder import (
+    EnvironmentFactory,
+    FolderContext,
+    OnSnapshot,
+    TrackedFolder,
+)
 from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted, find_large_files
 
 
@@ -56,7 +56,7 @@ async def reopen_workspace(
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
     borrow_from: Path | None = None,
-) -> Dimension:
+) -> TrackedFolder:
     """Reopen the workspace of a run; no other process may have this workspace open.
 
     `borrow_from` is the current folder of the project's objects.
@@ -74,16 +74,16 @@ async def _open_workspace(
     *,
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot,
-) -> Dimension:
+) -> TrackedFolder:
     store.remove_abandoned_files()
     if not record.folder.is_dir():
         # The entries of a lost folder are invalid for a new one.
-        DimensionIndex(store.folder).forget()
+        FolderIndex(store.folder).forget()
     try:
         record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
         raise file_error("create", record.folder, cause) from cause
-    ground = DimensionContext(
+    ground = FolderContext(
         state=state,
         store=store,
         base=record.base,
@@ -92,7 +92,7 @@ async def _open_workspace(
         environment=environment,
         on_snapshot=on_snapshot,
     )
-    return Dimension(record.folder, ground)
+    return TrackedFolder(record.folder, ground)
 
 
 async def _read_rules(store: ObjectStore, record: WorkspaceRecord) -> SnapshotRules:
@@ -133,7 +133,7 @@ async def create_isolated(
     leave_out: Sequence[str] = LEAVE_OUT,
     uncommitted: WorkTree | None = None,
     tell: Callable[[str], None] = do_nothing,
-) -> Dimension:
+) -> TrackedFolder:
     """Create the workspace of a run from a commit; replace an incomplete workspace.
 
     Uncommitted changes of the work tree `uncommitted` are included as a separate commit. Contents
@@ -163,7 +163,7 @@ async def create_isolated(
         shown = {**files, **laid}
         known = await write_out(store, shown, folder)
         await create_agent_repository(folder, store, shown, author)
-        DimensionIndex(store.folder).save_stat_cache(known)
+        FolderIndex(store.folder).save_stat_cache(known)
         store.objects.sync()
         record = WorkspaceRecord(
             folder, base, tuple(excluded), (), store.object_format, materials, tuple(leave_out)

@@ -20,7 +20,7 @@ from attractor.workspaces.preparation import (
     SetupRun,
     setup_key,
 )
-from attractor.workspaces.run_store import DimensionIndex
+from attractor.workspaces.run_store import FolderIndex
 from attractor.workspaces.setup.cache import (
     SetupCache,
     carry,
@@ -54,7 +54,7 @@ class PreparationTarget:
     folder: Path
     tree: TreeId
     store: ObjectStore
-    index: DimensionIndex
+    index: FolderIndex
     rules: SnapshotRules
     environment: ExecutionEnvironment
     look: Callable[[], Awaitable[Snapshot]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.cli.commands import runs as module
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 from tests.cli.plain_desk import PlainDesk, desk as desk
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -38,8 +38,8 @@ def one_run(
     *,
     goal: str = "Build it",
     trouble: str = "",
-) -> RunSummary:
-    return RunSummary(
+) -> RunOverview:
+    return RunOverview(
         run_id,
         Path("/runs") / run_id,
         "flow",

@@ -13,9 +13,9 @@ from attractor.cli.runs.status import as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.pipeline.status import RunStatusView
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
 from tests.factory.test_tampering import change_early_line
@@ -161,10 +161,10 @@ def test_status_of_a_parked_run_shows_the_answer_command(tmp_path: Path) -> None
     assert "\nlook " not in told.stdout
 
 
-def waiting_summary(**changes: Any) -> RunSummary:
+def waiting_summary(**changes: Any) -> RunOverview:
     now = datetime(2026, 1, 31, tzinfo=UTC)
     question = Question("gate@1.1", "Go?", QuestionKind.FREEFORM, (), "gate")
-    summary = RunSummary(
+    summary = RunOverview(
         "01AB",
         Path("/runs/01AB"),
         "asking",
@@ -205,7 +205,7 @@ def test_several_questions_have_their_own_commands() -> None:
 def test_incidents_of_a_run_are_a_list_of_the_run(flow: Flow) -> None:
     result = flow.launch()
     assert json.loads(call(flow, "status", "--json").stdout)["incidents"] == []
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         run.emit("HoldoutLeaked", {"suite": "todo@1", "places": 2}, sync=True)
     [incident] = json.loads(call(flow, "status", "--json").stdout)["incidents"]
     words = "a holdout of suite todo@1 leaked, at 2 places"

@@ -3,8 +3,8 @@ from hypothesis import given, strategies as st
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.edge_selection import (
+    CandidateVerdict,
     EdgeCandidate,
-    Fate,
     Route,
     RouteReason,
     continues_after_failure,
@@ -55,15 +55,15 @@ def test_each_edge_has_the_reason_why_it_was_not_selected() -> None:
     ]
     route = choose(edges, success(ready=True))
     assert [one.fate for one in route.candidates] == [
-        Fate.WEIGHS_LESS,
-        Fate.WON,
-        Fate.WEIGHS_LESS,
-        Fate.CONDITION_FALSE,
-        Fate.DECIDED_BEFORE,
-        Fate.COMES_LATER,
+        CandidateVerdict.WEIGHS_LESS,
+        CandidateVerdict.WON,
+        CandidateVerdict.WEIGHS_LESS,
+        CandidateVerdict.CONDITION_FALSE,
+        CandidateVerdict.DECIDED_BEFORE,
+        CandidateVerdict.COMES_LATER,
     ]
     nowhere = choose(edges[:1], success(ready=False))
-    candidates = (EdgeCandidate(edges[0], Fate.CONDITION_FALSE),)
+    candidates = (EdgeCandidate(edges[0], CandidateVerdict.CONDITION_FALSE),)
     assert nowhere == Route("", RouteReason.NO_ROUTE, candidates=candidates)
 
 
@@ -87,13 +87,17 @@ def test_edges_not_followed_after_a_failure_have_a_reason(
     assert (route.target, route.edge) == (target, None)
     assert route.reason is (reason or RouteReason.FALLBACK_RETRY_TARGET)
     fates = [one.fate for one in route.candidates]
-    assert fates == [Fate.CONDITION_FALSE, Fate.AFTER_FAILURE, Fate.AFTER_FAILURE]
+    assert fates == [
+        CandidateVerdict.CONDITION_FALSE,
+        CandidateVerdict.AFTER_FAILURE,
+        CandidateVerdict.AFTER_FAILURE,
+    ]
 
 
 def test_failure_without_an_unconditional_edge_cannot_be_stepped_over() -> None:
     route = choose(NO_WAY[:1], failure("x"), on_failure="continue")
     assert (route.target, route.reason) == ("", RouteReason.FAILED)
-    assert [one.fate for one in route.candidates] == [Fate.CONDITION_FALSE]
+    assert [one.fate for one in route.candidates] == [CandidateVerdict.CONDITION_FALSE]
 
 
 @table(
@@ -132,7 +136,10 @@ def test_branches_join_or_jump_after_their_failure(
     whole = graph([fork], [edge("a", "b"), edge("a", "c")])
     route = route_join(whole, fork, outcome, "meet")
     assert (route.target, route.reason, route.edge) == (target, reason, None)
-    assert [one.fate for one in route.candidates] == [Fate.A_BRANCH, Fate.A_BRANCH]
+    assert [one.fate for one in route.candidates] == [
+        CandidateVerdict.A_BRANCH,
+        CandidateVerdict.A_BRANCH,
+    ]
 
 
 CONTEXT: dict[str, Json] = {

@@ -32,8 +32,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import RETRY, Nothing, Script, Workplace, handlers_of, run_graph
@@ -394,21 +394,21 @@ def writing(files: Files) -> Callable[[Stage], Awaitable[Outcome]]:
     """Return a stage that writes files into the workspace."""
 
     async def work(stage: Stage) -> Outcome:
-        assert isinstance(stage.workspace, Dimension)
+        assert isinstance(stage.workspace, TrackedFolder)
         write(stage.workspace.folder, files)
         return success()
 
     return work
 
 
-async def walked(place: Workplace, below: Path) -> Dimension:
+async def walked(place: Workplace, below: Path) -> TrackedFolder:
     workspace = await Project.made(below).workspace()
     place.workspace = workspace
     await place.walk()
     return workspace
 
 
-def run(tmp_path: Path, script: Script, *ids: str) -> tuple[Workplace, Dimension]:
+def run(tmp_path: Path, script: Script, *ids: str) -> tuple[Workplace, TrackedFolder]:
     place = Workplace(tmp_path / "run", line(*ids), script)
     return place, asyncio.run(walked(place, tmp_path))
 
@@ -486,7 +486,9 @@ def test_patch_redacts_secrets_and_reports_it(tmp_path: Path) -> None:
     assert not (tmp_path / "env").exists()
 
 
-async def changed_by(below: Path, files: Files, *, most: int) -> tuple[Dimension, TreeId, Patch]:
+async def changed_by(
+    below: Path, files: Files, *, most: int
+) -> tuple[TrackedFolder, TreeId, Patch]:
     workspace = await Project.made(below).workspace()
     write(workspace.folder, files)
     tree = await workspace.snapshot("big")

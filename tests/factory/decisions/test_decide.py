@@ -38,7 +38,7 @@ from attractor.factory.decisions.decide import (
     decide,
     require_words,
 )
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import (
     AlreadyDecided,
     InvalidWaiver,
@@ -169,7 +169,7 @@ def test_terminal_proves_nobody_if_tools_had_no_sandbox(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     with (
-        hold(result.directory, flow.host) as run,
+        lock_run(result.directory, flow.host) as run,
         pytest.raises(UsageError, match="the run had no verified sandbox"),
     ):
         decide(run, flow.evaluator, Decision(APPROVED, Operator("ann", Proof.TERMINAL), REASON))
@@ -334,7 +334,7 @@ def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None
     register = replace(flow.evaluator.register, clock=CallingClock(flow.launch))
     evaluator = replace(flow.evaluator, register=register)
     with (
-        hold(result.directory, flow.host) as run,
+        lock_run(result.directory, flow.host) as run,
         pytest.raises(NoGo, match="unresolved_failure"),
     ):
         decide(run, evaluator, Decision(APPROVED, ANN, REASON))

@@ -12,7 +12,7 @@ from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.decisions.promotion import some_paths
 from attractor.factory.errors import (
     InvalidBranch,
@@ -317,7 +317,7 @@ def test_event_that_a_dead_process_did_not_emit_is_emitted_later(tmp_path: Path)
         whole = journal.read_bytes()
         journal.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
         assert summarize(result.directory).promoted_to != branch
-        hold(result.directory, flow.host).close()
+        lock_run(result.directory, flow.host).close()
         assert summarize(result.directory).promoted_to == branch
         assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     kinds = ("PromotionCompleted", "PromotionRolledBack")
@@ -360,7 +360,7 @@ def test_dirty_checkout_is_not_overwritten(tmp_path: Path) -> None:
 def test_tree_that_changed_after_the_approval_is_not_promoted(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = approved(flow)
-    with hold(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.host) as run:
         # The journal has no seal, so anybody can append lines to its chain.
         evil = progress_to_record(replace(run.progress, tree="0" * 40))
         run.record(PipelineStarted("linear", result.run_id, "", evil), sync=True)

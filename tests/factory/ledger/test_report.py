@@ -21,7 +21,7 @@ from attractor.factory.ledger.report import (
     trials_in,
 )
 from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
-from attractor.records.summary import RunSummary
+from attractor.records.summary import RunOverview
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_forked_runs import forked
@@ -108,7 +108,7 @@ def test_stages_and_trials_of_a_run_are_reported(flow: Flow) -> None:
 def test_scenario_with_both_results_in_a_run_is_flaky(tmp_path: Path) -> None:
     def played(*satisfied: bool) -> RunFigures:
         trials = [TrialFigures("a", at, one, 1.5, 0.25, 10) for at, one in enumerate(satisfied)]
-        summary = RunSummary("R", tmp_path, "wish", "", datetime.now(UTC), status="approved")
+        summary = RunOverview("R", tmp_path, "wish", "", datetime.now(UTC), status="approved")
         return RunFigures(summary, "", 0.0, is_go=all(satisfied), trials=trials)
 
     group = GroupFigures("wish", "", [played(True, True), played(True, False), played(False)])

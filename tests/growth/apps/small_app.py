@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from attractor.growth.apps.skeleton import write_app
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.graph import SpecGraph
 
 SPEC = read_document(
     """

@@ -7,8 +7,8 @@ import pytest
 
 from attractor.growth.apps.divergence import DivergenceKind, find_divergence, read_files, reconverge
 from attractor.growth.development import DEVELOPMENT
-from attractor.growth.lineage import Stage, StageKind, write_stage
-from attractor.growth.spec.files import write_spec
+from attractor.growth.lineage import DeployedStage, StageKind, write_stage
+from attractor.growth.specification.files import write_spec
 from tests.growth.apps.small_app import SPEC, write_small_app
 
 BODY, NODE = "app/steps/weigh.py", "spec/nodes/step/weigh.json"
@@ -30,7 +30,7 @@ def grown_app(folder: Path) -> Path:
     write_spec(SPEC, folder)
     (folder / DEVELOPMENT).write_text("")
     (folder / "spec" / "lineage").mkdir()
-    write_stage(Stage("v0", StageKind.SEED, SPEC.spec_hash, "", ""), folder)
+    write_stage(DeployedStage("v0", StageKind.SEED, SPEC.spec_hash, "", ""), folder)
     return write_small_app(folder)
 
 

@@ -18,7 +18,7 @@ import pytest
 from attractor.growth.apps.process import app_sandbox, export_state, import_state, running_app
 from attractor.growth.errors import AppFailed
 from attractor.growth.simulation.traffic import read_recording
-from attractor.growth.spec.document import read_document
+from attractor.growth.specification.document import read_document
 from tests.counts import count
 from tests.growth.apps.small_app import write_small_app, write_with_bodies
 

@@ -1,7 +1,7 @@
 """Routes of an app, and the nodes downstream of a change."""
 
 from attractor.growth.apps.routes import downstream, nodes_of_request, operations_of, routes
-from attractor.growth.spec.document import read_document
+from attractor.growth.specification.document import read_document
 from tests.tables import table
 
 SPEC = read_document(

@@ -15,8 +15,8 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.growth.apps.service_gateway import MOST_CONNECTIONS as MOST, service_gateway
 from attractor.growth.apps.services import service_twins
 from attractor.growth.apps.skeleton import write_app
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.files import write_spec
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.files import write_spec
 
 pytestmark = pytest.mark.anyio
 

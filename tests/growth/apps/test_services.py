@@ -15,8 +15,8 @@ from attractor.growth.morph import read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph
 from attractor.growth.simulation.rehearse import rehearse
 from attractor.growth.simulation.traffic import Conditions, Exchange, Recording, Request, Response
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.files import write_spec
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.files import write_spec
 from tests.growth.apps.small_app import write_with_bodies
 from tests.pipeline.projects import make_host
 

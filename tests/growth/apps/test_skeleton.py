@@ -14,8 +14,8 @@ from attractor.growth.apps.stack import FilePart
 from attractor.growth.errors import InvalidApp
 from attractor.growth.migration import State, parse_records, state_text
 from attractor.growth.morph import apply_morphs
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.graph import SpecGraph
 from tests.counts import count
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.sequences import GUARDED, random_sequence

@@ -19,7 +19,7 @@ from attractor.growth.crew.app_tree import AppTree, read_app_tree
 from attractor.growth.crew.contract import Answered, Work, ask_agent, prompt_of, read_answer, roles
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidAnswer, UnknownGraph
-from attractor.growth.spec.files import write_spec
+from attractor.growth.specification.files import write_spec
 from tests.growth.app import DEVELOPMENT_TEXT, PROPOSAL
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.seed import farm

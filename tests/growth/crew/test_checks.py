@@ -11,7 +11,7 @@ from attractor.growth.crew.checks.divergence import DivergenceCheck
 from attractor.growth.crew.checks.identity import IdentityCheck, identity_hash
 from attractor.growth.crew.checks.migration import MigrationCheck
 from attractor.growth.development import DEVELOPMENT
-from attractor.growth.spec.files import write_spec
+from attractor.growth.specification.files import write_spec
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation
 from tests.growth.app import DEVELOPMENT_TEXT
 from tests.growth.apps.small_app import SPEC, write_small_app

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.factory.launch import launch
 from attractor.growth.building import shipped_pipeline
-from attractor.growth.spec.document import read_document
+from attractor.growth.specification.document import read_document
 from attractor.records.request import RunRequest
 from attractor.scenarios.sealed_suite import seal_suite
 from attractor.twins.script.script import load_script

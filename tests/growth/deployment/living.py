@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
-from attractor.factory.decisions.finished_runs import hold
+from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.resources.profiles import Profile
@@ -113,7 +113,7 @@ class Living:
 
     def decide(self, run_id: str, verdict: DecisionKind = DecisionKind.APPROVED) -> None:
         host = self.plane.host
-        with hold(find_run(run_id, host.runs_dir), host) as run:
+        with lock_run(find_run(run_id, host.runs_dir), host) as run:
             decide(run, evaluator_of(host), Decision(verdict, ANN, REASON))
 
     def make_token(self) -> str:

@@ -29,7 +29,7 @@ MOMENTS: tuple[Moment, ...] = (
     ("update-ref", 1, "later"),
     ("releases/next", 4, ""),
     ("current.new", 3, ""),
-    ("deployment.keeper", 1, "later"),
+    ("deployment.app_supervisor", 1, "later"),
 )
 """Migrating, starting on the copy, promoting, completing, switching, and starting again."""
 ANY = ""

@@ -1,4 +1,4 @@
-"""The release target `local`: a keeper and an app, as processes of this machine."""
+"""The release target `local`: a supervisor and an app, as processes of this machine."""
 
 import json
 import os
@@ -20,14 +20,17 @@ import pytest
 
 from attractor.cli.runs.growth import app_lines
 from attractor.growth.api.deployments import describe_app, record_traffic
-from attractor.growth.deployment import keeper as keeper_process, service as service_process
+from attractor.growth.deployment import (
+    app_supervisor as supervisor_process,
+    service as service_process,
+)
 from attractor.growth.deployment.app_notices import settings_of
-from attractor.growth.deployment.keeper import Keeper
+from attractor.growth.deployment.app_supervisor import AppSupervisor
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
 from attractor.growth.morph import read_morph
 from attractor.growth.simulation.traffic import read_recordings
-from attractor.growth.spec.files import read_spec, write_spec
+from attractor.growth.specification.files import read_spec, write_spec
 from attractor.growth.tools import copied_adapters
 from attractor.pipeline.host.run_host import Notify
 from attractor.twins.server.hosting import in_background
@@ -119,8 +122,8 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
             local.start(app.releases, variables, settings)
             lines = [*app_lines(describe_app(app.plane))]
             found = app.get("/probe")
-            keeper = keeper_process.running(app.releases.folder)
-            kept = Path(f"/proc/{keeper}/environ").read_text().split("\0")
+            supervisor = supervisor_process.running(app.releases.folder)
+            kept = Path(f"/proc/{supervisor}/environ").read_text().split("\0")
         assert f"SSL_CERT_FILE={tmp_path}/ca.pem" in kept
         assert (found["variables"].items() >= trusted.items()) == (sandbox == NONE)
         assert KEY not in found["variables"].values()
@@ -178,7 +181,9 @@ def test_changed_settings_of_a_service_start_the_app_again(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
-def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandbox: str) -> None:
+def test_supervisor_runs_due_pipelines_and_its_orphan_is_ended(
+    tmp_path: Path, sandbox: str
+) -> None:
     app = make_released(tmp_path / "app", sandbox=sandbox)
     folder = app.releases.folder
     (folder / "cadence.json").write_text(json.dumps({"contract_allocation": 0}))
@@ -193,9 +198,9 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandb
         ran = datetime.fromtimestamp(json.loads(cadence.read_text())["contract_allocation"], UTC)
         due = (ran + timedelta(days=1)).isoformat(timespec="seconds")
         assert f"  next run of a pipeline: {due}" in [*app_lines(describe_app(app.plane))]
-        keeper = json.loads((folder / "keeper.json").read_text())["pid"]
-        os.kill(keeper, signal.SIGKILL)
-        # The app outlives its keeper, and would write into a state that was already copied.
+        supervisor = json.loads((folder / "keeper.json").read_text())["pid"]
+        os.kill(supervisor, signal.SIGKILL)
+        # The app outlives its supervisor, and would write into a state that was already copied.
         assert app.get("/health")["ok"]
         with local.drained(app.releases), pytest.raises(URLError):
             app.get("/health")
@@ -205,7 +210,7 @@ def test_keeper_runs_due_pipelines_and_its_orphan_is_ended(tmp_path: Path, sandb
         app.stop()
 
 
-def test_keeper_notes_a_run_before_its_request(tmp_path: Path) -> None:
+def test_supervisor_notes_a_run_before_its_request(tmp_path: Path) -> None:
     app = make_released(tmp_path / "app")
     file, current = app.releases.folder / "cadence.json", app.releases.current
     assert current
@@ -217,14 +222,14 @@ def test_keeper_notes_a_run_before_its_request(tmp_path: Path) -> None:
             noted.append(json.loads(file.read_text())["contract_allocation"])
             self.send_error(HTTPStatus.BAD_GATEWAY)
 
-    keeper = Keeper(app.releases.folder, current)
+    supervisor = AppSupervisor(app.releases.folder, current)
     with HTTPServer(("127.0.0.1", 0), App) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        keeper.url = f"http://127.0.0.1:{server.server_port}"
-        keeper.run_due()
+        supervisor.url = f"http://127.0.0.1:{server.server_port}"
+        supervisor.run_due()
         thread.join()
-    keeper.close()
+    supervisor.close()
     assert noted[0] > 0
 
 
@@ -238,15 +243,15 @@ def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
         command="cat >> told.jsonl", folder=tmp_path, variables={"PATH": "/usr/bin:/bin"}
     )
     host = replace(make_host(tmp_path), notify=notify)
-    keeper = Keeper(folder, current, settings_of(host))
-    monkeypatch.setattr("attractor.growth.deployment.keeper._CHECK_S", 0.05)
+    supervisor = AppSupervisor(folder, current, settings_of(host))
+    monkeypatch.setattr("attractor.growth.deployment.app_supervisor._CHECK_S", 0.05)
     ended = threading.Event()
-    watching = threading.Thread(target=keeper.watch, args=[ended])
+    watching = threading.Thread(target=supervisor.watch, args=[ended])
     code = current.tree / "app" / "__main__.py"
     text = code.read_text()
     try:
-        keeper.ensure()
-        before = keeper.url
+        supervisor.ensure()
+        before = supervisor.url
         code.write_text("raise SystemExit('broken')")
         _kill_process_in(current.tree)
         watching.start()
@@ -256,11 +261,11 @@ def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
         assert (notice["kind"], notice["address"]) == ("app", before)
         assert notice["command"] == "attractor grow status"
         code.write_text(text)
-        _wait_until(lambda: keeper.url == before and app.get("/health")["ok"])
+        _wait_until(lambda: supervisor.url == before and app.get("/health")["ok"])
     finally:
         ended.set()
         watching.join()
-        keeper.close()
+        supervisor.close()
 
 
 @needs_bubblewrap
@@ -274,21 +279,21 @@ def test_killed_gateway_ends_its_app_and_both_start_again(
     write_adapter(current.tree)
     (current.state / "probe").write_text("[[], []]")
     service = ServiceTwin(load_service(TWINS / "calendar"))
-    keeper = Keeper(folder, current)
+    supervisor = AppSupervisor(folder, current)
     try:
         with in_background(service):
             for name, value in service.environ().items():
                 monkeypatch.setenv(name, value)
-            keeper.ensure()
+            supervisor.ensure()
             assert app.get("/probe")["called"] == {"items": []}
             first, *others = _descendants(os.getpid(), f"{service_process.__name__}\0{folder}")
             assert others
             os.kill(first, signal.SIGKILL)
             _wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in others))
-            keeper.ensure()
+            supervisor.ensure()
             assert app.get("/probe")["called"] == {"items": []}
     finally:
-        keeper.close()
+        supervisor.close()
 
 
 def _descendants(parent: int, words: str = "") -> list[int]:
@@ -334,6 +339,7 @@ def _wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_keeper_and_service_start_without_the_engine() -> None:
-    light = "import sys, attractor.growth.deployment.keeper; sys.exit('pydantic' in sys.modules)"
+def test_supervisor_and_service_start_without_the_engine() -> None:
+    module = "attractor.growth.deployment.app_supervisor"
+    light = f"import sys, {module}; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", light], timeout=60, check=False).returncode == 0

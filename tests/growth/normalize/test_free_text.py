@@ -11,9 +11,9 @@ import pytest
 from attractor.growth.errors import ModelAnswerRefused
 from attractor.growth.model_answers import MOST_ANSWERS
 from attractor.growth.normalize.free_text import add_text, normalize_text
-from attractor.growth.spec.clarifications import clarifications_of
-from attractor.growth.spec.document import document_of
-from attractor.growth.spec.graph import Author
+from attractor.growth.specification.clarifications import clarifications_of
+from attractor.growth.specification.document import document_of
+from attractor.growth.specification.graph import Author
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.model import host_with_model, objects
 from tests.growth.seed import farm

@@ -5,7 +5,7 @@ import pytest
 from attractor.base.errors import AttractorError
 from attractor.growth.desires import PlannerInput, UserDesire
 from attractor.growth.normalize.reading import read_given
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 from tests.growth.seed import FARM
 from tests.tables import table
 

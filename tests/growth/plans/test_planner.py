@@ -13,7 +13,7 @@ from attractor.growth.desires import UserDesire
 from attractor.growth.errors import ModelAnswerRefused, PlanRefused
 from attractor.growth.model_answers import MOST_ANSWERS
 from attractor.growth.plans.feedback import AppFeedback, NodeCounts, load_feedback, save_feedback
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import GATED, PROPOSAL, make_app
 from tests.growth.model import host_with_model, objects

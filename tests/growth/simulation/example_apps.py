@@ -7,8 +7,8 @@ from shutil import copyfile
 from attractor.growth.apps.routes import entities_of
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.simulation.traffic import Recording, read_recordings
-from attractor.growth.spec.document import read_document
-from attractor.growth.spec.graph import Relation, SpecGraph
+from attractor.growth.specification.document import read_document
+from attractor.growth.specification.graph import Relation, SpecGraph
 from tests.examples import ROOT
 
 EXAMPLES = ("farmer-contract-allocation", "immigration-policy-impact")

@@ -12,7 +12,7 @@ from attractor.growth.morph import Morph, read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph
 from attractor.growth.simulation.impact import Impact, changed_responses
 from attractor.growth.simulation.rehearse import rehearse, replay
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 from tests.counts import count
 from tests.growth.sequences import random_sequence
 from tests.growth.simulation.example_apps import (

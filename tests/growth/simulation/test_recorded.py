@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.engine.storage.secrets import Redactor
 from attractor.growth.simulation.recorded import KEPT, take_over
 from attractor.growth.simulation.traffic import fits, read_recordings
-from attractor.growth.spec.document import read_document
+from attractor.growth.specification.document import read_document
 from tests.growth.seed import FARM, farm
 
 OWN = FARM.replace('"buyer", "sku"', '{name: buyer, key: true, pii: true}, "sku"', 1)

@@ -16,13 +16,13 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.fork.create import find_fork_point
 from attractor.pipeline.orders import END_PATIENCE_S, Orders
-from attractor.records.history import RunRecord, read_run
+from attractor.records.history import RecordedRun, read_run
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Script, Workplace, run_graph
 
 
-def record_of(root: Path, drawn: Graph, script: Script | None = None) -> RunRecord:
+def record_of(root: Path, drawn: Graph, script: Script | None = None) -> RecordedRun:
     _, place = run_graph(root, drawn, script)
     return read_run(place.root)
 

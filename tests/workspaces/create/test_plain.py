@@ -7,8 +7,8 @@ import pytest
 
 from attractor.workspaces.create import from_folder
 from attractor.workspaces.create.from_folder import create_from_copy
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import FolderTooLarge
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -46,7 +46,7 @@ def plain(tmp_path: Path) -> Path:
     return folder
 
 
-async def made(folder: Path, tell: list[str] | None = None) -> Dimension:
+async def made(folder: Path, tell: list[str] | None = None) -> TrackedFolder:
     return await create_from_copy(
         folder,
         state=folder.parent / "state",

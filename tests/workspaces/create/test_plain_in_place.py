@@ -4,7 +4,7 @@ import pytest
 
 from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.create.isolated import reopen_workspace
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.workspaces.projects import (
     RUN,
     SEARCH_PATH,
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-async def made(folder: Path, state: Path) -> Dimension:
+async def made(folder: Path, state: Path) -> TrackedFolder:
     return await create_in_place(
         folder, state=state, run_id=RUN, search_path=SEARCH_PATH, environment=environment
     )

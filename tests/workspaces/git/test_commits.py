@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from attractor.workspaces.checkouts import AT_BASE, RunBranch, StageTree, write_run_branch
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.workspaces.projects import AUTHOR, RUN, WHEN, Project, everything, git, write
 
 pytestmark = pytest.mark.anyio
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 BRANCH = f"attractor/run/{RUN}"
 
 
-async def run_stages(project: Project) -> tuple[Dimension, list[StageTree]]:
+async def run_stages(project: Project) -> tuple[TrackedFolder, list[StageTree]]:
     """Run three stages, of which the second changes nothing."""
     workspace = await project.workspace()
     stages: list[StageTree] = []
@@ -26,7 +26,9 @@ async def run_stages(project: Project) -> tuple[Dimension, list[StageTree]]:
     return workspace, stages
 
 
-async def give(project: Project, workspace: Dimension, stages: Sequence[StageTree]) -> RunBranch:
+async def give(
+    project: Project, workspace: TrackedFolder, stages: Sequence[StageTree]
+) -> RunBranch:
     return await write_run_branch(
         await project.repository(),
         workspace.store,

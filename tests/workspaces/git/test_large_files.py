@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.workspaces.create.isolated import create_isolated
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.result_tree import result_trees
+from attractor.workspaces.tracked_folder import TrackedFolder
 from attractor.workspaces.uncommitted import LfsPointer, read_pointer
 from tests.workspaces.projects import (
     AUTHOR,
@@ -90,7 +90,7 @@ def image(project: Project) -> Path:
     return keep_large(project.folder / ".git", IMAGE)
 
 
-async def workspace_of(project: Project, messages: list[str] | None = None) -> Dimension:
+async def workspace_of(project: Project, messages: list[str] | None = None) -> TrackedFolder:
     return await create_isolated(
         await project.repository(),
         state=project.state,

@@ -13,9 +13,9 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
-from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.preparation import Preparation, PreparationResult, SetupOutcome, SetupRun
+from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -73,7 +73,7 @@ def app(tmp_path: Path) -> Project:
     return project
 
 
-async def made(project: Project, make: Make = inside, run_id: str = RUN) -> Dimension:
+async def made(project: Project, make: Make = inside, run_id: str = RUN) -> TrackedFolder:
     return await create_isolated(
         await project.repository(),
         state=project.state,
@@ -85,7 +85,7 @@ async def made(project: Project, make: Make = inside, run_id: str = RUN) -> Dime
     )
 
 
-async def opened(project: Project, make: Make = inside) -> Dimension:
+async def opened(project: Project, make: Make = inside) -> TrackedFolder:
     return await reopen_workspace(
         state=project.state,
         run_id=RUN,

@@ -14,7 +14,7 @@ from attractor.growth.apps.routes import (
     operations_of,
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
-from attractor.growth.spec.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.tools import copied_adapters
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from attractor.base.errors import UsageError
 from attractor.base.json import canonical_json, content_hash
 from attractor.growth.crew.app_tree import candidate_tree
 from attractor.growth.crew.handlers.safety import breaches_of
-from attractor.growth.spec.document import identity_of
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.document import identity_of
+from attractor.growth.specification.graph import SpecGraph
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
 
 

@@ -13,8 +13,8 @@ from attractor.growth.crew.app_tree import AppTree, open_tree
 from attractor.growth.crew.contract import FAULTS, as_outcome, ask_agent, refused, work_of
 from attractor.growth.crew.roles.safety import Answer
 from attractor.growth.identity import SafetyVerdict, find_breaches, find_objections
-from attractor.growth.spec.files import NODES, read_spec
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.files import NODES, read_spec
+from attractor.growth.specification.graph import SpecGraph
 
 AGENT = "safety"
 VERDICT = "safety.verdict"

@@ -11,8 +11,8 @@ from attractor.growth.crew.app_tree import AppTree, open_tree, write_changes
 from attractor.growth.crew.contract import as_outcome
 from attractor.growth.morph import apply_morphs
 from attractor.growth.plans.plan import read_proposal
-from attractor.growth.spec.files import write_spec
-from attractor.growth.spec.graph import SpecGraph
+from attractor.growth.specification.files import write_spec
+from attractor.growth.specification.graph import SpecGraph
 
 PROPOSAL = "planner.answer"
 

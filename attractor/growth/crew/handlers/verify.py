@@ -7,7 +7,7 @@ from attractor.growth.apps.divergence import find_divergence
 from attractor.growth.crew.app_tree import open_tree
 from attractor.growth.crew.contract import as_outcome, refused
 from attractor.growth.crew.handlers.safety import spec_at_start
-from attractor.growth.spec.difference import compare_specs
+from attractor.growth.specification.difference import compare_specs
 
 DIFF_FILE = "diff.txt"
 

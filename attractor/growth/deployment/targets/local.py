@@ -16,7 +16,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock, open_to_lock, try_lock
 from attractor.base.processes import signal_group
 from attractor.environments.environment import Inherit, inherited
-from attractor.growth.deployment import keeper
+from attractor.growth.deployment import app_supervisor
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.service import certificates_in
 from attractor.growth.deployment.target import ReleaseTarget
@@ -30,13 +30,13 @@ _ANSWER_S = 3.0
 
 @contextmanager
 def drained(releases: Releases) -> Generator[None]:
-    """Stop keeper and app, and hold the keeper's lock during the block."""
+    """Stop supervisor and app, and hold the supervisor's lock during the block."""
     releases.folder.mkdir(parents=True, exist_ok=True)
-    pid = keeper.running(releases.folder)
+    pid = app_supervisor.running(releases.folder)
     if pid:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    lock = FileLock(releases.folder / keeper.LOCK)
+    lock = FileLock(releases.folder / app_supervisor.LOCK)
     with lock.acquire(wait=_PATIENCE_S, purpose="attractor: deploy"):
         _end_orphan(releases.folder)
         yield
@@ -48,20 +48,20 @@ def start(
     services: Mapping[str, str] = MappingProxyType({}),
     notices: JsonObject = MappingProxyType({}),
 ) -> str:
-    """Start the keeper unless it runs; return the address of the app once it is healthy.
+    """Start the supervisor unless it runs; return the address of the app once it is healthy.
 
-    A keeper that runs serves the current release, because a switch waits for its end. It is started
-    again if the settings of the services changed since. With settings of `notices`, people are
-    notified if the app stops answering.
+    A supervisor that runs serves the current release, because a switch waits for its end. It is
+    started again if the settings of the services changed since. With settings of `notices`,
+    people are notified if the app stops answering.
     """
     current = releases.current
-    wanted = keeper.settings_hash(services, current) if current else ""
-    log = releases.folder / keeper.LOG
-    if not keeper.running(releases.folder):
+    wanted = app_supervisor.settings_hash(services, current) if current else ""
+    log = releases.folder / app_supervisor.LOG
+    if not app_supervisor.running(releases.folder):
         with log.open("ab") as output:
-            # It ends once the app is healthy, or not; the keeper outlives it.
+            # It ends once the app is healthy, or not; the supervisor outlives it.
             subprocess.run(
-                [sys.executable, "-m", keeper.__name__, str(releases.folder)],
+                [sys.executable, "-m", app_supervisor.__name__, str(releases.folder)],
                 cwd=releases.folder,
                 env={**inherited(environ, Inherit.CORE), **certificates_in(environ), **services},
                 input=canonical_json(notices).encode(),
@@ -70,7 +70,7 @@ def start(
                 check=False,
             )
     until = time.monotonic() + _PATIENCE_S
-    while (pid := keeper.running(releases.folder)) and time.monotonic() < until:
+    while (pid := app_supervisor.running(releases.folder)) and time.monotonic() < until:
         note = _note(releases.folder)
         if note.get("pid") == pid:
             if note.get("settings") == wanted:
@@ -78,7 +78,7 @@ def start(
             with drained(releases):
                 pass
             return start(releases, environ, services, notices)
-        # A keeper of a killed deployment is just starting.
+        # A supervisor of a killed deployment is just starting.
         time.sleep(0.05)
     raise Unavailable("the app did not become healthy", hint=f"read {log}")
 
@@ -100,8 +100,8 @@ def find_services(releases: Releases) -> Mapping[str, Json]:
 
 
 def _end_orphan(folder: Path) -> None:
-    """End the app of a keeper that was killed."""
-    with open_to_lock(folder / keeper.APP_LOCK) as file:
+    """End the app of a supervisor that was killed."""
+    with open_to_lock(folder / app_supervisor.APP_LOCK) as file:
         if try_lock(file):
             return
         group = _note(folder).get("pid")
@@ -116,8 +116,8 @@ def _end_orphan(folder: Path) -> None:
 
 
 def _note(folder: Path) -> JsonObject:
-    """Return the note of the keeper about itself."""
-    file = folder / keeper.NOTE
+    """Return the note of the supervisor about itself."""
+    file = folder / app_supervisor.NOTE
     value = parse_json(read_regular(file)) if file.exists() else {}
     return value if isinstance(value, dict) else {}
 

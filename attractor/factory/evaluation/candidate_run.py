@@ -1,0 +1,195 @@
+"""The facts of a run, read without locking the run: state, suite and profile."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileError, UsageError
+from attractor.base.files import read_regular
+from attractor.base.journal import GENESIS, ChainHead
+from attractor.base.json import content_hash
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunState, RunStatus
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.project import ProjectIdentity
+from attractor.factory.resources.pipelines import PipelineStore
+from attractor.factory.resources.profiles import Profile, ProfileStore
+from attractor.factory.resources.versions import ResourceKind, VersionStore, split_pin
+from attractor.pipeline.source.read import PipelineSource, find_accepted
+
+if TYPE_CHECKING:
+    from attractor.factory.resources.suites import SuiteStore
+    from attractor.scenarios.sealed_suite import SealedSuite
+
+
+def before_a_decision(status: RunStatus, name: str) -> str:
+    """Return the next command on the way to a decision, for a run that has no decision."""
+    if status == EVALUATING:
+        return f"evaluate it first: attractor evaluate {name}"
+    if status == AWAITING_ANSWER:
+        return f"answer its questions first: attractor answer {name}"
+    if status.is_final:
+        return f"only a run that waits for a decision can be judged; see: attractor diagnose {name}"
+    return f"continue it first: attractor resume {name}"
+
+
+@dataclass(frozen=True)
+class CandidateRun:
+    """The manifest and the state of a run at one moment."""
+
+    directory: RunDirectory
+    manifest: Manifest
+    state: RunState
+    head: ChainHead = GENESIS
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.manifest.run_id
+
+    @property
+    def tree(self) -> str:
+        """The current tree, or "" before the first stage."""
+        return self.state.progress.tree if self.state.progress else ""
+
+    @property
+    def cost_usd(self) -> float:
+        """The cost of the stages so far."""
+        return self.state.used.cost_usd
+
+    @property
+    def pipeline_hash(self) -> str:
+        """The hash of the pipeline that the run uses: a person may have accepted a change."""
+        accepted = find_accepted(self.directory)
+        return accepted.new if accepted else self.manifest.content_hash
+
+    def manifest_hash(self) -> str:
+        """Return the hash of the manifest file."""
+        return content_hash(read_regular(self.directory.manifest))
+
+
+def facts_of(run: OpenRun) -> CandidateRun:
+    """Return the facts of a run that this process has locked."""
+    return CandidateRun(run.directory, run.manifest, run.state, run.events.head)
+
+
+def read_candidate_run(root: Path) -> CandidateRun:
+    """Read the facts of a run that another process may have locked."""
+    directory = RunDirectory(root)
+    found = open_journal(directory.events, directory.checkpoint)
+    return CandidateRun(directory, read_manifest(directory), found.state, found.head)
+
+
+STRICT_PROFILE = Profile(name="strict")
+"""The default profile."""
+
+
+@dataclass(frozen=True)
+class FactoryStores:
+    """The suites, profiles and pipelines of a project, each opened on first use."""
+
+    state: Path
+    project: ProjectIdentity
+    ledger: Ledger
+
+    @cached_property
+    def suites(self) -> "SuiteStore":
+        """The suites."""
+        # Suites are slow to import.
+        from attractor.factory.resources.suites import SuiteStore
+
+        return SuiteStore(self.state, self.project, self.ledger)
+
+    @cached_property
+    def profiles(self) -> ProfileStore:
+        """The profiles."""
+        return ProfileStore(self.state, self.project, self.ledger)
+
+    @cached_property
+    def pipelines(self) -> PipelineStore:
+        """The pipelines."""
+        return PipelineStore(self.state, self.project, self.ledger)
+
+    def of_kind(self, kind: ResourceKind) -> VersionStore:
+        """Return the versions of all resources of a kind."""
+        return VersionStore(kind, self.state, self.project, self.ledger)
+
+    def pin_suite(self, reference: str) -> str:
+        """Return the reference to pin: the current version of a suite, with its hash."""
+        if not reference:
+            return ""
+        version = self.suites.versions.find_usable(reference)
+        self.suites.require_unburned(version.name, version.content)
+        return version.pinned
+
+    def pin_profile(self, reference: str) -> str:
+        """Return the reference to pin: the current revision of a profile, with its hash."""
+        return self.profiles.versions.find_usable(reference).pinned if reference else ""
+
+    def require_in_use(self, suite: str, profile: str) -> None:
+        """Refuse a linked run if the pinned suite or profile is retired or burned."""
+        if suite:
+            version = self.suites.versions.require_in_use(self.suites.versions.of_pin(suite))
+            self.suites.require_unburned(version.name, version.content)
+        if profile:
+            self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
+
+    def other_pipeline(self, suite: "SealedSuite | None", content: str) -> str:
+        """Return the pipeline version that a suite is for, unless it has this content; else ""."""
+        wanted = suite.suite.settings.pipeline if suite else ""
+        if not self.pipelines.versions.is_numbered(wanted):
+            return ""
+        return "" if self.pipelines.versions.find(wanted).content == content else wanted
+
+    def admit(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse a new run of a retired pipeline, or of another version than its suite is for."""
+        self.pipelines.require_in_use(pipeline, file)
+        self.require_version(suite, pipeline, file)
+
+    def require_version(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse another version of a pipeline than its suite is for."""
+        if wanted := self.other_pipeline(self.suite(suite), pipeline.content_hash):
+            raise UsageError(
+                f"the suite {split_pin(suite)[0]} is for {wanted}, and {file} is another version",
+                hint=f"run that version: attractor run {wanted}; or name the version of the file "
+                "in suite.toml, and register the suite again",
+            )
+
+    def describe(self, suite: str, profile: str) -> Iterator[str]:
+        """Yield sentences about what judges a run, and about a suite edited since its seal."""
+        if not suite:
+            return
+        version = self.suites.versions.of_pin(suite)
+        by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
+        yield f"Judged by {version} and {by}."
+        folder = Path(str(version.data["folder"]))
+        if not folder.is_dir():
+            yield f"The folder {folder} is missing; the sealed suite judges."
+            return
+        try:
+            changes = self.suites.changes(version)
+        except (UsageError, FileError) as fault:
+            # Only the sealed suite judges, so its folder stops no run.
+            yield f"The sealed suite judges; it cannot be compared with {folder}: {fault.message}"
+            return
+        if changes:
+            count = len([*changes.added, *changes.removed, *changes.changed])
+            yield (
+                f"{count} {'file differs' if count == 1 else 'files differ'} in {folder} from the "
+                f"sealed suite, which judges. To judge by the files: attractor suite register "
+                f"{folder}"
+            )
+
+    def suite(self, pinned: str) -> "SealedSuite | None":
+        """Open the suite that a run pinned, and verify the hash of the suite."""
+        return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
+
+    def profile(self, pinned: str) -> Profile:
+        """Return the profile that a run pinned (default: strict), and verify its hash."""
+        if not pinned:
+            return STRICT_PROFILE
+        return self.profiles.read(self.profiles.versions.of_pin(pinned))

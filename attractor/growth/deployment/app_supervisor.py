@@ -1,0 +1,310 @@
+"""The process that keeps the app of the current release running on this machine.
+
+It starts the app, starts it again if it died or is not healthy, and runs its pipelines by the
+cadence of the specification. SIGTERM ends both. `python -m` starts it, for a release target.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.files import write_whole
+from attractor.base.json import JsonObject, canonical_json, content_hash, parse_object
+from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
+from attractor.engine.storage.secrets import Redactor
+from attractor.growth.apps.services import urls_in, variables_in
+from attractor.growth.deployment import service
+from attractor.growth.deployment.release import Release, Releases
+from attractor.growth.deployment.transfer import require_healthy
+from attractor.growth.errors import AppFailed
+from attractor.growth.specification.files import read_spec
+
+LOCK = "keeper.lock"
+APP_LOCK = "app.lock"
+"""Held by the app as well, which may outlive a supervisor that was killed."""
+NOTE = "keeper.json"
+LOG = "keeper.log"
+RUNS = "cadence.json"
+NO_NOTICES: JsonObject = {}
+
+CADENCES: Mapping[str, timedelta] = {
+    "hourly": timedelta(hours=1),
+    "daily": timedelta(days=1),
+    "nightly": timedelta(days=1),
+    "weekly": timedelta(weeks=1),
+}
+"""The cadences that run pipelines; with other words, people run them."""
+
+_CHECK_S = 30.0
+_START_S = 60.0
+_GRACE_S = 10.0
+_LONGEST_RUN_S = 600.0
+
+
+def running(folder: Path) -> int:
+    """Return the process id of the supervisor of a folder, or 0."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire().release()
+    except LockHeld:
+        holder = holder_of(folder / LOCK)
+        return holder.pid if holder else 0
+    return 0
+
+
+def settings_hash(environ: Mapping[str, str], release: Release) -> str:
+    """Return a hash of the settings of the services that a release calls."""
+    settings: JsonObject = {**variables_in(environ, release.tree)}
+    return content_hash(canonical_json(settings).encode())
+
+
+def next_run(folder: Path, release: Release) -> datetime | None:
+    """Return when the supervisor runs the next pipeline; None if the cadence runs no pipelines.
+
+    The first run of a pipeline follows one period after the start of its app.
+    """
+    every, pipelines = _schedule(release)
+    if every is None or not pipelines:
+        return None
+    ran, now = _read_runs(folder), SystemClock().now()
+    last = min(ran.get(one, now.timestamp()) for one in pipelines)
+    return datetime.fromtimestamp(last, UTC) + every
+
+
+def _schedule(release: Release) -> tuple[timedelta | None, Sequence[str]]:
+    """Return the time between two runs (None: people run them), and the pipelines."""
+    spec = read_spec(release.tree)
+    words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
+    return CADENCES.get(words), [one.id for one in spec.of_kind("pipeline")]
+
+
+def _read_runs(folder: Path) -> dict[str, float]:
+    """Return the time of the last run of each pipeline (default: none)."""
+    file = folder / RUNS
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+class AppSupervisor:
+    """The app of a release as a process, and the times of its pipelines."""
+
+    def __init__(self, folder: Path, release: Release, notices: JsonObject = NO_NOTICES) -> None:
+        self.folder = folder
+        self.release = release
+        self.notices = notices
+        self.url = ""
+        self.every, self.pipelines = _schedule(release)
+        self._process: subprocess.Popen[str] | None = None
+        self._reading: threading.Thread | None = None
+        self._lock = open_to_lock(folder / APP_LOCK)
+        if not try_lock(self._lock):
+            raise SystemExit(f"an app of a killed supervisor still runs on {folder}")
+
+    def ensure(self) -> None:
+        """Start the app unless it is healthy, or raise AppFailed."""
+        if self._process and self._process.poll() is None and self._is_healthy():
+            return
+        if self._process:
+            _log(f"{self.release.record.stage} does not answer: starting it again")
+        self.stop()
+        self.url = ""
+        # The address stays the same over releases and restarts, if its port is free.
+        for port in (_port(self.folder), "0"):
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", service.__name__, str(self.folder), port],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                pass_fds=[self._lock.fileno()],
+            )
+            assert self._process.stdout
+            lines = queue.SimpleQueue[str]()
+            self._reading = threading.Thread(
+                target=_read, args=[self._process.stdout, lines], daemon=True
+            )
+            self._reading.start()
+            with suppress(queue.Empty):
+                self.url = lines.get(timeout=_START_S)
+            if self.url:
+                break
+            self.stop()
+        if not self._is_healthy():
+            self.stop()
+            self.url = ""
+            raise AppFailed(f"{self.release.record.stage} is not healthy")
+        services = urls_in(os.environ, self.release.tree)
+        stage = self.release.record.stage
+        note: JsonObject = {
+            "pid": os.getpid(),
+            "url": self.url,
+            "stage": stage,
+            "services": dict(services),
+            "settings": settings_hash(os.environ, self.release),
+        }
+        write_whole(self.folder / NOTE, canonical_json(note), mode=0o600)
+
+    def watch(self, ended: threading.Event) -> None:
+        """Run due pipelines, and start the app again if it died, until an event."""
+        has_failed = False
+        while not ended.is_set():
+            self.run_due()
+            ended.wait(_CHECK_S)
+            url = self.url
+            try:
+                if not ended.is_set():
+                    self.ensure()
+                has_failed = False
+            except AppFailed as error:
+                _log(f"{error.message}; the next try follows in {_CHECK_S:.0f} s")
+                if not has_failed:
+                    self._notify(error.message, url)
+                has_failed = True
+
+    def _notify(self, words: str, url: str) -> None:
+        """Notify people that the app stopped answering; log a failure."""
+        if not self.notices:
+            return
+        # Most supervisors never need it, and it is slow to import.
+        from attractor.growth.deployment import app_notices
+
+        try:
+            fault = app_notices.send(self.notices, self.release.record.stage, words, url)
+        except AttractorError as error:
+            fault = error.message
+        if fault:
+            _log(f"notification failed: {Redactor([str(self.notices['url'])]).text(fault)}")
+
+    def _is_healthy(self) -> bool:
+        try:
+            require_healthy(self.url)
+        except AppFailed:
+            return False
+        return True
+
+    def run_due(self) -> None:
+        """Run the pipelines that are due, each at most once a period.
+
+        A run is noted first: its calls of services may be irreversible, so a killed supervisor does
+        not repeat it.
+        """
+        if self.every is None or not self.url:
+            return
+        ran, now = _read_runs(self.folder), SystemClock().now().timestamp()
+        for pipeline in self.pipelines:
+            is_first = pipeline not in ran
+            if not is_first and now - ran[pipeline] < self.every.total_seconds():
+                continue
+            ran[pipeline] = now
+            write_whole(self.folder / RUNS, json.dumps(ran))
+            if not is_first:
+                self._run(pipeline)
+
+    def _run(self, pipeline: str) -> None:
+        request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
+        try:
+            urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
+        except OSError as error:
+            _log(f"{pipeline} failed: {error}")
+
+    def close(self) -> None:
+        """Stop the app, and release its lock."""
+        self.stop()
+        self._lock.close()
+
+    def stop(self) -> None:
+        """Stop the app, and wait until it has answered its requests."""
+        process, self._process = self._process, None
+        if process:
+            process.terminate()
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._reading:
+            # The end of the output belongs into the log as well.
+            self._reading.join(_GRACE_S)
+
+
+def _read(output: IO[str], lines: "queue.SimpleQueue[str]") -> None:
+    """Pass the address on, and an empty line at the end; copy all to the log, without tokens."""
+    redactor = Redactor.of_environment(os.environ)
+    with output:
+        for line in output:
+            if line.startswith(service.READY):
+                lines.put(line.removeprefix(service.READY).strip())
+            sys.stderr.write(redactor.text(line))
+    lines.put("")
+
+
+def _log(words: str) -> None:
+    now = SystemClock().now().isoformat(timespec="seconds")
+    sys.stderr.write(f"{now} {words}\n")
+
+
+def _port(folder: Path) -> str:
+    with suppress(OSError, ValueError):
+        return str(json.loads((folder / NOTE).read_text())["url"].rpartition(":")[2])
+    return "0"
+
+
+def main(folder: Path) -> None:
+    """Begin a supervisor that outlives this process; end once the app is healthy, or it.
+
+    Standard input has the settings of notices.
+    """
+    notices = parse_object(sys.stdin.buffer.read()) or {}
+    waiting, healthy = os.pipe()
+    if os.fork():
+        os.close(healthy)
+        os.read(waiting, 1)
+        os._exit(0)
+    os.setsid()
+    keep(folder, healthy, notices)
+
+
+def keep(folder: Path, healthy: int, notices: JsonObject = NO_NOTICES) -> None:
+    """Keep the app of the current release running until a signal.
+
+    The file descriptor `healthy` is closed once the app is healthy.
+    """
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with FileLock(folder / LOCK).acquire(wait=_GRACE_S, purpose="attractor: supervisor"):
+        release = Releases(folder).current
+        if release is None:
+            raise SystemExit(f"{folder} has no current release")
+        supervisor = AppSupervisor(folder, release, notices)
+        try:
+            try:
+                supervisor.ensure()
+            except AppFailed as error:
+                raise SystemExit(error.message) from error
+            os.close(healthy)
+            supervisor.watch(ended)
+        finally:
+            supervisor.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,5 +1,0 @@
-"""Something that a user can do."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="interface", key="actions")

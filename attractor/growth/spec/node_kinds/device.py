@@ -1,5 +1,0 @@
-"""A device that the app serves."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="deployment", key="devices")

@@ -1,5 +1,0 @@
-"""A kind of record of the app."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="data_contracts", key="entities")

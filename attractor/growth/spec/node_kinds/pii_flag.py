@@ -1,5 +1,0 @@
-"""Data about persons that needs care."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="data_contracts", key="pii_flags")

@@ -1,5 +1,0 @@
-"""A sequence of steps of the app."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="workflows", key="pipelines")

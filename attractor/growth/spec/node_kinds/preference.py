@@ -1,5 +1,0 @@
-"""A habit or style that a user wants."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="personalization", key="preferences")

@@ -1,5 +1,0 @@
-"""How long data is kept."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="deployment", key="retention")

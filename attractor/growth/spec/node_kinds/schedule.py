@@ -1,5 +1,0 @@
-"""A time at which the app works."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="deployment", key="schedules")

@@ -1,5 +1,0 @@
-"""A format that data must have."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="data_contracts", key="schemas")

@@ -1,5 +1,0 @@
-"""A source of data or evidence."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="evidence_policy", key="sources")

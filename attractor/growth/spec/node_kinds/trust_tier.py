@@ -1,5 +1,0 @@
-"""A degree of trust in sources."""
-
-from attractor.growth.spec.node_kind import NodeKind
-
-part = NodeKind(parent="evidence_policy", key="trust_tiers")

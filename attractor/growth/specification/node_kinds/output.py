@@ -1,0 +1,10 @@
+"""A result of the app."""
+
+from attractor.growth.specification.graph import Relation
+from attractor.growth.specification.node_kind import NodeKind
+
+part = NodeKind(
+    parent="workflows",
+    key="outputs",
+    relations={"reads": Relation.READS},
+)

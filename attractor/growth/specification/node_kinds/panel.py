@@ -1,0 +1,11 @@
+"""A part of the home screen."""
+
+from attractor.growth.specification.graph import Relation
+from attractor.growth.specification.node_kind import ANY_TEXT, NodeKind
+
+part = NodeKind(
+    parent="interface",
+    key="panels",
+    fields={"body": ANY_TEXT},
+    relations={"shows": Relation.SHOWS},
+)

@@ -1,0 +1,64 @@
+"""A scenario that was played once, with its steps and checks as text and as JSON."""
+
+from collections.abc import Iterator
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.scenarios.check import CheckResult, Observation
+from attractor.scenarios.evaluation import is_satisfied
+from attractor.scenarios.suite import Scenario
+
+
+@dataclass(frozen=True)
+class PlayedScenario:
+    """The observation of a played scenario, and the results of its checks in order.
+
+    If the steps ended early, a failed result of the kind `steps` is the last one.
+    """
+
+    scenario: Scenario
+    observation: Observation
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def is_satisfied(self) -> bool:
+        """Whether the checks are satisfied."""
+        return is_satisfied(self.checks, min_soft_score=self.scenario.min_soft_score)
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of steps and checks."""
+        return {
+            "scenario": self.scenario.id,
+            "split": self.scenario.split,
+            "satisfied": self.is_satisfied,
+            "failure": self.observation.failure,
+            "steps": [
+                {
+                    "name": one.name,
+                    "exit_code": one.exit_code,
+                    "http_status": one.http_status,
+                    "stdout": one.stdout,
+                    "stderr": one.stderr,
+                    "body": one.body,
+                    "trouble": one.trouble,
+                }
+                for one in self.observation.steps.values()
+            ],
+            "checks": [
+                {"kind": one.kind, "passed": one.passed, "reason": one.reason}
+                for one in self.checks
+            ],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the steps with their output, and the checks."""
+        verdict = "satisfied" if self.is_satisfied else "NOT satisfied"
+        yield f"{self.scenario.id} ({self.scenario.split}): {verdict}"
+        for step in self.observation.steps.values():
+            results = {"exit status": step.exit_code, "HTTP status": step.http_status}
+            shown = [f"{name} {value}" for name, value in results.items() if value is not None]
+            yield f"  step {step.name}: {step.trouble or ', '.join(shown) or 'ready'}"
+            for name, text in (("", step.stdout), ("stderr ", step.stderr), ("", step.body)):
+                yield from (f"    {name}| {line}" for line in text.splitlines())
+        for check in self.checks:
+            yield f"  {'ok  ' if check.passed else 'FAIL'} {check.kind}: {check.reason}"

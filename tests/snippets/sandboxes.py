@@ -1,0 +1,53 @@
+"""Sandboxes for snippets, and a search for processes that a snippet left."""
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from attractor.environments.sandbox.bubblewrap import SandboxBounds
+from attractor.snippets.execution import SnippetSandboxes
+from attractor.snippets.snippet import ExtendedExecution, Snippet
+from tests.pipeline.projects import make_host, make_project
+
+SECRET = "never-to-be-seen-5b1e"
+FAR_S = 60
+
+
+def make_sandboxes(
+    folder: Path, bounds: SandboxBounds | None = None, **variables: str
+) -> SnippetSandboxes:
+    """Return sandboxes for a project; its operator has keys."""
+    config = folder / ".config/attractor/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(SECRET)
+    host = make_host(make_project(folder / "project"))
+    environ = {**host.environ, "OPENAI_API_KEY": SECRET, "MY_KEY": SECRET, **variables}
+    return SnippetSandboxes(replace(host, environ=environ, bounds=bounds or host.bounds))
+
+
+def execute(sandboxes: SnippetSandboxes, **fields: Any) -> ExtendedExecution:
+    """Execute a snippet, with a time limit for a busy machine."""
+    snippet = Snippet.model_validate({"timeout": FAR_S, **fields})
+    return asyncio.run(sandboxes.execute(snippet))
+
+
+def processes_with(mark: str) -> list[str]:
+    """Return the processes of this machine whose arguments contain a mark."""
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "cmdline").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(mark: str, *, present: bool) -> None:
+    """Wait until some process has a mark, or until none has."""
+    until = time.monotonic() + FAR_S
+    while bool(processes_with(mark)) is not present:
+        assert time.monotonic() < until, f"processes with {mark}: {processes_with(mark)}"
+        time.sleep(0.02)
