@@ -14,7 +14,6 @@ PACKAGE = "attractor"
 MAY_IMPORT_LATE = (
     "attractor.cli.",
     "attractor.base.registry",
-    "attractor.base.entry_points",
     "attractor.llm.providers.litellm",
 )
 READS_THE_TIME = "attractor.base.clock"

@@ -1,4 +1,5 @@
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Protocol
@@ -125,6 +126,49 @@ def test_other_distribution_adds_parts_until_it_is_removed(places: Places) -> No
     assert registry["rose.bush"].petals == 5
     shutil.rmtree(folder)
     assert list(flowers(EXAMINATIONS)) == before
+
+
+def test_first_distribution_of_a_name_wins_and_missing_folders_are_empty(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, value in [("near", "shed.near"), ("far", "shed.far")]:
+        (places.folder / folder).mkdir()
+        Places(places.folder / folder).distribution("shed", f"[{EXAMINATIONS}]\nhammer = {value}\n")
+    (places.folder / "file").touch()
+    new = [str(places.folder / name) for name in ("file/below", "missing", "near", "far")]
+    monkeypatch.setattr(sys, "path", [*new, *sys.path])
+    with pytest.raises(InvalidPart, match="No module named 'shed'") as caught:
+        flowers(EXAMINATIONS)["hammer"]
+    assert "duplicate" not in str(caught.value)
+
+
+def test_registry_that_is_made_reads_no_entry_points() -> None:
+    code = (
+        "import sys; from attractor.base.registry import Registry;"
+        f"made = Registry({EXAMINATIONS!r}, object, noun='x');"
+        "before = 'importlib.metadata' in sys.modules; len(made);"
+        "sys.exit(before or 'importlib.metadata' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("METADATA", b""),
+        ("METADATA", b"\xff\xfe"),
+        ("METADATA", b"Version: 1.0\n"),
+        ("entry_points.txt", b"[attractor.tools]\n\xff"),
+        ("entry_points.txt", f"[{EXAMINATIONS}]\nhammer\n".encode()),
+        ("entry_points.txt", None),
+    ],
+)
+def test_damaged_distribution_is_skipped(places: Places, file: str, content: bytes | None) -> None:
+    damaged = places.distribution("barn", f"[{EXAMINATIONS}]\nrake = barn\n") / file
+    damaged.unlink()
+    damaged.mkdir() if content is None else damaged.write_bytes(content)
+    (places.folder / "gone-1.0.dist-info").symlink_to(places.folder / "nothing")
+    assert "rake" not in flowers(EXAMINATIONS)
 
 
 def test_part_offered_twice_is_refused_with_both_owners(places: Places) -> None:

@@ -204,16 +204,25 @@ def test_the_interpreter_is_named() -> None:
 
 def test_damaged_distributions_are_reported(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    for name in ["shed", "barn"]:
+    faults = {
+        "shed": "METADATA: ValueError: missing",
+        "barn": "entry_points.txt: ValueError: a line is not NAME = VALUE",
+        "hut": "entry_points.txt: IsADirectoryError",
+        "gone": "METADATA: ValueError: missing",
+    }
+    for name in ["shed", "barn", "hut"]:
         (site / f"{name}-1.0.dist-info").mkdir(parents=True)
-    (site / "barn-1.0.dist-info" / "METADATA").write_text("Name: barn\n")
+    for name in ["barn", "hut"]:
+        (site / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\n")
     (site / "barn-1.0.dist-info" / "entry_points.txt").write_text("[a]\nno value\n")
+    (site / "hut-1.0.dist-info" / "entry_points.txt").mkdir()
+    (site / "gone-1.0.dist-info").symlink_to(site / "nothing")
     variables = {"PYTHONPATH": str(site)}
     found = findings(doctor(tmp_path, **variables))
     assert "distributions" not in found
-    for name in ["shed", "barn"]:
+    for name, fault in faults.items():
         told = found[f"distribution {name}-1.0"]
-        assert str(site / f"{name}-1.0.dist-info") in told["found"]
+        assert f"{site / f'{name}-1.0.dist-info'} is skipped: {fault}" in told["found"]
         assert f"reinstall {name}" in told["remedy"]
     for command in ["--help", "runs"]:
         assert attractor(command, folder=tmp_path, variables=variables).returncode == 0

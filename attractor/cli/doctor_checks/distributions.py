@@ -1,9 +1,11 @@
 """Installed distributions that may contain plugins: reports damaged distributions."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from importlib.metadata import Distribution, PackageMetadata, distributions
 from pathlib import Path
+from typing import cast
 
-from attractor.base.entry_points import DamagedDistribution, find_damaged
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 SUBJECT = "distributions"
@@ -11,14 +13,37 @@ SUBJECT = "distributions"
 
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report damaged distributions, whose plugins are unavailable."""
-    return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "no damaged distributions")]
+    return [*_damaged()] or [ok(SUBJECT, "no damaged distributions")]
 
 
-def _describe(damaged: DamagedDistribution) -> Finding:
-    stem = Path(damaged.place).stem
-    found = f"{damaged.place} is skipped: {damaged.fault}"
-    remedy = f"reinstall {stem.partition('-')[0]}, or remove the folder if it is a leftover"
-    return missing(f"distribution {stem}", found, remedy=remedy)
+def _damaged() -> Iterator[Finding]:
+    for distribution in distributions():
+        # The public interface returns only the parent folder.
+        place = Path(str(getattr(distribution, "_path", distribution.locate_file(""))))
+        file = "METADATA"
+        try:
+            # The library importlib_metadata, whose import replaces the module, has None for an
+            # empty file.
+            metadata = cast("PackageMetadata | None", distribution.metadata)
+            if metadata is None or "Name" not in metadata:
+                raise ValueError("missing, empty or unreadable")
+            file = "entry_points.txt"
+            _read_entry_points(distribution, place / file)
+        except Exception as error:  # noqa: BLE001 - any fault is reported
+            found = f"{place} is skipped: {file}: {type(error).__name__}: {error}"
+            name = place.stem.partition("-")[0]
+            remedy = f"reinstall {name}, or remove the folder if it is a leftover"
+            yield missing(f"distribution {place.stem}", found, remedy=remedy)
+
+
+def _read_entry_points(distribution: Distribution, file: Path) -> None:
+    # importlib.metadata treats an unreadable file as missing.
+    if os.path.lexists(file):
+        file.open("rb").close()
+    try:
+        list(distribution.entry_points)
+    except TypeError as error:
+        raise ValueError("a line is not NAME = VALUE") from error
 
 
 part = examine
