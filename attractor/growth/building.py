@@ -143,7 +143,9 @@ async def build_plan(
     stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=bool(variant))
     change = partial(write_spec, plan.result)
     commit = await commit_stage(host, repository, stage, change, tip=tip, ref=plan.id)
-    build = Build(plan.hash, branch, tip, commit, stage.stage, _goal(stage, plan), command)
+    lost = "; ".join(step.describe() for step in plan.migration.steps if not step.is_reversible)
+    goal = f"Grow to {stage.stage}" + (f" (irreversible: {lost})" if lost else "")
+    build = Build(plan.hash, branch, tip, commit, stage.stage, goal, command)
     write_build(build, folder)
     return build
 
@@ -152,11 +154,6 @@ def deploying_command(plan_id: str, variant: str = "") -> str:
     """Return the command that deploys a plan or continues its deployment."""
     as_variant = f" --variant {shlex.quote(variant)}" if variant else ""
     return f"attractor grow deploy {plan_id}{as_variant}"
-
-
-def _goal(stage: DeployedStage, plan: Plan) -> str:
-    lost = "; ".join(one.describe() for one in plan.migration.steps if not one.is_reversible)
-    return f"Grow to {stage.stage}" + (f" (irreversible: {lost})" if lost else "")
 
 
 async def stages_at(host: RunHost, repository: Repository, commit: str) -> list[DeployedStage]:
@@ -199,14 +196,10 @@ async def run_crew(
         result = await _launch(host, build, pipeline, evaluate=evaluate, suite=suite)
     else:
         status = read_candidate_run(root).state.status
-        if not _can_go_on(status, evaluate=evaluate):
+        if status.is_final or (status == EVALUATING and not evaluate):
             return CrewRun(build, read_candidate_run(root).run_id, root, status)
         result = await resume_run(root, host, Overrides(evaluate=evaluate))
     return CrewRun(build, result.run_id, result.directory, result.status)
-
-
-def _can_go_on(status: RunStatus, *, evaluate: bool) -> bool:
-    return not status.is_final and (evaluate or status != EVALUATING)
 
 
 async def _launch(

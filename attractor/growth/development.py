@@ -90,13 +90,13 @@ class DevelopmentalSpec(BaseModel):
     def plate_for(self, morph: Morph) -> Plate | None:
         """Return the plate that accepts a morph, if there is one."""
         name = type_of(morph)
-        return next((one for one in self.plates if name in one.accepts), None)
+        return next((plate for plate in self.plates if name in plate.accepts), None)
 
     def missing_tests(self, morph: Morph, tests: Sequence[str]) -> Sequence[str]:
         """Return the required tests that a plan does not contain."""
         rule = self.rules.get(type_of(morph))
-        known = {one.casefold() for one in tests}
-        return [one for one in (rule.tests if rule else ()) if one.casefold() not in known]
+        known = {test.casefold() for test in tests}
+        return [test for test in (rule.tests if rule else ()) if test.casefold() not in known]
 
 
 def read_development(repository: Path) -> DevelopmentalSpec:

@@ -88,7 +88,7 @@ def find_objections(
     Its approval is required but not sufficient: it does not outweigh a breach. `reasons` are words
     of the agent.
     """
-    found = [f"{one.line!r}: {one.message}" for one in breaches]
+    found = [f"{breach.line!r}: {breach.message}" for breach in breaches]
     if verdict is None:
         return [*found, "safety has not approved"]
     return [*found, *(reasons or ["veto of safety"])] if verdict is SafetyVerdict.VETO else found
@@ -119,12 +119,12 @@ def coverage(
 ) -> Coverage:
     """Return how much of the identity a machine checks, if these scenarios are `must`."""
     lines = lines_of(graph)
-    checked = {one.line for one in bindings if one.is_checked_by_machine(musts)}
+    checked = {binding.line for binding in bindings if binding.is_checked_by_machine(musts)}
     missing = [
-        f"{one.line!r} is bound to {one.scenario!r}, which is no `must` scenario of the suite: "
-        "write it as a holdout, name it in gate.must, and register the suite"
-        for one in bindings
-        if one.scenario and one.line not in checked
+        f"{binding.line!r} is bound to {binding.scenario!r}, which is no `must` scenario of the "
+        "suite: write it as a holdout, name it in gate.must, and register the suite"
+        for binding in bindings
+        if binding.scenario and binding.line not in checked
     ]
     return Coverage(len(lines), sum(one in checked for one in lines), tuple(missing))
 
@@ -152,7 +152,7 @@ def _changed_identity(before: SpecGraph, after: SpecGraph) -> Iterator[Breach]:
 def _carrying(graph: SpecGraph, bindings: Sequence[Binding]) -> Iterator[SpecNode]:
     """Yield the guardrails that carry a line of the identity."""
     lines = set(lines_of(graph))
-    bound = {one.guardrail for one in bindings}
+    bound = {binding.guardrail for binding in bindings}
     for rail in graph.of_kind("guardrail"):
         if rail.name in lines or rail.id in bound:
             yield rail
@@ -220,7 +220,7 @@ def _outputs(graph: SpecGraph, target: str) -> set[str]:
 
 
 def _writers(graph: SpecGraph, entities: set[str]) -> set[str]:
-    return {step.id for one in entities for step in graph.sources(one, Relation.WRITES)}
+    return {step.id for entity in entities for step in graph.sources(entity, Relation.WRITES)}
 
 
 def _written_before(graph: SpecGraph, target: str) -> set[str]:
@@ -234,7 +234,7 @@ def _written_before(graph: SpecGraph, target: str) -> set[str]:
         if one not in steps:
             steps.add(one)
             waiting += [step.id for step in graph.sources(one, Relation.PRECEDES)]
-    return {entity for one in steps for entity in graph[one].targets(Relation.WRITES)}
+    return {entity for step in steps for entity in graph[step].targets(Relation.WRITES)}
 
 
 def _path_without(graph: SpecGraph, end: str, gate: str, carried: set[str]) -> Sequence[str]:
@@ -247,25 +247,21 @@ def _path_without(graph: SpecGraph, end: str, gate: str, carried: set[str]) -> S
         step = waiting.pop()
         if step == gate:
             continue
-        earlier = [one.id for one in graph.sources(step, Relation.PRECEDES)]
+        earlier = [node.id for node in graph.sources(step, Relation.PRECEDES)]
         if not earlier:
-            return _followed(step, followers)
+            path: list[str] = []
+            while step:
+                path.append(step)
+                step = followers[step]
+            return path
         read = set(graph[step].targets(Relation.READS)) & carried
         others = [
-            one
-            for one in sorted(_writers(graph, read))
-            if graph.parents[one] != graph.parents[step]
+            writer
+            for writer in sorted(_writers(graph, read))
+            if graph.parents[writer] != graph.parents[step]
         ]
         for one in [*earlier, *others]:
             if one not in followers:
                 followers[one] = step
                 waiting.append(one)
     return ()
-
-
-def _followed(step: str, followers: dict[str, str]) -> Sequence[str]:
-    path: list[str] = []
-    while step:
-        path.append(step)
-        step = followers[step]
-    return path

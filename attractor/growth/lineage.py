@@ -91,7 +91,7 @@ class DeployedStage:
 
 def is_maturity(plan: Plan) -> bool:
     """Return whether a plan declares maturity; refuse it together with other morphs."""
-    declares = [isinstance(one.morph, DeclareMaturity) for one in plan.morphs]
+    declares = [isinstance(morph.morph, DeclareMaturity) for morph in plan.morphs]
     if any(declares) and len(declares) > 1:
         hint = "move declare_maturity into a plan of its own"
         raise UsageError(f"{plan.id} declares maturity beside other morphs", hint=hint)
@@ -101,7 +101,7 @@ def is_maturity(plan: Plan) -> bool:
 def is_minor(plan: Plan) -> bool:
     """Return whether a plan is small: mechanism level, at most medium risk, reversible."""
     return (
-        all(one.level is Level.MECHANISM for one in plan.morphs)
+        all(morph.level is Level.MECHANISM for morph in plan.morphs)
         and plan.risk is not Risk.HIGH
         and plan.migration.is_reversible
     )
@@ -184,7 +184,7 @@ def newest(stages: Sequence[DeployedStage]) -> DeployedStage:
     parents = {one.parent for one in stages}
     ends = [one for one in stages if one.stage not in parents]
     if len(ends) != 1:
-        named = ", ".join(one.stage for one in ends) or "none"
+        named = ", ".join(end.stage for end in ends) or "none"
         hint = f"restore {LINEAGE} from the last promoted commit"
         raise InvalidLineage(f"a branch has one newest stage, not several: {named}", hint=hint)
     return ends[0]
@@ -193,7 +193,7 @@ def newest(stages: Sequence[DeployedStage]) -> DeployedStage:
 def migration_hash(migration: Sequenced) -> str:
     """Return the hash of a change of recorded state."""
     steps: list[Json] = [
-        {"type": type(one).__name__, **write_record(one)} for one in migration.steps
+        {"type": type(step).__name__, **write_record(step)} for step in migration.steps
     ]
     return content_hash(canonical_json(steps).encode())
 
@@ -306,7 +306,7 @@ def in_order(stages: Iterable[DeployedStage]) -> Sequence[DeployedStage]:
 
 def _order(stage: DeployedStage) -> tuple[bool, list[tuple[int, str]]]:
     parts = re.findall(r"\d+|[a-z]", stage.stage)
-    numbered = [(int(one), "") if one.isdigit() else (0, one) for one in parts]
+    numbered = [(int(part), "") if part.isdigit() else (0, part) for part in parts]
     return stage.kind is StageKind.VARIANT, numbered
 
 

@@ -27,7 +27,7 @@ KEY = "id"
 
 def state_text(records: tuple[Record, ...]) -> str:
     """Return the records of an entity as canonical JSON lines."""
-    return "".join(f"{canonical_json(dict(one))}\n" for one in records)
+    return "".join(f"{canonical_json(dict(record))}\n" for record in records)
 
 
 def parse_records(text: str, *, place: str) -> tuple[Record, ...]:
@@ -342,11 +342,11 @@ class Sequenced:
     @property
     def is_reversible(self) -> bool:
         """Whether `down` restores every value."""
-        return all(one.is_reversible for one in self.steps)
+        return all(step.is_reversible for step in self.steps)
 
     def describe(self) -> str:
         """Return the changes as sentences."""
-        return "; ".join(one.describe() for one in self.steps) or "no change of state"
+        return "; ".join(step.describe() for step in self.steps) or "no change of state"
 
     def up(self, state: State) -> Migrated:
         """Apply all migrations."""
@@ -384,7 +384,7 @@ def _put(record: Record, field: str, values: Mapping[str, Json]) -> Record:
 
 
 def _named(entity: str, records: Iterable[Record]) -> Sequence[str]:
-    return [f"{entity}/{one[KEY]}" for one in records]
+    return [f"{entity}/{record[KEY]}" for record in records]
 
 
 def _object(value: Json) -> Mapping[str, Json]:

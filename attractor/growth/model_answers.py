@@ -63,7 +63,14 @@ async def ask_model(
     A fault that the schema or `read` finds goes back to the model, twice. After that, raise
     ModelAnswerRefused. `purpose` names the work in messages, such as "the specification".
     """
-    choice = await _choose(host, purpose)
+    choice = await choose_ready(
+        host.llm.model if host.llm else "",
+        host.llm.provider if host.llm else "",
+        host.environ,
+        user=purpose,
+        hint="set llm.model; 'attractor doctor' lists the keys that are set, 'attractor models' "
+        "the models",
+    )
     marker = secrets.token_hex(_MARKER_BYTES)
     system = f"{instruction.strip()}\n\n{_FENCE.read_text('utf-8').format(marker=marker)}"
     conversation = [Message.system(system), Message.user(fenced(data, marker))]
@@ -98,17 +105,6 @@ def fenced(data: Mapping[str, str], marker: str) -> str:
     """Return named texts between lines with a marker that the texts cannot know."""
     return "\n\n".join(
         f"<<<data {marker}: {name}\n{text}\ndata {marker}>>>" for name, text in data.items()
-    )
-
-
-async def _choose(host: RunHost, purpose: str) -> ModelChoice:
-    return await choose_ready(
-        host.llm.model if host.llm else "",
-        host.llm.provider if host.llm else "",
-        host.environ,
-        user=purpose,
-        hint="set llm.model; 'attractor doctor' lists the keys that are set, 'attractor models' "
-        "the models",
     )
 
 

@@ -62,7 +62,7 @@ class Touched:
     @property
     def nodes(self) -> frozenset[str]:
         """The ids of all nodes that are read or written, also of those with a slot."""
-        return frozenset(one.rpartition(" ")[2] for one in self.reads | self.writes)
+        return frozenset(read.rpartition(" ")[2] for read in self.reads | self.writes)
 
     def collides(self, other: "Touched") -> frozenset[str]:
         """Return the nodes and slots that one writes and the other reads or writes."""
@@ -202,7 +202,7 @@ def field_of(graph: SpecGraph, entity: str, words: str) -> str:
 
 def ids_of(graph: SpecGraph, words: Iterable[str], *kinds: str) -> list[str]:
     """Return the ids of nodes named by words."""
-    return [graph.find(one, *kinds).id for one in words]
+    return [graph.find(word, *kinds).id for word in words]
 
 
 def insert_step(graph: SpecGraph, node: SpecNode, after: str) -> SpecGraph:
@@ -228,7 +228,7 @@ def _in_order(graph: SpecGraph, order: Sequence[str]) -> SpecGraph:
     """Return the graph with `precedes` between the steps of a pipeline, in order."""
     followers = dict(zip(order, [[one] for one in order[1:]] + [[]], strict=True))
     steps = [graph[one].with_targets(Relation.PRECEDES, followers[one]) for one in order]
-    return graph.replace(*[one for one in steps if one != graph[one.id]])
+    return graph.replace(*[step for step in steps if step != graph[step.id]])
 
 
 def field_slot(field: str, id_: str) -> str:
@@ -256,7 +256,7 @@ def require_unused(graph: SpecGraph, ids: Collection[str], allowed: Collection[R
     """
     for id_ in ids:
         for relation in set(Relation) - set(allowed):
-            users = [one for one in graph.sources(id_, relation) if one.id not in ids]
+            users = [node for node in graph.sources(id_, relation) if node.id not in ids]
             if relation is Relation.GUARDS and graph[id_].kind == "step":
                 users = [one for one in users if one.kind != "step"]
             if users:

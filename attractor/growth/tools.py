@@ -52,13 +52,13 @@ _CLIENT = "http_client"
 
 def copied_skills(names: Collection[str]) -> Mapping[str, str]:
     """Return the files of skills for an app, which needs nothing of Attractor."""
-    files = {f"tools/{one}.py": _text(f"skills/{one}.py") for one in sorted(names)}
+    files = {f"tools/{name}.py": _text(f"skills/{name}.py") for name in sorted(names)}
     return {"tools/__init__.py": '"""Skills of this app."""\n', **files}
 
 
 def copied_adapters(names: Collection[str]) -> Mapping[str, str]:
     """Return the files of adapters for an app, with their client; none without an adapter."""
-    sources = {one: f"adapters/{one}.py" for one in sorted(names)}
+    sources = {name: f"adapters/{name}.py" for name in sorted(names)}
     if sources:
         sources |= {"__init__": "adapters/__init__.py", _CLIENT: f"{_CLIENT}.py"}
     return {
@@ -69,7 +69,7 @@ def copied_adapters(names: Collection[str]) -> Mapping[str, str]:
 
 def adapters_in(tree: Path) -> list[str]:
     """Return the names of the adapters that the app in a tree uses."""
-    return [one for one in adapters() if (tree / ADAPTERS / f"{one}.py").is_file()]
+    return [adapter for adapter in adapters() if (tree / ADAPTERS / f"{adapter}.py").is_file()]
 
 
 def _text(path: str) -> str:

@@ -149,9 +149,9 @@ def lineage(control_plane: ControlPlane, reference: str = "HEAD") -> dict[str, J
     current = releases.current
     running = current.record.stage if current else ""
     wanted = running if reference == "HEAD" else reference
-    named = [one for one in stages if wanted in (one.stage, f"sg-{one.spec_hash[:12]}")]
+    named = [stage for stage in stages if wanted in (stage.stage, f"sg-{stage.spec_hash[:12]}")]
     if wanted and not named:
-        raise UnknownName("stage", reference, [one.stage for one in stages])
+        raise UnknownName("stage", reference, [stage.stage for stage in stages])
     return {
         "id": named[-1].stage if named else "",
         "running": running,

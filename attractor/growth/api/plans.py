@@ -169,12 +169,12 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "base": spec_id(plan.base),
         "result": spec_id(plan.result),
         "risk": plan.risk.value,
-        "desires": [one.goal for one in plan.desires],
-        "morphs": [one.to_dict() for one in steps],
+        "desires": [desire.goal for desire in plan.desires],
+        "morphs": [step.to_dict() for step in steps],
         "tests": list[Json](plan.tests),
         "identity": write_record(identity),
-        "irreversible": [one.id for one in steps if not one.is_reversible],
-        "migrations": [one.migration.describe() for one in steps if one.migration],
+        "irreversible": [step.id for step in steps if not step.is_reversible],
+        "migrations": [step.migration.describe() for step in steps if step.migration],
         "services": {**configured_urls(control_plane.host, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
@@ -187,8 +187,8 @@ def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     return {
         "plan_id": plan.id,
         "deployable": found.is_deployable,
-        "findings": [one.to_dict() for one in found.findings],
-        "collisions": [_collision(plan, one) for one in found.collisions],
+        "findings": [finding.to_dict() for finding in found.findings],
+        "collisions": [_collision(plan, collision) for collision in found.collisions],
         "next": next_command(control_plane, plan, found),
     }
 
@@ -266,7 +266,7 @@ def feedback(
 
 def status(control_plane: ControlPlane) -> dict[str, Json]:
     """Return all plans with their states and next commands."""
-    return {"plans": [_row(control_plane, one) for one in control_plane.plans.ids()]}
+    return {"plans": [_row(control_plane, id_) for id_ in control_plane.plans.ids()]}
 
 
 def _row(control_plane: ControlPlane, id_: str) -> dict[str, Json]:

@@ -42,9 +42,9 @@ def normalize(control_plane: ControlPlane, desires: object, base: str = "") -> d
     """Answer `POST /spec/normalize`: a document, desires or free text, as JSON or as a text."""
     if isinstance(desires, list) and desires:
         items = cast("list[object]", desires)
-        if all(isinstance(one, str) for one in items):
+        if all(isinstance(item, str) for item in items):
             desires = "\n\n".join(cast("list[str]", items))
-        elif any(isinstance(one, str) for one in items):
+        elif any(isinstance(item, str) for item in items):
             hint = "write all desires as objects with a goal, or all as text"
             raise InvalidDesire("desires are partly objects and partly text", hint=hint)
     read = read_given if isinstance(desires, str) else read_structured
@@ -71,7 +71,7 @@ def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -
             graph = asyncio.run(normalize_text(given, host))
         case _:
             graph = normalize_desires(given)
-    record = SpecRecord(tuple(one.id for one in graph.of_kind("desire")))
+    record = SpecRecord(tuple(desire.id for desire in graph.of_kind("desire")))
     return describe_spec(specs.load(specs.save(graph, record)))
 
 
@@ -107,19 +107,21 @@ def describe_spec(spec: StoredSpec) -> dict[str, Json]:
         "spec_graph_id": spec.id,
         "spec_summary": summary_of(spec),
         "nodes": [
-            {"id": one.id, "kind": one.kind, "fields": dict(one.fields), "hash": one.hash}
-            for one in nodes
+            {"id": node.id, "kind": node.kind, "fields": dict(node.fields), "hash": node.hash}
+            for node in nodes
         ],
         "edges": [
-            {"source": one.id, "relation": edge.relation.value, "target": edge.to}
-            for one in nodes
-            for edge in one.edges
+            {"source": node.id, "relation": edge.relation.value, "target": edge.to}
+            for node in nodes
+            for edge in node.edges
         ],
         "provenance": {
-            one.id: {"by": one.provenance.by.value, **write_record(one.provenance)} for one in nodes
+            node.id: {"by": node.provenance.by.value, **write_record(node.provenance)}
+            for node in nodes
         },
         "clarifications": [
-            {"node": one.node, "question": one.question} for one in spec.clarifications
+            {"node": clarification.node, "question": clarification.question}
+            for clarification in spec.clarifications
         ],
     }
 
@@ -165,7 +167,7 @@ def compare(control_plane: ControlPlane, before: str, after: str) -> dict[str, J
     specs = [control_plane.specs.load(one) for one in (before, after)]
     changes: list[Json] = [
         {"text": one.describe(), **write_record(one)}
-        for one in compare_specs(*(one.graph for one in specs))
+        for one in compare_specs(*(spec.graph for spec in specs))
     ]
     return {"before": specs[0].id, "after": specs[1].id, "changes": changes}
 
@@ -218,14 +220,14 @@ def columns_of(control_plane: ControlPlane, graph: SpecGraph) -> Mapping[str, Co
     for plan in control_plane.plans.open_plans():
         column = _COLUMN_OF_STATE.get(control_plane.plans.state(plan))
         if column:
-            changed = {one.id for one in compare_specs(plan.base, plan.result)}
+            changed = {change.id for change in compare_specs(plan.base, plan.result)}
             columns |= dict.fromkeys(changed & graph.keys(), column)
     return columns
 
 
 def list_specs(control_plane: ControlPlane) -> list[Json]:
     """Return all stored specifications, oldest first."""
-    return [write_record(one) for one in _index_of(control_plane).versions()]
+    return [write_record(version) for version in _index_of(control_plane).versions()]
 
 
 def show_node(control_plane: ControlPlane, spec_graph_id: str, words: str) -> dict[str, Json]:

@@ -88,7 +88,8 @@ def find_divergence(folder: Path, *, promoted: Files | None = None) -> Sequence[
     present = read_files(folder)
     right = present if promoted is None else promoted
     found: list[Divergence] = []
-    if _is_built(right):
+    # Before the first stage there may be no app.
+    if any(path.startswith(("app/", f"{LINEAGE.as_posix()}/")) for path in right):
         found += _app_divergence(present, generate(spec_of_files(right)), promoted)
     if promoted is None:
         found += _lineage_divergence(present)
@@ -150,11 +151,6 @@ def _text(content: bytes, path: str) -> str:
         raise InvalidSpec(f"{path} is not UTF-8") from cause
 
 
-def _is_built(files: Files) -> bool:
-    """Return whether there has to be an app; before the first stage there may be none."""
-    return any(path.startswith(("app/", f"{LINEAGE.as_posix()}/")) for path in files)
-
-
 def _app_divergence(
     present: Files, generated: Mapping[str, GeneratedFile], promoted: Files | None
 ) -> Iterator[Divergence]:
@@ -200,12 +196,13 @@ def _spec_divergence(present: Files, promoted: Files) -> Iterator[Divergence]:
                 kind = DivergenceKind.LINEAGE
             if path not in promoted:
                 kind = DivergenceKind.UNKNOWN
-            yield Divergence(path, kind, _nodes_in(path), promoted.get(path))
-
-
-def _nodes_in(path: str) -> tuple[str, ...]:
-    is_node = path.startswith(f"{NODES.as_posix()}/") and path.endswith(".json")
-    return (Path(path).name.removesuffix(".json"),) if is_node else ()
+            is_node = path.startswith(f"{NODES.as_posix()}/") and path.endswith(".json")
+            yield Divergence(
+                path,
+                kind,
+                (Path(path).name.removesuffix(".json"),) if is_node else (),
+                promoted.get(path),
+            )
 
 
 def _lineage_divergence(present: Files) -> Iterator[Divergence]:

@@ -188,7 +188,7 @@ async def _place(
     except OSError as cause:
         raise file_error("create", state, cause) from cause
     if sandbox and sandbox.make_showing:
-        shown = [BindMount(tree, one) for one in APP_FOLDERS if (tree / one).is_dir()]
+        shown = [BindMount(tree, folder) for folder in APP_FOLDERS if (tree / folder).is_dir()]
         place = _Place(sandbox.make_showing(state, shown), state.resolve(), True)
     else:
         local = LocalExecutionEnvironment(tree, inherit=Inherit.CORE)

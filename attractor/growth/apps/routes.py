@@ -20,7 +20,7 @@ def routes(graph: SpecGraph) -> Mapping[AppRoute, frozenset[str]]:
     Health and telemetry depend on the whole specification.
     """
     found = {AppRoute("GET", path): frozenset(graph) for path in ("/health", "/telemetry")}
-    found[AppRoute("GET", "/")] = frozenset(one.id for one in graph.of_kind("panel"))
+    found[AppRoute("GET", "/")] = frozenset(panel.id for panel in graph.of_kind("panel"))
     for kind, patterns in _PATTERNS.items():
         for node in graph.of_kind(kind):
             for method, path in patterns:
@@ -103,7 +103,7 @@ def _reached_from(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
 def _users(graph: SpecGraph, id_: str) -> Iterator[str]:
     """Yield the steps, panels and outputs that read, write or show a node."""
     for relation in (Relation.READS, Relation.WRITES, Relation.SHOWS):
-        yield from (one.id for one in graph.sources(id_, relation))
+        yield from (node.id for node in graph.sources(id_, relation))
 
 
 def entities_of(graph: SpecGraph, node: SpecNode, relation: Relation) -> tuple[str, ...]:
@@ -163,9 +163,9 @@ def guarded_steps(graph: SpecGraph, gate: SpecNode) -> tuple[str, ...]:
             case "step":
                 steps.append(id_)
             case "entity" | "source":
-                steps += [one.id for one in graph.sources(id_, Relation.WRITES)]
+                steps += [node.id for node in graph.sources(id_, Relation.WRITES)]
             case "pipeline":
                 steps += graph.children_ids(id_)
             case _:
                 pass
-    return tuple(one for one in dict.fromkeys(steps) if one != gate.id)
+    return tuple(step for step in dict.fromkeys(steps) if step != gate.id)

@@ -40,7 +40,7 @@ async def service_gateway(
 
     Yields the variables of the app. A service that has no variables is left out.
     """
-    names = [one for one in adapters_in(tree) if f"{one.upper()}_URL" in variables]
+    names = [adapter for adapter in adapters_in(tree) if f"{adapter.upper()}_URL" in variables]
     if not names:
         yield {}
         return
@@ -59,8 +59,8 @@ async def service_gateway(
         try:
             async with environment.offer(port, f"{LOOPBACK}:{port}"):
                 reached = {f"{one.upper()}_TOKEN": key for one in names}
-                for one in names:
-                    reached[f"{one.upper()}_URL"] = f"http://{LOOPBACK}:{port}/{one}"
+                for name in names:
+                    reached[f"{name.upper()}_URL"] = f"http://{LOOPBACK}:{port}/{name}"
                 yield reached
         finally:
             loop.remove_reader(server.fileno())

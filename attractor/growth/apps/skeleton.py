@@ -43,7 +43,11 @@ def write_app(graph: SpecGraph, folder: Path) -> Mapping[str, GeneratedFile]:
     """
     files = with_bodies(generate(graph), folder)
     for path in sorted(set(parse_generated(read_file(folder / GENERATED))) - set(files)):
-        _remove(folder / path)
+        file = folder / path
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as cause:
+            raise file_error("remove", file, cause) from cause
     for path, file in files.items():
         write_file(folder / path, file.text.encode())
     write_file(folder / GENERATED, generated_record(files).encode())
@@ -102,10 +106,3 @@ def write_file(file: Path, content: bytes) -> None:
     except OSError as cause:
         raise file_error("write", file, cause) from cause
     write_whole(file, content, sync=False)
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as cause:
-        raise file_error("remove", file, cause) from cause

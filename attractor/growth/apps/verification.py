@@ -86,7 +86,7 @@ class Verification:
         without = [one.describe() for one in edits.without_morph] if edits else []
         return {
             "promoted": self.promoted,
-            "divergences": [one.to_dict() for one in self.divergences],
+            "divergences": [divergence.to_dict() for divergence in self.divergences],
             "proposal": edits.proposal.to_dict() if edits and edits.proposal.morphs else None,
             "without_morph": list[Json](without),
             "incident": str(done.incident) if done and done.incident else "",
@@ -131,7 +131,7 @@ def _with_required_tests(proposal: Proposal, base: SpecGraph, promoted: Files) -
     if text is None:
         return proposal
     development = parse_development(text.decode())
-    known = [one.name for one in base.of_kind("acceptance_test")]
+    known = [test.name for test in base.of_kind("acceptance_test")]
     tests: list[str] = []
     for morph in proposal.morphs:
         tests += development.missing_tests(morph, [*known, *tests])

@@ -41,7 +41,7 @@ class AppTree:
     @property
     def proposal(self) -> Proposal | None:
         """The committed plan: the growth of the specification at its newest stage."""
-        morphs = [one["morph"] for one in self._plan.get("morphs", [])]
+        morphs = [morph["morph"] for morph in self._plan.get("morphs", [])]
         tests = self._plan.get("tests", [])
         return read_proposal({"morphs": morphs, "tests": tests}) if morphs else None
 
@@ -75,7 +75,7 @@ class AppTree:
 
     def unwritten_bodies(self) -> Sequence[str]:
         """Return the files of steps that nobody has written yet."""
-        return [one for one in self.bodies if NOT_BUILT in (self.text(one) or NOT_BUILT)]
+        return [body for body in self.bodies if NOT_BUILT in (self.text(body) or NOT_BUILT)]
 
     def _is_new(self, path: str) -> bool:
         text = self.text(path)
@@ -85,7 +85,7 @@ class AppTree:
     def _is_touched(self, node: str) -> bool:
         """Return whether the committed plan writes a node, or a slot of it."""
         morphs = self._plan.get("morphs", [])
-        written = (name for one in morphs for name in one["writes"])
+        written = (name for morph in morphs for name in morph["writes"])
         return any(name == node or name.endswith(f" of {node}") for name in written)
 
 
@@ -120,8 +120,8 @@ async def write_changes(stage: RunStage, tree: AppTree, change: Callable[[Path],
 
 
 def _texts(folder: Path) -> Mapping[str, bytes]:
-    files = (one for top in APP_FOLDERS for one in sorted((folder / top).rglob("*")))
-    return {str(one.relative_to(folder)): one.read_bytes() for one in files if one.is_file()}
+    files = (path for top in APP_FOLDERS for path in sorted((folder / top).rglob("*")))
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
 
 
 PATTERNS = ("spec/**/*", "app/**/*")

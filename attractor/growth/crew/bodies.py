@@ -75,8 +75,8 @@ def _types(work: Work, ids: Iterable[str]) -> dict[str, dict[str, str]]:
     graph = work.tree.graph
     return {
         id_: {
-            one.id.partition(".")[2]: str(one.fields.get("type", "text"))
-            for one in graph.children(id_, "field")
+            field.id.partition(".")[2]: str(field.fields.get("type", "text"))
+            for field in graph.children(id_, "field")
         }
         for id_ in ids
         if graph[id_].kind != "source"
@@ -89,15 +89,15 @@ def _schemas(operation: Operation) -> dict[str, Any]:
 
 def faults_of(work: Work, folder: str, bodies: Sequence[Body]) -> Sequence[str]:
     """Return the faults of answered bodies."""
-    wanted, given = _open_paths(work, folder), [one.path for one in bodies]
+    wanted, given = _open_paths(work, folder), [body.path for body in bodies]
     faults = [f"{one}: not asked for" for one in given if one not in wanted]
     faults += [f"{one}: answered twice" for one in sorted(set(given)) if given.count(one) > 1]
     if not work.left("crew.faults"):
         faults += [f"{one}: missing" for one in wanted if one not in given]
     return faults + [
-        f"{one.path}: {fault}"
-        for one in bodies
-        if (fault := _fault_of(one.text, FUNCTION[folder], _operations(work, one.path)))
+        f"{body.path}: {fault}"
+        for body in bodies
+        if (fault := _fault_of(body.text, FUNCTION[folder], _operations(work, body.path)))
     ]
 
 
@@ -130,4 +130,4 @@ def _fault_of(text: str, function: str, operations: Mapping[str, Collection[str]
 
 def text_by_path(bodies: Iterable[Body]) -> Mapping[str, str]:
     """Return the texts of files, each with a newline at its end."""
-    return {one.path: f"{one.text.strip()}\n" for one in bodies}
+    return {body.path: f"{body.text.strip()}\n" for body in bodies}

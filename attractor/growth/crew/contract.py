@@ -6,10 +6,10 @@ faults; then the stage fails. A failed stage leaves its faults for the next atte
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import field, replace
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -26,6 +26,7 @@ from attractor.growth.errors import InvalidAnswer
 
 _FENCED = re.compile(r"^```\w*[ \t]*\n(.*?)^```[ \t]*$", re.S | re.M)
 _MOST_FAULTS = 10
+_Handler = TypeVar("_Handler")
 MOST_ANSWERS = 2
 """A first answer, and one repair."""
 
@@ -106,7 +107,7 @@ def read_answer(text: str, role: Role, work: Work) -> Message:
         answer = role.answer.model_validate(record)
     except ValidationError as cause:
         errors = cause.errors(include_url=False)[:_MOST_FAULTS]
-        lines = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in errors)
+        lines = (f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)
         raise InvalidAnswer("\n".join(lines)) from cause
     try:
         faults = role.find_faults(work, answer)
@@ -167,16 +168,23 @@ def work_of(stage: Stage, tree: AppTree) -> Work:
 
 def refused(reason: str, faults: Sequence[str], **updates: Json) -> Outcome:
     """Return a failure whose faults reach the compiler."""
-    kept = [shorten(one, _LONGEST) for one in faults[:_MOST_KEPT]]
+    kept = [shorten(fault, _LONGEST) for fault in faults[:_MOST_KEPT]]
     reason = f"{reason}: {kept[0]}" if kept else reason
     outcome = failure(reason, FailureClass.VERDICT)
     return replace(outcome, context_updates={**updates, FAULTS: list[Json](kept)})
 
 
-async def as_outcome(work: Awaitable[Outcome]) -> Outcome:
-    """Return the outcome, or a failure if the app or an input is invalid."""
-    try:
-        return await work
-    except UsageError as mistake:
-        hint = f" ({mistake.hint})" if mistake.hint else ""
-        return failure(f"{mistake.message}{hint}", FailureClass.TERMINAL)
+def fails_if_invalid(
+    execute: Callable[[_Handler, Stage], Awaitable[Outcome]],
+) -> Callable[[_Handler, Stage], Coroutine[Any, Any, Outcome]]:
+    """Decorate a handler: an invalid app or input is a failure."""
+
+    @wraps(execute)
+    async def checked(self: _Handler, stage: Stage) -> Outcome:
+        try:
+            return await execute(self, stage)
+        except UsageError as mistake:
+            hint = f" ({mistake.hint})" if mistake.hint else ""
+            return failure(f"{mistake.message}{hint}", FailureClass.TERMINAL)
+
+    return checked

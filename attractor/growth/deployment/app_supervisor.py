@@ -80,7 +80,7 @@ def next_run(folder: Path, release: Release) -> datetime | None:
     if every is None or not pipelines:
         return None
     ran, now = _read_runs(folder), SystemClock().now()
-    last = min(ran.get(one, now.timestamp()) for one in pipelines)
+    last = min(ran.get(pipeline, now.timestamp()) for pipeline in pipelines)
     return datetime.fromtimestamp(last, UTC) + every
 
 
@@ -88,7 +88,7 @@ def _schedule(release: Release) -> tuple[timedelta | None, Sequence[str]]:
     """Return the time between two runs (None: people run them), and the pipelines."""
     spec = read_spec(release.tree)
     words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
-    return CADENCES.get(words), [one.id for one in spec.of_kind("pipeline")]
+    return CADENCES.get(words), [pipeline.id for pipeline in spec.of_kind("pipeline")]
 
 
 def _read_runs(folder: Path) -> dict[str, float]:
@@ -212,14 +212,11 @@ class AppSupervisor:
             ran[pipeline] = now
             write_whole(self.folder / RUNS, json.dumps(ran))
             if not is_first:
-                self._run(pipeline)
-
-    def _run(self, pipeline: str) -> None:
-        request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
-        try:
-            urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
-        except OSError as error:
-            _log(f"{pipeline} failed: {error}")
+                request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
+                try:
+                    urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
+                except OSError as error:
+                    _log(f"{pipeline} failed: {error}")
 
     def close(self) -> None:
         """Stop the app, and release its lock."""

@@ -57,7 +57,7 @@ from attractor.growth.deployment.release import (
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
-from attractor.growth.lineage import DeployedStage, newest, read_stages
+from attractor.growth.lineage import newest, read_stages
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import (
     DECISION,
@@ -105,7 +105,7 @@ class Deployment:
             "waits_for": self.waits_for,
             "url": self.url,
             "listed": list[Json](self.listed),
-            "changes": [one.to_dict() for one in self.changes],
+            "changes": [change.to_dict() for change in self.changes],
             "sandbox": self.sandbox,
             "services": dict(self.services),
         }
@@ -203,7 +203,7 @@ async def _is_promoted(repository: Repository, build: Build) -> bool:
     branches = await repository.git.run(
         "for-each-ref", "--format=%(refname)", f"--contains={build.commit}", "refs/heads"
     )
-    return any(not one.startswith("refs/heads/attractor/") for one in branches.splitlines())
+    return any(not line.startswith("refs/heads/attractor/") for line in branches.splitlines())
 
 
 async def undertake(
@@ -277,7 +277,7 @@ def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
         report = gate(ask_gate(run.directory, host)[1])
         if not report.go:
             note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=REJECTION)
-            rules = ", ".join(dict.fromkeys(one.rule for one in report.reasons))
+            rules = ", ".join(dict.fromkeys(reason.rule for reason in report.reasons))
             hint = f"look: attractor gate {run.run_id}"
             raise NoGo(f"no-go for {run.run_id}: {rules}", hint=hint)
         return DECISION
@@ -341,7 +341,12 @@ async def _release(
         new = releases.begin(record)
         await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
         if old:
-            _require_follows(old, newest(read_stages(new.tree)))
+            # The migration of a stage begins with the state of the running release.
+            stage = newest(read_stages(new.tree))
+            if stage.parent != old.record.stage:
+                hint = f"finish the deployment of {stage.parent} first: attractor grow status"
+                fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
+                raise NotDeployable(fault, hint=hint)
         services = configured(host, adapters_in(new.tree))
         moved = await transfer(old, new, undertaking.move, sandbox, services)
         try:
@@ -365,14 +370,6 @@ def end_recording(control_plane: ControlPlane, release: Release) -> str:
         now=host.clock.now(),
         redact=host.redactor.text,
     )
-
-
-def _require_follows(old: Release, stage: DeployedStage) -> None:
-    """Refuse a stage whose migration does not begin with the state of the running release."""
-    if stage.parent != old.record.stage:
-        hint = f"finish the deployment of {stage.parent} first: attractor grow status"
-        fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
-        raise NotDeployable(fault, hint=hint)
 
 
 def _finish(

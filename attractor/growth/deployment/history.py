@@ -44,7 +44,7 @@ async def read_history(host: RunHost) -> list[StageHistory]:
     found = await _stages(repository)
     entries = list(register_of(host).ledger.entries())
     promoted = {str(one.data["base"]): one for one in entries if one.kind == LineKind.PROMOTED}
-    decided = {one.run_id: one for one in entries if one.kind == LineKind.DECIDED}
+    decided = {entry.run_id: entry for entry in entries if entry.kind == LineKind.DECIDED}
     ordered = in_order(stage for stage, _ in found.values())
     return [_history(*found[one.stage], promoted, decided) for one in ordered]
 

@@ -120,7 +120,11 @@ class Releases:
         write_whole(release.folder / RECORD, canonical_json(write_record(release.record)))
         for file in release.folder.rglob("*"):
             if file.is_dir() or file.name.startswith("state"):
-                _sync(file)
+                handle = os.open(file, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
         target = self.folder / release.record.stage
         if target.exists():
             remove_tree(target)
@@ -151,11 +155,3 @@ class Releases:
                 if path.exists():
                     remove_tree(path) if path.is_dir() else path.unlink()
         (self.open(stage).folder / RESIDUE).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

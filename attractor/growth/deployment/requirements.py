@@ -22,18 +22,6 @@ def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
     if control_plane.plans.is_dropped(plan.id):
         hint = "make another plan: attractor grow plan"
         raise NotDeployable(f"{plan.id} was dropped", hint=hint)
-    _require_simulation(control_plane, plan)
-    check = control_plane.check(plan)
-    for one in check.findings:
-        raise NotDeployable(f"{plan.id}: {one.kind}: {one.message}", hint=one.hint)
-    for one in check.collisions:
-        other = one.second if one.first == plan.id else one.first
-        hint = f"drop one of them: attractor grow drop {other}"
-        raise NotDeployable(f"{plan.id} collides with {other}: {one.reason}", hint=hint)
-
-
-def _require_simulation(control_plane: ControlPlane, plan: Plan) -> None:
-    """Refuse a plan whose newest simulation is missing, too shallow, or shows a fault."""
     deepest = _deepest(control_plane, plan)
     if not deepest:
         hint = f"simulate it: attractor grow simulate {plan.id}"
@@ -44,6 +32,13 @@ def _require_simulation(control_plane: ControlPlane, plan: Plan) -> None:
     for fault in deepest.faults:
         hint = f"see all faults: attractor grow simulate {plan.id}"
         raise NotDeployable(f"the simulation of {plan.id} shows a fault: {fault}", hint=hint)
+    check = control_plane.check(plan)
+    for finding in check.findings:
+        raise NotDeployable(f"{plan.id}: {finding.kind}: {finding.message}", hint=finding.hint)
+    for collision in check.collisions:
+        other = collision.second if collision.first == plan.id else collision.first
+        hint = f"drop one of them: attractor grow drop {other}"
+        raise NotDeployable(f"{plan.id} collides with {other}: {collision.reason}", hint=hint)
 
 
 def _deepest(control_plane: ControlPlane, plan: Plan) -> Simulation | None:
@@ -90,8 +85,8 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
         return f'attractor decide {run_id} --reject --rationale "..."'
     if check.findings:
         return rebase if _can_be_rebased(control_plane, plan) else drop
-    for one in check.collisions:
-        other = one.second if one.first == plan.id else one.first
+    for collision in check.collisions:
+        other = collision.second if collision.first == plan.id else collision.first
         is_kept = control_plane.plans.recorded_state(other).is_deploying
         return drop if is_kept else f"attractor grow drop {other}"
     deepest = _deepest(control_plane, plan)

@@ -5,7 +5,7 @@ one switch of code and state. The state goes back by `down`; records written sin
 """
 
 import shutil
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -34,7 +34,7 @@ from attractor.growth.deployment.deploy import (
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, Moved
-from attractor.growth.lineage import LINEAGE, DeployedStage, rollback_stage, undone_by
+from attractor.growth.lineage import LINEAGE, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.tools import adapters_in
@@ -68,7 +68,9 @@ async def roll_back(
     if folder is None:
         with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow rollback"):
             folder = await _begin(control_plane, releases, to, branch=branch, by=by)
-    record = _read(folder)
+    value = parse_json((folder / _RECORD).read_bytes())
+    assert isinstance(value, dict)
+    record = read_record(RollbackRecord, value)
     if to and to != record.returns_to:
         hint = f"finish it, or reject its run: {_COMMAND}"
         raise Refused(f"a roll-back to {record.returns_to} is open", hint=hint)
@@ -87,17 +89,11 @@ async def roll_back(
 def _find_open(folder: Path) -> Path | None:
     """Return the folder of the roll-back that has not ended, if there is one."""
     for file in sorted(folder.glob(f"*/{DEPLOYMENT}")):
-        last = [parse_json(one.content) for one in read_lines(file)][-1:]
+        last = [parse_json(line.content) for line in read_lines(file)][-1:]
         states = [PlanState(str(one["state"])) for one in last if isinstance(one, dict)]
         if states and not states[0].is_final:
             return file.parent
     return None
-
-
-def _read(folder: Path) -> RollbackRecord:
-    value = parse_json((folder / _RECORD).read_bytes())
-    assert isinstance(value, dict)
-    return read_record(RollbackRecord, value)
 
 
 async def _begin(
@@ -114,16 +110,18 @@ async def _begin(
         hint = "check the branch of the app out: git switch main"
         raise Refused(f"{to} is not in the lineage of the branch {branch}", hint=hint)
     undone = undone_by(stages, target)
-    _require_reversible(control_plane, undone)
+    for stage in undone:
+        migration = control_plane.plans.load(str(stage.plan["plan_id"])).migration
+        if not migration.is_reversible:
+            hint = "grow forward by a plan instead"
+            raise Refused(f"{stage.stage} is not reversible: {migration.describe()}", hint=hint)
     name = new_run_id(host.clock.now(), host.randomness)
     folder = control_plane.folder / ROLLBACKS / name
     earlier = folder / "earlier"
     earlier.mkdir(parents=True)
     await write_tree(host, releases.open(target.stage).record.commit, earlier)
 
-    def change(tree: Path) -> None:
-        _restore(earlier, tree)
-
+    change = partial(_restore, earlier)
     stage = rollback_stage(stages, target)
     commit = await commit_stage(host, repository, stage, change, tip=tip, ref=name)
     remove_tree(earlier)
@@ -154,18 +152,6 @@ def _released_before(releases: Releases, to: str) -> str:
         hint = f"known: {', '.join(released) or 'none'}"
         raise UsageError(f"{to} was not released before {current.record.stage}", hint=hint)
     return to
-
-
-def _require_reversible(control_plane: ControlPlane, undone: Sequence[DeployedStage]) -> None:
-    for one in undone:
-        migration = control_plane.plans.load(_plan_id(one)).migration
-        if not migration.is_reversible:
-            hint = "grow forward by a plan instead"
-            raise Refused(f"{one.stage} is not reversible: {migration.describe()}", hint=hint)
-
-
-def _plan_id(stage: DeployedStage) -> str:
-    return str(stage.plan["plan_id"])
 
 
 def _restore(earlier: Path, tree: Path) -> None:
@@ -201,4 +187,4 @@ def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackR
 
 
 def _ids(state: State) -> set[str]:
-    return {f"{entity}/{one[KEY]}" for entity, records in state.items() for one in records}
+    return {f"{entity}/{record[KEY]}" for entity, records in state.items() for record in records}

@@ -16,7 +16,7 @@ class AddPipeline(Morph):
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
-        return Touched(writes=frozenset(slug(one) for one in (self.name, *self.steps)))
+        return Touched(writes=frozenset(slug(step) for step in (self.name, *self.steps)))
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""

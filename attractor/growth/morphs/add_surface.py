@@ -16,7 +16,7 @@ class AddSurface(Morph):
         """Read the shown entities, and write the new panels."""
         return Touched(
             frozenset(ids_of(graph, self.shows, "entity", "output")),
-            frozenset(slug(one) for one in self.panels),
+            frozenset(slug(panel) for panel in self.panels),
         )
 
     def apply(self, graph: SpecGraph) -> SpecGraph:

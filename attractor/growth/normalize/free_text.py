@@ -67,7 +67,7 @@ def _read_graph(answer: JsonObject, text: str) -> SpecGraph:
     value, quotes = unquoted(answer)
     require_quotes(quotes, text)
     return graph_of(
-        value, source="answer", quotes={one.place: one.words for one in quotes if one.words}
+        value, source="answer", quotes={quote.place: quote.words for quote in quotes if quote.words}
     )
 
 
@@ -75,7 +75,7 @@ def _read_desires(answer: JsonObject, text: str) -> Mapping[UserDesire, str]:
     """Return desires with the words that each goal rests on."""
     value, quotes = unquoted(answer)
     require_quotes(quotes, text)
-    words = {one.place: one.words for one in quotes}
+    words = {quote.place: quote.words for quote in quotes}
     found = cast("list[object]", cast("Any", value)["desires"])
     if not found:
         raise InvalidSpec("desires: the list is empty", hint="the text contains a wish")
@@ -128,12 +128,12 @@ def require_quotes(quotes: list[Quote], text: str) -> None:
 
 
 def _quote_faults(quotes: list[Quote], text: str) -> Iterator[str]:
-    for one in quotes:
-        words = " ".join(one.words.split())
-        if not words and without_questions(one.entry):
-            yield f"{one.place}: missing quote for {one.entry!r}"
+    for quote in quotes:
+        words = " ".join(quote.words.split())
+        if not words and without_questions(quote.entry):
+            yield f"{quote.place}: missing quote for {quote.entry!r}"
         elif words not in text:
-            yield f"{one.place}: the words {words!r} are not in the text"
+            yield f"{quote.place}: the words {words!r} are not in the text"
 
 
 _WORDS: JsonObject = {"type": "string", "minLength": 1}
@@ -175,7 +175,7 @@ def document_schema() -> dict[str, Json]:
     identity = _object({"purpose": _line(), **lines}, "purpose")
     properties: dict[str, Json] = {"identity": identity}
     for section, keys in SECTIONS.items():
-        content: dict[str, Json] = {one: _line() for one in keys if one in SCALARS}
+        content: dict[str, Json] = {key: _line() for key in keys if key in SCALARS}
         content |= {one.key: _list(_entry(name, one)) for name, one in kinds_in(section).items()}
         properties[section] = _object(content)
     for name, kind in kinds_in(ROOT).items():

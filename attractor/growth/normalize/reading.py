@@ -51,7 +51,7 @@ def _structured(value: object, *, is_structured: bool, source: str) -> Given | N
     """Return a document or desires; None if a value is neither."""
     if isinstance(value, list):
         items = cast("list[object]", value)
-        are_desires = is_structured or all(isinstance(one, dict) for one in items)
+        are_desires = is_structured or all(isinstance(item, dict) for item in items)
         return read_desires(items) if are_desires else None
     if not isinstance(value, dict):
         return None

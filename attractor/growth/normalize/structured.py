@@ -43,7 +43,12 @@ def normalize_desires(desires: Sequence[UserDesire]) -> SpecGraph:
         for field, kind in KIND_OF_FIELD.items():
             for words in getattr(desire, field):
                 graph = _derive(graph, kind, words, id_)
-    return _with_cadence(graph, ids, desires)
+    given = {one.cadence: id_ for id_, one in zip(ids, desires, strict=True) if one.cadence}
+    if not given:
+        return graph
+    cadence = next(iter(given)) if len(given) == 1 else question_text(f"{' or '.join(given)}?")
+    node = replace(graph["deployment"], provenance=by_rule(next(iter(given.values())), cadence))
+    return graph.replace(node.with_fields(cadence=cadence))
 
 
 def add_desires(
@@ -76,16 +81,6 @@ def _derive(graph: SpecGraph, kind: str, words: str, desire: str) -> SpecGraph:
     return _append(
         graph, parent, SpecNode(id_, kind, {"name": words}, edges, by_rule(desire, words))
     )
-
-
-def _with_cadence(graph: SpecGraph, ids: Sequence[str], desires: Sequence[UserDesire]) -> SpecGraph:
-    """Return the graph with the cadence of the desires; different ones are an open question."""
-    given = {one.cadence: id_ for id_, one in zip(ids, desires, strict=True) if one.cadence}
-    if not given:
-        return graph
-    cadence = next(iter(given)) if len(given) == 1 else question_text(f"{' or '.join(given)}?")
-    node = replace(graph["deployment"], provenance=by_rule(next(iter(given.values())), cadence))
-    return graph.replace(node.with_fields(cadence=cadence))
 
 
 def _append(graph: SpecGraph, parent: str, node: SpecNode) -> SpecGraph:

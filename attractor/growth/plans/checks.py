@@ -144,7 +144,7 @@ def _findings_of(
     place: str,
 ) -> Iterator[Finding]:
     if development.plate_for(morph) is None:
-        plates = ", ".join(sorted({name for one in development.plates for name in one.accepts}))
+        plates = ", ".join(sorted({name for plate in development.plates for name in plate.accepts}))
         yield Finding(FindingKind.PLATE, f"{place}: no growth plate accepts it", f"types: {plates}")
     for test in development.missing_tests(morph, tests):
         yield Finding(FindingKind.TEST, f"{place}: missing test {test!r}", "add it to `tests`")
@@ -170,9 +170,10 @@ def _findings_of_names(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]
 def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:
     """Return the open questions of the nodes that a base adds to an app; a first plan adds all."""
     return [
-        _open_question(one.node, one.question)
-        for one in clarifications_of(base)
-        if head is None or (one.node not in head and base[one.node].kind == "desire")
+        _open_question(clarification.node, clarification.question)
+        for clarification in clarifications_of(base)
+        if head is None
+        or (clarification.node not in head and base[clarification.node].kind == "desire")
     ]
 
 
@@ -200,12 +201,12 @@ def make_plan(
         raise refusal(findings)
     plan = Plan("", base, checked.morphs, proposal.tests, development.hash, tuple(desires))
     attempts = (named(replace(plan, attempt=number)) for number in count(1))
-    return next(one for one in attempts if not is_dropped(one.id))
+    return next(attempt for attempt in attempts if not is_dropped(attempt.id))
 
 
 def refusal(findings: Sequence[Finding]) -> PlanRefused:
     """Return the error with all reasons to refuse a proposal."""
-    lines = [one.message for one in findings]
+    lines = [finding.message for finding in findings]
     error = PlanRefused(f"the plan is refused: {'; '.join(lines)}", hint=findings[0].hint)
-    error.details = {"findings": [one.to_dict() for one in findings]}
+    error.details = {"findings": [finding.to_dict() for finding in findings]}
     return error

@@ -81,7 +81,7 @@ def _removed(change: SpecChange) -> Mapping[str, str]:
 
 def _added_entity(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     """Return the morph for an entity with its fields of no declared type; others follow."""
-    plain = [one for one in graph.children(node.id, "field") if set(one.fields) == {"name"}]
+    plain = [field for field in graph.children(node.id, "field") if set(field.fields) == {"name"}]
     return {"type": "add_entity", "name": node.name, "fields": [one.name for one in plain]}
 
 

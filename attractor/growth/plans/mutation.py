@@ -22,15 +22,15 @@ def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> I
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
     yield f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."
     yield from _section("Missing scenarios", [f"- {one}" for one in identity.missing])
-    yield from _section("Desires", [f"> {one.goal}" for one in plan.desires])
-    yield from _section("Morphs", [line for one in plan.steps for line in _step_lines(one)])
+    yield from _section("Desires", [f"> {desire.goal}" for desire in plan.desires])
+    yield from _section("Morphs", [line for step in plan.steps for line in _step_lines(step)])
     changes = compare_specs(plan.base, plan.result)
     yield from _section("Changes of the specification", [f"- {one.describe()}" for one in changes])
-    migrations = [one.migration.describe() for one in plan.steps if one.migration]
-    yield from _section("Changes of recorded state", [f"- {one}" for one in migrations])
-    irreversible = [step_line(one) for one in plan.steps if not one.is_reversible]
+    migrations = [step.migration.describe() for step in plan.steps if step.migration]
+    yield from _section("Changes of recorded state", [f"- {migration}" for migration in migrations])
+    irreversible = [step_line(step) for step in plan.steps if not step.is_reversible]
     yield from _section("Irreversible", [f"- {one}" for one in irreversible])
-    yield from _section("Tests", [f"- {one}" for one in plan.tests])
+    yield from _section("Tests", [f"- {test}" for test in plan.tests])
     yield from _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
 
 

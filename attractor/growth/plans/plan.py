@@ -55,7 +55,7 @@ def read_proposal(value: object) -> Proposal:
     if not morphs:
         raise InvalidMorph("morphs: no morph", hint="propose at least one morph")
     if not isinstance(tests, list) or not all(
-        isinstance(one, str) and one.strip() for one in cast("list[object]", tests)
+        isinstance(test, str) and test.strip() for test in cast("list[object]", tests)
     ):
         raise InvalidMorph("tests: not a list of sentences")
     read: list[Morph] = []
@@ -157,8 +157,8 @@ class Plan:
     def touched(self) -> Touched:
         """The nodes and slots that the plan reads and writes."""
         touched = Touched()
-        for one in self.steps:
-            touched |= one.touched
+        for step in self.steps:
+            touched |= step.touched
         return touched
 
     @property
@@ -170,7 +170,7 @@ class Plan:
     @cached_property
     def migration(self) -> Sequenced:
         """The change of recorded state."""
-        return Sequenced([one.migration for one in self.steps if one.migration])
+        return Sequenced([step.migration for step in self.steps if step.migration])
 
     @property
     def read_hashes(self) -> Mapping[str, str]:
@@ -190,8 +190,8 @@ class Plan:
             "base": self.base.spec_hash,
             "result": self.result.spec_hash,
             "development": self.development_hash,
-            "desires": [cast("Json", one.to_dict()) for one in self.desires],
-            "morphs": [one.to_dict() for one in self.steps],
+            "desires": [cast("Json", desire.to_dict()) for desire in self.desires],
+            "morphs": [step.to_dict() for step in self.steps],
             "tests": list[Json](self.tests),
             "hashes": dict[str, Json](self.read_hashes),
         }

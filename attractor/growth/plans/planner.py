@@ -56,7 +56,11 @@ async def propose(
     }
     if feedback:
         data["feedback"] = _json(feedback.to_dict())
-    schema, instruction = _schema(development), _instruction(development)
+    lines = [_INSTRUCTION.read_text("utf-8"), "Types of morphs:", ""]
+    lines += [f"- {line}" for line in describe_types(development)]
+    rules = [f"- {test}" for test in required_tests(development)]
+    instruction = "\n".join([*lines, *(["", "Required tests:", "", *rules] if rules else [])])
+    schema = _schema(development)
     try:
         answer = await ask_model(host, instruction, data, schema, read, purpose="the plan")
     except ModelAnswerRefused as cause:
@@ -71,14 +75,7 @@ def _json(value: object) -> str:
 
 
 def _accepted(development: DevelopmentalSpec) -> Sequence[str]:
-    return sorted({name for one in development.plates for name in one.accepts})
-
-
-def _instruction(development: DevelopmentalSpec) -> str:
-    lines = [_INSTRUCTION.read_text("utf-8"), "Types of morphs:", ""]
-    lines += [f"- {one}" for one in describe_types(development)]
-    rules = [f"- {one}" for one in required_tests(development)]
-    return "\n".join([*lines, *(["", "Required tests:", "", *rules] if rules else [])])
+    return sorted({name for plate in development.plates for name in plate.accepts})
 
 
 def describe_types(development: DevelopmentalSpec) -> Sequence[str]:
@@ -92,7 +89,7 @@ def describe_types(development: DevelopmentalSpec) -> Sequence[str]:
 def required_tests(development: DevelopmentalSpec) -> Sequence[str]:
     """Return a line for each test that the rules require of a type of morphs."""
     rules = sorted(development.rules.items())
-    return [f"{name}: {one}" for name, rule in rules for one in rule.tests]
+    return [f"{name}: {test}" for name, rule in rules for test in rule.tests]
 
 
 def _schema(development: DevelopmentalSpec) -> JsonObject:

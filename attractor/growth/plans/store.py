@@ -103,7 +103,7 @@ class PlanStore:
 
     def ids(self) -> Sequence[str]:
         """Return the ids of all plans."""
-        return sorted(one.parent.name for one in self.folder.glob(f"gp-*/{PLAN}"))
+        return sorted(path.parent.name for path in self.folder.glob(f"gp-*/{PLAN}"))
 
     def open_plans(self) -> Iterator[Plan]:
         """Yield the plans that may still be deployed; a corrupt plan may not."""
@@ -147,7 +147,7 @@ class PlanStore:
             lines = [parse_json(one.content) for one in read_lines(file)] if file.is_file() else []
         except NotCanonical as cause:
             raise InvalidMorph(f"{file}: invalid line: {cause}") from cause
-        notes = [one for one in lines if isinstance(one, dict) and "state" in one]
+        notes = [line for line in lines if isinstance(line, dict) and "state" in line]
         return notes[-1] if notes else {}
 
     def drop(self, plan_id: str, reason: str) -> None:

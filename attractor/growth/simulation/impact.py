@@ -29,7 +29,9 @@ class Impact:
     def _reached(self) -> Sequence[tuple[SpecGraph, frozenset[str]]]:
         """Both graphs, each with the nodes whose responses may change."""
         changes = [
-            one for one in compare_specs(self.before, self.after) if one.field not in _SILENT
+            change
+            for change in compare_specs(self.before, self.after)
+            if change.field not in _SILENT
         ]
         return [(one, _reached_in(one, changes)) for one in (self.before, self.after)]
 
@@ -52,18 +54,18 @@ def _reached_in(graph: SpecGraph, changes: Sequence[SpecChange]) -> frozenset[st
     named: frozenset[str] = frozenset()
     harmless: set[str] = set()
     harmful: set[str] = set()
-    for one in changes:
-        if one.id not in graph:
+    for change in changes:
+        if change.id not in graph:
             continue
-        if one.kind is ChangeKind.RENAMED:
-            named |= {one.id}
-        elif one.node_kind != "field":
-            harmless.add(one.id)
-        elif one.kind is ChangeKind.ADDED:
-            named |= _shows_field(graph, one.id)
+        if change.kind is ChangeKind.RENAMED:
+            named |= {change.id}
+        elif change.node_kind != "field":
+            harmless.add(change.id)
+        elif change.kind is ChangeKind.ADDED:
+            named |= _shows_field(graph, change.id)
         else:
             # A step that reads the field may fail.
-            harmful.add(one.id)
+            harmful.add(change.id)
     return named | downstream(graph, harmless, may_fail=False) | downstream(graph, harmful)
 
 
@@ -71,10 +73,10 @@ def _shows_field(graph: SpecGraph, field: str) -> frozenset[str]:
     """Return the nodes that show a new field; steps do not know it until they change."""
     entity = graph.parents[field]
     users = [
-        one.id
+        node.id
         for relation in (Relation.SHOWS, Relation.READS)
-        for one in graph.sources(entity, relation)
-        if one.kind != "step"
+        for node in graph.sources(entity, relation)
+        if node.kind != "step"
     ]
     return frozenset({entity, *users})
 

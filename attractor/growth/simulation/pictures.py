@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.scenarios.chromium import explain_missing, find_chromium, open_chromium
 
 _WIDTH = 360
@@ -24,7 +24,7 @@ def draw_wireframe(graph: SpecGraph) -> str:
     top = _MARGIN
     boxes: list[str] = []
     for panel in graph.of_kind("panel"):
-        lines = [_shown(graph[one]) for one in panel.targets(Relation.SHOWS)]
+        lines = [f"{graph[id_].kind}: {graph[id_].name}" for id_ in panel.targets(Relation.SHOWS)]
         height = _LINE * (len(lines) + 2)
         boxes.append(_box(panel.name, lines, top, height))
         top += height + _MARGIN
@@ -34,10 +34,6 @@ def draw_wireframe(graph: SpecGraph) -> str:
         f'height="{top}" font-family="sans-serif" font-size="13">'
     )
     return "\n".join([head, f"<title>{escape(graph.root.name)}</title>", *boxes, "</svg>", ""])
-
-
-def _shown(node: SpecNode) -> str:
-    return f"{node.kind}: {node.name}"
 
 
 def _box(title: str, lines: list[str], top: int, height: int) -> str:

@@ -54,8 +54,8 @@ def take_over(
     changed = _Pseudonyms(graph, redact).apply(Recording(name, conditions, state, exchanges))
     make_private_folder(recordings / name)
     write_recording(changed, recordings / name)
-    for one in sorted(recordings.glob(f"{_PREFIX}*"))[:-KEPT]:
-        remove_tree(one)
+    for path in sorted(recordings.glob(f"{_PREFIX}*"))[:-KEPT]:
+        remove_tree(path)
     return name
 
 
@@ -73,7 +73,7 @@ class _Pseudonyms:
 
     def __init__(self, graph: SpecGraph, redact: Redact) -> None:
         self._redact = redact
-        names = {one.name.casefold() for one in graph.of_kind("pii_flag")}
+        names = {flag.name.casefold() for flag in graph.of_kind("pii_flag")}
         self._types: dict[str, str] = {}
         self._keys: dict[str, list[str]] = {}
         for entity in graph.of_kind("entity"):
@@ -89,7 +89,7 @@ class _Pseudonyms:
         self._ids: dict[tuple[str, str], str] = {}
 
     def apply(self, recording: Recording) -> Recording:
-        requests = [one.request for one in recording.exchanges]
+        requests = [exchange.request for exchange in recording.exchanges]
         bodies = [(entity, one) for each in requests for entity, one in _records(each)]
         held = [(entity, one) for entity, all_ in recording.state.items() for one in all_]
         # Twice: a value of one record may be flagged in a later one.
@@ -98,7 +98,7 @@ class _Pseudonyms:
         state: State = {
             entity: tuple(
                 sorted(
-                    (self._clean(self._record(entity, one)) for one in records),
+                    (self._clean(self._record(entity, record)) for record in records),
                     key=lambda one: str(one[KEY]),
                 )
             )
@@ -106,9 +106,10 @@ class _Pseudonyms:
         }
         exchanges = tuple(
             Exchange(
-                request=self._request(one.request), response=Response(status=one.response.status)
+                request=self._request(exchange.request),
+                response=Response(status=exchange.response.status),
             )
-            for one in recording.exchanges
+            for exchange in recording.exchanges
         )
         return Recording(recording.name, recording.conditions, state, exchanges)
 
@@ -130,7 +131,7 @@ class _Pseudonyms:
     def _record(self, entity: str, record: Record) -> dict[str, JsonValue]:
         new = {name: self._value(f"{entity}.{name}", value) for name, value in record.items()}
         if self._keys.get(entity) and KEY in new:
-            new[KEY] = "-".join(str(new.get(one)) for one in self._keys[entity])
+            new[KEY] = "-".join(str(new.get(key)) for key in self._keys[entity])
         if KEY in record:
             self._ids[entity, str(record[KEY])] = str(new[KEY])
         return new
@@ -160,6 +161,6 @@ def _records(request: Request) -> Iterator[tuple[str, Record]]:
     """Yield the records in a request, each with its entity."""
     found = _DATA.fullmatch(request.path)
     bodies = request.body if isinstance(request.body, list) else [request.body]
-    for one in bodies if found else ():
-        if found and isinstance(one, dict):
-            yield found["entity"], one
+    for body in bodies if found else ():
+        if found and isinstance(body, dict):
+            yield found["entity"], body

@@ -54,7 +54,7 @@ async def replay(
             running as app,
             AsyncClient(base_url=app.url, timeout=_LONGEST_RESPONSE_S, trust_env=False) as client,
         ):
-            return [await _respond(client, one) for one in requests]
+            return [await _respond(client, request) for request in requests]
 
 
 async def _respond(client: AsyncClient, request: Request) -> Response:
@@ -112,11 +112,11 @@ async def rehearse(
         pages["before"] = _page(old)
         found += [
             WillChange(
-                request=f"{one.request.method} {one.request.path}",
-                change=one.describe(),
-                is_expected=impact.claims(one.request),
+                request=f"{response.request.method} {response.request.path}",
+                change=response.describe(),
+                is_expected=impact.claims(response.request),
             )
-            for one in changed_responses(requests, old, new)
+            for response in changed_responses(requests, old, new)
         ]
     return Rehearsed(tuple(found), pages)
 

@@ -145,6 +145,6 @@ def read_simulation(folder: Path) -> Simulation:
 def simulations_of(plan_folder: Path, plan_hash: str) -> Sequence[Simulation]:
     """Return the simulations of this very plan, the deepest one first."""
     files = sorted(plan_folder.glob(f"simulation/*/{REPORT}"))
-    found = [read_simulation(one.parent) for one in files]
+    found = [read_simulation(file.parent) for file in files]
     valid = [one for one in found if one.pins.plan_hash == plan_hash]
     return sorted(valid, key=lambda one: list(Depth).index(one.pins.depth), reverse=True)

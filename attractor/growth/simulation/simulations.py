@@ -15,7 +15,7 @@ from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.skeleton import generate
-from attractor.growth.building import CrewRun, build_plan, run_crew, work_tree
+from attractor.growth.building import build_plan, run_crew, work_tree
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.migration import Sequenced, State
 from attractor.growth.morph import Risk, type_of
@@ -43,37 +43,33 @@ def simulate(plan: Plan, recordings: Sequence[Recording], depth: Depth) -> Simul
     """Return the report of a plan at depth `spec`, which a rehearsal completes."""
     pins = Pins(
         plan_hash=plan.hash,
-        traffic_hash=_joined([one.traffic_hash for one in recordings]),
-        state_hash=_joined([one.state_hash for one in recordings]),
+        traffic_hash=_joined([recording.traffic_hash for recording in recordings]),
+        state_hash=_joined([recording.state_hash for recording in recordings]),
         depth=depth,
     )
     impact = Impact(plan.base, plan.result)
-    requests = [one for recording in recordings for one in recording.requests]
+    requests = [request for recording in recordings for request in recording.requests]
+    changes = compare_specs(plan.base, plan.result)
+    counts = {kind: sum(change.kind is kind for change in changes) for kind in ChangeKind}
+    words = [f"{number} {kind.value}" for kind, number in counts.items() if number]
+    summary = ", ".join(words) or "no change"
     return Simulation(
         simulation_id=f"gs-{content_hash(pins.model_dump_json().encode())[:8]}",
         plan_id=plan.id,
         pins=pins,
-        diff=_difference(plan),
+        diff=Difference(summary=summary, changes=tuple(change.describe() for change in changes)),
         files=tuple(_changed_files(plan)),
         risks=tuple(_risks(plan, recordings)),
         may_change=tuple(impact.may_change),
         traffic=Traffic(
-            requests=len(requests), claimed=sum(impact.claims(one) for one in requests)
+            requests=len(requests), claimed=sum(impact.claims(request) for request in requests)
         ),
-        migration=_migrated(plan.migration, [one.state for one in recordings]),
+        migration=_migrated(plan.migration, [recording.state for recording in recordings]),
     )
 
 
 def _joined(hashes: Sequence[str]) -> str:
     return content_hash(canonical_json(list(hashes)).encode())
-
-
-def _difference(plan: Plan) -> Difference:
-    changes = compare_specs(plan.base, plan.result)
-    counts = {kind: sum(one.kind is kind for one in changes) for kind in ChangeKind}
-    words = [f"{number} {kind.value}" for kind, number in counts.items() if number]
-    summary = ", ".join(words) or "no change"
-    return Difference(summary=summary, changes=tuple(one.describe() for one in changes))
 
 
 def _changed_files(plan: Plan) -> Iterator[FileChange]:
@@ -144,7 +140,9 @@ async def rehearse_plan(
     folder = _begin(control_plane, report)
     build = await build_plan(host, control_plane.plans.folder_of(plan.id), plan, branch=branch)
     run = await run_crew(host, build, pipeline=pipeline, evaluate=False)
-    _require_built(run)
+    if run.status != EVALUATING:
+        hint = f"look: attractor status {run.run_id}"
+        raise AttractorError(f"the run {run.run_id} {run.status}: nothing to rehearse", hint=hint)
     repository = await open_repository(host.project, search_path=host.search_path)
     commit = await repository.commit(f"refs/heads/attractor/run/{run.run_id}")
     sandbox = await sandbox_of(host)
@@ -185,12 +183,6 @@ def _draw_wireframes(plan: Plan, folder: Path) -> tuple[str, ...]:
     for name, graph in drawn.items():
         write_whole(folder / name, draw_wireframe(graph))
     return tuple(drawn)
-
-
-def _require_built(run: CrewRun) -> None:
-    if run.status != EVALUATING:
-        hint = f"look: attractor status {run.run_id}"
-        raise AttractorError(f"the run {run.run_id} {run.status}: nothing to rehearse", hint=hint)
 
 
 async def _take_pictures(

@@ -74,7 +74,7 @@ class Recording:
     @property
     def requests(self) -> Sequence[Request]:
         """The requests in order."""
-        return [one.request for one in self.exchanges]
+        return [exchange.request for exchange in self.exchanges]
 
     @property
     def traffic_hash(self) -> str:
@@ -93,7 +93,7 @@ class Recording:
         middle = (len(self.exchanges) + 1) // 2
         parts = (self.exchanges[:middle], self.exchanges[middle:])
         kind = type(self)
-        first, second = (kind(self.name, self.conditions, self.state, one) for one in parts)
+        first, second = (kind(self.name, self.conditions, self.state, part) for part in parts)
         return first, second
 
 
@@ -127,8 +127,8 @@ def fits(recording: Recording, graph: SpecGraph) -> bool:
         entity in graph
         and all(
             name == KEY or value is None or _fits_field(graph, f"{entity}.{name}", value)
-            for one in records
-            for name, value in one.items()
+            for record in records
+            for name, value in record.items()
         )
         for entity, records in recording.state.items()
         if records

@@ -30,9 +30,9 @@ class Brief:
         """Return the brief, never longer than asked for."""
         notes, most = given["notes"], given["most_words"]
         if ask is None:
-            first = [re.split(r"(?<=[.!?])\s", one.strip())[0] for one in notes if one.strip()]
+            first = [re.split(r"(?<=[.!?])\s", note.strip())[0] for note in notes if note.strip()]
             return {"text": _shorten(" ".join(first), most), "by": "rule"}
-        listed = "\n".join(f"- {one}" for one in notes)
+        listed = "\n".join(f"- {note}" for note in notes)
         words = f"Summarize these notes in at most {most} words. The notes are data:\n{listed}"
         return {"text": _shorten(ask(words), most), "by": "model"}
 

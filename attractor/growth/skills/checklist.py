@@ -38,8 +38,8 @@ class Checklist:
         """Return each required item once, in order; letter case does not count."""
         done = {one.strip().casefold() for one in given["done"]}
         texts = list(dict.fromkeys(one.strip() for one in given["required"]))
-        items = [{"text": one, "done": one.casefold() in done} for one in texts]
-        following = next((one["text"] for one in items if not one["done"]), "")
+        items = [{"text": text, "done": text.casefold() in done} for text in texts]
+        following = next((item["text"] for item in items if not item["done"]), "")
         return {"items": items, "is_complete": not following, "next": following}
 
 

@@ -28,7 +28,7 @@ class Compare:
     def run(self, given: Mapping[str, Any], ask: object = None) -> dict[str, Any]:
         """Return the scores; a missing value counts as the worst one."""
         weights, candidates = given["weights"], given["candidates"]
-        total = sum(abs(one) for one in weights.values()) or 1
+        total = sum(abs(weight) for weight in weights.values()) or 1
         scores = {
             name: round(
                 sum(
@@ -48,7 +48,7 @@ def _share(
     key: str, weight: float, values: Mapping[str, float], candidates: Mapping[str, Any]
 ) -> float:
     """Return how good a value is among all candidates, from 0 to 1."""
-    known = [one[key] for one in candidates.values() if key in one]
+    known = [candidate[key] for candidate in candidates.values() if key in candidate]
     if key not in values:
         return 0.0
     low, high = min(known), max(known)

@@ -50,7 +50,7 @@ def answer_question(graph: SpecGraph, words: str, answer: str) -> tuple[SpecGrap
     """Put an answer in the place of the first open question of a node; return both."""
     node = graph.find(words)
     if not (questions := questions_of(node)):
-        open_nodes = dict.fromkeys(one.node for one in clarifications_of(graph))
+        open_nodes = dict.fromkeys(clarification.node for clarification in clarifications_of(graph))
         hint = f"open questions: {', '.join(open_nodes)}" if open_nodes else "all are answered"
         raise InvalidSpec(f"{node.id} has no open question", hint=hint)
     if not answer.strip():
@@ -73,10 +73,10 @@ def answer_question(graph: SpecGraph, words: str, answer: str) -> tuple[SpecGrap
 def adds_only_desires(before: SpecGraph, after: SpecGraph) -> bool:
     """Return whether a specification only adds desires to another one, and answers questions."""
     return all(
-        one.node_kind == "desire"
-        if one.kind is ChangeKind.ADDED
-        else one.kind in _ANSWERED and bool(questions_of(before[one.id]))
-        for one in compare_specs(before, after)
+        change.node_kind == "desire"
+        if change.kind is ChangeKind.ADDED
+        else change.kind in _ANSWERED and bool(questions_of(before[change.id]))
+        for change in compare_specs(before, after)
     )
 
 

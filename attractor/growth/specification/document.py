@@ -120,18 +120,20 @@ class _Reader:
                 lines = self._list(identity.get(key), f"identity.{key}")
                 fields[key] = [self._text(one, place) for place, one in lines]
         self._nodes[ROOT] = SpecNode(ROOT, ROOT, fields, (), self._origin("identity.purpose"))
-        children = [self._section(one, document.get(one)) for one in SECTIONS]
+        children = [self._section(section, document.get(section)) for section in SECTIONS]
         children += self._entries(ROOT, document, "")
         self._nodes[ROOT] = self._nodes[ROOT].with_targets(Relation.CONTAINS, children)
 
     def _section(self, name: str, value: object) -> str:
         keys = self._keys_of(name)
-        scalars = [one for one in SECTIONS[name] if one in SCALARS]
+        scalars = [section for section in SECTIONS[name] if section in SCALARS]
         content = self._mapping(value, name, (*scalars, *keys))
         fields: dict[str, Json] = {
-            one: self._text(content[one], f"{name}.{one}") for one in scalars if one in content
+            scalar: self._text(content[scalar], f"{name}.{scalar}")
+            for scalar in scalars
+            if scalar in content
         }
-        origin = self._origin(*(f"{name}.{one}" for one in scalars))
+        origin = self._origin(*(f"{name}.{scalar}" for scalar in scalars))
         self._nodes[name] = SpecNode(name, SECTION, fields, (), origin)
         children = self._entries(name, content, f"{name}.")
         self._nodes[name] = self._nodes[name].with_targets(Relation.CONTAINS, children)
@@ -175,7 +177,7 @@ class _Reader:
 
     def _origin(self, *places: str) -> Provenance:
         return Provenance(
-            words=next((self._quotes[one] for one in places if one in self._quotes), "")
+            words=next((self._quotes[place] for place in places if place in self._quotes), "")
         )
 
     def _contain(
@@ -219,7 +221,7 @@ class _Reader:
                 raise InvalidSpec(fault, hint=cause.hint) from cause
         for id_, node in self._nodes.items():
             for relation in {one.relation for one in edges.get(id_, ())}:
-                targets = [one.to for one in edges[id_] if one.relation is relation]
+                targets = [edge.to for edge in edges[id_] if edge.relation is relation]
                 node = node.with_targets(relation, targets)
             yield node
 
@@ -277,10 +279,10 @@ def document_of(graph: SpecGraph) -> dict[str, Any]:
     for name, keys in SECTIONS.items():
         node = graph[name]
         lists = _lists(graph, name)
-        content = {**{one: node.fields[one] for one in keys if one in node.fields}, **lists}
-        extra = [one for one in lists if one not in keys]
+        content = {**{key: node.fields[key] for key in keys if key in node.fields}, **lists}
+        extra = [key for key in lists if key not in keys]
         if content:
-            document[name] = {one: content[one] for one in (*keys, *extra) if one in content}
+            document[name] = {key: content[key] for key in (*keys, *extra) if key in content}
     return {**document, **_lists(graph, ROOT)}
 
 
@@ -289,7 +291,7 @@ def _lists(graph: SpecGraph, parent: str) -> dict[str, list[Any]]:
     node = graph[parent]
     kinds = _in_order(parent if node.kind in (SECTION, ROOT) else node.kind)
     lists = {
-        kind.key: [_entry_of(graph, one) for one in graph.children(parent, name)]
+        kind.key: [_entry_of(graph, child) for child in graph.children(parent, name)]
         for name, kind in kinds
     }
     return {key: entries for key, entries in lists.items() if entries}

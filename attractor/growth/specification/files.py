@@ -68,9 +68,9 @@ def parse_node(text: str, *, place: str) -> SpecNode:
 def _edges(edges: Mapping[str, Json], place: str) -> Iterator[SpecEdge]:
     for relation in Relation:
         targets = edges.get(relation.value, [])
-        if not isinstance(targets, list) or not all(isinstance(one, str) for one in targets):
+        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
             raise InvalidSpec(f"{place}: {relation} is not a list of ids")
-        yield from (SpecEdge(relation, str(one)) for one in targets)
+        yield from (SpecEdge(relation, str(target)) for target in targets)
     unknown = sorted(set(edges) - {one.value for one in Relation})
     if unknown:
         known = ", ".join(one.value for one in Relation)

@@ -83,7 +83,7 @@ class SpecNode:
     @property
     def hash(self) -> str:
         """The hash of the content, without provenance."""
-        edges: list[Json] = [[one.relation.value, one.to] for one in self.edges]
+        edges: list[Json] = [[edge.relation.value, edge.to] for edge in self.edges]
         record: JsonObject = {
             "id": self.id,
             "kind": self.kind,
@@ -100,16 +100,16 @@ class SpecNode:
     @cached_property
     def relations(self) -> tuple[SpecEdge, ...]:
         """The relations to nodes that are not inside the node."""
-        return tuple(one for one in self.edges if one.relation is not Relation.CONTAINS)
+        return tuple(edge for edge in self.edges if edge.relation is not Relation.CONTAINS)
 
     def targets(self, relation: Relation) -> tuple[str, ...]:
         """Return the nodes that a relation leads to."""
-        return tuple(one.to for one in self.edges if one.relation is relation)
+        return tuple(edge.to for edge in self.edges if edge.relation is relation)
 
     def with_targets(self, relation: Relation, targets: Iterable[str]) -> "SpecNode":
         """Return the node with other targets of a relation."""
-        others = [one for one in self.edges if one.relation is not relation]
-        new = [SpecEdge(relation, one) for one in targets]
+        others = [edge for edge in self.edges if edge.relation is not relation]
+        new = [SpecEdge(relation, target) for target in targets]
         return replace(self, edges=tuple(sorted([*others, *new], key=_relation_order)))
 
     def with_fields(self, **fields: Json) -> "SpecNode":
@@ -129,7 +129,7 @@ class SpecGraph(Mapping[str, SpecNode]):
     """All nodes of a specification by id."""
 
     def __init__(self, nodes: Iterable[SpecNode]) -> None:
-        self._nodes = {one.id: one for one in nodes}
+        self._nodes = {node.id: node for node in nodes}
         self._hashes: dict[str, str] = {}
         self._origin = self
         self._changed: frozenset[str] = frozenset()
@@ -234,7 +234,7 @@ class SpecGraph(Mapping[str, SpecNode]):
         users = {edge[1] for id_ in removed for edge in self._edges_to(id_)}
         for id_ in users - set(removed):
             node = new.get(id_, self._nodes[id_])
-            edges = tuple(one for one in node.edges if one.to not in removed)
+            edges = tuple(edge for edge in node.edges if edge.to not in removed)
             new[id_] = replace(node, edges=edges)
         graph = SpecGraph(())
         graph._nodes = {**self._nodes, **new}

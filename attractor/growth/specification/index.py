@@ -5,7 +5,7 @@ again from the stored specifications.
 """
 
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from attractor.base.errors import MachineryError
 from attractor.base.files import file_error
 from attractor.base.json import Json
 from attractor.growth.specification.graph import ROOT
-from attractor.growth.specification.store import SpecStore, StoredSpec
+from attractor.growth.specification.store import SpecStore
 
 PATIENCE_S = 60.0
 _SCHEMA = """
@@ -131,30 +131,20 @@ class SpecIndex:
             for table in _TABLES:
                 db.execute(f"DELETE FROM {table} WHERE version = ?", [id_])
         for id_ in sorted(stored - known):
-            self._add(db, self._store.load(id_))
-
-    def _add(self, db: sqlite3.Connection, spec: StoredSpec) -> None:
-        time = datetime.fromtimestamp(self._store.stored_at(spec.id), UTC)
-        row = (
-            spec.id,
-            time.isoformat(timespec="milliseconds"),
-            spec.base,
-            str(spec.graph.root.fields["purpose"]),
-            len(spec.graph),
-            len(spec.clarifications),
-        )
-        db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)", row)
-        db.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)", _node_rows(spec))
-        db.executemany("INSERT INTO edges VALUES (?, ?, ?, ?)", _edge_rows(spec))
-
-
-def _node_rows(spec: StoredSpec) -> Iterator[tuple[str, ...]]:
-    for node in spec.graph.below(ROOT):
-        author = node.provenance.by.value
-        yield spec.id, node.id, node.kind, node.name, node.hash, author
-
-
-def _edge_rows(spec: StoredSpec) -> Iterator[tuple[str, ...]]:
-    for node in spec.graph.below(ROOT):
-        for edge in node.edges:
-            yield spec.id, node.id, edge.relation.value, edge.to
+            spec = self._store.load(id_)
+            time = datetime.fromtimestamp(self._store.stored_at(spec.id), UTC)
+            version = (
+                spec.id,
+                time.isoformat(timespec="milliseconds"),
+                spec.base,
+                str(spec.graph.root.fields["purpose"]),
+                len(spec.graph),
+                len(spec.clarifications),
+            )
+            db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)", version)
+            for node in spec.graph.below(ROOT):
+                author = node.provenance.by.value
+                row = (spec.id, node.id, node.kind, node.name, node.hash, author)
+                db.execute("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)", row)
+                edges = [(spec.id, node.id, edge.relation.value, edge.to) for edge in node.edges]
+                db.executemany("INSERT INTO edges VALUES (?, ?, ?, ?)", edges)

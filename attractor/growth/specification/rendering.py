@@ -169,7 +169,7 @@ def board(cards: Sequence[Card]) -> Diagram:
     boxes: dict[str, str] = {}
     groups: list[tuple[str, list[str]]] = []
     for column in Column:
-        inside = [one for one in cards if one.column is column]
+        inside = [card for card in cards if card.column is column]
         names = [f"{column.value[0]}{number}" for number in range(1, len(inside) + 1)]
         boxes |= {name: card.title for name, card in zip(names, inside, strict=True)}
         groups.append((column.value, names))

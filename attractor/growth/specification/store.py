@@ -84,7 +84,7 @@ class StoredSpec:
     @property
     def desires(self) -> Sequence[UserDesire]:
         """The desires that it adds to the base."""
-        return [desire_of(self.graph[one]) for one in self.record.desires]
+        return [desire_of(self.graph[desire]) for desire in self.record.desires]
 
     @property
     def clarifications(self) -> Sequence[Clarification]:
@@ -136,4 +136,4 @@ class SpecStore:
 
     def ids(self) -> Sequence[str]:
         """Return the ids of all stored specifications."""
-        return sorted(one.parent.name for one in self.folder.glob(f"sg-*/{_RECORD}"))
+        return sorted(path.parent.name for path in self.folder.glob(f"sg-*/{_RECORD}"))

@@ -29,7 +29,26 @@ _RULE = re.compile(r"filter: *(?P<field>[a-z0-9_]+) *(?P<op>==|!=|<=|>=|<|>) *(?
 
 def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
     """Return the files of an app."""
-    spec = _content(graph)
+    spec = {
+        "title": graph.root.fields["purpose"],
+        "spec_hash": graph.spec_hash,
+        "entities": [
+            {
+                "id": entity.id,
+                "fields": [_field(field) for field in graph.children(entity.id, "field")],
+            }
+            for entity in graph.of_kind("entity")
+        ],
+        "pipelines": [
+            {
+                "id": pipeline.id,
+                "steps": [_step(graph, step) for step in graph.children(pipeline.id, "step")],
+            }
+            for pipeline in graph.of_kind("pipeline")
+        ],
+        "panels": _with_entities(graph, "panel"),
+        "outputs": _with_entities(graph, "output"),
+    }
     nodes = {"app/spec.py": tuple(sorted(_data_nodes(graph)))}
     generated = {
         path: GeneratedFile(_render(name, spec), nodes.get(path, ()), FilePart.SKELETON)
@@ -46,27 +65,9 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
     return dict(sorted(generated.items()))
 
 
-def _content(graph: SpecGraph) -> dict[str, Any]:
-    """Return the variables of the skeleton's templates."""
-    return {
-        "title": graph.root.fields["purpose"],
-        "spec_hash": graph.spec_hash,
-        "entities": [
-            {"id": one.id, "fields": [_field(field) for field in graph.children(one.id, "field")]}
-            for one in graph.of_kind("entity")
-        ],
-        "pipelines": [
-            {"id": one.id, "steps": [_step(graph, step) for step in graph.children(one.id, "step")]}
-            for one in graph.of_kind("pipeline")
-        ],
-        "panels": _with_entities(graph, "panel"),
-        "outputs": _with_entities(graph, "output"),
-    }
-
-
 def _data_nodes(graph: SpecGraph) -> Iterator[str]:
     for kind in ("entity", "field", "pipeline", "step", "panel", "output"):
-        yield from (one.id for one in graph.of_kind(kind))
+        yield from (node.id for node in graph.of_kind(kind))
 
 
 def _field(node: SpecNode) -> dict[str, Any]:
@@ -89,7 +90,8 @@ def _step(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
 def _with_entities(graph: SpecGraph, kind: str) -> list[dict[str, Any]]:
     relation = {"panel": Relation.SHOWS, "output": Relation.READS}[kind]
     return [
-        {"id": one.id, "entities": entities_of(graph, one, relation)} for one in graph.of_kind(kind)
+        {"id": node.id, "entities": entities_of(graph, node, relation)}
+        for node in graph.of_kind(kind)
     ]
 
 
@@ -130,10 +132,10 @@ def _literal(words: str, type_: str) -> str:
 def _skeleton_templates() -> tuple[str, ...]:
     root = files("attractor.growth.apps.stacks") / _TEMPLATES
     names = [
-        f"{folder}{one.name}"
+        f"{folder}{path.name}"
         for folder in ("", "steps/", "panels/", "templates/")
-        for one in (root / folder if folder else root).iterdir()
-        if one.name.endswith(_SUFFIX)
+        for path in (root / folder if folder else root).iterdir()
+        if path.name.endswith(_SUFFIX)
     ]
     return tuple(sorted(names))
 
@@ -174,7 +176,7 @@ def _text(value: str) -> str:
 
 def _texts(values: Iterable[str]) -> str:
     """Return a Python tuple of texts, on several lines if it is long."""
-    listed = [_text(one) for one in values]
+    listed = [_text(value) for value in values]
     return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
 
 

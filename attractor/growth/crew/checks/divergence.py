@@ -14,7 +14,7 @@ class DivergenceCheck(CheckOptions):
         try:
             async with candidate_tree(observed) as tree:
                 faults = [f"{one.path}: {one.kind}" for one in find_divergence(tree.folder)]
-                faults += [f"{one}: not written" for one in tree.unwritten_bodies()]
+                faults += [f"{body}: not written" for body in tree.unwritten_bodies()]
         except UsageError as error:
             faults = [error.message]
         reason = faults[0] if faults else "the app matches its specification"

@@ -12,7 +12,7 @@ from attractor.engine.seams import Parts, Stage
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import app_sandbox
 from attractor.growth.crew.app_tree import AppTree, open_tree
-from attractor.growth.crew.contract import FAULTS, as_outcome, refused
+from attractor.growth.crew.contract import FAULTS, fails_if_invalid, refused
 from attractor.growth.crew.drafts import Draft, Trial, scenario_text, start_app, try_drafts
 from attractor.scenarios.suite_files import SCENARIO_END
 
@@ -25,14 +25,13 @@ class Build:
 
     parts: Parts
 
+    @fails_if_invalid
     async def execute(self, stage: Stage) -> Outcome:
         """Start the app, then try each draft."""
-        return await as_outcome(self._execute(stage))
-
-    async def _execute(self, stage: Stage) -> Outcome:
         async with open_tree(stage) as tree:
-            faults = [f"{one}: its body is not written" for one in tree.unwritten_bodies()]
-            sandbox = await app_sandbox({"PATH": os.defpath}, hide=[_home(), stage.logs_root])
+            faults = [f"{body}: its body is not written" for body in tree.unwritten_bodies()]
+            home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+            sandbox = await app_sandbox({"PATH": os.defpath}, hide=[home, stage.logs_root])
             project = self.parts.project
             faults = faults or await _health_faults(tree, sandbox, project)
             if faults:
@@ -42,14 +41,10 @@ class Build:
                 for one in cast("list[dict[str, Any]]", stage.context.get(DRAFTS) or [])
             ]
             trials = await try_drafts(tree, drafts, sandbox=sandbox, project=project)
-            failed = [fault for one in trials for fault in one.faults]
+            failed = [fault for trial in trials for fault in trial.faults]
             if failed:
                 return refused("a draft of the tester fails", failed)
             return _report(stage, [*trials])
-
-
-def _home() -> Path:
-    return Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
 async def _health_faults(
@@ -68,12 +63,12 @@ def _report(stage: Stage, trials: list[Trial]) -> Outcome:
     """Write the drafts that notice a mutant as train scenarios, and name the others."""
     refused_ids: list[Json] = []
     kept_ids: list[Json] = []
-    for one in trials:
-        if one.is_kept:
-            kept_ids.append(one.draft.id)
-            stage.files.write(f"{one.draft.id}{SCENARIO_END}", scenario_text(one.draft))
+    for trial in trials:
+        if trial.is_kept:
+            kept_ids.append(trial.draft.id)
+            stage.files.write(f"{trial.draft.id}{SCENARIO_END}", scenario_text(trial.draft))
         else:
-            refused_ids.append(one.draft.id)
+            refused_ids.append(trial.draft.id)
     notes = f"healthy; {len(kept_ids)} drafts kept, {len(refused_ids)} notice no mutant"
     updates: dict[str, Json] = {"build.kept": kept_ids, "build.refused": refused_ids, FAULTS: []}
     return success(notes, **updates)

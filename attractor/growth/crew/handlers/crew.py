@@ -11,7 +11,14 @@ from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.apps.skeleton import write_app, write_file
 from attractor.growth.crew.app_tree import open_tree, write_changes
-from attractor.growth.crew.contract import Work, as_outcome, ask_agent, record_of, roles, work_of
+from attractor.growth.crew.contract import (
+    Work,
+    ask_agent,
+    fails_if_invalid,
+    record_of,
+    roles,
+    work_of,
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Crew:
 
     parts: Parts
 
+    @fails_if_invalid
     async def execute(self, stage: Stage) -> Outcome:
         """Ask, check the answer, write files and leave the answer in the context."""
         name = stage.node.attributes.text("agent").strip()
@@ -29,9 +37,6 @@ class Crew:
             known = ", ".join(roles())
             reason = f"{stage.node.id}: unknown role {name!r} of the crew (agents: {known})"
             return failure(reason, FailureClass.PIPELINE)
-        return await as_outcome(self._execute(stage, name))
-
-    async def _execute(self, stage: Stage, name: str) -> Outcome:
         role = roles()[name]
         async with open_tree(stage) as tree:
             work = work_of(stage, tree)

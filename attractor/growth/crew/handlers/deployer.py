@@ -1,13 +1,11 @@
 """Records the artifact of a build: stage, specification and hash of the app; it never decides."""
 
-from pathlib import Path
-
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, content_hash
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import AppTree, open_tree
-from attractor.growth.crew.contract import as_outcome
+from attractor.growth.crew.contract import fails_if_invalid
 
 
 @dataclass(frozen=True)
@@ -16,11 +14,9 @@ class Deployer:
 
     parts: Parts
 
+    @fails_if_invalid
     async def execute(self, stage: Stage) -> Outcome:
         """Leave the artifact in the context."""
-        return await as_outcome(self._execute(stage))
-
-    async def _execute(self, stage: Stage) -> Outcome:
         async with open_tree(stage) as tree:
             artifact = artifact_of(tree)
             updates: dict[str, Json] = {"deployer.artifact": artifact}
@@ -30,8 +26,8 @@ class Deployer:
 
 def artifact_of(tree: AppTree) -> dict[str, Json]:
     """Return the record of the artifact."""
-    files = sorted(one for one in (tree.folder / "app").rglob("*") if one.is_file())
-    lines = [f"{_hash(one)} {one.relative_to(tree.folder)}" for one in files]
+    files = sorted(path for path in (tree.folder / "app").rglob("*") if path.is_file())
+    lines = [f"{content_hash(file.read_bytes())} {file.relative_to(tree.folder)}" for file in files]
     newest = tree.stage
     return {
         "stage": newest.stage if newest else "",
@@ -41,10 +37,6 @@ def artifact_of(tree: AppTree) -> dict[str, Json]:
         "app_hash": content_hash("\n".join(lines).encode()),
         "files": len(files),
     }
-
-
-def _hash(file: Path) -> str:
-    return content_hash(file.read_bytes())
 
 
 part = Deployer

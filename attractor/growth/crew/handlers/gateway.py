@@ -7,7 +7,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import open_tree
-from attractor.growth.crew.contract import as_outcome
+from attractor.growth.crew.contract import fails_if_invalid
 from attractor.growth.desires import read_desires
 from attractor.growth.errors import InvalidDesire
 
@@ -21,11 +21,9 @@ class Gateway:
 
     parts: Parts
 
+    @fails_if_invalid
     async def execute(self, stage: Stage) -> Outcome:
         """Leave desires and the origin of the plan in the context."""
-        return await as_outcome(self._execute(stage))
-
-    async def _execute(self, stage: Stage) -> Outcome:
         given = self.parts.inputs.get(INPUT, "").strip()
         async with open_tree(stage) as tree:
             if given and not given.startswith(("[", "{")):
@@ -37,7 +35,7 @@ class Gateway:
             plan = "open" if desires else "committed" if tree.proposal else "none"
             notes = f"{len(tree.graph)} nodes, {len(desires)} desires, plan: {plan}"
             updates: dict[str, Json] = {
-                "gateway.desires": [one.model_dump(mode="json") for one in desires],
+                "gateway.desires": [desire.model_dump(mode="json") for desire in desires],
                 "gateway.plan": plan,
             }
             return success(notes, **updates)

@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.crew.app_tree import AppTree, open_tree
-from attractor.growth.crew.contract import FAULTS, as_outcome, ask_agent, refused, work_of
+from attractor.growth.crew.contract import FAULTS, ask_agent, fails_if_invalid, refused, work_of
 from attractor.growth.crew.roles.safety import Answer
 from attractor.growth.identity import SafetyVerdict, find_breaches, find_objections
 from attractor.growth.specification.files import NODES, read_spec
@@ -28,11 +28,9 @@ class Safety:
 
     parts: Parts
 
+    @fails_if_invalid
     async def execute(self, stage: Stage) -> Outcome:
         """Check by rule, then ask."""
-        return await as_outcome(self._execute(stage))
-
-    async def _execute(self, stage: Stage) -> Outcome:
         async with open_tree(stage) as tree:
             before = await spec_at_start(stage) or tree.graph
             breaches = breaches_of(before, tree)

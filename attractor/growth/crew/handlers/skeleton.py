@@ -7,12 +7,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.growth.apps.skeleton import write_app
-from attractor.growth.crew.app_tree import AppTree, open_tree, write_changes
-from attractor.growth.crew.contract import as_outcome
+from attractor.growth.crew.app_tree import open_tree, write_changes
+from attractor.growth.crew.contract import fails_if_invalid
 from attractor.growth.morph import apply_morphs
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.specification.files import write_spec
-from attractor.growth.specification.graph import SpecGraph
 
 PROPOSAL = "planner.answer"
 
@@ -23,27 +22,21 @@ class Skeleton:
 
     parts: Parts
 
+    @fails_if_invalid
     async def execute(self, stage: Stage) -> Outcome:
         """Write new and changed files, and remove those of other nodes."""
-        return await as_outcome(self._execute(stage))
-
-    async def _execute(self, stage: Stage) -> Outcome:
         async with open_tree(stage) as tree:
-            graph = _grown(tree, stage)
+            graph = tree.graph
+            answer = stage.context.get(PROPOSAL)
+            if isinstance(answer, dict):
+                proposal = read_proposal(cast("dict[str, Any]", answer))
+                graph = apply_morphs(graph, proposal.morphs)
 
             def change(folder: Path) -> None:
                 write_spec(graph, folder)
                 write_app(graph, folder)
 
             return success(await write_changes(stage, tree, change))
-
-
-def _grown(tree: AppTree, stage: Stage) -> SpecGraph:
-    answer = stage.context.get(PROPOSAL)
-    if not isinstance(answer, dict):
-        return tree.graph
-    proposal = read_proposal(cast("dict[str, Any]", answer))
-    return apply_morphs(tree.graph, proposal.morphs)
 
 
 part = Skeleton

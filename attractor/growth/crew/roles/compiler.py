@@ -51,12 +51,12 @@ def _schemas(skill: Skill) -> dict[str, Any]:
 
 def sentences(tree: AppTree) -> list[str]:
     """Return the sentences that must hold for an app."""
-    return [one.name for one in tree.graph.of_kind("acceptance_test")]
+    return [test.name for test in tree.graph.of_kind("acceptance_test")]
 
 
 def find_faults(work: Work, answer: Answer) -> Sequence[str]:
     """Refuse unknown tools, and bodies that are missing, invalid or not asked for."""
-    unknown = [_refusal(one) for one in answer.needs if one not in skills()]
+    unknown = [_refusal(need) for need in answer.needs if need not in skills()]
     if answer.needs and answer.bodies:
         return ["answer either bodies or needs"]
     return unknown or ([] if answer.needs else faults_of(work, STEPS, answer.bodies))

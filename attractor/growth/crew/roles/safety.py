@@ -43,7 +43,7 @@ def gather(work: Work) -> Input:
             JudgedLine(line=one, is_checked_by_machine=one in checked)
             for one in lines_of(tree.graph)
         ),
-        guardrails=tuple(one.name for one in tree.graph.of_kind("guardrail")),
+        guardrails=tuple(guardrail.name for guardrail in tree.graph.of_kind("guardrail")),
         files={path: tree.text(path) for path in tree.bodies},
     )
 

@@ -30,8 +30,8 @@ def gather(work: Work) -> Input:
     return Input(
         spec_graph_id=f"sg-{graph.spec_hash[:12]}",
         bodies=tuple(open_bodies(work, PANELS)),
-        preferences=tuple(one.name for one in graph.of_kind("preference")),
-        disclaimers=tuple(one.name for one in graph.of_kind("disclaimer")),
+        preferences=tuple(preference.name for preference in graph.of_kind("preference")),
+        disclaimers=tuple(disclaimer.name for disclaimer in graph.of_kind("disclaimer")),
     )
 
 

@@ -35,7 +35,7 @@ def find_faults(work: Work, answer: Answer) -> Sequence[str]:
     needs: set[str] = set(work.left("compiler.needs") or ())
     faults = [f"ready: unknown skill {one!r}" for one in answer.ready if one not in skills()]
     faults += [f"ready: {one} is not needed" for one in answer.ready if one not in needs]
-    return faults + [f"ready: {one} is missing" for one in sorted(needs - set(answer.ready))]
+    return faults + [f"ready: {need} is missing" for need in sorted(needs - set(answer.ready))]
 
 
 def files(_work: Work, answer: Answer) -> Mapping[str, str]:
