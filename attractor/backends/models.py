@@ -11,7 +11,6 @@ from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError, suggest
-from attractor.base.json import Json
 from attractor.config.settings import McpServerSettings
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Node
@@ -155,11 +154,6 @@ class ProviderKey:
     variables: tuple[str, ...] = ()
     set_by: str = ""
     is_set: bool = False
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record, which never contains a key."""
-        variables: list[Json] = [*self.variables]
-        return {**vars(self), "variables": variables}
 
 
 async def read_provider_keys(environ: Mapping[str, str]) -> Sequence[ProviderKey]:

@@ -1,8 +1,9 @@
 """Writes dataclasses as JSON objects, and reads them back by the types of their fields.
 
-A field with its default value is left out. Text, numbers, JSON values, enums, dates, paths, bytes
-(as base64), dataclasses, and lists and mappings of all of these are supported. A list of values is
-read as a tuple. (pydantic cannot read an alias of a recursive type such as JSON.)
+`write_record` leaves out a field with its default value; `write_fields` writes all fields. Text,
+numbers, JSON values, enums, dates, paths, bytes (as base64), dataclasses, and lists and mappings of
+all of these are supported. A list of values is read as a tuple. (pydantic cannot read an alias of a
+recursive type such as JSON.)
 """
 
 import base64
@@ -49,6 +50,18 @@ def write_record(value: object) -> dict[str, Json]:
     }
 
 
+def write_fields(value: object, **keys: str) -> dict[str, Json]:
+    """Return the JSON object of a dataclass with all fields, in order.
+
+    The keywords rename fields (`is_live="live"`); a field with an empty name is left out.
+    """
+    return {
+        keys.get(name, name): _write(getattr(value, name), write_fields, "to_record")
+        for name in _fields_of(type(value))
+        if keys.get(name, name)
+    }
+
+
 def read_record(type_: type[T], record: JsonObject) -> T:
     """Return the dataclass of a JSON object, or raise a UsageError."""
     noun = type_.__name__
@@ -66,6 +79,15 @@ def read_record(type_: type[T], record: JsonObject) -> T:
     return type_(
         **{name: _read(known[name].type, one, f"{noun}.{name}") for name, one in record.items()}
     )
+
+
+def read_fields(type_: type[T], record: JsonObject, **keys: str) -> T:
+    """Return the dataclass of an object with other members, or raise a UsageError.
+
+    The keywords are those of `write_fields`; a missing field has its default.
+    """
+    named = {name: keys.get(name, name) for name in _fields_of(type_)}
+    return read_record(type_, {name: record[key] for name, key in named.items() if key in record})
 
 
 @cache
@@ -91,21 +113,24 @@ _TEXTS: Mapping[type, tuple[Callable[[Any], str], Callable[[str], object]]] = {
 }
 
 
-def _write(value: object) -> Json:
+def _write(
+    value: object, write: Callable[[object], Json] = write_record, own: str = "to_dict"
+) -> Json:
     if value is None or type(value) in _PLAIN:
         return cast("Json", value)
-    if hasattr(value, "to_dict"):
-        return cast("Any", value).to_dict()
-    for type_, (write, _) in _TEXTS.items():
+    if hasattr(value, own):
+        return getattr(value, own)()
+    for type_, (to_text, _) in _TEXTS.items():
         if isinstance(value, type_):
-            return write(value)
+            return to_text(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _write(one) for key, one in cast("Mapping[str, object]", value).items()}
+        members = cast("Mapping[str, object]", value).items()
+        return {key: _write(member, write, own) for key, member in members}
     if isinstance(value, list | tuple):
-        return [_write(one) for one in cast("Sequence[object]", value)]
-    return write_record(value) if is_dataclass(value) else cast("Json", value)
+        return [_write(item, write, own) for item in cast("Sequence[object]", value)]
+    return write(value) if is_dataclass(value) else cast("Json", value)
 
 
 def _read(type_: Any, value: Json, place: str) -> object:
@@ -155,6 +180,8 @@ def _read_as(type_: Any, value: Any, place: str) -> object:
     for text_type, (_, read) in _TEXTS.items():
         if origin is text_type:
             return read(value)
+    if origin is float:
+        return float(value)
     if isinstance(value, str):
         return origin(value) if isinstance(type_, EnumType) else value
     inner = get_args(type_)

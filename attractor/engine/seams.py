@@ -390,7 +390,10 @@ class ChildEnd:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """The state of a child run for the parent: status, current node, last outcome."""
+    """The state of a child run for the parent: status, current node, last outcome.
+
+    The fields are the keys that conditions use (`stack.child.status`).
+    """
 
     status: str
     outcome: str = ""

@@ -7,7 +7,8 @@ from functools import partial
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.base.json import Json, canonical_json
+from attractor.base.json import canonical_json
+from attractor.base.records import write_fields
 from attractor.engine.outcome import (
     NOTHING_USED,
     FailureClass,
@@ -164,12 +165,12 @@ class _Supervision:
         """Write the observed state into the context; record this state if it has changed."""
         seen = self.run.telemetry()
         if seen != self.seen:
-            self.stage.emit("ChildObserved", cycle=cycle, child=_record(seen))
+            self.stage.emit("ChildObserved", cycle=cycle, child=write_fields(seen))
             self._take_in(seen)
         self.seen = seen
 
     def _take_in(self, seen: Telemetry) -> None:
-        record = {f"stack.child.{key}": value for key, value in _record(seen).items()}
+        record = {f"stack.child.{key}": value for key, value in write_fields(seen).items()}
         self.stage.context.apply_updates({**record, "stack.child.run_id": self.run.run_id})
 
     async def _steer(self) -> None:
@@ -185,7 +186,7 @@ class _Supervision:
 
     async def _words(self) -> str:
         """Return the advice of the backend, or an empty text if the backend fails."""
-        seen = canonical_json(_record(self.run.telemetry()))
+        seen = canonical_json(write_fields(self.run.telemetry()))
         instruction = write_prompt(self.stage, self.parts.inputs)
         prompt = f"{instruction}\n\n{_ASK}\n\n{seen}"
         self.stage.files.write("prompt.md", prompt)
@@ -228,21 +229,6 @@ class _Supervision:
         self._take_in(self.run.telemetry())
         record_child_end(self.stage, self.run, end)
         return replace(outcome, usage=end.usage + self.used)
-
-
-def _record(seen: Telemetry) -> dict[str, Json]:
-    """Return the observed state of a child, with the keys that conditions use."""
-    return {
-        "status": seen.status,
-        "outcome": seen.outcome,
-        "reason": seen.reason,
-        "node": seen.node,
-        "completed": seen.completed,
-        "retries": seen.retries,
-        "last_outcome": seen.last_outcome,
-        "last_response": seen.last_response,
-        "cost_usd": seen.cost_usd,
-    }
 
 
 part = ManagerLoop

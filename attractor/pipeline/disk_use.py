@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.workspaces.cleanup import DiskUsage
 from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.run_store import STORES
@@ -19,18 +20,14 @@ class UsedSpace:
     path: Path
     bytes: int
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the folder."""
-        return {"what": self.what, "path": str(self.path), "bytes": self.bytes}
-
 
 @dataclass(frozen=True)
 class DiskUse:
     """The space that runs use, and the free and total bytes of the file system with the runs."""
 
-    folders: Sequence[UsedSpace]
     free: int
     total: int
+    folders: Sequence[UsedSpace]
 
     @property
     def used(self) -> int:
@@ -39,8 +36,7 @@ class DiskUse:
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the disk use."""
-        folders: list[Json] = [one.to_record() for one in self.folders]
-        return {"used": self.used, "free": self.free, "total": self.total, "folders": folders}
+        return {"used": self.used, **write_fields(self)}
 
 
 def read_disk_use(runs_dir: Path, state_dir: Path) -> DiskUse:
@@ -58,4 +54,4 @@ def read_disk_use(runs_dir: Path, state_dir: Path) -> DiskUse:
     folders.append(UsedSpace("records", state_dir, rest))
     place = next(one for one in (runs_dir, *runs_dir.parents) if one.exists())
     space = shutil.disk_usage(place)
-    return DiskUse(folders, space.free, space.total)
+    return DiskUse(space.free, space.total, folders)

@@ -13,6 +13,7 @@ from attractor.base.errors import AttractorError, LockHeld, UsageError
 from attractor.base.ids import time_of
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
+from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import (
     Manifest,
@@ -265,16 +266,6 @@ class Freed:
     bytes: int
     why: str
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the leftover."""
-        return {
-            "run_id": self.run_id,
-            "what": self.what,
-            "path": self.path,
-            "bytes": self.bytes,
-            "why": self.why,
-        }
-
 
 @dataclass
 class Sweep:
@@ -299,7 +290,7 @@ class Sweep:
         return {
             "dry_run": self.is_dry,
             "bytes": self.bytes,
-            "freed": [one.to_record() for one in self.freed],
+            "freed": [write_fields(one) for one in self.freed],
             "ended": [
                 {"run_id": run_id, "pid": one.number, "name": one.name}
                 for run_id, ended in self.ended.items()

@@ -13,6 +13,7 @@ from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
+from attractor.base.records import write_fields
 from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
@@ -97,13 +98,7 @@ class Receipt:
 
     def to_record(self) -> dict[str, Json]:
         """Return the record of the result."""
-        return {
-            "run_id": self.run_id,
-            "action": self.action,
-            "taken": self.is_taken,
-            "question": self.question,
-            "value": self.value,
-        }
+        return write_fields(self, is_taken="taken", words="")
 
 
 @dataclass(frozen=True)

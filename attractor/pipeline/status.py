@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
@@ -41,7 +42,7 @@ class RunStatusView:
         return {
             **self.summary.to_record(),
             "changed": self.delivery.changed,
-            "incidents": [incident.to_record() for incident in self.incidents],
+            "incidents": [write_fields(incident) for incident in self.incidents],
             "result_patch": patch.to_record() if patch else None,
             "at_work": [
                 {

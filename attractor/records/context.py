@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.state.attempts import MAIN
@@ -26,14 +27,7 @@ class WalkPlace:
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the place."""
-        return {
-            "branch": self.branch,
-            "current_node": self.current_node,
-            "next_node": self.next_node,
-            "completed_nodes": list(self.completed),
-            "tree": self.tree,
-            "context": dict(self.context),
-        }
+        return write_fields(self, completed="completed_nodes")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.json import Json, parse_object
+from attractor.base.json import parse_object
 from attractor.records.event_lines import describe_without_time
 
 INCIDENTS = ("HoldoutLeaked", "EditsSetAside", "TornLineDropped", "LeftRunningEnded")
@@ -24,10 +24,6 @@ class Incident:
 
     def __str__(self) -> str:
         return f"{self.time.astimezone():%Y-%m-%d %H:%M:%S}  {self.words}"
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the incident."""
-        return {"time": self.time.isoformat(), "kind": self.kind, "words": self.words}
 
 
 def read_incidents(journal: Path) -> Sequence[Incident]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
+from attractor.base.records import write_fields
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import RunState
@@ -16,6 +17,8 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.language.declarations.inputs import variable_of
 from attractor.language.diagnostics import suggester
 from attractor.language.source.text import quote
+
+_KEYS = {"waits_for_limits": "wait_for_limits", "custom_parts": "handed_in"}
 
 
 class WorkspaceKind(StrEnum):
@@ -75,28 +78,8 @@ class RunRequest:
 
         Suite and profile are stored in other fields of the manifest.
         """
-        return {
-            "file": str(self.file),
-            "goal": self.goal,
-            "inputs": dict(self.inputs),
-            "backend": self.backend,
-            "model": self.model,
-            "provider": self.provider,
-            "workspace": self.workspace.value,
-            "include_dirty": self.include_dirty,
-            "sandbox": self.sandbox,
-            "interviewer": self.interviewer,
-            "answers": list(self.answers),
-            "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
-            "budgets": budgets_to_record(self.budgets),
-            "evaluate": self.evaluate,
-            "wait_for_limits": self.waits_for_limits,
-            "handed_in": list(self.custom_parts),
-            "withheld": list(self.withheld),
-            "continues": self.continues,
-            "feedback": dict(self.feedback),
-            "promoted_by": self.promoted_by,
-        }
+        record = write_fields(self, suite="", profile="", **_KEYS)
+        return {**record, "budgets": budgets_to_record(self.budgets)}
 
     def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
         """Return the record without secrets, with the names of the withheld values."""
@@ -108,31 +91,11 @@ class RunRequest:
 def read_request(manifest: Manifest) -> RunRequest:
     """Read the request of a run from its manifest."""
     fields = Fields(manifest.options, "manifest: options")
-    outcomes = manifest.options.get("outcomes")
-    return RunRequest(
-        file=Path(fields.text("file")),
-        goal=fields.text("goal"),
-        inputs={name: str(value) for name, value in fields.members("inputs").items()},
-        backend=fields.text("backend"),
-        model=fields.text("model"),
-        provider=fields.text("provider"),
-        workspace=WorkspaceKind(fields.text("workspace")),
-        include_dirty=fields.flag("include_dirty"),
-        sandbox=fields.text("sandbox"),
-        interviewer=fields.text("interviewer"),
-        answers=fields.texts("answers"),
-        outcomes=outcomes if isinstance(outcomes, dict) else None,
+    return replace(
+        fields.record(RunRequest, budgets="", **_KEYS),
         budgets=budgets_from_record(fields.inner("budgets")),
         suite=manifest.suite,
         profile=manifest.profile,
-        evaluate=fields.flag("evaluate"),
-        # Earlier versions did not record it.
-        waits_for_limits=not fields.has("wait_for_limits") or fields.flag("wait_for_limits"),
-        custom_parts=fields.texts("handed_in"),
-        withheld=fields.texts("withheld"),
-        continues=fields.text("continues"),
-        feedback=fields.members("feedback"),
-        promoted_by=fields.text("promoted_by"),
     )
 
 

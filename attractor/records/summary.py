@@ -13,7 +13,7 @@ from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
 from attractor.engine.questions.question import (
     Answer,
     Question,
@@ -185,12 +185,7 @@ class RunOverview:
             is_live=fields.flag("live"),
             is_paused=fields.flag("paused"),
             written=fields.time("written") if fields.text("written") else None,
-            usage=Usage(
-                fields.number("input_tokens"),
-                fields.number("output_tokens"),
-                fields.real("cost_usd"),
-                fields.number("estimated_tokens") if fields.has("estimated_tokens") else 0,
-            ),
+            usage=usage_from_record(fields),
             seconds=fields.real("seconds"),
             trouble_code=ExitCode.DONE,
         )

@@ -12,6 +12,7 @@ from attractor.base.errors import UnknownName
 from attractor.base.events import Event
 from attractor.base.files import file_error, open_regular
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -32,10 +33,6 @@ class Period:
     start: datetime
     end: datetime | None = None
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the period."""
-        return {"start": self.start.isoformat(), "end": self.end.isoformat() if self.end else None}
-
 
 @dataclass(frozen=True)
 class SelectedEdge:
@@ -46,10 +43,6 @@ class SelectedEdge:
     label: str = ""
     condition: str = ""
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the edge."""
-        return {**vars(self)}
-
 
 @dataclass(frozen=True)
 class StageFile:
@@ -57,10 +50,6 @@ class StageFile:
 
     name: str
     bytes: int
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the file."""
-        return {"name": self.name, "bytes": self.bytes}
 
 
 @dataclass(frozen=True)
@@ -135,7 +124,7 @@ class StageAttempt:
             "branch": self.branch,
             "name": self.name,
             "state": self.state.name.lower(),
-            "periods": [one.to_record() for one in self.periods],
+            "periods": [write_fields(one) for one in self.periods],
             "seconds": round(self.seconds, 3),
             "outcome": self.outcome,
             "preferred_label": self.preferred_label,
@@ -149,12 +138,12 @@ class StageAttempt:
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
-            "edges": [one.to_record() for one in self.edges],
+            "edges": [write_fields(one) for one in self.edges],
             "children": [
                 {"name": Path(one.directory).name, "run_id": one.run_id, "directory": one.directory}
                 for one in self.children
             ],
-            "files": [one.to_record() for one in self.files()],
+            "files": [write_fields(one) for one in self.files()],
         }
 
 
@@ -174,12 +163,6 @@ class Wait:
     since: datetime
     until: datetime | None = None
     by: str = ""
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the wait."""
-        until = self.until.isoformat() if self.until else None
-        since = self.since.isoformat()
-        return {**vars(self), "since": since, "until": until}
 
 
 @dataclass(frozen=True)
@@ -205,11 +188,11 @@ class Timeline:
                     "node": one.node,
                     "branch": one.branch,
                     "state": one.state.name.lower(),
-                    "periods": [period.to_record() for period in one.periods],
+                    "periods": [write_fields(period) for period in one.periods],
                 }
                 for one in self.attempts
             ],
-            "waits": [one.to_record() for one in self.waits],
+            "waits": [write_fields(one) for one in self.waits],
             "notes": [{"time": one.time.isoformat(), "words": one.words} for one in self.notes],
         }
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.base.records import write_fields
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ObjectStore
@@ -110,12 +111,7 @@ class PreparedState:
 
     def to_record(self) -> JsonObject:
         """Convert to JSON."""
-        return {
-            "format": 1,
-            "key": self.key,
-            "carried": list(self.carried),
-            "made": list(self.made),
-        }
+        return {"format": 1, **write_fields(self)}
 
 
 def prepared_state_from_record(record: Json) -> PreparedState | None:

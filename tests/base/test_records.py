@@ -1,16 +1,16 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
-from attractor.base.records import read_record, write_record
+from attractor.base.records import read_fields, read_record, write_fields, write_record
 from tests.tables import table
 
 
@@ -77,3 +77,25 @@ def test_a_fault_of_a_record_is_named_with_its_place() -> None:
         with pytest.raises(UsageError, match=message) as caught:
             read_record(Car, record)
         assert hint in caught.value.hint
+
+
+@dataclass(frozen=True)
+class Garage:
+    cars: Sequence[Car]
+    is_open: bool = False
+    rent: float | None = None
+
+
+def test_all_fields_are_written_under_their_keys_and_read_back() -> None:
+    garage = Garage([Car("a", [Wheel(1)])], rent=2.0)
+    record = write_fields(garage, is_open="open")
+    assert list(record) == ["cars", "open", "rent"]
+    [car] = cast("list[dict[str, Json]]", record["cars"])
+    assert [*car] == [one.name for one in fields(Car)]
+    assert car["wheels"] == [{"size": 1, "colour": ""}]
+    assert write_fields(garage, cars="") == {"is_open": False, "rent": 2.0}
+    given = read_fields(Garage, {**record, "rent": 2, "unknown": 1}, is_open="open")
+    assert write_fields(given, is_open="open") == record
+    assert read_fields(Garage, {"cars": []}) == Garage(())
+    with pytest.raises(UsageError, match="missing field 'cars'"):
+        read_fields(Garage, {})

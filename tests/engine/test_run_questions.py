@@ -350,7 +350,7 @@ def test_question_of_child_lists_branches_of_parent_first(tmp_path: Path) -> Non
         own = replace(GATE, id="ask@1.1", within=(EnclosingBranch("fork@1.1/a", "a", "fork"),))
         named = RunQuestions(parent).named(replace(own, id="gate@1.1/ask@1.1"))
         assert [one.name for one in named.within] == ["1", "gate", "a"]
-        assert [one.key for one in questions.named(own).within][-1] == "gate@1.1/fork@1.1/a"
+        assert [one.branch for one in questions.named(own).within][-1] == "gate@1.1/fork@1.1/a"
 
 
 def test_reason_counts_questions_and_names_the_first() -> None:

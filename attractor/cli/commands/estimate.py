@@ -11,6 +11,7 @@ from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import backend_registry
 from attractor.base.amounts import format_cost, format_number, format_seconds
 from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import host_of, node_model_options
@@ -62,7 +63,7 @@ def estimate(
     guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)
     if as_json:
-        show_json(found.to_record())
+        show_json(write_fields(found))
     else:
         show(estimate_text(found))
     return ExitCode.DONE

@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.listings import read_since, show_indexing
@@ -76,7 +77,7 @@ def _list_ledger(
         if began is None or datetime.fromisoformat(one.time) >= began
     ]
     if as_json:
-        show_json([one.to_record() for one in found])
+        show_json([write_fields(one) for one in found])
     for one in () if as_json else found:
         time = datetime.fromisoformat(one.time).astimezone().isoformat(sep=" ", timespec="minutes")
         words = (time, str(one.seq), one.kind.replace("_", " "), one.run_id, *_subject(one))

@@ -6,6 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.resources import stores_of, version_line
@@ -59,7 +60,7 @@ def _show_effective(
     pinned, values = _effective_values(invocation, reference, target)
     profile = pinned.partition("#")[0] or "strict"
     if as_json:
-        show_json({"profile": profile, "values": [value.to_record() for value in values]})
+        show_json({"profile": profile, "values": [write_fields(value) for value in values]})
     else:
         rows = [(value.node or "-", value.key, value.value, value.origin) for value in values]
         show("\n".join([f"{target} with the profile {profile}", *table(rows)]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 
@@ -88,7 +89,7 @@ def _log(service: "Service", *, as_json: bool) -> "Callable[[LoggedRequest], Non
 
     def log(request: "LoggedRequest") -> None:
         text = (
-            json.dumps(redactor.json(request.to_record()))
+            json.dumps(redactor.json(write_fields(request)))
             if as_json
             else redactor.text(f"{request}")
         )

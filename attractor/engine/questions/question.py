@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json
+from attractor.base.records import write_fields
 from attractor.engine.errors import RecordBroken
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.storage.json_files import Fields
@@ -37,11 +38,11 @@ class Option:
 class EnclosingBranch:
     """A branch that contains a question; in a `for_each`, with the item of the branch.
 
-    `key` is the id of the branch in events. `name` is the name of the branch at `node`, where the
-    branch begins. `index` counts from 1.
+    `branch` is the id of the branch in events. `name` is the name of the branch at `node`, where
+    the branch begins. `index` counts from 1.
     """
 
-    key: str
+    branch: str
     name: str
     node: str = ""
     item: Json = None
@@ -115,7 +116,7 @@ def question_to_record(question: Question) -> dict[str, Json]:
         "id": question.id,
         "text": question.text,
         "kind": question.kind.value,
-        "options": [_option_to_record(one) for one in question.options],
+        "options": [write_fields(one) for one in question.options],
         "stage": question.stage,
         "deadline": question.deadline,
         **_without_empty(
@@ -131,25 +132,14 @@ def question_to_record(question: Question) -> dict[str, Json]:
 
 def question_from_record(fields: Fields) -> Question:
     """Read a question from its record."""
-    return Question(
-        id=fields.text("id"),
-        text=fields.text("text"),
-        kind=fields.word("kind", QuestionKind),
-        options=tuple(_option_from_record(one) for one in fields.inners("options")),
-        stage=fields.text("stage"),
-        deadline=fields.text("deadline"),
-        default=_text(fields, "default"),
-        timeout_seconds=(fields.real("timeout_seconds") if fields.has("timeout_seconds") else None),
-        metadata=fields.members("metadata") if fields.has("metadata") else {},
-        within=within_from_record(fields),
-    )
+    return fields.record(Question)
 
 
 def within_from_record(fields: Fields) -> tuple[EnclosingBranch, ...]:
     """Read, from the record of a question, the branches that contain the question."""
     if not fields.has("within"):
         return ()
-    return tuple(_within_from_record(one) for one in fields.inners("within"))
+    return tuple(one.record(EnclosingBranch) for one in fields.inners("within"))
 
 
 def answer_to_record(answer: Answer) -> dict[str, Json]:
@@ -161,7 +151,7 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
         "by": answer.by,
         **_without_empty(
             {
-                "selected_option": _option_to_record(option) if option else None,
+                "selected_option": write_fields(option) if option else None,
                 "text": answer.text,
             }
         ),
@@ -170,15 +160,7 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
 
 def answer_from_record(fields: Fields) -> Answer:
     """Read an answer from its record."""
-    return Answer(
-        fields.word("kind", AnswerKind),
-        fields.text("value"),
-        fields.text("by"),
-        _option_from_record(fields.inner("selected_option"))
-        if fields.has("selected_option")
-        else None,
-        _text(fields, "text"),
-    )
+    return fields.record(Answer)
 
 
 def _without_empty(members: Mapping[str, Json]) -> dict[str, Json]:
@@ -187,31 +169,11 @@ def _without_empty(members: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def _text(fields: Fields, name: str) -> str:
-    return fields.text(name) if fields.has(name) else ""
-
-
 def _within_to_record(within: EnclosingBranch) -> dict[str, Json]:
-    record: dict[str, Json] = {"branch": within.key, "name": within.name, "node": within.node}
+    record: dict[str, Json] = {"branch": within.branch, "name": within.name, "node": within.node}
     if not within.index:
         return record
     return {**record, "index": within.index, "count": within.count, "item": within.item}
-
-
-def _within_from_record(fields: Fields) -> EnclosingBranch:
-    key, name, node = fields.text("branch"), fields.text("name"), fields.text("node")
-    if not fields.has("index"):
-        return EnclosingBranch(key, name, node)
-    item = fields.all().get("item")
-    return EnclosingBranch(key, name, node, item, fields.number("index"), fields.number("count"))
-
-
-def _option_to_record(option: Option) -> dict[str, Json]:
-    return {"key": option.key, "label": option.label}
-
-
-def _option_from_record(fields: Fields) -> Option:
-    return Option(fields.text("key"), fields.text("label"))
 
 
 OF_CHILD = "/"
@@ -224,7 +186,7 @@ BESIDES = "#"
 def of_child(name: str, question: Question) -> Question:
     """Return the question of a child run, with the id that the parent run uses for the question."""
     prefix = f"{name}{OF_CHILD}"
-    within = tuple(replace(one, key=prefix + one.key) for one in question.within)
+    within = tuple(replace(one, branch=prefix + one.branch) for one in question.within)
     return replace(question, id=prefix + question.id, within=within)
 
 
@@ -352,7 +314,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 def branch_of(question: Question) -> str:
     """Return the key of the innermost branch that contains a question, or an empty text."""
-    return question.within[-1].key if question.within else ""
+    return question.within[-1].branch if question.within else ""
 
 
 def describe_branches(question: Question) -> list[str]:

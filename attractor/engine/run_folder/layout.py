@@ -5,7 +5,7 @@ import os
 import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from attractor.base.errors import (
 from attractor.base.files import file_error, sync_folder, write_whole
 from attractor.base.json import Json, JsonObject
 from attractor.base.locks import FileLock
+from attractor.base.records import write_fields
 from attractor.engine.errors import FenceLost
 from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields, read_document, write_document
@@ -82,48 +83,13 @@ class Manifest:
 
 def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
     """Return the record of a manifest."""
-    base = manifest.base
-    return {
-        "format": FORMAT,
-        "run_id": manifest.run_id,
-        "pipeline": manifest.pipeline,
-        "goal": manifest.goal,
-        "started": manifest.started.isoformat(),
-        "content_hash": manifest.content_hash,
-        "base": {"commit": base.commit, "tree": base.tree, "candidate": base.candidate},
-        "parent": manifest.parent,
-        "forked_at": manifest.forked_at,
-        "restart": manifest.restart,
-        "suite": manifest.suite,
-        "profile": manifest.profile,
-        "agents": manifest.agents,
-        "options": dict(manifest.options),
-        "versions": dict(manifest.versions),
-        "promises": promises_to_record(manifest.promises),
-    }
+    return {"format": FORMAT, **write_fields(manifest)}
 
 
 def manifest_from_record(fields: Fields) -> Manifest:
     """Read a manifest from its record."""
-    base, promises, versions = (fields.inner(name) for name in ("base", "promises", "versions"))
-    return Manifest(
-        run_id=fields.text("run_id"),
-        pipeline=fields.text("pipeline"),
-        goal=fields.text("goal"),
-        started=fields.time("started"),
-        content_hash=fields.text("content_hash"),
-        base=Base(base.text("commit"), base.text("tree"), base.text("candidate")),
-        parent=fields.text("parent"),
-        forked_at=fields.text("forked_at"),
-        restart=fields.number("restart"),
-        suite=fields.text("suite"),
-        profile=fields.text("profile"),
-        # Runs of earlier versions have none.
-        agents=fields.text("agents") if fields.has("agents") else "",
-        options=fields.members("options"),
-        versions={name: versions.text(name) for name in fields.members("versions")},
-        promises=promises_from_record(promises),
-    )
+    manifest = fields.record(Manifest, promises="")
+    return replace(manifest, promises=promises_from_record(fields.inner("promises")))
 
 
 _NO_SECRETS = Redactor()

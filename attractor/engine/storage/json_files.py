@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
-from attractor.base.records import read_record
+from attractor.base.records import read_fields
 from attractor.engine.errors import RecordBroken
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -102,11 +102,10 @@ class Fields:
             for index, one in enumerate(self.items(name))
         )
 
-    def record(self, type_: type[Record], *others: str) -> Record:
-        """Return the dataclass that `write_record` wrote, without other fields."""
-        own = {name: value for name, value in self._record.items() if name not in others}
+    def record(self, type_: type[Record], **keys: str) -> Record:
+        """Return the record as a dataclass, without other members; `keys` as in `write_fields`."""
         try:
-            return read_record(type_, own)
+            return read_fields(type_, self._record, **keys)
         except UsageError as fault:
             raise RecordBroken(f"{self._what}: {fault.message}") from fault
 

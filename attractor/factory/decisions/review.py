@@ -7,6 +7,7 @@ from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.json_files import Fields
@@ -39,10 +40,6 @@ class Count:
     def __str__(self) -> str:
         return f"{self.satisfied}/{self.played}"
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the count."""
-        return {"run_id": self.run_id, "satisfied": self.satisfied, "played": self.played}
-
 
 @dataclass(frozen=True)
 class ScenarioTrials:
@@ -69,7 +66,7 @@ class ScenarioTrials:
             "passed": self.passed,
             "satisfied": self.now.satisfied,
             "played": self.now.played,
-            "earlier": [one.to_record() for one in self.earlier],
+            "earlier": [write_fields(one) for one in self.earlier],
             "waived_until": self.waived_until.isoformat() if self.waived_until else "",
         }
 

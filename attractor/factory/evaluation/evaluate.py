@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.layout import (
     NAMES,
     promises_to_record,
@@ -105,7 +106,7 @@ class Evaluator:
         report = gate(judged)
         write_report(run, _number(run), report)
         feedback = feedback_on(run.manifest.run_id, judged)
-        write_document(run.directory.root / FEEDBACK_FILE, feedback.to_record())
+        write_document(run.directory.root / FEEDBACK_FILE, write_fields(feedback))
         if leaks:
             run.change_status(FAILED, LEAKED_REASON)
         else:

@@ -31,21 +31,6 @@ class Feedback:
     flaky: int
     tags: Mapping[str, TagCount]
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record."""
-        return {
-            "run_id": self.run_id,
-            "go": self.go,
-            "rules": list(self.rules),
-            "scenarios": self.scenarios,
-            "failed": self.failed,
-            "flaky": self.flaky,
-            "tags": {
-                name: {"failed": one.failed, "scenarios": one.scenarios}
-                for name, one in self.tags.items()
-            },
-        }
-
     def to_context(self) -> dict[str, Json]:
         """Return the values for the context of the next run."""
         failed = [

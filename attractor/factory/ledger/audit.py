@@ -17,6 +17,7 @@ from attractor.base.errors import (
 from attractor.base.files import read_regular, walk_tree
 from attractor.base.journal import read_lines, read_torn, require_intact
 from attractor.base.json import Json, content_hash
+from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
@@ -48,10 +49,6 @@ class Flaw:
     remedy: str
     is_foreign: bool = False
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the flaw as a JSON object."""
-        return {**vars(self)}
-
 
 @dataclass
 class AuditReport:
@@ -74,18 +71,7 @@ class AuditReport:
 
     def to_record(self) -> dict[str, Json]:
         """Return the report as a JSON object."""
-        return {
-            "intact": not self.flaws,
-            "ledger_lines": self.lines,
-            "runs": self.runs,
-            "decisions": self.decisions,
-            "results": self.results,
-            "tokens": self.tokens,
-            "versions": self.versions,
-            "unchecked_seals": self.unchecked_seals,
-            "removed": [*self.removed],
-            "flaws": [one.to_record() for one in self.flaws],
-        }
+        return {"intact": not self.flaws, **write_fields(self, lines="ledger_lines")}
 
 
 OnProgress = Callable[[int, int], None]

@@ -25,7 +25,7 @@ from attractor.base.errors import AttractorError, FileError, MachineryError, Ver
 from attractor.base.events import Event
 from attractor.base.files import make_private_folder
 from attractor.base.journal import GENESIS, ChainHead, read_lines
-from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.json import JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -211,10 +211,6 @@ class LedgerLine:
     def moment(self) -> datetime:
         """The time of the line."""
         return datetime.fromisoformat(self.time)
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the line."""
-        return {**vars(self), "data": dict(self.data)}
 
 
 @dataclass(frozen=True)

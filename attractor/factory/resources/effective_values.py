@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.factory.resources.effective import ProfileModels
 from attractor.factory.resources.profiles import Profile, ProfilePolicy, ProfileSandbox
@@ -27,10 +26,6 @@ class EffectiveValue:
     key: str
     value: str
     origin: str
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the value."""
-        return {"node": self.node, "key": self.key, "value": self.value, "origin": self.origin}
 
 
 def effective_values(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.growth.apps.services import configured
@@ -103,7 +104,7 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
         "is_recorded": bool(current and current.record_mark.exists()),
         "recordings": len(heads),
         "newest_recording": newest.isoformat(timespec="seconds") if newest else "",
-        "changes": [one.to_dict() for one in compare_telemetry(releases)],
+        "changes": [write_fields(one) for one in compare_telemetry(releases)],
     }
 
 
@@ -156,6 +157,6 @@ def lineage(control_plane: ControlPlane, reference: str = "HEAD") -> dict[str, J
         "id": named[-1].stage if named else "",
         "running": running,
         "stages": [one.to_dict() for one in history],
-        "changes": [one.to_dict() for one in compare_telemetry(releases)],
+        "changes": [write_fields(one) for one in compare_telemetry(releases)],
         "mermaid": draw_lineage(stages),
     }

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
-from attractor.base.records import write_record
+from attractor.base.records import write_fields, write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured_urls
@@ -187,7 +187,7 @@ def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     return {
         "plan_id": plan.id,
         "deployable": found.is_deployable,
-        "findings": [finding.to_dict() for finding in found.findings],
+        "findings": [write_fields(finding) for finding in found.findings],
         "collisions": [_collision(plan, collision) for collision in found.collisions],
         "next": next_command(control_plane, plan, found),
     }

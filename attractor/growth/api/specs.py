@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import Json
-from attractor.base.records import write_record
+from attractor.base.records import write_fields, write_record
 from attractor.growth.apps.verification import verify_app
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import PlannerInput, UserDesire
@@ -241,7 +241,7 @@ def show_node(control_plane: ControlPlane, spec_graph_id: str, words: str) -> di
 
 def reindex(control_plane: ControlPlane) -> dict[str, Json]:
     """Build the index of stored specifications again."""
-    return _index_of(control_plane).rebuild().to_dict()
+    return write_fields(_index_of(control_plane).rebuild())
 
 
 def _index_of(control_plane: ControlPlane) -> SpecIndex:

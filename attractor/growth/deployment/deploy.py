@@ -17,6 +17,7 @@ from attractor.base.errors import AttractorError, NoGo
 from attractor.base.journal import Journal
 from attractor.base.json import Json, canonical_json
 from attractor.base.locks import FileLock
+from attractor.base.records import write_fields
 from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
@@ -87,8 +88,8 @@ class Deployment:
     """
 
     plan_id: str
-    stage: str
     run_id: str
+    stage: str
     waits_for: str = ""
     url: str = ""
     listed: Sequence[str] = ()
@@ -98,17 +99,7 @@ class Deployment:
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""
-        return {
-            "plan_id": self.plan_id,
-            "run_id": self.run_id,
-            "stage_id": self.stage,
-            "waits_for": self.waits_for,
-            "url": self.url,
-            "listed": list[Json](self.listed),
-            "changes": [change.to_dict() for change in self.changes],
-            "sandbox": self.sandbox,
-            "services": dict(self.services),
-        }
+        return write_fields(self, stage="stage_id")
 
 
 @dataclass(frozen=True, kw_only=True)

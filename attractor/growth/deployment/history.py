@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.register import register_of
 from attractor.growth.lineage import LINEAGE, DeployedStage, in_order, parse_stage
@@ -26,16 +27,7 @@ class StageHistory:
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""
-        return {
-            **self.stage.to_dict(),
-            "plan_commit": self.plan_commit,
-            "run_id": self.run_id,
-            "commit": self.commit,
-            "decision": self.decision,
-            "decided_by": self.decided_by,
-            "rationale": self.rationale,
-            "tree": self.tree,
-        }
+        return {**self.stage.to_dict(), **write_fields(self, stage="")}
 
 
 async def read_history(host: RunHost) -> list[StageHistory]:

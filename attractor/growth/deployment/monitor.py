@@ -8,7 +8,7 @@ from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import read_regular
-from attractor.base.json import Json, parse_json
+from attractor.base.json import parse_json
 from attractor.growth.deployment.release import Release, Releases
 
 TELEMETRY = "telemetry.json"
@@ -27,10 +27,6 @@ class Change:
     node: str
     message: str
     proposal: str
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the JSON record."""
-        return {"node": self.node, "message": self.message, "proposal": self.proposal}
 
 
 def compare_telemetry(releases: Releases) -> Sequence[Change]:

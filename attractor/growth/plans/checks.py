@@ -11,7 +11,7 @@ from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.truncation import shorten
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
@@ -51,10 +51,6 @@ class Finding:
     kind: FindingKind
     message: str
     hint: str = ""
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the JSON record."""
-        return {"kind": self.kind.value, "message": self.message, "hint": self.hint}
 
 
 @dataclass(frozen=True)
@@ -208,5 +204,5 @@ def refusal(findings: Sequence[Finding]) -> PlanRefused:
     """Return the error with all reasons to refuse a proposal."""
     lines = [finding.message for finding in findings]
     error = PlanRefused(f"the plan is refused: {'; '.join(lines)}", hint=findings[0].hint)
-    error.details = {"findings": [finding.to_dict() for finding in findings]}
+    error.details = {"findings": [write_fields(finding) for finding in findings]}
     return error

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import Json
-from attractor.base.records import read_object, read_record
+from attractor.base.records import read_object, read_record, write_fields
 from attractor.factory.evaluation.feedback import Feedback
 from attractor.growth.errors import InvalidFeedback
 
@@ -51,7 +51,10 @@ class AppFeedback:
         telemetry: Mapping[str, Any] = {
             name: one.model_dump() for name, one in sorted(self.telemetry.items())
         }
-        return {"telemetry": dict(telemetry), "gate": self.gate.to_record() if self.gate else None}
+        return {
+            "telemetry": dict(telemetry),
+            "gate": write_fields(self.gate) if self.gate else None,
+        }
 
     def __or__(self, newer: "AppFeedback") -> "AppFeedback":
         return AppFeedback(newer.telemetry or self.telemetry, newer.gate or self.gate)

@@ -13,7 +13,6 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
 from attractor.base.files import file_error
-from attractor.base.json import Json
 from attractor.growth.specification.graph import ROOT
 from attractor.growth.specification.store import SpecStore
 
@@ -68,10 +67,6 @@ class IndexSize:
     versions: int
     nodes: int
     edges: int
-
-    def to_dict(self) -> dict[str, Json]:
-        """Return the JSON record."""
-        return {"versions": self.versions, "nodes": self.nodes, "edges": self.edges}
 
 
 class SpecIndex:

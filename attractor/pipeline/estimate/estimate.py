@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
 from attractor.engine.prompts.inherited_context import ModelTask, is_conversation_turn, model_task
 from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
@@ -46,18 +45,6 @@ class StageEstimate:
     tokens: Range
     basis: str
 
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the estimate."""
-        return {
-            "node": self.node,
-            "type": self.type,
-            "visits": self.visits.to_record(),
-            "seconds": self.seconds.to_record(),
-            "cost_usd": self.cost_usd.to_record(),
-            "tokens": self.tokens.to_record(),
-            "basis": self.basis,
-        }
-
 
 @dataclass(frozen=True)
 class RoundEstimate:
@@ -66,14 +53,6 @@ class RoundEstimate:
     nodes: Sequence[str]
     seconds: Range
     cost_usd: Range
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the estimate."""
-        return {
-            "nodes": list(self.nodes),
-            "seconds": self.seconds.to_record(),
-            "cost_usd": self.cost_usd.to_record(),
-        }
 
 
 @dataclass(frozen=True)
@@ -84,28 +63,14 @@ class Estimate:
     """
 
     pipeline: str
+    runs: int
     seconds: Range
     cost_usd: Range
     tokens: Range
-    stages: Sequence[StageEstimate]
-    runs: int
     basis: Sequence[str]
     unknown: Sequence[str]
+    stages: Sequence[StageEstimate]
     rounds: Sequence[RoundEstimate] = ()
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the estimate."""
-        return {
-            "pipeline": self.pipeline,
-            "runs": self.runs,
-            "seconds": self.seconds.to_record(),
-            "cost_usd": self.cost_usd.to_record(),
-            "tokens": self.tokens.to_record(),
-            "basis": list(self.basis),
-            "unknown": list(self.unknown),
-            "stages": [one.to_record() for one in self.stages],
-            "rounds": [one.to_record() for one in self.rounds],
-        }
 
 
 Assume = Callable[[Node], Assumption | None]

@@ -14,7 +14,6 @@ from attractor.backends.models import ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
-from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.prompts.inherited_context import ModelTask as Asked, model_task
@@ -42,10 +41,6 @@ class Range:
     def is_known(self) -> bool:
         """Whether any of the values is known."""
         return self != UNKNOWN
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the range."""
-        return {"low": self.low, "likely": self.likely, "high": self.high}
 
 
 UNKNOWN = Range()

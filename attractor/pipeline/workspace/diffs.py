@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.patch import QUOTE, clean_patch, files_of, path_in
@@ -35,13 +36,7 @@ class FileDiff:
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the changes."""
-        return {
-            "path": self.path,
-            "added": self.added,
-            "deleted": self.deleted,
-            "binary": self.is_binary,
-            "text": self.text,
-        }
+        return write_fields(self, is_binary="binary")
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,7 @@ class Diff:
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the diff."""
-        files: list[Json] = [one.to_record() for one in self.files]
-        return {"files": files, "remarks": self.remarks, "cut": self.is_cut}
+        return write_fields(self, is_cut="cut")
 
 
 def parse_diff(content: bytes) -> Diff:

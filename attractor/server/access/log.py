@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
 
 LONGEST_PATH = 200
 
@@ -25,10 +24,6 @@ class LoggedRequest:
     ms: int
     reason: str = ""
     """The reason of a refusal or an error."""
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the record for `--json`."""
-        return {**vars(self), "time": self.time.isoformat()}
 
     def __str__(self) -> str:
         time = self.time.isoformat(timespec="milliseconds")

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.base.durations import parse_since
+from attractor.base.records import write_fields
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import LineQuery
 from attractor.factory.register import register_of
@@ -63,7 +64,7 @@ def list_ledger(
         limit=limit + 1,
     )
     found = service.index.lines(service.host.runs_dir, query)
-    items = [LedgerLineAnswer.model_validate(one.to_record()) for one in found[:limit]]
+    items = [LedgerLineAnswer.model_validate(write_fields(one)) for one in found[:limit]]
     return Page(items=items, next=write_cursor(items[-1].seq) if len(found) > limit else "")
 
 

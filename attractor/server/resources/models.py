@@ -6,6 +6,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from attractor.backends.models import list_catalogue, read_provider_keys
+from attractor.base.records import write_fields
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name
 from attractor.server.http.scopes import READ, Serving
@@ -26,7 +27,7 @@ class ProviderAnswer(AnswerModel):
 def list_providers(service: Serving) -> list[ProviderAnswer]:
     """List the providers of models, and whether their keys are set for the server."""
     keys = asyncio.run(read_provider_keys(service.host.environ))
-    return [ProviderAnswer.model_validate(one.to_record()) for one in keys]
+    return [ProviderAnswer.model_validate(write_fields(one)) for one in keys]
 
 
 @part.get("/api/v1/models", dependencies=[READ])

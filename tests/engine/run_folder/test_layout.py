@@ -66,7 +66,7 @@ def test_missing_or_corrupt_manifest_is_reported(tmp_path: Path) -> None:
         read_manifest(directory)
     write_manifest(directory, MANIFEST)
     directory.manifest.write_text(directory.manifest.read_text().replace("2026-01", "2026-13"))
-    with pytest.raises(RecordBroken, match="must be a time"):
+    with pytest.raises(RecordBroken, match="invalid Manifest.started: month"):
         read_manifest(directory)
 
 

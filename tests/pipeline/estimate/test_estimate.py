@@ -199,4 +199,4 @@ def test_unreadable_runs_are_counted(tmp_path: Path) -> None:
     assert stage(one, "a").basis == "2 visits in 2 runs"
     assert stage(one, "a").visits == Range(1.0, 1.0, 1.0)
     assert read_samples(host.runs_dir, "q").runs == []
-    assert one.to_record()["runs"] == 2
+    assert one.runs == 2
