@@ -34,8 +34,8 @@ e2e: $(READY) ## play the demo, and check what the factory promises
 
 # The `python3` of commands is that of .venv: one of a version manager takes 60 ms to start.
 test coverage thorough crash: export PATH := $(CURDIR)/$(BIN):$(PATH)
-test: $(READY) ## run the tests, offline, at small counts
-	@$(PYTEST) -m "not live and not agents"
+test: $(READY) ## run the tests, offline, at small counts (AREA=engine: those of one room)
+	@paths="$(if $(AREA),$$($(BIN)/python -m tests.areas $(AREA)))" && $(PYTEST) -m "not live and not agents" $$paths
 
 check: $(READY) ## check format, lint, types and the generated docs
 	@$(BIN)/ruff format --check $(PYTHON_FILES)

@@ -109,7 +109,7 @@ def repository_path(uri: str) -> str:
     own = {site_path(one): one for one in (*OTHER_PAGES, CONTENTS)}
     if uri.startswith("source/"):
         return uri.removeprefix("source/").removesuffix(".md")
-    return own.get(uri, f"docs/{uri}")
+    return own.get(uri, f"docs/{uri}" if (ROOT / "docs" / uri).exists() else uri)
 
 
 def page_text(path: str) -> str:

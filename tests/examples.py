@@ -24,7 +24,11 @@ from tests.prepared import quick_programs
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks"
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "pipelines/README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    file
+    for pattern in ("*.md", "pipelines/README.md", "attractor/*/README.md", "docs/**/*.md")
+    for file in ROOT.glob(pattern)
+)
 HOW_TO = ROOT / "docs" / "how-to"
 # Their examples need a project with runs, or a server.
 SITUATED = [

@@ -91,7 +91,8 @@ class Import:
 
 
 def read_table(page: Path = HOUSE) -> dict[str, Room]:
-    rows = re.findall(r"^\| (\d) \| `(\w+)` \|[^|]*\|([^|]*)\|$", page.read_text("utf-8"), re.M)
+    row = r"^\| (\d) \| \[?`(\w+)`(?:\]\(\S+\))? \|[^|]*\|([^|]*)\|$"
+    rows = re.findall(row, page.read_text("utf-8"), re.M)
     return {
         name: Room(name, int(floor), tuple(filter(None, re.split(r"[,\s]+", needs))))
         for floor, name, needs in rows

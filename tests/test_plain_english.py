@@ -9,7 +9,11 @@ from pathlib import Path
 from tests.tables import table
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "AGENTS")),
+    *sorted(ROOT.glob("attractor/*/README.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+]
 MODULES = sorted(ROOT.glob("attractor/**/*.py"))
 
 PHRASES: Mapping[str, str] = {
