@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from attractor.base.hash_chain import seal
 from attractor.base.ids import new_run_id
-from attractor.base.journal import seal
 from attractor.base.json import Json
 from attractor.factory.ledger.index import RunIndex, RunQuery, row_of
 from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head

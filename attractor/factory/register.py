@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
-from attractor.base.journal import GENESIS
+from attractor.base.hash_chain import GENESIS
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, promises_to_record, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, end_run

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from attractor.base.clock import Backoff, Clock, SystemClock
+from attractor.base.backoff import Backoff
+from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.llm.errors import SDKError
 

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.errors import VerificationError
 from attractor.base.events import Event
-from attractor.base.journal import GENESIS, seal
+from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, canonical_json, parse_json
 from tests.tables import table
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import ChainBroken, ExitCode, FileError, NotCanonical, UsageError
-from attractor.base.journal import (
+from attractor.base.hash_chain import (
     GENESIS,
     ChainCheck,
     ChainHead,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.journal import verify_file
+from attractor.base.hash_chain import verify_file
 from tests.cli.git_desk import (
     UNGUARDED,
     GitDesk,

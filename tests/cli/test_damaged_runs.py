@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.journal import verify_file
+from attractor.base.hash_chain import verify_file
 from tests.cli.git_desk import (
     PATIENCE_S,
     UNGUARDED,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.journal import verify_file
+from attractor.base.hash_chain import verify_file
 from attractor.base.json import Json
 from attractor.language.reading import parse
 from tests.counts import count

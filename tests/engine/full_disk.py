@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.base.errors import AttractorError, MachineryError
-from attractor.base.journal import verify_file
+from attractor.base.hash_chain import verify_file
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Stage
 from tests.engine.graphs import chain, end, graph, node, start

@@ -38,7 +38,7 @@ from attractor import (
     success,
     validate,
 )
-from attractor.base.journal import verify_file
+from attractor.base.hash_chain import verify_file
 from attractor.engine.errors import NotRunnable
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.diagnostics import ValidationError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.base.journal import ChainHead, seal
+from attractor.base.hash_chain import ChainHead, seal
 from attractor.base.json import Json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind

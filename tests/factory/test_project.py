@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.journal import GENESIS
+from attractor.base.hash_chain import GENESIS
 from attractor.factory.errors import OtherProject
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.project import ProjectIdentity

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ChainBroken, ExitCode, VerificationError
-from attractor.base.journal import GENESIS, seal
+from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
 from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult

@@ -17,7 +17,8 @@ import click
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.events import Event
-from attractor.base.journal import read_torn, require_intact
+from attractor.base.hash_chain import require_intact
+from attractor.base.journal import read_torn
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import is_terminal, printable, show, show_json

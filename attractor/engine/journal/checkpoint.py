@@ -11,14 +11,8 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import ChainBroken, FileError, NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, read_regular
-from attractor.base.journal import (
-    GENESIS,
-    ChainHead,
-    JournalLine,
-    read_lines,
-    require_intact,
-    verify,
-)
+from attractor.base.hash_chain import GENESIS, ChainHead, require_intact, verify
+from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import (
     Json,
     JsonObject,

@@ -16,7 +16,8 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.events import Event
-from attractor.base.journal import GENESIS, ChainHead, ChainLink, Journal, TornLine, seal
+from attractor.base.hash_chain import GENESIS, ChainHead, ChainLink, seal
+from attractor.base.journal import Journal, TornLine
 from attractor.base.json import Json, JsonObject
 from attractor.engine.state.attempts import NO_PLACE, StageReference
 from attractor.engine.storage.secrets import Redactor

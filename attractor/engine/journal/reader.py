@@ -10,16 +10,15 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, open_regular
-from attractor.base.journal import (
+from attractor.base.hash_chain import (
     GENESIS,
     ChainCheck,
     ChainFlaw,
     ChainHead,
-    JournalLine,
     parse_intact,
-    read_lines,
     verify,
 )
+from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import parse_json, parse_object
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.checkpoint import Position

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from attractor.base.clock import Backoff
+from attractor.base.backoff import Backoff
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
 from attractor.base.files import read_regular
-from attractor.base.journal import GENESIS, ChainHead
+from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.json import content_hash
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest

@@ -7,15 +7,10 @@ from itertools import zip_longest
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import (
-    AttractorError,
-    ChainBroken,
-    ExitCode,
-    Refused,
-    VerificationError,
-)
+from attractor.base.errors import AttractorError, ChainBroken, ExitCode, Refused, VerificationError
 from attractor.base.files import read_regular, walk_tree
-from attractor.base.journal import read_lines, read_torn, require_intact
+from attractor.base.hash_chain import require_intact
+from attractor.base.journal import read_lines, read_torn
 from attractor.base.json import Json, content_hash
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal, verify_journal

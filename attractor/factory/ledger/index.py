@@ -24,7 +24,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError, MachineryError, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import make_private_folder
-from attractor.base.journal import GENESIS, ChainHead, read_lines
+from attractor.base.hash_chain import GENESIS, ChainHead
+from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
 from attractor.engine.outcome import StageStatus

@@ -33,20 +33,19 @@ from attractor.base.errors import (
     require_format,
 )
 from attractor.base.files import file_error, make_private_folder, open_regular, write_whole
-from attractor.base.ids import is_run_id, time_of
-from attractor.base.journal import (
+from attractor.base.hash_chain import (
     GENESIS,
     ChainCheck,
     ChainHead,
-    Journal,
     Keep,
     ParsedLine,
     parse_intact,
-    read_lines,
     require_intact,
     seal,
     verify,
 )
+from attractor.base.ids import is_run_id, time_of
+from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
 from attractor.factory.errors import ClockSetBack

@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 from attractor.base.errors import AttractorError, FileError, MachineryError, UsageError
 from attractor.base.files import file_error, make_private_folder
-from attractor.base.journal import GENESIS, ChainHead, JournalLine, read_lines
+from attractor.base.hash_chain import GENESIS, ChainHead
+from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.engine.journal.checkpoint import Position
 from attractor.engine.journal.reader import JournalReader

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError, FileError, UsageError
 from attractor.base.files import file_error
-from attractor.base.journal import require_intact
+from attractor.base.hash_chain import require_intact
 from attractor.base.json import JsonObject
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import RunStatusChanged

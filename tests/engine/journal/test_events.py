@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from attractor.base.clock import ManualClock
-from attractor.base.journal import verify_file
+from attractor.base.hash_chain import verify_file
 from attractor.engine.journal.events import EventLog
 from attractor.engine.state.attempts import StageReference
 from attractor.engine.storage.secrets import Redactor

@@ -12,7 +12,7 @@ import pytest
 from attractor.base.clock import ManualClock
 from attractor.base.errors import ChainBroken, FileError
 from attractor.base.events import Event
-from attractor.base.journal import GENESIS, seal
+from attractor.base.hash_chain import GENESIS, seal
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.journal.checkpoint import (
     Position,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.journal import GENESIS, seal
+from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import parse_json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind

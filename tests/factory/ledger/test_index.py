@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import VerificationError
-from attractor.base.journal import GENESIS, seal
+from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import JsonObject
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, FAILED

@@ -10,8 +10,8 @@ from time import process_time
 import pytest
 
 from attractor.base.errors import ChainBroken, ExitCode, LockHeld, VerificationError
+from attractor.base.hash_chain import seal
 from attractor.base.ids import new_run_id
-from attractor.base.journal import seal
 from attractor.base.json import JsonObject
 from attractor.factory.errors import ClockSetBack
 from attractor.factory.ledger.ledger import BACKUP, HEAD_FILE, KEY_FILE, LEDGER_FILE, Ledger

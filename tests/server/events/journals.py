@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from attractor.base.clock import SystemClock
-from attractor.base.journal import ChainHead
+from attractor.base.hash_chain import ChainHead
 from attractor.engine.journal.events import EventLog
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
 from attractor.engine.state.attempts import StageReference

@@ -10,7 +10,7 @@ import pytest
 
 from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import remove_tree
-from attractor.base.journal import ChainHead
+from attractor.base.hash_chain import ChainHead
 from attractor.base.json import parse_json
 from attractor.server.events import feed
 from attractor.server.events.buffer import StreamEvent
