@@ -12,6 +12,7 @@ from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.source.vocabulary import known_names
 from docs.pictures.drawn_pipelines import ROOT
+from tests.counts import count
 from tests.pipeline.projects import make_host, make_project, simulated
 from tests.tables import table
 
@@ -87,7 +88,7 @@ EXAMPLES = {
 }
 
 
-@table("name", EXAMPLES)
+@table("name", [*EXAMPLES][:: count(ci=3, full=1)])
 def test_run_accepts_the_pipelines_that_validate_passes(tmp_path: Path, name: str) -> None:
     project = make_project(tmp_path / "project", EXAMPLES[name], **CHILDREN)
     if not errors(project):
