@@ -29,7 +29,7 @@ from attractor.twins.recordings.json_diff import (
     JsonPath,
     request_differences,
 )
-from attractor.twins.recordings.redaction import RequestKeys, hide_in_body, hide_in_events
+from attractor.twins.redaction import ApiKeys, hide_in_body, hide_in_events
 
 VERSION = 1
 _EVENT_ENDS = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -137,7 +137,7 @@ def recorded_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def pieces_of(
-    chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, keys: RequestKeys
+    chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, keys: ApiKeys
 ) -> Sequence[BodyPiece]:
     """Return the pieces of a response (events, or the whole body), without API keys."""
     # A key may be split across two chunks.

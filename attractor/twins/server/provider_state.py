@@ -33,9 +33,9 @@ from attractor.twins.exchange.wire import (
     json_text,
 )
 from attractor.twins.recordings.recording import Recordings, RedactedRequest, request_of
-from attractor.twins.recordings.redaction import (
+from attractor.twins.redaction import (
     HIDDEN,
-    RequestKeys,
+    ApiKeys,
     hide_in_body,
     is_secret_header,
     request_keys,
@@ -88,7 +88,7 @@ class IncomingRequest:
         return {**key, **self.headers}
 
     @property
-    def keys(self) -> RequestKeys:
+    def keys(self) -> ApiKeys:
         """The API keys in the request."""
         return request_keys(self.headers, self.query)
 
@@ -97,7 +97,7 @@ class IncomingRequest:
         """The request without API keys, in the same form as in recordings."""
         keys = self.keys
         request = request_of(hide_in_body(self.body, keys))
-        return RedactedRequest(self.wire.name, self.method, keys.hide_text(self.path), request)
+        return RedactedRequest(self.wire.name, self.method, keys.text(self.path), request)
 
 
 class TwinMemory:

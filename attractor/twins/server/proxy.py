@@ -21,7 +21,7 @@ from attractor.twins.recordings.recording import (
     pieces_of,
     recorded_headers,
 )
-from attractor.twins.recordings.redaction import query_without_keys
+from attractor.twins.redaction import query_without_keys
 from attractor.twins.server.hosting import (
     Delivery,
     ErrorReporter,
@@ -270,7 +270,7 @@ class _ForwardedToProvider:
 
     def failure_message(self, error: Exception) -> str:
         message = f"no response of the provider at {self.base}: {type(error).__name__}: {error}"
-        return self._incoming.keys.hide_text(message)
+        return self._incoming.keys.text(message)
 
     def fail(self, message: str) -> ASGIApp:
         return self._forwarder.fail(self._incoming, Rejection(502, message))
@@ -284,10 +284,10 @@ class _ForwardedToProvider:
             wire=redacted.wire,
             method=redacted.method,
             path=redacted.path,
-            query=keys.hide_text(query_without_keys(self._incoming.query)),
+            query=keys.text(query_without_keys(self._incoming.query)),
             request=redacted.request,
             status=received.status,
-            headers={name: keys.hide_text(value) for name, value in headers.items()},
+            headers={name: keys.text(value) for name, value in headers.items()},
             body=tuple(pieces_of(received.chunks, is_stream=is_stream, keys=keys)),
             ended="complete" if received.is_complete else "dropped",
         )

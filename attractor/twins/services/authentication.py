@@ -10,13 +10,13 @@ from urllib.parse import quote, urlencode
 from pydantic import Field, model_validator
 
 from attractor.base.json import Json
-from attractor.twins.recordings.redaction import (
+from attractor.twins.redaction import (
     HIDDEN,
+    ApiKeys,
     credentials_in,
     is_secret_header,
     request_keys,
 )
-from attractor.twins.services.redaction import KeyFinder
 from attractor.twins.services.request import ResponseTable, ServiceRequest, is_header_name
 
 _AUTHORIZATION = "authorization"
@@ -132,7 +132,7 @@ class KeyRedactor:
             if is_secret_header(name) or name in self._names
             for key in credentials_in(value)
         )
-        self._keys = KeyFinder([*keys, *basic, *(authentication.key for authentication in auth)])
+        self._keys = ApiKeys([*keys, *basic, *(authentication.key for authentication in auth)])
 
     def headers(self) -> dict[str, str]:
         """Return the headers without keys."""
@@ -144,17 +144,11 @@ class KeyRedactor:
 
     def text(self, text: str) -> str:
         """Return a text without API keys."""
-        return self._keys.hide(text)
+        return self._keys.text(text)
 
     def value(self, value: Json) -> Json:
         """Return a JSON value without keys."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        if isinstance(value, dict):
-            return {self.text(name): self.value(member) for name, member in value.items()}
-        return value
+        return self._keys.json(value)
 
     def _table(self, fields: Mapping[str, str]) -> dict[str, str]:
         return {

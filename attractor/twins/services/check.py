@@ -22,7 +22,7 @@ from attractor.twins.recordings.json_diff import (
     path_of,
     walk,
 )
-from attractor.twins.recordings.redaction import HIDDEN
+from attractor.twins.redaction import HIDDEN
 from attractor.twins.services.dispatch import ServiceDispatcher
 from attractor.twins.services.recordings import (
     RecordedExchange,

@@ -27,7 +27,14 @@ from attractor.base.files import file_error
 from attractor.base.json import Json, parse_json
 from attractor.twins.exchange.answer import JSON, ScriptTable
 from attractor.twins.recordings.recording import append_line, complete_lines, repair_last_line
-from attractor.twins.recordings.redaction import HIDDEN, is_secret_header, query_without_keys
+from attractor.twins.redaction import (
+    HIDDEN,
+    hidden_body,
+    is_secret_header,
+    is_secret_name,
+    query_without_keys,
+    without_secrets_in_text,
+)
 from attractor.twins.server.hosting import Delivery, ErrorReporter
 from attractor.twins.server.proxy import (
     TIMEOUT,
@@ -39,7 +46,6 @@ from attractor.twins.server.proxy import (
 from attractor.twins.services.authentication import KeyRedactor, hidden_names
 from attractor.twins.services.dispatch import RequestOutcome, ServiceDispatcher, failure_response
 from attractor.twins.services.errors import RecordingError, TwinFailure
-from attractor.twins.services.redaction import hidden_body, is_secret_name, without_secrets_in_text
 from attractor.twins.services.request import FORM, ServiceRequest, ServiceResponse, media_type
 from attractor.twins.services.service import Service
 

@@ -26,7 +26,7 @@ from attractor.twins.recordings.recording import (
     request_key,
     request_of,
 )
-from attractor.twins.recordings.redaction import RequestKeys
+from attractor.twins.redaction import ApiKeys
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.virtual_clock import VirtualClock
@@ -34,7 +34,7 @@ from tests.tables import table
 from tests.twins.exchanging import HELLO, KEYS
 
 STREAM = b'event: a\ndata: {"n": 1}\n\ndata: \xc3\xa9\r\n\r\ndata: [DONE]\n\nrest'
-NONE = RequestKeys(())
+NONE = ApiKeys(())
 
 
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=6))
@@ -49,7 +49,7 @@ def test_stream_is_recorded_by_event_not_by_chunk(cuts: list[int]) -> None:
 
 def test_secret_across_two_chunks_is_hidden() -> None:
     chunks = [(0.0, b"my sec"), (1.0, b"ret here")]
-    (piece,) = pieces_of(chunks, is_stream=False, keys=RequestKeys(["secret"]))
+    (piece,) = pieces_of(chunks, is_stream=False, keys=ApiKeys(["secret"]))
     assert (piece.text, piece.at) == ("my [hidden] here", 1.0)
 
 
