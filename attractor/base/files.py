@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import AnyStr
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileError
+from attractor.base.errors import AttractorError, FileError
 
 _HINTS = {
     errno.ENOSPC: "free space on this disk, then try again",
@@ -109,6 +109,22 @@ def read_regular(path: str | Path) -> bytes:
         if os.fstat(file.fileno()).st_size > LARGEST:
             raise OSError(errno.EFBIG, f"it is larger than {LARGEST:,} bytes")
         return file.read()
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return the content of a regular file, or raise a FileError."""
+    try:
+        return read_regular(path)
+    except OSError as cause:
+        raise file_error("read", path, cause) from cause
+
+
+def read_text(path: str | Path, invalid: type[AttractorError]) -> str:
+    """Return the text in a regular file; raise `invalid` if it is not UTF-8."""
+    try:
+        return read_file(path).decode()
+    except UnicodeDecodeError as cause:
+        raise invalid(f"{path} is not UTF-8") from cause
 
 
 def write_fully(file: int, data: bytes) -> None:

@@ -17,7 +17,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from attractor.base.errors import AttractorError, NotCanonical, UsageError, suggest
-from attractor.base.files import file_error, read_regular
+from attractor.base.files import read_file
 from attractor.base.json import Json, JsonObject, parse_json
 
 T = TypeVar("T")
@@ -34,11 +34,9 @@ def read_object(file: Path, invalid: type[AttractorError]) -> JsonObject:
 def read_json(file: Path, invalid: type[AttractorError]) -> Json:
     """Return the JSON value in a file; raise `invalid` for other content."""
     try:
-        return parse_json(read_regular(file))
+        return parse_json(read_file(file))
     except NotCanonical as cause:
         raise invalid(f"{file}: {cause.message}") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
 
 
 def write_record(value: object) -> dict[str, Json]:

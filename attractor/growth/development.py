@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from attractor.base.files import file_error, read_regular
+from attractor.base.files import read_file
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.toml import InvalidToml, TomlMistakes, explain_faults, parse_toml
 from attractor.growth.errors import InvalidDevelopment
@@ -105,10 +105,7 @@ def read_development(repository: Path) -> DevelopmentalSpec:
     if not file.exists():
         hint = "write its organs and growth plates: see docs/how-to/grow-an-app.md"
         raise InvalidDevelopment(f"{repository} contains no {DEVELOPMENT}", hint=hint)
-    try:
-        text = read_regular(file).decode()
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
+    text = read_file(file).decode()
     return parse_development(text, place=str(DEVELOPMENT))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import file_error, read_text, write_whole
 from attractor.base.json import Json, NotCanonical, canonical_json, parse_json
 from attractor.growth.errors import InvalidState
 
@@ -52,12 +52,7 @@ def read_state(folder: Path) -> State:
     """Read the state of an app from `<entity>.jsonl` files."""
     state: dict[str, tuple[Record, ...]] = {}
     for file in sorted(folder.glob("*.jsonl")):
-        try:
-            text = read_regular(file).decode()
-        except UnicodeDecodeError as cause:
-            raise InvalidState(f"{file} is not UTF-8") from cause
-        except OSError as cause:
-            raise file_error("read", file, cause) from cause
+        text = read_text(file, InvalidState)
         state[file.stem] = parse_records(text, place=file.name)
     return state
 

@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import read_file, write_whole
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import StageStatus
 from attractor.engine.routing.edge_selection import CandidateVerdict, RouteReason
@@ -71,10 +71,7 @@ def read_graph(directory: RunDirectory) -> Graph:
     """Read the graph of a run, as it is walked."""
     manifest = read_manifest(directory)
     file = directory.graph
-    try:
-        content = read_regular(file)
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
+    content = read_file(file)
     graph = parse(decode(content, file=str(file)), file=str(file))
     if manifest.goal != graph.goal:
         graph = with_goal(graph, manifest.goal)

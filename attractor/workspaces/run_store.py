@@ -10,9 +10,10 @@ from itertools import chain
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical, require_format
+from attractor.base.errors import NotCanonical, UsageError, require_format
 from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.records import read_fields, write_fields
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import snapshot as stat_cache
@@ -196,18 +197,7 @@ def write_record(store: Path, record: WorkspaceRecord) -> None:
     write_whole(
         store / RECORD_FILE,
         canonical_json(
-            {
-                "format": FORMAT,
-                "folder": str(record.folder),
-                "commit": record.base.commit,
-                "tree": record.base.tree,
-                "candidate": record.base.candidate,
-                "excluded": list(record.excluded),
-                "ignored": list(record.ignored),
-                "object_format": record.object_format,
-                "materials": record.materials,
-                "leave_out": list(record.leave_out),
-            }
+            {"format": FORMAT, **write_fields(record, base=""), **write_fields(record.base)}
         ),
         mode=0o600,
     )
@@ -216,32 +206,14 @@ def write_record(store: Path, record: WorkspaceRecord) -> None:
 def read_record(store: Path) -> WorkspaceRecord | None:
     """Read the record of a store; return None if the record is missing."""
     path = store / RECORD_FILE
-    match _read(path):
-        case None:
-            return None
-        case {
-            "folder": str(folder),
-            "commit": str(commit),
-            "tree": str(tree),
-            "candidate": str(candidate),
-            "excluded": [*excluded],
-            "ignored": [*ignored],
-            "object_format": str(object_format),
-            **more,
-        }:
-            leave_out = more.get("leave_out")
-            return WorkspaceRecord(
-                Path(folder),
-                Base(commit, tree, candidate),
-                tuple(map(str, excluded)),
-                tuple(map(str, ignored)),
-                object_format,
-                str(more.get("materials", "")),
-                # Runs of earlier versions have none.
-                tuple(map(str, leave_out if isinstance(leave_out, list) else ())),
-            )
-        case _:
-            raise RecordBroken(f"corrupt record {path}")
+    fields = _read(path)
+    if fields is None:
+        return None
+    base = {name: fields.pop(name, None) for name in ("commit", "tree", "candidate")}
+    try:
+        return read_fields(WorkspaceRecord, {**fields, "base": base})
+    except UsageError as cause:
+        raise RecordBroken(f"corrupt record {path}: {cause.message}") from cause
 
 
 STORES = "stores"

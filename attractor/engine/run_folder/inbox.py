@@ -9,6 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
+from attractor.base.records import write_fields
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.questions.question import (
@@ -53,14 +54,7 @@ def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"invalid name {name!r}", hint="use a new run id")
     path = inbox / f"{name}.json"
-    record = {
-        "action": order.action.value,
-        "by": order.by,
-        "why": order.why,
-        "question": order.question,
-        "value": order.value,
-    }
-    write_whole(path, canonical_json(dict(record)))
+    write_whole(path, canonical_json(write_fields(order)))
     return path
 
 
@@ -96,13 +90,7 @@ class Inbox:
 def _read(path: Path) -> InboxEntry:
     try:
         fields = Fields(parse_json(read_untrusted(path)), path.name)
-        order = Order(
-            action=fields.word("action", Action),
-            by=fields.text("by"),
-            why=fields.text("why"),
-            question=fields.text("question"),
-            value=fields.text("value"),
-        )
+        order = fields.record(Order)
     except (FileError, NotCanonical, RecordBroken) as fault:
         return InboxEntry(path.name, None, str(fault))
     return InboxEntry(path.name, order)

@@ -6,6 +6,7 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, suggest
 from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.records import write_fields
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record
 
@@ -40,13 +41,7 @@ class AttemptTimes:
 
 def status_record(outcome: Outcome, times: AttemptTimes) -> dict[str, Json]:
     """Return the content of status.json for an attempt (attractor-spec, appendix C; ruling R8)."""
-    return {
-        **outcome_to_record(outcome),
-        "visit": times.visit,
-        "attempt": times.attempt,
-        "started": times.started.isoformat(),
-        "ended": times.ended.isoformat(),
-    }
+    return {**outcome_to_record(outcome), **write_fields(times)}
 
 
 def parse_report(text: str | bytes) -> Outcome:

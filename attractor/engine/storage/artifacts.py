@@ -11,6 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UnknownName, VerificationError
 from attractor.base.files import (
     file_error,
+    read_file,
     read_regular,
     remove_abandoned_files,
     sync_folder,
@@ -140,10 +141,7 @@ def _is_there(file: Path, content: bytes) -> bool:
 
 
 def _read(file: Path, digest: str) -> bytes:
-    try:
-        content = read_regular(file)
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
+    content = read_file(file)
     if content_hash(content) != digest:
         raise VerificationError(
             f"{file} does not match its hash",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from attractor.base.errors import FileError, NotCanonical, UsageError
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.records import read_fields
 from attractor.engine.errors import RecordBroken
@@ -147,10 +147,7 @@ def write_document(path: Path, record: JsonObject) -> None:
 
 def read_document(path: Path) -> Fields:
     """Read a record, and return its fields."""
-    try:
-        content = read_regular(path)
-    except OSError as cause:
-        raise file_error("read", path, cause) from cause
+    content = read_file(path)
     try:
         return Fields(parse_json(content), str(path))
     except NotCanonical as cause:

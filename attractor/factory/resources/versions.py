@@ -95,21 +95,7 @@ class Version:
 
 def version_from_record(fields: Fields) -> Version:
     """Read a version from its record."""
-    ending = fields.inner("ending") if fields.has("ending") else None
-    return Version(
-        kind=fields.word("kind", ResourceKind),
-        name=fields.text("name"),
-        number=fields.number("version"),
-        content=fields.text("content"),
-        registered=fields.time("registered"),
-        by=fields.text("by"),
-        data=fields.members("data"),
-        ending=Ending(
-            ending.text("how"), ending.time("when"), ending.text("by"), ending.text("reason")
-        )
-        if ending
-        else None,
-    )
+    return fields.record(Version, number="version")
 
 
 def split_reference(reference: str) -> tuple[str, str]:

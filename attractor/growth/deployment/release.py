@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.files import file_error, read_regular, remove_tree, sync_folder, write_whole
+from attractor.base.files import read_file, read_regular, remove_tree, sync_folder, write_whole
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 
@@ -97,10 +97,7 @@ class Releases:
     def open(self, stage: str) -> Release:
         """Return the release of a stage."""
         folder = self.folder / stage
-        try:
-            record = parse_json(read_regular(folder / RECORD))
-        except OSError as cause:
-            raise file_error("read", folder / RECORD, cause) from cause
+        record = parse_json(read_file(folder / RECORD))
         if not isinstance(record, dict):
             raise UsageError(f"{folder / RECORD} is not an object")
         return Release(folder, read_record(ReleaseRecord, record))

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, NotCanonical
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.base.locks import holder_of
@@ -96,10 +96,7 @@ class PlanStore:
     def mutation(self, plan_id: str) -> str:
         """Return the readable description of a plan."""
         file = self.folder_of(self.find(plan_id)) / MUTATION
-        try:
-            return read_regular(file).decode()
-        except OSError as cause:
-            raise file_error("read", file, cause) from cause
+        return read_file(file).decode()
 
     def ids(self) -> Sequence[str]:
         """Return the ids of all plans."""

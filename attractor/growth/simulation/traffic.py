@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import read_text, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.growth.errors import InvalidRecording
 from attractor.growth.migration import KEY, State, read_state, state_text, write_state
@@ -100,9 +100,9 @@ class Recording:
 def read_recording(folder: Path) -> Recording:
     """Read a recording, or raise InvalidRecording with the place of the first fault."""
     head = folder / HEAD
-    conditions = _read(Conditions, _text(head), str(head))
+    conditions = _read(Conditions, read_text(head, InvalidRecording), str(head))
     file = folder / TRAFFIC
-    lines = _text(file).splitlines()
+    lines = read_text(file, InvalidRecording).splitlines()
     exchanges = [_read(Exchange, one, f"{file}:{number}") for number, one in enumerate(lines, 1)]
     if not exchanges:
         raise InvalidRecording(f"{file} has no exchange", hint="record at least one request")
@@ -151,15 +151,6 @@ def write_recording(recording: Recording, folder: Path) -> None:
 def _line(exchange: Exchange) -> str:
     record: Mapping[str, JsonValue] = exchange.model_dump(mode="json", exclude_unset=True)
     return canonical_json(record)
-
-
-def _text(file: Path) -> str:
-    try:
-        return read_regular(file).decode()
-    except UnicodeDecodeError as cause:
-        raise InvalidRecording(f"{file} is not UTF-8") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
 
 
 def _read(model: type[Model], text: str, place: str) -> Model:

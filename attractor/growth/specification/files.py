@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import file_error, read_regular, read_text, write_whole
 from attractor.base.json import Json, NotCanonical, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.growth.errors import InvalidSpec
@@ -93,22 +93,13 @@ def read_spec(repository: Path) -> SpecGraph:
         if file.is_dir() and not file.is_symlink():
             continue
         place = str(file.relative_to(repository))
-        node = parse_node(_text(file), place=place)
+        node = parse_node(read_text(file, InvalidSpec), place=place)
         if node_path(node) != file.relative_to(repository):
             raise InvalidSpec(f"{place} describes {node_path(node)}", hint="rename the file")
         nodes[node.id] = node
     graph = SpecGraph(nodes.values())
     check_graph(graph)
     return graph
-
-
-def _text(file: Path) -> str:
-    try:
-        return read_regular(file).decode()
-    except UnicodeDecodeError as cause:
-        raise InvalidSpec(f"{file} is not UTF-8") from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
 
 
 def write_spec(graph: SpecGraph, repository: Path) -> None:

@@ -9,7 +9,7 @@ from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from attractor.base.errors import UnknownName, UsageError
-from attractor.base.files import file_error, read_regular
+from attractor.base.files import read_file
 from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
@@ -225,10 +225,7 @@ def show_picture(service: Serving, id: str, simulation: str, name: str) -> Respo
     if name not in names:
         raise UnknownName("picture", name, names)
     file = plane.plans.folder_of(named[0].plan_id) / FOLDER / simulation / name
-    try:
-        content = read_regular(file)
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
+    content = read_file(file)
     return Response(content, media_type=_PICTURES[file.suffix])
 
 
