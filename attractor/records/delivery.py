@@ -5,8 +5,8 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.journal import read_lines
-from attractor.base.json import Json, parse_json
+from attractor.base.json import Json
+from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import RunDirectory
 
 BRANCH_WRITTEN = "RunBranchWritten"
@@ -19,9 +19,6 @@ PATCH_WRITTEN = "RunPatchWritten"
 
 RESULT = "result.patch"
 """The file in the run directory with all changes of a run that works on a copy."""
-
-
-_KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
 
 
 @dataclass(frozen=True)
@@ -72,18 +69,13 @@ class Delivery:
 def read_delivery(directory: RunDirectory) -> Delivery:
     """Read the last delivery from the journal of a run."""
     found = Delivery()
-    for line in read_lines(directory.events) if directory.events.exists() else ():
-        if any(kind in line.content for kind in _KINDS):
-            record = parse_json(line.content)
-            event = Event.from_record(record) if isinstance(record, dict) else None
-            if event is None:
-                continue
-            changed = str(event.data.get("changed", ""))
-            if event.type == BRANCH_WRITTEN:
-                branch = str(event.data["ref"]).removeprefix("refs/heads/")
-                found = Delivery(branch, changed=changed)
-            elif event.type == PATCH_WRITTEN:
-                found = Delivery(patch=_patch_of(event, directory), changed=changed)
+    for event in events_of(directory.events, (BRANCH_WRITTEN, PATCH_WRITTEN)):
+        changed = str(event.data.get("changed", ""))
+        if event.type == BRANCH_WRITTEN:
+            branch = str(event.data["ref"]).removeprefix("refs/heads/")
+            found = Delivery(branch, changed=changed)
+        else:
+            found = Delivery(patch=_patch_of(event, directory), changed=changed)
     return found
 
 

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,13 +13,9 @@ from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.files import read_file, write_whole
 from attractor.engine.journal.reader import selected_events
-from attractor.engine.outcome import StageStatus
 from attractor.engine.routing.edge_selection import CandidateVerdict, RouteReason
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.progress import step_from_record
-from attractor.engine.state.walks import GIVEN_UP
-from attractor.engine.storage.json_files import Fields
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.run_overlay import (
     NodeState,
@@ -37,6 +32,7 @@ from attractor.language.preparation.prepare import (
     with_goal,
 )
 from attractor.language.reading import decode, parse
+from attractor.records.timeline import SelectedEdge, StageAttempt, Timeline
 
 _JUMPS = frozenset(
     {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
@@ -78,9 +74,16 @@ def read_graph(directory: RunDirectory) -> Graph:
     return transform_all(graph, context=TransformContext(files=KnownFiles(read_files(directory))))
 
 
+_DRAWN = (
+    *("PipelineStarted", "StageStarted", "StageCompleted", "StageFailed", "StageParked"),
+    *("ParallelBranchCompleted", "EdgeSelected", "CheckpointSaved", "RunInterrupted"),
+    *("PipelineFailed", "RunStatusChanged"),
+)
+
+
 def read_events(journal: Path) -> Iterator[Event]:
     """Yield the events that change a drawing, and the first and the last event of a journal."""
-    return selected_events(journal, RunDrawing().kinds)
+    return selected_events(journal, _DRAWN)
 
 
 def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
@@ -88,134 +91,60 @@ def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
 
     `name` begins the caption.
     """
-    keep_drawing = RunDrawing()
+    timeline = Timeline()
     for event in events:
-        keep_drawing.take(event)
-    return keep_drawing.states(name)
+        timeline.take(event)
+    return draw_states(timeline, name)
 
 
-class RunDrawing:
-    """Computes the states of a run's stages from the events of the run."""
-
-    def __init__(self) -> None:
-        self._nodes: dict[str, NodeState] = {}
-        self._branches: dict[str, str] = {}
-        self._taken = Counter[TakenEdge]()
-        self._current = ""
-        self._status = ""
-        self._seconds = 0.0
-        self._changes: Mapping[str, Callable[[Event, Fields], None]] = {
-            "PipelineStarted": self._begun,
-            "StageStarted": self._started,
-            "StageCompleted": self._completed,
-            "StageFailed": self._failed,
-            "StageParked": self._parked,
-            "ParallelBranchCompleted": self._branch_completed,
-            "EdgeSelected": self._selected,
-            "CheckpointSaved": self._saved,
-            "RunInterrupted": self._interrupted,
-            "PipelineFailed": self._interrupted,
-            "RunStatusChanged": self._status_changed,
-        }
-
-    @property
-    def kinds(self) -> Collection[str]:
-        """The types of the events that change a drawing."""
-        return self._changes.keys()
-
-    def take(self, event: Event) -> None:
-        """Apply an event; most event types change nothing in a drawing."""
-        change = self._changes.get(event.type)
-        if change is not None:
-            change(event, Fields(event.data, f"event {event.seq} ({event.type})"))
-
-    def states(self, name: str = "") -> RunStates:
-        """Return the states after the events so far."""
-        spent = describe_duration(_whole(self._seconds)) if self._seconds else ""
-        caption = " · ".join(filter(None, [name, self._status, spent]))
-        return RunStates(dict(self._nodes), dict(self._taken), self._current, caption)
-
-    def _begun(self, event: Event, data: Fields) -> None:
-        self._current = data.inner("progress").text("next_node")
-
-    def _started(self, event: Event, data: Fields) -> None:
-        node = event.node or ""
-        known = replace(self._known(event), state=StageState.RUNNING, visits=event.visit or 1)
-        self._nodes[node] = known
-        self._branches[node] = event.branch or ""
-        if not event.branch:
-            self._current = node
-
-    def _completed(self, event: Event, data: Fields) -> None:
-        is_skipped = data.text("outcome") == StageStatus.SKIPPED
-        state = StageState.SKIPPED if is_skipped else StageState.DONE
-        self._end(event, data, state, reason="")
-
-    def _failed(self, event: Event, data: Fields) -> None:
-        state = StageState.RUNNING if data.flag("will_retry") else StageState.FAILED
-        self._end(event, data, state, reason=data.text("error"))
-
-    def _parked(self, event: Event, data: Fields) -> None:
-        self._nodes[event.node or ""] = replace(self._known(event), state=StageState.WAITING)
-
-    def _interrupted(self, event: Event, data: Fields) -> None:
-        self._interrupt([StageState.RUNNING])
-
-    def _branch_completed(self, event: Event, data: Fields) -> None:
-        """Mark the stages of a branch, and of the branches inside it, as no longer running."""
-        if data.text("outcome") == GIVEN_UP:
-            self._interrupt([StageState.RUNNING, StageState.WAITING], within=event.branch or "")
-
-    def _interrupt(self, states: Collection[StageState], *, within: str = "") -> None:
-        for node, known in self._nodes.items():
-            branch = self._branches.get(node, "")
-            if known.state in states and f"{branch}/".startswith(f"{within}/" if within else ""):
-                self._nodes[node] = replace(known, state=StageState.INTERRUPTED)
-
-    def _selected(self, event: Event, data: Fields) -> None:
-        reason, target = data.text("reason"), data.text("target")
-        for one in data.inners("candidates"):
-            if one.text("fate") == CandidateVerdict.A_BRANCH:
-                words = (one.text("target"), one.text("label"), one.text("condition"))
-                self._taken[TakenEdge(event.node or "", *words)] += 1
-        if not target or reason == RouteReason.JOIN:
-            return
-        if reason in _JUMPS:
-            # An unsatisfied goal gate sends the walk back; its last stage is not the reason.
-            source = "" if reason == RouteReason.GOAL_GATE else event.node or ""
-            self._taken[TakenEdge(source, target, is_jump=True)] += 1
-        else:
-            label, condition = data.text("label"), data.text("condition")
-            self._taken[TakenEdge(event.node or "", target, label, condition)] += 1
-
-    def _saved(self, event: Event, data: Fields) -> None:
-        if not data.has("step") or event.branch:
-            return
-        move = step_from_record(data.inner("step")).move
-        self._current = "" if move.is_restart else move.target
-        if move.end:
+def draw_states(timeline: Timeline, name: str = "") -> RunStates:
+    """Return the states of a run's stages; `name` begins the caption."""
+    by_node: dict[str, list[StageAttempt]] = {}
+    for attempt in timeline.attempts:
+        by_node.setdefault(attempt.node, []).append(attempt)
+    nodes = {node: _node_state(attempts) for node, attempts in by_node.items()}
+    for visit in timeline.main:
+        if visit.move.end:
             # An exit has no stage event: it is done when the walk has ended there.
-            self._nodes.setdefault(move.end.node, NodeState(StageState.DONE))
-
-    def _status_changed(self, event: Event, data: Fields) -> None:
-        words = (data.text("status").replace("_", " "), data.text("reason"))
-        self._status = ": ".join(filter(None, words))
-
-    def _end(self, event: Event, data: Fields, state: StageState, *, reason: str) -> None:
-        seconds = data.real("duration")
-        if not event.branch:
-            # The time of a parallel stage includes its branches.
-            self._seconds += seconds
-        known = self._known(event)
-        spent = (known.duration or timedelta()) + _whole(seconds)
-        ended = replace(known, state=state, duration=spent, reason=reason)
-        self._nodes[event.node or ""] = ended
-
-    def _known(self, event: Event) -> NodeState:
-        return self._nodes.get(event.node or "", _NEW)
+            nodes.setdefault(visit.move.end.node, NodeState(StageState.DONE))
+    # The time of a parallel stage includes its branches.
+    seconds = sum(sum(attempt.ends) for attempt in timeline.attempts if not attempt.branch)
+    spent = describe_duration(_whole(seconds)) if seconds else ""
+    status = (timeline.status.status.replace("_", " "), timeline.status.reason)
+    caption = " · ".join(filter(None, [name, ": ".join(filter(None, status)), spent]))
+    taken = Counter(way for edge in timeline.edges for way in _taken(edge))
+    return RunStates(nodes, dict(taken), timeline.next_node, caption)
 
 
-_NEW = NodeState(StageState.UNREACHED)
+def _node_state(attempts: Sequence[StageAttempt]) -> NodeState:
+    """Return the state of a node from its attempts: that of the last one that changed."""
+    began = max(attempts, key=lambda attempt: attempt.periods[-1].start)
+    changed = sorted(
+        attempts, key=lambda attempt: attempt.periods[-1].end or attempt.periods[-1].start
+    )
+    state = changed[-1].state
+    if changed[-1].will_retry and state is StageState.FAILED:
+        state = StageState.INTERRUPTED if changed[-1].is_given_up else StageState.RUNNING
+    ended = [attempt for attempt in changed if attempt.ends]
+    spent = sum((_whole(end) for attempt in ended for end in attempt.ends), timedelta())
+    is_failed = ended and ended[-1].state not in (StageState.DONE, StageState.SKIPPED)
+    reason = ended[-1].error if is_failed else ""
+    return NodeState(state, began.visit or 1, spent if ended else None, reason)
+
+
+def _taken(edge: SelectedEdge) -> Iterator[TakenEdge]:
+    """Yield the edges that the walk or its branches took after a visit."""
+    for candidate in edge.candidates:
+        if candidate.fate == CandidateVerdict.A_BRANCH:
+            yield TakenEdge(edge.source, candidate.target, candidate.label, candidate.condition)
+    if not edge.target or edge.reason == RouteReason.JOIN:
+        return
+    if edge.reason in _JUMPS:
+        # An unsatisfied goal gate sends the walk back; its last stage is not the reason.
+        source = "" if edge.reason == RouteReason.GOAL_GATE else edge.source
+        yield TakenEdge(source, edge.target, is_jump=True)
+    else:
+        yield TakenEdge(edge.source, edge.target, edge.label, edge.condition)
 
 
 def _whole(seconds: float) -> timedelta:

@@ -5,9 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.events import Event
-from attractor.base.journal import read_lines
-from attractor.base.json import parse_object
+from attractor.engine.journal.reader import events_of
 from attractor.records.event_lines import describe_without_time
 
 INCIDENTS = ("HoldoutLeaked", "EditsSetAside", "TornLineDropped", "LeftRunningEnded")
@@ -28,13 +26,7 @@ class Incident:
 
 def read_incidents(journal: Path) -> Sequence[Incident]:
     """Return the incidents in a journal, oldest first."""
-    found: list[Incident] = []
-    wanted = [f'"type":"{kind}"'.encode() for kind in INCIDENTS]
-    for line in read_lines(journal) if journal.exists() else ():
-        # Few lines are parsed, because a journal may be long.
-        if not any(kind in line.content for kind in wanted):
-            continue
-        if (record := parse_object(line.content)) is not None:
-            event = Event.from_record(record)
-            found.append(Incident(event.time, event.type, describe_without_time(event)))
-    return found
+    return [
+        Incident(event.time, event.type, describe_without_time(event))
+        for event in events_of(journal, INCIDENTS)
+    ]

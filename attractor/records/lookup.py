@@ -1,18 +1,21 @@
-"""Finds the folders of runs and of their child runs."""
+"""Finds the folders of runs and of their child runs, and opens their records."""
 
 import os
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError, UnknownName, UsageError
+from attractor.base.events import Event
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
 from attractor.engine.errors import NoRun
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.reader import all_events
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.engine.state.attempts import stage_id
@@ -21,6 +24,30 @@ from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import read_document
 from attractor.engine.truncation import shorten
 from attractor.language.graph.graph import folder_name
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """The records in the directory of a run; a process may be executing the run."""
+
+    directory: RunDirectory
+    manifest: Manifest
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.manifest.run_id
+
+    def events(self) -> Iterator[Event]:
+        """Return the events of the run from the start, without verifying the hash chain."""
+        return all_events(self.directory.events)
+
+
+def read_run(root: Path) -> RecordedRun:
+    """Return the records of the run in a directory."""
+    directory = RunDirectory(root)
+    return RecordedRun(directory, read_manifest(directory))
+
 
 _STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
 

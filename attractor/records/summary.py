@@ -7,12 +7,11 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
-from attractor.base.journal import read_lines
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.reader import events_of
 from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
 from attractor.engine.questions.question import (
     Answer,
@@ -307,20 +306,16 @@ def find_branch_moves(directory: RunDirectory, state: RunState) -> BranchMoves:
         return BranchMoves()
     branches: dict[str, None] = {}
     rolled_back, landing = "", None
-    for line in read_lines(directory.events):
-        if b'"Promotion' in line.content or b'"ResultLanded"' in line.content:
-            record = parse_json(line.content)
-            if isinstance(record, dict) and record.get("type") in _MOVED:
-                event = Event.from_record(record)
-                branch = str(event.data.get("branch", ""))
-                if event.type == RESULT_LANDED:
-                    landing = Landing(branch, str(event.data.get("commit", "")))
-                    continue
-                branches.pop(branch, None)
-                if event.type == _MOVED[0]:
-                    branches[branch] = None
-                else:
-                    rolled_back = branch
+    for event in events_of(directory.events, _MOVED):
+        branch = str(event.data.get("branch", ""))
+        if event.type == RESULT_LANDED:
+            landing = Landing(branch, str(event.data.get("commit", "")))
+            continue
+        branches.pop(branch, None)
+        if event.type == _MOVED[0]:
+            branches[branch] = None
+        else:
+            rolled_back = branch
     return BranchMoves(next(reversed(branches), ""), rolled_back, landing)
 
 
@@ -367,11 +362,8 @@ def _compare(
 def _history(journal: Path) -> Iterator[_RecordedStatus]:
     """Yield the status of a run after each change, from the start."""
     yield _RecordedStatus(QUEUED.word.value, QUEUED.phase.value, RunState().reason)
-    for line in read_lines(journal) if journal.exists() else ():
-        record = parse_json(line.content)
-        if isinstance(record, dict) and record.get("type") == "RunStatusChanged":
-            event = Event.from_record(record)
-            yield _read_status(Fields(event.data, f"event {event.seq} ({event.type})"))
+    for event in events_of(journal, ("RunStatusChanged",)):
+        yield _read_status(Fields(event.data, f"event {event.seq} ({event.type})"))
 
 
 def _with_trouble(summary: RunOverview, fault: AttractorError) -> RunOverview:

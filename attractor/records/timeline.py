@@ -1,29 +1,34 @@
-"""The stages of a run: each attempt with its times, outcome, edges, child runs and files."""
+"""The timeline of a run: the one fold of its journal for people.
+
+Attempts with their times, outcome, edges, child runs and files; completed visits, failures,
+branches, waits for people, and notable events. The fold of the engine, which decides how a run
+continues, is `engine/journal/reducer.py`.
+"""
 
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.events import Event
 from attractor.base.files import file_error, open_regular
 from attractor.base.json import Json
 from attractor.base.records import write_fields
+from attractor.engine.journal import events as recorded
 from attractor.engine.journal.reader import selected_events
-from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_from_record
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import SESSION, history_folder
 from attractor.engine.state.attempts import stage_id
-from attractor.engine.state.progress import step_from_record
+from attractor.engine.state.progress import Move, Visit
 from attractor.engine.state.walks import GIVEN_UP
-from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.json_files import read_known
 from attractor.language.drawing.run_overlay import StageState
 from attractor.language.graph.graph import folder_name
-from attractor.records.history import NOTED, ChildRun, Note, note_of
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,33 @@ class Period:
 
 
 @dataclass(frozen=True)
-class SelectedEdge:
-    """An edge that the walk took after a visit, and the reason."""
+class CandidateEdge:
+    """A candidate edge of a choice, and the reason why it was selected or not."""
 
     target: str
+    condition: str
+    fate: str
+    label: str
+
+
+@dataclass(frozen=True)
+class SelectedEdge:
+    """An edge that the walk took after a visit, the reason, and all edges that it could take."""
+
+    source: str
+    target: str
     reason: str
-    label: str = ""
-    condition: str = ""
+    label: str
+    condition: str
+    candidates: tuple[CandidateEdge, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    """A pipeline that an attempt ran as a run of its own."""
+
+    run_id: str
+    directory: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +82,9 @@ class StageAttempt:
     """An attempt of a visit of a node.
 
     `name` is the label of the node. An attempt that was interrupted or waited for an answer has
-    several periods. `model` is empty if the stage used no model.
+    several periods. `model` is empty if the stage used no model. With `is_given_up`, the attempt
+    will not be followed by the announced retry. `ends` are the seconds until each end: an attempt
+    that ended before its process was killed may be repeated.
     """
 
     node: str
@@ -67,13 +94,14 @@ class StageAttempt:
     name: str = ""
     state: StageState = StageState.RUNNING
     periods: tuple[Period, ...] = ()
-    seconds: float = 0.0
+    ends: tuple[float, ...] = ()
     outcome: str = ""
     preferred_label: str = ""
     notes: str = ""
     error: str = ""
     failure_class: str = ""
     will_retry: bool = False
+    is_given_up: bool = False
     is_assumed: bool = False
     fidelity: str = ""
     model: str = ""
@@ -88,6 +116,11 @@ class StageAttempt:
         return stage_id(folder_name(self.node), self.visit, self.attempt)
 
     @property
+    def seconds(self) -> float:
+        """The seconds until the last end."""
+        return self.ends[-1] if self.ends else 0.0
+
+    @property
     def started(self) -> datetime:
         """The time at which a process first worked on the attempt."""
         return self.periods[0].start
@@ -98,11 +131,11 @@ class StageAttempt:
             found = list(_files(os.scandir(self.folder))) if self.folder else []
         except OSError:  # the next attempt is just moving them
             return []
-        return sorted(found, key=lambda one: one.name)
+        return sorted(found, key=lambda file: file.name)
 
     def read_file(self, name: str, *, most: int, from_end: bool = False) -> bytes:
         """Return the first bytes of a file of the attempt, or the last ones."""
-        names = [one.name for one in self.files()]
+        names = [file.name for file in self.files()]
         if name not in names or self.folder is None:
             raise UnknownName(f"file of stage {self.id}", name, names)
         path = self.folder / name
@@ -124,7 +157,7 @@ class StageAttempt:
             "branch": self.branch,
             "name": self.name,
             "state": self.state.name.lower(),
-            "periods": [write_fields(one) for one in self.periods],
+            "periods": [write_fields(period) for period in self.periods],
             "seconds": round(self.seconds, 3),
             "outcome": self.outcome,
             "preferred_label": self.preferred_label,
@@ -138,12 +171,12 @@ class StageAttempt:
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
-            "edges": [write_fields(one) for one in self.edges],
+            "edges": [write_fields(edge, source="", candidates="") for edge in self.edges],
             "children": [
-                {"name": Path(one.directory).name, "run_id": one.run_id, "directory": one.directory}
-                for one in self.children
+                {"name": Path(child.directory).name, **write_fields(child)}
+                for child in self.children
             ],
-            "files": [write_fields(one) for one in self.files()],
+            "files": [write_fields(file) for file in self.files()],
         }
 
 
@@ -166,15 +199,90 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """The attempts of a run in time, the waits for people, and notable events."""
+class CompletedVisit:
+    """A completed visit, in the walk from the start or in a branch, and the edges after it."""
 
-    attempts: Sequence[StageAttempt]
-    waits: Sequence[Wait]
-    notes: Sequence[Note]
-    start: datetime | None = None
-    end: datetime | None = None
-    is_live: bool = False
+    visit: Visit
+    move: Move
+    branch: str = ""
+    edges: tuple[SelectedEdge, ...] = ()
+
+    @property
+    def node(self) -> str:
+        """The node that was visited."""
+        return self.visit.node
+
+    def __str__(self) -> str:
+        return f"{self.visit.node}@{self.visit.number}"
+
+
+@dataclass(frozen=True)
+class BranchEnd:
+    """The end of a branch; a branch that was canceled as no longer needed has not failed."""
+
+    key: str
+    name: str
+    node: str
+    visit: int
+    reason: str
+    has_failed: bool
+
+
+@dataclass(frozen=True)
+class Note:
+    """A notable event of a run: its time, and a sentence."""
+
+    time: datetime
+    words: str
+
+
+_Key = tuple[str, int, int]
+
+
+class Timeline:
+    """The timeline after the events so far; lists are in the order of the events.
+
+    `assumed` and `not_kept` are sentences. `waited` is the number of seconds in which the run only
+    waited for people. `next_node` is the node at which the walk from the start is.
+    """
+
+    def __init__(self, *, is_live: bool = True) -> None:
+        self.is_live = is_live
+        self.start: datetime | None = None
+        self.end: datetime | None = None
+        self.last_event = 0
+        self.status = recorded.RunStatusChanged("", "", "")
+        self.next_node = ""
+        self.visits: list[CompletedVisit] = []
+        self.edges: list[SelectedEdge] = []
+        self.failures: list[StageAttempt] = []
+        self.branches: list[BranchEnd] = []
+        self.notes: list[Note] = []
+        self.assumed: list[str] = []
+        self.not_kept: list[str] = []
+        self.waited = 0.0
+        self._parked: datetime | None = None
+        self._attempts: dict[_Key, StageAttempt] = {}
+        self._waits: dict[str, Wait] = {}
+
+    @property
+    def attempts(self) -> Sequence[StageAttempt]:
+        """The attempts, in the order in which they began."""
+        return list(self._attempts.values())
+
+    @property
+    def waits(self) -> Sequence[Wait]:
+        """The waits for people."""
+        return list(self._waits.values())
+
+    @property
+    def main(self) -> Sequence[CompletedVisit]:
+        """The completed visits of the walk from the start."""
+        return [visit for visit in self.visits if not visit.branch]
+
+    def path(self) -> Sequence[str]:
+        """Return the nodes on the path of the walk from the start."""
+        return [visit.node for visit in self.main]
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the timeline."""
@@ -184,17 +292,283 @@ class Timeline:
             "live": self.is_live,
             "bars": [
                 {
-                    "stage": one.id,
-                    "node": one.node,
-                    "branch": one.branch,
-                    "state": one.state.name.lower(),
-                    "periods": [write_fields(period) for period in one.periods],
+                    "stage": attempt.id,
+                    "node": attempt.node,
+                    "branch": attempt.branch,
+                    "state": attempt.state.name.lower(),
+                    "periods": [write_fields(period) for period in attempt.periods],
                 }
-                for one in self.attempts
+                for attempt in self.attempts
             ],
-            "waits": [write_fields(one) for one in self.waits],
-            "notes": [{"time": one.time.isoformat(), "words": one.words} for one in self.notes],
+            "waits": [write_fields(wait) for wait in self.waits],
+            "notes": [write_fields(note) for note in self.notes],
         }
+
+    def take(self, event: Event) -> None:
+        """Apply an event."""
+        self.start, self.end = self.start or event.time, event.time
+        self.last_event = event.seq
+        if change := self._changes.get(event.type):
+            change(self, event, recorded.read_event(event))
+
+    def rest(self) -> None:
+        """Apply that no more events come: without a live process, nothing runs."""
+        if not self.is_live and self.end:
+            states = {attempt.state for attempt in self._attempts.values()}
+            is_waiting = StageState.WAITING in states
+            self._stop(self.end, StageState.WAITING if is_waiting else StageState.INTERRUPTED)
+
+    def find_folders(self, directory: RunDirectory) -> None:
+        """Find the folders of the attempts in the run directory."""
+        newest = {attempt.node: key for key, attempt in self._attempts.items()}
+        for key, attempt in self._attempts.items():
+            folder = directory.stage(attempt.node)
+            aside = history_folder(folder, attempt.visit, attempt.attempt)
+            if aside.is_dir():
+                self._attempts[key] = changed(attempt, folder=aside)
+            elif newest[attempt.node] is key and folder.is_dir():
+                self._attempts[key] = changed(attempt, folder=folder)
+
+    def _stop(self, at: datetime, state: StageState, *, within: str = "") -> None:
+        """End the running attempts, of one branch and the branches inside it, or of all."""
+        for key, attempt in self._attempts.items():
+            is_open = attempt.state is StageState.RUNNING or attempt.will_retry
+            if not is_open and not (within and attempt.state is StageState.WAITING):
+                continue
+            if f"{attempt.branch}/".startswith(f"{within}/" if within else ""):
+                if attempt.will_retry:
+                    self._attempts[key] = changed(attempt, is_given_up=True)
+                else:
+                    periods = _ended(attempt.periods, at)
+                    self._attempts[key] = changed(attempt, state=state, periods=periods)
+
+    def _change(self, event: Event, **changes: object) -> StageAttempt | None:
+        """Change the attempt of an event."""
+        key = _key(event)
+        if key in self._attempts:
+            self._attempts[key] = changed(self._attempts[key], **changes)
+        return self._attempts.get(key)
+
+    def _end(
+        self, event: Event, ended: recorded.StageCompleted | recorded.StageFailed, **changes: object
+    ) -> StageAttempt:
+        """End the attempt of an event, and its questions."""
+        self._settle(event.time, node=event.node or "")
+        key, begun = _key(event), Period(event.time - timedelta(seconds=ended.duration))
+        attempt = self._attempts.get(key) or StageAttempt(
+            *key, branch=event.branch or "", name=ended.name, periods=(begun,)
+        )
+        used = attempt.usage if ended.usage is None else read_known(Usage, ended.usage)
+        self._attempts[key] = attempt = changed(
+            attempt,
+            periods=_ended(attempt.periods, event.time),
+            usage=used,
+            ends=(*attempt.ends, ended.duration),
+            **changes,
+        )
+        return attempt
+
+    def _settle(self, at: datetime, *, node: str = "", question: str = "", by: str = "") -> None:
+        """End the open waits of a node, of a question, or all."""
+        for id_, wait in self._waits.items():
+            if wait.until is None and node in ("", wait.node) and question in ("", id_):
+                self._waits[id_] = changed(wait, until=at, by=by)
+
+    def _note(self, event: Event, words: str) -> None:
+        if words:
+            self.notes.append(Note(event.time, words))
+
+    def _begun(self, event: Event, begun: recorded.PipelineStarted) -> None:
+        self.next_node = str(begun.progress.get("next_node") or "")
+
+    def _status_changed(self, event: Event, status: recorded.RunStatusChanged) -> None:
+        self.status = status
+
+    def _started(self, event: Event, started: recorded.StageStarted) -> None:
+        key = _key(event)
+        before = self._attempts.get(key) or StageAttempt(
+            *key, branch=event.branch or "", name=started.name
+        )
+        periods = (*_ended(before.periods, event.time), Period(event.time))
+        self._attempts[key] = changed(
+            before, state=StageState.RUNNING, periods=periods, fidelity=started.fidelity
+        )
+        if not event.branch:
+            self.next_node = event.node or ""
+
+    def _completed(self, event: Event, done: recorded.StageCompleted) -> None:
+        is_skipped = done.outcome == StageStatus.SKIPPED
+        self._end(
+            event,
+            done,
+            state=StageState.SKIPPED if is_skipped else StageState.DONE,
+            outcome=done.outcome,
+            notes=done.notes,
+            is_assumed=done.assumed,
+        )
+
+    def _failed(self, event: Event, failed: recorded.StageFailed) -> None:
+        attempt = self._end(
+            event,
+            failed,
+            state=StageState.FAILED,
+            outcome=StageStatus.FAIL.value,
+            error=failed.error,
+            failure_class=failed.failure_class,
+            will_retry=failed.will_retry,
+        )
+        self.failures.append(attempt)
+
+    def _parked_at(self, event: Event, parked: recorded.StageParked) -> None:
+        self._note(event, f"waits for an answer at {event.node}")
+        self._parked = self._parked or event.time
+        if attempt := self._attempts.get(_key(event)):
+            periods = _ended(attempt.periods, event.time)
+            self._change(event, state=StageState.WAITING, periods=periods)
+
+    def _asked(self, event: Event, asked: recorded.QuestionAsked) -> None:
+        id_ = str(asked.question.get("id"))
+        self._waits.setdefault(id_, Wait(event.node or "", id_, event.time))
+
+    def _settled(self, event: Event, settled: recorded.QuestionSettled) -> None:
+        by = str(settled.answer.get("by") or "")
+        self._settle(event.time, question=settled.question, by=by)
+
+    def _ordered(self, event: Event, order: recorded.OperatorAction) -> None:
+        if not order.is_accepted:
+            return
+        by, why = order.by and f" by {order.by}", order.why and f": {order.why}"
+        self._note(event, f"{order.action}{by}{why}")
+        if order.question:
+            self._settle(event.time, question=order.question, by=order.by)
+
+    def _interrupted(self, event: Event, interrupted: recorded.RunInterrupted) -> None:
+        self._note(event, interrupted.reason)
+        self._stop(event.time, StageState.INTERRUPTED)
+
+    def _over(self, event: Event, failed: recorded.PipelineFailed) -> None:
+        self._stop(event.time, StageState.INTERRUPTED)
+        self._settle(event.time)
+
+    def _resumed(self, event: Event, resumed: recorded.RunResumed) -> None:
+        again = "; its stage was interrupted and is repeated" if resumed.interrupted else ""
+        self._note(event, f"resumed at {resumed.next_node}{again}")
+        if self._parked is not None:
+            self.waited += max(0.0, (event.time - self._parked).total_seconds())
+        self._parked = None
+        heard = datetime.fromisoformat(resumed.heard) if resumed.heard else event.time
+        self._stop(heard, StageState.INTERRUPTED)
+
+    def _torn(self, event: Event, torn: recorded.TornLineDropped) -> None:
+        words = "the incomplete last line of the journal was removed"
+        self._note(event, f"{words}: the process died while writing it")
+
+    def _branch_over(self, event: Event, branch: recorded.ParallelBranchCompleted) -> None:
+        is_given_up, key = branch.outcome == GIVEN_UP, event.branch or ""
+        node, visit, _ = _key(event)
+        has_failed = not branch.success and not is_given_up
+        ended = BranchEnd(key, branch.branch, node, visit, branch.reason, has_failed)
+        self.branches.append(ended)
+        if is_given_up:
+            self._stop(event.time, StageState.INTERRUPTED, within=key)
+
+    def _session(self, event: Event, _: None) -> None:
+        match event.data:
+            case {"subagent": str()}:
+                return
+            case {"provider": str(provider), "model": str(model)}:
+                self._change(event, model=f"{provider}/{model}")
+            case _:
+                return
+
+    def _used(self, event: Event, used: recorded.ModelUsed) -> None:
+        if attempt := self._attempts.get(_key(event)):
+            self._change(event, usage=attempt.usage + read_known(Usage, used.usage))
+
+    def _selected(self, event: Event, selected: recorded.EdgeSelected) -> None:
+        candidates = tuple(
+            read_known(CandidateEdge, candidate)
+            for candidate in selected.candidates
+            if isinstance(candidate, dict)
+        )
+        words = (selected.target, selected.reason, selected.label, selected.condition)
+        edge = SelectedEdge(event.node or "", *words, candidates)
+        self.edges.append(edge)
+        if attempt := self._attempts.get(_key(event)):
+            self._change(event, edges=(*attempt.edges, edge))
+
+    def _saved(self, event: Event, saved: recorded.CheckpointSaved) -> None:
+        if (step := saved.read_step()) is None:
+            return
+        label = step.visit.outcome.preferred_label
+        attempt = self._change(event, preferred_label=label)
+        edges = attempt.edges if attempt else ()
+        self.visits.append(CompletedVisit(step.visit, step.move, event.branch or "", edges))
+        if not event.branch:
+            self.next_node = "" if step.move.is_restart else step.move.target
+
+    def _child(self, event: Event, _: None) -> None:
+        attempt = self._attempts.get(_key(event))
+        child = ChildRun(str(event.data.get("run_id")), str(event.data.get("directory")))
+        if attempt and child not in attempt.children:
+            self._change(event, children=(*attempt.children, child))
+
+    def _assumed_outcome(self, event: Event, _: None) -> None:
+        reason = event.data.get("reason") or "it did not report its outcome"
+        self.assumed.append(f"{event.node}@{event.visit}: {reason}")
+
+    def _left_out(self, event: Event, left_out: recorded.FilesLeftOut) -> None:
+        count = left_out.refused_count
+        if count:
+            more = f" and {count - 1} more" if count > 1 else ""
+            self.not_kept.append(f"{event.node}: {_refused(left_out.refused[0])}{more}")
+
+    _changes: ClassVar[Mapping[str, Callable[..., None]]] = {
+        "PipelineStarted": _begun,
+        "RunStatusChanged": _status_changed,
+        "StageStarted": _started,
+        "StageCompleted": _completed,
+        "StageFailed": _failed,
+        "StageParked": _parked_at,
+        "QuestionAsked": _asked,
+        "QuestionSettled": _settled,
+        "OperatorAction": _ordered,
+        "RunInterrupted": _interrupted,
+        "PipelineFailed": _over,
+        "RunResumed": _resumed,
+        "TornLineDropped": _torn,
+        "ParallelBranchCompleted": _branch_over,
+        "SESSION_START": _session,
+        "ModelUsed": _used,
+        "EdgeSelected": _selected,
+        "CheckpointSaved": _saved,
+        "ChildRunStarted": _child,
+        recorded.OUTCOME_ASSUMED: _assumed_outcome,
+        "FilesLeftOut": _left_out,
+    }
+
+    kinds: ClassVar = frozenset(_changes)
+    """The types of the events that change a timeline."""
+
+
+def _key(event: Event) -> _Key:
+    return event.node or "", event.visit or 0, event.attempt or 1
+
+
+def _ended(periods: tuple[Period, ...], at: datetime) -> tuple[Period, ...]:
+    """Return the periods; if the last one is open, it ends."""
+    if not periods or periods[-1].end:
+        return periods
+    *before, last = periods
+    return (*before, Period(last.start, max(last.start, at)))
+
+
+def _refused(file: Json) -> str:
+    match file:
+        case {"path": str(path), "why": str(why)}:
+            return f"{path} ({why})"
+        case _:
+            return str(file)
 
 
 def read_stages(root: Path) -> Sequence[StageAttempt]:
@@ -203,30 +577,33 @@ def read_stages(root: Path) -> Sequence[StageAttempt]:
 
 
 def read_timeline(root: Path) -> Timeline:
-    """Return the timeline of a run, without verifying the hash chain of its journal."""
+    """Return the timeline of a run, with the folders of its attempts."""
+    timeline = read_recorded(root)
+    timeline.rest()
+    timeline.find_folders(RunDirectory(root))
+    return timeline
+
+
+def read_recorded(root: Path) -> Timeline:
+    """Return the timeline as the journal has it; an attempt of a killed process still runs.
+
+    The hash chain is not verified.
+    """
     directory = RunDirectory(root)
     # Before the journal: an attempt that ends meanwhile is not interrupted.
-    is_live = is_held(directory.lock)
-    events = selected_events(directory.events, _KINDS)
-    timeline = fold_timeline(events, is_live=is_live)
-    newest = {one.node: one for one in timeline.attempts}
-    attempts = [
-        replace(one, folder=_folder(directory, one, is_newest=newest[one.node] is one))
-        for one in timeline.attempts
-    ]
-    return replace(timeline, attempts=attempts)
+    timeline = Timeline(is_live=is_held(directory.lock))
+    for event in selected_events(directory.events, Timeline.kinds):
+        timeline.take(event)
+    return timeline
 
 
 def fold_timeline(events: Iterable[Event], *, is_live: bool) -> Timeline:
     """Return the timeline after the events of a run; without a live process, nothing runs."""
-    reading = _Reading()
+    timeline = Timeline(is_live=is_live)
     for event in events:
-        reading.take(event)
-    if not is_live and reading.last:
-        is_waiting = any(one.state is StageState.WAITING for one in reading.attempts.values())
-        reading.stop(reading.last, StageState.WAITING if is_waiting else StageState.INTERRUPTED)
-    attempts, waits = list(reading.attempts.values()), list(reading.waits.values())
-    return Timeline(attempts, waits, reading.notes, reading.first, reading.last, is_live)
+        timeline.take(event)
+    timeline.rest()
+    return timeline
 
 
 _REFERENCE = re.compile(
@@ -236,211 +613,18 @@ _REFERENCE = re.compile(
 
 def find_attempt(attempts: Sequence[StageAttempt], reference: str) -> StageAttempt:
     """Return the last attempt that `NODE`, `NODE@VISIT` or `NODE@VISIT.ATTEMPT` names."""
-    by_node = [one for one in attempts if reference in (one.node, folder_name(one.node))]
+    by_node = [
+        attempt for attempt in attempts if reference in (attempt.node, folder_name(attempt.node))
+    ]
     match = _REFERENCE.fullmatch(reference)
     if not by_node and match and match["visit"]:
         by_node = [
-            one
-            for one in attempts
-            if match["node"] in (one.node, folder_name(one.node))
-            and one.visit == int(match["visit"])
-            and match["attempt"] in (None, str(one.attempt))
+            attempt
+            for attempt in attempts
+            if match["node"] in (attempt.node, folder_name(attempt.node))
+            and attempt.visit == int(match["visit"])
+            and match["attempt"] in (None, str(attempt.attempt))
         ]
     if not by_node:
         raise UnknownName("stage of this run", reference, dict.fromkeys(a.node for a in attempts))
     return by_node[-1]
-
-
-_Key = tuple[str, int, int]
-
-
-def _key(event: Event) -> _Key:
-    return event.node or "", event.visit or 0, event.attempt or 1
-
-
-@dataclass
-class _Reading:
-    """Reads the attempts from the events of a run, in one pass."""
-
-    attempts: dict[_Key, StageAttempt] = field(default_factory=dict[_Key, StageAttempt])
-    waits: dict[str, Wait] = field(default_factory=dict[str, Wait])
-    notes: list[Note] = field(default_factory=list[Note])
-    first: datetime | None = None
-    last: datetime | None = None
-
-    def take(self, event: Event) -> None:
-        """Apply an event."""
-        self.first, self.last = self.first or event.time, event.time
-        if note := note_of(event):
-            self.notes.append(note)
-        if change := _CHANGES.get(event.type):
-            change(self, event, Fields(event.data, f"event {event.seq} ({event.type})"))
-
-    def stop(self, at: datetime, state: StageState, *, within: str = "") -> None:
-        """End the running attempts, of one branch and the branches inside it, or of all."""
-        for key, one in self.attempts.items():
-            if one.state is not StageState.RUNNING and not (
-                within and one.state is StageState.WAITING
-            ):
-                continue
-            if f"{one.branch}/".startswith(f"{within}/" if within else ""):
-                self.attempts[key] = replace(one, state=state, periods=_ended(one.periods, at))
-
-    def change(self, event: Event, **changes: object) -> None:
-        """Change the attempt of an event."""
-        if one := self.attempts.get(_key(event)):
-            self.attempts[_key(event)] = replace(one, **changes)
-
-    def end(self, event: Event, data: Fields, **changes: object) -> None:
-        """End the attempt of an event, and its questions."""
-        one = self.attempts.get(_key(event))
-        if one is None:
-            return
-        self.settle(event.time, node=one.node)
-        used = usage_from_record(data.inner("usage")) if data.has("usage") else one.usage
-        ended = _ended(one.periods, event.time)
-        seconds = data.real("duration")
-        self.change(event, periods=ended, usage=used, seconds=seconds, **changes)
-
-    def settle(self, at: datetime, *, node: str = "", question: str = "", by: str = "") -> None:
-        """End the open waits of a node, of a question, or all."""
-        for id_, one in self.waits.items():
-            if one.until is None and node in ("", one.node) and question in ("", id_):
-                self.waits[id_] = replace(one, until=at, by=by)
-
-
-def _ended(periods: tuple[Period, ...], at: datetime) -> tuple[Period, ...]:
-    """Return the periods; if the last one is open, it ends."""
-    *before, last = periods
-    return periods if last.end else (*before, Period(last.start, max(last.start, at)))
-
-
-def _folder(directory: RunDirectory, one: StageAttempt, *, is_newest: bool) -> Path | None:
-    folder = directory.stage(one.node)
-    aside = history_folder(folder, one.visit, one.attempt)
-    if aside.is_dir():
-        return aside
-    return folder if is_newest and folder.is_dir() else None
-
-
-def _started(reading: _Reading, event: Event, data: Fields) -> None:
-    key, period = _key(event), Period(event.time)
-    before = reading.attempts.get(key)
-    periods = (*_ended(before.periods, event.time), period) if before else (period,)
-    fresh = before or StageAttempt(*key, branch=event.branch or "", name=data.text("name"))
-    reading.attempts[key] = replace(
-        fresh, state=StageState.RUNNING, periods=periods, fidelity=data.text("fidelity")
-    )
-
-
-def _completed(reading: _Reading, event: Event, data: Fields) -> None:
-    outcome = data.text("outcome")
-    state = StageState.SKIPPED if outcome == StageStatus.SKIPPED else StageState.DONE
-    notes, assumed = data.text("notes"), data.flag("assumed")
-    reading.end(event, data, state=state, outcome=outcome, notes=notes, is_assumed=assumed)
-
-
-def _failed(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.end(
-        event,
-        data,
-        state=StageState.FAILED,
-        outcome=StageStatus.FAIL.value,
-        error=data.text("error"),
-        failure_class=data.text("failure_class"),
-        will_retry=data.flag("will_retry"),
-    )
-
-
-def _parked(reading: _Reading, event: Event, data: Fields) -> None:
-    if one := reading.attempts.get(_key(event)):
-        ended = _ended(one.periods, event.time)
-        reading.change(event, state=StageState.WAITING, periods=ended)
-
-
-def _asked(reading: _Reading, event: Event, data: Fields) -> None:
-    id_ = data.inner("question").text("id")
-    reading.waits.setdefault(id_, Wait(event.node or "", id_, event.time))
-
-
-def _settled(reading: _Reading, event: Event, data: Fields) -> None:
-    answer = data.inner("answer")
-    by = answer.text("by") if answer.has("by") else ""
-    reading.settle(event.time, question=data.text("question"), by=by)
-
-
-def _ordered(reading: _Reading, event: Event, data: Fields) -> None:
-    if data.flag("is_accepted") and data.text("question"):
-        reading.settle(event.time, question=data.text("question"), by=data.text("by"))
-
-
-def _interrupted(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.stop(event.time, StageState.INTERRUPTED)
-
-
-def _over(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.stop(event.time, StageState.INTERRUPTED)
-    reading.settle(event.time)
-
-
-def _resumed(reading: _Reading, event: Event, data: Fields) -> None:
-    heard = data.time("heard") if data.text("heard") else event.time
-    reading.stop(heard, StageState.INTERRUPTED)
-
-
-def _branch_over(reading: _Reading, event: Event, data: Fields) -> None:
-    if data.text("outcome") == GIVEN_UP:
-        reading.stop(event.time, StageState.INTERRUPTED, within=event.branch or "")
-
-
-def _session(reading: _Reading, event: Event, data: Fields) -> None:
-    if data.has("provider") and data.has("model") and not data.has("subagent"):
-        reading.change(event, model=f"{data.text('provider')}/{data.text('model')}")
-
-
-def _used(reading: _Reading, event: Event, data: Fields) -> None:
-    if one := reading.attempts.get(_key(event)):
-        used = usage_from_record(data.inner("usage"))
-        reading.change(event, usage=one.usage + used)
-
-
-def _selected(reading: _Reading, event: Event, data: Fields) -> None:
-    if one := reading.attempts.get(_key(event)):
-        words = (data.text(name) for name in ("target", "reason", "label", "condition"))
-        reading.change(event, edges=(*one.edges, SelectedEdge(*words)))
-
-
-def _saved(reading: _Reading, event: Event, data: Fields) -> None:
-    if data.has("step"):
-        outcome = step_from_record(data.inner("step")).visit.outcome
-        reading.change(event, preferred_label=outcome.preferred_label)
-
-
-def _child(reading: _Reading, event: Event, data: Fields) -> None:
-    one = reading.attempts.get(_key(event))
-    words = (data.text("run_id"), data.text("directory"))
-    child = ChildRun(event.node or "", event.visit or 0, *words)
-    if one and child not in one.children:
-        reading.change(event, children=(*one.children, child))
-
-
-_CHANGES: Mapping[str, Callable[[_Reading, Event, Fields], None]] = {
-    "StageStarted": _started,
-    "StageCompleted": _completed,
-    "StageFailed": _failed,
-    "StageParked": _parked,
-    "QuestionAsked": _asked,
-    "QuestionSettled": _settled,
-    "OperatorAction": _ordered,
-    "RunInterrupted": _interrupted,
-    "PipelineFailed": _over,
-    "RunResumed": _resumed,
-    "ParallelBranchCompleted": _branch_over,
-    "SESSION_START": _session,
-    "ModelUsed": _used,
-    "EdgeSelected": _selected,
-    "CheckpointSaved": _saved,
-    "ChildRunStarted": _child,
-}
-
-_KINDS = {*_CHANGES, *NOTED}

@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.walks import LONG_AGO
-from attractor.records.history import CompletedVisit
+from attractor.records.timeline import CompletedVisit
 
 MOST = 5
 

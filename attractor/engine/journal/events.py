@@ -4,7 +4,7 @@ The name of a class is the event type; the fields of the class are the data of t
 visit and attempt are in the envelope of the event. Handlers emit events of other types.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,8 @@ from attractor.base.hash_chain import GENESIS, ChainHead, ChainLink, seal
 from attractor.base.journal import Journal, TornLine
 from attractor.base.json import Json, JsonObject
 from attractor.engine.state.attempts import NO_PLACE, StageReference
+from attractor.engine.state.progress import Step, step_from_record
+from attractor.engine.storage.json_files import Fields, read_known
 from attractor.engine.storage.secrets import Redactor
 
 
@@ -326,6 +328,10 @@ class CheckpointSaved:
     step: dict[str, Json] | None
     checkpoint: str
 
+    def read_step(self) -> Step | None:
+        """Return the step; None if the event only records a checkpoint."""
+        return step_from_record(Fields(self.step, "step")) if self.step else None
+
 
 @dataclass(frozen=True)
 class FilesLeftOut:
@@ -403,8 +409,19 @@ THREAD_RESTORED = "ThreadRestored"
 THREAD_SHORTENED = "ThreadShortened"
 """The event type of a conversation whose older part is replaced by a summary."""
 
-ENGINE_KINDS = frozenset(kind.__name__ for kind in EngineEvent.__args__)
+_CLASSES: Mapping[str, type[EngineEvent]] = {kind.__name__: kind for kind in EngineEvent.__args__}
+
+ENGINE_KINDS = frozenset(_CLASSES)
 """The event types that only the engine may write, because they determine the state of a run."""
+
+
+def read_event(event: Event) -> EngineEvent | None:
+    """Return the data of an event of the engine as its class; None for events of other types.
+
+    Another version may have written the event: unknown fields are ignored, missing ones are empty.
+    """
+    kind = _CLASSES.get(event.type)
+    return read_known(kind, event.data) if kind else None
 
 
 def kind_of(happening: EngineEvent) -> str:

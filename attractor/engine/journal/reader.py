@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -111,14 +111,26 @@ def _event(content: bytes) -> Event | None:
         return None
 
 
+def all_events(journal: Path) -> Iterator[Event]:
+    """Yield the events of a journal, without verification."""
+    return (_parsed(line, journal) for line in _lines(journal))
+
+
+def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
+    """Yield the events of some types, without verification; other lines are not parsed."""
+    wanted = _pattern(kinds)
+    events = (_parsed(line, journal) for line in _lines(journal) if wanted(line.content))
+    return (event for event in events if event.type in kinds)
+
+
 def selected_events(journal: Path, kinds: Iterable[str]) -> Iterator[Event]:
     """Yield the events of some types, and the first and the last event, without verification.
 
     Other lines are not parsed: a stage of an agent has thousands, and parsing takes the time.
     """
-    wanted = re.compile(rb'"type":"(?:%s)"' % b"|".join(one.encode() for one in kinds)).search
+    wanted = _pattern(kinds)
     skipped: JournalLine | None = None
-    for line in read_lines(journal) if journal.exists() else ():
+    for line in _lines(journal):
         if line.offset == 0 or wanted(line.content):
             skipped = None
             yield _parsed(line, journal)
@@ -126,6 +138,15 @@ def selected_events(journal: Path, kinds: Iterable[str]) -> Iterator[Event]:
             skipped = line
     if skipped:
         yield _parsed(skipped, journal)
+
+
+def _lines(journal: Path) -> Iterable[JournalLine]:
+    return read_lines(journal) if journal.exists() else ()
+
+
+def _pattern(kinds: Iterable[str]) -> Callable[[bytes], object]:
+    """Return a function that finds the types of events in a line."""
+    return re.compile(rb'"type":"(?:%s)"' % "|".join(kinds).encode()).search
 
 
 def _parsed(line: JournalLine, journal: Path) -> Event:

@@ -9,13 +9,12 @@ from typing import Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.base.events import Event
-from attractor.base.journal import read_lines
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject
 from attractor.base.records import read_record, write_record
 from attractor.engine.context import ResolvedValues
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import PipelineCompleted, PipelineFailed
+from attractor.engine.journal.reader import all_events
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_to_record
 from attractor.engine.questions.question import Question, question_to_record
@@ -163,11 +162,7 @@ def is_final_lost(directory: RunDirectory) -> bool:
 def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str, Json]:
     """Return the content of final.json, from the state at the terminal event in the journal."""
     state = RunState()
-    for line in read_lines(directory.events):
-        record = parse_json(line.content)
-        if not isinstance(record, dict):
-            raise RecordBroken(f"invalid event at byte {line.offset} of {directory.events}")
-        event = Event.from_record(record)
+    for event in all_events(directory.events):
         if event.type in _TERMINAL:
             record = final_record(manifest, state, event.time)
             return {**record, "seconds": event.data.get("seconds", record["seconds"])}

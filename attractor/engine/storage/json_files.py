@@ -4,11 +4,14 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from types import NoneType, UnionType
+from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, read_file, write_whole
@@ -116,6 +119,34 @@ class Fields:
     def _refuse(self, name: str, wanted: str) -> NoReturn:
         wanted = wanted if name in self._record else "there"
         raise RecordBroken(f"{self._what}: the field {name!r} must be {wanted}")
+
+
+def read_known(type_: type[Record], record: JsonObject) -> Record:
+    """Return a dataclass from the known fields of a record.
+
+    A missing or invalid field has its default value, null, or an empty value.
+    """
+    values: dict[str, object] = {}
+    for name, types, empty in _known_fields(type_):
+        value = record.get(name)
+        if isinstance(value, int) and float in types:
+            value = float(value)
+        values[name] = value if isinstance(value, types) else empty
+    return type_(**values)
+
+
+@cache
+def _known_fields(type_: Any) -> Sequence[tuple[str, tuple[type, ...], object]]:
+    """Return name, types and empty value of each field."""
+    found: list[tuple[str, tuple[type, ...], object]] = []
+    for field in fields(type_):
+        declared: Any = field.type
+        choices = get_args(declared) if isinstance(declared, UnionType) else (declared,)
+        types = tuple(get_origin(choice) or choice for choice in choices)
+        default = None if field.default is MISSING else field.default
+        is_empty = default is None and NoneType not in types
+        found.append((field.name, types, types[0]() if is_empty else default))
+    return found
 
 
 _WIDEST = 80

@@ -6,18 +6,15 @@ from typing import Protocol, runtime_checkable
 
 from attractor.base.errors import FileError
 from attractor.base.events import Event
-from attractor.base.journal import read_lines
-from attractor.base.json import parse_json
 from attractor.engine.errors import ConversationLost
-from attractor.engine.journal.events import CheckpointSaved, StageStarted
+from attractor.engine.journal.events import CheckpointSaved, StageStarted, read_event
+from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt
 from attractor.engine.state.attempts import MAIN, stage_id
-from attractor.engine.state.progress import step_from_record
-from attractor.engine.storage.json_files import Fields, read_untrusted
+from attractor.engine.storage.json_files import read_untrusted
 
 _STAGE_ID = re.compile(r"(?P<node>.*)@(?P<visit>[0-9]+)\.(?P<attempt>[0-9]+)", re.DOTALL)
-_STEP = CheckpointSaved.__name__
 _LARGEST = 2 * LARGEST_FILE
 
 ReadSaved = Callable[[str, str], bytes]
@@ -57,12 +54,9 @@ class SavedConversations:
         self._rebuild = rebuild
         self.is_earlier_run = is_earlier_run
         self._last = dict[tuple[str, str], str]()
-        for line in read_lines(directory.events) if directory.events.exists() else ():
-            # Few lines are parsed, because a journal may be long.
-            if _STEP.encode() in line.content or (
-                is_earlier_run and StageStarted.__name__.encode() in line.content
-            ):
-                self._note(Event.from_record(Fields(parse_json(line.content), "event").all()))
+        kinds = ("CheckpointSaved", "StageStarted") if is_earlier_run else ("CheckpointSaved",)
+        for event in events_of(directory.events, kinds):
+            self._note(event)
 
     def take(self, thread: str, walks: Sequence[str]) -> object:
         """Return the conversation of a thread, by the keys of the walk and of its parent walks."""
@@ -76,17 +70,17 @@ class SavedConversations:
         return self._rebuild(last, self._read)
 
     def _note(self, event: Event) -> None:
-        data = Fields(event.data, f"event {event.seq}")
-        if event.type == StageStarted.__name__ and self.is_earlier_run and data.text("thread"):
+        match read_event(event):
             # A stage of an earlier run counts, even if it did not end.
-            last = stage_id(event.node or "", event.visit or 1, event.attempt or 1)
-            self._last[event.branch or MAIN, data.text("thread")] = last
-        if event.type != _STEP or not data.has("step"):
-            return
-        visit = step_from_record(data.inner("step")).visit
-        if visit.thread:
-            last = stage_id(visit.node, visit.number, visit.attempts)
-            self._last[event.branch or MAIN, visit.thread] = last
+            case StageStarted(thread=thread) if thread:
+                last = stage_id(event.node or "", event.visit or 1, event.attempt or 1)
+                self._last[event.branch or MAIN, thread] = last
+            case CheckpointSaved() as saved if (step := saved.read_step()) and step.visit.thread:
+                visit = step.visit
+                last = stage_id(visit.node, visit.number, visit.attempts)
+                self._last[event.branch or MAIN, visit.thread] = last
+            case _:
+                pass
 
     def _read(self, stage: str, name: str) -> bytes:
         match = _STAGE_ID.fullmatch(stage)

@@ -21,8 +21,8 @@ from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat
 from attractor.records.delivery import read_delivery
-from attractor.records.history import read_history, read_run
 from attractor.records.lookup import used_by
+from attractor.records.timeline import read_recorded
 from attractor.scenarios.evaluation import count_trials
 from attractor.workspaces.run_store import STORES, read_record
 
@@ -172,7 +172,7 @@ def _look(facts: CandidateRun) -> str:
 def _left_out(directory: RunDirectory, host: RunHost, run_id: str) -> LeftOut:
     # The workspace may be removed already.
     record = read_record(host.state_dir / STORES / run_id)
-    refused = tuple(read_history(read_run(directory.root)).not_kept)
+    refused = tuple(read_recorded(directory.root).not_kept)
     if record is None:
         return LeftOut(refused=refused)
     return LeftOut(record.excluded, (*record.ignored, *record.leave_out), refused)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, parse_json
-from attractor.engine.journal.events import PipelineStarted
+from attractor.engine.journal.events import PipelineStarted, StageCompleted, StageFailed, read_event
+from attractor.engine.journal.reader import events_of
 from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
-from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.json_files import Fields, read_known
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
-from attractor.factory.ledger.trials import events_of
 from attractor.records.summary import RunOverview
 
 GO = "gate: go"
@@ -288,14 +288,14 @@ def read_stages(root: Path) -> list[StageFigures]:
     """Return the figures of the nodes of a run, in the order of their first attempts."""
     found: dict[str, StageFigures] = {}
     for event in events_of(RunDirectory(root).events, ("StageCompleted", "StageFailed")):
-        node, data = event.node or "", Fields(event.data, event.type)
+        node, ended = event.node or "", read_event(event)
+        assert isinstance(ended, StageCompleted | StageFailed)
         before = found.get(node, StageFigures(node))
-        used = usage_from_record(data.inner("usage")) if data.has("usage") else NOTHING_USED
         found[node] = StageFigures(
             node,
             before.attempts + 1,
-            before.seconds + data.real("duration"),
-            before.usage + used,
+            before.seconds + ended.duration,
+            before.usage + read_known(Usage, ended.usage or {}),
         )
     return list(found.values())
 

@@ -15,8 +15,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, make_private_folder, write_whole
-from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.scenarios.evaluation import (
@@ -249,14 +249,6 @@ class TrialLog:
         for event in events_of(self.run.directory.events, kinds):
             if event.data.get("evaluation") == self.evaluation_id.number:
                 yield event
-
-
-def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
-    """Yield the events of the types `kinds` in a journal."""
-    for line in read_lines(journal):
-        record = parse_json(line.content)
-        if isinstance(record, dict) and record.get("type") in kinds:
-            yield Event.from_record(record)
 
 
 def _trouble_in(event: Event) -> Trouble:

@@ -26,7 +26,7 @@ from attractor.pipeline.estimate.samples import (
     spread,
 )
 from attractor.pipeline.source.read import PipelineSource
-from attractor.records.history import CompletedVisit
+from attractor.records.timeline import CompletedVisit
 
 RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})
 DOES_NOTHING = frozenset({"conditional"})

@@ -23,7 +23,8 @@ from attractor.language.reading import decode, parse
 from attractor.llm.catalogue import FindModel, ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of
-from attractor.records.history import CompletedVisit, RecordedRun, read_history, read_run
+from attractor.records.lookup import RecordedRun, read_run
+from attractor.records.timeline import CompletedVisit, read_recorded
 
 MOST_RUNS = 50
 _MANY = 10
@@ -137,7 +138,7 @@ def _read(run: RecordedRun) -> Sample:
         run.manifest.content_hash,
         str(run.manifest.options.get("backend", "")),
         frozenset(graph.nodes),
-        read_history(run).visits,
+        read_recorded(run.directory.root).visits,
         is_fork=bool(run.manifest.forked_at),
         has_succeeded=outcome is not None and outcome.is_success,
         seconds=progress.seconds if progress else 0.0,

@@ -53,8 +53,7 @@ from attractor.pipeline.source.read import (
     project_of,
     read_saved_pipeline,
 )
-from attractor.records.history import RecordedRun, read_run
-from attractor.records.lookup import outermost_run_id, run_root
+from attractor.records.lookup import RecordedRun, outermost_run_id, read_run, run_root
 from attractor.records.request import (
     NO_OVERRIDES,
     Overrides,

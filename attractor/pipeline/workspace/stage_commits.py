@@ -6,14 +6,12 @@ the branches that the fan-in took over: with one winner the history is linear, w
 it is a merge. Stages of other branches are left out.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.journal import read_lines
-from attractor.base.json import parse_json
 from attractor.engine.journal.events import (
     CheckpointSaved,
     ParallelBranchCompleted,
@@ -21,6 +19,7 @@ from attractor.engine.journal.events import (
     RunForked,
     RunRestarted,
 )
+from attractor.engine.journal.reader import events_of
 from attractor.engine.state.attempts import MAIN, TreeId, attempt_key
 from attractor.engine.state.progress import LEFT_OUT, Visit, step_from_record
 from attractor.engine.state.walks import GIVEN_UP
@@ -37,7 +36,6 @@ _SAVED = CheckpointSaved.__name__
 _FORKED, _RESTARTED = RunForked.__name__, RunRestarted.__name__
 _BEGUN, _OVER = ParallelBranchStarted.__name__, ParallelBranchCompleted.__name__
 _HEARD = (_SAVED, _FORKED, _RESTARTED, _BEGUN, _OVER)
-_WORDS = tuple(f'"{kind}"'.encode() for kind in _HEARD)
 
 
 def stage_commits(journal: Path, graph: Graph, *, base: TreeId) -> Sequence[StageTree]:
@@ -46,22 +44,13 @@ def stage_commits(journal: Path, graph: Graph, *, base: TreeId) -> Sequence[Stag
     `base` is the candidate tree with which the run began.
     """
     history = _History(base, _never_change(graph))
-    for event in _events(journal):
+    for event in events_of(journal, _HEARD):
         history.apply(event)
     return _reachable(history.made, history.lines[MAIN].tip)
 
 
 def _never_change(graph: Graph) -> Collection[str]:
     return frozenset(node.id for node in graph.nodes.values() if node.type in TOUCH_NO_FILES)
-
-
-def _events(journal: Path) -> Iterator[Event]:
-    for line in read_lines(journal):
-        # Most lines are about other events, and parsing them takes time.
-        if any(kind in line.content for kind in _WORDS):
-            record = parse_json(line.content)
-            if isinstance(record, dict) and record.get("type") in _HEARD:
-                yield Event.from_record(record)
 
 
 @dataclass

@@ -34,10 +34,10 @@ from attractor.records.diagnosis.failures import (
     explain_failure,
 )
 from attractor.records.diagnosis.unchanged import describe_unchanged
-from attractor.records.history import Note, RecordedRun, read_history, read_run
-from attractor.records.lookup import restart_reference, used_by
+from attractor.records.lookup import RecordedRun, read_run, restart_reference, used_by
 from attractor.records.request import promoting_command
 from attractor.records.summary import NOT_JUDGED, find_branch_moves
+from attractor.records.timeline import Note, read_recorded
 from attractor.records.totals import StageTotal, add_up
 
 
@@ -57,8 +57,8 @@ def _at_work(case: Case) -> Finding:
         f"{one.node}@{one.visit} is running, attempt {one.attempt}, since {one.since:%H:%M:%S} UTC"
         for one in flights
     ]
-    if case.history.last:
-        silent = round((case.now - case.history.last).total_seconds())
+    if case.history.end:
+        silent = round((case.now - case.history.end).total_seconds())
         causes.append(f"Its last event was {max(0, silent)} s ago.")
     if case.state.is_paused:
         go_on = Remedy("continue it", case.command("resume"))
@@ -348,23 +348,24 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
     is_live = is_held(run.directory.lock)
     found = open_journal(run.directory.events, run.directory.checkpoint)
     state = found.state if is_live else found.at_rest
-    history = read_history(run)
+    timeline = read_recorded(root)
     prepared = _prepared(run)
     graph = prepared.graph if prepared else None
-    case = Case(run, state, history, reference, is_live, now, graph)
-    wall = (history.last - history.first).total_seconds() if history.first and history.last else 0
+    case = Case(run, state, timeline, reference, is_live, now, graph)
+    start, end = timeline.start, timeline.end
+    wall = (end - start).total_seconds() if start and end else 0
     return Diagnosis(
         case=case,
         finding=explain(case),
-        stages=add_up(history.visits, _flights(state), now),
-        loops=sorted(find_loops(history.path()).items(), key=lambda one: -one[1]),
-        assumed=[*history.assumed, *_undeclared(prepared.diagnostics if prepared else ())],
-        interruptions=history.interruptions,
-        not_kept=history.not_kept,
+        stages=add_up(timeline.visits, _flights(state), now),
+        loops=sorted(find_loops(timeline.path()).items(), key=lambda one: -one[1]),
+        assumed=[*timeline.assumed, *_undeclared(prepared.diagnostics if prepared else ())],
+        interruptions=timeline.notes,
+        not_kept=timeline.not_kept,
         usage=used_by(run.directory, state),
         seconds=state.seconds(now),
         wall=wall,
-        waited=history.waited,
+        waited=timeline.waited,
     )
 
 

@@ -23,7 +23,8 @@ from attractor.engine.routing.next_move import (
 from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
-from attractor.records.history import Choice, CompletedVisit, History, RecordedRun
+from attractor.records.lookup import RecordedRun
+from attractor.records.timeline import CompletedVisit, SelectedEdge, Timeline
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Case:
 
     run: RecordedRun
     state: RunState
-    history: History
+    history: Timeline
     reference: str
     is_live: bool
     now: datetime
@@ -112,13 +113,13 @@ _WHY_NO_RETRY = {
     ),
 }
 
-Explain = Callable[[Case, WalkEnd, CompletedVisit, Choice], Finding | None]
+Explain = Callable[[Case, WalkEnd, CompletedVisit, SelectedEdge], Finding | None]
 
 
 def explain_failure(case: Case, end: WalkEnd) -> Finding:
     """Return why the walk from the start failed."""
     last = case.history.main[-1] if case.history.main else None
-    choice = last.choices[-1] if last and last.choices else None
+    choice = last.edges[-1] if last and last.edges else None
     if last is None or choice is None:
         return Finding(end.reason, (), (_read_log(case),))
     for explain in _EXPLANATIONS:
@@ -127,7 +128,7 @@ def explain_failure(case: Case, end: WalkEnd) -> Finding:
     return Finding(end.reason, (f"The walk ended at {last}.",), _fix(case, last.node))
 
 
-def _stage(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
+def _stage(case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge) -> Finding | None:
     if choice.reason != RouteReason.FAILED:
         return None
     causes = [
@@ -143,7 +144,9 @@ def _stage(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Fi
     )
 
 
-def _no_route(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
+def _no_route(
+    case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge
+) -> Finding | None:
     if choice.reason != RouteReason.NO_ROUTE:
         return None
     edge = f"add an edge out of {last.node} without a condition, or with a true one"
@@ -158,7 +161,9 @@ def _no_route(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) ->
     )
 
 
-def _redirects(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
+def _redirects(
+    case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge
+) -> Finding | None:
     if choice.reason != RouteReason.GOAL_GATE or case.graph is None:
         return None
     most = redirect_limit(case.graph)
@@ -175,7 +180,7 @@ def _redirects(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -
     )
 
 
-def _visits(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
+def _visits(case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge) -> Finding | None:
     target = case.node(choice.target)
     if case.graph is None or target is None:
         return None
@@ -196,7 +201,9 @@ def _visits(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> F
     )
 
 
-def _unsatisfied(case: Case, end: WalkEnd, last: CompletedVisit, choice: Choice) -> Finding | None:
+def _unsatisfied(
+    case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge
+) -> Finding | None:
     gate = find_unsatisfied(case.graph, case.progress) if case.graph else None
     if gate is None:
         return None
@@ -247,8 +254,8 @@ def _inner_failures(case: Case, made: CompletedVisit) -> Iterator[str]:
     for branch in case.history.branches:
         if (branch.node, branch.visit) == (node, visit) and branch.has_failed:
             yield f"Its branch {branch.name} failed: {branch.reason}"
-    for child in case.history.children:
-        if (child.node, child.visit) == (node, visit):
+    for attempt in case.history.attempts:
+        for child in attempt.children if (attempt.node, attempt.visit) == (node, visit) else ():
             yield f"It ran a pipeline as run {child.run_id}: attractor diagnose {child.directory}"
 
 
@@ -271,7 +278,7 @@ def _why_no_retry(made: CompletedVisit) -> Iterator[str]:
         )
 
 
-def _unhandled(case: Case, made: CompletedVisit, choice: Choice) -> Iterator[str]:
+def _unhandled(case: Case, made: CompletedVisit, choice: SelectedEdge) -> Iterator[str]:
     yield from _candidates(made, choice)
     if made.visit.outcome.failure_class is FailureClass.PIPELINE:
         return
@@ -280,7 +287,7 @@ def _unhandled(case: Case, made: CompletedVisit, choice: Choice) -> Iterator[str
         yield "It has no retry_target, and on_failure=continue is not set."
 
 
-def _candidates(made: CompletedVisit, choice: Choice) -> Iterator[str]:
+def _candidates(made: CompletedVisit, choice: SelectedEdge) -> Iterator[str]:
     if not choice.candidates:
         yield f"No edge leads out of {made.node}."
     for edge in choice.candidates:

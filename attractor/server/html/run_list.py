@@ -7,15 +7,12 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.engine.journal.reader import selected_events
+from attractor.engine.journal.reader import events_of
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
-from attractor.engine.storage.json_files import Fields
 from attractor.records.drawing import read_graph, read_states
 from attractor.records.summary import RunOverview
-
-_ASKED = "QuestionAsked"
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,12 @@ def _cards_of(run: RunOverview) -> Iterator[WaitingCard]:
 @lru_cache(maxsize=10_000)
 def _asked_at(root: Path, question: str, default: datetime) -> datetime:
     """Return the time of a question, which never changes."""
-    for event in selected_events(RunDirectory(root).events, (_ASKED,)):
-        if event.type == _ASKED:
-            asked = Fields(event.data, f"event {event.seq} ({event.type})").inner("question")
-            if asked.text("id") == question:
+    for event in events_of(RunDirectory(root).events, ("QuestionAsked",)):
+        match event.data:
+            case {"question": {"id": str(id_)}} if id_ == question:
                 return event.time
+            case _:
+                pass
     return default
 
 

@@ -24,11 +24,10 @@ from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
-from attractor.records.drawing import read_events, states_of
+from attractor.records.drawing import draw_states
 from attractor.records.event_lines import describe_without_time
-from attractor.records.history import Choice, read_history, read_run
 from attractor.records.summary import RunOverview
-from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_timeline
+from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_recorded
 from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
 from attractor.server.html.assets import icon_content
@@ -62,7 +61,6 @@ class RunView:
     timeline: Timeline
     states: RunStates
     drawing: GraphDrawing
-    last_event: int
 
     @property
     def name(self) -> str:
@@ -138,18 +136,13 @@ def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
     """Read the values for the page of a run."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
-    last = 0
-
-    def counted() -> Iterator[Event]:
-        nonlocal last
-        for event in read_events(directory.events):
-            last = event.seq
-            yield event
-
-    # The number first: newer events are requested again.
-    states = states_of(counted())
-    timeline = read_timeline(root)
-    return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing, last)
+    # The timeline first: newer events are requested again.
+    timeline = read_recorded(root)
+    # A drawing has the states in the journal, also of a killed process.
+    states = draw_states(timeline)
+    timeline.rest()
+    timeline.find_folders(directory)
+    return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing)
 
 
 @dataclass(frozen=True)
@@ -326,7 +319,6 @@ class StageView:
     others: Sequence[StageAttempt]
     tabs: Sequence[Tab]
     tab: str
-    choices: Sequence[Choice] = ()
     transcript: TranscriptPage | None = None
     text: str = ""
     changes: Changes = Changes()
@@ -361,7 +353,7 @@ def view_stage(view: RunView, reference: str, tab: str = "") -> StageView:
     chosen = tab or names[0]
     others = [each for each in attempts if each.node == attempt.node]
     plain = StageView(node, attempt, others, tabs, chosen)
-    return _with_content(view, plain, attempt, diff)
+    return _with_content(plain, attempt, diff)
 
 
 def _tabs(attempt: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) -> Iterator[Tab]:
@@ -383,7 +375,7 @@ def _tabs(attempt: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) 
         yield Tab("files", "Files", len(files))
 
 
-def _with_content(view: RunView, plain: StageView, attempt: StageAttempt, diff: Diff) -> StageView:
+def _with_content(plain: StageView, attempt: StageAttempt, diff: Diff) -> StageView:
     folder = attempt.folder
     match plain.tab:
         case "conversation" if folder:
@@ -394,26 +386,10 @@ def _with_content(view: RunView, plain: StageView, attempt: StageAttempt, diff: 
             return replace(plain, text=read_text(attempt, name))
         case "changes":
             return replace(plain, changes=_changes_in(diff))
-        case "details":
-            return replace(plain, choices=_choices(view, attempt))
         case "output":
             return replace(plain, output=read_output(attempt))
         case _:
             return plain
-
-
-def _choices(view: RunView, attempt: StageAttempt) -> Sequence[Choice]:
-    """Return the choices of the next node after a visit, with the edges that were not taken."""
-    if not attempt.edges:
-        return ()
-    made = read_history(read_run(view.root)).visits
-    return [
-        choice
-        for each in made
-        if (each.node, each.visit.number, each.branch)
-        == (attempt.node, attempt.visit, attempt.branch)
-        for choice in each.choices
-    ]
 
 
 def read_text(attempt: StageAttempt, name: str) -> str:

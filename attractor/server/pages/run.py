@@ -103,7 +103,7 @@ def _values(
         ),
         "tabs": run_tabs(address),
         "section": section,
-        "stream": f"/pipelines/{in_address(name)}/events?after={view.last_event}",
+        "stream": f"/pipelines/{in_address(name)}/events?after={view.timeline.last_event}",
         "event_types": EVENT_TYPES,
         "changes_words": service.changes.words(view.root, service.host)
         if view.summary.questions
@@ -189,7 +189,7 @@ def show_events(
     view = _view(service, run)
     values = _values(service, view, "Events")
     events, older = read_event_page(
-        view.root, before=before, last=view.last_event, node=node, type_=type, is_all=all
+        view.root, before=before, last=view.timeline.last_event, node=node, type_=type, is_all=all
     )
     query = f"?node={in_address(node)}&type={in_address(type)}{'&all=yes' if all else ''}"
     filters = f"{values['address']}/events{query}"

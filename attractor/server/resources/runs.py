@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from attractor.base.durations import parse_since
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.ledger.index import RunQuery
 from attractor.language.drawing.run_overlay import states_record
 from attractor.pipeline.status import read_status
 from attractor.records.context import read_context
-from attractor.records.drawing import read_events, states_of
+from attractor.records.drawing import read_states
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
@@ -182,7 +182,5 @@ def show_context(service: Serving, run: str) -> RunContextAnswer:
 @part.get("/api/v1/runs/{run}/states", dependencies=[READ])
 def show_states(service: Serving, run: str) -> RunStatesAnswer:
     """Show the state of each node of a run, the edges taken, and the current node."""
-    directory = RunDirectory(service.root(run))
-    name = f"run {read_manifest(directory).run_id}"
-    states = states_of(read_events(directory.events), name=name)
+    states = read_states(RunDirectory(service.root(run)))
     return RunStatesAnswer.model_validate(states_record(states))

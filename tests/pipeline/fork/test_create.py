@@ -16,7 +16,7 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.fork.create import find_fork_point
 from attractor.pipeline.orders import END_PATIENCE_S, Orders
-from attractor.records.history import RecordedRun, read_run
+from attractor.records.lookup import RecordedRun, read_run
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Script, Workplace, run_graph

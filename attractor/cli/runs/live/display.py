@@ -23,7 +23,7 @@ from attractor.cli.runs.status import as_text
 from attractor.language.source.text import visible
 from attractor.pipeline.status import RunStatusView
 from attractor.records.event_lines import ALWAYS_PRINTED, describe_event
-from attractor.records.history import read_run
+from attractor.records.lookup import read_run
 
 TIMES_A_SECOND = 8
 """The maximum number of drawings per second."""
