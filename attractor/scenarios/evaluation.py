@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import (
@@ -24,11 +24,14 @@ from attractor.base.errors import (
     first_sentence,
 )
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.base.records import read_fields
 from attractor.engine.outcome import Culprit
 from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported, PortUnusable
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
+
+R = TypeVar("R")
 
 _RESTORE = "restore it from a backup"
 _SEED_DIGITS = 12
@@ -66,11 +69,7 @@ class Trouble:
     @classmethod
     def from_record(cls, record: Json) -> "Trouble":
         """Read the record of trouble."""
-        match record:
-            case {"culprit": str(culprit), "reason": str(reason)}:
-                return cls(Culprit(culprit), reason)
-            case _:
-                raise VerificationError("corrupt record of trouble", hint=_RESTORE)
+        return _read(cls, record)
 
 
 CRASHED = Trouble(Culprit.MACHINERY, "The evaluation crashed during this trial")
@@ -118,35 +117,8 @@ class TrialResult:
     @classmethod
     def from_record(cls, record: Mapping[str, Json]) -> "TrialResult":
         """Read the record of a trial."""
-        match record:
-            case {
-                "scenario": str(scenario),
-                "trial": int(number),
-                "satisfied": bool(satisfied),
-                "checks": list(checks),
-                "duration_ms": int(duration),
-                "retries": int(retries),
-                "error": str(error),
-                "culprit": str(culprit),
-                "seed": int(seed),
-                "cost_usd": float(cost),
-                "tokens": int(tokens),
-            }:
-                return cls(
-                    TrialKey(scenario, number),
-                    satisfied,
-                    tuple(_check(check) for check in checks),
-                    duration,
-                    retries,
-                    error,
-                    Culprit(culprit) if culprit else None,
-                    seed,
-                    cost,
-                    tokens,
-                    troubles_of(record),
-                )
-            case _:
-                raise VerificationError("corrupt record of a trial", hint=_RESTORE)
+        key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
+        return _read(cls, {**record, "key": key, "culprit": record.get("culprit") or None})
 
 
 @dataclass(frozen=True)
@@ -224,19 +196,12 @@ def _check_record(check: CheckResult) -> dict[str, Json]:
     }
 
 
-def _check(record: Json) -> CheckResult:
-    match record:
-        case {
-            "kind": str(kind),
-            "passed": bool(passed),
-            "score": float(score),
-            "reason": str(reason),
-            "evidence": str(evidence),
-            "hard": bool(hard),
-        }:
-            return CheckResult(kind, passed, score, reason, evidence, hard)
-        case _:
-            raise VerificationError("corrupt record of a check", hint=_RESTORE)
+def _read(type_: type[R], record: Json) -> R:
+    try:
+        return read_fields(type_, record if isinstance(record, dict) else {})
+    except UsageError as cause:
+        # Without the value, which may contain words of a holdout.
+        raise VerificationError("corrupt record of a trial", hint=_RESTORE) from cause
 
 
 PlayTrial = Callable[[Scenario, TrialKey], Awaitable[TrialResult]]

@@ -69,12 +69,10 @@ from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import read_retry_after
-from attractor.llm.transport.http import Reply, StreamReply
+from attractor.llm.transport.http import Reply, StreamReply, hide_keys
 from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 
 _LONGEST_MESSAGE = 500
-_HIDDEN = "[key]"
-_SHORTEST_SECRET = 8
 _AN_ERROR = re.compile(r"[45]\d\d")
 # Statuses of errors inside streams, by the codes of several providers.
 _STATUSES: Mapping[str, int] = {
@@ -101,11 +99,7 @@ class ErrorContext:
 
     def hide(self, text: str) -> str:
         """Return a text without API keys."""
-        for secret in self.secrets:
-            # A placeholder key may be a letter of any word.
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, _HIDDEN)
-        return text
+        return hide_keys(text, self.secrets)
 
     def shorten(self, text: str) -> str:
         """Return a shortened text without API keys."""

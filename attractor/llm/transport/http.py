@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import field
 from typing import Generic, TypeVar
@@ -354,9 +354,16 @@ class Transport:
         return parse_object(self._hide(json.dumps(raw, ensure_ascii=False))) or {}
 
     def _hide(self, text: str) -> str:
-        # Some gateways repeat a rejected key. A placeholder key may be a letter of any word.
-        key = self._endpoint.api_key or ""
-        return text.replace(key, _HIDDEN) if len(key) >= _SHORTEST_SECRET else text
+        return hide_keys(text, [self._endpoint.api_key or ""])
+
+
+def hide_keys(text: str, keys: Iterable[str]) -> str:
+    """Return a text without API keys, because some gateways repeat a rejected key."""
+    for key in keys:
+        # A placeholder key may be a letter of any word.
+        if len(key) >= _SHORTEST_SECRET:
+            text = text.replace(key, _HIDDEN)
+    return text
 
 
 class PerLoop(Generic[T]):
