@@ -37,7 +37,19 @@ def read_tree(folder: Path) -> Mapping[str, FileState]:
     for path in _files(folder):
         # A service that still runs may have removed it meanwhile.
         with suppress(FileNotFoundError):
-            states[path] = _state(folder / path)
+            file = folder / path
+            status = file.lstat()
+            kind = stat.S_IFMT(status.st_mode)
+            content = ""
+            if stat.S_ISLNK(status.st_mode):
+                content = str(file.readlink())
+            elif stat.S_ISREG(status.st_mode):
+                try:
+                    with file.open("rb") as content_file:
+                        content = hashlib.file_digest(content_file, "sha256").hexdigest()
+                except PermissionError:
+                    content = "unreadable"
+            states[path] = FileState(kind, bool(status.st_mode & stat.S_IXUSR), content)
     return states
 
 
@@ -74,21 +86,6 @@ def _files(folder: Path) -> Iterator[str]:
         for name in (*names, *links):
             if at != str(folder) or name != _GIT:
                 yield os.path.relpath(Path(at, name), folder)
-
-
-def _state(path: Path) -> FileState:
-    status = path.lstat()
-    kind = stat.S_IFMT(status.st_mode)
-    content = ""
-    if stat.S_ISLNK(status.st_mode):
-        content = str(path.readlink())
-    elif stat.S_ISREG(status.st_mode):
-        try:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except PermissionError:
-            content = "unreadable"
-    return FileState(kind, bool(status.st_mode & stat.S_IXUSR), content)
 
 
 def _size(path: Path) -> int:

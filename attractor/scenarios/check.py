@@ -273,7 +273,7 @@ def check_mistakes(
 
 
 def _unknown(key: str, named: str, scenario: Scenario) -> str:
-    steps = [one for one in scenario.steps if key.startswith("step") and one.name == named]
+    steps = [step for step in scenario.steps if key.startswith("step") and step.name == named]
     if steps:
         return f"step {named!r} is {_STEP_NOUNS[type(steps[0])]}"
     return f"unknown {_NOUNS[key]} {named!r}"
@@ -340,10 +340,10 @@ def _references(
 ) -> Iterator[tuple[str, str, Collection[str]]]:
     """Yield each option that names something else: the option, the name, and the known names."""
     kinds = getattr(check, "step_kinds", ())
-    steps = [one.name for one in scenario.steps if isinstance(one, kinds)]
+    steps = [step.name for step in scenario.steps if isinstance(step, kinds)]
     known: dict[str, Collection[str]] = {"step": steps, "twin": twins}
     for key, folder in _FOLDERS.items():
-        known[key] = [one.removeprefix(f"{folder}/") for one in files if one.startswith(folder)]
+        known[key] = [file.removeprefix(f"{folder}/") for file in files if file.startswith(folder)]
     for key, names in known.items():
         if isinstance(named := getattr(check, key, None), str):
             yield key, named, names

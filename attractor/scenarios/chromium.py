@@ -65,8 +65,8 @@ def explain_missing(*, has_playwright: bool, chromium: str) -> UsageError | None
 
 def find_chromium(search_path: str) -> str:
     """Return the program of Chromium, or ""."""
-    binaries = (one for one in _BINARIES if Path(one).is_file())
-    programs = (shutil.which(one, path=search_path) for one in _PROGRAMS)
+    binaries = (binary for binary in _BINARIES if Path(binary).is_file())
+    programs = (shutil.which(program, path=search_path) for program in _PROGRAMS)
     return next(filter(None, (*binaries, *programs)), "")
 
 
@@ -77,7 +77,7 @@ async def open_chromium(environment: ExecutionEnvironment, port: int) -> AsyncGe
     from playwright.async_api import Error, async_playwright
 
     reachable = f'--proxy-bypass-list="<-loopback>;127.0.0.1:{port}"'
-    program = " || ".join(f"command -v {one}" for one in (*_BINARIES, *_PROGRAMS))
+    program = " || ".join(f"command -v {binary}" for binary in (*_BINARIES, *_PROGRAMS))
     options = " ".join((*_OPTIONS, reachable))
     service = await environment.start_service(f'exec "$({program})" {options} about:blank')
     try:

@@ -158,9 +158,9 @@ def troubles_of(record: Mapping[str, Json]) -> tuple[Trouble, ...]:
 def is_satisfied(checks: Sequence[CheckResult], *, min_soft_score: float) -> bool:
     """Return whether every hard check passed and the mean score of the soft checks is enough."""
     # From text: 0.7 as a float is slightly less than seven tenths.
-    soft = [Fraction(str(one.score)) for one in checks if not one.hard]
+    soft = [Fraction(str(check.score)) for check in checks if not check.hard]
     is_enough = not soft or sum(soft) / len(soft) >= Fraction(str(min_soft_score))
-    return is_enough and all(one.passed for one in checks if one.hard)
+    return is_enough and all(check.passed for check in checks if check.hard)
 
 
 def trial_keys(suite: Suite) -> list[TrialKey]:
@@ -176,7 +176,7 @@ def count_trials(
     return [
         ScenarioTally(
             scenario.id,
-            played=sum(one.key.scenario == scenario.id for one in results),
+            played=sum(result.key.scenario == scenario.id for result in results),
             satisfied=sum(one.key.scenario == scenario.id and one.satisfied for one in results),
             weight=Fraction(scenario.weight),
             min_pass_rate=Fraction(scenario.min_pass_rate),
@@ -357,7 +357,7 @@ async def evaluate(
     numbers, concurrency = range(1, settings.n + 1), settings.concurrency
     all_trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
     results = {key: before.results[key] for _, key in all_trials if key in before.results}
-    waiting = deque(one for one in all_trials if one[1] not in results)
+    waiting = deque(trial for trial in all_trials if trial[1] not in results)
 
     async def work() -> None:
         while waiting:
@@ -365,7 +365,11 @@ async def evaluate(
             troubles = before.troubles_of(key)
             result = await _played(scenario, key, play_trial, log, settings, troubles)
             results[key] = result
-            log.completed(result, _progress([*results.values()], len(all_trials), concurrency))
+            finished = [*results.values()]
+            trials = len(all_trials)
+            mean_ms = sum(one.duration_ms for one in finished) / len(finished)
+            rounds = -(-(trials - len(finished)) // concurrency)
+            log.completed(result, Progress(len(finished), trials, round(rounds * mean_ms / 1000)))
 
     try:
         async with asyncio.TaskGroup() as workers:
@@ -374,13 +378,6 @@ async def evaluate(
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
     return [results[key] for _, key in all_trials]
-
-
-def _progress(results: Sequence[TrialResult], trials: int, concurrency: int) -> Progress:
-    """Estimate the remaining time from the mean duration of the finished trials."""
-    mean_ms = sum(one.duration_ms for one in results) / len(results)
-    rounds = -(-(trials - len(results)) // concurrency)
-    return Progress(len(results), trials, round(rounds * mean_ms / 1000))
 
 
 async def _played(

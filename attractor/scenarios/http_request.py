@@ -6,7 +6,6 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
 import httpx
 
@@ -48,6 +47,13 @@ async def send_request(
 ) -> HttpAnswer:
     """Send the request of a step to a port of an environment, and read the whole response."""
     seconds = timeout.total_seconds()
+    content = step.body
+    # The port outside is another one in each trial.
+    headers = {"host": f"127.0.0.1:{step.port}", "accept-encoding": "gzip, deflate"}
+    if step.json_ is not None:
+        content = json.dumps(step.json_, ensure_ascii=False)
+        headers["content-type"] = "application/json"
+    headers |= {name.lower(): value for name, value in step.headers.items()}
     async with environment.reach(step.port) as address:
         url = f"http://{address}{step.path}"
         try:
@@ -56,27 +62,13 @@ async def send_request(
                 asyncio.timeout(seconds),
                 # Loading certificates takes 30 ms, and the URL is plain HTTP.
                 httpx.AsyncClient(timeout=seconds, trust_env=False, verify=False) as client,
-                client.stream(
-                    step.method, url, content=_content(step), headers=_headers(step)
-                ) as answer,
+                client.stream(step.method, url, content=content, headers=headers) as answer,
             ):
                 body = await _read_text(answer)
         # httpx also parses the location of a redirect that it does not follow.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:
             raise RequestFailed(type(error).__name__) from error
     return HttpAnswer(answer.status_code, dict(answer.headers), body)
-
-
-def _content(step: RequestStep) -> str:
-    return step.body if step.json_ is None else json.dumps(step.json_, ensure_ascii=False)
-
-
-def _headers(step: RequestStep) -> Mapping[str, str]:
-    # The port outside is another one in each trial.
-    own: dict[str, Any] = {"host": f"127.0.0.1:{step.port}", "accept-encoding": "gzip, deflate"}
-    if step.json_ is not None:
-        own["content-type"] = "application/json"
-    return own | {name.lower(): value for name, value in step.headers.items()}
 
 
 async def _read_text(answer: httpx.Response) -> str:

@@ -114,7 +114,7 @@ class Judge:
                 cost_usd=spent.cost_usd,
                 tokens=spent.tokens,
             ) from error
-        scores = [0.0 if one.is_manipulated else one.score for one in votes]
+        scores = [0.0 if vote.is_manipulated else vote.score for vote in votes]
         score = float(median(scores))
         # The reason of the vote that is nearest to the median.
         nearest = min(range(len(votes)), key=lambda number: abs(scores[number] - score))
@@ -127,7 +127,14 @@ class Judge:
         """Ask once, and once more with the error if the answer is invalid."""
         marker = secrets.token_hex(_MARKER_BYTES)
         system = _PROMPT.read_text("utf-8").format(marker=marker)
-        conversation = [Message.system(system), Message.user(_words(question, marker))]
+        pieces = [
+            f"<<<evidence {marker}: {name}\n{keep_ends(text, _KEPT)}\nevidence {marker}>>>"
+            for name, text in question.evidence.items()
+        ]
+        words = "\n\n".join(
+            ["# Rubric", question.rubric.strip(), "# Evidence (untrusted)", *pieces]
+        )
+        conversation = [Message.system(system), Message.user(words)]
         seed = (question.seed + number) % _SEEDS
         result = await self._generate(conversation, seed, spent)
         try:
@@ -178,11 +185,3 @@ class _Spent:
 
 def _read(result: GenerateResult) -> _Vote:
     return _Vote.model_validate(read_object(result, _Vote.model_json_schema()).output)
-
-
-def _words(question: JudgeQuestion, marker: str) -> str:
-    pieces = [
-        f"<<<evidence {marker}: {name}\n{keep_ends(text, _KEPT)}\nevidence {marker}>>>"
-        for name, text in question.evidence.items()
-    ]
-    return "\n\n".join(["# Rubric", question.rubric.strip(), "# Evidence (untrusted)", *pieces])

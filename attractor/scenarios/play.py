@@ -20,7 +20,6 @@ from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tr
 from attractor.scenarios.check import (
     AskJudge,
     CheckPhase,
-    CheckResult,
     Observation,
     StepRecord,
     TrialUsage,
@@ -108,7 +107,9 @@ class ScenarioPlayer:
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
                 troubles = (
-                    f"step {one.name}: {one.trouble}" for one in records.values() if one.trouble
+                    f"step {record.name}: {record.trouble}"
+                    for record in records.values()
+                    if record.trouble
                 )
                 failure = failure or next(troubles, "")
                 observed = Observation(
@@ -132,13 +133,20 @@ class ScenarioPlayer:
             results |= await judge_phase(checks, phase, observed)
         in_order = [results[number] for number in range(len(checks))]
         # Otherwise a trial without a single step could satisfy checks such as a missing file.
-        ended_early = [_ended_early(failure)] if failure else []
-        return PlayedScenario(scenario, observed, (*in_order, *ended_early))
+        if failure:
+            in_order.append(check_result("steps", passed=False, reason=failure, evidence=failure))
+        return PlayedScenario(scenario, observed, tuple(in_order))
 
     async def _copy_fixtures(self, scenario: Scenario, steps: "_Steps") -> str:
         """Copy the fixtures; return the reason of a failure, or ""."""
         for source, target in fixture_files(self.suite_folder, scenario):
-            result = await steps.execute(_copy_command(source, target), read_suite_file(source))
+            # Inside, no link leads to the operator.
+            parent, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
+            mode = 755 if os.access(source, os.X_OK) else 644
+            copy = (
+                f"mkdir -p -- {parent} && rm -f -- {file} && cat >{file} && chmod {mode} -- {file}"
+            )
+            result = await steps.execute(copy, read_suite_file(source))
             if result.exit_code != 0:
                 return f"the fixture {target} was not copied: {_last_line(result.stderr)}"
         return ""
@@ -155,10 +163,6 @@ class ScenarioPlayer:
         return ""
 
 
-def _ended_early(failure: str) -> CheckResult:
-    return check_result("steps", passed=False, reason=failure, evidence=failure)
-
-
 def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """Yield each file of the fixtures of a scenario, and its path in the candidate's folder."""
     for fixture in scenario.fixtures:
@@ -166,15 +170,8 @@ def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path
         if not source.is_dir():
             yield source, fixture.target
             continue
-        for one in list_suite_files(source):
-            yield source / one.path, f"{fixture.target}/{one.path}"
-
-
-def _copy_command(source: Path, target: str) -> str:
-    """Return a command that writes its input to a file; inside, no link leads to the operator."""
-    parent, file = (shlex.quote(one) for one in (str(PurePosixPath(target).parent), target))
-    mode = 755 if os.access(source, os.X_OK) else 644
-    return f"mkdir -p -- {parent} && rm -f -- {file} && cat >{file} && chmod {mode} -- {file}"
+        for file in list_suite_files(source):
+            yield source / file.path, f"{fixture.target}/{file.path}"
 
 
 class _Steps:

@@ -34,19 +34,19 @@ class PlayedScenario:
             "failure": self.observation.failure,
             "steps": [
                 {
-                    "name": one.name,
-                    "exit_code": one.exit_code,
-                    "http_status": one.http_status,
-                    "stdout": one.stdout,
-                    "stderr": one.stderr,
-                    "body": one.body,
-                    "trouble": one.trouble,
+                    "name": step.name,
+                    "exit_code": step.exit_code,
+                    "http_status": step.http_status,
+                    "stdout": step.stdout,
+                    "stderr": step.stderr,
+                    "body": step.body,
+                    "trouble": step.trouble,
                 }
-                for one in self.observation.steps.values()
+                for step in self.observation.steps.values()
             ],
             "checks": [
-                {"kind": one.kind, "passed": one.passed, "reason": one.reason}
-                for one in self.checks
+                {"kind": check.kind, "passed": check.passed, "reason": check.reason}
+                for check in self.checks
             ],
         }
 

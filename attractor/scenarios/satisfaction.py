@@ -112,7 +112,7 @@ def failures_allowed(suite: Suite) -> int:
     bound = failures_tolerated(
         trials * len(holdouts), gate.min_lower_bound, confidence=gate.confidence
     )
-    left = sum(one.weight * trials for one in holdouts) * (1 - gate.min_satisfaction)
+    left = sum(holdout.weight * trials for holdout in holdouts) * (1 - gate.min_satisfaction)
     allowed = 0
     # Lightest first, because that gives the largest number of failures.
     for weight in sorted(_forgiven(suite)):

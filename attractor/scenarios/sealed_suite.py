@@ -68,7 +68,13 @@ def seal_suite(folder: Path, store: Path) -> SealedSuite:
     seal = seal_of(hash_files(files))
     copy = store / seal
     if not copy.exists():
-        _copy_suite(files, copy, b"" if suite.settings.isolation.canary else _new_mark())
+        mark = b""
+        if not suite.settings.isolation.canary:
+            # A comment with a new canary ends every holdout of a sealed copy.
+            mark = f"\n# canary: attractor-canary-{secrets.token_hex(16)}\n".encode()
+        make_private_folder(copy.parent)
+        copy.parent.chmod(OWNER_ONLY)
+        store_private_folder(copy, (_stored(file, mark) for file in files))
     return open_sealed(store, seal)
 
 
@@ -94,11 +100,6 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
 _MARK = re.compile(rb"\n# canary: attractor-canary-[0-9a-f]{32}\n\Z")
 
 
-def _new_mark() -> bytes:
-    """Return a comment with a new canary, which ends every holdout of a sealed copy."""
-    return f"\n# canary: attractor-canary-{secrets.token_hex(16)}\n".encode()
-
-
 def _mark_of(folder: Path) -> bytes:
     """Return the comment that ends the first holdout of a sealed copy, or b""."""
     holdouts = sorted(folder.glob(f"holdout/*{SCENARIO_END}"))
@@ -112,11 +113,11 @@ def hash_files(files: Iterable[SuiteFile], mark: bytes = b"") -> Mapping[str, st
     The hash of a holdout does not cover the mark of the sealed copy.
     """
     return {
-        one.path: content_hash(
-            read_suite_file(one.source).removesuffix(mark if _is_holdout(one) else b"")
+        file.path: content_hash(
+            read_suite_file(file.source).removesuffix(mark if _is_holdout(file) else b"")
         )
-        + _EXECUTABLE * one.is_executable
-        for one in files
+        + _EXECUTABLE * file.is_executable
+        for file in files
     }
 
 
@@ -163,13 +164,6 @@ def _seal_of_copy(folder: Path, mark: bytes) -> str:
         return seal_of(hash_files(list_suite_files(folder), mark))
     except InvalidSuite:
         return ""
-
-
-def _copy_suite(files: Sequence[SuiteFile], copy: Path, mark: bytes) -> None:
-    """Copy the files of a suite; a crash leaves no incomplete copy."""
-    make_private_folder(copy.parent)
-    copy.parent.chmod(OWNER_ONLY)
-    store_private_folder(copy, (_stored(one, mark) for one in files))
 
 
 def _stored(file: SuiteFile, mark: bytes) -> StoredFile:

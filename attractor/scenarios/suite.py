@@ -429,11 +429,11 @@ class Suite(SuiteTable):
     @property
     def twin_names(self) -> Sequence[str]:
         """The names of the twins of the suite."""
-        return [one.name for one in self.settings.twins]
+        return [twin.name for twin in self.settings.twins]
 
     def of_split(self, split: str) -> Sequence[Scenario]:
         """Return the scenarios of a split, ordered by id."""
-        return [one for one in self.scenarios if one.split == split]
+        return [scenario for scenario in self.scenarios if scenario.split == split]
 
     @property
     def musts(self) -> frozenset[str]:

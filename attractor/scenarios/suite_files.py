@@ -137,21 +137,21 @@ def files_of_suite(folder: Path, twins: Iterable[str]) -> list[SuiteFile]:
     place = twins_folder(folder)
     if place.parent != folder:
         files += [
-            replace(one, path=f"{TWINS}/{name}/{one.path}")
+            replace(file, path=f"{TWINS}/{name}/{file.path}")
             for name in twins
             if (place / name).is_dir()
-            for one in list_suite_files(place / name)
+            for file in list_suite_files(place / name)
         ]
-    known = (one for one in files if not _IGNORED & {*PurePosixPath(one.path).parts})
+    known = (file for file in files if not _IGNORED & {*PurePosixPath(file.path).parts})
     return sorted(known, key=lambda one: one.path)
 
 
 def refuse_misplaced(files: Iterable[SuiteFile]) -> None:
     """Refuse a file that would not be read, because of its name or its folder."""
-    for one in files:
-        if fault := _misplacement(PurePosixPath(one.path)):
+    for file in files:
+        if fault := _misplacement(PurePosixPath(file.path)):
             message, hint = fault
-            raise InvalidSuite(f"{one.source}: {message}", hint=hint)
+            raise InvalidSuite(f"{file.source}: {message}", hint=hint)
 
 
 def _misplacement(path: PurePosixPath) -> tuple[str, str] | None:
@@ -171,5 +171,5 @@ def _misplacement(path: PurePosixPath) -> tuple[str, str] | None:
         return message, f"rename it to {top}/{stem}{SCENARIO_END}"
     if is_scenario:
         return "scenario outside of train/ and holdout/", f"move it to holdout/{name}"
-    known = ", ".join([*_FREE_FILES, *(f"{one}/" for one in (*SPLITS, *_FREE_FOLDERS))])
+    known = ", ".join([*_FREE_FILES, *(f"{split}/" for split in (*SPLITS, *_FREE_FOLDERS))])
     return "unknown file in a suite", f"remove it, or move it to {FIXTURES}/; known: {known}"

@@ -43,12 +43,12 @@ class SuiteRefused(InvalidSuite):
     """This suite cannot judge."""
 
     def __init__(self, faults: Sequence[SuiteFault]) -> None:
-        lines = "".join(f"\n  {one}" for one in faults)
+        lines = "".join(f"\n  {fault}" for fault in faults)
         super().__init__(f"the suite cannot judge:{lines}")
         # Each fault has its remedy.
         self.hint = ""
         self.faults = tuple(faults)
-        self.details = {"faults": [one.to_record() for one in faults]}
+        self.details = {"faults": [fault.to_record() for fault in faults]}
 
 
 def lint_suite(suite: Suite) -> list[SuiteFault]:
@@ -88,7 +88,7 @@ def threshold_faults(suite: Suite) -> Iterator[SuiteFault]:
 
 def _rubric_only(suite: Suite) -> Iterator[SuiteFault]:
     holdouts = suite.of_split("holdout")
-    if all(check.kind == RUBRIC for one in holdouts for check in one.checks):
+    if all(check.kind == RUBRIC for holdout in holdouts for check in holdout.checks):
         words = "all holdouts are judged by rubrics only"
         yield SuiteFault("rubric_only", words, "add a check of another kind to a holdout")
 

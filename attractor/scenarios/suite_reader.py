@@ -62,10 +62,14 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
 
     The twins of a sealed copy were validated before sealing, and are not loaded.
     """
-    _require_suite(folder)
+    is_there = folder.is_dir()
+    if not is_there or SUITE_FILE not in {one.path for one in list_suite_files(folder)}:
+        raise InvalidSuite(
+            f"missing file {folder / SUITE_FILE}", hint="a suite is a folder with a suite.toml"
+        )
     source = _source(folder / SUITE_FILE)
     settings = source.built(SuiteSettings)
-    files = files_of_suite(folder, [one.name for one in settings.twins])
+    files = files_of_suite(folder, [twin.name for twin in settings.twins])
     refuse_misplaced(files)
     twins = {} if is_sealed else _read_twins(source, settings, folder)
     reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins)
@@ -77,7 +81,10 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     if mistakes := list(_unmatched_musts(settings, scenarios)):
         raise source.error(mistakes)
     _refuse_unnamed(files, settings, scenarios, reader.kinds)
-    _refuse_unexecutable(files, scenarios, reader.kinds)
+    programs = {path for scenario in scenarios for path in files_of_checks(scenario, reader.kinds)}
+    for file in files:
+        if file.path in programs and _is_below(file.path, CHECKS) and not file.is_executable:
+            raise InvalidSuite(f"{file.source} is not executable", hint=f"chmod +x {file.source}")
     return Suite(settings=settings, scenarios=tuple(sorted(scenarios, key=lambda one: one.id)))
 
 
@@ -99,15 +106,6 @@ class _Source:
         found = TomlMistakes(self.text, str(self.file))
         found.extend(mistakes)
         return found.error(InvalidSuite)
-
-
-def _require_suite(folder: Path) -> None:
-    """Refuse a folder without a suite or with special files, before anything is read."""
-    is_there = folder.is_dir()
-    if not is_there or SUITE_FILE not in {one.path for one in list_suite_files(folder)}:
-        raise InvalidSuite(
-            f"missing file {folder / SUITE_FILE}", hint="a suite is a folder with a suite.toml"
-        )
 
 
 def _source(file: Path) -> _Source:
@@ -149,7 +147,7 @@ class _ScenarioReader:
             *check_mistakes(
                 scenario,
                 self.kinds,
-                twins=[one.name for one in self.settings.twins],
+                twins=[twin.name for twin in self.settings.twins],
                 files=self.files,
             ),
             *self._missing_fixtures(scenario),
@@ -170,7 +168,7 @@ class _ScenarioReader:
                 yield _mistake((FIXTURES, number), message, hint)
 
     def _invalid_seeds(self, scenario: Scenario) -> Iterator[TomlMistake]:
-        seeds = {one.name: one.seed for one in self.settings.twins}
+        seeds = {twin.name: twin.seed for twin in self.settings.twins}
         for name, seed in scenario.seed.items():
             if name not in seeds:
                 hint = did_you_mean(name, seeds) or "name it in a [[twins]] of suite.toml"
@@ -197,9 +195,9 @@ class _ScenarioReader:
 def _unmatched_musts(
     settings: SuiteSettings, scenarios: Sequence[Scenario]
 ) -> Iterator[TomlMistake]:
-    ids = [one.id for one in scenarios if one.split == "holdout"]
+    ids = [scenario.id for scenario in scenarios if scenario.split == "holdout"]
     for number, pattern in enumerate(settings.gate.must):
-        if not any(fnmatchcase(one, pattern) for one in ids):
+        if not any(fnmatchcase(id_, pattern) for id_ in ids):
             message = f"no held-out scenario matches {pattern!r}"
             yield _mistake(("gate", "must", number), message, did_you_mean(pattern, ids))
 
@@ -260,9 +258,9 @@ def _refuse_unnamed(
     """Refuse fixtures, rubrics, patches and twins that nothing names."""
     named = {
         *(f"{FIXTURES}/{fixture.source}" for one in scenarios for fixture in one.fixtures),
-        *(path for one in scenarios for path in files_of_checks(one, kinds)),
-        *(f"{PATCHES}/{one.id}.patch" for one in scenarios),
-        *(f"{TWINS}/{one.name}" for one in settings.twins),
+        *(path for scenario in scenarios for path in files_of_checks(scenario, kinds)),
+        *(f"{PATCHES}/{scenario.id}.patch" for scenario in scenarios),
+        *(f"{TWINS}/{twin.name}" for twin in settings.twins),
     }
     remedies = {
         FIXTURES: ("no scenario names this fixture", "name it in fixtures of a scenario"),
@@ -275,15 +273,6 @@ def _refuse_unnamed(
         if top in remedies and not any(_is_at(one.path, path) for path in named):
             message, hint = remedies[top]
             raise InvalidSuite(f"{one.source}: {message}", hint=f"{hint}, or remove it")
-
-
-def _refuse_unexecutable(
-    files: Sequence[SuiteFile], scenarios: Sequence[Scenario], kinds: Registry[type[Check]]
-) -> None:
-    programs = {path for one in scenarios for path in files_of_checks(one, kinds)}
-    for one in files:
-        if one.path in programs and _is_below(one.path, CHECKS) and not one.is_executable:
-            raise InvalidSuite(f"{one.source} is not executable", hint=f"chmod +x {one.source}")
 
 
 def _is_at(path: str, place: str) -> bool:

@@ -36,8 +36,8 @@ def _twin(suite_folder: Path, name: str, state: Mapping[str, Any], seed: int = 0
 
 async def require_startable(twins: Sequence[TwinSettings], suite_folder: Path) -> None:
     """Start each twin with its state and stop it, so that a fault is found before a run."""
-    for one in twins:
-        async with _twin(suite_folder, one.name, one.seed):
+    for twin in twins:
+        async with _twin(suite_folder, twin.name, twin.seed):
             pass
 
 
@@ -95,6 +95,6 @@ def _requests_of(twin: "ServiceTwin") -> TwinRequests:
             raise TrialTrouble(
                 message, Culprit.CANDIDATE, reason="A twin received too many requests"
             )
-        return [cast("Mapping[str, Json]", one.record()) for one in twin.requests]
+        return [cast("Mapping[str, Json]", request.record()) for request in twin.requests]
 
     return requests

@@ -81,12 +81,10 @@ class RunDrawings:
                 svg = asyncio.run(render_async(picture, format=Format.SVG))
                 drawing = self._kept[content] = RunDrawing(svg, content)
             self._kept.move_to_end(content)
-            while len(self._kept) > 1 and self._size() > MOST_BYTES:
-                self._kept.popitem(last=False)
+            size = sum(len(kept.svg) for kept in self._kept.values())
+            while len(self._kept) > 1 and size > MOST_BYTES:
+                size -= len(self._kept.popitem(last=False)[1].svg)
         return drawing
-
-    def _size(self) -> int:
-        return sum(len(one.svg) for one in self._kept.values())
 
 
 @dataclass(frozen=True)
@@ -302,6 +300,7 @@ def marked(
         return
     lanes = {lane.begin: lane for lane in drawing.lanes}
     folded = {lane.begin: lane for lane in drawing.folded}
+    folds = {lane.begin for lane in drawing.look.folds(drawing.graph, drawing.lanes)}
     shown = fold_states(states, drawing.folded)
     marks = overlay(drawing.drawn, shown).marks
     nodes = {node_element(id_): id_ for id_ in drawing.drawn.nodes}
@@ -332,9 +331,9 @@ def marked(
         current = ' aria-current="true"' if id_ == selected else ""
         target, fold_link = address(id_), ""
         if look_address and lane:
-            target = look_address(_also_unfolded(drawing, lane))
+            target = look_address(_look(drawing, folds - {lane.begin}))
         elif look_address and id_ in lanes:
-            fold_address = look_address(_also_folded(drawing, lanes[id_]))
+            fold_address = look_address(_look(drawing, folds | {id_}))
             fold_link = _fold_link(piece.corner, id_, fold_address)
         yield MarkedElement(
             piece.id,
@@ -343,20 +342,6 @@ def marked(
             f'{group} data-piece="mark" data-label="{escape(words)}" data-text="{count}">'
             f"{signs}</g>",
         )
-
-
-def _also_unfolded(drawing: GraphDrawing, lane: Lane) -> Look:
-    """Return the look in which a branch is also unfolded."""
-    return _look(drawing, {folded.begin for folded in _folds(drawing)} - {lane.begin})
-
-
-def _also_folded(drawing: GraphDrawing, lane: Lane) -> Look:
-    """Return the look in which a branch is also folded."""
-    return _look(drawing, {folded.begin for folded in _folds(drawing)} | {lane.begin})
-
-
-def _folds(drawing: GraphDrawing) -> Sequence[Lane]:
-    return drawing.look.folds(drawing.graph, drawing.lanes)
 
 
 def _look(drawing: GraphDrawing, folded: Collection[str]) -> Look:

@@ -144,13 +144,7 @@ def _render(service: Service, caller: Caller, body: DrawnPipeline) -> Content:
 
 
 def _run(service: Service, caller: Caller, body: StartBody) -> Content:
-    _require_limits(body)
-    started = start_run(service, body, caller)
-    return {"run": started.id, "status": started.status}
-
-
-def _require_limits(body: StartBody) -> None:
-    """Refuse a run with fewer limits than the agent that asks for it may have."""
+    # A coding agent cannot start a run with fewer limits than it may have itself.
     if read_name(body.interviewer).file:
         raise UsageError(
             "a coding agent cannot start a run whose interviewer reads or writes a file",
@@ -161,6 +155,8 @@ def _require_limits(body: StartBody) -> None:
             "a coding agent cannot start a run without a sandbox, or in the project's own folder",
             hint="leave out sandbox and workspace, or let a person type 'attractor run'",
         )
+    started = start_run(service, body, caller)
+    return {"run": started.id, "status": started.status}
 
 
 def _status(service: Service, caller: Caller, body: ChosenRun) -> Content:
@@ -206,7 +202,14 @@ class McpTool:
             content = self.call(service, caller, self._read(arguments))
         except AttractorError as error:
             redact = service.host.redactor.text
-            return mcp_types.CallToolResult(content=[_text(redact(_words(error)))], is_error=True)
+            lines = [error.message]
+            if error.hint:
+                lines.append(f"remedy: {error.hint}")
+            if error.details:
+                lines.append(json.dumps(dict(error.details), default=str))
+            return mcp_types.CallToolResult(
+                content=[_text(redact("\n".join(lines)))], is_error=True
+            )
         return mcp_types.CallToolResult(content=[_block(content)])
 
     def _read(self, arguments: Mapping[str, Any]) -> Body:
@@ -264,15 +267,6 @@ TOOLS = (
         only_reads=False,
     ),
 )
-
-
-def _words(error: AttractorError) -> str:
-    lines = [error.message]
-    if error.hint:
-        lines.append(f"remedy: {error.hint}")
-    if error.details:
-        lines.append(json.dumps(dict(error.details), default=str))
-    return "\n".join(lines)
 
 
 def _block(content: Content) -> mcp_types.TextContent | mcp_types.ImageContent:

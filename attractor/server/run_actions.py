@@ -69,7 +69,7 @@ def links_of(run: str) -> dict[str, str]:
     """Return the addresses of a run by their purpose."""
     place = f"/pipelines/{quote(run, safe=':@')}"
     parts = ("events", "graph", "questions", "checkpoint", "context", "cancel")
-    return {"self": place, **{one: f"{place}/{one}" for one in parts}}
+    return {"self": place, **{part: f"{place}/{part}" for part in parts}}
 
 
 def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:

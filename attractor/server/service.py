@@ -66,7 +66,7 @@ class Service:
             project=project,
             environ=environ,
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
-            program=(*PROGRAM, *(f"--config={one}" for one in flags)),
+            program=(*PROGRAM, *(f"--config={flag}" for flag in flags)),
         )
         return cls(
             factory,

@@ -48,15 +48,11 @@ def listen(host: str, port: int) -> socket.socket:
     # Connections inherit this option; without it, a body waits 40 ms for the
     # confirmation of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-    _bound_unread(listener)
-    return listener
-
-
-def _bound_unread(listener: socket.socket) -> None:
-    """Bound the cost of peers that do not read; connections inherit the listener's options."""
+    # Bound the cost of peers that do not read; connections inherit the listener's options.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
+    return listener
 
 
 def address_of(listener: socket.socket, name: str = "") -> str:
@@ -111,7 +107,7 @@ class _Protocol(H11Protocol):
 
 
 def _close_oldest(connections: Sequence[_Protocol]) -> None:
-    waiting = [one for one in connections if one.is_waiting]
+    waiting = [connection for connection in connections if connection.is_waiting]
     if len(waiting) > MOST_WAITING:
         min(waiting, key=lambda one: one.waits_since).close_if_waiting()
 
@@ -146,14 +142,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and report that requests are accepted."""
-        _allow_many_connections()
+        # Each open file may be a connection.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
         await super().startup(sockets)
         if self.started:
             self._ready()
-
-
-def _allow_many_connections() -> None:
-    """Raise the soft limit on open files, each of which may be a connection, for this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

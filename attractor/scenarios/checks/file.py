@@ -27,23 +27,20 @@ class FileCheck(TextExpectation, CheckOptions):
     async def judge(self, observed: Observation) -> CheckResult:
         """Read the file; if the file cannot be read, the check fails."""
         try:
-            return await self._judge(observed)
+            found = await observed.environment.file_exists(self.path)
+            if found != self.exists:
+                reason = f"{self.path} is {'present' if found else 'missing'}"
+                return check_result("file", passed=False, reason=reason, evidence=reason)
+            if not self.is_given:
+                reason = f"{self.path} is {'present' if found else 'missing'}, as expected"
+                return check_result("file", passed=True, reason=reason, evidence=reason)
+            text = await observed.environment.read_file(self.path)
+            lack = self.mismatch(text)
+            reason = f"{self.path} {lack or 'is as expected'}"
+            return check_result("file", passed=not lack, reason=reason, evidence=text)
         except FileUnusable as error:
             reason = f"{self.path} cannot be read: {error}"
             return check_result("file", passed=False, reason=reason, evidence=reason)
-
-    async def _judge(self, observed: Observation) -> CheckResult:
-        found = await observed.environment.file_exists(self.path)
-        if found != self.exists:
-            reason = f"{self.path} is {'present' if found else 'missing'}"
-            return check_result("file", passed=False, reason=reason, evidence=reason)
-        if not self.is_given:
-            reason = f"{self.path} is {'present' if found else 'missing'}, as expected"
-            return check_result("file", passed=True, reason=reason, evidence=reason)
-        text = await observed.environment.read_file(self.path)
-        lack = self.mismatch(text)
-        reason = f"{self.path} {lack or 'is as expected'}"
-        return check_result("file", passed=not lack, reason=reason, evidence=text)
 
 
 part = FileCheck

@@ -71,17 +71,17 @@ class TwinCheck(RequestPattern, CheckOptions):
     @model_validator(mode="after")
     def _has_an_expectation(self) -> "TwinCheck":
         limits = (self.count, self.at_least, self.at_most)
-        if all(one is None for one in limits) and not self.in_order:
+        if all(limit is None for limit in limits) and not self.in_order:
             raise ValueError("set at least one of count, at_least, at_most and in_order")
         return self
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Count the matching requests, and search the ordered ones."""
         requests = observed.twins[self.twin]()
-        matching = [one for one in requests if self.matches(one)]
+        matching = [request for request in requests if self.matches(request)]
         mismatch = next(self._mismatches(matching), "")
         reason = f"the twin {self.twin} {mismatch or 'received the expected requests'}"
-        evidence = json.dumps([dict(one) for one in requests])
+        evidence = json.dumps([dict(request) for request in requests])
         return check_result("twin", passed=not mismatch, reason=reason, evidence=evidence)
 
     def _mismatches(self, matching: Sequence[SeenRequest]) -> Iterator[str]:

@@ -68,7 +68,14 @@ class RequestLimits:
     @contextmanager
     def counted(self, caller: str) -> Generator[None]:
         """Count a request of a caller until the block ends; refuse one too many."""
-        self._take(caller)
+        limits, now = self._limits, self._clock.monotonic()
+        bucket = self._buckets.setdefault(caller, _Bucket(limits.burst, now))
+        _forget_oldest(self._buckets, caller, limits.remembered)
+        bucket.left += (now - bucket.at) * limits.requests_per_s
+        bucket.left, bucket.at = min(bucket.left, limits.burst), now
+        if bucket.left < 1:
+            raise TooManyRequests(f"{caller} sends more than {limits.requests_per_s:g} a second")
+        bucket.left -= 1
         if self._open[caller] >= self._limits.open_requests:
             raise TooManyRequests(f"{caller} has {self._open[caller]} open requests")
         self._open[caller] += 1
@@ -78,16 +85,6 @@ class RequestLimits:
             self._open[caller] -= 1
             if not self._open[caller]:
                 del self._open[caller]
-
-    def _take(self, caller: str) -> None:
-        limits, now = self._limits, self._clock.monotonic()
-        bucket = self._buckets.setdefault(caller, _Bucket(limits.burst, now))
-        _forget_oldest(self._buckets, caller, limits.remembered)
-        bucket.left += (now - bucket.at) * limits.requests_per_s
-        bucket.left, bucket.at = min(bucket.left, limits.burst), now
-        if bucket.left < 1:
-            raise TooManyRequests(f"{caller} sends more than {limits.requests_per_s:g} a second")
-        bucket.left -= 1
 
 
 class RefusalLimit:

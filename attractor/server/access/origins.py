@@ -25,7 +25,8 @@ def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
     `address`: the address at which the connection arrived. `names`: the other names of the server.
     An address is safe, because only a name can be made to point elsewhere.
     """
-    name = _name_in(host)
+    found = _HOST.fullmatch(host)
+    name = (found[1] or found[2]).lower() if found else ""
     if name in map(str.lower, names):
         return True
     if name == "localhost":
@@ -51,9 +52,3 @@ def is_own_origin(headers: Mapping[str, str], *, is_safe: bool) -> bool:
         return origin == f"{scheme_of(headers)}://{headers.get('host', '')}"
     opens_page = is_safe and headers.get("sec-fetch-dest", "") == "document"
     return site in _OWN or not site or opens_page
-
-
-def _name_in(host: str) -> str:
-    """Return the name or address in a Host header, without the port."""
-    found = _HOST.fullmatch(host)
-    return (found[1] or found[2]).lower() if found else ""

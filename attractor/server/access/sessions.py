@@ -97,14 +97,14 @@ class Sessions:
         if content != known.content:
             known = self._known = _Known(content, self._verified(content))
         now = self._clock.now()
-        return tuple(one for one in known.sessions if now < one.expires)
+        return tuple(session for session in known.sessions if now < session.expires)
 
     def _verified(self, content: bytes) -> tuple[BrowserSession, ...]:
         try:
             sessions = _STORED.validate_json(content) if content else ()
         except ValidationError as cause:
             raise self._damaged("is corrupt") from cause
-        if not all(hmac.compare_digest(one.seal, self._seal(one)) for one in sessions):
+        if not all(hmac.compare_digest(session.seal, self._seal(session)) for session in sessions):
             raise self._damaged("was changed by an unknown process")
         return sessions
 

@@ -30,7 +30,7 @@ def _folder(name: str) -> Traversable:
 @cache
 def static_files() -> Mapping[str, bytes]:
     """Return all static files by name."""
-    found = {one.name: one.read_bytes() for one in _folder("static").iterdir() if one.is_file()}
+    found = {path.name: path.read_bytes() for path in _folder("static").iterdir() if path.is_file()}
     return {**dict(sorted(found.items())), DRAWING_CSS: drawing_style_sheet().encode()}
 
 
@@ -70,4 +70,4 @@ def icon_content(name: str) -> str:
 def inline_style_sheet() -> Markup:
     """Return the style sheet of all pages, for a file without a server."""
     sheets = ("pages.css", "run.css", DRAWING_CSS)
-    return Markup("\n".join(static_files()[one].decode() for one in sheets))
+    return Markup("\n".join(static_files()[sheet].decode() for sheet in sheets))

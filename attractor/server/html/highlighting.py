@@ -7,7 +7,6 @@ from pathlib import PurePath
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_for_filename
 
 from attractor.base.dataclasses import dataclass
@@ -22,14 +21,10 @@ def highlighted(text: str, name: str) -> Markup:
     """Return a text as HTML, with the syntax that the name of its file suggests."""
     if len(text) > LARGEST:
         return escape(text)
-    return Markup(highlight(text, _lexer(name), _FORMATTER))
-
-
-def _lexer(name: str) -> Lexer:
     # A lexer is chosen by the name alone: guessing from a long text is slow.
     names = (PurePath(name).name, "plain.txt")
     found = next(filter(None, map(find_lexer_class_for_filename, names)))
-    return found(stripnl=False, ensurenl=False)
+    return Markup(highlight(text, found(stripnl=False, ensurenl=False), _FORMATTER))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class PageRouter(APIRouter):
 
 def navigation_of(pages: Iterable[PageRouter]) -> Sequence[NavigationEntry]:
     """Return the navigation to pages."""
-    return sorted((one.entry for one in pages if one.entry), key=lambda one: one.place)
+    return sorted((page.entry for page in pages if page.entry), key=lambda one: one.place)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def render(
     """Return a page: a template that extends `layout.html.j2`."""
     path = request.url.path
     entries: Sequence[NavigationEntry] = request.app.state.navigation
-    inside = [one for one in entries if one.length_at(path)]
+    inside = [entry for entry in entries if entry.length_at(path)]
     frame = {
         "navigation": entries,
         "current": max(inside, key=lambda one: one.length_at(path), default=None),

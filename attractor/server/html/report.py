@@ -7,17 +7,14 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateReport
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.context import read_context
 from attractor.records.drawing import read_events
 from attractor.records.lookup import latest_verdict
-from attractor.records.timeline import StageAttempt
 from attractor.server.drawings import FoldKind, GraphDrawings, Look
 from attractor.server.html.rendering import render_text
 from attractor.server.html.run_view import (
-    EventLine,
     RunView,
     StageView,
     event_line,
@@ -46,6 +43,7 @@ def report_of_run(root: Path, host: RunHost) -> str:
     """Return the report of a run as HTML, without secrets."""
     drawings = GraphDrawings(host.state_dir / DRAWINGS)
     view = read_view(root, host.runs_dir, drawings.of_run(root, UNFOLDED))
+    lines = map(event_line, read_events(RunDirectory(root).events))
     values = {
         **run_values(view, "", PieceSource(PieceVersions()), host.clock.now()),
         "stage_address": "#stage-",
@@ -57,39 +55,26 @@ def report_of_run(root: Path, host: RunHost) -> str:
         "look_address": "",
         "reported": list(_stages(view)),
         "changes": read_changes(root, host),
-        "events": list(_events(root)),
+        "events": [line for line in lines if line.words],
         "walks": read_context(root).walks,
         "pretty": pretty,
-        "gate": _gate(root, host),
+        "gate": None if latest_verdict(root) is None else gate(ask_gate(root, host)[1]),
         "now": host.clock.now(),
         "version": host.version,
     }
     return host.redactor.text(render_text("report.html.j2", values))
 
 
-def _gate(root: Path, host: RunHost) -> GateReport | None:
-    """Return the verdict of the gate, if the run was judged."""
-    return None if latest_verdict(root) is None else gate(ask_gate(root, host)[1])
-
-
 def _stages(view: RunView) -> Iterator[ReportedStage]:
-    newest = {one.node: one for one in view.timeline.attempts}
-    for one in view.timeline.attempts:
-        yield _stage(view, one, is_last=newest[one.node] is one)
+    newest = {attempt.node: attempt for attempt in view.timeline.attempts}
+    for attempt in view.timeline.attempts:
+        first = view_stage(view, attempt.id)
+        others = [
+            view_stage(view, attempt.id, tab.name) for tab in first.tabs if tab.name != first.tab
+        ]
+        views = [first, *(each for each in others if each.tab != "files")]
+        yield ReportedStage(attempt.id, newest[attempt.node] is attempt, first, views)
     for node in view.drawing.graph.nodes:
         if node not in newest:
             shown = view_stage(view, node)
             yield ReportedStage(node, True, shown, [shown])
-
-
-def _stage(view: RunView, one: StageAttempt, *, is_last: bool) -> ReportedStage:
-    first = view_stage(view, one.id)
-    others = [view_stage(view, one.id, tab.name) for tab in first.tabs if tab.name != first.tab]
-    views = [first, *(each for each in others if each.tab != "files")]
-    return ReportedStage(one.id, is_last, first, views)
-
-
-def _events(root: Path) -> Iterator[EventLine]:
-    """Yield the events that have words."""
-    lines = map(event_line, read_events(RunDirectory(root).events))
-    return (one for one in lines if one.words)

@@ -438,7 +438,7 @@ def read_event_page(
         reader = JournalReader(journal, find_position(journal, begin - 1))
         lines = islice(reader.more(end - begin), end - begin)
         events = [line.event for line in lines if line.event and line.event.seq < end]
-        fitting = (each for each in events if _fits(each, node, type_))
+        fitting = (each for each in events if node in ("", each.node) and type_ in ("", each.type))
         wanted = (line for line in map(event_line, fitting) if is_all or type_ or line.words)
         found += reversed(list(wanted))
         end = begin
@@ -448,10 +448,6 @@ def read_event_page(
 
 
 _STEP = 500
-
-
-def _fits(event: Event, node: str, type_: str) -> bool:
-    return node in ("", event.node) and type_ in ("", event.type)
 
 
 def event_line(event: Event) -> EventLine:

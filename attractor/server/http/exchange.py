@@ -119,7 +119,12 @@ class Exchange:
             message, self._kept = self._kept, None
             return message
         if self.is_websocket:
-            return await self._receive_message()
+            message = await self._receive()
+            if message["type"] == "websocket.receive" and not await self._is_valid():
+                self.is_cut = True
+                await self._send(_ENDS["websocket.send"])
+                return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+            return message
         if self._is_whole:
             return await self._receive()
         try:
@@ -133,15 +138,6 @@ class Exchange:
         if self._received > self._limits.body_bytes:
             raise self._failed(self.too_large())
         self._is_whole = not message.get("more_body", False)
-        return message
-
-    async def _receive_message(self) -> Message:
-        """Return the next message to a WebSocket, if its caller is still valid."""
-        message = await self._receive()
-        if message["type"] == "websocket.receive" and not await self._is_valid():
-            self.is_cut = True
-            await self._send(_ENDS["websocket.send"])
-            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
         return message
 
     async def read_form_field(self, name: str) -> str:

@@ -87,7 +87,9 @@ class Guard:
             reason = traceback.format_exc()
             await exchange.answer(problem_response(InternalError()))
         finally:
-            if self._is_logged(exchange) and self._log:
+            # Not each of many refused requests is logged.
+            is_logged = exchange.status not in REFUSED or self._refusals.count(exchange.sender)
+            if is_logged and self._log:
                 self._log(
                     LoggedRequest(
                         time=now,
@@ -142,10 +144,6 @@ class Guard:
         if is_page:
             return self._respond(Request(exchange.connection), error)
         return problem_response(error)
-
-    def _is_logged(self, exchange: Exchange) -> bool:
-        """Return whether a request is logged: not each of many refused ones."""
-        return exchange.status not in REFUSED or self._refusals.count(exchange.sender)
 
 
 async def _require_csrf(exchange: Exchange, caller: Caller) -> None:

@@ -93,7 +93,7 @@ class AnswerStore:
             if answer.status in NOT_DONE:
                 database.execute("DELETE FROM requests WHERE place = ?", [place])
                 return
-            headers = canonical_json([list(one) for one in answer.headers])
+            headers = canonical_json([list(header) for header in answer.headers])
             database.execute(
                 "UPDATE requests SET status = ?, headers = ?, body = ? WHERE place = ?",
                 [answer.status, headers, answer.body, place],
@@ -154,7 +154,12 @@ class Idempotency:
             await _send(known, send)
             return
         recorded = RecordedAnswer(send)
-        await self._app(connection, _replay(body, receive), recorded.send)
+        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        await self._app(connection, receive_again, recorded.send)
         await run_in_threadpool(self._store.finish, place, recorded.answer())
 
 
@@ -196,16 +201,6 @@ async def _read(receive: Receive) -> bytes | None:
         body += message.get("body", b"")
         if not message.get("more_body"):
             return body
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return the function by which an application receives a body that was read already."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive_again() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return receive_again
 
 
 def describe_keys(application: FastAPI) -> None:

@@ -11,7 +11,6 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.review import Review
 from attractor.pipeline.status import read_status, status_of
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import read_changes, run_tabs
@@ -39,6 +38,8 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
     review = asyncio.run(service.factory.review(root))
     status = read_status(root, service.host.runs_dir).summary
     is_promoted = bool(status.promoted_to) and not status.rolled_back_from
+    suite = review.judged.suite
+    gate = suite.settings.gate if suite else None
     return render(
         request,
         "decision.html.j2",
@@ -47,7 +48,12 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "tabs": run_tabs(f"/runs/{in_address(root.name)}"),
             "review": review,
             "report": review.report,
-            "gauge": _gauge(review),
+            "gauge": {
+                "satisfaction": 100 * float(review.report.satisfaction),
+                "bound": 100 * review.report.bound,
+                "wanted": 100 * float(gate.min_satisfaction) if gate else 0.0,
+                "wanted_bound": 100 * gate.min_lower_bound if gate else 0.0,
+            },
             "status": status_of(status),
             "goal": status.goal,
             "history": service.factory.history(run=root),
@@ -162,15 +168,3 @@ def _done(
     except AttractorError as error:
         return _page(request, service, run, Refusal(typed, error))
     return see_other(f"/runs/{in_address(run)}/decision", said)
-
-
-def _gauge(review: Review) -> dict[str, float]:
-    """Return the figures of the gauge, in percent of its width."""
-    suite = review.judged.suite
-    gate = suite.settings.gate if suite else None
-    return {
-        "satisfaction": 100 * float(review.report.satisfaction),
-        "bound": 100 * review.report.bound,
-        "wanted": 100 * float(gate.min_satisfaction) if gate else 0.0,
-        "wanted_bound": 100 * gate.min_lower_bound if gate else 0.0,
-    }

@@ -89,7 +89,7 @@ def show_spec(
         "spec": stored,
         "shown": specs.describe_spec(stored),
         "rows": _node_rows(stored),
-        "desires": [one.to_dict() for one in stored.desires],
+        "desires": [desire.to_dict() for desire in stored.desires],
         "modes": list(SpecView),
         "mode": mode,
         "svg": svg,
@@ -217,10 +217,10 @@ def show_picture(service: Serving, id: str, simulation: str, name: str) -> Respo
     plane = _plane(service)
     named = [one for one in _simulations(plane, id) if one.simulation_id == simulation]
     names = [
-        one
+        screenshot
         for report in named
-        for one in report.screenshots
-        if PurePath(one).name == one and PurePath(one).suffix in _PICTURES
+        for screenshot in report.screenshots
+        if PurePath(screenshot).name == screenshot and PurePath(screenshot).suffix in _PICTURES
     ]
     if name not in names:
         raise UnknownName("picture", name, names)
@@ -291,14 +291,14 @@ def show_lineage(request: Request, service: Serving) -> Response:
 
 def lineage_diagram(stages: Sequence[Mapping[str, Any]]) -> Diagram:
     """Return the stages as boxes with their kinds; all but small steps have a label."""
-    boxes = {one["version"]: f"{one['kind']} {one['version']}" for one in stages}
+    boxes = {stage["version"]: f"{stage['kind']} {stage['version']}" for stage in stages}
     lines: list[Line] = []
-    for one in stages:
-        label = one["kind"] if one["kind"] in (StageKind.MAJOR, StageKind.VARIANT) else ""
-        if one["parent"]:
-            lines.append(Line(one["parent"], one["version"], label))
-        if one.get("returns_to"):
-            lines.append(Line(one["version"], one["returns_to"], "returns to"))
+    for stage in stages:
+        label = stage["kind"] if stage["kind"] in (StageKind.MAJOR, StageKind.VARIANT) else ""
+        if stage["parent"]:
+            lines.append(Line(stage["parent"], stage["version"], label))
+        if stage.get("returns_to"):
+            lines.append(Line(stage["version"], stage["returns_to"], "returns to"))
     return Diagram("TD", boxes, lines)
 
 
@@ -328,4 +328,4 @@ def _lf(text: str) -> str:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in text.splitlines() if one.strip())
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from datetime import date, timedelta
+from datetime import timedelta
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -12,10 +12,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.factory.ledger.index import RunQuery
 from attractor.factory.ledger.report import DayCosts, read_costs
 from attractor.pipeline.disk_use import read_disk_use
-from attractor.records.workers import Worker, read_worker
+from attractor.records.workers import read_worker
 from attractor.server.html.rendering import PageRouter, render
 from attractor.server.http.scopes import READ, Serving
-from attractor.server.service import Service
 
 part = PageRouter("System", "/system", place=9)
 
@@ -38,14 +37,27 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
     host = service.host
     since = (host.clock.now() - timedelta(days=DAYS)).date()
     costs = read_costs(service.index, host.runs_dir, since.isoformat())
+    live = service.index.runs(service.host.runs_dir, RunQuery(is_live=True))
+    workers = [read_worker(one) for one in live]
+    days = [(since + timedelta(days=number)).isoformat() for number in range(DAYS + 1)]
+    sums = {day: sum(cost.cost_usd for cost in costs if cost.day == day) for day in days}
+    most = max(sums.values(), default=0.0) or 1.0
     return render(
         request,
         "system.html.j2",
         {
             "version": host.version,
             "project_folder": host.project,
-            "workers": _workers(service),
-            "costs": _by_day(costs, since),
+            "workers": workers,
+            "costs": [
+                CostBar(
+                    day,
+                    sums[day],
+                    sum(cost.runs for cost in costs if cost.day == day),
+                    100 * sums[day] / most,
+                )
+                for day in days
+            ],
             "pipelines": _by_pipeline(costs),
             "days": DAYS,
             "disk": read_disk_use(host.runs_dir, host.state_dir) if measure else None,
@@ -61,30 +73,9 @@ def show_providers(request: Request, service: Serving) -> Response:
     return render(request, "system/providers.html.j2", {"keys": keys})
 
 
-def _workers(service: Service) -> list[Worker]:
-    """Return the processes that hold a run."""
-    live = service.index.runs(service.host.runs_dir, RunQuery(is_live=True))
-    return [read_worker(one) for one in live]
-
-
-def _by_day(costs: list[DayCosts], since: date) -> list[CostBar]:
-    days = [(since + timedelta(days=number)).isoformat() for number in range(DAYS + 1)]
-    sums = {day: sum(one.cost_usd for one in costs if one.day == day) for day in days}
-    most = max(sums.values(), default=0.0) or 1.0
-    return [
-        CostBar(
-            day,
-            sums[day],
-            sum(one.runs for one in costs if one.day == day),
-            100 * sums[day] / most,
-        )
-        for day in days
-    ]
-
-
 def _by_pipeline(costs: list[DayCosts]) -> list[tuple[str, str, int, float, int]]:
     """Return runs, cost and tokens by pipeline and models, the most expensive first."""
-    keys = sorted({(one.pipeline, one.models) for one in costs})
+    keys = sorted({(cost.pipeline, cost.models) for cost in costs})
     rows = [
         (
             pipeline,
@@ -94,6 +85,6 @@ def _by_pipeline(costs: list[DayCosts]) -> list[tuple[str, str, int, float, int]
             sum(one.tokens for one in own),
         )
         for pipeline, models in keys
-        for own in [[one for one in costs if (one.pipeline, one.models) == (pipeline, models)]]
+        for own in [[cost for cost in costs if (cost.pipeline, cost.models) == (pipeline, models)]]
     ]
     return sorted(rows, key=lambda row: -row[3])

@@ -119,9 +119,9 @@ class RunProcesses:
 
     def remove_old_logs(self, now: float) -> None:
         """Remove old logs."""
-        for one in self.folder.glob("*.log"):
-            if now - one.stat().st_mtime > LOG_DAYS * 86_400:
-                one.unlink(missing_ok=True)
+        for path in self.folder.glob("*.log"):
+            if now - path.stat().st_mtime > LOG_DAYS * 86_400:
+                path.unlink(missing_ok=True)
 
     def _begin(
         self,
@@ -143,7 +143,7 @@ class RunProcesses:
                 stdin=stdin,
                 stdout=PIPE,
                 stderr=log,
-                pass_fds=[slot.fileno(), *(one.fileno() for one in files.values())],
+                pass_fds=[slot.fileno(), *(file.fileno() for file in files.values())],
                 start_new_session=True,
             )
         except OSError as cause:

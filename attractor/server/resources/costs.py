@@ -104,7 +104,7 @@ def show_report(service: Serving, since: Since = "30d") -> ReportAnswer:
     """Show cost, time and results of runs by pipeline and models."""
     began = _moment(service, since)
     groups = read_groups(service.index, service.host.runs_dir, began)
-    answers = [GroupFiguresAnswer.model_validate(one.to_record()) for one in groups]
+    answers = [GroupFiguresAnswer.model_validate(group.to_record()) for group in groups]
     return ReportAnswer(since=began, groups=answers)
 
 
@@ -117,7 +117,7 @@ def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
     return RunCostsAnswer(
         run_id=run_id,
         stages=[StageFiguresAnswer.model_validate(one.to_record()) for one in read_stages(root)],
-        trials=[TrialFiguresAnswer.model_validate(one.to_record()) for one in trials],
+        trials=[TrialFiguresAnswer.model_validate(trial.to_record()) for trial in trials],
     )
 
 

@@ -155,7 +155,7 @@ class EventReader:
         """Return a response with some events."""
         after = read_number(cursor) if cursor else self._after or 0
         events, following = _select(read, self._selected, after, limit)
-        items = ",".join(number(one) for one in events)
+        items = ",".join(number(event) for event in events)
         following = write_cursor(following) if following else ""
         body = f'{{"items":[{items}],"next":{canonical_json(following)}}}'
         return Response(body, media_type="application/json")

@@ -190,7 +190,7 @@ def complete(service: Serving, body: EditedPipeline) -> Completion:
     offset = sum(len(one) + 1 for one in before) + body.column - 1
     cursor = cursor_at(body.source, min(offset, len(body.source)))
     begun = cursor.begun.casefold()
-    found = propose(cursor, (one.id for one in analysis.names), analysis.words)
+    found = propose(cursor, (name.id for name in analysis.names), analysis.words)
     near = [one for one in found if one.text.casefold().startswith(begun)]
     return Completion(
         begun=cursor.begun,

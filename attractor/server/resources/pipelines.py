@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from attractor.factory.register import register_of
-from attractor.factory.resources.pipelines import PipelineStore, register_text
+from attractor.factory.resources.pipelines import register_text
 from attractor.factory.resources.versions import RETIRED
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference import difference_record
@@ -85,9 +85,5 @@ def retire_pipeline(
 def compare_pipelines(service: Serving, before: Compared, after: Compared) -> JsonRecord:
     """Compare two versions of pipelines: nodes, edges and attributes."""
     store = register_of(service.host).stores.pipelines
-    old, new = (_text(store, one) for one in (before, after))
+    old, new = (store.read(store.versions.find(one)).text for one in (before, after))
     return difference_record(diff(parse(old, file=before), parse(new, file=after)))
-
-
-def _text(store: PipelineStore, reference: str) -> str:
-    return store.read(store.versions.find(reference)).text

@@ -36,8 +36,8 @@ class RulePageAnswer(RuleAnswer):
 def list_rules() -> list[RuleAnswer]:
     """List the rules for pipelines."""
     return [
-        RuleAnswer(rule=one.rule, severity=one.severity, sentence=one.sentence)
-        for one in read_pages()
+        RuleAnswer(rule=page.rule, severity=page.severity, sentence=page.sentence)
+        for page in read_pages()
     ]
 
 

@@ -234,15 +234,6 @@ def read_stage_file(
 ) -> Response:
     """Show a file of an attempt, such as prompt.md, as text."""
     content = _attempt(service, run, stage).read_file(name, most=LARGEST_FILE)
-    return _file_response(name, content)
-
-
-def _attempt(service: Service, run: str, stage: str) -> StageAttempt:
-    return find_attempt(read_stages(service.root(run)), stage)
-
-
-def _file_response(name: str, content: bytes) -> Response:
-    """Return a file as text, or to store it if it is no text; browsers never guess its type."""
     try:
         content.decode()
         media_type = "text/plain; charset=utf-8"
@@ -254,3 +245,7 @@ def _file_response(name: str, content: bytes) -> Response:
         "x-content-type-options": "nosniff",
     }
     return Response(content, media_type=media_type, headers=headers)
+
+
+def _attempt(service: Service, run: str, stage: str) -> StageAttempt:
+    return find_attempt(read_stages(service.root(run)), stage)
