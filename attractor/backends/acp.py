@@ -97,21 +97,18 @@ class _AcpClient:
                 if text := getattr(update.content, "text", ""):
                     self._dialogue.take(AgentText(text, is_piece=True))
             case "tool_call" | "tool_call_update":
-                self._take_call(update)
+                call = self._calls[update.tool_call_id]
+                call.add(update)
+                # A pending call often gets its name and its input later.
+                if call.status != "pending":
+                    self._begin(update.tool_call_id)
+                if update.status in _ENDED_CALL:
+                    texts = [_content_text(item) for item in update.content or ()]
+                    output = "\n".join(filter(None, texts)) or as_text(update.raw_output)
+                    error = output or "failed" if update.status == "failed" else ""
+                    self._dialogue.take(CallEnded(update.tool_call_id, output, error))
             case _:
                 pass
-
-    def _take_call(self, update: "ToolCallStart | ToolCallProgress") -> None:
-        call = self._calls[update.tool_call_id]
-        call.add(update)
-        # A pending call often gets its name and its input later.
-        if call.status != "pending":
-            self._begin(update.tool_call_id)
-        if update.status in _ENDED_CALL:
-            texts = [_content_text(item) for item in update.content or ()]
-            output = "\n".join(filter(None, texts)) or as_text(update.raw_output)
-            error = output or "failed" if update.status == "failed" else ""
-            self._dialogue.take(CallEnded(update.tool_call_id, output, error))
 
     def _begin(self, call_id: str) -> None:
         call = self._calls[call_id]

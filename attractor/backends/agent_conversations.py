@@ -168,7 +168,8 @@ class ConversationFile:
         taken = before if isinstance(before, StoredConversation) else None
         # A restored conversation can be that of an earlier run, whose files a reader does not have.
         known = taken.turns if taken and not taken.is_restored else ()
-        same = _same_at_the_end(known, begins_with)
+        pairs = zip(reversed(known), reversed(begins_with), strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
         self._write(
             kind=_BEGIN,
             stage=stage.id,
@@ -242,10 +243,14 @@ def _earlier_stages(last: str, read: ReadSaved) -> Iterator[_StageTurns]:
 
 
 def _read(stage: str, content: bytes) -> _StageTurns:
-    lines = [Fields(parse_json(line), f"line {at}") for at, line in _lines(content)]
-    if len(lines) < 2 or not (lines[0].has("kind") and lines[-1].has("kind")):
+    if not content.endswith(b"\n"):
+        raise RecordBroken("the last line is incomplete")
+    # Not splitlines: other line separators are part of the texts.
+    lines = content[:-1].split(b"\n")
+    records = [Fields(parse_json(line), f"line {at}") for at, line in enumerate(lines, 1)]
+    if len(records) < 2 or not (records[0].has("kind") and records[-1].has("kind")):
         raise RecordBroken("the file is incomplete")
-    head, *middle, end = lines
+    head, *middle, end = records
     is_whole = (head.text("kind"), end.text("kind")) == (_BEGIN, _END)
     if not is_whole or end.number("turns") != len(middle) or head.text("stage") != stage:
         raise RecordBroken("the file is incomplete")
@@ -268,16 +273,3 @@ def _turn(fields: Fields) -> Turn:
         return drop_redacted_data(turn_from_record(fields.all()))
     except UsageError as cause:
         raise RecordBroken(f"invalid turn: {cause.message}") from cause
-
-
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    if not content.endswith(b"\n"):
-        raise RecordBroken("the last line is incomplete")
-    # Not splitlines: other line separators are part of the texts.
-    return enumerate(content[:-1].split(b"\n"), 1)
-
-
-def _same_at_the_end(one: Sequence[Turn], other: Sequence[Turn]) -> int:
-    """Return the number of identical turns at the end of two lists."""
-    pairs = zip(reversed(one), reversed(other), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))

@@ -180,16 +180,14 @@ class Reporting:
         choices: dict[str, Json] = {**_choice_schemas(self._stage)}
         if faults := find_faults(set_fields, {"type": "object", "properties": choices}):
             raise InvalidReport("; ".join(faults))
-        return _with_reason(outcome, self._stage.node.id)
-
-
-def _with_reason(outcome: Outcome, node: str) -> Outcome:
-    if outcome.status not in _NEEDS_REASON:
-        return outcome
-    reason = outcome.failure_reason or outcome.notes or f"{node} reported {outcome.status.value}"
-    # A failure reported by the agent is a verdict about the work, so it is not retried (ruling R3).
-    verdict = FailureClass.VERDICT if outcome.status is StageStatus.FAIL else None
-    return replace(outcome, failure_reason=reason, failure_class=outcome.failure_class or verdict)
+        if outcome.status not in _NEEDS_REASON:
+            return outcome
+        reported = f"{self._stage.node.id} reported {outcome.status.value}"
+        reason = outcome.failure_reason or outcome.notes or reported
+        # A failure that the agent reports is a verdict about the work: not retried (ruling R3).
+        verdict = FailureClass.VERDICT if outcome.status is StageStatus.FAIL else None
+        class_ = outcome.failure_class or verdict
+        return replace(outcome, failure_reason=reason, failure_class=class_)
 
 
 def _definition(stage: Stage) -> ToolDefinition:

@@ -118,7 +118,8 @@ class UsageReader:
         is_known = self._has_ended and reported.total_tokens > 0
         if not is_known:
             reported = self._estimate(reported)
-        models = tuple(dict.fromkeys(filter(None, (self._answered, self._asked_model()))))
+        asked = self._asked or _text(_parse(self._request), "model")
+        models = tuple(dict.fromkeys(filter(None, (self._answered, asked))))
         return CallUsage(reported, models, is_estimated=not is_known)
 
     def _reported(self) -> Usage:
@@ -134,9 +135,6 @@ class UsageReader:
         plain, encoded = _ENCODED.subn(b"", self._request)
         asked = math.ceil(len(plain) / _BYTES_A_TOKEN) + encoded * _ENCODED_TOKENS
         return replace(reported, input_tokens=max(1, asked), output_tokens=written)
-
-    def _asked_model(self) -> str:
-        return self._asked or _text(_parse(self._request), "model")
 
 
 def is_model_call(method: str, path: str) -> bool:

@@ -122,8 +122,8 @@ def _command(text: str) -> str:
 def _changes(changes: Json) -> str:
     """Return the changed files, one in a line."""
     lines: list[str] = []
-    for one in changes if isinstance(changes, list) else []:
-        match one:
+    for change in changes if isinstance(changes, list) else []:
+        match change:
             case {"path": str(path), "kind": str(kind)}:
                 lines.append(f"{kind} {path}")
             case _:

@@ -211,7 +211,9 @@ class _Proxy:
         self._headers = upstream.key_headers(environ)
         self._key = key
         self._require_budget = require_budget
-        self.forms = _forms_of_key(upstream.key(environ))
+        # A common word, such as the key of a local server, stays.
+        hidden = upstream.key(environ)
+        self.forms = () if is_common(hidden) else [form.encode() for form in forms_of(hidden)]
         self.provider = provider
         self.client = client
         self.on_answer = on_answer
@@ -388,11 +390,6 @@ class _Call:
     def _scrub(self, text: bytes) -> bytes:
         scrubber = _Scrubber(self._proxy.forms)
         return scrubber.take(text) + scrubber.end()
-
-
-def _forms_of_key(key: str) -> Collection[bytes]:
-    """Return the texts to replace; a common word, such as the key of a local server, stays."""
-    return () if is_common(key) else [form.encode() for form in forms_of(key)]
 
 
 class _Scrubber:

@@ -165,13 +165,23 @@ class OutsideTranscript:
                 self._add_piece(heard.text)
                 self._join_pieces()
             case CallBegun():
-                self._begin_call(heard)
+                self.has_worked = True
+                self._open[heard.id] = heard.name
+                self._emit(
+                    EventKind.TOOL_CALL_START,
+                    tool_name=heard.name,
+                    call_id=heard.id,
+                    arguments=dict(heard.arguments),
+                )
             case CallEnded():
                 self._end_call(heard)
             case Spent():
                 self._count(heard)
-            case Warned() | Failed():
-                self._report(heard)
+            case Warned():
+                self._emit(EventKind.WARNING, message=heard.message)
+            case Failed():
+                self.failure = heard.message
+                self._emit(EventKind.ERROR, message=heard.message, error="OutsideAgentFailed")
 
     def answered(self, answer: ProviderAnswer) -> None:
         """Take the answer of a provider, as the model proxy saw it, and count its usage."""
@@ -238,29 +248,12 @@ class OutsideTranscript:
             self.has_worked = self.has_worked or bool(self.text.strip())
             self._emit(EventKind.ASSISTANT_TEXT_END, text=self.text, reasoning=None)
 
-    def _begin_call(self, heard: CallBegun) -> None:
-        self.has_worked = True
-        self._open[heard.id] = heard.name
-        self._emit(
-            EventKind.TOOL_CALL_START,
-            tool_name=heard.name,
-            call_id=heard.id,
-            arguments=dict(heard.arguments),
-        )
-
     def _end_call(self, heard: CallEnded) -> None:
         name = self._open.pop(heard.id, "")
         result: dict[str, Json] = (
             {"error": heard.error} if heard.error else {"output": heard.output}
         )
         self._emit(EventKind.TOOL_CALL_END, tool_name=name, call_id=heard.id, **result)
-
-    def _report(self, heard: Warned | Failed) -> None:
-        if isinstance(heard, Warned):
-            self._emit(EventKind.WARNING, message=heard.message)
-        else:
-            self.failure = heard.message
-            self._emit(EventKind.ERROR, message=heard.message, error="OutsideAgentFailed")
 
     def _count(self, heard: Spent) -> None:
         spent = heard
@@ -274,7 +267,10 @@ class OutsideTranscript:
         else:
             prompt = prompt_tokens(spent.tokens, self._choice.provider)
             usage = Usage(prompt, spent.tokens.output_tokens, spent.cost_usd or 0.0)
-            self._warn_of_cost(spent)
+            if spent.cost_usd is None and not self._has_warned:
+                self._has_warned = True
+                message = "the model is unknown: its tokens count, but its cost counts as 0"
+                self._emit(EventKind.WARNING, message=message)
         self._use(usage)
         # The program makes its model calls itself, so the budget is checked after each report.
         self._spending.require_budget()
@@ -293,12 +289,6 @@ class OutsideTranscript:
     def _use(self, usage: Usage) -> None:
         self.total += usage
         self._spending.use(usage)
-
-    def _warn_of_cost(self, spent: Spent) -> None:
-        if spent.cost_usd is None and not self._has_warned:
-            self._has_warned = True
-            message = "the model is unknown: its tokens count, but its cost counts as 0"
-            self._emit(EventKind.WARNING, message=message)
 
 
 def _difference(total: Spent, before: Spent) -> Spent:

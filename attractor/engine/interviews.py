@@ -160,7 +160,7 @@ class RunQuestions:
         return any(one.id == id_ for one in self.run.state.asked)
 
     def _is_of_child(self, id_: str) -> bool:
-        return any(is_of_child(one, id_) for one in self.run.state.walks.values())
+        return any(is_of_child(walk, id_) for walk in self.run.state.walks.values())
 
     def _place(self, id_: str) -> StageReference | None:
         found = find_asker(self.run.state.walks, id_)

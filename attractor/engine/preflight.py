@@ -29,9 +29,9 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
     for edge in graph.edges:
         if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
             yield error(f"an edge names the unknown node {lost[0]!r}", edge.span)
-    for one in find_misplaced_restarts(graph):
-        what = f"loop_restart on {one.edge.source} -> {one.edge.target}: {one.why}"
-        yield error(what, one.edge.span, fix=one.fix)
+    for restart in find_misplaced_restarts(graph):
+        what = f"loop_restart on {restart.edge.source} -> {restart.edge.target}: {restart.why}"
+        yield error(what, restart.edge.span, fix=restart.fix)
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:

@@ -68,7 +68,11 @@ class JournalReader:
         before = self._number
         for line in islice(read_lines(self._journal, offset=self._offset), count):
             self._number, self._offset = self._number + 1, line.end
-            yield self._read(line, before)
+            flaw = self.verdict.flaw
+            is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
+            yield VerifiedLine(
+                line.content, self._number, _event(line.content), flaw if is_guilty else None
+            )
 
     def _verify_more(self, limit: int | None) -> int:
         """Verify the new lines, and return the number of new lines."""
@@ -80,13 +84,6 @@ class JournalReader:
         for _ in lines:
             """The number of lines read, including lines after a flaw."""
         return lines.count
-
-    def _read(self, line: JournalLine, before: int) -> VerifiedLine:
-        flaw = self.verdict.flaw
-        is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
-        return VerifiedLine(
-            line.content, self._number, _event(line.content), flaw if is_guilty else None
-        )
 
 
 class _Counted:

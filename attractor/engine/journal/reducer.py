@@ -117,6 +117,8 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     if before and is_again:
         flight = before.begun(event.attempt, event.time, is_aside=is_aside)
     else:
+        known = walk.progress.stages.get(event.node)
+        streak = Streak(known.failure, known.failure_count) if known else NO_STREAK
         flight = InFlight(
             event.node,
             event.visit,
@@ -124,7 +126,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
             since=event.time,
             is_aside=is_aside,
             working_since=event.time,
-            streak=_streak(walk, event.node),
+            streak=streak,
         )
     after = _with(state, event, changed(walk, in_flight=flight))
     if before is not None:
@@ -217,11 +219,6 @@ def _walk(state: RunState, event: Event, key: str | None = None) -> WalkState:
     if key not in state.walks:
         raise RecordBroken(f"event {event.seq} belongs to an unknown walk")
     return state.walks[key]
-
-
-def _streak(walk: WalkState, node: str) -> Streak:
-    record = walk.progress.stages.get(node)
-    return Streak(record.failure, record.failure_count) if record else NO_STREAK
 
 
 def _with(state: RunState, event: Event, walk: WalkState) -> RunState:

@@ -237,7 +237,13 @@ def _stages(
     """Return lines for the last stages, as many as fit, latest stage last."""
     keep, lines = int(room.left * (1 - share)), list[str]()
     for note in reversed(notes[-measure.stages :] if measure.stages else ()):
-        line = _of_stage(note, measure)
+        visit = f", visit {note.visit}" if note.visit > 1 else ""
+        is_news = note.words not in ("", f"Stage completed: {note.node}")
+        words = f": {one_line(note.words, measure.words)}" if is_news else ""
+        line = f"- {one_line(note.node, LONGEST_NAME)} ({note.outcome}{visit}){words}"
+        if measure.has_tools and note.tools:
+            calls = ", ".join(f"{name} {count}x" for name, count in sorted(note.tools.items()))
+            line = f"{line} [tools: {calls}]"
         if not room.takes(line, keep=keep):
             break
         lines.insert(0, line)
@@ -245,17 +251,6 @@ def _stages(
     if left_out and measure.stages:
         lines.insert(0, f"- ... and {number_of(left_out, 'stage')} before")
     return lines
-
-
-def _of_stage(note: StageNote, measure: PreambleLimits) -> str:
-    visit = f", visit {note.visit}" if note.visit > 1 else ""
-    is_news = note.words not in ("", f"Stage completed: {note.node}")
-    words = f": {one_line(note.words, measure.words)}" if is_news else ""
-    line = f"- {one_line(note.node, LONGEST_NAME)} ({note.outcome}{visit}){words}"
-    if measure.has_tools and note.tools:
-        calls = ", ".join(f"{name} {count}x" for name, count in sorted(note.tools.items()))
-        line = f"{line} [tools: {calls}]"
-    return line
 
 
 def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Sequence[str]:

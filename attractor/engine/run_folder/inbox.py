@@ -68,7 +68,7 @@ class Inbox:
         """Yield each order that is not yet executed."""
         try:
             with os.scandir(self._folder) as entries:
-                names = sorted(one.name for one in entries if one.name.endswith(".json"))
+                names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
         except FileNotFoundError:
             return
         except OSError as cause:

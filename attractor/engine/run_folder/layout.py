@@ -209,7 +209,14 @@ def create_run_directory(
     except OSError as cause:
         raise file_error("make", root, cause) from cause
     try:
-        _fill(directory, source, files or {})
+        done = directory.inbox / "done"
+        try:
+            done.mkdir(parents=True)
+        except OSError as cause:
+            raise file_error("make", done, cause) from cause
+        write_whole(directory.graph, source)
+        if files:
+            write_stored_files(directory.files, files)
         begin(directory)
         write_manifest(directory, manifest, redactor)
         sync_folder(root.parent)
@@ -254,17 +261,6 @@ def write_stored_files(file: Path, files: Mapping[str, bytes]) -> None:
     """Store several files together in one file."""
     written: dict[str, Json] = {name: b64encode(data).decode() for name, data in files.items()}
     write_document(file, {"files": written})
-
-
-def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, bytes]) -> None:
-    done = directory.inbox / "done"
-    try:
-        done.mkdir(parents=True)
-    except OSError as cause:
-        raise file_error("make", done, cause) from cause
-    write_whole(directory.graph, source)
-    if files:
-        write_stored_files(directory.files, files)
 
 
 def _taken(root: Path) -> Refused:

@@ -162,7 +162,15 @@ class OpenRun:
                 self._record_step(step, place, sync=True)
                 return
             saved = self._clean(step)
-            after = fold(self._state, self._draft(saved, place))
+            draft = Event(
+                seq=self.events.head.seq + 1,
+                branch=place.branch,
+                time=self.clock.now(),
+                run_id=self.manifest.run_id,
+                type=kind_of(saved),
+                data=data_of(saved),
+            )
+            after = fold(self._state, draft)
             at = Position(self.events.offset, self.events.head)
             drawn = self._drawn(after, at)
             saved = changed(saved, checkpoint=drawn.digest)
@@ -303,16 +311,6 @@ class OpenRun:
             return render_checkpoint(self.redactor.members(record), now, at)
         return drawn
 
-    def _draft(self, happening: EngineEvent, place: StageReference) -> Event:
-        return Event(
-            seq=self.events.head.seq + 1,
-            branch=place.branch,
-            time=self.clock.now(),
-            run_id=self.manifest.run_id,
-            type=kind_of(happening),
-            data=data_of(happening),
-        )
-
     def _is_due(self) -> bool:
         grown = self.events.offset - self._checkpoint_offset
         return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
@@ -351,7 +349,12 @@ def open_run(
         fence.begin()
         undo.callback(fence.end)
         remove_abandoned_files(root)
-        _require_journal(directory)
+        # Without its journal, the run would begin again.
+        if not directory.events.exists() and directory.run.exists():
+            raise VerificationError(
+                f"{directory.events} is missing, although the run has begun",
+                hint="restore it from a copy: the run cannot continue without it",
+            )
         events = EventLog(directory.events, run_id=manifest.run_id, clock=clock, redactor=redactor)
         undo.callback(events.close)
         found = open_journal(directory.events, directory.checkpoint)
@@ -375,15 +378,6 @@ def open_run(
     return run
 
 
-def _require_journal(directory: RunDirectory) -> None:
-    """Refuse a directory without a journal, because the run would begin again."""
-    if not directory.events.exists() and directory.run.exists():
-        raise VerificationError(
-            f"{directory.events} is missing, although the run has begun",
-            hint="restore it from a copy: the run cannot continue without it",
-        )
-
-
 def end_run(run: OpenRun) -> RunResult:
     """Record the end of a run: first final.json, then the terminal event, then the status."""
     outcome = outcome_of(run.state)
@@ -393,17 +387,7 @@ def end_run(run: OpenRun) -> RunResult:
         final = final_record(run.manifest, run.state, run.clock.now())
         write_document(run.directory.final, run.redactor.members(final))
         run.record(_terminal_event(run, is_good=is_good), sync=True)
-    _end_children(run)
-    reason = _result(run).reason
-    if run.state.why_canceled:
-        run.change_status(CANCELED, reason)
-    else:
-        run.change_status(EVALUATING if is_good else FAILED, reason)
-    return _result(run)
-
-
-def _end_children(run: OpenRun) -> None:
-    """Cancel the child runs that have not ended, because nothing continues them any more."""
+    # Nothing continues the child runs that have not ended.
     why = run.state.why_canceled or "the run ended"
     for manifest in sorted(run.directory.children.glob("*/manifest.json")):
         if RunDirectory(manifest.parent).final.exists():
@@ -416,6 +400,12 @@ def _end_children(run: OpenRun) -> None:
             by = f"run {run.manifest.run_id}"
             child.record(OperatorAction(Action.CANCEL.value, by, why), sync=True)
             end_run(child)
+    reason = _result(run).reason
+    if run.state.why_canceled:
+        run.change_status(CANCELED, reason)
+    else:
+        run.change_status(EVALUATING if is_good else FAILED, reason)
+    return _result(run)
 
 
 def stop_run(run: OpenRun, reason: str) -> RunResult:

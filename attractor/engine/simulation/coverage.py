@@ -115,7 +115,10 @@ def distinguished_values(conditions: Iterable[Condition]) -> ConditionValues:
     """Return the values that some conditions distinguish, by context key."""
     values: dict[str, dict[str, None]] = {}
     is_whole = True
-    for clause in _clauses(conditions):
+    clauses = [clause for condition in conditions for clause in each_clause(condition)]
+    for clause in reversed(clauses):
+        if isinstance(clause, Unreadable):
+            continue
         keys, tried = keys_of(clause), tuple(_tried(clause))
         for key in keys:
             values.setdefault(bare(key), {}).update(dict.fromkeys(tried))
@@ -129,12 +132,6 @@ def bare(key: str) -> str:
     return key.removeprefix(_PREFIX)
 
 
-def _clauses(conditions: Iterable[Condition]) -> Iterable[Condition]:
-    """Return the clauses of conditions, the last one first."""
-    clauses = [clause for one in conditions for clause in each_clause(one)]
-    return [one for one in reversed(clauses) if not isinstance(one, Unreadable)]
-
-
 def _parts(condition: Condition) -> Sequence[object]:
     if not is_dataclass(condition):
         return ()
@@ -144,7 +141,7 @@ def _parts(condition: Condition) -> Sequence[object]:
 def _tried(clause: Condition) -> Iterator[str]:
     """Yield the values to try for the keys of a clause."""
     keys = keys_of(clause)
-    texts = [one for one in _parts(clause) if isinstance(one, str) and one not in keys]
+    texts = [part for part in _parts(clause) if isinstance(part, str) and part not in keys]
     yield from texts
     yield _OTHER if "" in texts else ""
     if isinstance(clause, Comparison):
@@ -455,14 +452,10 @@ class _Exploring:
             if tried.route.target:
                 self._come_to(tried.ahead)
             self.may_end = self.may_end or tried.route.reason is RouteReason.NO_EDGES
-            if self._is_done(node):
+            jump = find_jump(self.graph, node)
+            if (jump is None or not self._is_new(jump.target)) and not self._missed(node):
                 break
         return True
-
-    def _is_done(self, node: Node) -> bool:
-        """Return whether no more edges can be found at a node."""
-        jump = find_jump(self.graph, node)
-        return (jump is None or not self._is_new(jump.target)) and not self._missed(node)
 
     def _missed(self, node: Node) -> Sequence[str]:
         """Return the targets of edges that are not found yet, and targets that may have

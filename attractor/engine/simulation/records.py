@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from attractor.base.amounts import number_of
-from attractor.engine.outcome import Outcome, outcome_to_record
-from attractor.engine.routing.edge_selection import EdgeCandidate, Loop, Route, find_loops
+from attractor.engine.outcome import outcome_to_record
+from attractor.engine.routing.edge_selection import Loop, find_loops
 from attractor.engine.simulation.coverage import Coverage
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
 from attractor.language.graph.graph import Edge, Graph
@@ -64,35 +64,29 @@ def describe_cut(walk: SimulatedWalk) -> str:
 
 def _step_record(number: int, step: SimulatedStep) -> dict[str, object]:
     visit, move = step.visit, step.decision.move
+    record = outcome_to_record(visit.outcome)
     return {
         "number": number,
         "node": visit.node,
         "branch": step.branch,
         "visit": visit.number,
         "attempts": visit.attempts,
-        **_outcome_record(visit.outcome),
+        **{key: value for key, value in record.items() if key != "usage"},
         "hands_on": step.status.value if visit.is_transparent else "",
-        "routes": [_route_record(route) for route in step.decision.routes],
+        "routes": [
+            {
+                "target": route.target,
+                "reason": route.reason.value,
+                "edge": edge_record(route.edge) if route.edge else None,
+                "candidates": [
+                    {**edge_record(candidate.edge), "fate": candidate.fate.value}
+                    for candidate in route.candidates
+                ],
+            }
+            for route in step.decision.routes
+        ],
         "next": move.target,
         "reason": move.reason,
         "restart": move.is_restart,
         "end": move.end.reason if move.end else "",
     }
-
-
-def _outcome_record(outcome: Outcome) -> dict[str, object]:
-    record = outcome_to_record(outcome)
-    return {key: value for key, value in record.items() if key != "usage"}
-
-
-def _route_record(route: Route) -> dict[str, object]:
-    return {
-        "target": route.target,
-        "reason": route.reason.value,
-        "edge": edge_record(route.edge) if route.edge else None,
-        "candidates": [_candidate_record(one) for one in route.candidates],
-    }
-
-
-def _candidate_record(candidate: EdgeCandidate) -> dict[str, object]:
-    return {**edge_record(candidate.edge), "fate": candidate.fate.value}

@@ -280,7 +280,9 @@ class _Simulation:
             stage = make_stage(self.graph, node, progress, branches)
             outcome = await execute(resolve_handler(node, self.handlers), stage)
             # Without branches, another attempt ends in the same way.
-            if not (branches.walked and self._is_tried_again(node, outcome, attempts)):
+            if not (
+                branches.walked and may_retry(retry_policy(node, self.graph), outcome, attempts)
+            ):
                 break
         streak = NO_STREAK
         if not branches.walked:
@@ -288,23 +290,16 @@ class _Simulation:
             attempts, streak = limit_attempts(self.graph, node, progress, outcome, most)
             if attempts < most:
                 outcome = replace(outcome, status=StageStatus.FAIL)
-        visit = _conclude(node, stage, outcome, attempts, streak)
+        updates = {**stage.context.written(), **outcome.context_updates}
+        settled = settle(node, replace(outcome, context_updates=updates))
+        visit = Visit(
+            node=node.id,
+            number=stage.visit,
+            attempts=attempts,
+            outcome=settled,
+            logs=stage.context.logs(),
+            is_transparent=node.type == "conditional" and settled.status.is_success,
+            meeting=meeting_of(node, stage.branches),
+            streak=streak,
+        )
         return visit, join(progress, branches.walked)
-
-    def _is_tried_again(self, node: Node, outcome: Outcome, attempt: int) -> bool:
-        return may_retry(retry_policy(node, self.graph), outcome, attempt)
-
-
-def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int, streak: Streak) -> Visit:
-    updates = {**stage.context.written(), **outcome.context_updates}
-    settled = settle(node, replace(outcome, context_updates=updates))
-    return Visit(
-        node=node.id,
-        number=stage.visit,
-        attempts=attempts,
-        outcome=settled,
-        logs=stage.context.logs(),
-        is_transparent=node.type == "conditional" and settled.status.is_success,
-        meeting=meeting_of(node, stage.branches),
-        streak=streak,
-    )

@@ -176,7 +176,8 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
     except (Halted, Unavailable):
         raise
     except asyncio.CancelledError:
-        if _is_cancelling():
+        task = asyncio.current_task()
+        if task is not None and task.cancelling() > 0:
             raise
         return failure("the handler canceled itself")
     # By the contract of handlers, none of their exceptions ends the walk.
@@ -217,8 +218,3 @@ def _fault_of_values(updates: JsonObject) -> str:
     except NotCanonical as fault:
         return f"context updates: {fault}"
     return ""
-
-
-def _is_cancelling() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

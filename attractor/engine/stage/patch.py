@@ -49,7 +49,7 @@ async def make_patch(
     files = list(files_of(text or b""))
     if text is None or len(text) > most:
         del files[-1:]
-    complete = [one for one in files if not _lacks_content(one)]
+    complete = [file for file in files if not _NO_CONTENT.search(file.partition(_HUNK)[0])]
     names = {path_in(one) for one in complete}
     changed = await workspace.changed(since, until)
     return Patch(b"".join(complete), tuple(path for path in changed if path not in names))
@@ -70,14 +70,10 @@ def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
     lines = list(_remarks(patch.left_out))
     if is_redacted:
         lines.append(f"Secrets are replaced by {PLACEHOLDER}, so this patch cannot be applied.")
-        clean = _quoted(clean)
-    head = redactor.text("".join(f"{one}\n" for one in lines)).encode()
+        # Quoted, so that no program can apply it and write placeholders into files.
+        clean = QUOTE + clean.removesuffix(b"\n").replace(b"\n", b"\n" + QUOTE) + b"\n"
+    head = redactor.text("".join(f"{line}\n" for line in lines)).encode()
     return StoredPatch(head + (b"\n" if head else b"") + clean, is_redacted)
-
-
-def _quoted(patch: bytes) -> bytes:
-    """Quote a patch, so that no program can apply it and write placeholders into files."""
-    return QUOTE + patch.removesuffix(b"\n").replace(b"\n", b"\n" + QUOTE) + b"\n"
 
 
 async def _diff(
@@ -98,10 +94,6 @@ def files_of(patch: bytes) -> Iterator[bytes]:
         yield patch[begin:end]
 
 
-def _lacks_content(of_file: bytes) -> bool:
-    return bool(_NO_CONTENT.search(of_file.partition(_HUNK)[0]))
-
-
 def path_in(of_file: bytes) -> str:
     """Return the path in the header of a file's part of a patch."""
     both = of_file.partition(b"\n")[0].removeprefix(b"diff --git ")
@@ -116,7 +108,7 @@ def clean_patch(content: bytes, redactor: Redactor) -> bytes:
     try:
         return redactor.patch(content.decode()).encode()
     except UnicodeDecodeError:
-        return b"".join(_clean_line(one, redactor) for one in content.splitlines(keepends=True))
+        return b"".join(_clean_line(line, redactor) for line in content.splitlines(keepends=True))
 
 
 def _clean_line(line: bytes, redactor: Redactor) -> bytes:

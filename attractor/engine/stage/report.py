@@ -64,7 +64,14 @@ def check_report(report: JsonObject) -> Outcome:
             raise InvalidReport(f"the report has an unknown field {name!r}", hint=hint)
     if "outcome" not in report:
         raise InvalidReport("the report has no 'outcome'", hint=_EXAMPLE)
-    updates = _updates(report.get("context_updates") or {})
+    updates = report.get("context_updates") or {}
+    if not isinstance(updates, dict):
+        raise InvalidReport("'context_updates' is not an object", hint=_EXAMPLE)
+    if forbidden := forbidden_keys(updates):
+        raise InvalidReport(
+            f"a report must not set {', '.join(forbidden)}",
+            hint="these keys are reserved: choose other names",
+        )
     failure_class = _choice(report, "failure_class", _CLASSES)
     return Outcome(
         StageStatus(_choice(report, "outcome", _STATUSES)),
@@ -91,17 +98,6 @@ def _is_forbidden(key: str) -> bool:
     while bare.startswith("context."):
         bare = bare.removeprefix("context.")
     return bare in _RESERVED_KEYS or bare.startswith(_RESERVED_PREFIXES)
-
-
-def _updates(value: Json) -> dict[str, Json]:
-    if not isinstance(value, dict):
-        raise InvalidReport("'context_updates' is not an object", hint=_EXAMPLE)
-    if forbidden := forbidden_keys(value):
-        raise InvalidReport(
-            f"a report must not set {', '.join(forbidden)}",
-            hint="these keys are reserved: choose other names",
-        )
-    return value
 
 
 def _text(report: JsonObject, name: str) -> str:

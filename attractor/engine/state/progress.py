@@ -1,6 +1,6 @@
 """The progress of a walk, the change of the progress by a step, and the records of both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 
 from attractor.base.dataclasses import changed, dataclass
@@ -227,6 +227,11 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
     outcome = visit.outcome
     counts = not visit.is_transparent and outcome.status is not StageStatus.SKIPPED
     updates = _updates(progress, visit, counts=counts)
+    is_new = bool(visit.thread) and visit.thread not in progress.threads
+    threads = (*progress.threads, visit.thread) if is_new else progress.threads
+    # The branches that a fan-in left out (ruling R6).
+    named = outcome.context_updates.get(LEFT_OUT)
+    left_out = [str(one) for one in named] if isinstance(named, list) else ()
     return changed(
         progress,
         tree=visit.tree,
@@ -239,10 +244,10 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
         last_label=outcome.preferred_label if counts else progress.last_label,
         last_notes=outcome.notes if counts else progress.last_notes,
         assumed=(*progress.assumed, visit.node) if visit.is_assumed else progress.assumed,
-        left_out=(*progress.left_out, *_left_out(outcome)),
+        left_out=(*progress.left_out, *left_out),
         past=_past(progress, visit, updates),
         thread=visit.thread if visit.fidelity else progress.thread,
-        threads=_threads(progress, visit),
+        threads=threads,
         usage=progress.usage + outcome.usage,
         seconds=progress.seconds + visit.seconds,
     )
@@ -261,22 +266,11 @@ def _past(progress: Progress, visit: Visit, updates: Mapping[str, Json]) -> Past
     return remember(past, note)
 
 
-def _threads(progress: Progress, visit: Visit) -> tuple[str, ...]:
-    is_new = bool(visit.thread) and visit.thread not in progress.threads
-    return (*progress.threads, visit.thread) if is_new else progress.threads
-
-
 def _written(progress: Progress, updates: Mapping[str, Json]) -> tuple[str, ...] | None:
     if progress.written is None:
         return None
     # Sorted, as they are when read from the journal.
     return tuple(sorted({*progress.written, *updates}))
-
-
-def _left_out(outcome: Outcome) -> Sequence[str]:
-    """Return the branches that a fan-in left out (ruling R6)."""
-    named = outcome.context_updates.get(LEFT_OUT)
-    return [str(one) for one in named] if isinstance(named, list) else ()
 
 
 def retry_key(node: str) -> str:
@@ -402,8 +396,8 @@ def progress_from_record(fields: Fields) -> Progress:
         redirects=fields.number("redirects"),
         handled=fields.texts("handled"),
         steps_over=tuple(
-            SteppedOver(one.text("node"), one.text("branch"))
-            for one in fields.inners("stepped_over")
+            SteppedOver(inner.text("node"), inner.text("branch"))
+            for inner in fields.inners("stepped_over")
         ),
         assumed=fields.texts("assumed"),
         left_out=fields.texts("left_out"),

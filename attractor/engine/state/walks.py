@@ -114,7 +114,12 @@ def fork_off(progress: Progress, branch: Branch) -> Progress:
 def branch_end(branch: Branch, key: str, parent: Progress, walked: Progress) -> BranchEnd:
     """Return the end of a branch, without its changes to files."""
     end = walked.end or WalkEnd(StageStatus.FAIL, "the branch did not end", walked.next_node)
-    updates = _updates(walked)
+    # Without updates of the engine.
+    updates = {
+        key: walked.context[key]
+        for key in walked.written or ()
+        if key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIX)
+    }
     said = updates.get("last_response", "")
     return BranchEnd(
         name=branch.name,
@@ -163,30 +168,16 @@ def add_usage(progress: Progress, usage: Usage) -> Progress:
     return changed(progress, usage=progress.usage + usage)
 
 
-def _updates(walked: Progress) -> dict[str, Json]:
-    """Return the context updates of a branch's stages, without updates of the engine."""
-    return {
-        key: walked.context[key]
-        for key in walked.written or ()
-        if key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIX)
-    }
-
-
 def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[str, StageRecord]:
     """Return the record of each node that the branches visited."""
     visited: dict[str, StageRecord] = {}
     for key, walked in branches.items():
         for node, record in walked.stages.items():
             if record.visits > progress.visits(node):
-                seen = _seen_from_outside(record, key, walked.left_out)
+                is_left_out = bool(record.branches) and set(record.branches) <= set(walked.left_out)
+                seen = record if is_left_out else changed(record, branches=(key,))
                 visited[node] = _put_together(visited.get(node), seen, before=progress.visits(node))
     return visited
-
-
-def _seen_from_outside(record: StageRecord, key: str, left_out: Sequence[str]) -> StageRecord:
-    """Return a stage record with the branch `key` as origin, unless the branch was left out."""
-    is_left_out = bool(record.branches) and set(record.branches) <= set(left_out)
-    return record if is_left_out else changed(record, branches=(key,))
 
 
 def _put_together(known: StageRecord | None, new: StageRecord, *, before: int) -> StageRecord:

@@ -60,7 +60,17 @@ class Blobs:
         if self.folder is None:
             return self._in_memory[digest]
         with self.remembering():
-            return _read(_file(self.folder, digest), digest)
+            file = _file(self.folder, digest)
+            try:
+                content = read_regular(file)
+            except OSError as cause:
+                raise file_error("read", file, cause) from cause
+            if content_hash(content) != digest:
+                raise VerificationError(
+                    f"{file} does not match its hash",
+                    hint="restore it from a copy: the run cannot continue without it",
+                )
+            return content
 
     def count(self) -> int:
         """Return the number of blobs."""
@@ -241,7 +251,12 @@ class ArtifactStore:
         with self._lock:
             if self._known().pop(artifact_id, None) and (folder := self._folder):
                 with self._blobs.remembering():
-                    _remove(folder / _file_name(artifact_id))
+                    file = folder / _file_name(artifact_id)
+                    try:
+                        file.unlink(missing_ok=True)
+                    except OSError as cause:
+                        raise file_error("remove", file, cause) from cause
+                    sync_folder(file.parent)
 
     def clear(self) -> None:
         """Remove all artifacts."""
@@ -289,14 +304,6 @@ def _read_entry(file: Path) -> _Entry:
         fields.flag("is_file_backed"),
     )
     return _Entry(info, fields.text("text"), fields.text("hash"))
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as cause:
-        raise file_error("remove", file, cause) from cause
-    sync_folder(file.parent)
 
 
 def _file_name(artifact_id: str) -> str:

@@ -92,8 +92,9 @@ def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) ->
     if not is_conversation_turn(node):
         return Inheritance()
     resolved = resolve(walk.graph, node, _arrival(walk, node), walk.subgraph_classes)
+    goal = walk.progress.context.get("graph.goal", "")
     remembered = PreambleInput(
-        goal=_goal(walk),
+        goal=goal if isinstance(goal, str) else walk.graph.goal,
         run_id=walk.run.manifest.run_id,
         past=walk.progress.past,
         context=walk.progress.context,
@@ -154,15 +155,6 @@ def _keys_outward(walk: Walk) -> Sequence[str]:
     while keys[-1] != MAIN:
         keys.append(walks[keys[-1]].parent)
     return keys
-
-
-def _goal(walk: Walk) -> str:
-    """Return the goal in the context.
-
-    If the goal is too large for the context, return the graph's goal.
-    """
-    goal = walk.progress.context.get("graph.goal", "")
-    return goal if isinstance(goal, str) else walk.graph.goal
 
 
 TOOL_CALL = "TOOL_CALL_START"

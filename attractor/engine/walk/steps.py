@@ -88,7 +88,15 @@ async def settle_interruption(
 
 
 async def _ask(walk: Walk, node: Node, flight: InFlight, handler: Handler) -> Handler:
-    question = _question(node, flight)
+    name = node.id if node.label == node.id else f"{node.id} ({node.label})"
+    question = Question(
+        id=flight.interruption,
+        text=f"The stage {name} was interrupted when the run stopped: its effects may have "
+        "happened in whole or in part. How does the run continue?",
+        kind=QuestionKind.MULTIPLE_CHOICE,
+        options=CHOICES,
+        stage=node.id,
+    )
     place = walk.reference(flight.node, flight.visit, flight.attempt)
     asked = question_to_record(question)
     walk.run.emit("InterviewStarted", {"question": asked}, place=place)
@@ -119,18 +127,6 @@ async def _answer(walk: Walk, question: Question) -> Answer:
         words = f"{describe_refusal(answer.value, question)}: {describe_choices(question)}"
         await interviewer.inform(words, question.stage)
     raise Parked(question)
-
-
-def _question(node: Node, flight: InFlight) -> Question:
-    name = node.id if node.label == node.id else f"{node.id} ({node.label})"
-    return Question(
-        id=flight.interruption,
-        text=f"The stage {name} was interrupted when the run stopped: its effects may have "
-        "happened in whole or in part. How does the run continue?",
-        kind=QuestionKind.MULTIPLE_CHOICE,
-        options=CHOICES,
-        stage=node.id,
-    )
 
 
 def _failed(why: str) -> Outcome:
