@@ -119,7 +119,9 @@ async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding
     )
     opened = [(open_pipeline(str(file), project=project_of(host)), file) for file in files]
     graphs = [
-        one for source, file in opened for one in (source.graph, *_children(source.graph, file))
+        graph
+        for source, file in opened
+        for graph in (source.graph, *find_child_pipelines(source.graph, file, None).graphs)
     ]
     secrets = list(_secrets((source.graph for source, _ in opened), machine))
     here = LocalExecutionEnvironment(machine.folder, environ=machine.environ)
@@ -129,7 +131,9 @@ async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding
         await here.cleanup()
     found = {one.diagnostic.message for one in looked if one.fault}
     refused = [
-        one for source, file in opened for one in await _find_refusals(source, file, host, found)
+        refusal
+        for source, file in opened
+        for refusal in await _find_refusals(source, file, host, found)
     ]
     return [*map(_finding, looked), *secrets, *refused]
 
@@ -149,14 +153,10 @@ async def _find_refusals(
     except AttractorError as error:
         return [problem(f"run {file}", error.message, remedy=error.hint or "fix this error")]
     return [
-        problem(f"run {file}", one.message, remedy=one.fix or "fix this error")
-        for one in report.faults
-        if one.message not in found | lacking
+        problem(f"run {file}", fault.message, remedy=fault.fix or "fix this error")
+        for fault in report.faults
+        if fault.message not in found | lacking
     ]
-
-
-def _children(graph: Graph, file: Path) -> Iterable[Graph]:
-    return find_child_pipelines(graph, file, None).graphs
 
 
 def _secrets(graphs: Iterable[Graph], machine: Machine) -> Iterator[Finding]:

@@ -200,7 +200,11 @@ class FolderGroup(click.Group):
         """Import one command, or return a nested group."""
         full = self.prefix + cmd_name
         if full in self.parts:
-            command = _with_debug(self.parts[full])
+            # Accept `--debug` after the command name, too.
+            command = self.parts[full]
+            if not any(option.name == "debug" for option in command.params):
+                debug_option(hidden=True)(command)
+            command = command
             if not gc.isenabled():
                 # The collector skips the modules imported so far, which saves a tenth of a run.
                 gc.freeze()
@@ -218,15 +222,13 @@ class FolderGroup(click.Group):
         """Find the command by its first word; for an unknown word, suggest similar names."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            raise self._unknown(ctx, name)
+            typed = f"{self.prefix}{name}".replace(".", " ")
+            known = [f"{self.prefix}{part}".replace(".", " ") for part in self.list_commands(ctx)]
+            error = UnknownName("command", typed, known)
+            if typed in COMMANDS:
+                error.hint = f"did you mean {COMMANDS[typed]}?"
+            raise error
         return super().resolve_command(ctx, args)
-
-    def _unknown(self, ctx: click.Context, name: str) -> UnknownName:
-        typed = f"{self.prefix}{name}".replace(".", " ")
-        error = UnknownName("command", typed, self._known(ctx))
-        if typed in COMMANDS:
-            error.hint = f"did you mean {COMMANDS[typed]}?"
-        return error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command list from the first lines of the modules."""
@@ -249,9 +251,6 @@ class FolderGroup(click.Group):
             with formatter.section(title):
                 formatter.write_dl(rows)
 
-    def _known(self, ctx: click.Context) -> list[str]:
-        return [f"{self.prefix}{name}".replace(".", " ") for name in self.list_commands(ctx)]
-
     def _summary(self, full: str) -> str:
         if full in self.parts:
             return self.parts.summary(full)
@@ -260,16 +259,9 @@ class FolderGroup(click.Group):
         return GROUP_SUMMARIES.get(full, f"Commands: {', '.join(below)}")
 
 
-def _with_debug(command: click.Command) -> click.Command:
-    """Accept `--debug` after the command name, too."""
-    if not any(option.name == "debug" for option in command.params):
-        debug_option(hidden=True)(command)
-    return command
-
-
 def is_operator_command(name: str) -> bool:
     """Return whether a command, such as `token.create`, is only for the operator."""
-    return any(name == one or name.startswith(f"{one}.") for one in OPERATOR_COMMANDS)
+    return any(name == command or name.startswith(f"{command}.") for command in OPERATOR_COMMANDS)
 
 
 def _for_operator(command: click.Command, name: str) -> click.Command:
@@ -297,7 +289,16 @@ def build_root() -> click.Group:
     """Build the command `attractor` from the commands folder."""
     root = FolderGroup(command_registry(), name=PROGRAM, help=HELP, purposes=PURPOSES)
     root.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    root.params = [_config_option()]
+    root.params = [
+        click.Option(
+            ["-c", "--config"],
+            multiple=True,
+            metavar="KEY=VALUE",
+            expose_value=False,
+            callback=_remember_flags,
+            help="Override a setting, such as output.color=never. May be repeated.",
+        )
+    ]
     debug_option()(root)
     click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")(root)
     return root
@@ -306,17 +307,6 @@ def build_root() -> click.Group:
 def command_registry() -> Registry[click.Command]:
     """Return the registry of commands, without importing any command."""
     return Registry("attractor.cli.commands", click.Command, noun="command")
-
-
-def _config_option() -> click.Option:
-    return click.Option(
-        ["-c", "--config"],
-        multiple=True,
-        metavar="KEY=VALUE",
-        expose_value=False,
-        callback=_remember_flags,
-        help="Override a setting, such as output.color=never. May be repeated.",
-    )
 
 
 def _remember_flags(ctx: click.Context, option: click.Parameter, value: tuple[str, ...]) -> None:

@@ -55,22 +55,20 @@ def _run(arguments: list[str], invocation: Invocation) -> int:
     root = build_root()
     instruction = invocation.environ.get(COMPLETION_VARIABLE)
     if instruction:
-        return _complete(root, invocation, instruction)
+        from click.shell_completion import shell_complete
+
+        try:
+            return shell_complete(
+                root, {"obj": invocation}, PROGRAM, COMPLETION_VARIABLE, instruction
+            )
+        except (KeyError, ValueError) as error:
+            words = f"invalid completion request from the shell: {error}"
+            raise UsageError(words, hint="see 'attractor completion --help'") from error
     try:
         with root.make_context(PROGRAM, arguments, obj=invocation) as context:
             return root.invoke(context) or ExitCode.DONE
     except click.exceptions.Exit as end:
         return end.exit_code
-
-
-def _complete(root: click.Group, invocation: Invocation, instruction: str) -> int:
-    from click.shell_completion import shell_complete
-
-    try:
-        return shell_complete(root, {"obj": invocation}, PROGRAM, COMPLETION_VARIABLE, instruction)
-    except (KeyError, ValueError) as error:
-        words = f"invalid completion request from the shell: {error}"
-        raise UsageError(words, hint="see 'attractor completion --help'") from error
 
 
 def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:

@@ -39,13 +39,13 @@ def list_command(kind: ResourceKind, help: str) -> click.Command:
     @click.pass_obj
     def list_versions(invocation: Invocation, as_json: bool) -> ExitCode:
         versions = [
-            one
+            version
             for store in [stores_of(invocation).of_kind(kind)]
             for name in store.names()
-            for one in store.versions(name)
+            for version in store.versions(name)
         ]
         if as_json:
-            show_json([one.to_record() for one in versions])
+            show_json([version.to_record() for version in versions])
         else:
             show("\n".join(map(version_line, versions)) or f"no {kind} is registered")
         return ExitCode.DONE

@@ -32,9 +32,9 @@ def _completing(list_names: Callable[[Invocation, str], Iterable[str]]) -> Compl
 
 def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
     folders = invocation.configuration.settings.runs_dir.iterdir()
-    ids = [one.name for one in folders if is_run_id(one.name)]
+    ids = [folder.name for folder in folders if is_run_id(folder.name)]
     # Run ids sort by time.
-    found = nlargest(MOST_RUNS, (one for one in ids if one.startswith(incomplete.upper())))
+    found = nlargest(MOST_RUNS, (id_ for id_ in ids if id_.startswith(incomplete.upper())))
     return [*found, LATEST] if ids and LATEST.startswith(incomplete) else found
 
 
@@ -49,7 +49,7 @@ def _resources(kind: str) -> Callable[[Invocation, str], Iterable[str]]:
         state = settings.state_dir
         project = ProjectIdentity(settings.runs_dir, state / "project.lock", os.urandom)
         store = VersionStore(ResourceKind(kind), state, project, Ledger(state))
-        return [one for one in store.names() if one.startswith(incomplete)]
+        return [name for name in store.names() if name.startswith(incomplete)]
 
     return names
 

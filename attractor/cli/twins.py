@@ -104,7 +104,7 @@ def twin_record(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
 def read_paths(texts: Sequence[str]) -> Sequence[JsonPath]:
     """Return the JSON paths of an option, or raise an error for an invalid one."""
     try:
-        return [JsonPath(one) for one in texts]
+        return [JsonPath(text) for text in texts]
     except ValueError as cause:
         raise UsageError(str(cause), hint="write it as $.data[*].id") from cause
 

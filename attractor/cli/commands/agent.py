@@ -163,7 +163,7 @@ def _earlier_session(invocation: Invocation, reference: str) -> Path:
     """Return the run directory of the session to continue."""
     runs_dir = invocation.configuration.settings.runs_dir
     # The newest run comes first.
-    runs = [one.directory for one in list_runs(runs_dir)]
+    runs = [run.directory for run in list_runs(runs_dir)]
     candidates = [find_run(reference, runs_dir)] if reference else runs
     for root in candidates:
         directory = RunDirectory(root)
@@ -188,15 +188,11 @@ def _continue(request: RunRequest, session: Path) -> RunRequest:
     if backend == was and kept.is_file():
         return replace(request, backend=backend, continues=str(session))
     # The program cannot continue a session, or another one continues it.
-    return replace(request, backend=backend, goal=f"{request.goal}\n\n{_retell(session)}")
-
-
-def _retell(session: Path) -> str:
-    """Return the task and the answer of an earlier session as text for an agent."""
     directory = RunDirectory(session)
     task = str(read_manifest(directory).options.get("goal") or "")
     told = f"{task}\n\n## Your answer\n\n{_answer(directory.stage(_STAGE))}"
-    return f"# What was said before\n\n{keep_ends(told)}"
+    retold = f"# What was said before\n\n{keep_ends(told)}"
+    return replace(request, backend=backend, goal=f"{request.goal}\n\n{retold}")
 
 
 def _answer(folder: Path) -> str:

@@ -51,7 +51,14 @@ def convert(
     if output and not check:
         write_whole(output, written)
     if as_json:
-        show_json(_record(conversion, opened.source.file))
+        show_json(
+            {
+                "file": opened.source.file,
+                "text": conversion.text,
+                "changed": [_one(one) for one in conversion.changed],
+                "left": [_one(one) for one in conversion.left],
+            }
+        )
     elif check or output:
         show(_report(conversion, opened.source.file))
     else:
@@ -75,15 +82,6 @@ def _report(conversion: Conversion, file: str) -> str:
 def _place(diagnostic: Diagnostic) -> str:
     span = diagnostic.span
     return f"{span.file}:{span.line}" if span.is_somewhere else span.file
-
-
-def _record(conversion: Conversion, file: str) -> dict[str, object]:
-    return {
-        "file": file,
-        "text": conversion.text,
-        "changed": [_one(one) for one in conversion.changed],
-        "left": [_one(one) for one in conversion.left],
-    }
 
 
 def _one(diagnostic: Diagnostic) -> dict[str, object]:

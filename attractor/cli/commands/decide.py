@@ -91,7 +91,13 @@ def decide(
         raise UsageError("several decisions", hint="pass one of --approve, --reject and --waive")
     if scenario:
         entry = _waive(invocation, host, reference, scenario, reason, parse_duration(expires))
-        _show_waiver(entry, as_json=as_json)
+        if as_json:
+            show_json(entry_record(entry))
+        else:
+            show(
+                f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
+                f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})"
+            )
         return ExitCode.DONE
     if approve or reject:
         verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
@@ -175,16 +181,6 @@ def _waive(
     with lock_run(find_run(reference, host.runs_dir), host) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
         return waive(run, evaluator_of(host), scenario, by=by, reason=reason, expires_in=expires_in)
-
-
-def _show_waiver(entry: LedgerEntry, *, as_json: bool) -> None:
-    if as_json:
-        show_json(entry_record(entry))
-    else:
-        show(
-            f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
-            f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})"
-        )
 
 
 part = decide

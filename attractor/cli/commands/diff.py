@@ -118,15 +118,10 @@ def _changes(before: _Version, after: _Version) -> str:
     except UsageError as error:
         if b"\0" in old + new:
             return f": {error.message}"
-        return (
-            f": compared line by line, because {error.message}\n{_lines(before, after, old, new)}"
-        )
+        texts = (one.decode(errors="surrogateescape") for one in (old, new))
+        changed_lines = text_diff(*texts, file=after.shown_name, old_file=before.shown_name)
+        return f": compared line by line, because {error.message}\n{changed_lines}"
     return f"\n{difference_text(compare(*graphs)) or NO_CHANGE}"
-
-
-def _lines(before: _Version, after: _Version, old: bytes, new: bytes) -> str:
-    texts = (one.decode(errors="surrogateescape") for one in (old, new))
-    return text_diff(*texts, file=after.shown_name, old_file=before.shown_name)
 
 
 _TEXT = "text"
@@ -173,7 +168,10 @@ def diff(
     both pipelines in one picture: green is added, red is removed, brown is changed.
     """
     if of_git:
-        return _for_git(files)
+        from attractor.cli.output.files import show_diff
+
+        show_diff(describe_change(files), color=False)
+        return ExitCode.DONE
     if len(files) != 2:
         raise UsageError("diff takes two pipelines", hint="attractor diff OLD.dot NEW.dot")
     if files == (STANDARD_INPUT, STANDARD_INPUT):
@@ -183,27 +181,16 @@ def diff(
         )
     requested = chosen_format(format_, as_json=as_json)
     chosen = format_for(requested, output, endings=_ENDINGS, default=_TEXT, noun="a difference")
-    _refuse(chosen, output, files)
-    before, after = (_read(invocation, file) for file in files)
-    difference = compare(before, after)
-    write_result(_made(after, difference, chosen), chosen, output)
-    return ExitCode.FAILED if exit_code and difference else ExitCode.DONE
-
-
-def _for_git(arguments: tuple[str, ...]) -> ExitCode:
-    from attractor.cli.output.files import show_diff
-
-    show_diff(describe_change(arguments), color=False)
-    return ExitCode.DONE
-
-
-def _refuse(format_: str, output: str | None, files: tuple[str, ...]) -> None:
     if output is None:
-        refuse_binary_on_terminal(format_, is_terminal=sys.stdout.isatty())
+        refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())
     elif os.path.realpath(output) in map(os.path.realpath, files):
         raise UsageError(
             f"the difference would overwrite {output}", hint="choose another output file"
         )
+    before, after = (_read(invocation, file) for file in files)
+    difference = compare(before, after)
+    write_result(_made(after, difference, chosen), chosen, output)
+    return ExitCode.FAILED if exit_code and difference else ExitCode.DONE
 
 
 def _read(invocation: Invocation, file: str) -> Graph:

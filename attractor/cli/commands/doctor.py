@@ -86,8 +86,8 @@ def as_record(
         "attractor": __version__,
         "findings": [asdict(finding) for finding in findings],
         "configuration": [
-            {"key": one.key, "value": _plain(one.value), "origin": one.origin.describe()}
-            for one in configuration.entries()
+            {"key": entry.key, "value": _plain(entry.value), "origin": entry.origin.describe()}
+            for entry in configuration.entries()
         ],
         "summary": count,
     }
@@ -112,17 +112,12 @@ def as_text(findings: Sequence[Finding], configuration: Configuration[Settings])
     lines = [f"attractor {__version__}", ""]
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        lines += _describe(finding, width)
+        standing = click.style(f"{finding.standing:<8}", fg=COLORS[finding.standing])
+        lines.append(f"  {standing} {finding.subject:<{width}}  {finding.found}")
+        if finding.remedy:
+            lines.append(f"  {'':<8} {'':<{width}}  remedy: {finding.remedy}")
     lines += ["", "Settings and their sources:", *_settings(configuration), ""]
     return "\n".join([*lines, _summary(findings)])
-
-
-def _describe(finding: Finding, width: int) -> list[str]:
-    standing = click.style(f"{finding.standing:<8}", fg=COLORS[finding.standing])
-    lines = [f"  {standing} {finding.subject:<{width}}  {finding.found}"]
-    if finding.remedy:
-        lines.append(f"  {'':<8} {'':<{width}}  remedy: {finding.remedy}")
-    return lines
 
 
 def _in_words(value: object) -> str:
@@ -135,7 +130,7 @@ def _in_words(value: object) -> str:
 
 def _settings(configuration: Configuration[Settings]) -> list[str]:
     entries = configuration.entries()
-    rows = [(one.key, _in_words(one.value), one.origin.describe()) for one in entries]
+    rows = [(entry.key, _in_words(entry.value), entry.origin.describe()) for entry in entries]
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     return [visible(f"  {key:<{keys}}  {value:<{values}}  {origin}") for key, value, origin in rows]
 

@@ -79,7 +79,13 @@ def fmt(
     formatted, mistakes = format_all(opened.files)
     if mistakes or opened.unread:
         result = CheckResult(opened.sources, [*mistakes, *opened.unread])
-        return _refuse(invocation, result, as_json=as_json)
+        if as_json:
+            show_json(result.record())
+        else:
+            color = wants_color(Color.AUTO, invocation.environ, sys.stderr)
+            show_diagnostics(result, color=color, err=True)
+            show(f"{result.summary()}; no file was written", err=True)
+        return ExitCode.USAGE
     changed = [one for one in formatted if one.is_changed]
     is_kept = check or diff
     is_piped = files == (STANDARD_INPUT,)
@@ -110,16 +116,6 @@ def format_all(files: Sequence[PipelineFile]) -> tuple[list[FormattedPipeline], 
                 FormattedPipeline(file.source, with_line_ends_of(text, laid_out), file.mark)
             )
     return formatted, mistakes
-
-
-def _refuse(invocation: Invocation, result: CheckResult, *, as_json: bool) -> ExitCode:
-    if as_json:
-        show_json(result.record())
-    else:
-        color = wants_color(Color.AUTO, invocation.environ, sys.stderr)
-        show_diagnostics(result, color=color, err=True)
-        show(f"{result.summary()}; no file was written", err=True)
-    return ExitCode.USAGE
 
 
 def _tell(

@@ -93,8 +93,12 @@ def _sweep_lines(swept: Sweep) -> Iterator[str]:
     by_run: dict[tuple[str, str], list[Freed]] = {}
     for one in swept.freed:
         by_run.setdefault((one.run_id, one.why), []).append(one)
-    for (run_id, _), freed in by_run.items():
-        yield f"{_name(run_id)}  {format_size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
+    for (run_id, why), freed in by_run.items():
+        kinds = Counter(one.what for one in freed)
+        items = (f"{count} {what}s" if count > 1 else what for what, count in kinds.items())
+        name = run_id or "temporary files             "
+        size = format_size(sum(one.bytes for one in freed))
+        yield f"{name}  {size:>10}  {', '.join(items)} ({why})"
     would = "would be freed" if swept.is_dry else "freed"
     yield f"{format_size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"
     reasons: dict[str, list[str]] = {}
@@ -111,16 +115,6 @@ def _sweep_lines(swept: Sweep) -> Iterator[str]:
 
 
 _MOST_NAMED = 10
-
-
-def _name(run_id: str) -> str:
-    return run_id or "temporary files             "
-
-
-def _what(freed: list[Freed]) -> str:
-    kinds = Counter(one.what for one in freed)
-    items = (f"{count} {what}s" if count > 1 else what for what, count in kinds.items())
-    return f"{', '.join(items)} ({freed[0].why})"
 
 
 part = gc

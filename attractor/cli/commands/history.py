@@ -12,7 +12,7 @@ from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.ledger.index import LedgerLine, LineQuery, RunIndex
+from attractor.factory.ledger.index import LineQuery, RunIndex
 from attractor.factory.operations import Factory
 from attractor.factory.register import register_of
 from attractor.language.source.text import visible
@@ -48,12 +48,16 @@ def history(
         run=reference, pipeline=pipeline, since=read_since(since) if since else None
     )
     if as_json:
-        show_json([one.to_record() for one in entries])
+        show_json([entry.to_record() for entry in entries])
         return ExitCode.DONE
-    for one in entries:
-        time = one.time.astimezone().isoformat(sep=" ", timespec="minutes")
-        kind = one.kind.replace("_", " ")
-        show(visible(f"{time}  {one.run_id}  {one.pipeline}  {kind} by {one.by}  {one.words}"))
+    for entry in entries:
+        time = entry.time.astimezone().isoformat(sep=" ", timespec="minutes")
+        kind = entry.kind.replace("_", " ")
+        show(
+            visible(
+                f"{time}  {entry.run_id}  {entry.pipeline}  {kind} by {entry.by}  {entry.words}"
+            )
+        )
     if not entries:
         show("There are no decisions. See the runs that wait for one: attractor runs")
     return ExitCode.DONE
@@ -70,24 +74,21 @@ def _list_ledger(
     query = LineQuery(register_of(host).project.project_id(), run_id)
     began = read_since(since) if since else None
     found = [
-        one
-        for one in reversed(
+        line
+        for line in reversed(
             RunIndex(host.state_dir, on_progress=show_indexing).lines(host.runs_dir, query)
         )
-        if began is None or datetime.fromisoformat(one.time) >= began
+        if began is None or datetime.fromisoformat(line.time) >= began
     ]
     if as_json:
         show_json([write_fields(one) for one in found])
     for one in () if as_json else found:
         time = datetime.fromisoformat(one.time).astimezone().isoformat(sep=" ", timespec="minutes")
-        words = (time, str(one.seq), one.kind.replace("_", " "), one.run_id, *_subject(one))
+        names = ("name", "version", "verdict", "by")
+        subject = [str(one.data[name]) for name in names if name in one.data]
+        words = (time, str(one.seq), one.kind.replace("_", " "), one.run_id, *subject)
         show(visible("  ".join(filter(None, words))))
     return ExitCode.DONE
-
-
-def _subject(line: LedgerLine) -> list[str]:
-    """Return the values that distinguish lines of one kind, such as a name or a verdict."""
-    return [str(line.data[key]) for key in ("name", "version", "verdict", "by") if key in line.data]
 
 
 part = history

@@ -124,7 +124,7 @@ def init(
         kept.append(suite)
     else:
         files = write_first_suite(folder / suite, PIPELINE, host_of(invocation), given.examples)
-        written += [str(one.relative_to(folder)) for one in files]
+        written += [str(file.relative_to(folder)) for file in files]
     ignored = add_ignore_rules(folder, [RUNS, *project.toolchain.ignored])
     settings = parse_toml((folder / SETTINGS_FILE).read_text("utf-8"))
     is_named = settings.get("factory", {}).get("suite") == name
@@ -205,7 +205,7 @@ def _ask_wish(given: _Wish) -> _Wish:
         return replace(given, text=text)
     show(f"Two examples of it judge the result, each as COMMAND {ARROW} OUTPUT.", err=True)
     questions = ("An example that agents see", "An example that agents never see")
-    return _Wish(text, tuple(_ask_example(one) for one in questions))
+    return _Wish(text, tuple(_ask_example(question) for question in questions))
 
 
 def _ask_example(question: str) -> Example:
@@ -228,9 +228,9 @@ class _Found:
 
 
 async def _look(machine: Machine) -> _Found:
-    keys = [one for one in await read_provider_keys(machine.environ) if one.is_set]
+    keys = [key for key in await read_provider_keys(machine.environ) if key.is_set]
     sandboxes = [*await bubblewrap.examine(machine), *await landlock.examine(machine)]
-    is_sandboxed = any(one.standing is CheckStatus.OK for one in sandboxes)
+    is_sandboxed = any(sandbox.standing is CheckStatus.OK for sandbox in sandboxes)
     llm = machine.configuration.settings.llm
     is_chosen = len(keys) < 2 or llm.provider or llm.model
     provider = "" if is_chosen else keys[0].provider
@@ -287,7 +287,7 @@ class _Report:
             yield f"No key of a model provider is set. Set {', '.join(others)} or {last} first;"
             yield f"{WITHOUT_KEY}."
         else:
-            names = ", ".join(one.set_by or one.provider for one in self.found.keys)
+            names = ", ".join(key.set_by or key.provider for key in self.found.keys)
             chosen = f"; agents ask {self.found.provider}" if self.found.provider else ""
             yield f"Keys of model providers: {names}{chosen}"
         if not self.found.is_sandboxed:
@@ -313,9 +313,9 @@ class _Report:
             "kept": [*self.kept],
             "ignored": [*self.ignored],
             "uncarried": [*self.uncarried],
-            "keys": [one.provider for one in self.found.keys],
+            "keys": [key.provider for key in self.found.keys],
             "sandboxed": self.found.is_sandboxed,
-            "next": [{"command": one.command, "purpose": one.purpose} for one in self.steps],
+            "next": [{"command": step.command, "purpose": step.purpose} for step in self.steps],
         }
 
 

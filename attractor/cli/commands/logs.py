@@ -156,7 +156,12 @@ def _show_events(root: Path, runs_dir: Path, shown: "_LineFilter", *, follow: bo
         if follow and line.event:
             printed.hear(line.event)
     if not follow:
-        _warn_incomplete_line(directory)
+        # Warn about an incomplete last line, unless a process is writing this line.
+        torn = None if is_held(directory.lock) else read_torn(directory.events)
+        if torn:
+            length = len(torn.content)
+            words = "the process that wrote it was killed; resuming the run removes the line"
+            show(f"The journal's last line is incomplete ({length} bytes): {words}.", err=True)
     require_intact(reading.verdict, str(directory.events))
     if node and node not in seen_nodes:
         raise UnknownName("node of this log", node, sorted(seen_nodes))
@@ -184,7 +189,7 @@ def _show_transcript(
     directory = RunDirectory(root)
     folder = directory.stage(stage)
     if not follow and not (folder / TRANSCRIPT).is_file():
-        known = sorted(one.parent.name for one in directory.root.glob(f"*/{TRANSCRIPT}"))
+        known = sorted(path.parent.name for path in directory.root.glob(f"*/{TRANSCRIPT}"))
         raise UnknownName("stage with a transcript", stage, known)
     reader = TranscriptReader(folder)
     color = (invocation.color and sys.stdout.isatty()) or None
@@ -249,15 +254,6 @@ class _LineFilter:
             return not (self.node or self.since)
         is_late = self.since is None or event.time >= self.since
         return is_late and self.node in ("", event.node)
-
-
-def _warn_incomplete_line(directory: RunDirectory) -> None:
-    """Warn about an incomplete last line, unless a process is writing this line."""
-    torn = None if is_held(directory.lock) else read_torn(directory.events)
-    if torn:
-        length = len(torn.content)
-        words = "the process that wrote it was killed; resuming the run removes the line"
-        show(f"The journal's last line is incomplete ({length} bytes): {words}.", err=True)
 
 
 part = logs

@@ -167,7 +167,13 @@ def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
     but their price is unknown.
     """
     if ctx.invoked_subcommand is not None:
-        _refuse_early_options(ctx.invoked_subcommand, provider, as_json=as_json)
+        command = ctx.invoked_subcommand
+        options = ["--provider"] * (provider is not None) + ["--json"] * as_json
+        if options:
+            raise UsageError(
+                f"{' and '.join(options)} before {command!r} has no effect",
+                hint=f"write them last: attractor models {command} MODEL {' '.join(options)}",
+            )
         return ExitCode.DONE
     shown = list_catalogue(provider or "")
     if as_json:
@@ -203,15 +209,6 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
     else:
         show(trial_text(trial))
     return ExitCode.DONE
-
-
-def _refuse_early_options(command: str, provider: str | None, *, as_json: bool) -> None:
-    options = ["--provider"] * (provider is not None) + ["--json"] * as_json
-    if options:
-        raise UsageError(
-            f"{' and '.join(options)} before {command!r} has no effect",
-            hint=f"write them last: attractor models {command} MODEL {' '.join(options)}",
-        )
 
 
 part = models

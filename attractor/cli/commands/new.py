@@ -113,13 +113,13 @@ def _outline(graph: Graph) -> str:
     from attractor.cli.output.simulation import edge_text
 
     ids, types = (
-        max(len(getattr(one, name)) for one in graph.nodes.values()) for name in ("id", "type")
+        max(len(getattr(node, name)) for node in graph.nodes.values()) for name in ("id", "type")
     )
     nodes = [
-        visible(f"  {one.id:{ids}}  {one.type:{types}}  {_task_of(one)}").rstrip()
-        for one in graph.nodes.values()
+        visible(f"  {node.id:{ids}}  {node.type:{types}}  {_task_of(node)}").rstrip()
+        for node in graph.nodes.values()
     ]
-    edges = [f"  {edge_text(one)}" for one in graph.edges]
+    edges = [f"  {edge_text(edge)}" for edge in graph.edges]
     title = f"{graph.name}: {graph.goal}" if graph.goal else graph.name
     return "\n".join([visible(one_line(title, 2 * _LONGEST_TASK)), *nodes, "", *edges])
 

@@ -8,7 +8,6 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import stores_of, version_line
 from attractor.cli.shell_completion import complete_pipelines
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.resources.versions import Version
 
 
 @click.command("show")
@@ -23,18 +22,16 @@ def show_pipeline(invocation: Invocation, reference: str, as_json: bool) -> Exit
     if as_json:
         show_json({**version.to_record(), "text": pipeline.text})
     else:
-        show("\n".join([version_line(version), *_details(version), "", pipeline.text.rstrip()]))
+        data = Fields(version.data, str(version))
+        files = [f"  {name} {str(one)[:12]}" for name, one in data.members("files").items()]
+        lines = [
+            f"  line {inner.number('line')}: {inner.text('severity')}: {inner.text('message')}"
+            for inner in data.inners("diagnostics")
+        ]
+        found = lines or ["  valid: no problems found"]
+        head = [version_line(version), f"  read from {data.text('file')}", *files, *found]
+        show("\n".join([*head, "", pipeline.text.rstrip()]))
     return ExitCode.DONE
-
-
-def _details(version: Version) -> list[str]:
-    data = Fields(version.data, str(version))
-    files = [f"  {name} {str(one)[:12]}" for name, one in data.members("files").items()]
-    found = [
-        f"  line {one.number('line')}: {one.text('severity')}: {one.text('message')}"
-        for one in data.inners("diagnostics")
-    ]
-    return [f"  read from {data.text('file')}", *files, *(found or ["  valid: no problems found"])]
 
 
 part = show_pipeline

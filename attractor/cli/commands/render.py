@@ -227,7 +227,14 @@ class Drawing:
 
     def _make(self, subject: Subject) -> bytes:
         if self.format == JSON:
-            return _json(subject).encode()
+            import json
+
+            from attractor.language.drawing.run_overlay import states_record
+
+            record: dict[str, object] = {**subject.graph.to_dict()}
+            if subject.states:
+                record["run"] = states_record(subject.states)
+            return json.dumps(record, indent=2, ensure_ascii=False).encode()
         format_ = Format(self.format)
         return asyncio.run(drawn(subject.picture, format=format_, theme=self.theme))
 
@@ -247,11 +254,11 @@ def _error_lines(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) 
 
 def _lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     sources: dict[str, Source | None] = {}
-    for one in diagnostics:
-        file = one.span.file
+    for diagnostic in diagnostics:
+        file = diagnostic.span.file
         if file not in sources:
             sources[file] = _source_of(file)
-        yield as_text(one, sources[file])
+        yield as_text(diagnostic, sources[file])
 
 
 def _source_of(file: str) -> Source | None:
@@ -261,17 +268,6 @@ def _source_of(file: str) -> Source | None:
         return open_source(file) if file else None
     except UnreadablePipeline:
         return None
-
-
-def _json(subject: Subject) -> str:
-    import json
-
-    from attractor.language.drawing.run_overlay import states_record
-
-    record: dict[str, object] = {**subject.graph.to_dict()}
-    if subject.states:
-        record["run"] = states_record(subject.states)
-    return json.dumps(record, indent=2, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -326,9 +322,9 @@ def _several_to(place: str) -> UsageError:
 
 def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
     failed: list[AttractorError] = []
-    for one in drawings:
+    for drawing in drawings:
         try:
-            one.draw()
+            drawing.draw()
         except NoDrawingProgram:
             # The other drawings would fail, too.
             raise
@@ -336,7 +332,7 @@ def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
             _tell(error)
             failed.append(error)
         else:
-            show(visible(f"drawn: {one.output}"))
+            show(visible(f"drawn: {drawing.output}"))
     return failed
 
 
@@ -366,14 +362,14 @@ def _is_searched(word: str) -> bool:
 def _refuse_clashes(drawings: Iterable[Drawing]) -> None:
     """Refuse a drawing that would overwrite a pipeline or another drawing."""
     by_place: dict[str, Drawing] = {}
-    for one in drawings:
-        refuse_overwriting(one.subject, one.output or "")
-        place = os.path.realpath(one.output or "")
-        other = by_place.setdefault(place, one)
-        if other is not one:
-            names = " and ".join(next(iter(each.subject.files())) for each in (other, one))
+    for drawing in drawings:
+        refuse_overwriting(drawing.subject, drawing.output or "")
+        place = os.path.realpath(drawing.output or "")
+        other = by_place.setdefault(place, drawing)
+        if other is not drawing:
+            names = " and ".join(next(iter(each.subject.files())) for each in (other, drawing))
             raise UsageError(
-                f"{names} would both be written to {one.output}", hint="draw them separately"
+                f"{names} would both be written to {drawing.output}", hint="draw them separately"
             )
 
 
@@ -453,7 +449,13 @@ def render(
         raise UsageError(
             "--watch requires a file and --output", hint="attractor render FILE -o OUT --watch"
         )
-    drawing = _drawing(find_subject(word, invocation), requested, Theme(theme), output)
+    subject = find_subject(word, invocation)
+    if output:
+        refuse_overwriting(subject, output)
+    chosen = format_for(requested, output, endings=ENDINGS, default=Format.SVG, noun="a drawing")
+    if not output:
+        refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())
+    drawing = Drawing(subject, chosen, Theme(theme), output)
     if watch:
         # Ctrl-C is the normal end.
         with suppress(KeyboardInterrupt):
@@ -461,15 +463,6 @@ def render(
         return ExitCode.INTERRUPTED
     drawing.draw()
     return ExitCode.DONE
-
-
-def _drawing(subject: Drawable, requested: str | None, theme: Theme, output: str | None) -> Drawing:
-    if output:
-        refuse_overwriting(subject, output)
-    chosen = format_for(requested, output, endings=ENDINGS, default=Format.SVG, noun="a drawing")
-    if not output:
-        refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())
-    return Drawing(subject, chosen, theme, output)
 
 
 part = render

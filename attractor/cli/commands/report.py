@@ -75,7 +75,18 @@ def report(
     """
     host = host_of(invocation)
     if html:
-        return _write_html(host, reference, html, as_json=as_json)
+        # Imported here, because only this option needs the templates of the server's pages.
+        from attractor.server.html.report import report_of_run
+
+        if not reference:
+            raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
+        root = find_run(reference, host.runs_dir)
+        write_whole(html, report_of_run(root, host), sync=False)
+        if as_json:
+            show_json({"run_id": root.name, "html": str(html)})
+        else:
+            show(f"written: {html}")
+        return ExitCode.DONE
     if reference:
         return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
     began = read_since(since).astimezone(UTC).isoformat()
@@ -84,13 +95,19 @@ def report(
         return _report_days(read_costs(index, host.runs_dir, began), began, as_json=as_json)
     groups = read_groups(index, host.runs_dir, began)
     suites = (
-        {run.summary.suite for one in groups for run in one.runs} if to_operator else set[str]()
+        {run.summary.suite for group in groups for run in group.runs} if to_operator else set[str]()
     )
     names = evaluator_of(host).holdout_names(suites)
     if as_json:
-        show_json({"since": began, "groups": [_group_record(one, names) for one in groups]})
+        show_json({"since": began, "groups": [_group_record(group, names) for group in groups]})
     elif groups:
-        show("\n".join(_group_lines(groups, names)))
+        rows = [(*_HEADING, *_TIMES), *(_group_row(group) for group in groups)]
+        flaky = [
+            f"flaky in {number_of(count, 'run')} of {group.pipeline}: {names.get(one, one)}"
+            for group in groups
+            for one, count in group.flaky.items()
+        ]
+        show("\n".join([*_aligned(rows), *map(visible, flaky)]))
     else:
         show(f"No run started since {began}.")
     return ExitCode.DONE
@@ -98,34 +115,19 @@ def report(
 
 def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> ExitCode:
     if as_json:
-        show_json({"since": began, "days": [one.to_record() for one in days]})
+        show_json({"since": began, "days": [day.to_record() for day in days]})
     elif days:
         rows = [("day", "pipeline", "models", "runs", "cost", "of trials", "tokens")]
-        for one in days:
+        for day in days:
             costs = (
-                format_cost(one.cost_usd),
-                format_cost(one.trials_usd),
-                format_number(one.tokens),
+                format_cost(day.cost_usd),
+                format_cost(day.trials_usd),
+                format_number(day.tokens),
             )
-            rows.append((one.day, one.pipeline, one.models or "-", str(one.runs), *costs))
+            rows.append((day.day, day.pipeline, day.models or "-", str(day.runs), *costs))
         show("\n".join(_aligned(rows)))
     else:
         show(f"No run started since {began}.")
-    return ExitCode.DONE
-
-
-def _write_html(host: RunHost, reference: str, file: Path, *, as_json: bool) -> ExitCode:
-    # Imported here, because only this option needs the templates of the server's pages.
-    from attractor.server.html.report import report_of_run
-
-    if not reference:
-        raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
-    root = find_run(reference, host.runs_dir)
-    write_whole(file, report_of_run(root, host), sync=False)
-    if as_json:
-        show_json({"run_id": root.name, "html": str(file)})
-    else:
-        show(f"written: {file}")
     return ExitCode.DONE
 
 
@@ -134,8 +136,8 @@ def _report_run(host: RunHost, reference: str, *, to_operator: bool, as_json: bo
     manifest = read_manifest(RunDirectory(root))
     names = evaluator.holdout_names([manifest.suite] if to_operator else [])
     trials = [
-        changed(one, scenario=names.get(one.scenario, one.scenario))
-        for one in trials_in(evaluator.ledger.entries(manifest.run_id))
+        changed(trial, scenario=names.get(trial.scenario, trial.scenario))
+        for trial in trials_in(evaluator.ledger.entries(manifest.run_id))
     ]
     stages = read_stages(root)
     if as_json:
@@ -154,16 +156,6 @@ def _group_record(group: GroupFigures, names: Mapping[str, str]) -> dict[str, Js
 
 _HEADING = ("pipeline", "models", "runs", "go", "satisfied", "approved", "cost", "per approved")
 _TIMES = ("tokens", "agent time", "wall time")
-
-
-def _group_lines(groups: Sequence[GroupFigures], names: Mapping[str, str]) -> list[str]:
-    rows = [(*_HEADING, *_TIMES), *(_group_row(one) for one in groups)]
-    flaky = [
-        f"flaky in {number_of(count, 'run')} of {group.pipeline}: {names.get(one, one)}"
-        for group in groups
-        for one, count in group.flaky.items()
-    ]
-    return [*_aligned(rows), *map(visible, flaky)]
 
 
 def _group_row(one: GroupFigures) -> tuple[str, ...]:
@@ -190,15 +182,17 @@ def _share(share: float | None) -> str:
 
 def _run_lines(stages: Sequence[StageFigures], trials: Sequence[TrialFigures]) -> list[str]:
     rows = [("stage", "attempts", "time", "cost", "tokens")]
-    for one in stages:
-        used = format_cost(one.usage.cost_usd), format_number(one.usage.tokens)
-        rows.append((one.node, str(one.attempts), format_seconds(one.seconds), *used))
+    for stage in stages:
+        used = format_cost(stage.usage.cost_usd), format_number(stage.usage.tokens)
+        rows.append((stage.node, str(stage.attempts), format_seconds(stage.seconds), *used))
     lines = _aligned(rows)
     rows = [("trial", "result", "time", "cost", "tokens")]
-    for one in trials:
-        result = "satisfied" if one.satisfied else "failed"
-        used = format_cost(one.cost_usd), format_number(one.tokens)
-        rows.append((f"{one.scenario} {one.number}", result, format_seconds(one.seconds), *used))
+    for trial in trials:
+        result = "satisfied" if trial.satisfied else "failed"
+        used = format_cost(trial.cost_usd), format_number(trial.tokens)
+        rows.append(
+            (f"{trial.scenario} {trial.number}", result, format_seconds(trial.seconds), *used)
+        )
     return [*lines, "", *_aligned(rows)] if trials else lines
 
 

@@ -1,6 +1,5 @@
 """Explain the rules for pipelines."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -8,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.language.linting.pages import RulePage, read_page, read_pages
+from attractor.language.linting.pages import read_page, read_pages
 
 
 @click.command()
@@ -23,23 +22,21 @@ def rules(rule: str | None, as_json: bool) -> ExitCode:
     """
     pages = [read_page(rule)] if rule else list(read_pages())
     if as_json:
-        show_json(asdict(pages[0]) if rule else [_row(page) for page in pages])
+        show_json(
+            asdict(pages[0])
+            if rule
+            else [
+                {"rule": page.rule, "severity": page.severity, "sentence": page.sentence}
+                for page in pages
+            ]
+        )
+    elif rule:
+        show(f"{pages[0].rule} ({pages[0].severity})\n\n{pages[0].text}")
     else:
-        show(_page(pages[0]) if rule else _table(pages))
+        width = max(len(page.rule) for page in pages)
+        for page in pages:
+            show(f"{page.rule:<{width}}  {page.severity:<7}  {page.sentence}")
     return ExitCode.DONE
-
-
-def _row(page: RulePage) -> dict[str, str]:
-    return {"rule": page.rule, "severity": page.severity, "sentence": page.sentence}
-
-
-def _table(pages: Sequence[RulePage]) -> str:
-    width = max(len(page.rule) for page in pages)
-    return "\n".join(f"{page.rule:<{width}}  {page.severity:<7}  {page.sentence}" for page in pages)
-
-
-def _page(page: RulePage) -> str:
-    return f"{page.rule} ({page.severity})\n\n{page.text}"
 
 
 part = rules

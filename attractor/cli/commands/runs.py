@@ -18,7 +18,7 @@ from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
 from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
 from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview
-from attractor.records.workers import Worker, read_worker
+from attractor.records.workers import read_worker
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
 _LONGEST_NAME = 24
@@ -71,13 +71,26 @@ def runs(
     )
     found = index.runs(settings.runs_dir, query)
     if status and not found:
-        _require_status(status)
+        # A status in the list may have details, such as a branch.
+        known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN}
+        if status not in known and status.partition(" (")[0].partition(", ")[0] not in known:
+            raise UnknownName("status", status, known)
     if live:
         workers = [read_worker(run) for run in found]
         if as_json:
             show_json([worker.to_record() for worker in workers])
         else:
-            show("\n".join(_workers(workers)) or "No process executes a run.")
+            rows = [
+                (
+                    visible(worker.summary.run_id),
+                    f"process {worker.pid}" if worker.pid else "unknown process",
+                    f"since {worker.since.astimezone():%Y-%m-%d %H:%M:%S}" if worker.since else "",
+                    visible(listed_status(worker.summary)),
+                    visible(", ".join(stage.name for stage in worker.stages)),
+                )
+                for worker in workers
+            ]
+            show("\n".join(table(rows)) if rows else "No process executes a run.")
     elif as_json:
         show_json([run.to_record() for run in landed(invocation, found)])
     elif found:
@@ -89,15 +102,22 @@ def runs(
     return ExitCode.DONE
 
 
-def _require_status(words: str) -> None:
-    """Refuse words that no run has; a status in the list may have details, such as a branch."""
-    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN}
-    if words not in known and words.partition(" (")[0].partition(", ")[0] not in known:
-        raise UnknownName("status", words, known)
-
-
 def _table(found: Sequence[RunOverview], now: datetime) -> list[str]:
-    rows = [_HEADING, *(_row(run, now) for run in found)]
+    rows = [
+        _HEADING,
+        *(
+            (
+                visible(run.run_id),
+                _age(now - run.started),
+                visible(listed_status(run)),
+                visible(run.outcome) or "-",
+                visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
+                _cost(run.usage),
+                visible(shorten(run.goal, _LONGEST_GOAL)),
+            )
+            for run in found
+        ),
+    ]
     widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -107,32 +127,6 @@ def _table(found: Sequence[RunOverview], now: datetime) -> list[str]:
         if trouble := found[at - 1].trouble:
             lines.insert(at + 1, f"  {visible(f'trouble: {trouble}')}")
     return lines
-
-
-def _workers(workers: Sequence[Worker]) -> list[str]:
-    rows = [
-        (
-            visible(worker.summary.run_id),
-            f"process {worker.pid}" if worker.pid else "unknown process",
-            f"since {worker.since.astimezone():%Y-%m-%d %H:%M:%S}" if worker.since else "",
-            visible(listed_status(worker.summary)),
-            visible(", ".join(stage.name for stage in worker.stages)),
-        )
-        for worker in workers
-    ]
-    return table(rows) if rows else []
-
-
-def _row(run: RunOverview, now: datetime) -> tuple[str, ...]:
-    return (
-        visible(run.run_id),
-        _age(now - run.started),
-        visible(listed_status(run)),
-        visible(run.outcome) or "-",
-        visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
-        _cost(run.usage),
-        visible(shorten(run.goal, _LONGEST_GOAL)),
-    )
 
 
 def _cost(usage: Usage) -> str:

@@ -1,7 +1,7 @@
 """Walk through a pipeline without executing it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -82,7 +82,8 @@ def simulate(
     """
     if coverage:
         _refuse_besides_coverage("outcomes_file", "set_", "answers", "max_steps")
-    graph = _read(file)
+    source = open_pipeline(file).source
+    graph = read_pipeline(source, files=files_beside(Path(source.file))).graph
     if coverage:
         require_simulated(graph)
         found = cover(graph)
@@ -104,19 +105,14 @@ def simulate(
     return ExitCode.DONE
 
 
-def _read(file: str) -> Graph:
-    source = open_pipeline(file).source
-    return read_pipeline(source, files=files_beside(Path(source.file))).graph
-
-
 def _refuse_besides_coverage(*names: str) -> None:
     """Refuse to combine `--coverage` with options that set outcomes."""
     context = click.get_current_context()
     given = (
-        one.opts[0]
-        for one in context.command.params
-        if one.name in names
-        and context.get_parameter_source(one.name) is not ParameterSource.DEFAULT
+        param.opts[0]
+        for param in context.command.params
+        if param.name in names
+        and context.get_parameter_source(param.name) is not ParameterSource.DEFAULT
     )
     if options := " and ".join(given):
         message = f"--coverage cannot be combined with {options}"
@@ -129,7 +125,10 @@ def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> Simulated
         read_outcomes(open_outcomes(file), nodes=graph.nodes, file=str(file)) if file else None
     )
     pairs = [_pair(one, "--set", "NODE=OUTCOME") for many in set_ for one in many.split(",")]
-    by_option = read_outcomes(_by_node(pairs), nodes=graph.nodes)
+    visits: dict[str, list[Json]] = {}
+    for node, word in pairs:
+        visits.setdefault(node, []).append(word)
+    by_option = read_outcomes(visits, nodes=graph.nodes)
     return SimulatedOutcomes({**(by_file.by_node if by_file else {}), **by_option.by_node})
 
 
@@ -145,13 +144,6 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     if not equals or not node.strip() or not value.strip():
         raise UsageError(f"invalid {option} {text!r}", hint=f"write {form}")
     return node.strip(), value.strip()
-
-
-def _by_node(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Json]:
-    visits: dict[str, list[Json]] = {}
-    for node, word in pairs:
-        visits.setdefault(node, []).append(word)
-    return visits
 
 
 part = simulate

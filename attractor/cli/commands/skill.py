@@ -31,9 +31,9 @@ def skill(invocation: Invocation, folder: Path | None, force: bool, as_json: boo
     folders = [folder] if folder else [root / one for one in SKILL_FOLDERS]
     files = [file for one in folders for file in write_skill(one, force=force)]
     if as_json:
-        show_json({"files": [str(one) for one in files]})
+        show_json({"files": [str(file) for file in files]})
     else:
-        show("\n".join(f"wrote {one}" for one in files))
+        show("\n".join(f"wrote {file}" for file in files))
     return ExitCode.DONE
 
 

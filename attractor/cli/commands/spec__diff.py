@@ -29,7 +29,7 @@ def diff_specifications(invocation: Invocation, before: str, after: str, as_json
         show_json(record)
         return ExitCode.DONE
     changes = cast("list[dict[str, Any]]", record["changes"])
-    show("\n".join(one["text"] for one in changes) or "the specifications are equal")
+    show("\n".join(change["text"] for change in changes) or "the specifications are equal")
     return ExitCode.DONE
 
 

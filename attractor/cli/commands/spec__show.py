@@ -57,13 +57,13 @@ def _version_lines(versions: Any) -> Iterator[str]:
     head = ["id", "stored", "base", "nodes", "open questions", "purpose"]
     rows = [
         [
-            one["id"],
-            one["stored"],
-            one["base"] or "-",
-            *map(str, (one["nodes"], one["open_questions"])),
-            one["purpose"],
+            version["id"],
+            version["stored"],
+            version["base"] or "-",
+            *map(str, (version["nodes"], version["open_questions"])),
+            version["purpose"],
         ]
-        for one in versions
+        for version in versions
     ]
     yield from table([head, *rows])
 

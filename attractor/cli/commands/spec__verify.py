@@ -45,7 +45,7 @@ def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
     yield from (f"differs: {one['path']} ({one['kind']})" for one in record["divergences"])
     if record["proposal"]:
         morphs = map(morph_words, record["proposal"]["morphs"])
-        yield from (f"edited specification, as a morph: {one}" for one in morphs)
+        yield from (f"edited specification, as a morph: {morph}" for morph in morphs)
     yield from (f"edited specification, no morph: {one}" for one in record["without_morph"])
     if not record["divergences"]:
         yield "no problems found"

@@ -3,7 +3,6 @@
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -55,7 +54,7 @@ def status(
     _require_one(watch, stages, in_context)
     if stages:
         timeline = read_timeline(root)
-        records = [one.to_record() for one in timeline.attempts]
+        records = [attempt.to_record() for attempt in timeline.attempts]
         record = {"stages": records, "timeline": timeline.to_record()}
         show_json(record) if as_json else show(timeline_text(timeline))
         return ExitCode.DONE
@@ -64,7 +63,19 @@ def status(
         show_json(context.to_record()) if as_json else show(context_text(context))
         return ExitCode.DONE
     if watch:
-        return _watch(invocation, root, runs_dir, as_json=as_json)
+        changes = status_changes(root, runs_dir, lambda: time.sleep(OFTEN_S))
+        if not as_json and can_draw_live(invocation.environ, sys.stdout):
+            from attractor.cli.runs.live.display import paint
+
+            return paint(changes, invocation)
+        code, now = ExitCode.DONE, SystemClock().now
+        for view in changes:
+            code = view.summary.trouble_code
+            # click.echo fails on a closed pipe; show would continue forever.
+            click.echo(
+                _line(view.to_record()) if as_json else printable(in_a_line(view.summary, now()))
+            )
+        return code
     status = read_status(root, runs_dir)
     [summary] = landed(invocation, [status.summary])
     status = replace(status, summary=summary)
@@ -80,20 +91,6 @@ def _require_one(*options: bool) -> None:
         raise UsageError(
             "--watch, --stages and --context exclude each other", hint="choose one of them"
         )
-
-
-def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool) -> ExitCode:
-    changes = status_changes(root, runs_dir, lambda: time.sleep(OFTEN_S))
-    if not as_json and can_draw_live(invocation.environ, sys.stdout):
-        from attractor.cli.runs.live.display import paint
-
-        return paint(changes, invocation)
-    code, now = ExitCode.DONE, SystemClock().now
-    for one in changes:
-        code = one.summary.trouble_code
-        # click.echo fails on a closed pipe; show would continue forever.
-        click.echo(_line(one.to_record()) if as_json else printable(in_a_line(one.summary, now())))
-    return code
 
 
 def _line(record: dict[str, Json]) -> str:

@@ -41,9 +41,9 @@ def adopt(
     directory = find_run(run, host_of(invocation).runs_dir)
     files = adopt_drafts(directory, folder, ids, split=SPLITS[holdout])
     if as_json:
-        show_json({"folder": str(folder), "files": [str(one) for one in files]})
+        show_json({"folder": str(folder), "files": [str(file) for file in files]})
     else:
-        show("\n".join(f"wrote {one}" for one in files))
+        show("\n".join(f"wrote {file}" for file in files))
         show(f"next: attractor suite register {folder}")
     return ExitCode.DONE
 

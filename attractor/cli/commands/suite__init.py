@@ -31,9 +31,9 @@ def init(
     written = read_examples(examples)
     files = write_first_suite(folder, pipeline, host_of(invocation), written)
     if as_json:
-        show_json({"folder": str(folder), "files": [str(one) for one in files]})
+        show_json({"folder": str(folder), "files": [str(file) for file in files]})
     else:
-        lines = [f"wrote {one}" for one in files]
+        lines = [f"wrote {file}" for file in files]
         edit = f"edit them, then: attractor suite lint {folder}"
         lines.append(f"next: attractor suite register {folder}" if written else edit)
         show("\n".join(lines))

@@ -27,7 +27,7 @@ def lint_suite(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     """
     suite, faults = asyncio.run(lint(folder, host_of(invocation), stores_of(invocation)))
     if as_json:
-        show_json({"faults": [one.to_record() for one in faults]})
+        show_json({"faults": [fault.to_record() for fault in faults]})
     else:
         show("\n".join(map(str, faults)) or _summary(suite))
     return ExitCode.FAILED if faults else ExitCode.DONE

@@ -13,7 +13,6 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
 from attractor.factory.register import register_of
 from attractor.factory.resources.registration import register_suite
-from attractor.factory.resources.suites import Registration
 
 
 @click.command()
@@ -37,26 +36,19 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     if as_json:
         show_json(registered.to_record())
     else:
-        show(_text(registered))
+        version = registered.version
+        news = "sealed as" if registered.is_new else "unchanged since"
+        allowed = registered.failures_allowed
+        gate = (
+            f"the gate allows at most {_count(allowed)} to fail"
+            if allowed
+            else "the gate allows no failures"
+        )
+        show(
+            f"suite {version.name}: {news} version {version.number} ({version.content[:12]})\n"
+            f"  {_count(registered.trials)} with held-out scenarios; {gate}"
+        )
     return ExitCode.DONE
-
-
-def _text(registered: Registration) -> str:
-    version = registered.version
-    news = "sealed as" if registered.is_new else "unchanged since"
-    return (
-        f"suite {version.name}: {news} version {version.number} ({version.content[:12]})\n"
-        f"  {_count(registered.trials)} with held-out scenarios; {_allowed(registered)}"
-    )
-
-
-def _allowed(registered: Registration) -> str:
-    allowed = registered.failures_allowed
-    return (
-        f"the gate allows at most {_count(allowed)} to fail"
-        if allowed
-        else "the gate allows no failures"
-    )
 
 
 def _count(trials: int) -> str:

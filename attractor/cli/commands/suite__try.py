@@ -42,7 +42,12 @@ def try_suite(
     """
     with tempfile.TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
-        scenarios = _chosen(sealed, ids, to_operator=to_operator)
+        scenarios = list(sealed.suite.scenarios if to_operator else sealed.suite.of_split("train"))
+        known = {scenario.id: scenario for scenario in scenarios}
+        for id_ in ids:
+            if id_ not in known:
+                raise UnknownName("scenario", id_, known)
+        scenarios = [known[id_] for id_ in ids] or scenarios
         stores = stores_of(invocation)
         profile = stores.profile(stores.pin_profile(host_of(invocation).profile))
         host = with_profile(host_of(invocation), profile)
@@ -52,15 +57,6 @@ def try_suite(
     else:
         show("\n".join(line for one in tried for line in one.lines()))
     return ExitCode.DONE if all(one.is_satisfied for one in tried) else ExitCode.FAILED
-
-
-def _chosen(sealed: SealedSuite, ids: tuple[str, ...], *, to_operator: bool) -> list[Scenario]:
-    scenarios = list(sealed.suite.scenarios if to_operator else sealed.suite.of_split("train"))
-    known = {one.id: one for one in scenarios}
-    for one in ids:
-        if one not in known:
-            raise UnknownName("scenario", one, known)
-    return [known[one] for one in ids] or scenarios
 
 
 async def _try(

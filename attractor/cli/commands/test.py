@@ -162,16 +162,12 @@ class _Column(NamedTuple):
 
 def aligned(expected: Sequence[str], actual: Sequence[str], *, gap: str) -> list[str]:
     """Return lines that show two paths aligned; a gap in the expected path matches any nodes."""
-    start = _same_before(expected, actual) - _KEPT_BEFORE
+    pairs = enumerate(zip(expected, actual, strict=False))
+    shorter = min(len(expected), len(actual))
+    start = next((at for at, (one, other) in pairs if one != other), shorter) - _KEPT_BEFORE
     start = start if start > 1 else 0
     columns = list(_columns(_cut(expected, start), _cut(actual, start), gap))
     return [line for row in _rows(columns) for line in _row_lines(row)]
-
-
-def _same_before(expected: Sequence[str], actual: Sequence[str]) -> int:
-    pairs = enumerate(zip(expected, actual, strict=False))
-    shorter = min(len(expected), len(actual))
-    return next((at for at, (one, other) in pairs if one != other), shorter)
 
 
 def _cut(path: Sequence[str], start: int) -> list[str]:

@@ -18,10 +18,12 @@ def list_tokens(invocation: Invocation, as_json: bool) -> ExitCode:
     """
     tokens = token_store(invocation).list()
     if as_json:
-        show_json([one.to_record() for one in tokens])
+        show_json([token.to_record() for token in tokens])
     elif tokens:
-        for one in tokens:
-            show(f"{one.name}  {one.scope}  created {one.created:%Y-%m-%d %H:%M} by {one.by}")
+        for token in tokens:
+            show(
+                f"{token.name}  {token.scope}  created {token.created:%Y-%m-%d %H:%M} by {token.by}"
+            )
     else:
         show("There are no tokens. Create one: attractor token create NAME")
     return ExitCode.DONE

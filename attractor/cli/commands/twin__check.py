@@ -13,7 +13,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.twins import read_paths
 from attractor.twins.services.check import CheckedRequest, check_recording
 from attractor.twins.services.recordings import load_recording
-from attractor.twins.services.service import CheckSettings, Service, load_service
+from attractor.twins.services.service import Service, load_service
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -38,13 +38,26 @@ def twin_check(
     differences that the [check] section of FILE ignores. The twin injects no faults.
     """
     service = load_service(file)
-    settings = _settings(service, ignore)
+    declared = service.table.check
+    settings = declared.model_copy(update={"ignore": (*declared.ignore, *read_paths(ignore))})
     played = {
-        one: check_recording(service, load_recording(one), settings=settings)
-        for one in recordings or _own_recordings(service)
+        recording: check_recording(service, load_recording(recording), settings=settings)
+        for recording in recordings or _own_recordings(service)
     }
     if as_json:
-        show_json({"service": service.name, "recordings": _records(played)})
+        show_json(
+            {
+                "service": service.name,
+                "recordings": [
+                    {
+                        "file": str(file),
+                        "equal": not any(one.differences for one in all_of),
+                        "requests": [asdict(one) for one in all_of],
+                    }
+                    for file, all_of in played.items()
+                ],
+            }
+        )
     else:
         show("\n".join(_lines(played)))
     is_equal = not any(one.differences for all_of in played.values() for one in all_of)
@@ -57,22 +70,6 @@ def _own_recordings(service: Service) -> Sequence[Path]:
         message = f"no recordings in {service.folder / 'recordings'}"
         raise UsageError(message, hint="pass a recording after the service file")
     return found
-
-
-def _settings(service: Service, ignore: Sequence[str]) -> CheckSettings:
-    declared = service.table.check
-    return declared.model_copy(update={"ignore": (*declared.ignore, *read_paths(ignore))})
-
-
-def _records(played: dict[Path, Sequence[CheckedRequest]]) -> list[dict[str, object]]:
-    return [
-        {
-            "file": str(file),
-            "equal": not any(one.differences for one in all_of),
-            "requests": [asdict(one) for one in all_of],
-        }
-        for file, all_of in played.items()
-    ]
 
 
 def _lines(played: dict[Path, Sequence[CheckedRequest]]) -> list[str]:

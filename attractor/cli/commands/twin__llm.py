@@ -117,7 +117,7 @@ def twin_llm(
     teller = RequestLog(call_line) if logs_requests(is_verbose, as_json=as_json) else None
     ending = ShutdownReason()
     twin = ProviderTwin(
-        [load_script(one) for one in scripts],
+        [load_script(script) for script in scripts],
         port=port,
         control_port=control_port,
         recordings=recordings,
@@ -129,8 +129,23 @@ def twin_llm(
     )
     if teller:
         teller.twin = twin
-    _raise_limit()
-    sources = _sources(twin, scripts, replay, len(recordings or ()), record) if as_json else None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    sources: dict[str, object] | None = (
+        {
+            "wires": list(wire_registry()),
+            "scripts": [str(script) for script in scripts],
+            "rules": len(twin.state.usage()),
+            "replay": {"path": str(replay), "recordings": len(recordings or ())}
+            if replay
+            else None,
+            "record": {"path": str(record), "providers": dict(twin.providers)} if record else None,
+        }
+        if as_json
+        else None
+    )
     serve_until_signal([twin], ending, partial(_tell, twin, sources))
     if teller:
         log_unused_rules(twin)
@@ -159,30 +174,6 @@ def _tell(twin: ProviderTwin, sources: dict[str, object] | None) -> None:
         show(provider_twin_text(twin))
     else:
         show_json({**twin_record(twin), **sources})
-
-
-def _raise_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _sources(
-    twin: ProviderTwin,
-    scripts: Sequence[Path],
-    replay: Path | None,
-    recordings: int,
-    record: Path | None,
-) -> dict[str, object]:
-    """Return the sources of answers."""
-    return {
-        "wires": list(wire_registry()),
-        "scripts": [str(one) for one in scripts],
-        "rules": len(twin.state.usage()),
-        "replay": {"path": str(replay), "recordings": recordings} if replay else None,
-        "record": {"path": str(record), "providers": dict(twin.providers)} if record else None,
-    }
 
 
 part = twin_llm

@@ -66,7 +66,13 @@ def twin_serve(
     """
     loaded = load_services(services, is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)
-    _refuse_half_a_recording(record, to, seed)
+    if to and not record:
+        raise UsageError("--to requires --record", hint="add --record or remove --to")
+    if record and not to:
+        raise UsageError("--record requires --to", hint="add --to URL")
+    if record and seed is not None:
+        hint = "remove --seed: the real service answers"
+        raise UsageError("--record cannot be combined with --seed", hint=hint)
     ending, shows_lines = ShutdownReason(), logs_requests(is_verbose, as_json=as_json)
     twins: list[ServiceTwin] = []
     for one in loaded:
@@ -102,21 +108,11 @@ def _refuse_what_several_cannot_share(
         raise UsageError(message, hint="record one service at a time")
 
 
-def _refuse_half_a_recording(record: Path | None, to: str | None, seed: int | None) -> None:
-    if to and not record:
-        raise UsageError("--to requires --record", hint="add --record or remove --to")
-    if record and not to:
-        raise UsageError("--record requires --to", hint="add --to URL")
-    if record and seed is not None:
-        hint = "remove --seed: the real service answers"
-        raise UsageError("--record cannot be combined with --seed", hint=hint)
-
-
 def _tell(twins: Sequence[ServiceTwin], record: Path | None, *, as_json: bool) -> None:
     if as_json:
-        show_json({"twins": [_record(one, record) for one in twins]})
+        show_json({"twins": [_record(twin, record) for twin in twins]})
     else:
-        show("\n".join(service_twin_text(one) for one in twins))
+        show("\n".join(service_twin_text(twin) for twin in twins))
 
 
 def _record(twin: ServiceTwin, record: Path | None) -> dict[str, object]:

@@ -76,9 +76,9 @@ def check_all(files: Sequence[str], checker: PipelineChecker) -> CheckResult:
     """Check all named pipelines."""
     opened = open_pipelines(files)
     found = [
-        one
+        diagnostic
         for source in opened.sources
-        for one in checker.check(source.text, file=source.file).diagnostics
+        for diagnostic in checker.check(source.text, file=source.file).diagnostics
     ]
     return CheckResult(opened.sources, without_duplicates([*found, *opened.unread]))
 
@@ -87,7 +87,7 @@ def exit_code(result: CheckResult) -> ExitCode:
     """Return the exit status of a check."""
     if not result.is_complete:
         return ExitCode.USAGE
-    has_error = any(one.is_error for one in result.diagnostics)
+    has_error = any(diagnostic.is_error for diagnostic in result.diagnostics)
     return ExitCode.FAILED if has_error else ExitCode.DONE
 
 

@@ -23,12 +23,8 @@ def main() -> int:
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     if rules < 0 or libc.syscall(RESTRICT_SELF, rules, 0) != 0:
         return _say(os.strerror(ctypes.get_errno()), 1)
-    return _try_to_read(Path(sys.argv[1]), version)
-
-
-def _try_to_read(secret: Path, version: int) -> int:
     try:
-        secret.read_text()
+        Path(sys.argv[1]).read_text()
     except PermissionError:
         return _say(f"version {version}", 0)
     return _say(f"version {version} let a forbidden file be read", 1)

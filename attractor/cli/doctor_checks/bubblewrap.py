@@ -41,14 +41,11 @@ async def examine(machine: Machine) -> Sequence[Finding]:
             str(port),
             str(os.getpid()),
         ]
-        return [_judge(await machine.run(program, *_walls(hidden), *attempt))]
-
-
-def _walls(hidden: str) -> list[str]:
-    return [
-        *("--unshare-all", "--die-with-parent", "--ro-bind", "/", "/"),
-        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", hidden, "--remount-ro", hidden, "--"),
-    ]
+        walls = (
+            *("--unshare-all", "--die-with-parent", "--ro-bind", "/", "/"),
+            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", hidden, "--remount-ro", hidden, "--"),
+        )
+        return [_judge(await machine.run(program, *walls, *attempt))]
 
 
 def _judge(result: ExecResult) -> Finding:

@@ -54,7 +54,7 @@ def _room(folder: Path, wanted_mb: int) -> Finding:
 
 def _nearest(folder: Path) -> Path:
     """Return the folder, or the nearest existing parent of the folder."""
-    return next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    return next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
 
 
 part = examine

@@ -11,8 +11,8 @@ _OTHERS = "other providers"
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report for each provider whether its API key is set, and list other available providers."""
     keys = await read_provider_keys(machine.environ)
-    ours = [_look(one) for one in keys if one.variables]
-    served = [one.provider for one in keys if not one.variables]
+    ours = [_look(key) for key in keys if key.variables]
+    served = [key.provider for key in keys if not key.variables]
     if served:
         return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]
     message = "no API key is set"

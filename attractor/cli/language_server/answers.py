@@ -71,7 +71,7 @@ _KINDS = {
 
 def diagnostics(analysis: Analysis, places: Places) -> list[types.Diagnostic]:
     """Return the diagnostics of a document."""
-    return [_diagnostic(one, places) for one in analysis.diagnostics]
+    return [_diagnostic(diagnostic, places) for diagnostic in analysis.diagnostics]
 
 
 def _diagnostic(one: Diagnostic, places: Places) -> types.Diagnostic:
@@ -103,7 +103,7 @@ def _completion(analysis: Analysis, places: Places, params: types.CompletionPara
     line, column = places.place(params.position)
     offset = analysis.source.offset(line, column)
     cursor = cursor_at(analysis.source.text, offset)
-    nodes = [one.id for one in analysis.names]
+    nodes = [name.id for name in analysis.names]
     begun = places.range(Span("", line, column - len(cursor.begun), line, column))
     # Only the graph knows the models in use, and building it takes time.
     words = analysis.words if cursor.key == "llm_model" else analysis.vocabulary
@@ -137,9 +137,9 @@ def _references(analysis: Analysis, places: Places, params: types.ReferenceParam
         return None
     declared = declaration(named.id, analysis.names)
     return [
-        types.Location(params.text_document.uri, places.range(one.span))
-        for one in analysis.names
-        if one.id == named.id and (params.context.include_declaration or one != declared)
+        types.Location(params.text_document.uri, places.range(name.span))
+        for name in analysis.names
+        if name.id == named.id and (params.context.include_declaration or name != declared)
     ]
 
 
@@ -173,9 +173,9 @@ def _code_actions(analysis: Analysis, places: Places, params: types.CodeActionPa
     lines = range(params.range.start.line + 1, params.range.end.line + 2)
     return [
         action
-        for one in analysis.diagnostics
-        if one.span.line in lines
-        for action in _actions(one, analysis, places, params.text_document.uri)
+        for diagnostic in analysis.diagnostics
+        if diagnostic.span.line in lines
+        for action in _actions(diagnostic, analysis, places, params.text_document.uri)
     ]
 
 
@@ -203,7 +203,7 @@ def _actions(
 
 def _workspace_edit(edits: Sequence[Edit], places: Places, uri: str) -> types.WorkspaceEdit:
     return types.WorkspaceEdit(
-        {uri: [types.TextEdit(places.range(one.span), one.text) for one in edits]}
+        {uri: [types.TextEdit(places.range(edit.span), edit.text) for edit in edits]}
     )
 
 

@@ -15,7 +15,6 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 from pygls.uris import to_fs_path
-from pygls.workspace import TextDocument
 
 from attractor import __version__
 from attractor.base.errors import UsageError
@@ -117,7 +116,13 @@ class Server(LanguageServer):
         document = self.workspace.get_text_document(uri)
         known = self._known.get(uri)
         if known is None or known[0] != document.version:
-            known = document.version, self._analyse(document)
+            path = Path(to_fs_path(document.uri) or document.uri)
+            source = Source(document.source, str(path))
+            checker = self._checker
+            check = partial(checker.with_refusals, text=source.text, file=source.file)
+            files = files_beside(path)
+            analysis = Analysis(source, checker.vocabulary, files, checker.levels, check)
+            known = document.version, analysis
             self._known[uri] = known
         return known[1]
 
@@ -154,23 +159,11 @@ class Server(LanguageServer):
         if waiting:
             waiting.cancel()
 
-    def _analyse(self, document: TextDocument) -> Analysis:
-        path = Path(to_fs_path(document.uri) or document.uri)
-        source = Source(document.source, str(path))
-        checker = self._checker
-        check = partial(checker.with_refusals, text=source.text, file=source.file)
-        return Analysis(source, checker.vocabulary, files_beside(path), checker.levels, check)
-
 
 def make_server(checker: PipelineChecker) -> Server:
     """Create the server with all features."""
     server = Server(checker)
-    _follow_documents(server)
-    _answer(server)
-    return server
 
-
-def _follow_documents(server: Server) -> None:
     def publish(params: _OfDocument) -> None:
         server.publish(params.text_document.uri)
 
@@ -183,12 +176,10 @@ def _follow_documents(server: Server) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(publish)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(publish_soon)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(forget)
-
-
-def _answer(server: Server) -> None:
     for feature, answer in answers.ANSWERS.items():
         server.feature(feature, answers.OPTIONS.get(feature))(_bound(server, answer))
     server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)(_bound(server, _symbols_for(server)))
+    return server
 
 
 def _symbols_for(server: Server) -> answers.Answer:

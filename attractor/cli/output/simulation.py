@@ -81,7 +81,7 @@ def _result_of(step: SimulatedStep) -> str:
 
 
 def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
-    rows = [(" ".join(_words(one.edge)), one) for one in route.candidates]
+    rows = [(" ".join(_words(candidate.edge)), candidate) for candidate in route.candidates]
     width = min(_WIDEST, max((len(words) for words, _ in rows), default=0))
     for words, one in rows:
         fate = (

@@ -98,7 +98,7 @@ class CheckResult:
     @property
     def is_complete(self) -> bool:
         """Whether every file could be read."""
-        return not any(one.rule == UNREADABLE for one in self.diagnostics)
+        return not any(diagnostic.rule == UNREADABLE for diagnostic in self.diagnostics)
 
     def record(self) -> dict[str, object]:
         """Return the diagnostics as a JSON object."""
@@ -115,10 +115,10 @@ def without_duplicates(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     Of equal diagnostics, the first with a fix is kept, at the position of the first.
     """
     kept: dict[tuple[str, str, Span], Diagnostic] = {}
-    for one in diagnostics:
-        key = (one.rule, one.message, one.span)
-        if key not in kept or (one.edits and not kept[key].edits):
-            kept[key] = one
+    for diagnostic in diagnostics:
+        key = (diagnostic.rule, diagnostic.message, diagnostic.span)
+        if key not in kept or (diagnostic.edits and not kept[key].edits):
+            kept[key] = diagnostic
     return list(kept.values())
 
 
@@ -157,46 +157,33 @@ def show_check_result(result: CheckResult, format_: Format, *, color: bool) -> N
         case Format.JSON:
             show_json(result.record())
         case Format.SARIF:
-            _show_sarif(result)
+            from attractor.language.linting.pages import page_of
+            from attractor.language.sarif import sarif_log
+
+            pages = {rule: page_of(rule) for rule in {one.rule for one in result.diagnostics}}
+            found, is_complete = result.diagnostics, result.is_complete
+            show_json(sarif_log(found, version=__version__, pages=pages, is_complete=is_complete))
         case Format.GITHUB:
             from attractor.language.diagnostics import annotation
 
-            for one in result.diagnostics:
-                show(annotation(one))
+            for diagnostic in result.diagnostics:
+                show(annotation(diagnostic))
 
 
 def show_diagnostics(result: CheckResult, *, color: bool | None, err: bool = False) -> None:
     """Print each diagnostic for people, with the source line and a caret."""
     sources: dict[str, Source | None] = {source.file: source for source in result.sources}
-    for one in result.diagnostics:
-        paint = partial(click.style, fg=_COLORS[one.severity])
-        source = _source_of(one.span.file, sources)
-        show(as_text(one, source, paint=paint) + "\n", err=err, color=color)
-
-
-def _source_of(file: str, known: dict[str, Source | None]) -> Source | None:
-    """Return the text of a file; a file that is not in `known` is an imported file and is read."""
-    if file not in known:
-        try:
-            known[file] = open_source(file) if file else None
-        except UnreadablePipeline:
-            known[file] = None
-    return known[file]
-
-
-def _show_sarif(result: CheckResult) -> None:
-    from attractor.language.linting.pages import page_of
-    from attractor.language.sarif import sarif_log
-
-    pages = {rule: page_of(rule) for rule in {one.rule for one in result.diagnostics}}
-    show_json(
-        sarif_log(
-            result.diagnostics,
-            version=__version__,
-            pages=pages,
-            is_complete=result.is_complete,
-        )
-    )
+    for diagnostic in result.diagnostics:
+        paint = partial(click.style, fg=_COLORS[diagnostic.severity])
+        file = diagnostic.span.file
+        if file not in sources:
+            # An imported file.
+            try:
+                sources[file] = open_source(file) if file else None
+            except UnreadablePipeline:
+                sources[file] = None
+        source = sources[file]
+        show(as_text(diagnostic, source, paint=paint) + "\n", err=err, color=color)
 
 
 def _has_settings(invocation: Invocation, file: Path) -> bool:

@@ -38,7 +38,7 @@ class OpenedPipelines:
     @property
     def sources(self) -> tuple[Source, ...]:
         """The texts of the readable files."""
-        return tuple(one.source for one in self.files)
+        return tuple(file.source for file in self.files)
 
 
 def open_pipelines(words: Sequence[str]) -> OpenedPipelines:

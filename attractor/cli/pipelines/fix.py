@@ -42,22 +42,22 @@ class FixedFile:
 
 def fix_all(files: Sequence[PipelineFile], checker: PipelineChecker) -> list[FixedFile]:
     """Fix each text, without writing the fixed text to its file."""
-    return [FixedFile(one.source, _fixed(one.source, checker), one.mark) for one in files]
+    return [FixedFile(file.source, _fixed(file.source, checker), file.mark) for file in files]
 
 
 def result_after_fixes(files: Sequence[FixedFile], unread: Sequence[Diagnostic]) -> CheckResult:
     """Return the remaining diagnostics after the fixes."""
-    sources = [Source(one.after.text, one.before.file) for one in files]
-    left = [found for one in files for found in (*one.after.left.diagnostics, *_refused(one))]
+    sources = [Source(file.after.text, file.before.file) for file in files]
+    left = [found for file in files for found in (*file.after.left.diagnostics, *_refused(file))]
     return CheckResult(sources, without_duplicates([*left, *unread]))
 
 
 def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
     """Yield a line for each fix, and a line with the number of fixes."""
     fixes = [one for file in files for one in file.after.applied]
-    for one in fixes:
-        done = f"{one.message}: {one.fix}" if one.fix else one.message
-        yield visible(f"{place_of(one.span)}: fixed[{one.rule}]: {done}")
+    for fix in fixes:
+        done = f"{fix.message}: {fix.fix}" if fix.fix else fix.message
+        yield visible(f"{place_of(fix.span)}: fixed[{fix.rule}]: {done}")
     changed = sum(file.is_changed for file in files)
     yield f"{len(fixes)} fixed in {number_of(changed, 'file')}"
 

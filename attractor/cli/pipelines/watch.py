@@ -36,19 +36,15 @@ def changed_files(find: Callable[[], Iterable[str]]) -> Iterator[frozenset[str]]
             # A change during the yield is seen at the next check.
             yield changed
             continue
-        for _ in _wakes(_folders(seen)):
+        for _ in watch(
+            *sorted(_folders(seen)),
+            watch_filter=None,
+            recursive=False,
+            rust_timeout=_LOOK_AGAIN_MS,
+            yield_on_timeout=True,
+        ):
             if _look(find()) != seen:
                 break
-
-
-def _wakes(folders: frozenset[str]) -> Iterator[object]:
-    return watch(
-        *sorted(folders),
-        watch_filter=None,
-        recursive=False,
-        rust_timeout=_LOOK_AGAIN_MS,
-        yield_on_timeout=True,
-    )
 
 
 def _look(files: Iterable[str]) -> _Look:
@@ -124,12 +120,16 @@ def watch_pipelines(
     unread: Sequence[Diagnostic] | None = None
     for _ in changed_files(lambda: _files(words, known)):
         opened = open_pipelines(words)
-        gone = sorted(known.keys() - {one.file for one in opened.sources})
+        gone = sorted(known.keys() - {source.file for source in opened.sources})
         gone = [file for file in gone if not os.path.lexists(file)]
         for file in gone:
             # A removed file that is restored is checked again, even if unchanged.
             del known[file]
-        touched = [one for one in opened.sources if not _is_current(one, known)]
+        touched = [
+            source
+            for source in opened.sources
+            if source.file not in known or not known[source.file].is_current(source)
+        ]
         known.update({one.file: _check(one, checker) for one in touched})
         if touched or gone or unread != opened.unread:
             shown = opened.sources if shows_all else touched
@@ -148,10 +148,6 @@ def _files(words: Sequence[str], known: Mapping[str, _Known]) -> Iterator[str]:
         folder = os.path.dirname(file)  # noqa: PTH120
         for name in known[file].files_used.content if file in known else ():
             yield os.path.join(folder, name)  # noqa: PTH118
-
-
-def _is_current(source: Source, known: Mapping[str, _Known]) -> bool:
-    return source.file in known and known[source.file].is_current(source)
 
 
 def _check(source: Source, checker: PipelineChecker) -> _Known:

@@ -63,7 +63,10 @@ class JsonLinePrinter:
             self._has_heard = True
             # Events about a child have the child's name as branch.
             if event.branch is None and event.run_id not in self._journals:
-                self._journals[event.run_id] = self._begun(event.run_id)
+                is_first = self._root is not None and not self._journals
+                beside = self._root.parent if self._root else self._runs_dir
+                root = self._root if self._root and is_first else beside / event.run_id
+                self._journals[event.run_id] = _JournalTail(RunDirectory(root).events, 0)
             if event.run_id in self._journals:
                 self._journals[event.run_id].print_new()
             else:
@@ -76,16 +79,6 @@ class JsonLinePrinter:
                 return
             for one in self._journals.values():
                 one.print_new()
-
-    def _begun(self, run_id: str) -> "_JournalTail":
-        """Return the journal of a new run.
-
-        Only the directory of the first run can be set by an option.
-        """
-        is_first = self._root is not None and not self._journals
-        beside = self._root.parent if self._root else self._runs_dir
-        root = self._root if self._root and is_first else beside / run_id
-        return _JournalTail(RunDirectory(root).events, 0)
 
 
 @dataclass

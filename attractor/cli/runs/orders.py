@@ -102,8 +102,8 @@ def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> E
 def show_receipts(receipts: Sequence[Receipt], *, as_json: bool) -> ExitCode:
     """Print the results of several answers, one per line."""
     if as_json:
-        show_json([one.to_record() for one in receipts])
+        show_json([receipt.to_record() for receipt in receipts])
         return ExitCode.DONE
-    for one in receipts:
-        show(f"run {one.run_id}: {one.words} {one.question}: {one.value}")
+    for receipt in receipts:
+        show(f"run {receipt.run_id}: {receipt.words} {receipt.question}: {receipt.value}")
     return ExitCode.DONE

@@ -28,7 +28,7 @@ def questions_text(
     answers = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
     if answers and not questions:
         answers.append(f"continue with: attractor resume {reference}")
-    parts = [_text(one, reference, named=several) for one in sort_questions(questions)]
+    parts = [_text(question, reference, named=several) for question in sort_questions(questions)]
     return "\n\n".join([*parts, *(["\n".join(answers)] if answers else [])]) or NOTHING
 
 
@@ -59,8 +59,8 @@ def question_lines(questions: Sequence[Question], reference: str) -> list[str]:
 def _text(question: Question, reference: str, *, named: bool) -> str:
     choices = choices_of(question)
     lines = [f"{_line(question.id)}: {_line(question.text)}{_time(question)}"]
-    lines += [f"  ({_line(one)})" for one in describe_branches(question)]
-    shown = [shown_option(one) for one in choices]
+    lines += [f"  ({_line(branch)})" for branch in describe_branches(question)]
+    shown = [shown_option(choice) for choice in choices]
     width = max(map(len, shown), default=0)
     for option, words in zip(choices, shown, strict=True):
         command = _command(question, option.key, reference, named=named)

@@ -157,7 +157,7 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     lines.append(f"  status: {status_words(result.status) if is_judged else NOT_JUDGED}")
     if result.status == AWAITING_ANSWER:
         questions = sort_questions(result.questions or filter(None, [result.question]))
-        lines += [f"  question: {_asked(one)}" for one in questions[:MAX_LISTED]]
+        lines += [f"  question: {_asked(question)}" for question in questions[:MAX_LISTED]]
         more = len(questions) - MAX_LISTED
         lines += [f"  question: {more} more"] if more > 0 else []
     if result.assumed:
@@ -244,5 +244,5 @@ def _line(step: NextStep) -> str:
 
 
 def _asked(question: Question) -> str:
-    options = ", ".join(f"{one.key} ({one.label})" for one in question.options)
+    options = ", ".join(f"{option.key} ({option.label})" for option in question.options)
     return visible(f"{describe_question(question)} [{options}]")

@@ -61,6 +61,6 @@ def spec_lines(record: Mapping[str, Any]) -> Iterator[str]:
     questions = record["clarifications"]
     if questions:
         yield "open questions:"
-        yield from (f"  {one['node']}: {one['question']}" for one in questions)
+        yield from (f"  {question['node']}: {question['question']}" for question in questions)
         node = questions[0]["node"]
         yield f"answer: attractor spec answer {record['spec_graph_id']} {node} ANSWER"

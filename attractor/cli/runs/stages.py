@@ -1,7 +1,6 @@
 """Prints the stages and the context of a run."""
 
 import json
-from collections.abc import Iterable
 
 from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
 from attractor.cli.output.streams import table
@@ -36,13 +35,9 @@ def _row(one: StageAttempt) -> tuple[str, ...]:
         one.model,
         format_cost(one.usage.cost_usd) if used else "",
         format_number(used) if used else "",
-        ", ".join(_edges(one)),
+        ", ".join(f"{edge.target} ({edge.reason})" for edge in one.edges if edge.target),
     )
     return tuple(map(visible, cells))
-
-
-def _edges(one: StageAttempt) -> Iterable[str]:
-    return (f"{edge.target} ({edge.reason})" for edge in one.edges if edge.target)
 
 
 def _waited(one: Wait) -> str:
@@ -56,11 +51,11 @@ def _waited(one: Wait) -> str:
 def context_text(context: RunContext) -> str:
     """Return the values of the context, one line each, of the run and of each branch."""
     lines: list[str] = []
-    for one in context.walks:
-        done = number_of(len(one.completed), "completed stage")
-        where = f"branch {one.branch}" if one.branch else f"run {context.run_id}"
-        lines.append(f"{where}: {done}, next {one.next_node or 'none'}")
-        values = one.context.items()
+    for walk in context.walks:
+        done = number_of(len(walk.completed), "completed stage")
+        where = f"branch {walk.branch}" if walk.branch else f"run {context.run_id}"
+        lines.append(f"{where}: {done}, next {walk.next_node or 'none'}")
+        values = walk.context.items()
         lines += [f"  {key} = {_value(value)}" for key, value in sorted(values)]
     return "\n".join(map(visible, lines)) or "The run has not started."
 

@@ -60,7 +60,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
     if judged.suite is None:
         return f"{report.verdict}\n  to judge such a run, start it with --suite"
     if not judged.evaluations:
-        places = [f"  leak found in {one}" for one in judged.incidents if to_operator]
+        places = [f"  leak found in {incident}" for incident in judged.incidents if to_operator]
         lines = ["not evaluated", *_reasons(report), f"  {_remedy(facts)}", *map(visible, places)]
         return "\n".join(lines)
     unchanged = describe_unchanged(facts.directory.root)
@@ -79,7 +79,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
 
 
 def _reasons(report: GateReport) -> list[str]:
-    return [f"  {one.rule}: {one.words}" for one in report.reasons]
+    return [f"  {reason.rule}: {reason.words}" for reason in report.reasons]
 
 
 def terminal_width() -> int:
@@ -90,18 +90,20 @@ def terminal_width() -> int:
 def rule_lines(report: GateReport, width: int) -> list[str]:
     """Return all rules as a table: figure, threshold, and what would change a failure."""
     is_narrow = width < NARROW
-    names = max(len(one.rule) for one in report.rules)
-    figures = max(len(one.figure) for one in report.rules)
+    names = max(len(rule.rule) for rule in report.rules)
+    figures = max(len(rule.figure) for rule in report.rules)
     lines: list[str] = []
-    for one in report.rules:
+    for rule in report.rules:
         if is_narrow:
-            lines.append(f"{_mark(one)} {one.rule}")
-            limits = f"{one.figure}, wanted: {one.threshold}" if one.figure else ""
+            lines.append(f"{_mark(rule)} {rule.rule}")
+            limits = f"{rule.figure}, wanted: {rule.threshold}" if rule.figure else ""
             lines += _wrapped(limits, width, 4)
         else:
-            cells = f"  {_mark(one)}  {one.rule:<{names}}  {one.figure:<{figures}}  {one.threshold}"
+            cells = (
+                f"  {_mark(rule)}  {rule.rule:<{names}}  {rule.figure:<{figures}}  {rule.threshold}"
+            )
             lines.append(cells.rstrip())
-        more = f"to change it: {one.remedy}" if one.failed else one.words
+        more = f"to change it: {rule.remedy}" if rule.failed else rule.words
         lines += _wrapped(more, width, 4 if is_narrow else 10)
     return [*map(visible, lines)]
 
@@ -150,13 +152,23 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
         yield from rule_lines(review.report, terminal_width())
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
-        yield from (_scenario(one, to_operator=to_operator) for one in review.scenarios)
+        yield from (_scenario(scenario, to_operator=to_operator) for scenario in review.scenarios)
     judge = f", judge {format_cost(review.judge_usd)}" if review.judge_usd else ""
     yield f"cost: {describe_usage(review.usage)}{judge}"
     work, trials = format_seconds(review.work_seconds), format_seconds(review.trial_seconds)
     yield f"time: {work} of work, {trials} of trials"
-    yield visible(f"assumed: {_assumed(review)}")
-    yield visible(f"left out: {_left_out(review)}")
+    stages = f"success of {_some(review.assumed)}" if review.assumed else ""
+    count = review.auto_approved
+    gates = f"{count} gate{'' if count == 1 else 's'} approved automatically" if count else ""
+    assumed = "; ".join(filter(None, [stages, gates])) or "nothing"
+    yield visible(f"assumed: {assumed}")
+    out = review.left_out
+    left_out = [
+        f"of the project {_some(out.excluded)}" if out.excluded else "",
+        f"new files that match {_some(out.ignored)}" if out.ignored else "",
+        f"refused files {_some(out.refused)}" if out.refused else "",
+    ]
+    yield visible(f"left out: {'; '.join(filter(None, left_out)) or 'nothing'}")
     yield judges_line(facts)
     if facts.state.status == AWAITING_DECISION:
         verdict = "--approve" if review.report.go else "--reject"
@@ -169,30 +181,6 @@ def _scenario(one: ScenarioTrials, *, to_operator: bool) -> str:
     earlier = f"; earlier {' '.join(map(str, one.earlier))}" if one.earlier else ""
     waived = f"; waived until {one.waived_until:%Y-%m-%d %H:%M} UTC" if one.waived_until else ""
     return visible(f"  {name}: {verdict} {one.now}{earlier}{waived}")
-
-
-def _assumed(review: Review) -> str:
-    stages = f"success of {_some(review.assumed)}" if review.assumed else ""
-    count = review.auto_approved
-    gates = f"{count} gate{'' if count == 1 else 's'} approved automatically" if count else ""
-    return "; ".join(filter(None, [stages, gates])) or "nothing"
-
-
-def _left_out(review: Review) -> str:
-    out = review.left_out
-    return (
-        "; ".join(
-            filter(
-                None,
-                [
-                    f"of the project {_some(out.excluded)}" if out.excluded else "",
-                    f"new files that match {_some(out.ignored)}" if out.ignored else "",
-                    f"refused files {_some(out.refused)}" if out.refused else "",
-                ],
-            )
-        )
-        or "nothing"
-    )
 
 
 def judges_line(facts: CandidateRun) -> str:

@@ -86,9 +86,9 @@ class Watcher:
 
     def __enter__(self) -> Self:
         """Start the observers."""
-        for one in self._onlookers:
-            one.begin(self._root)
-            self._ending.callback(one.end)
+        for onlooker in self._onlookers:
+            onlooker.begin(self._root)
+            self._ending.callback(onlooker.end)
         return self
 
     def __exit__(
@@ -105,16 +105,16 @@ class Watcher:
         self._root = self._root or self._runs_dir / event.run_id
         if event.type == RESTARTING and event.branch is None:
             self._next = self._root.parent / str(event.data["run_id"])
-        for one in self._onlookers:
-            one(event)
+        for onlooker in self._onlookers:
+            onlooker(event)
 
     @contextmanager
     def quiet(self) -> Generator[None]:
         """Hold event lines back while a person is asked."""
         with ExitStack() as stack:
-            for one in self._onlookers:
-                if isinstance(one, EventPrinter):
-                    stack.enter_context(one.held())
+            for onlooker in self._onlookers:
+                if isinstance(onlooker, EventPrinter):
+                    stack.enter_context(onlooker.held())
             yield
 
     def interrupted_run(self) -> InterruptedRun | None:
