@@ -114,7 +114,14 @@ class Account:
         with FileLock(self.folder / f"{self.name}.lock").acquire(wait=_PATIENCE_S):
             before = self.reached()
             failed = before.probes + is_probe if before else 0
-            until = self._next_try(limit, failed)
+            now, last = self.clock.now(), len(self.probes) - 1
+            if limit.until is None:
+                until = now + self.probes[min(failed, last)]
+            elif not failed:
+                until = limit.until
+            else:
+                # The reset before was wrong, so the next one may be, too.
+                until = max(limit.until, now + self.probes[min(failed - 1, last)])
             if before and not is_probe:
                 # A request from before the limit, which says nothing about its end.
                 until = max(before.until, limit.until or before.until)
@@ -125,15 +132,6 @@ class Account:
         """Forget the limit."""
         with suppress(FileNotFoundError):
             self._file.unlink()
-
-    def _next_try(self, limit: "Limit", failed: int) -> datetime:
-        now, last = self.clock.now(), len(self.probes) - 1
-        if limit.until is None:
-            return now + self.probes[min(failed, last)]
-        if not failed:
-            return limit.until
-        # The reset before was wrong, so the next one may be, too.
-        return max(limit.until, now + self.probes[min(failed - 1, last)])
 
     async def _admit(self, waits: Waits) -> FileLock | None:
         """Wait for the end of the limit; return the lock of a probe, or None without a limit."""

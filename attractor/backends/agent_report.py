@@ -24,7 +24,6 @@ from attractor.engine.truncation import response_updates
 from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.errors import NotSupported
 from attractor.llm.json_schema import find_faults
-from attractor.llm.request import ToolDefinition
 
 VARIABLE = "ATTRACTOR_STATUS_FILE"
 LARGEST = 100_000
@@ -141,7 +140,29 @@ class Reporting:
 
     def tool(self) -> RegisteredTool:
         """Return the tool for this stage, with the labels of the outgoing edges."""
-        return RegisteredTool(_definition(self._stage), self._execute, is_inherited=False)
+        properties: dict[str, JsonObject] = {
+            "outcome": {
+                "type": "string",
+                "enum": ["success", "partial_success", "retry", "fail"],
+                "description": "How the stage ended.",
+            },
+            **_choice_schemas(self._stage),
+            "context_updates": {
+                "type": "object",
+                "description": "Values that later stages shall have, by key.",
+            },
+            "notes": {"type": "string", "description": "What was done, in a sentence or two."},
+            "failure_reason": {
+                "type": "string",
+                "description": "Why it failed or should be tried again.",
+            },
+        }
+        words = "Report how your stage ended. Call it once, when your work is done."
+        return RegisteredTool(
+            define(REPORT_OUTCOME, words, properties, required=["outcome"]),
+            self._execute,
+            is_inherited=False,
+        )
 
     def refuse(self, reason: str) -> None:
         """Record that a report was refused."""
@@ -188,28 +209,6 @@ class Reporting:
         verdict = FailureClass.VERDICT if outcome.status is StageStatus.FAIL else None
         class_ = outcome.failure_class or verdict
         return replace(outcome, failure_reason=reason, failure_class=class_)
-
-
-def _definition(stage: Stage) -> ToolDefinition:
-    properties: dict[str, JsonObject] = {
-        "outcome": {
-            "type": "string",
-            "enum": ["success", "partial_success", "retry", "fail"],
-            "description": "How the stage ended.",
-        },
-        **_choice_schemas(stage),
-        "context_updates": {
-            "type": "object",
-            "description": "Values that later stages shall have, by key.",
-        },
-        "notes": {"type": "string", "description": "What was done, in a sentence or two."},
-        "failure_reason": {
-            "type": "string",
-            "description": "Why it failed or should be tried again.",
-        },
-    }
-    words = "Report how your stage ended. Call it once, when your work is done."
-    return define(REPORT_OUTCOME, words, properties, required=["outcome"])
 
 
 def _choice_schemas(stage: Stage) -> dict[str, dict[str, Json]]:

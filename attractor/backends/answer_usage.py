@@ -112,7 +112,10 @@ class UsageReader:
     def read(self) -> CallUsage | None:
         """Return the usage at the end; None if the provider refused the call inside the answer."""
         self.take(b"\n\n")  # some servers leave out the last blank line
-        reported = self._reported()
+        try:
+            reported = self._read(Fields(self._counts, provider=self._provider))
+        except SDKError:
+            reported = Usage()
         if self.error and not self._size and not reported.total_tokens:
             return None
         is_known = self._has_ended and reported.total_tokens > 0
@@ -121,12 +124,6 @@ class UsageReader:
         asked = self._asked or _text(_parse(self._request), "model")
         models = tuple(dict.fromkeys(filter(None, (self._answered, asked))))
         return CallUsage(reported, models, is_estimated=not is_known)
-
-    def _reported(self) -> Usage:
-        try:
-            return self._read(Fields(self._counts, provider=self._provider))
-        except SDKError:
-            return Usage()
 
     def _estimate(self, reported: Usage) -> Usage:
         written = max(reported.output_tokens, math.ceil(self._size / _BYTES_A_TOKEN))

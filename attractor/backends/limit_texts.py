@@ -84,7 +84,12 @@ def limit_of_answer(
         return None
     if status != _TOO_MANY:
         # Servers also quote a request that they refuse, with the words of the work.
-        return find_limit(_message_in(body), now, is_whole=True)
+        try:
+            value: Any = json.loads(body)
+            message = str(value["error"]["message"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            message = body
+        return find_limit(message, now, is_whole=True)
     limit = find_limit(body, now)
     until = (limit and limit.until) or _reset_of_headers(headers, now) or read_reset(body, now)
     if limit:
@@ -106,15 +111,6 @@ def limit_of_error(error: SDKError, now: datetime) -> Limit | None:
         return None
     until = (known and known.until) or (limit and limit.until)
     return Limit(_words(error.message), until)
-
-
-def _message_in(body: str) -> str:
-    """Return the message in the body of an error; without one, the body."""
-    try:
-        value: Any = json.loads(body)
-        return str(value["error"]["message"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return body
 
 
 def _words(text: str) -> str:

@@ -64,7 +64,13 @@ def _troubles(
         words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
     if choice.provider and choice.provider not in ready:
-        key = _decisive(node, defaults)
+        if node.attributes.text(PROVIDER):
+            key = PROVIDER
+        elif find_provider(node.attributes.text(MODEL)):
+            key = MODEL
+        else:
+            agent = defaults.agent_of(node).settings
+            key = AGENT if agent.model or agent.profile else ""
         source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
         words, fix = _why_not(choice.provider, known, source)
         needs_key = choice.provider in known and not ready
@@ -101,16 +107,6 @@ def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str
         )
     unknown = UnknownName("provider", provider, known)
     return f"{source}: {unknown.message}", unknown.hint
-
-
-def _decisive(node: Node, defaults: ModelDefaults) -> str:
-    """Return the attribute that sets the provider; an empty text if the options set it."""
-    if node.attributes.text(PROVIDER):
-        return PROVIDER
-    if find_provider(node.attributes.text(MODEL)):
-        return MODEL
-    agent = defaults.agent_of(node).settings
-    return AGENT if agent.model or agent.profile else ""
 
 
 def _place(node: Node, key: str) -> Span:

@@ -86,17 +86,14 @@ def _find_model_faults(
     for provider, users in by_provider.items():
         if not has_login(program, parts):
             message = f"backend={program.name}: missing API key of the provider {provider!r}"
-            fix = f"{key_remedy(provider)}{_about_login(program)}; {_SIMULATE}"
+            about_login = ""
+            if program.login:
+                about_login = (
+                    f"; a login of {program.name} (~/{program.login}) is only used with "
+                    "--sandbox none, because a sandbox hides your home folder"
+                )
+            fix = f"{key_remedy(provider)}{about_login}; {_SIMULATE}"
             yield node_fault(users, message, fix=fix)
-
-
-def _about_login(program: Program) -> str:
-    if not program.login:
-        return ""
-    return (
-        f"; a login of {program.name} (~/{program.login}) is only used with --sandbox none, "
-        "because a sandbox hides your home folder"
-    )
 
 
 def has_login(program: Program, parts: OutsideParts) -> bool:

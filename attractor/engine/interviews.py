@@ -260,7 +260,11 @@ class AnsweredFirst:
 
     async def _ask(self, question: Question) -> Answer:
         """Ask until an answer comes from the interviewer or the journal, or until the deadline."""
-        limit = self._time_left(question)
+        if not question.deadline:
+            limit = question.timeout_seconds
+        else:
+            until = datetime.fromisoformat(question.deadline)
+            limit = (until - self._clock.now()).total_seconds()
         if limit is not None and limit <= 0:
             return self._accept(question, self._timed_out(question), is_own=False)
         asking = asyncio.create_task(self._interviewer.ask(self._questions.named(question)))
@@ -297,12 +301,6 @@ class AnsweredFirst:
         first = self._questions.settle(question, answer) if answer else self._timed_out(question)
         await self._inform(question, first)
         return self._accept(question, first, is_own=False)
-
-    def _time_left(self, question: Question) -> float | None:
-        if not question.deadline:
-            return question.timeout_seconds
-        until = datetime.fromisoformat(question.deadline)
-        return (until - self._clock.now()).total_seconds()
 
     async def _recorded_answer(self, question: Question) -> Answer:
         """Wait until the journal has an answer of another person."""

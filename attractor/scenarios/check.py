@@ -267,16 +267,16 @@ def check_mistakes(
             continue
         for key, named, known in _references(check, scenario, twins, files):
             if named not in known:
-                message = f"{dotted((*at, key))}: {_unknown(key, named, scenario)}"
+                steps = [
+                    step for step in scenario.steps if key.startswith("step") and step.name == named
+                ]
+                if steps:
+                    unknown = f"step {named!r} is {_STEP_NOUNS[type(steps[0])]}"
+                else:
+                    unknown = f"unknown {_NOUNS[key]} {named!r}"
+                message = f"{dotted((*at, key))}: {unknown}"
                 hint = did_you_mean(named, known) or _REMEDIES[key]
                 yield TomlMistake((*at, key), message, hint)
-
-
-def _unknown(key: str, named: str, scenario: Scenario) -> str:
-    steps = [step for step in scenario.steps if key.startswith("step") and step.name == named]
-    if steps:
-        return f"step {named!r} is {_STEP_NOUNS[type(steps[0])]}"
-    return f"unknown {_NOUNS[key]} {named!r}"
 
 
 def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[str]:

@@ -106,12 +106,9 @@ class ScenarioPlayer:
 
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
-                troubles = (
-                    f"step {record.name}: {record.trouble}"
-                    for record in records.values()
-                    if record.trouble
-                )
-                failure = failure or next(troubles, "")
+                troubled = [record for record in records.values() if record.trouble]
+                if troubled and not failure:
+                    failure = f"step {troubled[0].name}: {troubled[0].trouble}"
                 observed = Observation(
                     steps=records,
                     environment=environment,
@@ -193,7 +190,14 @@ class _Steps:
         """Run steps up to the first failure; return the records of the steps."""
         records: dict[str, StepRecord] = {}
         for step in steps:
-            records[step.name] = await self._run_step(step)
+            match step:
+                case CommandStep():
+                    record = await self._run_command(step)
+                case ServiceStep():
+                    record = await self._start_service(step)
+                case RequestStep():
+                    record = await self._send_request(step)
+            records[step.name] = record
             if records[step.name].trouble:
                 break
         return records
@@ -215,15 +219,6 @@ class _Steps:
             env_vars={**self._variables, **(env or {})},
             stdin=stdin,
         )
-
-    async def _run_step(self, step: Step) -> StepRecord:
-        match step:
-            case CommandStep():
-                return await self._run_command(step)
-            case ServiceStep():
-                return await self._start_service(step)
-            case RequestStep():
-                return await self._send_request(step)
 
     async def _run_command(self, step: CommandStep) -> StepRecord:
         try:

@@ -304,7 +304,6 @@ def marked(
     shown = fold_states(states, drawing.folded)
     marks = overlay(drawing.drawn, shown).marks
     nodes = {node_element(id_): id_ for id_ in drawing.drawn.nodes}
-
     for piece in drawing.pieces:
         if isinstance(piece, str):
             yield piece
@@ -314,27 +313,27 @@ def marked(
         id_ = nodes.get(piece.id)
         group = f'<g id="{piece.id}" class="{classes}"'
         if id_ is None:
-            whole = f"{group}>{piece.content}</g>"
-            yield MarkedElement(piece.id, whole, f'{group} data-piece="mark"></g>')
+            unmarked = f'{group} data-piece="mark"></g>'
+            yield MarkedElement(piece.id, f"{group}>{piece.content}</g>", unmarked)
             continue
         lane = folded.get(id_)
         state = shown.nodes.get(id_, NodeState(StageState.UNREACHED))
         count = lane.count(states) if lane else ""
-        words = f"{id_}: {mark.note if mark and mark.note else state.state.value}"
-        words = f"{words}, {count}: unfold" if lane else words
+        note = mark.note if mark and mark.note else state.state.value
+        words = f"{id_}: {note}, {count}: unfold" if lane else f"{id_}: {note}"
         signs = _sign(piece.corner, state, sign)
-        content = piece.content
+        content, unfolds = piece.content, ""
         if lane:
             content = content.replace(f">{lane.count(RunStates())}<", f' data-lane="">{count}<')
-        names = escape("\n".join(lane.nodes)) if lane else ""
-        unfolds = f' data-look data-names="{names}"' if lane else ""
+            names = escape("\n".join(lane.nodes))
+            unfolds = f' data-look data-names="{names}"'
         current = ' aria-current="true"' if id_ == selected else ""
         target, fold_link = address(id_), ""
         if look_address and lane:
             target = look_address(_look(drawing, folds - {lane.begin}))
         elif look_address and id_ in lanes:
-            fold_address = look_address(_look(drawing, folds | {id_}))
-            fold_link = _fold_link(piece.corner, id_, fold_address)
+            folded_too = look_address(_look(drawing, folds | {id_}))
+            fold_link = _fold_link(piece.corner, id_, folded_too)
         yield MarkedElement(
             piece.id,
             f'<a href="{escape(target)}" data-node="{escape(id_)}"{current}{unfolds}'

@@ -199,7 +199,12 @@ class McpTool:
     ) -> mcp_types.CallToolResult:
         """Call the tool; an error is a result with the remedy."""
         try:
-            content = self.call(service, caller, self._read(arguments))
+            try:
+                body = self.body.model_validate(arguments)
+            except ValidationError as cause:
+                hint = f"the arguments of {self.name} are {', '.join(self.body.model_fields)}"
+                raise UsageError("; ".join(faults_in(cause)), hint=hint) from cause
+            content = self.call(service, caller, body)
         except AttractorError as error:
             redact = service.host.redactor.text
             lines = [error.message]
@@ -210,14 +215,14 @@ class McpTool:
             return mcp_types.CallToolResult(
                 content=[_text(redact("\n".join(lines)))], is_error=True
             )
-        return mcp_types.CallToolResult(content=[_block(content)])
-
-    def _read(self, arguments: Mapping[str, Any]) -> Body:
-        try:
-            return self.body.model_validate(arguments)
-        except ValidationError as cause:
-            hint = f"the arguments of {self.name} are {', '.join(self.body.model_fields)}"
-            raise UsageError("; ".join(faults_in(cause)), hint=hint) from cause
+        if isinstance(content, bytes):
+            data = base64.b64encode(content).decode()
+            block = mcp_types.ImageContent(type="image", data=data, mime_type="image/png")
+        else:
+            block = _text(
+                content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+            )
+        return mcp_types.CallToolResult(content=[block])
 
 
 TOOLS = (
@@ -267,13 +272,6 @@ TOOLS = (
         only_reads=False,
     ),
 )
-
-
-def _block(content: Content) -> mcp_types.TextContent | mcp_types.ImageContent:
-    if isinstance(content, bytes):
-        data = base64.b64encode(content).decode()
-        return mcp_types.ImageContent(type="image", data=data, mime_type="image/png")
-    return _text(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False))
 
 
 def _text(text: str) -> mcp_types.TextContent:

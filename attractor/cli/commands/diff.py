@@ -89,24 +89,22 @@ def describe_change(arguments: Sequence[str]) -> str:
     old_file, _, old_mode, new_file, _, new_mode, name, message = (*rest, "", "")[:8]
     before = _Version("old", path, old_file, old_mode)
     after = _Version("new", name or path, new_file, new_mode)
-    head = _head(before, after, is_copy="copy from" in message)
+    if not before.is_there:
+        head = f"pipeline {after.shown_name} was added"
+    elif not after.is_there:
+        head = f"pipeline {before.shown_name} was removed"
+    else:
+        mode = "" if before.mode == after.mode else f" (mode {before.mode} -> {after.mode})"
+        if before.name == after.name:
+            head = f"pipeline {after.shown_name}{mode}"
+        elif "copy from" in message:
+            head = f"pipeline {after.shown_name} was copied from {before.shown_name}{mode}"
+        else:
+            head = f"pipeline {before.shown_name} was renamed to {after.shown_name}{mode}"
     try:
         return f"{head}{_changes(before, after)}"
     except UsageError as error:
         return f"{head}: {error.message}"
-
-
-def _head(before: _Version, after: _Version, *, is_copy: bool) -> str:
-    if not before.is_there:
-        return f"pipeline {after.shown_name} was added"
-    if not after.is_there:
-        return f"pipeline {before.shown_name} was removed"
-    mode = "" if before.mode == after.mode else f" (mode {before.mode} -> {after.mode})"
-    if before.name == after.name:
-        return f"pipeline {after.shown_name}{mode}"
-    if is_copy:
-        return f"pipeline {after.shown_name} was copied from {before.shown_name}{mode}"
-    return f"pipeline {before.shown_name} was renamed to {after.shown_name}{mode}"
 
 
 def _changes(before: _Version, after: _Version) -> str:

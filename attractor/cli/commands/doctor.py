@@ -117,7 +117,15 @@ def as_text(findings: Sequence[Finding], configuration: Configuration[Settings])
         if finding.remedy:
             lines.append(f"  {'':<8} {'':<{width}}  remedy: {finding.remedy}")
     lines += ["", "Settings and their sources:", *_settings(configuration), ""]
-    return "\n".join([*lines, _summary(findings)])
+    problems = sum(finding.standing is CheckStatus.PROBLEM for finding in findings)
+    lacking = sum(finding.standing is CheckStatus.MISSING for finding in findings)
+    if problems:
+        summary = f"Not ready. {problems} to fix, {lacking} missing for some tasks."
+    elif lacking:
+        summary = f"Ready. {lacking} missing for some tasks."
+    else:
+        summary = "Ready. Nothing is missing."
+    return "\n".join([*lines, summary])
 
 
 def _in_words(value: object) -> str:
@@ -133,16 +141,6 @@ def _settings(configuration: Configuration[Settings]) -> list[str]:
     rows = [(entry.key, _in_words(entry.value), entry.origin.describe()) for entry in entries]
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     return [visible(f"  {key:<{keys}}  {value:<{values}}  {origin}") for key, value, origin in rows]
-
-
-def _summary(findings: Sequence[Finding]) -> str:
-    problems = sum(finding.standing is CheckStatus.PROBLEM for finding in findings)
-    lacking = sum(finding.standing is CheckStatus.MISSING for finding in findings)
-    if problems:
-        return f"Not ready. {problems} to fix, {lacking} missing for some tasks."
-    if lacking:
-        return f"Ready. {lacking} missing for some tasks."
-    return "Ready. Nothing is missing."
 
 
 part = doctor

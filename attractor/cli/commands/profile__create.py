@@ -11,7 +11,7 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_files
 from attractor.factory.register import register_of
-from attractor.factory.resources.profiles import Profile, make_profile, read_profile
+from attractor.factory.resources.profiles import make_profile, read_profile
 
 
 @click.command()
@@ -35,21 +35,18 @@ def create(
     """
     host = host_of(invocation)
     store = register_of(host).stores.profiles
-    profile = _profile(source, allowed)
+    if source.endswith(".toml"):
+        if allowed:
+            raise click.UsageError("--allow belongs to a NAME; a file has policy.allow")
+        profile = read_profile(Path(source))
+    else:
+        profile = make_profile(source, allowed)
     version = store.create(profile, by=operator_name(invocation), now=host.clock.now())
     if as_json:
         show_json(version.to_record())
     else:
         show(f"{version}: created")
     return ExitCode.DONE
-
-
-def _profile(source: str, allowed: tuple[str, ...]) -> Profile:
-    if source.endswith(".toml"):
-        if allowed:
-            raise click.UsageError("--allow belongs to a NAME; a file has policy.allow")
-        return read_profile(Path(source))
-    return make_profile(source, allowed)
 
 
 part = create

@@ -12,7 +12,6 @@ from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.finished_runs import promote_run
-from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import find_run
@@ -47,16 +46,14 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
             }
         )
     else:
-        show(_text(promotion))
+        what = f"{promotion.commit[:12]} (tag {promotion.tag})"
+        if promotion.was_done:
+            text = f"already promoted: {promotion.branch} contains {what}"
+        else:
+            text = f"{promotion.branch} is now {what}"
+        show(text)
         show_changes(changes)
     return ExitCode.DONE
-
-
-def _text(promotion: Promotion) -> str:
-    what = f"{promotion.commit[:12]} (tag {promotion.tag})"
-    if promotion.was_done:
-        return f"already promoted: {promotion.branch} contains {what}"
-    return f"{promotion.branch} is now {what}"
 
 
 part = promote

@@ -257,17 +257,14 @@ def _lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     for diagnostic in diagnostics:
         file = diagnostic.span.file
         if file not in sources:
-            sources[file] = _source_of(file)
+            from attractor.language.reading import open_source
+
+            try:
+                source = open_source(file) if file else None
+            except UnreadablePipeline:
+                source = None
+            sources[file] = source
         yield as_text(diagnostic, sources[file])
-
-
-def _source_of(file: str) -> Source | None:
-    from attractor.language.reading import open_source
-
-    try:
-        return open_source(file) if file else None
-    except UnreadablePipeline:
-        return None
 
 
 @dataclass(frozen=True)

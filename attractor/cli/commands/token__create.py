@@ -33,7 +33,16 @@ def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> Exit
     scope 'decide'. The new token is printed once and not stored. Pass it to 'attractor decide' in
     the variable ATTRACTOR_TOKEN. Never give it to an agent.
     """
-    creator = _require_creator(invocation, name, scope)
+    if invocation.environ.get(TOKEN_VARIABLE):
+        creator = Operator(operator_name(invocation), Proof.TOKEN)
+    else:
+        if not invocation.has_terminal:
+            raise InvalidToken(
+                "cannot prove who creates the token: there is no terminal",
+                hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope decide",
+            )
+        click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
+        creator = Operator(operator_name(invocation), Proof.TERMINAL)
     secret = secrets.token_urlsafe(32)
     by = f"{creator.name} ({creator.proof})"
     token = token_store(invocation).create(name, scope, secret, by=by, now=SystemClock().now())
@@ -42,19 +51,6 @@ def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> Exit
     else:
         show(secret)
     return ExitCode.DONE
-
-
-def _require_creator(invocation: Invocation, name: str, scope: str) -> Operator:
-    """Return the person who creates a token, after asking at the terminal."""
-    if invocation.environ.get(TOKEN_VARIABLE):
-        return Operator(operator_name(invocation), Proof.TOKEN)
-    if not invocation.has_terminal:
-        raise InvalidToken(
-            "cannot prove who creates the token: there is no terminal",
-            hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope decide",
-        )
-    click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
-    return Operator(operator_name(invocation), Proof.TERMINAL)
 
 
 part = create

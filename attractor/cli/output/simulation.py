@@ -61,7 +61,14 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
     again = f" (visit {visit.number})" if visit.number > 1 else ""
     tries = f" after {visit.attempts} attempts" if visit.attempts > 1 else ""
     where = f"  [{step.branch}]" if step.branch else ""
-    yield visible(f"{number:>3}  {visit.node}{again}: {_result_of(step)}{tries}{where}")
+    if step.visit.is_transparent:
+        result = f"keeps the outcome {step.status}"
+    else:
+        outcome = step.visit.outcome
+        label = f', prefers "{outcome.preferred_label}"' if outcome.preferred_label else ""
+        reason = f" ({outcome.failure_reason})" if outcome.failure_reason else ""
+        result = f"{outcome.status}{label}{reason}"
+    yield visible(f"{number:>3}  {visit.node}{again}: {result}{tries}{where}")
     for route in step.decision.routes:
         yield from _route(route, is_followed=route is step.decision.routes[-1])
     if step.decision.move.is_restart:
@@ -69,15 +76,6 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
     if step.decision.move.end:
         what = "end of the branch" if step.branch else "end"
         yield f"     {what}: {visible(step.decision.move.end.reason)}"
-
-
-def _result_of(step: SimulatedStep) -> str:
-    if step.visit.is_transparent:
-        return f"keeps the outcome {step.status}"
-    outcome = step.visit.outcome
-    label = f', prefers "{outcome.preferred_label}"' if outcome.preferred_label else ""
-    reason = f" ({outcome.failure_reason})" if outcome.failure_reason else ""
-    return f"{outcome.status}{label}{reason}"
 
 
 def _route(route: Route, *, is_followed: bool) -> Iterator[str]:

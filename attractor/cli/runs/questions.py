@@ -58,7 +58,13 @@ def question_lines(questions: Sequence[Question], reference: str) -> list[str]:
 
 def _text(question: Question, reference: str, *, named: bool) -> str:
     choices = choices_of(question)
-    lines = [f"{_line(question.id)}: {_line(question.text)}{_time(question)}"]
+    if not question.deadline:
+        time = ""
+    else:
+        until = datetime.fromisoformat(question.deadline).astimezone()
+        default = f", then {_line(question.default)}" if question.default else ""
+        time = f"   (until {until.isoformat(sep=' ', timespec='seconds')}{default})"
+    lines = [f"{_line(question.id)}: {_line(question.text)}{time}"]
     lines += [f"  ({_line(branch)})" for branch in describe_branches(question)]
     shown = [shown_option(choice) for choice in choices]
     width = max(map(len, shown), default=0)
@@ -77,14 +83,6 @@ def _met(answer: Answer) -> str:
 
 def _command(question: Question, choice: str, reference: str, *, named: bool) -> str:
     return answer_command(reference, choice, question=question.id if named else "")
-
-
-def _time(question: Question) -> str:
-    if not question.deadline:
-        return ""
-    until = datetime.fromisoformat(question.deadline).astimezone()
-    default = f", then {_line(question.default)}" if question.default else ""
-    return f"   (until {until.isoformat(sep=' ', timespec='seconds')}{default})"
 
 
 def _line(text: str) -> str:

@@ -149,7 +149,12 @@ def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
 
 def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     """Return a run's result for people."""
-    lines = [f"run {result.run_id}: {_ended(result)}"]
+    ended = result.outcome.value if result.outcome else "not ended"
+    if not result.outcome and result.status == CANCELED:
+        ended = result.reason or "canceled"
+    else:
+        ended = f"{ended}: {result.reason}" if result.reason else ended
+    lines = [f"run {result.run_id}: {ended}"]
     is_judged = result.status != AWAITING_DECISION or outlook.has_suite
     if outlook.unchanged and outlook.gate is False:
         verdict = "no-go: " if is_judged else ""
@@ -215,27 +220,18 @@ def _of_files(outlook: NextStepFacts) -> tuple[Sequence[NextStep], Sequence[Next
         look = NextStep("look", f"git diff HEAD...{outlook.branch}")
         merge = NextStep("merge", f"git merge {outlook.branch}", "no suite has judged it")
     elif outlook.patch:
-        look = _look_at(outlook.patch)
+        place = shlex.quote(str(outlook.patch.place))
+        if not outlook.patch.is_redacted:
+            look = NextStep("look", f"git apply --stat {place}")
+        else:
+            note = (
+                "cannot be applied, because secrets are replaced by ***; the original files are in"
+            )
+            look = NextStep("look", f"cat {place}", f"{note} {outlook.patch.folder} until gc")
         merge = NextStep("apply", outlook.patch.applying, "in the project's folder")
     else:
         return [], []
     return [look], [] if outlook.has_suite else [merge]
-
-
-def _look_at(patch: DeliveredPatch) -> NextStep:
-    place = shlex.quote(str(patch.place))
-    if not patch.is_redacted:
-        return NextStep("look", f"git apply --stat {place}")
-    note = "cannot be applied, because secrets are replaced by ***; the original files are in"
-    return NextStep("look", f"cat {place}", f"{note} {patch.folder} until gc")
-
-
-def _ended(result: RunResult) -> str:
-    """Return the outcome and the reason; for a canceled run, return only the reason."""
-    ended = result.outcome.value if result.outcome else "not ended"
-    if not result.outcome and result.status == CANCELED:
-        return result.reason or "canceled"
-    return f"{ended}: {result.reason}" if result.reason else ended
 
 
 def _line(step: NextStep) -> str:

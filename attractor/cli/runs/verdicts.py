@@ -61,7 +61,12 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         return f"{report.verdict}\n  to judge such a run, start it with --suite"
     if not judged.evaluations:
         places = [f"  leak found in {incident}" for incident in judged.incidents if to_operator]
-        lines = ["not evaluated", *_reasons(report), f"  {_remedy(facts)}", *map(visible, places)]
+        status = facts.state.status
+        if status in (EVALUATING, AWAITING_DECISION):
+            remedy = before_a_decision(EVALUATING, facts.run_id)
+        else:
+            remedy = f"the run is {status}; {before_a_decision(status, facts.run_id)}"
+        lines = ["not evaluated", *_reasons(report), f"  {remedy}", *map(visible, places)]
         return "\n".join(lines)
     unchanged = describe_unchanged(facts.directory.root)
     lines = [
@@ -116,13 +121,6 @@ def _wrapped(text: str, width: int, indent: int) -> list[str]:
     return textwrap.wrap(
         text, max(width, 30), initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
     )
-
-
-def _remedy(facts: CandidateRun) -> str:
-    status = facts.state.status
-    if status in (EVALUATING, AWAITING_DECISION):
-        return before_a_decision(EVALUATING, facts.run_id)
-    return f"the run is {status}; {before_a_decision(status, facts.run_id)}"
 
 
 def _scenario_lines(one: FailedScenario) -> list[str]:

@@ -70,9 +70,12 @@ class JournalReader:
             self._number, self._offset = self._number + 1, line.end
             flaw = self.verdict.flaw
             is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
-            yield VerifiedLine(
-                line.content, self._number, _event(line.content), flaw if is_guilty else None
-            )
+            try:
+                record = parse_json(line.content)
+                event = Event.from_record(record) if isinstance(record, dict) else None
+            except (VerificationError, NotCanonical):
+                event = None
+            yield VerifiedLine(line.content, self._number, event, flaw if is_guilty else None)
 
     def _verify_more(self, limit: int | None) -> int:
         """Verify the new lines, and return the number of new lines."""

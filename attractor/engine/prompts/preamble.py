@@ -259,7 +259,12 @@ def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> 
     there = [key for key in reversed(keys) if context.get(key) is not None]
     lines: list[str] = []
     for key in there[: measure.values]:
-        line = f"- {one_line(key, LONGEST_NAME)}: {_shown(context[key], measure.value)}"
+        value = context[key]
+        if reference := find_reference(value):
+            shown = f"({reference.size} bytes, stored as an artifact)"
+        else:
+            shown = both_ends(text_of(value), measure.value)
+        line = f"- {one_line(key, LONGEST_NAME)}: {shown}"
         if not room.takes(line):
             break
         lines.append(line)
@@ -267,12 +272,6 @@ def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> 
     if lines and left_out:
         lines.append(f"- ... and {number_of(left_out, 'more value')}")
     return ["Context values, the newest first:", *lines] if lines else ()
-
-
-def _shown(value: Json, length: int) -> str:
-    if reference := find_reference(value):
-        return f"({reference.size} bytes, stored as an artifact)"
-    return both_ends(text_of(value), length)
 
 
 def _section(lines: Sequence[str]) -> Sequence[str]:

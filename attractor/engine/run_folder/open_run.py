@@ -386,7 +386,13 @@ def end_run(run: OpenRun) -> RunResult:
         run.save()
         final = final_record(run.manifest, run.state, run.clock.now())
         write_document(run.directory.final, run.redactor.members(final))
-        run.record(_terminal_event(run, is_good=is_good), sync=True)
+        result, seconds = _result(run), round(run.state.seconds(run.clock.now()), 6)
+        if is_good and result.outcome:
+            count = run.blobs.count()
+            end = PipelineCompleted(result.outcome.value, result.reason, seconds, count)
+        else:
+            end = PipelineFailed(result.reason, seconds)
+        run.record(end, sync=True)
     # Nothing continues the child runs that have not ended.
     why = run.state.why_canceled or "the run ended"
     for manifest in sorted(run.directory.children.glob("*/manifest.json")):
@@ -426,14 +432,6 @@ def interrupt_run(run: OpenRun) -> None:
         run.record(RunInterrupted("the process was stopped"), sync=True)
         if run.state.progress:
             run.save()
-
-
-def _terminal_event(run: OpenRun, *, is_good: bool) -> PipelineCompleted | PipelineFailed:
-    result, seconds = _result(run), round(run.state.seconds(run.clock.now()), 6)
-    if is_good and result.outcome:
-        count = run.blobs.count()
-        return PipelineCompleted(result.outcome.value, result.reason, seconds, count)
-    return PipelineFailed(result.reason, seconds)
 
 
 def _result(run: OpenRun) -> RunResult:

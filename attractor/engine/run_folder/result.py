@@ -98,6 +98,12 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
     """Return the content of final.json: the end of the walk."""
     progress = state.progress or Progress("")
     outcome = outcome_of(state) or StageStatus.FAIL
+    if state.restarted_as and not state.canceled:
+        next_command = f"attractor status {state.restarted_as}"
+    elif outcome.is_success and not state.canceled:
+        next_command = f"attractor status {manifest.run_id}"
+    else:
+        next_command = f"attractor logs {manifest.run_id}"
     return {
         "run_id": manifest.run_id,
         "pipeline": manifest.pipeline,
@@ -105,7 +111,7 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
         "outcome": outcome.value,
         "why": state.why_canceled or (progress.end.reason if progress.end else state.reason),
         "node": progress.current_node,
-        "next": _next(manifest.run_id, state, outcome),
+        "next": next_command,
         "stages": len(progress.completed),
         "visits": {node: count for node, count in Counter(progress.completed).items() if count > 1},
         "redirects": progress.redirects,
@@ -118,15 +124,6 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
         "started": manifest.started.isoformat(),
         "ended": now.isoformat(),
     }
-
-
-def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
-    """Return the command that a person most likely needs next."""
-    if state.restarted_as and not state.canceled:
-        return f"attractor status {state.restarted_as}"
-    if outcome.is_success and not state.canceled:
-        return f"attractor status {run_id}"
-    return f"attractor logs {run_id}"
 
 
 def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:

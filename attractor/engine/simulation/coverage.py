@@ -228,7 +228,12 @@ class NodeTrials:
         choose = route_failure if failed else select_edge
         route = choose(self.graph, self.node, outcome, make_lookup(status, label, context))
         if route.edge and is_restart(route.edge):
-            return TriedRoute(route, _reached_by_restart(self.graph, route.target))
+            if not is_conditional(self.graph, route.target):
+                ahead = ReachedNode(route.target)
+            else:
+                fresh = Progress(route.target)
+                ahead = ReachedNode(route.target, fresh.last_status, fresh.last_label)
+            return TriedRoute(route, ahead)
         return TriedRoute(route, self._reached(route.target, outcome, values))
 
     def _reached(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
@@ -266,7 +271,14 @@ class ConditionIndex:
             for key, values in values_of.values.items()
             if key not in known and key not in _ASKED_ANYWAY
         }
-        outcomes = _outcomes(self.graph, node, place)
+        if node.type != "conditional":
+            outcomes = possible_outcomes(self.graph, node)
+        else:
+            statuses = STATUSES if place.status is None else (place.status,)
+            words = (
+                ("", *labels_asked(self.graph, node.id)) if place.label is None else (place.label,)
+            )
+            outcomes = [Outcome(status, word) for status in statuses for word in words]
         is_label_free = node.type not in WITHOUT_LABEL
         if node.type == "conditional":
             is_label_free = place.label is None
@@ -295,22 +307,6 @@ def read_conditions(graph: Graph) -> ConditionIndex:
     )
     shared = frozenset(key for key, times in asked.items() if times > 1)
     return ConditionIndex(graph, begin(graph, "", {}).context, values_of, shared)
-
-
-def _reached_by_restart(graph: Graph, target: str) -> ReachedNode:
-    """Return the first node of the next run after a restart (ruling R7)."""
-    if not is_conditional(graph, target):
-        return ReachedNode(target)
-    fresh = Progress(target)
-    return ReachedNode(target, fresh.last_status, fresh.last_label)
-
-
-def _outcomes(graph: Graph, node: Node, place: ReachedNode) -> Sequence[Outcome]:
-    if node.type != "conditional":
-        return possible_outcomes(graph, node)
-    statuses = STATUSES if place.status is None else (place.status,)
-    words = ("", *labels_asked(graph, node.id)) if place.label is None else (place.label,)
-    return [Outcome(status, word) for status in statuses for word in words]
 
 
 MOST_AT_A_PLACE = 100_000

@@ -232,11 +232,14 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
     # The branches that a fan-in left out (ruling R6).
     named = outcome.context_updates.get(LEFT_OUT)
     left_out = [str(one) for one in named] if isinstance(named, list) else ()
+    # Sorted, as they are when read from the journal.
+    known = progress.written
+    written = None if known is None else tuple(sorted({*known, *updates}))
     return changed(
         progress,
         tree=visit.tree,
         context={**progress.context, **updates},
-        written=_written(progress, updates),
+        written=written,
         stages={**progress.stages, visit.node: _stage_record(progress, visit)},
         completed=(*progress.completed, visit.node),
         logs=(*progress.logs, *visit.logs) if visit.logs else progress.logs,
@@ -264,13 +267,6 @@ def _past(progress: Progress, visit: Visit, updates: Mapping[str, Json]) -> Past
         visit.node, visit.number, outcome.status.value, words, visit.thread, visit.tools
     )
     return remember(past, note)
-
-
-def _written(progress: Progress, updates: Mapping[str, Json]) -> tuple[str, ...] | None:
-    if progress.written is None:
-        return None
-    # Sorted, as they are when read from the journal.
-    return tuple(sorted({*progress.written, *updates}))
 
 
 def retry_key(node: str) -> str:

@@ -1,8 +1,7 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateInput, WindowFigures
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
 from attractor.factory.evaluation.protected_paths import protected_changes
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.ledger.records import (
     EvaluationPool,
     EvaluationStart,
@@ -56,7 +55,6 @@ from attractor.factory.register import (
     require_journal,
     write_report,
 )
-from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
@@ -137,13 +135,18 @@ class Evaluator:
         sealed = self.stores.suite(run.manifest.suite)
         # A run without a suite ends without reading the lines of all other runs.
         entries = list(self.ledger.entries("" if sealed else run.run_id))
-        own = [one for one in entries if one.run_id == run.run_id]
+        own = [entry for entry in entries if entry.run_id == run.run_id]
         pool = EvaluationPool(entries, self.results)
         self.register.require_manifest(run, own)
         require_journal(run, own)
         seal = sealed.seal if sealed else ""
         evaluations = tuple(pool.of_run(run.run_id))
         profile, status = self.stores.profile(run.manifest.profile), run.state.status
+        # A clock that was set back does not revive an expired waiver.
+        if profile.window is None:
+            window = WindowFigures()
+        else:
+            window = window_figures(entries, self.project.project_id(), profile.window.runs)
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
@@ -157,25 +160,19 @@ class Evaluator:
                 self._opaque_names(sealed),
             ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
-            now=self._latest(entries),
+            now=max([self.register.clock.now(), *(entry.when for entry in entries[-1:])]),
             attempts=pool.attempts(seal, run.tree),
             cost_usd=run.cost_usd
-            + sum(trial.cost_usd for one in evaluations for trial in one.results),
-            window=self._window(entries, profile),
+            + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
+            window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             is_burned=any(
-                one.kind == LineKind.BURNED and one.data["content"] == seal for one in entries
+                entry.kind == LineKind.BURNED and entry.data["content"] == seal for entry in entries
             ),
         )
-
-    def _window(self, entries: Sequence[LedgerEntry], profile: Profile) -> WindowFigures:
-        """Return the figures over the last decided runs of the project, if a profile wants them."""
-        if profile.window is None:
-            return WindowFigures()
-        return window_figures(entries, self.project.project_id(), profile.window.runs)
 
     def holdout_names(self, suites: Iterable[str]) -> dict[str, str]:
         """Return the held-out scenarios of pinned suites, for the operator, by opaque names."""
@@ -187,11 +184,7 @@ class Evaluator:
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
         """Return the held-out scenarios of a suite by their opaque names."""
         holdouts = sealed.suite.of_split("holdout") if sealed else ()
-        return {self.results.opaque_name(one.id): one.id for one in holdouts}
-
-    def _latest(self, entries: Sequence[LedgerEntry]) -> datetime:
-        """Return the time; a clock that was set back does not revive an expired waiver."""
-        return max([self.register.clock.now(), *(entry.when for entry in entries[-1:])])
+        return {self.results.opaque_name(holdout.id): holdout.id for holdout in holdouts}
 
     def describe_attempts(self, pinned: str) -> str:
         """Return a sentence about the attempts with a pinned suite so far, or ""."""
@@ -216,18 +209,31 @@ class Evaluator:
             return
         log = TrialLog(run, evaluation_id, self.results)
         policy = judged.profile.policy
+        if prepared.request.workspace is not WorkspaceKind.ISOLATED:
+            prefix = ""
+        else:
+            host = prepared.host
+            prefix = (await open_repository(host.project, search_path=host.search_path)).prefix
         protected = await protected_changes(
             prepared.workspace,
             evaluation_id.tree,
-            prefix=await _prefix_of_project(prepared),
+            prefix=prefix,
             more=policy.protected_paths,
             allowed=policy.unprotected_paths,
         )
-        begun = EvaluationStart(
-            evaluation_id, sealed.seal, _kept_promises(run, prepared), protected
-        )
+        if not prepared.request.workspace.is_apart:
+            promises = Promises()
+        else:
+            records = [
+                promises_to_record(run.manifest.promises),
+                promises_to_record(prepared.sandbox.promises),
+                *(dict(event.data) for event in events_of(run.directory.events, (GUARDED,))),
+            ]
+            kept = {name: all(record.get(name) is True for record in records) for name in NAMES}
+            promises = Promises(**kept)
+        begun = EvaluationStart(evaluation_id, sealed.seal, promises, protected)
         results = await self._play(run, prepared, sealed, log, begun)
-        trials = [self.results.public_record(evaluation_id, one) for one in results]
+        trials = [self.results.public_record(evaluation_id, result) for result in results]
         record = evaluated_to_record(begun, trials, run.events.head.hash)
         self.ledger.append(LineKind.EVALUATED, run.manifest.run_id, record, now=run.clock.now())
 
@@ -308,26 +314,6 @@ def _why_not(judged: GateInput) -> str:
     return ""
 
 
-async def _prefix_of_project(prepared: PreparedRun) -> str:
-    """Return the path of the project in the trees of a run."""
-    if prepared.request.workspace is not WorkspaceKind.ISOLATED:
-        return ""
-    host = prepared.host
-    return (await open_repository(host.project, search_path=host.search_path)).prefix
-
-
-def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
-    """Return the promises that held for all stages and for the trials."""
-    if not prepared.request.workspace.is_apart:
-        return Promises()
-    promises = [
-        promises_to_record(run.manifest.promises),
-        promises_to_record(prepared.sandbox.promises),
-    ]
-    promises += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
-    return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
-
-
 def evaluator_of(host: RunHost) -> Evaluator:
     """Return the evaluator for the runs of a project."""
     register = register_of(host)
@@ -342,7 +328,8 @@ def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:
     evaluator = evaluator_of(host)
     evaluator.register.require_own(root)
     facts = read_candidate_run(root)
-    named, judging = suite.partition("@")[0], _suite_name(facts)
+    named = suite.partition("@")[0]
+    judging = split_pin(facts.manifest.suite)[0].partition("@")[0]
     if not judging or named != judging:
         raise UsageError(
             f"{facts.run_id} was judged by {f'suite {judging}' if judging else 'no suite'}",
@@ -355,10 +342,6 @@ def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:
             hint=f"attractor evaluate {facts.run_id}",
         )
     return feedback_on(facts.run_id, judged)
-
-
-def _suite_name(facts: CandidateRun) -> str:
-    return split_pin(facts.manifest.suite)[0].partition("@")[0]
 
 
 async def require_usable(

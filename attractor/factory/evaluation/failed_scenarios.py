@@ -46,7 +46,7 @@ def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
             scenario.title,
             count.played,
             count.satisfied,
-            _reasons([one for one in results if one.key.scenario == scenario.id]),
+            _reasons([result for result in results if result.key.scenario == scenario.id]),
         )
         for scenario, count in zip(holdouts, count_trials(holdouts, results), strict=True)
         if count.satisfied < count.played or not count.played
@@ -58,8 +58,8 @@ def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
     troubles = [f"{one.culprit or Culprit.MACHINERY}: {one.error}" for one in results if one.error]
     failed = [
         f"{check.kind}: {check.reason}"
-        for one in results
-        for check in one.checks
+        for result in results
+        for check in result.checks
         if not check.passed
     ]
     return tuple(dict.fromkeys([*troubles, *failed]))

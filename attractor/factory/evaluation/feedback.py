@@ -53,13 +53,13 @@ def feedback_on(run_id: str, judged: GateInput) -> Feedback:
     holdouts = judged.suite.of_split("holdout") if judged.suite else ()
     report = gate(judged)
     tallies = count_trials(holdouts, judged.counting_results())
-    failed = {one.scenario for one in tallies if one.played and not one.passed}
-    tags = sorted({tag for one in holdouts for tag in one.tags})
-    tagged = {tag: [one.id for one in holdouts if tag in one.tags] for tag in tags}
+    failed = {tally.scenario for tally in tallies if tally.played and not tally.passed}
+    tags = sorted({tag for holdout in holdouts for tag in holdout.tags})
+    tagged = {tag: [holdout.id for holdout in holdouts if tag in holdout.tags] for tag in tags}
     return Feedback(
         run_id=run_id,
         go=report.go,
-        rules=tuple(one.rule for one in report.reasons),
+        rules=tuple(reason.rule for reason in report.reasons),
         scenarios=len(holdouts),
         failed=len(failed),
         flaky=report.flaky,

@@ -57,8 +57,8 @@ class _Judged:
     @cached_property
     def results(self) -> list[TrialResult]:
         """The trials of scenarios that count."""
-        names = {one.id for one in self.holdouts}
-        return [one for one in self.input.counting_results() if one.key.scenario in names]
+        names = {holdout.id for holdout in self.holdouts}
+        return [result for result in self.input.counting_results() if result.key.scenario in names]
 
     @cached_property
     def tallies(self) -> list[ScenarioTally]:
@@ -68,7 +68,7 @@ class _Judged:
     @cached_property
     def is_incomplete(self) -> bool:
         """Whether scenarios were not played, and no scenario failed."""
-        missing = [one for one in self.tallies if not one.passed]
+        missing = [tally for tally in self.tallies if not tally.passed]
         return bool(missing) and not any(one.played for one in missing)
 
     @property
@@ -79,7 +79,7 @@ class _Judged:
         if self.input.attempts > self.settings.max_attempts_per_version:
             return "register a new version of the suite with other holdouts, and start a new run"
         remedy = "start a new run that changes the tree, or register a new version of the suite"
-        if all(one.is_finished for one in self.input.by_other_runs):
+        if all(run.is_finished for run in self.input.by_other_runs):
             return remedy
         return f"an earlier evaluation of this tree was canceled or did not finish; {remedy}"
 
@@ -102,7 +102,7 @@ def gate(judged: GateInput) -> GateReport:
     tallies = count_trials(judged.suite.of_split("holdout"), results)
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
     bound = lower_bound(satisfied, played, confidence=counted.settings.confidence)
-    flaky = sum(one.is_flaky for one in tallies)
+    flaky = sum(tally.is_flaky for tally in tallies)
     troubles = count_troubles(trouble for result in results for trouble in result.troubles)
     return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles)
 
@@ -170,8 +170,8 @@ def _chain_broken(_: _Judged) -> RuleResult:
 
 def _hash_mismatch(judged: _Judged) -> RuleResult:
     given = judged.input
-    trees = {one.tree for one in given.evaluations} - {given.tree}
-    seals = {one.suite_seal for one in given.evaluations} - {given.suite_seal}
+    trees = {evaluation.tree for evaluation in given.evaluations} - {given.tree}
+    seals = {evaluation.suite_seal for evaluation in given.evaluations} - {given.suite_seal}
     difference = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
     words = [f"an evaluation used {difference} than the run"] * bool(difference)
     if wanted := given.other_pipeline:
@@ -190,8 +190,8 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
 
 def _unresolved_failure(judged: _Judged) -> RuleResult:
     count = len(judged.tallies)
-    unplayed = sum(not one.played for one in judged.tallies)
-    failed = {one.scenario for one in judged.tallies if one.played and not one.passed}
+    unplayed = sum(not tally.played for tally in judged.tallies)
+    failed = {tally.scenario for tally in judged.tallies if tally.played and not tally.passed}
     waived = f" ({len(judged.waived)} waived)" if judged.waived else ""
     numbers = {"failed": len(failed), "were not played": unplayed}
     words = [f"{one} of {count} held-out scenarios {verb}" for verb, one in numbers.items() if one]
@@ -220,8 +220,8 @@ def _satisfaction(judged: _Judged) -> RuleResult:
 
 
 def _lower_bound(judged: _Judged) -> RuleResult:
-    played = sum(one.played for one in judged.tallies)
-    satisfied = sum(one.satisfied for one in judged.tallies)
+    played = sum(tally.played for tally in judged.tallies)
+    satisfied = sum(tally.satisfied for tally in judged.tallies)
     settings = judged.settings
     bound = lower_bound(satisfied, played, confidence=settings.confidence)
     return _at_least(judged, "lower_bound", bound, settings.min_lower_bound)
@@ -254,8 +254,8 @@ def _must(judged: _Judged) -> RuleResult:
     if not patterns:
         return idle("must", "the suite names no scenario that must pass")
     names = judged.suite.musts
-    musts = [one for one in judged.tallies if one.scenario in names]
-    failed = sum(not one.passed for one in musts)
+    musts = [tally for tally in judged.tallies if tally.scenario in names]
+    failed = sum(not must.passed for must in musts)
     return RuleResult(
         "must",
         passed=not failed,
@@ -291,10 +291,10 @@ def _regression(judged: _Judged) -> RuleResult:
         if one.tree != judged.input.tree
         for result in one.results
     ]
-    common = {one.key.scenario for one in before} & {one.id for one in judged.holdouts}
+    common = {one.key.scenario for one in before} & {holdout.id for holdout in judged.holdouts}
     if not common:
         return idle("regression", "no other approved run of the pipeline played these scenarios")
-    scenarios = [one for one in judged.holdouts if one.id in common]
+    scenarios = [holdout for holdout in judged.holdouts if holdout.id in common]
     was = satisfaction(count_trials(scenarios, before))
     now = satisfaction(count_trials(scenarios, judged.results))
     lost = was - now
@@ -328,14 +328,14 @@ def _instability(judged: _Judged) -> RuleResult:
     wanted = judged.settings.stability
     if wanted == 1:
         return idle("instability", "the suite wants one evaluation, not several in a row")
-    names = {one.id for one in judged.holdouts}
+    names = {holdout.id for holdout in judged.holdouts}
     tried = [
-        [result for result in one if result.key.scenario in names]
-        for one in judged.input.counting_evaluations()
+        [result for result in evaluation if result.key.scenario in names]
+        for evaluation in judged.input.counting_evaluations()
     ]
     clean = 0
     for results in reversed([one for one in tried if one]):
-        if not all(one.passed for one in count_trials(judged.holdouts, results)):
+        if not all(trial.passed for trial in count_trials(judged.holdouts, results)):
             break
         clean += 1
     return RuleResult(
@@ -352,7 +352,7 @@ def _instability(judged: _Judged) -> RuleResult:
 
 def _isolation_unverified(judged: _Judged) -> RuleResult:
     # Only evaluations of this run: agents of other runs made nothing that it promotes.
-    proved = all(one.promises.guards_holdouts for one in judged.input.evaluations)
+    proved = all(evaluation.promises.guards_holdouts for evaluation in judged.input.evaluations)
     return _permitted(
         judged,
         RuleResult(

@@ -145,16 +145,16 @@ class GateInput:
 
         Of untrusted trials in other runs, only failed trials count.
         """
-        return [result for one in self.counting_evaluations() for result in one]
+        return [result for evaluation in self.counting_evaluations() for result in evaluation]
 
     def counting_evaluations(self) -> "list[list[TrialResult]]":
         """Return the trials that count, by evaluation; evaluations in other runs come first."""
         others = [
-            one
-            for one in self.by_other_runs
-            if (one.tree, one.suite_seal) == (self.tree, self.suite_seal)
+            run
+            for run in self.by_other_runs
+            if (run.tree, run.suite_seal) == (self.tree, self.suite_seal)
         ]
-        own = [one for one in self.evaluations if one.tree == self.tree]
+        own = [evaluation for evaluation in self.evaluations if evaluation.tree == self.tree]
         return [
             [result for result in one.results if self.is_trusted(one) or not result.satisfied]
             for one in others
@@ -239,7 +239,7 @@ class GateReport:
         """Return the JSON record of the report."""
         return {
             "go": self.go,
-            "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
+            "reasons": [{"rule": reason.rule, "words": reason.words} for reason in self.reasons],
             "rules": [one.to_record() for one in self.rules],
             "played": self.played,
             "satisfied": self.satisfied,

@@ -11,6 +11,7 @@ import stat
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
@@ -133,14 +134,14 @@ def _leaks_below(root: Path, search: SecretSearch, unpacker: "_Unpacker") -> Ite
 
     # An agent may have removed permissions, or nested thousands of folders.
     with closing(walk_tree(root, unlock=True, onerror=refuse)) as entries:
-        for one in entries:
+        for entry in entries:
             try:
-                if _has_leak(search, unpacker, one):
-                    yield one.path
+                if _has_leak(search, unpacker, entry):
+                    yield entry.path
             except FileNotFoundError:
                 """The lock of a process that ended meanwhile."""
             except OSError as cause:
-                raise file_error("search", root / one.path, cause) from cause
+                raise file_error("search", root / entry.path, cause) from cause
 
 
 def _has_leak(search: SecretSearch, unpacker: "_Unpacker", entry: FoundEntry) -> bool:
@@ -154,7 +155,7 @@ def _has_leak(search: SecretSearch, unpacker: "_Unpacker", entry: FoundEntry) ->
     if not mode & stat.S_IRUSR:
         os.chmod(entry.name, stat.S_IMODE(mode) | stat.S_IRUSR, dir_fd=entry.folder)
     with open_regular(entry.name, dir_fd=entry.folder) as file:
-        texts = chain(_texts(_pieces(file)), _texts(unpacker.unpack(file)))
+        texts = chain(_texts(iter(partial(file.read, _PIECE), b"")), _texts(unpacker.unpack(file)))
         return any(map(search.may_find, texts))
 
 
@@ -168,11 +169,6 @@ def _texts(pieces: Iterable[bytes]) -> Iterator[str]:
             yield text.decode("latin-1")
             del text[:-_OVERLAP]
     yield text.decode("latin-1")
-
-
-def _pieces(file: BufferedReader) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
-        yield piece
 
 
 class _Unpacker:

@@ -7,11 +7,9 @@ from functools import partial
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.seams import PlayedTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.register import register_of
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
-from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 
 
@@ -19,7 +17,11 @@ async def play_train(
     host: RunHost, prepared: PreparedRun, workspace: Workspace, tree: TreeId, choice: TrainChoice
 ) -> AsyncIterator[PlayedTrain]:
     """Play train scenarios on a tree, in the same sandbox as the stages."""
-    sealed = _sealed(register_of(host).stores, prepared, choice.suite)
+    stores = register_of(host).stores
+    pinned = stores.pin_suite(choice.suite) if choice.suite else prepared.request.suite
+    sealed = stores.suite(pinned)
+    if sealed is None:
+        raise UsageError("the run has no suite", hint="pass --suite, or set suite on the node")
     chosen = choose_train(sealed.suite, choice)
     # It imports httpx, which only trials need.
     from attractor.factory.evaluation.trial_player import judge_of, trial_player
@@ -54,12 +56,3 @@ def choose_train(suite: Suite, choice: TrainChoice) -> Sequence[Scenario]:
         for one in train
         if is_all or one.id in choice.ids or not set(choice.tags).isdisjoint(one.tags)
     ]
-
-
-def _sealed(stores: FactoryStores, prepared: PreparedRun, reference: str) -> SealedSuite:
-    """Return the suite that a stage names, or the suite that the run pinned."""
-    pinned = stores.pin_suite(reference) if reference else prepared.request.suite
-    sealed = stores.suite(pinned)
-    if sealed is None:
-        raise UsageError("the run has no suite", hint="pass --suite, or set suite on the node")
-    return sealed

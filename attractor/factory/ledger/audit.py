@@ -143,8 +143,8 @@ def _verify_versions(report: AuditReport, entries: Sequence[LedgerEntry], state_
 
 def _require_undecided(entries: Sequence[LedgerEntry]) -> None:
     """Refuse the missing directory of a decided run."""
-    if any(one.kind == LineKind.DECIDED for one in entries):
-        place = next(one.data["directory"] for one in entries if one.kind == LineKind.CREATED)
+    if any(entry.kind == LineKind.DECIDED for entry in entries):
+        place = next(entry.data["directory"] for entry in entries if entry.kind == LineKind.CREATED)
         message = f"the directory of a decided run is missing: {place}"
         raise VerificationError(message, hint=_RESTORE)
 
@@ -155,12 +155,12 @@ def _verify_run(
     """Verify the records of a run, up to the first flaw."""
     report.runs += 1
     directory = RunDirectory(root)
-    for one in entries:
-        if one.kind == LineKind.CREATED and one.data["manifest"] != content_hash(
+    for entry in entries:
+        if entry.kind == LineKind.CREATED and entry.data["manifest"] != content_hash(
             _read(directory.manifest)
         ):
             raise VerificationError(f"{directory.manifest} was changed", hint=_RESTORE)
-    heads = {str(one.data["journal_head"]) for one in entries if "journal_head" in one.data}
+    heads = {str(entry.data["journal_head"]) for entry in entries if "journal_head" in entry.data}
     if verify_journal(directory.events, heads=heads):
         raise ChainBroken(
             f"{directory.events}: line {_count(directory.events) + 1} is missing, or earlier lines "
@@ -172,10 +172,11 @@ def _verify_run(
             verify_journal(root / child)
     summary = summarize(root)
     _require_readable(summary, directory)
-    _require_end(summary, directory, {one.kind for one in entries})
+    _require_end(summary, directory, {entry.kind for entry in entries})
     report.decisions += _verify_decisions(root, entries)
     if results:
-        report.results += _verify_results(entries, results)
+        pool = EvaluationPool(entries, results)
+        report.results += sum(len(one.results) for one in pool.all_of_run(entries[0].run_id))
 
 
 def _require_readable(summary: RunOverview, directory: RunDirectory) -> None:
@@ -204,7 +205,7 @@ def _require_end(summary: RunOverview, directory: RunDirectory, kinds: Set[str])
 def _verify_decisions(root: Path, entries: Sequence[LedgerEntry]) -> int:
     """Compare the copies of the lines about a decision with the ledger."""
     file = root / DECISIONS_FILE
-    wanted = [one.line.encode() for one in entries if one.kind in COPIED]
+    wanted = [entry.line.encode() for entry in entries if entry.kind in COPIED]
     kept = [one.content for one in read_lines(file)] if file.exists() else []
     torn = read_torn(file) if file.exists() else None
     for number, (line, copy) in enumerate(zip_longest(wanted, kept), 1):
@@ -213,12 +214,6 @@ def _verify_decisions(root: Path, entries: Sequence[LedgerEntry]) -> int:
     if torn:
         raise DecisionsDiffer(f"{file}: line {len(kept) + 1} is incomplete")
     return len(wanted)
-
-
-def _verify_results(entries: Sequence[LedgerEntry], results: TrialStore) -> int:
-    """Verify the stored results of trials, also those of evaluations that did not end."""
-    pool = EvaluationPool(entries, results)
-    return sum(len(one.results) for one in pool.all_of_run(entries[0].run_id))
 
 
 def _count(journal: Path) -> int:

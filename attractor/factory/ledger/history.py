@@ -97,7 +97,7 @@ def _trial_failed(fields: Fields) -> str:
 
 def _evaluated(fields: Fields) -> str:
     trials = fields.inners("trials")
-    satisfied = sum(one.flag("satisfied") for one in trials)
+    satisfied = sum(trial.flag("satisfied") for trial in trials)
     return f"{_begun(fields)}: {satisfied} of {len(trials)} trials satisfied"
 
 

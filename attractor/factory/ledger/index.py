@@ -399,42 +399,36 @@ class _Update:
             try:
                 found = read_lines(self._ledger, offset=end) if size >= end else iter(())
                 lines = list(islice(found, BATCH))
-                rows = [_ledger_row(one.content, one.end) for one in lines]
+                rows = [_ledger_row(line.content, line.end) for line in lines]
             except FileError:
                 rows = []
             if size < end or (rows and rows[0]["prev"] != head.hash):
-                self._restart(end)
+                if self._has_restarted or not end:
+                    raise VerificationError(
+                        f"{self._ledger} is corrupt: a line does not follow the previous line",
+                        hint="find it: attractor audit verify",
+                    )
+                self._has_restarted = True
+                self._db.conn.execute("DELETE FROM ledger")
                 return size > 0
-            runs = {str(one["run_id"]) for one in rows}
-            rows = [{name: one[name] for name in one if name != "prev"} for one in rows]
+            runs = {str(row["run_id"]) for row in rows}
+            rows = [{name: row[name] for name in row if name != "prev"} for row in rows]
             self._db.table("ledger").insert_all(rows)
-            self._write(self._directories_of(runs))
+            sql = "SELECT directory FROM runs WHERE run_id = ?"
+            directories = [
+                Path(directory)
+                for run_id in runs
+                if run_id
+                for (directory,) in self._db.conn.execute(sql, [run_id])
+            ]
+            self._write(directories)
         return bool(rows)
-
-    def _restart(self, end: int) -> None:
-        """Forget a ledger that was replaced, such as by a backup; refuse a broken chain."""
-        if self._has_restarted or not end:
-            raise VerificationError(
-                f"{self._ledger} is corrupt: a line does not follow the previous line",
-                hint="find it: attractor audit verify",
-            )
-        self._has_restarted = True
-        self._db.conn.execute("DELETE FROM ledger")
 
     def _last_line(self) -> tuple[ChainHead, int]:
         sql = "SELECT seq, hash, end FROM ledger ORDER BY seq DESC LIMIT 1"
         for seq, digest, end in self._db.conn.execute(sql):
             return ChainHead(seq, digest), end
         return GENESIS, 0
-
-    def _directories_of(self, runs: Iterable[str]) -> list[Path]:
-        sql = "SELECT directory FROM runs WHERE run_id = ?"
-        return [
-            Path(directory)
-            for run_id in runs
-            if run_id
-            for (directory,) in self._db.conn.execute(sql, [run_id])
-        ]
 
     def _compare(self, folder: Path) -> None:
         """Read the new runs of a folder, and forget the removed ones, if its time changed."""
@@ -449,7 +443,7 @@ class _Update:
         names = unsorted_run_names(folder)
         [[listed]] = self._db.conn.execute(sql, values)
         known = set[str](listed.split("/")) if listed else set[str]()
-        unknown = [one for one in names if one not in known]
+        unknown = [name for name in names if name not in known]
         new = [folder / one for one in sorted(unknown)]
         found = [one for one in new if is_run(RunDirectory(one))]
         # Usually none is removed, and the names need not be compared a second time.
@@ -482,21 +476,18 @@ class _Update:
         """Write the rows of some runs, and remove those of removed runs."""
         for directory in directories:
             if is_run(RunDirectory(directory)):
-                row = self._row(directory)
+                # Before the summary: a later change must be noticed.
+                signature = _signature(RunDirectory(directory))
+                one = summarize_any(directory)
+                sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
+                ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
+                [[ends]] = self._db.conn.execute(sql, ended)
+                models, wall = _walk_of(RunDirectory(directory).events, one.started)
+                row = row_of(one, signature=signature, has_end=bool(ends))
+                row = {**row, "models": models, "wall_seconds": wall}
                 self._db.table("runs").insert(row, pk="directory", replace=True)
             else:
                 self._db.conn.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
-
-    def _row(self, directory: Path) -> dict[str, object]:
-        # Before the summary: a later change must be noticed.
-        signature = _signature(RunDirectory(directory))
-        one = summarize_any(directory)
-        sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
-        ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
-        [[ends]] = self._db.conn.execute(sql, ended)
-        models, wall = _walk_of(RunDirectory(directory).events, one.started)
-        row = row_of(one, signature=signature, has_end=bool(ends))
-        return {**row, "models": models, "wall_seconds": wall}
 
     @contextmanager
     def _writing(self) -> Generator[None]:

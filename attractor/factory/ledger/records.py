@@ -30,9 +30,9 @@ DECISIONS_FILE = "decisions.jsonl"
 def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, LedgerEntry]:
     """Return the lines about the creation of the runs of a project, by run id."""
     return {
-        one.run_id: one
-        for one in entries
-        if one.kind == LineKind.CREATED and one.data.get("project") == project_id
+        entry.run_id: entry
+        for entry in entries
+        if entry.kind == LineKind.CREATED and entry.data.get("project") == project_id
     }
 
 
@@ -56,9 +56,9 @@ def find_decision(ledger: Ledger, run: CandidateRun) -> LedgerEntry | None:
     Any other difference between ledger and copies is refused.
     """
     records = [one for one in ledger.entries(run.run_id) if one.kind in COPIED]
-    decided = [one for one in records if one.kind == LineKind.DECIDED]
+    decided = [record for record in records if record.kind == LineKind.DECIDED]
     file = run.directory.root / DECISIONS_FILE
-    wanted = [one.line.encode() for one in records]
+    wanted = [record.line.encode() for record in records]
     kept = [line.content for line in read_lines(file)] if file.exists() else []
     if kept != wanted[: len(kept)]:
         raise DecisionsDiffer(f"{file} contains lines that {ledger.file} lacks")
@@ -96,7 +96,7 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
 
 def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
     """Return the places of a run where the canary of its suite was found."""
-    found = [one for one in entries if one.kind == LineKind.LEAKED]
+    found = [entry for entry in entries if entry.kind == LineKind.LEAKED]
     return tuple(place for one in found for place in _fields(one).texts("places"))
 
 
@@ -106,8 +106,8 @@ UNSEARCHED = "unsearched"
 
 def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
     """Return the reason why a run ended without a search for holdouts, or ""."""
-    ends = [_fields(one) for one in entries if one.kind == LineKind.ENDED]
-    return "".join(one.text(UNSEARCHED) for one in ends if one.has(UNSEARCHED))
+    ends = [_fields(entry) for entry in entries if entry.kind == LineKind.ENDED]
+    return "".join(end.text(UNSEARCHED) for end in ends if end.has(UNSEARCHED))
 
 
 @dataclass(frozen=True)
@@ -151,14 +151,16 @@ class EvaluationPool:
     def finished(self, run_id: str) -> list[LedgerEntry]:
         """Return the lines of finished evaluations of a run, oldest first."""
         return [
-            one for one in self.entries if one.kind == LineKind.EVALUATED and one.run_id == run_id
+            entry
+            for entry in self.entries
+            if entry.kind == LineKind.EVALUATED and entry.run_id == run_id
         ]
 
     def has_begun(self, evaluation_id: EvaluationId) -> bool:
         """Return whether the start of an evaluation is recorded."""
         return any(
-            one.kind == LineKind.EVALUATION_BEGUN and _evaluation_id(one) == evaluation_id
-            for one in self.entries
+            entry.kind == LineKind.EVALUATION_BEGUN and _evaluation_id(entry) == evaluation_id
+            for entry in self.entries
         )
 
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
@@ -167,7 +169,7 @@ class EvaluationPool:
 
     def all_of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the evaluations of a run, also those that did not end."""
-        own = [one for one in self.entries if one.run_id == run_id]
+        own = [entry for entry in self.entries if entry.run_id == run_id]
         ended = {_evaluation_id(one) for one in own if one.kind == LineKind.EVALUATED}
         return [
             self._read(one)
@@ -179,10 +181,10 @@ class EvaluationPool:
     def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, list[TrialResult]]:
         """Return the trials of finished evaluations with a version of a suite, by run."""
         found: dict[str, list[TrialResult]] = {}
-        for one in self.entries:
-            is_wanted = one.kind == LineKind.EVALUATED and one.run_id in run_ids
-            if is_wanted and one.data["suite_seal"] == suite_seal:
-                found.setdefault(one.run_id, []).extend(self._read(one).results)
+        for entry in self.entries:
+            is_wanted = entry.kind == LineKind.EVALUATED and entry.run_id in run_ids
+            if is_wanted and entry.data["suite_seal"] == suite_seal:
+                found.setdefault(entry.run_id, []).extend(self._read(entry).results)
         return found
 
     def attempts(self, suite_seal: str, tree: str) -> int:
@@ -191,9 +193,9 @@ class EvaluationPool:
         Trees that were evaluated later do not change it.
         """
         trees = [
-            one.data["tree"]
-            for one in self.entries
-            if one.kind == LineKind.EVALUATION_BEGUN and one.data["suite_seal"] == suite_seal
+            entry.data["tree"]
+            for entry in self.entries
+            if entry.kind == LineKind.EVALUATION_BEGUN and entry.data["suite_seal"] == suite_seal
         ]
         return list(dict.fromkeys([*trees, tree])).index(tree) + 1
 
@@ -213,14 +215,14 @@ class EvaluationPool:
         Leave out a canceled evaluation without a result: it has revealed nothing.
         """
         of_tree = [
-            one
-            for one in self.entries
-            if one.kind in (LineKind.EVALUATION_BEGUN, LineKind.EVALUATED)
-            and one.run_id != run_id
-            and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
+            entry
+            for entry in self.entries
+            if entry.kind in (LineKind.EVALUATION_BEGUN, LineKind.EVALUATED)
+            and entry.run_id != run_id
+            and (entry.data["tree"], entry.data["suite_seal"]) == (tree, suite_seal)
         ]
         finished = {_evaluation_id(one) for one in of_tree if one.kind == LineKind.EVALUATED}
-        canceled = {one.run_id for one in self.entries if one.kind == LineKind.ENDED}
+        canceled = {entry.run_id for entry in self.entries if entry.kind == LineKind.ENDED}
         return [
             record
             for one in of_tree
@@ -233,7 +235,7 @@ class EvaluationPool:
     def _read(self, entry: LedgerEntry) -> EvaluationRecord:
         fields, evaluation_id = _fields(entry), _evaluation_id(entry)
         if entry.kind == LineKind.EVALUATED:
-            results = [self.results.pinned(evaluation_id, one) for one in _trials(fields)]
+            results = [self.results.pinned(evaluation_id, trial) for trial in _trials(fields)]
         else:
             results = self.results.all_of(evaluation_id)
         return EvaluationRecord(
@@ -242,17 +244,13 @@ class EvaluationPool:
             promises=promises_from_record(fields.inner("promises")),
             results=tuple(results),
             is_finished=entry.kind == LineKind.EVALUATED,
-            protected_paths=_protected(fields),
+            protected_paths=fields.texts("protected_paths"),
         )
 
 
 def _evaluation_id(entry: LedgerEntry) -> EvaluationId:
     fields = _fields(entry)
     return EvaluationId(entry.run_id, fields.number("evaluation"), fields.text("tree"))
-
-
-def _protected(fields: Fields) -> tuple[str, ...]:
-    return fields.texts("protected_paths")
 
 
 def _fields(entry: LedgerEntry) -> Fields:
@@ -276,26 +274,26 @@ def last_approved(
     """
     origins = {one.run_id: origin_of(one) for one in entries if one.kind == LineKind.CREATED}
     approved = [
-        one.run_id
-        for one in entries
-        if one.kind == LineKind.DECIDED
-        and one.data["verdict"] == APPROVED.word.value
-        and one.run_id != run_id
-        and origins.get(one.run_id) == origins.get(run_id)
+        entry.run_id
+        for entry in entries
+        if entry.kind == LineKind.DECIDED
+        and entry.data["verdict"] == APPROVED.word.value
+        and entry.run_id != run_id
+        and origins.get(entry.run_id) == origins.get(run_id)
     ]
     return tuple(
         EvaluationRecord(
-            tree=_evaluation_id(one).tree,
-            suite_seal=_fields(one).text("suite_seal"),
-            promises=promises_from_record(_fields(one).inner("promises")),
+            tree=_evaluation_id(entry).tree,
+            suite_seal=_fields(entry).text("suite_seal"),
+            promises=promises_from_record(_fields(entry).inner("promises")),
             results=tuple(
                 TrialResult(TrialKey(scenarios[name], 0), trial.flag("satisfied"), (), 0)
-                for trial in _fields(one).inners("trials")
+                for trial in _fields(entry).inners("trials")
                 if (name := trial.text("scenario")) in scenarios
             ),
         )
-        for one in entries
-        if one.kind == LineKind.EVALUATED and one.run_id in approved[-1:]
+        for entry in entries
+        if entry.kind == LineKind.EVALUATED and entry.run_id in approved[-1:]
     )
 
 

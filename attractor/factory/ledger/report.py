@@ -56,8 +56,8 @@ class RunFigures:
     def flaky(self) -> set[str]:
         """The scenarios of which some trials were satisfied, and others were not."""
         verdicts: dict[str, set[bool]] = {}
-        for one in self.trials:
-            verdicts.setdefault(one.scenario, set()).add(one.satisfied)
+        for trial in self.trials:
+            verdicts.setdefault(trial.scenario, set()).add(trial.satisfied)
         return {name for name, found in verdicts.items() if len(found) > 1}
 
 
@@ -72,19 +72,19 @@ class GroupFigures:
     @property
     def approved(self) -> int:
         """The number of approved runs."""
-        return sum(one.summary.status == StatusWord.APPROVED for one in self.runs)
+        return sum(run.summary.status == StatusWord.APPROVED for run in self.runs)
 
     @property
     def cost_usd(self) -> float:
         """The cost of all stages and of all trials."""
-        trials = sum(trial.cost_usd for one in self.runs for trial in one.trials)
-        return trials + sum(one.summary.usage.cost_usd for one in self.runs)
+        trials = sum(trial.cost_usd for run in self.runs for trial in run.trials)
+        return trials + sum(run.summary.usage.cost_usd for run in self.runs)
 
     @property
     def tokens(self) -> int:
         """The tokens of all stages and of all trials."""
-        trials = sum(trial.tokens for one in self.runs for trial in one.trials)
-        return trials + sum(one.summary.usage.tokens for one in self.runs)
+        trials = sum(trial.tokens for run in self.runs for trial in run.trials)
+        return trials + sum(run.summary.usage.tokens for run in self.runs)
 
     @property
     def cost_per_approved(self) -> float | None:
@@ -94,19 +94,19 @@ class GroupFigures:
     @property
     def go_rate(self) -> float | None:
         """The share of the evaluated runs for which the gate said go."""
-        verdicts = [one.is_go for one in self.runs if one.is_go is not None]
+        verdicts = [run.is_go for run in self.runs if run.is_go is not None]
         return sum(verdicts) / len(verdicts) if verdicts else None
 
     @property
     def satisfaction(self) -> float | None:
         """The share of satisfied trials."""
-        trials = [trial.satisfied for one in self.runs for trial in one.trials]
+        trials = [trial.satisfied for run in self.runs for trial in run.trials]
         return sum(trials) / len(trials) if trials else None
 
     @property
     def flaky(self) -> Mapping[str, int]:
         """The number of runs in which each scenario was flaky."""
-        return Counter(name for one in self.runs for name in sorted(one.flaky))
+        return Counter(name for run in self.runs for name in sorted(run.flaky))
 
     def to_record(self) -> dict[str, Json]:
         """Return the figures as a JSON object."""
@@ -115,16 +115,16 @@ class GroupFigures:
             "pipeline": self.pipeline,
             "models": self.models,
             "runs": len(self.runs),
-            "evaluated": sum(one.is_go is not None for one in self.runs),
+            "evaluated": sum(run.is_go is not None for run in self.runs),
             "approved": self.approved,
             "go_rate": _rounded(self.go_rate),
             "satisfaction": _rounded(self.satisfaction),
             "cost_usd": round(self.cost_usd, 6),
             "cost_per_approved_usd": None if per_approved is None else round(per_approved, 6),
             "tokens": self.tokens,
-            "agent_seconds": round(sum(one.summary.seconds for one in self.runs), 3),
-            "wall_seconds": round(sum(one.wall_seconds for one in self.runs), 3),
-            "trial_seconds": round(sum(t.seconds for one in self.runs for t in one.trials), 3),
+            "agent_seconds": round(sum(run.summary.seconds for run in self.runs), 3),
+            "wall_seconds": round(sum(run.wall_seconds for run in self.runs), 3),
+            "trial_seconds": round(sum(t.seconds for run in self.runs for t in run.trials), 3),
             "flaky": dict(self.flaky),
         }
 
@@ -136,8 +136,8 @@ def _rounded(share: float | None) -> float | None:
 def read_groups(index: RunIndex, folder: Path, since: str) -> list[GroupFigures]:
     """Return the figures of the runs of a folder since a time, by pipeline and models."""
     groups: dict[tuple[str, str], list[RunFigures]] = {}
-    for one in _read_runs(index, folder, since):
-        groups.setdefault((one.summary.pipeline, one.models), []).append(one)
+    for run in _read_runs(index, folder, since):
+        groups.setdefault((run.summary.pipeline, run.models), []).append(run)
     return [GroupFigures(*names, runs) for names, runs in sorted(groups.items())]
 
 
@@ -159,7 +159,14 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
             summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
             summary = _without_inherited(summary)
             own = lines.get(summary.run_id, [])
-            found.append(RunFigures(summary, models, wall, _is_go(summary, own), _trials(own)))
+            decided = [
+                one.inner("gate").flag("go") for kind, one in own if kind == LineKind.DECIDED
+            ]
+            if not any(kind == LineKind.EVALUATED for kind, _ in own):
+                is_go = None
+            else:
+                is_go = decided[-1] if decided else summary.reason == GO
+            found.append(RunFigures(summary, models, wall, is_go, _trials(own)))
         return found
 
 
@@ -232,34 +239,26 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
             key, own = (day, pipeline, models), _without_inherited(summary).usage
             inherited[key] = inherited.get(key, NOTHING_USED) + (summary.usage - own)
     return [
-        replace(one, cost_usd=one.cost_usd - more.cost_usd, tokens=one.tokens - more.tokens)
-        for one in costs
-        for more in [inherited.get((one.day, one.pipeline, one.models), NOTHING_USED)]
+        replace(cost, cost_usd=cost.cost_usd - more.cost_usd, tokens=cost.tokens - more.tokens)
+        for cost in costs
+        for more in [inherited.get((cost.day, cost.pipeline, cost.models), NOTHING_USED)]
     ]
-
-
-def _is_go(summary: RunOverview, lines: Sequence[tuple[str, Fields]]) -> bool | None:
-    """Return the last verdict of the gate about an evaluated run."""
-    decided = [one.inner("gate").flag("go") for kind, one in lines if kind == LineKind.DECIDED]
-    if not any(kind == LineKind.EVALUATED for kind, _ in lines):
-        return None
-    return decided[-1] if decided else summary.reason == GO
 
 
 def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
     """Return the trials of all finished evaluations of a run."""
     return [
         TrialFigures(
-            one.text("scenario"),
-            one.number("trial"),
-            one.flag("satisfied"),
-            one.number("duration_ms") / 1000,
-            one.real("cost_usd"),
-            one.number("tokens"),
+            inner.text("scenario"),
+            inner.number("trial"),
+            inner.flag("satisfied"),
+            inner.number("duration_ms") / 1000,
+            inner.real("cost_usd"),
+            inner.number("tokens"),
         )
         for kind, fields in lines
         if kind == LineKind.EVALUATED
-        for one in fields.inners("trials")
+        for inner in fields.inners("trials")
     ]
 
 
@@ -302,4 +301,4 @@ def read_stages(root: Path) -> list[StageFigures]:
 
 def trials_in(entries: Iterable[LedgerEntry]) -> list[TrialFigures]:
     """Return the trials of the finished evaluations among the lines of a run."""
-    return _trials((one.kind, Fields(one.data, one.kind)) for one in entries)
+    return _trials((entry.kind, Fields(entry.data, entry.kind)) for entry in entries)

@@ -89,30 +89,30 @@ class TokenStore:
     def list(self) -> tuple[StoredToken, ...]:
         """Return all tokens; refuse a file with an entry that this program did not write."""
         tokens = self._read()
-        for one in tokens:
-            if not hmac.compare_digest(one.seal, self._seal(one)):
-                raise self._planted(one.name, "has an invalid seal")
+        for token in tokens:
+            if not hmac.compare_digest(token.seal, self._seal(token)):
+                raise self._planted(token.name, "has an invalid seal")
         return tokens
 
     def verified(self) -> tuple[StoredToken, ...]:
         """Return all tokens; refuse unknown and revoked tokens."""
         tokens = self.list()
-        for one in tokens:
-            self.require_recorded(one)
+        for token in tokens:
+            self.require_recorded(token)
         return tokens
 
     def revoke(self, name: str, *, by: str, now: datetime) -> None:
         """Remove a token, even with an invalid seal, and record this in the ledger."""
         with self._locked():
             tokens = self._read()
-            revoked = [one for one in tokens if one.name == name]
+            revoked = [token for token in tokens if token.name == name]
             if not revoked:
-                known = ", ".join(one.name for one in tokens) or "none"
+                known = ", ".join(token.name for token in tokens) or "none"
                 raise InvalidToken(f"unknown token {name!r}", hint=f"known: {known}")
             for one in revoked:
                 record = {"name": name, "digest": one.digest, "by": by}
                 self._ledger.append(LineKind.TOKEN_REVOKED, "", record, now=now)
-            self._write(tuple(one for one in tokens if one.name != name))
+            self._write(tuple(token for token in tokens if token.name != name))
 
     def holder(self, secret: str, scope: Scope) -> str:
         """Return the name of the token with this secret, if it allows the scope."""

@@ -98,9 +98,9 @@ class TrialStore:
         """Return the public records of the failed trials that the ledger pins."""
         number = evaluation_id.number
         return [
-            {name: value for name, value in one.data.items() if name != "evaluation"}
-            for one in self.ledger.entries(evaluation_id.run_id)
-            if one.kind == LineKind.TRIAL_FAILED and one.data.get("evaluation") == number
+            {name: value for name, value in entry.data.items() if name != "evaluation"}
+            for entry in self.ledger.entries(evaluation_id.run_id)
+            if entry.kind == LineKind.TRIAL_FAILED and entry.data.get("evaluation") == number
         ]
 
     def pin_failed(
@@ -222,10 +222,12 @@ class TrialLog:
         begun = Counter(_name_in(event) for event in self._events((STARTED,)))
         troubles: dict[_Name, list[Trouble]] = {}
         for event in self._events((TROUBLED,)):
-            troubles.setdefault(_name_in(event), []).append(_trouble_in(event))
+            # Older versions recorded no reason.
+            trouble = Trouble.from_record({"reason": "No reason was recorded", **event.data})
+            troubles.setdefault(_name_in(event), []).append(trouble)
         keys = trial_keys(suite)
         return EarlierTrials(
-            {one.key: one for one in results.values()},
+            {result.key: result for result in results.values()},
             Counter({key: begun[self._name(key)] for key in keys}),
             {key: tuple(troubles.get(self._name(key), ())) for key in keys},
         )

@@ -16,9 +16,11 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
     decided: dict[str, LedgerEntry] = {}
     about: dict[str, list[str]] = {}
     suites = {
-        one.run_id: one.data["suite_seal"] for one in entries if one.kind == LineKind.EVALUATED
+        entry.run_id: entry.data["suite_seal"]
+        for entry in entries
+        if entry.kind == LineKind.EVALUATED
     }
-    burned = {str(one.data["content"]) for one in entries if one.kind == LineKind.BURNED}
+    burned = {str(entry.data["content"]) for entry in entries if entry.kind == LineKind.BURNED}
     first: set[str] = set()
     has_failed: set[str] = set()
     for one in entries:

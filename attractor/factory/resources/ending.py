@@ -31,7 +31,7 @@ def end_versions(store: VersionStore, reference: str, ending: Ending) -> list[Ve
     versions = [chosen] if is_one else store.versions(chosen.name)
     if ending.how != BURNED:
         require_unused(versions, store.project, store.ledger)
-    return [store.end(one, ending) for one in versions]
+    return [store.end(version, ending) for version in versions]
 
 
 def require_unused(versions: Iterable[Version], project: ProjectIdentity, ledger: Ledger) -> None:
@@ -45,13 +45,13 @@ def require_unused(versions: Iterable[Version], project: ProjectIdentity, ledger
                     users[used].append(run.run_id)
         except AttractorError:
             unreadable.append(root.name)
-    for one in versions:
-        key = one.content if one.kind is ResourceKind.PIPELINE else one.pinned
+    for version in versions:
+        key = version.content if version.kind is ResourceKind.PIPELINE else version.pinned
         if runs := users.get(key):
-            raise InUse(f"{one} is used by active runs: {_some(runs)}")
+            raise InUse(f"{version} is used by active runs: {_some(runs)}")
         if unreadable:
             raise InUse(
-                f"{one} may be used by unreadable runs: {_some(unreadable)}",
+                f"{version} may be used by unreadable runs: {_some(unreadable)}",
                 hint="restore them from a backup, or remove their directories; see: attractor "
                 "audit verify RUN",
             )
@@ -70,17 +70,17 @@ def _active(directory: RunDirectory) -> Manifest | None:
 def _directories(project: ProjectIdentity, ledger: Ledger) -> set[Path]:
     """Return the directories of all runs of a project that the ledger does not know as ended."""
     entries = [
-        one
-        for one in ledger.entries()
-        if one.kind in (LineKind.CREATED, LineKind.ENDED, LineKind.DECIDED)
+        entry
+        for entry in ledger.entries()
+        if entry.kind in (LineKind.CREATED, LineKind.ENDED, LineKind.DECIDED)
     ]
-    over = {one.run_id for one in entries if one.kind != LineKind.CREATED}
+    over = {entry.run_id for entry in entries if entry.kind != LineKind.CREATED}
     project_id = project.project_id()
     created = {
         Path(str(one.data["directory"])): run_id in over
         for run_id, one in created_runs(entries, project_id).items()
     }
-    here = {one.resolve() for one in project.runs_dir.glob("*") if one.is_dir()}
+    here = {path.resolve() for path in project.runs_dir.glob("*") if path.is_dir()}
     return {one for one in here | created.keys() if not created.get(one)}
 
 

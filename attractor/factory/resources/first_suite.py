@@ -79,8 +79,8 @@ def write_first_suite(
 
 def _files_to_edit(values: Mapping[str, str]) -> dict[str, str]:
     return {
-        str(one.relative_to(_TEMPLATE)): _filled(one.read_text("utf-8"), values)
-        for one in sorted(_TEMPLATE.rglob("*.toml"))
+        str(path.relative_to(_TEMPLATE)): _filled(path.read_text("utf-8"), values)
+        for path in sorted(_TEMPLATE.rglob("*.toml"))
     }
 
 

@@ -90,9 +90,15 @@ class KnownTrees:
         log = _ProgressLog(what, self.host.tell)
         async with self._player(sealed, change) as player:
             results = await evaluate(scenarios, player.play_trial, log, settings)
-        for one in results:
-            if one.error and one.culprit is not Culprit.CANDIDATE:
-                _refuse(one)
+        for result in results:
+            if result.error and result.culprit is not Culprit.CANDIDATE:
+                scenario = result.key.scenario
+                if result.culprit is not Culprit.SUITE:
+                    raise MachineryError(
+                        f"a trial of {scenario} could not be played: {result.error}"
+                    )
+                words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
+                raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
         return results
 
     async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
@@ -117,15 +123,6 @@ class KnownTrees:
             await change(to)
 
         return trial_player(export, self.sandbox, sealed, self.host)
-
-
-def _refuse(result: TrialResult) -> None:
-    scenario = result.key.scenario
-    if result.culprit is not Culprit.SUITE:
-        raise MachineryError(f"a trial of {scenario} could not be played: {result.error}")
-    words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
-    fault = SuiteFault("unplayable", words, remedy, scenario)
-    raise SuiteRefused([fault])
 
 
 @dataclass(frozen=True)
@@ -166,14 +163,10 @@ async def known_trees(
         finally:
             await workspace.close()
     finally:
-        await _remove(host, run_id)
-
-
-async def _remove(host: RunHost, run_id: str) -> None:
-    stored = stored_run(host.state_dir, run_id)
-    git, search_path = stored.repository, host.search_path
-    if git and await has_base_ref(git, run_id, search_path=search_path):
-        await remove_base_ref(git, run_id, search_path=search_path)
-    if stored.workspace:
-        await remove_workspace_folder(stored.workspace)
-    await remove_store(stored.store)
+        stored = stored_run(host.state_dir, run_id)
+        git, search_path = stored.repository, host.search_path
+        if git and await has_base_ref(git, run_id, search_path=search_path):
+            await remove_base_ref(git, run_id, search_path=search_path)
+        if stored.workspace:
+            await remove_workspace_folder(stored.workspace)
+        await remove_store(stored.store)

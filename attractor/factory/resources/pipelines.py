@@ -3,7 +3,7 @@
 A version has the hash of the graph and of the files that the graph names, as runs have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
-from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.source.files import VisibleFiles, find_place
@@ -66,7 +65,15 @@ class PipelineStore:
         data: JsonObject = {
             "file": str(file),
             "files": hashes,
-            "diagnostics": _validation(pipeline.diagnostics),
+            "diagnostics": [
+                {
+                    "severity": diagnostic.severity.value,
+                    "rule": diagnostic.rule,
+                    "line": diagnostic.span.line,
+                    "message": diagnostic.message,
+                }
+                for diagnostic in pipeline.diagnostics
+            ],
         }
         name = pipeline_name(pipeline.graph, file)
         return self.versions.add(name, pipeline.content_hash, data, by=by, now=now, renews=renews)
@@ -106,15 +113,3 @@ def register_text(
     source = Source(text, str(place))
     pipeline = read_pipeline(source, files=files, project=project_of(host))
     return store.register(pipeline, place, by=by, now=host.clock.now())
-
-
-def _validation(diagnostics: Sequence[Diagnostic]) -> list[Json]:
-    return [
-        {
-            "severity": one.severity.value,
-            "rule": one.rule,
-            "line": one.span.line,
-            "message": one.message,
-        }
-        for one in diagnostics
-    ]

@@ -63,7 +63,7 @@ async def register_suite(
         raise SuiteRefused(faults)
     sealed = stores.suites.seal(folder)
     if not stores.suites.is_registered(sealed):
-        unrated = tuple(_unrated(one) for one in sealed.suite.scenarios)
+        unrated = tuple(_unrated(scenario) for scenario in sealed.suite.scenarios)
         played = sealed.suite.model_copy(update={"scenarios": unrated})
         await require_judgeable(played, host.environ)
         profile = stores.profile(stores.pin_profile(host.profile))
@@ -169,7 +169,7 @@ class _Checks:
             scenarios = [_unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
             change = partial(apply_patch, patch, self.trees.host.search_path)
             results = await self._play(scenarios, f"reference {name}", n=n, change=change)
-            if failed := [one for one in results if not one.satisfied]:
+            if failed := [result for result in results if not result.satisfied]:
                 words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
                 reasons = _reasons(failed[0])
                 remedy = "correct the patch, or the scenario"
@@ -187,7 +187,7 @@ class _Checks:
         n: int = 1,
         change: Change = keep,
     ) -> list[TrialResult]:
-        played = [one for one in scenarios if one.checks]
+        played = [scenario for scenario in scenarios if scenario.checks]
         if not played:
             return []
         return await self.trees.play(self.sealed, played, what, n=n, change=change)
@@ -195,11 +195,11 @@ class _Checks:
 
 def _unrated(scenario: Scenario) -> Scenario:
     """Return a scenario without its rubrics."""
-    checks = tuple(one for one in scenario.checks if one.kind != RUBRIC)
+    checks = tuple(check for check in scenario.checks if check.kind != RUBRIC)
     return scenario.model_copy(update={"checks": checks})
 
 
 def _reasons(result: TrialResult) -> str:
     reasons = [result.error] if result.error else []
-    reasons += [f"{one.kind}: {one.reason}" for one in result.checks if not one.passed]
+    reasons += [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
     return "; ".join(reasons)

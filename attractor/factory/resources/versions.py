@@ -187,20 +187,17 @@ class VersionStore:
         name, number = split_reference(reference)
         versions = self.versions(name)
         if not versions:
-            raise self._unknown(name)
+            error = UnknownName(str(self.kind), name, self.names())
+            if not error.known:
+                error.hint = f"create it: {_CREATE[self.kind]}"
+            raise error
         if not number:
             # Also if it has ended: no older version replaces it in silence.
             return versions[-1]
-        known = {str(one.number): one for one in versions}
+        known = {str(version.number): version for version in versions}
         if number not in known:
             raise UnknownName(f"version of {self.kind} {name}", number, known)
         return known[number]
-
-    def _unknown(self, name: str) -> UnknownName:
-        error = UnknownName(str(self.kind), name, self.names())
-        if not error.known:
-            error.hint = f"create it: {_CREATE[self.kind]}"
-        return error
 
     def with_content(self, name: str, content: str) -> Version:
         """Return the latest version of a resource with some content."""
@@ -239,7 +236,7 @@ class VersionStore:
             return []
         own = (self.project.project_id(), self.kind, name)
         lines = filter(is_about_version, self.ledger.mentioning(name))
-        about = [one for one in lines if _subject(one) == own]
+        about = [line for line in lines if _subject(line) == own]
         return list(_differing(about, self.state))
 
     def require_in_use(self, version: Version) -> Version:

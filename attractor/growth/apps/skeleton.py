@@ -60,16 +60,13 @@ def with_bodies(files: Mapping[str, GeneratedFile], folder: Path) -> Mapping[str
     for path, file in files.items():
         content = read_file(folder / path) if file.part is FilePart.BODY else None
         if content is not None:
-            file = GeneratedFile(_decoded(content, path), file.nodes, file.part)
+            try:
+                text = content.decode()
+            except UnicodeDecodeError as cause:
+                raise InvalidApp(f"{path} is not UTF-8", hint="write the body again") from cause
+            file = GeneratedFile(text, file.nodes, file.part)
         kept[path] = file
     return kept
-
-
-def _decoded(content: bytes, path: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as cause:
-        raise InvalidApp(f"{path} is not UTF-8", hint="write the body again") from cause
 
 
 def parse_generated(content: bytes | None) -> Mapping[str, str]:

@@ -113,7 +113,11 @@ class Access:
                 "the one-time address is invalid, used or too old",
                 hint="start 'attractor serve' again, or log in with a token",
             )
-        return self._sessions.begin(_user(), Scope.OPERATE)
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = "unknown user"
+        return self._sessions.begin(user, Scope.OPERATE)
 
     def log_in_with_token(self, secret: str) -> str:
         """Begin a session with a token, and return the session's secret; it never decides."""
@@ -148,10 +152,3 @@ class Access:
         if session is None or (session.token and self._verified.find(session.token) is None):
             return None
         return Caller(session.name, session.scope, csrf=digest_of(f"csrf {secret}"))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown user"

@@ -188,16 +188,13 @@ def answer_error(request: Request, error: AttractorError) -> Response:
         return problem_response(error)
     problem = problem_of(error)
     if isinstance(error, Unauthenticated):
-        values = {"problem": problem, "address": _same_page(request)}
+        if request.url.path == "/login":
+            address = "/"
+        else:
+            address = f"/{request.url.path.lstrip('/')}?{request.url.query}".rstrip("?")
+        values = {"problem": problem, "address": address}
         return HTMLResponse(render_text("signed_out.html.j2", values), problem.status)
     return render(request, "error.html.j2", {"problem": problem}, status=problem.status)
-
-
-def _same_page(request: Request) -> str:
-    """Return the address of a request, without a one-time code."""
-    if request.url.path == "/login":
-        return "/"
-    return f"/{request.url.path.lstrip('/')}?{request.url.query}".rstrip("?")
 
 
 @cache

@@ -113,19 +113,17 @@ def _filter(
     into = step["reads"][:1] if step["guards"] else step["writes"][:1]
     if not field or not into:
         return None
-    value = _literal(rule["value"], str(field.fields.get("type", "text")))
+    words = rule["value"]
+    type_ = str(field.fields.get("type", "text"))
+    if type_ in ("text", "date"):
+        value = json.dumps(words.strip("\"'"), ensure_ascii=False)
+    elif type_ == "boolean":
+        value = {"true": "True", "false": "False"}.get(words, "")
+    else:
+        pattern = r"-?\d+" if type_ == "integer" else r"-?\d+(\.\d+)?"
+        value = words if re.fullmatch(pattern, words) else ""
     comparison = {"field": rule["field"], "op": rule["op"], "value": value}
     return {"source": step["reads"][0], "target": into[0], **comparison} if value else None
-
-
-def _literal(words: str, type_: str) -> str:
-    """Return the words of a rule as a Python literal of a type, or nothing if they do not fit."""
-    if type_ in ("text", "date"):
-        return json.dumps(words.strip("\"'"), ensure_ascii=False)
-    if type_ == "boolean":
-        return {"true": "True", "false": "False"}.get(words, "")
-    pattern = r"-?\d+" if type_ == "integer" else r"-?\d+(\.\d+)?"
-    return words if re.fullmatch(pattern, words) else ""
 
 
 @cache
