@@ -119,6 +119,14 @@ def read_file(path: str | Path) -> bytes:
         raise file_error("read", path, cause) from cause
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file if it exists, or raise a FileError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as cause:
+        raise file_error("remove", path, cause) from cause
+
+
 def read_text(path: str | Path, invalid: type[AttractorError]) -> str:
     """Return the text in a regular file; raise `invalid` if it is not UTF-8."""
     try:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import FoundEntry, file_error, walk_tree
+from attractor.base.files import FoundEntry, file_error, remove_file, walk_tree
 from attractor.workspaces.checkouts import RUN_BRANCHES
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.folders import remove_folder, workspaces_folder
@@ -136,10 +136,7 @@ async def remove_workspace_folder(folder: Path) -> bool:
 
 async def remove_store(store: Path) -> bool:
     """Remove a store, beginning with its record; return whether the store is gone."""
-    try:
-        (store / RECORD_FILE).unlink(missing_ok=True)
-    except OSError as cause:
-        raise file_error("remove", store / RECORD_FILE, cause) from cause
+    remove_file(store / RECORD_FILE)
     return await remove_workspace_folder(store)
 
 

@@ -14,6 +14,7 @@ from attractor.base.files import (
     read_file,
     read_regular,
     remove_abandoned_files,
+    remove_file,
     sync_folder,
     write_whole,
 )
@@ -61,10 +62,7 @@ class Blobs:
             return self._in_memory[digest]
         with self.remembering():
             file = _file(self.folder, digest)
-            try:
-                content = read_regular(file)
-            except OSError as cause:
-                raise file_error("read", file, cause) from cause
+            content = read_file(file)
             if content_hash(content) != digest:
                 raise VerificationError(
                     f"{file} does not match its hash",
@@ -148,16 +146,6 @@ def _is_there(file: Path, content: bytes) -> bool:
         return file.stat().st_size == len(content) and read_regular(file) == content
     except OSError:
         return False
-
-
-def _read(file: Path, digest: str) -> bytes:
-    content = read_file(file)
-    if content_hash(content) != digest:
-        raise VerificationError(
-            f"{file} does not match its hash",
-            hint="restore it from a copy: the run cannot continue without it",
-        )
-    return content
 
 
 def _file(folder: Path, digest: str) -> Path:
@@ -252,10 +240,7 @@ class ArtifactStore:
             if self._known().pop(artifact_id, None) and (folder := self._folder):
                 with self._blobs.remembering():
                     file = folder / _file_name(artifact_id)
-                    try:
-                        file.unlink(missing_ok=True)
-                    except OSError as cause:
-                        raise file_error("remove", file, cause) from cause
+                    remove_file(file)
                     sync_folder(file.parent)
 
     def clear(self) -> None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error
+from attractor.base.files import remove_file
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.growth.apps.skeleton import (
     GENERATED,
@@ -18,12 +18,11 @@ from attractor.growth.apps.skeleton import (
     generated_record,
     parse_generated,
     read_file,
-    write_file,
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.lineage import LINEAGE, newest, parse_stage
-from attractor.growth.specification.files import NODES, node_path, parse_node
+from attractor.growth.specification.files import NODES, node_path, parse_node, write_file
 from attractor.growth.specification.graph import SpecGraph, SpecNode, check_graph
 
 FOLDERS = ("app", "spec")
@@ -115,7 +114,10 @@ def reconverge(
     for path, content in kept.items():
         write_file(folder / incident / path, content)
     for one in restored:
-        _restore(folder / one.path, one.expected)
+        if one.expected is None:
+            remove_file(folder / one.path)
+        else:
+            write_file(folder / one.path, one.expected)
     return Reconvergence(incident if kept else None, restored, refused)
 
 
@@ -227,13 +229,3 @@ def _content(file: Path) -> bytes | None:
     if file.is_symlink():
         return f"symbolic link to {file.readlink()}\n".encode()
     return None if file.is_dir() else read_file(file)
-
-
-def _restore(file: Path, expected: bytes | None) -> None:
-    if expected is not None:
-        write_file(file, expected)
-        return
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as cause:
-        raise file_error("remove", file, cause) from cause

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import file_error, read_regular, remove_file
 from attractor.base.json import Json, NotCanonical, canonical_json, content_hash, parse_json
 from attractor.growth.apps.stack import FilePart, GeneratedFile, stacks
 from attractor.growth.errors import InvalidApp
+from attractor.growth.specification.files import write_file
 from attractor.growth.specification.graph import SpecGraph
 
 GENERATED = "app/generated.json"
@@ -43,11 +44,7 @@ def write_app(graph: SpecGraph, folder: Path) -> Mapping[str, GeneratedFile]:
     """
     files = with_bodies(generate(graph), folder)
     for path in sorted(set(parse_generated(read_file(folder / GENERATED))) - set(files)):
-        file = folder / path
-        try:
-            file.unlink(missing_ok=True)
-        except OSError as cause:
-            raise file_error("remove", file, cause) from cause
+        remove_file(folder / path)
     for path, file in files.items():
         write_file(folder / path, file.text.encode())
     write_file(folder / GENERATED, generated_record(files).encode())
@@ -92,14 +89,3 @@ def read_file(file: Path) -> bytes | None:
         return None
     except OSError as cause:
         raise file_error("read", file, cause) from cause
-
-
-def write_file(file: Path, content: bytes) -> None:
-    """Write a file unless it has this content."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.is_symlink() and file.is_file() and read_regular(file) == content:
-            return
-    except OSError as cause:
-        raise file_error("write", file, cause) from cause
-    write_whole(file, content, sync=False)

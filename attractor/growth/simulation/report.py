@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from attractor.base.files import file_error, read_regular, write_whole
+from attractor.base.files import read_file, write_whole
 from attractor.growth.errors import InvalidSimulation
 from attractor.growth.morph import Risk
 
@@ -132,14 +132,12 @@ def read_simulation(folder: Path) -> Simulation:
     """Read a report, or raise InvalidSimulation."""
     file = folder / REPORT
     try:
-        return Simulation.model_validate_json(read_regular(file))
+        return Simulation.model_validate_json(read_file(file))
     except ValidationError as cause:
         error = cause.errors(include_url=False)[0]
         key = ".".join(str(one) for one in error["loc"])
         hint = "simulate the plan again"
         raise InvalidSimulation(f"{file}: {key}: {error['msg'].lower()}", hint=hint) from cause
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
 
 
 def simulations_of(plan_folder: Path, plan_hash: str) -> Sequence[Simulation]:

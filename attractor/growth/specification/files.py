@@ -9,7 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from attractor.base.files import file_error, read_regular, read_text, write_whole
+from attractor.base.files import (
+    file_error,
+    read_regular,
+    read_text,
+    remove_file,
+    write_whole,
+)
 from attractor.base.json import Json, NotCanonical, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.growth.errors import InvalidSpec
@@ -108,19 +114,17 @@ def write_spec(graph: SpecGraph, repository: Path) -> None:
     folder = repository / NODES
     for file in folder.rglob("*.json"):
         if file.relative_to(repository) not in wanted:
-            try:
-                file.unlink()
-            except OSError as cause:
-                raise file_error("remove", file, cause) from cause
+            remove_file(file)
     for path, node in wanted.items():
-        _write_changed(repository / path, node_text(node))
+        write_file(repository / path, node_text(node).encode())
 
 
-def _write_changed(file: Path, text: str) -> None:
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file unless it has this content."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_file() and not file.is_symlink() and read_regular(file) == text.encode():
+        if not file.is_symlink() and file.is_file() and read_regular(file) == content:
             return
     except OSError as cause:
         raise file_error("write", file, cause) from cause
-    write_whole(file, text, sync=False)
+    write_whole(file, content, sync=False)

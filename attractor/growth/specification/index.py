@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
-from attractor.base.files import file_error
+from attractor.base.files import file_error, remove_file
 from attractor.growth.specification.graph import ROOT
 from attractor.growth.specification.store import SpecStore
 
@@ -79,10 +79,7 @@ class SpecIndex:
     def rebuild(self) -> IndexSize:
         """Build the index again; return its size."""
         for suffix in ("", "-journal"):
-            try:
-                self.file.with_name(f"{self.file.name}{suffix}").unlink(missing_ok=True)
-            except OSError as cause:
-                raise file_error("remove", self.file, cause) from cause
+            remove_file(self.file.with_name(f"{self.file.name}{suffix}"))
         with self._open() as db:
             counts = [db.execute(f"SELECT COUNT(*) FROM {one}").fetchone()[0] for one in _TABLES]
             return IndexSize(*counts)

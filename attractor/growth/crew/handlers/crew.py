@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
-from attractor.growth.apps.skeleton import write_app, write_file
+from attractor.growth.apps.skeleton import write_app
 from attractor.growth.crew.app_tree import open_tree, write_changes
 from attractor.growth.crew.contract import (
     Work,
@@ -19,6 +19,7 @@ from attractor.growth.crew.contract import (
     roles,
     work_of,
 )
+from attractor.growth.specification.files import write_file
 
 
 @dataclass(frozen=True)
