@@ -102,15 +102,6 @@ class _Counted:
             yield line.content
 
 
-def _event(content: bytes) -> Event | None:
-    """Return the event of a line, or None for a corrupt line, which verification reports."""
-    try:
-        record = parse_json(content)
-        return Event.from_record(record) if isinstance(record, dict) else None
-    except (VerificationError, NotCanonical):
-        return None
-
-
 def all_events(journal: Path) -> Iterator[Event]:
     """Yield the events of a journal, without verification."""
     return (_parsed(line, journal) for line in _lines(journal))

@@ -253,10 +253,5 @@ class TrialLog:
                 yield event
 
 
-def _trouble_in(event: Event) -> Trouble:
-    # Older versions recorded no reason.
-    return Trouble.from_record({"reason": "No reason was recorded", **event.data})
-
-
 def _name_in(event: Event) -> _Name:
     return event.data.get("scenario"), event.data.get("trial")
