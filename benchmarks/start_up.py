@@ -10,8 +10,8 @@ from benchmarks.folders import Folders
 
 PYTHON = sys.executable
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
-LIMIT = 6
-VALIDATE, RUN, RESUME = 18, 49, 45
+LIMIT = 8
+VALIDATE, RUN, RESUME = 21, 52, 48
 NAMES_A_MODEL = """digraph named {
     start [shape=Mdiamond]; done [shape=Msquare]
     work [prompt="Do it", llm_model="claude-opus-4-5"]

@@ -45,14 +45,7 @@ class RunStatusView:
             "incidents": [write_fields(incident) for incident in self.incidents],
             "result_patch": patch.to_record() if patch else None,
             "at_work": [
-                {
-                    "run_id": stage.run_id,
-                    "node": stage.node,
-                    "visit": stage.visit,
-                    "attempt": stage.attempt,
-                    "branch": stage.branch,
-                    "last_lines": list(lines),
-                }
+                {**write_fields(stage, folder=""), "last_lines": list(lines)}
                 for stage, lines in self.at_work
             ],
         }

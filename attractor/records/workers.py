@@ -8,6 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.base.locks import holder_of
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.open_work import StageInFlight, stages_in_flight
 from attractor.records.summary import RunOverview
@@ -30,10 +31,6 @@ class Worker:
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the worker."""
         one = self.summary
-        stages: list[Json] = [
-            {"node": at.node, "visit": at.visit, "attempt": at.attempt, "branch": at.branch}
-            for at in self.stages
-        ]
         return {
             "run_id": one.run_id,
             "pipeline": one.pipeline,
@@ -44,7 +41,7 @@ class Worker:
             "host": self.host,
             "since": self.since.isoformat() if self.since else None,
             "purpose": self.purpose,
-            "stages": stages,
+            "stages": [write_fields(stage, run_id="", folder="") for stage in self.stages],
         }
 
 

@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
@@ -38,10 +39,7 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     if as_json:
         show_json(
             {
-                "branch": promotion.branch,
-                "commit": promotion.commit,
-                "tag": promotion.tag,
-                "was_done": promotion.was_done,
+                **write_fields(promotion, is_rolled_back=""),
                 "changes": changes.to_record() if changes else None,
             }
         )

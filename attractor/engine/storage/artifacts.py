@@ -19,6 +19,7 @@ from attractor.base.files import (
     write_whole,
 )
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
+from attractor.base.records import write_fields
 from attractor.engine.storage.json_files import read_document, write_document
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import folder_name
@@ -265,11 +266,7 @@ class ArtifactStore:
         if self._folder is None or self._blobs.folder is None:
             return
         record: dict[str, Json] = {
-            "id": entry.info.id,
-            "name": entry.info.name,
-            "size_bytes": entry.info.size_bytes,
-            "stored_at": entry.info.stored_at.isoformat(),
-            "is_file_backed": entry.info.is_file_backed,
+            **write_fields(entry.info),
             "hash": entry.hash,
             "text": entry.text,
         }
@@ -281,14 +278,7 @@ class ArtifactStore:
 
 def _read_entry(file: Path) -> _Entry:
     fields = read_document(file)
-    info = ArtifactInfo(
-        fields.text("id"),
-        fields.text("name"),
-        fields.number("size_bytes"),
-        fields.time("stored_at"),
-        fields.flag("is_file_backed"),
-    )
-    return _Entry(info, fields.text("text"), fields.text("hash"))
+    return _Entry(fields.record(ArtifactInfo), fields.text("text"), fields.text("hash"))
 
 
 def _file_name(artifact_id: str) -> str:

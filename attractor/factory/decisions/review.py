@@ -125,11 +125,7 @@ class Review:
                 "trial_seconds": round(self.trial_seconds, 3),
             },
             "assumed": {"stages": list(self.assumed), "auto_approved_gates": self.auto_approved},
-            "left_out": {
-                "excluded": list(self.left_out.excluded),
-                "ignored": list(self.left_out.ignored),
-                "refused": list(self.left_out.refused),
-            },
+            "left_out": write_fields(self.left_out),
             "judged_by": {
                 "pipeline": manifest.pipeline,
                 "pipeline_hash": self.facts.pipeline_hash,

@@ -12,6 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
@@ -314,7 +315,7 @@ class Diagnosis:
             "outcome": self.outcome,
             "verdict": finding.verdict,
             "causes": list(finding.causes),
-            "remedies": [{"what": one.what, "command": one.command} for one in finding.remedies],
+            "remedies": [write_fields(remedy) for remedy in finding.remedies],
             "stages": [one.to_record() for one in self.stages],
             "loops": [{"nodes": list(loop), "times": times} for loop, times in self.loops],
             "failures": [
@@ -328,9 +329,7 @@ class Diagnosis:
                 for one in self.case.history.failures
             ],
             "assumed": list(self.assumed),
-            "interruptions": [
-                {"time": one.time.isoformat(), "what": one.words} for one in self.interruptions
-            ],
+            "interruptions": [write_fields(note, words="what") for note in self.interruptions],
             "not_kept": list(self.not_kept),
             "seconds": round(self.seconds, 3),
             "wall_seconds": round(self.wall, 3),

@@ -3,7 +3,7 @@
 import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, fields, replace
+from dataclasses import field, replace
 from typing import Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
@@ -11,6 +11,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_json
+from attractor.base.records import write_fields
 from attractor.base.registry import Registry
 from attractor.twins.errors import NoMatchingRule, Rejection
 from attractor.twins.exchange.answer import (
@@ -433,9 +434,7 @@ class LoggedRequest:
 
     def record(self) -> dict[str, object]:
         """Return the request as JSON."""
-        record: dict[str, object] = {one.name: getattr(self, one.name) for one in fields(self)}
-        del record["content"]
-        return record | {"headers": dict(self.headers), "body": self.body}
+        return {**write_fields(self, content=""), "body": self.body}
 
 
 class RequestLog:
