@@ -92,11 +92,11 @@ def play(page: Path, folder: Path, more: Mapping[str, str] | None = None) -> Non
     story = [one for one in fences(page=page) if one.title != NETWORK]
     # A server without a port option listens at 8420.
     ports = {port: str(free_port()) for one in story for port in ["8420", *_PORT.findall(one.text)]}
-    told = [(one, _PORT.sub(lambda port: ports[port[0]], one.text)) for one in story]
+    found = [(one, _PORT.sub(lambda port: ports[port[0]], one.text)) for one in story]
     lines: list[str] = []
     wanted: list[tuple[str, str]] = []
     beside: list[tuple[str, str]] = []
-    for fence, text in told:
+    for fence, text in found:
         if fence.language == "console" and fence.title == BESIDE:
             [(command, expected)] = steps(text)
             lines += _begin(re.sub("serve$", f"serve --port {ports['8420']}", command), len(beside))

@@ -77,20 +77,20 @@ def serve(listener: socket.socket, line: socket.socket) -> list[str] | None:
             return None
         if listener not in ready:
             continue
-        told, _ = listener.accept()
-        head, files, _, _ = socket.recv_fds(told, 4, 3)
-        request = marshal.loads(_read(told, int.from_bytes(head)))
+        output, _ = listener.accept()
+        head, files, _, _ = socket.recv_fds(output, 4, 3)
+        request = marshal.loads(_read(output, int.from_bytes(head)))
         pid = _fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for one in (listener, line, woken, waker, told, *running.values()):
+            for one in (listener, line, woken, waker, output, *running.values()):
                 one.close()
             return _become(request, files)
         for file in files:
             os.close(file)
-        told.sendall(pid.to_bytes(4))
-        running[pid] = told
+        output.sendall(pid.to_bytes(4))
+        running[pid] = output
 
 
 def _fork() -> int:
@@ -110,8 +110,8 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        with running.pop(pid) as told, suppress(OSError):  # the client may be gone
-            told.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
+        with running.pop(pid) as messages, suppress(OSError):  # the client may be gone
+            messages.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
 
 
 def _read(line: socket.socket, size: int) -> bytes:

@@ -133,8 +133,8 @@ def test_wheel_works_in_a_clean_environment_outside_of_the_checkout(tmp_path: Pa
         attractor, "twin", "llm", "--script", "say.toml", "--json", folder=project
     ) as twin:
         words = ("run", "pipeline.dot", "--provider", "openai", "--model", "gpt-5", "--json")
-        told = run(attractor, *words, folder=project, variables=twin["environ"])
-    assert json.loads(told.splitlines()[-1])["outcome"] == "success"
+        result = run(attractor, *words, folder=project, variables=twin["environ"])
+    assert json.loads(result.splitlines()[-1])["outcome"] == "success"
     new = make_project(tmp_path / "new", **{"total.py": "print()\n"})
     wish = ("--wish", "Add up.", "--example", "python3 total.py 1 => 1", "--example", "ls => 2")
     assert "wrote pipelines/feature.dot" in run(attractor, "init", "--yes", *wish, folder=new)

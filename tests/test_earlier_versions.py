@@ -58,8 +58,8 @@ class Desk:
         return {one["run_id"]: [one["status"], one["phase"]] for one in listed}
 
     def findings(self) -> Mapping[str, str]:
-        told: Any = json.loads(self.run("doctor", "--json").stdout)
-        return {one["subject"]: f"{one['standing']}: {one['found']}" for one in told["findings"]}
+        record: Any = json.loads(self.run("doctor", "--json").stdout)
+        return {one["subject"]: f"{one['standing']}: {one['found']}" for one in record["findings"]}
 
     @property
     def run_ids(self) -> Sequence[str]:

@@ -65,8 +65,8 @@ def test_the_extension_starts_the_server_for_pipelines_and_stops_it(tmp_path: Pa
     result = subprocess.run(
         [node, "-e", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
-    told, stopped = result.stdout.splitlines()
-    server, client = json.loads(told)[2:]
+    output, stopped = result.stdout.splitlines()
+    server, client = json.loads(output)[2:]
     assert server == {"command": "attractor.command", "args": ["lsp"]}
     assert client == {"documentSelector": [{"scheme": "file", "language": "dot"}]}
     assert stopped == "stopped"

@@ -257,5 +257,5 @@ def test_a_copied_example_runs_with_the_key_of_one_provider(
     ended = run_here([*words, str(tmp_path / "run")], folder=shop, variables=environ)
     assert ended.returncode == 0, ended.stderr
     provider = key.lower()
-    told = f"Model: {newest_model(provider)}, the newest of {provider}, the only provider with"
-    assert ended.stderr.count(told) == 1
+    message = f"Model: {newest_model(provider)}, the newest of {provider}, the only provider with"
+    assert ended.stderr.count(message) == 1

@@ -77,8 +77,8 @@ SEAMS = [row for row in ROWS if row.is_seam]
 
 def test_every_protocol_of_the_package_is_in_a_table_with_its_file() -> None:
     there = [one for file in (ROOT / "attractor").rglob("*.py") for one in protocols(file)]
-    told = [(name, row.file) for row in ROWS for name in row.names]
-    assert sorted(told) == sorted(there)
+    found = [(name, row.file) for row in ROWS for name in row.names]
+    assert sorted(found) == sorted(there)
 
 
 @table("row", SEAMS)
@@ -100,8 +100,8 @@ def test_every_contract_is_in_the_table() -> None:
     there = set((ROOT / "tests").rglob("test_contract*.py"))
     # This file tests the wire protocols of providers, and is not the contract of a seam.
     there -= {ROOT / "tests" / "llm" / "providers" / "test_contract.py"}
-    told = {linked(row.cells[-1]) for row in SEAMS}
-    assert there <= told
+    found = {linked(row.cells[-1]) for row in SEAMS}
+    assert there <= found
 
 
 @table(

@@ -180,7 +180,7 @@ def test_test_files_are_in_memory_if_there_is_room(
         " cut -d' ' -f4;; esac\n"
     )
     awk.chmod(0o755)
-    told = subprocess.run(
+    result = subprocess.run(
         [ROOT / "scripts" / "room-in-memory"],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True,
@@ -188,7 +188,7 @@ def test_test_files_are_in_memory_if_there_is_room(
         timeout=10,
         check=True,
     )
-    assert told.stdout == ("/dev/shm\n" if is_room else "")
+    assert result.stdout == ("/dev/shm\n" if is_room else "")
 
 
 def test_environment_of_another_folder_is_refused_with_its_owner(

@@ -60,7 +60,7 @@ def test_wheel_leads_from_init_to_serve(tmp_path: Path) -> None:
     script = ("--script", tmp_path / "say.toml")
     with background(attractor, "twin", "llm", *script, "--json", folder=project) as twin:
         words = ("-c", "factory.suite=", "run", "pipelines/feature.dot", "--provider", "openai")
-        told = run(attractor, *words, folder=project, variables=twin["environ"])
-    assert "success: completed" in told
+        result = run(attractor, *words, folder=project, variables=twin["environ"])
+    assert "success: completed" in result
     with background(attractor, "serve", "--port", "0", "--json", folder=project) as server:
         assert httpx.get(f"{server['url']}/api/v1/version").status_code == 401

@@ -25,8 +25,8 @@ def called(name: str, arguments: JsonObject | str, *, id: str = "call_1") -> Con
 
 
 def calls(*parts: ContentPart, text: str = "") -> Message:
-    told = (ContentPart(ContentKind.TEXT, text=text),) if text else ()
-    return Message(Role.ASSISTANT, (*told, *parts))
+    found = (ContentPart(ContentKind.TEXT, text=text),) if text else ()
+    return Message(Role.ASSISTANT, (*found, *parts))
 
 
 def call(name: str, **arguments: str | int | bool) -> Message:
@@ -52,8 +52,8 @@ class ScriptedProvider:
     async def complete(self, request: Request) -> Response:
         self.requests.append(request)
         if not self._steps:
-            told = "nothing is scripted for this request"
-            raise InvalidRequestError(told, provider=self._name, status_code=400)
+            text = "nothing is scripted for this request"
+            raise InvalidRequestError(text, provider=self._name, status_code=400)
         step = self._steps.pop(0)
         if isinstance(step, Exception):
             raise step

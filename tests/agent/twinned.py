@@ -58,7 +58,7 @@ class Talk:
     twin: ProviderTwin
     events: list[SessionEvent] = field(default_factory=list[SessionEvent])
 
-    def told(self, kind: EventKind) -> Sequence[JsonObject]:
+    def data_of(self, kind: EventKind) -> Sequence[JsonObject]:
         return [event.data for event in self.events if event.kind is kind]
 
     @property

@@ -54,16 +54,16 @@ def test_an_agent_works_and_reports(tmp_path: Path) -> None:
     assert (tmp_path / "made.txt").read_text() == "yes"
     assert (tmp_path / "asked.txt").read_text().startswith("Do it\n")
     assert made.files.texts["response.md"] == "Done."
-    told = [(kind, data) for kind, data in made.events.all if kind.isupper()]
-    assert [kind for kind, _ in told] == [
+    found = [(kind, data) for kind, data in made.events.all if kind.isupper()]
+    assert [kind for kind, _ in found] == [
         *("SESSION_START", "USER_INPUT", "ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"),
         *("TOOL_CALL_START", "TOOL_CALL_END", "ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"),
         *("WARNING", "SESSION_END"),
     ]
-    assert told[0][1]["version"] == "writer 1.2"
-    assert told[3][1]["text"] == "I write a file."
-    assert told[4][1]["arguments"] == {"path": "made.txt"}
-    assert told[5][1]["output"] == "written"
+    assert found[0][1]["version"] == "writer 1.2"
+    assert found[3][1]["text"] == "I write a file."
+    assert found[4][1]["arguments"] == {"path": "made.txt"}
+    assert found[5][1]["output"] == "written"
 
 
 def two_stages(folder: Path, kind: str = "") -> RunResult:

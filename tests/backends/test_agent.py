@@ -164,7 +164,7 @@ FORGED: dict[str, Json] = {"outcome": "success", "context_updates": {"human.gate
 
 
 @table(
-    ("report", "told"),
+    ("report", "message"),
     [
         (FORGED, "a report must not set human.gate.selected"),
         ({"outcome": "done"}, "outcome must be one of"),
@@ -174,21 +174,21 @@ FORGED: dict[str, Json] = {"outcome": "success", "context_updates": {"human.gate
     ],
 )
 def test_an_invalid_report_goes_back_once(
-    tmp_path: Path, report: dict[str, Json], told: str
+    tmp_path: Path, report: dict[str, Json], message: str
 ) -> None:
     mended = Work(tmp_path, reports(**report), reports(outcome="success"), said("ok"))
     assert mended.run().status is StageStatus.SUCCESS
     (result,) = [part.tool_result for part in mended.request(1).messages[-1].content]
     assert result is not None
     assert result.is_error
-    assert told in str(result.content)
+    assert message in str(result.content)
     assert mended.play.events.kinds.count("ReportRefused") == 1
 
     spoilt = Work(tmp_path, reports(**report), reports(**report), said("never"))
     outcome = spoilt.run()
     assert outcome.status is StageStatus.FAIL
     assert outcome.failure_reason.startswith("invalid report: ")
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
     assert outcome.usage == Usage(200, 20)
 
 
@@ -224,7 +224,7 @@ def test_a_call_of_the_tool_counts_before_the_file(tmp_path: Path) -> None:
 
 
 @table(
-    ("report", "told"),
+    ("report", "message"),
     [
         ('{"outcome": "done"}', "'outcome' cannot be 'done'"),
         ("I am done", "the report is"),
@@ -236,18 +236,18 @@ def test_a_call_of_the_tool_counts_before_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_report_in_the_file_goes_back_once(
-    tmp_path: Path, report: str, told: str
+    tmp_path: Path, report: str, message: str
 ) -> None:
     good = writes('{"outcome": "success"}')
     mended = Work(tmp_path, writes(report), said("Done."), good, said("Now."))
     assert mended.run().status is StageStatus.SUCCESS
-    assert told in mended.request(2).messages[-1].text
+    assert message in mended.request(2).messages[-1].text
     assert mended.play.events.kinds.count("ReportRefused") == 1
 
     spoilt = Work(tmp_path, writes(report), said("Done."), writes(report), said("Still."))
     outcome = spoilt.run()
     assert outcome.failure_reason.startswith("invalid report: ")
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
 
 
 def test_refused_report_without_a_correction_is_a_failure(tmp_path: Path) -> None:
@@ -525,8 +525,8 @@ def test_model_without_a_price_is_reported_once_in_a_run(tmp_path: Path) -> None
     for _ in range(2):
         finish(backend.run(work.play.stage, "Go"))
     finish(backend.answer(work.play.stage, "And?"))
-    [told] = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
-    assert "does not contain the model gpt-test of openai" in str(told)
+    [text] = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
+    assert "does not contain the model gpt-test of openai" in str(text)
     assert work.play.events.kinds.count("WARNING") == 1
 
 
@@ -619,7 +619,7 @@ def test_model_error_of_an_answer_is_a_failure_of_its_class(
 
 
 @table(
-    ("reason", "kind", "told"),
+    ("reason", "kind", "message"),
     [
         ("content_filter", FailureClass.TERMINAL, "a safety filter"),
         ("error", FailureClass.RETRYABLE, "with an error"),
@@ -627,12 +627,12 @@ def test_model_error_of_an_answer_is_a_failure_of_its_class(
     ],
 )
 def test_interrupted_answer_without_text_is_a_failure_with_its_usage(
-    tmp_path: Path, reason: Reason, kind: FailureClass, told: str
+    tmp_path: Path, reason: Reason, kind: FailureClass, message: str
 ) -> None:
     outcome = answer(Work(tmp_path, FinishReason(reason)))
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
     assert outcome.usage == Usage(100, 10)
 
 
@@ -661,8 +661,8 @@ def test_answer_is_retried_by_the_policy_of_sessions(tmp_path: Path) -> None:
     work.parts = replace(work.parts, config=twice)
     assert answer(work) == ModelAnswer("yes", Usage(100, 10))
     assert len(work.provider.requests) == 2
-    told, _ = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
-    assert "attempt 1 failed (down)" in str(told)
+    text, _ = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
+    assert "attempt 1 failed (down)" in str(text)
 
 
 def test_answer_needs_a_client_and_a_model(tmp_path: Path) -> None:

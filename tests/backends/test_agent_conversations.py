@@ -154,10 +154,10 @@ def test_a_conversation_too_long_for_the_window_is_shortened(tmp_path: Path) -> 
     for number in range(3):
         talk.stage(f"n{number}", f"Do {number}")
     assert talk.events("ThreadShortened")
-    told = talk.texts(4)
-    assert "The earlier part of this conversation was omitted" in told[0]
-    assert "- plan (success): planned" in told[0]
-    assert told[-1] == "Do 2"
+    found = talk.texts(4)
+    assert "The earlier part of this conversation was omitted" in found[0]
+    assert "- plan (success): planned" in found[0]
+    assert found[-1] == "Do 2"
 
 
 def user(text: str) -> Turn:

@@ -55,7 +55,7 @@ def test_report_file_is_removed_and_not_committed(tmp_path: Path) -> None:
 
 
 @table(
-    ("command", "told"),
+    ("command", "message"),
     [
         ('mkdir "$file"', "is not a regular file"),
         ('mkfifo "$file"', "is not a regular file"),
@@ -64,8 +64,10 @@ def test_report_file_is_removed_and_not_committed(tmp_path: Path) -> None:
         (f'printf "ü%.0s" $(seq {LARGEST // 2 + 1}) > "$file"', f"larger than {LARGEST}"),
     ],
 )
-def test_special_or_large_status_file_is_refused(tmp_path: Path, command: str, told: str) -> None:
-    with pytest.raises(InvalidReport, match=told):
+def test_special_or_large_status_file_is_refused(
+    tmp_path: Path, command: str, message: str
+) -> None:
+    with pytest.raises(InvalidReport, match=message):
         finish(take_three_times(tmp_path, command))
 
 
@@ -78,16 +80,16 @@ def test_no_status_file_without_commands() -> None:
 
 
 def test_read_only_environment_has_no_status_file_but_a_warning(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
     async def is_none() -> bool:
         nowhere = {"TMPDIR": str(tmp_path / "nowhere")}
         environment = LocalExecutionEnvironment(tmp_path, environ=nowhere)
-        async with status_file_in(environment, warn=told.append) as file:
+        async with status_file_in(environment, warn=messages.append) as file:
             return file is None
 
     assert finish(is_none())
-    (words,) = told
+    (words,) = messages
     assert words.startswith("ATTRACTOR_STATUS_FILE is not set")
     assert "nowhere" in words
 

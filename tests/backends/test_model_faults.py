@@ -136,8 +136,8 @@ def test_check_of_models_imports_no_provider() -> None:
         "import asyncio, sys; from attractor.backends.model_faults import find_model_faults;"
         "from attractor.backends.models import ModelDefaults;"
         "from attractor.language.graph.graph import Node;"
-        "told = asyncio.run(find_model_faults([Node('a')], ModelDefaults('gpt-5'), {}));"
-        "assert len(told) == 1, told;"
+        "found = asyncio.run(find_model_faults([Node('a')], ModelDefaults('gpt-5'), {}));"
+        "assert len(found) == 1, found;"
         "loaded = {'httpx', 'attractor.llm.providers.openai'} & set(sys.modules);"
         "assert not loaded, loaded"
     )

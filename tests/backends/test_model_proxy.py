@@ -71,7 +71,7 @@ def test_models_answer_to_the_placeholder_key_and_their_usage_is_read(
     tmp_path: Path, provider: str, streams: bool
 ) -> None:
     request = Request(model=MODELS[provider], messages=[Message.user("Hi")], provider=provider)
-    told = list[Usage]()
+    usages = list[Usage]()
 
     async def ask(access: ModelAccess) -> None:
         assert real not in str(access)
@@ -79,11 +79,11 @@ def test_models_answer_to_the_placeholder_key_and_their_usage_is_read(
             if streams:
                 events = [event async for event in client.stream(request)]
                 assert "".join(event.delta or "" for event in events) == "Hello"
-                told.extend(event.usage for event in events if event.usage)
+                usages.extend(event.usage for event in events if event.usage)
             else:
                 response = await client.complete(request)
                 assert response.text == "Hello"
-                told.append(response.usage)
+                usages.append(response.usage)
 
     counts = Tokens(input=900, output=70, reasoning=20, cache_read=300, cache_write=100)
     answer = says("Hello").model_copy(update={"usage": counts})
@@ -96,7 +96,7 @@ def test_models_answer_to_the_placeholder_key_and_their_usage_is_read(
     assert seen.usage is not None
     assert (seen.usage.is_estimated, seen.usage.models) == (False, (MODELS[provider],))
     assert prompt_tokens(seen.usage.tokens, provider) == 900
-    assert [(one.input_tokens, one.output_tokens, one.cache_read_tokens) for one in told] == [
+    assert [(one.input_tokens, one.output_tokens, one.cache_read_tokens) for one in usages] == [
         (seen.usage.tokens.input_tokens, 70, 300)
     ]
 

@@ -161,10 +161,10 @@ def test_a_run_says_at_its_start_that_a_program_does_not_use_the_proxy(
             for name in KEYS[provider]:
                 environ.pop(name, None)
         with start(tmp_path, program, environ) as runner:
-            told, _ = runner.communicate(timeout=60)
-        assert runner.returncode == 0, told
+            output, _ = runner.communicate(timeout=60)
+        assert runner.returncode == 0, output
         assert len(twin.requests) == calls
-    assert (said in told, "Model calls of" in told) == (True, bool(said)), told
+    assert (said in output, "Model calls of" in output) == (True, bool(said)), output
 
 
 def test_a_program_with_a_login_counts_as_it_reports(tmp_path: Path) -> None:
@@ -172,5 +172,5 @@ def test_a_program_with_a_login_counts_as_it_reports(tmp_path: Path) -> None:
     parts = OutsideParts(environ=environ, defaults=ModelDefaults(), is_sandboxed=False)
     backend = backend_registry()["codex"](BackendParts(outside=parts))
     assert isinstance(backend, NeedsProgram)
-    told = "Model calls of codex with its own login: budgets count only what it reports."
-    assert [*backend.find_unmetered([node("work")])] == [told]
+    message = "Model calls of codex with its own login: budgets count only what it reports."
+    assert [*backend.find_unmetered([node("work")])] == [message]

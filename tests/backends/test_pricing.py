@@ -58,9 +58,9 @@ def test_unknown_model_is_reported_once_for_all_stages() -> None:
         meter = Meter(pricing, CHOICE, listener.emit)
         meter.take(Used(900, 100))
         assert meter.take(Used(900, 100)) == Usage(900, 100, 0.0)
-    [told] = first.warnings
-    assert told.startswith("the catalogue does not contain the model gpt-x of openai")
-    assert "its cost counts as 0" in told
+    [warning] = first.warnings
+    assert warning.startswith("the catalogue does not contain the model gpt-x of openai")
+    assert "its cost counts as 0" in warning
     assert second.warnings == []
     pricing.price(Used(1, 1), "openai", ["gpt-y"], second.emit)
     assert len(second.warnings) == 1
@@ -69,8 +69,8 @@ def test_unknown_model_is_reported_once_for_all_stages() -> None:
 def test_model_without_a_price_is_reported() -> None:
     listener = Listener()
     assert pricing_of(UNPRICED).price(Used(9, 1), "openai", ["gpt-x"], listener.emit) == Usage(9, 1)
-    [told] = listener.warnings
-    assert told.startswith("the catalogue has no price for the model gpt-x of openai")
+    [warning] = listener.warnings
+    assert warning.startswith("the catalogue has no price for the model gpt-x of openai")
 
 
 def test_unreadable_catalogue_is_reported_once_and_ends_no_stage() -> None:

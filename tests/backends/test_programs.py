@@ -218,25 +218,25 @@ def test_a_program_is_called_with_model_effort_and_session(program: Program) -> 
     access = ModelAccess(program.providers[0], "http://127.0.0.1:7", "placeholder")
     choice = ModelChoice(access.provider, "big", "low")
     call = program.invoke(Task(prompt, choice, "/workspace", "/tmp/home", access, "session-1"))
-    told = " ".join(call.arguments)
-    assert "big" in told
-    assert ("session-1" in told) == bool(program.sessions)
-    assert ("low" in call.arguments or "=low" in told) == (program.name != "gemini")
+    text = " ".join(call.arguments)
+    assert "big" in text
+    assert ("session-1" in text) == bool(program.sessions)
+    assert ("low" in call.arguments or "=low" in text) == (program.name != "gemini")
     # An argument can have at most 128 KB, so the prompt is passed on stdin.
-    assert len(told) < 1000
+    assert len(text) < 1000
     assert prompt in call.input or program.keeps_input
     assert all(not Path(name).is_absolute() for name in call.files)
 
 
 @table(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ('{"a": 1}\n[{"a": 2}]\nstarting\n{"a": "ü"}', [{"a": 1}, {"a": "ü"}]),
         ('{"a": "' + 1000 * "x" + '"}\n{"a": 3}\n', ["is larger than 0 MiB", {"a": 3}]),
     ],
 )
 def test_events_are_the_lines_with_an_object(
-    text: str, told: list[object], monkeypatch: pytest.MonkeyPatch
+    text: str, expected: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "_LONGEST_LINE", 1000)
     found: list[object] = []
@@ -249,4 +249,4 @@ def test_events_are_the_lines_with_an_object(
         found.extend([one async for one in dialogue.json_lines()])
 
     asyncio.run(follow())
-    assert found == told
+    assert found == expected

@@ -135,8 +135,8 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_whole(file, "old")
     with start_child("full_disk_child", "write", file) as child:
-        told, _ = child.communicate(timeout=30)
-    assert told.decode().startswith(f"cannot write {file}: File too large; raise the limit")
+        output, _ = child.communicate(timeout=30)
+    assert output.decode().startswith(f"cannot write {file}: File too large; raise the limit")
     assert file.read_text() == "old"
     assert names(tmp_path) == ["file"]
 

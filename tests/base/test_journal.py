@@ -207,8 +207,8 @@ def test_unopenable_journal_is_reported(tmp_path: Path) -> None:
 def test_journal_continues_after_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with start_child("full_disk_child", "append", path) as child:
-        told, _ = child.communicate(timeout=30)
-    assert told.decode().startswith(f"cannot append to {path}: File too large; raise the limit")
+        output, _ = child.communicate(timeout=30)
+    assert output.decode().startswith(f"cannot append to {path}: File too large; raise the limit")
     assert path.read_bytes() == b"before\nafter\n"
 
 

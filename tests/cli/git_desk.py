@@ -58,8 +58,8 @@ class GitDesk(Desk):
         return {one.name for one in (self.state / "workspaces").resolve().iterdir()}
 
     def base_refs(self) -> set[str]:
-        told = git(self.project, "for-each-ref", "--format=%(refname)", "refs/attractor/base")
-        return {line.rpartition("/")[2] for line in told.splitlines()}
+        output = git(self.project, "for-each-ref", "--format=%(refname)", "refs/attractor/base")
+        return {line.rpartition("/")[2] for line in output.splitlines()}
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def test_changed_graph_is_refused_until_accepted(desk: DeskWithSecret) -> None:
     assert f"{getpass.getuser()} accepts the change" in accepted.stderr
     assert "  + more (tool)" in accepted.stderr
     assert "pipeline gate@2 (" in desk.do("pipeline", "list").stdout
-    [told] = desk.events("GraphAccepted")
-    assert told["data"]["by"] == getpass.getuser()
+    [event] = desk.events("GraphAccepted")
+    assert event["data"]["by"] == getpass.getuser()
     again = desk.do("resume", "latest", "--interviewer", "auto_approve", "--no-evaluate")
     assert again.returncode == 0, again.stderr
     assert [one["node"] for one in desk.events("StageStarted")][-1] == "more"

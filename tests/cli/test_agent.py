@@ -198,8 +198,8 @@ def test_agent_in_the_project_reaches_neither_records_nor_git_hooks(tmp_path: Pa
     with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
         first = desk.do("agent", "fix it", "--model", MODELS["openai"], "--json")
     assert first.returncode == 0, first.stderr
-    told = [json.loads(line) for line in first.stdout.splitlines()[:-1]]
-    ends = [one["data"] for one in told if one["type"] == "TOOL_CALL_END"]
+    output = [json.loads(line) for line in first.stdout.splitlines()[:-1]]
+    ends = [one["data"] for one in output if one["type"] == "TOOL_CALL_END"]
     outputs = [str(one.get("output", "")) for one in ends[: len(ATTACKS)]]
     assert not any("SEEN" in one or "DONE" in one for one in outputs)
     assert all("is hidden" in one["error"] for one in ends[len(ATTACKS) : len(ATTACKS) + 2])
@@ -251,7 +251,7 @@ def test_continue_loads_the_session_of_a_program_or_retells_it(
         # The backend is that of the session.
         more = desk.do("agent", "--continue", "Is it done?", *words[2:], "--json")
     assert (first.returncode, more.returncode) == (0, 0), first.stderr + more.stderr
-    told = (desk.place / "asked.txt").read_text().split("---\n")[1]
-    assert told.startswith("Is it done?")
-    assert ("Buy a pear" in told) != loads
+    text = (desk.place / "asked.txt").read_text().split("---\n")[1]
+    assert text.startswith("Is it done?")
+    assert ("Buy a pear" in text) != loads
     assert ("ThreadContinued" in more.stdout) == loads

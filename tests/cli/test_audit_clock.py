@@ -38,11 +38,11 @@ def test_record_dated_ahead_is_shown_and_corrected_with_a_token(tmp_path: Path) 
     assert "(waived)" in shown
     assert "ahead, so nothing can be recorded" in shown
     assert json.loads(clock(flow, "--json")[1])["is_ahead"]
-    code, _, told = clock(flow, "--correct")
-    assert (code, "cannot prove who decides: there is no terminal" in told) == (2, True)
+    code, _, output = clock(flow, "--correct")
+    assert (code, "cannot prove who decides: there is no terminal" in output) == (2, True)
     assert clock(flow, "--correct", ATTRACTOR_TOKEN=weak)[0] == 2
-    code, shown, told = clock(flow, "--correct", ATTRACTOR_TOKEN=token)
-    assert (code, told) == (0, "")
+    code, shown, output = clock(flow, "--correct", ATTRACTOR_TOKEN=token)
+    assert (code, output) == (0, "")
     assert "corrected" in shown
     [corrected] = [
         one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.CLOCK_CORRECTED

@@ -46,7 +46,7 @@ class TwinDesk(PlainDesk):
     def environ(self) -> dict[str, str]:
         return {**super().environ, **self.twin.environ()}
 
-    def told(self, *words: str) -> Any:
+    def record(self, *words: str) -> Any:
         return json.loads(self.do(*words, "--json").stdout)
 
 
@@ -68,8 +68,8 @@ def cost_of_call() -> float:
     return cost
 
 
-def used(told: dict[str, Any]) -> tuple[int, int, float]:
-    return told["input_tokens"], told["output_tokens"], told["cost_usd"]
+def used(fields: dict[str, Any]) -> tuple[int, int, float]:
+    return fields["input_tokens"], fields["output_tokens"], fields["cost_usd"]
 
 
 ASSUMED = "work: success (assumed, because nothing was reported)"
@@ -99,9 +99,9 @@ def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
     process.kill()
     process.wait(60)
     once = (900, 100, round(cost_of_call(), 6))
-    assert used(desk.told("status")) == once
-    assert [used(one) for one in desk.told("runs")] == [once]
-    diagnosed = desk.told("diagnose")
+    assert used(desk.record("status")) == once
+    assert [used(one) for one in desk.record("runs")] == [once]
+    diagnosed = desk.record("diagnose")
     assert used(diagnosed) == once
     [work] = [one for one in diagnosed["stages"] if one["node"] == "work"]
     assert used(work) == once
@@ -116,7 +116,7 @@ def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
     done = desk.do("resume", "latest", "--no-evaluate", "--max-tokens", "1000000")
     assert done.returncode == 0, done.stderr
     thrice_more = (3600, 400, round(4 * cost_of_call(), 6))
-    assert used(desk.told("status")) == used(desk.told("diagnose")) == thrice_more
+    assert used(desk.record("status")) == used(desk.record("diagnose")) == thrice_more
     [final] = desk.folder.glob("runs/*/final.json")
     usage = json.loads(final.read_text())["usage"]
     assert (usage["input_tokens"], usage["output_tokens"]) == (3600, 400)
@@ -146,12 +146,12 @@ def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
     # A resume without a larger budget would stop at once.
-    for told in (stopped.stdout, desk.do("status").stdout):
+    for message in (stopped.stdout, desk.do("status").stdout):
         assert re.search(
-            r"^ *resume:? +attractor resume \S+ --max-duration \d+s", told, re.MULTILINE
+            r"^ *resume:? +attractor resume \S+ --max-duration \d+s", message, re.MULTILINE
         )
-    told = desk.do("diagnose").stdout
-    assert "it stopped: the budget max_duration is exhausted" in told
-    assert "work@1 was interrupted; a resume repeats it" in told
-    assert "--max-duration" in told
-    assert 1 <= desk.told("status")["seconds"] < 30
+    message = desk.do("diagnose").stdout
+    assert "it stopped: the budget max_duration is exhausted" in message
+    assert "work@1 was interrupted; a resume repeats it" in message
+    assert "--max-duration" in message
+    assert 1 <= desk.record("status")["seconds"] < 30

@@ -81,9 +81,9 @@ def test_child_shares_the_workspace_of_its_parent(desk: GitDesk) -> None:
     assert desk.do("logs", str(child(root))).returncode == 0
     subjects = git(desk.project, "log", "--format=%s", f"main..attractor/run/{root.name}")
     assert subjects.splitlines() == ["Stage after", "Stage inner", "Stage before"]
-    [told] = events(root, "ChildRunEnded")
-    assert told["data"]["outcome"] == "success"
-    assert told["data"]["run_id"] == inner["run_id"]
+    [event] = events(root, "ChildRunEnded")
+    assert event["data"]["outcome"] == "success"
+    assert event["data"]["run_id"] == inner["run_id"]
     # Only the top run is listed as a run.
     assert desk.runs() == [root]
 

@@ -11,9 +11,9 @@ from tests.tables import table
 def test_script_is_printed_as_text_and_json(shell: str) -> None:
     script = attractor("completion", shell).stdout
     assert "_ATTRACTOR_COMPLETE" in script
-    told = json.loads(attractor("completion", shell, "--json").stdout)
-    assert told["script"].strip() == script.strip()
-    assert shell in told["file"]
+    record = json.loads(attractor("completion", shell, "--json").stdout)
+    assert record["script"].strip() == script.strip()
+    assert shell in record["file"]
 
 
 def test_bash_completes_a_command(tmp_path: Path) -> None:

@@ -423,7 +423,7 @@ def test_mismatched_recording_is_refused(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("replay", "has no recording"),
         ("replay:nowhere.jsonl", "nowhere.jsonl"),
@@ -434,11 +434,11 @@ def test_mismatched_recording_is_refused(desk: Desk) -> None:
         ("nobody", "unknown interviewer 'nobody'"),
     ],
 )
-def test_invalid_interviewer_is_refused_before_the_run(desk: Desk, name: str, told: str) -> None:
+def test_invalid_interviewer_is_refused_before_the_run(desk: Desk, name: str, message: str) -> None:
     desk.gate()
     refused = desk.run("--interviewer", name)
     assert refused.returncode == 2
-    assert told in refused.stderr
+    assert message in refused.stderr
     assert not (desk.folder / "runs").exists()
 
 

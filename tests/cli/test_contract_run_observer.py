@@ -84,7 +84,7 @@ def in_threads(onlooker: RunObserver, events: Sequence[Event]) -> list[BaseExcep
 
 
 def test_all_events_are_shown_at_the_end(observed: Observed, tmp_path: Path) -> None:
-    onlooker, told = observed
+    onlooker, output = observed
     run = a_run()
     journal = tmp_path / run.run_id / "events.jsonl"
     journal.parent.mkdir()
@@ -93,14 +93,14 @@ def test_all_events_are_shown_at_the_end(observed: Observed, tmp_path: Path) -> 
     for one in run.events:
         onlooker(one)
     onlooker.end()
-    assert "plan" in told()
+    assert "plan" in output()
 
 
 def test_missing_directory_and_empty_run_are_accepted(observed: Observed, tmp_path: Path) -> None:
-    onlooker, told = observed
+    onlooker, output = observed
     onlooker.begin(tmp_path / "nowhere")
     onlooker.end()
-    assert told().strip() == ""
+    assert output().strip() == ""
 
 
 def test_events_of_any_kind_come_from_any_thread(observed: Observed) -> None:

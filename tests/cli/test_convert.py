@@ -92,10 +92,10 @@ def test_invalid_paths_beside_the_output_are_reported(folder: Path) -> None:
 
 
 def test_check_and_standard_input(folder: Path) -> None:
-    told = attractor("convert", "-", folder=folder, typed=THEIRS)
-    assert told.returncode == 0
-    assert 'tool_command="make test"' in told.stdout
-    assert "<stdin>: 2 converted, nothing to change by hand" in told.stderr
+    done = attractor("convert", "-", folder=folder, typed=THEIRS)
+    assert done.returncode == 0
+    assert 'tool_command="make test"' in done.stdout
+    assert "<stdin>: 2 converted, nothing to change by hand" in done.stderr
     result = attractor("convert", "theirs.dot", "--check", "-o", "new.dot", folder=folder)
     assert result.returncode == 1
     assert "theirs.dot: 2 converted, nothing to change by hand" in result.stdout
@@ -109,15 +109,15 @@ def test_check_and_standard_input(folder: Path) -> None:
 
 def test_json_output_is_complete(folder: Path) -> None:
     result = attractor("convert", "left.dot", "--json", folder=folder)
-    told = json.loads(result.stdout)
+    record = json.loads(result.stdout)
     assert result.returncode == 1
-    assert told["file"] == "left.dot"
-    assert "tool_command" in told["text"]
-    assert told["changed"][0] == {
+    assert record["file"] == "left.dot"
+    assert "tool_command" in record["text"]
+    assert record["changed"][0] == {
         "rule": "convert",
         "message": "renamed script to tool_command",
         "line": 4,
         "node": "test",
         "fix": None,
     }
-    assert [one["line"] for one in told["left"]] == [4]
+    assert [one["line"] for one in record["left"]] == [4]

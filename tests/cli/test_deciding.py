@@ -47,8 +47,8 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
     assert "\njudged by: suite todo@1 (seal " in shown.stdout
     assert "), profile lenient@1 (seal " in shown.stdout
     assert not any(word in shown.stdout for word in WORDS)
-    told = call(flow, "decide", "--operator").stdout
-    assert f"{made} made (It is made): failed 0/2; earlier 0/1" in told
+    output = call(flow, "decide", "--operator").stdout
+    assert f"{made} made (It is made): failed 0/2; earlier 0/1" in output
     record = json.loads(call(flow, "decide", "--json").stdout)
     assert [one["name"] for one in record["scenarios"]][:2] == [good, made]
     assert record["scenarios"][0]["earlier"][0]["run_id"] == earlier.run_id

@@ -32,10 +32,10 @@ def test_live_run_is_diagnosed_without_interference(desk: GitDesk) -> None:
     desk.make(slow(desk))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_((desk.folder / "begun").exists)
-    told = desk.do("diagnose")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "it is running" in told.stdout
-    assert "two@1 is running, attempt 1" in told.stdout
+    result = desk.do("diagnose")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "it is running" in result.stdout
+    assert "two@1 is running, attempt 1" in result.stdout
     assert desk.json("diagnose")["live"] is True
     (desk.folder / "go").touch()
     assert process.wait(30) == 0

@@ -95,9 +95,9 @@ def test_one_pipeline_is_read_from_standard_input(
 ) -> None:
     words = [files[0], files[0]]
     words[place] = "-"
-    told = attractor("diff", *words, typed=B)
-    assert told.returncode == 0
-    assert f"prompt: {sign}" in told.stdout
+    result = attractor("diff", *words, typed=B)
+    assert result.returncode == 0
+    assert f"prompt: {sign}" in result.stdout
     both = attractor("diff", "-", "-")
     assert (both.returncode, both.stdout) == (2, "")
     assert "only one of the pipelines can be standard input" in both.stderr

@@ -36,8 +36,8 @@ def doctor(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def findings(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, str]]:
-    told: dict[str, Any] = json.loads(result.stdout)
-    return {one["subject"]: one for one in told["findings"]}
+    record: dict[str, Any] = json.loads(result.stdout)
+    return {one["subject"]: one for one in record["findings"]}
 
 
 def add_program(folder: Path, name: str, script: str) -> None:
@@ -78,14 +78,14 @@ def test_programs_and_sandboxes_are_tried(tmp_path: Path) -> None:
     assert found["ripgrep"]["found"] == "13.0.0"
     pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
     add_program(tmp_path, "bwrap", pretends)
-    told = findings(doctor(tmp_path))["bubblewrap"]
-    assert told["standing"] == "missing"
+    diagnostics = findings(doctor(tmp_path))["bubblewrap"]
+    assert diagnostics["standing"] == "missing"
     for leak in ["reads a hidden file", "writes", "reaches the network", "sees processes"]:
-        assert leak in told["found"]
+        assert leak in diagnostics["found"]
     add_program(tmp_path, "bwrap", "echo No permissions to create a new namespace >&2; exit 1")
-    told = findings(doctor(tmp_path))["bubblewrap"]
-    assert "No permissions to create a new namespace" in told["found"]
-    assert "user namespaces" in told["remedy"]
+    diagnostics = findings(doctor(tmp_path))["bubblewrap"]
+    assert "No permissions to create a new namespace" in diagnostics["found"]
+    assert "user namespaces" in diagnostics["remedy"]
 
 
 def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
@@ -104,21 +104,21 @@ def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
 def test_key_of_daytona_has_no_effect(tmp_path: Path) -> None:
     assert findings(doctor(tmp_path))["daytona"]["standing"] == "ok"
     result = doctor(tmp_path, DAYTONA_API_KEY=SECRET)
-    told = findings(result)["daytona"]
-    assert (told["standing"], told["remedy"]) == ("missing", "unset DAYTONA_API_KEY")
+    diagnostics = findings(result)["daytona"]
+    assert (diagnostics["standing"], diagnostics["remedy"]) == ("missing", "unset DAYTONA_API_KEY")
     assert SECRET not in result.stdout
 
 
 def test_folders_of_the_project_are_checked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = doctor(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))
-    told = findings(result)["runs folder"]
+    diagnostics = findings(result)["runs folder"]
     assert result.returncode == 1
-    assert told["standing"] == "problem"
-    assert "set runs_dir" in told["remedy"]
-    told = findings(doctor(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
-    assert told["standing"] == "missing"
-    assert "999,999,999 MB required" in told["found"]
+    assert diagnostics["standing"] == "problem"
+    assert "set runs_dir" in diagnostics["remedy"]
+    diagnostics = findings(doctor(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
+    assert diagnostics["standing"] == "missing"
+    assert "999,999,999 MB required" in diagnostics["found"]
 
 
 def test_readable_state_folder_is_reported(tmp_path: Path) -> None:
@@ -126,21 +126,21 @@ def test_readable_state_folder_is_reported(tmp_path: Path) -> None:
     state.mkdir()
     for mode, standing in [(0o755, "missing"), (0o700, "ok")]:
         state.chmod(mode)
-        told = findings(doctor(tmp_path, ATTRACTOR_STATE_DIR=str(state)))["state folder"]
-        assert told["standing"] == standing
+        diagnostics = findings(doctor(tmp_path, ATTRACTOR_STATE_DIR=str(state)))["state folder"]
+        assert diagnostics["standing"] == standing
 
 
 def test_every_setting_is_listed_with_its_origin(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text('\nruns_dir = "r"\n')
     result = doctor(tmp_path, ATTRACTOR_OUTPUT__COLOR="never")
-    told = {one["key"]: one for one in json.loads(result.stdout)["configuration"]}
-    assert told["runs_dir"] == {
+    output = {one["key"]: one for one in json.loads(result.stdout)["configuration"]}
+    assert output["runs_dir"] == {
         "key": "runs_dir",
         "value": str(tmp_path / "r"),
         "origin": "attractor.toml:2",
     }
-    assert told["output.color"]["origin"] == "ATTRACTOR_OUTPUT__COLOR"
-    assert told["doctor.min_free_mb"]["value"] == 1024
+    assert output["output.color"]["origin"] == "ATTRACTOR_OUTPUT__COLOR"
+    assert output["doctor.min_free_mb"]["value"] == 1024
 
 
 def test_unset_settings_are_words_for_people_and_null_in_json(tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ def test_unset_settings_are_words_for_people_and_null_in_json(tmp_path: Path) ->
         '[llm]\nredact = true\nredact_patterns = ["a+"]\n[llm.requests_per_minute]\nopenai = 9\n'
     )
     result = doctor(tmp_path)
-    told = {one["key"]: one["value"] for one in json.loads(result.stdout)["configuration"]}
-    assert (told["llm.log"], told["llm.fall_back"]) == (None, {})
-    assert told["llm.redact_patterns"] == ["a+"]
-    assert told["llm.requests_per_minute.openai"] == 9
+    output = {one["key"]: one["value"] for one in json.loads(result.stdout)["configuration"]}
+    assert (output["llm.log"], output["llm.fall_back"]) == (None, {})
+    assert output["llm.redact_patterns"] == ["a+"]
+    assert output["llm.requests_per_minute.openai"] == 9
     lines = attractor("doctor", folder=tmp_path).stdout.splitlines()
     values = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if line.strip()}
     assert values["llm.log"] == "not set default"
@@ -221,9 +221,9 @@ def test_damaged_distributions_are_reported(tmp_path: Path) -> None:
     found = findings(doctor(tmp_path, **variables))
     assert "distributions" not in found
     for name, fault in faults.items():
-        told = found[f"distribution {name}-1.0"]
-        assert f"{site / f'{name}-1.0.dist-info'} is skipped: {fault}" in told["found"]
-        assert f"reinstall {name}" in told["remedy"]
+        received = found[f"distribution {name}-1.0"]
+        assert f"{site / f'{name}-1.0.dist-info'} is skipped: {fault}" in received["found"]
+        assert f"reinstall {name}" in received["remedy"]
     for command in ["--help", "runs"]:
         assert attractor(command, folder=tmp_path, variables=variables).returncode == 0
     assert findings(doctor(tmp_path))["distributions"]["standing"] == "ok"
@@ -239,16 +239,18 @@ def test_requirements_of_a_pipeline_are_checked(tmp_path: Path) -> None:
     bare = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "TOKEN": SECRET}
     result = attractor("doctor", "needy.dot", "--json", folder=tmp_path, variables=bare)
     assert result.returncode == 1
-    told = {name: one for name, one in findings(result).items() if name.startswith("requirement: ")}
-    assert [(name, one["standing"]) for name, one in told.items()] == [
+    found = {
+        name: one for name, one in findings(result).items() if name.startswith("requirement: ")
+    }
+    assert [(name, one["standing"]) for name, one in found.items()] == [
         ("requirement: git>=9", "ok"),
         ("requirement: git>=10", "problem"),
         ("requirement: nmp", "problem"),
         ("requirement: env:TOKEN", "ok"),
         ("requirement: env:GONE", "problem"),
     ]
-    assert told["requirement: git>=10"]["found"] == "the installed version is git 9.9"
-    assert told["requirement: git>=10"]["remedy"] == "install git 10 or newer"
+    assert found["requirement: git>=10"]["found"] == "the installed version is git 9.9"
+    assert found["requirement: git>=10"]["remedy"] == "install git 10 or newer"
     assert SECRET not in result.stdout
 
 
@@ -258,11 +260,13 @@ def test_each_reason_to_refuse_a_run_is_a_problem(tmp_path: Path) -> None:
         "b [prompt=y, llm_provider=opnai]; start -> a -> b -> exit }"
     )
     bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    told = attractor("doctor", "plan.dot", "--json", folder=tmp_path, variables=bare)
-    assert told.returncode == 1
+    result = attractor("doctor", "plan.dot", "--json", folder=tmp_path, variables=bare)
+    assert result.returncode == 1
     refused = attractor("run", "plan.dot", folder=tmp_path, variables=bare)
     assert refused.returncode == 2
-    problems = [one for one in json.loads(told.stdout)["findings"] if one["standing"] == "problem"]
+    problems = [
+        one for one in json.loads(result.stdout)["findings"] if one["standing"] == "problem"
+    ]
     assert [one["subject"] for one in problems] == ["run plan.dot", "run plan.dot"]
     for one in problems:
         assert f"{one['found']} ({one['remedy']})" in refused.stderr
@@ -276,15 +280,15 @@ def test_secrets_of_a_pipeline_are_listed_without_values(tmp_path: Path) -> None
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     given = {"ATTRACTOR_INPUT_TOKEN": SECRET, "ATTRACTOR_INPUT_PIN": "s3cr"}
     result = attractor("doctor", "publish.dot", "--json", folder=tmp_path, variables=bare | given)
-    told = {name: one for name, one in findings(result).items() if name.startswith("secret input")}
-    assert {name: one["standing"] for name, one in told.items()} == {
+    found = {name: one for name, one in findings(result).items() if name.startswith("secret input")}
+    assert {name: one["standing"] for name, one in found.items()} == {
         "secret input: token": "ok",
         "secret input: key": "missing",
         "secret input: pin": "problem",
     }
-    assert told["secret input: token"]["found"] == "set by ATTRACTOR_INPUT_TOKEN"
-    assert "set the variable ATTRACTOR_INPUT_KEY" in told["secret input: key"]["remedy"]
-    assert "shorter than" in told["secret input: pin"]["found"]
+    assert found["secret input: token"]["found"] == "set by ATTRACTOR_INPUT_TOKEN"
+    assert "set the variable ATTRACTOR_INPUT_KEY" in found["secret input: key"]["remedy"]
+    assert "shorter than" in found["secret input: pin"]["found"]
     assert SECRET not in result.stdout
     assert "s3cr" not in result.stdout
 
@@ -318,9 +322,9 @@ def test_unreadable_pipeline_fails_first(tmp_path: Path) -> None:
 )
 def test_notifications_are_checked(tmp_path: Path, text: str, standing: str, found: str) -> None:
     (tmp_path / "attractor.toml").write_text(f"[notify]\n{text}\n")
-    told = attractor("doctor", "--json", folder=tmp_path)
-    assert "the-secret" not in told.stdout
-    [one] = [one for one in json.loads(told.stdout)["findings"] if one["subject"] == "notify"]
+    result = attractor("doctor", "--json", folder=tmp_path)
+    assert "the-secret" not in result.stdout
+    [one] = [one for one in json.loads(result.stdout)["findings"] if one["subject"] == "notify"]
     assert one["standing"] == standing
     assert found in one["found"]
 

@@ -22,9 +22,9 @@ def test_estimate_names_its_basis(desk: GitDesk) -> None:
     assert priced.stdout.count("$") > nobody_knows.stdout.count("$")
     assert "$" not in nobody_knows.stdout.partition("stage")[0]
     desk.run()
-    told = desk.do("estimate", "pipeline.dot", "--backend", "simulate").stdout
-    assert "from 1 earlier run that succeeded, 1 with the same pipeline text" in told
-    assert "1 visit in 1 run" in told
+    output = desk.do("estimate", "pipeline.dot", "--backend", "simulate").stdout
+    assert "from 1 earlier run that succeeded, 1 with the same pipeline text" in output
+    assert "1 visit in 1 run" in output
     record = desk.json("estimate", "pipeline.dot", "--backend", "simulate")
     assert record["seconds"]["low"] == record["seconds"]["high"] > 0
     assert [one["node"] for one in record["stages"]] == ["plan", "make"]

@@ -109,8 +109,8 @@ def test_one_invalid_file_prevents_all_writes(folder: Path) -> None:
 
 
 def test_json_output_is_complete(folder: Path) -> None:
-    told = json.loads(attractor("fmt", ".", "--check", "--json", folder=folder).stdout)
-    assert told == {
+    record = json.loads(attractor("fmt", ".", "--check", "--json", folder=folder).stdout)
+    assert record == {
         "files": [{"file": "neat.dot", "changed": False}, {"file": "ugly.dot", "changed": True}],
         "summary": {"files": 2, "changed": 1, "unchanged": 1},
     }
@@ -141,8 +141,8 @@ def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path, mark: bytes, end
 def test_mixed_line_endings_are_reported(folder: Path) -> None:
     mixed = NEAT.replace("\n", "\r\n", 1)
     (folder / "ugly.dot").write_bytes(mixed.encode())
-    told = attractor("fmt", "--check", "ugly.dot", folder=folder).stdout
-    assert told.startswith("would change: ugly.dot (mixed line endings become LF)\n")
+    output = attractor("fmt", "--check", "ugly.dot", folder=folder).stdout
+    assert output.startswith("would change: ugly.dot (mixed line endings become LF)\n")
     record = json.loads(attractor("fmt", "--check", "--json", "ugly.dot", folder=folder).stdout)
     assert record["files"][0]["remark"] == "mixed line endings become LF"
     result = attractor("fmt", "-", typed=mixed)

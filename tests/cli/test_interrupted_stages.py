@@ -74,21 +74,21 @@ def test_person_decides_about_an_interrupted_stage(desk: Desk, tmp_path: Path) -
     desk.kill_in_stage("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
     assert desk.sent == 1
 
-    code, told = desk.attractor("resume", "latest")
+    code, output = desk.attractor("resume", "latest")
     assert code == 3
     assert desk.sent == 1
-    code, told = desk.attractor("answer", "latest")
+    code, output = desk.attractor("answer", "latest")
     assert code == 0
-    assert "The stage send was interrupted when the run stopped" in told
+    assert "The stage send was interrupted when the run stopped" in output
     for line in (
         "[repeat] Repeat it from the start",
         "[done] It is completed: continue as after a success",
         "[fail] It failed: continue as after a failure",
     ):
-        assert line in told
-    code, told = desk.attractor("answer", "latest", "perhaps")
+        assert line in output
+    code, output = desk.attractor("answer", "latest", "perhaps")
     assert code == 2
-    assert "invalid choice 'perhaps'" in told
+    assert "invalid choice 'perhaps'" in output
 
     assert desk.attractor("answer", "latest", "repeat", "--why", "no mail came")[0] == 0
     desk.kill_in_stage("resume", "latest")
@@ -96,7 +96,7 @@ def test_person_decides_about_an_interrupted_stage(desk: Desk, tmp_path: Path) -
 
     assert desk.attractor("resume", "latest")[0] == 3
     assert desk.attractor("answer", "latest", "done")[0] == 0
-    code, told = desk.attractor("resume", "latest")
-    assert code == 0, told
+    code, output = desk.attractor("resume", "latest")
+    assert code == 0, output
     assert desk.sent == 2
     assert "completed according to" in desk.attractor("logs", "latest", "--json")[1]

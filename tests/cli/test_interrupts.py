@@ -120,9 +120,9 @@ def test_interrupted_run_leaves_no_process_and_can_be_resumed(
     dead = status_of(project, environ)
     assert (dead["live"], dead["stopped"], dead["status"]) == (False, True, "executing")
     assert dead["stage"] == "slow"
-    told = attractor(project, environ, "status")
-    assert re.search(r"^stopped +in stage slow at 20", told, re.M)
-    assert f"attractor resume {run_id}" in told
+    output = attractor(project, environ, "status")
+    assert re.search(r"^stopped +in stage slow at 20", output, re.M)
+    assert f"attractor resume {run_id}" in output
     assert "executing, stopped" in attractor(project, environ, "runs")
     attractor(project, environ, "resume", run_id)
     branch = f"attractor/run/{run_id}"

@@ -36,17 +36,17 @@ def red(tmp_path: Path) -> Flow:
 
 
 def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
-    plain, told = call(red, "gate"), call(red, "gate", "--operator")
-    assert (plain.returncode, told.returncode) == (NO_GO, NO_GO)
+    plain, command = call(red, "gate"), call(red, "gate", "--operator")
+    assert (plain.returncode, command.returncode) == (NO_GO, NO_GO)
     assert plain.stdout.startswith("no-go\n  0 of 1 trials satisfied")
     assert not any(words in plain.stdout for words in WORDS)
-    assert told.stdout.startswith(plain.stdout.partition("rules:")[0])
-    assert all(words in told.stdout for words in WORDS)
+    assert command.stdout.startswith(plain.stdout.partition("rules:")[0])
+    assert all(words in command.stdout for words in WORDS)
     plain = json.loads(call(red, "gate", "--json").stdout)
-    told = json.loads(call(red, "gate", "--json", "--operator").stdout)
-    [scenario] = told.pop("scenarios")
-    assert told.pop("leaks") == []
-    assert told == plain
+    command = json.loads(call(red, "gate", "--json", "--operator").stdout)
+    [scenario] = command.pop("scenarios")
+    assert command.pop("leaks") == []
+    assert command == plain
     assert (scenario["scenario"], scenario["title"]) == ("made", WORDS[0])
     assert scenario["reasons"] == [f"stdout: {WORDS[1]}"]
     shown = ["logs", "logs --json", "status --json", "runs --json", "gate --json", "diagnose"]
@@ -57,8 +57,8 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
         result = call(red, *words.split())
         assert result.returncode in (0, NO_GO), result.stderr
         assert len(result.stdout) > 20, words
-        told = result.stdout + result.stderr
-        assert not any(one in told for one in (*WORDS, "quokka", "Ann looks")), words
+        command = result.stdout + result.stderr
+        assert not any(one in command for one in (*WORDS, "quokka", "Ann looks")), words
     token = red.make_token()
     words = ["decide", "latest", "--rationale", "It is not what was wanted."]
     refused = call(red, *words, "--approve", "--operator", ATTRACTOR_TOKEN=token)

@@ -129,14 +129,14 @@ def test_repeated_stage_never_runs_twice_at_once(
 ) -> None:
     scene.make(pipeline, **files)
     [first] = scene.begin_and_kill()
-    told = scene.resume()
+    found = scene.resume()
     assert len(scene.pids) == 2
     assert (scene.ran_together, scene.alive) == (False, [False, False])
     [ended] = events(scene.root, "LeftRunningEnded")
     assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
     assert ended["data"]["count"] == len(ended["data"]["processes"]) >= 2
-    assert "killed processes that the previous process of the run had left: " in told
-    assert f"sh ({first})" in told
+    assert "killed processes that the previous process of the run had left: " in found
+    assert f"sh ({first})" in found
 
 
 def test_resume_without_left_processes_reports_none(scene: KilledRun) -> None:
@@ -145,8 +145,8 @@ def test_resume_without_left_processes_reports_none(scene: KilledRun) -> None:
     scene.end()
     await_(lambda: not any(scene.alive))
     # The shell has ended; its child is an orphan now, and still has its mark.
-    told = scene.resume()
-    assert f"({first})" not in told
+    found = scene.resume()
+    assert f"({first})" not in found
     root = scene.root
     assert len(events(root, "LeftRunningEnded")) == 1
 
@@ -185,8 +185,10 @@ def test_gc_kills_left_processes_and_keeps_records(scene: KilledRun) -> None:
         True,
         [True],
     )
-    told = scene.desk.do("gc").stdout
-    assert f"{scene.root.name}  ended: processes left by a killed run process: sh ({first})" in told
+    output = scene.desk.do("gc").stdout
+    assert (
+        f"{scene.root.name}  ended: processes left by a killed run process: sh ({first})" in output
+    )
     assert (scene.alive, scene.desk.json("gc")["ended"]) == ([False], [])
     assert (scene.root / "events.jsonl").read_bytes() == before
 

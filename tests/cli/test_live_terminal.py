@@ -114,11 +114,11 @@ class Terminal:
         if not select.select([self.controller], [], [], seconds)[0]:
             return False
         try:
-            told = os.read(self.controller, 1 << 16)
+            output = os.read(self.controller, 1 << 16)
         except OSError:
             return False
-        self.raw += told
-        return bool(told)
+        self.raw += output
+        return bool(output)
 
     def close(self) -> None:
         if self.process:
@@ -245,9 +245,9 @@ def test_json_output_beside_the_display_is_complete(terminal: Terminal) -> None:
         run(terminal, "--auto-approve", "--json", stdout=out.fileno())
         assert terminal.end() == 0
     assert "✓ slow" in terminal.screen().text
-    *told, result = map(json.loads, (terminal.folder / "out.jsonl").read_text().splitlines())
+    *message, result = map(json.loads, (terminal.folder / "out.jsonl").read_text().splitlines())
     [journal] = terminal.folder.glob("runs/*/events.jsonl")
-    assert told == [json.loads(line) for line in journal.read_text().splitlines()]
+    assert message == [json.loads(line) for line in journal.read_text().splitlines()]
     assert (result["outcome"], result["exit_code"]) == ("success", 0)
 
 

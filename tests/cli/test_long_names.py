@@ -58,8 +58,8 @@ def test_a_pipeline_and_its_nodes_may_have_names_of_any_length(desk: PlainDesk) 
     ids=lambda words: " ".join(words).replace(LONG, "LONG"),
 )
 def test_too_long_typed_name_exits_with_2(desk: PlainDesk, words: tuple[str, ...]) -> None:
-    told = desk.do(*words)
-    assert told.returncode == 2, told.stderr[-300:]
-    assert "error: " in told.stderr
-    assert "the machine refused" not in told.stderr
+    result = desk.do(*words)
+    assert result.returncode == 2, result.stderr[-300:]
+    assert "error: " in result.stderr
+    assert "the machine refused" not in result.stderr
     assert not list(desk.folder.glob("runs/*"))

@@ -27,15 +27,15 @@ class Client(LanguageClient):
 
     def __init__(self) -> None:
         super().__init__("test", "1")
-        self.told: asyncio.Queue[types.PublishDiagnosticsParams] = asyncio.Queue()
+        self.published: asyncio.Queue[types.PublishDiagnosticsParams] = asyncio.Queue()
 
         def keep(params: types.PublishDiagnosticsParams) -> None:
-            self.told.put_nowait(params)
+            self.published.put_nowait(params)
 
         self.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(keep)
 
     async def next_diagnostics(self) -> Sequence[types.Diagnostic]:
-        return (await asyncio.wait_for(self.told.get(), LIMIT)).diagnostics
+        return (await asyncio.wait_for(self.published.get(), LIMIT)).diagnostics
 
 
 class Editor:

@@ -204,6 +204,6 @@ def test_flat_client_gets_a_symbol_list(tmp_path: Path) -> None:
     text = "digraph G {\n subgraph cluster_a { label=Box; work }\n start; exit }\n"
     here: Message = {"textDocument": {"uri": uri}}
     [answer], _ = conversation(uri, [("textDocument/documentSymbol", here)], text=text)
-    told = [(one["name"], one.get("containerName")) for one in answer["result"]]
-    assert told == [("Box", None), ("work", "Box"), ("start", None), ("exit", None)]
+    found = [(one["name"], one.get("containerName")) for one in answer["result"]]
+    assert found == [("Box", None), ("work", "Box"), ("start", None), ("exit", None)]
     assert answer["result"][0]["location"]["range"]["start"] == {"line": 1, "character": 1}

@@ -167,10 +167,10 @@ def test_invalid_project_file_is_one_line_with_its_place(tmp_path: Path) -> None
 def test_error_is_printed_as_json_with_json_option(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text("[output\n")
     result = attractor("doctor", "--json", folder=tmp_path)
-    told = json.loads(result.stdout)["error"]
-    assert told["exit_code"] == result.returncode == 2
-    assert told["kind"] == "BrokenFile"
-    assert f"error: {told['message']}" in result.stderr
+    record = json.loads(result.stdout)["error"]
+    assert record["exit_code"] == result.returncode == 2
+    assert record["kind"] == "BrokenFile"
+    assert f"error: {record['message']}" in result.stderr
 
 
 def test_a_traceback_is_shown_only_with_debug(tmp_path: Path) -> None:
@@ -385,12 +385,12 @@ def test_errors_have_an_exit_status_and_json() -> None:
     assert len(failure.line()) < 200
     error = AttractorError("it fell")
     error.details = {"directory": "/there"}
-    told = {"kind": "AttractorError", "message": "it fell", "hint": "", "exit_code": 1}
-    assert describe_failure(error).record() == {"error": {**told, "directory": "/there"}}
+    fields = {"kind": "AttractorError", "message": "it fell", "hint": "", "exit_code": 1}
+    assert describe_failure(error).record() == {"error": {**fields, "directory": "/there"}}
     assert AttractorError("another").details == {}
     failure = Failure("Refused", "no", "ask", ExitCode.REFUSED)
-    told = {"kind": "Refused", "message": "no", "hint": "ask", "exit_code": 4}
-    assert failure.record() == {"error": told}
+    fields = {"kind": "Refused", "message": "no", "hint": "ask", "exit_code": 4}
+    assert failure.record() == {"error": fields}
 
 
 def test_help_of_a_command_and_of_a_group_is_printed() -> None:

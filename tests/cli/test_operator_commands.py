@@ -82,7 +82,7 @@ def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> 
     flow = make_flow(tmp_path)
     flow.launch()
     token, main = flow.make_token(), git(flow.project, "rev-parse", "main")
-    told = tmp_path / "told.txt"
+    file = tmp_path / "told.txt"
     commands = [
         escape.format(command=shlex.join([ATTRACTOR, *words]))
         for words, escapes in zip(
@@ -96,14 +96,14 @@ def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> 
     script.write_text(
         f"export T={token} S={flow.host.state_dir}\n"
         "export ATTRACTOR_TOKEN=$T ATTRACTOR_STATE_DIR=$S\n"
-        f"cd {flow.project}\n" + "\n".join(f"{one} >> {told} 2>&1" for one in commands)
+        f"cd {flow.project}\n" + "\n".join(f"{one} >> {file} 2>&1" for one in commands)
     )
     (flow.project / "pipeline.dot").write_text(
         "digraph attack { start [shape=Mdiamond]; exit [shape=Msquare];"
         f' make [shape=parallelogram, tool_command="bash {script}"]; start -> make -> exit }}'
     )
     flow.launch(suite="", workspace=WorkspaceKind.NONE)
-    assert told.read_text().count("is only for the operator, and run ") == len(commands)
+    assert file.read_text().count("is only for the operator, and run ") == len(commands)
     kinds = {one.kind for one in register_of(flow.host).ledger.entries()}
     assert not kinds & {"decided", "promoted"}
     assert len(TokenStore(flow.host.state_dir).list()) == 1
@@ -118,12 +118,14 @@ def call(flow: Flow, *words: str, **variables: str) -> tuple[int, str, str]:
 
 def test_token_is_created_at_a_terminal_or_by_a_token(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    code, _, told = call(flow, "token", "create", "ci")
+    code, _, output = call(flow, "token", "create", "ci")
     assert code == 2
-    assert "there is no terminal (run it at a terminal, or set ATTRACTOR_TOKEN to" in told
-    code, _, told = call(flow, "token", "create", "ci", ATTRACTOR_TOKEN=flow.make_token("operate"))
+    assert "there is no terminal (run it at a terminal, or set ATTRACTOR_TOKEN to" in output
+    code, _, output = call(
+        flow, "token", "create", "ci", ATTRACTOR_TOKEN=flow.make_token("operate")
+    )
     assert code == 2
-    assert "invalid token for the scope 'decide'" in told
+    assert "invalid token for the scope 'decide'" in output
     token = flow.make_token()
     code, secret, _ = call(flow, "token", "create", "ci", "--scope=read", ATTRACTOR_TOKEN=token)
     assert code == 0

@@ -127,9 +127,9 @@ def test_standard_input_and_themes(folder: Path) -> None:
 @pytest.mark.parametrize("flags", [["--json"], ["--format", "json"]])
 def test_json_contains_nodes_and_edges_with_defaults(folder: Path, flags: list[str]) -> None:
     result = attractor("render", "branch.dot", *flags, folder=folder)
-    told = json.loads(result.stdout)
-    assert (told["name"], told["attributes"]["rankdir"]) == ("Branch", "LR")
-    plan = next(node for node in told["nodes"] if node["id"] == "plan")
+    record = json.loads(result.stdout)
+    assert (record["name"], record["attributes"]["rankdir"]) == ("Branch", "LR")
+    plan = next(node for node in record["nodes"] if node["id"] == "plan")
     assert plan == {
         "id": "plan",
         "label": "Plan",
@@ -143,7 +143,7 @@ def test_json_contains_nodes_and_edges_with_defaults(folder: Path, flags: list[s
             "prompt": "Plan the implementation",
         },
     }
-    assert told["edges"][-1] == {
+    assert record["edges"][-1] == {
         "from": "gate",
         "to": "implement",
         "label": "No",
@@ -183,11 +183,11 @@ def test_a_run_is_drawn_with_its_states(tmp_path: Path) -> None:
         assert 'id="node-ask" class="node type-wait-human state-waiting current"' in drawn.stdout
         assert 'id="node-exit" class="node type-exit state-unreached"' in drawn.stdout
         assert 'id="edge-start-make" class="edge state-taken"' in drawn.stdout
-    told = json.loads(
+    record = json.loads(
         attractor("render", "latest", "--json", folder=tmp_path, variables=home).stdout
     )
-    assert told["run"]["current"] == "ask"
-    assert told["run"]["nodes"]["make"]["state"] == "done"
+    assert record["run"]["current"] == "ask"
+    assert record["run"]["nodes"]["make"]["state"] == "done"
 
 
 class Watching:

@@ -58,8 +58,8 @@ def test_runs_of_a_chain_name_each_other(desk: GitDesk, starting_runs: StartingR
     first, second = (one.name for one in desk.runs())
     assert f"restarted  as run {second}" in desk.do("status", first).stdout
     assert f"restart    1 of run {first}" in desk.do("status", second).stdout
-    told = [desk.json("status", one) for one in (first, second)]
-    assert [(one["restart"], one["parent"], one["restarted_as"]) for one in told] == [
+    found = [desk.json("status", one) for one in (first, second)]
+    assert [(one["restart"], one["parent"], one["restarted_as"]) for one in found] == [
         (0, "", second),
         (1, first, ""),
     ]

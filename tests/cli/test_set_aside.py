@@ -43,8 +43,8 @@ def resumed(desk: Desk) -> str:
     return done.stderr
 
 
-def line_of(told: str) -> str:
-    [line] = [one for one in told.splitlines() if "moved to a patch" in one]
+def line_of(message: str) -> str:
+    [line] = [one for one in message.splitlines() if "moved to a patch" in one]
     return line
 
 

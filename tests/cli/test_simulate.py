@@ -47,8 +47,8 @@ def test_outcomes_come_from_files_and_options(folder: Path) -> None:
         ["--set", "validate=fail", "--set", "validate=success"],
         ["--outcomes", "o.json", "--set", "plan=partial_success"],
     ]
-    told = [attractor("simulate", "branch.dot", *way, "--json", folder=folder) for way in ways]
-    paths = [json.loads(one.stdout)["path"] for one in told]
+    found = [attractor("simulate", "branch.dot", *way, "--json", folder=folder) for way in ways]
+    paths = [json.loads(one.stdout)["path"] for one in found]
     assert len(paths[0]) == 9
     assert all(path == paths[0] for path in paths)
 
@@ -61,23 +61,23 @@ def test_step_limit_reports_the_loop(folder: Path) -> None:
     assert "stopped: the limit of 6 steps was reached" in lines
     assert "loop, 2 times: review_gate -> fixes -> review_gate" in lines
     assert "never visited: exit, ship_it" in lines
-    told = json.loads(attractor("simulate", *words, "--json", folder=folder).stdout)
-    assert (told["is_cut"], told["outcome"]) == (True, "")
-    assert told["loops"] == [{"nodes": ["review_gate", "fixes"], "times": 2}]
+    record = json.loads(attractor("simulate", *words, "--json", folder=folder).stdout)
+    assert (record["is_cut"], record["outcome"]) == (True, "")
+    assert record["loops"] == [{"nodes": ["review_gate", "fixes"], "times": 2}]
 
 
 def test_json_contains_every_step(folder: Path) -> None:
     words = ["branch.dot", "--outcomes", "o.toml", "--json"]
-    told = json.loads(attractor("simulate", *words, folder=folder).stdout)
-    assert (told["outcome"], told["reason"], told["node"]) == ("success", "completed", "exit")
-    judged = told["steps"][4]
+    record = json.loads(attractor("simulate", *words, folder=folder).stdout)
+    assert (record["outcome"], record["reason"], record["node"]) == ("success", "completed", "exit")
+    judged = record["steps"][4]
     assert (judged["node"], judged["hands_on"], judged["next"]) == ("gate", "fail", "implement")
     assert [one["fate"] for one in judged["routes"][0]["candidates"]] == [
         "its condition is false",
         "taken",
     ]
     assert judged["routes"][0]["edge"]["line"] == 15
-    assert told["never_taken"] == []
+    assert record["never_taken"] == []
 
 
 def test_failing_walk_exits_with_0(folder: Path) -> None:
@@ -85,9 +85,9 @@ def test_failing_walk_exits_with_0(folder: Path) -> None:
     assert result.returncode == 0
     assert "fail: simulated fail of plan (at plan, 2 steps)" in result.stdout
     assert "it is not followed after a failure" in result.stdout
-    told = attractor("simulate", "-", "--json", folder=folder, typed=BRANCH)
-    assert told.returncode == 0
-    assert json.loads(told.stdout)["outcome"] == "success"
+    done = attractor("simulate", "-", "--json", folder=folder, typed=BRANCH)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["outcome"] == "success"
 
 
 def test_branches_are_shown_with_their_keys(folder: Path, snapshot: SnapshotAssertion) -> None:
@@ -95,8 +95,8 @@ def test_branches_are_shown_with_their_keys(folder: Path, snapshot: SnapshotAsse
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == snapshot
     words = ["simulate", "fan.dot", "--set", "a=fail", "--json"]
-    told = json.loads(attractor(*words, folder=folder).stdout)
-    assert told["path"] == ["start", "fan", "a", "b", "exit"]
+    record = json.loads(attractor(*words, folder=folder).stdout)
+    assert record["path"] == ["start", "fan", "a", "b", "exit"]
     found = attractor("simulate", "fan.dot", "--coverage", folder=folder)
     assert found.stdout.startswith("5 of 5 nodes")
 
@@ -108,10 +108,10 @@ def test_coverage_lists_unreachable_nodes_and_edges(
     assert result.returncode == 0
     assert result.stdout == snapshot
     words = ["simulate", "dead.dot", "--coverage", "--json"]
-    told = json.loads(attractor(*words, folder=folder).stdout)
-    assert told["unreachable_nodes"] == ["dead"]
-    assert [one["target"] for one in told["unreachable_edges"]] == ["exit", "dead"]
-    assert (told["only_suggested"], told["untried"]) == ([], [])
+    record = json.loads(attractor(*words, folder=folder).stdout)
+    assert record["unreachable_nodes"] == ["dead"]
+    assert [one["target"] for one in record["unreachable_edges"]] == ["exit", "dead"]
+    assert (record["only_suggested"], record["untried"]) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,6 @@ def test_run_reads_outcomes_from_toml(folder: Path) -> None:
     words = ["run", "branch.dot", "--backend", "simulate", "--outcomes", "o.toml"]
     more = ["--workspace", "none", "--sandbox", "none", "--run-dir", "one", "--json"]
     result = attractor(*words, *more, folder=folder, variables={"HOME": str(folder)})
-    told = json.loads(result.stdout.splitlines()[-1])
+    record = json.loads(result.stdout.splitlines()[-1])
     simulated = attractor("simulate", *words[1:2], *words[4:], "--json", folder=folder)
-    assert [*told["completed"], "exit"] == json.loads(simulated.stdout)["path"]
+    assert [*record["completed"], "exit"] == json.loads(simulated.stdout)["path"]

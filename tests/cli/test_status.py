@@ -85,8 +85,8 @@ def begin(desk: PlainDesk, text: str) -> None:
 def test_output_of_a_running_command_is_shown(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     await_(lambda: "compiling" in desk.do("status").stdout)
-    told = desk.do("status").stdout
-    assert "running    stage build\noutput     | about to\n           | compiling\n" in told
+    output = desk.do("status").stdout
+    assert "running    stage build\noutput     | about to\n           | compiling\n" in output
     [one] = json.loads(desk.do("status", "--json").stdout)["at_work"]
     assert (one["node"], one["last_lines"]) == ("build", ["about to", "compiling"])
     (desk.folder / "go").touch()
@@ -97,8 +97,8 @@ def test_output_of_a_child_stage_is_shown_with_its_name(desk: PlainDesk) -> None
     desk.write(INNER, "inner.dot")
     begin(desk, OUTER)
     await_(lambda: "linting" in desk.do("status").stdout)
-    told = desk.do("status").stdout
-    assert "output     [child@1.1] lint:\n           | linting\n" in told
+    output = desk.do("status").stdout
+    assert "output     [child@1.1] lint:\n           | linting\n" in output
     (desk.folder / "go").touch()
 
 
@@ -118,12 +118,12 @@ def test_unused_answer_is_shown(desk: PlainDesk) -> None:
     waiting = desk.do("status").stdout
     assert "question   ask@1.1: Ship it?" in waiting
     desk.do("answer", "latest", "S")
-    told = desk.do("status").stdout
+    output = desk.do("status").stdout
     [run] = [one.parent.name for one in desk.folder.glob("runs/*/run.json")]
-    assert "answered   ask@1.1: S, by " in told
-    assert f"resume     attractor resume {run}\n" in told
-    assert "question" not in told
-    assert "attractor answer" not in told
+    assert "answered   ask@1.1: S, by " in output
+    assert f"resume     attractor resume {run}\n" in output
+    assert "question" not in output
+    assert "attractor answer" not in output
     assert "awaiting_human, answered" in desk.do("runs").stdout
     answered = json.loads(desk.do("status", "--json").stdout)["answered"]
     assert answered["ask@1.1"]["value"] == "S"
@@ -168,8 +168,8 @@ def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
         watched(desk, "status", "--watch", "--json") as objects,
     ):
         until(lines, "is executing, running: build")
-        told = [json.loads(one) for one in until(objects, "compiling")]
-        assert told[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
+        found = [json.loads(one) for one in until(objects, "compiling")]
+        assert found[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
         (desk.folder / "go").touch()
         assert "success" in until(lines, "is not judged")[-1]
         last = json.loads(until(objects, '"outcome": "success"')[-1])
@@ -193,8 +193,12 @@ def test_watch_switches_to_the_next_round(desk: PlainDesk) -> None:
     desk.write(ROUNDS)
     desk.run()
     first, second, third = sorted(one.parent.name for one in desk.folder.glob("runs/*/run.json"))
-    told = desk.do("status", first, "--watch", "--json")
-    assert [json.loads(one)["run_id"] for one in told.stdout.splitlines()] == [first, second, third]
+    result = desk.do("status", first, "--watch", "--json")
+    assert [json.loads(one)["run_id"] for one in result.stdout.splitlines()] == [
+        first,
+        second,
+        third,
+    ]
 
 
 def test_watch_redraws_a_terminal_until_ctrl_c(desk: PlainDesk) -> None:
@@ -218,9 +222,9 @@ def test_status_prints_no_secret(desk: PlainDesk, words: list[str]) -> None:
     process = begin_prepared(desk.to_run(), folder=desk.place, variables=environ)
     desk.started.append(process)
     await_(lambda: list(Path(desk.folder).glob("runs/*/build/tail.txt")))
-    told = desk.do(*words).stdout
-    assert "***" in told
-    assert "s3cr3t" not in told
+    output = desk.do(*words).stdout
+    assert "***" in output
+    assert "s3cr3t" not in output
 
 
 def test_answer_continues_a_parked_run_with_resume(desk: PlainDesk) -> None:
@@ -247,8 +251,8 @@ def test_preflight_stops_before_the_first_stage(desk: PlainDesk) -> None:
     desk.write(GATE)
     checked = desk.run("--preflight")
     assert (checked.returncode, "can run: nothing is missing" in checked.stdout) == (0, True)
-    told = desk.run("--preflight", "--json")
-    assert json.loads(told.stdout)["sandbox"] == "none"
+    result = desk.run("--preflight", "--json")
+    assert json.loads(result.stdout)["sandbox"] == "none"
     refused = desk.run("--preflight", "--interviewer", "consle")
     assert (refused.returncode, "did you mean console?" in refused.stderr) == (2, True)
     assert not (desk.folder / "runs").exists()

@@ -68,9 +68,9 @@ def test_invalid_number_is_explained_without_a_range(words: str, message: str) -
         CliRunner().invoke(
             build_root(), words, obj=Invocation(), catch_exceptions=False, standalone_mode=False
         )
-    told = describe_failure(caught.value).message
-    assert told.endswith(message)
-    assert "range" not in told
+    text = describe_failure(caught.value).message
+    assert text.endswith(message)
+    assert "range" not in text
 
 
 def test_error_with_json_is_printed_once(tmp_path: Path) -> None:
@@ -103,6 +103,6 @@ def test_missing_key_names_the_way_on(tmp_path: Path) -> None:
     )
     for words in commands:
         shown = attractor(*words, folder=tmp_path)
-        told = shown.stdout + shown.stderr
-        assert "attractor twin llm" in told, words
-        assert "docs/tutorial/first-steps.md" in told, words
+        output = shown.stdout + shown.stderr
+        assert "attractor twin llm" in output, words
+        assert "docs/tutorial/first-steps.md" in output, words

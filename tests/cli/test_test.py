@@ -69,19 +69,19 @@ def test_coverage_counts_the_edges_of_all_tests(folder: Path) -> None:
 
 
 def test_json_output_is_complete(folder: Path) -> None:
-    told = json.loads(attractor("test", ".", "--json", folder=folder).stdout)
-    assert (told["passed"], told["failed"]) == (2, 1)
-    assert [one["name"] for one in told["tests"]] == [
+    record = json.loads(attractor("test", ".", "--json", folder=folder).stdout)
+    assert (record["passed"], record["failed"]) == (2, 1)
+    assert [one["name"] for one in record["tests"]] == [
         "green at once",
         "approved at once",
         "two fixes",
     ]
-    assert told["tests"][2]["differences"][1] == {
+    assert record["tests"][2]["differences"][1] == {
         "what": "outcome",
         "expected": "fail",
         "actual": "success: completed",
     }
-    assert [one["taken"] for one in told["coverage"]] == [5, 5]
+    assert [one["taken"] for one in record["coverage"]] == [5, 5]
 
 
 @pytest.mark.parametrize(

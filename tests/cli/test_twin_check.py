@@ -31,9 +31,9 @@ def test_differences_from_recordings_are_listed(payments: Path) -> None:
         "  2. POST /v1/charges",
         '     $.currency: recorded "usd", twin "eur"',
     ]
-    told = json.loads(attractor(*words, "--json", folder=payments.parent).stdout)
-    (one,) = told["recordings"]
-    assert (told["service"], one["equal"], len(one["requests"])) == ("payments", False, 6)
+    record = json.loads(attractor(*words, "--json", folder=payments.parent).stdout)
+    (one,) = record["recordings"]
+    assert (record["service"], one["equal"], len(one["requests"])) == ("payments", False, 6)
     difference = {"where": "$.currency", "recorded": '"usd"', "twin": '"eur"'}
     assert one["requests"][1] == {
         "number": 2,

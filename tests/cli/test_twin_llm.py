@@ -51,13 +51,13 @@ def lines_of(twin: Process, last: str) -> str:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_twin_answers_until_interrupted(script: Path, number: signal.Signals) -> None:
     with standing_in(script, "--json") as twin:
-        told = json.loads(lines_of(twin, "}"))
-        base, key = told["environ"]["OPENAI_BASE_URL"], told["environ"]["OPENAI_API_KEY"]
+        record = json.loads(lines_of(twin, "}"))
+        base, key = record["environ"]["OPENAI_BASE_URL"], record["environ"]["OPENAI_API_KEY"]
         headers = {"authorization": f"Bearer {key}"}
         answer = httpx.post(f"{base}/responses", json=ASKED, headers=headers)
         assert "Hi." in answer.text
-        token = {"authorization": f"Bearer {told['token']}"}
-        shown = httpx.get(f"{told['control_url']}/requests", headers=token).json()
+        token = {"authorization": f"Bearer {record['token']}"}
+        shown = httpx.get(f"{record['control_url']}/requests", headers=token).json()
         assert [one["rule"] for one in shown["requests"]] == ["r"]
         twin.send_signal(number)
         assert twin.wait(60) == 130
@@ -75,9 +75,9 @@ def test_variables_and_help_are_printed(script: Path) -> None:
     exported = {line.split("=")[0] for line in lines if line.startswith("  export ")}
     variables = {name for wire in wire_registry().values() for name in wire.variables}
     assert exported == {f"  export {name}" for name in variables}
-    told = " ".join(attractor("twin", "llm", "--help").stdout.split())
-    assert "with and without streaming" in told
-    assert all(f"{wire} (" in told for wire in wire_registry())
+    output = " ".join(attractor("twin", "llm", "--help").stdout.split())
+    assert "with and without streaming" in output
+    assert all(f"{wire} (" in output for wire in wire_registry())
 
 
 def test_invalid_scripts_exit_with_2(script: Path, tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_used_port_exits_with_3(script: Path) -> None:
     assert f"port {port}" in result.stderr
 
 
-def asked(told: dict[str, Any], text: str = "hello") -> httpx.Response:
-    base = told["environ"]["OPENAI_BASE_URL"]
+def asked(fields: dict[str, Any], text: str = "hello") -> httpx.Response:
+    base = fields["environ"]["OPENAI_BASE_URL"]
     key = {"authorization": "Bearer sk-the-clients-own"}
     return httpx.post(f"{base}/responses", json=ASKED | {"input": text}, headers=key)
 
@@ -117,9 +117,9 @@ def test_requests_and_unused_rules_are_logged(script: Path) -> None:
         """
     )
     with standing_in(script, "--json", "--verbose") as twin:
-        told = json.loads(lines_of(twin, "}"))
-        asked(told)
-        asked(told, "what\x1b[2J?")
+        record = json.loads(lines_of(twin, "}"))
+        asked(record)
+        asked(record, "what\x1b[2J?")
         twin.send_signal(signal.SIGINT)
         _, lines = twin.communicate(timeout=60)
     first, second, last = lines.splitlines()
@@ -135,18 +135,18 @@ def test_provider_answers_are_recorded_and_replayed(script: Path, tmp_path: Path
     with standing_in(script, "--json") as provider:
         url = json.loads(lines_of(provider, "}"))["url"]
         with standing_in(None, "--json", "--record", str(calls), "--to", url) as twin:
-            told = json.loads(lines_of(twin, "}"))
-            came = asked(told).content
+            record = json.loads(lines_of(twin, "}"))
+            came = asked(record).content
             twin.send_signal(signal.SIGINT)
             assert twin.wait(60) == 130
-    assert told["record"]["providers"]["openai"] == url
+    assert record["record"]["providers"]["openai"] == url
     # A client that is recorded uses its own API keys.
-    assert not any(name.endswith("_API_KEY") for name in told["environ"])
+    assert not any(name.endswith("_API_KEY") for name in record["environ"])
     assert "clients-own" not in calls.read_text()
     with standing_in(None, "--json", "--replay", str(calls), "--pace", "recorded") as twin:
-        told = json.loads(lines_of(twin, "}"))
-        assert told["replay"] == {"path": str(calls), "recordings": 1}
-        assert asked(told).content == came
+        record = json.loads(lines_of(twin, "}"))
+        assert record["replay"] == {"path": str(calls), "recordings": 1}
+        assert asked(record).content == came
 
 
 def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
@@ -154,16 +154,16 @@ def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
     with standing_in(script, "--json") as provider:
         url = json.loads(lines_of(provider, "}"))["url"]
         with standing_in(None, "--json", "--record", str(calls), "--to", url) as twin:
-            told = json.loads(lines_of(twin, "}"))
+            record = json.loads(lines_of(twin, "}"))
             calls.mkdir()
             with pytest.raises(httpx.TransportError):
-                asked(told)
+                asked(record)
             assert twin.wait(60) == 3
             assert "calls.jsonl" in twin.communicate()[1]
 
 
 @table(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("--record c.jsonl --script s.toml", "--record cannot be combined with --script"),
         ("--record c.jsonl --replay s.toml", "--record cannot be combined with --replay"),
@@ -176,11 +176,11 @@ def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
         ("", "missing --script, --replay or --record"),
     ],
 )
-def test_incompatible_options_are_refused(words: str, told: str, tmp_path: Path) -> None:
+def test_incompatible_options_are_refused(words: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text("rules = []")
     result = attractor("twin", "llm", *words.split(), folder=tmp_path)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def test_thousand_concurrent_streams_end(script: Path) -> None:
@@ -190,8 +190,8 @@ def test_thousand_concurrent_streams_end(script: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         with standing_in(script, "--json") as twin:
-            told = json.loads(lines_of(twin, "}"))
-            ends = asyncio.run(_streamed(told["url"], 1000))
+            record = json.loads(lines_of(twin, "}"))
+            ends = asyncio.run(_streamed(record["url"], 1000))
             assert ends == [True] * 1000
             status = Path(f"/proc/{twin.pid}/status").read_text()
     finally:

@@ -88,11 +88,11 @@ def test_recorded_exchanges_are_compared_with_the_twin(tmp_path: Path) -> None:
         url = described_twins(real)[0]["url"]
         words = ("--record", file, "--to", url)
         with serving(PAYMENTS, "--json", "-v", "--keep", "1", *words) as process:
-            (told,) = described_twins(process)
-            assert told["record"] == {"path": str(file), "service": url}
+            (found,) = described_twins(process)
+            assert found["record"] == {"path": str(file), "service": url}
             # A client that is recorded uses its own key.
-            assert list(told["environ"]) == ["PAYMENTS_URL"]
-            place, key = told["environ"]["PAYMENTS_URL"], {"authorization": "Bearer sk_test_twin"}
+            assert list(found["environ"]) == ["PAYMENTS_URL"]
+            place, key = found["environ"]["PAYMENTS_URL"], {"authorization": "Bearer sk_test_twin"}
             made = httpx.post(f"{place}/customers", json={"email": "bo@a.example"}, headers=key)
             assert made.status_code == 200
             assert httpx.get(f"{place}/customers", headers=key).status_code == 200
@@ -129,16 +129,16 @@ def test_failed_recording_stops_the_twin(tmp_path: Path) -> None:
     with serving(PAYMENTS, "--json") as real:
         words = ("--record", file, "--to", described_twins(real)[0]["url"])
         with serving(PAYMENTS, "--json", *words) as process:
-            (told,) = described_twins(process)
+            (found,) = described_twins(process)
             file.mkdir()
             with pytest.raises(httpx.TransportError):
-                httpx.get(told["url"] + "/status")
+                httpx.get(found["url"] + "/status")
             assert process.wait(60) == 3
             assert "r.jsonl" in process.communicate()[1]
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("hello --to http://a", "--to requires --record"),
         ("hello --record r.jsonl", "--record requires --to"),
@@ -151,10 +151,10 @@ def test_failed_recording_stops_the_twin(tmp_path: Path) -> None:
         (". --record r.jsonl --to http://a", "one file cannot record 2 services"),
     ],
 )
-def test_incomplete_recording_options_exit_with_2(folder: Path, words: str, told: str) -> None:
+def test_incomplete_recording_options_exit_with_2(folder: Path, words: str, message: str) -> None:
     result = attractor("twin", "serve", *words.split(), folder=folder)
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
     assert not (folder / "r.jsonl").exists()
 
 

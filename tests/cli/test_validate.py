@@ -79,16 +79,16 @@ def test_diagnostics_have_carets_and_a_summary(folder: Path, snapshot: SnapshotA
 def test_json_output_is_complete(folder: Path, flags: list[str]) -> None:
     result = attractor("validate", "syntax.dot", "good.dot", *flags, folder=folder)
     assert result.returncode == 1
-    told = json.loads(result.stdout)
-    assert told.keys() == {"diagnostics", "summary"}
-    assert told["summary"] | {"fixable": 0} == {
+    record = json.loads(result.stdout)
+    assert record.keys() == {"diagnostics", "summary"}
+    assert record["summary"] | {"fixable": 0} == {
         "files": 2,
         "errors": 2,
         "warnings": 0,
         "infos": 0,
         "fixable": 0,
     }
-    first = told["diagnostics"][0]
+    first = record["diagnostics"][0]
     assert first.keys() == FIELDS
     assert (first["rule"], first["severity"], first["file"]) == ("syntax", "error", "syntax.dot")
     assert (first["line"], first["column"], first["end_column"]) == (2, 5, 7)
@@ -130,18 +130,18 @@ def test_unreadable_file_hides_no_other_diagnostics(folder: Path, name: str, wor
     assert result.returncode == 2
     assert words in result.stdout
     assert "syntax.dot:2:5: error[syntax]" in result.stdout
-    told = json.loads(attractor("validate", name, "syntax.dot", "--json", folder=folder).stdout)
-    assert [one["file"] for one in told["diagnostics"]] == ["syntax.dot", "syntax.dot", name]
-    assert told["summary"]["files"] == 1
+    record = json.loads(attractor("validate", name, "syntax.dot", "--json", folder=folder).stdout)
+    assert [one["file"] for one in record["diagnostics"]] == ["syntax.dot", "syntax.dot", name]
+    assert record["summary"]["files"] == 1
 
 
 def test_a_folder_is_searched(folder: Path) -> None:
     result = attractor("validate", ".", "--json", folder=folder)
     assert result.returncode == 2
-    told = json.loads(result.stdout)
-    assert told["summary"]["files"] == 7
+    record = json.loads(result.stdout)
+    assert record["summary"]["files"] == 7
     assert {"binary.dot", "syntax.dot", "broken.dot"} <= {
-        one["file"] for one in told["diagnostics"]
+        one["file"] for one in record["diagnostics"]
     }
 
 
@@ -201,9 +201,9 @@ def test_fixes_are_applied_and_listed(folder: Path) -> None:
     result = attractor("validate", "fixable.dot", "good.dot", "--fix", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert (folder / "fixable.dot").read_text() == MENDED
-    told = result.stdout.splitlines()
-    assert told[0].startswith("fixable.dot:3:11: fixed[unknown_attribute]: ")
-    assert told[1:] == ["1 fixed in 1 file", "2 files, no problems found"]
+    output = result.stdout.splitlines()
+    assert output[0].startswith("fixable.dot:3:11: fixed[unknown_attribute]: ")
+    assert output[1:] == ["1 fixed in 1 file", "2 files, no problems found"]
 
 
 def test_fixes_keep_a_byte_order_mark_and_the_line_ends(folder: Path) -> None:
@@ -218,9 +218,9 @@ def test_fixes_keep_a_byte_order_mark_and_the_line_ends(folder: Path) -> None:
 def test_remaining_problems_are_reported_after_fixes(folder: Path) -> None:
     result = attractor("validate", "broken.dot", "--fix", "--json", folder=folder)
     assert result.returncode == 1
-    told = json.loads(result.stdout)
-    assert "unknown_attribute" in [one["rule"] for one in told["fixed"]]
-    assert "reachability" in [one["rule"] for one in told["diagnostics"]]
+    record = json.loads(result.stdout)
+    assert "unknown_attribute" in [one["rule"] for one in record["fixed"]]
+    assert "reachability" in [one["rule"] for one in record["diagnostics"]]
     assert 'work  [prompt="Work"]' in (folder / "broken.dot").read_text()
 
 
@@ -249,8 +249,8 @@ def test_incompatible_options_exit_with_2(folder: Path, words: list[str], hint: 
 def test_two_formats_contradict_each_other(folder: Path) -> None:
     result = attractor("validate", "good.dot", "--json", "--format", "sarif", folder=folder)
     assert result.returncode == 2
-    told = json.loads(result.stdout)["error"]["message"]
-    assert told == "--json cannot be combined with --format sarif"
+    message = json.loads(result.stdout)["error"]["message"]
+    assert message == "--json cannot be combined with --format sarif"
 
 
 def test_validate_imports_no_heavy_module(folder: Path) -> None:

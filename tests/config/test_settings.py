@@ -79,7 +79,7 @@ def test_pattern_is_valid_and_does_not_match_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('[llm]\ncache_mode = "read_only"', "llm: llm.cache_mode read_only requires llm.cache"),
         ('[llm]\nredact_patterns = ["a"]', "llm: llm.redact_patterns requires llm.redact = true"),
@@ -91,9 +91,9 @@ def test_pattern_is_valid_and_does_not_match_everything() -> None:
         ("[agent.mcp.x]\nurl = 'http://h/'\nenv = {A = 'b'}", "args and env belong to command"),
     ],
 )
-def test_setting_without_effect_is_refused(project: Project, text: str, told: str) -> None:
+def test_setting_without_effect_is_refused(project: Project, text: str, message: str) -> None:
     project.write(text)
-    with pytest.raises(InvalidSetting, match=told) as caught:
+    with pytest.raises(InvalidSetting, match=message) as caught:
         project.load(Settings)
     assert "attractor.toml" in str(caught.value)
 

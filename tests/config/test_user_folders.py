@@ -68,9 +68,9 @@ def test_invalid_paths_are_refused() -> None:
         absolute(Path("a\0b"), base=Path("/base"), home="")
 
 
-@table(("path", "told"), [("a/" + "é" * 128, "255 bytes"), ("a/" * 2049, "4095 bytes")])
-def test_too_long_path_is_refused(path: str, told: str):
-    with pytest.raises(ValueError, match=told):
+@table(("path", "message"), [("a/" + "é" * 128, "255 bytes"), ("a/" * 2049, "4095 bytes")])
+def test_too_long_path_is_refused(path: str, message: str):
+    with pytest.raises(ValueError, match=message):
         absolute(Path(path), base=Path("/base"), home="")
 
 

@@ -242,18 +242,18 @@ def test_repeatedly_killed_run_has_the_same_result(tmp_path: Path) -> None:
     killed = Place(tmp_path / "killed").make()
     ends = kill_repeatedly(killed, random.Random(seed), steps)
     assert killed.run_to_end() == 0
-    told = f"SEED={seed!r}: {ends}"
-    assert result_of(killed) == result_of(undisturbed), told
-    assert verify_file(killed.journal).flaw is None, told
+    message = f"SEED={seed!r}: {ends}"
+    assert result_of(killed) == result_of(undisturbed), message
+    assert verify_file(killed.journal).flaw is None, message
     events = killed.events()
-    assert [one["seq"] for one in events] == list(range(1, len(events) + 1)), told
+    assert [one["seq"] for one in events] == list(range(1, len(events) + 1)), message
     again = require_only_stages_in_flight_repeated(events, [at for _, at in ends])
     require_spread(ends, steps_in(killed.journal), len(events))
     # A command that was killed may already have written to the outside file.
     more = killed.outside() - undisturbed.outside()
-    assert not undisturbed.outside() - killed.outside(), told
-    assert sum(more.values()) <= again, told
-    assert [one.name for one in killed.root.rglob("*.tmp")] == [], told
+    assert not undisturbed.outside() - killed.outside(), message
+    assert sum(more.values()) <= again, message
+    assert [one.name for one in killed.root.rglob("*.tmp")] == [], message
 
 
 def require_spread(ends: Sequence[tuple[str, int]], steps: int, events: int) -> None:

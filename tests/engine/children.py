@@ -31,7 +31,7 @@ class Plot:
     takes_words: bool = False
     graph: Graph = field(default_factory=line)
     looks: int = 0
-    told: list[str] = field(default_factory=list[str])
+    messages: list[str] = field(default_factory=list[str])
     stopped: str = ""
     ended: ChildEnd | None = None
 
@@ -66,7 +66,7 @@ class GivenChild:
     async def steer(self, text: str) -> bool:
         if self.walking.done():
             return False
-        self.plot.told.append(text)
+        self.plot.messages.append(text)
         return self.plot.takes_words
 
     async def wait(self) -> ChildEnd:

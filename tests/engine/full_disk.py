@@ -105,9 +105,9 @@ def main(folder: str, name: str, step: str) -> None:
     """Let the disk fail at each `step`-th call in turn, until a run ends before the failure."""
     disk = Disk(getattr(errno, name))
     for left in itertools.count(0, int(step)):
-        told = try_once(Path(folder) / str(left), disk, left)
-        sys.stdout.write(json.dumps(told) + "\n")
-        if told["unmet"]:
+        found = try_once(Path(folder) / str(left), disk, left)
+        sys.stdout.write(json.dumps(found) + "\n")
+        if found["unmet"]:
             return
 
 

@@ -24,8 +24,8 @@ from attractor.handlers.parallel__fan_in import FanIn
 from attractor.language.graph.graph import Graph
 
 Work = Callable[[Stage], Awaitable[Outcome]]
-Told = Outcome | StageStatus
-Script = Mapping[str, Told | list[Outcome] | Work]
+Ending = Outcome | StageStatus
+Script = Mapping[str, Ending | list[Outcome] | Work]
 
 FAIL = Outcome(StageStatus.FAIL, failure_reason="broken")
 RETRY = Outcome(StageStatus.RETRY, failure_reason="busy")

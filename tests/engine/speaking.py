@@ -51,5 +51,5 @@ def place_of(
     root: Path, graph: Graph, speakers: Speakers, script: Script | None = None
 ) -> Workplace:
     """Return a run in which all stages are speakers, except the stages in the script."""
-    told = dict.fromkeys(graph.nodes, speakers)
-    return Workplace(root / "run", graph, {**told, **(script or {})})
+    found = dict.fromkeys(graph.nodes, speakers)
+    return Workplace(root / "run", graph, {**found, **(script or {})})

@@ -19,7 +19,7 @@ from tests.engine.runs import Workplace
 from tests.handlers.stages import KeptEvents
 
 SECRET = "open sesame"
-Told = list[tuple[str, dict[str, Json]]]
+Events = list[tuple[str, dict[str, Json]]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Stage:
     """A way to emit, the recorded events, and a way to end the stage."""
 
     emit: Emit
-    read: Callable[[], Told]
+    read: Callable[[], Events]
     close: Callable[[], None]
 
 
@@ -64,26 +64,26 @@ def test_events_are_recorded_in_order_and_at_once(stage: Stage) -> None:
 
 def test_later_changes_do_not_change_event(stage: Stage) -> None:
     items: list[Json] = ["before"]
-    stage.emit("Told", items=items)
+    stage.emit("Noted", items=items)
     items.append("after")
-    assert stage.read() == [("Told", {"items": ["before"]})]
+    assert stage.read() == [("Noted", {"items": ["before"]})]
 
 
 def test_large_event_is_recorded_in_full(stage: Stage) -> None:
     text = "größe\n" * 200_000
-    stage.emit("Told", text=text)
-    assert stage.read() == [("Told", {"text": text})]
+    stage.emit("Noted", text=text)
+    assert stage.read() == [("Noted", {"text": text})]
 
 
 def test_secrets_are_redacted_and_surrogates_escaped(stage: Stage) -> None:
-    stage.emit("Told", text=f"say {SECRET}", deep=[{SECRET: "\ud800"}])
-    assert stage.read() == [("Told", {"text": "say ***", "deep": [{"***": "\\ud800"}]})]
+    stage.emit("Noted", text=f"say {SECRET}", deep=[{SECRET: "\ud800"}])
+    assert stage.read() == [("Noted", {"text": "say ***", "deep": [{"***": "\\ud800"}]})]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), b"bytes"])
 def test_invalid_event_data_is_refused(stage: Stage, value: Json) -> None:
     with pytest.raises(NotCanonical):
-        stage.emit("Told", value=value)
+        stage.emit("Noted", value=value)
     stage.emit("Next")
     assert stage.read() == [("Next", {})]
 
@@ -96,9 +96,9 @@ def test_engine_event_types_are_reserved(stage: Stage) -> None:
 
 
 def test_ended_stage_emits_no_event(stage: Stage) -> None:
-    stage.emit("Told")
+    stage.emit("Noted")
     stage.close()
     stage.close()
     with pytest.raises(StageOver):
         stage.emit("Late")
-    assert stage.read() == [("Told", {})]
+    assert stage.read() == [("Noted", {})]

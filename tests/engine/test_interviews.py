@@ -60,7 +60,7 @@ class Person:
     """Gives its answers in order, then waits without end; records questions and messages."""
 
     says: list[str] = field(default_factory=list[str])
-    told: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
     overheard: list[Answer] = field(default_factory=list[Answer])
     is_left: bool = False
@@ -78,7 +78,7 @@ class Person:
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        self.told.append(message)
+        self.notices.append(message)
 
     def note_answer(self, question: Question, answer: Answer) -> None:
         self.overheard.append(answer)
@@ -114,7 +114,7 @@ async def test_answer_from_elsewhere_ends_asking() -> None:
     answer = await asyncio.wait_for(asking, 60)
     assert (answer.value, answer.by) == ("N", "ann")
     assert person.is_left
-    assert person.told == ["ann answered: N"]
+    assert person.notices == ["ann answered: N"]
     assert person.overheard == [answer]
 
 
@@ -129,7 +129,7 @@ def test_first_of_two_answers_counts_and_other_is_reported() -> None:
     person = Slow()
     [answer] = ask(AnsweredFirst(person, board), QUESTION)
     assert (answer.value, answer.by) == ("N", "ann")
-    assert person.told == ["ann answered: N; 'yes' was too late and is ignored"]
+    assert person.notices == ["ann answered: N; 'yes' was too late and is ignored"]
 
 
 async def test_answer_at_cancellation_is_recorded() -> None:

@@ -328,8 +328,10 @@ def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
         "branch gate of fan",
     ]
     for kind in ("QuestionAsked", "StageParked"):
-        told = [describe_recorded_branches(one.data["question"])[0] for one in place.events(kind)]
-        assert sorted(told)[0] == "item 1 of 2 of each: alpha"
+        recorded = [
+            describe_recorded_branches(one.data["question"])[0] for one in place.events(kind)
+        ]
+        assert sorted(recorded)[0] == "item 1 of 2 of each: alpha"
     assert describe_recorded_branches({"id": 1}) == []
     branches = {one.branch for one in place.events("StageParked")}
     assert {branch_of(one) for one in parked.questions} == branches
@@ -363,6 +365,6 @@ def test_reason_counts_questions_and_names_the_first() -> None:
 
 
 def test_item_is_one_short_line_with_its_branch() -> None:
-    told = describe_branches(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
-    assert told.startswith("item 2 of 2 of each, branch 2-review: one two zzz")
-    assert len(told) < 140
+    found = describe_branches(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
+    assert found.startswith("item 2 of 2 of each, branch 2-review: one two zzz")
+    assert len(found) < 140

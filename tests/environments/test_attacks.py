@@ -86,11 +86,11 @@ def test_operator_files_are_invisible(environment: ExecutionEnvironment, operato
 def test_processes_show_no_secrets(environment: ExecutionEnvironment, operator: Path) -> None:
     names = "cmdline environ mountinfo mounts mountstats maps cgroup status stat limits comm"
     look = f"env; for name in {names}; do cat /proc/[0-9]*/$name; done; ls -l /proc/[0-9]*/fd"
-    told, passwd = run(environment, look, "getent passwd; hostname; cat /etc/hosts")
-    assert "supervisor" in told.stdout
-    assert "/workspace" in told.stdout
+    output, passwd = run(environment, look, "getent passwd; hostname; cat /etc/hosts")
+    assert "supervisor" in output.stdout
+    assert "/workspace" in output.stdout
     hidden = [CANARY, operator.name, str(operator.parent), str(Path(__file__).parent.parent.parent)]
-    assert [word for word in hidden if word in told.output] == []
+    assert [word for word in hidden if word in output.output] == []
     assert passwd.stdout.startswith("agent:")
     assert socket.gethostname() not in passwd.stdout
 
@@ -98,8 +98,8 @@ def test_processes_show_no_secrets(environment: ExecutionEnvironment, operator: 
 def test_mounts_show_no_host_paths(
     environment: ExecutionEnvironment, neutral_workspace: Path
 ) -> None:
-    (told,) = run(environment, "cat /proc/self/mountinfo")
-    disk = [line.split() for line in told.stdout.splitlines() if " - tmpfs " not in line]
+    (result,) = run(environment, "cat /proc/self/mountinfo")
+    disk = [line.split() for line in result.stdout.splitlines() if " - tmpfs " not in line]
     sources = {words[3] for words in disk if not words[4].startswith(("/proc", "/dev"))}
     beyond = {path for path in sources if not path.startswith(("/usr", "/etc", "/lib", "/bin"))}
     # If the workspace is on a disk of its own, the path is relative to its mount point.
@@ -130,8 +130,8 @@ def test_supervisor_cannot_be_traced(environment: ExecutionEnvironment) -> None:
             got.append("process_vm_readv")
         print(json.dumps(got))
     """)
-    (told,) = run(environment, attack)
-    assert json.loads(told.stdout) == []
+    (result,) = run(environment, attack)
+    assert json.loads(result.stdout) == []
 
 
 def test_supervisor_cannot_be_killed(environment: ExecutionEnvironment) -> None:
@@ -184,10 +184,10 @@ def test_landlock_supervisor_cannot_be_killed_traced_or_limited(neutral_workspac
 
 
 def test_command_inherits_no_descriptors(environment: ExecutionEnvironment) -> None:
-    (told,) = run(environment, "ls /proc/self/fd; ls -l /proc/self/fd/3")
-    assert told.stdout.split()[:3] == ["0", "1", "2"]
-    assert "socket" not in told.stdout
-    assert "attractor" not in told.stdout
+    (result,) = run(environment, "ls /proc/self/fd; ls -l /proc/self/fd/3")
+    assert result.stdout.split()[:3] == ["0", "1", "2"]
+    assert "socket" not in result.stdout
+    assert "attractor" not in result.stdout
 
 
 def test_no_listener_outside_can_be_reached(environment: ExecutionEnvironment) -> None:
@@ -211,9 +211,9 @@ def test_no_listener_outside_can_be_reached(environment: ExecutionEnvironment) -
             str(port),
             str(os.getpid()),
         )
-        told, devices = run(environment, dial, "tail -n +3 /proc/net/dev | cut -d: -f1")
-    assert len(told.stdout.split()) == 3
-    assert "reached" not in told.stdout
+        output, devices = run(environment, dial, "tail -n +3 /proc/net/dev | cut -d: -f1")
+    assert len(output.stdout.split()) == 3
+    assert "reached" not in output.stdout
     assert devices.stdout.split() == ["lo"]
 
 
@@ -255,10 +255,10 @@ def test_kernel_settings_are_read_only(environment: ExecutionEnvironment) -> Non
             except OSError: continue
             print(name)
     """)
-    told, capable = run(
+    output, capable = run(
         environment, f"{look} | {attack}", "grep -h Cap /proc/self/status /proc/1/status"
     )
-    assert told.stdout == ""
+    assert output.stdout == ""
     assert set(capable.stdout.split()[1::2]) == {"0" * 16}
 
 

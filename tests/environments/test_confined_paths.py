@@ -193,13 +193,13 @@ def test_racing_links_do_not_lead_outside(
     with Swapper(workspace / "a" / swapped, outside / swapped):
         for attempt in range(count(ci=1000, full=100_000)):
             try:
-                told = doings[attempt % len(doings)]()
+                found = doings[attempt % len(doings)]()
             except FileUnusable:
                 refused += 1
             else:
                 done += 1
-                assert "hidden" not in str(told)
-                assert "secret" not in str(told)
+                assert "hidden" not in str(found)
+                assert "secret" not in str(found)
     assert done > 0
     assert refused > 0
     assert (outside / name).read_text() == "hidden"

@@ -192,9 +192,9 @@ def test_the_current_process_and_its_ancestors_are_kept(lives: RunProcesses) -> 
     while not (lives.folder / "told").exists():
         assert time.monotonic() < until
         time.sleep(0.02)
-    told = json.loads((lives.folder / "told").read_text())
+    record = json.loads((lives.folder / "told").read_text())
     [sleeper] = [pid for pid in lives.pids if find_process(pid) is None]
-    assert told == [sleeper]
+    assert record == [sleeper]
     kill_orphans_blocking(run_id)
     assert lives.alive == [False, False]
 

@@ -108,9 +108,9 @@ def test_allowed_system_calls_are_no_guarantee(
 def test_table_of_promises_in_the_reference() -> None:
     page = Path(__file__).parents[2] / "docs" / "reference" / "sandboxes.md"
     cells = [line.strip("| ").split(" | ") for line in page.read_text("utf-8").splitlines()]
-    told = {one[0].split("`")[1]: one[2:] for one in cells if len(one) == 5 and "`: " in one[0]}
+    found = {one[0].split("`")[1]: one[2:] for one in cells if len(one) == 5 and "`: " in one[0]}
     words = {True: "yes", False: "no"}
-    assert told == {
+    assert found == {
         name: [words[vars(one)[name]] for one in (*PROMISED.values(), Promises())]
         for name in vars(ALL)
     }
@@ -277,14 +277,14 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     assert {"keyctl: read the session keyring", "mount", "setns"} <= {*unrefused}
     assert nobody == {"doubtful": [], "reads": [], "connects": [], "sees": False, **leaks}
     too_long = "/" + "x" * 5000
-    told = attempts(tmp_path, secrets=[too_long], places=[too_long])
-    assert (told["reads"], told["doubtful"]) == ([too_long], [too_long])
+    found = attempts(tmp_path, secrets=[too_long], places=[too_long])
+    assert (found["reads"], found["doubtful"]) == ([too_long], [too_long])
     with decoy_listeners() as listeners:
         waiting: list[socket.socket] = []
         try:
             fill_queue(listeners.abstract, waiting)
-            told = attempts(tmp_path, abstract=listeners.abstract, path=listeners.path)
-            assert told["connects"] == ["abstract", "path"]
+            found = attempts(tmp_path, abstract=listeners.abstract, path=listeners.path)
+            assert found["connects"] == ["abstract", "path"]
         finally:
             for one in waiting:
                 one.close()

@@ -190,7 +190,7 @@ def ended(code: int, err: str) -> ExecResult:
 
 
 @table(
-    ("said", "told"),
+    ("said", "message"),
     [
         ("bash: line 1: pytest: command not found\n", "command not found: pytest"),
         ("sh: 1: jest: not found\n", "command not found: jest"),
@@ -205,8 +205,8 @@ def ended(code: int, err: str) -> ExecResult:
         (f"bash: {'x' * 999}: command not found", f"command not found: {'x' * 100}"),
     ],
 )
-def test_missing_command_of_a_shell_is_named(said: str, told: str) -> None:
-    assert missing_command(ended(127, said)) == told
+def test_missing_command_of_a_shell_is_named(said: str, message: str) -> None:
+    assert missing_command(ended(127, said)) == message
 
 
 def test_missing_command_of_make_is_named() -> None:

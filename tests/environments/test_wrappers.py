@@ -19,8 +19,8 @@ async def test_paths_and_commands_start_at_the_folder(shell: ExecutionEnvironmen
     await inner.write_file("../y", "text")
     assert await inner.glob("y", "..") == [beside]
     assert await inner.grep("text", "../y", GrepOptions()) == f"{beside}:1:text\n"
-    told = await inner.exec_command("cat x", timeout_ms=FAR_MS)
-    assert told.stdout == "text"
+    result = await inner.exec_command("cat x", timeout_ms=FAR_MS)
+    assert result.stdout == "text"
     service = await inner.start_service("false || cat x; exit 3")
     assert b"".join([piece async for piece in service.output()]) == b"text"
     assert await service.stop() == 3
@@ -28,7 +28,9 @@ async def test_paths_and_commands_start_at_the_folder(shell: ExecutionEnvironmen
 
 async def test_commands_and_services_have_more_variables(shell: ExecutionEnvironment) -> None:
     inner = EnvironmentWrapper(shell, variables={"ONE": "1", "TWO": "2"})
-    told = await inner.exec_command('echo "$ONE $TWO"', timeout_ms=FAR_MS, env_vars={"TWO": "zwei"})
-    assert told.stdout == "1 zwei\n"
+    result = await inner.exec_command(
+        'echo "$ONE $TWO"', timeout_ms=FAR_MS, env_vars={"TWO": "zwei"}
+    )
+    assert result.stdout == "1 zwei\n"
     service = await inner.start_service('echo "$ONE"')
     assert b"".join([piece async for piece in service.output()]) == b"1\n"

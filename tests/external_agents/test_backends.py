@@ -134,10 +134,10 @@ def test_a_program_works_in_the_sandbox_and_continues_its_session(
             sandbox="bubblewrap",
         )
         log = [(asked.step, asked.status, asked.rule, asked.error) for asked in twin.requests]
-    told = "\n".join(f"{event.type} {json.dumps(event.data)}" for event in events(result))
-    assert result.completed == ("start", "buy", "check"), f"{told}\n{log}"
+    recorded = "\n".join(f"{event.type} {json.dumps(event.data)}" for event in events(result))
+    assert result.completed == ("start", "buy", "check"), f"{recorded}\n{log}"
     status = record(result, "buy/status.json")
-    assert (status["outcome"], status["notes"]) == ("success", "a pear"), told
+    assert (status["outcome"], status["notes"]) == ("success", "a pear"), recorded
     patch = (result.directory / "result.patch").read_text()
     assert "+buy a pear" in patch
     # Neither the real key nor the operator's variables are visible inside.

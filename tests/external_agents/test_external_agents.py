@@ -253,11 +253,13 @@ def work(agent: Agent, twin: ProviderTwin, folder: Path, home: Path) -> None:
         for _ in range(agent.runs)
     ]
     log = [(one.wire, one.step, one.status, one.rule, one.error) for one in twin.requests]
-    told = "\n".join([*(f"{one.stdout[-3000:]}\n{one.stderr[-3000:]}" for one in ended), str(log)])
-    assert (folder / "todo.txt").read_text() == "buy a pear\n", told
-    assert (folder / "counted.txt").exists(), told
-    assert (folder / "counted.txt").read_text() == "1\n", told
-    assert [bool(one.returncode) for one in ended] == [True] * (agent.runs - 1) + [False], told
+    output = "\n".join(
+        [*(f"{one.stdout[-3000:]}\n{one.stderr[-3000:]}" for one in ended), str(log)]
+    )
+    assert (folder / "todo.txt").read_text() == "buy a pear\n", output
+    assert (folder / "counted.txt").exists(), output
+    assert (folder / "counted.txt").read_text() == "1\n", output
+    assert [bool(one.returncode) for one in ended] == [True] * (agent.runs - 1) + [False], output
 
 
 def start(

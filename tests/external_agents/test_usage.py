@@ -108,14 +108,14 @@ def test_complete_answers_count_exactly_and_a_cut_answer_is_estimated(
         result = run(tmp_path, text, backend=backend, model=one.model, environ=environ)
         log = [(asked.path, asked.rule, asked.status, asked.error) for asked in twin.requests]
     whole = [rule for _, rule, status, _ in log if rule and rule != "cut" and status == 200]
-    told = "\n".join(str((event.type, event.data)) for event in events(result))
+    recorded = "\n".join(str((event.type, event.data)) for event in events(result))
     used = result.usage
-    assert "cut" in [rule for _, rule, _, _ in log], f"{told}\n{log}"
-    assert used.tokens - used.estimated_tokens == ONE_CALL * len(whole), f"{told}\n{log}"
+    assert "cut" in [rule for _, rule, _, _ in log], f"{recorded}\n{log}"
+    assert used.tokens - used.estimated_tokens == ONE_CALL * len(whole), f"{recorded}\n{log}"
     assert used.estimated_tokens > 0
     assert used.cost_usd > 0
     # The figures of the program itself agree.
-    assert "model proxy saw" not in told
+    assert "model proxy saw" not in recorded
 
 
 @each_program
@@ -140,11 +140,11 @@ def test_a_spent_budget_refuses_the_next_request_and_the_run_can_be_resumed(
             environ=environ,
             max_tokens=ONE_CALL,
         )
-        told = "\n".join(str((event.type, event.data)) for event in events(stopped))
-        assert stopped.exit_code is ExitCode.UNFINISHED, told
-        assert stopped.usage.tokens == ONE_CALL * served(), told
+        recorded = "\n".join(str((event.type, event.data)) for event in events(stopped))
+        assert stopped.exit_code is ExitCode.UNFINISHED, recorded
+        assert stopped.usage.tokens == ONE_CALL * served(), recorded
         before = served()
         done = resume(tmp_path, environ=environ, max_tokens=1_000_000)
-        told = "\n".join(str((event.type, event.data)) for event in events(done))
-        assert done.exit_code is ExitCode.DONE, told
-        assert done.usage.tokens == ONE_CALL * served() > ONE_CALL * before, told
+        recorded = "\n".join(str((event.type, event.data)) for event in events(done))
+        assert done.exit_code is ExitCode.DONE, recorded
+        assert done.usage.tokens == ONE_CALL * served() > ONE_CALL * before, recorded

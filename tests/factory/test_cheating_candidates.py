@@ -86,8 +86,8 @@ def either_sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Environmen
 
 def scenario(name: str, split: str, check: dict[str, Any], run: str = "sh program.sh") -> Scenario:
     steps = [{"name": "go", "run": run}]
-    told = {"id": name, "title": name, "story": f"{name}.", "split": split, "steps": steps}
-    return Scenario.model_validate({**told, "checks": [{"step": "go", **check}]})
+    fields = {"id": name, "title": name, "story": f"{name}.", "split": split, "steps": steps}
+    return Scenario.model_validate({**fields, "checks": [{"step": "go", **check}]})
 
 
 def play(
@@ -181,8 +181,8 @@ def test_candidate_that_exhausts_a_limit_fails_without_an_error(
     tmp_path: Path, sandbox: EnvironmentChoice, limit: str
 ) -> None:
     steps = [{"name": "go", "run": "sh program.sh", "timeout": "1s"}]
-    told = {"id": "slow", "title": "slow", "story": "slow.", "steps": steps}
-    slow = Scenario.model_validate({**told, "checks": [{"kind": "exit", "step": "go"}]})
+    fields = {"id": "slow", "title": "slow", "story": "slow.", "steps": steps}
+    slow = Scenario.model_validate({**fields, "checks": [{"kind": "exit", "step": "go"}]})
     [result] = play(tmp_path, sandbox, LIMITS[limit], [slow])
     assert (result.satisfied, result.error, result.culprit) == (False, "", "candidate")
     assert "ended with" in result.checks[0].reason

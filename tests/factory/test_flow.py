@@ -159,15 +159,15 @@ def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
 
 
 def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     flow = make_flow(tmp_path)
-    flow = replace(flow, host=replace(flow.host, suite="todo", tell=told.append))
+    flow = replace(flow, host=replace(flow.host, suite="todo", tell=messages.append))
     assert read_manifest(RunDirectory(flow.launch(suite="").directory)).suite
     pipeline = flow.project / "pipeline.dot"
     pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
     result = flow.launch(suite="")
     assert read_manifest(RunDirectory(result.directory)).suite == ""
-    assert any("this run of 'other' has no suite" in one for one in told)
+    assert any("this run of 'other' has no suite" in one for one in messages)
     verdict = gate(flow.evaluator.judged(read_candidate_run(result.directory)))
     assert "no_suite" in {one.rule for one in verdict.reasons}
 
@@ -198,9 +198,9 @@ def test_changed_base_in_the_manifest_loses_no_commit(tmp_path: Path) -> None:
     flow.decide(result, DecisionKind.APPROVED)
     git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
     manifest = result.directory / "manifest.json"
-    told = json.loads(manifest.read_text())
-    told["base"]["commit"] = git(flow.project, "rev-parse", "HEAD").strip()
-    manifest.write_text(json.dumps(told))
+    record = json.loads(manifest.read_text())
+    record["base"]["commit"] = git(flow.project, "rev-parse", "HEAD").strip()
+    manifest.write_text(json.dumps(record))
     with pytest.raises(VerificationError):
         flow.promote(result)
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Meanwhile\n"

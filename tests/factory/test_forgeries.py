@@ -66,7 +66,7 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize(
-    ("forge", "approving", "promoting", "told"),
+    ("forge", "approving", "promoting", "message"),
     FORGERIES,
     ids=[one[0].__name__ for one in FORGERIES],
 )
@@ -75,13 +75,13 @@ def test_forged_record_approves_nothing(
     forge: Callable[[Flow, RunResult], None],
     approving: ExitCode,
     promoting: ExitCode,
-    told: str,
+    message: str,
 ) -> None:
     flow, result = red
     main = git(flow.project, "rev-parse", "main")
     forge(flow, result)
     [flaw] = audit(flow.host.state_dir, flow.host.runs_dir).flaws
-    assert told in flaw.problem
+    assert message in flaw.problem
     with pytest.raises(AttractorError) as refused:
         flow.decide(result, DecisionKind.APPROVED)
     assert refused.value.exit_code is approving

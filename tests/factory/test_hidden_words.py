@@ -84,9 +84,9 @@ def test_operator_sees_all_reasons(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
     _, judged = ask_gate(result.directory, flow.host)
-    told = failed_scenarios(judged)
-    assert sorted(one.scenario for one in told) == sorted(IDS)
-    [quokka] = [one for one in told if one.scenario == "quokka"]
+    found = failed_scenarios(judged)
+    assert sorted(one.scenario for one in found) == sorted(IDS)
+    [quokka] = [one for one in found if one.scenario == "quokka"]
     assert (quokka.title, quokka.played, quokka.satisfied) == ("The quokka of the title", 2, 0)
     assert quokka.reasons == (
         "stdout: standard output of step step-quokka is not 'marsupial-quokka'",
@@ -113,9 +113,9 @@ def swap(files: list[Path]) -> None:
 
 
 def forge(files: list[Path]) -> None:
-    told = json.loads(files[0].read_text())
-    told["trial"]["satisfied"] = True
-    files[0].write_text(canonical_json(told))
+    record = json.loads(files[0].read_text())
+    record["trial"]["satisfied"] = True
+    files[0].write_text(canonical_json(record))
 
 
 def tear(files: list[Path]) -> None:

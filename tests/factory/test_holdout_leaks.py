@@ -105,14 +105,14 @@ def cancel(flow: Flow, result: RunResult) -> None:
 @pytest.mark.parametrize("pipeline", [FAILING, ASKING])
 def test_canary_in_a_failed_or_canceled_run_burns_the_suite(tmp_path: Path, pipeline: str) -> None:
     flow = commit(make_project(tmp_path), **{"pipeline.dot": pipeline})
-    told: list[str] = []
-    flow = replace(flow, host=replace(flow.host, tell=told.append))
+    messages: list[str] = []
+    flow = replace(flow, host=replace(flow.host, tell=messages.append))
     result = flow.launch(interviewer="park")
     if result.status == AWAITING_ANSWER:
         cancel(flow, result)
     assert "run: make/stdout.txt" in places_of_leaks(flow)
     assert flow.rules(result)[1:] == ["holdout_leak", "suite_burned"]
-    assert f"attractor gate {result.run_id} --operator" in told[-1]
+    assert f"attractor gate {result.run_id} --operator" in messages[-1]
 
 
 @pytest.mark.parametrize("pipeline", [FAILING, ASKING])
@@ -120,15 +120,15 @@ def test_run_ends_unsearched_while_its_sealed_suite_is_unreadable(
     tmp_path: Path, pipeline: str
 ) -> None:
     flow = commit(make_project(tmp_path), **{"pipeline.dot": pipeline})
-    told: list[str] = []
-    flow = replace(flow, host=replace(flow.host, tell=told.append))
+    messages: list[str] = []
+    flow = replace(flow, host=replace(flow.host, tell=messages.append))
     sealed, hidden = flow.host.state_dir / "suites" / "sealed", tmp_path / "lost"
     losing = pipeline.replace("printf", f"mv {sealed} {hidden}; printf")
     commit(flow, **{"pipeline.dot": losing})
     result = flow.launch(interviewer="park")
     if result.status == AWAITING_ANSWER:
         cancel(flow, result)
-    assert "were not searched for holdouts: the sealed suite" in told[-1]
+    assert "were not searched for holdouts: the sealed suite" in messages[-1]
     hidden.rename(sealed)
     assert flow.rules(result) == ["no_verdict", "holdout_leak"]
     assert "the run ended without a search for leaks" in str(flow.report(result).to_record())

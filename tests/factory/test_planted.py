@@ -126,8 +126,8 @@ def test_link_into_own_scenarios_is_tried_as_promoted(tmp_path: Path) -> None:
     flow = make_planting_flow(tmp_path, plant)
     result = flow.launch()
     assert "unresolved_failure" in flow.rules(result)
-    [told] = left_out(result)
-    assert told.data["refused"] == [
+    [found] = left_out(result)
+    assert found.data["refused"] == [
         {"path": "scenarios", "why": "its path is protected by the project"}
     ]
 

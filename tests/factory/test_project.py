@@ -20,18 +20,18 @@ def make_copy(tmp_path: Path) -> tuple[str, ProjectIdentity]:
 
 def test_a_copied_project_gets_an_id_of_its_own(tmp_path: Path) -> None:
     original, copy = make_copy(tmp_path)
-    told: list[str] = []
+    messages: list[str] = []
     assert copy.project_id() == ""
     created = LedgerEntry(
         "created", "R", "", make_identity(tmp_path).describe(tmp_path), GENESIS, ""
     )
     with pytest.raises(OtherProject):
         copy.require_own(tmp_path, created)
-    own = replace(copy, tell=told.append).create_id()
+    own = replace(copy, tell=messages.append).create_id()
     assert own not in ("", original)
     assert (copy.create_id(), copy.project_id()) == (own, own)
     assert make_identity(tmp_path).project_id() == make_identity(tmp_path).create_id() == original
-    [sentence] = told
+    [sentence] = messages
     assert f"is a copy of {tmp_path / 'project'}" in sentence
 
 

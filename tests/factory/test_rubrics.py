@@ -74,12 +74,12 @@ def test_judge_that_fails_leaves_the_trial_unscored(
     assert (trouble.trouble.culprit, trouble.count) == (culprit, retries + 1)
     shown = verdict_text(read_candidate_run(result.directory), judged, to_operator=False)
     assert f"  trouble in trials: {trouble}\n" in shown
-    told: list[str] = []
-    replace(flow, host=replace(flow.host, tell=told.append)).launch(evaluate=False)
+    messages: list[str] = []
+    replace(flow, host=replace(flow.host, tell=messages.append)).launch(evaluate=False)
     assert (
         "1 tree was evaluated with this version of the suite; the maximum is 20. "
         f"Trouble in their trials: {trouble}."
-    ) in told
+    ) in messages
 
 
 def test_run_does_not_start_without_a_key_of_the_judge(tmp_path: Path) -> None:

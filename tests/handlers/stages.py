@@ -216,7 +216,7 @@ class Person:
 
     answers: Sequence[str | Answer] = ()
     questions: list[Question] = field(default_factory=list[Question])
-    told: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
 
     async def ask(self, question: Question) -> Answer:
         self.questions.append(question)
@@ -229,7 +229,7 @@ class Person:
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        self.told.append(message)
+        self.notices.append(message)
 
 
 @dataclass

@@ -107,7 +107,7 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
 
 
 @table(
-    ("value", "told"),
+    ("value", "message"),
     [
         (None, "the context has no list under list"),
         ({"a": 1}, "the context has no list under list"),
@@ -115,21 +115,21 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
         ("x" * 199 + "…", "the text in list was truncated"),
     ],
 )
-def test_invalid_or_truncated_list_fails(value: Json, told: str) -> None:
+def test_invalid_or_truncated_list_fails(value: Json, message: str) -> None:
     it = play(value)
     outcome = it.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.TERMINAL)
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
     assert it.branches.walked == []
 
 
 def test_without_items_named_or_without_a_meeting_the_pipeline_is_at_fault() -> None:
     unnamed, unmet = play([1], key=""), play([1])
     unmet.branches.fork = None
-    for it, told in ((unnamed, "set items to a context key"), (unmet, "never meet")):
+    for it, message in ((unnamed, "set items to a context key"), (unmet, "never meet")):
         outcome = it.run()
         assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
-        assert told in outcome.failure_reason
+        assert message in outcome.failure_reason
 
 
 PIPELINE = """digraph each {

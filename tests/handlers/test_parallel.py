@@ -147,8 +147,8 @@ def test_the_best_is_by_outcome_then_score_then_id(results: list[Json], best: st
 @given(
     st.lists(st.tuples(st.sampled_from(["success", "fail"]), st.floats() | st.text()), min_size=1)
 )
-def test_one_branch_is_best_for_any_scores(told: list[tuple[str, Json]]) -> None:
-    every = [scored(f"n{number}", score, word) for number, (word, score) in enumerate(told)]
+def test_one_branch_is_best_for_any_scores(messages: list[tuple[str, Json]]) -> None:
+    every = [scored(f"n{number}", score, word) for number, (word, score) in enumerate(messages)]
     best = best_of(candidates(*every))
     assert all(best.rank <= one.rank for one in candidates(*every))
 

@@ -124,9 +124,9 @@ def test_answer_without_candidate_selects_best_with_event(said: str) -> None:
     it = fan_in(result("a"), result("b"), result("c", "fail"), prompt="Which?", said=said)
     outcome = it.run()
     assert outcome.context_updates["parallel.fan_in.best_id"] == "a"
-    told = "by outcome and score, because the answer named no candidate"
-    assert outcome.notes == f"Selected best candidate: a, {told}"
-    assert it.play.events.all == [("OutcomeAssumed", {"reason": f"selected a, {told}"})]
+    message = "by outcome and score, because the answer named no candidate"
+    assert outcome.notes == f"Selected best candidate: a, {message}"
+    assert it.play.events.all == [("OutcomeAssumed", {"reason": f"selected a, {message}"})]
 
 
 def test_a_choice_that_failed_fails_the_fan_in() -> None:

@@ -87,7 +87,7 @@ def test_inputs_come_from_text_context_and_run_inputs() -> None:
 
 
 @table(
-    ("inputs", "told", "kind"),
+    ("inputs", "message", "kind"),
     [
         ("title", "the context has no title for the input title", FailureClass.TERMINAL),
         ("a=context.x.y", "the context has no x.y for the input a", FailureClass.TERMINAL),
@@ -97,10 +97,10 @@ def test_inputs_come_from_text_context_and_run_inputs() -> None:
         ("a-b=1", "invalid input name", FailureClass.PIPELINE),
     ],
 )
-def test_missing_child_input_is_failure(inputs: str, told: str, kind: FailureClass) -> None:
+def test_missing_child_input_is_failure(inputs: str, message: str, kind: FailureClass) -> None:
     outcome = play(plot(inputs="a,title"), inputs=inputs).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
 
 
 CONTEXT: dict[str, Json] = {
@@ -138,7 +138,7 @@ def test_declared_outputs_are_returned(declared: str, given: dict[str, Json]) ->
 
 
 @table(
-    ("declared", "told"),
+    ("declared", "message"),
     [
         ("other", "the context of the child has no other"),
         ("nothing", "the context of the child has no nothing"),
@@ -148,11 +148,11 @@ def test_declared_outputs_are_returned(declared: str, given: dict[str, Json]) ->
         ("summary, summary", "outputs of Test: duplicate input summary"),
     ],
 )
-def test_missing_or_mistyped_output_is_a_failure(declared: str, told: str) -> None:
+def test_missing_or_mistyped_output_is_a_failure(declared: str, message: str) -> None:
     end = ChildEnd(StageStatus.SUCCESS, "completed", CONTEXT, COST)
     outcome = play(plot(end, outputs=declared)).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
     assert outcome.usage == COST
 
 
@@ -164,16 +164,16 @@ def test_child_receives_is_shared() -> None:
 
 
 @table(
-    ("plain", "told"),
+    ("plain", "message"),
     [
         ({"file": ""}, "it has no `file`"),
         ({"file": "no.dot"}, "no.dot: cannot read no.dot: No such file or directory"),
     ],
 )
-def test_unreadable_child_is_a_pipeline_fault(plain: dict[str, Plain], told: str) -> None:
+def test_unreadable_child_is_a_pipeline_fault(plain: dict[str, Plain], message: str) -> None:
     outcome = play(plot(), **plain).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
-    assert outcome.failure_reason == told
+    assert outcome.failure_reason == message
 
 
 def test_missing_child_runs_is_a_failure() -> None:

@@ -196,7 +196,7 @@ async def test_advice_of_backend_is_passed_to_child() -> None:
     async with scene(plot, {"manager.actions": STEER}, "Read the plan again") as it:
         await it.cycle()
         await it.clock.until_asleep()
-        assert it.plot.told == ["Read the plan again"]
+        assert it.plot.messages == ["Read the plan again"]
         [prompt] = it.supervisor.prompts
         assert prompt.startswith("Speak up when it strays from the plan\n\n")
         assert '"node":"build"' in prompt
@@ -212,7 +212,7 @@ async def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
     async with scene(Plot(DONE), {"manager.actions": STEER}, said) as it:
         await it.cycle()
         await it.clock.until_asleep()
-        assert (len(it.supervisor.prompts), it.plot.told) == (1, [])
+        assert (len(it.supervisor.prompts), it.plot.messages) == (1, [])
         has_failed = isinstance(said, Outcome)
         assert (("SteeringFailed", {"reason": "rate limit"}) in it.it.events.all) is has_failed
         it.plot.is_open.set()
@@ -255,7 +255,7 @@ async def test_question_of_child_is_asked_for_its_stage() -> None:
 
 
 @table(
-    ("plain", "of_graph", "told"),
+    ("plain", "of_graph", "message"),
     [
         ({}, {"stack.child_dotfile": ""}, "the manager has no child pipeline"),
         ({}, {"stack.child_dotfile": "no.dot"}, "no.dot: cannot read no.dot"),
@@ -268,12 +268,12 @@ async def test_question_of_child_is_asked_for_its_stage() -> None:
     ],
 )
 async def test_unsupported_attributes_are_pipeline_faults(
-    plain: dict[str, Plain], of_graph: dict[str, Plain], told: str
+    plain: dict[str, Plain], of_graph: dict[str, Plain], message: str
 ) -> None:
     async with scene(Plot(DONE), plain, of_graph=of_graph) as it:
         outcome = await it.outcome()
         assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
-        assert told in outcome.failure_reason
+        assert message in outcome.failure_reason
         assert it.children.started == []
 
 

@@ -117,7 +117,7 @@ async def test_canceled_wait_ends_at_once() -> None:
 
 
 @table(
-    ("plain", "told"),
+    ("plain", "message"),
     [
         ({}, "neither duration nor until"),
         ({"until": ""}, "neither duration nor until"),
@@ -130,11 +130,11 @@ async def test_canceled_wait_ends_at_once() -> None:
         ({"until": "0001-01-01T00:00+02:00"}, "invalid time"),
     ],
 )
-def test_wrong_values_are_a_fault_of_the_pipeline(plain: Attributes, told: str) -> None:
+def test_wrong_values_are_a_fault_of_the_pipeline(plain: Attributes, message: str) -> None:
     outcome = play(ManualClock(NOW), plain).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
     assert outcome.failure_reason.startswith("it: ")
-    assert told in outcome.failure_reason
+    assert message in outcome.failure_reason
 
 
 def test_a_time_of_day_is_the_next_one() -> None:

@@ -35,7 +35,7 @@ class AllMethods:
     """Has all three methods as coroutines."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.notices: list[str] = []
 
     async def ask(self, question: Question) -> Answer:
         return given(question.text)
@@ -44,7 +44,7 @@ class AllMethods:
         return [given("together") for _ in questions]
 
     async def inform(self, message: str, stage: str) -> None:
-        self.told.append(f"{stage}: {message}")
+        self.notices.append(f"{stage}: {message}")
 
 
 def test_interviewer_with_ask_only_does_not_block() -> None:
@@ -72,7 +72,7 @@ def test_complete_interviewer_gets_all_calls() -> None:
         await adapted.inform("It ships", "ask")
 
     asyncio.run(use())
-    assert whole.told == ["ask: It ships"]
+    assert whole.notices == ["ask: It ships"]
 
 
 def test_a_function_answers() -> None:

@@ -118,4 +118,4 @@ def test_at_a_terminal_the_console_asks(tmp_path: Path) -> None:
 def test_messages_are_passed_on() -> None:
     person = Person()
     asyncio.run(Recording(Terminal().parts(inner=person)).inform("hello", "gate"))
-    assert person.told == ["hello"]
+    assert person.notices == ["hello"]

@@ -98,7 +98,7 @@ def test_name_may_contain_inner_interviewer_and_file(tmp_path: Path) -> None:
 
 
 @table(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("console:park", "takes no options"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
@@ -106,8 +106,8 @@ def test_name_may_contain_inner_interviewer_and_file(tmp_path: Path) -> None:
         ("recording:replay:a.jsonl", "has no recording"),
     ],
 )
-def test_unknown_interviewer_name_is_refused(name: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_unknown_interviewer_name_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         build_interviewer(name, Terminal().parts())
 
 

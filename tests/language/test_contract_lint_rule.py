@@ -106,9 +106,9 @@ def test_diagnostics_point_into_the_text(name: str) -> None:
 
 @rules
 def test_rules_work_without_a_vocabulary(name: str) -> None:
-    told = [one for graph in GRAPHS for one in look(RULES[name], graph, Vocabulary())]
+    found = [one for graph in GRAPHS for one in look(RULES[name], graph, Vocabulary())]
     known = [one for graph in GRAPHS for one in look(RULES[name], graph)]
-    assert len(told) <= len(known)
+    assert len(found) <= len(known)
 
 
 def many(count: int) -> Graph:

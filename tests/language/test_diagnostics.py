@@ -95,8 +95,8 @@ def test_long_and_dangerous_lines_are_shortened_and_escaped() -> None:
 
 
 def test_the_record_has_every_field_and_counts() -> None:
-    told = warning("m", Span("f.dot", 2, 3, 2, 4), node="n", edge=("a", "b"), fix="do it")
-    assert as_record([told, error("e")], files=2) == {
+    found = warning("m", Span("f.dot", 2, 3, 2, 4), node="n", edge=("a", "b"), fix="do it")
+    assert as_record([found, error("e")], files=2) == {
         "diagnostics": [
             {
                 "rule": "",
@@ -150,13 +150,13 @@ def test_diagnostics_are_sorted_by_position_and_unique() -> None:
 
 
 def test_annotations_of_github() -> None:
-    told = annotation(error("wrong", Span("a.dot", 2, 3, 2, 5), fix="do it"))
-    assert told == "::error file=a.dot,line=2,col=3,endLine=2,endColumn=5,title=::wrong%0Ado it"
-    told = annotation(warning("wrong", Span("a.dot", 2, 3, 4, 5)))
-    assert told == "::warning file=a.dot,line=2,col=3,endLine=4,title=::wrong"
+    found = annotation(error("wrong", Span("a.dot", 2, 3, 2, 5), fix="do it"))
+    assert found == "::error file=a.dot,line=2,col=3,endLine=2,endColumn=5,title=::wrong%0Ado it"
+    found = annotation(warning("wrong", Span("a.dot", 2, 3, 4, 5)))
+    assert found == "::warning file=a.dot,line=2,col=3,endLine=4,title=::wrong"
     assert annotation(info("m", Span("a.dot", 0, 0, 0, 0))) == "::notice file=a.dot,title=::m"
     assert "file=caf\ufffd," in annotation(info("m", Span("caf\udce9", 0, 0, 0, 0)))
     assert annotation(info("m")) == "::notice title=::m"
-    told = annotation(error("50% a:b,c\nd", Span("d:,%/\n.dot", 1, 1, 1, 2), fix="x::y"))
-    assert told.startswith("::error file=d%3A%2C%25/%0A.dot,line=1")
-    assert told.endswith("::50%25 a:b,c\\nd%0Ax::y")
+    found = annotation(error("50% a:b,c\nd", Span("d:,%/\n.dot", 1, 1, 1, 2), fix="x::y"))
+    assert found.startswith("::error file=d%3A%2C%25/%0A.dot,line=1")
+    assert found.endswith("::50%25 a:b,c\\nd%0Ax::y")

@@ -155,10 +155,12 @@ def mistakes(text: str) -> list[Diagnostic]:
 
 @table(("written", "message", "fix"), ONCE)
 def test_each_mistake_is_reported_once(written: str, message: str, fix: str) -> None:
-    told = mistakes(PIPELINE.format(written))
+    diagnostics = mistakes(PIPELINE.format(written))
     labels = written.count("='") - 1 if "label='x'" in written else 0
-    assert [(one.message, one.fix) for one in told[: len(told) - labels]] == [(message, fix)]
-    assert told[0].span.line in (6, 7, 8)
+    assert [(one.message, one.fix) for one in diagnostics[: len(diagnostics) - labels]] == [
+        (message, fix)
+    ]
+    assert diagnostics[0].span.line in (6, 7, 8)
 
 
 @table("written", [one for one, _, _ in ONCE])
@@ -201,12 +203,12 @@ def test_mistake_hides_no_later_mistake(written: str) -> None:
 def test_unambiguous_mistakes_are_fixed(written: str, mended: str) -> None:
     text = PIPELINE.format(written)
     # Notes that appear once the text is readable are fixed, too.
-    told = [
+    found = [
         one for one in fix_safely(text, check=check, file="h.dot").applied if one.rule == "syntax"
     ]
-    assert told
+    assert found
     done = text
-    for one in told:
+    for one in found:
         for edit in one.edits:
             source = Source(done, "h.dot")
             start = source.offset(edit.span.line, edit.span.column)
@@ -263,10 +265,10 @@ def test_ambiguous_mistakes_are_not_fixed(written: str) -> None:
 )
 def test_mistake_before_the_brace_is_reported_once(head: str, message: str, fix: str) -> None:
     rest = "\n start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit\n}\n"
-    told = mistakes(head + rest)
-    assert [(one.message, one.fix) for one in told] == ([(message, fix)] if message else [])
+    diagnostics = mistakes(head + rest)
+    assert [(one.message, one.fix) for one in diagnostics] == ([(message, fix)] if message else [])
     behind = mistakes(head + rest.replace("}", "q -- r }"))
-    assert len(behind) == len(told) + 1
+    assert len(behind) == len(diagnostics) + 1
 
 
 @table(
@@ -307,25 +309,25 @@ def test_graph_head_is_fixed(head: str, mended: str) -> None:
     ],
 )
 def test_diagnostic_points_at_the_unclosed_brace(inside: str, line: int) -> None:
-    (told,) = mistakes(PIPELINE.format(inside))
-    assert told.message == "unclosed '{'"
-    assert told.span.line == line
+    (diagnostic,) = mistakes(PIPELINE.format(inside))
+    assert diagnostic.message == "unclosed '{'"
+    assert diagnostic.span.line == line
 
 
 def test_unclosed_braces_hide_nothing() -> None:
-    told = mistakes(PIPELINE.format('c16 {\n  q -- r\n  c [prompt="y"\n'))
-    assert [one.message for one in told] == [
+    diagnostics = mistakes(PIPELINE.format('c16 {\n  q -- r\n  c [prompt="y"\n'))
+    assert [one.message for one in diagnostics] == [
         "unexpected '{'",
         "invalid edge '--': edges have a direction",
         "unclosed '['",
     ]
-    told = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
-    assert [one.message for one in told] == [
+    diagnostics = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
+    assert [one.message for one in diagnostics] == [
         "this '}' ends the graph too early",
         "invalid edge '--': edges have a direction",
         "unclosed '['",
     ]
-    assert (told[0].span.line, told[0].span.column) == (7, 3)
+    assert (diagnostics[0].span.line, diagnostics[0].span.column) == (7, 3)
 
 
 @table(

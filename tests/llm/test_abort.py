@@ -44,7 +44,7 @@ def test_listeners_are_called_once_and_only_while_they_listen() -> None:
 
 def calls_when_aborted_at(moment: int) -> list[str]:
     """Abort as a signal handler does: between two steps of a reader that continues or leaves."""
-    controller, told, met = AbortController(), list[str](), Counter[str]()
+    controller, messages, met = AbortController(), list[str](), Counter[str]()
 
     def trace(frame: FrameType, _event: str, _: object) -> Trace | None:
         if frame.f_code.co_filename != abort_module.__file__:
@@ -58,12 +58,12 @@ def calls_when_aborted_at(moment: int) -> list[str]:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        with controller.signal.calling(lambda: told.append("told")):
+        with controller.signal.calling(lambda: messages.append("told")):
             sys.settrace(before)
             controller.abort()
     finally:
         sys.settrace(before)
-    return told
+    return messages
 
 
 def test_a_handler_of_a_signal_aborts_at_any_moment() -> None:

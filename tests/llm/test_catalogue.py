@@ -238,7 +238,7 @@ def test_models_of_our_providers_go_by_the_names_their_interface_takes(tmp_path:
 
 
 @table(
-    ("told", "asked"),
+    ("message", "asked"),
     [
         ("vertex_ai-language-models", "vertex_ai"),
         ("bedrock_converse", "bedrock"),
@@ -246,8 +246,10 @@ def test_models_of_our_providers_go_by_the_names_their_interface_takes(tmp_path:
         ("scx-ai", "scx-ai"),
     ],
 )
-def test_provider_of_a_model_is_the_one_of_requests(tmp_path: Path, told: str, asked: str) -> None:
-    [model] = read(tmp_path, {"m": PRICED | {"litellm_provider": told}}).values()
+def test_provider_of_a_model_is_the_one_of_requests(
+    tmp_path: Path, message: str, asked: str
+) -> None:
+    [model] = read(tmp_path, {"m": PRICED | {"litellm_provider": message}}).values()
     assert model.provider == asked
     assert read_providers(tmp_path / "table.json") == {asked}
 

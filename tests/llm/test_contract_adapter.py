@@ -171,12 +171,12 @@ async def test_stream_equals_the_complete_answer(tried: AdapterCase, asked: str)
     accumulator = StreamAccumulator()
     for event in events:
         accumulator.process(event)
-    told = accumulator.response()
-    assert (told.text, told.finish_reason) == (whole.text, whole.finish_reason)
-    assert (told.usage, told.model) == (whole.usage, whole.model)
+    found = accumulator.response()
+    assert (found.text, found.finish_reason) == (whole.text, whole.finish_reason)
+    assert (found.usage, found.model) == (whole.usage, whole.model)
     calls = [one.tool_call for one in events if one.type == StreamEventType.TOOL_CALL_END]
-    assert calls == told.tool_calls
-    assert [call.arguments for call in told.tool_calls] == [
+    assert calls == found.tool_calls
+    assert [call.arguments for call in found.tool_calls] == [
         call.arguments for call in whole.tool_calls
     ]
     assert tried.count() == 2

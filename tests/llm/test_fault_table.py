@@ -134,31 +134,31 @@ def twin() -> Iterator[ProviderTwin]:
 )
 def test_a_stream_with_trouble(provider: str, trouble: Trouble, twin: ProviderTwin) -> None:
     async def asking(client: Client) -> tuple[list[StreamEvent], SDKError | None]:
-        told: list[StreamEvent] = []
+        events: list[StreamEvent] = []
         try:
             async for event in client.stream(a_request(provider, f"<{trouble.name}>")):
-                told.append(event)
+                events.append(event)
         except SDKError as error:
-            return told, error
-        return told, None
+            return events, error
+        return events, None
 
     # Gemini's streams have no last event: the end of the connection is their end.
     is_open = provider == "gemini" and trouble.name == "content length"
 
     def scene(limits: AdapterTimeout) -> None:
         before = len(twin.requests)
-        told, error = run(twin, asking, limits)
+        events, error = run(twin, asking, limits)
         require(trouble, StreamError if is_open else trouble.streamed, error)
         assert len(twin.requests) - before == 1
-        text = "".join(one.delta or "" for one in told if one.type == StreamEventType.TEXT_DELTA)
+        text = "".join(one.delta or "" for one in events if one.type == StreamEventType.TEXT_DELTA)
         if error is None:
-            assert (text, told[-1].type) == (TEXT, StreamEventType.FINISH)
+            assert (text, events[-1].type) == (TEXT, StreamEventType.FINISH)
         elif trouble.said_before or is_open:
             assert text
             assert TEXT.startswith(text)
-            assert (told[-1].type, told[-1].error) == (StreamEventType.ERROR, error)
+            assert (events[-1].type, events[-1].error) == (StreamEventType.ERROR, error)
         else:
-            assert told == []
+            assert events == []
 
     trouble.play(scene)
 

@@ -141,8 +141,10 @@ def test_a_program_ends_though_a_handler_does_not() -> None:
             timeout=30,
             check=False,
         )
-    told = "the generation took longer than 0.2 s (raise the time limit, or shorten the request)\n"
-    assert (ended.stdout, ended.stderr) == (told, "")
+    message = (
+        "the generation took longer than 0.2 s (raise the time limit, or shorten the request)\n"
+    )
+    assert (ended.stdout, ended.stderr) == (message, "")
 
 
 def test_cancelling_closes_the_connection_and_leaves_no_task() -> None:

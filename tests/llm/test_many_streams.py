@@ -56,8 +56,8 @@ def twin(folder: Path) -> Generator[Mapping[str, str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            told = "".join(iter(process.stdout.readline, "}\n")) + "}"
-            yield json.loads(told)["environ"]
+            output = "".join(iter(process.stdout.readline, "}\n")) + "}"
+            yield json.loads(output)["environ"]
         finally:
             process.terminate()
 

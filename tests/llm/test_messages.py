@@ -72,9 +72,9 @@ def test_image_bytes_become_base64_png_by_default() -> None:
     assert found is not None
     assert base64.b64decode(found.data) == PNG
     assert found.data_url == f"data:image/png;base64,{found.data}"
-    told = inline(ImageData(data=PNG, media_type="image/webp"))
-    assert told is not None
-    assert told.media_type == "image/webp"
+    received = inline(ImageData(data=PNG, media_type="image/webp"))
+    assert received is not None
+    assert received.media_type == "image/webp"
 
 
 def test_an_address_is_left_to_the_provider() -> None:

@@ -112,10 +112,10 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
 
 
 def test_a_natural_mistake_is_an_error_whose_text_has_the_hint() -> None:
-    for attempt, told in MISTAKES:
+    for attempt, message in MISTAKES:
         with pytest.raises(ConfigurationError) as caught:
             attempt()
-        assert told in str(caught.value)
+        assert message in str(caught.value)
         assert caught.value.hint in str(caught.value)
 
 

@@ -76,9 +76,9 @@ PRINTED: dict[str, tuple[str, list[list[str]]]] = {
     ),
 }
 PROGRAMS = [
-    (script, fence, told)
+    (script, fence, example)
     for page, (script, printed) in PRINTED.items()
-    for fence, told in zip(
+    for fence, example in zip(
         [one for one in fences("python") if one.page.name == page], printed, strict=True
     )
 ]

@@ -69,13 +69,13 @@ def test_two_tools_of_one_name_are_refused() -> None:
 
 
 def test_an_impossible_format_is_refused() -> None:
-    for kind, schema, told in (
+    for kind, schema, message in (
         ("yaml", None, "unknown response format 'yaml'"),
         ("json_schema", None, "missing json_schema"),
         ("json", PERSON, "unexpected json_schema"),
         ("json_schema", {"type": "array"}, "not of type object"),
     ):
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             ResponseFormat(kind, schema)
 
 

@@ -144,12 +144,12 @@ def an_answer(*parts: ContentPart) -> Response:
 def test_provider_data_has_the_requested_model() -> None:
     own = ProviderData("acme", {"type": "thinking"})
     thought = ContentPart(ContentKind.THINKING, thinking=ThinkingData("Well."), provider_data=own)
-    told, said = an_answer(thought, TEXT).with_model("m").message.content
-    assert told.provider_data is not None
-    assert told.provider_data == ProviderData("acme", {"type": "thinking"}, "m")
+    text, said = an_answer(thought, TEXT).with_model("m").message.content
+    assert text.provider_data is not None
+    assert text.provider_data == ProviderData("acme", {"type": "thinking"}, "m")
     assert said == TEXT
-    assert told.provider_data.is_valid_for("m")
-    assert not told.provider_data.is_valid_for("another")
+    assert text.provider_data.is_valid_for("m")
+    assert not text.provider_data.is_valid_for("another")
     assert own.is_valid_for("another")
 
 

@@ -74,13 +74,15 @@ def test_delays_are_repeatable_with_a_seed_only() -> None:
 
 
 def test_every_retry_is_reported() -> None:
-    told: list[tuple[str, int, float]] = []
+    messages: list[tuple[str, int, float]] = []
     policy = RetryPolicy(
         jitter=False,
-        on_retry=lambda error, attempt, delay: told.append((type(error).__name__, attempt, delay)),
+        on_retry=lambda error, attempt, delay: messages.append(
+            (type(error).__name__, attempt, delay)
+        ),
     )
     run(policy, NetworkError(), limited(3.0))
-    assert told == [("NetworkError", 1, 1.0), ("RateLimitError", 2, 3.0)]
+    assert messages == [("NetworkError", 1, 1.0), ("RateLimitError", 2, 3.0)]
 
 
 def test_other_errors_are_not_touched() -> None:

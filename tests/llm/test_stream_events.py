@@ -149,8 +149,8 @@ def test_every_event_is_read_back_from_its_record() -> None:
         again = StreamEvent.from_dict(record)
         assert again.to_dict() == record
         assert replace(again, step=None) == replace(event, step=None)
-    [told] = [StreamEvent("tool_call_end", tool_call=call)]
-    fault = StreamEvent.from_dict(told.to_dict()).tool_call
+    [found] = [StreamEvent("tool_call_end", tool_call=call)]
+    fault = StreamEvent.from_dict(found.to_dict()).tool_call
     assert fault is not None
     assert str(fault.fault) == "odd (try again)"
 

@@ -97,8 +97,8 @@ def test_an_object_grows_without_an_event_loop(provider: str) -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         with an_object(twin, provider) as objects:
             assert objects.partial_object is None
-            told = list(objects)
-            assert objects.partial_object == told[-1] == ALICE
+            found = list(objects)
+            assert objects.partial_object == found[-1] == ALICE
         assert objects.object() == objects.result().output == ALICE
         assert an_object(twin, provider).object() == ALICE
         with pytest.raises(NoObjectGeneratedError):

@@ -28,8 +28,8 @@ def main() -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     found = [(error, _function(error)) for error in json.loads(done.stdout)["generalDiagnostics"]]
     unsure = {(file, name) for _, (file, name, mutant) in found if mutant == "orig"}
-    told = [one for one, (file, name, mutant) in found if mutant and (file, name) not in unsure]
-    print(json.dumps({"generalDiagnostics": told}))
+    received = [one for one, (file, name, mutant) in found if mutant and (file, name) not in unsure]
+    print(json.dumps({"generalDiagnostics": received}))
 
 
 def _function(error: dict[str, Any]) -> Function:

@@ -27,7 +27,7 @@ class Place:
     good: Notify
     bad: Notify
     silent: Notify
-    told: Path
+    file: Path
 
     def tell(self, notify: Notify) -> str:
         return asyncio.run(self.messenger(NOTICE, notify))
@@ -61,7 +61,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["command", "url"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, address: str) -> Place:
-    told = tmp_path / "told"
+    file = tmp_path / "told"
     plain = Notify(folder=tmp_path, variables={"PATH": "/usr/bin:/bin"})
     ways = {
         "command": [
@@ -70,12 +70,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, address: str) -> Place
         "url": [replace(plain, url=f"{address}/{one}") for one in ("good", "bad", "silent")],
     }
     good, bad, silent = ways[request.param]
-    return Place(messengers()[request.param], good, bad, silent, told)
+    return Place(messengers()[request.param], good, bad, silent, file)
 
 
 def test_messenger_sends_the_complete_notice(place: Place) -> None:
     assert place.tell(place.good) == ""
-    assert json.loads(place.told.read_text("utf-8")) == NOTICE
+    assert json.loads(place.file.read_text("utf-8")) == NOTICE
 
 
 def test_messenger_returns_its_error(place: Place) -> None:

@@ -93,10 +93,10 @@ def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(host: R
 
 def test_last_lines_name_the_commands_for_the_result(host: RunHost) -> None:
     result = go(host)
-    told = as_text(result, read_next_step_facts(result, host.runs_dir))
-    assert f"git apply --stat {result.directory}/result.patch" in told
-    assert f"git apply {result.directory}/result.patch" in told
-    assert "git merge" not in told
+    text = as_text(result, read_next_step_facts(result, host.runs_dir))
+    assert f"git apply --stat {result.directory}/result.patch" in text
+    assert f"git apply {result.directory}/result.patch" in text
+    assert "git merge" not in text
 
 
 def test_result_with_a_secret_is_applied_from_the_store(host: RunHost) -> None:
@@ -111,9 +111,9 @@ def test_result_with_a_secret_is_applied_from_the_store(host: RunHost) -> None:
     assert subprocess.run(["git", "apply", patch], cwd=host.project, check=False).returncode != 0
     assert contents(host.project) == before
     outlook = read_next_step_facts(result, host.runs_dir)
-    told = as_text(result, outlook)
-    assert f"git apply {patch}" not in told
-    assert "secrets are replaced by ***" in told
+    text = as_text(result, outlook)
+    assert f"git apply {patch}" not in text
+    assert "secrets are replaced by ***" in text
     assert outlook.patch
     assert "hush-hush-hush\n" in (Path(outlook.patch.folder) / "conf.ini").read_text()
     status = read_status(result.directory, host.runs_dir)
@@ -122,7 +122,7 @@ def test_result_with_a_secret_is_applied_from_the_store(host: RunHost) -> None:
     line = f"secrets are replaced by ***; original files: {outlook.patch.folder}"
     assert line in status_text(status)
     command = outlook.patch.applying
-    assert command in told
+    assert command in text
     subprocess.run(command, shell=True, cwd=host.project, timeout=30, check=True)
     assert (host.project / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
     assert (host.project / "new.txt").read_text() == "user=hush-hush-hush\n"
@@ -139,9 +139,9 @@ def test_a_run_that_waits_or_fails_has_its_patch_too(host: RunHost) -> None:
     failed = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert failed.status == FAILED
     assert b"half.txt" in patch.read_bytes()
-    told = as_text(failed, read_next_step_facts(failed, host.runs_dir))
-    assert "git apply --stat" in told
-    assert f"git apply {failed.directory}" not in told
+    text = as_text(failed, read_next_step_facts(failed, host.runs_dir))
+    assert "git apply --stat" in text
+    assert f"git apply {failed.directory}" not in text
 
 
 def test_branches_are_put_together_as_in_git(host: RunHost) -> None:

@@ -99,10 +99,10 @@ def test_escapes_from_each_place(sandbox: str, desk: TwinDesk, tmp_path: Path) -
     [run] = desk.runs()
     branch = f"attractor/run/{run.name}"
     made = git(desk.project, "ls-tree", "--name-only", branch).split()
-    told = [one for one in made if one.startswith(("got-", "tried-"))]
+    found = [one for one in made if one.startswith(("got-", "tried-"))]
     # Without a sandbox they succeed: this proves the attempts at all places.
     wanted = ["got", "tried"] if sandbox == "none" else ["tried"]
-    assert told == [f"{one}-{place}" for one in wanted for place in sorted(PLACES)]
+    assert found == [f"{one}-{place}" for one in wanted for place in sorted(PLACES)]
 
 
 TRACED = "import ctypes, os; ctypes.CDLL(None).syscall(101, 0, 0, 0, 0); os.kill(os.getpid(), 10)"

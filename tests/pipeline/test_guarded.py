@@ -93,18 +93,18 @@ def test_guarded_run_resumes_guarded_or_not(
 
 
 def test_run_with_lost_guarantees_is_not_resumed(host: RunHost) -> None:
-    told: list[str] = []
-    host = replace(host, tell=told.append)
+    messages: list[str] = []
+    host = replace(host, tell=messages.append)
     result = begin(host, "none")
     manifest = result.directory / "manifest.json"
     record = json.loads(manifest.read_text())
     assert record["promises"] == dict.fromkeys(vars(Promises()), False)
     record["promises"]["own_network"] = True
     manifest.write_text(json.dumps(record))
-    told.clear()
+    messages.clear()
     with pytest.raises(SandboxWeakened, match="your network may be reachable"):
         go_on(result, host)
-    assert told == []
+    assert messages == []
 
 
 @pytest.mark.parametrize("abi", [0, landlock_abi()])
@@ -112,14 +112,14 @@ def test_run_without_bubblewrap_resumes_so(
     abi: int, host: RunHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "landlock_abi", lambda: abi)
-    told: list[str] = []
+    messages: list[str] = []
     path = without_bubblewrap(tmp_path / "bin")
-    bare = replace(host, tell=told.append, environ={**host.environ, "PATH": path})
+    bare = replace(host, tell=messages.append, environ={**host.environ, "PATH": path})
     result = begin(bare, "auto")
     said = (
         "in a sandbox (Landlock, not bubblewrap" if abi else "without a sandbox, with your rights"
     )
-    assert told[0].startswith(f"Tools run {said}")
+    assert messages[0].startswith(f"Tools run {said}")
     ended = go_on(result, host)
     where = git(host.project, "show", f"attractor/run/{ended.run_id}:where.txt")
     assert where != "/workspace\n"

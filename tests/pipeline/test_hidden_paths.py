@@ -61,27 +61,27 @@ def look(machine: Machine, **environ: str) -> tuple[str, str]:
 
 
 def test_sandbox_does_not_reveal_the_operator(machine: Machine) -> None:
-    told, said = look(
+    output, said = look(
         machine, EMAIL=f"ann-{UNMISTAKABLE}@localhost", MY_PROJECT=str(machine.project)
     )
     assert "only the workspace is visible" in said
-    assert told.endswith("done\n")
+    assert output.endswith("done\n")
     # The files that it tried to read do exist.
-    assert " /workspace " in told
-    assert "agent@localhost" in told
+    assert " /workspace " in output
+    assert "agent@localhost" in output
     workspaces = (machine.state / "workspaces").resolve()
-    assert workspaces.name in told
+    assert workspaces.name in output
     # Every component of the home, the project and the user's name ends with it; "attractor" alone
     # is only the author of the first commit.
     named = {part for part in machine.home.parts if len(part) > 4}
     paths = {".local", "/attractor", "/home/", str(Path(__file__).parents[2])}
     for word in {UNMISTAKABLE, USER, *named, *paths}:
-        assert word not in told, [line for line in told.splitlines() if word in line][:3]
+        assert word not in output, [line for line in output.splitlines() if word in line][:3]
 
 
 def test_path_that_cannot_be_hidden_is_reported(machine: Machine) -> None:
-    told, said = look(machine, ATTRACTOR_WORKSPACES_DIR="/no/such/folder")
+    output, said = look(machine, ATTRACTOR_WORKSPACES_DIR="/no/such/folder")
     place = machine.state / "workspaces"
     assert f"Tools in a sandbox can see the path of the workspaces, {place}: " in said
     assert said.index("Tools in a sandbox") < said.index("run 0")
-    assert UNMISTAKABLE in told
+    assert UNMISTAKABLE in output

@@ -89,11 +89,11 @@ def events(result: RunResult, prefix: str) -> Sequence[Event]:
 def test_late_answer_sends_a_notice(tmp_path: Path) -> None:
     notify = Notify(command="cat > .told; mv -n .told told", after=timedelta(milliseconds=50))
     host = host_in(tmp_path, notify)
-    told = host.project / "told"
-    host = replace(host, custom_parts=CustomParts(interviewer=Slow(told)))
+    file = host.project / "told"
+    host = replace(host, custom_parts=CustomParts(interviewer=Slow(file)))
     result = begin(host, HANDED_IN)
     assert result.completed == ("start", "gate")
-    record = json.loads(told.read_text())
+    record = json.loads(file.read_text())
     assert (record["parked"], record["question"]["id"]) == (False, "gate@1.1")
 
 
@@ -169,7 +169,7 @@ def test_url_messenger_is_imported_only_if_used() -> None:
     assert done.stdout == "False\n"
 
 
-def told(host: RunHost) -> list[dict[str, Any]]:
+def notices_of(host: RunHost) -> list[dict[str, Any]]:
     file = host.project / "told.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -207,14 +207,14 @@ def test_each_end_of_a_run_is_notified_once_with_command_and_address(
         host.project, workspace=WorkspaceKind.NONE, interviewer="park", budgets=budgets
     )
     result = asyncio.run(asyncio.wait_for(start(options, host), 60))
-    [notice] = told(host)
+    [notice] = notices_of(host)
     run = result.directory
     assert (notice["kind"], notice["command"]) == (kind, command.replace("RUN", run.name))
     assert words in notice["text"]
     assert notice["address"] == f"http://127.0.0.1:8000/runs/{run.name}"
     if not result.status.is_final and kind != "done":
         asyncio.run(asyncio.wait_for(resume(run, host), 60))
-        assert [one["kind"] for one in told(host)] == [kind]
+        assert [one["kind"] for one in notices_of(host)] == [kind]
 
 
 def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
         await asyncio.gather(*(start(options, host) for _ in range(10)))
 
     asyncio.run(asyncio.wait_for(run_all(), 90))
-    [notice] = told(host)
+    [notice] = notices_of(host)
     assert (notice["kind"], notice["title"]) == ("several", "10 notices: 10 done")
     assert len({one["run_id"] for one in notice["notices"]}) == 10
     journals = [one.read_text() for one in host.runs_dir.glob("*/events.jsonl")]
@@ -242,7 +242,7 @@ def test_ends_of_children_are_notified_only_if_asked(tmp_path: Path, asked: bool
     )
     options = simulated(host.project, workspace=WorkspaceKind.NONE)
     result = asyncio.run(asyncio.wait_for(start(options, host), 60))
-    pipelines = [one["pipeline"] for one in told(host)]
+    pipelines = [one["pipeline"] for one in notices_of(host)]
     assert pipelines == (["inner", "gate"] if asked else ["gate"])
     assert result.outcome
 

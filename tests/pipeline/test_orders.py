@@ -74,13 +74,13 @@ class Steered(Workplace):
         super().__init__(root, line("a"), {"a": self.work})
         self.takes_words = takes_words
         self.heard: list[tuple[str, str]] = []
-        self.told: Receipt | Refused | None = None
+        self.reply: Receipt | Refused | None = None
 
     async def work(self, stage: Stage) -> Outcome:
         try:
-            self.told = await asyncio.to_thread(orders_to(self.root).steer, "be quick", why="late")
+            self.reply = await asyncio.to_thread(orders_to(self.root).steer, "be quick", why="late")
         except Refused as refused:
-            self.told = refused
+            self.reply = refused
         return success()
 
     async def steer(self, stage_id: str, text: str) -> bool:
@@ -106,15 +106,15 @@ def test_steer_reports_an_accepted_message(tmp_path: Path) -> None:
     place = Steered(tmp_path / RUN_ID, takes_words=True)
     place.live()
     assert place.heard == [("a@1.1", "be quick")]
-    assert isinstance(place.told, Receipt)
-    assert (place.told.is_taken, place.told.words) == (True, "the message was accepted")
+    assert isinstance(place.reply, Receipt)
+    assert (place.reply.is_taken, place.reply.words) == (True, "the message was accepted")
 
 
 def test_steer_reports_a_refused_message_with_its_reason(tmp_path: Path) -> None:
     place = Steered(tmp_path / RUN_ID, takes_words=False)
     place.live()
-    assert isinstance(place.told, Refused)
-    assert place.told.message == "the message was refused: no running stage accepts messages"
+    assert isinstance(place.reply, Refused)
+    assert place.reply.message == "the message was refused: no running stage accepts messages"
 
 
 STEER = Order(Action.STEER, "ann", value="hey")

@@ -77,8 +77,14 @@ def test_wrong_draft_is_repaired_shown_drawn_and_saved(
     assert "  test   tool      make test\n" in shown
     assert "  test -> exit\n" in shown
     first, second = (json.dumps(one.body) for one in twin.requests)
-    told = (TASK, "tests: `make test`", "name: attractor", "`max_visits`", "## paid_loop (warning)")
-    assert all(each in one for each in told for one in (first, second))
+    found = (
+        TASK,
+        "tests: `make test`",
+        "name: attractor",
+        "`max_visits`",
+        "## paid_loop (warning)",
+    )
+    assert all(each in one for each in found for one in (first, second))
     assert "edge_target_exists" in second.split("Here it is")[1]
 
 

@@ -41,17 +41,17 @@ def run(tmp_path: Path, drawn: Graph, script: Script) -> RunStates:
     return states(run_graph(tmp_path, drawn, script)[1])
 
 
-def of(told: RunStates) -> dict[str, StageState]:
-    return {id_: one.state for id_, one in told.nodes.items()}
+def of(expected: RunStates) -> dict[str, StageState]:
+    return {id_: one.state for id_, one in expected.nodes.items()}
 
 
 def test_run_at_its_end_has_all_stages_done(tmp_path: Path) -> None:
-    told = run(tmp_path, line("work"), {})
-    assert of(told) == dict.fromkeys(("start", "work", "exit"), StageState.DONE)
-    assert told.taken == {TakenEdge("start", "work"): 1, TakenEdge("work", "exit"): 1}
-    assert told.current == ""
-    assert told.caption.startswith(f"run {RUN_ID} · evaluating")
-    assert told.nodes["work"].duration is not None
+    found = run(tmp_path, line("work"), {})
+    assert of(found) == dict.fromkeys(("start", "work", "exit"), StageState.DONE)
+    assert found.taken == {TakenEdge("start", "work"): 1, TakenEdge("work", "exit"): 1}
+    assert found.current == ""
+    assert found.caption.startswith(f"run {RUN_ID} · evaluating")
+    assert found.nodes["work"].duration is not None
 
 
 def test_loop_counts_visits_and_taken_edges(tmp_path: Path) -> None:
@@ -63,21 +63,21 @@ def test_loop_counts_visits_and_taken_edges(tmp_path: Path) -> None:
             edge("test", "exit", "outcome=success", label="Yes"),
         ],
     )
-    told = run(tmp_path, looped, {"test": [FAIL, FAIL, success()]})
-    assert told.nodes["make"].visits == told.nodes["test"].visits == 3
-    assert told.nodes["test"].state is StageState.DONE
-    assert told.nodes["test"].reason == ""
-    assert told.taken[TakenEdge("test", "make", "No", "outcome=fail")] == 2
-    marks = overlay(looped, told).marks
+    found = run(tmp_path, looped, {"test": [FAIL, FAIL, success()]})
+    assert found.nodes["make"].visits == found.nodes["test"].visits == 3
+    assert found.nodes["test"].state is StageState.DONE
+    assert found.nodes["test"].reason == ""
+    assert found.taken[TakenEdge("test", "make", "No", "outcome=fail")] == 2
+    marks = overlay(looped, found).marks
     assert marks["edge-test-make"].name == "state-taken"
     assert marks["edge-test-exit"].name == "state-taken"
 
 
 def test_failure_has_reason_and_later_nodes_are_not_visited(tmp_path: Path) -> None:
-    told = run(tmp_path, line("work", "rest"), {"work": FAIL})
-    assert of(told) == {"start": StageState.DONE, "work": StageState.FAILED}
-    assert told.nodes["work"].reason == "broken"
-    assert overlay(line("work", "rest"), told).marks["node-rest"].name == "state-unreached"
+    found = run(tmp_path, line("work", "rest"), {"work": FAIL})
+    assert of(found) == {"start": StageState.DONE, "work": StageState.FAILED}
+    assert found.nodes["work"].reason == "broken"
+    assert overlay(line("work", "rest"), found).marks["node-rest"].name == "state-unreached"
 
 
 def test_jump_to_a_retry_target_is_drawn_as_taken(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_jump_to_a_retry_target_is_drawn_as_taken(tmp_path: Path) -> None:
         [start(), node("make"), node("test", retry_target="make"), end()],
         chain("start", "make", "test", "exit"),
     )
-    told = run(tmp_path, jumping, {"test": [FAIL, success()]})
-    assert told.taken[TakenEdge("test", "make", is_jump=True)] == 1
-    assert overlay(jumping, told).marks["retry-test-make"].name == "state-taken"
+    found = run(tmp_path, jumping, {"test": [FAIL, success()]})
+    assert found.taken[TakenEdge("test", "make", is_jump=True)] == 1
+    assert overlay(jumping, found).marks["retry-test-make"].name == "state-taken"
 
 
 def test_a_goal_gate_sends_back_from_the_exit(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_a_goal_gate_sends_back_from_the_exit(tmp_path: Path) -> None:
         [start(), node("gate", goal_gate=True, retry_target="gate"), node("rest"), end()],
         [*chain("start", "gate", "rest", "exit"), edge("gate", "rest", "outcome=fail")],
     )
-    told = run(tmp_path, gated, {"gate": [FAIL, success()]})
-    assert told.taken[TakenEdge("", "gate", is_jump=True)] == 1
-    assert overlay(gated, told).marks["retry-gate-gate"].name == "state-taken"
+    found = run(tmp_path, gated, {"gate": [FAIL, success()]})
+    assert found.taken[TakenEdge("", "gate", is_jump=True)] == 1
+    assert overlay(gated, found).marks["retry-gate-gate"].name == "state-taken"
 
 
 async def park(stage: Stage) -> Outcome:
@@ -105,10 +105,10 @@ async def park(stage: Stage) -> Outcome:
 
 
 def test_a_gate_waits_for_a_person(tmp_path: Path) -> None:
-    told = run(tmp_path, line("ask"), {"ask": park})
-    assert told.nodes["ask"].state is StageState.WAITING
-    assert told.current == "ask"
-    assert "awaiting human" in told.caption
+    found = run(tmp_path, line("ask"), {"ask": park})
+    assert found.nodes["ask"].state is StageState.WAITING
+    assert found.current == "ask"
+    assert "awaiting human" in found.caption
 
 
 def test_running_and_interrupted_stages_are_drawn(tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ def test_branches_are_drawn_as_far_as_they_came(tmp_path: Path) -> None:
         StageState.RUNNING,
         StageState.WAITING,
     )
-    told = states(place)
+    found = states(place)
     # Stages of canceled branches are neither running nor waiting.
-    assert (of(told)["a2"], of(told)["c"]) == (StageState.INTERRUPTED,) * 2
-    assert of(told)["exit"] is StageState.DONE
-    assert told.taken[TakenEdge("fan", "a")] == told.taken[TakenEdge("fan", "c")] == 1
-    assert TakenEdge("fan", "join") not in told.taken
-    assert overlay(drawn, told).marks["edge-fan-a"].name == "state-taken"
+    assert (of(found)["a2"], of(found)["c"]) == (StageState.INTERRUPTED,) * 2
+    assert of(found)["exit"] is StageState.DONE
+    assert found.taken[TakenEdge("fan", "a")] == found.taken[TakenEdge("fan", "c")] == 1
+    assert TakenEdge("fan", "join") not in found.taken
+    assert overlay(drawn, found).marks["edge-fan-a"].name == "state-taken"
 
 
 def test_the_time_of_a_fork_is_that_of_its_branches() -> None:
@@ -181,9 +181,9 @@ def test_the_time_of_a_fork_is_that_of_its_branches() -> None:
         )
         for id_, branch, seconds in done
     ]
-    told = states_of(events)
-    assert told.caption == "6s"
-    assert told.nodes["a"].duration == timedelta(seconds=5)
+    found = states_of(events)
+    assert found.caption == "6s"
+    assert found.nodes["a"].duration == timedelta(seconds=5)
 
 
 needs_dot = pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")

@@ -85,10 +85,10 @@ def test_outdated_run_json_is_reported(tmp_path: Path) -> None:
         run.change_status(FAILED, "broken")
     # As if the process had been killed before it wrote run.json.
     (root / "run.json").write_bytes(stale)
-    told = summarize(root)
-    assert (told.status, told.reason, told.is_stopped) == ("failed", "broken", False)
-    assert "is outdated" in told.trouble
-    assert told.trouble_code is ExitCode.DONE
+    summary = summarize(root)
+    assert (summary.status, summary.reason, summary.is_stopped) == ("failed", "broken", False)
+    assert "is outdated" in summary.trouble
+    assert summary.trouble_code is ExitCode.DONE
     place.open().close()
     assert place.json("run.json")["status"] == "failed"
 
@@ -98,11 +98,11 @@ def test_corrupt_journal_does_not_end_the_list(tmp_path: Path) -> None:
     journal = runs_dir / run_id / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b"made", b"mode"))
     (runs_dir / run_id / "checkpoint.json").unlink()
-    [told] = list_runs(runs_dir)
+    [found] = list_runs(runs_dir)
     # No seal proves the content of run.json.
-    assert (told.status, told.is_stopped) == ("unknown", False)
-    assert "events.jsonl: line " in told.trouble
-    assert told.trouble_code is ExitCode.BROKEN
+    assert (found.status, found.is_stopped) == ("unknown", False)
+    assert "events.jsonl: line " in found.trouble
+    assert found.trouble_code is ExitCode.BROKEN
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_forged_run_json_is_reported(tmp_path: Path, field: str, lie: str) -> No
     assert (true.trouble, true.trouble_code) == ("", ExitCode.DONE)
     record = json.loads((root / "run.json").read_text())
     (root / "run.json").write_text(json.dumps({**record, field: lie}))
-    told = summarize(root)
-    assert (told.status, told.phase, told.reason) == (true.status, true.phase, true.reason)
-    assert "run.json says " in told.trouble
-    assert lie in told.trouble
-    assert "the journal says failed" in told.trouble
-    assert told.trouble_code is ExitCode.BROKEN
+    summary = summarize(root)
+    assert (summary.status, summary.phase, summary.reason) == (true.status, true.phase, true.reason)
+    assert "run.json says " in summary.trouble
+    assert lie in summary.trouble
+    assert "the journal says failed" in summary.trouble
+    assert summary.trouble_code is ExitCode.BROKEN
 
 
 def test_a_run_json_that_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_a_run_json_that_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
     with workplace(root).open() as run:
         run.change_status(BOOTING)
     (root / "run.json").write_text("{")
-    told = summarize(root)
-    assert (told.status, told.trouble_code) == ("booting", ExitCode.BROKEN)
-    assert "run.json" in told.trouble
+    summary = summarize(root)
+    assert (summary.status, summary.trouble_code) == ("booting", ExitCode.BROKEN)
+    assert "run.json" in summary.trouble
 
 
 def test_a_manifest_that_cannot_be_read_hides_no_other_run(tmp_path: Path) -> None:

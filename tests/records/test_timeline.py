@@ -38,12 +38,14 @@ ANSWERED: dict[str, Json] = {
 CHILD: dict[str, Json] = {"run_id": "R2", "directory": "/runs/R/children/make@1.1"}
 RESUMED: dict[str, Json] = {"next_node": "make", "interrupted": True, "heard": ""}
 
-Told = tuple[str, dict[str, Json]]
+EventFields = tuple[str, dict[str, Json]]
 
 
-def events(*told: Told | tuple[str, dict[str, Json], int], branch: str = "") -> Iterator[Event]:
+def events(
+    *expected: EventFields | tuple[str, dict[str, Json], int], branch: str = ""
+) -> Iterator[Event]:
     """Yield events about the first attempt at `make`, one each second."""
-    for second, (kind, data, *attempt) in enumerate(told):
+    for second, (kind, data, *attempt) in enumerate(expected):
         yield Event(
             time=BEGUN + timedelta(seconds=second),
             run_id="R",
@@ -61,10 +63,10 @@ def heard(second: int) -> dict[str, Json]:
 
 
 Periods = list[tuple[int, int | None]]
-BEGIN: Told = ("StageStarted", STARTED)
-LATER: Told = ("Any", {})
+BEGIN: EventFields = ("StageStarted", STARTED)
+LATER: EventFields = ("Any", {})
 KILLED = [BEGIN, LATER, ("RunResumed", heard(1)), BEGIN, ("StageCompleted", COMPLETED)]
-CASES: list[tuple[list[Told], bool, StageState, Periods]] = [
+CASES: list[tuple[list[EventFields], bool, StageState, Periods]] = [
     ([BEGIN], True, StageState.RUNNING, [(0, None)]),
     ([BEGIN, LATER], False, StageState.INTERRUPTED, [(0, 1)]),
     ([BEGIN, ("StageParked", ASKED), LATER], False, StageState.WAITING, [(0, 1)]),
@@ -85,11 +87,11 @@ CASES: list[tuple[list[Told], bool, StageState, Periods]] = [
 ]
 
 
-@table(("told", "is_live", "state", "periods"), CASES)
+@table(("expected", "is_live", "state", "periods"), CASES)
 def test_periods_end_with_the_process(
-    told: list[Told], is_live: bool, state: StageState, periods: Periods
+    expected: list[EventFields], is_live: bool, state: StageState, periods: Periods
 ) -> None:
-    timeline = fold_timeline(events(*told, branch="fan@1.1/a"), is_live=is_live)
+    timeline = fold_timeline(events(*expected, branch="fan@1.1/a"), is_live=is_live)
     [one] = timeline.attempts
     assert one.state is state
     found = [(one.start, one.end) for one in one.periods]

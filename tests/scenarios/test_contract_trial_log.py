@@ -77,7 +77,7 @@ def result(key: TrialKey, *, satisfied: bool = True) -> TrialResult:
 
 def test_each_note_can_be_read_at_once_and_in_order(kept: ReadableLog) -> None:
     one, other = TrialKey("adding", 1), TrialKey("big-1", 2)
-    told: Story = []
+    records: Story = []
     progress = Progress(1, 4, 3)
     for what, key, note in (
         ("started", one, lambda: kept.log.started(one)),
@@ -94,8 +94,8 @@ def test_each_note_can_be_read_at_once_and_in_order(kept: ReadableLog) -> None:
         ("completed", one, lambda: kept.log.completed(result(one, satisfied=False), progress)),
     ):
         note()
-        told.append((what, key.scenario, key.number))
-        assert kept.read() == told
+        records.append((what, key.scenario, key.number))
+        assert kept.read() == records
 
 
 def test_evaluation_writes_each_event_before_it_continues(kept: ReadableLog) -> None:

@@ -36,8 +36,8 @@ def scenario(
     steps: Sequence[dict[str, Any]], checks: Sequence[dict[str, Any]] = (), **more: Any
 ) -> Scenario:
     checks = checks or [{"kind": "file", "path": ".", "exists": True}]
-    told = {"id": "s", "title": "S", "story": "S.", "steps": steps, "checks": checks}
-    return Scenario.model_validate(told | more)
+    fields = {"id": "s", "title": "S", "story": "S.", "steps": steps, "checks": checks}
+    return Scenario.model_validate(fields | more)
 
 
 def local(folder: Path) -> LocalExecutionEnvironment:

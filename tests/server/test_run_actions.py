@@ -166,8 +166,8 @@ def test_run_is_evaluated_and_rebased_by_new_processes(tmp_path: Path) -> None:
         refused = client.post(f"/api/v1/runs/{run}/rebase", json={"onto": "nowhere"})
         assert (refused.status_code, refused.json()["type"]) == (400, "urn:attractor:UnknownBranch")
     journal = (flow.project / "runs" / run / "events.jsonl").read_text()
-    [told] = [json.loads(one) for one in journal.splitlines() if '"RunRebased"' in one]
-    assert told["data"]["by"].startswith("ann-operate")
+    [found] = [json.loads(one) for one in journal.splitlines() if '"RunRebased"' in one]
+    assert found["data"]["by"].startswith("ann-operate")
 
 
 def test_answer_to_a_run_that_is_being_parked_continues_it(

@@ -84,11 +84,11 @@ def test_11_1_subgraphs_are_flattened() -> None:
             Plan -> Implement
         }"""
     )
-    told = {
+    found = {
         id_: (node.attributes.text("thread_id"), node.attributes.text("timeout"), node.classes)
         for id_, node in graph.nodes.items()
     }
-    assert told == {
+    assert found == {
         "Plan": ("loop-a", "900s", ("loop-a",)),
         "Implement": ("loop-a", "1800s", ("loop-a",)),
     }

@@ -97,10 +97,10 @@ def test_9_7_a_pre_hook_runs_before_every_tool_call(tmp_path: Path) -> None:
 def test_9_7_a_pre_hook_gets_metadata_in_variables_and_json(tmp_path: Path) -> None:
     look = 'test "$TOOL_HOOK_TOOL" = write_file || exit 0; env | grep ^TOOL_HOOK_; cat; exit 1'
     result = go(tmp_path, node=hook("pre", look))
-    told = next(str(one["output"]) for one in transcript(result) if one["kind"] == "TOOL_HOOK")
-    assert "TOOL_HOOK_NODE=make\n" in told
-    assert "TOOL_HOOK_VISIT=1\n" in told
-    assert json.loads(told.splitlines()[-1])["arguments"] == {"file_path": "a.txt", "content": "x"}
+    found = next(str(one["output"]) for one in transcript(result) if one["kind"] == "TOOL_HOOK")
+    assert "TOOL_HOOK_NODE=make\n" in found
+    assert "TOOL_HOOK_VISIT=1\n" in found
+    assert json.loads(found.splitlines()[-1])["arguments"] == {"file_path": "a.txt", "content": "x"}
 
 
 def test_9_7_a_pre_hook_that_fails_skips_the_call_and_is_recorded(tmp_path: Path) -> None:

@@ -81,13 +81,13 @@ def test_L10_the_command_does_all_this_to_a_file(folder: Path) -> None:
     assert attractor("fmt", "p.dot", folder=folder).returncode == 0
     assert (folder / "p.dot").read_text() == format(COMMENTED)
     assert attractor("fmt", "--check", "p.dot", folder=folder).returncode == 0
-    told = attractor("diff", "old.dot", "p.dot", folder=folder)
-    assert told.stdout == "no change in meaning\n"
+    result = attractor("diff", "old.dot", "p.dot", folder=folder)
+    assert result.stdout == "no change in meaning\n"
 
 
 def test_L10_diff_speaks_of_nodes_edges_and_attributes(folder: Path) -> None:
     (folder / "q.dot").write_text(format(COMMENTED).replace("weight=2", "weight=3"))
-    told = attractor("diff", "p.dot", "q.dot", folder=folder).stdout
-    assert "work -> exit" in told
-    assert "weight" in told
-    assert "@@" not in told
+    output = attractor("diff", "p.dot", "q.dot", folder=folder).stdout
+    assert "work -> exit" in output
+    assert "weight" in output
+    assert "@@" not in output

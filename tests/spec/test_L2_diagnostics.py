@@ -55,8 +55,8 @@ def test_L2_seven_mistakes_are_seven_diagnostics_with_line_column_and_caret(seve
 
 @pytest.mark.parametrize("form", ["json", "sarif", "github"])
 def test_L2_every_format_reports_all_seven_diagnostics(seven: Path, form: str) -> None:
-    told = attractor("validate", "seven.dot", "--format", form, folder=seven).stdout
-    assert _places(told, form) == PLACES
+    output = attractor("validate", "seven.dot", "--format", form, folder=seven).stdout
+    assert _places(output, form) == PLACES
 
 
 def test_L2_every_node_edge_key_and_value_knows_its_place() -> None:
@@ -89,12 +89,12 @@ def test_L2_a_diagnostic_is_a_headline_a_line_a_caret_and_a_fix() -> None:
     assert fix.startswith("  fix: ")
 
 
-def _places(told: str, form: str) -> list[tuple[int, int]]:
+def _places(message: str, form: str) -> list[tuple[int, int]]:
     if form == "json":
-        return [(one["line"], one["column"]) for one in json.loads(told)["diagnostics"]]
+        return [(one["line"], one["column"]) for one in json.loads(message)["diagnostics"]]
     if form == "github":
-        found = re.findall(r"^::error .*,line=(\d+),col=(\d+),", told, re.M)
+        found = re.findall(r"^::error .*,line=(\d+),col=(\d+),", message, re.M)
         return [(int(line), int(column)) for line, column in found]
-    results = json.loads(told)["runs"][0]["results"]
+    results = json.loads(message)["runs"][0]["results"]
     regions = [one["locations"][0]["physicalLocation"]["region"] for one in results]
     return [(one["startLine"], one["startColumn"]) for one in regions]

@@ -208,7 +208,7 @@ def test_L8_an_agent_cannot_ask_for_a_secret(tmp_path: Path) -> None:
 
 
 @table(
-    ("inputs", "told"),
+    ("inputs", "message"),
     [
         ({}, "the secret input own is missing"),
         ({"own": "short"}, "is shorter than 8 characters"),
@@ -216,10 +216,12 @@ def test_L8_an_agent_cannot_ask_for_a_secret(tmp_path: Path) -> None:
         ({"own": "a\0bcdefghij"}, "contains a NUL byte"),
     ],
 )
-def test_L8_unkeepable_secret_is_refused(tmp_path: Path, inputs: dict[str, str], told: str) -> None:
+def test_L8_unkeepable_secret_is_refused(
+    tmp_path: Path, inputs: dict[str, str], message: str
+) -> None:
     needs = 'inputs = "own:secret, plain="; requires="no-such-program-of-ours"'
     host = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
-    with pytest.raises(NotRunnable, match=told) as refused:
+    with pytest.raises(NotRunnable, match=message) as refused:
         go(host, **inputs)
     assert "no-such-program-of-ours" in str(refused.value)
     assert not host.runs_dir.exists()
@@ -230,8 +232,8 @@ def test_L8_withheld_values_are_passed_again_on_resume(tmp_path: Path) -> None:
     root = go(host, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
     with pytest.raises(NotRunnable) as refused:
         go_on(root, host)
-    for told in ("the goal contains a secret", "the input own", "the input plain", "@env:NAME"):
-        assert told in str(refused.value)
+    for message in ("the goal contains a secret", "the input own", "the input plain", "@env:NAME"):
+        assert message in str(refused.value)
     # On another machine nothing marks it as a secret.
     elsewhere = replace(host, environ={"PATH": host.environ["PATH"], "HOME": str(tmp_path)})
     given = Overrides(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
@@ -263,7 +265,7 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
 
 
 @table(
-    ("child", "given", "told"),
+    ("child", "given", "message"),
     [
         ("own:secret", "own=context.x", "only accepts a secret input of this pipeline"),
         ("own:secret", "own=a-literal-secret", "only accepts a secret input of this pipeline"),
@@ -271,14 +273,14 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
         ("open", "open=inputs.own", "which the child pipeline does not declare as a secret"),
     ],
 )
-def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, told: str) -> None:
+def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, message: str) -> None:
     text = SIMPLE.replace(
         "ask  [", f'sub [type=pipeline, file="c.dot", inputs="{given}"]; else -> sub -> ask; ask ['
     )
     host = simple(tmp_path, text)
     inner = f'digraph c {{ inputs="{child}"; {ENDS}; a [prompt="x"]; start -> a -> exit }}'
     (host.project / "c.dot").write_text(inner)
-    with pytest.raises(NotRunnable, match=told):
+    with pytest.raises(NotRunnable, match=message):
         go(host, own=OWN)
 
 

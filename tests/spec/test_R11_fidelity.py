@@ -57,8 +57,8 @@ def test_R11_the_edge_then_the_node_then_the_graph_then_compact(
     place = place_of(tmp_path, drawn, speakers)
     place.run()
     assert speakers.of("work").fidelity == fidelity
-    told = {one.node: one.data["fidelity"] for one in place.events("StageStarted")}
-    assert told["work"] == fidelity
+    recorded = {one.node: one.data["fidelity"] for one in place.events("StageStarted")}
+    assert recorded["work"] == fidelity
 
 
 def test_R11_stages_of_one_thread_share_a_conversation(tmp_path: Path) -> None:
@@ -149,6 +149,6 @@ def test_R11_budgets_are_kept_in_a_long_run(tmp_path: Path, fidelity: str, budge
     ids = [f"stage_{number}" for number in range(120)]
     speakers = Speakers()
     place_of(tmp_path, line(*ids, default_fidelity=fidelity, goal="Go " * 5000), speakers).run()
-    told = [estimate_tokens(one.preamble) for one in speakers.heard]
-    assert max(told) <= budget
+    found = [estimate_tokens(one.preamble) for one in speakers.heard]
+    assert max(found) <= budget
     assert "stages before" in speakers.heard[-1].preamble

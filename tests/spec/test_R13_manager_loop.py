@@ -96,10 +96,10 @@ def test_R13_the_child_is_a_linked_run_and_telemetry_comes_from_its_events(tmp_p
     ]
     assert {"build"} <= {str(one["node"]) for one in seen if isinstance(one, dict)}
     updates = json.loads((result.directory / "watch" / "status.json").read_text())
-    told = updates["context_updates"]
-    assert told["stack.child.run_id"] == manifest.run_id
-    assert (told["stack.child.status"], told["stack.child.completed"]) == ("completed", 2)
-    assert told["stack.child.last_response"] == "Built with tabs."
+    found = updates["context_updates"]
+    assert found["stack.child.run_id"] == manifest.run_id
+    assert (found["stack.child.status"], found["stack.child.completed"]) == ("completed", 2)
+    assert found["stack.child.last_response"] == "Built with tabs."
     # The usage of the child and that of the supervising calls are counted once each.
     of_child = json.loads((child / "final.json").read_text())["usage"]
     whole = json.loads((result.directory / "final.json").read_text())["usage"]

@@ -140,9 +140,9 @@ def test_R14_programs_are_checked_in_the_sandbox(host: RunHost, tmp_path: Path) 
     runs = len(list(host.runs_dir.iterdir()))
     with pytest.raises(NotRunnable) as caught:
         begin(host, "sh, tool>=2", sandbox="bubblewrap")
-    told = f"{caught.value.message} ({caught.value.hint})"
-    assert "requires tool>=2: in the sandbox the program tool is not on the PATH" in told
-    assert "(below /usr), or run with --sandbox none" in told
+    message = f"{caught.value.message} ({caught.value.hint})"
+    assert "requires tool>=2: in the sandbox the program tool is not on the PATH" in message
+    assert "(below /usr), or run with --sandbox none" in message
     assert len(list(host.runs_dir.iterdir())) == runs
 
 

@@ -24,23 +24,23 @@ def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:
     )
     with pytest.raises(NotRunnable) as refused:
         go(host)
-    told = str(refused.value)
-    assert "'modules' in carry of [workspace] of attractor.toml: it does not exist" in told
-    assert "'readme.txt' in carry of [workspace] of attractor.toml: git does not ignore it" in told
-    assert "'scenarios' in carry of [workspace] of attractor.toml: agents have no access" in told
-    assert "'../out' in carry of [workspace] of attractor.toml: it is not a plain path" in told
+    text = str(refused.value)
+    assert "'modules' in carry of [workspace] of attractor.toml: it does not exist" in text
+    assert "'readme.txt' in carry of [workspace] of attractor.toml: git does not ignore it" in text
+    assert "'scenarios' in carry of [workspace] of attractor.toml: agents have no access" in text
+    assert "'../out' in carry of [workspace] of attractor.toml: it is not a plain path" in text
     assert (
-        "'modules' in carry_read_only of [workspace] of attractor.toml: it is listed twice" in told
+        "'modules' in carry_read_only of [workspace] of attractor.toml: it is listed twice" in text
     )
     assert (
         "'deps' in carry_read_only of [workspace] of attractor.toml: it is not a file or folder"
-        in told
+        in text
     )
     assert (
         "'pipeline.dot' in carry_read_only of [workspace] of attractor.toml: git does not ignore it"
-        in told
+        in text
     )
-    assert "no file of the last commit matches 'lokc'" in told
+    assert "no file of the last commit matches 'lokc'" in text
     assert not (project / "runs").exists()
     plain = options(host, WorkspaceKind.NONE)
     assert asyncio.run(start(plain, host)).run_id

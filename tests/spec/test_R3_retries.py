@@ -20,7 +20,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, model_requests, says, script, use, uses
 from tests.engine.graphs import chain, end, graph, node, start
-from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
+from tests.engine.runs import FAIL, RETRY, RUN_ID, Ending, Workplace, manifest, run_graph
 from tests.patience import with_longer_limits
 from tests.pipeline.dying_attempts import run_and_die
 from tests.pipeline.projects import git, make_host, make_project
@@ -43,7 +43,7 @@ VERDICT = failure("red", FailureClass.VERDICT)
     ],
 )
 def test_R3_retryable_outcomes_are_retried(
-    tmp_path: Path, said: Told, of_node: dict[str, Plain], default: int, attempts: int
+    tmp_path: Path, said: Ending, of_node: dict[str, Plain], default: int, attempts: int
 ) -> None:
     whole = graph(
         [start(), node("a", **of_node), end()],
@@ -216,7 +216,7 @@ CRASH = "echo one >&2; echo two >&2; exit 7"
 
 
 @table(
-    ("node", "backend", "told"),
+    ("node", "backend", "message"),
     [
         ("", [failure("no disk")], ", its files are left: no disk"),
         (", type=prompt", [failure("no disk")], ": no disk"),
@@ -235,7 +235,7 @@ CRASH = "echo one >&2; echo two >&2; exit 7"
     ],
 )
 def test_R3_further_attempt_is_told_how_the_last_one_ended(
-    tmp_path: Path, node: str, backend: str | list[Outcome | str] | tuple[Answer, ...], told: str
+    tmp_path: Path, node: str, backend: str | list[Outcome | str] | tuple[Answer, ...], message: str
 ) -> None:
     text = between("retry_policy=none", OFFER.format(node), "start -> work -> exit")
     environ = environ_for(tmp_path)
@@ -254,17 +254,17 @@ def test_R3_further_attempt_is_told_how_the_last_one_ended(
     first = (result.directory / "work" / "history" / "1.1" / "prompt.md").read_text()
     second = (result.directory / "work" / "prompt.md").read_text()
     assert "This is attempt" not in first
-    assert f"This is attempt 2 of this task. Attempt 1 ended without success{told}" in second
+    assert f"This is attempt 2 of this task. Attempt 1 ended without success{message}" in second
 
 
 def test_R3_repeated_attempt_is_told_how_the_last_one_ended(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
     async def die_once(stage: Stage) -> Outcome:
-        told.append(stage.last_attempt)
+        messages.append(stage.last_attempt)
         if stage.attempt == 1:
             return FAIL
-        if len(told) == 2:
+        if len(messages) == 2:
             raise KeyboardInterrupt
         return success()
 
@@ -276,8 +276,8 @@ def test_R3_repeated_attempt_is_told_how_the_last_one_ended(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         place.run()
     assert place.run().outcome is StageStatus.SUCCESS
-    assert told[0] == ""
-    assert told[1] == told[2] != ""
+    assert messages[0] == ""
+    assert messages[1] == messages[2] != ""
 
 
 REPORTS = Answer(tool_calls=(use("report_outcome", {"outcome": "retry", "notes": "later"}),))

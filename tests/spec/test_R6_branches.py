@@ -43,8 +43,8 @@ def test_R6_events_name_the_edges_of_a_fork(tmp_path: Path) -> None:
     assert (chosen.data["target"], chosen.data["reason"]) == ("join", "join")
     candidates = chosen.data["candidates"]
     assert isinstance(candidates, list)
-    told = [(one["target"], one["fate"]) for one in candidates if isinstance(one, dict)]
-    assert told == [("a", "it begins a branch"), ("b", "it begins a branch")]
+    found = [(one["target"], one["fate"]) for one in candidates if isinstance(one, dict)]
+    assert found == [("a", "it begins a branch"), ("b", "it begins a branch")]
 
 
 def test_R6_there_are_retries_in_a_branch(tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_R6_same_failures_in_a_branch_end_only_the_branch(tmp_path: Path) -> Non
     result, place = run_graph(tmp_path, forked("a a2", "b b2", nodes=[stuck]), {"a": FAIL})
     assert words(place) == ["a fail", "b success"]
     assert sorted(place.handler.nodes) == ["a", "a", "b", "b2"]
-    told = "a failed in the same way 2 times in a row (max_same_failures=2): broken"
-    assert results(place)[0]["failure_reason"] == told
+    message = "a failed in the same way 2 times in a row (max_same_failures=2): broken"
+    assert results(place)[0]["failure_reason"] == message
     assert result.outcome is StageStatus.SUCCESS
 
 
@@ -134,15 +134,15 @@ def test_R6_a_failure_handled_elsewhere_fails_the_branch(tmp_path: Path, where: 
 def test_R6_a_branch_that_would_lead_elsewhere_by_an_edge_fails(tmp_path: Path) -> None:
     leaving = [edge("a", "exit", "outcome=success", weight=1)]
     _, place = run_graph(tmp_path / "exit", forked("a", "b", edges=leaving))
-    told = "the branch leads to exit before branches meet at join"
-    assert results(place)[0]["failure_reason"] == told
+    message = "the branch leads to exit before branches meet at join"
+    assert results(place)[0]["failure_reason"] == message
     back = [edge("a", "plan", "outcome=success")]
     whole = graph(
         [start(), end(), node("fan", "component"), node("join", "tripleoctagon")],
         [*chain("start", "plan", "fan", "a", "join", "exit"), *chain("fan", "b", "join"), *back],
     )
     _, place = run_graph(tmp_path / "back", whole)
-    assert results(place)[0]["failure_reason"] == told.replace("exit", "plan", 1)
+    assert results(place)[0]["failure_reason"] == message.replace("exit", "plan", 1)
     assert place.handler.nodes.count("plan") == 1
 
 
@@ -420,8 +420,8 @@ def test_R6_a_fork_that_fails_fails_the_run_and_never_takes_its_edges(tmp_path: 
     script: Script = dict.fromkeys(("a", "b", "c"), FAIL)
     result, place = run_graph(tmp_path, graph(nodes, ways), script)
     assert result.outcome is StageStatus.FAIL
-    told = "(a: fail, b: fail, judge: fail)"
-    assert result.reason == f"first_success: 0 of 3 succeeded, 1 needed {told}"
+    message = "(a: fail, b: fail, judge: fail)"
+    assert result.reason == f"first_success: 0 of 3 succeeded, 1 needed {message}"
     assert sorted(place.handler.nodes) == ["a", "b", "c"]
     assert place.edges()[-1] == ("fan", "", "failed")
 

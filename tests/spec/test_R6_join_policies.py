@@ -41,14 +41,14 @@ def test_R6_first_success_cancels_the_others_and_records_it(tmp_path: Path) -> N
     result, place = run(tmp_path, {"a": hang, "c": hang}, join_policy="first_success")
     assert result.outcome is StageStatus.SUCCESS
     assert words(place) == ["a canceled", "b success", "c canceled"]
-    told = {one.branch: one.data for one in place.events("ParallelBranchCompleted")}
-    assert {key: data["outcome"] for key, data in told.items()} == {
+    recorded = {one.branch: one.data for one in place.events("ParallelBranchCompleted")}
+    assert {key: data["outcome"] for key, data in recorded.items()} == {
         "fan@1.1/a": "canceled",
         "fan@1.1/b": "success",
         "fan@1.1/c": "canceled",
     }
-    assert told["fan@1.1/a"]["success"] is False
-    assert told["fan@1.1/a"]["reason"] == "the join policy no longer needs it"
+    assert recorded["fan@1.1/a"]["success"] is False
+    assert recorded["fan@1.1/a"]["reason"] == "the join policy no longer needs it"
     assert place.json("final.json")["stages"] == len(result.completed) == 4
 
 
@@ -83,8 +83,8 @@ def test_R6_k_of_n_ends_as_soon_as_it_is_decided(
     if is_met:
         assert words(place) == ended
     else:
-        told = ", ".join(one.replace(" ", ": ") for one in ended)
-        assert result.reason.endswith(f"{fan['k']} needed ({told})")
+        found = ", ".join(one.replace(" ", ": ") for one in ended)
+        assert result.reason.endswith(f"{fan['k']} needed ({found})")
 
 
 def test_R6_a_quorum_is_more_than_half(tmp_path: Path) -> None:

@@ -97,10 +97,10 @@ def test_R7_old_run_is_canceled_and_names_the_new_run(tmp_path: Path) -> None:
     [restarting] = events(first.directory, "RunRestarting")
     assert restarting["data"] == {"run_id": second.run_id, "node": "work", "restart": 1}
     [restarted] = events(second.directory, "RunRestarted")
-    told = restarted["data"]
-    assert isinstance(told, dict)
-    assert (told["parent"], told["seq"]) == (first.run_id, restarting["seq"])
-    assert told["hash"] == restarting["hash"]
+    found = restarted["data"]
+    assert isinstance(found, dict)
+    assert (found["parent"], found["seq"]) == (first.run_id, restarting["seq"])
+    assert found["hash"] == restarting["hash"]
 
 
 def test_R7_restart_keeps_only_graph_and_keep_values(tmp_path: Path) -> None:

@@ -137,8 +137,8 @@ def desk(
     """Open a desk whose account has reached a limit, which resets after some seconds."""
     wait = f'retry_after = "{wait}"' if wait else ""
     message = message or reset_in(after)
-    told = LIMITED.format(times=times, message=message, wait=wait, delay=delay)
-    with in_background(ProviderTwin(parse_script(told))) as twin, ExitStack() as processes:
+    text = LIMITED.format(times=times, message=message, wait=wait, delay=delay)
+    with in_background(ProviderTwin(parse_script(text))) as twin, ExitStack() as processes:
         yield Desk(folder, twin, processes, model)
 
 
@@ -165,11 +165,11 @@ def test_a_run_waits_for_the_reset_and_succeeds_with_one_attempt(tmp_path: Path)
     assert not events(result, "StageRetrying", "StageFailed", "BudgetWarning")
     # Neither `timeout` nor `max_duration` counts the wait.
     assert float(str(record(result, "final.json")["seconds"])) < 2
-    told = events(result, "StageWaiting")
+    recorded = events(result, "StageWaiting")
     changes = [one.data for one in events(result, "RunStatusChanged")]
     assert [one["status"] for one in changes][1:4] == ["executing", "waiting", "executing"]
     [waited] = events(result, "StageContinued")
-    assert changes[2]["wait"] == {"reason": "limit", "until": told[0].data["until"]}
+    assert changes[2]["wait"] == {"reason": "limit", "until": recorded[0].data["until"]}
     assert seconds - 1 < float(str(waited.data["seconds"])) < seconds + 2
     assert "limit of anthropic" in str(changes[2]["reason"])
 
@@ -238,14 +238,14 @@ def test_a_waiting_run_is_no_run_that_waits_for_a_person(tmp_path: Path) -> None
         summary = summarize(root)
         assert (listed_status(summary), summary.is_live) == ("waiting (limit)", True)
         assert summary.questions == ()
-        told = {words: one.output(*words.split()) for words in SURFACES}
-        assert root.name in told["runs --status waiting"]
-        assert root.name not in told["runs --status awaiting_human"]
-        assert "limit of anthropic" in told["status latest"]
-        assert "next try at" in told["diagnose latest"]
-        [listed] = json.loads(told["runs --json"])
+        found = {words: one.output(*words.split()) for words in SURFACES}
+        assert root.name in found["runs --status waiting"]
+        assert root.name not in found["runs --status awaiting_human"]
+        assert "limit of anthropic" in found["status latest"]
+        assert "next try at" in found["diagnose latest"]
+        [listed] = json.loads(found["runs --json"])
         assert listed["wait"]["reason"] == "limit"
-        assert "limit of anthropic" in told["logs latest"]
+        assert "limit of anthropic" in found["logs latest"]
         process.kill()
         process.wait()
         assert listed_status(summarize(root)) == "waiting (limit), stopped"
@@ -355,12 +355,12 @@ def test_a_run_waits_only_while_no_branch_works(tmp_path: Path) -> None:
     with desk(tmp_path, after=5) as one:
         result = one.run(BRANCHES)
     kinds = ["StageWaiting", "StageCompleted", "RunStatusChanged", "StageContinued"]
-    told = [
+    recorded = [
         (one.type, one.node or one.data["status"])
         for one in events(result, *kinds)
         if one.node in ("ask", "work") or one.data.get("status") == "waiting"
     ]
-    assert told == [
+    assert recorded == [
         ("StageWaiting", "ask"),
         ("StageCompleted", "work"),
         ("RunStatusChanged", "waiting"),

@@ -40,16 +40,16 @@ def test_9_10_tool_call_end_carries_the_whole_output(tmp_path: Path, wire: str) 
 
     many = use("shell", {"command": "yes | head -n 40000"})
     done = talk(tmp_path, wire, [uses(many), says("ok")], work)
-    (end,) = done.told(EventKind.TOOL_CALL_END)
+    (end,) = done.data_of(EventKind.TOOL_CALL_END)
     assert str(end["output"]).count("y\n") == 40_000
 
 
 def test_9_10_text_and_output_arrive_in_deltas(tmp_path: Path, wire: str) -> None:
     answers = [uses(use("shell", {"command": "echo one; sleep 0.2; echo two"})), says("All done.")]
     done = talk(tmp_path, wire, answers, submit("Go"))
-    texts = [str(one["delta"]) for one in done.told(EventKind.ASSISTANT_TEXT_DELTA)]
+    texts = [str(one["delta"]) for one in done.data_of(EventKind.ASSISTANT_TEXT_DELTA)]
     assert "".join(texts) == "All done."
-    output = [str(one["delta"]) for one in done.told(EventKind.TOOL_CALL_OUTPUT_DELTA)]
+    output = [str(one["delta"]) for one in done.data_of(EventKind.TOOL_CALL_OUTPUT_DELTA)]
     assert "".join(output) == "one\ntwo\n"
     assert len(output) > 1
 

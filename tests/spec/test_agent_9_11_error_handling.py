@@ -29,7 +29,7 @@ def test_9_11_the_model_can_recover_from_a_tools_error(tmp_path: Path, wire: str
         says("It says: found"),
     ]
     done = talk(tmp_path, wire, answers, submit("Read"))
-    assert ["error" in one for one in done.told(EventKind.TOOL_CALL_END)] == [True, False]
+    assert ["error" in one for one in done.data_of(EventKind.TOOL_CALL_END)] == [True, False]
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -61,7 +61,7 @@ def test_9_11_a_full_context_window_is_a_warning(tmp_path: Path, wire: str) -> N
         assert talk.session.state is SessionState.IDLE
 
     done = talk(tmp_path, wire, [refused(400, "prompt is too long")], work)
-    assert len(done.told(EventKind.WARNING)) == 1
+    assert len(done.data_of(EventKind.WARNING)) == 1
 
 
 def test_9_11_a_shutdown_kills_commands_then_ends_the_session(tmp_path: Path, wire: str) -> None:
@@ -80,7 +80,7 @@ def test_9_11_a_shutdown_kills_commands_then_ends_the_session(tmp_path: Path, wi
         assert talk.session.state is SessionState.CLOSED
 
     done = talk(tmp_path, wire, answers, work)
-    assert done.told(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
+    assert done.data_of(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
     assert len(done.twin.requests) == 1
 
 
@@ -98,5 +98,7 @@ def test_9_11_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path, wire:
     rules = (Rule(when=When(attempt=1), answer=cut), Rule(answer=says("All of it.")))
     quick = SessionConfig(retry_policy=RetryPolicy(base_delay=0.001, jitter=False))
     done = talk_by(tmp_path, wire, Script(rules=rules), submit("Go"), config=quick)
-    assert [str(one["text"]) for one in done.told(EventKind.ASSISTANT_TEXT_END)] == ["All of it."]
-    assert len(done.told(EventKind.WARNING)) == 1
+    assert [str(one["text"]) for one in done.data_of(EventKind.ASSISTANT_TEXT_END)] == [
+        "All of it."
+    ]
+    assert len(done.data_of(EventKind.WARNING)) == 1

@@ -80,8 +80,8 @@ def test_9_13_smoke_test(tmp_path: Path, wire: str) -> None:
         await submit("Run 'sleep 30' with the default timeout")
 
     done = talk_by(tmp_path, wire, script(wire), work)
-    calls = [str(one["tool_name"]) for one in done.told(EventKind.TOOL_CALL_START)]
-    ends = done.told(EventKind.TOOL_CALL_END)
+    calls = [str(one["tool_name"]) for one in done.data_of(EventKind.TOOL_CALL_START)]
+    ends = done.data_of(EventKind.TOOL_CALL_END)
     whole = next(str(one["output"]) for one in ends if "x" * 1_000 in str(one.get("output")))
     assert whole.count("x") == 100_000
     results = [

@@ -42,7 +42,7 @@ def test_9_1_process_input_runs_until_natural_completion(tmp_path: Path, wire: s
 def test_9_1_text_alone_is_natural_completion(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [says("Hello.")], submit("Hello"))
     assert len(done.twin.requests) == 1
-    assert done.told(EventKind.PROCESSING_END) == [{"reason": "completed", "state": "IDLE"}]
+    assert done.data_of(EventKind.PROCESSING_END) == [{"reason": "completed", "state": "IDLE"}]
 
 
 def test_9_1_a_round_limit_stops_the_loop(tmp_path: Path, wire: str) -> None:
@@ -50,14 +50,14 @@ def test_9_1_a_round_limit_stops_the_loop(tmp_path: Path, wire: str) -> None:
     config = SessionConfig(max_tool_rounds_per_input=2)
     done = talk(tmp_path, wire, answers, submit("Look"), config=config)
     assert len(done.twin.requests) == 2
-    assert done.told(EventKind.TURN_LIMIT) == [{"round": 2}]
+    assert done.data_of(EventKind.TURN_LIMIT) == [{"round": 2}]
 
 
 def test_9_1_a_turn_limit_stops_the_loop_across_inputs(tmp_path: Path, wire: str) -> None:
     answers = [says("one"), uses(use("glob", {"pattern": "*"})), says("never")]
     done = talk(tmp_path, wire, answers, submit("a", "b"), config=SessionConfig(max_turns=2))
     assert len(done.twin.requests) == 2
-    assert done.told(EventKind.TURN_LIMIT) == [{"total_turns": 2}]
+    assert done.data_of(EventKind.TURN_LIMIT) == [{"total_turns": 2}]
 
 
 def test_9_1_an_abort_stops_the_loop_kills_commands_and_closes(tmp_path: Path, wire: str) -> None:
@@ -99,4 +99,4 @@ def test_9_1_a_budget_counts_cached_tokens(tmp_path: Path, wire: str) -> None:
     config = SessionConfig(max_tokens=2_000)
     done = talk(tmp_path, wire, answers, submit("Look"), config=config)
     assert len(done.twin.requests) == 2
-    assert done.told(EventKind.PROCESSING_END)[-1]["reason"] == "budget"
+    assert done.data_of(EventKind.PROCESSING_END)[-1]["reason"] == "budget"

@@ -72,7 +72,7 @@ def test_9_2_a_custom_tool_works_on_top_of_a_profile(tmp_path: Path, wire: str) 
 
     answers = [uses(use("run_tests", {"filter": "unit"})), says("ok")]
     done = talk(tmp_path, wire, answers, work)
-    assert done.told(EventKind.TOOL_CALL_END)[0]["output"] == "ran unit"
+    assert done.data_of(EventKind.TOOL_CALL_END)[0]["output"] == "ran unit"
 
 
 @table("wire", WIRES)
@@ -83,7 +83,7 @@ def test_9_2_a_custom_tool_takes_the_place_of_one_of_its_name(tmp_path: Path, wi
         await talk.session.submit("Test it")
 
     done = talk(tmp_path, wire, [uses(use("shell")), says("ok")], work)
-    assert done.told(EventKind.TOOL_CALL_END)[0]["output"] == "ran all"
+    assert done.data_of(EventKind.TOOL_CALL_END)[0]["output"] == "ran all"
     assert "Not really." in done.last_request
 
 
@@ -102,4 +102,4 @@ def test_openai_compatible_models_work_in_the_loop_of_the_agent(tmp_path: Path) 
     assert {one.path for one in requests} == {"/v1/chat/completions"}
     assert "Use tabs." in done.last_request
     assert "reasoning_effort" not in done.last_request
-    assert done.told(EventKind.ASSISTANT_TEXT_END)[-1]["text"] == "done"
+    assert done.data_of(EventKind.ASSISTANT_TEXT_END)[-1]["text"] == "done"

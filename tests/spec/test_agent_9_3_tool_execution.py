@@ -29,8 +29,8 @@ def test_9_3_calls_go_through_the_registry(tmp_path: Path, wire: str) -> None:
 
 def test_9_3_an_unknown_tool_is_an_error_result(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [uses(use("dig")), says("I see")], submit("Go"))
-    ((told, is_error),) = results(done)
-    assert told.startswith("Unknown tool: dig")
+    ((message, is_error),) = results(done)
+    assert message.startswith("Unknown tool: dig")
     assert is_error
     assert "Unknown tool: dig" in done.last_request
 
@@ -43,7 +43,7 @@ def test_9_3_arguments_are_parsed_and_validated(tmp_path: Path, wire: str) -> No
         else use("read_file"),
     )
     done = talk(tmp_path, wire, [wrong, says("I see")], submit("Go"))
-    assert [told.splitlines()[0] for told, _ in results(done)] == [
+    assert [message.splitlines()[0] for message, _ in results(done)] == [
         "Invalid arguments for tool: read_file"
     ] * 2
     assert "limit must be integer, not string" in done.last_request
@@ -53,10 +53,10 @@ def test_9_3_errors_of_tools_become_error_results(tmp_path: Path, wire: str) -> 
     done = talk(
         tmp_path, wire, [uses(use("read_file", {"file_path": "gone"})), says("I see")], submit("Go")
     )
-    ((told, is_error),) = results(done)
-    assert told.startswith("Tool error (read_file): ")
+    ((message, is_error),) = results(done)
+    assert message.startswith("Tool error (read_file): ")
     assert is_error
-    assert done.told(EventKind.TOOL_CALL_END)[0]["error"] == told
+    assert done.data_of(EventKind.TOOL_CALL_END)[0]["error"] == message
 
 
 def test_9_3_tools_run_in_parallel(tmp_path: Path, wire: str) -> None:

@@ -53,9 +53,9 @@ async def test_9_4_timed_out_group_is_killed_after_two_seconds(tmp_path: Path) -
 async def test_9_4_sensitive_variables_are_left_out(tmp_path: Path, name: str) -> None:
     environ = {"PATH": "/usr/bin:/bin", "EDITOR": "vi", name: "never-to-be-seen"}
     env = LocalExecutionEnvironment(tmp_path, environ=environ)
-    told = (await env.exec_command("env", timeout_ms=60_000)).stdout
-    assert "EDITOR=vi" in told
-    assert name not in told
+    output = (await env.exec_command("env", timeout_ms=60_000)).stdout
+    assert "EDITOR=vi" in output
+    assert name not in output
 
 
 @table(

@@ -53,6 +53,6 @@ def test_9_4_a_call_has_its_own_time_limit_up_to_the_maximum(tmp_path: Path, pro
 def test_9_4_model_gets_the_timeout_of_a_command(tmp_path: Path, wire: str) -> None:
     slow = use("shell", {"command": "echo begun; sleep 30", "timeout_ms": 200})
     done = talk(tmp_path, wire, [uses(slow), says("I see")], submit("Go"))
-    error = str(done.told(EventKind.TOOL_CALL_END)[0]["error"])
+    error = str(done.data_of(EventKind.TOOL_CALL_END)[0]["error"])
     assert "begun\n[ERROR: Command timed out after 200ms." in error
     assert "Command timed out after 200ms" in done.last_request

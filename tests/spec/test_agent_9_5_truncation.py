@@ -28,7 +28,7 @@ def test_9_5_the_model_sees_a_marker_and_the_event_everything(tmp_path: Path, wi
     (tmp_path / "big.txt").write_text("x" * 100_000)
     answers = [uses(use("read_file", {"file_path": "big.txt"})), says("ok")]
     done = talk(tmp_path, wire, answers, submit("Read big.txt"))
-    assert str(done.told(EventKind.TOOL_CALL_END)[0]["output"]).count("x") == 100_000
+    assert str(done.data_of(EventKind.TOOL_CALL_END)[0]["output"]).count("x") == 100_000
     assert "[WARNING: Tool output was truncated. 50004 characters were removed" in done.last_request
     assert 49_900 < done.last_request.count("x") < 50_200
 

@@ -35,8 +35,8 @@ def run(folder: Path, wire: str, parent: Sequence[Answer], child: Sequence[Answe
 
 
 def results(talk: Talk, tool: str) -> list[str]:
-    told = talk.told(EventKind.TOOL_CALL_END)
-    return [str(one.get("output", one.get("error"))) for one in told if one["tool_name"] == tool]
+    found = talk.data_of(EventKind.TOOL_CALL_END)
+    return [str(one.get("output", one.get("error"))) for one in found if one["tool_name"] == tool]
 
 
 def test_9_9_a_subagent_works_in_the_same_files(tmp_path: Path, wire: str) -> None:
@@ -118,4 +118,4 @@ def test_9_9_a_budget_is_for_the_session_and_its_subagents(tmp_path: Path, wire:
     assert result["success"] is False
     assert result["output"] == "[ended: budget]"
     assert result["turns_used"] < 9
-    assert used.told(EventKind.PROCESSING_END)[-1]["reason"] == "budget"
+    assert used.data_of(EventKind.PROCESSING_END)[-1]["reason"] == "budget"

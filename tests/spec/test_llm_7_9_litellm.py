@@ -65,17 +65,18 @@ async def look_at_files(client, provider, model, ask):
     }
 
 async def main():
-    told = []
+    found = []
     async with Client.from_env(os.environ) as client:
         assert "litellm" not in sys.modules
         for provider, model in zip(sys.argv[1::2], sys.argv[2::2]):
-            told += [await look_at_files(client, provider, model, one) for one in (whole, streamed)]
-    return told
+            for way in (whole, streamed):
+                found.append(await look_at_files(client, provider, model, way))
+    return found
 
-told = asyncio.run(main())
+found = asyncio.run(main())
 added = set(os.environ) - set(before)
 assert added <= {"TIKTOKEN_CACHE_DIR", "CUSTOM_TIKTOKEN_CACHE_DIR"}, added
-print(json.dumps({"told": told, "seen": seen}))
+print(json.dumps({"found": found, "seen": seen}))
 """
 ASKED = [("deepseek", "deepseek-chat"), ("litellm", "anthropic/claude-opus-4-6")]
 
@@ -113,16 +114,16 @@ def scene(twin: ProviderTwin, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_it_works_with_tools_whole_and_streamed(scene: Any, twin: ProviderTwin) -> None:
-    told: Sequence[Any] = scene["told"]
-    assert [one["called"] for one in told] == [["I look.", "shell", {"command": "ls"}]] * 4
-    assert [one["text"] for one in told] == ["Two files."] * 4
-    assert [one["by"] for one in told] == [[*asked] for asked in ASKED for _ in range(2)]
+    found: Sequence[Any] = scene["found"]
+    assert [one["called"] for one in found] == [["I look.", "shell", {"command": "ls"}]] * 4
+    assert [one["text"] for one in found] == ["Two files."] * 4
+    assert [one["by"] for one in found] == [[*asked] for asked in ASKED for _ in range(2)]
     wires = [one.wire for one in twin.requests]
     assert wires == ["openai_chat"] * 4 + ["anthropic"] * 4
 
 
 def test_every_call_has_its_price(scene: Any) -> None:
-    costs = [one["cost"] for one in scene["told"]]
+    costs = [one["cost"] for one in scene["found"]]
     assert all(cost and 0 < cost < 0.01 for cost in costs)
     assert costs[0] == pytest.approx(costs[1])
     assert costs[2] == pytest.approx(costs[3])

@@ -68,31 +68,31 @@ TEXT = "Once upon a time there was a model that told all it knew."
 
 def test_8_4_stream_yields_text_deltas_that_add_up_to_the_text(provider: str) -> None:
     with speaking(STREAMED) as twin:
-        told = heard(twin, provider, "hello", system="Be polite.")
+        answer = heard(twin, provider, "hello", system="Be polite.")
         assert "Be polite." in str(last_body(twin))
-    assert told.types.count("text_delta") > 2
-    assert told.text == told.whole.response.text == TEXT
+    assert answer.types.count("text_delta") > 2
+    assert answer.text == answer.whole.response.text == TEXT
 
 
 def test_8_4_stream_yields_stream_start_and_finish_with_their_metadata(provider: str) -> None:
     with speaking(STREAMED) as twin:
-        told = heard(twin, provider, "hello")
-    first, last = told.events[0], told.events[-1]
+        answer = heard(twin, provider, "hello")
+    first, last = answer.events[0], answer.events[-1]
     assert (first.type, last.type) == ("stream_start", "finish")
     assert first.start
     assert (first.start.provider, first.start.model) == (provider, MODELS[provider])
-    assert first.start.id == told.whole.response.id != ""
+    assert first.start.id == answer.whole.response.id != ""
     assert last.finish_reason
     assert last.finish_reason.reason == "stop"
     assert last.usage
     assert (last.usage.input_tokens, last.usage.output_tokens) == (11, 13)
-    assert last.response is told.whole.response
+    assert last.response is answer.whole.response
 
 
 def test_8_4_text_segments_have_start_deltas_and_end(provider: str) -> None:
     with speaking(STREAMED) as twin:
-        told = heard(twin, provider, "hello")
-    texts = [one for one in told.events if one.type.startswith("text_")]
+        answer = heard(twin, provider, "hello")
+    texts = [one for one in answer.events if one.type.startswith("text_")]
     assert [one.type for one in texts[:2]] == ["text_start", "text_delta"]
     assert {one.type for one in texts[1:-1]} == {"text_delta"}
     assert (texts[-1].type, texts[-1].text) == ("text_end", TEXT)

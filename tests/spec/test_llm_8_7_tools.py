@@ -194,10 +194,10 @@ def test_8_7_stream_executes_tools_and_continues(provider: str) -> None:
         return NUMBERS[command]
 
     with speaking(SCRIPT) as twin:
-        told = heard(twin, provider, tools=[shell(meet)])
+        answer = heard(twin, provider, tools=[shell(meet)])
         assert len(twin.requests) == 2
-    assert told.text == "Done."
-    (between,) = [one.step for one in told.events if one.type == "step_finish"]
+    assert answer.text == "Done."
+    (between,) = [one.step for one in answer.events if one.type == "step_finish"]
     assert between
     assert [one.content for one in between.tool_results] == ["1", "2", "3"]
 
@@ -207,7 +207,7 @@ def test_8_7_stream_executes_tools_and_continues(provider: str) -> None:
 def test_8_7_max_tool_rounds_is_respected_by_streams(provider: str, rounds: int) -> None:
     done: list[str] = []
     with speaking(LOOP) as twin:
-        told = heard(twin, provider, tools=[shell(done.append)], max_tool_rounds=rounds)
+        answer = heard(twin, provider, tools=[shell(done.append)], max_tool_rounds=rounds)
         assert len(twin.requests) == rounds + 1
-    assert (len(done), told.types.count("step_finish")) == (rounds, rounds)
-    assert told.whole.finish_reason.reason == "tool_calls"
+    assert (len(done), answer.types.count("step_finish")) == (rounds, rounds)
+    assert answer.whole.finish_reason.reason == "tool_calls"

@@ -196,30 +196,30 @@ BEHIND = {"openai": 6, "anthropic": 4, "gemini": 2}
 
 def test_8_8_streaming_does_not_retry_after_partial_data_has_been_delivered(provider: str) -> None:
     with speaking(TROUBLE.replace("AFTER", str(BEHIND[provider]))) as twin:
-        told = heard(twin, provider)
+        answer = heard(twin, provider)
         assert len(twin.requests) == 1
-    assert isinstance(told.error, StreamError)
-    assert told.error.retryable
-    assert told.text.startswith("One two three")
-    assert (told.types.count("error"), told.events[-1].error) == (1, told.error)
+    assert isinstance(answer.error, StreamError)
+    assert answer.error.retryable
+    assert answer.text.startswith("One two three")
+    assert (answer.types.count("error"), answer.events[-1].error) == (1, answer.error)
 
 
 def test_8_8_a_stream_is_retried_before_its_first_delta(provider: str) -> None:
     with speaking(TROUBLE.replace("AFTER", str(BEFORE[provider]))) as twin:
-        told = heard(twin, provider)
+        answer = heard(twin, provider)
         assert len(twin.requests) == 2
-    assert (told.text, told.error) == ("Hi.", None)
-    assert (told.types.count("stream_start"), told.types.count("error")) == (1, 0)
+    assert (answer.text, answer.error) == ("Hi.", None)
+    assert (answer.types.count("stream_start"), answer.types.count("error")) == (1, 0)
     for retries in (0, 1):
         with speaking(failing(503, more=', retry_after = "1ms"')) as twin:
-            told = heard(twin, provider, max_retries=retries)
+            answer = heard(twin, provider, max_retries=retries)
             assert len(twin.requests) == retries + 1
-        assert (type(told.error), told.events) == (ServerError, [])
+        assert (type(answer.error), answer.events) == (ServerError, [])
 
 
 def test_8_8_retries_of_a_stream_apply_to_a_step_and_not_to_all_of_them(provider: str) -> None:
     done: list[int] = []
     with speaking(AT_THE_SECOND_STEP) as twin:
-        told = heard(twin, provider, tools=[noting(done)])
+        answer = heard(twin, provider, tools=[noting(done)])
         assert [one.status for one in twin.requests] == [200, 429, 200]
-    assert (told.text, done) == ("Hi.", [3])
+    assert (answer.text, done) == ("Hi.", [3])

@@ -80,9 +80,9 @@ def test_8_9_simple_text_generation(provider: str) -> None:
 
 def test_8_9_streaming_text_generation(provider: str) -> None:
     with speaking(SCRIPT) as twin:
-        told = heard(twin, provider, "hello")
-    assert told.text == told.whole.text == "Hello there."
-    assert (told.types[0], told.types[-1]) == ("stream_start", "finish")
+        answer = heard(twin, provider, "hello")
+    assert answer.text == answer.whole.text == "Hello there."
+    assert (answer.types[0], answer.types[-1]) == ("stream_start", "finish")
 
 
 @pytest.mark.parametrize("image", [ImageData(data=b"png"), ImageData(url="https://x.org/a.png")])
@@ -119,12 +119,12 @@ def test_8_9_multiple_parallel_tool_calls(provider: str) -> None:
 
 def test_8_9_streaming_with_tool_calls(provider: str) -> None:
     with speaking(SCRIPT) as twin:
-        told = heard(twin, provider, "two calls", tools=[adder()])
+        answer = heard(twin, provider, "two calls", tools=[adder()])
         assert len(twin.requests) == 2
-    assert told.types.count("tool_call_start") == told.types.count("tool_call_end") == 2
-    calls = [one.tool_call for one in told.events if one.type == "tool_call_end"]
+    assert answer.types.count("tool_call_start") == answer.types.count("tool_call_end") == 2
+    calls = [one.tool_call for one in answer.events if one.type == "tool_call_end"]
     assert [one.arguments for one in calls if one] == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
-    assert told.text == "Three and seven."
+    assert answer.text == "Three and seven."
 
 
 def test_8_9_structured_output(provider: str) -> None:

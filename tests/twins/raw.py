@@ -10,8 +10,8 @@ def raw(
     url: str, words: str, headers: Mapping[str, str], body: bytes = b"", *, patience: float = 60
 ) -> bytes:
     """Send `POST /path`, and return the raw answer: status line, headers, body, and its end."""
-    told = {**_HEAD, **headers, "content-length": str(len(body))}
-    lines = [f"{words} HTTP/1.1", *(f"{name}: {said}" for name, said in told.items())]
+    fields = {**_HEAD, **headers, "content-length": str(len(body))}
+    lines = [f"{words} HTTP/1.1", *(f"{name}: {said}" for name, said in fields.items())]
     host, _, port = url.removeprefix("http://").partition(":")
     came = b""
     with socket.create_connection((host, int(port)), timeout=patience) as connection:

@@ -77,13 +77,13 @@ def put_together(wire: str, sent: bytes) -> Any:
     return together[wire](events(sent))
 
 
-def _response(told: list[Any]) -> Any:
-    assert [one["sequence_number"] for one in told] == list(range(len(told)))
+def _response(expected: list[Any]) -> Any:
+    assert [one["sequence_number"] for one in expected] == list(range(len(expected)))
     items: list[Any] = []
-    for one in told:
+    for one in expected:
         _grow(items, one)
-    begun, ended = told[0]["response"], told[-1]["response"]
-    assert told[-1]["type"] == f"response.{ended['status']}"
+    begun, ended = expected[0]["response"], expected[-1]["response"]
+    assert expected[-1]["type"] == f"response.{ended['status']}"
     assert ended["output"] == items
     # These are known only at the end.
     last = ("status", "incomplete_details", "usage")
@@ -115,17 +115,17 @@ def _grow(items: list[Any], one: Any) -> None:
             pass
 
 
-def _completion(told: list[Any]) -> Any:
+def _completion(expected: list[Any]) -> Any:
     message: Any = {}
-    for one in told[:-1]:
+    for one in expected[:-1]:
         (choice,) = one["choices"]
         _add(message, choice["delta"])
     for call in message.get("tool_calls", []):
         del call["index"]
-    last = told[-1]
+    last = expected[-1]
     assert (last["object"], last["choices"]) == ("chat.completion.chunk", [])
-    assert all(one["usage"] is None for one in told[:-1])
-    (choice,) = told[-2]["choices"]
+    assert all(one["usage"] is None for one in expected[:-1])
+    (choice,) = expected[-2]["choices"]
     assert choice.pop("delta") == {}
     whole = choice | {"message": message}
     return last | {"object": "chat.completion", "choices": [whole]}
@@ -144,11 +144,11 @@ def _add(message: Any, delta: Any) -> None:
             calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
-def _message(told: list[Any]) -> Any:
-    message = told[0]["message"]
+def _message(expected: list[Any]) -> Any:
+    message = expected[0]["message"]
     blocks: list[Any] = message["content"]
     inputs: dict[int, str] = {}
-    for one in told[1:]:
+    for one in expected[1:]:
         match one["type"]:
             case "content_block_start":
                 assert one["index"] == len(blocks)
@@ -167,13 +167,13 @@ def _message(told: list[Any]) -> Any:
                 message["usage"] |= one["usage"]
             case _:
                 pass
-    assert told[-1]["type"] == "message_stop"
+    assert expected[-1]["type"] == "message_stop"
     return message
 
 
-def _candidate(told: list[Any]) -> Any:
+def _candidate(expected: list[Any]) -> Any:
     parts: list[Any] = []
-    for one in told:
+    for one in expected:
         (candidate,) = one["candidates"]
         (part,) = candidate["content"]["parts"]
         goes_on = parts and "text" in part and "text" in parts[-1]
@@ -181,7 +181,7 @@ def _candidate(told: list[Any]) -> Any:
             parts[-1] |= part | {"text": parts[-1]["text"] + part["text"]}
         elif part != {"text": ""} or not parts:
             parts.append(part)
-    last = told[-1]
+    last = expected[-1]
     (candidate,) = last["candidates"]
     candidate["content"]["parts"] = parts
     return last

@@ -81,6 +81,6 @@ def faults(start: StartTwin, seed: int, wire: str) -> list[bytes]:
 def test_the_same_seed_draws_the_same_faults(wire: str, provider_twin: StartTwin) -> None:
     one, other, another = (faults(provider_twin, seed, wire) for seed in (1, 1, 2))
     assert one == other
-    statuses = [[b" 503 " in told[:16] for told in came] for came in (one, another)]
+    statuses = [[b" 503 " in answer[:16] for answer in came] for came in (one, another)]
     assert statuses[0] != statuses[1]
     assert 3 <= sum(statuses[0]) <= 16

@@ -48,8 +48,13 @@ def test_every_listed_model_can_be_retrieved(
         found = [client.get(f"{path}/{one}") for one in sorted(others)]
     assert {one.status_code for one in found} == {404}
     assert all("error" in one.json() for one in found)
-    told = twin.requests[1]
-    assert (told.method, told.wire, told.model, told.status) == ("GET", wire, names[0], 200)
+    received = twin.requests[1]
+    assert (received.method, received.wire, received.model, received.status) == (
+        "GET",
+        wire,
+        names[0],
+        200,
+    )
 
 
 def test_retrieving_a_model_needs_a_key(provider_twin: StartTwin) -> None:
@@ -105,7 +110,7 @@ def test_gemini_counts_contents_or_a_whole_request(provider_twin: StartTwin) -> 
 
 
 @table(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({}, "contents"),
         ({"contents": CONTENTS, "generateContentRequest": {}}, "give either contents or"),
@@ -114,10 +119,10 @@ def test_gemini_counts_contents_or_a_whole_request(provider_twin: StartTwin) -> 
         ({"generateContentRequest": {"contents": CONTENTS, "tols": []}}, "tols: unknown field"),
     ],
 )
-def test_gemini_counts_nothing_else(provider_twin: StartTwin, body: Any, told: str) -> None:
+def test_gemini_counts_nothing_else(provider_twin: StartTwin, body: Any, message: str) -> None:
     answer = post(provider_twin("rules = []").url + COUNTS, body, "gemini")
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
-    assert told in answer.json()["error"]["message"]
+    assert message in answer.json()["error"]["message"]
 
 
 def test_recordings_come_before_counting(provider_twin: StartTwin, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def test_key_is_hidden_in_any_encoding() -> None:
         ({}, "alt=sse&key=sk-very%2Fsecret%2B1"),
     ):
         keys = request_keys(headers, query)
-        told = f'{{"message": "{KEY} is wrong", "url": "/?key=sk-very%2Fsecret%2B1"}}'
-        assert "secret" not in keys.text(told)
+        message = f'{{"message": "{KEY} is wrong", "url": "/?key=sk-very%2Fsecret%2B1"}}'
+        assert "secret" not in keys.text(message)
         assert keys.content(b"nothing") == b"nothing"
 
 
@@ -90,8 +90,8 @@ HIDING_KEY = "sk-SECRETKEY-abcdefghijklmnop"
 KEYS = ApiKeys([HIDING_KEY])
 
 
-def event(**told: object) -> bytes:
-    return b"event: delta\ndata: " + json.dumps(told).encode() + b"\n\n"
+def event(**expected: object) -> bytes:
+    return b"event: delta\ndata: " + json.dumps(expected).encode() + b"\n\n"
 
 
 def texts(events: list[bytes], keys: ApiKeys = KEYS) -> list[str]:
@@ -103,9 +103,9 @@ def texts(events: list[bytes], keys: ApiKeys = KEYS) -> list[str]:
 def test_key_split_over_stream_events_is_hidden(size: int) -> None:
     text = f"the key {HIDING_KEY} and {HIDING_KEY}."
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    told = texts([event(delta={"text": one}) for one in pieces])
-    assert "".join(told) == "the key [hidden] and [hidden]."
-    assert len(told) == len(pieces)
+    found = texts([event(delta={"text": one}) for one in pieces])
+    assert "".join(found) == "the key [hidden] and [hidden]."
+    assert len(found) == len(pieces)
 
 
 def test_key_with_an_equals_sign_split_over_stream_events_is_hidden() -> None:
@@ -114,8 +114,8 @@ def test_key_with_an_equals_sign_split_over_stream_events_is_hidden() -> None:
         text = json.dumps({"command": f"curl -H 'x: {key}' {key}"})
         for size in range(1, len(text)):
             pieces = [text[at : at + size] for at in range(0, len(text), size)]
-            told = "".join(texts([event(delta={"text": one}) for one in pieces], keys))
-            assert json.loads(told) == {"command": "curl -H 'x: [hidden]' [hidden]"}
+            message = "".join(texts([event(delta={"text": one}) for one in pieces], keys))
+            assert json.loads(message) == {"command": "curl -H 'x: [hidden]' [hidden]"}
 
 
 def test_events_without_a_key_are_unchanged() -> None:
@@ -259,7 +259,7 @@ def test_other_names_and_tokens_of_pages_are_plain(name: str) -> None:
 
 
 def test_secret_fields_in_text_are_hidden() -> None:
-    for text, told in (
+    for text, message in (
         ('{"password": "pw", "a": 1.0}', '{"password": "[hidden]", "a": 1.0}'),
         ('\ufeff{"password":"pw"}', '\ufeff{"password":"[hidden]"}'),
         (
@@ -285,7 +285,7 @@ def test_secret_fields_in_text_are_hidden() -> None:
         ("/x?key=1&page_token=b", "/x?key=[hidden]&page_token=b"),
         ("nothing = here", "nothing = here"),
     ):
-        assert without_secrets_in_text(text) == told
+        assert without_secrets_in_text(text) == message
 
 
 def test_json_in_strings_of_json_is_looked_through() -> None:

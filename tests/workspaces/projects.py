@@ -77,14 +77,14 @@ def _content(path: Path) -> bytes:
 
 def everything(folder: Path) -> str:
     """Return a hash over every file below a folder, also `.git`, with permissions and times."""
-    told = hashlib.sha256()
+    received = hashlib.sha256()
     for path in sorted(_files(folder)):
         found = path.lstat()
-        told.update(
+        received.update(
             f"{path} {found.st_mode} {found.st_mtime_ns}\n".encode(errors="surrogateescape")
         )
-        told.update(_content(path))
-    return told.hexdigest()
+        received.update(_content(path))
+    return received.hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:

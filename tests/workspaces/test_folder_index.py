@@ -66,8 +66,8 @@ async def test_git_in_a_fork_shows_no_history_and_no_host_path(project: Project)
     assert git(inside, "status", "--porcelain") == ""
     assert git(inside, "log", "--all", "--format=%s") == "The project"
     assert "secret" not in git(inside, "show", "--stat", "HEAD")
-    told = b"".join(path.read_bytes() for path in (inside / ".git").rglob("*") if path.is_file())
-    assert os.fsencode(project.state) not in told
+    found = b"".join(path.read_bytes() for path in (inside / ".git").rglob("*") if path.is_file())
+    assert os.fsencode(project.state) not in found
     git(inside, "commit", "-q", "--allow-empty", "-m", "an agent can commit")
 
 

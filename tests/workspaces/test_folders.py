@@ -37,14 +37,14 @@ def shared(tmp_path: Path) -> Path:
 
 
 def prepare(state: Path, shared: Path) -> tuple[Path, list[str]]:
-    told: list[str] = []
-    return prepare_workspaces_folder(state, shared=shared, tell=told.append), told
+    messages: list[str] = []
+    return prepare_workspaces_folder(state, shared=shared, tell=messages.append), messages
 
 
 def test_workspaces_folder_has_a_random_name(state: Path, shared: Path) -> None:
-    place, told = prepare(state, shared)
+    place, diagnostics = prepare(state, shared)
     (target,) = shared.iterdir()
-    assert (place, told) == (state / "workspaces", [])
+    assert (place, diagnostics) == (state / "workspaces", [])
     assert place.resolve() == target
     assert len(target.name) == 16
     assert int(target.name, 16) >= 0
@@ -62,10 +62,10 @@ def test_each_state_folder_has_its_own_workspaces_folder(state: Path, shared: Pa
 def test_missing_workspaces_folder_is_recreated(state: Path, shared: Path) -> None:
     gone = prepare(state, shared)[0].resolve()
     gone.rmdir()
-    place, told = prepare(state, shared)
+    place, diagnostics = prepare(state, shared)
     assert place.resolve() != gone
     assert place.is_dir()
-    assert told == [
+    assert diagnostics == [
         f"the workspaces folder {gone} is missing: files of runs are restored elsewhere."
     ]
 
@@ -77,9 +77,9 @@ def test_planted_workspaces_folder_is_not_used(what: str, state: Path, shared: P
     trap = shared / "trap"
     trap.mkdir()
     ours.touch() if what == "file" else ours.symlink_to(trap)
-    place, told = prepare(state, shared)
+    place, diagnostics = prepare(state, shared)
     assert place.resolve() not in (ours, trap)
-    assert told == [
+    assert diagnostics == [
         f"the workspaces folder {ours} is not a folder: files of runs are restored elsewhere."
     ]
 
@@ -88,9 +88,9 @@ def test_planted_workspaces_folder_is_not_used(what: str, state: Path, shared: P
 def test_folder_of_another_user_is_not_used(state: Path, shared: Path) -> None:
     ours = prepare(state, shared)[0].resolve()
     os.chown(ours, 12345, 12345)
-    place, told = prepare(state, shared)
+    place, diagnostics = prepare(state, shared)
     assert place.resolve() != ours
-    assert "belongs to another user" in told[0]
+    assert "belongs to another user" in diagnostics[0]
 
 
 def test_folder_permissions_are_restored(state: Path, shared: Path) -> None:
@@ -101,11 +101,11 @@ def test_folder_permissions_are_restored(state: Path, shared: Path) -> None:
 
 
 def fallback_warning(state: Path, shared: Path) -> str:
-    place, told = prepare(state, shared)
+    place, diagnostics = prepare(state, shared)
     assert place.is_dir()
     assert not place.is_symlink()
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    (sentence,) = told
+    (sentence,) = diagnostics
     assert sentence.startswith(f"Tools in a sandbox can see the path of the workspaces, {place}: ")
     return sentence
 

@@ -33,8 +33,8 @@ def store(tmp_path: Path) -> ObjectStore:
 def tree_of(store: ObjectStore, files: Mapping[str, str | bytes | tuple[str, str]]) -> str:
     modes = {"file": FILE, "program": PROGRAM, "link": LINK}
     entries: dict[bytes, TreeEntry] = {}
-    for name, told in files.items():
-        kind, content = told if isinstance(told, tuple) else ("file", told)
+    for name, entry in files.items():
+        kind, content = entry if isinstance(entry, tuple) else ("file", entry)
         data = content.encode() if isinstance(content, str) else content
         entries[name.encode()] = TreeEntry(modes[kind], store.objects.write("blob", data))
     return write_tree(store.objects, entries).hex()
@@ -150,7 +150,11 @@ _TREE = st.dictionaries(
     st.sampled_from(["a", "b", "d", "d/a", "d/b", "e/f/g"]),
     st.tuples(st.sampled_from(["file", "file", "file", "program", "link"]), _CONTENT),
     max_size=5,
-).map(lambda files: {path: told for path, told in files.items() if path != "d" or len(files) < 3})
+).map(
+    lambda files: {
+        path: content for path, content in files.items() if path != "d" or len(files) < 3
+    }
+)
 
 
 def without_common_lines(files: Files) -> Files:
@@ -184,7 +188,7 @@ def merged_by_git(store: ObjectStore, base: str, one: str, other: str) -> str | 
     folder = store.folder
     root = git(folder, "commit-tree", base, "-m", "base")
     sides = [git(folder, "commit-tree", tree, "-p", root, "-m", "x") for tree in (one, other)]
-    told = subprocess.run(
+    result = subprocess.run(
         ["git", "merge-tree", "--write-tree", *sides],
         cwd=folder,
         env={"PATH": SEARCH_PATH, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull},
@@ -192,13 +196,13 @@ def merged_by_git(store: ObjectStore, base: str, one: str, other: str) -> str | 
         text=True,
         timeout=60,
     )
-    assert told.returncode in (0, 1), told.stderr
-    return told.stdout.split("\n")[0] if told.returncode == 0 else None
+    assert result.returncode in (0, 1), result.stderr
+    return result.stdout.split("\n")[0] if result.returncode == 0 else None
 
 
 def git_merges_trees() -> bool:
-    told = subprocess.run(["git", "version"], capture_output=True, text=True, timeout=60).stdout
-    major, minor = (int(part) for part in told.split(" ")[2].split(".")[:2])
+    output = subprocess.run(["git", "version"], capture_output=True, text=True, timeout=60).stdout
+    major, minor = (int(part) for part in output.split(" ")[2].split(".")[:2])
     return (major, minor) >= (2, 38)
 
 
@@ -217,8 +221,10 @@ async def branches(workspace: TrackedFolder, *edits: Mapping[str, str | None]) -
     trees: list[str] = []
     for number, files in enumerate(edits):
         fork = await workspace.fork(str(number), workspace.base.candidate)
-        write(fork.folder, {name: told for name, told in files.items() if told is not None})
-        for name in (name for name, told in files.items() if told is None):
+        write(
+            fork.folder, {name: content for name, content in files.items() if content is not None}
+        )
+        for name in (name for name, content in files.items() if content is None):
             (fork.folder / name).unlink()
         trees.append(await fork.snapshot("done"))
     return trees

@@ -42,8 +42,8 @@ async def test_result_tree_keeps_excluded_files_of_the_base(project: Project) ->
     )
     assert (same.tree, same.refused) == (base.tree, ())
     assert result.refused == ()
-    told = git(workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree)
-    assert told == "A\tadded/x\nM\ttodo.py\nD\ttool"
+    output = git(workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree)
+    assert output == "A\tadded/x\nM\ttodo.py\nD\ttool"
 
 
 async def test_exported_trial_equals_the_result_tree(project: Project) -> None:
@@ -64,8 +64,8 @@ async def test_exported_trial_equals_the_result_tree(project: Project) -> None:
     assert "scenarios/h.txt" not in tried
     assert tried["lib/other"] == b"o"
     store = project.state / "stores" / RUN
-    told = git(store, "diff-tree", "-r", "--name-status", base, tree)
-    assert told == "A\thello.txt\nA\tlib/other"
+    output = git(store, "diff-tree", "-r", "--name-status", base, tree)
+    assert output == "A\thello.txt\nA\tlib/other"
     [(_, snapshot)] = project.snapshots
     assert set(snapshot.skipped) == {
         SkippedPath(path, SkipReason.PROTECTED) for path in ("scenarios", "lib/sub", "runs")

@@ -369,9 +369,9 @@ def test_a_lost_or_damaged_cache_is_empty(tmp_path: Path) -> None:
 def test_cache_entry_is_valid_until_the_file_changes(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("content")
-    told = file.stat()
-    later = max(told.st_mtime_ns, told.st_ctime_ns) + RACY_NS + 1
-    known = cached_file(told, later, b"x" * 20)
+    stat = file.stat()
+    later = max(stat.st_mtime_ns, stat.st_ctime_ns) + RACY_NS + 1
+    known = cached_file(stat, later, b"x" * 20)
     assert known.is_valid(file.stat())
     file.chmod(0o700)
     assert not known.is_valid(file.stat())
@@ -380,22 +380,22 @@ def test_cache_entry_is_valid_until_the_file_changes(tmp_path: Path) -> None:
 def test_racily_clean_file_is_not_trusted(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("content")
-    told = file.stat()
-    moment = max(told.st_mtime_ns, told.st_ctime_ns)
-    assert not cached_file(told, moment + RACY_NS, b"").is_valid(told)
-    assert not cached_file(told, moment - RACY_NS, b"").is_valid(told)
-    assert cached_file(told, moment + RACY_NS + 1, b"").is_valid(told)
+    stat = file.stat()
+    moment = max(stat.st_mtime_ns, stat.st_ctime_ns)
+    assert not cached_file(stat, moment + RACY_NS, b"").is_valid(stat)
+    assert not cached_file(stat, moment - RACY_NS, b"").is_valid(stat)
+    assert cached_file(stat, moment + RACY_NS + 1, b"").is_valid(stat)
 
 
 def test_a_file_dated_back_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("one")
-    told = file.stat()
-    known = cached_file(told, filesystem_time(tmp_path, tmp_path) + 2 * RACY_NS, b"")
-    while file.stat().st_ctime_ns == told.st_ctime_ns:
+    stat = file.stat()
+    known = cached_file(stat, filesystem_time(tmp_path, tmp_path) + 2 * RACY_NS, b"")
+    while file.stat().st_ctime_ns == stat.st_ctime_ns:
         file.write_text("two")
-        os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
-    assert file.stat().st_mtime_ns == told.st_mtime_ns
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert file.stat().st_mtime_ns == stat.st_mtime_ns
     assert not known.is_valid(file.stat())
 
 

@@ -379,7 +379,7 @@ async def _timeout(_: JsonObject) -> str:
 
 
 @table(
-    ("act", "told"),
+    ("act", "message"),
     [
         (_no_argument, "Tool error (broken): 'oops'"),
         (_no_tool, "Tool error (broken): not today.\ntry tomorrow"),
@@ -387,13 +387,13 @@ async def _timeout(_: JsonObject) -> str:
     ],
 )
 def test_error_of_a_tool_is_sent_to_the_model(
-    tmp_path: Path, act: Callable[[JsonObject], Awaitable[str]], told: str
+    tmp_path: Path, act: Callable[[JsonObject], Awaitable[str]], message: str
 ) -> None:
     played = ScriptedSession(tmp_path, call("broken"), said("I see."))
     played.register("broken", act)
     assert played.submit().text == "I see."
-    assert played.results == [(told, True)]
-    assert played.event_data(EventKind.TOOL_CALL_END)[0]["error"] == told
+    assert played.results == [(message, True)]
+    assert played.event_data(EventKind.TOOL_CALL_END)[0]["error"] == message
 
 
 def test_machine_error_ends_the_session(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_machine_error_ends_the_session(tmp_path: Path) -> None:
 
 
 @table(
-    ("name", "arguments", "told"),
+    ("name", "arguments", "message"),
     [
         ("read_fil", {"file_path": "a"}, "Unknown tool: read_fil\ndid you mean read_file?"),
         ("read_file", {}, "Invalid arguments for tool: read_file\nfile_path is missing"),
@@ -436,12 +436,12 @@ def test_machine_error_ends_the_session(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_call_is_reported_to_the_model(
-    tmp_path: Path, name: str, arguments: JsonObject | str, told: str
+    tmp_path: Path, name: str, arguments: JsonObject | str, message: str
 ) -> None:
     played = ScriptedSession(tmp_path, calls(called(name, arguments)), said("I see."))
     played.submit()
     ((content, is_error),) = played.results
-    assert str(content).startswith(told)
+    assert str(content).startswith(message)
     assert is_error
 
 

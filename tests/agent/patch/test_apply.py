@@ -78,7 +78,7 @@ def test_operations_build_on_each_other(tmp_path: Path) -> None:
 
 
 @table(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         (
             ["*** Update File: a", "-nothing"],
@@ -95,11 +95,13 @@ def test_operations_build_on_each_other(tmp_path: Path) -> None:
         (["*** Update File: a", "*** Move to: b", "-1"], "b: the file already exists"),
     ],
 )
-def test_mismatch_leaves_all_files_unchanged(tmp_path: Path, lines: list[str], told: str) -> None:
+def test_mismatch_leaves_all_files_unchanged(
+    tmp_path: Path, lines: list[str], message: str
+) -> None:
     write(tmp_path, a="1\n", b="2\n")
     with pytest.raises(PatchMismatch) as raised:
         apply(patch("*** Add File: new", "+x", *lines), local(tmp_path))
-    assert told in raised.value.message
+    assert message in raised.value.message
     assert "nothing was changed" in raised.value.hint
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"a": "1\n", "b": "2\n"}
 

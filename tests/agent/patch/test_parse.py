@@ -99,7 +99,7 @@ def test_a_file_can_be_moved_without_a_change() -> None:
 
 
 @table(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "line 1 of the patch: a patch must begin with '*** Begin Patch'"),
         ("*** Begin Patch\n*** Add File: a\n+x", "line 3 of the patch: a patch must end with"),
@@ -123,10 +123,10 @@ def test_a_file_can_be_moved_without_a_change() -> None:
         ("*** Begin Patch\n*** Update File: a\n*** Move to: b\n!y\n*** End Patch", "not '!y'"),
     ],
 )
-def test_syntax_error_has_its_line(text: str, told: str) -> None:
+def test_syntax_error_has_its_line(text: str, message: str) -> None:
     with pytest.raises(InvalidPatch) as raised:
         parse_patch(text)
-    assert told in raised.value.message
+    assert message in raised.value.message
     assert "nothing was changed" in raised.value.hint
 
 

@@ -74,16 +74,16 @@ def test_a_call_that_the_hook_lets_through_is_made(tmp_path: Path) -> None:
 
 def test_rejected_call_is_skipped_with_a_reason(tmp_path: Path) -> None:
     done = play(tmp_path, WRITE, pre="echo 'no files, please' >&2; exit 3", post="touch after")
-    told = (
+    message = (
         "Skipped: the tool was not run, because of tool_hooks.pre: ended with exit code 3\n"
         "no files, please"
     )
-    assert done.results == [(told, True)]
+    assert done.results == [(message, True)]
     assert list(tmp_path.iterdir()) == []
     (event,) = done.event_data()
     assert (event["fault"], event["exit_code"]) == ("ended with exit code 3", 3)
     (end,) = done.event_data(EventKind.TOOL_CALL_END)
-    assert end["error"] == told
+    assert end["error"] == message
 
 
 def test_the_hook_after_a_call_cannot_change_its_result(tmp_path: Path) -> None:
@@ -110,17 +110,22 @@ def test_a_call_that_is_not_made_anyway_has_no_hooks(tmp_path: Path) -> None:
 
 def test_post_hook_receives_the_error_of_a_tool(tmp_path: Path) -> None:
     done = play(tmp_path, call("read_file", file_path="gone"), post="cat > told.json")
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["is_error"] is True
-    assert told["output"] == done.results[0][0]
-    assert told["output"].startswith("Tool error (read_file): ")
+    record = json.loads((tmp_path / "told.json").read_text())
+    assert record["is_error"] is True
+    assert record["output"] == done.results[0][0]
+    assert record["output"].startswith("Tool error (read_file): ")
 
 
 def test_hook_receives_the_call_in_variables_and_stdin(tmp_path: Path) -> None:
     written = "grüße\u2028\ud800 '\"$(touch planted)\n"
-    told, variables = "tee $TOOL_HOOK_WHEN.json", "env | grep ^TOOL_HOOK_ | sort > $TOOL_HOOK_WHEN"
+    message, variables = (
+        "tee $TOOL_HOOK_WHEN.json",
+        "env | grep ^TOOL_HOOK_ | sort > $TOOL_HOOK_WHEN",
+    )
     hooks = ToolHooks(
-        pre=f"{told}; {variables}", post=f"{told}; {variables}", about={"node": "make", "visit": 2}
+        pre=f"{message}; {variables}",
+        post=f"{message}; {variables}",
+        about={"node": "make", "visit": 2},
     )
     tool = RegisteredTool(define("note", "x", {"text": {"type": "string"}}, required=[]), _note)
     done = HookedSession(

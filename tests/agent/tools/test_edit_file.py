@@ -81,7 +81,7 @@ INDENTED = f"{SIMILAR} indentation. The indentation of new_string was adjusted."
 
 
 @table(
-    ("before", "old", "new", "after", "told"),
+    ("before", "old", "new", "after", "message"),
     [
         ("a  \nb\n", "a\nb", "a\nc", "a  \nc\n", f"{SIMILAR} white space at the end of lines."),
         ("\tif x:\n\t\ty\n", "if x:\n\ty", "if z:\n\n\ty", "\tif z:\n\n\t\ty\n", INDENTED),
@@ -93,12 +93,12 @@ INDENTED = f"{SIMILAR} indentation. The indentation of new_string was adjusted."
     ],
 )
 def test_similar_lines_are_replaced_with_a_note(
-    tmp_path: Path, before: str, old: str, new: str, after: str, told: str
+    tmp_path: Path, before: str, old: str, new: str, after: str, message: str
 ) -> None:
     write(tmp_path, a=before)
     shown = edit(tmp_path, old, new)
     assert shown.startswith("Made 1 replacement in a, at line ")
-    assert shown.endswith(told)
+    assert shown.endswith(message)
     assert (tmp_path / "a").read_bytes().decode() == after
 
 

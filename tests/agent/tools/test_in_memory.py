@@ -14,7 +14,7 @@ BEFORE = {"a.py": "x = 1\n", "b.txt": "y\n"}
 
 
 @table(
-    ("tool", "arguments", "told", "files"),
+    ("tool", "arguments", "message", "files"),
     [
         ("read_file", {"file_path": "a.py"}, "1 | x = 1", BEFORE),
         (
@@ -41,10 +41,10 @@ BEFORE = {"a.py": "x = 1\n", "b.txt": "y\n"}
     ],
 )
 def test_a_tool_works_in_memory(
-    tool: str, arguments: dict[str, Json], told: str, files: dict[str, str]
+    tool: str, arguments: dict[str, Json], message: str, files: dict[str, str]
 ) -> None:
     made = ExecResult("built\n", "", 0, False, 7)
     environment = MemoryExecutionEnvironment(BEFORE, commands={"make": made})
     shown = finish(tool_parts()[tool].execute(arguments, environment))
-    assert shown.rstrip("\n") == told.rstrip("\n")
+    assert shown.rstrip("\n") == message.rstrip("\n")
     assert environment.files == files

@@ -92,7 +92,7 @@ def test_a_server_serves_later_calls_and_ends_with_the_session(tmp_path: Path, w
         says("ok"),
     ]
     done = talk(tmp_path, wire, answers, submit("Serve"))
-    started, waited, read = (one["output"] for one in done.told(EventKind.TOOL_CALL_END))
+    started, waited, read = (one["output"] for one in done.data_of(EventKind.TOOL_CALL_END))
     assert "command_id: command_1" in str(started)
     assert "[exit code 0" in str(waited)
     assert read == "[running]"

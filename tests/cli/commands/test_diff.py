@@ -172,8 +172,8 @@ def test_merge_conflict_does_not_fail(repository: Repository) -> None:
 
 def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     file = str(tmp_path / "not there")
-    told = describe_change(["p.dot", file, "0", "100644", file, "0", "100644"])
-    assert told == "pipeline p.dot: cannot read the old text: No such file or directory"
+    found = describe_change(["p.dot", file, "0", "100644", file, "0", "100644"])
+    assert found == "pipeline p.dot: cannot read the old text: No such file or directory"
 
 
 @table("count", [0, 2, 6, 10])

@@ -108,9 +108,9 @@ def test_killed_run_is_followed_after_its_resume(desk: GitDesk) -> None:
 def test_node_and_time_filter_the_log(desk: GitDesk) -> None:
     desk.make(LINEAR)
     root = desk.run()
-    told = lines_of(desk.do("logs", "latest", "--node", "make", "--json").stdout)
-    assert told == [one for one in journal_of(root) if one.get("node") == "make"]
-    assert told
+    output = lines_of(desk.do("logs", "latest", "--node", "make", "--json").stdout)
+    assert output == [one for one in journal_of(root) if one.get("node") == "make"]
+    assert output
     moment = journal_of(root)[3]["time"]
     since = lines_of(desk.do("logs", "latest", "--since", moment, "--json").stdout)
     assert since == journal_of(root)[3:]
@@ -151,7 +151,7 @@ def killed(desk: GitDesk) -> Path:
 
 
 def test_missing_process_is_reported_once(killed: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
     def waits() -> Iterator[None]:
         yield from [None, None, None]
@@ -159,11 +159,11 @@ def test_missing_process_is_reported_once(killed: Path) -> None:
 
     waiting = waits()
     following = JournalFollower(
-        killed, wait=lambda: next(waiting), report_idle=lambda: told.append("idle")
+        killed, wait=lambda: next(waiting), report_idle=lambda: messages.append("idle")
     )
     with pytest.raises(KeyboardInterrupt):
         list(following.lines(JournalReader(RunDirectory(killed).events)))
-    assert told == ["idle"]
+    assert messages == ["idle"]
 
 
 def test_lines_are_read_once(killed: Path) -> None:

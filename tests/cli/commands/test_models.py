@@ -24,8 +24,8 @@ def test_models_are_listed_with_windows_capabilities_and_prices() -> None:
     heading, *lines = result.stdout.splitlines()
     assert " ".join(heading.split()) == "model provider window output can $ in $ cached $ out"
     [row] = [line for line in lines if line.startswith("gpt-5.2 ")]
-    told = "gpt-5.2 openai 272,000 128,000 tools vision reasoning 1.75 0.175 14"
-    assert " ".join(row.split()) == told
+    message = "gpt-5.2 openai 272,000 128,000 tools vision reasoning 1.75 0.175 14"
+    assert " ".join(row.split()) == message
     assert lines[-1].startswith("$: US dollars per million tokens")
 
 
@@ -93,7 +93,7 @@ def test_failure_is_reported_without_a_retry(provider_twin: StartTwin) -> None:
 
 
 @table(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("test", "my-own"), "add --provider with one of: anthropic,"),
         (("test", "gpt-5.2", "--provider", "opnai"), "did you mean openai?"),
@@ -106,10 +106,10 @@ def test_failure_is_reported_without_a_retry(provider_twin: StartTwin) -> None:
         (("tst", "gpt-5.2"), "test"),
     ],
 )
-def test_invalid_test_is_refused(words: tuple[str, ...], told: str) -> None:
+def test_invalid_test_is_refused(words: tuple[str, ...], message: str) -> None:
     result = attractor("models", *words)
     assert (result.returncode, result.stdout) == (2, "")
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def test_missing_catalogue_fails_only_its_users(tmp_path: Path) -> None:

@@ -36,11 +36,15 @@ def test_remaining_diagnostics_refer_to_the_new_text() -> None:
 
 def test_skipped_fixes_are_reported() -> None:
     file = file_of(SafelyFixed("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
-    *_, told = result_after_fixes([file], []).diagnostics
-    assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
-    assert told.message.startswith("no fixes were applied")
-    assert "worse" in told.message
+    *_, diagnostics = result_after_fixes([file], []).diagnostics
+    assert (diagnostics.rule, diagnostics.severity, diagnostics.span.file) == (
+        UNSAFE,
+        Severity.WARNING,
+        "a.dot",
+    )
+    assert diagnostics.message.startswith("no fixes were applied")
+    assert "worse" in diagnostics.message
     mended = SafelyFixed("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
-    *_, told = result_after_fixes([file_of(mended)], []).diagnostics
+    *_, diagnostics = result_after_fixes([file_of(mended)], []).diagnostics
     why = "because together these fixes would cause: worse"
-    assert told.message == f"some fixes were skipped, {why}"
+    assert diagnostics.message == f"some fixes were skipped, {why}"

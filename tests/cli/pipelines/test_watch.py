@@ -121,9 +121,9 @@ def test_named_file_may_vanish_and_return(tmp_path: Path, watchings: list[Watchi
     file.write_text(GOOD)
     watching.until("  1 file, no problems found")
     file.unlink()
-    told = watching.until("1 error; removed: a.dot")
-    assert "cannot read a.dot: No such file" in told
-    assert "no problems found" not in told
+    found = watching.until("1 error; removed: a.dot")
+    assert "cannot read a.dot: No such file" in found
+    assert "no problems found" not in found
     replace_whole(file, BAD)
     assert watching.until("1 error in 1 file").startswith("a.dot:1:19: error[syntax]")
 

@@ -74,8 +74,8 @@ def test_resumed_run_prints_new_events_only(desk: GitDesk) -> None:
     with (root / "events.jsonl").open("a") as journal:
         journal.write('{"torn')
     answered = len(journal_of_whole(root))
-    told = desk.do("resume", "latest", "--no-evaluate", "--json")
-    *events, result = lines_of(told.stdout)
+    done = desk.do("resume", "latest", "--no-evaluate", "--json")
+    *events, result = lines_of(done.stdout)
     assert before < answered
     assert events == journal_of(root)[answered:]
     assert result["outcome"] == "success"
@@ -121,10 +121,10 @@ def test_events_of_children_and_restarted_runs_are_printed(
     stream(child.tell("StageStarted", "inner"))
     stream(then.events[1])
     stream.end()
-    told = lines_of(capsys.readouterr().out)
+    found = lines_of(capsys.readouterr().out)
     kinds = ["RunRestarting", "StageStarted", "RunRestarted", "StageStarted"]
-    assert [one["type"] for one in told] == kinds
-    assert told[1]["branch"] == "sub@1.1"
+    assert [one["type"] for one in found] == kinds
+    assert found[1]["branch"] == "sub@1.1"
 
 
 def test_refused_resume_prints_no_events(

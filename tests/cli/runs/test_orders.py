@@ -104,9 +104,9 @@ def test_paused_run_waits_until_resumed(desk: PlainDesk) -> None:
     assert held.returncode != 0
     time.sleep(0.6)
     assert process.poll() is None
-    told = desk.do("status", "latest").stdout
-    assert "status     executing, paused\n" in told
-    assert "paused     before stage two\n" in told
+    output = desk.do("status", "latest").stdout
+    assert "status     executing, paused\n" in output
+    assert "paused     before stage two\n" in output
     assert status_of(desk)["paused"] is True
     assert not (desk.folder / "two").exists()
     assert desk.do("resume", "latest").returncode == 0
@@ -176,10 +176,10 @@ def test_gate_in_for_each_names_its_item(desk: PlainDesk) -> None:
     assert listed[1]["branch"] == "each@1.1/02"
     assert listed[1]["within"][0]["index"] == 2
     assert "Approve?\n  (item 2 of 12 of each: i2)\n" in desk.do("answer", "latest").stdout
-    told = desk.do("status").stdout
-    assert "question   g@1.1: Approve?\n             (item 1 of 12 of each: i1)\n" in told
-    assert " 9 more: attractor answer " in told
-    command = told.partition("   attractor answer ")[2].partition("\n")[0]
+    output = desk.do("status").stdout
+    assert "question   g@1.1: Approve?\n             (item 1 of 12 of each: i1)\n" in output
+    assert " 9 more: attractor answer " in output
+    command = output.partition("   attractor answer ")[2].partition("\n")[0]
     assert command.endswith(" --question g@1.1 A")
     assert desk.do("answer", *command.split()).returncode == 0
     refused = desk.do("answer", "latest", "A")
@@ -199,7 +199,7 @@ def test_all_questions_are_answered_at_once_or_none(desk: PlainDesk) -> None:
     assert {(one["taken"], one["value"]) for one in json.loads(done.stdout)} == {(True, "R")}
     actions = [one["data"] for one in desk.events("OperatorAction")]
     assert [one["question"] for one in actions] == [f"g@{at}.1" for at in range(1, 13)]
-    told = desk.do("status").stdout
-    assert "waits for" not in told
-    assert "answered   7 more\n" in told
+    output = desk.do("status").stdout
+    assert "waits for" not in output
+    assert "answered   7 more\n" in output
     assert desk.do("resume", "latest", "--no-evaluate").returncode == 0

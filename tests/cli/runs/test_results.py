@@ -116,7 +116,7 @@ def test_next_steps_are_possible(
 
 
 @table(
-    ("status", "outcome", "reason", "told"),
+    ("status", "outcome", "reason", "message"),
     [
         (EVALUATING, StageStatus.SUCCESS, "completed", "success: completed"),
         (FAILED, StageStatus.FAIL, "broken", "fail: broken"),
@@ -126,11 +126,11 @@ def test_next_steps_are_possible(
     ],
 )
 def test_last_lines_contain_result_reason_place_and_next_steps(
-    status: RunStatus, outcome: StageStatus | None, reason: str, told: str
+    status: RunStatus, outcome: StageStatus | None, reason: str, message: str
 ) -> None:
     ended = replace(result(status), outcome=outcome, reason=reason)
     first, *rest = as_text(ended, facts(has_suite=True)).splitlines()
-    assert first.startswith(f"run {ID}: {told}")
+    assert first.startswith(f"run {ID}: {message}")
     assert f"  stored in: /runs/{ID}" in rest
     assert f"attractor {'evaluate' if status == EVALUATING else ''}" in rest[-1]
     record = as_record(ended, facts(has_suite=True))
@@ -139,7 +139,7 @@ def test_last_lines_contain_result_reason_place_and_next_steps(
 
 
 def test_result_text_matches_the_snapshot(snapshot: object) -> None:
-    told = [
+    found = [
         as_text(result(AWAITING_DECISION), NextStepFacts(ID, BRANCH, gate=False)),
         as_text(result(AWAITING_ANSWER), NextStepFacts(ID, BRANCH)),
         as_text(
@@ -147,7 +147,7 @@ def test_result_text_matches_the_snapshot(snapshot: object) -> None:
         ),
         as_text(result(EVALUATING), NextStepFacts(ID)),
     ]
-    assert "\n\n".join(told) == snapshot
+    assert "\n\n".join(found) == snapshot
 
 
 @table(

@@ -64,14 +64,14 @@ def test_a_value_may_be_in_a_variable_or_a_file(tmp_path: Path) -> None:
 
 
 @table(
-    ("pair", "told"),
+    ("pair", "message"),
     [
         ("a=@env:NONE", "input a: the variable NONE is not set"),
         ("a=@file:/nowhere", "cannot read input a: /nowhere: No such file"),
     ],
 )
-def test_missing_value_is_named(pair: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_missing_value_is_named(pair: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         read_inputs([pair], None)
 
 
@@ -150,8 +150,8 @@ def test_without_the_extra_the_remedy_is_named(tmp_path: Path, enabled: str, cod
 
 def test_tracing_is_not_imported_without_need(tmp_path: Path) -> None:
     words = "import json, sys; from attractor.cli.main import main; main()"
-    told = (
+    message = (
         "print(json.dumps([one for one in sys.modules if 'opentelemetry' in one or 'rich' in one]))"
     )
-    done = run(tmp_path, sys.executable, "-c", f"{words}; {told}", PYTHONPATH=str(ROOT))
+    done = run(tmp_path, sys.executable, "-c", f"{words}; {message}", PYTHONPATH=str(ROOT))
     assert json.loads(done.stdout.splitlines()[-1]) == []

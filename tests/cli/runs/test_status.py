@@ -50,10 +50,10 @@ def forge_status(result: RunResult, **lies: str) -> None:
 
 def test_forged_approval_is_not_shown(flow: Flow) -> None:
     forge_status(flow.launch(), status="approved", phase="")
-    told = call(flow, "status")
-    assert told.returncode == BROKEN
-    assert "status     awaiting_human (decision)\n" in told.stdout
-    assert "run.json says approved" in told.stdout
+    result = call(flow, "status")
+    assert result.returncode == BROKEN
+    assert "status     awaiting_human (decision)\n" in result.stdout
+    assert "run.json says approved" in result.stdout
     as_json = call(flow, "status", "--json")
     assert as_json.returncode == BROKEN
     assert json.loads(as_json.stdout)["status"] == "awaiting_human"
@@ -66,10 +66,10 @@ def test_forged_approval_is_not_shown(flow: Flow) -> None:
 def test_intact_run_is_shown_without_warnings(flow: Flow) -> None:
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    told = call(flow, "status")
-    assert told.returncode == 0
-    assert "status     approved\n" in told.stdout
-    assert "\ntrouble " not in told.stdout
+    done = call(flow, "status")
+    assert done.returncode == 0
+    assert "status     approved\n" in done.stdout
+    assert "\ntrouble " not in done.stdout
     assert "\n  trouble: " not in call(flow, "runs").stdout
 
 
@@ -92,12 +92,12 @@ def test_log_marks_the_first_corrupt_line(flow: Flow) -> None:
     result = flow.launch()
     good = call(flow, "logs").stdout.splitlines()
     number = change_early_line(result)
-    told = call(flow, "logs")
-    assert told.returncode == BROKEN
-    [mark] = [line for line in told.stdout.splitlines() if line.startswith("--")]
+    done = call(flow, "logs")
+    assert done.returncode == BROKEN
+    [mark] = [line for line in done.stdout.splitlines() if line.startswith("--")]
     assert mark.startswith(f"-- line {number} was changed")
-    assert len(told.stdout.splitlines()) == len(good) + 1
-    assert f"events.jsonl: line {number} was changed" in told.stderr
+    assert len(done.stdout.splitlines()) == len(good) + 1
+    assert f"events.jsonl: line {number} was changed" in done.stderr
     as_json = call(flow, "logs", "--json")
     assert as_json.returncode == BROKEN
     journal = (result.directory / "events.jsonl").read_text()
@@ -110,10 +110,10 @@ def test_invalid_event_does_not_end_the_log(flow: Flow) -> None:
     journal = result.directory / "events.jsonl"
     whole = call(flow, "logs").stdout
     journal.write_bytes(b"not an event\n{}\n" + journal.read_bytes())
-    told = call(flow, "logs")
-    assert told.returncode == BROKEN
-    assert told.stdout.splitlines()[0].startswith("-- line 1 is invalid JSON")
-    assert told.stdout.splitlines()[1:] == whole.splitlines()
+    done = call(flow, "logs")
+    assert done.returncode == BROKEN
+    assert done.stdout.splitlines()[0].startswith("-- line 1 is invalid JSON")
+    assert done.stdout.splitlines()[1:] == whole.splitlines()
 
 
 def test_incomplete_last_line_is_reported_by_log_and_resume(flow: Flow) -> None:
@@ -134,11 +134,11 @@ def test_incomplete_last_line_is_reported_by_log_and_resume(flow: Flow) -> None:
 
 def test_no_runs_are_reported(tmp_path: Path) -> None:
     for reference in ("latest", "01ABC"):
-        told = attractor("status", reference, folder=tmp_path)
-        assert told.returncode == 2
-        assert "no run found in" in told.stderr
-        assert "start one: attractor run FILE" in told.stderr
-        assert "known: latest" not in told.stderr
+        result = attractor("status", reference, folder=tmp_path)
+        assert result.returncode == 2
+        assert "no run found in" in result.stderr
+        assert "start one: attractor run FILE" in result.stderr
+        assert "known: latest" not in result.stderr
 
 
 def test_status_of_a_parked_run_shows_the_answer_command(tmp_path: Path) -> None:
@@ -151,14 +151,14 @@ def test_status_of_a_parked_run_shows_the_answer_command(tmp_path: Path) -> None
     parked = attractor("run", "pipeline.dot", *options, folder=project, variables=state)
     [answer] = [line for line in parked.stdout.splitlines() if line.startswith("  answer:")]
     command = answer.removeprefix("  answer:").strip()
-    told = attractor("status", folder=project, variables=state)
-    assert told.returncode == 0
+    result = attractor("status", folder=project, variables=state)
+    assert result.returncode == 0
     [run] = [one.name for one in (project / "runs").iterdir() if one.is_dir()]
-    lines = told.stdout.splitlines()
+    lines = result.stdout.splitlines()
     at = next(at for at, line in enumerate(lines) if line.startswith("question   gate@1.1: Go on?"))
     assert lines[at + 1].split() == ["[Y]", "Yes", *command.replace("CHOICE", "Y").split()]
     assert run in command
-    assert "\nlook " not in told.stdout
+    assert "\nlook " not in result.stdout
 
 
 def waiting_summary(**changes: Any) -> RunOverview:
@@ -186,20 +186,20 @@ def test_answered_run_is_not_waiting() -> None:
     given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
     answered = waiting_summary(questions=(), answers=given)
     assert in_a_line(answered, now).endswith("running: gate, answered")
-    told = as_text(RunStatusView(answered, "01AB"))
-    assert "waits for" not in told
-    assert "attractor answer" not in told
+    text = as_text(RunStatusView(answered, "01AB"))
+    assert "waits for" not in text
+    assert "attractor answer" not in text
 
 
 def test_several_questions_have_their_own_commands() -> None:
     [one] = waiting_summary().questions
     several = tuple(replace(one, id=f"gate@{at}.1") for at in (10, 2, 3, 4))
-    told = as_text(RunStatusView(waiting_summary(questions=several), "01AB")).splitlines()
-    at = told.index("question   gate@2.1: Go?")
-    assert told[at + 1].split() == [
+    text = as_text(RunStatusView(waiting_summary(questions=several), "01AB")).splitlines()
+    at = text.index("question   gate@2.1: Go?")
+    assert text[at + 1].split() == [
         *("free", "text:", "attractor", "answer", "01AB", "--question", "gate@2.1", "WORDS")
     ]
-    assert "           1 more: attractor answer 01AB" in told
+    assert "           1 more: attractor answer 01AB" in text
 
 
 def test_incidents_of_a_run_are_a_list_of_the_run(flow: Flow) -> None:
@@ -215,10 +215,10 @@ def test_incidents_of_a_run_are_a_list_of_the_run(flow: Flow) -> None:
 
 def test_status_after_the_last_stage_does_not_say_before_the_first() -> None:
     live = waiting_summary(phase="", status="executing", stage="", questions=())
-    told = {
+    found = {
         outcome: as_text(RunStatusView(replace(live, outcome=outcome), "01AB"))
         for outcome in ("", "success")
     }
-    assert "before the first stage" in told[""]
-    assert "after the last stage" in told["success"]
-    assert "before the first" not in told["success"]
+    assert "before the first stage" in found[""]
+    assert "after the last stage" in found["success"]
+    assert "before the first" not in found["success"]

@@ -132,13 +132,13 @@ def test_preamble_omits_secrets_and_engine_keys(tmp_path: Path) -> None:
         default_fidelity="summary:high",
     )
     place.run()
-    told = speakers.of("three").preamble
-    assert "the key is ***" in told
-    assert "used ***" in told
-    assert "- two (fail): broken" in told
-    assert "hunter2" not in told
-    assert "internal." not in told
-    assert "graph." not in told
+    found = speakers.of("three").preamble
+    assert "the key is ***" in found
+    assert "used ***" in found
+    assert "- two (fail): broken" in found
+    assert "hunter2" not in found
+    assert "internal." not in found
+    assert "graph." not in found
 
 
 def test_a_jump_has_no_edge_to_decide(tmp_path: Path) -> None:

@@ -160,19 +160,19 @@ def test_end_names_all_stages_that_were_stepped_over() -> None:
         [start(), end(), node("b", on_failure="continue")], [*chain("start", "b", "exit")]
     )
     before = Progress("b", steps_over=tuple(SteppedOver(one) for one in ("a", "b", "a")))
-    told = "completed despite failed stages: a, b"
+    message = "completed despite failed stages: a, b"
     last = choose_move(whole, before, Visit("b", 1, 1, failure("no disk")))
-    assert ended(last) == (StageStatus.PARTIAL_SUCCESS, told, "exit")
+    assert ended(last) == (StageStatus.PARTIAL_SUCCESS, message, "exit")
     first = choose_move(whole, Progress("b"), Visit("b", 1, 1, failure("no disk")))
-    told = "completed despite failed stages: b"
-    assert ended(first) == (StageStatus.PARTIAL_SUCCESS, told, "exit")
+    message = "completed despite failed stages: b"
+    assert ended(first) == (StageStatus.PARTIAL_SUCCESS, message, "exit")
     assert ended(move(whole, "b", success())) == (StageStatus.SUCCESS, "completed", "exit")
 
 
 def test_failure_without_a_reason_gets_one() -> None:
     whole = graph([start(), end(), node("a")], [])
-    told = "failed, no reason given"
-    assert ended(move(whole, "a", Outcome(StageStatus.FAIL))) == (StageStatus.FAIL, told, "a")
+    message = "failed, no reason given"
+    assert ended(move(whole, "a", Outcome(StageStatus.FAIL))) == (StageStatus.FAIL, message, "a")
 
 
 def test_unknown_target_fails_the_run() -> None:
@@ -214,12 +214,12 @@ def test_branch_ends_at_its_join() -> None:
 
 def test_branch_cannot_lead_outside() -> None:
     whole = graph([start(), end(), node("b", retry_target="plan")], [edge("a", "plan")])
-    told = "the branch leads to plan before branches meet at join"
-    assert ended(decide_in_branch(whole, "a", success())) == (StageStatus.FAIL, told, "a")
+    message = "the branch leads to plan before branches meet at join"
+    assert ended(decide_in_branch(whole, "a", success())) == (StageStatus.FAIL, message, "a")
     by_edge = graph([start(), end()], [edge("a", "plan", "outcome=fail")])
     assert ended(decide_in_branch(by_edge, "a", failure("no disk"))) == (
         StageStatus.FAIL,
-        told,
+        message,
         "a",
     )
     decision = decide_in_branch(whole, "b", failure("no disk"))

@@ -44,8 +44,8 @@ def rounds(reasons: list[str], tmp_path: Path, **limit: int) -> Workplace:
         ],
         max_node_visits=20,
     )
-    told = [failure(one, FailureClass.VERDICT) for one in reasons]
-    return Workplace(tmp_path / "run", of, {"test": [*told, Outcome(StageStatus.SUCCESS)]})
+    found = [failure(one, FailureClass.VERDICT) for one in reasons]
+    return Workplace(tmp_path / "run", of, {"test": [*found, Outcome(StageStatus.SUCCESS)]})
 
 
 def test_repeated_failure_ends_the_run(tmp_path: Path) -> None:
@@ -74,10 +74,10 @@ def test_limit_of_node_overrides_graph() -> None:
     assert same_failure_limit(graph([start(), end()], []), node("a")) is None
 
 
-def trying(tmp_path: Path, told: Outcome | list[Outcome] | Work, **limits: Plain) -> Workplace:
+def trying(tmp_path: Path, expected: Outcome | list[Outcome] | Work, **limits: Plain) -> Workplace:
     work = node("work", max_retries=20, retry_policy="none", **limits)
     of = graph([start(), end(), work], chain("start", "work", "exit"))
-    return Workplace(tmp_path / "run", of, {"work": told})
+    return Workplace(tmp_path / "run", of, {"work": expected})
 
 
 def verdict(reason: str) -> Outcome:
@@ -89,8 +89,8 @@ def verdict(reason: str) -> Outcome:
 def test_attempts_count_as_repeated_failures(
     tmp_path: Path, status: StageStatus, limits: dict[str, Plain]
 ) -> None:
-    told = Outcome(status, failure_reason="exit code 1")
-    place = trying(tmp_path, told, max_same_failures=3, **limits)
+    found = Outcome(status, failure_reason="exit code 1")
+    place = trying(tmp_path, found, max_same_failures=3, **limits)
     result = place.run()
     assert str(result.outcome) == "fail"
     assert result.reason == (
@@ -100,8 +100,8 @@ def test_attempts_count_as_repeated_failures(
 
 
 def test_different_failure_resets_streak_among_attempts(tmp_path: Path) -> None:
-    told = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
-    place = trying(tmp_path, told, max_same_failures=3)
+    found = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
+    place = trying(tmp_path, found, max_same_failures=3)
     assert "3 times in a row" in place.run().reason
     assert place.handler.nodes.count("work") == 6
 
@@ -112,7 +112,7 @@ def test_limit_of_one_allows_no_retry(tmp_path: Path) -> None:
     assert place.handler.nodes.count("work") == 1
 
 
-def looping(tmp_path: Path, told: list[Outcome]) -> Workplace:
+def looping(tmp_path: Path, expected: list[Outcome]) -> Workplace:
     of = graph(
         [start(), end(), node("fix"), node("test", max_retries=1, retry_policy="none")],
         [
@@ -122,7 +122,7 @@ def looping(tmp_path: Path, told: list[Outcome]) -> Workplace:
         ],
         max_same_failures=3,
     )
-    return Workplace(tmp_path / "run", of, {"test": told})
+    return Workplace(tmp_path / "run", of, {"test": expected})
 
 
 def test_success_resets_failure_streak(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_updates_that_are_not_json_are_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("status", "success", "its status 'success' must be one of success, partial_success"),
         ("notes", 5, "its notes must be a text"),
@@ -149,11 +149,11 @@ def test_updates_that_are_not_json_are_a_failure() -> None:
         ("usage", Usage(cost_usd="1"), "its usage must be a Usage"),  # pyright: ignore[reportArgumentType]
     ],
 )
-def test_outcome_field_of_another_type_fails(field: str, value: object, told: str) -> None:
+def test_outcome_field_of_another_type_fails(field: str, value: object, message: str) -> None:
     odd = Outcome(**{"status": StageStatus.SUCCESS, field: value})  # pyright: ignore[reportArgumentType]
     failed = outcome_of(returning(odd))
     assert failed.failure_class is FailureClass.TERMINAL
-    assert told in failed.failure_reason
+    assert message in failed.failure_reason
 
 
 def test_failure_without_a_reason_gets_a_reason() -> None:

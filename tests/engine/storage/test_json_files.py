@@ -11,7 +11,7 @@ from tests.tables import table
 
 
 @table(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "is invalid JSON: Expecting property name"),
         ('{"a": 1, "a": 2}', "is invalid JSON: duplicate key 'a'"),
@@ -21,10 +21,10 @@ from tests.tables import table
         ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "is nested too deeply"),
     ],
 )
-def test_json_fault_is_described(text: str, told: str) -> None:
+def test_json_fault_is_described(text: str, message: str) -> None:
     with pytest.raises(NotCanonical) as fault:
         parse_json(text)
-    assert describe_fault(fault.value).startswith(told)
+    assert describe_fault(fault.value).startswith(message)
 
 
 def test_long_path_is_shortened() -> None:
@@ -52,14 +52,14 @@ def test_depth_limit_is_exact() -> None:
 
 
 @table(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a = ", "is invalid TOML: Invalid value"),
         ("a = " + "9" * 5000, "contains a number with too many digits"),
         ("a = " + "[" * 50_000, "is nested too deeply"),
     ],
 )
-def test_toml_fault_is_described(text: str, told: str) -> None:
+def test_toml_fault_is_described(text: str, message: str) -> None:
     with pytest.raises((ValueError, RecursionError)) as fault:
         tomllib.loads(text)
-    assert describe_fault(fault.value, form="TOML").startswith(told)
+    assert describe_fault(fault.value, form="TOML").startswith(message)

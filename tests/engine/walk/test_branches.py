@@ -231,8 +231,10 @@ def time_out(folder: Path, limit: timedelta) -> None:
     result, place, folders = run(folder, forked("a", "b", fan=fan), {"a": hang})
     assert result.outcome is StageStatus.FAIL
     assert result.reason.startswith("timed out after ")
-    told = [(one.branch, one.data["outcome"]) for one in place.events("ParallelBranchCompleted")]
-    assert told == [
+    recorded = [
+        (one.branch, one.data["outcome"]) for one in place.events("ParallelBranchCompleted")
+    ]
+    assert recorded == [
         (B, "success"),
         (A, "canceled"),
         ("fan@1.2/b", "success"),

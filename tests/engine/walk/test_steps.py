@@ -49,7 +49,7 @@ class Person:
 
     says: list[Said] = field(default_factory=list[Said])
     asked: list[Question] = field(default_factory=list[Question])
-    told: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
 
     async def ask(self, question: Question) -> Answer:
         self.asked.append(question)
@@ -62,7 +62,7 @@ class Person:
         return [await self.ask(one) for one in questions]
 
     async def inform(self, message: str, stage: str) -> None:
-        self.told.append(message)
+        self.notices.append(message)
 
 
 class InterviewedRun(Workplace):
@@ -196,9 +196,9 @@ def test_question_without_choice_stays_open(tmp_path: Path, said: Said) -> None:
     assert place.run().status == AWAITING_ANSWER
     assert place.deployed == 1
     if isinstance(said, str):
-        assert len(place.person.told) == 3
-        assert place.person.told[0].startswith(f"invalid choice {said!r}")
-        assert "repeat" in place.person.told[0]
+        assert len(place.person.notices) == 3
+        assert place.person.notices[0].startswith(f"invalid choice {said!r}")
+        assert "repeat" in place.person.notices[0]
 
 
 def test_second_interruption_asks_again(tmp_path: Path) -> None:
@@ -286,9 +286,9 @@ def test_all_faults_are_listed_at_once() -> None:
     )
     with pytest.raises(NotRunnable) as caught:
         require_executable(whole, HANDLERS, Redactor())
-    told = caught.value.message
+    text = caught.value.message
     for words in ("'inbox'", "'stack.manager_loop'", "'soon'", "'patent'", "loop_re"):
-        assert words in told
+        assert words in text
     assert caught.value.exit_code is ExitCode.USAGE
     assert len(list(find_faults(whole, HANDLERS))) == 5
     many = graph([start(), end(), *(node(f"n{one}", "house") for one in range(200))], [])
@@ -539,10 +539,10 @@ def os_random() -> bytes:
 
 def test_many_names_are_counted() -> None:
     names = tuple(f"file{number}" for number in range(60))
-    told = redact_patch(Patch(b"", names), Redactor()).content.decode()
-    assert "60 changed files" in told
-    assert "and 10 more" in told
-    assert "file59" not in told
+    found = redact_patch(Patch(b"", names), Redactor()).content.decode()
+    assert "60 changed files" in found
+    assert "and 10 more" in found
+    assert "file59" not in found
 
 
 class EndlessDiff(NoWorkspace):
@@ -564,8 +564,8 @@ def test_a_patch_that_lasts_is_left_out(tmp_path: Path, monkeypatch: pytest.Monk
     place = Workplace(tmp_path / "run", line("a", "b"))
     place.workspace = EndlessDiff()
     assert place.run().exit_code == 0
-    [told] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
-    assert (told.data["count"], told.data["paths"]) == (1, ["file"])
+    [event] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
+    assert (event.data["count"], event.data["paths"]) == (1, ["file"])
 
 
 class BrokenGit(EndlessDiff):
@@ -579,5 +579,5 @@ def test_git_error_does_not_stop_the_run(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
     place.workspace = BrokenGit()
     assert place.run().exit_code == 0
-    [told] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
-    assert "git is out of order" in str(told.data["why"])
+    [event] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
+    assert "git is out of order" in str(event.data["why"])

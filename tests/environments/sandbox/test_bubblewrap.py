@@ -28,21 +28,21 @@ def settings(read: list[Path] | None = None, hide: list[Path] | None = None) -> 
     )
 
 
-def place(told: list[str], *words: str) -> int:
+def place(messages: list[str], *words: str) -> int:
     """Return the position of consecutive words."""
-    found = [at for at in range(len(told)) if tuple(told[at : at + len(words)]) == words]
-    assert found, f"{words} is not in {told}"
+    found = [at for at in range(len(messages)) if tuple(messages[at : at + len(words)]) == words]
+    assert found, f"{words} is not in {messages}"
     return found[0]
 
 
 def test_only_the_workspace_is_bound_writable(workspace: Path) -> None:
-    told = options(settings(), workspace, {})
-    place(told, "--bind", str(workspace), "/workspace")
-    assert told.count("--bind") == 1
-    assert "--dev-bind" not in told
+    found = options(settings(), workspace, {})
+    place(found, "--bind", str(workspace), "/workspace")
+    assert found.count("--bind") == 1
+    assert "--dev-bind" not in found
     for needed in ("--unshare-net", "--unshare-pid", "--die-with-parent", "--cap-drop"):
-        assert needed in told
-    assert place(told, "--remount-ro", "/") == len(told) - 4
+        assert needed in found
+    assert place(found, "--remount-ro", "/") == len(found) - 4
 
 
 def test_network_is_opened_on_request_only(workspace: Path) -> None:
@@ -54,27 +54,27 @@ def test_network_is_opened_on_request_only(workspace: Path) -> None:
 def test_hidden_and_readable_folders_nest(tmp_path: Path, workspace: Path) -> None:
     tools = tmp_path / "tools"
     (tools / "project/venv").mkdir(parents=True)
-    told = options(settings([tools / "project/venv", tools], [tools / "project"]), workspace, {})
-    mounts = place(told, "--ro-bind", str(tools), str(tools))
-    covered = place(told, "--tmpfs", str(tools / "project"))
-    again = place(told, "--ro-bind", str(tools / "project/venv"), str(tools / "project/venv"))
+    found = options(settings([tools / "project/venv", tools], [tools / "project"]), workspace, {})
+    mounts = place(found, "--ro-bind", str(tools), str(tools))
+    covered = place(found, "--tmpfs", str(tools / "project"))
+    again = place(found, "--ro-bind", str(tools / "project/venv"), str(tools / "project/venv"))
     assert mounts < covered < again
-    place(told, "--remount-ro", str(tools / "project"))
+    place(found, "--remount-ro", str(tools / "project"))
 
 
 def test_link_to_a_hidden_folder_is_covered(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "real/secrets").mkdir(parents=True)
     (tmp_path / "tools").symlink_to("real")
-    told = options(settings([tmp_path / "tools"], [tmp_path / "real/secrets"]), workspace, {})
-    mounts = place(told, "--ro-bind", str(tmp_path / "real"), str(tmp_path / "tools"))
-    assert mounts < place(told, "--tmpfs", str(tmp_path / "tools/secrets"))
+    file = options(settings([tmp_path / "tools"], [tmp_path / "real/secrets"]), workspace, {})
+    mounts = place(file, "--ro-bind", str(tmp_path / "real"), str(tmp_path / "tools"))
+    assert mounts < place(file, "--tmpfs", str(tmp_path / "tools/secrets"))
 
 
 def test_invisible_hidden_folders_are_not_named(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "home").mkdir()
-    told = options(settings([tmp_path / "no such"], [tmp_path / "home"]), workspace, {})
-    assert str(tmp_path / "home") not in told
-    assert str(tmp_path / "no such") not in told
+    file = options(settings([tmp_path / "no such"], [tmp_path / "home"]), workspace, {})
+    assert str(tmp_path / "home") not in file
+    assert str(tmp_path / "no such") not in file
 
 
 def test_a_hidden_folder_in_the_workspace_is_refused(workspace: Path) -> None:
@@ -88,19 +88,19 @@ def test_hidden_folders_cover_read_only_mounts(tmp_path: Path, workspace: Path) 
     project = tmp_path / "project"
     (project / "modules/state").mkdir(parents=True)
     hidden = [project / "modules/state", project]
-    told = options(settings(hide=hidden), workspace, {}, [BindMount(project, "modules")])
-    bound = place(told, "--bind", str(workspace), "/workspace")
-    mounts = place(told, "--ro-bind", str(project / "modules"), "/workspace/modules")
-    assert bound < mounts < place(told, "--tmpfs", "/workspace/modules/state")
-    place(told, "--remount-ro", "/workspace/modules/state")
+    found = options(settings(hide=hidden), workspace, {}, [BindMount(project, "modules")])
+    bound = place(found, "--bind", str(workspace), "/workspace")
+    mounts = place(found, "--ro-bind", str(project / "modules"), "/workspace/modules")
+    assert bound < mounts < place(found, "--tmpfs", "/workspace/modules/state")
+    place(found, "--remount-ro", "/workspace/modules/state")
 
 
 def test_hidden_folder_inside_a_mount_is_rejected(tmp_path: Path, workspace: Path) -> None:
     project = tmp_path / "project"
     (project / "app/modules/state").mkdir(parents=True)
-    told = settings(hide=[project / "app/modules/state"])
+    found = settings(hide=[project / "app/modules/state"])
     with pytest.raises(UsageError, match="cannot be hidden") as refused:
-        options(told, workspace, {}, [BindMount(project, "app/modules")])
+        options(found, workspace, {}, [BindMount(project, "app/modules")])
     assert "carry_read_only" in refused.value.hint
 
 
@@ -150,10 +150,10 @@ def test_file_tools_see_the_same_files_as_commands(
     environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:
-        told = await env.exec_command(
+        result = await env.exec_command(
             f"cat {MODULES}/one/index.js {DEEP}/two.js {FILE}", timeout_ms=FAR_MS
         )
-        assert told.stdout == "needle\nneedle\nneedle=1\n"
+        assert result.stdout == "needle\nneedle\nneedle=1\n"
         for path in (f"{MODULES}/one/index.js", f"{MODULES}/inner/index.js", f"{DEEP}/two.js"):
             assert await env.read_file(path) == "needle\n"
         assert await env.read_file(f"/workspace/{FILE}") == "needle=1\n"
@@ -188,8 +188,8 @@ def test_links_stay_in_a_mount(environment: SandboxedExecutionEnvironment, works
         for link in ("out", "up"):
             with pytest.raises(PathOutside):
                 await env.read_file(f"{MODULES}/{link}")
-            told = await env.exec_command(f"cat {MODULES}/{link}", timeout_ms=FAR_MS)
-            assert told.exit_code != 0
+            result = await env.exec_command(f"cat {MODULES}/{link}", timeout_ms=FAR_MS)
+            assert result.exit_code != 0
 
     use(environment, work)
 
@@ -206,9 +206,11 @@ def test_file_tools_cannot_change_a_mount(
             *(f"{MODULES}/one/index.js", f"{MODULES}/new", f"{MODULES}/new/folder/x", FILE),
             *(f"{MODULES}/inner/new", "way/new", "file", f"{DEEP}/two.js", MODULES),
         ):
-            with pytest.raises(FileUnusable, match=f"cannot write {path}: it is mounted") as told:
+            with pytest.raises(
+                FileUnusable, match=f"cannot write {path}: it is mounted"
+            ) as messages:
                 await env.write_file(path, "changed")
-            assert "elsewhere" in told.value.hint
+            assert "elsewhere" in messages.value.hint
         for path in (f"{MODULES}/one/index.js", f"{MODULES}/inner", FILE, MODULES, "way/out"):
             with pytest.raises(FileUnusable, match="cannot delete .* mounted read-only"):
                 await env.delete_file(path)
@@ -262,8 +264,8 @@ def test_links_in_place_of_a_mount_point_are_removed(
             (workspace / path).symlink_to(targets[plant])
 
     async def work(env: ExecutionEnvironment) -> None:
-        told = await env.exec_command(f"cat {MODULES}/one/index.js {FILE}", timeout_ms=FAR_MS)
-        assert told.stdout == "needle\nneedle=1\n"
+        result = await env.exec_command(f"cat {MODULES}/one/index.js {FILE}", timeout_ms=FAR_MS)
+        assert result.stdout == "needle\nneedle=1\n"
         assert await env.read_file(f"{DEEP}/two.js") == "needle\n"
         if plant == "file":
             assert await env.read_file(f"{FILE}.twin") == "planted"
@@ -296,8 +298,8 @@ def test_mounts_follow_a_moved_folder(
     )
 
     async def work(env: ExecutionEnvironment) -> None:
-        told = await env.exec_command(swap, timeout_ms=FAR_MS)
-        assert told.stdout == "needle\n"
+        result = await env.exec_command(swap, timeout_ms=FAR_MS)
+        assert result.stdout == "needle\n"
         assert await env.read_file("old/app/deps/two.js") == "needle\n"
         assert await env.read_file(f"{DEEP}/two.js") == "mine\n"
         await env.write_file(f"{DEEP}/two.js", "ours\n")
@@ -306,8 +308,8 @@ def test_mounts_follow_a_moved_folder(
 
     use(environment, work)
     assert everything(project) == before
-    (told,) = run(environment, f"cat {DEEP}/two.js")
-    assert told.stdout == "needle\n"
+    (result,) = run(environment, f"cat {DEEP}/two.js")
+    assert result.stdout == "needle\n"
 
 
 def test_mount_keeps_files_hidden(workspace: Path, project: Path, sandbox_allowed: None) -> None:
@@ -315,10 +317,10 @@ def test_mount_keeps_files_hidden(workspace: Path, project: Path, sandbox_allowe
     write(project, {f"{MODULES}/state/ledger": "hidden\n", f"{MODULES}/key": "hidden\n"})
 
     async def work(env: ExecutionEnvironment) -> None:
-        told = await env.exec_command(
+        result = await env.exec_command(
             f"find {MODULES}/state; cat {MODULES}/state/ledger {MODULES}/key", timeout_ms=FAR_MS
         )
-        assert told.stdout == f"{MODULES}/state\n"
+        assert result.stdout == f"{MODULES}/state\n"
         for path in ("state/ledger", "key"):
             with pytest.raises(FileUnusable):
                 await env.read_file(f"{MODULES}/{path}")
@@ -340,13 +342,15 @@ def test_mount_keeps_files_hidden(workspace: Path, project: Path, sandbox_allowe
 def test_missing_mount_source(environment: SandboxedExecutionEnvironment, project: Path) -> None:
     (project / FILE).unlink()
     (project / FILE).symlink_to("secret")
-    with pytest.raises(SandboxNotStarted, match=r"\.env\.local of the project .* missing") as told:
+    with pytest.raises(
+        SandboxNotStarted, match=r"\.env\.local of the project .* missing"
+    ) as messages:
         run(environment, "true")
-    assert "carry_read_only" in told.value.hint
+    assert "carry_read_only" in messages.value.hint
 
 
 def test_mount_covers_files(environment: SandboxedExecutionEnvironment, workspace: Path) -> None:
     write(workspace, {f"{MODULES}/copy": "before\n"})
-    (told,) = run(environment, f"ls {MODULES}")
-    assert "copy" not in told.stdout
+    (result,) = run(environment, f"ls {MODULES}")
+    assert "copy" not in result.stdout
     assert (workspace / MODULES / "copy").read_text() == "before\n"

@@ -71,8 +71,8 @@ def test_no_descriptor_or_process_leaks(environment: SandboxedExecutionEnvironme
 
 
 async def test_killed_sandbox_is_lost(env: SandboxedExecutionEnvironment) -> None:
-    told = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
-    first = min(processes_in(told.stdout.strip()))
+    result = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
+    first = min(processes_in(result.stdout.strip()))
     service = await env.start_service("sleep 1000")
     doing = asyncio.create_task(env.exec_command("sleep 1000", timeout_ms=FAR_MS))
     await asyncio.sleep(0)

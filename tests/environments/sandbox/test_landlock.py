@@ -26,13 +26,13 @@ def environment(workspace: Path) -> SandboxedExecutionEnvironment:
 
 
 def test_own_folders_are_writable_and_removed(environment: SandboxedExecutionEnvironment) -> None:
-    made, told = run(
+    made, output = run(
         environment,
         'mkdir -p "$HOME/a/b" && echo x | tee here "$TMPDIR/x" "$HOME/a/b/x" && chmod 0 "$HOME/a"',
         'echo "$HOME" "$TMPDIR"; git init -q . && git status --short; cat <(echo piped) /dev/null',
     )
-    assert (made.exit_code, told.stderr) == (0, "")
-    home, tmp, *rest = told.stdout.split()
+    assert (made.exit_code, output.stderr) == (0, "")
+    home, tmp, *rest = output.stdout.split()
     assert rest == ["??", "here", "piped"]
     assert not Path(home).parent.exists()
     assert Path(home).parent == Path(tmp).parent
@@ -52,14 +52,14 @@ def test_readable_folders_are_not_writable(tmp_path: Path, workspace: Path) -> N
 
 
 def test_system_is_readable_without_processes(environment: SandboxedExecutionEnvironment) -> None:
-    [told] = run(
+    [result] = run(
         environment,
         "id -un >&2; python3 -c 'import os, socket; print(os.cpu_count(), socket.socketpair())';"
         "head -1 /proc/meminfo /proc/sys/kernel/pid_max; cat /proc/self/stat /proc/1/comm",
     )
-    assert "MemTotal" in told.stdout
-    assert all("Permission denied" in line for line in told.stderr.splitlines()[1:])
-    assert len(told.stderr.splitlines()) == 3
+    assert "MemTotal" in result.stdout
+    assert all("Permission denied" in line for line in result.stderr.splitlines()[1:])
+    assert len(result.stderr.splitlines()) == 3
 
 
 def test_ports_are_not_supported(environment: SandboxedExecutionEnvironment) -> None:
@@ -77,8 +77,8 @@ def test_killed_supervisor_leaves_nothing(environment: SandboxedExecutionEnviron
     stay = f"sleep 2000.{os.getpid()}"
 
     async def work(env: ExecutionEnvironment) -> Path:
-        told = await env.exec_command('echo $PPID "$HOME"', timeout_ms=FAR_MS)
-        supervisor, home = told.stdout.split()
+        result = await env.exec_command('echo $PPID "$HOME"', timeout_ms=FAR_MS)
+        supervisor, home = result.stdout.split()
         doing = asyncio.create_task(
             env.exec_command(f"setsid {stay} & sleep 1000", timeout_ms=FAR_MS)
         )
@@ -111,8 +111,8 @@ def test_interpreter_may_be_anywhere(workspace: Path, tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.symlink_to(settings.python.program)
     settings = replace(settings, python=replace(settings.python, program=str(program)))
-    [told] = run(SandboxedExecutionEnvironment(workspace, settings), "echo works")
-    assert told.stdout == "works\n"
+    [result] = run(SandboxedExecutionEnvironment(workspace, settings), "echo works")
+    assert result.stdout == "works\n"
 
 
 def test_files_of_a_read_only_workspace_are_unchanged(workspace: Path) -> None:

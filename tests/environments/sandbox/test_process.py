@@ -59,8 +59,8 @@ def test_failure_without_a_message_reports_the_exit_status() -> None:
 
 def test_temporary_namespace_limit_is_distinguished_from_a_ban(tmp_path: Path) -> None:
     most = tmp_path / "max_user_namespaces"
-    for told, kind in (("0\n", SandboxUnavailable), ("5\n", SandboxNotStarted)):
-        most.write_text(told)
+    for message, kind in (("0\n", SandboxUnavailable), ("5\n", SandboxNotStarted)):
+        most.write_text(message)
         assert type(failed_start(TOO_MANY, 1, SandboxLost(), most=most)) is kind
     most.unlink()
     assert type(failed_start(TOO_MANY, 1, SandboxLost(), most=most)) is SandboxNotStarted

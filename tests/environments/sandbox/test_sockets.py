@@ -60,8 +60,8 @@ async def test_many_connections_are_carried_whole_at_the_same_time() -> None:
         connect = Address(LOOPBACK, port_of(server.sockets[0])).connect
         async with forwarded(listener, connect), asyncio.timeout(30):
             texts = [bytes([97 + number]) * 300_000 for number in range(10)]
-            told = await asyncio.gather(*(ask(port_of(listener), one) for one in texts))
-            assert told == [one.upper() for one in texts]
+            found = await asyncio.gather(*(ask(port_of(listener), one) for one in texts))
+            assert found == [one.upper() for one in texts]
 
 
 async def test_connections_to_a_closed_port_are_reset() -> None:

@@ -74,8 +74,13 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert manifest.base.commit == git(flow.project, "rev-parse", "main~").strip()
     assert manifest.started > read_manifest(RunDirectory(middle.directory)).started
     [event] = events_of(middle.directory / "events.jsonl", ("RunRebased",))
-    told = {"run_id": second.run_id, "branch": "main", "commit": manifest.base.commit, "by": "ann"}
-    assert event.data == told
+    fields = {
+        "run_id": second.run_id,
+        "branch": "main",
+        "commit": manifest.base.commit,
+        "by": "ann",
+    }
+    assert event.data == fields
     assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
     # The results of both runs were replaced, so that their workspaces can be removed.

@@ -62,12 +62,12 @@ def test_next_run_gets_the_feedback_and_passes(tmp_path: Path) -> None:
     # The same suite, now set by the project, judges the next run.
     bound = replace(flow, host=replace(flow.host, suite="todo"))
     second = bound.launch(suite="", feedback=first)
-    told = prompt(second)
-    assert "- feedback.rules: unresolved_failure, satisfaction" in told
-    assert "- feedback.tags: gifts: 3 of 3 failed; land: 2 of 2 failed; sea: 1 of 1 failed" in told
-    assert f"- feedback.run: {first.run_id}" in told
+    found = prompt(second)
+    assert "- feedback.rules: unresolved_failure, satisfaction" in found
+    assert "- feedback.tags: gifts: 3 of 3 failed; land: 2 of 2 failed; sea: 1 of 1 failed" in found
+    assert f"- feedback.run: {first.run_id}" in found
     assert flow.rules(second) == []
-    assert not any(name in told for name in IDS)
+    assert not any(name in found for name in IDS)
 
 
 def test_feedback_of_another_suite_or_project_is_refused(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def edit_profile(flow: Flow, root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forge", "told"),
+    ("forge", "message"),
     [
         (resign, "lacks lines whose hashes are in the ledger"),
         (edit_result, "corrupt result"),
@@ -201,12 +201,12 @@ def edit_profile(flow: Flow, root: Path) -> None:
     ],
 )
 def test_forged_record_is_found(
-    flow: Flow, original: tuple[Flow, RunResult], forge: Callable[[Flow, Path], None], told: str
+    flow: Flow, original: tuple[Flow, RunResult], forge: Callable[[Flow, Path], None], message: str
 ) -> None:
     [root] = (one for one in flow.host.runs_dir.iterdir() if one.is_dir())
     forge(flow, root)
     [flaw] = verify_copy(flow, original[1]).flaws
-    assert re.search(told, flaw.problem)
+    assert re.search(message, flaw.problem)
 
 
 def test_without_the_key_only_chains_are_verified(
@@ -248,7 +248,7 @@ def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
     shutil.rmtree(broken.directory)
     done = attractor("audit", "verify", folder=flow.project, variables=variables)
     assert "1 undecided run of the ledger without a directory." in done.stdout
-    for words, told in ((["reindex"], "1 run, "), (["reindex", "--json"], '"runs": 1')):
+    for words, message in ((["reindex"], "1 run, "), (["reindex", "--json"], '"runs": 1')):
         done = attractor("audit", *words, folder=flow.project, variables=variables)
         assert done.returncode == 0
-        assert told in done.stdout
+        assert message in done.stdout

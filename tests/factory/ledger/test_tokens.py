@@ -93,7 +93,7 @@ def emptied(folder: Path) -> None:
 
 
 @table(
-    ("forge", "told"),
+    ("forge", "message"),
     [
         (planted, "token 'ours' in .* has an invalid seal"),
         (widened, "token 'ci' in .* has an invalid seal"),
@@ -103,11 +103,11 @@ def emptied(folder: Path) -> None:
     ],
 )
 def test_changed_token_file_is_detected(
-    tmp_path: Path, forge: Callable[[Path], object], told: str
+    tmp_path: Path, forge: Callable[[Path], object], message: str
 ) -> None:
     create(tmp_path, scope="read")
     forge(tmp_path)
-    with pytest.raises(VerificationError, match=told) as caught:
+    with pytest.raises(VerificationError, match=message) as caught:
         TokenStore(tmp_path).holder(SECRET, Scope.READ)
     assert caught.value.exit_code is ExitCode.BROKEN
 

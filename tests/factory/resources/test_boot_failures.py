@@ -166,9 +166,9 @@ def test_a_failing_step_of_the_boot_names_its_remedy(
     flow = make_flow(tmp_path)
     with pytest.raises(AttractorError) as caught:
         fail(flow)
-    told = f"{caught.value.message} {caught.value.hint}"
-    assert words in told
-    assert remedy in told
+    message = f"{caught.value.message} {caught.value.hint}"
+    assert words in message
+    assert remedy in message
     assert caught.value.exit_code == ExitCode(code)
     assert {one.status for one in list_runs(flow.host.runs_dir)} <= {"booting"}
     assert not [*flow.host.runs_dir.glob("*/plan")]

@@ -130,36 +130,38 @@ def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
 
 def test_a_missing_path_of_a_profile_stops_the_boot_with_its_remedy(tmp_path: Path) -> None:
     flow = profiled(make_flow(tmp_path), sandbox={"read": ["/no/such/tool"]})
-    with pytest.raises(InvalidProfile, match="sandbox.read: /no/such/tool does not exist") as told:
+    with pytest.raises(
+        InvalidProfile, match="sandbox.read: /no/such/tool does not exist"
+    ) as messages:
         flow.launch(profile="")
-    assert "profile update p.toml" in told.value.hint
+    assert "profile update p.toml" in messages.value.hint
 
 
 def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Path) -> None:
     flow = profiled(make_flow(tmp_path), policy={"max_cost_usd": 3.0})
-    told: list[str] = []
-    host = replace(flow.host, tell=told.append)
+    messages: list[str] = []
+    host = replace(flow.host, tell=messages.append)
     for asked, effective in ((None, "3 USD"), (5.0, "3 USD"), (2.0, "2 USD")):
         request = simulated(flow.project, budgets=Budgets(cost_usd=asked), evaluate=False)
         asyncio.run(launch(request, host))
-        assert told.count(f"budget: {effective}") == 1
-        told.clear()
+        assert messages.count(f"budget: {effective}") == 1
+        messages.clear()
 
 
 def test_settings_choose_suite_and_profile_and_runs_report_them(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     flow = make_flow(tmp_path)
-    flow = profiled(Flow(flow.project, replace(flow.host, tell=told.append)))
+    flow = profiled(Flow(flow.project, replace(flow.host, tell=messages.append)))
     result = flow.launch(suite="", profile="")
     assert flow.rules(result) == []
     stores = flow.evaluator.stores
     suite, profile = stores.suites.versions.find("todo"), stores.profiles.versions.find("p")
-    assert f"Judged by {suite} and {profile}." in told
-    assert not any("differs in" in one for one in told)
+    assert f"Judged by {suite} and {profile}." in messages
+    assert not any("differs in" in one for one in messages)
     (tmp_path / "suite" / "holdout" / "made.scenario.toml").write_text(HOLDOUT.format(wanted="x"))
-    told.clear()
+    messages.clear()
     assert flow.rules(flow.launch(suite="", profile="")) == []
-    assert any("1 file differs in" in one and "suite register" in one for one in told)
+    assert any("1 file differs in" in one and "suite register" in one for one in messages)
 
 
 def link(folder: Path) -> None:
@@ -181,8 +183,8 @@ def test_the_folder_of_a_sealed_suite_stops_no_run(
     flow = make_flow(tmp_path)
     stores = flow.evaluator.stores
     change(tmp_path / "suite")
-    _, told = stores.describe(stores.pin_suite("todo"), "")
-    assert words in told
+    _, output = stores.describe(stores.pin_suite("todo"), "")
+    assert words in output
 
 
 def test_an_option_overrides_the_settings(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def scenario(
 def host(tmp_path: Path) -> RunHost:
     project = make_project(tmp_path / "project", **{"greet.sh": GREET})
     (project / "greet.sh").write_text("echo changed, and not committed\n")
-    told: list[str] = []
-    return replace(make_host(project), tell=told.append)
+    messages: list[str] = []
+    return replace(make_host(project), tell=messages.append)
 
 
 def register(host: RunHost, folder: Path) -> Registration:
@@ -66,16 +66,16 @@ def test_a_good_suite_is_registered_with_progress_and_leaves_no_traces(
     host: RunHost, tmp_path: Path
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
-    told: list[str] = []
-    host = replace(host, tell=told.append)
+    messages: list[str] = []
+    host = replace(host, tell=messages.append)
     assert register(host, folder).is_new
-    assert "base tree: 1 of 1 trials" in told
+    assert "base tree: 1 of 1 trials" in messages
     assert git(host.project, "for-each-ref", "refs/attractor") == ""
     assert [*(host.state_dir / "stores").iterdir()] == []
     assert [*(host.state_dir / "workspaces").iterdir()] == []
-    told.clear()
+    messages.clear()
     assert not register(host, folder).is_new
-    assert told == []
+    assert messages == []
 
 
 @pytest.mark.parametrize(

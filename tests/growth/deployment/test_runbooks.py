@@ -59,7 +59,7 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
         app.stop()
     assert git(app.folder, "diff", "HEAD~4", "HEAD", "--stat", "--", "spec/nodes") == ""
     stages = cast("list[dict[str, str]]", shown["stages"])
-    told = [(one["stage"], one["parent"], one["decided_by"]) for one in stages]
-    assert told == [("v0", "", "ann"), ("v0-2", "v0", "ann"), ("v0-3", "v0-2", "ann-decide")]
+    found = [(one["stage"], one["parent"], one["decided_by"]) for one in stages]
+    assert found == [("v0", "", "ann"), ("v0-2", "v0", "ann"), ("v0-3", "v0-2", "ann-decide")]
     assert [one["run_id"] for one in stages[:2]] == runs
     assert stages[-1]["returns_to"] == "v0"

@@ -54,5 +54,5 @@ def test_tried_values_are_described() -> None:
         {"outcome": "fail", "context.x": ANOTHER},
         {"outcome": "fail", "context.x": "1"},
     ]
-    told = words_for({"outcome": "fail", "context.x": ANOTHER, "context.y": ""})
-    assert told == "outcome is fail and context.x is something else and context.y is empty"
+    found = words_for({"outcome": "fail", "context.x": ANOTHER, "context.y": ""})
+    assert found == "outcome is fail and context.x is something else and context.y is empty"

@@ -211,5 +211,5 @@ def test_stages_ask_for_secrets() -> None:
     ],
 )
 def test_undeclared_secret_is_rejected(asked: str, fix: str) -> None:
-    told = f"'push' uses the undeclared secret '{asked}'"
-    assert mistakes(f'shape=parallelogram, secrets="{asked}"') == [(told, fix)]
+    message = f"'push' uses the undeclared secret '{asked}'"
+    assert mistakes(f'shape=parallelogram, secrets="{asked}"') == [(message, fix)]

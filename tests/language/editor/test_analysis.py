@@ -78,8 +78,8 @@ HEAD = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> a -> 
 def test_ignore_comment_silences_only_its_rule(body: str) -> None:
     text = HEAD + body
     before = prepare(text)
-    [told] = before.diagnostics
-    edit = silence_rule(Source(text), told)
+    [diagnostic] = before.diagnostics
+    edit = silence_rule(Source(text), diagnostic)
     assert edit is not None
     after = prepare(apply_edits(Source(text), [warning("x", edits=(edit,))])[0])
     assert after.diagnostics == ()
@@ -88,8 +88,8 @@ def test_ignore_comment_silences_only_its_rule(body: str) -> None:
 
 def test_no_ignore_comment_fits_between_multiline_strings() -> None:
     text = HEAD + 'a [prompt="one\n two", foo=1, label="three\n four"]\n}'
-    [told] = prepare(text).diagnostics
-    assert silence_rule(Source(text), told) is None
+    [diagnostic] = prepare(text).diagnostics
+    assert silence_rule(Source(text), diagnostic) is None
     assert silence_rule(Source(text), warning("of no line")) is None
 
 

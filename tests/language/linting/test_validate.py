@@ -63,9 +63,9 @@ def test_comments_silence_rules_on_their_line() -> None:
     ],
 )
 def test_comment_that_ignores_no_diagnostic_is_reported(comment: str, message: str) -> None:
-    [told] = prepare(pipeline("a [prompt=x]", comment)).diagnostics
-    assert (told.rule, told.severity) == ("unused_ignore", "warning")
-    assert message in told.message
+    [diagnostic] = prepare(pipeline("a [prompt=x]", comment)).diagnostics
+    assert (diagnostic.rule, diagnostic.severity) == ("unused_ignore", "warning")
+    assert message in diagnostic.message
 
 
 @table(
@@ -77,8 +77,8 @@ def test_comment_that_ignores_no_diagnostic_is_reported(comment: str, message: s
     ],
 )
 def test_unknown_rule_in_a_comment_gets_a_suggestion(rule: str, fix: str) -> None:
-    [told] = prepare(pipeline("a [prompt=x]", f"// attractor: ignore[{rule}]")).diagnostics
-    assert told.fix == fix
+    [diagnostic] = prepare(pipeline("a [prompt=x]", f"// attractor: ignore[{rule}]")).diagnostics
+    assert diagnostic.fix == fix
 
 
 @table(
@@ -102,8 +102,8 @@ def test_many_comments_with_unknown_rules_are_fast() -> None:
         return {"one"}
 
     text = "\n".join(f"// attractor: ignore[no_{i}]\n a{i}" for i in range(50))
-    told = without_ignored([], Source(text), vital=set(), rules=rules)
-    assert (len(told), len(asked)) == (50, 1)
+    diagnostics = without_ignored([], Source(text), vital=set(), rules=rules)
+    assert (len(diagnostics), len(asked)) == (50, 1)
 
 
 class Silent:
@@ -115,8 +115,8 @@ class Silent:
 
 def test_ignore_comments_apply_to_extra_rules() -> None:
     text = pipeline("a [prompt=x]", "// attractor: ignore[house_style]")
-    [told] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
-    assert "reports no problem here" in told.message
+    [diagnostic] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
+    assert "reports no problem here" in diagnostic.message
     text = (
         "digraph G {\n// attractor: ignore[too_small]\n"
         "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
@@ -154,8 +154,8 @@ def test_extra_rules_report_under_their_names(rules: ExtraRules) -> None:
 
 def test_prepare_applies_extra_rules() -> None:
     text = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
-    [told] = prepare(text, extra_rules=[NoGoal()]).diagnostics
-    assert (told.rule, told.node_id) == ("no_goal", "start")
+    [diagnostic] = prepare(text, extra_rules=[NoGoal()]).diagnostics
+    assert (diagnostic.rule, diagnostic.node_id) == ("no_goal", "start")
 
 
 class Reachability:
@@ -264,6 +264,6 @@ def test_each_page_is_complete(rule: str) -> None:
 @table("rule", TOLD_WHILE_READING)
 def test_examples_of_reader_diagnostics_are_correct(rule: str) -> None:
     page = read_page(rule)
-    told = {one.rule: one.severity for one in prepare(page.example).diagnostics}
-    assert told[rule] is page.severity
+    diagnostics = {one.rule: one.severity for one in prepare(page.example).diagnostics}
+    assert diagnostics[rule] is page.severity
     assert prepare(page.instead).diagnostics == ()

@@ -157,9 +157,9 @@ PROMPTS = """digraph G {
 def test_two_typos_of_one_attribute_are_not_fixed() -> None:
     mended = fix_safely(PROMPTS, check=prepare)
     assert (mended.text, mended.applied, mended.harm) == (PROMPTS, (), ())
-    told = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
+    diagnostics = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
     assert (
-        told
+        diagnostics
         == ["did you mean prompt? 1 more attributes may mean the same: keep only one of them"] * 2
     )
 

@@ -32,8 +32,8 @@ def test_a_mistake_in_a_default_block_is_reported_once() -> None:
     ],
 )
 def test_an_unknown_attribute_has_its_fix(text: str, fix: str) -> None:
-    told = [one.fix for one in found(inside(text), "unknown_attribute")]
-    assert told == ([fix] if fix else [])
+    received = [one.fix for one in found(inside(text), "unknown_attribute")]
+    assert received == ([fix] if fix else [])
 
 
 VALUES: dict[str, tuple[list[str], list[str]]] = {

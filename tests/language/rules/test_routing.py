@@ -18,8 +18,8 @@ def guarded(*ways: str) -> str:
     for way in ways:
         ends, _, condition = way.partition(":")
         source, _, target = ends.partition(">")
-        told = f' [condition="{condition.strip()}"]' if condition else ""
-        edges.append(f"{source.strip()} -> {target.strip()}{told}")
+        received = f' [condition="{condition.strip()}"]' if condition else ""
+        edges.append(f"{source.strip()} -> {target.strip()}{received}")
     return WORK + ";".join(edges)
 
 
@@ -136,9 +136,9 @@ def test_failure_without_a_condition_is_reported(text: str, where: list[str]) ->
 
 
 def test_fix_of_a_passed_over_failure_is_valid() -> None:
-    told = "a failure of 'a' also takes this edge, because no condition checks the outcome"
+    message = "a failure of 'a' also takes this edge, because no condition checks the outcome"
     (one,) = found(inside("c [shape=diamond]; a -> c -> b"), "failure_falls_through")
-    assert (one.message, one.fix.split(",")[0]) == (told, 'add condition="outcome!=fail"')
+    assert (one.message, one.fix.split(",")[0]) == (message, 'add condition="outcome!=fail"')
     mended = inside(
         'c [shape=diamond]; start -> a -> c [condition="outcome!=fail"]; c -> b -> exit'
     )

@@ -104,16 +104,16 @@ def test_a_wrong_quote_is_one_of_seven_mistakes(
     written: str, message: str, column: int, behind: str
 ) -> None:
     text = f'digraph G {{\n  s [label="S"]\n{written}\n{SIX}{behind}}}\n'
-    told = found(text)
-    assert [one for _, _, one in told] == [message, *SAID_OF_SIX]
-    assert told[0][1] == column
+    received = found(text)
+    assert [one for _, _, one in received] == [message, *SAID_OF_SIX]
+    assert received[0][1] == column
 
 
 @table(("written", "message", "column"), CASES.values(), ids=list(CASES))
 def test_quote_mistake_after_other_mistakes(written: str, message: str, column: int) -> None:
-    told = found(f'digraph G {{\n  p [prompt="\n over\n lines"]\n{SIX}{written}\n}}\n')
-    assert [one for _, _, one in told] == [*SAID_OF_SIX, message]
-    assert told[-1][1] == column
+    received = found(f'digraph G {{\n  p [prompt="\n over\n lines"]\n{SIX}{written}\n}}\n')
+    assert [one for _, _, one in received] == [*SAID_OF_SIX, message]
+    assert received[-1][1] == column
 
 
 def test_several_quote_mistakes() -> None:
@@ -179,9 +179,9 @@ def test_each_quote_of_a_pipeline_may_be_missing(file: Path) -> None:
     ],
 )
 def test_mistake_beside_a_quote_is_not_a_quote_mistake(written: str) -> None:
-    told = messages(f'digraph G {{\n a [label="A"]\n {written}\n b [label="B"]\n}}\n')
-    assert told
-    assert not {UNCLOSED, UNOPENED, INNER} & set(told)
+    text = messages(f'digraph G {{\n a [label="A"]\n {written}\n b [label="B"]\n}}\n')
+    assert text
+    assert not {UNCLOSED, UNOPENED, INNER} & set(text)
 
 
 @table("piece", SLIPPED)

@@ -143,9 +143,9 @@ def test_unknown_inputs_are_counted() -> None:
 def missing(text: str, goal: str = "") -> list[str]:
     whole = f"digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {text} }}"
     found = prepare(whole, goal=goal, files=KnownFiles({"plan.md": b"Plan $goal"})).diagnostics
-    told = [one for one in found if one.rule == "goal_missing"]
-    assert all(one.severity is Severity.WARNING and one.fix for one in told)
-    return [whole[one.span.column - 1 : one.span.end_column - 1] for one in told]
+    received = [one for one in found if one.rule == "goal_missing"]
+    assert all(one.severity is Severity.WARNING and one.fix for one in received)
+    return [whole[one.span.column - 1 : one.span.end_column - 1] for one in received]
 
 
 def test_missing_goal_is_reported_where_a_prompt_uses_it() -> None:

@@ -76,7 +76,7 @@ def test_text_around_the_object_causes_a_warning(provider: str) -> None:
 
 
 @table(
-    ("script", "told"),
+    ("script", "message"),
     [
         (answering("I do not know."), "contains no JSON object: 'I do not know.'"),
         (answering('{"name": "Alice"}'), "its schema: age is missing"),
@@ -85,9 +85,9 @@ def test_text_around_the_object_causes_a_warning(provider: str) -> None:
         (answering("", 'answer.finish = "content_filter"'), "a safety filter"),
     ],
 )
-def test_answer_without_an_object_fails_without_a_retry(script: str, told: str) -> None:
+def test_answer_without_an_object_fails_without_a_retry(script: str, message: str) -> None:
     with speaking(script) as twin:
-        with pytest.raises(NoObjectGeneratedError, match=told) as caught:
+        with pytest.raises(NoObjectGeneratedError, match=message) as caught:
             an_object(twin)
         assert len(twin.requests) == 1
     assert caught.value.text in script
@@ -100,7 +100,7 @@ def test_tool_call_instead_of_an_object_is_reported() -> None:
 
 
 @table(
-    ("options", "kind", "told"),
+    ("options", "kind", "message"),
     [
         ({"schema": {"type": "array"}}, UsageError, "not of type object"),
         ({"schema": {"type": "object", "required": 1}}, UsageError, "invalid JSON schema"),
@@ -112,10 +112,10 @@ def test_tool_call_instead_of_an_object_is_reported() -> None:
     ],
 )
 def test_invalid_options_are_refused_before_a_request(
-    options: dict[str, Any], kind: type[Exception], told: str
+    options: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
     with speaking(answering("{}")) as twin:
-        with pytest.raises(kind, match=told):
+        with pytest.raises(kind, match=message):
             an_object(twin, **options)
         assert len(twin.requests) == 0
 
@@ -164,15 +164,15 @@ def test_every_beginning_of_an_object_gives_a_beginning_of_its_value(
 ) -> None:
     text = json.dumps(value, ensure_ascii=is_ascii, indent=indent)
     growing = PartialObject()
-    told: list[JsonObject] = []
+    records: list[JsonObject] = []
     for letter in text:
         before = growing.value
         assert growing.add(letter) == (growing.value != before)
         if growing.value is not None:
-            told.append(growing.value)
+            records.append(growing.value)
     # Not every piece of a long text is parsed.
     assert len(text) > 1000 or growing.value == value
-    copies = [json.loads(json.dumps(one)) for one in told]
+    copies = [json.loads(json.dumps(one)) for one in records]
     assert all(begins(one, value) for one in copies)
     assert all(begins(one, other) for one, other in pairwise(copies))
 
@@ -264,13 +264,13 @@ async def test_partial_object_grows_until_it_is_complete(provider: str, around: 
     text = around.replace("ANSWER", json.dumps(RECIPES, indent=1))
     async with asking(answering(text)) as (_, client):
         objects = an_object_stream(client, provider, ANY)
-        told: list[Json] = []
+        records: list[Json] = []
         async for partial in objects:
             assert objects.partial_object is partial
-            told.append(json.loads(json.dumps(partial)))
-        assert len(told) > 5
-        assert all(begins(one, other) for one, other in zip(told, told[1:], strict=False))
-        assert told[-1] == RECIPES == await objects.object()
+            records.append(json.loads(json.dumps(partial)))
+        assert len(records) > 5
+        assert all(begins(one, other) for one, other in zip(records, records[1:], strict=False))
+        assert records[-1] == RECIPES == await objects.object()
         result = await objects.result()
         assert (result.output, result.finish_reason.reason) == (RECIPES, "stop")
 
@@ -286,8 +286,8 @@ async def test_first_valid_object_is_the_final_one(end: str) -> None:
     text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
     async with asking(answering(text)) as (_, client):
         objects = an_object_stream(client)
-        told = [one async for one in objects]
-        assert told[-2:] == [{"x": 1}, ALICE]
+        found = [one async for one in objects]
+        assert found[-2:] == [{"x": 1}, ALICE]
         assert await objects.object() == objects.partial_object == ALICE
 
 
@@ -326,9 +326,9 @@ async def test_text_before_tool_calls_is_not_the_object() -> None:
     tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
     """
     async with asking(script) as (_, client):
-        told = [one async for one in an_object_stream(client, tools=[adder()])]
-        assert told[-1] == {"name": "Alice", "age": 3}
-        assert {"name": "Bob"} in told
+        found = [one async for one in an_object_stream(client, tools=[adder()])]
+        assert found[-1] == {"name": "Alice", "age": 3}
+        assert {"name": "Bob"} in found
 
 
 def test_object_stream_is_retried_and_closed_like_other_streams() -> None:

@@ -25,7 +25,7 @@ def read(**options: Any) -> Generation:
 
 
 @table(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"prompt": "a", "messages": [Message.user("b")]}, "both prompt and messages"),
         ({}, "missing prompt"),
@@ -38,8 +38,8 @@ def read(**options: Any) -> Generation:
         ({"prompt": "a", "temprature": 1}, "unknown option temprature"),
     ],
 )
-def test_contradictory_options_are_refused(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told):
+def test_contradictory_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         read(**options)
 
 

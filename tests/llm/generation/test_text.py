@@ -64,12 +64,12 @@ def slow(pace: str) -> str:
 @everybody
 def test_stream_accumulates_to_the_result_of_generate(provider: str) -> None:
     with speaking(ROUNDS) as twin:
-        told = heard(twin, provider, tools=[adder()], max_tool_rounds=9)
+        answer = heard(twin, provider, tools=[adder()], max_tool_rounds=9)
 
         whole = generated(twin, provider, tools=[adder()], max_tool_rounds=9)
-    assert [plain(one) for one in told.whole.steps] == [plain(one) for one in whole.steps]
-    assert told.whole.total_usage == whole.total_usage
-    assert told.text == told.whole.text == "All of it added up."
+    assert [plain(one) for one in answer.whole.steps] == [plain(one) for one in whole.steps]
+    assert answer.whole.total_usage == whole.total_usage
+    assert answer.text == answer.whole.text == "All of it added up."
 
 
 def plain(step: StepResult) -> object:
@@ -93,9 +93,9 @@ def test_stream_ends_for_the_reasons_that_end_generate() -> None:
         assert len(twin.requests) == 1 + 2 + 1 + 1
     assert [len(step.tool_results) for step in one.whole.steps] == [1, 0]
     assert [len(step.tool_results) for step in stopped.whole.steps] == [1]
-    for told in (none, left):
-        assert ("step_finish" in told.types, told.whole.tool_results) == (False, ())
-        assert told.whole.tool_calls[0].arguments == {"a": 1, "b": 2}
+    for message in (none, left):
+        assert ("step_finish" in message.types, message.whole.tool_results) == (False, ())
+        assert message.whole.tool_calls[0].arguments == {"a": 1, "b": 2}
 
 
 def test_request_is_sent_at_first_iteration_but_checked_at_once() -> None:
@@ -133,11 +133,11 @@ def test_time_limit_applies_during_and_between_reads(is_slow: str, *, is_step: b
         async with asking(slow(pace)) as (twin, client):
             limit = TimeoutConfig(per_step=limit_s) if is_step else limit_s
             events = a_stream(client, timeout=limit)
-            told = await hear(events, pause=1.25 * limit_s if is_slow == "caller" else 0)
-            assert isinstance(told.error, RequestTimeoutError)
+            answer = await hear(events, pause=1.25 * limit_s if is_slow == "caller" else 0)
+            assert isinstance(answer.error, RequestTimeoutError)
             what = "a call to the model" if is_step else "the generation"
-            assert told.error.message.startswith(f"{what} took longer than {limit_s:g} s")
-            assert told.events[-1].error is told.error
+            assert answer.error.message.startswith(f"{what} took longer than {limit_s:g} s")
+            assert answer.events[-1].error is answer.error
             with pytest.raises(RequestTimeoutError):
                 await events.response()
             assert len(twin.requests) == 1
@@ -168,10 +168,10 @@ def abort(when: str, after_s: float) -> None:
         if when in ("waiting", "between"):
             loop.call_later(after_s, controller.abort, "enough")
         events = a_stream(client, abort_signal=controller.signal, **options)
-        told = await hear(events, pause=1.5 * after_s if when == "between" else 0)
-        assert isinstance(told.error, AbortError)
-        assert "enough" in told.error.message
-        assert (told.types == []) == (when == "before")
+        answer = await hear(events, pause=1.5 * after_s if when == "between" else 0)
+        assert isinstance(answer.error, AbortError)
+        assert "enough" in answer.error.message
+        assert (answer.types == []) == (when == "before")
         assert (when == "tools") == ended.is_set()
         assert len(asyncio.all_tasks()) <= 2
 
@@ -194,9 +194,9 @@ async def test_every_event_of_middleware_counts() -> None:
 
     with speaking("rules = [{ answer.text = 'Hi.' }]") as twin:
         async with Client.from_env(twin.environ(), middleware=[Loud()]) as client:
-            told = await hear(a_stream(client))
-        assert isinstance(told.error, StreamError)
-        assert told.types[-1] == "error"
+            answer = await hear(a_stream(client))
+        assert isinstance(answer.error, StreamError)
+        assert answer.types[-1] == "error"
         assert len(twin.requests) == 1
 
 

@@ -65,8 +65,8 @@ RETURNING: list[tuple[Callable[[Any], object], object]] = [
 
 
 def test_tool_result_is_sent_as_json() -> None:
-    for handler, told in RETURNING:
-        assert content(handler) == ("ok", told)
+    for handler, message in RETURNING:
+        assert content(handler) == ("ok", message)
 
 
 def cancelled(a: int) -> None:
@@ -139,11 +139,11 @@ FAILING: list[tuple[Callable[[Any], object], str]] = [
 ]
 
 
-@table(("handler", "told"), FAILING)
-def test_error_of_a_tool_becomes_its_result(handler: Callable[..., object], told: str) -> None:
+@table(("handler", "message"), FAILING)
+def test_error_of_a_tool_becomes_its_result(handler: Callable[..., object], message: str) -> None:
     kind, text = content(handler)
     assert kind == "error"
-    assert str(text).startswith(f"Tool error (add): {told}")
+    assert str(text).startswith(f"Tool error (add): {message}")
 
 
 def mend(call: ToolCall, tool: Tool, error: InvalidToolCallError) -> JsonObject:
@@ -169,11 +169,11 @@ IN_VAIN: list[tuple[Callable[[Any, Any, Any], object], str]] = [
 ]
 
 
-@table(("repair", "told"), IN_VAIN)
-def test_unrepairable_arguments_are_reported(repair: Any, told: str) -> None:
+@table(("repair", "message"), IN_VAIN)
+def test_unrepairable_arguments_are_reported(repair: Any, message: str) -> None:
     (result,) = execute(adder(), {}, repair=repair)
     assert result.is_error
-    assert told in str(result.content)
+    assert message in str(result.content)
 
 
 @table("error", [KeyboardInterrupt(), OddError(), GeneratorExit()])

@@ -121,8 +121,8 @@ def test_image_is_compared_by_content(tmp_path: Path) -> None:
 
 def test_media_of_results_and_names_of_documents_count() -> None:
     def keyed(**result: Any) -> str:
-        told = ToolResultData("1", "seen", **result)
-        part = ContentPart(ContentKind.TOOL_RESULT, tool_result=told)
+        found = ToolResultData("1", "seen", **result)
+        part = ContentPart(ContentKind.TOOL_RESULT, tool_result=found)
         return key(replace(ASKED, messages=[Message(Role.TOOL, [part])]))
 
     documents = [DocumentData(data=b"pdf", file_name=name) for name in ("a", "b")]

@@ -94,9 +94,9 @@ def test_last_error_names_all_failed_models(listen: object) -> None:
     assert isinstance(error, RateLimitError)
     assert error.retry_after == 1.5
     assert list(error.others) == [gone]
-    told = "anthropic/claude-opus-4-6 failed: NotFoundError: no such model"
-    assert error.message == f"openai is busy ({told})"
-    assert error.__notes__ == [told]
+    message = "anthropic/claude-opus-4-6 failed: NotFoundError: no such model"
+    assert error.message == f"openai is busy ({message})"
+    assert error.__notes__ == [message]
 
 
 def test_final_error_names_earlier_failures() -> None:
@@ -138,13 +138,13 @@ class Breaking(ScriptedProvider):
         self._events = events
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        told = 0
+        found = 0
         async for event in super().stream(request):
-            if told == self._events:
+            if found == self._events:
                 error = NetworkError("cut")
                 yield StreamEvent(StreamEventType.ERROR, error=error)
                 raise error
-            told += 1
+            found += 1
             yield event
 
 

@@ -79,9 +79,9 @@ async def test_an_error_is_a_warning_and_tries_are_counted() -> None:
     client = client_of(provider, around=[Redaction([key]), Logging(records.logger)])
     for _ in range(2):
         await retry(lambda: client.complete(request), policy=RetryPolicy())
-    told = [(one["event"], one["try"]) for one in records.entries]
+    found = [(one["event"], one["try"]) for one in records.entries]
     calls = [("error", 1), ("error", 2), ("answer", 3), ("answer", 1)]
-    assert [one for one in told if one[0] != "request"] == calls
+    assert [one for one in found if one[0] != "request"] == calls
     failed = records.entries[1]
     assert (failed["error"], failed["retryable"], failed["retry_after"]) == (
         *("RateLimitError", True),

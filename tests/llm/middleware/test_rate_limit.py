@@ -163,8 +163,8 @@ async def test_long_wait_is_logged_at_its_start_and_end(
     ]
 
 
-@table(("seconds", "told"), [(9, []), (10, ["waited"])])
-def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[str]) -> None:
+@table(("seconds", "messages"), [(9, []), (10, ["waited"])])
+def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, messages: list[str]) -> None:
     clock = ManualClock()
     limits = RateLimits(clock=clock)
     provider = ScriptedProvider(said("one"), said("two"))
@@ -185,8 +185,8 @@ def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[st
         return whole([one async for one in client.stream(HELLO)])
 
     answers = run(asking())
-    assert [codes(one) for one in answers] == [told, told]
-    if told:
+    assert [codes(one) for one in answers] == [messages, messages]
+    if messages:
         words = "waited 10.0 s for the rate limit of openai"
         assert [one.warnings[0].message for one in answers] == [words, words]
 

@@ -57,11 +57,11 @@ def fold(provider: str, *events: Json) -> list[StreamEvent]:
     """Return the result of a complete stream."""
     how = folding(provider)
     state = how.begin(HEADERS)
-    told: list[StreamEvent] = []
+    received: list[StreamEvent] = []
     for event in events:
         state, more = how.step(state, stream_fields(event, provider=provider, path="an event"))
-        told.extend(more)
-    return [*told, *how.end(state)]
+        received.extend(more)
+    return [*received, *how.end(state)]
 
 
 def whole(events: Iterable[StreamEvent]) -> Response:
@@ -102,19 +102,19 @@ def stream_of(provider: str, content: bytes) -> AsyncGenerator[StreamEvent]:
 
 async def hear(events: AsyncIterable[StreamEvent]) -> tuple[Sequence[StreamEvent], SDKError | None]:
     """Return the events of a stream, and the error at its end."""
-    told: list[StreamEvent] = []
+    received: list[StreamEvent] = []
     try:
         async for event in events:
-            told.append(event)
+            received.append(event)
     except SDKError as error:
-        return told, error
-    return told, None
+        return received, error
+    return received, None
 
 
 async def require_heard(events: AsyncIterable[StreamEvent]) -> None:
     """Require a complete answer at the end, or an error of ours, which is also the last event."""
-    told, error = await hear(events)
+    answer, error = await hear(events)
     if error is None:
-        require_whole(whole(told))
-    elif told:
-        assert (told[-1].type, told[-1].error) == (StreamEventType.ERROR, error)
+        require_whole(whole(answer))
+    elif answer:
+        assert (answer[-1].type, answer[-1].error) == (StreamEventType.ERROR, error)

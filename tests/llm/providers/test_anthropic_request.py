@@ -214,17 +214,17 @@ def test_older_models_are_given_a_number_of_tokens() -> None:
 
 @table(("model", "effort"), [(NEW, "xhigh"), (OLD, "xhigh"), (OLD, "max")])
 def test_effort_above_the_maximum_is_lowered_with_a_warning(model: str, effort: str) -> None:
-    fields, _, (told,) = anthropic_thinking_written(model, effort)
+    fields, _, (message,) = anthropic_thinking_written(model, effort)
     high = anthropic_thinking_written(model, "high").fields
-    assert (fields, "used: 'high'" in told) == (high, True)
+    assert (fields, "used: 'high'" in message) == (high, True)
 
 
 def test_reasoning_budget_leaves_the_requested_tokens() -> None:
     assert anthropic_thinking_written(OLD, "high", max_tokens=4096).fields == {
         "thinking": {"type": "enabled", "budget_tokens": 3072}
     }
-    fields, _, (told,) = anthropic_thinking_written(OLD, "high", max_tokens=2000)
-    assert (fields, "fewer than 2048 max_tokens" in told) == ({}, True)
+    fields, _, (message,) = anthropic_thinking_written(OLD, "high", max_tokens=2000)
+    assert (fields, "fewer than 2048 max_tokens" in message) == ({}, True)
 
 
 def test_effort_none_omits_thinking() -> None:
@@ -240,11 +240,11 @@ def test_effort_none_omits_thinking() -> None:
 
 @table("choice", [ToolChoice("required"), ToolChoice("named", "shell")])
 def test_forced_tool_call_disables_thinking(choice: ToolChoice) -> None:
-    fields, room, (told,) = anthropic_thinking_written(
+    fields, room, (message,) = anthropic_thinking_written(
         NEW, "high", tools=[SHELL], tool_choice=choice
     )
     assert (fields, room) == ({"output_config": {"effort": "high"}}, 0)
-    assert "with a required tool call" in told
+    assert "with a required tool call" in message
     assert (
         anthropic_thinking_written(
             NEW, "high", tools=[SHELL], tool_choice=ToolChoice("auto")
@@ -279,6 +279,6 @@ def test_thinking_options_override_the_effort() -> None:
     assert anthropic_thinking_written(NEW, "low", provider_options=own) == Thinking(
         {"output_config": {"effort": "low"}}, 2000, []
     )
-    fields, room, (told,) = anthropic_thinking_written(OLD, "low", provider_options=own)
-    assert (fields, room, "together with the option" in told) == ({}, 2000, True)
+    fields, room, (message,) = anthropic_thinking_written(OLD, "low", provider_options=own)
+    assert (fields, room, "together with the option" in message) == ({}, 2000, True)
     assert anthropic_thinking_written(NEW, None, provider_options=own) == Thinking(room=2000)

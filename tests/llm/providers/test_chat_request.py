@@ -159,8 +159,8 @@ def test_document_of_a_tool_result_follows_the_result() -> None:
     part = ContentPart(
         ContentKind.TOOL_RESULT, tool_result=ToolResultData("c", "read", document=document)
     )
-    told, shown = messages(Message(Role.TOOL, [part]))
-    assert told == {"role": "tool", "tool_call_id": "c", "content": "read"}
+    text, shown = messages(Message(Role.TOOL, [part]))
+    assert text == {"role": "tool", "tool_call_id": "c", "content": "read"}
     words, file = shown["content"]
     assert words["text"] == "The document that belongs to the result of c:"
     assert file["file"] == {

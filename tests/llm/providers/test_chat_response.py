@@ -78,7 +78,7 @@ def test_a_call_without_a_name_is_the_servers_trouble(call: Json) -> None:
 
 
 def test_finish_reason_is_translated() -> None:
-    for told, reason in (
+    for message, reason in (
         ("stop", "stop"),
         ("eos", "stop"),
         ("length", "length"),
@@ -88,13 +88,13 @@ def test_finish_reason_is_translated() -> None:
         (None, "stop"),
         ("", "stop"),
     ):
-        found = read_compatible(body(told, content="a")).finish_reason
-        assert (found.reason, found.raw) == (reason, told)
+        found = read_compatible(body(message, content="a")).finish_reason
+        assert (found.reason, found.raw) == (reason, message)
 
 
-@table("told", ["stop", "tool_calls", "function_call", None])
-def test_answer_with_calls_ends_with_tool_calls(told: str | None) -> None:
-    assert read_compatible(body(told, tool_calls=[CALL])).finish_reason.reason == "tool_calls"
+@table("message", ["stop", "tool_calls", "function_call", None])
+def test_answer_with_calls_ends_with_tool_calls(message: str | None) -> None:
+    assert read_compatible(body(message, tool_calls=[CALL])).finish_reason.reason == "tool_calls"
 
 
 def test_usage_includes_cached_and_reasoning_tokens() -> None:
@@ -181,8 +181,8 @@ def piece(reason: str | None = None, **delta: Json) -> Json:
 
 def call(index: int | None = 0, id: str | None = None, **function: Json) -> Json:
     """Make a chunk with a piece of a call."""
-    told: dict[str, Json] = {"index": index, "id": id, "function": function}
-    return piece(tool_calls=[{key: value for key, value in told.items() if value is not None}])
+    fields: dict[str, Json] = {"index": index, "id": id, "function": function}
+    return piece(tool_calls=[{key: value for key, value in fields.items() if value is not None}])
 
 
 STOPPED = piece("stop")
@@ -240,8 +240,8 @@ def test_reasoning_and_text_may_alternate() -> None:
 
 
 def test_reasoning_under_two_names_is_reported_once() -> None:
-    told = brief(fold(NAME, piece(reasoning_content="a", reasoning="a"), STOPPED))
-    assert told[1:-1] == ["reasoning_start", "reasoning_delta a", "reasoning_end a"]
+    found = brief(fold(NAME, piece(reasoning_content="a", reasoning="a"), STOPPED))
+    assert found[1:-1] == ["reasoning_start", "reasoning_delta a", "reasoning_end a"]
 
 
 def test_refusal_is_streamed_as_text() -> None:
@@ -272,10 +272,10 @@ def test_another_answer_beside_the_first_is_left_out() -> None:
 
 @table("reason", [None, ""])
 def test_answer_without_a_finish_reason_is_incomplete(reason: str | None) -> None:
-    told, error = asyncio.run(hear(stream_of(NAME, sse([piece(content="a"), piece(reason)]))))
+    answer, error = asyncio.run(hear(stream_of(NAME, sse([piece(content="a"), piece(reason)]))))
     assert isinstance(error, StreamError)
     assert error.message == f"the stream of {NAME} ended before its answer was complete"
-    assert told[-1].error is error
+    assert answer[-1].error is error
 
 
 def test_error_in_a_body_equals_the_error_of_its_status() -> None:

@@ -217,9 +217,9 @@ def test_unsupported_options_are_warned_about() -> None:
     said = Message(Role.USER, [ContentPart(ContentKind.DOCUMENT, document=document)])
     sent = written(said, metadata={"run": "1"}, reasoning_effort="odd")
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 3
-    told = [one.message for one in sent.warnings]
-    assert "'odd' (use one of minimal, low" in told[1]
-    assert told[2] == "Gemini does not support the file_name 'a.pdf' of a document"
+    text = [one.message for one in sent.warnings]
+    assert "'odd' (use one of minimal, low" in text[1]
+    assert text[2] == "Gemini does not support the file_name 'a.pdf' of a document"
     assert set(sent.body) == {"contents"}
 
 
@@ -333,16 +333,16 @@ def gemini_thinking_written(
 
 def test_changed_effort_level_is_warned_about() -> None:
     assert gemini_thinking_written("gemini-3-flash-preview", "high").ignored == []
-    (told,) = gemini_thinking_written("gemini-3-flash-preview", "max").ignored
-    assert told == "reasoning_effort 'max' (used: 'high')"
-    (told,) = gemini_thinking_written("gemini-3.1-pro-preview", "minimal").ignored
-    assert told == "reasoning_effort 'minimal' (used: 'low')"
+    (found,) = gemini_thinking_written("gemini-3-flash-preview", "max").ignored
+    assert found == "reasoning_effort 'max' (used: 'high')"
+    (found,) = gemini_thinking_written("gemini-3.1-pro-preview", "minimal").ignored
+    assert found == "reasoning_effort 'minimal' (used: 'low')"
 
 
 def test_thinking_options_override_the_effort() -> None:
     for setting in ({"thinkingBudget": 0}, {"thinkingLevel": "low"}):
         options: Any = {"generationConfig": {"thinkingConfig": setting}}
-        config, (told,) = gemini_thinking_written("gemini-3-flash-preview", "high", options)
-        assert (config, "thinkingConfig" in told) == (None, True)
+        config, (message,) = gemini_thinking_written("gemini-3-flash-preview", "high", options)
+        assert (config, "thinkingConfig" in message) == (None, True)
     shown: Any = {"generationConfig": {"thinkingConfig": {"includeThoughts": False}}}
     assert gemini_thinking_written("gemini-3-flash-preview", "high", shown).config

@@ -216,8 +216,8 @@ def test_the_wait_is_read_from_the_details(delay: Any, seconds: float | None) ->
 
 
 def test_retry_delay_of_a_header_takes_precedence() -> None:
-    told = {"@type": RETRY, "retryDelay": "9s"}
-    assert read(429, "RESOURCE_EXHAUSTED", told, retry_after=0).retry_after == 0
+    fields = {"@type": RETRY, "retryDelay": "9s"}
+    assert read(429, "RESOURCE_EXHAUSTED", fields, retry_after=0).retry_after == 0
 
 
 @table("raw", [None, {}, {"error": "no"}, {"error": {"details": 5}}])
@@ -310,10 +310,10 @@ def test_usage_after_the_end_counts() -> None:
 
 
 def test_answer_without_a_finish_reason_is_incomplete() -> None:
-    told, error = asyncio.run(hear(stream_of("gemini", sse(STREAM[:-1]))))
+    answer, error = asyncio.run(hear(stream_of("gemini", sse(STREAM[:-1]))))
     assert isinstance(error, StreamError)
     assert error.message == "the stream of gemini ended before its answer was complete"
-    assert told[-1].error is error
+    assert answer[-1].error is error
 
 
 def test_error_in_a_stream_equals_the_error_of_its_code() -> None:

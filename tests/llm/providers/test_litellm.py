@@ -159,8 +159,8 @@ def test_thoughts_are_returned_to_the_provider_that_signed_them(twin: ProviderTw
     streamed = events[-1].response
     assert streamed is not None
     assert (streamed.reasoning, streamed.text) == ("Well.", "So.")
-    told = "".join(one.reasoning_delta or "" for one in events)
-    assert told == "Well."
+    text = "".join(one.reasoning_delta or "" for one in events)
+    assert text == "Well."
     for one in (answered, streamed):
         messages = [*asked.messages, one.message, Message.user("hi")]
         ask(twin, Request(asked.model, messages, "litellm", provider_options=options))
@@ -185,7 +185,7 @@ def test_price_includes_cached_tokens(twin: ProviderTwin, provider: str) -> None
 
 
 @table(
-    ("model", "told", "hint"),
+    ("model", "message", "hint"),
     [
         ("nobody/m", "unknown provider 'nobody' of litellm", "PROVIDER/MODEL"),
         ("deepsek/m", "unknown provider 'deepsek'", "did you mean deepseek?"),
@@ -194,9 +194,9 @@ def test_price_includes_cached_tokens(twin: ProviderTwin, provider: str) -> None
     ],
 )
 def test_unsupported_provider_is_reported(
-    twin: ProviderTwin, model: str, told: str, hint: str
+    twin: ProviderTwin, model: str, message: str, hint: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=told) as caught:
+    with pytest.raises(ConfigurationError, match=message) as caught:
         ask(twin, Request(model, [Message.user("hi")], "litellm"))
     assert hint in caught.value.hint
 

@@ -171,9 +171,9 @@ def test_comments_of_a_server_extend_the_time_limit() -> None:
     provider = Queues(sse(STREAMS[DEEPSEEK]), "text/event-stream")
     adapter = LiteLLMAdapter(KEYS, timeout=AdapterTimeout(stream_read=1), pool=provider)
     request = Request(DEEPSEEK, [Message.user("hi")], "litellm")
-    told, error = asyncio.run(hear(adapter.stream(request)))
+    answer, error = asyncio.run(hear(adapter.stream(request)))
     assert error is None
-    assert whole(told).tool_calls
+    assert whole(answer).tool_calls
 
 
 def asked(
@@ -194,9 +194,9 @@ def events_of(model: str, content: bytes) -> AsyncGenerator[StreamEvent]:
 def test_complete_answer_is_read(model: str) -> None:
     adapter, request = asked(model, json.dumps(ANSWERS[model]).encode())
     assert asyncio.run(adapter.complete(request)).tool_calls
-    told, error = asyncio.run(hear(events_of(model, sse(STREAMS[model]))))
+    answer, error = asyncio.run(hear(events_of(model, sse(STREAMS[model]))))
     assert error is None
-    assert whole(told).tool_calls
+    assert whole(answer).tool_calls
 
 
 @every_number

@@ -61,8 +61,8 @@ def fetch(answer: Callable[[], httpx.Response]) -> tuple[Exchange, list[bytes]]:
 
 
 def test_status_headers_and_body_of_an_error_are_kept() -> None:
-    told = {"retry-after": "2", "content-encoding": "identity"}
-    exchange, got = fetch(lambda: httpx.Response(529, headers=told, stream=Pieces(b"o", b"h")))
+    fields = {"retry-after": "2", "content-encoding": "identity"}
+    exchange, got = fetch(lambda: httpx.Response(529, headers=fields, stream=Pieces(b"o", b"h")))
     assert (exchange.status, exchange.headers["retry-after"], exchange.body) == (529, "2", "oh")
     assert b"".join(got) == b"oh"
 
@@ -78,9 +78,9 @@ def test_malformed_event_ends_the_stream_after_earlier_events() -> None:
     assert isinstance(exchange.trouble, httpx.DecodingError)
 
 
-@table("told", [b'{"error": {"code": 1}}', b'{"type": "error"}'])
-def test_an_error_in_a_stream_is_kept(told: bytes) -> None:
-    exchange, _ = fetch(events(b"data: " + told + b"\n\n"))
+@table("expected", [b'{"error": {"code": 1}}', b'{"type": "error"}'])
+def test_an_error_in_a_stream_is_kept(expected: bytes) -> None:
+    exchange, _ = fetch(events(b"data: " + expected + b"\n\n"))
     assert exchange.error_event is not None
     assert fetch(events(b'data: {"error": null}\n\n'))[0].error_event is None
 

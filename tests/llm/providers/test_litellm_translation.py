@@ -129,7 +129,7 @@ def test_tools_are_not_left_out_in_silence() -> None:
 
 def test_thoughts_go_back_to_their_own_provider_alone() -> None:
     block = {"type": "thinking", "thinking": "Well.", "signature": "s"}
-    told = [
+    found = [
         ContentPart(
             ContentKind.THINKING,
             thinking=ThinkingData("Well.", "s"),
@@ -137,7 +137,7 @@ def test_thoughts_go_back_to_their_own_provider_alone() -> None:
         )
         for provider in ("groq", "anthropic")
     ]
-    said = Message(Role.ASSISTANT, [*told, ContentPart(ContentKind.TEXT, text="So.")])
+    said = Message(Role.ASSISTANT, [*found, ContentPart(ContentKind.TEXT, text="So.")])
     message = {"role": "assistant", "content": "So.", "thinking_blocks": [block]}
     assert written(said).body["messages"] == [message]
 
@@ -226,9 +226,13 @@ def test_cached_tokens_are_counted_as_the_provider_counts_them(provider: str, fr
         "prompt_tokens_details": {"cached_tokens": 60, "cache_creation_tokens": 10},
         "completion_tokens_details": {"reasoning_tokens": 3},
     }
-    told = read({}, speaker=dialect_of("litellm", provider, provider, "m"), usage=usage).usage
-    assert (told.input_tokens, told.cache_read_tokens, told.cache_write_tokens) == (fresh, 60, 10)
-    assert (told.output_tokens, told.reasoning_tokens) == (5, 3)
+    found = read({}, speaker=dialect_of("litellm", provider, provider, "m"), usage=usage).usage
+    assert (found.input_tokens, found.cache_read_tokens, found.cache_write_tokens) == (
+        fresh,
+        60,
+        10,
+    )
+    assert (found.output_tokens, found.reasoning_tokens) == (5, 3)
 
 
 @table("odd", [{"choices": []}, {"choices": 1}, {"usage": []}])
@@ -260,11 +264,11 @@ EMPTY = LiteLLMStream(ChatStream(StreamOrigin("groq", {}), GROQ, "seed"))
 
 
 def folded(chunks: Sequence[Json]) -> Sequence[StreamEvent]:
-    state, told = EMPTY, list[StreamEvent]()
+    state, received = EMPTY, list[StreamEvent]()
     for chunk in chunks:
         state, events = step(state, stream_fields(chunk, provider="groq"))
-        told += events
-    return [*told, *end(state)]
+        received += events
+    return [*received, *end(state)]
 
 
 def heard(*deltas: dict[str, Json], reason: str | None = "stop") -> Sequence[StreamEvent]:

@@ -85,16 +85,16 @@ def brief(response: Response) -> object:
     return response.text, calls, response.finish_reason.reason
 
 
-def brief_of_stream(told: Sequence[StreamEvent]) -> object:
+def brief_of_stream(events: Sequence[StreamEvent]) -> object:
     """Return the answer, after a check that the pieces contain the same."""
-    response = whole(told)
-    start = told[0].start
+    response = whole(events)
+    start = events[0].start
     assert start is not None
     assert start.id
     assert start.model in (response.model, "asked", "gemini-3")
-    assert "".join(one.delta or "" for one in told) == response.text
+    assert "".join(one.delta or "" for one in events) == response.text
     for kind in (StreamEventType.TOOL_CALL_START, StreamEventType.TOOL_CALL_END):
-        ids = [one.tool_call.id for one in told if one.type == kind and one.tool_call]
+        ids = [one.tool_call.id for one in events if one.type == kind and one.tool_call]
         assert ids == [call.id for call in response.tool_calls]
     return brief(response)
 
@@ -135,8 +135,8 @@ def test_call_without_a_start_event_is_reported_at_its_end() -> None:
     bare = openai.item("added", 2, {"type": "function_call", "id": "fc"})
     piece = openai.delta("function_call_arguments", 2, '{"a":1}')
     done = openai.item("done", 2, {"type": "function_call", "id": "fc", "name": "n"})
-    told = fold("openai", openai.CREATED, bare, piece, done)
-    assert [str(one.type) for one in told[1:]] == ["tool_call_start", "tool_call_end"]
-    call = told[-1].tool_call
+    found = fold("openai", openai.CREATED, bare, piece, done)
+    assert [str(one.type) for one in found[1:]] == ["tool_call_start", "tool_call_end"]
+    call = found[-1].tool_call
     assert call is not None
     assert (call.id, call.name, call.arguments) == ("call_seed_2", "n", {"a": 1})

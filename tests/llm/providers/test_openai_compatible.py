@@ -50,7 +50,7 @@ def hear(*pieces: bytes) -> Response:
     scene, error = hear_all(NAME, UNCHUNKED, *pieces)
     if error is not None:
         raise error
-    return whole(scene.told)
+    return whole(scene.events)
 
 
 def test_server_without_a_key_gets_none() -> None:
@@ -102,7 +102,7 @@ def test_reader_does_not_wait_after_the_final_marker() -> None:
     done = chunked(sse([CHUNK, STOPPED]) + b"data: [DONE]\n\n")
     for stays in (True, False):
         scene, error = hear_all(NAME, HEAD, done, stays=stays)
-        assert (error, whole(scene.told).text) == (None, "Hi.")
+        assert (error, whole(scene.events).text) == (None, "Hi.")
     assert time.monotonic() - begun < 20
 
 
@@ -186,8 +186,8 @@ def test_users_and_models_keep_their_names() -> None:
         {"role": "user", "content": "hi", "name": "ann"},
         {"role": "assistant", "content": "hello", "name": "bot"},
     ]
-    told = (
+    message = (
         "the name 'house' of a message (developer) is not sent, "
         "because instructions are sent as one message"
     )
-    assert [(one.message, one.code) for one in warnings] == [(told, "unsupported_parameter")]
+    assert [(one.message, one.code) for one in warnings] == [(message, "unsupported_parameter")]

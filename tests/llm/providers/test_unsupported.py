@@ -30,8 +30,8 @@ def test_a_name_without_a_place_is_warned_about(provider: str) -> None:
     written = WRITING[provider](Request("m", said, provider), provider=provider)
     assert "ann" not in str(written.body)
     assert {one.code for one in written.warnings} == {"unsupported_parameter"}
-    told = [one.message.partition("support ")[2] for one in written.warnings]
-    assert told == [
+    text = [one.message.partition("support ")[2] for one in written.warnings]
+    assert text == [
         "the name 'house' of a message (developer)",
         "the name 'ann' of a message (user)",
     ]

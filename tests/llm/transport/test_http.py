@@ -330,8 +330,8 @@ def test_the_moment_of_a_reset_is_a_date_or_a_span() -> None:
         ("later", None, None),
     ):
         headers = {"x-ratelimit-reset-requests": reset, "date": DATE}
-        told = RateLimitInfo(reset_at=moment, reset_after=seconds)
-        assert read_rate_limit(headers, OPENAI_LIMITS) == told
+        found = RateLimitInfo(reset_at=moment, reset_after=seconds)
+        assert read_rate_limit(headers, OPENAI_LIMITS) == found
 
 
 def test_a_span_is_known_without_the_date_of_the_answer() -> None:
@@ -360,10 +360,10 @@ def test_reset_is_that_of_the_exhausted_limit(
     }
     if tokens is not None:
         headers[names["tokens_remaining"]] = tokens
-    told = read_rate_limit(headers, names)
-    assert told is not None
-    assert told.reset_after == seconds
-    assert told.reset_at == datetime(2026, 11, 2, 10, 0, seconds, tzinfo=UTC)
+    found = read_rate_limit(headers, names)
+    assert found is not None
+    assert found.reset_after == seconds
+    assert found.reset_at == datetime(2026, 11, 2, 10, 0, seconds, tzinfo=UTC)
 
 
 def test_each_provider_has_names_of_its_own() -> None:

@@ -80,7 +80,7 @@ class Scene:
     asked: list[str] = field(default_factory=list[str])
     connections: int = 0
     gone: asyncio.Event = field(default_factory=asyncio.Event)
-    told: list[StreamEvent] = field(default_factory=list[StreamEvent])
+    events: list[StreamEvent] = field(default_factory=list[StreamEvent])
 
     def stream(self) -> AsyncGenerator[StreamEvent]:
         return self.adapter.stream(a_request(self.adapter.name, "hello"))
@@ -89,7 +89,7 @@ class Scene:
         """Read to the end; return the error."""
         try:
             async for event in self.stream():
-                self.told.append(event)
+                self.events.append(event)
         except SDKError as error:
             return error
         return None
@@ -155,10 +155,10 @@ def good(provider: str) -> bytes:
 def test_stream_is_requested_and_read_to_its_end(provider: str) -> None:
     scene, error = hear(provider, HEAD, good(provider), END)
     assert error is None
-    told = brief(scene.told)
-    assert (told[0], told[-1]) == ("stream_start", "finish")
-    assert "text_delta hello" in told
-    assert whole(scene.told).message.content
+    found = brief(scene.events)
+    assert (found[0], found[-1]) == ("stream_start", "finish")
+    assert "text_delta hello" in found
+    assert whole(scene.events).message.content
     [asked] = scene.asked
     assert "accept: text/event-stream" in asked
     wanted = ":streamgeneratecontent?alt=sse" if provider == "gemini" else '"stream": true'
@@ -173,7 +173,7 @@ def test_stream_is_read_the_same_however_its_bytes_are_split(provider: str) -> N
     comment = chunked(b": still there\r\n\r\n")
     scene, error = hear(provider, HEAD, comment, *pieces, END)
     assert error is None
-    assert brief(scene.told)[-1] == "finish"
+    assert brief(scene.events)[-1] == "finish"
 
 
 @everybody
@@ -197,8 +197,8 @@ def test_broken_stream_raises_after_its_events(
     assert isinstance(error, StreamError)
     assert words in error.message
     assert error.retryable
-    assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
-    assert scene.told[-1].error is error
+    assert brief(scene.events)[-2:] == ["text_delta hello", "error"]
+    assert scene.events[-1].error is error
     assert len(scene.asked) == 1
 
 
@@ -206,7 +206,7 @@ def test_broken_stream_raises_after_its_events(
 def test_provider_error_is_raised_without_the_key(provider: str) -> None:
     scene, error = hear(provider, HEAD, chunked(sse([*BEGIN[provider], FAILURE[provider]])), END)
     assert isinstance(error, RateLimitError)
-    assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
+    assert brief(scene.events)[-2:] == ["text_delta hello", "error"]
     assert KEY not in f"{error} {error.raw} {error.args}"
     assert "[key]" in str(error)
 
@@ -217,7 +217,7 @@ def test_non_stream_answer_is_a_provider_error(provider: str) -> None:
     scene, error = hear(provider, head, b"{}")
     assert isinstance(error, ServerError)
     assert error.message == f"the answer of {provider} is not a stream"
-    assert scene.told == []
+    assert scene.events == []
 
 
 @pytest.mark.parametrize("provider", ["gemini", "openai_compatible"])
@@ -226,7 +226,7 @@ def test_complete_answer_ends_the_stream(provider: str, monkeypatch: pytest.Monk
     events = [*BEGIN[provider], FINISH[provider][0]]
     scene, error = hear(provider, HEAD, chunked(sse(events)), stays=True)
     assert error is None
-    assert scene.told[-1].type == StreamEventType.FINISH
+    assert scene.events[-1].type == StreamEventType.FINISH
 
 
 @everybody
@@ -247,7 +247,7 @@ def test_every_limit_of_time_is_kept(
     scene, error = hear(provider, *pieces, stays=True, timeout=timeout)
     assert isinstance(error, RequestTimeoutError)
     assert words in error.message
-    assert scene.told == []
+    assert scene.events == []
 
 
 @everybody
@@ -258,7 +258,7 @@ def test_read_timeout_is_raised_after_earlier_events(provider: str) -> None:
         timeout = AdapterTimeout(connect=60, request=60, stream_read=limit_s)
         scene, error = hear(provider, *pieces, stays=True, timeout=timeout)
         assert isinstance(error, RequestTimeoutError)
-        assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
+        assert brief(scene.events)[-2:] == ["text_delta hello", "error"]
 
     with_longer_limits(listen, first_s=0.1)
 
@@ -335,8 +335,8 @@ def test_an_end_that_takes_too_long_leaves_no_connection_open(
         ended["closing"] += 1
 
     async def listen(client: Client, provider: str) -> str:
-        told = [event async for event in client.stream(a_request(provider, "hello"))]
-        return told[-1].response.text if told[-1].response else ""
+        found = [event async for event in client.stream(a_request(provider, "hello"))]
+        return found[-1].response.text if found[-1].response else ""
 
     async def many(environ: Mapping[str, str]) -> list[str]:
         async with Client.from_env(environ, timeout=PATIENT) as client:

@@ -99,8 +99,8 @@ def roots(parent: Family) -> list[Path]:
 
 
 def standings(parent: Family) -> list[str]:
-    told = [document(one) for one in roots(parent)]
-    return [f"{one['status']}: {one['reason']}" for one in told]
+    found = [document(one) for one in roots(parent)]
+    return [f"{one['status']}: {one['reason']}" for one in found]
 
 
 async def test_each_round_is_a_linked_run_and_the_last_one_gives_its_end(parent: Family) -> None:
@@ -220,8 +220,8 @@ def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, mome
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
     assert git(project, "show", f"{branch}:log.txt") == "before\nafter\n"
     children = summary.directory / "children"
-    told = [document(children / name) for name in ("child@1.1", "child@1.1.restart1")]
-    assert [one["status"] for one in told] == ["canceled", "evaluating"]
+    found = [document(children / name) for name in ("child@1.1", "child@1.1.restart1")]
+    assert [one["status"] for one in found] == ["canceled", "evaluating"]
     assert sorted(one.name for one in children.iterdir()) == ["child@1.1", "child@1.1.restart1"]
 
 

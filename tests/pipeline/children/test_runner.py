@@ -277,10 +277,10 @@ async def test_child_is_limited_by_the_rest_of_its_parents_budget(parent: Family
     parent.budgets = Budgets(duration=timedelta(seconds=1))
     with pytest.raises(Suspended) as stopped:
         await end(parent, "outer.dot")
-    told = str(stopped.value)
+    text = str(stopped.value)
     # The time of a run ends at the same moment as that of its parent.
-    assert told.startswith(f"{NAME}: ")
-    assert "the budget max_duration is exhausted: " in told
+    assert text.startswith(f"{NAME}: ")
+    assert "the budget max_duration is exhausted: " in text
     done = len(parent.lines())
     assert 1 <= done < 3
     parent.budgets = Budgets(duration=timedelta(minutes=1))

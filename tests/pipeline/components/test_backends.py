@@ -191,8 +191,10 @@ def test_run_uses_project_settings_and_records_the_model(tmp_path: Path) -> None
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, pipeline, backend="agent", model="gpt-5.2", environ=environ)
     assert result.outcome is StageStatus.SUCCESS
-    told = [(one.node, str(one.data["message"])) for one in events(result, "WARNING")]
-    fell = [node for node, words in told if words.startswith("anthropic/claude-opus-4-6 answered")]
+    recorded = [(one.node, str(one.data["message"])) for one in events(result, "WARNING")]
+    fell = [
+        node for node, words in recorded if words.startswith("anthropic/claude-opus-4-6 answered")
+    ]
     assert fell == ["a", "b"]
     lines = [json.loads(line) for line in (project / "calls.jsonl").read_text().splitlines()]
     assert {one.get("answered_by") for one in lines if one["event"] == "answer"} == {

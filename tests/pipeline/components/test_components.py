@@ -117,7 +117,7 @@ def test_recording_is_in_the_run_directory_by_default(tmp_path: Path) -> None:
 
 
 @table(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("queue", ""),
         ("recording", ""),
@@ -130,10 +130,10 @@ def test_recording_is_in_the_run_directory_by_default(tmp_path: Path) -> None:
         (HANDED_IN, "the run used an interviewer object of another program"),
     ],
 )
-def test_invalid_interviewer_is_found_in_preflight(name: str, told: str) -> None:
+def test_invalid_interviewer_is_found_in_preflight(name: str, message: str) -> None:
     options = replace(OPTIONS, interviewer=name)
     faults = list(find_interviewer_faults(options, NO_CUSTOM_PARTS))
-    assert [told in one.message for one in faults] == ([True] if told else [])
+    assert [message in one.message for one in faults] == ([True] if message else [])
     custom_parts = CustomParts(interviewer=Person())
     assert list(find_interviewer_faults(options, custom_parts)) == []
 

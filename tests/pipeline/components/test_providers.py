@@ -125,8 +125,8 @@ def test_silent_provider_leaves_the_run_before_its_first_stage(tmp_path: Path) -
         resumed = asyncio.run(resume(begun.directory, host))
         assert [one.method for one in twin.requests].count("GET") == 1
     assert resumed.exit_code is ExitCode.DONE
-    told = [one["answers"] for one in boot_steps(begun.directory) if one["step"] == "providers"]
-    assert told == [{"openai": "no answer"}, {"openai": "no answer"}, {"openai": "answered"}]
+    found = [one["answers"] for one in boot_steps(begun.directory) if one["step"] == "providers"]
+    assert found == [{"openai": "no answer"}, {"openai": "no answer"}, {"openai": "answered"}]
 
 
 @table(

@@ -78,7 +78,7 @@ def test_stage_without_a_model_has_no_assumption() -> None:
 
 
 @table(
-    ("known", "defaults", "told"),
+    ("known", "defaults", "message"),
     [
         (None, ModelDefaults("m-1", "openai"), "not in the catalogue"),
         (model(), ModelDefaults("m-1", "openai"), "without a price in the catalogue"),
@@ -86,13 +86,13 @@ def test_stage_without_a_model_has_no_assumption() -> None:
     ],
 )
 def test_tokens_are_estimated_without_a_price(
-    known: ModelInfo | None, defaults: ModelDefaults, told: str
+    known: ModelInfo | None, defaults: ModelDefaults, message: str
 ) -> None:
     one = assumed('prompt="x"', known, defaults)
     assert one
     assert one.cost_usd == UNKNOWN
     assert one.tokens.is_known
-    assert told in one.basis
+    assert message in one.basis
 
 
 def test_unreadable_catalogue_is_reported() -> None:

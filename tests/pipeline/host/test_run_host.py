@@ -109,14 +109,14 @@ def options(host: RunHost, **inputs: str) -> RunRequest:
     "word", ["whatever", "completed", "executing", "isolated", "progress", "StageCompleted", "hush"]
 )
 def test_common_word_as_secret_is_redacted_and_reported(tmp_path: Path, word: str) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     leak = LEAK.replace("WORD", word)
     host = world_at(tmp_path, leak=leak, DB_PASSWORD=word, MY_TOKEN="real-secret-0815")
-    host = replace(host, tell=told.append)
+    host = replace(host, tell=messages.append)
     parked = asyncio.run(start(options(host), host))
     assert parked.question is not None, parked.reason
     root = parked.directory
-    (first,) = [one for one in told if "DB_PASSWORD" in one]
+    (first,) = [one for one in messages if "DB_PASSWORD" in one]
     assert "env -u DB_PASSWORD" in first
     assert word not in first
     assert "MY_TOKEN" not in first
@@ -124,10 +124,10 @@ def test_common_word_as_secret_is_redacted_and_reported(tmp_path: Path, word: st
     expected = redacted.replace("WORD", "***" if len(word) >= 8 else word)
     assert (root / "say" / "stdout.txt").read_text() == expected
     assert f"and\\n{word}, not" not in (root / "events.jsonl").read_text()
-    told.clear()
+    messages.clear()
     ended = asyncio.run(resume(root, host, Overrides(interviewer="auto_approve")))
     assert ended.exit_code is ExitCode.DONE
-    assert sum("DB_PASSWORD" in one for one in told) == 1
+    assert sum("DB_PASSWORD" in one for one in messages) == 1
 
 
 def test_redaction_does_not_read_the_source_code(
@@ -150,11 +150,11 @@ def test_secret_that_cannot_be_redacted_is_refused(tmp_path: Path) -> None:
 
 
 def test_redacted_values_are_not_reported(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     host = world_at(tmp_path, DB_PASSWORD="real-secret-0815")
-    asyncio.run(start(options(host), replace(host, tell=told.append)))
-    assert told
-    assert not any("secret" in line for line in told)
+    asyncio.run(start(options(host), replace(host, tell=messages.append)))
+    assert messages
+    assert not any("secret" in line for line in messages)
 
 
 def test_record_word_as_secret_input_is_refused(tmp_path: Path) -> None:

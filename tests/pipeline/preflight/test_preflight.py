@@ -42,6 +42,6 @@ def test_options_override_settings_and_settings_override_the_key(
 ) -> None:
     host = replace(make_host(tmp_path), llm=LlmSettings(**settings), environ=KEY)  # pyright: ignore[reportArgumentType]
     request = RunRequest(file=tmp_path / "g.dot", **options)  # pyright: ignore[reportArgumentType]
-    chosen, told = asyncio.run(choose_default_model([GRAPH], request, host))
+    chosen, output = asyncio.run(choose_default_model([GRAPH], request, host))
     assert (chosen.model, chosen.provider) == expected
-    assert len(told) == notices
+    assert len(output) == notices

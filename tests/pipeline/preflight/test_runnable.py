@@ -70,11 +70,11 @@ REFUSED = {
 
 @table("name", REFUSED)
 def test_validate_reports_what_a_run_refuses(tmp_path: Path, name: str) -> None:
-    text, told = REFUSED[name]
+    text, output = REFUSED[name]
     files = CHILDREN | {"outer.dot": outer(f'{CHILD}="inner.dot"')}
     project = make_project(tmp_path / "project", text, **files)
     found = errors(project)
-    assert any(told in one.message for one in found), found
+    assert any(output in one.message for one in found), found
     assert {one.rule for one in found} == {"runnable"}
 
 

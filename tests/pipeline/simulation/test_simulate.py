@@ -79,9 +79,9 @@ def real_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
 def test_simulation_takes_the_path_of_the_run(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    told = [one for one in "abcd" if of.nodes[one].type == "codergen"]
+    recorded = [one for one in "abcd" if of.nodes[one].type == "codergen"]
     by_node: dict[str, Sequence[Outcome]] = {
-        id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in told
+        id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in recorded
     }
     said = SimulatedOutcomes(by_node)
     walk = asyncio.run(simulate(of, Script(outcomes=said)))
@@ -116,13 +116,13 @@ def edges_by_branch(place: Workplace) -> dict[str, list[tuple[str, str]]]:
 def simulated_by_branch(walk: SimulatedWalk) -> dict[str, list[tuple[str, int, int, str]]]:
     found: dict[str, list[tuple[str, int, int, str]]] = {}
     for one in walk.steps:
-        told = (
+        received = (
             one.visit.node,
             one.visit.number,
             one.visit.attempts,
             one.visit.outcome.status.value,
         )
-        found.setdefault(one.branch, []).append(told)
+        found.setdefault(one.branch, []).append(received)
     return found
 
 
@@ -135,9 +135,9 @@ def simulated_edges(walk: SimulatedWalk) -> dict[str, list[tuple[str, str]]]:
 
 
 def outcomes_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedOutcomes:
-    told = [one.id for one in of.of_type("codergen")]
+    found = [one.id for one in of.of_type("codergen")]
     return SimulatedOutcomes(
-        {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=most)) for id_ in told}
+        {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=most)) for id_ in found}
     )
 
 
@@ -253,9 +253,9 @@ def test_edges_behind_conditionals_are_reachable_by_label(
 
 def _drawn_script(of: Graph, data: st.DataObject) -> Script:
     """Generate outcomes for the stages of a graph, and answers or none for its questions."""
-    told = [one.id for one in of.of_type("codergen")]
+    found = [one.id for one in of.of_type("codergen")]
     gates = [one.id for one in of.of_type("wait.human")]
-    said = {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in told}
+    said = {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in found}
     ways = {gate: [edge.target for edge in of.outgoing(gate)] for gate in gates}
     answers = {gate: [data.draw(st.sampled_from([*ways[gate], "no"]))] for gate in gates}
     return Script(outcomes=SimulatedOutcomes(said), answers=answers)
@@ -298,10 +298,10 @@ def test_a_gate_may_fail() -> None:
 
 
 def test_scripted_updates_of_a_gate_are_in_the_context() -> None:
-    told: dict[str, Json] = {
+    fields: dict[str, Json] = {
         "review_gate": {"outcome": "success", "context_updates": {"by": "me"}, "notes": "fine"}
     }
-    gate = simulated(parse(HUMAN_GATE), told).steps[1].visit.outcome
+    gate = simulated(parse(HUMAN_GATE), fields).steps[1].visit.outcome
     assert (gate.context_updates["by"], gate.notes) == ("me", "fine")
 
 
@@ -328,8 +328,8 @@ def test_fork_may_have_a_scripted_outcome() -> None:
     assert failed.path == ("start", "fan")
     assert failed.end
     assert failed.end.reason == "simulated fail of fan"
-    told: dict[str, Json] = {"outcome": "partial_success", "context_updates": {"x": 1}}
-    walk = simulated(FAN, {"fan": told})
+    fields: dict[str, Json] = {"outcome": "partial_success", "context_updates": {"x": 1}}
+    walk = simulated(FAN, {"fan": fields})
     fork = walk.steps[1].visit.outcome
     assert (fork.status.value, fork.context_updates["x"]) == ("partial_success", 1)
     assert "best" in walk.path

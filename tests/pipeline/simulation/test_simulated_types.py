@@ -13,9 +13,11 @@ from attractor.pipeline.simulation.simulate import Script, simulate
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 
 
-def simulated(body: str, told: Mapping[str, Json] | None = None, **context: Json) -> SimulatedWalk:
+def simulated(
+    body: str, fields: Mapping[str, Json] | None = None, **context: Json
+) -> SimulatedWalk:
     graph = parse(f"digraph simulated {{ {ENDS}; {body} }}")
-    outcomes = read_outcomes(told or {}, nodes=graph.nodes)
+    outcomes = read_outcomes(fields or {}, nodes=graph.nodes)
     return asyncio.run(simulate(graph, Script(outcomes=outcomes, context=context)))
 
 

@@ -111,10 +111,10 @@ def test_accepted_change_is_printed_recorded_and_used(host: RunHost) -> None:
     root = parked(host)
     sealed = (root / "manifest.json").read_bytes()
     change(host)
-    told: list[str] = []
-    go_on(root, replace(host, tell=told.append), by="Ann", interviewer="auto_approve")
+    messages: list[str] = []
+    go_on(root, replace(host, tell=messages.append), by="Ann", interviewer="auto_approve")
     assert stages(root)[-2:] == ["after", "more"]
-    assert any("+ more (tool)" in one for one in told)
+    assert any("+ more (tool)" in one for one in messages)
     (event,) = (one for one in read_events(root) if one.type == GRAPH_ACCEPTED)
     assert event.data["by"] == "Ann"
     assert "+ more (tool)" in str(event.data["change"])
@@ -137,10 +137,10 @@ def test_a_file_that_a_prompt_names_may_have_changed(host: RunHost) -> None:
     (host.project / "after.md").write_text("Do something else")
     with pytest.raises(GraphChanged):
         go_on(root, host)
-    told: list[str] = []
-    go_on(root, replace(host, tell=told.append), by="Ann", interviewer="auto_approve")
+    messages: list[str] = []
+    go_on(root, replace(host, tell=messages.append), by="Ann", interviewer="auto_approve")
     assert "Do something else" in (root / "after" / "prompt.md").read_text()
-    assert "files\n  ~ after.md" in told
+    assert "files\n  ~ after.md" in messages
 
 
 def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunHost) -> None:
@@ -153,7 +153,7 @@ def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunH
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("ask", "ask_again", "ask was removed, where the run continues"),
         ("test ", "check ", "the visited goal gate test was removed"),
@@ -162,13 +162,13 @@ def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunH
     ],
 )
 def test_change_must_contain_the_current_nodes(
-    host: RunHost, old: str, new: str, told: str
+    host: RunHost, old: str, new: str, message: str
 ) -> None:
     root = parked(host)
     text = GATED.replace(old, new).replace("-> test\n", f"-> {new}\n")
     text = text.replace('retry_target="test"', "") if old == "test " else text
     change(host, text)
-    with pytest.raises(GraphChanged, match=told):
+    with pytest.raises(GraphChanged, match=message):
         go_on(root, host, by="Ann")
     assert find_accepted(RunDirectory(root)) is None
     assert (root / "graph.dot").read_text() == GATED
@@ -207,9 +207,9 @@ def test_new_required_input_is_refused(host: RunHost) -> None:
 
 def test_unchanged_pipeline_needs_no_acceptance(host: RunHost) -> None:
     root = parked(host)
-    told: list[str] = []
-    go_on(root, replace(host, tell=told.append), by="Ann")
-    assert any("no change to accept" in one for one in told)
+    messages: list[str] = []
+    go_on(root, replace(host, tell=messages.append), by="Ann")
+    assert any("no change to accept" in one for one in messages)
     (host.project / "pipeline.dot").unlink()
     with pytest.raises(UsageError, match="is missing"):
         go_on(root, host, by="Ann")

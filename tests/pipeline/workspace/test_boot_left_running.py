@@ -117,8 +117,8 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
 
 
 def test_ended_processes_are_recorded(tmp_path: Path) -> None:
-    [one], lives, told = left_by_dead(tmp_path, "none")
-    assert (one.name, lives, told) == ("sleep", False, ["LeftRunningEnded"])
+    [one], lives, output = left_by_dead(tmp_path, "none")
+    assert (one.name, lives, output) == ("sleep", False, ["LeftRunningEnded"])
 
 
 def test_sandboxed_run_has_no_orphans_to_end(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ digraph parks {
 
 
 def telling(project: Path) -> tuple[RunHost, list[str]]:
-    told: list[str] = []
-    return replace(make_host(project), tell=told.append), told
+    messages: list[str] = []
+    return replace(make_host(project), tell=messages.append), messages
 
 
 def options(project: Path) -> RunRequest:
@@ -83,23 +83,23 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(mode=0o755)
     (tmp_path / "real").chmod(0o755)
     (tmp_path / "state").symlink_to(tmp_path / "real")
-    host, told = telling(project)
+    host, output = telling(project)
     prepare_state_folder(host)
     made = "Made private, because other users had access: "
-    assert told == [f"{made}1 path in {tmp_path / 'real'}."]
+    assert output == [f"{made}1 path in {tmp_path / 'real'}."]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
 
 
 def test_lost_workspace_is_restored(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    host, told = telling(project)
+    host, output = telling(project)
     parked = asyncio.run(start(options(project), host))
     target = (host.state_dir / "workspaces").resolve()
     shutil.rmtree(target)
     ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert ended.outcome is StageStatus.SUCCESS
     assert git(project, "show", f"attractor/run/{ended.run_id}:more.txt") == "made\n"
-    assert [sentence for sentence in told if str(target) in sentence]
+    assert [sentence for sentence in output if str(target) in sentence]
 
 
 def test_start_and_resume_remove_leftovers_of_killed_runs(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_start_and_resume_remove_leftovers_of_killed_runs(tmp_path: Path) -> Non
 
 def test_unreadable_record_prevents_removal(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    host, told = telling(project)
+    host, output = telling(project)
     asyncio.run(start(options(project), host))
     (record,) = host.state_dir.glob("stores/*/workspace.json")
     record.write_text("{")
@@ -134,7 +134,7 @@ def test_unreadable_record_prevents_removal(tmp_path: Path) -> None:
     assert set(place.iterdir()) == before
     assert [
         one
-        for one in told
+        for one in output
         if one.startswith(f"Leftovers of killed runs in {place} were not removed")
     ]
 
@@ -233,9 +233,9 @@ def workspaces(host: RunHost) -> list[Path]:
 
 @pytest.mark.usefixtures("sandbox")
 def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(host: RunHost) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
-    host = replace(showing(host, setup=setup), tell=told.append)
+    host = replace(showing(host, setup=setup), tell=messages.append)
     before = kept(host.project)
     parked = go(host)
     assert parked.status == AWAITING_ANSWER
@@ -266,12 +266,12 @@ def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(host: R
     assert "last.txt" in names
     assert "modules" not in names
     assert "deps" not in names
-    assert [one for one in told if "carry" in one] == []
+    assert [one for one in messages if "carry" in one] == []
 
 
 def test_read_only_path_is_copied_without_a_sandbox(host: RunHost) -> None:
-    told: list[str] = []
-    host = replace(showing(host), tell=told.append)
+    messages: list[str] = []
+    host = replace(showing(host), tell=messages.append)
     text = "cat modules/one .env.local && echo changed > modules/one"
     (host.project / "pipeline.dot").write_text(
         CHILD.replace(READ, text).replace("digraph child", "digraph plain")
@@ -281,7 +281,7 @@ def test_read_only_path_is_copied_without_a_sandbox(host: RunHost) -> None:
     (carry,) = [one for one in boot_steps(result.directory) if one["step"] == "carry"]
     assert carry["carried"] == carry["copied_instead"] == [one.strip("/") for one in SHOWN]
     assert carry["read_only"] == []
-    (line,) = [one for one in told if "carry_read_only" in one]
+    (line,) = [one for one in messages if "carry_read_only" in one]
     assert "without bubblewrap" in line
     assert "modules, packages/app/deps, .env.local" in line
     assert (host.project / "modules/one").read_text() == "one\n"
@@ -336,7 +336,7 @@ def test_workspace_errors_are_found_in_preflight(host: RunHost) -> None:
     )
     with pytest.raises(NotRunnable) as refused:
         go(records)
-    told = str(refused.value)
+    text = str(refused.value)
     for words in (
         "it is listed twice",
         "it is not a plain path",
@@ -347,7 +347,7 @@ def test_workspace_errors_are_found_in_preflight(host: RunHost) -> None:
         "it overlaps with 'packages/app/deps/two'",
         "list it once, either in carry (copied) or in carry_read_only",
     ):
-        assert words in told
+        assert words in text
     assert not (project / "runs").exists()
 
 

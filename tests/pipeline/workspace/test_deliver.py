@@ -51,11 +51,11 @@ def test_run_canceled_without_a_process_has_its_branch(tmp_path: Path) -> None:
 
 
 def test_failed_delivery_is_reported(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     project = make_project(tmp_path / "project", PLAIN)
-    host = replace(make_host(project), tell=told.append)
+    host = replace(make_host(project), tell=messages.append)
     parked = park(host)
     cancel(parked, host)
     (host.state_dir / "stores" / parked.run_id / "workspace.json").unlink()
     asyncio.run(deliver_ended_run(parked.directory, host))
-    assert any("was not delivered" in one and "has no workspace" in one for one in told)
+    assert any("was not delivered" in one and "has no workspace" in one for one in messages)

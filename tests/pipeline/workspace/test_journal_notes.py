@@ -55,8 +55,8 @@ def test_left_out_files_are_reported_with_their_stage(tmp_path: Path) -> None:
     assert second.node == "two"
     assert second.data["ignored"] == ["b.log"]
     assert second.data["refused"] == [{"path": ".GIT", "why": "its name is reserved by git"}]
-    told = describe_event(first)
-    assert "one: not in the snapshot: ignored: a.log, built; refused: pipe (it is no" in told
+    found = describe_event(first)
+    assert "one: not in the snapshot: ignored: a.log, built; refused: pipe (it is no" in found
 
 
 def test_caches_of_a_stage_are_reported_and_not_in_its_result(tmp_path: Path) -> None:
@@ -115,5 +115,5 @@ def test_resume_records_left_out_files_again(tmp_path: Path) -> None:
         heard.record_new("two 1", Snapshot("", (), ("a.log",), {}))
         LeftOutPaths(run).record_new("two 1", Snapshot("", (), ("a.log", "runs"), {}))
         LeftOutPaths(run, ours=["runs"]).record_new("two 1", Snapshot("", (), ("runs",), {}))
-    [told] = [one.data["ignored"] for one in read_events(root) if one.type == "FilesLeftOut"]
-    assert told == ["a.log", "runs"]
+    [event] = [one.data["ignored"] for one in read_events(root) if one.type == "FilesLeftOut"]
+    assert event == ["a.log", "runs"]

@@ -129,8 +129,10 @@ def go(host: RunHost, pipeline: str = "pipeline.dot", **more: object) -> RunResu
 def commits(project: Path, result: RunResult, *more: str) -> list[str]:
     """Return the stages of a run's branch, the first one first."""
     branch = f"attractor/run/{result.run_id}"
-    told = git(project, "log", "--reverse", "--topo-order", *more, "--format=%s", f"main..{branch}")
-    return [line.removeprefix("Stage ") for line in told.splitlines()]
+    output = git(
+        project, "log", "--reverse", "--topo-order", *more, "--format=%s", f"main..{branch}"
+    )
+    return [line.removeprefix("Stage ") for line in output.splitlines()]
 
 
 def require_whole(project: Path, result: RunResult) -> None:
@@ -197,8 +199,8 @@ def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
 
 def test_foreign_branch_is_not_overwritten(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
-    told: list[str] = []
-    host = replace(make_host(project), tell=told.append)
+    messages: list[str] = []
+    host = replace(make_host(project), tell=messages.append)
     parked = go(host, interviewer="park")
     branch = f"attractor/run/{parked.run_id}"
     git(project, "switch", "--quiet", branch)
@@ -209,7 +211,7 @@ def test_foreign_branch_is_not_overwritten(tmp_path: Path) -> None:
     canceled = asyncio.run(resume(parked.directory, host))
     assert canceled.status == CANCELED
     assert git(project, "rev-parse", branch) == mine
-    assert any("was not delivered" in one and "not a stage of the run" in one for one in told)
+    assert any("was not delivered" in one and "not a stage of the run" in one for one in messages)
 
 
 def test_resume_inside_branches_makes_the_same_commits(tmp_path: Path) -> None:

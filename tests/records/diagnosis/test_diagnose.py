@@ -133,8 +133,8 @@ def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
     inner.parent.mkdir()
     inner.write_text(f'digraph q {{ {ENDS} x [{TOOL}="false"]; start -> x -> exit }}')
     one = diagnosed(tmp_path, 'c [type="pipeline", file="inner.dot"]; start -> c -> exit')
-    [told] = [cause for cause in one.finding.causes if "attractor diagnose" in cause]
-    child = Path(told.rpartition(" ")[2])
+    [received] = [cause for cause in one.finding.causes if "attractor diagnose" in cause]
+    child = Path(received.rpartition(" ")[2])
     inside = diagnose(child, reference=str(child), now=SystemClock().now())
     assert (
         inside.finding.verdict
@@ -186,9 +186,9 @@ def test_canceled_run_names_its_author(tmp_path: Path) -> None:
 
 def test_assumptions_are_listed(tmp_path: Path) -> None:
     one = diagnosed(tmp_path, f'a [{TOOL}="true", colour=red]; start -> a -> b -> exit')
-    told = "\n".join(one.assumed)
-    assert "undeclared_node" in told
-    assert "unknown_attribute" in told
+    text = "\n".join(one.assumed)
+    assert "undeclared_node" in text
+    assert "unknown_attribute" in text
 
 
 def test_stages_are_added_up_and_the_slowest_come_first(tmp_path: Path) -> None:

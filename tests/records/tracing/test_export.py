@@ -38,8 +38,8 @@ INNER = """digraph inner {
 """
 
 
-def traced(exporter: SpanExporter, told: list[str]) -> Tracing:
-    return Tracing(exporter, salt=b"1", version="0", tell=told.append)
+def traced(exporter: SpanExporter, messages: list[str]) -> Tracing:
+    return Tracing(exporter, salt=b"1", version="0", tell=messages.append)
 
 
 def names(spans: Sequence[ReadableSpan]) -> dict[str, str]:
@@ -51,8 +51,8 @@ def names(spans: Sequence[ReadableSpan]) -> dict[str, str]:
 
 def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAMILY, **{"inner.dot": INNER})
-    exporter, told = InMemorySpanExporter(), list[str]()
-    tracing = traced(exporter, told)
+    exporter, messages = InMemorySpanExporter(), list[str]()
+    tracing = traced(exporter, messages)
     host = make_host(project, observer=tracing, SOME_TOKEN="sk-very-secret-value")
     options = simulated(project, workspace=WorkspaceKind.NONE)
     tracing.begin(None)
@@ -71,7 +71,7 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
         "stage meet": "run family",
     }
     assert len({one.context.trace_id for one in spans if one.context}) == 1
-    assert told == []
+    assert messages == []
     assert "sk-very-secret-value" not in "".join(one.to_json() for one in spans)
 
 
@@ -128,11 +128,11 @@ class Broken(SpanExporter):
 
 @table("error", [None, RuntimeError("no route"), OSError(111, "refused")])
 def test_failing_exporter_is_reported_once(error: Exception | None) -> None:
-    run, told = RunEvents(), list[str]()
-    tracing = traced(Broken(error), told)
+    run, messages = RunEvents(), list[str]()
+    tracing = traced(Broken(error), messages)
     for number in range(2000):
         tracing(run.tell("StageStarted", "loop", visit=number + 1))
         tracing(run.tell("StageCompleted", "loop", visit=number + 1, outcome="success"))
     tracing.end()
-    [sentence] = told
+    [sentence] = messages
     assert sentence.startswith("Spans of this run are lost: ")

@@ -115,8 +115,8 @@ def test_list_equals_the_output_of_the_command_page_by_page(
         page = desk.get(path, limit=1, cursor=cursor).json()
         assert len(page["items"]) == 1
         found, cursor, pages = found + page["items"], page["next"], pages + 1
-    told = desk.read(*words)
-    assert found == (told["stages"] if "--stages" in words else told)
+    received = desk.read(*words)
+    assert found == (received["stages"] if "--stages" in words else received)
     assert found == desk.get(path).json()["items"]
     invalid = desk.get(path, cursor="W10")
     assert (invalid.status_code, invalid.json()["detail"]) == (400, "invalid cursor")
@@ -126,8 +126,8 @@ def test_figures_of_all_runs_are_those_of_the_commands(desk: Desk) -> None:
     assert desk.get("costs").json()["days"] == desk.read("report", "--daily")["days"]
     assert desk.get("report").json()["groups"] == desk.read("report")["groups"]
     assert desk.get("report", since="2100-01-01").json()["groups"] == []
-    used, told = desk.get("disk").json(), desk.read("gc", "--usage")
-    assert [one["path"] for one in used["folders"]] == [one["path"] for one in told["folders"]]
+    used, found = desk.get("disk").json(), desk.read("gc", "--usage")
+    assert [one["path"] for one in used["folders"]] == [one["path"] for one in found["folders"]]
     states = desk.get("runs/{run}/states").json()
     assert states == desk.read("render", "{run}", "--format", "json")["run"]
     timeline = desk.get("runs/{run}/timeline").json()

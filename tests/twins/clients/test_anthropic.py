@@ -55,10 +55,10 @@ def test_signed_thinking_can_be_sent_back(client: Any) -> None:
 
 def test_stream_equals_the_whole_response(client: Any) -> None:
     with client.messages.stream(**ASKED, **THINKING, messages=saying("think")) as stream:
-        told = list(stream)
+        found = list(stream)
         whole = stream.get_final_message()
-    assert "".join(one.text for one in told if one.type == "text") == TEXT
-    assert "".join(one.thinking for one in told if one.type == "thinking") == THOUGHT
+    assert "".join(one.text for one in found if one.type == "text") == TEXT
+    assert "".join(one.thinking for one in found if one.type == "thinking") == THOUGHT
     plain = client.messages.create(**ASKED, **THINKING, messages=saying("think"))
     assert whole.content[0].signature == plain.content[0].signature
     assert whole.content[1].text == plain.content[1].text
@@ -104,10 +104,12 @@ def test_errors_have_the_provider_types(client: Any, anthropic: Any) -> None:
         client.messages.create(**ASKED, messages=saying("nobody expects this"))
 
 
-@pytest.mark.parametrize(("words", "told"), [("overloaded", "full"), ("in the middle", "closed")])
-def test_broken_stream_raises(client: Any, words: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"), [("overloaded", "full"), ("in the middle", "closed")]
+)
+def test_broken_stream_raises(client: Any, words: str, message: str) -> None:
     with (
-        pytest.raises(Exception, match=told),
+        pytest.raises(Exception, match=message),
         client.messages.stream(**ASKED, messages=saying(words)) as stream,
     ):
         list(stream)

@@ -63,21 +63,21 @@ def test_signed_thinking_can_be_sent_back(models: Any) -> None:
 
 
 def test_stream_equals_the_whole_response(models: Any) -> None:
-    told = list(models.generate_content_stream(model=MODEL, contents="think", config=THINKING))
-    parts = [part for one in told for part in one.candidates[0].content.parts]
-    assert len(told) > 2
+    found = list(models.generate_content_stream(model=MODEL, contents="think", config=THINKING))
+    parts = [part for one in found for part in one.candidates[0].content.parts]
+    assert len(found) > 2
     assert "".join(one.text for one in parts if one.thought) == THOUGHT
     assert "".join(one.text for one in parts if one.text and not one.thought) == TEXT
     plain = ask(models, "think", **THINKING)
-    assert told[-1].candidates[0].finish_reason.name == "STOP"
-    assert told[-1].usage_metadata.total_token_count == plain.usage_metadata.total_token_count
+    assert found[-1].candidates[0].finish_reason.name == "STOP"
+    assert found[-1].usage_metadata.total_token_count == plain.usage_metadata.total_token_count
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 def test_parallel_tool_calls_and_results(models: Any, is_streamed: bool) -> None:
     if is_streamed:
-        told = models.generate_content_stream(model=MODEL, contents="look", config=LOOK)
-        parts = [part for one in told for part in one.candidates[0].content.parts]
+        found = models.generate_content_stream(model=MODEL, contents="look", config=LOOK)
+        parts = [part for one in found for part in one.candidates[0].content.parts]
     else:
         parts = ask(models, "look", **LOOK).candidates[0].content.parts
     calls = [one.function_call for one in parts if one.function_call]

@@ -54,13 +54,13 @@ def test_reasoning_has_summary_and_encrypted_content(client: Any) -> None:
 
 def test_stream_equals_the_whole_response(client: Any) -> None:
     with client.responses.stream(model=MODEL, input="think") as stream:
-        told = list(stream)
+        found = list(stream)
         whole = stream.get_final_response()
-    assert (told[0].type, told[-1].type) == ("response.created", "response.completed")
-    pieces = [one.delta for one in told if one.type == "response.output_text.delta"]
+    assert (found[0].type, found[-1].type) == ("response.created", "response.completed")
+    pieces = [one.delta for one in found if one.type == "response.output_text.delta"]
     assert len(pieces) > 1
     assert "".join(pieces) == whole.output_text == TEXT
-    numbers = [one.sequence_number for one in told]
+    numbers = [one.sequence_number for one in found]
     assert numbers == sorted(numbers)
     plain = client.responses.create(model=MODEL, input="think")
     assert whole.output[1].content[0].text == plain.output[1].content[0].text
@@ -93,11 +93,11 @@ def test_custom_tool_is_called_with_a_text(client: Any, is_streamed: bool) -> No
     said: list[Any] = [{"role": "user", "content": "edit"}]
     if is_streamed:
         with client.responses.stream(**asked, input=said) as stream:
-            told = list(stream)
+            found = list(stream)
             answer = stream.get_final_response()
         kind = "response.custom_tool_call_input"
-        assert "".join(one.delta for one in told if one.type == f"{kind}.delta") == PATCH
-        assert [one.input for one in told if one.type == f"{kind}.done"] == [PATCH]
+        assert "".join(one.delta for one in found if one.type == f"{kind}.delta") == PATCH
+        assert [one.input for one in found if one.type == f"{kind}.done"] == [PATCH]
     else:
         answer = client.responses.create(**asked, input=said)
     edit, look = answer.output

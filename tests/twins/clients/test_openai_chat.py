@@ -42,9 +42,9 @@ def test_text_with_usage(chat: Any) -> None:
 
 def test_stream_equals_the_whole_response(chat: Any) -> None:
     with chat.stream(model=MODEL, messages=saying("think"), **USAGE) as stream:
-        told = list(stream)
+        found = list(stream)
         whole = stream.get_final_completion()
-    pieces = [one.delta for one in told if one.type == "content.delta"]
+    pieces = [one.delta for one in found if one.type == "content.delta"]
     assert len(pieces) > 1
     assert "".join(pieces) == TEXT
     plain = chat.create(model=MODEL, messages=saying("think"))
@@ -108,10 +108,12 @@ def test_errors_have_the_provider_types(chat: Any, openai: Any) -> None:
         chat.create(model=MODEL, messages=saying("nobody expects this"))
 
 
-@pytest.mark.parametrize(("words", "told"), [("overloaded", "full"), ("in the middle", "closed")])
-def test_broken_stream_raises(chat: Any, words: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"), [("overloaded", "full"), ("in the middle", "closed")]
+)
+def test_broken_stream_raises(chat: Any, words: str, message: str) -> None:
     with (
-        pytest.raises(Exception, match=told),
+        pytest.raises(Exception, match=message),
         chat.stream(model=MODEL, messages=saying(words)) as stream,
     ):
         list(stream)

@@ -11,7 +11,7 @@ from tests.tables import table
 
 
 @table(
-    ("asked", "recorded", "told"),
+    ("asked", "recorded", "messages"),
     [
         ({"a": 1}, {"a": 1}, []),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
@@ -26,16 +26,16 @@ from tests.tables import table
     ],
 )
 def test_differences_are_reported_with_their_path(
-    asked: Any, recorded: Any, told: list[str]
+    asked: Any, recorded: Any, messages: list[str]
 ) -> None:
-    assert [str(one) for one in request_differences(asked, recorded)] == told
+    assert [str(one) for one in request_differences(asked, recorded)] == messages
 
 
 def test_long_texts_are_compared_at_their_first_difference() -> None:
-    (told,) = map(str, request_differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"}))
-    assert "xone'" in told
-    assert "xtwo'" in told
-    assert len(told) < 200
+    (found,) = map(str, request_differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"}))
+    assert "xone'" in found
+    assert "xtwo'" in found
+    assert len(found) < 200
 
 
 def test_place_is_readable() -> None:

@@ -74,7 +74,7 @@ GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
 
 
 def test_invalid_recordings_are_reported_with_their_place() -> None:
-    for record, told in (
+    for record, message in (
         ("{", "invalid JSON"),
         ("5", "is not a recording"),
         (json.dumps(GOOD | {"version": 2}), "version"),
@@ -85,7 +85,7 @@ def test_invalid_recordings_are_reported_with_their_place() -> None:
     ):
         with pytest.raises(RecordingError, match=r"x\.jsonl:3.*") as caught:
             parse_recording(record, place="x.jsonl:3")
-        assert told in str(caught.value)
+        assert message in str(caught.value)
 
 
 def test_request_key_ignores_json_formatting() -> None:
@@ -148,10 +148,10 @@ def test_nearest_recording_is_named_with_the_first_difference() -> None:
             "elsewhere": recording(path="/q", request={"a": 1, "c": [7]}),
         }
     )
-    told = recordings.refusal(redacted({"a": 1, "c": [7]}))
-    assert told == "no recording of this request; the nearest is near, but c[0] is 7, not 8"
-    told = recordings.refusal(redacted({"a": 1}, path="/r"))
-    assert "the request is POST /r, not POST /p" in told
+    found = recordings.refusal(redacted({"a": 1, "c": [7]}))
+    assert found == "no recording of this request; the nearest is near, but c[0] is 7, not 8"
+    found = recordings.refusal(redacted({"a": 1}, path="/r"))
+    assert "the request is POST /r, not POST /p" in found
     assert Recordings({}).refusal(redacted()) == "no recording of this request"
 
 

@@ -342,8 +342,8 @@ def ask(url: str, wire: str = "openai", **more: object) -> httpx.Response:
 def test_function_answers_when_no_rule_matches(file: Path, provider_twin: StartTwin) -> None:
     file.write_text(COUNTS)
     twin = provider_twin(file)
-    told = [ask(twin.url).text, ask(twin.url).text, ask(twin.url, input="bye").text]
-    for text, words in zip(told, ["Hi 1 from gpt-5", "Hi 2 from gpt-5", "Bye."], strict=True):
+    found = [ask(twin.url).text, ask(twin.url).text, ask(twin.url, input="bye").text]
+    for text, words in zip(found, ["Hi 1 from gpt-5", "Hi 2 from gpt-5", "Bye."], strict=True):
         assert words in text
     refused = ask(twin.url, input="what?")
     assert refused.status_code == 400
@@ -374,9 +374,9 @@ def test_exception_in_a_script_is_a_server_error(
     answer = ask(twin.url, wire)
     with opened(twin, wire) as streamed:
         assert streamed.status_code == 500
-    told = f"{file}:2: KeyError: 'gone'"
-    assert (answer.status_code, answer.json()["error"]["message"]) == (500, told)
-    assert [one.error for one in twin.requests] == [told, told]
+    message = f"{file}:2: KeyError: 'gone'"
+    assert (answer.status_code, answer.json()["error"]["message"]) == (500, message)
+    assert [one.error for one in twin.requests] == [message, message]
     assert twin.requests[0].rule == "answer of script.py"
 
 
@@ -398,7 +398,7 @@ def test_invalid_answers_of_a_function_are_errors(file: Path, provider_twin: Sta
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("def answer(:", r"script\.py:1: SyntaxError"),
         ("\nimport nowhere_to_be_found", r"script\.py:2: ModuleNotFoundError"),
@@ -412,9 +412,11 @@ def test_invalid_answers_of_a_function_are_errors(file: Path, provider_twin: Sta
         ("rules = []\nseed = 'x'", r"script\.py: .*valid integer"),
     ],
 )
-def test_invalid_python_scripts_are_rejected_at_the_start(file: Path, code: str, told: str) -> None:
+def test_invalid_python_scripts_are_rejected_at_the_start(
+    file: Path, code: str, message: str
+) -> None:
     file.write_text(code)
-    with pytest.raises(ScriptError, match=told) as caught:
+    with pytest.raises(ScriptError, match=message) as caught:
         load_script(file)
     assert caught.value.exit_code is ExitCode.USAGE
 

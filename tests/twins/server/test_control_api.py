@@ -54,14 +54,14 @@ def control(twin: Twin, method: str, path: str) -> tuple[int, Any]:
 def test_control_api_lists_and_resets_requests(twin: Twin) -> None:
     for _ in range(2):
         ask(twin)
-    status, told = control(twin, "GET", "/requests")
-    assert (status, [one["number"] for one in told["requests"]], told["dropped"]) == (
+    status, output = control(twin, "GET", "/requests")
+    assert (status, [one["number"] for one in output["requests"]], output["dropped"]) == (
         200,
         [1, 2],
         0,
     )
-    assert control(twin, "GET", "/requests/2") == (200, told["requests"][1])
-    assert control(twin, "GET", "/requests?since=1")[1]["requests"] == told["requests"][1:]
+    assert control(twin, "GET", "/requests/2") == (200, output["requests"][1])
+    assert control(twin, "GET", "/requests?since=1")[1]["requests"] == output["requests"][1:]
     assert control(twin, "GET", "/requests/3") == (404, {"error": "request 3 does not exist"})
     assert control(twin, "GET", "/requests?els=1")[0] == 400
     assert control(twin, "POST", "/reset") == (200, {"reset": True})
@@ -110,7 +110,7 @@ def test_bodies_that_are_too_large_are_rejected(
     kind: str, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attractor.twins.server.hosting.MAX_BODY", 1000)
-    told = "the body is too large: 1001 bytes, at most 1000"
+    message = "the body is too large: 1001 bytes, at most 1000"
     token = {"authorization": f"Bearer {twin.token}"}
 
     def pieces() -> Iterator[bytes]:
@@ -120,7 +120,7 @@ def test_bodies_that_are_too_large_are_rejected(
         if method == "POST":
             for content in (b"x" * 1001, pieces()):
                 answer = httpx.post(twin.control_url + path, content=content, headers=token)
-                assert (answer.status_code, answer.json()["error"]) == (413, told)
+                assert (answer.status_code, answer.json()["error"]) == (413, message)
             fits = httpx.post(twin.control_url + path, content=b"x" * 1000, headers=token)
             assert fits.status_code == 400
     places = [*PATHS.values(), "/v1/unknown"] if kind == "provider" else ["/x"]
@@ -128,33 +128,33 @@ def test_bodies_that_are_too_large_are_rejected(
         for content in (b"x" * 1001, pieces()):
             wire = next((wire for wire, one in PATHS.items() if one == path), "openai")
             answer = httpx.post(twin.url + path, content=content, headers=KEYS[wire])
-            assert (answer.status_code, answer.json()["error"]["message"]) == (413, told)
+            assert (answer.status_code, answer.json()["error"]["message"]) == (413, message)
             own = "body_too_large" if kind == "service" else None
             assert answer.headers.get("x-twin-error") == own
         last = twin.requests[-1]
         reason = last.error if isinstance(last, LoggedRequest) else last.why
-        assert (last.status, last.body or "", reason) == (413, "", told)
+        assert (last.status, last.body or "", reason) == (413, "", message)
     fits = httpx.post(twin.url + places[0], content=b"x" * 1000, headers=KEYS["openai"])
     assert fits.status_code in (400, 404)
 
 
 def test_unknown_endpoints_are_reported_with_the_known_ones(kind: str, twin: Twin) -> None:
     for method, path in (("GET", "/nowhere"), ("DELETE", "/requests"), ("GET", "/reset")):
-        status, told = control(twin, method, path)
+        status, output = control(twin, method, path)
         assert status in (404, 405)
-        assert "GET /health, /requests, /requests/NUMBER, " in told["error"]
-        assert "; POST /reset, " in told["error"]
+        assert "GET /health, /requests, /requests/NUMBER, " in output["error"]
+        assert "; POST /reset, " in output["error"]
 
 
 def test_invalid_request_numbers_are_reported(twin: Twin) -> None:
     long = "9" * 5000
-    status, told = control(twin, "GET", f"/requests?since={long}")
+    status, output = control(twin, "GET", f"/requests?since={long}")
     assert status == 400
-    assert told["error"].startswith("invalid request number '9999")
-    assert len(told["error"]) < 200
+    assert output["error"].startswith("invalid request number '9999")
+    assert len(output["error"]) < 200
     for number in (long, "x"):
-        status, told = control(twin, "GET", f"/requests/{number}")
-        assert (status, "invalid request number" in told["error"]) == (404, True)
+        status, output = control(twin, "GET", f"/requests/{number}")
+        assert (status, "invalid request number" in output["error"]) == (404, True)
 
 
 HEADERS = {"authorization": "Bearer secret", "X-Api-Key": "secret", "x-more": "yes"}

@@ -72,14 +72,14 @@ def test_script_is_replaced_while_the_twin_runs(provider_twin: StartTwin) -> Non
     twin = provider_twin(RULES)
     ask(twin)
     new = 'rules = [{ name = "new", answer = { text = "New." } }]'
-    told = control(twin, "/script", "POST", content=new)
-    assert [one["name"] for one in told.json()["rules"]] == ["new"]
+    found = control(twin, "/script", "POST", content=new)
+    assert [one["name"] for one in found.json()["rules"]] == ["new"]
     assert "New." in ask(twin).text
     assert [one.rule for one in twin.requests] == ["hello", "new"]
 
 
 @table(
-    ("script", "told"),
+    ("script", "message"),
     [
         (b"rules = [", "invalid TOML"),
         (
@@ -91,12 +91,12 @@ def test_script_is_replaced_while_the_twin_runs(provider_twin: StartTwin) -> Non
     ],
 )
 def test_invalid_script_is_rejected_and_the_old_one_kept(
-    provider_twin: StartTwin, script: bytes, told: str
+    provider_twin: StartTwin, script: bytes, message: str
 ) -> None:
     twin = provider_twin(RULES)
     answer = control(twin, "/script", "POST", content=script)
     assert answer.status_code == 400
-    assert told in answer.json()["error"]
+    assert message in answer.json()["error"]
     assert answer.json()["hint"]
     assert "Hi." in ask(twin).text
 

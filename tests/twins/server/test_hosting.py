@@ -38,8 +38,8 @@ def test_server_adds_no_date_and_server_header(provider_twin: StartTwin) -> None
 def test_script_may_set_a_date_header(provider_twin: StartTwin) -> None:
     twin = provider_twin('rules = [{ answer.headers = { Date = "then" } }]')
     body = json.dumps(HELLO["openai"]).encode()
-    told = raw(twin.url, f"POST {PATHS['openai']}", KEYS["openai"], body)
-    assert (told.count(b"date:"), b"\r\ndate: then\r\n" in told) == (1, True)
+    found = raw(twin.url, f"POST {PATHS['openai']}", KEYS["openai"], body)
+    assert (found.count(b"date:"), b"\r\ndate: then\r\n" in found) == (1, True)
 
 
 CLIENTS, CONTROL = PlainTextResponse("clients"), PlainTextResponse("control")

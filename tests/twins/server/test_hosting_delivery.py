@@ -91,9 +91,9 @@ def test_malformed_event_in_the_middle(wire: str, provider_twin: StartTwin) -> N
     plain = stream(wire, PLAIN).pieces
     sent, ended = received(provider_twin(fault('kind = "malformed", after = 3')), wire)
     assert ended is None
-    told = events_of(sent)
-    assert told[3].data == '{"this is": not JSON'
-    assert len(told) == len(plain)
+    found = events_of(sent)
+    assert found[3].data == '{"this is": not JSON'
+    assert len(found) == len(plain)
     assert names(sent) == names(b"".join(plain))
 
 
@@ -150,8 +150,8 @@ async def test_disconnected_client_leaves_no_task(wire: str) -> None:
     async with twin, httpx.AsyncClient() as client:
         place, headers = twin.url + STREAMS[wire], KEYS[wire]
         before = len(asyncio.all_tasks())
-        told = client.stream("POST", place, content=request(wire)[0], headers=headers)
-        async with told as response:
+        found = client.stream("POST", place, content=request(wire)[0], headers=headers)
+        async with found as response:
             await anext(response.aiter_raw())
             assert len(asyncio.all_tasks()) > before
         async with asyncio.timeout(60):

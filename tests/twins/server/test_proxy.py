@@ -261,9 +261,9 @@ def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: Sta
         token = {"authorization": f"Bearer {twin.token}"}
         assert httpx.post(f"{twin.control_url}/reset", headers=token).json() == {"reset": True}
     assert neither.status_code == 400
-    told = neither.json()["error"]["message"]
-    assert "the nearest is 'rule 1', but words" in told
-    assert told.endswith("the nearest is calls.jsonl:1, but input is 'else', not 'hello'")
+    message = neither.json()["error"]["message"]
+    assert "the nearest is 'rule 1', but words" in message
+    assert message.endswith("the nearest is calls.jsonl:1, but input is 'else', not 'hello'")
 
 
 def test_recording_excludes_a_script(tmp_path: Path) -> None:

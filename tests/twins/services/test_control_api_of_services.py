@@ -25,11 +25,11 @@ def control(twin: ServiceTwin, words: str, body: Any = None) -> tuple[int, Any]:
 
 def test_token_gives_access_to_requests_and_state(twin: ServiceTwin) -> None:
     httpx.get(twin.url + "/x", headers={"authorization": "Bearer mine"})
-    status, told = control(twin, "GET /requests")
-    assert (status, told["requests"][0]["headers"]["authorization"]) == (200, "[hidden]")
+    status, output = control(twin, "GET /requests")
+    assert (status, output["requests"][0]["headers"]["authorization"]) == (200, "[hidden]")
     assert control(twin, "GET /state") == (200, {"state": {"plain": 1}})
     assert control(twin, "GET /requests?route=GET%20/y")[1]["requests"] == []
-    assert control(twin, "GET /requests?method=GET")[1]["requests"] == told["requests"]
+    assert control(twin, "GET /requests?method=GET")[1]["requests"] == output["requests"]
 
 
 def test_control_api_sets_the_clock(twin: ServiceTwin) -> None:
@@ -44,8 +44,8 @@ def test_last_valid_time_is_enforced(service_twin: StartServiceTwin) -> None:
     twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed('"{{ now }}"'))
     last = "9999-12-31T22:30:00Z"
     assert control(twin, "POST /clock", {"set": last})[0] == 200
-    status, told = control(twin, "POST /clock", {"advance": "2h"})
-    assert (status, "cannot advance the clock" in told["error"]) == (400, True)
+    status, output = control(twin, "POST /clock", {"advance": "2h"})
+    assert (status, "cannot advance the clock" in output["error"]) == (400, True)
     answers = [httpx.get(twin.url + "/x") for _ in range(2)]
     assert [one.status_code for one in answers] == [200, 400]
     assert answers[1].headers["x-twin-error"] == "clock_ended"
@@ -61,7 +61,7 @@ def test_control_api_arms_faults(twin: ServiceTwin) -> None:
 
 
 @table(
-    ("words", "body", "told"),
+    ("words", "body", "message"),
     [
         ("POST /clock", {}, "pass either advance, such as '1h', or set"),
         ("POST /clock", {"advance": "1 h"}, "contains a blank"),
@@ -77,9 +77,9 @@ def test_control_api_arms_faults(twin: ServiceTwin) -> None:
     ],
 )
 def test_invalid_control_requests_are_reported(
-    twin: ServiceTwin, words: str, body: Any, told: str
+    twin: ServiceTwin, words: str, body: Any, message: str
 ) -> None:
     status, answer = control(twin, words, body)
     assert status == 400
-    assert told in answer["error"]
+    assert message in answer["error"]
     assert answer["hint"]

@@ -43,17 +43,17 @@ def test_two_twins_with_one_seed_send_the_same_bytes() -> None:
 
 def test_date_is_the_time_of_the_twins_clock(service_twin: StartServiceTwin) -> None:
     twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed("1"))
-    told = [raw(twin.url, "GET /x", {}) for _ in range(2)]
+    found = [raw(twin.url, "GET /x", {}) for _ in range(2)]
     dates = [b"\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n", b"Thu, 01 Jan 2026 01:00:00 GMT"]
     assert all(
-        date in one and one.count(b"date:") == 1 for date, one in zip(dates, told, strict=True)
+        date in one and one.count(b"date:") == 1 for date, one in zip(dates, found, strict=True)
     )
 
 
 def test_route_can_set_its_own_date(service_twin: StartServiceTwin) -> None:
     twin = service_twin('name = "s"\n' + fixed("1", 'headers = { Date = "then" }'))
-    told = raw(twin.url, "GET /x", {})
-    assert (told.count(b"date:"), b"date: then\r\n" in told) == (1, True)
+    found = raw(twin.url, "GET /x", {})
+    assert (found.count(b"date:"), b"date: then\r\n" in found) == (1, True)
 
 
 @table("kind", list(FaultKind))

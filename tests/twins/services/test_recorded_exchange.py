@@ -44,9 +44,9 @@ def test_client_key_is_not_recorded() -> None:
         (QUERY, "/x?a=1&sig=s3cret%2F%2Bkey", {}),
         (QUERY, "/x?a=1&api_key=s3cret%2F%2Bkey", {}),
     ):
-        told = json.dumps({"you": SECRET, "list": [SECRET]}).encode()
-        answer = ServiceResponse(200, {**JSON, "location": f"/x/{SECRET}"}, told)
-        made = exchange(target, {**JSON, **headers}, told, answer, toml)
+        text = json.dumps({"you": SECRET, "list": [SECRET]}).encode()
+        answer = ServiceResponse(200, {**JSON, "location": f"/x/{SECRET}"}, text)
+        made = exchange(target, {**JSON, **headers}, text, answer, toml)
         written = exchange_line(made)
         assert "s3cret" not in written
         assert made.request.path.partition("?")[2] in ("", "a=1")
@@ -64,10 +64,10 @@ def basic(said: str) -> str:
 def test_escaped_client_key_is_not_recorded() -> None:
     for said in (BEARER, basic("user:hunter2-REALSECRET-xyz"), basic("hunter2-REALSECRET-xyz:")):
         written_key = rb"hunter2\u002dREALSECRET\u002Dxyz"
-        told = b'{"a": "%s", "%s": ["%s"]}' % (written_key, written_key, written_key)
-        answer = ServiceResponse(200, {**JSON, "location": "/x/hunter2%2dREALSECRET-xyz"}, told)
+        found = b'{"a": "%s", "%s": ["%s"]}' % (written_key, written_key, written_key)
+        answer = ServiceResponse(200, {**JSON, "location": "/x/hunter2%2dREALSECRET-xyz"}, found)
         target = "/x/hunter2%2DREALSECRET-xyz?q=hunter2%252DREALSECRET-xyz"
-        made = exchange(target, {**JSON, "authorization": said}, told, answer)
+        made = exchange(target, {**JSON, "authorization": said}, found, answer)
         assert "REALSECRET" not in exchange_line(made)
         assert made.request.path == "/x/[hidden]?q=[hidden]"
         assert made.response.body == {"a": "[hidden]", "[hidden]": ["[hidden]"]}
@@ -78,8 +78,8 @@ def test_secrets_in_forms_and_matched_headers_are_hidden() -> None:
     content = urlencode({"secretKey": "s", "next": "/a?token=t", "j": '{"otp": "1"}'}).encode()
     made = exchange("/x", {"content-type": FORM, "x-session-token": "a"}, content, toml=route)
     assert made.request.headers == {"content-type": FORM}
-    told = {"secretKey": "[hidden]", "next": "/a?token=[hidden]", "j": '{"otp": "[hidden]"}'}
-    assert made.request.body == told
+    fields = {"secretKey": "[hidden]", "next": "/a?token=[hidden]", "j": '{"otp": "[hidden]"}'}
+    assert made.request.body == fields
 
 
 def test_values_of_secret_names_are_hidden() -> None:

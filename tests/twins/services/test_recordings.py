@@ -72,7 +72,7 @@ GOOD = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}
 
 
 def test_mistakes_are_reported_with_their_line() -> None:
-    for text, told in (
+    for text, message in (
         ("", "r.jsonl contains no request"),
         (f"{GOOD}\n\n{{", "r.jsonl:3: invalid JSON"),
         (GOOD.replace("status", "stauts"), "r.jsonl:1: response.status: Field required"),
@@ -84,7 +84,7 @@ def test_mistakes_are_reported_with_their_line() -> None:
     ):
         with pytest.raises(RecordingError) as caught:
             parse_recording(text, source="r.jsonl")
-        assert told in caught.value.message
+        assert message in caught.value.message
 
 
 def test_unreadable_files_are_reported(tmp_path: Path) -> None:

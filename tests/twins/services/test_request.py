@@ -104,8 +104,8 @@ def test_any_of_several_authentication_schemes_is_accepted() -> None:
         assert ask("GET /x", **headers) == (200, {"query": {}})
     assert ask("GET /x?key=three-secret&a=1") == (200, {"query": {"a": "1"}})
     assert ask("GET /x?key=one-secret", x_key="two-secret")[0] == ask("GET /x")[0] == 403
-    told = json.dumps([one.record() for one in ask.dispatcher.requests])
-    assert "secret" not in told
+    text = json.dumps([one.record() for one in ask.dispatcher.requests])
+    assert "secret" not in text
     twin = ServiceTwin(
         parse_service('name = "s"\nenviron.K = "{{ key }}"\n' + first + others + seen)
     )
@@ -201,7 +201,7 @@ def test_fault_performs_the_request_by_default() -> None:
 
 
 def test_invalid_tables_are_rejected() -> None:
-    for table, told in (
+    for table, message in (
         ({"kind": "cut", "status": 500}, "invalid key 'status'"),
         ({"kind": "cut", "on": [1], "first": 2}, "cannot be combined"),
         ({"kind": "cut", "on": [0]}, "greater than or equal to 1"),
@@ -211,7 +211,7 @@ def test_invalid_tables_are_rejected() -> None:
         ({"kind": "smoke"}, "'status', 'refused'"),
         ({"kind": "cut", "probability": 0.0}, "greater than 0"),
     ):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             FaultRule.model_validate(table)
 
 
@@ -228,8 +228,8 @@ def test_keys_are_hidden_in_all_parts_of_a_request() -> None:
     assert first["body"] == {"a": ["[hidden]", 2]}
     assert second["path"] == "/[hidden]"
     assert "[hidden]" in str(second["why"])
-    told = json.dumps([first, second])
-    assert not [one for one in ("s3cret", "other", "theirs") if one in told]
+    text = json.dumps([first, second])
+    assert not [one for one in ("s3cret", "other", "theirs") if one in text]
 
 
 def test_request_log_has_route_time_and_fault() -> None:
@@ -238,11 +238,11 @@ def test_request_log_has_route_time_and_fault() -> None:
     )
     ask("GET /x")
     ask("GET /x")
-    told = [
+    found = [
         (one.number, one.at, one.route, one.visit, one.status, one.fault)
         for one in ask.dispatcher.requests
     ]
-    assert told == [
+    assert found == [
         (1, "2026-01-01T00:00:00Z", "it", 1, 200, ""),
         (2, "2026-01-01T00:01:00Z", "it", 2, 200, "cut"),
     ]

@@ -74,7 +74,7 @@ def test_satisfied_conditions_report_nothing() -> None:
 
 
 def test_failed_conditions_report_the_actual_value() -> None:
-    for when, told in (
+    for when, message in (
         ({"header": {"x-mode": "fast"}}, "header x-mode differs"),
         ({"header": {"x-key": {"matches": "^a"}}}, "header x-key differs"),
         ({"header": {"x-none": "a"}}, "header x-none is missing"),
@@ -88,7 +88,7 @@ def test_failed_conditions_report_the_actual_value() -> None:
         ({"json": {"$.paid": 1}}, "$.paid is 'true', not '1'"),
         ({"json": {"$.none": {"present": True}}}, "$.none is missing"),
     ):
-        assert RouteConditions.model_validate(when).mismatches(REQUEST) == [told]
+        assert RouteConditions.model_validate(when).mismatches(REQUEST) == [message]
 
 
 @table("expected", [{}, {"matches": "("}, {"matches": "a", "present": True}])
@@ -155,7 +155,7 @@ body = "{{ method }} {{ path.rest }}"
 
 
 @table(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("GET /v1/things", "the nearest is 'post', but its method is POST"),
         ("POST /v1/thing", "the nearest is 'post', but its path is /v1/things"),
@@ -166,14 +166,14 @@ body = "{{ method }} {{ path.rest }}"
         ),
     ],
 )
-def test_unmatched_request_names_the_nearest_route(words: str, told: str) -> None:
+def test_unmatched_request_names_the_nearest_route(words: str, message: str) -> None:
     ask = Asked(ROUTES)
     status, body = ask(words)
     assert (status, body["error"]["code"], body["twin"]) == (404, "no_route", True)
-    assert told in body["error"]["message"]
+    assert message in body["error"]["message"]
     (entry,) = ask.dispatcher.requests
     assert (entry.route, entry.status) == ("", 404)
-    assert told in entry.why
+    assert message in entry.why
 
 
 def test_first_matching_route_answers() -> None:

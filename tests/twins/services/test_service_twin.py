@@ -56,8 +56,8 @@ def test_faults_reach_the_connection(service_twin: StartServiceTwin) -> None:
 
 
 def test_headers_paths_and_methods_arrive_unchanged(service_twin: StartServiceTwin) -> None:
-    told = '{ p = "{{ path.p }}", h = "{{ header[\'x-a\'] }}", q = "{{ query.q }}" }'
-    route = f'[[routes]]\npath = "/a/{{p}}"\nmethod = "*"\nkind = "fixed"\njson = {told}\n'
+    message = '{ p = "{{ path.p }}", h = "{{ header[\'x-a\'] }}", q = "{{ query.q }}" }'
+    route = f'[[routes]]\npath = "/a/{{p}}"\nmethod = "*"\nkind = "fixed"\njson = {message}\n'
     twin = service_twin(NAMED + route + 'headers = { x-b = "{{ path.p }}" }')
     place = twin.url + "/a/b%2Fc%C3%A9"
     answer = httpx.request("PROPFIND", place, params={"q": "ü&"}, headers={"X-A": "1"})

@@ -95,8 +95,8 @@ def test_errors_have_the_declared_shape() -> None:
     )
     dispatcher = ServiceDispatcher(service)
     reply = [dispatcher.answer(ServiceRequest("GET", "/x", {})) for _ in range(2)][-1]
-    told = b'{"fault":"more than 1 requests in this period","at":1767225600}'
-    assert (reply.status, reply.body) == (429, told)
+    content = b'{"fault":"more than 1 requests in this period","at":1767225600}'
+    assert (reply.status, reply.body) == (429, content)
     assert (reply.headers["x-s"], reply.headers["retry-after"]) == ("429", "60")
 
 

@@ -37,7 +37,7 @@ def test_expressions_are_those_of_jinja() -> None:
 
 
 def test_values_that_are_not_json_are_reported_with_their_expression() -> None:
-    for written, told in (
+    for written, message in (
         ("{{ body.nothing }}", "unknown name 'nothing'"),
         ("a {{ body.keys }}", "unknown name 'keys'"),
         ("{{ body.nothing.deeper }}", "unknown name 'nothing'"),
@@ -52,7 +52,7 @@ def test_values_that_are_not_json_are_reported_with_their_expression() -> None:
     ):
         with pytest.raises(ExpressionError, match="{{ ") as caught:
             Template(written).value({**NAMES, "f": len})
-        assert told in str(caught.value)
+        assert message in str(caught.value)
 
 
 @table("written", ["{{ a", "a }}", "{{ a b }}", "{{ }}", "{{ a | nofilter }}"])

@@ -39,13 +39,13 @@ def test_message_starts_empty_with_input_usage() -> None:
 
 
 def test_each_sort_of_block_has_its_deltas() -> None:
-    told = events(stream("anthropic", SCRIPT).body)
-    begun = [one["content_block"] for one in told if one["type"] == "content_block_start"]
+    recorded = events(stream("anthropic", SCRIPT).body)
+    begun = [one["content_block"] for one in recorded if one["type"] == "content_block_start"]
     assert begun[0] == {"type": "thinking", "thinking": "", "signature": ""}
     assert begun[1]["data"]
     assert begun[2] == {"type": "text", "text": ""}
     assert (begun[3]["name"], begun[3]["input"]) == ("shell", {})
-    deltas = [one["delta"] for one in told if one["type"] == "content_block_delta"]
+    deltas = [one["delta"] for one in recorded if one["type"] == "content_block_delta"]
     assert deltas[0] == {"type": "thinking_delta", "thinking": "I look."}
     assert (deltas[1]["type"], bool(deltas[1]["signature"])) == ("signature_delta", True)
     assert deltas[2] == {"type": "text_delta", "text": "All is well."}
@@ -53,10 +53,10 @@ def test_each_sort_of_block_has_its_deltas() -> None:
 
 
 def test_stream_ends_with_stop_reason_and_usage() -> None:
-    told = events(stream("anthropic", SCRIPT).body)
-    assert told[-2]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
-    assert told[-2]["usage"] == USAGE
-    assert told[-1] == {"type": "message_stop"}
+    recorded = events(stream("anthropic", SCRIPT).body)
+    assert recorded[-2]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
+    assert recorded[-2]["usage"] == USAGE
+    assert recorded[-1] == {"type": "message_stop"}
 
 
 def test_an_error_in_the_middle_is_an_event_of_its_own() -> None:

@@ -70,9 +70,9 @@ def test_a_conversation_may_be_kept_chunk_by_chunk() -> None:
 def test_an_error_in_the_middle_is_a_chunk() -> None:
     fault = '{ kind = "status", status = 503, message = "busy", after = 2 }'
     script = f'rules = [{{ answer = {{ text = "a b c d", fault = {fault} }} }}]'
-    told = events(stream("gemini", script).body)
+    recorded = events(stream("gemini", script).body)
     error = {"code": 503, "message": "busy", "status": "UNAVAILABLE"}
-    assert (len(told), told[-1]) == (3, {"error": error})
+    assert (len(recorded), recorded[-1]) == (3, {"error": error})
 
 
 def test_the_path_asks_for_a_stream() -> None:

@@ -31,20 +31,20 @@ def test_events_come_in_the_providers_order_under_their_names() -> None:
 
 
 def test_events_reference_their_item() -> None:
-    told = events(stream("openai", SCRIPT, **ENCRYPTED).body)
-    items = {one["output_index"]: one["item"]["id"] for one in told if "item" in one}
-    for one in told:
+    recorded = events(stream("openai", SCRIPT, **ENCRYPTED).body)
+    items = {one["output_index"]: one["item"]["id"] for one in recorded if "item" in one}
+    for one in recorded:
         if "item_id" in one:
             assert one["item_id"] == items[one["output_index"]]
-    word = next(one for one in told if one["type"] == "response.output_text.delta")
+    word = next(one for one in recorded if one["type"] == "response.output_text.delta")
     assert (word["content_index"], word["logprobs"], word["delta"]) == (0, [], "All is well.")
-    thought = next(one for one in told if "reasoning_summary_text" in one["type"])
+    thought = next(one for one in recorded if "reasoning_summary_text" in one["type"])
     assert (thought["summary_index"], thought["delta"]) == (0, "I look.")
 
 
 def test_encrypted_content_comes_with_the_finished_item() -> None:
-    told = events(stream("openai", SCRIPT, **ENCRYPTED).body)
-    items = [one for one in told if one.get("item", {}).get("type") == "reasoning"]
+    recorded = events(stream("openai", SCRIPT, **ENCRYPTED).body)
+    items = [one for one in recorded if one.get("item", {}).get("type") == "reasoning"]
     hidden = [bool(one["item"]["encrypted_content"]) for one in items]
     assert hidden == [False, True, False, True]
 
@@ -52,9 +52,9 @@ def test_encrypted_content_comes_with_the_finished_item() -> None:
 def test_error_in_a_stream_fails_the_response() -> None:
     fault = '{ kind = "status", status = 429, message = "no", after = 4 }'
     script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
-    told = events(stream("openai", script).body)
-    assert [one["sequence_number"] for one in told] == list(range(6))
-    assert told[4] == {
+    recorded = events(stream("openai", script).body)
+    assert [one["sequence_number"] for one in recorded] == list(range(6))
+    assert recorded[4] == {
         "type": "error",
         "sequence_number": 4,
         "error": {
@@ -64,10 +64,10 @@ def test_error_in_a_stream_fails_the_response() -> None:
             "param": None,
         },
     }
-    failed = told[5]["response"]
-    assert (told[5]["type"], failed["status"]) == ("response.failed", "failed")
+    failed = recorded[5]["response"]
+    assert (recorded[5]["type"], failed["status"]) == ("response.failed", "failed")
     assert failed["error"] == {"code": "rate_limit_exceeded", "message": "no"}
-    assert failed["id"] == told[0]["response"]["id"]
+    assert failed["id"] == recorded[0]["response"]["id"]
 
 
 def test_an_error_without_a_code_in_the_middle_is_the_servers() -> None:

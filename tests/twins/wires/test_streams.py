@@ -41,11 +41,11 @@ def asked(wire: str, more: dict[str, Any]) -> WireRequest:
 def test_events_put_together_are_the_answer(wire: str, answer: Answer, is_encrypted: bool) -> None:
     more = ENCRYPTED if is_encrypted and wire == "openai" else {}
     written = WIRES[wire].write(answer, asked(wire, more))
-    told = list(WIRES[wire].stream(written))
-    sent = b"".join(one.encoded() for one in told)
+    found = list(WIRES[wire].stream(written))
+    sent = b"".join(one.encoded() for one in found)
     assert put_together(wire, sent) == json.loads(json.dumps(written))
-    assert list(WIRES[wire].stream(written)) == told
-    assert len(told) > 1
+    assert list(WIRES[wire].stream(written)) == found
+    assert len(found) > 1
 
 
 @wires

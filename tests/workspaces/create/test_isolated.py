@@ -68,10 +68,10 @@ def test_git_in_the_workspace_shows_no_history_or_holdouts(project: Project) -> 
 def test_workspace_shows_no_host_path_or_author(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     inside = [path for path in (workspace.folder / ".git").rglob("*") if path.is_file()]
-    told = b"".join(path.read_bytes() for path in inside)
-    assert os.fsencode(project.state) not in told
-    assert os.fsencode(project.folder) not in told
-    assert b"Somebody" not in told
+    found = b"".join(path.read_bytes() for path in inside)
+    assert os.fsencode(project.state) not in found
+    assert os.fsencode(project.folder) not in found
+    assert b"Somebody" not in found
     assert not any(word in str(workspace.folder.name) for word in (RUN, "project", "attractor"))
     assert not (workspace.folder / ".git" / "objects" / "info" / "alternates").exists()
 

@@ -60,9 +60,9 @@ async def made(folder: Path, tell: list[str] | None = None) -> TrackedFolder:
 
 
 async def test_copy_excludes_ignored_and_hidden_files(plain: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     before = everything(plain)
-    workspace = await made(plain, told)
+    workspace = await made(plain, messages)
     assert contents(workspace.folder) == {
         "a.txt": b"a\n",
         "sub/b.bin": b"\0\1",
@@ -77,7 +77,7 @@ async def test_copy_excludes_ignored_and_hidden_files(plain: Path) -> None:
     assert workspace.base.commit == ""
     assert await workspace.snapshot("now") == workspace.base.candidate
     assert everything(plain) == before
-    assert told == ["Not copied into the workspace: inner/.git (its name is reserved by git)."]
+    assert messages == ["Not copied into the workspace: inner/.git (its name is reserved by git)."]
 
 
 def test_too_large_folder_leaves_nothing(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:

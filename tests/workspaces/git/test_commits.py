@@ -70,8 +70,8 @@ async def test_commit_trailers_name_the_stage(project: Project) -> None:
     trailers = {"Attractor-Stage": "a b\nAttractor-Run: forged", "Attractor-Outcome": "success"}
     workspace, stages = await run_stages(project)
     await give(project, workspace, [replace(one, trailers=trailers) for one in stages])
-    told = git(project.folder, "log", "-1", "--format=%(trailers:only,unfold)", BRANCH)
-    assert told.strip().split("\n") == [
+    output = git(project.folder, "log", "-1", "--format=%(trailers:only,unfold)", BRANCH)
+    assert output.strip().split("\n") == [
         f"Attractor-Run: {RUN}",
         "Attractor-Stage: a b Attractor-Run: forged",
         "Attractor-Outcome: success",

@@ -169,8 +169,8 @@ def test_wildmatch_agrees_with_git(patterns: list[bytes], paths: list[bytes]) ->
             write(Path(folder), {f"{number}/.gitignore": b"/%s\n" % pattern})
         asked = [b"%d/%s" % (number, path) for number in range(len(patterns)) for path in paths]
         check = ("check-ignore", "--no-index", "-z", "-v", "-n", "--stdin")
-        told = git(Path(folder), *check, stdin=b"".join(path + b"\0" for path in asked))
-    fields = told.encode("utf-8", "surrogateescape").split(b"\0")[:-1]
+        output = git(Path(folder), *check, stdin=b"".join(path + b"\0" for path in asked))
+    fields = output.encode("utf-8", "surrogateescape").split(b"\0")[:-1]
     by_git = {path for line, path in zip(fields[1::4], fields[3::4], strict=True) if line}
     ours = {
         b"%d/%s" % (number, path)

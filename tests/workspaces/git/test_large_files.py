@@ -104,7 +104,9 @@ async def workspace_of(project: Project, messages: list[str] | None = None) -> T
 
 
 def library_in(folder: Path) -> dict[str, bytes]:
-    return {name: told for name, told in contents(folder).items() if name.startswith("vendor/")}
+    return {
+        name: content for name, content in contents(folder).items() if name.startswith("vendor/")
+    }
 
 
 async def test_submodules_are_checked_out(project: Project, library: Path, tmp_path: Path) -> None:

@@ -310,33 +310,33 @@ def test_setup_bound_to_its_folder(app: Project, make: Make, carry: tuple[str, .
 
 @pytest.mark.parametrize("make", [here, inside])
 async def test_fork_copies_the_setup_result(app: Project, make: Make) -> None:
-    told: list[SetupRun] = []
+    setups: list[SetupRun] = []
     workspace = await made(app, make)
-    await workspace.prepare(SETUP, project=app.folder, on_setup=told.append)
+    await workspace.prepare(SETUP, project=app.folder, on_setup=setups.append)
     write(workspace.folder, {"lock": "changed by a stage\n"})
     fork = await workspace.fork("a", await workspace.snapshot("one"))
     assert (fork.folder / "modules/installed").read_text() == "1.0\n"
     inner = await fork.fork("a/b", workspace.base.candidate)
     assert (inner.folder / "modules/installed").exists()
     assert (runs(fork.folder), runs(inner.folder)) == (1, 1)
-    assert [(one.fork, one.command, one.exit_code) for one in told] == [("", INSTALL, 0)]
+    assert [(one.fork, one.command, one.exit_code) for one in setups] == [("", INSTALL, 0)]
 
 
 @pytest.mark.parametrize("names", ['echo "#!$PWD/x" >modules/x', 'ln -s "$PWD/lock" modules/x'])
 def test_fork_reruns_a_setup_that_mentions_its_folder(app: Project, names: str) -> None:
-    told: list[SetupRun] = []
+    setups: list[SetupRun] = []
 
     async def scene(make: Make, run_id: str) -> int:
         workspace = await made(app, make, run_id)
         wanted = Preparation(setup=f"{INSTALL} && {names}", setup_files=("/lock",))
-        await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
+        await workspace.prepare(wanted, project=app.folder, on_setup=setups.append)
         fork = await workspace.fork("a", workspace.base.candidate)
         assert runs(fork.folder) == 1
-        return len(told)
+        return len(setups)
 
     assert asyncio.run(scene(here, "one")) == 2
-    assert [one.fork for one in told] == ["", "a"]
-    told.clear()
+    assert [one.fork for one in setups] == ["", "a"]
+    setups.clear()
     assert asyncio.run(scene(inside, "two")) == 1
 
 
@@ -373,10 +373,10 @@ async def test_setup_runs_on_the_base_and_keeps_stage_changes(app: Project) -> N
 async def test_failed_setup_is_reported_and_rerun(app: Project, setup: str, words: str) -> None:
     workspace = await made(app)
     wanted = Preparation(setup=setup, setup_timeout=timedelta(seconds=1))
-    told: list[SetupRun] = []
+    setups: list[SetupRun] = []
     with pytest.raises(SetupFailed) as failed:
-        await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
-    assert [one.exit_code == 0 for one in told] == [False]
+        await workspace.prepare(wanted, project=app.folder, on_setup=setups.append)
+    assert [one.exit_code == 0 for one in setups] == [False]
     assert words in failed.value.message
     assert failed.value.hint
     assert failed.value.exit_code == ExitCode.UNFINISHED

@@ -96,8 +96,8 @@ class RunEvents:
 
     def retry(self, node: str, attempt: int) -> None:
         """Let a stage wait for a retry: the envelope has the failed attempt, the data the next."""
-        told = self.tell("StageRetrying", node, attempt=attempt - 1, delay=2.0)
-        self.events[-1] = replace(told, data={**told.data, "attempt": attempt})
+        found = self.tell("StageRetrying", node, attempt=attempt - 1, delay=2.0)
+        self.events[-1] = replace(found, data={**found.data, "attempt": attempt})
 
     def save(self, node: str, *, branch: str = "", cost: float = 0.0, tokens: int = 0) -> None:
         used: Json = {"input_tokens": tokens, "output_tokens": 0, "cost_usd": cost}

@@ -43,14 +43,14 @@ def test_missed_lines_are_marked() -> None:
 @given(st.lists(st.integers(1, SEEN - 1), min_size=1, max_size=8))
 def test_frequent_checks_print_every_line_once(steps: list[int]) -> None:
     printed: list[str] = []
-    told: list[str] = []
+    messages: list[str] = []
     before: tuple[str, ...] = ()
     for step in steps:
         printed += [f"line {len(printed) + n}" for n in range(step)]
         now = tuple(printed[-SEEN:])
-        told += new_lines(before, now)
+        messages += new_lines(before, now)
         before = now
-    assert told == printed
+    assert messages == printed
 
 
 def test_new_attempt_starts_from_its_first_line(tmp_path: Path) -> None:

@@ -226,8 +226,8 @@ def test_questions_name_their_item() -> None:
         assert isinstance(inner, dict)
         asked: Json = {**inner, "id": f"sub@{at}.1/ask@1.1", "within": within}
         run.tell("QuestionAsked", "sub", visit=at, question=asked)
-    told = [question_line(one) for one in run.view.questions.values()]
-    assert [one.partition(")")[0].rpartition("(")[2] for one in told] == [
+    found = [question_line(one) for one in run.view.questions.values()]
+    assert [one.partition(")")[0].rpartition("(")[2] for one in found] == [
         "item 1 of 2 of each: i1",
         "item 2 of 2 of each: i2",
     ]

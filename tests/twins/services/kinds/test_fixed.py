@@ -3,8 +3,8 @@ from tests.twins.services.asking import Asked, fixed
 
 def test_fixed_route_reads_the_request() -> None:
     plain = 'm = "{{ method }}", q = "{{ query.q }}", b = "{{ body }}", v = "{{ visit }}"'
-    told = f"{{ {plain}, h = \"{{{{ header['X-A'] }}}}\" }}"
-    ask = Asked(fixed(told, "status = 203"))
+    message = f"{{ {plain}, h = \"{{{{ header['X-A'] }}}}\" }}"
+    ask = Asked(fixed(message, "status = 203"))
     assert ask("GET /x?q=1", {"c": [2]}, x_a="h") == (
         203,
         {"m": "GET", "q": "1", "h": "h", "b": {"c": [2]}, "v": 1},
@@ -12,6 +12,6 @@ def test_fixed_route_reads_the_request() -> None:
 
 
 def test_fixed_route_reads_the_state() -> None:
-    told = '["{{ state.c.a.name }}", "{{ state.plain }}", "{{ state.c | length }}"]'
-    ask = Asked('state = { plain = "p", c = [{ id = "a", name = "A" }] }\n' + fixed(told))
+    message = '["{{ state.c.a.name }}", "{{ state.plain }}", "{{ state.c | length }}"]'
+    ask = Asked('state = { plain = "p", c = [{ id = "a", name = "A" }] }\n' + fixed(message))
     assert ask("GET /x") == (200, ["A", "p", 1])

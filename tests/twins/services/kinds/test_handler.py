@@ -74,7 +74,7 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("stumbles", "handler.py:17, stumbles: KeyError: 'nothing'"),
         (
@@ -87,11 +87,11 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
         ("spoils", "spoils: cannot write JSON"),
     ],
 )
-def test_failing_functions_change_no_state(ask: Asked, name: str, told: str) -> None:
+def test_failing_functions_change_no_state(ask: Asked, name: str, message: str) -> None:
     status, body = ask(f"GET /{name}/x")
     assert (status, body["twin"]) == (500, True)
-    assert body["error"]["message"].startswith(told)
-    assert told in ask.dispatcher.requests[0].why
+    assert body["error"]["message"].startswith(message)
+    assert message in ask.dispatcher.requests[0].why
     assert ask.dispatcher.state() == {"things": {}, "last": "never"}
     ask("GET /add/x")
     things: Any = ask.dispatcher.state()["things"]
@@ -99,7 +99,7 @@ def test_failing_functions_change_no_state(ask: Asked, name: str, told: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("ad", "has no function 'ad', did you mean 'add'?"),
         ("Response", "has no function 'Response'"),
@@ -108,14 +108,14 @@ def test_failing_functions_change_no_state(ask: Asked, name: str, told: str) -> 
     ],
 )
 def test_missing_functions_are_reported_when_loaded(
-    ask: Asked, tmp_path: Path, name: str, told: str
+    ask: Asked, tmp_path: Path, name: str, message: str
 ) -> None:
-    with pytest.raises(InvalidRouteKey, match=told):
+    with pytest.raises(InvalidRouteKey, match=message):
         load_function(tmp_path, name)
 
 
-@table(("text", "told"), [("def f(:", "cannot read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")])
-def test_invalid_handler_file_is_reported(tmp_path: Path, text: str, told: str) -> None:
+@table(("text", "message"), [("def f(:", "cannot read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")])
+def test_invalid_handler_file_is_reported(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "handler.py").write_text(text)
-    with pytest.raises(InvalidRouteKey, match=told):
+    with pytest.raises(InvalidRouteKey, match=message):
         load_function(tmp_path, "f")
