@@ -50,11 +50,6 @@ def test_half_the_lines_come_from_each_end() -> None:
     assert truncate_lines("\n".join(lines), 1) == "[... 9 lines omitted ...]\n9"
 
 
-def test_characters_are_cut_before_lines() -> None:
-    two_long_lines = "x" * 10_000_000 + "\n" + "y" * 10_000_000
-    assert len(truncate_tool_output(two_long_lines, "shell", DEFAULTS)) < 31_000
-
-
 @table(
     ("tool", "limit"),
     [
@@ -87,9 +82,3 @@ def test_the_warning_survives_the_cutting_of_lines() -> None:
     shown = truncate_tool_output("word\n" * 20_000, "shell", DEFAULTS)
     assert shown.startswith("[WARNING: Tool output was truncated. 70000 characters were removed")
     assert "lines omitted ...]" in shown
-
-
-def test_a_session_may_have_limits_of_its_own() -> None:
-    config = SessionConfig(tool_output_limits={"shell": 4}, tool_line_limits={"read_file": 2})
-    assert truncate_tool_output("abcdefgh", "shell", config).startswith("ab\n\n[WARNING")
-    assert truncate_tool_output("a\nb\nc\nd", "read_file", config).startswith("a\n[... 2 lines")

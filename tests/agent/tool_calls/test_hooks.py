@@ -86,14 +86,6 @@ def test_rejected_call_is_skipped_with_a_reason(tmp_path: Path) -> None:
     assert end["error"] == message
 
 
-def test_the_hook_after_a_call_cannot_change_its_result(tmp_path: Path) -> None:
-    done = play(tmp_path, WRITE, post="echo 'I would rather not'; exit 9")
-    assert done.results == [("Wrote 1 bytes to a", False)]
-    (event,) = done.event_data()
-    assert event["hook"] == "tool_hooks.post"
-    assert (event["fault"], event["output"]) == ("ended with exit code 9", "I would rather not")
-
-
 def test_the_events_of_hooks_stand_between_begin_and_end_of_their_call(tmp_path: Path) -> None:
     done = play(tmp_path, WRITE, pre="true", post="true")
     kinds = [one.kind for one in done.events if one.kind.startswith("TOOL_")]
