@@ -62,7 +62,7 @@ def outside(name: str) -> Backend:
 
 MAKE: dict[str, Callable[[], Backend]] = {
     "simulate": lambda: Simulate(BackendParts()),
-    "simulate, told": lambda: Simulate(
+    "simulate, with outcomes": lambda: Simulate(
         BackendParts(simulate=SimulatedOutcomes({one: (RED, success("green")) for one in NODES}))
     ),
     "agent, reports": lambda: agent(reports_and_ends),

@@ -65,9 +65,9 @@ def test_L4_ends_by_id_are_drawn_as_ends() -> None:
 
 def test_L4_simulation_rejects_outcomes_of_start_and_exit() -> None:
     graph = parse(NAMED)
-    found = Script(outcomes=read_outcomes({"start": "fail"}, nodes=graph.nodes))
+    script = Script(outcomes=read_outcomes({"start": "fail"}, nodes=graph.nodes))
     with pytest.raises(UsageError, match="type start"):
-        asyncio.run(simulate(graph, found))
+        asyncio.run(simulate(graph, script))
 
 
 def test_L4_a_run_works_at_the_stage_between_only(tmp_path: Path) -> None:

@@ -91,9 +91,9 @@ SEVERITIES = {
 
 @table("what", RULES)
 def test_L9_each_rule_reports_its_severity(what: str) -> None:
-    rule, output = RULES[what]
+    rule, statements = RULES[what]
     nodes = "start [shape=Mdiamond]; exit [shape=Msquare]; a; b; c; d"
-    found = prepare(f"digraph G {{ {nodes}; {output} }}", vocabulary=NAMES).diagnostics
+    found = prepare(f"digraph G {{ {nodes}; {statements} }}", vocabulary=NAMES).diagnostics
     severities = {one.severity for one in found if one.rule == rule}
     assert severities == {SEVERITIES.get(rule, Severity.WARNING)}
 

@@ -44,8 +44,8 @@ def rounds(reasons: list[str], tmp_path: Path, **limit: int) -> Workplace:
         ],
         max_node_visits=20,
     )
-    found = [failure(one, FailureClass.VERDICT) for one in reasons]
-    return Workplace(tmp_path / "run", of, {"test": [*found, Outcome(StageStatus.SUCCESS)]})
+    outcomes = [failure(one, FailureClass.VERDICT) for one in reasons]
+    return Workplace(tmp_path / "run", of, {"test": [*outcomes, Outcome(StageStatus.SUCCESS)]})
 
 
 def test_repeated_failure_ends_the_run(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def verdict(reason: str) -> Outcome:
 def test_attempts_count_as_repeated_failures(
     tmp_path: Path, status: StageStatus, limits: dict[str, Plain]
 ) -> None:
-    found = Outcome(status, failure_reason="exit code 1")
-    place = trying(tmp_path, found, max_same_failures=3, **limits)
+    outcome = Outcome(status, failure_reason="exit code 1")
+    place = trying(tmp_path, outcome, max_same_failures=3, **limits)
     result = place.run()
     assert str(result.outcome) == "fail"
     assert result.reason == (
@@ -100,8 +100,8 @@ def test_attempts_count_as_repeated_failures(
 
 
 def test_different_failure_resets_streak_among_attempts(tmp_path: Path) -> None:
-    found = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
-    place = trying(tmp_path, found, max_same_failures=3)
+    outcomes = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
+    place = trying(tmp_path, outcomes, max_same_failures=3)
     assert "3 times in a row" in place.run().reason
     assert place.handler.nodes.count("work") == 6
 

@@ -330,8 +330,8 @@ def test_the_moment_of_a_reset_is_a_date_or_a_span() -> None:
         ("later", None, None),
     ):
         headers = {"x-ratelimit-reset-requests": reset, "date": DATE}
-        found = RateLimitInfo(reset_at=moment, reset_after=seconds)
-        assert read_rate_limit(headers, OPENAI_LIMITS) == found
+        info = RateLimitInfo(reset_at=moment, reset_after=seconds)
+        assert read_rate_limit(headers, OPENAI_LIMITS) == info
 
 
 def test_a_span_is_known_without_the_date_of_the_answer() -> None:

@@ -127,10 +127,10 @@ def test_a_thing_that_several_need_is_needed_once() -> None:
 
 def test_error_has_its_position(tmp_path: Path) -> None:
     _, looked = look(tmp_path, "sh, nmp>=20")
-    found = looked.diagnostic
-    assert found.message == "requires nmp>=20: the program nmp is not on the PATH"
-    assert (found.span.column, found.span.end_column) == (27, 34)
-    assert found.fix == "install nmp 20 or newer"
+    diagnostic = looked.diagnostic
+    assert diagnostic.message == "requires nmp>=20: the program nmp is not on the PATH"
+    assert (diagnostic.span.column, diagnostic.span.end_column) == (27, 34)
+    assert diagnostic.fix == "install nmp 20 or newer"
 
 
 @table(("shape", "is_fault"), [("parallelogram", True), ("box", False)])
