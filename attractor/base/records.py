@@ -158,7 +158,7 @@ def _fits(type_: Any, value: Json) -> bool:
         # A literal type.
         return value in get_args(type_)
     if issubclass(origin, Enum):
-        return value in [member.value for member in origin]
+        return value in _values_of(origin)
     if origin in (*_TEXTS, str):
         return isinstance(value, str)
     if _is_record(cast("Any", origin)) or issubclass(origin, Mapping):
@@ -168,6 +168,11 @@ def _fits(type_: Any, value: Json) -> bool:
     if origin is float and type(value) is int:
         return True
     return type(value) is origin
+
+
+@cache
+def _values_of(type_: type[Enum]) -> Sequence[object]:
+    return [member.value for member in type_]
 
 
 def _read_as(type_: Any, value: Any, place: str) -> object:

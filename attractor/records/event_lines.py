@@ -1,5 +1,6 @@
 """Describes events of a run for people, one line each."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -21,12 +22,12 @@ MOST_NAMED = 5
 
 def describe_event(event: Event) -> str:
     """Return an event as one line, or an empty text for an internal event."""
-    return _line(event, SENTENCES)
+    return _timed(event, _words(event, SENTENCES))
 
 
 def describe_logged(event: Event) -> str:
     """Return an event as one line, also the words and the tool calls of agents."""
-    return _line(event, {**SENTENCES, **_OF_AGENTS})
+    return _timed(event, describe_without_time(event))
 
 
 def describe_without_time(event: Event) -> str:
@@ -34,14 +35,20 @@ def describe_without_time(event: Event) -> str:
     return _words(event, {**SENTENCES, **_OF_AGENTS})
 
 
-def _line(event: Event, sentences: Mapping[str, Callable[[Event], str]]) -> str:
-    words = _words(event, sentences)
+def _timed(event: Event, words: str) -> str:
     return f"{event.time.astimezone().strftime('%H:%M:%S')}  {words}" if words else ""
 
 
-def _words(event: Event, sentences: Mapping[str, Callable[[Event], str]]) -> str:
-    sentence = sentences.get(event.type)
-    words = sentence(event) if sentence else ""
+Sentence = str | Callable[[Event], str]
+"""A text with the node and the data of an event in braces, or a function of the event."""
+
+
+def _words(event: Event, sentences: Mapping[str, Sentence]) -> str:
+    sentence = sentences.get(event.type, "")
+    if isinstance(sentence, str):
+        words = sentence.format_map(defaultdict(str, {"node": event.node, **event.data}))
+    else:
+        words = sentence(event)
     if words and event.branch:
         words = f"[{event.branch}] {words}"
     # Output of agents and commands may contain control characters.
@@ -63,21 +70,6 @@ def _started(event: Event) -> str:
 def _completed(event: Event) -> str:
     assumed = " (assumed, because nothing was reported)" if event.data.get("assumed") else ""
     return f"{event.node}: {event.data.get('outcome', '')}{assumed}"
-
-
-def _forked(event: Event) -> str:
-    data = event.data
-    return f"forked from run {data.get('parent')} before {data.get('node')}@{data.get('visit')}"
-
-
-def _restarting(event: Event) -> str:
-    data = event.data
-    return f"restarting at {data.get('node')} as run {data.get('run_id')}"
-
-
-def _restarted(event: Event) -> str:
-    data = event.data
-    return f"restart {data.get('restart')} at {data.get('node')} of run {data.get('parent')}"
 
 
 def _ordered(event: Event) -> str:
@@ -119,16 +111,6 @@ def _trial_trouble(event: Event) -> str:
     return f"trial: trouble (culprit: {event.data.get('culprit', 'unknown')}), not a result{reason}"
 
 
-def _budget(event: Event) -> str:
-    data = event.data
-    return f"budget {data.get('budget')}: {data.get('spent')} of {data.get('limit')} used"
-
-
-def _torn(event: Event) -> str:
-    length, offset = event.data.get("length"), event.data.get("offset")
-    return f"removed an incomplete last line of the journal: {length} bytes at offset {offset}"
-
-
 def _left_out(event: Event) -> str:
     data = event.data
     parts = [
@@ -141,14 +123,6 @@ def _left_out(event: Event) -> str:
 def _notified(event: Event) -> str:
     kind = str(event.data.get("notice", "")).partition(":")[0]
     return f"{event.node}: notification" if event.node else f"notification of {kind}"
-
-
-def _by_messenger(event: Event) -> str:
-    return f" by {event.data.get('messenger')}"
-
-
-def _not_notified(event: Event) -> str:
-    return f"{_notified(event)} failed{_by_messenger(event)}: {event.data.get('error')}"
 
 
 def _ended(event: Event) -> str:
@@ -180,28 +154,23 @@ def _named(word: str, names: Json, count: Json) -> str:
     """Return the first names of a list, and the number of the remaining names."""
     if not isinstance(names, list) or not isinstance(count, int) or not count:
         return ""
-    shown = [_name(one) for one in names[:MOST_NAMED]]
+    shown = [_name(name) for name in names[:MOST_NAMED]]
     more = f" and {count - len(shown)} more" if count > len(shown) else ""
     return f"{word}: {', '.join(shown)}{more}"
 
 
-def _name(one: Json) -> str:
-    match one:
+def _name(value: Json) -> str:
+    match value:
         case {"path": str(path), "why": str(why)}:
             return f"{path} ({why})"
         case {"name": str(name), "pid": int(number)}:
             return f"{name} ({number})"
         case _:
-            return str(one)
+            return str(value)
 
 
 ALWAYS_PRINTED = frozenset({"LeftRunningEnded", "EditsSetAside", "FidelityDegraded"})
 """Events that are also printed above the live display."""
-
-
-def _degraded(event: Event) -> str:
-    reason = event.data.get("reason")
-    return f"{event.node}: a summary replaces the earlier conversation: {reason}"
 
 
 def _booted(event: Event) -> str:
@@ -213,11 +182,6 @@ def _booted(event: Event) -> str:
     return f"setup {event.data.get('command', '')}: {ended} ({event.data.get('seconds', 0)} s)"
 
 
-def _said(event: Event) -> str:
-    text = " ".join(str(event.data.get("text") or "").split())
-    return f'{event.node}: "{shorten(text, LONGEST_WORDS)}"' if text else ""
-
-
 def _called(event: Event) -> str:
     """Describe a tool call in one line."""
     call = describe_call(str(event.data.get("tool_name")), event.data.get("arguments"))
@@ -225,14 +189,12 @@ def _called(event: Event) -> str:
 
 
 def _call_failed(event: Event) -> str:
-    error = event.data.get("error")
-    words = " ".join(str(error or "").split())
-    name = event.data.get("tool_name")
-    return f"{event.node}: {name} failed: {shorten(words, LONGEST_WORDS)}" if words else ""
+    error, name = _one_line(event.data.get("error")), event.data.get("tool_name")
+    return f"{event.node}: {name} failed: {error}" if error else ""
 
 
-def _role(event: Event) -> str:
-    return f"{event.node}: agent {event.data.get('agent')} ({event.data.get('permissions')})"
+def _one_line(text: Json) -> str:
+    return shorten(" ".join(str(text or "").split()), LONGEST_WORDS)
 
 
 def gate_words(event: Event) -> str:
@@ -247,49 +209,55 @@ def gate_words(event: Event) -> str:
 def _by(event: Event, action: str) -> str:
     """Describe an action of an operator, with the reason if the event has one."""
     reasons = (event.data.get(name) for name in ("rationale", "reason", "note"))
-    words = next((str(one) for one in reasons if one), "")
+    words = next((str(reason) for reason in reasons if reason), "")
     because = f": {shorten(words, LONGEST_WORDS)}" if words else ""
     return f"{action} by {event.data['by']}{because}"
 
 
-_OF_AGENTS: Mapping[str, Callable[[Event], str]] = {
-    "AgentChosen": _role,
-    "ASSISTANT_TEXT_END": _said,
+_OF_AGENTS: Mapping[str, Sentence] = {
+    "AgentChosen": "{node}: agent {agent} ({permissions})",
+    "ASSISTANT_TEXT_END": lambda event: (
+        f'{event.node}: "{text}"' if (text := _one_line(event.data.get("text"))) else ""
+    ),
     "TOOL_CALL_START": _called,
     "TOOL_CALL_END": _call_failed,
 }
 
-SENTENCES: Mapping[str, Callable[[Event], str]] = {
+SENTENCES: Mapping[str, Sentence] = {
     "StageStarted": _started,
     "StageCompleted": _completed,
-    "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
-    "StageRetrying": lambda event: f"{event.node}: retrying",
-    "StageWaiting": lambda event: f"{event.node}: waits: {event.data.get('words', '')}",
-    "StageContinued": lambda event: f"{event.node}: continues",
-    "ParallelBranchStarted": lambda event: "branch started",
-    "ParallelBranchCompleted": lambda event: f"branch ended: {event.data.get('outcome', '')}",
+    "StageFailed": "{node}: failed: {error}",
+    "StageRetrying": "{node}: retrying",
+    "StageWaiting": "{node}: waits: {words}",
+    "StageContinued": "{node}: continues",
+    "ParallelBranchStarted": "branch started",
+    "ParallelBranchCompleted": "branch ended: {outcome}",
     "StageParked": _parked,
     "OperatorAction": _ordered,
-    "NotificationCompleted": lambda event: f"{_notified(event)} sent{_by_messenger(event)}",
-    "NotificationFailed": _not_notified,
+    "NotificationCompleted": lambda event: (
+        f"{_notified(event)} sent by {event.data.get('messenger')}"
+    ),
+    "NotificationFailed": lambda event: (
+        f"{_notified(event)} failed by {event.data.get('messenger')}: {event.data.get('error')}"
+    ),
     "FilesLeftOut": _left_out,
     "LeftRunningEnded": _ended,
     "EditsSetAside": _set_aside,
-    "FidelityDegraded": _degraded,
-    "RunInterrupted": lambda event: str(event.data.get("reason", "")),
-    "RunForked": _forked,
-    "RunRestarting": _restarting,
-    "RunRestarted": _restarted,
-    "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
+    "FidelityDegraded": "{node}: a summary replaces the earlier conversation: {reason}",
+    "RunInterrupted": "{reason}",
+    "RunForked": "forked from run {parent} before {node}@{visit}",
+    "RunRestarting": "restarting at {node} as run {run_id}",
+    "RunRestarted": "restart {restart} at {node} of run {parent}",
+    "RunResumed": "resumed at {next_node}",
     "RunStatusChanged": _status,
     "BootStep": _booted,
     "RunPatchWritten": _patched,
-    "RunBranchWritten": lambda event: f"stages committed on {event.data.get('ref', '')}",
-    "BudgetWarning": _budget,
-    "TornLineDropped": _torn,
-    "HoldoutLeaked": lambda event: (
-        f"a holdout of suite {event.data.get('suite')} leaked, at {event.data.get('places')} places"
+    "RunBranchWritten": "stages committed on {ref}",
+    "BudgetWarning": "budget {budget}: {spent} of {limit} used",
+    "TornLineDropped": (
+        "removed an incomplete last line of the journal: {length} bytes at offset {offset}"
     ),
+    "HoldoutLeaked": "a holdout of suite {suite} leaked, at {places} places",
     "TrialCompleted": _trial,
     "TrialTroubled": _trial_trouble,
     "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),

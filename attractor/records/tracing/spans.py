@@ -1,10 +1,10 @@
-"""Makes spans from the events of a run, in a pure function over values.
+"""Makes spans from the events of a run.
 
 A span is about a run, a branch, a stage, or a call of a model or a tool. A span ends with an event,
 or at the end of all events.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
@@ -37,17 +37,33 @@ class Span:
     error: str = ""
 
 
-@dataclass(frozen=True)
+Ended = Sequence[Span]
+"""Spans that have ended."""
+
+
+@dataclass
 class Spans:
-    """The open spans, the outermost run, and the prefix of branch names in each child."""
+    """The open spans, the outermost run, the prefix of branch names in each child, and models."""
 
     root: str = ""
-    open: Mapping[SpanKey, Span] = field(default_factory=dict[SpanKey, Span])
-    prefixes: Mapping[str, str] = field(default_factory=dict[str, str])
-    models: Mapping[SpanKey, tuple[str, str]] = field(
-        default_factory=dict[SpanKey, tuple[str, str]]
-    )
+    open: dict[SpanKey, Span] = field(default_factory=dict[SpanKey, Span])
+    prefixes: dict[str, str] = field(default_factory=dict[str, str])
+    models: dict[SpanKey, tuple[str, str]] = field(default_factory=dict[SpanKey, tuple[str, str]])
     last: datetime | None = None
+
+    def begin(self, span: Span) -> None:
+        """Add an open span."""
+        self.open[span.key] = span
+
+    def end(
+        self, keys: Iterable[SpanKey], at: datetime, more: Attributes, *, error: str = ""
+    ) -> Ended:
+        """End some spans, and return them; the last one gets the attributes."""
+        ended = [replace(self.open.pop(key), end=at) for key in keys if key in self.open]
+        if ended:
+            attributes = {**ended[-1].attributes, **more}
+            ended[-1] = replace(ended[-1], attributes=attributes, error=error[:LONGEST_ERROR])
+        return ended
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class Folded:
     """The open spans after an event, and the spans that this event ended, the innermost first."""
 
     spans: Spans
-    ended: tuple[Span, ...] = ()
+    ended: Ended = ()
 
 
 def run_key(run_id: str) -> SpanKey:
@@ -63,46 +79,10 @@ def run_key(run_id: str) -> SpanKey:
     return (RUN, run_id)
 
 
-def begin(spans: Spans, span: Span) -> Spans:
-    """Return the spans with one more open span."""
-    return replace(spans, open={**spans.open, span.key: span})
-
-
-def update(
-    spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error: str = ""
-) -> Spans:
-    """Return the spans with more attributes of one open span; other spans are unchanged."""
-    span = spans.open.get(key)
-    if span is None:
-        return spans
-    attributes = {**span.attributes, **more}
-    updated = replace(
-        span, name=name or span.name, attributes=attributes, error=error or span.error
-    )
-    return begin(spans, updated)
-
-
-def end(
-    spans: Spans, keys: Iterable[SpanKey], at: datetime, more: Attributes, *, error: str = ""
-) -> Folded:
-    """End some spans; return the other open spans and the ended spans.
-
-    The last ended span gets the attributes.
-    """
-    found = [spans.open[key] for key in keys if key in spans.open]
-    if not found:
-        return Folded(spans)
-    *within, last = (replace(one, end=at) for one in found)
-    updated = replace(last, attributes={**last.attributes, **more}, error=error[:LONGEST_ERROR])
-    gone = {one.key for one in found}
-    left = {key: one for key, one in spans.open.items() if key not in gone}
-    return Folded(replace(spans, open=left), (*within, updated))
-
-
 def close(spans: Spans) -> tuple[Span, ...]:
     """Return all open spans as ended at the time of the last event."""
-    open_ = reversed(list(spans.open.values()))
-    return tuple(replace(one, end=spans.last or one.start) for one in open_)
+    open_ = reversed(spans.open.values())
+    return tuple(replace(span, end=spans.last or span.start) for span in open_)
 
 
 def is_within(spans: Spans, key: SpanKey, stage: SpanKey) -> bool:
@@ -114,28 +94,18 @@ def is_within(spans: Spans, key: SpanKey, stage: SpanKey) -> bool:
     return False
 
 
-Change = Callable[[Spans, Event], Folded]
-
-
 def fold(spans: Spans, event: Event) -> Folded:
-    """Return the spans after one more event of a run or of one of its child runs."""
-    spans = _note_run(spans, event)
-    change = _CHANGES.get(event.type)
-    return change(spans, event) if change else Folded(spans)
-
-
-def _note_run(spans: Spans, event: Event) -> Spans:
-    """Record a run at its first event, and the time of the last event."""
-    spans = replace(spans, last=max(spans.last or event.time, event.time))
+    """Add one more event of a run or of one of its child runs to the spans."""
+    spans.last = max(spans.last or event.time, event.time)
     if not spans.root:
-        spans = replace(spans, root=event.run_id)
+        spans.root = event.run_id
         attributes = {"attractor.run_id": event.run_id}
-        root = Span(run_key(event.run_id), None, "run", event.time, attributes)
-        spans = begin(spans, root)
-    if event.branch and event.node is None and event.run_id not in spans.prefixes:
+        spans.begin(Span(run_key(event.run_id), None, "run", event.time, attributes))
+    if event.branch and event.node is None:
         # An event about a whole child has the name of the child as its branch.
-        spans = replace(spans, prefixes={**spans.prefixes, event.run_id: event.branch})
-    return spans
+        spans.prefixes.setdefault(event.run_id, event.branch)
+    change = _CHANGES.get(event.type)
+    return Folded(spans, (change(spans, event) or ()) if change else ())
 
 
 def _stage_key(event: Event) -> SpanKey:
@@ -155,8 +125,8 @@ def _around(spans: Spans, event: Event) -> SpanKey:
     return (BRANCH, event.run_id, branch) if branch else run_key(event.run_id)
 
 
-def _stage_started(spans: Spans, event: Event) -> Folded:
-    return Folded(begin(spans, _stage(spans, event, event.time)))
+def _stage_started(spans: Spans, event: Event) -> None:
+    spans.begin(_stage(spans, event, event.time))
 
 
 def _stage(spans: Spans, event: Event, start: datetime) -> Span:
@@ -170,100 +140,92 @@ def _stage(spans: Spans, event: Event, start: datetime) -> Span:
     return Span(key, _around(spans, event), f"stage {event.node}", start, attributes)
 
 
-def _stage_ended(spans: Spans, event: Event) -> Folded:
+def _stage_ended(spans: Spans, event: Event) -> Ended:
     key = _stage_key(event)
     if key not in spans.open:
         # A slow reader of events may have missed the beginning.
         start = event.time - timedelta(seconds=_number(event.data.get("duration")))
-        spans = begin(spans, _stage(spans, event, start))
-    error = _text(event, "error")
-    outcome = _text(event, "outcome") or "fail"
-    attributes = {"attractor.outcome": outcome}
+        spans.begin(_stage(spans, event, start))
+    attributes = {"attractor.outcome": _text(event, "outcome") or "fail"}
     if failure := _text(event, "failure_class"):
         attributes["error.type"] = failure
-    within = [one for one in spans.open if is_within(spans, one, key)]
-    return end(spans, [*reversed(within), key], event.time, attributes, error=error)
+    within = [inner for inner in spans.open if is_within(spans, inner, key)]
+    keys = [*reversed(within), key]
+    return spans.end(keys, event.time, attributes, error=_text(event, "error"))
 
 
-def _branch_started(spans: Spans, event: Event) -> Folded:
+def _branch_started(spans: Spans, event: Event) -> None:
     name = _text(event, "branch")
     key = (BRANCH, event.run_id, _branch_of(spans, event))
     attributes: Attributes = {"attractor.run_id": event.run_id, "attractor.branch": name}
-    span = Span(key, _stage_key(event), f"branch {name}", event.time, attributes)
-    return Folded(begin(spans, span))
+    spans.begin(Span(key, _stage_key(event), f"branch {name}", event.time, attributes))
 
 
-def _branch_ended(spans: Spans, event: Event) -> Folded:
+def _branch_ended(spans: Spans, event: Event) -> Ended:
     key = (BRANCH, event.run_id, _branch_of(spans, event))
     outcome, is_good = _text(event, "outcome"), event.data.get("success") is True
     error = "" if is_good or outcome == "canceled" else _text(event, "reason") or outcome
-    return end(spans, [key], event.time, {"attractor.outcome": outcome}, error=error)
+    return spans.end([key], event.time, {"attractor.outcome": outcome}, error=error)
 
 
-def _child_started(spans: Spans, event: Event) -> Folded:
+def _child_started(spans: Spans, event: Event) -> None:
     child, file = _text(event, "run_id"), _text(event, "file")
     attributes: Attributes = {"attractor.run_id": child, "attractor.file": file}
-    span = Span(run_key(child), _stage_key(event), f"run {file}", event.time, attributes)
-    return Folded(begin(spans, span))
+    spans.begin(Span(run_key(child), _stage_key(event), f"run {file}", event.time, attributes))
 
 
-def _child_ended(spans: Spans, event: Event) -> Folded:
+def _child_ended(spans: Spans, event: Event) -> Ended:
     outcome = _text(event, "outcome")
     is_good = outcome in ("success", "partial_success")
     error = "" if is_good else _text(event, "reason") or outcome
     key = run_key(_text(event, "run_id"))
-    return end(spans, [key], event.time, {"attractor.outcome": outcome}, error=error)
+    return spans.end([key], event.time, {"attractor.outcome": outcome}, error=error)
 
 
-def _pipeline_started(spans: Spans, event: Event) -> Folded:
+def _pipeline_started(spans: Spans, event: Event) -> None:
     pipeline = _text(event, "name")
-    said: Attributes = {"attractor.pipeline": pipeline}
-    return _update_run(spans, event, said, name=f"run {pipeline}")
+    _update_run(spans, event, {"attractor.pipeline": pipeline}, name=f"run {pipeline}")
 
 
-def _pipeline_ended(spans: Spans, event: Event) -> Folded:
+def _pipeline_ended(spans: Spans, event: Event) -> None:
     """Record the end of a run; the span stays open, because an evaluation may follow."""
-    error = _text(event, "error")
     outcome = {"attractor.outcome": _text(event, "outcome") or "fail"}
-    return _update_run(spans, event, outcome, error=error)
+    _update_run(spans, event, outcome, error=_text(event, "error"))
 
 
 def _update_run(
     spans: Spans, event: Event, more: Attributes, *, name: str = "", error: str = ""
-) -> Folded:
+) -> None:
     """Add attributes to a run; attributes of a child run come from the events of the parent."""
-    if event.branch:
-        return Folded(spans)
-    return Folded(update(spans, run_key(event.run_id), more, name=name, error=error))
+    span = spans.open.get(run_key(event.run_id))
+    if span and not event.branch:
+        attributes = {**span.attributes, **more}
+        name, error = name or span.name, error or span.error
+        spans.begin(replace(span, name=name, attributes=attributes, error=error))
 
 
-def _status(spans: Spans, event: Event) -> Folded:
-    status = {"attractor.status": _text(event, "status")}
-    return _update_run(spans, event, status)
+def _status(spans: Spans, event: Event) -> None:
+    _update_run(spans, event, {"attractor.status": _text(event, "status")})
 
 
-def _restarting(spans: Spans, event: Event) -> Folded:
+def _restarting(spans: Spans, event: Event) -> None:
     """Continue the trace with the run that continues this run."""
-    before, next_id = run_key(event.run_id), _text(event, "run_id")
-    if event.run_id != spans.root:
-        return Folded(spans)
-    attributes: Attributes = {"attractor.run_id": next_id}
-    span = Span(run_key(next_id), before, spans.open[before].name, event.time, attributes)
-    return Folded(replace(begin(spans, span), root=next_id))
+    if event.run_id == spans.root:
+        before, spans.root = run_key(event.run_id), _text(event, "run_id")
+        attributes: Attributes = {"attractor.run_id": spans.root}
+        name = spans.open[before].name
+        spans.begin(Span(run_key(spans.root), before, name, event.time, attributes))
 
 
-def _interrupted(spans: Spans, event: Event) -> Folded:
-    stopped = {"attractor.stopped": _text(event, "reason")}
-    return _update_run(spans, event, stopped)
+def _interrupted(spans: Spans, event: Event) -> None:
+    _update_run(spans, event, {"attractor.stopped": _text(event, "reason")})
 
 
-def _session(spans: Spans, event: Event) -> Folded:
-    model = _text(event, "provider"), _text(event, "model")
-    return Folded(replace(spans, models={**spans.models, _session_key(event): model}))
+def _session(spans: Spans, event: Event) -> None:
+    spans.models[_session_key(event)] = _text(event, "provider"), _text(event, "model")
 
 
-def _model_called(spans: Spans, event: Event) -> Folded:
-    stage = _stage_key(event)
+def _model_called(spans: Spans, event: Event) -> None:
     provider, model = spans.models.get(_session_key(event), ("", ""))
     attributes: Attributes = {
         "gen_ai.operation.name": "chat",
@@ -271,10 +233,10 @@ def _model_called(spans: Spans, event: Event) -> Folded:
         "gen_ai.request.model": model,
     }
     key = (MODEL, *_session_key(event)[1:])
-    return Folded(begin(spans, Span(key, stage, f"chat {model}", event.time, attributes)))
+    spans.begin(Span(key, _stage_key(event), f"chat {model}", event.time, attributes))
 
 
-def _model_answered(spans: Spans, event: Event) -> Folded:
+def _model_answered(spans: Spans, event: Event) -> Ended:
     attributes: dict[str, Value] = {}
     match event.data.get("usage"):
         case {**used}:
@@ -282,24 +244,23 @@ def _model_answered(spans: Spans, event: Event) -> Folded:
                 attributes[f"gen_ai.usage.{name}"] = int(_number(used.get(name)))
         case _:
             pass
-    return end(spans, [(MODEL, *_session_key(event)[1:])], event.time, attributes)
+    return spans.end([(MODEL, *_session_key(event)[1:])], event.time, attributes)
 
 
-def _tool_called(spans: Spans, event: Event) -> Folded:
+def _tool_called(spans: Spans, event: Event) -> None:
     tool, call = _text(event, "tool_name"), _text(event, "call_id")
     attributes: Attributes = {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": tool,
         "gen_ai.tool.call.id": call,
     }
-    stage = _stage_key(event)
     key = (TOOL, *_session_key(event)[1:], call)
-    return Folded(begin(spans, Span(key, stage, f"execute_tool {tool}", event.time, attributes)))
+    spans.begin(Span(key, _stage_key(event), f"execute_tool {tool}", event.time, attributes))
 
 
-def _tool_answered(spans: Spans, event: Event) -> Folded:
+def _tool_answered(spans: Spans, event: Event) -> Ended:
     key = (TOOL, *_session_key(event)[1:], _text(event, "call_id"))
-    return end(spans, [key], event.time, {}, error=_text(event, "error"))
+    return spans.end([key], event.time, {}, error=_text(event, "error"))
 
 
 def _session_key(event: Event) -> SpanKey:
@@ -317,7 +278,7 @@ def _number(value: Json) -> float:
     return value if isinstance(value, int | float) else 0.0
 
 
-_CHANGES: Mapping[str, Change] = {
+_CHANGES: Mapping[str, Callable[[Spans, Event], Ended | None]] = {
     "PipelineStarted": _pipeline_started,
     "PipelineCompleted": _pipeline_ended,
     "PipelineFailed": _pipeline_ended,

@@ -11,7 +11,7 @@ from attractor.engine.journal.reader import events_of
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
-from attractor.records.drawing import read_graph, read_states
+from attractor.records.drawing import read_graph
 from attractor.records.summary import RunOverview
 
 
@@ -70,7 +70,8 @@ def running_card(run: RunOverview, now: datetime) -> RunningCard:
     # The page of the run names the error.
     try:
         stages = _stages_of(run.directory)
-        reached = stages & read_states(RunDirectory(run.directory)).nodes.keys()
+        started = events_of(RunDirectory(run.directory).events, ("StageStarted",))
+        reached = stages & {event.node for event in started}
     except AttractorError:
         return RunningCard(run, 0, 0, seconds)
     return RunningCard(run, len(reached), len(stages), seconds)

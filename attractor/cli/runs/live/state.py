@@ -13,9 +13,25 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
+from attractor.engine.journal.events import (
+    CheckpointSaved,
+    EngineEvent,
+    ModelUsed,
+    OperatorAction,
+    PipelineStarted,
+    RunInterrupted,
+    RunRestarting,
+    RunResumed,
+    RunStatusChanged,
+    StageCompleted,
+    StageFailed,
+    StageRetrying,
+    StageStarted,
+    read_event,
+)
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import describe_recorded_branches
-from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.json_files import Fields, read_known
 from attractor.records.event_lines import gate_words
 from attractor.records.open_work import LAST_LINES, shown_lines
 
@@ -122,22 +138,17 @@ def reported_lines(event: Event) -> tuple[str, ...]:
     return shown_lines(words(event)) if words else ()
 
 
-def _call(event: Event) -> str:
-    call = describe_call(_as_text(event.data.get("tool_name")), event.data.get("arguments"))
-    return "\n".join(call)
-
-
-def _result(event: Event) -> str:
-    return _as_text(event.data.get("error")) or _as_text(event.data.get("output"))
-
-
 def _as_text(value: Json) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 _WORDS: Mapping[str, Callable[[Event], str]] = {
-    "TOOL_CALL_START": _call,
-    "TOOL_CALL_END": _result,
+    "TOOL_CALL_START": lambda event: "\n".join(
+        describe_call(_as_text(event.data.get("tool_name")), event.data.get("arguments"))
+    ),
+    "TOOL_CALL_END": lambda event: (
+        _as_text(event.data.get("error")) or _as_text(event.data.get("output"))
+    ),
     "ASSISTANT_TEXT_END": lambda event: _as_text(event.data.get("text")),
     "WARNING": lambda event: _as_text(event.data.get("message")),
     "ChildSteered": lambda event: f"steered: {_as_text(event.data.get('text'))}",
@@ -152,7 +163,7 @@ def question_asked(view: RunView, event: Event) -> RunView:
 
 def question_parked(view: RunView, event: Event) -> RunView:
     """Keep an open question, and remove the asking stage from the running stages."""
-    left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
+    left = {key: row for key, row in view.at_work.items() if key != stage_key(event)}
     return replace(_with(view, event, is_parked=True), at_work=left)
 
 
@@ -161,7 +172,7 @@ def question_settled(view: RunView, event: Event) -> RunView:
     match event.data.get("question"):
         case str(id_) | {"id": str(id_)}:
             gone = _key(event, id_)
-            left = {key: one for key, one in view.questions.items() if key != gone}
+            left = {key: question for key, question in view.questions.items() if key != gone}
             return replace(view, questions=left)
         case _:
             return view
@@ -170,7 +181,7 @@ def question_settled(view: RunView, event: Event) -> RunView:
 def without_stage(view: RunView, event: Event) -> Mapping[str, PendingQuestion]:
     """Return the questions without the questions of an ended stage and its child run."""
     stage = _key(event, f"{event.node}@{event.visit}.")
-    return {key: one for key, one in view.questions.items() if not key.startswith(stage)}
+    return {key: question for key, question in view.questions.items() if not key.startswith(stage)}
 
 
 def _with(view: RunView, event: Event, *, is_parked: bool) -> RunView:
@@ -201,9 +212,6 @@ def _choice(option: Json) -> str:
             return ""
 
 
-Change = Callable[[RunView, Event], RunView]
-
-
 def fold(view: RunView, event: Event) -> RunView:
     """Return the state after one more event; a repeated event changes nothing.
 
@@ -213,8 +221,9 @@ def fold(view: RunView, event: Event) -> RunView:
     is_own = view.run_id in ("", event.run_id)
     if is_own and event.seq and event.seq <= view.seq:
         return view
-    change = (_OWN_CHANGES.get(event.type) if is_own else None) or _CHANGES.get(event.type)
-    changed = change(view, event) if change else view
+    data = read_event(event)
+    changed = _change_run(view, event, data) if is_own else view
+    changed = _change_stage(changed, event, data)
     if is_own and changed.run_id in ("", event.run_id):
         first = changed.started or event.time
         changed = replace(changed, run_id=event.run_id, seq=event.seq, started=first)
@@ -222,71 +231,88 @@ def fold(view: RunView, event: Event) -> RunView:
     return _with_lines(changed, event, lines) if lines else changed
 
 
-def _stage_started(view: RunView, event: Event) -> RunView:
-    before = view.at_work.get(stage_key(event))
-    row = StageRow(
-        node=event.node or "",
-        since=before.since if before else event.time,
-        visit=event.visit or 1,
-        attempt=event.attempt or 1,
-        branch=event.branch or "",
-        usage=before.usage if before else NOTHING_USED,
-    )
+def _change_stage(view: RunView, event: Event, data: EngineEvent | None) -> RunView:
+    """Apply an event of a stage or a question, also of a child run."""
+    row = view.at_work.get(stage_key(event))
+    match data:
+        case StageStarted():
+            since, usage = (row.since, row.usage) if row else (event.time, NOTHING_USED)
+            return _with_row(view, event, _new_row(event, since=since, usage=usage))
+        case ModelUsed(usage=used) if row:
+            return _with_row(view, event, replace(row, usage=row.usage + read_known(Usage, used)))
+        case StageFailed(error=error, will_retry=True) if row:
+            return _with_row(view, event, replace(row, state=WAITS, why=error))
+        case StageRetrying(attempt=attempt) if row:
+            return _with_row(view, event, replace(row, attempt=attempt or row.attempt))
+        case StageCompleted() | StageFailed() as ended:
+            return _end_attempt(view, event, row, ended)
+        case _:
+            change = _QUESTION_CHANGES.get(event.type)
+            return change(view, event) if change else view
+
+
+def _with_row(view: RunView, event: Event, row: StageRow) -> RunView:
     return replace(view, at_work={**view.at_work, stage_key(event): row})
 
 
-def _model_used(view: RunView, event: Event) -> RunView:
-    row = view.at_work.get(stage_key(event))
-    if row is None:
-        return view
-    updated = replace(row, usage=row.usage + _usage(event.data.get("usage")))
-    return replace(view, at_work={**view.at_work, stage_key(event): updated})
+def _new_row(event: Event, *, since: datetime, usage: Usage = NOTHING_USED) -> StageRow:
+    place = (event.visit or 1, event.attempt or 1, event.branch or "")
+    return StageRow(event.node or "", since, *place, usage=usage)
 
 
-def _stage_completed(view: RunView, event: Event) -> RunView:
-    why = "assumed" if event.data.get("assumed") is True else ""
-    return _end_attempt(view, event, _text(event, "outcome"), why)
-
-
-def _stage_failed(view: RunView, event: Event) -> RunView:
-    row = view.at_work.get(stage_key(event))
-    if row and event.data.get("will_retry") is True:
-        waits = replace(row, state=WAITS, why=_text(event, "error"))
-        return replace(view, at_work={**view.at_work, stage_key(event): waits})
-    return _end_attempt(view, event, "fail", _text(event, "error"))
-
-
-def _end_attempt(view: RunView, event: Event, outcome: str, why: str) -> RunView:
+def _end_attempt(
+    view: RunView, event: Event, row: StageRow | None, ended: StageCompleted | StageFailed
+) -> RunView:
     """Move a stage to the ended stages; the usage of the stage is added at its checkpoint."""
     # A slow reader may have missed the start.
-    begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
-    row = begun.at_work[stage_key(event)]
-    lasted = max(_number(event.data.get("duration")), (event.time - row.since).total_seconds())
+    row = row or _new_row(event, since=event.time)
+    if isinstance(ended, StageFailed):
+        outcome, why = "fail", ended.error
+    else:
+        outcome, why = ended.outcome, "assumed" if ended.assumed else ""
+    lasted = max(ended.duration, (event.time - row.since).total_seconds())
     done = replace(row, state=outcome, seconds=lasted, why=why, last_lines=())
-    is_failed = outcome in ("fail", "retry")
     return replace(
         view,
         ended=view.ended + 1,
-        failed=view.failed + is_failed,
+        failed=view.failed + (outcome in ("fail", "retry")),
         path=(*view.path, done)[-KEPT:],
-        at_work={key: one for key, one in view.at_work.items() if key != stage_key(event)},
+        at_work={key: row for key, row in view.at_work.items() if key != stage_key(event)},
         questions=without_stage(view, event),
     )
 
 
-def _retrying(view: RunView, event: Event) -> RunView:
-    row = view.at_work.get(stage_key(event))
-    if row is None:
-        return view
-    again = replace(row, attempt=int(_number(event.data.get("attempt"))) or row.attempt)
-    return replace(view, at_work={**view.at_work, stage_key(event): again})
+def _change_run(view: RunView, event: Event, data: EngineEvent | None) -> RunView:
+    """Apply an event of the run itself."""
+    match data:
+        case PipelineStarted(name=name):
+            return replace(view, pipeline=name)
+        case CheckpointSaved(step=step):
+            return _saved(view, event, step)
+        case RunStatusChanged(status=status, phase=phase, reason=reason, wait=wait):
+            phase = phase or (str(wait.get("reason")) if wait else "")
+            return replace(view, status=status + (f" ({phase})" if phase else ""), reason=reason)
+        case RunInterrupted(reason=reason):
+            return replace(view, reason=reason)
+        case RunResumed():
+            # Stages that ran in the previous process are repeated.
+            fresh = replace(view, started=event.time, reason="", is_paused=False)
+            return replace(fresh, at_work={}, questions={})
+        case RunRestarting(run_id=run_id):
+            # Another run continues this run.
+            return replace(view, run_id=run_id, seq=0)
+        case OperatorAction(action="pause" | "resume" as action, is_accepted=True):
+            return replace(view, is_paused=action == "pause")
+        case _:
+            change = _OWN_CHANGES.get(event.type)
+            return change(view, event) if change else view
 
 
-def _saved(view: RunView, event: Event) -> RunView:
+def _saved(view: RunView, event: Event, step: Json) -> RunView:
     """Add the usage of a stage to the total and to the row of the stage."""
-    match event.data.get("step"):
+    match step:
         case {"visit": {"node": str(node), "seconds": seconds, "outcome": {"usage": {**used}}}}:
-            usage = _usage(used)
+            usage = read_known(Usage, used)
         case _:
             return view
     path = list(view.path)
@@ -300,47 +326,8 @@ def _saved(view: RunView, event: Event) -> RunView:
 
 def _with_lines(view: RunView, event: Event, lines: tuple[str, ...]) -> RunView:
     row = view.at_work.get(stage_key(event))
-    if row is None:
-        return view
-    updated = replace(row, last_lines=(*row.last_lines, *lines)[-LAST_LINES:])
-    return replace(view, at_work={**view.at_work, stage_key(event): updated})
-
-
-def _pipeline_started(view: RunView, event: Event) -> RunView:
-    return replace(view, pipeline=_text(event, "name"))
-
-
-def _status_changed(view: RunView, event: Event) -> RunView:
-    wait = event.data.get("wait")
-    phase = _text(event, "phase") or (str(wait.get("reason")) if isinstance(wait, dict) else "")
-    status = _text(event, "status") + (f" ({phase})" if phase else "")
-    return replace(view, status=status, reason=_text(event, "reason"))
-
-
-def _interrupted(view: RunView, event: Event) -> RunView:
-    return replace(view, reason=_text(event, "reason"))
-
-
-def _resumed(view: RunView, event: Event) -> RunView:
-    """Remove the stages that ran in the previous process, because these stages are repeated."""
-    return replace(view, started=event.time, reason="", is_paused=False, at_work={}, questions={})
-
-
-def _restarting(view: RunView, event: Event) -> RunView:
-    """Switch to the run that continues this run."""
-    return replace(view, run_id=_text(event, "run_id"), seq=0)
-
-
-def _acted(view: RunView, event: Event) -> RunView:
-    if event.data.get("is_accepted") is False:
-        return view
-    match event.data.get("action"):
-        case "pause":
-            return replace(view, is_paused=True)
-        case "resume":
-            return replace(view, is_paused=False)
-        case _:
-            return view
+    last_lines = (*row.last_lines, *lines)[-LAST_LINES:] if row else ()
+    return _with_row(view, event, replace(row, last_lines=last_lines)) if row else view
 
 
 def _budgets(view: RunView, event: Event) -> RunView:
@@ -373,17 +360,6 @@ def _not_told(view: RunView, event: Event) -> RunView:
     return replace(view, trouble=f"{event.node}: {why}" if event.node else why)
 
 
-def _usage(used: Json) -> Usage:
-    if not isinstance(used, dict):
-        return NOTHING_USED
-    return Usage(
-        int(_number(used.get("input_tokens"))),
-        int(_number(used.get("output_tokens"))),
-        _number(used.get("cost_usd")),
-        int(_number(used.get("estimated_tokens"))),
-    )
-
-
 def _text(event: Event, name: str) -> str:
     value = event.data.get(name)
     return value if isinstance(value, str) else ""
@@ -393,12 +369,7 @@ def _number(value: Json) -> float:
     return value if isinstance(value, int | float) else 0.0
 
 
-_CHANGES: Mapping[str, Change] = {
-    "StageStarted": _stage_started,
-    "ModelUsed": _model_used,
-    "StageCompleted": _stage_completed,
-    "StageFailed": _stage_failed,
-    "StageRetrying": _retrying,
+_QUESTION_CHANGES: Mapping[str, Callable[[RunView, Event], RunView]] = {
     "InterviewStarted": question_asked,
     "QuestionAsked": question_asked,
     "QuestionSettled": question_settled,
@@ -407,14 +378,7 @@ _CHANGES: Mapping[str, Change] = {
     "StageParked": question_parked,
 }
 
-_OWN_CHANGES: Mapping[str, Change] = {
-    "PipelineStarted": _pipeline_started,
-    "CheckpointSaved": _saved,
-    "RunStatusChanged": _status_changed,
-    "RunInterrupted": _interrupted,
-    "RunResumed": _resumed,
-    "RunRestarting": _restarting,
-    "OperatorAction": _acted,
+_OWN_CHANGES: Mapping[str, Callable[[RunView, Event], RunView]] = {
     "BudgetsSet": _budgets,
     "TrialCompleted": _trial,
     "GateEvaluated": _gate,
