@@ -12,6 +12,7 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, debug_option, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_models
@@ -101,20 +102,13 @@ class Trial:
 
     def to_record(self) -> dict[str, Json]:
         """Return the result as a JSON object."""
-        usage = self.response.usage
         return {
             "model": self.choice.model,
             "provider": self.choice.provider,
             "answered_by": self.response.model,
             "seconds": round(self.seconds, 3),
             "text": self.response.text,
-            "usage": {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "reasoning_tokens": usage.reasoning_tokens,
-                "cache_read_tokens": usage.cache_read_tokens,
-                "cache_write_tokens": usage.cache_write_tokens,
-            },
+            "usage": write_fields(self.response.usage, raw=""),
             "cost_usd": self.cost_usd,
         }
 
