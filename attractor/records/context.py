@@ -40,7 +40,7 @@ class RunContext:
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record: the place of the walk from the start, with the branches."""
         first: dict[str, Json] = self.walks[0].to_record() if self.walks else {}
-        branches: list[Json] = [one.to_record() for one in self.walks[1:]]
+        branches: list[Json] = [walk.to_record() for walk in self.walks[1:]]
         return {"run_id": self.run_id, **first, "branches": branches}
 
 
@@ -49,17 +49,17 @@ def read_context(root: Path) -> RunContext:
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
     walks = {
-        key: one.progress for key, one in state.walks.items() if key == MAIN or not one.is_over
+        key: walk.progress for key, walk in state.walks.items() if key == MAIN or not walk.is_over
     }
     places = [
         WalkPlace(
             key,
-            one.current_node,
-            one.next_node,
-            one.completed,
-            one.tree,
-            one.context,
+            progress.current_node,
+            progress.next_node,
+            progress.completed,
+            progress.tree,
+            progress.context,
         )
-        for key, one in walks.items()
+        for key, progress in walks.items()
     ]
     return RunContext(read_manifest(directory).run_id, places)

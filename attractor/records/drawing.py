@@ -32,7 +32,7 @@ from attractor.language.preparation.prepare import (
     with_goal,
 )
 from attractor.language.reading import decode, parse
-from attractor.records.timeline import SelectedEdge, StageAttempt, Timeline
+from attractor.records.timeline import SelectedEdge, StageAttempt, Timeline, fold_timeline
 
 _JUMPS = frozenset(
     {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
@@ -91,10 +91,7 @@ def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
 
     `name` begins the caption.
     """
-    timeline = Timeline()
-    for event in events:
-        timeline.take(event)
-    return draw_states(timeline, name)
+    return draw_states(fold_timeline(events, is_live=True), name)
 
 
 def draw_states(timeline: Timeline, name: str = "") -> RunStates:

@@ -65,7 +65,7 @@ def child_folder(name: str) -> str:
 
 def newest_round(first: RunDirectory) -> RunDirectory:
     """Return the directory of the newest restart of a child (default: of the child itself)."""
-    rounds = takewhile(lambda one: one.manifest.exists(), (_round(first, at) for at in count(1)))
+    rounds = takewhile(lambda run: run.manifest.exists(), (_round(first, at) for at in count(1)))
     return next(iter(deque(rounds, maxlen=1)), first)
 
 
@@ -110,10 +110,10 @@ def used_by(directory: RunDirectory, state: RunState) -> Usage:
 
     The usage of an ended stage includes the usage of its child run.
     """
-    flights = [one.in_flight for one in state.walks.values() if one.in_flight]
-    names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
+    flights = [walk.in_flight for walk in state.walks.values() if walk.in_flight]
+    names = [stage_id(flight.node, flight.visit, flight.attempt) for flight in flights]
     children = (newest_round(child_directory(directory, name)) for name in names)
-    return sum((_used(one) for one in children if one.manifest.exists()), state.used)
+    return sum((_used(child) for child in children if child.manifest.exists()), state.used)
 
 
 def _used(child: RunDirectory) -> Usage:
@@ -151,17 +151,17 @@ def find_run(reference: str, runs_dir: Path) -> Path:
     wanted = [name for name in names if reference and name.startswith(typed)]
     begins = _runs_among(runs_dir, wanted)
     if len(begins) > 1:
-        shown = ", ".join(one.name for one in begins[:5])
+        shown = ", ".join(run.name for run in begins[:5])
         raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {shown}")
     if not begins:
         # This refuses a folder without runs.
         _newest(runs_dir, names)
-        raise _unknown(reference, [one.name for one in _runs_among(runs_dir, names)])
+        raise _unknown(reference, [run.name for run in _runs_among(runs_dir, names)])
     return begins[0]
 
 
 def _find_child(parent: RunDirectory, name: str) -> Path:
-    names = [one.name for one in list_folders(parent.children)]
+    names = [child.name for child in list_folders(parent.children)]
     if name not in names:
         raise UnknownName(f"child of run {parent.root.name}", name, sorted(names))
     return parent.children / name
@@ -200,7 +200,7 @@ def latest_verdict(root: Path) -> bool | None:
     The verdict is only for display, because a decision evaluates the gate again.
     """
     folders = RunDirectory(root).evaluation.glob("*/report.json")
-    reports = {int(one.parent.name): one for one in folders if one.parent.name.isdecimal()}
+    reports = {int(file.parent.name): file for file in folders if file.parent.name.isdecimal()}
     return read_document(reports[max(reports)]).flag("go") if reports else None
 
 
@@ -236,7 +236,7 @@ def list_folders(runs_dir: Path) -> list[Path]:
 
 def _runs_among(runs_dir: Path, names: Iterable[str]) -> list[Path]:
     # A directory that is just being made has neither file yet; one without a manifest is an error.
-    return [runs_dir / one for one in names if is_run(RunDirectory(runs_dir / one))]
+    return [runs_dir / name for name in names if is_run(RunDirectory(runs_dir / name))]
 
 
 def run_root(run_id: str, runs_dir: Path) -> Path:

@@ -54,8 +54,8 @@ def stages_in_flight(root: Path) -> Sequence[StageInFlight]:
     """
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
-    flights = [(key, one.in_flight) for key, one in state.walks.items() if one.in_flight]
-    return [one for key, flight in flights for one in _of_flight(directory, key, flight)]
+    flights = [(key, walk.in_flight) for key, walk in state.walks.items() if walk.in_flight]
+    return [stage for key, flight in flights for stage in _of_flight(directory, key, flight)]
 
 
 def attempt_folder(directory: RunDirectory, node: str, visit: int, attempt: int) -> Path:
@@ -91,8 +91,8 @@ def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[
     name = stage_id(flight.node, flight.visit, flight.attempt)
     child = newest_round(child_directory(directory, name))
     inner = stages_in_flight(child.root) if child.manifest.exists() else ()
-    for one in inner:
-        yield replace(one, branch="/".join(filter(None, [name, one.branch])))
+    for stage in inner:
+        yield replace(stage, branch="/".join(filter(None, [name, stage.branch])))
     if inner:
         return
     folder = directory.stage(flight.node)
@@ -108,8 +108,8 @@ MOST_NAMED = 3
 
 def named(questions: Sequence[Question], name: str, *, where: str) -> tuple[Question, ...]:
     """Return the questions with an id or of a node; a complete id is preferred."""
-    exact = tuple(one for one in questions if one.id == name)
-    found = exact or tuple(one for one in questions if name in ("", one.stage))
+    exact = tuple(question for question in questions if question.id == name)
+    found = exact or tuple(question for question in questions if name in ("", question.stage))
     if not found:
         hint = f"open questions: {_names(questions, ', ')}" if questions else where
         raise NoOpenQuestion(f"the run has no question with the id or node {name!r}", hint=hint)
@@ -145,7 +145,11 @@ def read_choices(
     choice: str, questions: Sequence[Question], now: datetime, *, hint: str, listing: str
 ) -> list[str]:
     """Return one answer for each question from the same input, which every question must accept."""
-    lacking = [one for one in questions if not choice.strip() or read_answer(choice, one) is None]
+    lacking = [
+        question
+        for question in questions
+        if not choice.strip() or read_answer(choice, question) is None
+    ]
     if lacking:
         names = _names(lacking, ", ")
         raise UsageError(
@@ -155,12 +159,12 @@ def read_choices(
             ),
             hint=f"no answer was recorded; to list the questions: {listing}",
         )
-    return [read_choice(choice, one, now, hint=hint) for one in questions]
+    return [read_choice(choice, question, now, hint=hint) for question in questions]
 
 
 def _names(questions: Sequence[Question], between: str) -> str:
     """Return the names of the first questions, and the number of the others."""
-    ids = sorted((one.id for one in questions), key=natural_key)
+    ids = sorted((question.id for question in questions), key=natural_key)
     more = f" ({len(ids) - MOST_NAMED} more)" if len(ids) > MOST_NAMED else ""
     return f"{between.join(ids[:MOST_NAMED])}{more}"
 
@@ -177,16 +181,16 @@ def question_records(questions: Sequence[Question], reference: str) -> list[dict
     """Return open questions as JSON objects; each command contains the id of the question."""
     return [
         {
-            **question_to_record(one),
-            "branch": branch_of(one),
+            **question_to_record(question),
+            "branch": branch_of(question),
             "choices": [
                 {
                     "key": option.key,
                     "label": option.label,
-                    "command": answer_command(reference, option.key, question=one.id),
+                    "command": answer_command(reference, option.key, question=question.id),
                 }
-                for option in choices_of(one)
+                for option in choices_of(question)
             ],
         }
-        for one in sort_questions(questions)
+        for question in sort_questions(questions)
     ]

@@ -186,7 +186,9 @@ class Overrides:
         """Refuse to override a goal or an input that the run has already."""
         for name in self.by_name:
             if name not in request.withheld:
-                known = [one.removeprefix(INPUT_PREFIX) for one in request.withheld if one != GOAL]
+                known = [
+                    name.removeprefix(INPUT_PREFIX) for name in request.withheld if name != GOAL
+                ]
                 bare = name.removeprefix(INPUT_PREFIX)
                 value = "goal" if name == GOAL else f"input {quote(bare)}"
                 raise UsageError(
@@ -206,6 +208,8 @@ def secret_overrides(request: RunRequest, redactor: Redactor) -> Overrides:
 
     A manifest does not store these values.
     """
-    secret = {name: one for name, one in request.inputs.items() if redactor.text(one) != one}
+    secret = {
+        name: value for name, value in request.inputs.items() if redactor.text(value) != value
+    }
     is_plain = redactor.text(request.goal) == request.goal
     return Overrides(goal="" if is_plain else request.goal, inputs=secret)

@@ -56,7 +56,7 @@ _NEEDS_A_PROCESS = frozenset(
 )
 """The statuses in which a run only continues while a process holds it."""
 
-_FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
+_FINAL = frozenset(status.word.value for status in TRANSITIONS if status.is_final)
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ class RunOverview:
             "wait": write_record(self.wait) if self.wait else None,
             "next_node": self.next_node,
             "question": question_to_record(self.questions[0]) if self.questions else None,
-            "questions": [question_to_record(one) for one in self.questions],
-            "answered": {id_: answer_to_record(one) for id_, one in self.answers.items()},
+            "questions": [question_to_record(question) for question in self.questions],
+            "answered": {id_: answer_to_record(answer) for id_, answer in self.answers.items()},
             "parent": self.parent,
             "restart": self.restart,
             "restarted_as": self.restarted_as,
@@ -178,7 +178,9 @@ class RunOverview:
             directory=Path(fields.text("directory")),
             started=fields.time("started"),
             wait=wait_from_record(fields),
-            questions=tuple(question_from_record(one) for one in fields.inners("questions")),
+            questions=tuple(
+                question_from_record(question) for question in fields.inners("questions")
+            ),
             answers={id_: answer_from_record(answered.inner(id_)) for id_ in answered.all()},
             restart=fields.number("restart"),
             is_live=fields.flag("live"),
@@ -223,7 +225,7 @@ def summarize(root: Path) -> RunOverview:
     # An error in one run must not hide its other fields, nor other runs in a list.
     try:
         # Before the journal, because a process of the run writes run.json after the journal.
-        noted = _status_in_run_json(directory)
+        noted = _read_status(read_document(directory.run)) if directory.run.exists() else None
     except AttractorError as fault:
         noted, summary = None, _with_trouble(summary, fault)
     try:
@@ -266,7 +268,11 @@ def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
         why_stopped=state.stopped,
         next_node=state.progress.next_node if state.progress else "",
         questions=tuple(state.questions),
-        answers={one.id: state.answers[one.id] for one in state.asked if one.id in state.answers},
+        answers={
+            question.id: state.answers[question.id]
+            for question in state.asked
+            if question.id in state.answers
+        },
         stage=state.in_flight.node if state.in_flight else "",
         is_paused=state.is_paused and not state.status.is_final,
         restarted_as=state.restarted_as,
@@ -329,10 +335,6 @@ class _RecordedStatus:
 
     def __str__(self) -> str:
         return f"{self.status} ({self.phase})" if self.phase else self.status
-
-
-def _status_in_run_json(directory: RunDirectory) -> _RecordedStatus | None:
-    return _read_status(read_document(directory.run)) if directory.run.exists() else None
 
 
 def _read_status(fields: Fields) -> _RecordedStatus:

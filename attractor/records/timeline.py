@@ -591,9 +591,9 @@ def read_recorded(root: Path) -> Timeline:
     """
     directory = RunDirectory(root)
     # Before the journal: an attempt that ends meanwhile is not interrupted.
-    timeline = Timeline(is_live=is_held(directory.lock))
-    for event in selected_events(directory.events, Timeline.kinds):
-        timeline.take(event)
+    is_live = is_held(directory.lock)
+    timeline = fold_timeline(selected_events(directory.events, Timeline.kinds), is_live=True)
+    timeline.is_live = is_live
     return timeline
 
 

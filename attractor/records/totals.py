@@ -66,19 +66,19 @@ def add_up(
 
 def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
     """Return the nodes with the longest time."""
-    return _most(totals, {one.node: one.seconds for one in totals})
+    return _most(totals, {total.node: total.seconds for total in totals})
 
 
 def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
     """Return the nodes with the highest cost; without any price, the nodes with the most tokens."""
-    money = {one.node: one.usage.cost_usd for one in totals}
-    tokens = {one.node: one.usage.tokens for one in totals}
+    money = {total.node: total.usage.cost_usd for total in totals}
+    tokens = {total.node: total.usage.tokens for total in totals}
     return _most(totals, money if any(money.values()) else tokens)
 
 
 def _most(totals: Sequence[StageTotal], by: Mapping[str, float]) -> Sequence[StageTotal]:
-    some = [one for one in totals if by[one.node] >= WORTH_LISTING]
-    return sorted(some, key=lambda one: -by[one.node])[:MOST]
+    some = [total for total in totals if by[total.node] >= WORTH_LISTING]
+    return sorted(some, key=lambda total: -by[total.node])[:MOST]
 
 
 def _with(total: StageTotal, made: CompletedVisit) -> StageTotal:

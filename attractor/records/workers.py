@@ -30,13 +30,12 @@ class Worker:
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the worker."""
-        one = self.summary
         return {
-            "run_id": one.run_id,
-            "pipeline": one.pipeline,
-            "goal": one.goal,
-            "status": one.status,
-            "paused": one.is_paused,
+            "run_id": self.summary.run_id,
+            "pipeline": self.summary.pipeline,
+            "goal": self.summary.goal,
+            "status": self.summary.status,
+            "paused": self.summary.is_paused,
             "pid": self.pid,
             "host": self.host,
             "since": self.since.isoformat() if self.since else None,
@@ -45,13 +44,13 @@ class Worker:
         }
 
 
-def read_worker(one: RunOverview) -> Worker:
+def read_worker(summary: RunOverview) -> Worker:
     """Return the process that holds a live run."""
-    holder = holder_of(RunDirectory(one.directory).lock)
+    holder = holder_of(RunDirectory(summary.directory).lock)
     stages: Sequence[StageInFlight] = ()
     # The summary reports a corrupt journal.
     with suppress(AttractorError):
-        stages = stages_in_flight(one.directory)
+        stages = stages_in_flight(summary.directory)
     if holder is None:
-        return Worker(one, stages)
-    return Worker(one, stages, holder.pid, holder.host, holder.since, holder.purpose)
+        return Worker(summary, stages)
+    return Worker(summary, stages, holder.pid, holder.host, holder.since, holder.purpose)

@@ -3,7 +3,7 @@
 No model is asked. The run can be running, stopped, waiting, evaluated, canceled, failed or done.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,11 +18,9 @@ from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
 from attractor.engine.routing.edge_selection import Loop, find_loops
 from attractor.engine.run_folder.layout import is_held, read_files
-from attractor.engine.state.attempts import InFlight
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, StatusWord, outcome_of
+from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord, outcome_of
 from attractor.engine.state.walks import interrupted_attempts
 from attractor.engine.storage.json_files import read_document
-from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.reading import decode
 from attractor.records.delivery import read_delivery
@@ -53,10 +51,10 @@ def explain(case: Case) -> Finding:
 
 
 def _at_work(case: Case) -> Finding:
-    flights = [one.in_flight for one in case.state.walks.values() if one.in_flight]
+    flights = [walk.in_flight for walk in case.state.walks.values() if walk.in_flight]
     causes = [
-        f"{one.node}@{one.visit} is running, attempt {one.attempt}, since {one.since:%H:%M:%S} UTC"
-        for one in flights
+        f"{at.node}@{at.visit} is running, attempt {at.attempt}, since {at.since:%H:%M:%S} UTC"
+        for at in flights
     ]
     if case.history.end:
         silent = round((case.now - case.history.end).total_seconds())
@@ -75,11 +73,11 @@ def _at_work(case: Case) -> Finding:
 def _asks(case: Case) -> Finding:
     causes: list[str] = []
     remedies: list[Remedy] = []
-    for one in case.state.questions:
-        until = f" until {one.deadline}" if one.deadline else ""
-        causes.append(f"{one.id} asks{until}: {describe_question(one)}")
-        for option in one.options:
-            words = ["--question", one.id] if len(case.state.questions) > 1 else []
+    for question in case.state.questions:
+        until = f" until {question.deadline}" if question.deadline else ""
+        causes.append(f"{question.id} asks{until}: {describe_question(question)}")
+        for option in question.options:
+            words = ["--question", question.id] if len(case.state.questions) > 1 else []
             command = case.command("answer", option.key, *words)
             remedies.append(Remedy(f"answer {option.label}", command))
     go_on = Remedy("then resume it", case.command("resume"))
@@ -103,8 +101,8 @@ def _stopped(case: Case) -> Finding:
 
 def _cut(case: Case) -> tuple[str, ...]:
     return tuple(
-        f"{one.node}@{one.visit} was interrupted; a resume repeats it from the files at its start."
-        for one in interrupted_attempts(case.state.walks)
+        f"{cut.node}@{cut.visit} was interrupted; a resume repeats it from the files at its start."
+        for cut in interrupted_attempts(case.state.walks)
     )
 
 
@@ -233,17 +231,17 @@ _SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {
 def _reservations(case: Case) -> tuple[str, ...]:
     """Return the failures in a walk that succeeded as a whole."""
     sentences = [
-        f"{one} failed, and the walk continued (on_failure=continue)."
-        for one in dict.fromkeys(case.progress.stepped_over)
+        f"{node} failed, and the walk continued (on_failure=continue)."
+        for node in dict.fromkeys(case.progress.stepped_over)
     ]
     sentences += [
-        f"{one} failed, and an edge or a retry_target handled the failure."
-        for one in dict.fromkeys(case.progress.handled)
+        f"{node} failed, and an edge or a retry_target handled the failure."
+        for node in dict.fromkeys(case.progress.handled)
     ]
     sentences += [
-        f"The branch {one.name} of {one.node}@{one.visit} failed: {one.reason}"
-        for one in case.history.branches
-        if one.has_failed
+        f"The branch {branch.name} of {branch.node}@{branch.visit} failed: {branch.reason}"
+        for branch in case.history.branches
+        if branch.has_failed
     ]
     return tuple(sentences)
 
@@ -255,14 +253,16 @@ def _process_gone(case: Case) -> tuple[str, ...]:
 def _gate(case: Case) -> list[str]:
     """Return the latest verdict of the gate about a run, in sentences."""
     reports = [
-        one for one in case.run.directory.evaluation.glob("*/report.json")
-        if one.parent.name.isdecimal()
+        file for file in case.run.directory.evaluation.glob("*/report.json")
+        if file.parent.name.isdecimal()
     ]  # fmt: skip
     if not reports:
         return []
     try:
-        report = read_document(max(reports, key=lambda one: int(one.parent.name)))
-        return [f"{one.text('rule')}: {one.text('words')}" for one in report.inners("reasons")]
+        report = read_document(max(reports, key=lambda file: int(file.parent.name)))
+        return [
+            f"{reason.text('rule')}: {reason.text('words')}" for reason in report.inners("reasons")
+        ]
     except AttractorError as trouble:
         return [f"the report of the gate cannot be read: {trouble}"]
 
@@ -316,17 +316,17 @@ class Diagnosis:
             "verdict": finding.verdict,
             "causes": list(finding.causes),
             "remedies": [write_fields(remedy) for remedy in finding.remedies],
-            "stages": [one.to_record() for one in self.stages],
+            "stages": [stage.to_record() for stage in self.stages],
             "loops": [{"nodes": list(loop), "times": times} for loop, times in self.loops],
             "failures": [
                 {
-                    "node": one.node,
-                    "visit": one.visit,
-                    "attempt": one.attempt,
-                    "error": one.error,
-                    "tried_again": one.will_retry,
+                    "node": failure.node,
+                    "visit": failure.visit,
+                    "attempt": failure.attempt,
+                    "error": failure.error,
+                    "tried_again": failure.will_retry,
                 }
-                for one in self.case.history.failures
+                for failure in self.case.history.failures
             ],
             "assumed": list(self.assumed),
             "interruptions": [write_fields(note, words="what") for note in self.interruptions],
@@ -349,6 +349,12 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
     state = found.state if is_live else found.at_rest
     timeline = read_recorded(root)
     prepared = _prepared(run)
+    flights = [walk.in_flight for walk in state.walks.values() if walk.in_flight]
+    undeclared = [
+        f"{fact.rule}: {fact.message}"
+        for fact in (prepared.diagnostics if prepared else ())
+        if fact.rule in TAKEN_FOR_GRANTED
+    ]
     graph = prepared.graph if prepared else None
     case = Case(run, state, timeline, reference, is_live, now, graph)
     start, end = timeline.start, timeline.end
@@ -356,9 +362,9 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
     return Diagnosis(
         case=case,
         finding=explain(case),
-        stages=add_up(timeline.visits, _flights(state), now),
-        loops=sorted(find_loops(timeline.path()).items(), key=lambda one: -one[1]),
-        assumed=[*timeline.assumed, *_undeclared(prepared.diagnostics if prepared else ())],
+        stages=add_up(timeline.visits, flights, now),
+        loops=sorted(find_loops(timeline.path()).items(), key=lambda found: -found[1]),
+        assumed=[*timeline.assumed, *undeclared],
         interruptions=timeline.notes,
         not_kept=timeline.not_kept,
         usage=used_by(run.directory, state),
@@ -366,10 +372,6 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
         wall=wall,
         waited=timeline.waited,
     )
-
-
-def _flights(state: RunState) -> Sequence[InFlight]:
-    return [one.in_flight for one in state.walks.values() if one.in_flight]
 
 
 def _prepared(run: RecordedRun) -> Prepared | None:
@@ -380,9 +382,3 @@ def _prepared(run: RecordedRun) -> Prepared | None:
         return prepare(text, file=str(file), files=KnownFiles(read_files(run.directory)))
     except (OSError, AttractorError):
         return None
-
-
-def _undeclared(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
-    for one in diagnostics:
-        if one.rule in TAKEN_FOR_GRANTED:
-            yield f"{one.rule}: {one.message}"

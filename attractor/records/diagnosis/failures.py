@@ -72,7 +72,7 @@ class Case:
 
     def last_of(self, node: str) -> CompletedVisit | None:
         """Return the last completed visit of a node, or None."""
-        return next((one for one in reversed(self.history.visits) if one.node == node), None)
+        return next((visit for visit in reversed(self.history.visits) if visit.node == node), None)
 
     def folder(self, node: str) -> Path:
         """Return the folder of a node's stages."""
@@ -97,10 +97,10 @@ class Case:
         made = self.last_of(node)
         if made is None or not made.branch:
             return node
-        over = [one for one in self.history.branches if made.branch.startswith(one.key)]
+        over = [branch for branch in self.history.branches if made.branch.startswith(branch.key)]
         if not over:
             return node
-        outermost = min(over, key=lambda one: len(one.key))
+        outermost = min(over, key=lambda branch: len(branch.key))
         return f"{outermost.node}@{outermost.visit}"
 
 
@@ -121,7 +121,7 @@ def explain_failure(case: Case, end: WalkEnd) -> Finding:
     last = case.history.main[-1] if case.history.main else None
     choice = last.edges[-1] if last and last.edges else None
     if last is None or choice is None:
-        return Finding(end.reason, (), (_read_log(case),))
+        return Finding(end.reason, (), (Remedy(READ_LOG, case.command("logs")),))
     for explain in _EXPLANATIONS:
         if finding := explain(case, end, last, choice):
             return finding
@@ -131,8 +131,10 @@ def explain_failure(case: Case, end: WalkEnd) -> Finding:
 def _stage(case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge) -> Finding | None:
     if choice.reason != RouteReason.FAILED:
         return None
+    tries = last.visit.attempts
+    after = f" after {tries} attempts" if tries > 1 else ""
     causes = [
-        f"{last} failed{_after(last)}: {end.reason}",
+        f"{last} failed{after}: {end.reason}",
         *_inner_failures(case, last),
         *_why_no_retry(last),
         *_unhandled(case, last, choice),
@@ -233,7 +235,7 @@ def _loop(case: Case) -> Iterator[str]:
     """Return the loop in which the walk was, and the last failure in the loop."""
     loops = find_loops(case.history.path())
     if loops:
-        loop, times = max(loops.items(), key=lambda one: one[1])
+        loop, times = max(loops.items(), key=lambda found: found[1])
         yield f"It repeated a loop {number_of(times, 'time')}: {' -> '.join([*loop, loop[0]])}"
     if failing := _failing(case):
         made = case.last_of(failing)
@@ -243,7 +245,7 @@ def _loop(case: Case) -> Iterator[str]:
 
 def _failing(case: Case) -> str:
     """Return the last stage that failed."""
-    failed = (one for one in reversed(case.history.visits) if not _is_good(one))
+    failed = (visit for visit in reversed(case.history.visits) if not _is_good(visit))
     found = next(failed, None)
     return found.node if found else ""
 
@@ -262,11 +264,13 @@ def _inner_failures(case: Case, made: CompletedVisit) -> Iterator[str]:
 def _deepest(case: Case, made: CompletedVisit) -> str:
     """Return the stage to fix: if branches failed, the last failed stage of these branches."""
     keys = [
-        one.key
-        for one in case.history.branches
-        if (one.node, one.visit) == (made.visit.node, made.visit.number) and one.has_failed
+        branch.key
+        for branch in case.history.branches
+        if (branch.node, branch.visit) == (made.visit.node, made.visit.number) and branch.has_failed
     ]
-    failed = [one for one in case.history.visits if one.branch in keys and not _is_good(one)]
+    failed = [
+        visit for visit in case.history.visits if visit.branch in keys and not _is_good(visit)
+    ]
     return failed[-1].node if failed else made.node
 
 
@@ -310,15 +314,6 @@ def _handle(case: Case, made: CompletedVisit) -> tuple[Remedy, ...]:
     if made.visit.meeting:
         advice = f"or let the pipeline handle it: a retry_target on {made.node}, in {case.file}"
     return (Remedy(advice, case.again(made.node, changed=True)),)
-
-
-def _read_log(case: Case) -> Remedy:
-    return Remedy(READ_LOG, case.command("logs"))
-
-
-def _after(made: CompletedVisit) -> str:
-    tries = made.visit.attempts
-    return f" after {tries} attempts" if tries > 1 else ""
 
 
 def _outcome(made: CompletedVisit) -> str:

@@ -37,7 +37,11 @@ def describe_unchanged(root: Path) -> str:
     if not refused:
         return "no files changed"
     calls = Counter(call for call, _ in refused).most_common()
-    named = [f"{tool} of {node} was refused {_times(n)}" for (tool, node), n in calls[:_MOST_NAMED]]
+    times = {1: "once", 2: "twice"}
+    named = [
+        f"{tool} of {node} was refused {times.get(count, f'{count} times')}"
+        for (tool, node), count in calls[:_MOST_NAMED]
+    ]
     more = ["and others"] if len(calls) > _MOST_NAMED else []
     return visible(f"no files changed: {', '.join([*named, *more])} ({refused[-1][1]})")
 
@@ -53,7 +57,3 @@ def _refused(root: Path) -> Iterator[tuple[tuple[str, str], str]]:
             if error and (tool in EDITS or error.startswith(SKIPPED)):
                 fault = error.removeprefix(f"{failed_call(tool)}: ")
                 yield (tool, event.node or ""), first_line(fault)
-
-
-def _times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -64,14 +64,14 @@ class Tracing:
             folded = fold(self._spans, event)
             self._spans = folded.spans
             self._ids.take_trace_of(self._spans.root)
-            for one in folded.ended:
-                self._hand_on(one)
+            for span in folded.ended:
+                self._hand_on(span)
 
     def end(self) -> None:
         """End all open spans, and wait a short time until all spans are sent."""
         with self._turn:
-            for one in close(self._spans):
-                self._hand_on(one)
+            for span in close(self._spans):
+                self._hand_on(span)
             self._spans = Spans()
         if not self._provider.force_flush(PATIENCE_MS):
             self._watched.fail("they were not accepted in time")

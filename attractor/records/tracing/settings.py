@@ -36,7 +36,7 @@ def require_supported(environ: Mapping[str, str]) -> None:
     if exporter not in ("", "otlp"):
         message = f"{EXPORTER}={exporter}: only the exporter otlp is supported"
         raise UsageError(message, hint=f"set {EXPORTER}=otlp, or none")
-    name = next((one for one in PROTOCOLS if environ.get(one)), "")
+    name = next((protocol for protocol in PROTOCOLS if environ.get(protocol)), "")
     if name and environ[name].strip().lower() != PROTOCOL:
         message = f"{name}={environ[name]}: only the protocol {PROTOCOL} is supported"
         raise UsageError(
