@@ -79,12 +79,15 @@ def read_record(type_: type[T], record: JsonObject) -> T:
     )
 
 
-def read_fields(type_: type[T], record: JsonObject, **keys: str) -> T:
-    """Return the dataclass of an object with other members, or raise a UsageError.
+def read_fields(type_: type[T], record: JsonObject, *optional: str, **keys: str) -> T:
+    """Return the dataclass of an object that `write_fields` wrote with the same keywords.
 
-    The keywords are those of `write_fields`; a missing field has its default.
+    The object may have other members. Only `optional` fields, which have a default, may be missing.
     """
     named = {name: keys.get(name, name) for name in _fields_of(type_)}
+    for name, key in named.items():
+        if key and key not in record and name not in optional:
+            raise UsageError(f"missing field {key!r} of {type_.__name__}")
     return read_record(type_, {name: record[key] for name, key in named.items() if key in record})
 
 

@@ -92,7 +92,7 @@ def read_request(manifest: Manifest) -> RunRequest:
     """Read the request of a run from its manifest."""
     fields = Fields(manifest.options, "manifest: options")
     return replace(
-        fields.record(RunRequest, budgets="", **_KEYS),
+        fields.whole(RunRequest, "suite", "profile", "waits_for_limits", budgets="", **_KEYS),
         budgets=budgets_from_record(fields.inner("budgets")),
         suite=manifest.suite,
         profile=manifest.profile,

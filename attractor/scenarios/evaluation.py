@@ -118,7 +118,9 @@ class TrialResult:
     def from_record(cls, record: Mapping[str, Json]) -> "TrialResult":
         """Read the record of a trial."""
         key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
-        return _read(cls, {**record, "key": key, "culprit": record.get("culprit") or None})
+        # A record without a culprit, of an earlier version, is refused.
+        own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
+        return _read(cls, {**record, **own, "key": key}, "troubles")
 
 
 @dataclass(frozen=True)
@@ -196,9 +198,9 @@ def _check_record(check: CheckResult) -> dict[str, Json]:
     }
 
 
-def _read(type_: type[R], record: Json) -> R:
+def _read(type_: type[R], record: Json, *optional: str) -> R:
     try:
-        return read_fields(type_, record if isinstance(record, dict) else {})
+        return read_fields(type_, record if isinstance(record, dict) else {}, *optional)
     except UsageError as cause:
         # Without the value, which may contain words of a holdout.
         raise VerificationError("corrupt record of a trial", hint=_RESTORE) from cause

@@ -211,7 +211,7 @@ def read_record(store: Path) -> WorkspaceRecord | None:
         return None
     base = {name: fields.pop(name, None) for name in ("commit", "tree", "candidate")}
     try:
-        return read_fields(WorkspaceRecord, {**fields, "base": base})
+        return read_fields(WorkspaceRecord, {**fields, "base": base}, "materials", "leave_out")
     except UsageError as cause:
         raise RecordBroken(f"corrupt record {path}: {cause.message}") from cause
 

@@ -96,6 +96,8 @@ def test_all_fields_are_written_under_their_keys_and_read_back() -> None:
     assert write_fields(garage, cars="") == {"is_open": False, "rent": 2.0}
     given = read_fields(Garage, {**record, "rent": 2, "unknown": 1}, is_open="open")
     assert write_fields(given, is_open="open") == record
-    assert read_fields(Garage, {"cars": []}) == Garage(())
+    assert read_fields(Garage, {"cars": []}, "is_open", "rent") == Garage(())
+    with pytest.raises(UsageError, match="missing field 'open'"):
+        read_fields(Garage, {"cars": [], "rent": None}, is_open="open")
     with pytest.raises(UsageError, match="missing field 'cars'"):
         read_fields(Garage, {})

@@ -132,7 +132,7 @@ def question_to_record(question: Question) -> dict[str, Json]:
 
 def question_from_record(fields: Fields) -> Question:
     """Read a question from its record."""
-    return fields.record(Question)
+    return fields.whole(Question, "default", "timeout_seconds", "metadata", "within")
 
 
 def within_from_record(fields: Fields) -> tuple[EnclosingBranch, ...]:
@@ -160,7 +160,7 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
 
 def answer_from_record(fields: Fields) -> Answer:
     """Read an answer from its record."""
-    return fields.record(Answer)
+    return fields.whole(Answer, "selected_option", "text")
 
 
 def _without_empty(members: Mapping[str, Json]) -> dict[str, Json]:

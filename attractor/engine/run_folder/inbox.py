@@ -90,7 +90,7 @@ class Inbox:
 def _read(path: Path) -> InboxEntry:
     try:
         fields = Fields(parse_json(read_untrusted(path)), path.name)
-        order = fields.record(Order)
+        order = fields.whole(Order)
     except (FileError, NotCanonical, RecordBroken) as fault:
         return InboxEntry(path.name, None, str(fault))
     return InboxEntry(path.name, order)

@@ -88,7 +88,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
 
 def manifest_from_record(fields: Fields) -> Manifest:
     """Read a manifest from its record."""
-    manifest = fields.record(Manifest, promises="")
+    manifest = fields.whole(Manifest, "agents", promises="")
     return replace(manifest, promises=promises_from_record(fields.inner("promises")))
 
 

@@ -383,7 +383,9 @@ def progress_from_record(fields: Fields) -> Progress:
         edge_reason=fields.text("edge_reason"),
         tree=fields.text("tree"),
         context=fields.members("context"),
-        stages={one.text("node"): one.record(StageRecord) for one in fields.inners("stages")},
+        stages={
+            one.text("node"): one.record(StageRecord, "node") for one in fields.inners("stages")
+        },
         completed=fields.texts("completed_nodes"),
         logs=fields.texts("logs"),
         last_status=fields.word("last_status", StageStatus),

@@ -278,7 +278,7 @@ class ArtifactStore:
 
 def _read_entry(file: Path) -> _Entry:
     fields = read_document(file)
-    return _Entry(fields.record(ArtifactInfo), fields.text("text"), fields.text("hash"))
+    return _Entry(fields.whole(ArtifactInfo), fields.text("text"), fields.text("hash"))
 
 
 def _file_name(artifact_id: str) -> str:

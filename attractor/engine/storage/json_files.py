@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
-from attractor.base.records import read_fields
+from attractor.base.records import read_fields, read_record
 from attractor.engine.errors import RecordBroken
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -105,10 +105,18 @@ class Fields:
             for index, one in enumerate(self.items(name))
         )
 
-    def record(self, type_: type[Record], **keys: str) -> Record:
-        """Return the record as a dataclass, without other members; `keys` as in `write_fields`."""
+    def record(self, type_: type[Record], *others: str) -> Record:
+        """Return the dataclass that `write_record` wrote, without other fields."""
+        own = {name: value for name, value in self._record.items() if name not in others}
         try:
-            return read_fields(type_, self._record, **keys)
+            return read_record(type_, own)
+        except UsageError as fault:
+            raise RecordBroken(f"{self._what}: {fault.message}") from fault
+
+    def whole(self, type_: type[Record], *optional: str, **keys: str) -> Record:
+        """Return the dataclass that `write_fields` wrote; see `read_fields`."""
+        try:
+            return read_fields(type_, self._record, *optional, **keys)
         except UsageError as fault:
             raise RecordBroken(f"{self._what}: {fault.message}") from fault
 

@@ -95,7 +95,7 @@ class Version:
 
 def version_from_record(fields: Fields) -> Version:
     """Read a version from its record."""
-    return fields.record(Version, number="version")
+    return fields.whole(Version, number="version")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
