@@ -120,18 +120,16 @@ class UsageReader:
             return None
         is_known = self._has_ended and reported.total_tokens > 0
         if not is_known:
-            reported = self._estimate(reported)
+            written = max(reported.output_tokens, math.ceil(self._size / _BYTES_A_TOKEN))
+            if prompt_tokens(reported, self._provider):
+                reported = replace(reported, output_tokens=written)
+            else:
+                plain, encoded = _ENCODED.subn(b"", self._request)
+                estimated = math.ceil(len(plain) / _BYTES_A_TOKEN) + encoded * _ENCODED_TOKENS
+                reported = replace(reported, input_tokens=max(1, estimated), output_tokens=written)
         asked = self._asked or _text(_parse(self._request), "model")
         models = tuple(dict.fromkeys(filter(None, (self._answered, asked))))
         return CallUsage(reported, models, is_estimated=not is_known)
-
-    def _estimate(self, reported: Usage) -> Usage:
-        written = max(reported.output_tokens, math.ceil(self._size / _BYTES_A_TOKEN))
-        if prompt_tokens(reported, self._provider):
-            return replace(reported, output_tokens=written)
-        plain, encoded = _ENCODED.subn(b"", self._request)
-        asked = math.ceil(len(plain) / _BYTES_A_TOKEN) + encoded * _ENCODED_TOKENS
-        return replace(reported, input_tokens=max(1, asked), output_tokens=written)
 
 
 def is_model_call(method: str, path: str) -> bool:

@@ -71,7 +71,14 @@ def read(event: JsonObject) -> Iterator[ProgramEvent]:
             for block in blocks:
                 yield from _read_block(block)
         case {"type": "result"}:
-            yield from _read_result(event)
+            cost, by_model = event.get("total_cost_usd"), event.get("modelUsage")
+            if isinstance(by_model, dict):
+                # Of the session; `usage` is of the last message only.
+                used = reduce(add, map(_tokens, by_model.values()), Usage())
+                known = float(cost) if isinstance(cost, int | float) else None
+                yield Spent(used, known, is_total=True)
+            if event.get("is_error"):
+                yield Failed(as_text(event.get("result")) or as_text(event.get("subtype")))
         case _:
             pass
 
@@ -90,17 +97,6 @@ def _read_block(block: Json) -> Iterator[ProgramEvent]:
             yield CallEnded(call, text, text or "failed" if rest.get("is_error") else "")
         case _:
             pass
-
-
-def _read_result(event: JsonObject) -> Iterator[ProgramEvent]:
-    cost, by_model = event.get("total_cost_usd"), event.get("modelUsage")
-    if isinstance(by_model, dict):
-        # Of the session; `usage` is of the last message only.
-        used = reduce(add, map(_tokens, by_model.values()), Usage())
-        known = float(cost) if isinstance(cost, int | float) else None
-        yield Spent(used, known, is_total=True)
-    if event.get("is_error"):
-        yield Failed(as_text(event.get("result")) or as_text(event.get("subtype")))
 
 
 def _tokens(used: Json) -> Usage:

@@ -82,22 +82,23 @@ def read(event: JsonObject, *, provider: str) -> Iterator[ProgramEvent]:
         case {"type": "text", "part": {"text": str(text)}}:
             yield AgentText(text)
         case {"type": "tool_use", "part": {"callID": str(call), "tool": str(name), "state": state}}:
-            yield from _read_call(call, name, state)
+            match state:
+                case {"status": str(status), "input": {**arguments}, **rest}:
+                    yield begin_call(call, name, arguments, _TOOLS)
+                    error = as_text(rest.get("error")) or "failed"
+                    yield CallEnded(
+                        call, as_text(rest.get("output")), error if status == "error" else ""
+                    )
+                case _:
+                    pass
         case {"type": "step_finish", "part": {"tokens": {**used}}}:
             yield _spent(used, provider)
         case {"type": "error", "error": error}:
-            yield Failed(_message(error))
-        case _:
-            pass
-
-
-def _read_call(call: str, name: str, state: Json) -> Iterator[ProgramEvent]:
-    """Read a tool call, which opencode only prints when it has ended."""
-    match state:
-        case {"status": str(status), "input": {**arguments}, **rest}:
-            yield begin_call(call, name, arguments, _TOOLS)
-            error = as_text(rest.get("error")) or "failed"
-            yield CallEnded(call, as_text(rest.get("output")), error if status == "error" else "")
+            match error:
+                case {"data": {"message": str(message)}}:
+                    yield Failed(message)
+                case _:
+                    yield Failed(as_text(error))
         case _:
             pass
 
@@ -117,14 +118,6 @@ def _spent(used: JsonObject, provider: str) -> Spent:
             cache_write_tokens=written,
         )
     )
-
-
-def _message(error: Json) -> str:
-    match error:
-        case {"data": {"message": str(message)}}:
-            return message
-        case _:
-            return as_text(error)
 
 
 OPENCODE = Program(

@@ -133,20 +133,17 @@ def find_breaches(
     before: SpecGraph, after: SpecGraph, bindings: Sequence[Binding]
 ) -> Sequence[Breach]:
     """Return all breaches of the identity in a changed graph."""
-    found = list(_changed_identity(before, after))
+    found: list[Breach] = []
+    for key in IDENTITY:
+        old, new = before.root.fields.get(key), after.root.fields.get(key)
+        if old != new:
+            message = f"{key} changes from {old!r} to {new!r}; another identity is a new seed"
+            found.append(Breach(BreachKind.IDENTITY, key, message))
     for binding in bindings:
         found += _broken_predicate(before, after, binding)
     for rail in _carrying(before, bindings):
         found += _weakened(rail, after)
     return found
-
-
-def _changed_identity(before: SpecGraph, after: SpecGraph) -> Iterator[Breach]:
-    for key in IDENTITY:
-        old, new = before.root.fields.get(key), after.root.fields.get(key)
-        if old != new:
-            message = f"{key} changes from {old!r} to {new!r}; another identity is a new seed"
-            yield Breach(BreachKind.IDENTITY, key, message)
 
 
 def _carrying(graph: SpecGraph, bindings: Sequence[Binding]) -> Iterator[SpecNode]:

@@ -221,7 +221,13 @@ class GraphDrawings:
             attributes = drawn.attributes.replaced("rankdir", Value.of(look.direction))
             drawn = replace(drawn, attributes=attributes)
         try:
-            svg = self._svg(key, drawn)
+            file = self._folder / f"{key}.svg"
+            if file.exists():
+                svg = read_regular(file).decode()
+            else:
+                svg = asyncio.run(draw(drawn, time_limit=PATIENCE))
+                make_private_folder(self._folder)
+                write_whole(file, svg, sync=False)
         except (NoDrawingProgram, DrawingFailed) as error:
             return GraphDrawing(graph, (), f"{error.message}: {error.hint}")
         drawing = GraphDrawing(graph, tuple(_pieces(svg)), "", drawn, lanes, folded, look)
@@ -230,15 +236,6 @@ class GraphDrawings:
             if len(self._known) > MOST_GRAPHS:
                 self._known.popitem(last=False)
         return drawing
-
-    def _svg(self, key: str, graph: Graph) -> str:
-        file = self._folder / f"{key}.svg"
-        if file.exists():
-            return read_regular(file).decode()
-        svg = asyncio.run(draw(graph, time_limit=PATIENCE))
-        make_private_folder(self._folder)
-        write_whole(file, svg, sync=False)
-        return svg
 
 
 def _content(file: Path) -> bytes:

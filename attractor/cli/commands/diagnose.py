@@ -54,7 +54,12 @@ def _lines(one: Diagnosis) -> Iterator[str]:
         yield f"  forked from {manifest.parent} before {manifest.forked_at}"
     for number, cause in enumerate(one.finding.causes, 1):
         yield f"  {number}. {cause}"
-    yield from _remedies(one)
+    if one.finding.remedies:
+        yield "remedies"
+    for remedy in one.finding.remedies:
+        yield f"  {remedy.what}"
+        if remedy.command:
+            yield f"      {remedy.command}"
     yield from _took(one)
     yield from _section("loops", [_loop(nodes, times) for nodes, times in one.loops])
     retried = [_retried(stage, one) for stage in one.stages if stage.retries]
@@ -63,15 +68,6 @@ def _lines(one: Diagnosis) -> Iterator[str]:
     yield from _section("not kept", one.not_kept)
     notes = [f"{note.time:%Y-%m-%d %H:%M:%S}  {note.words}" for note in one.interruptions]
     yield from _section("interruptions", notes)
-
-
-def _remedies(one: Diagnosis) -> Iterator[str]:
-    if one.finding.remedies:
-        yield "remedies"
-    for remedy in one.finding.remedies:
-        yield f"  {remedy.what}"
-        if remedy.command:
-            yield f"      {remedy.command}"
 
 
 def _took(one: Diagnosis) -> Iterator[str]:

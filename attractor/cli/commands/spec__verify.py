@@ -50,19 +50,15 @@ def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
     if not record["divergences"]:
         yield "no problems found"
     elif reconverge:
-        yield from _restored(record)
+        yield from (f"restored: {path}" for path in record["restored"])
+        if record["incident"]:
+            yield f"edits kept in {record['incident']}"
+        if record["proposal"]:
+            yield f"next: attractor grow plan --proposal {record['incident']}/proposal.json"
+        for path in record["refused"]:
+            yield f"not restored: {path}: no promoted content is known; try git restore {path}"
     else:
         yield "next: attractor spec verify --reconverge"
-
-
-def _restored(record: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"restored: {path}" for path in record["restored"])
-    if record["incident"]:
-        yield f"edits kept in {record['incident']}"
-    if record["proposal"]:
-        yield f"next: attractor grow plan --proposal {record['incident']}/proposal.json"
-    for path in record["refused"]:
-        yield f"not restored: {path}: no promoted content is known; try git restore {path}"
 
 
 part = verify_spec

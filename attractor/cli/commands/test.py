@@ -78,7 +78,11 @@ def _lines(ran: Sequence[_TestedFile], *, coverage: bool) -> Iterator[str]:
             for difference in result.differences:
                 yield from (f"      {line}" for line in _difference_lines(difference))
     if coverage:
-        yield from _coverage(ran)
+        for pipeline, edges, never in _covered(ran):
+            yield f"{pipeline}: {len(edges) - len(never)} of {len(edges)} edges taken"
+            yield from (
+                f"      never: {edge_text(edge)}  (line {edge.span.line})" for edge in never
+            )
     results = [result for one in ran for result in one.results]
     failed = sum(not result.is_passed for result in results)
     yield f"{len(results)} test{'s' if len(results) != 1 else ''}, {failed or 'none'} failed"
@@ -89,12 +93,6 @@ def _difference_lines(difference: Difference) -> list[str]:
         lines = aligned(difference.expected_path, difference.actual_path, gap=GAP)
         return ["path", *(f"  {line}" for line in lines)]
     return [visible(f"{difference.what}: expected {difference.expected}, got {difference.actual}")]
-
-
-def _coverage(ran: Sequence[_TestedFile]) -> Iterator[str]:
-    for pipeline, edges, never in _covered(ran):
-        yield f"{pipeline}: {len(edges) - len(never)} of {len(edges)} edges taken"
-        yield from (f"      never: {edge_text(edge)}  (line {edge.span.line})" for edge in never)
 
 
 def _covered(ran: Sequence[_TestedFile]) -> Iterator[tuple[Path, Sequence[Edge], Sequence[Edge]]]:

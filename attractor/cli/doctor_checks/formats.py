@@ -20,7 +20,15 @@ SUBJECT = "state format"
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report whether this version can read the state folder and the newest runs."""
     settings = machine.configuration.settings
-    return [_state(settings.state_dir), _runs(settings.runs_dir)]
+    newest = list_folders(settings.runs_dir)[:MOST]
+    unreadable = [run for run in map(summarize_any, newest) if run.status == "unknown"]
+    counted = f"of the newest {len(newest)}" if len(newest) == MOST else f"of {len(newest)}"
+    if not unreadable:
+        runs = ok("runs", f"all {counted} can be read")
+    else:
+        found = f"{len(unreadable)} {counted} cannot be read: {unreadable[0].trouble}"
+        runs = missing("runs", found, remedy="see all of them: attractor runs")
+    return [_state(settings.state_dir), runs]
 
 
 def _state(folder: Path) -> Finding:
@@ -34,16 +42,6 @@ def _state(folder: Path) -> Finding:
     earlier = f", of an earlier version; the next record makes it {STATE_FORMAT}"
     found = f"{number}{earlier if number < STATE_FORMAT else ''}"
     return ok(SUBJECT, f"{found}; {number_of(lines, 'line')} in the ledger")
-
-
-def _runs(folder: Path) -> Finding:
-    newest = list_folders(folder)[:MOST]
-    unreadable = [run for run in map(summarize_any, newest) if run.status == "unknown"]
-    counted = f"of the newest {len(newest)}" if len(newest) == MOST else f"of {len(newest)}"
-    if not unreadable:
-        return ok("runs", f"all {counted} can be read")
-    found = f"{len(unreadable)} {counted} cannot be read: {unreadable[0].trouble}"
-    return missing("runs", found, remedy="see all of them: attractor runs")
 
 
 part = examine

@@ -70,26 +70,25 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
         result = f"{outcome.status}{label}{reason}"
     yield visible(f"{number:>3}  {visit.node}{again}: {result}{tries}{where}")
     for route in step.decision.routes:
-        yield from _route(route, is_followed=route is step.decision.routes[-1])
+        is_followed = route is step.decision.routes[-1]
+        rows = [(" ".join(_words(candidate.edge)), candidate) for candidate in route.candidates]
+        width = min(_WIDEST, max((len(words) for words, _ in rows), default=0))
+        for words, one in rows:
+            fate = (
+                _taken(route, is_followed=is_followed)
+                if one.fate is CandidateVerdict.WON
+                else one.fate
+            )
+            yield visible(f"     -> {words:<{width}}  {fate}")
+        if route.edge is None:
+            jump = "" if route.reason is RouteReason.JOIN else "jump: "
+            words = f"=> {route.target}  {jump}" if route.target else ""
+            yield visible(f"     {words}{_WHY[route.reason]}")
     if step.decision.move.is_restart:
         yield visible(f"     restart: a new run begins at {step.decision.move.target}")
     if step.decision.move.end:
         what = "end of the branch" if step.branch else "end"
         yield f"     {what}: {visible(step.decision.move.end.reason)}"
-
-
-def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
-    rows = [(" ".join(_words(candidate.edge)), candidate) for candidate in route.candidates]
-    width = min(_WIDEST, max((len(words) for words, _ in rows), default=0))
-    for words, one in rows:
-        fate = (
-            _taken(route, is_followed=is_followed) if one.fate is CandidateVerdict.WON else one.fate
-        )
-        yield visible(f"     -> {words:<{width}}  {fate}")
-    if route.edge is None:
-        jump = "" if route.reason is RouteReason.JOIN else "jump: "
-        words = f"=> {route.target}  {jump}" if route.target else ""
-        yield visible(f"     {words}{_WHY[route.reason]}")
 
 
 def _taken(route: Route, *, is_followed: bool) -> str:

@@ -16,7 +16,6 @@ from attractor.base.journal import SharedSync
 from attractor.base.json import Json
 from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import (
-    CheckpointText,
     Position,
     RestoredState,
     open_journal,
@@ -161,7 +160,12 @@ class OpenRun:
             if step is not None and not self._is_due():
                 self._record_step(step, place, sync=True)
                 return
-            saved = self._clean(step)
+            if step is None:
+                node = (self._state.progress or _NO_PROGRESS).current_node
+                saved = CheckpointSaved(node, None, "")
+            else:
+                saved = _saved(step)
+                saved = changed(saved, step=self.redactor.clean(saved.step or {}))
             draft = Event(
                 seq=self.events.head.seq + 1,
                 branch=place.branch,
@@ -172,7 +176,10 @@ class OpenRun:
             )
             after = fold(self._state, draft)
             at = Position(self.events.offset, self.events.head)
-            drawn = self._drawn(after, at)
+            record, now = state_to_record(after), self.clock.now()
+            drawn = render_checkpoint(record, now, at)
+            if self.redactor.finds_in(drawn.text):
+                drawn = render_checkpoint(self.redactor.members(record), now, at)
             saved = changed(saved, checkpoint=drawn.digest)
             self._append(kind_of(saved), data_of(saved), place, sync=True, is_plain=True)
             self._state = after
@@ -296,20 +303,6 @@ class OpenRun:
     ) -> Event:
         self._fence.commit()
         return self.events.append(kind, data, place=place, sync=sync, is_plain=is_plain)
-
-    def _clean(self, step: Step | None) -> CheckpointSaved:
-        """Return the redacted event of a step."""
-        if step is None:
-            return CheckpointSaved((self._state.progress or _NO_PROGRESS).current_node, None, "")
-        saved = _saved(step)
-        return changed(saved, step=self.redactor.clean(saved.step or {}))
-
-    def _drawn(self, state: RunState, at: Position) -> CheckpointText:
-        record, now = state_to_record(state), self.clock.now()
-        drawn = render_checkpoint(record, now, at)
-        if self.redactor.finds_in(drawn.text):
-            return render_checkpoint(self.redactor.members(record), now, at)
-        return drawn
 
     def _is_due(self) -> bool:
         grown = self.events.offset - self._checkpoint_offset

@@ -169,7 +169,9 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
     stall = stall or Stall(None)
     timer = asyncio.timeout(None)
     try:
-        limit = _limit(stage.node)
+        limit = stage.node.attributes.duration("timeout")
+        if limit is not None and stage.node.type in KEEP_THEIR_OWN_TIME:
+            limit += GRACE
         async with stage.waits.time_limit(limit) as timer, stall:
             returned = await call(handler.execute, stage)
         return _checked(stage.node, returned)
@@ -189,13 +191,6 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
             written = stage.node.attributes.duration("timeout") or timedelta()
             return failure(f"timed out after {describe_duration(written)}")
         return failure_of(error)
-
-
-def _limit(node: Node) -> timedelta | None:
-    limit = node.attributes.duration("timeout")
-    if limit is None:
-        return None
-    return limit + GRACE if node.type in KEEP_THEIR_OWN_TIME else limit
 
 
 def _checked(node: Node, returned: object) -> Outcome:

@@ -297,7 +297,13 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
     if before and status is StageStatus.SKIPPED:
         # A skipped stage records no outcome (attractor-spec 5.2), so the earlier outcome remains.
         status = before.outcome
-    streak = _streak(before, visit)
+    if visit.outcome.status is not StageStatus.FAIL:
+        streak = NO_STREAK
+    else:
+        streak = visit.streak
+        if before and streak == NO_STREAK:
+            streak = Streak(before.failure, before.failure_count)
+        streak = streak.and_then(signature(visit.outcome.failure_reason))
     return StageRecord(
         progress.visits(visit.node) + 1,
         status,
@@ -305,16 +311,6 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
         failure=streak.failure,
         failure_count=streak.count,
     )
-
-
-def _streak(before: StageRecord | None, visit: Visit) -> Streak:
-    """Return the streak of failures after a visit and its attempts."""
-    if visit.outcome.status is not StageStatus.FAIL:
-        return NO_STREAK
-    streak = visit.streak
-    if before and streak == NO_STREAK:
-        streak = Streak(before.failure, before.failure_count)
-    return streak.and_then(signature(visit.outcome.failure_reason))
 
 
 def _retries_left_over(visit: Visit) -> int:

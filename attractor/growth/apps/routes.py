@@ -77,27 +77,29 @@ def downstream(
         if id_ not in reached:
             reached.add(id_)
             if may_fail or graph[id_].kind != "pipeline":
-                waiting += _reached_from(graph, graph[id_])
+                node = graph[id_]
+                match node.kind:
+                    case "field":
+                        waiting.append(graph.parents[node.id])
+                    case "entity" | "output" | "source":
+                        waiting += _users(graph, node.id)
+                        waiting += (
+                            user
+                            for one in graph.children(node.id)
+                            for user in _users(graph, one.id)
+                        )
+                    case "step":
+                        waiting.append(graph.parents[node.id])
+                        waiting += entities_of(graph, node, Relation.WRITES)
+                        waiting += (
+                            one for one in node.targets(Relation.WRITES) if _is_source(graph, one)
+                        )
+                        waiting += guarded_steps(graph, node)
+                    case "pipeline":
+                        waiting += graph.children_ids(node.id)
+                    case _:
+                        pass
     return frozenset(reached)
-
-
-def _reached_from(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
-    """Yield the nodes right downstream of a node."""
-    match node.kind:
-        case "field":
-            yield graph.parents[node.id]
-        case "entity" | "output" | "source":
-            yield from _users(graph, node.id)
-            yield from (user for one in graph.children(node.id) for user in _users(graph, one.id))
-        case "step":
-            yield graph.parents[node.id]
-            yield from entities_of(graph, node, Relation.WRITES)
-            yield from (one for one in node.targets(Relation.WRITES) if _is_source(graph, one))
-            yield from guarded_steps(graph, node)
-        case "pipeline":
-            yield from graph.children_ids(node.id)
-        case _:
-            pass
 
 
 def _users(graph: SpecGraph, id_: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ The answer has the form of a document, and each entry has a `quote`. An entry wh
 the text is refused.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -121,19 +121,17 @@ def require_quotes(quotes: list[Quote], text: str) -> None:
     White space may differ. An open question about something that the text does not mention needs no
     words.
     """
-    faults = list(_quote_faults(quotes, " ".join(text.split())))
-    if faults:
-        hint = "copy the words exactly from the text, or leave the entry out"
-        raise InvalidSpec("; ".join(faults[:_MOST_FAULTS]), hint=hint)
-
-
-def _quote_faults(quotes: list[Quote], text: str) -> Iterator[str]:
+    flat = " ".join(text.split())
+    faults: list[str] = []
     for quote in quotes:
         words = " ".join(quote.words.split())
         if not words and without_questions(quote.entry):
-            yield f"{quote.place}: missing quote for {quote.entry!r}"
-        elif words not in text:
-            yield f"{quote.place}: the words {words!r} are not in the text"
+            faults.append(f"{quote.place}: missing quote for {quote.entry!r}")
+        elif words not in flat:
+            faults.append(f"{quote.place}: the words {words!r} are not in the text")
+    if faults:
+        hint = "copy the words exactly from the text, or leave the entry out"
+        raise InvalidSpec("; ".join(faults[:_MOST_FAULTS]), hint=hint)
 
 
 _WORDS: JsonObject = {"type": "string", "minLength": 1}

@@ -87,7 +87,14 @@ def check_proposal(
             findings.append(Finding(FindingKind.MORPH, f"{place}: {cause.message}", cause.hint))
             return CheckedProposal(tuple(planned), tuple(findings))
         before = after
-    findings += _findings_of_names(graph, before)
+    # A name of the specification stays as it is.
+    for node in before.values():
+        if node.id not in graph or graph[node.id].name != node.name:
+            for fault in faults_of_name(node.name):
+                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
+                findings.append(
+                    Finding(FindingKind.NAME, message, "choose a short name in one script")
+                )
     for breach in find_breaches(graph, before, development.identity):
         message = f"{breach.line!r}: {breach.message}"
         findings.append(Finding(FindingKind.IDENTITY, message, "leave the identity as it is"))
@@ -152,15 +159,6 @@ def _findings_of(
     for id_ in sorted(touched.nodes):
         for question in questions_of(graph[id_]) if id_ in graph else ():
             yield _open_question(f"{place}: {id_}", question)
-
-
-def _findings_of_names(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]:
-    """Yield the faults of names that are new; a name of the specification stays as it is."""
-    for node in after.values():
-        if node.id not in before or before[node.id].name != node.name:
-            for fault in faults_of_name(node.name):
-                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
-                yield Finding(FindingKind.NAME, message, "choose a short name in one script")
 
 
 def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:

@@ -51,7 +51,11 @@ def _candidates(before: SpecGraph, after: SpecGraph) -> Iterator[Mapping[str, An
     for node in added:
         if node.kind in _ADDITIONS:
             yield _ADDITIONS[node.kind](after, node)
-            yield from _values(node)
+            # The values of a new node that its own morph does not set.
+            if node.kind == "step" and "strategy" in node.fields:
+                yield {"type": "allocate", "step": node.id, "strategy": node.fields["strategy"]}
+            if node.kind in ("step", "panel") and "body" in node.fields:
+                yield {"type": "adopt_body", "node": node.id, "body": node.fields["body"]}
     for change in changes:
         yield from _changed(change)
 
@@ -123,14 +127,6 @@ _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
     "panel": _added_panel,
     "guardrail": _added_guardrail,
 }
-
-
-def _values(node: SpecNode) -> Iterator[Mapping[str, Any]]:
-    """Yield morphs for the values of a new node that its own morph does not set."""
-    if node.kind == "step" and "strategy" in node.fields:
-        yield {"type": "allocate", "step": node.id, "strategy": node.fields["strategy"]}
-    if node.kind in ("step", "panel") and "body" in node.fields:
-        yield {"type": "adopt_body", "node": node.id, "body": node.fields["body"]}
 
 
 def _changed(change: SpecChange) -> Sequence[Mapping[str, Any]]:

@@ -111,23 +111,19 @@ def answer_problems(
     """Let an application answer every error with a response to the error."""
 
     def answer(request: Request, error: Exception) -> Response:
-        found = _error_of(error)
+        if isinstance(error, RequestValidationError):
+            found = invalid_request(error)
+        elif isinstance(error, HTTPException):
+            found = HttpError(error.detail, hint="see /api/v1/openapi.json")
+            found.status = error.status_code
+        else:
+            assert isinstance(error, AttractorError)
+            found = error
         request.state.reason = found.message
         return respond(request, found)
 
     for kind in (AttractorError, RequestValidationError, HTTPException):
         application.add_exception_handler(kind, answer)
-
-
-def _error_of(error: Exception) -> AttractorError:
-    if isinstance(error, RequestValidationError):
-        return invalid_request(error)
-    if isinstance(error, HTTPException):
-        found = HttpError(error.detail, hint="see /api/v1/openapi.json")
-        found.status = error.status_code
-        return found
-    assert isinstance(error, AttractorError)
-    return error
 
 
 def describe_problems(application: FastAPI) -> None:

@@ -66,7 +66,13 @@ def list_versions(
     store: VersionStore, name: str, cursor: str, limit: int = MOST
 ) -> Page[VersionAnswer]:
     """Return a page of the versions of a resource (default: of all), by name, oldest first."""
-    after = _place(cursor)
+    match read_cursor(cursor):
+        case None:
+            after = "", 0
+        case [str(last_name), int(number)]:
+            after = last_name, number
+        case _:
+            raise invalid_cursor()
     items: list[VersionAnswer] = []
     for one in _versions(store, name, after):
         if len(items) == limit:
@@ -81,13 +87,3 @@ def _versions(store: VersionStore, name: str, after: tuple[str, int]) -> Iterato
     for one in [name] if name else store.names():
         if one >= last:
             yield from (v for v in store.versions(one) if one > last or v.number > number)
-
-
-def _place(cursor: str) -> tuple[str, int]:
-    match read_cursor(cursor):
-        case None:
-            return "", 0
-        case [str(name), int(number)]:
-            return name, number
-        case _:
-            raise invalid_cursor()
