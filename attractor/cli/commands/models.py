@@ -14,7 +14,7 @@ from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, debug_option, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
@@ -31,7 +31,7 @@ _LONGEST_ANSWER = 200
 
 def models_text(models: Sequence[ModelInfo], *, others: int) -> str:
     """Return a table of models, followed by the number of unlisted providers."""
-    return "\n".join([*_table([_HEADING, *map(_row, models)]), "", *_legend(others)])
+    return "\n".join([*table([_HEADING, *map(_row, models)]), "", *_legend(others)])
 
 
 def trial_text(trial: "Trial") -> str:
@@ -78,13 +78,6 @@ def _tokens(number: int | None) -> str:
 
 def _price(price: float | None, more: str) -> str:
     return UNKNOWN if price is None else f"{price:.12g}{more}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
-    for row in rows:
-        cells = zip(row, widths, strict=True)
-        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
 
 
 QUESTION = "Answer with one word: ready"

@@ -12,7 +12,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option
@@ -197,12 +197,7 @@ def _run_lines(stages: Sequence[StageFigures], trials: Sequence[TrialFigures]) -
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    rows = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return table([[visible(cell) for cell in row] for row in rows])
 
 
 part = report

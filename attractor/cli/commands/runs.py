@@ -118,11 +118,7 @@ def _table(found: Sequence[RunOverview], now: datetime) -> list[str]:
             for run in found
         ),
     ]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = table(rows)
     for at in range(len(found), 0, -1):
         if trouble := found[at - 1].trouble:
             lines.insert(at + 1, f"  {visible(f'trouble: {trouble}')}")
