@@ -120,7 +120,7 @@ def run(root: Path, graph: Graph, with_: Mapping[str, Handler]) -> float:
     )
     create_run_directory(root, manifest, "digraph G {}\n")
     began = time.perf_counter()
-    with open_run(root, clock=SystemClock()) as opened:
+    with open_run(root, clock=SystemClock(), before_end=None) as opened:
         result = asyncio.run(Runner(graph, opened, handlers=with_, workspace=NoWorkspace()).run())
     assert str(result.outcome) == "success", result.reason
     return time.perf_counter() - began

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from attractor.factory.decisions.promotion import Promotion
     from attractor.factory.decisions.review import Review
     from attractor.factory.evaluation.gate_records import GateReport, RuleResult
+    from attractor.factory.factory import Factory
     from attractor.factory.ledger.history import HistoryEntry
     from attractor.factory.ledger.ledger import LedgerEntry
-    from attractor.factory.operations import Factory
 
 __all__ = [
     "DecisionKind",
@@ -26,7 +26,7 @@ __all__ = [
 
 _HOMES = {
     "DecisionKind": "decisions.decide",
-    "Factory": "operations",
+    "Factory": "factory",
     "GateReport": "evaluation.gate_records",
     "HistoryEntry": "ledger.history",
     "LedgerEntry": "ledger.ledger",

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,12 +15,12 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import UsageError, suggest
 from attractor.base.events import Event
 from attractor.base.json import JsonObject
-from attractor.config.load import load_configuration
-from attractor.config.user_folders import user_config_file
 from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import check_outcomes
-from attractor.factory.launch import launch, resume_run
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import start_run
+from attractor.factory.project import open_project
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.declarations.inputs import declared_inputs, resolve_inputs
@@ -39,7 +38,6 @@ from attractor.pipeline.host.run_host import (
     Observer,
     RunHost,
     adapt_handlers,
-    open_host,
 )
 from attractor.pipeline.source.read import ProjectContext, prepare_source, project_of
 from attractor.pipeline.source.vocabulary import files_beside
@@ -167,7 +165,7 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
         request = _request(file, options, parts, host)
         earlier = options.get("feedback")
         feedback = find_run(str(earlier), host.runs_dir) if earlier else None
-        return await launch(request, host, root=root, feedback=feedback)
+        return await start_run(request, host, root=root, feedback=feedback)
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
@@ -343,29 +341,6 @@ def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
     except ValueError as cause:
         known = ", ".join(kind.value for kind in WorkspaceKind)
         raise UsageError(f"unknown workspace {name!r}", hint=f"known: {known}") from cause
-
-
-def open_project(
-    folder: str | Path,
-    environ: Mapping[str, str],
-    *,
-    flags: Sequence[str] = (),
-    parts: CustomParts | None = None,
-    observer: Observer | None = None,
-) -> RunHost:
-    """Return the host of the project in a folder, with its settings."""
-    folder = Path(folder).absolute()
-    configuration = load_configuration(
-        start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
-    )
-    return open_host(
-        configuration,
-        environ=dict(environ),
-        input=sys.stdin,
-        output=sys.stderr,
-        observer=observer,
-        custom_parts=parts or CustomParts(),
-    )
 
 
 def _open_host(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> RunHost:

@@ -1,16 +1,25 @@
 """The identity of a project, to which runs, suites, profiles and pipelines belong."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.base.locks import FileLock
+from attractor.config.load import load_configuration
+from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.factory.errors import CopiedRun, OtherProject
 from attractor.factory.ledger.ledger import PATIENCE_S, LedgerEntry
+from attractor.pipeline.host.run_host import (
+    CustomParts,
+    Observer,
+    RunHost,
+    open_host,
+)
 
 PROJECT_FILE = ".project"
 PLACE_FILE = "place.json"
@@ -124,3 +133,26 @@ def _make_runs_folder(runs_dir: Path) -> None:
 def _contains_run(folder: Path, run_id: str) -> bool:
     directory = RunDirectory(folder)
     return directory.manifest.exists() and read_manifest(directory).run_id == run_id
+
+
+def open_project(
+    folder: str | Path,
+    environ: Mapping[str, str],
+    *,
+    flags: Sequence[str] = (),
+    parts: CustomParts | None = None,
+    observer: Observer | None = None,
+) -> RunHost:
+    """Return the host of the project in a folder, with its settings."""
+    folder = Path(folder).absolute()
+    configuration = load_configuration(
+        start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
+    )
+    return open_host(
+        configuration,
+        environ=dict(environ),
+        input=sys.stdin,
+        output=sys.stderr,
+        observer=observer,
+        custom_parts=parts or CustomParts(),
+    )

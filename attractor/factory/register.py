@@ -23,8 +23,8 @@ from attractor.factory.evaluation.candidate_run import CandidateRun, FactoryStor
 from attractor.factory.evaluation.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity
-from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import BegunRun
 
 GATE_EVALUATED = "GateEvaluated"
 GUARDED = "StagesGuarded"
@@ -48,24 +48,23 @@ class RunRegister:
     clock: Clock
     tell: Callable[[str], None]
 
-    def begin(self, run: OpenRun, prepared: PreparedRun) -> None:
+    def begin(self, begun: BegunRun) -> None:
         """Register the pipeline of a new run, and record the run in the ledger.
 
         Refuse to begin a run whose suite or profile was retired, archived or burned.
         Also record in the journal of the run how the stages are isolated.
         """
-        facts, place = facts_of(run), prepared.sandbox
+        run, plan = begun.run, begun.plan
+        facts, place = facts_of(run), plan.sandbox
         if run.state.status in UNBEGUN:
             # A suite may be burned before a restart begins, and no result could be approved.
             self.stores.require_in_use(run.manifest.suite, run.manifest.profile)
             # A fork may have a changed pipeline.
-            self.stores.require_version(
-                run.manifest.suite, prepared.pipeline, prepared.request.file
-            )
+            self.stores.require_version(run.manifest.suite, plan.pipeline, plan.request.file)
         # Also on a resume: the operator may have accepted a changed pipeline.
         registered, _ = self.stores.pipelines.register(
-            prepared.pipeline,
-            prepared.request.file,
+            plan.pipeline,
+            plan.request.file,
             by=f"run {facts.run_id}",
             now=run.clock.now(),
             # A retired pipeline stays retired: only a person registers it again.

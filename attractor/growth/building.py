@@ -20,7 +20,8 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
 from attractor.factory.evaluation.candidate_run import read_candidate_run
-from attractor.factory.launch import launch, resume_run
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import start_run
 from attractor.growth.errors import UnknownGraph
 from attractor.growth.lineage import DeployedStage, next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
@@ -216,7 +217,7 @@ async def _launch(
     )
     # A run starts from the commit that is checked out in its project.
     async with work_tree(host, repository, build.commit) as tree:
-        return await launch(request, replace(host, project=tree))
+        return await start_run(request, replace(host, project=tree))
 
 
 def find_crew_run(host: RunHost, commit: str) -> Path | None:

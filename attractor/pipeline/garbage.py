@@ -88,7 +88,7 @@ def end_orphans_blocking(run: OpenRun) -> Sequence[Process]:
 
 async def end_orphans_of(root: Path, host: RunHost) -> None:
     """End the processes that another run, killed in the same folder, left running."""
-    with open_run(root, clock=host.clock, redactor=host.redactor) as other:
+    with open_run(root, clock=host.clock, redactor=host.redactor, before_end=None) as other:
         ended = await end_orphans(other)
     if ended:
         run_id = other.manifest.run_id
@@ -376,7 +376,9 @@ class Collector:
 
     def _record_landing(self, root: Path, landing: Landing) -> None:
         """Record where the result has landed, which its branch shows before it is removed."""
-        with open_run(root, clock=self.host.clock, redactor=self.host.redactor) as run:
+        with open_run(
+            root, clock=self.host.clock, redactor=self.host.redactor, before_end=None
+        ) as run:
             if find_branch_moves(run.directory, run.state).landing != landing:
                 data: dict[str, Json] = {"branch": landing.branch, "commit": landing.commit}
                 run.emit(RESULT_LANDED, data, sync=True)

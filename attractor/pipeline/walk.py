@@ -1,4 +1,4 @@
-"""Walks a prepared run in this process, delivers the result, and evaluates the result."""
+"""Walks a begun run in this process, delivers the result, and evaluates the result."""
 
 from contextlib import AsyncExitStack
 from functools import partial
@@ -7,99 +7,62 @@ from pathlib import Path
 from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.open_run import OpenRun, open_run, stop_run
+from attractor.engine.run_folder.open_run import stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.seams import PlayTrain
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.waits import RunWaits
 from attractor.language.preparation.prepare import KnownFiles
+from attractor.pipeline.boot import boot
 from attractor.pipeline.children.runner import Children
-from attractor.pipeline.components.run_components import (
-    Evaluation,
-    PreparedRun,
-    build_components,
-    choose_interviewer,
-)
+from attractor.pipeline.components.run_components import build_components, choose_interviewer
 from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications import Notifier, notifying
-from attractor.pipeline.workspace.boot import boot
+from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.pipeline.workspace.deliver import deliver, describe_changes
 from attractor.records.drawing import keep_drawing
 from attractor.workspaces.tracked_folder import TrackedFolder
 
 
-def open_observed(root: Path, host: RunHost) -> OpenRun:
-    """Open a run, and pass its events to the observer."""
-    run = open_run(root, clock=host.clock, redactor=host.redactor, before_end=host.before_end)
-    if host.observer:
-        host.subscriptions.subscribe(run.events, host.observer)
-    return run
+async def walk_plan(begun: BegunRun) -> RunResult:
+    """Walk a begun run from its last step; after a success, deliver and evaluate the result.
 
-
-async def walk_run(
-    run: OpenRun,
-    prepared: PreparedRun,
-    *,
-    evaluation: Evaluation | None = None,
-    restores_sessions: bool = False,
-) -> RunResult:
-    """Walk a run from its last step; after a success, deliver and evaluate the result.
-
-    With `restores_sessions`, conversations that were lost with their process are rebuilt from the
-    transcripts (R11). People are notified of the end.
+    People are notified of the end.
     """
-    result = await _walk_run(run, prepared, evaluation, restores_sessions)
+    result = await _walk(begun)
     if not result.is_restarting:
-        await notify_end(run, prepared.host)
+        await notify_end(begun.run, begun.plan.host)
     return result
 
 
-async def _walk_run(
-    run: OpenRun, prepared: PreparedRun, evaluation: Evaluation | None, restores_sessions: bool
-) -> RunResult:
+async def _walk(begun: BegunRun) -> RunResult:
+    plan, run, workspace = begun.plan, begun.run, begun.workspace
+    host, graph, policy = plan.host, plan.pipeline.graph, plan.policy
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(prepared.workspace.close)
-        if prepared.host.draws:
-            await stack.enter_async_context(keep_drawing(run, prepared.pipeline.graph))
-        if fault := await boot(run, prepared):
+        stack.push_async_callback(workspace.close)
+        if host.draws:
+            await stack.enter_async_context(keep_drawing(run, graph))
+        if fault := await boot(begun):
             return stop_run(run, fault)
-        if evaluation:
-            evaluation.begin(run, prepared)
-        async with notifying(run, prepared.host) as notifier:
-            play_train = evaluation.train(prepared) if evaluation and evaluation.train else None
-            runner = await _build_runner(
-                run, prepared, stack, notifier, restores_sessions, play_train
-            )
+        policy.begin(begun)
+        async with notifying(run, host) as notifier:
+            runner = await _build_runner(begun, stack, notifier)
             result = await runner.run()
         if result.is_restarting:
-            await make_next(run, prepared)
+            await make_next(run, plan)
             return result
-        await deliver(
-            run,
-            prepared.workspace,
-            graph=prepared.pipeline.graph,
-            request=prepared.request,
-            host=prepared.host,
-        )
-        if result.status == EVALUATING and evaluation and evaluation.finish:
-            await evaluation.finish(run, prepared)
+        await deliver(run, workspace, graph=graph, request=plan.request, host=host)
+        if result.status == EVALUATING and policy.finish:
+            await policy.finish(begun)
             return result_of(run.manifest, run.directory.root, run.state)
         return result
 
 
-async def _build_runner(
-    run: OpenRun,
-    prepared: PreparedRun,
-    stack: AsyncExitStack,
-    notifier: Notifier,
-    restores_sessions: bool,
-    play_train: PlayTrain | None,
-) -> Runner:
-    pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
+async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifier) -> Runner:
+    plan, run = begun.plan, begun.run
+    pipeline, request, host, policy = plan.pipeline, plan.request, plan.host, plan.policy
     components = await build_components(
         pipeline,
         request,
@@ -107,14 +70,15 @@ async def _build_runner(
         stack,
         questions=RunQuestions(run),
         interviewer=notifier.wrap(
-            choose_interviewer(request, host, run, partial(_changed_so_far, run, prepared))
+            choose_interviewer(request, host, run, partial(_changed_so_far, begun))
         ),
-        play_train=play_train,
+        play_train=policy.train(begun) if policy.train else None,
     )
-    budgets = request.budgets.over(read_budgets(pipeline.graph)).within(host.budgets)
+    budgets = request.budgets.over(read_budgets(pipeline.graph)).within(policy.budgets)
     record_budgets(run, budgets, by_caller=request.budgets)
     no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
     host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")
+    restores_sessions = plan.origin.restores_sessions
     children = Children(
         parent=run,
         files=KnownFiles(pipeline.files),
@@ -136,7 +100,7 @@ async def _build_runner(
         pipeline.graph,
         run,
         handlers=components.handlers,
-        workspace=prepared.workspace,
+        workspace=begun.workspace,
         inputs=request.feedback,
         steer=children.steer,
         children=children,
@@ -147,8 +111,8 @@ async def _build_runner(
     )
 
 
-async def _changed_so_far(run: OpenRun, prepared: PreparedRun) -> str:
-    workspace = prepared.workspace
+async def _changed_so_far(begun: BegunRun) -> str:
+    workspace = begun.workspace
     if not isinstance(workspace, TrackedFolder):
         return ""
-    return f"{await describe_changes(workspace, run.progress.tree)}; in {workspace.folder}"
+    return f"{await describe_changes(workspace, begun.run.progress.tree)}; in {workspace.folder}"

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.factory.decisions.finished_runs import request_evaluation
-from attractor.factory.launch import with_registered
+from attractor.factory.operations.evaluate import request_evaluation
+from attractor.factory.operations.start import with_registered
 from attractor.factory.register import register_of
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source

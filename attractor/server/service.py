@@ -11,8 +11,8 @@ from attractor.base.errors import UnknownName
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
+from attractor.factory.factory import Factory
 from attractor.factory.ledger.index import RunIndex
-from attractor.factory.operations import Factory
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.lookup import find_run, is_run

@@ -39,7 +39,7 @@ def run(line: Line) -> str:
         )
         create_run_directory(root, manifest, text)
     parts = {**handlers(), "codergen": steps}
-    with open_run(root, clock=SystemClock()) as opened:
+    with open_run(root, clock=SystemClock(), before_end=None) as opened:
         runner = Runner(graph_of(text), opened, handlers=parts, workspace=NoWorkspace())
         result = asyncio.run(runner.run())
     assert str(result.outcome) == "success", result.reason

@@ -8,9 +8,8 @@ import pytest
 
 from attractor.cli.commands.render import Drawable, DrawablePipeline, DrawableRun
 from attractor.language.diagnostics import ParseError
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import LINEAR, make_host, make_project
+from tests.pipeline.projects import LINEAR, make_host, make_project, start
 
 Make = Callable[[Path], Drawable]
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.launch import resume_run
+from attractor.factory.operations.resume import resume_run
 from attractor.records.request import Overrides
 from tests.cli.test_judging import call
 from tests.factory.decisions.test_decide import make_mixed

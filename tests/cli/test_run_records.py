@@ -45,7 +45,7 @@ def test_records_of_a_run_are_shown_as_text_and_json(tmp_path: Path) -> None:
     )
 
     assert output_of("runs", "--live") == "No process executes a run.\n"
-    with open_run(root, clock=host.clock):
+    with open_run(root, clock=host.clock, before_end=None):
         assert root.name in output_of("runs", "--live")
         [worker] = read("runs", "--live")
     assert (worker["run_id"], worker["status"]) == (root.name, "awaiting_human")

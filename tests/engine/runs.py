@@ -109,7 +109,7 @@ class Workplace:
             create_run_directory(root, manifest(graph), "digraph Test {}\n")
 
     def open(self) -> OpenRun:
-        return open_run(self.root, clock=self.clock, redactor=self.redactor)
+        return open_run(self.root, clock=self.clock, redactor=self.redactor, before_end=None)
 
     def runner(self, run: OpenRun, *, content_hash: str = "") -> Runner:
         return Runner(

@@ -16,14 +16,18 @@ from attractor.factory.decisions.decide import (
     decide,
     waive,
 )
-from attractor.factory.decisions.finished_runs import ask_gate, lock_run, promote_run, roll_back_run
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.evaluate import Evaluator, evaluator_of
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
-from attractor.factory.launch import launch, resume_run
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.promote import promote_run
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.roll_back import roll_back_run
+from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.request import Overrides, WorkspaceKind
@@ -106,7 +110,7 @@ class Flow:
         source = feedback.directory if feedback else None
 
         def start() -> RunResult:
-            return asyncio.run(launch(options, self.host, root=root, feedback=source))
+            return asyncio.run(start_run(options, self.host, root=root, feedback=source))
 
         if self.host is not self.made_host:
             return start()

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from attractor.factory.decisions.finished_runs import ask_gate, lock_run
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.lock import lock_run
 from tests.factory.flows import make_flow
 
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from attractor.factory.launch import resume_run
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.operations.resume import resume_run
 from attractor.records.request import Overrides
 from tests.counts import count
 from tests.factory.flows import make_flow
@@ -18,14 +18,14 @@ CREATE = """
 import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
-from attractor.factory.launch import launch
+from attractor.factory.operations.start import start_run
 from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_host, simulated
 
 project = Path(sys.argv[1])
 host, request = make_host(project), simulated(project, workspace=WorkspaceKind.NONE)
 for _ in range(int(sys.argv[2])):
-    print(asyncio.run(launch(request, host)).run_id)
+    print(asyncio.run(start_run(request, host)).run_id)
 """
 
 

@@ -16,13 +16,14 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
 from attractor.factory.evaluation.candidate_run import facts_of, read_candidate_run
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
-from attractor.pipeline.components.run_components import PreparedRun
-from attractor.pipeline.source.read import open_pipeline
+from attractor.factory.operations.lock import lock_run
+from attractor.pipeline.plan.origins import New
+from attractor.pipeline.plan.plan_run import plan_run
+from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
 from tests.factory.flows import HOLDOUT, Flow, make_flow
@@ -251,12 +252,13 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
     proved = Promises(
         hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
     )
-    pipeline = open_pipeline(str(flow.project / "pipeline.dot"))
-    choice = replace(unguarded(), promises=proved)
+    request = simulated(flow.project)
+    plan = asyncio.run(plan_run(New(request), flow.host))
+    choice = replace(plan.sandbox, promises=proved)
+    plan = replace(plan, report=replace(plan.report, sandbox=choice))
     nowhere = NoWorkspace(another=lambda: choice.make(flow.project))
-    prepared = PreparedRun(pipeline, simulated(flow.project), flow.host, choice, nowhere)
     with lock_run(result.directory, flow.host) as run:
-        flow.evaluator.register.begin(run, prepared)
+        flow.evaluator.register.begin(BegunRun(plan, run, nowhere))
     flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]
 

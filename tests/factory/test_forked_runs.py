@@ -17,9 +17,8 @@ from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import Retired
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.launch import resume_run
+from attractor.factory.operations.fork import fork_run
 from attractor.factory.resources.versions import BURNED, Ending
-from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.garbage import Collector, Rules, Sweep
 from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
 from attractor.records.request import Overrides
@@ -39,12 +38,8 @@ def forked(
     *,
     evaluate: bool | None = True,
 ) -> RunResult:
-    async def fork() -> RunResult:
-        overrides = Overrides(evaluate=evaluate)
-        plan = await plan_fork(result.directory, at, flow.host, overrides, graph=graph)
-        return await resume_run(await create_fork(plan), flow.host)
-
-    return asyncio.run(fork())
+    overrides = Overrides(evaluate=evaluate)
+    return asyncio.run(fork_run(result.directory, at, flow.host, overrides, graph=graph))
 
 
 def sweep(flow: Flow) -> Sweep:

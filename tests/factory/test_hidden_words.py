@@ -10,10 +10,10 @@ from attractor.base.errors import VerificationError
 from attractor.base.json import canonical_json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
+from attractor.factory.operations.gate import ask_gate
 from tests.factory.flows import Flow, make_flow
 
 HOLDOUT = """

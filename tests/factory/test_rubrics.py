@@ -8,9 +8,9 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.cli.runs.verdicts import verdict_text
-from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
+from attractor.factory.operations.gate import ask_gate
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.scenarios.suites import SUITE, write_files

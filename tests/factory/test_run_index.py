@@ -13,10 +13,10 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
+from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.host.run_host import RunHost
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import make_host, make_project

@@ -14,8 +14,8 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
+from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
 

@@ -12,7 +12,7 @@ import pytest
 from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.rebase import rebase_run
+from attractor.factory.operations.rebase import rebase_run
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

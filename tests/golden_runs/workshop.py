@@ -14,12 +14,14 @@ from attractor import Context, Node
 from attractor.backends.registry import adapt_backend
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.launch import host_of_run, launch, resume_run
+from attractor.factory.operations.fork import fork_run
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import start_run
 from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import make_profile
-from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import CustomParts, RunHost
 from attractor.pipeline.orders import Orders
+from attractor.pipeline.plan.fork_point import ForkPoint
 from attractor.records.request import Overrides, RunRequest
 from tests.factory.flows import Flow
 from tests.factory.resources.stores import register
@@ -91,7 +93,7 @@ class Workshop:
             interviewer="park",
             outcomes=json.loads(outcomes.read_text()) if outcomes.exists() else None,
         )
-        return wait(launch(replace(request, **options), self.host))
+        return wait(start_run(replace(request, **options), self.host))
 
     def resume(self, run: RunResult, **overrides: object) -> RunResult:
         return wait(resume_run(run.directory, self.host, replace(Overrides(), **overrides)))
@@ -104,16 +106,11 @@ class Workshop:
     def fork(
         self, run: RunResult, at: str, *, graph: Path | None = None, ends_other: bool = False
     ) -> RunResult:
-        return wait(self._fork(run, at, graph, ends_other=ends_other))
-
-    async def _fork(
-        self, run: RunResult, at: str, graph: Path | None, *, ends_other: bool
-    ) -> RunResult:
-        host = host_of_run(run.directory, self.host)
-        plan = await plan_fork(run.directory, at, host, graph=graph, ends_other=ends_other)
-        if ends_other:
+        async def end_other(point: ForkPoint) -> None:
             await self.orders(run).end_and_wait("rewound")
-        return await resume_run(await create_fork(plan), self.host)
+
+        ending = end_other if ends_other else None
+        return wait(fork_run(run.directory, at, self.host, graph=graph, end_other=ending))
 
     def change(self, pipeline: str, old: str, new: str) -> Path:
         """Change a pipeline, and return its file."""

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, simulated
+from tests.pipeline.projects import make_host, simulated, start
 from tests.prepared import plain, run_prepared
 
 PID = "runner.pid"

@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, simulated
+from tests.pipeline.projects import make_host, simulated, start
 from tests.prepared import plain, run_prepared
 
 MADE = "made"

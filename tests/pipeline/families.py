@@ -135,7 +135,7 @@ def family(
     root = tmp_path / "run"
     if not root.exists():
         create_run_directory(root, replace(manifest(line()), run_id="01JZPARENT"), "digraph {}")
-    with open_run(root, clock=host.clock) as run:
+    with open_run(root, clock=host.clock, before_end=None) as run:
         if run.state.progress is None:
             begun = progress_to_record(begin(line(), "", {}))
             run.record(PipelineStarted("Test", run.manifest.run_id, "", begun))

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
+from attractor.engine.run_folder.result import RunResult
+from attractor.pipeline import execute
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.start import start
-from attractor.records.request import RunRequest
+from attractor.pipeline.plan.origins import Forked, New, find_fork
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest
 from tests.repositories import begin_repository
 
 LINEAR = """
@@ -75,6 +77,25 @@ def simulated(project: Path, **more: object) -> RunRequest:
     """Return the request of a simulated run without a sandbox."""
     plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     return replace(plain, **more)
+
+
+async def start(request: RunRequest, host: RunHost, *, root: Path | None = None) -> RunResult:
+    """Start a run that nothing judges."""
+    return await execute.start(New(request, root, host.custom_parts.texts), host)
+
+
+async def fork(
+    root: Path,
+    at: str,
+    host: RunHost,
+    overrides: Overrides = NO_OVERRIDES,
+    *,
+    graph: Path | None = None,
+) -> RunResult:
+    """Fork a run that nothing judges."""
+    run, point = find_fork(root, at)
+    origin = Forked(run=run, point=point, overrides=overrides, graph=graph)
+    return await execute.start(origin, host)
 
 
 def make_runs(tmp_path: Path, count: int) -> tuple[Path, list[str]]:

@@ -14,14 +14,12 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
-from attractor.pipeline.fork.create import create_fork, plan_fork
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.pipeline.status import read_status
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.preparation import Preparation
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import fork, make_host, start
 from tests.workspaces.projects import contents, everything
 
 PIPELINE = r"""
@@ -156,12 +154,7 @@ def test_branches_are_put_together_as_in_git(host: RunHost) -> None:
 def test_a_fork_begins_with_the_files_of_that_visit(host: RunHost) -> None:
     result = go(host)
     (host.project / "readme.txt").write_text("changed by its owner\n")
-
-    async def scene() -> RunResult:
-        fork = await plan_fork(result.directory, "last", host)
-        return await resume(await create_fork(fork), host)
-
-    forked = asyncio.run(scene())
+    forked = asyncio.run(fork(result.directory, "last", host))
     assert forked.outcome is StageStatus.SUCCESS
     assert forked.tree == result.tree
     assert b"new.bin" in (forked.directory / "result.patch").read_bytes()
@@ -195,7 +188,7 @@ def test_a_result_that_was_freed_cannot_be_forked(host: RunHost) -> None:
     for one in (host.state_dir / "stores").rglob("workspace.json"):
         one.unlink()
     with pytest.raises(Refused, match="were removed"):
-        asyncio.run(plan_fork(result.directory, "last", host))
+        asyncio.run(fork(result.directory, "last", host))
 
 
 @pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])

@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.state.run_state import FAILED
-from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.test_killed_runner import TwinDesk, require_sandbox
 from tests.counts import IS_FULL
 from tests.environments.test_escapes import NETWORK, PROCESSES, READ, WRITE, contents, outside
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 
 PIPELINE = """digraph escapes {
     graph ["tool_hooks.pre"="sh attack.sh hook"]

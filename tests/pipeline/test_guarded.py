@@ -14,12 +14,11 @@ from attractor.environments import selection
 from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.environments.sandbox.landlock import landlock_abi
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 
 ASKS = """
 digraph asks {

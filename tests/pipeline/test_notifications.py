@@ -24,12 +24,11 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question, as
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
 from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 from tests.tables import table
 
 SECRET = "s3cr3t-of-the-operator"
@@ -162,7 +161,7 @@ def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
 
 
 def test_url_messenger_is_imported_only_if_used() -> None:
-    program = "import sys, attractor.pipeline.start; print('urllib.request' in sys.modules)"
+    program = "import sys, attractor.pipeline.execute; print('urllib.request' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )

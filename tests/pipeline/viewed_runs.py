@@ -4,8 +4,7 @@ import asyncio
 from pathlib import Path
 
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 
 VIEWED = """
 digraph viewed {

@@ -18,15 +18,20 @@ from attractor.engine.seams import Parked, Stage
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start as running_start
+from attractor.pipeline.execute import resume
 from attractor.records import drawing as run_drawings
 from attractor.records.drawing import read_drawn, read_events, states_of
 from attractor.records.request import Overrides
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RUN_ID, Script, Workplace, run_graph
-from tests.pipeline.projects import LINEAR, make_host, make_project, simulated
+from tests.pipeline.projects import (
+    LINEAR,
+    make_host,
+    make_project,
+    simulated,
+    start as running_start,
+)
 
 
 def line(*ids: str) -> Graph:

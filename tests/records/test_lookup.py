@@ -6,7 +6,7 @@ import pytest
 from attractor.base.errors import LockHeld, UnknownName, UsageError
 from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.run_folder.open_run import open_run
-from attractor.pipeline.resume import resume
+from attractor.pipeline.execute import resume
 from attractor.records.lookup import find_run, latest_verdict, outermost_run_id
 from attractor.records.summary import list_runs
 from tests.engine.graphs import line
@@ -75,7 +75,7 @@ def test_a_run_in_other_hands_is_refused_before_its_workspace_is_touched(tmp_pat
     host = make_host(project)
     scratch = host.state_dir / "stores" / run_id / "scratch-of-the-living"
     scratch.mkdir()
-    with open_run(runs_dir / run_id, clock=host.clock), pytest.raises(LockHeld):
+    with open_run(runs_dir / run_id, clock=host.clock, before_end=None), pytest.raises(LockHeld):
         asyncio.run(resume(runs_dir / run_id, host))
     assert scratch.exists()
 

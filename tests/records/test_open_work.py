@@ -17,7 +17,6 @@ from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.attempts import stage_id
 from attractor.language.reading import parse
 from attractor.pipeline.simulation.simulate import check_answers
-from attractor.pipeline.start import start
 from attractor.records.open_work import (
     StageInFlight,
     answer_command,
@@ -29,7 +28,7 @@ from attractor.records.open_work import (
     stages_in_flight,
 )
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 from tests.tables import table
 
 UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.02; done'"

@@ -12,7 +12,7 @@ from tests.engine.runs import Workplace
 def test_process_that_holds_a_run_is_named(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "R1", line("plan"))
     place.run()
-    with open_run(tmp_path / "R1", clock=SystemClock()):
+    with open_run(tmp_path / "R1", clock=SystemClock(), before_end=None):
         worker = read_worker(summarize(tmp_path / "R1"))
         record = worker.to_record()
     assert worker.summary.is_live

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attractor.factory.decisions.finished_runs import lock_run
+from attractor.factory.operations.lock import lock_run
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving

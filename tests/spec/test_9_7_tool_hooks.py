@@ -10,14 +10,13 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, start
 
 PIPELINE = """digraph hooked {{
     graph [{graph}]

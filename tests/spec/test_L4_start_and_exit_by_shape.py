@@ -10,9 +10,8 @@ from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.draw import dot_text
 from attractor.pipeline.simulation.simulate import Script, simulate
-from attractor.pipeline.start import start
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 from tests.tables import table
 
 NAMED = "digraph named { start; exit; a [prompt=x]; start -> a -> exit }"

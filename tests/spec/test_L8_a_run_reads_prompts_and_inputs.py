@@ -11,11 +11,10 @@ from attractor.engine.errors import GraphChanged
 from attractor.engine.prompts.preamble import TASK
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides, RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 
 PIPELINE = """
 digraph prompts {

@@ -18,16 +18,15 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 from tests.tables import table
 
 KEY, PASSWORD = "sk-SuperSecret/Value+12345", 'päss wörd "quoted" 123'
@@ -170,7 +169,10 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
 def test_L8_message_with_a_secret_is_refused(tmp_path: Path) -> None:
     host = simple(tmp_path, **ENVIRON)
     root = go(host, own=OWN).directory
-    with open_run(root, clock=host.clock), pytest.raises(Refused, match="contains a secret"):
+    with (
+        open_run(root, clock=host.clock, before_end=None),
+        pytest.raises(Refused, match="contains a secret"),
+    ):
         orders(root, host).steer(f"Log in with {TOKEN}")
     assert list((root / "inbox").glob("*.json")) == []
 

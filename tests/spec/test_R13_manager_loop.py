@@ -8,14 +8,13 @@ from pathlib import Path
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest
 from attractor.twins.script.script import Regex, Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 OUTER = f"""digraph outer {{ {ENDS}

@@ -7,9 +7,8 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 from tests.tables import table
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"

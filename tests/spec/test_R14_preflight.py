@@ -8,10 +8,9 @@ import pytest
 from attractor.backends.models import WITHOUT_KEY, newest_model
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.execute import resume
 from attractor.records.request import Overrides, RunRequest
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 
 MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
 NO_MODEL = (

@@ -12,13 +12,13 @@ from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
-from attractor.pipeline.fork.create import plan_fork
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.plan.origins import Forked, find_fork
+from attractor.pipeline.plan.plan_run import plan_run
 from attractor.records.request import RunRequest
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, start
 
 MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
 NO_MODEL = (
@@ -153,8 +153,9 @@ def test_R14_value_of_a_variable_is_never_shown(host: RunHost) -> None:
     assert "never-to-be-seen" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def fork(host: RunHost, directory: Path) -> object:
-    return asyncio.run(plan_fork(directory, "it", host))
+def fork(host: RunHost, directory: Path, graph: Path | None = None) -> object:
+    run, point = find_fork(directory, "it")
+    return asyncio.run(plan_run(Forked(run=run, point=point, graph=graph), host)).sandbox
 
 
 def test_R14_fork_checks_requirements(host: RunHost) -> None:
@@ -173,4 +174,4 @@ def test_R14_fork_needs_programs_in_its_sandbox(host: RunHost, tmp_path: Path) -
     (host.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
     graph = host.project / "pipeline.dot"
     with pytest.raises(NotRunnable, match="in the sandbox the program tool is not"):
-        asyncio.run(plan_fork(directory, "it", host, graph=graph))
+        fork(host, directory, graph)

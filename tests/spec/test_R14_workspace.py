@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.start import start
 from attractor.records.request import WorkspaceKind
 from attractor.workspaces.create import from_folder
-from tests.pipeline.projects import make_host, make_project
-from tests.pipeline.workspace.test_boot import BRANCHES, IGNORED, go, options, prepared_world
+from tests.pipeline.projects import make_host, make_project, start
+from tests.pipeline.test_boot import BRANCHES, IGNORED, go, options, prepared_world
 
 
 def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
-from attractor.pipeline.resume import resume
+from attractor.pipeline.execute import resume
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background

@@ -11,13 +11,12 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
-from attractor.pipeline.start import start
 from attractor.records.request import WorkspaceKind
 from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node
 from tests.engine.runs import FAIL, Work, Workplace
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 from tests.tables import table
 from tests.workspaces.projects import Project, contents
 

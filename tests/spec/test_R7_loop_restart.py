@@ -14,15 +14,14 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
-from attractor.factory.launch import launch
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.operations.start import start_run
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.records.summary import RunOverview, list_runs
 from tests.factory.flows import make_flow
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 from tests.tables import table
 
 ROUNDS = """
@@ -175,7 +174,7 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
     pipeline = ROUNDS.replace("digraph rounds", "digraph linear").replace("rounds.txt", "made.txt")
     (flow.project / "pipeline.dot").write_text(pipeline)
     options = ordered(flow.project, ["fail", "success"], suite="todo", profile="lenient")
-    result = asyncio.run(launch(options, flow.host))
+    result = asyncio.run(start_run(options, flow.host))
     assert result.status == AWAITING_DECISION
     assert flow.rules(result) == []
     evaluated = [
@@ -187,7 +186,7 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
 
 
 async def _cancel(root: Path, host: RunHost) -> None:
-    with open_run(root, clock=host.clock) as opened:
+    with open_run(root, clock=host.clock, before_end=None) as opened:
         opened.change_status(CANCELED, "no more")
 
 

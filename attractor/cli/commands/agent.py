@@ -22,7 +22,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.stage.folder import SESSION
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.engine.truncation import keep_ends
-from attractor.factory.launch import launch
+from attractor.factory.operations.start import start_run
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import find_run, reference_of
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -124,7 +124,7 @@ def agent(
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     texts = {str(file): pipeline_text(agent_name)}
     host = host.with_texts(texts)
-    result = walk(launch(request, host), watcher)
+    result = walk(start_run(request, host), watcher)
     outlook = read_outlook(result, host)
     folder = RunDirectory(result.directory).stage(_STAGE)
     if as_json:

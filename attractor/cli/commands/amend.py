@@ -9,8 +9,8 @@ from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import amend as record_amendment
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.operations.lock import lock_run
 from attractor.records.lookup import find_run
 
 

@@ -13,7 +13,7 @@ from attractor.cli.runs.questions import questions_text
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.launch import resume_run
+from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
 

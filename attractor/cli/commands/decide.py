@@ -22,13 +22,13 @@ from attractor.factory.decisions.decide import (
     require_decidable,
     waive,
 )
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.evaluation.candidate_run import facts_of
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.failed_scenarios import shortcomings_record
+from attractor.factory.factory import Factory
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
-from attractor.factory.operations import Factory
+from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import find_run, reference_of

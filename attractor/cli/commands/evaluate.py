@@ -10,11 +10,12 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.decisions.finished_runs import ask_gate, request_evaluation
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.launch import resume_run
 from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operations.evaluate import request_evaluation
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import find_run
 from attractor.records.request import Overrides
 

@@ -17,9 +17,9 @@ from attractor.cli.runs.verdicts import (
     verdict_text,
 )
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
+from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import find_run
 

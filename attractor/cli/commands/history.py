@@ -12,8 +12,8 @@ from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.factory import Factory
 from attractor.factory.ledger.index import LineQuery, RunIndex
-from attractor.factory.operations import Factory
 from attractor.factory.register import register_of
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost

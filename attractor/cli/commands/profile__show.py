@@ -13,7 +13,7 @@ from attractor.cli.resources import stores_of, version_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_profiles
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.launch import with_registered
+from attractor.factory.operations.start import with_registered
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.effective_values import EffectiveValue, effective_values
 from attractor.pipeline.source.read import open_pipeline, project_of, read_saved_pipeline

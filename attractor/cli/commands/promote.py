@@ -12,8 +12,8 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.decisions.finished_runs import promote_run
 from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.operations.promote import promote_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import find_run
 

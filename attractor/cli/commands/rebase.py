@@ -10,7 +10,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.operations import Factory
+from attractor.factory.factory import Factory
 
 
 @click.command()

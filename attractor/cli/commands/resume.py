@@ -11,8 +11,8 @@ from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
 from attractor.cli.runs.setup import host_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.launch import resume_run
 from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import find_run
 from attractor.records.request import Overrides
 

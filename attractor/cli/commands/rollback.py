@@ -10,7 +10,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.operations import Factory
+from attractor.factory.factory import Factory
 
 
 @click.command()

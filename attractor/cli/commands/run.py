@@ -26,7 +26,7 @@ from attractor.cli.shell_completion import (
     complete_suites,
 )
 from attractor.engine.simulation.outcomes import open_outcomes
-from attractor.factory.launch import check_run, launch, with_registered
+from attractor.factory.operations.start import check_run, start_run, with_registered
 from attractor.factory.register import register_of
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
@@ -194,7 +194,7 @@ def run(
     earlier = find_run(feedback, host.runs_dir) if feedback else None
     if only_checks:
         return _check(request, host, earlier, as_json=as_json)
-    result = walk(launch(request, host, root=root, feedback=earlier), watcher)
+    result = walk(start_run(request, host, root=root, feedback=earlier), watcher)
     return show_end(result, host, as_json=as_json)
 
 
@@ -215,14 +215,13 @@ def _find_pipeline(pipeline: Path, host: RunHost) -> tuple[Path, RunHost]:
 
 def _check(request: RunRequest, host: RunHost, feedback: Path | None, *, as_json: bool) -> ExitCode:
     """Print that a run can begin, or raise an error with all reasons why not."""
-    report = asyncio.run(check_run(request, host, feedback=feedback))
-    sandbox = report.require_ok()
+    plan = asyncio.run(check_run(request, host, feedback=feedback))
+    sandbox, request = plan.sandbox, plan.request
     if as_json:
-        request = report.request
         show_json({"sandbox": sandbox.kind, "model": request.model, "provider": request.provider})
     else:
-        lines = (sandbox.sentence, *report.notices)
-        show("\n".join([*lines, f"{report.pipeline} can run: nothing is missing."]))
+        lines = (sandbox.sentence, *plan.report.notices)
+        show("\n".join([*lines, f"{plan.report.pipeline} can run: nothing is missing."]))
     return ExitCode.DONE
 
 

@@ -12,7 +12,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import stores_of, trial_options
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import operator_option
-from attractor.factory.resources.effective import with_profile
+from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import known_trees
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.played import PlayedScenario
@@ -49,8 +49,9 @@ def try_suite(
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
         stores = stores_of(invocation)
-        profile = stores.profile(stores.pin_profile(host_of(invocation).profile))
-        host = with_profile(host_of(invocation), profile)
+        host = host_of(invocation)
+        profile = stores.profile(stores.pin_profile(host.profile))
+        host = policy_of_profile(profile, host).within(host)
         tried = asyncio.run(_try(sealed, scenarios, host, sandbox))
     if as_json:
         show_json([one.to_record() for one in tried])

@@ -24,10 +24,8 @@ from attractor.engine.journal.events import RunRestarting
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.factory.launch import host_of_run, resume_run
-from attractor.factory.register import register_of
-from attractor.pipeline.fork.create import create_fork, plan_fork
-from attractor.pipeline.host.run_host import RunHost
+from attractor.factory.operations.fork import fork_run
+from attractor.pipeline.plan.fork_point import ForkPoint
 from attractor.records.lookup import find_run, reference_of
 from attractor.records.request import Overrides
 from attractor.records.summary import summarize
@@ -219,41 +217,23 @@ def fork_and_walk(
     new_root = options["run_dir"].absolute() if options["run_dir"] else None
     watcher = Watcher(invocation, new_root, as_json=options["as_json"])
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    work = _fork(invocation, host, root, new_root, options, rewind_reason)
+
+    async def end_other(point: ForkPoint) -> None:
+        why = f"rewound to {point}" + (f": {rewind_reason}" if rewind_reason else "")
+        receipt = await orders_to(invocation, options["reference"]).end_and_wait(why)
+        if receipt and receipt.is_taken:
+            show(f"run {receipt.run_id}: {receipt.words}", err=True)
+
+    work = fork_run(
+        root,
+        options["at"],
+        host,
+        options["overrides"],
+        graph=options["graph"],
+        new_root=new_root,
+        end_other=None if rewind_reason is None else end_other,
+    )
     result = walk(work, watcher)
     manifest = read_manifest(RunDirectory(result.directory))
     linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
     return show_end(result, host, as_json=options["as_json"], more=linked)
-
-
-async def _fork(
-    invocation: Invocation,
-    host: RunHost,
-    root: Path,
-    new_root: Path | None,
-    options: ForkOptions,
-    rewind_reason: str | None,
-) -> RunResult:
-    register, manifest = register_of(host), read_manifest(RunDirectory(root))
-    register.require_own(root)
-    register.stores.require_in_use(manifest.suite, manifest.profile)
-    overrides = options["overrides"]
-    fork = await plan_fork(
-        root,
-        options["at"],
-        host_of_run(root, host),
-        overrides,
-        graph=options["graph"],
-        new_root=new_root,
-        ends_other=rewind_reason is not None,
-    )
-    if fork.change:
-        show(fork.change, err=True)
-    if rewind_reason is not None:
-        why = f"rewound to {fork.point}" + (f": {rewind_reason}" if rewind_reason else "")
-        orders = orders_to(invocation, options["reference"])
-        receipt = await orders.end_and_wait(why)
-        if receipt and receipt.is_taken:
-            show(f"run {receipt.run_id}: {receipt.words}", err=True)
-    new_root = await create_fork(fork)
-    return await resume_run(new_root, host, overrides)

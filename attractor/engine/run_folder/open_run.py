@@ -92,7 +92,7 @@ class OpenRun:
         fence: Fence,
         events: EventLog,
         found: RestoredState,
-        before_end: "BeforeEnd | None" = None,
+        before_end: "BeforeEnd | None",
     ) -> None:
         self.directory = directory
         self.manifest = manifest
@@ -331,9 +331,12 @@ def open_run(
     clock: Clock,
     redactor: Redactor | None = None,
     fence: Fence | None = None,
-    before_end: BeforeEnd | None = None,
+    before_end: BeforeEnd | None,
 ) -> OpenRun:
-    """Lock a run directory, verify the journal, and read the state of the run."""
+    """Lock a run directory, verify the journal, and read the state of the run.
+
+    `before_end` records a final status outside of the directory; with None, nothing does.
+    """
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     fence = fence or FileFence(directory.lock, purpose=f"runs {manifest.run_id}")
@@ -394,7 +397,9 @@ def end_run(run: OpenRun) -> RunResult:
         # An unreadable child must not prevent the end of its parent.
         with (
             suppress(AttractorError),
-            open_run(manifest.parent, clock=run.clock, redactor=run.redactor) as child,
+            open_run(
+                manifest.parent, clock=run.clock, redactor=run.redactor, before_end=None
+            ) as child,
         ):
             by = f"run {run.manifest.run_id}"
             child.record(OperatorAction(Action.CANCEL.value, by, why), sync=True)

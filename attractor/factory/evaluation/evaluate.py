@@ -56,8 +56,8 @@ from attractor.factory.register import (
     write_report,
 )
 from attractor.factory.resources.versions import split_pin
-from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind
 from attractor.scenarios.check import require_judgeable
@@ -93,13 +93,14 @@ class Evaluator:
         """The identity of the project."""
         return self.register.project
 
-    async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
+    async def finish(self, begun: BegunRun) -> None:
         """Evaluate a run with a suite and its gate, and leave the decision to a person."""
+        run = begun.run
         sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
         leaks = await in_thread(partial(find_leaks_of_run, self.register, run, sealed))
         record_leaks(self.register, run, leaks)
         if not leaks:
-            await self._evaluate(run, prepared, sealed)
+            await self._evaluate(begun, sealed)
         judged = self.judged(facts_of(run))
         report = gate(judged)
         write_report(run, _number(run), report)
@@ -201,7 +202,8 @@ class Evaluator:
         words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
         return words if count else ""
 
-    async def _evaluate(self, run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> None:
+    async def _evaluate(self, begun: BegunRun, sealed: SealedSuite) -> None:
+        run = begun.run
         evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
         judged = self.judged(facts_of(run))
         if len(judged.evaluations) >= evaluation_id.number:
@@ -209,65 +211,45 @@ class Evaluator:
             return
         log = TrialLog(run, evaluation_id, self.results)
         policy = judged.profile.policy
-        if prepared.request.workspace is not WorkspaceKind.ISOLATED:
-            prefix = ""
-        else:
-            host = prepared.host
-            prefix = (await open_repository(host.project, search_path=host.search_path)).prefix
         protected = await protected_changes(
-            prepared.workspace,
+            begun.workspace,
             evaluation_id.tree,
-            prefix=prefix,
+            prefix=await _prefix_of_project(begun.plan),
             more=policy.protected_paths,
             allowed=policy.unprotected_paths,
         )
-        if not prepared.request.workspace.is_apart:
-            promises = Promises()
-        else:
-            records = [
-                promises_to_record(run.manifest.promises),
-                promises_to_record(prepared.sandbox.promises),
-                *(dict(event.data) for event in events_of(run.directory.events, (GUARDED,))),
-            ]
-            kept = {name: all(record.get(name) is True for record in records) for name in NAMES}
-            promises = Promises(**kept)
-        begun = EvaluationStart(evaluation_id, sealed.seal, promises, protected)
-        results = await self._play(run, prepared, sealed, log, begun)
-        trials = [self.results.public_record(evaluation_id, result) for result in results]
-        record = evaluated_to_record(begun, trials, run.events.head.hash)
+        start = EvaluationStart(evaluation_id, sealed.seal, _kept_promises(begun), protected)
+        results = await self._play(begun, sealed, log, start)
+        trials = [self.results.public_record(evaluation_id, one) for one in results]
+        record = evaluated_to_record(start, trials, run.events.head.hash)
         self.ledger.append(LineKind.EVALUATED, run.manifest.run_id, record, now=run.clock.now())
 
     async def _play(
-        self,
-        run: OpenRun,
-        prepared: PreparedRun,
-        sealed: SealedSuite,
-        log: TrialLog,
-        begun: EvaluationStart,
+        self, begun: BegunRun, sealed: SealedSuite, log: TrialLog, start: EvaluationStart
     ) -> list[TrialResult]:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
-        suite = sealed.suite
+        run, suite, host, sandbox = begun.run, sealed.suite, begun.plan.host, begun.plan.sandbox
         earlier = log.earlier(suite)
         # Before the first trial: a check that cannot be judged would count against the candidate.
-        await require_judgeable(suite, prepared.host.environ)
-        if reason := self._begin_evaluation(run, begun):
-            prepared.host.tell(f"No trial was played: {reason}.")
+        await require_judgeable(suite, host.environ)
+        if reason := self._begin_evaluation(run, start):
+            host.tell(f"No trial was played: {reason}.")
             return []
         # The player imports httpx, which only evaluations need.
         from attractor.factory.evaluation.trial_player import judge_of, trial_player
 
         # From inside, a trial looks like a stage, so its folder is a repository.
-        export = partial(prepared.workspace.export, run.progress.tree, repository=True)
+        export = partial(begun.workspace.export, run.progress.tree, repository=True)
         settings = suite.settings.trials
-        if settings.concurrency > 1 and not prepared.sandbox.promises.own_network:
-            prepared.host.tell(
+        if settings.concurrency > 1 and not sandbox.promises.own_network:
+            host.tell(
                 "Trials are played one at a time: without a sandbox, they would share their ports."
             )
             settings = settings.model_copy(update={"concurrency": 1})
         holdouts = suite.of_split("holdout")
         async with (
-            judge_of(suite, prepared.host) as ask_judge,
-            trial_player(export, prepared.sandbox, sealed, prepared.host) as player,
+            judge_of(suite, host) as ask_judge,
+            trial_player(export, sandbox, sealed, host) as player,
         ):
             player = replace(player, ask_judge=ask_judge)
             return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
@@ -312,6 +294,27 @@ def _why_not(judged: GateInput) -> str:
         trees = "1 tree was" if most == 1 else f"{most} trees were"
         return f"{trees} evaluated with its version of the suite, the maximum"
     return ""
+
+
+async def _prefix_of_project(plan: RunPlan) -> str:
+    """Return the path of the project in the trees of a run."""
+    if plan.request.workspace is not WorkspaceKind.ISOLATED:
+        return ""
+    host = plan.host
+    return (await open_repository(host.project, search_path=host.search_path)).prefix
+
+
+def _kept_promises(begun: BegunRun) -> Promises:
+    """Return the promises that held for all stages and for the trials."""
+    run, plan = begun.run, begun.plan
+    if not plan.request.workspace.is_apart:
+        return Promises()
+    promises = [
+        promises_to_record(run.manifest.promises),
+        promises_to_record(plan.sandbox.promises),
+    ]
+    promises += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
+    return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
 
 
 def evaluator_of(host: RunHost) -> Evaluator:

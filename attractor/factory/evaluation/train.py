@@ -8,17 +8,16 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.seams import PlayedTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.factory.register import register_of
-from attractor.pipeline.components.run_components import PreparedRun
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.scenarios.suite import Scenario, Suite
 
 
 async def play_train(
-    host: RunHost, prepared: PreparedRun, workspace: Workspace, tree: TreeId, choice: TrainChoice
+    plan: RunPlan, workspace: Workspace, tree: TreeId, choice: TrainChoice
 ) -> AsyncIterator[PlayedTrain]:
     """Play train scenarios on a tree, in the same sandbox as the stages."""
-    stores = register_of(host).stores
-    pinned = stores.pin_suite(choice.suite) if choice.suite else prepared.request.suite
+    host, stores = plan.host, register_of(plan.host).stores
+    pinned = stores.pin_suite(choice.suite) if choice.suite else plan.request.suite
     sealed = stores.suite(pinned)
     if sealed is None:
         raise UsageError("the run has no suite", hint="pass --suite, or set suite on the node")
@@ -28,8 +27,8 @@ async def play_train(
 
     export = partial(workspace.export, tree, repository=True)
     async with (
-        judge_of(sealed.suite, prepared.host) as ask_judge,
-        trial_player(export, prepared.sandbox, sealed, prepared.host) as player,
+        judge_of(sealed.suite, host) as ask_judge,
+        trial_player(export, plan.sandbox, sealed, host) as player,
     ):
         player = replace(player, ask_judge=ask_judge)
         for scenario in chosen:

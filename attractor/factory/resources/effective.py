@@ -1,4 +1,4 @@
-"""Applies a profile to the host of a run: sandbox, models and the limit of costs.
+"""The policy that a profile gives a run: sandbox, models and the limit of costs.
 
 The rules of the gate read the policy of a profile themselves.
 """
@@ -18,23 +18,20 @@ from attractor.factory.resources.profiles import Profile
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Attributes
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import Policy
 
 
-def with_profile(host: RunHost, profile: Profile) -> RunHost:
-    """Return the host with the effective settings of a profile."""
+def policy_of_profile(profile: Profile, host: RunHost) -> Policy:
+    """Return what a profile allows and demands of a run."""
     if profile.policy.twins == "twin":
         _require_twins(profile, host)
-    sandbox, parts = profile.sandbox, host.custom_parts
-    carry = tuple(dict.fromkeys((*host.preparation.carry, *sandbox.carry)))
-    models = [ProfileModels(profile.models)] if profile.models else []
-    return replace(
-        host,
-        readable=(*host.readable, *_existing(profile, host)),
+    return Policy(
+        readable=tuple(_existing(profile, host)),
+        passed_variables=profile.sandbox.pass_env,
+        carry=profile.sandbox.carry,
+        transforms=[ProfileModels(profile.models)] if profile.models else [],
+        budgets=Budgets(cost_usd=profile.policy.max_cost_usd),
         asks_providers=profile.policy.ask_providers,
-        passed_variables=(*host.passed_variables, *sandbox.pass_env),
-        preparation=replace(host.preparation, carry=carry),
-        custom_parts=replace(parts, transforms=(*parts.transforms, *models)),
-        budgets=host.budgets.within(Budgets(cost_usd=profile.policy.max_cost_usd)),
     )
 
 

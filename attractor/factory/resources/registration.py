@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.factory.evaluation.candidate_run import FactoryStores
-from attractor.factory.resources.effective import with_profile
+from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import (
     Change,
     KnownTrees,
@@ -67,7 +67,8 @@ async def register_suite(
         played = sealed.suite.model_copy(update={"scenarios": unrated})
         await require_judgeable(played, host.environ)
         profile = stores.profile(stores.pin_profile(host.profile))
-        async with known_trees(with_profile(host, profile), sandbox=sandbox) as trees:
+        allowed = policy_of_profile(profile, host).within(host)
+        async with known_trees(allowed, sandbox=sandbox) as trees:
             checks = _Checks(sealed, trees)
             faults = [*await checks.baselines(), *await checks.discrimination()]
             faults += await checks.references()

@@ -26,10 +26,11 @@ from attractor.engine.state.run_state import (
     FAILED,
     REJECTED,
 )
-from attractor.factory.decisions.finished_runs import ask_gate, promote_run
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.promote import promote_run
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured, urls_in

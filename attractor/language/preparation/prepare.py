@@ -23,7 +23,7 @@ from attractor.language.linting.validate import (
     validate_locally,
     without_ignored,
 )
-from attractor.language.reading import collection_paused, decode, read_graph
+from attractor.language.reading import Reading, collection_paused, decode, read_graph
 from attractor.language.source.syntax_tree import Value
 from attractor.language.source.text import Source, quote
 
@@ -227,10 +227,11 @@ def prepare(
     vocabulary: Vocabulary = _NO_NAMES,
     extra_rules: ExtraRules = (),
     levels: Levels = AS_WRITTEN,
+    reading: Reading | None = None,
 ) -> Prepared:
     """Parse a text, apply the built-in transforms and `transforms`, and validate.
 
-    A graph is not parsed; its diagnostics keep its places.
+    A graph is not parsed; its diagnostics keep its places. Neither is a text with its `reading`.
     Without `files` and `inputs`, references to files and inputs are kept and not reported. A `goal`
     overrides the goal of the graph.
     """
@@ -238,7 +239,8 @@ def prepare(
     read = FilesRead(files) if files else None
     further, transforms = named_rules(extra_rules), tuple(transforms)
     with collection_paused():
-        graph, found, readable = read_graph(source) if isinstance(text, str) else (text, (), None)
+        reading = reading or (read_graph(source) if isinstance(text, str) else Reading(text, ()))
+        graph, found, readable = reading
         if graph is None and readable is not None:
             mistaken = {mistake.span.line for mistake in found}
             local = [one for one in validate_locally(readable) if one.span.line not in mistaken]

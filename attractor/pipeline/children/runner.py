@@ -274,7 +274,9 @@ class Children:
         return directory
 
     def _open(self, directory: RunDirectory) -> OpenRun:
-        return open_run(directory.root, clock=self.host.clock, redactor=self.parent.redactor)
+        return open_run(
+            directory.root, clock=self.host.clock, redactor=self.parent.redactor, before_end=None
+        )
 
     def _read(self, child: Child, run: OpenRun) -> PipelineSource:
         custom_parts = self.host.custom_parts

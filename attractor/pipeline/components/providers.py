@@ -45,9 +45,11 @@ def providers_to_ask(
     return tuple(dict.fromkeys(one.provider for one in chosen if one.model not in replaceable))
 
 
-async def ask_providers(providers: Sequence[str], host: RunHost) -> ProviderAnswers:
+async def ask_providers(
+    providers: Sequence[str], host: RunHost, *, is_wanted: bool = True
+) -> ProviderAnswers:
     """Request the list of models of each provider, all at the same time."""
-    if not host.asks_providers:
+    if not is_wanted:
         return ProviderAnswers({"skipped": "policy.ask_providers is false"})
     if host.llm and host.llm.cache:
         return ProviderAnswers({"skipped": "the cache may answer"})

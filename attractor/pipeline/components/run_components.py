@@ -3,15 +3,13 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.interviews import AnsweredFirst, Questions
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import Handler, Parts, PlayTrain, Steer, Workspace
+from attractor.engine.seams import Handler, Parts, PlayTrain, Steer
 from attractor.engine.walk.saved_conversations import Rebuild, rebuilder_of
-from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
@@ -116,33 +114,3 @@ async def build_components(
     built = {name: adapt_handler(name, registry[name](parts)) for name in sorted(used)}
     handlers = {**built, **custom_parts.handlers}
     return RunComponents(handlers, backend.steer, interviewer, asking, rebuilder_of(backend))
-
-
-@dataclass(frozen=True)
-class PreparedRun:
-    """The parts of a run that is ready to be walked; the directory is opened as an `OpenRun`.
-
-    The first stage begins only if the model `providers` answer.
-    """
-
-    pipeline: PipelineSource
-    request: RunRequest
-    host: RunHost
-    sandbox: EnvironmentChoice
-    workspace: Workspace
-    providers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Callbacks of an evaluation: `begin` before the first stage, `finish` after a successful walk.
-
-    `admit` refuses a pipeline before a new run exists.
-    Without `finish`, a successful run keeps waiting for its evaluation. `train` returns the
-    function by which stages play train scenarios.
-    """
-
-    begin: Callable[[OpenRun, PreparedRun], None]
-    finish: Callable[[OpenRun, PreparedRun], Awaitable[None]] | None
-    train: Callable[[PreparedRun], PlayTrain] | None = None
-    admit: Callable[[PipelineSource, Path], None] | None = None

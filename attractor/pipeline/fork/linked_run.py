@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, Refused
+from attractor.base.errors import AttractorError
 from attractor.base.ids import new_run_id
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import (
@@ -25,7 +25,7 @@ from attractor.engine.run_folder.layout import (
     create_run_directory,
     read_manifest,
 )
-from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Base
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
@@ -34,8 +34,8 @@ from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.storage.artifacts import ARTIFACTS, share_blobs
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import remove_incomplete
@@ -44,21 +44,8 @@ from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import Repository, open_repository
-from attractor.workspaces.run_store import STORES, WorkspaceRecord, open_store, read_record
+from attractor.workspaces.run_store import WorkspaceRecord, open_store
 from attractor.workspaces.tracked_folder import TrackedFolder
-
-
-def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
-    """Refuse to continue a run whose trees were removed."""
-    if request.workspace is WorkspaceKind.NONE:
-        return
-    if read_record(host.state_dir / STORES / run_id) is None:
-        raise Refused(
-            f"the trees of run {run_id} were removed",
-            hint=(
-                "they may be in another state folder; otherwise start a new run: attractor run FILE"
-            ),
-        )
 
 
 async def make_forked_tree(
@@ -188,10 +175,10 @@ async def follow_restarts(
     return result
 
 
-async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
+async def make_next(run: OpenRun, plan: RunPlan) -> None:
     """Create the run that continues this run, unless it exists; then end this run."""
     if not _exists(run):
-        await _make(run, prepared)
+        await _make(run, plan)
     end_run(run)
 
 
@@ -209,7 +196,9 @@ def make_next_child(
     end_run(run)
 
 
-def settle_parent(restart: RunDirectory, manifest: Manifest, host: RunHost) -> None:
+def settle_parent(
+    restart: RunDirectory, manifest: Manifest, host: RunHost, before_end: BeforeEnd
+) -> None:
     """End the parent run of a restart, if the parent's process died before it ended the run."""
     beside = restart.root.parent
     root = beside / manifest.parent
@@ -219,9 +208,7 @@ def settle_parent(restart: RunDirectory, manifest: Manifest, host: RunHost) -> N
         root = next((one for one in found if _has_id(one, manifest.parent)), root)
     if not _has_id(root, manifest.parent):
         return
-    with open_run(
-        root, clock=host.clock, redactor=host.redactor, before_end=host.before_end
-    ) as parent:
+    with open_run(root, clock=host.clock, redactor=host.redactor, before_end=before_end) as parent:
         state = parent.state
         if state.restarted_as == manifest.run_id and not state.status.is_final:
             end_run(parent)
@@ -241,9 +228,9 @@ def _exists(run: OpenRun) -> bool:
     return bool(run_id) and RunDirectory(run.directory.root.parent / run_id).manifest.exists()
 
 
-async def _make(run: OpenRun, prepared: PreparedRun) -> None:
+async def _make(run: OpenRun, plan: RunPlan) -> None:
     """Create the next run under a new id; an incomplete directory is not used again."""
-    pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
+    pipeline, request, host = plan.pipeline, plan.request, plan.host
     begins = _named(run, pipeline, host)
     base = await make_forked_tree(
         request, host, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import StoredFile, file_error, store_private_folder
 from attractor.base.json import Json, canonical_json, content_hash
@@ -18,16 +19,26 @@ from attractor.pipeline.host.run_host import RunHost
 _PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{PROMPT_SUFFIX}")
 
 
-def pin_agents(host: RunHost) -> str:
-    """Copy the agents of the project, unless a copy exists; return the hash of their files."""
+@dataclass(frozen=True)
+class PinnedAgents:
+    """The agents of a run: the files of the project's agents, and their hash."""
+
+    files: Mapping[str, bytes]
+    digest: str
+
+    def keep(self, host: RunHost) -> None:
+        """Copy the files into the state folder, unless a copy exists."""
+        copy = host.agent_copies / self.digest
+        try:
+            os.utime(copy)
+        except FileNotFoundError:
+            store_private_folder(copy, (StoredFile(*one) for one in self.files.items()))
+
+
+def read_agents(host: RunHost) -> PinnedAgents:
+    """Return the agents that the project has now."""
     files = _read(host.project / AGENTS)
-    digest = _hash(files)
-    copy = host.agent_copies / digest
-    try:
-        os.utime(copy)
-    except FileNotFoundError:
-        store_private_folder(copy, (StoredFile(*one) for one in files.items()))
-    return digest
+    return PinnedAgents(files, _hash(files))
 
 
 def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
@@ -39,11 +50,6 @@ def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
             hint="restore that folder from a backup, or start a new run",
         )
     return replace(host, pinned_agents=copy)
-
-
-def are_agents_changed(host: RunHost, digest: str) -> bool:
-    """Return whether the agents of the project differ from those that a run pinned."""
-    return _hash(_read(host.project / AGENTS)) != digest
 
 
 def _read(folder: Path) -> Mapping[str, bytes]:

@@ -23,12 +23,10 @@ from attractor.config.projects import AGENTS
 from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
 from attractor.config.user_folders import OPERATOR_VARIABLE
-from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Interviewer
-from attractor.engine.run_folder.open_run import BeforeEnd
 from attractor.engine.seams import Backend, Handler, Stage
 from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.environments.environment import inherited
@@ -215,12 +213,10 @@ class RunHost:
     prints a message for a person. `leave_out` are patterns of new files that no result contains.
     `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
-    secrets. `before_end` records the final status of a run outside of the run directory. `suite`
-    and `profile` judge runs that name none. `readable` are paths, and `passed_variables` the names
-    of variables, that a sandbox shows. No run exceeds `budgets`. `pinned_agents` is the folder of
-    the agents that a run began with. With `asks_providers`, the first stage begins only if
-    the model providers of the run answer. `adopts_orphans` is True in a process that only executes
-    a run: orphans of commands without a sandbox become its children, and end with their stage.
+    secrets. `suite` and `profile` judge runs that name none. `readable` are paths, and
+    `passed_variables` the names of variables, that a sandbox shows. `pinned_agents` is the folder
+    of the agents that a run began with. `adopts_orphans` is True in a process that only executes a
+    run: orphans of commands without a sandbox become its children, and end with their stage.
     """
 
     project: Path
@@ -250,14 +246,11 @@ class RunHost:
     tell: Callable[[str], None] = report_nothing
     interviewer: str = PARK
     secrets: tuple[str, ...] = ()
-    before_end: BeforeEnd | None = None
     suite: str = ""
     profile: str = ""
     readable: tuple[Path, ...] = ()
     passed_variables: tuple[str, ...] = ()
-    budgets: Budgets = NO_BUDGETS
     pinned_agents: Path | None = None
-    asks_providers: bool = True
     adopts_orphans: bool = False
 
     @property

@@ -30,14 +30,12 @@ from attractor.records.request import RunRequest
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """A pipeline change that an operator accepts: both versions, and the difference
-    between them.
-    """
+    """A change of a pipeline: both versions, the difference, and who accepts it in a run."""
 
     before: PipelineSource
     pipeline: PipelineSource
     change: str
-    by: str
+    by: str = ""
 
 
 def plan_change(

@@ -39,7 +39,7 @@ from attractor.language.preparation.prepare import (
     path_below,
     prepare,
 )
-from attractor.language.reading import decode, open_source
+from attractor.language.reading import Reading, decode, open_source, read_graph
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import NO_CUSTOM_PARTS, CustomParts, RunHost
 from attractor.pipeline.source.vocabulary import files_beside, known_names
@@ -104,10 +104,43 @@ def open_pipeline(
     project: ProjectContext | None = None,
 ) -> PipelineSource:
     """Read a pipeline from its file; `goal` overrides the goal in the graph."""
-    texts = project.custom_parts.texts if project else _NO_TEXTS
-    files = GivenFiles(texts, Path(file).parent) if texts else files_beside(Path(file))
-    source = Source(texts[file], file) if file in texts else open_source(file)
-    return read_pipeline(source, goal=goal, files=files, inputs=inputs, project=project)
+    opened = OpenedPipeline.of(file, project.custom_parts.texts if project else _NO_TEXTS)
+    return opened.read(goal=goal, inputs=inputs, project=project)
+
+
+@dataclass(frozen=True)
+class OpenedPipeline:
+    """The text of a pipeline, parsed once, and the files beside it."""
+
+    source: Source
+    files: Files
+    reading: Reading
+
+    @classmethod
+    def of(cls, file: str, texts: Mapping[str, str] = _NO_TEXTS) -> "OpenedPipeline":
+        """Open a pipeline file; `texts` replace files, by path."""
+        files = GivenFiles(texts, Path(file).parent) if texts else files_beside(Path(file))
+        source = Source(texts[file], file) if file in texts else open_source(file)
+        return cls(source, files, read_graph(source))
+
+    @property
+    def name(self) -> str:
+        """The name of the pipeline; of a text with syntax errors, the name of its file."""
+        graph, file = self.reading.graph, Path(self.source.file)
+        return pipeline_name(graph, file) if graph else file.stem
+
+    def read(
+        self, *, goal: str, inputs: Mapping[str, str] | None, project: ProjectContext | None
+    ) -> PipelineSource:
+        """Prepare the pipeline, or raise its errors."""
+        return read_pipeline(
+            self.source,
+            goal=goal,
+            files=self.files,
+            inputs=inputs,
+            project=project,
+            reading=self.reading,
+        )
 
 
 class GivenFiles:
@@ -147,20 +180,22 @@ def read_pipeline(
     inputs: Mapping[str, str] | None = None,
     project: ProjectContext | None = None,
     refuses: Refuses = lambda diagnostic: diagnostic.is_error,
+    reading: Reading | None = None,
 ) -> PipelineSource:
     """Read a pipeline from its text, or raise its errors.
 
     Without inputs, `${inputs.NAME}` is not replaced.
     """
     project = project or bare_project()
-    prepared = prepare_source(source, goal, files, None, project)
+    reading = reading or read_graph(source)
+    prepared = prepare_source(source, goal, files, None, project, reading)
     graph = _require_sound(prepared, refuses)
     values: Mapping[str, str] = {}
     if inputs is not None:
         declared = declared_inputs(graph)
         values = resolve_inputs(declared, {**secrets_from(declared, project.environ), **inputs})
         if values or _names_inputs(source, prepared):
-            prepared = prepare_source(source, goal, files, values, project)
+            prepared = prepare_source(source, goal, files, values, project, reading)
             graph = _require_sound(prepared, refuses)
     digest = pipeline_hash(source.text.encode(), prepared.files)
     return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, values)
@@ -210,8 +245,9 @@ def prepare_source(
     files: Files | None,
     inputs: Mapping[str, str] | None,
     project: ProjectContext,
+    reading: Reading | None = None,
 ) -> Prepared:
-    """Prepare a text or a graph in the context of a project."""
+    """Prepare a text or a graph in the context of a project; a text may be parsed already."""
     is_graph = isinstance(source, Graph)
     return prepare(
         source if is_graph else source.text,
@@ -223,6 +259,7 @@ def prepare_source(
         vocabulary=project.vocabulary,
         extra_rules=project.custom_parts.rules,
         levels=project.levels,
+        reading=reading,
     )
 
 

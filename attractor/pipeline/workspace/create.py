@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.amounts import number_of
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, Refused
 from attractor.base.files import make_private, make_private_folder, make_tree_private
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
@@ -32,7 +32,7 @@ from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
 from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import EXCLUDED, excluded_in
-from attractor.workspaces.run_store import STORES, recorded_folders
+from attractor.workspaces.run_store import STORES, read_record, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
 from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
@@ -283,3 +283,16 @@ async def objects_of(request: RunRequest, host: RunHost) -> Path | None:
     if request.workspace is not WorkspaceKind.ISOLATED:
         return None
     return (await open_repository(host.project, search_path=host.search_path)).objects
+
+
+def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
+    """Refuse to continue a run whose trees were removed."""
+    if request.workspace is WorkspaceKind.NONE:
+        return
+    if read_record(host.state_dir / STORES / run_id) is None:
+        raise Refused(
+            f"the trees of run {run_id} were removed",
+            hint=(
+                "they may be in another state folder; otherwise start a new run: attractor run FILE"
+            ),
+        )

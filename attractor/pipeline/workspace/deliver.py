@@ -116,7 +116,7 @@ async def _write_result(
 async def deliver_ended_run(root: Path, host: RunHost) -> None:
     """Deliver the result of a run that was canceled without a process; report a failure."""
     try:
-        with open_run(root, clock=host.clock, redactor=host.redactor) as run:
+        with open_run(root, clock=host.clock, redactor=host.redactor, before_end=None) as run:
             await _deliver(run, host)
     except AttractorError as trouble:
         host.tell(f"The result of the run was not delivered: {trouble.message}.")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.gate import gate
+from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.context import read_context

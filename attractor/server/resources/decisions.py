@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 
 from attractor.base.durations import parse_duration
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import ask_gate
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.ledger.records import entry_record
+from attractor.factory.operations.gate import ask_gate
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator

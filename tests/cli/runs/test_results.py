@@ -27,10 +27,9 @@ from attractor.engine.state.run_state import (
     FAILED,
     RunStatus,
 )
-from attractor.pipeline.start import start
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, start
 from tests.tables import table
 
 ID = "01JZ0000000000000000000000"

@@ -38,18 +38,18 @@ from attractor.factory.decisions.decide import (
     decide,
     require_words,
 )
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.errors import (
     AlreadyDecided,
     InvalidWaiver,
     NoDecision,
     RationaleTooShort,
 )
+from attractor.factory.factory import Factory
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.trials import events_of
-from attractor.factory.operations import Factory
+from attractor.factory.operations.lock import lock_run
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
 from tests.counts import count

@@ -12,7 +12,6 @@ from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.decisions.promotion import some_paths
 from attractor.factory.errors import (
     InvalidBranch,
@@ -24,6 +23,7 @@ from attractor.factory.errors import (
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
 from attractor.factory.ledger.trials import events_of
+from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.status import status_of
 from attractor.records.diagnosis.diagnose import diagnose

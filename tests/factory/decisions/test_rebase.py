@@ -11,12 +11,12 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.rebase import rebase_run
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
-from attractor.factory.launch import launch
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.trials import events_of
+from attractor.factory.operations.rebase import rebase_run
+from attractor.factory.operations.start import start_run
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.agent.twinned import MODELS
 from tests.factory.flows import HOLDOUT, Flow, make_flow
@@ -123,7 +123,7 @@ def test_rebase_drops_uncommitted_changes_of_the_base(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     (flow.project / "readme.txt").write_text("hello\nuncommitted\n")
     options = simulated(flow.project, suite="todo", profile="lenient", include_dirty=True)
-    first = asyncio.run(launch(options, flow.host))
+    first = asyncio.run(start_run(options, flow.host))
     assert flow.rules(first) == ["dirty_base"]
     git(flow.project, "checkout", "--quiet", "readme.txt")
     second = rebase(flow, first)
@@ -148,7 +148,7 @@ def test_rebase_does_not_reset_the_cost_of_the_work(
         provider="openai",
         model=MODELS["openai"],
     )
-    first = asyncio.run(launch(request, host))
+    first = asyncio.run(start_run(request, host))
     assert flow.rules(first) == ["budget"]
     commit_file(flow, "other.txt", "meanwhile\n")
     assert flow.rules(rebase(Flow(flow.project, host), first)) == ["budget"]

@@ -10,7 +10,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.errors import OtherProject
-from attractor.factory.launch import check_run
+from attractor.factory.operations.start import check_run
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_hidden_words import HOLDOUT, IDS
 from tests.factory.test_run_index import make_other_project

@@ -47,7 +47,7 @@ def place(tmp_path: Path) -> Flow:
 
 
 def set_status(flow: Flow, name: str, *statuses: object) -> None:
-    with open_run(flow.host.runs_dir / name, clock=flow.host.clock) as run:
+    with open_run(flow.host.runs_dir / name, clock=flow.host.clock, before_end=None) as run:
         for status in statuses:
             run.change_status(status)  # pyright: ignore[reportArgumentType]
 
@@ -91,7 +91,7 @@ def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
 
 def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
     judged = place.launch(goal="Say hällo", evaluate=False).run_id
-    live = open_run(place.host.runs_dir / "R1", clock=place.host.clock)
+    live = open_run(place.host.runs_dir / "R1", clock=place.host.clock, before_end=None)
     index, folder = RunIndex(place.host.state_dir), place.host.runs_dir
     for query, names in (
         (RunQuery(suite="todo"), [judged]),

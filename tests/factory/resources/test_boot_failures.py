@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.factory.launch import launch
+from attractor.factory.operations.start import start_run
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.suites import SuiteStore
@@ -109,12 +109,12 @@ def missing_program(flow: Flow) -> object:
 
 
 def unknown_backend(flow: Flow) -> object:
-    return asyncio.run(launch(simulated(flow.project, backend="agnt"), flow.host))
+    return asyncio.run(start_run(simulated(flow.project, backend="agnt"), flow.host))
 
 
 def unknown_agent(flow: Flow) -> object:
     edit(flow, 'prompt="Plan: $goal"', 'prompt="Plan", agent="nobody"')
-    return asyncio.run(launch(simulated(flow.project, backend="agent"), flow.host))
+    return asyncio.run(start_run(simulated(flow.project, backend="agent"), flow.host))
 
 
 def used_directory(flow: Flow) -> object:

@@ -11,8 +11,8 @@ import pytest
 from attractor.base.errors import UnknownName
 from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
-from attractor.factory.launch import launch
-from attractor.factory.resources.effective import with_profile
+from attractor.factory.operations.start import start_run
+from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.records.request import WorkspaceKind
@@ -49,7 +49,7 @@ def test_models_of_a_profile_override_those_of_the_pipeline(tmp_path: Path) -> N
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(STYLED)
     models = {"fast": "haiku", "careful": "openai/gpt-5"}
-    host = with_profile(flow.host, Profile(name="p", models=models))
+    host = policy_of_profile(Profile(name="p", models=models), flow.host).within(flow.host)
     file = str(flow.project / "pipeline.dot")
     nodes = open_pipeline(file, project=project_of(host)).graph.nodes
     named = {
@@ -123,7 +123,7 @@ def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
     git(top, "worktree", "add", "--quiet", str(tools / "other"))
     host = replace(flow.host, project=top / at, readable=(tools,))
     options = simulated(top / at, sandbox="auto", workspace=WorkspaceKind.ISOLATED)
-    result = asyncio.run(launch(options, host))
+    result = asyncio.run(start_run(options, host))
     made = git(top, "show", f"attractor/run/{result.run_id}:made.txt")
     assert made.strip() == shown
 
@@ -143,7 +143,7 @@ def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Pat
     host = replace(flow.host, tell=messages.append)
     for asked, effective in ((None, "3 USD"), (5.0, "3 USD"), (2.0, "2 USD")):
         request = simulated(flow.project, budgets=Budgets(cost_usd=asked), evaluate=False)
-        asyncio.run(launch(request, host))
+        asyncio.run(start_run(request, host))
         assert messages.count(f"budget: {effective}") == 1
         messages.clear()
 
@@ -212,15 +212,15 @@ def test_a_profile_with_twins_refuses_real_providers(
     host = make_host(tmp_path, OPENAI_API_KEY="key", OPENAI_BASE_URL=url)
     if is_refused:
         with pytest.raises(InvalidProfile, match="OPENAI_BASE_URL names no twin") as caught:
-            with_profile(host, profile)
+            policy_of_profile(profile, host)
         assert "attractor twin llm" in caught.value.hint
     else:
-        with_profile(host, profile)
-    with_profile(make_host(tmp_path), profile)
-    with_profile(host, Profile(name="real"))
+        policy_of_profile(profile, host)
+    policy_of_profile(profile, make_host(tmp_path))
+    policy_of_profile(Profile(name="real"), host)
 
 
 def test_policy_of_a_profile_decides_whether_providers_are_asked(tmp_path: Path) -> None:
     for asks in (True, False):
         profile = Profile.model_validate({"name": "p", "policy": {"ask_providers": asks}})
-        assert with_profile(make_host(tmp_path), profile).asks_providers is asks
+        assert policy_of_profile(profile, make_host(tmp_path)).asks_providers is asks

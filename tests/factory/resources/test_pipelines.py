@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import VerificationError
-from attractor.factory.decisions.finished_runs import request_evaluation
 from attractor.factory.errors import InUse, Retired
-from attractor.factory.launch import check_run, resume_run
+from attractor.factory.operations.evaluate import request_evaluation
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import check_run
 from attractor.factory.resources.ending import require_unused
 from attractor.factory.resources.versions import Ending
 from attractor.pipeline.source.read import open_pipeline

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
-from attractor.factory.decisions.finished_runs import lock_run
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.operations.lock import lock_run
 from attractor.factory.resources.profiles import Profile
 from attractor.growth.api import plans
 from attractor.growth.apps.process import import_state

@@ -14,7 +14,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
-from attractor.pipeline.resume import resume
+from attractor.pipeline.execute import resume
 from attractor.records.lookup import find_run
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import list_runs

@@ -25,10 +25,9 @@ from attractor.pipeline.components.models import (
     shared_rate_limits,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.start import start
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import a_request, speaking
-from tests.pipeline.projects import LINEAR, make_host, make_project, simulated
+from tests.pipeline.projects import LINEAR, make_host, make_project, simulated, start
 from tests.spec.runs import between, environ_for, events, run
 
 SCRIPT = """

@@ -16,17 +16,19 @@ from attractor.base.errors import ExitCode
 from attractor.config.settings import LlmSettings
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import BOOTING
+from attractor.pipeline import execute
 from attractor.pipeline.components.providers import ask_providers
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.plan.origins import New, Origin
+from attractor.pipeline.plan.run_plan import Policy, RunRules
 from attractor.records.request import RunRequest
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.pipeline.projects import make_host, make_project
-from tests.pipeline.workspace.test_boot import boot_steps
+from tests.pipeline.test_boot import boot_steps
 from tests.ports import free_port
 from tests.tables import table
 
@@ -108,9 +110,15 @@ def project_host(folder: Path, **more: Any) -> RunHost:
     return replace(host, environ={**host.environ, **closed})
 
 
-def go(host: RunHost, backend: str = "agent") -> RunResult:
+NO_POLICY = Policy()
+
+
+def go(host: RunHost, backend: str = "agent", policy: Policy = NO_POLICY) -> RunResult:
+    async def find_policy(origin: Origin, request: RunRequest) -> Policy:
+        return policy
+
     request = RunRequest(file=host.project / "pipeline.dot", backend=backend, sandbox="none")
-    return asyncio.run(start(request, host))
+    return asyncio.run(execute.start(New(request), host, RunRules(find_policy)))
 
 
 def test_silent_provider_leaves_the_run_before_its_first_stage(tmp_path: Path) -> None:
@@ -130,20 +138,25 @@ def test_silent_provider_leaves_the_run_before_its_first_stage(tmp_path: Path) -
 
 
 @table(
-    "wanted, skipped",
+    "llm, policy, skipped",
     [
-        ({"asks_providers": False}, ["policy.ask_providers is false"]),
-        ({"llm": LlmSettings(cache=Path("cache"))}, ["the cache may answer"]),
-        ({"llm": LlmSettings(fall_back={MODELS["openai"]: ("openai/gpt-5",)})}, []),
+        (None, Policy(asks_providers=False), ["policy.ask_providers is false"]),
+        (LlmSettings(cache=Path("cache")), NO_POLICY, ["the cache may answer"]),
+        (LlmSettings(fall_back={MODELS["openai"]: ("openai/gpt-5",)}), NO_POLICY, []),
     ],
 )
 def test_run_begins_without_a_request_to_its_provider(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, object], skipped: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    llm: LlmSettings | None,
+    policy: Policy,
+    skipped: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    host = project_host(tmp_path, **wanted)
+    host = project_host(tmp_path, llm=llm)
     with in_background(ProviderTwin(TWIN)) as twin:
-        done = go(replace(host, environ={**host.environ, **twin.environ()}))
+        host = replace(host, environ={**host.environ, **twin.environ()})
+        done = go(host, policy=policy)
         assert {one.method for one in twin.requests} == {"POST"}
     assert done.exit_code is ExitCode.DONE
     steps = [one for one in boot_steps(done.directory) if one["step"] == "providers"]

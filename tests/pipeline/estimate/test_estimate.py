@@ -23,9 +23,8 @@ from attractor.pipeline.estimate.samples import (
     spread,
 )
 from attractor.pipeline.source.read import PipelineSource, read_pipeline
-from attractor.pipeline.start import start
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import make_host, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOLS = """a [shape=parallelogram, tool_command="true"]

@@ -14,18 +14,16 @@ from attractor.cli.runs.walk import InterruptedRun, Watcher
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING
+from attractor.pipeline.execute import resume
 from attractor.pipeline.fork import linked_run as restarting
-from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.lookup import find_run
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import list_runs
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MADE, MOMENTS, ROUNDS, options, run_and_die
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import fork, git, make_host, make_project, start
 
 
 def standings(host: RunHost) -> list[str]:
@@ -100,7 +98,7 @@ def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
     run_and_die(project, "made", WorkspaceKind.ISOLATED)
     host = make_host(project)
     second, first = (one.directory for one in list_runs(host.runs_dir))
-    with open_run(first, clock=host.clock), pytest.raises(LockHeld):
+    with open_run(first, clock=host.clock, before_end=None), pytest.raises(LockHeld):
         asyncio.run(resume(second, host))
     assert asyncio.run(resume(second, host)).outcome is StageStatus.SUCCESS
 
@@ -119,14 +117,12 @@ def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
     asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))
     second, first = (one.directory for one in list_runs(host.runs_dir))
 
-    async def fork(root: Path, at: str) -> Path:
-        return await create_fork(await plan_fork(root, at, host))
-
     for root, at in [(first, "judge"), (second, "work@2")]:
-        made = asyncio.run(fork(root, at))
-        manifest = json.loads((made / "manifest.json").read_text())
+        known = {one.directory for one in list_runs(host.runs_dir)}
+        result = asyncio.run(fork(root, at, host))
+        made = [one for one in list_runs(host.runs_dir) if one.directory not in known]
+        manifest = json.loads((made[-1].directory / "manifest.json").read_text())
         assert (manifest["restart"], manifest["forked_at"].split("@")[0]) == (0, at.split("@")[0])
-        result = asyncio.run(resume(made, host))
         assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
 
 
@@ -136,12 +132,8 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
     chosen = replace(options(project, WorkspaceKind.ISOLATED), outcomes={"judge": "fail"})
     asyncio.run(start(chosen, host))
     [last] = [one.directory for one in list_runs(host.runs_dir) if one.restart]
-
-    async def again() -> str:
-        root = await create_fork(await plan_fork(last, "work", host))
-        return (await resume(root, host)).reason
-
-    assert asyncio.run(again()) == "loop_restart: limit max_restarts=1 reached"
+    forked = asyncio.run(fork(last, "work", host))
+    assert forked.reason == "loop_restart: limit max_restarts=1 reached"
 
 
 @pytest.mark.crash

@@ -16,15 +16,14 @@ from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.engine.errors import NotRunnable
 from attractor.language.linting.validate import VITAL, Level, rule_names
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host import run_host as module
 from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.pipeline.host.run_host import ObserverSubscriptions, RunHost, open_host
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides, RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 
 
 def test_secrets_for_mcp_servers_are_redacted(tmp_path: Path) -> None:

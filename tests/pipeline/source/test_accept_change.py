@@ -14,19 +14,17 @@ from attractor.engine.journal.events import EdgeSelected
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.fork.create import create_fork, plan_fork
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import CustomParts, RunHost
-from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
     find_accepted,
     open_pipeline,
     save_pipeline,
 )
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides, WorkspaceKind
 from tests.engine.runs import read_events
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import fork, make_host, make_project, simulated, start
 
 GATED = """digraph gated {
     start [shape=Mdiamond]
@@ -247,12 +245,8 @@ def test_fork_and_restart_use_the_accepted_pipeline(host: RunHost) -> None:
     root = parked(host)
     change(host, MORE.replace("-> test  [", "-> test  [loop_restart=true, "))
     go_on(root, host, by="Ann")
-
-    async def fork() -> RunResult:
-        planned = await plan_fork(root, "ask", host)
-        return await resume(await create_fork(planned), host, Overrides(interviewer="auto_approve"))
-
-    forked = asyncio.run(fork())
+    approving = Overrides(interviewer="auto_approve")
+    forked = asyncio.run(fork(root, "ask", host, approving))
     assert forked.exit_code is ExitCode.DONE
     assert stages(forked.directory)[-1] == "more"
     asked = replace(host, custom_parts=CustomParts(interviewer=ScriptedPerson("N", "Y")))

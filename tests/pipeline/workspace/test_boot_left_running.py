@@ -23,13 +23,12 @@ from attractor.environments.orphan_processes import (
     find_process,
     variable_of,
 )
+from attractor.pipeline.execute import resume
 from attractor.pipeline.garbage import end_orphans_blocking, name_processes
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
@@ -107,7 +106,7 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
         until = time.monotonic() + PATIENCE_S
         while not variable_of(pid, MARK):  # it is in the middle of an exec
             assert time.monotonic() < until
-        with open_run(root, clock=SystemClock()) as run:
+        with open_run(root, clock=SystemClock(), before_end=None) as run:
             ended = end_orphans_blocking(run)
         lives = find_process(pid) is not None
     finally:

@@ -13,18 +13,16 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.pipeline.fork.create import create_fork, plan_fork
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost, open_host as open_configured_host
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import prepare_state_folder
 from attractor.records.request import Overrides, RunRequest, WorkspaceKind
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.commands import Machine
-from tests.pipeline.projects import git, make_host, make_project, simulated
-from tests.pipeline.workspace.test_boot import boot_steps
+from tests.pipeline.projects import fork, git, make_host, make_project, simulated, start
+from tests.pipeline.test_boot import boot_steps
 from tests.workspaces.projects import contents
 
 PARKS = """
@@ -255,12 +253,9 @@ def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(host: R
         place.symlink_to(host.project)
     done = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert done.outcome is StageStatus.SUCCESS
-
-    async def forked() -> RunResult:
-        fork = await plan_fork(parked.directory, "first", host)
-        return await resume(await create_fork(fork), host, Overrides(interviewer="auto_approve"))
-
-    assert asyncio.run(forked()).outcome is StageStatus.SUCCESS
+    approving = Overrides(interviewer="auto_approve")
+    forked = asyncio.run(fork(parked.directory, "first", host, approving))
+    assert forked.outcome is StageStatus.SUCCESS
     assert kept(host.project) == before
     names = git(host.project, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
     assert "last.txt" in names

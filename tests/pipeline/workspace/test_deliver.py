@@ -10,11 +10,10 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.start import start
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.records.delivery import read_delivery
 from attractor.records.request import RunRequest
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, start
 from tests.pipeline.workspace.test_stage_commits import PLAIN, commits
 
 

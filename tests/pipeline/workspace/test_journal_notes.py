@@ -7,7 +7,6 @@ from pathlib import Path
 from attractor.base.events import Event
 from attractor.config.load import load_configuration
 from attractor.pipeline.host.run_host import open_host
-from attractor.pipeline.start import start
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOutPaths
 from attractor.records.event_lines import describe_event
 from attractor.records.request import WorkspaceKind
@@ -15,7 +14,7 @@ from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 
 TWO_STAGES = """digraph d {{
     start [shape=Mdiamond]

@@ -13,11 +13,10 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides, RunRequest
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, start
 
 PLAIN = """
 digraph plain {

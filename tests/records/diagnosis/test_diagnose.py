@@ -10,11 +10,10 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.start import start
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose
 from attractor.records.request import WorkspaceKind
 from attractor.records.totals import slowest
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOL = "shape=parallelogram, tool_command"

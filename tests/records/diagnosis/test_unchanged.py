@@ -8,7 +8,7 @@ from attractor.agent.tool_calls.hooks import SKIPPED
 from attractor.base.clock import SystemClock
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
-from attractor.factory.launch import launch
+from attractor.factory.operations.start import start_run
 from attractor.pipeline.host.run_host import CustomParts
 from attractor.records.diagnosis.diagnose import diagnose
 from attractor.records.diagnosis.unchanged import describe_unchanged
@@ -71,7 +71,7 @@ def test_run_without_changes_names_its_refused_calls(
             make_host(project),
             custom_parts=CustomParts(handlers={"codergen": Refused(calls)}),
         )
-        result = asyncio.run(launch(simulated(project, workspace=kind), host))
+        result = asyncio.run(start_run(simulated(project, workspace=kind), host))
         assert describe_unchanged(result.directory) == words
         case = diagnose(result.directory, reference="RUN", now=SystemClock().now())
         [remedy] = case.finding.remedies

@@ -9,11 +9,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from attractor.pipeline.start import start
 from attractor.records.request import WorkspaceKind
 from attractor.records.tracing.export import Tracing
 from tests.cli.runs.live.run_events import RunEvents, a_run
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_host, make_project, simulated, start
 from tests.tables import table
 
 FAMILY = """digraph family {

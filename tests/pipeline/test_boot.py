@@ -11,14 +11,13 @@ import pytest
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
+from attractor.pipeline.boot import PHASES
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
-from attractor.pipeline.workspace.boot import PHASES
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.preparation import Preparation
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, start
 
 BRANCHES = """
 digraph branches {

@@ -12,12 +12,11 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.language.diagnostics import ValidationError
+from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.errors import NotARepository
-from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated
+from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated, start
 
 GATE = """
 digraph asks {

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.api import open_project
 from attractor.factory.decisions.decide import (
     Decision,
     DecisionKind,
@@ -17,9 +16,7 @@ from attractor.factory.decisions.decide import (
     decide,
     waive,
 )
-from attractor.factory.decisions.finished_runs import ask_gate, lock_run, promote_run, roll_back_run
 from attractor.factory.decisions.promotion import Promotion
-from attractor.factory.decisions.rebase import rebase_run
 from attractor.factory.decisions.review import Review, review
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.evaluate import evaluator_of
@@ -28,7 +25,13 @@ from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.ledger.history import HistoryEntry, read_history
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.promote import promote_run
+from attractor.factory.operations.rebase import rebase_run
+from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operator_process import refuse_in_run
+from attractor.factory.project import open_project
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.lookup import find_run
 

@@ -13,20 +13,21 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
-from attractor.factory.decisions.finished_runs import lock_run, require_isolated
 from attractor.factory.decisions.promotion import branch_name, find_branch, some_paths
 from attractor.factory.errors import MergeConflict
 from attractor.factory.evaluation.candidate_run import before_a_decision, facts_of
 from attractor.factory.evaluation.evaluate import evaluator_of
-from attractor.factory.launch import resume_run
+from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.promote import require_isolated
+from attractor.factory.operations.resume import resume_run
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
     create_on_commit,
-    require_trees,
     share_artifacts,
 )
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.source.read import read_saved_pipeline
+from attractor.pipeline.workspace.create import require_trees
 from attractor.records.lookup import reference_of, run_root
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.git.files import in_thread

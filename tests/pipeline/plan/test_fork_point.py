@@ -14,8 +14,8 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import CANCELED
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.fork.create import find_fork_point
 from attractor.pipeline.orders import END_PATIENCE_S, Orders
+from attractor.pipeline.plan.fork_point import find_fork_point
 from attractor.records.lookup import RecordedRun, read_run
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

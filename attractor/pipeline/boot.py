@@ -11,8 +11,8 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import BOOTING, QUEUED
-from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.pipeline.workspace.create import preparation_of
 from attractor.workspaces.preparation import (
     NO_PREPARATION,
@@ -44,48 +44,44 @@ SETUP_LOG = "setup.log"
 """The file in the run directory with the output of setup commands."""
 
 
-async def boot(run: OpenRun, prepared: PreparedRun) -> str:
+async def boot(begun: BegunRun) -> str:
     """Record the phases of the boot, ask the model providers, and prepare the workspace, once.
 
     Profile, suite, pipeline and machine were checked before the run directory was created. Return
     the reason why the first stage cannot begin yet (default: an empty text).
     """
-    workspace, host = prepared.workspace, prepared.host
+    plan, run, workspace = begun.plan, begun.run, begun.workspace
+    host, providers = plan.host, plan.report.providers
     log = _BootLog(run)
     is_first = run.state.status in (QUEUED, BOOTING) and not _has_booted(run)
     if run.state.status == QUEUED:
         run.change_status(BOOTING)
     answers = None
-    if run.state.status == BOOTING and prepared.providers:
+    if run.state.status == BOOTING and providers:
         # It imports the client of the models.
         from attractor.pipeline.components.providers import ask_providers
 
-        answers = await ask_providers(prepared.providers, host)
+        answers = await ask_providers(providers, host, is_wanted=plan.policy.asks_providers)
     if is_first:
-        _record_phases(log, run, prepared, answers)
+        _record_phases(log, begun, answers)
     elif answers:
         log.step("providers", answers.fields)
     if answers and answers.fault:
         return answers.fault
     if isinstance(workspace, TrackedFolder) and host.preparation != NO_PREPARATION:
-        await _prepare(log, run, prepared, workspace, is_first=is_first)
+        await _prepare(log, plan, workspace, is_first=is_first)
     return ""
 
 
 async def _prepare(
-    log: "_BootLog",
-    run: OpenRun,
-    prepared: PreparedRun,
-    workspace: TrackedFolder,
-    *,
-    is_first: bool,
+    log: "_BootLog", plan: RunPlan, workspace: TrackedFolder, *, is_first: bool
 ) -> None:
     """Carry files into the workspace, and set it up."""
-    host = prepared.host
-    began = run.clock.monotonic()
-    wanted = preparation_of(prepared.sandbox, host)
+    host = plan.host
+    began = host.clock.monotonic()
+    wanted = preparation_of(plan.sandbox, host)
     done = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
-    seconds = round(run.clock.monotonic() - began, 3)
+    seconds = round(host.clock.monotonic() - began, 3)
     if is_first and (done.carried or done.read_only or done.lacking):
         log.step("carry", _carried(done, host))
     if done.setup is SetupOutcome.KEPT:
@@ -96,10 +92,8 @@ async def _prepare(
     _report(done, host)
 
 
-def _record_phases(
-    log: "_BootLog", run: OpenRun, prepared: PreparedRun, answers: "ProviderAnswers | None"
-) -> None:
-    manifest, request, workspace = run.manifest, prepared.request, prepared.workspace
+def _record_phases(log: "_BootLog", begun: BegunRun, answers: "ProviderAnswers | None") -> None:
+    manifest, request = begun.run.manifest, begun.plan.request
     log.step("profile", {"profile": manifest.profile})
     pipeline = {"pipeline": manifest.pipeline, "hash": manifest.content_hash}
     log.step("spec", {**pipeline, "suite": manifest.suite})
@@ -108,10 +102,10 @@ def _record_phases(
     if answers:
         log.step("providers", answers.fields)
     # The run id is recorded before all else.
-    seconds = (run.clock.now() - time_of(manifest.run_id)).total_seconds()
-    made: dict[str, Json] = {"kind": request.workspace.value, "commit": workspace.base.commit}
+    seconds = (begun.run.clock.now() - time_of(manifest.run_id)).total_seconds()
+    made: dict[str, Json] = {"kind": request.workspace.value, "commit": begun.workspace.base.commit}
     log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
-    log.step("environment", {"sandbox": prepared.sandbox.kind})
+    log.step("environment", {"sandbox": begun.plan.sandbox.kind})
 
 
 def _has_booted(run: OpenRun) -> bool:

@@ -1,0 +1,15 @@
+"""Requests another evaluation of a run."""
+
+from pathlib import Path
+
+from attractor.engine.state.run_state import EVALUATING
+from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.operations.lock import lock_run
+from attractor.pipeline.host.run_host import RunHost
+
+
+def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:
+    """Request another evaluation of a run, unless it waits for one; no stage is executed again."""
+    with lock_run(root, host) as run:
+        if run.state.status != EVALUATING:
+            evaluator_of(host).request_again(run, by)

@@ -1,0 +1,50 @@
+"""Starts a new run from an earlier visit of a run."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.operations.policy import rules_of
+from attractor.factory.register import register_of
+from attractor.pipeline.execute import execute
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.fork_point import ForkPoint
+from attractor.pipeline.plan.origins import Forked, find_fork
+from attractor.pipeline.plan.plan_run import plan_run
+from attractor.records.request import NO_OVERRIDES, Overrides
+
+
+async def fork_run(
+    root: Path,
+    at: str,
+    host: RunHost,
+    overrides: Overrides = NO_OVERRIDES,
+    *,
+    graph: Path | None = None,
+    new_root: Path | None = None,
+    end_other: Callable[[ForkPoint], Awaitable[None]] | None = None,
+) -> RunResult:
+    """Fork a run before its visit `at`; `end_other` ends it, once the new run passed preflight.
+
+    With a `graph`, the new run has that pipeline, and the differences are told.
+    """
+    register, manifest = register_of(host), read_manifest(RunDirectory(root))
+    register.require_own(root)
+    register.stores.require_in_use(manifest.suite, manifest.profile)
+    run, point = find_fork(root, at)
+    origin = Forked(
+        run=run,
+        point=point,
+        overrides=overrides,
+        graph=graph,
+        root=new_root,
+        ends_other=end_other is not None,
+    )
+    plan = await plan_run(origin, host, rules_of(host))
+    plan.report.require_ok()
+    if plan.change:
+        host.tell(plan.change.change)
+    if end_other:
+        await end_other(point)
+    return await execute(plan, host)

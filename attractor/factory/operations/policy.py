@@ -1,0 +1,122 @@
+"""Finds the policy of a run: what its pinned suite and profile allow and demand.
+
+Suites are slow to import, so they are imported inside functions that only runs with a suite call.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
+from attractor.engine.state.attempts import TreeId
+from attractor.factory.register import RunRegister, register_of
+from attractor.factory.resources.effective import policy_of_profile
+from attractor.factory.resources.versions import split_reference
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.origins import Forked, New, Origin
+from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
+from attractor.records.request import RunRequest
+
+
+def rules_of(host: RunHost) -> RunRules:
+    """Return the rules for the runs of a project."""
+    register = register_of(host)
+    return RunRules(_Policies(host, register).find, register.record_end)
+
+
+@dataclass(frozen=True)
+class _Policies:
+    host: RunHost
+    register: RunRegister
+
+    async def find(self, origin: Origin, request: RunRequest) -> Policy:
+        """Return the policy of a run; a new run pins the current versions of suite and profile."""
+        stores, notices = self.register.stores, list[str]()
+        suite, profile, for_pipeline = request.suite, request.profile, ""
+        if isinstance(origin, New):
+            suite, for_pipeline, notices = await self._pin_suite(origin, request)
+            profile = stores.pin_profile(profile or self.host.profile)
+        elif suite and isinstance(origin, Forked):
+            # A fork has the pipeline's name of its run.
+            for_pipeline = origin.pipeline_name
+        notices += stores.describe(suite, profile)
+        if suite and isinstance(origin, New):
+            # Suites are slow to import.
+            from attractor.factory.evaluation.evaluate import evaluator_of
+
+            notices += filter(None, [evaluator_of(self.host).describe_attempts(suite)])
+        allowed = policy_of_profile(stores.profile(profile), self.host)
+        # Without a suite nothing is left to evaluate later.
+        finishes = request.evaluate or not suite
+        return replace(
+            allowed,
+            suite=suite,
+            profile=profile,
+            suite_pipeline=for_pipeline,
+            notices=notices,
+            admit=partial(stores.admit, suite) if isinstance(origin, New) else allowed.admit,
+            begin=self._begin,
+            finish=self._finish if finishes else None,
+            train=self._train,
+        )
+
+    async def _pin_suite(self, origin: New, request: RunRequest) -> tuple[str, str, list[str]]:
+        """Return the pinned suite, the name of its pipeline, and sentences for a person.
+
+        The suite of the settings is left out if it is for another pipeline. Refuse a suite with
+        checks that this machine cannot judge, and with twins that do not start.
+        """
+        stores, host = self.register.stores, self.host
+        suite = stores.pin_suite(request.suite or host.suite)
+        sealed = stores.suite(suite)
+        if sealed is None:
+            return "", "", []
+        name = split_reference(sealed.suite.settings.pipeline)[0]
+        if name and not request.suite and name != (own := origin.pipeline_name):
+            # The first suite of a project must not prevent runs of its other pipelines.
+            notice = (
+                f"The suite {host.suite} of the settings is for the pipeline {name!r}: "
+                f"this run of {own!r} has no suite (choose one with --suite)."
+            )
+            return "", "", [notice]
+        # Suites are slow to import.
+        from attractor.factory.evaluation.evaluate import require_usable
+
+        await require_usable(sealed, host.environ, evaluates=request.evaluate)
+        return suite, name, []
+
+    def _begin(self, begun: BegunRun) -> None:
+        report_torn_line(begun.run, self.host)
+        self.register.begin(begun)
+
+    async def _finish(self, begun: BegunRun) -> None:
+        if not begun.run.manifest.suite:
+            self.register.end_without_suite(begun.run)
+            return
+        # Suites are slow to import.
+        from attractor.factory.evaluation.evaluate import evaluator_of
+
+        await evaluator_of(begun.plan.host).finish(begun)
+
+    def _train(self, begun: BegunRun) -> PlayTrain:
+        def play(
+            workspace: Workspace, tree: TreeId, choice: TrainChoice
+        ) -> AsyncIterator[PlayedTrain]:
+            # Suites are slow to import.
+            from attractor.factory.evaluation.train import play_train
+
+            return play_train(begun.plan, workspace, tree, choice)
+
+        return play
+
+
+def report_torn_line(run: OpenRun, host: RunHost) -> None:
+    """Report an incomplete line that was removed before the journal had observers."""
+    if torn := run.events.torn:
+        host.tell(
+            "The last line of the journal was incomplete, because the process that wrote it died: "
+            f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
+            "No completed event is lost."
+        )

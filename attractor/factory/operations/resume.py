@@ -1,0 +1,22 @@
+"""Resumes a run, including its evaluation unless the run skips it."""
+
+from pathlib import Path
+
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.operations.policy import rules_of
+from attractor.factory.register import register_of
+from attractor.pipeline.execute import resume
+from attractor.pipeline.host.run_host import RunHost
+from attractor.records.request import NO_OVERRIDES, Overrides
+
+
+async def resume_run(root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES) -> RunResult:
+    """Resume a run of this project."""
+    register = register_of(host)
+    register.require_own(root)
+    if register.has_ended(root):
+        # Few runs are resumed after their end.
+        from attractor.factory.operations.lock import lock_run
+
+        lock_run(root, host).close()
+    return await resume(root, host, overrides, rules_of(host))

@@ -1,0 +1,52 @@
+"""Starts a run: pins suite and profile, walks the pipeline, and evaluates the result."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.operations.policy import rules_of
+from attractor.factory.register import register_of
+from attractor.factory.resources.versions import Version
+from attractor.language.preparation.prepare import path_below
+from attractor.pipeline.execute import start
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.origins import New
+from attractor.pipeline.plan.plan_run import plan_run
+from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.records.request import RunRequest
+
+
+async def start_run(
+    request: RunRequest, host: RunHost, *, root: Path | None = None, feedback: Path | None = None
+) -> RunResult:
+    """Start a run; suite and profile are pinned before the first stage.
+
+    `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
+    """
+    return await start(_origin(request, host, root, feedback), host, rules_of(host))
+
+
+async def check_run(request: RunRequest, host: RunHost, *, feedback: Path | None = None) -> RunPlan:
+    """Plan a run that does not begin, to see whether it could."""
+    return await plan_run(_origin(request, host, None, feedback), host, rules_of(host))
+
+
+def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Path | None) -> New:
+    if feedback:
+        # Suites are slow to import.
+        from attractor.factory.evaluation.evaluate import read_feedback
+
+        found = read_feedback(feedback, host, request.suite or host.suite)
+        request = replace(request, feedback=found.to_context())
+    return New(request, root, host.custom_parts.texts)
+
+
+def with_registered(version: Version, host: RunHost) -> tuple[Path, RunHost]:
+    """Return the file of a registered pipeline, and the host that knows its text and its files."""
+    pipeline = register_of(host).stores.pipelines.read(version)
+    file = Path(str(version.data["file"]))
+    texts = {
+        path_below(str(file.parent), name): one.decode() for name, one in pipeline.files.items()
+    }
+    texts[str(file)] = pipeline.text
+    return file, host.with_texts(texts)

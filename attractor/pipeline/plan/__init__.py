@@ -1,0 +1,1 @@
+"""Plans of runs: what is known, chosen and checked about a run before anything is written."""

@@ -1,0 +1,116 @@
+"""The plan of a run, and the policy that it follows: plain values."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.callables import do_nothing
+from attractor.base.dataclasses import dataclass
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun
+from attractor.engine.seams import PlayTrain, Workspace
+from attractor.environments.selection import EnvironmentChoice
+from attractor.language.preparation.prepare import Transform
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.origins import Origin
+from attractor.pipeline.preflight.preflight import PreflightReport
+from attractor.pipeline.source.accept_change import PlannedChange
+from attractor.pipeline.source.read import PipelineSource
+from attractor.records.request import RunRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What the pinned suite and profile of a run allow and demand.
+
+    `suite_pipeline` is the name of the pipeline that the suite is for. `readable` are paths, and
+    `passed_variables` the names of variables, that a sandbox shows. `carry` are more paths that
+    workspaces get. The run does not exceed `budgets`. With `asks_providers`, the first stage begins
+    only if the model providers of the run answer. `notices` are sentences for a person.
+
+    `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
+    `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
+    `train` returns the function by which stages play train scenarios.
+    """
+
+    suite: str = ""
+    profile: str = ""
+    suite_pipeline: str = ""
+    readable: Sequence[Path] = ()
+    passed_variables: Sequence[str] = ()
+    carry: Sequence[str] = ()
+    transforms: Sequence[Transform] = ()
+    budgets: Budgets = NO_BUDGETS
+    asks_providers: bool = True
+    notices: Sequence[str] = ()
+    admit: Callable[[PipelineSource, Path], None] = do_nothing
+    begin: Callable[["BegunRun"], None] = do_nothing
+    finish: Callable[["BegunRun"], Awaitable[None]] | None = None
+    train: Callable[["BegunRun"], PlayTrain] | None = None
+
+    def within(self, host: RunHost) -> RunHost:
+        """Return the host as this policy allows a run to use it."""
+        parts, wanted = host.custom_parts, host.preparation
+        return replace(
+            host,
+            readable=(*host.readable, *self.readable),
+            passed_variables=(*host.passed_variables, *self.passed_variables),
+            preparation=replace(wanted, carry=tuple(dict.fromkeys((*wanted.carry, *self.carry)))),
+            custom_parts=replace(parts, transforms=(*parts.transforms, *self.transforms)),
+        )
+
+
+FindPolicy = Callable[[Origin, RunRequest], Awaitable[Policy]]
+"""Returns the policy of a run; the request of a new run can name suites that are not pinned."""
+
+
+async def _no_policy(origin: Origin, request: RunRequest) -> Policy:
+    return Policy(suite=request.suite, profile=request.profile)
+
+
+@dataclass(frozen=True)
+class RunRules:
+    """How a project governs its runs: the policy of each, and the record of their ends.
+
+    `before_end` records the final status of a run outside of the run directory.
+    """
+
+    find_policy: FindPolicy = _no_policy
+    before_end: BeforeEnd = do_nothing
+
+
+UNGOVERNED = RunRules()
+"""The rules for runs that nothing judges, such as those of a bare engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """A run that can begin if preflight found no fault; nothing of it is written yet.
+
+    `host` knows the secrets of the run, and is limited by the `policy`. With a `change`, the
+    pipeline is another one than before.
+    """
+
+    origin: Origin
+    run_id: str
+    host: RunHost
+    rules: RunRules
+    policy: Policy
+    request: RunRequest
+    pipeline: PipelineSource
+    change: PlannedChange | None
+    report: PreflightReport
+
+    @property
+    def sandbox(self) -> EnvironmentChoice:
+        """The sandbox of the run; raise all faults that preflight found."""
+        return self.report.require_ok()
+
+
+@dataclass(frozen=True)
+class BegunRun:
+    """A run that can be walked: its plan, its open directory, and its workspace."""
+
+    plan: RunPlan
+    run: OpenRun
+    workspace: Workspace
