@@ -324,11 +324,12 @@ class _Call:
             await answer.aclose()
 
     async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
+        """Pass an answer on: a stream piece by piece, an object as a whole, to read its usage."""
         reader, body, is_stream = self._reader, list[bytes](), False
         await send(self._head(answer))
         try:
             async for piece in answer.aiter_bytes():
-                # Only the first piece: a stream may be split anywhere, also before a brace.
+                # The first piece decides: later pieces of a stream can begin with a brace too.
                 if reader and not is_stream and (body or piece.lstrip()[:1] in (b"{", b"[")):
                     body.append(piece)
                     continue

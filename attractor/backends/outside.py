@@ -368,6 +368,7 @@ class OutsideAgent:
             task = _with_prompt(work, prepend_preamble(work.stage.inherited.summary, prompt))
             fault = await self._run_once(work, task)
         is_reported = await work.reporting.reported() is not None
+        # A program may end badly because its report was refused: it is asked again.
         is_faulty = fault and not work.reporting.refusals
         if not is_reported and not is_faulty and work.reporting.must_remind:
             await self._remind(work, task)

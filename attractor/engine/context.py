@@ -96,7 +96,7 @@ class Context:
     def get(self, key: str, default: Json = None) -> Json:
         """Return the value of a key, or the default."""
         with self._lock:
-            return _own(self._whole(key, self._values.get(key, default)))
+            return _copied(self._whole(key, self._values.get(key, default)))
 
     def get_string(self, key: str, default: str = "") -> str:
         """Return the value of a key as text: `true`, `3`, or JSON for lists and objects."""
@@ -116,7 +116,7 @@ class Context:
     def snapshot(self) -> dict[str, Json]:
         """Return a deep copy of every value."""
         with self._lock:
-            return {key: _own(self._whole(key, value)) for key, value in self._values.items()}
+            return {key: _copied(self._whole(key, value)) for key, value in self._values.items()}
 
     def written(self) -> dict[str, Json]:
         """Return a deep copy of the values that were set since the creation of the context."""
@@ -133,13 +133,13 @@ class Context:
 
     def apply_updates(self, updates: Mapping[str, Json]) -> None:
         """Set all keys of the updates."""
-        own = deep_copy(updates)
+        copied = deep_copy(updates)
         # Fail here for invalid JSON: here the stage that set the value is known.
-        canonical_json(own)
+        canonical_json(copied)
         with self._lock:
-            self._values.update(own)
-            self._written.update(own)
-            self._own.update(own)
+            self._values.update(copied)
+            self._written.update(copied)
+            self._own.update(copied)
 
     def _whole(self, key: str, value: Json) -> Json:
         # Values set in this context are never references, even if they look like one.
@@ -148,11 +148,11 @@ class Context:
 
 def deep_copy(values: Mapping[str, Json]) -> dict[str, Json]:
     """Return a deep copy of values."""
-    return {key: _own(value) for key, value in values.items()}
+    return {key: _copied(value) for key, value in values.items()}
 
 
-def _own(value: Json) -> Json:
+def _copied(value: Json) -> Json:
     """Return a deep copy of a JSON value."""
     if isinstance(value, dict):
-        return {key: _own(one) for key, one in value.items()}
-    return [_own(one) for one in value] if isinstance(value, list) else value
+        return {key: _copied(one) for key, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value

@@ -98,6 +98,8 @@ def _ignoring_invalid_patterns(check: _KeywordCheck) -> _KeywordCheck:
 
 
 def _pattern_by_pattern(check: _KeywordCheck) -> _KeywordCheck:
+    """Return a check that sees one pattern at a time: an invalid one ends no check of others."""
+
     def checked(
         validator: Any, keyword_value: Any, instance: Any, schema: Any
     ) -> Iterator[ValidationError]:

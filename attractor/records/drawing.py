@@ -1,4 +1,4 @@
-"""Draws the graph of a run, coloured by the state of its stages."""
+"""Computes the states with which the graph of a run is drawn, and keeps its drawing."""
 
 import asyncio
 from collections import Counter

@@ -167,8 +167,8 @@ class PieceSource:
         """Return the token of a fragment without pieces; empty for one with pieces."""
         return "" if name in self._made else _token(name, hash(text))
 
-    def must_be_whole(self, name: str) -> bool:
-        """Return whether a fragment must be rendered again, as a whole."""
+    def forget_if_incomplete(self, name: str) -> bool:
+        """Forget a fragment if the page lacks its pieces; rendered again, it is whole."""
         made = self._made.get(name)
         if made is None or not made.lacks_pieces:
             return False

@@ -40,7 +40,7 @@ def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = Fa
     node.
     """
     try:
-        left = _files_in(folder)
+        left = _make_or_list(folder)
         if is_aside:
             return _make_aside(folder, visit, attempt)
     except OSError as cause:
@@ -69,8 +69,8 @@ def require_folder(folder: Path) -> None:
         raise FileError(f"{folder} is a link or a file", hint=hint)
 
 
-def _files_in(folder: Path) -> list[str]:
-    """Return the names in a folder except the history; make a missing folder."""
+def _make_or_list(folder: Path) -> list[str]:
+    """Make a missing folder; return the names in it except the history."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -82,7 +82,7 @@ def _files_in(folder: Path) -> list[str]:
 
 def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
     """Make an empty folder in the history; rename an existing folder as interrupted."""
-    _files_in(folder / HISTORY)
+    _make_or_list(folder / HISTORY)
     own = history_folder(folder, visit, attempt)
     if own.exists():
         own.rename(folder / HISTORY / _name_of_interrupted(folder, visit, attempt))

@@ -1,4 +1,9 @@
-"""Walks the branches of one attempt, each from its last recorded step (ruling R6)."""
+"""Walks the branches of one attempt, each from its last recorded step (ruling R6).
+
+A branch begins with `ParallelBranchStarted` and walks like a run, within `Bounds`: until the node
+where the branches of its fork meet. It ends there with `ParallelBranchCompleted`. The step of the
+fork itself is recorded after all branches; folding it joins them (`state/walks.py`).
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager

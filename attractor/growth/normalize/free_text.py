@@ -112,6 +112,7 @@ def unquoted(answer: object, place: str = "") -> tuple[Json, list[Quote]]:
     if "quote" in given:
         entry = next((str(rest[one]) for one in ("text", "name") if one in rest), "")
         found.append(Quote(place, entry, str(given["quote"])))
+    # An entry that was a text with a quote is a plain text in a document.
     return (rest["text"] if set(rest) == {"text"} else rest), found
 
 

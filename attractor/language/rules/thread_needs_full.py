@@ -61,7 +61,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
 
 
 def _used(graph: Graph) -> set[int]:
-    """Return the attributes that a stage uses."""
+    """Return the `id()` of each value of `thread_id` that a stage uses."""
     used: set[int] = set()
     for edge in graph.edges_with("thread_id"):
         thread = edge.attributes.by_key["thread_id"]

@@ -66,7 +66,7 @@ def _unsupported(noun: str, provider: str) -> InvalidRequestError:
     )
 
 
-_OURS = frozenset(ContentKind)
+_KNOWN = frozenset(ContentKind)
 
 
 def write_parts(
@@ -86,7 +86,8 @@ def write_parts(
         elif part.thinking is not None:
             # Thinking of other providers is invalid.
             yield from () if kept else _thinking(part.kind, part.thinking)
-        elif part.kind in _OURS:
+        # Parts of a kind that only another provider has are left out.
+        elif part.kind in _KNOWN:
             yield _block(part, role, provider)
 
 

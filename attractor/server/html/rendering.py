@@ -120,7 +120,7 @@ def render_fragments(
         template = f"{folder}/{name}.html.j2"
         text = render_text(template, own)
         if isinstance(pieces, PieceSource):
-            if pieces.must_be_whole(name):
+            if pieces.forget_if_incomplete(name):
                 text = render_text(template, own)
             if version := pieces.version_of_whole(name, text):
                 text = "" if version in pieces.tokens else text
