@@ -13,7 +13,6 @@ from attractor.engine.runner import Runner
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.waits import RunWaits
-from attractor.language.preparation.prepare import KnownFiles
 from attractor.pipeline.boot import boot
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import build_components, choose_interviewer
@@ -78,23 +77,19 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
     record_budgets(run, budgets, by_caller=request.budgets)
     no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
     host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")
-    restores_sessions = plan.origin.restores_sessions
     children = Children(
         parent=run,
-        files=KnownFiles(pipeline.files),
-        request=request,
-        host=host,
+        plan=plan,
         components=components,
         questions=RunQuestions(run),
         waits=(waits := RunWaits(run)),
         budgets=budgets,
-        restores_sessions=restores_sessions,
     )
     saved = None
     if request.continues and not run.state.walks:
         earlier = RunDirectory(Path(request.continues))
         saved = SavedConversations(earlier, components.rebuild, is_earlier_run=True)
-    elif restores_sessions:
+    elif plan.origin.restores_sessions:
         saved = SavedConversations(run.directory, components.rebuild)
     return Runner(
         pipeline.graph,

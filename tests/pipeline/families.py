@@ -19,10 +19,14 @@ from attractor.engine.walk.waits import RunWaits
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
+from attractor.language.reading import parse
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import RunComponents
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.source.vocabulary import files_beside
+from attractor.pipeline.plan.origins import New
+from attractor.pipeline.plan.run_plan import UNGOVERNED, Policy, RunPlan
+from attractor.pipeline.preflight.preflight import PreflightReport
+from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import RunRequest, WorkspaceKind
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
@@ -87,11 +91,22 @@ class Family:
             workspace=WorkspaceKind.NONE,
         )
         park = Park(InterviewerParts(input=self.host.input, output=self.host.output))
+        there = (one for one in self.folder.rglob("*") if one.is_file())
+        files = {str(one.relative_to(self.folder)): one.read_bytes() for one in there}
+        plan = RunPlan(
+            origin=New(request),
+            run_id=self.run.manifest.run_id,
+            host=self.host,
+            rules=UNGOVERNED,
+            policy=Policy(),
+            request=request,
+            pipeline=PipelineSource("", "", parse("digraph parent {}"), (), files),
+            change=None,
+            report=PreflightReport("parent", request, ()),
+        )
         return Children(
             parent=self.run,
-            files=files_beside(request.file),
-            request=request,
-            host=self.host,
+            plan=plan,
             components=RunComponents({}, self._steer, park),
             questions=GivenAnswers(self.answers),
             waits=RunWaits(self.run),

@@ -28,7 +28,7 @@ from attractor.engine.walk.waits import RunWaits
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import error
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import Files, KnownFiles
+from attractor.language.preparation.prepare import KnownFiles
 from attractor.pipeline.children.child import (
     ChildRounds,
     Equipment,
@@ -41,6 +41,7 @@ from attractor.pipeline.components.run_components import RunComponents, build_co
 from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next_child
 from attractor.pipeline.host.run_host import Observer, RunHost
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
 from attractor.pipeline.source.read import (
     PipelineSource,
@@ -174,19 +175,16 @@ class Children:
     """Starts and resumes the child runs of one run.
 
     If the run itself is a child, `outer` are the parents of the run. Running children are
-    identified by name. `files` are the files of the run's pipeline at its start, children included.
-    Conversations of a stopped child can be restored from the disk.
+    identified by name. The plan of a child derives from the `plan` of the run, whose pipeline
+    includes the files of all its children.
     """
 
     parent: OpenRun
-    files: Files
-    request: RunRequest
-    host: RunHost
+    plan: RunPlan
     components: RunComponents
     questions: Questions
     waits: RunWaits
     budgets: Budgets = NO_BUDGETS
-    restores_sessions: bool = False
     outer: "Children | None" = None
     running_children: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
     inner: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
@@ -246,7 +244,7 @@ class Children:
             open=self._open,
             read=partial(self._read, child),
             equip=partial(self._equip, child, workspace),
-            restart=partial(make_next_child, host=self.host),
+            restart=partial(make_next_child, host=self.plan.host),
         )
         rounds = ChildRounds(first, provision)
         stack.push_async_callback(rounds.close)
@@ -256,17 +254,19 @@ class Children:
         return RunningChild(child.name, rounds, walking)
 
     def _request(self, child: Child) -> RunRequest:
-        file = self.request.file.parent / child.file
-        return replace(self.request, file=file, inputs=child.inputs, goal="", outcomes=None)
+        request = self.plan.request
+        file = request.file.parent / child.file
+        return replace(request, file=file, inputs=child.inputs, goal="", outcomes=None)
 
     def _directory(self, child: Child, workspace: Workspace) -> RunDirectory:
         """Return the directory of a child; create it if it is missing."""
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
-            request, host = self._request(child), self.host
+            request, host = self._request(child), self.plan.host
+            files = KnownFiles(self.plan.pipeline.files)
             pipeline = read_child(
-                self.files, child.file, request.file, inputs=child.inputs, project=project_of(host)
+                files, child.file, request.file, inputs=child.inputs, project=project_of(host)
             )
             make_child_directory(
                 directory, self.parent.manifest, pipeline, request, host, base=workspace.base
@@ -275,11 +275,11 @@ class Children:
 
     def _open(self, directory: RunDirectory) -> OpenRun:
         return open_run(
-            directory.root, clock=self.host.clock, redactor=self.parent.redactor, before_end=None
+            directory.root, clock=self.parent.clock, redactor=self.parent.redactor, before_end=None
         )
 
     def _read(self, child: Child, run: OpenRun) -> PipelineSource:
-        custom_parts = self.host.custom_parts
+        custom_parts = self.plan.host.custom_parts
         return read_saved_pipeline(
             run.directory, run.manifest, goal="", inputs=child.inputs, custom_parts=custom_parts
         )
@@ -309,7 +309,7 @@ class Children:
         stack: AsyncExitStack,
     ) -> "Children":
         """Return the `Children` object of a child run, with the components of the child run."""
-        host = self.host
+        host = self.plan.host
         if host.observer:
             observer = partial(_forward, host.observer, child.name)
             host = replace(host, observer=observer)
@@ -325,14 +325,11 @@ class Children:
         )
         children = Children(
             parent=run,
-            files=KnownFiles(pipeline.files),
-            request=request,
-            host=host,
+            plan=replace(self.plan, host=host, request=request, pipeline=pipeline),
             components=components,
             questions=questions,
             waits=RunWaits(run, on_wait=partial(self.waits.report, child.name)),
             budgets=self._budgets_for(pipeline.graph),
-            restores_sessions=self.restores_sessions,
             outer=self,
         )
         self.inner[child.name] = children
@@ -356,7 +353,7 @@ class Children:
 
     def _budgets_for(self, graph: Graph) -> Budgets:
         """Return the budgets of a child, limited by the remaining budgets of the parent."""
-        own = self.request.budgets.over(read_budgets(graph))
+        own = self.plan.request.budgets.over(read_budgets(graph))
         return own.within(self.budgets.remaining_after(self.parent))
 
     async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
@@ -385,7 +382,7 @@ async def _work(
         return result_of(run.manifest, run.directory.root, run.state)
     # A new walk starts with the files of its parent.
     tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
-    restores = children.restores_sessions
+    restores = children.plan.origin.restores_sessions
     saved = SavedConversations(run.directory, children.components.rebuild) if restores else None
     runner = Runner(
         graph,
@@ -403,8 +400,9 @@ async def _work(
         is_shared=is_shared,
     )
     result = await runner.run()
-    if children.host.notify.children and not result.is_restarting:
-        await notify_end(run, children.host)
+    host = children.plan.host
+    if host.notify.children and not result.is_restarting:
+        await notify_end(run, host)
     return result
 
 

@@ -307,7 +307,8 @@ async def test_own_budget_of_a_child_stops_both_runs(parent: Family) -> None:
     # Options of the command line apply to it, as to any pipeline.
     children = parent.children
     budgets = Budgets(duration=timedelta(minutes=1))
-    children = replace(children, request=replace(children.request, budgets=budgets))
+    request = replace(children.plan.request, budgets=budgets)
+    children = replace(children, plan=replace(children.plan, request=request))
     async with children.start(Child(NAME, "inner.dot"), parent.workspace) as child:
         assert (await child.wait()).status is StageStatus.SUCCESS
 
