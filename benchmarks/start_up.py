@@ -10,8 +10,8 @@ from benchmarks.folders import Folders
 
 PYTHON = sys.executable
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
-LIMIT = 8
-VALIDATE, RUN, RESUME = 21, 52, 48
+LIMIT = 7
+VALIDATE, RUN, RESUME = 18, 51, 45
 NAMES_A_MODEL = """digraph named {
     start [shape=Mdiamond]; done [shape=Msquare]
     work [prompt="Do it", llm_model="claude-opus-4-5"]

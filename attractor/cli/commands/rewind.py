@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode, Refused
 from attractor.cli.invocation import Invocation
-from attractor.cli.runs.walk import ForkOptions, fork_and_walk, fork_options
+from attractor.cli.runs.forking import ForkOptions, fork_and_walk, fork_options
 from attractor.language.source.text import visible
 from attractor.records.lookup import find_run
 from attractor.records.summary import summarize

@@ -3,31 +3,21 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
-
-import click
+from typing import Any, Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
-from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show
-from attractor.cli.runs.observers import EventPrinter, run_observers, show_end
-from attractor.cli.runs.orders import orders_to
-from attractor.cli.runs.setup import host_of, override_options
-from attractor.cli.shell_completion import complete_runs
+from attractor.cli.invocation import Invocation
+from attractor.cli.runs.observers import EventPrinter, run_observers
 from attractor.engine.journal.events import RunRestarting
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.factory.operations.fork import fork_run
-from attractor.pipeline.plan.fork_point import ForkPoint
-from attractor.records.lookup import find_run, reference_of
-from attractor.records.request import Overrides
+from attractor.records.lookup import reference_of
 from attractor.records.summary import summarize
 
 RESTARTING = RunRestarting.__name__
@@ -171,69 +161,3 @@ async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
             loop.remove_signal_handler(number)
             # After an interruption, only the last message is printed.
             signal.signal(number, signal.SIG_IGN if task.cancelling() else before[number])
-
-
-class ForkOptions(TypedDict):
-    """The arguments and options of the commands `fork` and `rewind`."""
-
-    reference: str
-    at: str
-    graph: Path | None
-    overrides: Overrides
-    run_dir: Path | None
-    as_json: bool
-
-
-_OPTIONS = (
-    click.argument("reference", metavar="RUN", shell_complete=complete_runs),
-    click.argument("at", metavar="NODE[@VISIT]"),
-    click.option(
-        "--graph",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Continue with this changed pipeline.",
-    ),
-    override_options,
-    click.option(
-        "--run-dir", type=click.Path(path_type=Path), help="Store the new run in this folder."
-    ),
-    json_option,
-)
-
-
-def fork_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add the arguments and options of the commands `fork` and `rewind`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def fork_and_walk(
-    invocation: Invocation, *, rewind_reason: str | None = None, **options: Unpack[ForkOptions]
-) -> ExitCode:
-    """Create the new run and walk it; with a `rewind_reason`, end the old run first."""
-    runs_dir = invocation.configuration.settings.runs_dir
-    root = find_run(options["reference"], runs_dir)
-    new_root = options["run_dir"].absolute() if options["run_dir"] else None
-    watcher = Watcher(invocation, new_root, as_json=options["as_json"])
-    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-
-    async def end_other(point: ForkPoint) -> None:
-        why = f"rewound to {point}" + (f": {rewind_reason}" if rewind_reason else "")
-        receipt = await orders_to(invocation, options["reference"]).end_and_wait(why)
-        if receipt and receipt.is_taken:
-            show(f"run {receipt.run_id}: {receipt.words}", err=True)
-
-    work = fork_run(
-        root,
-        options["at"],
-        host,
-        options["overrides"],
-        graph=options["graph"],
-        new_root=new_root,
-        end_other=None if rewind_reason is None else end_other,
-    )
-    result = walk(work, watcher)
-    manifest = read_manifest(RunDirectory(result.directory))
-    linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
-    return show_end(result, host, as_json=options["as_json"], more=linked)
