@@ -11,11 +11,11 @@ from tests.cli.plain_desk import Desk
 
 pytestmark = pytest.mark.crash
 
-# The command ends at once if the file `go` exists.
+# The command looks for the file `go` before it says that it began, because it outlives its runner.
 SLOW = """digraph slow {
     start [shape=Mdiamond]; exit [shape=Msquare]
-    work [shape=parallelogram, tool_command="echo half > half.txt; touch $HOME/begun
-test -e $HOME/go || sleep 1000; rm half.txt; echo done > done.txt"]
+    work [shape=parallelogram, tool_command="if test -e $HOME/go; then echo done > done.txt
+else echo half > half.txt; touch $HOME/begun; sleep 1000; fi"]
     start -> work -> exit }
 """
 
