@@ -1,6 +1,6 @@
 """Builds the application from the resources and pages."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -29,12 +29,13 @@ def build_application(
     service: Service,
     *,
     limits: Limits = LIMITS,
-    names: Collection[str] = (),
+    names: Sequence[str] = (),
     log: Log | None = None,
 ) -> FastAPI:
     """Return the application of a service.
 
-    `names`: names of the server besides its address. `log`: gets each request.
+    `names`: names of the server besides its address, the one for browsers first. `log`: gets each
+    request.
     """
 
     @asynccontextmanager
@@ -52,6 +53,7 @@ def build_application(
         lifespan=lifespan,
     )
     application.state.service = service
+    application.state.names = tuple(names)
     application.state.navigation = navigation_of(PAGES.values())
     answer_problems(application, answer_error)
     store = AnswerStore(service.host.state_dir / "server" / "requests.sqlite3", service.host.clock)

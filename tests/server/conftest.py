@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,7 +73,7 @@ def serving(
     service: Service,
     *,
     limits: Limits = LIMITS,
-    names: Collection[str] = (),
+    names: Sequence[str] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> Generator[RunningServer]:
     """Serve until the block ends, with further routes."""

@@ -38,15 +38,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     (folder / "workspaces").mkdir()
     settings = f'workspaces_dir = "{folder / "workspaces"}"\n{SETTINGS}'
     project = make_project(folder / "project", PIPELINE, **{"attractor.toml": settings})
-    with serving(service_of(project)) as running:
+    service = service_of(project)
+    with serving(service, names=service.access.names_of("127.0.0.1", ())) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def screen(server: RunningServer) -> Iterator[Screen]:
-    """A signed-in browser."""
+    """A browser that is signed in at the plain address, and under the name for browsers too."""
     with chromium() as screen:
-        screen.page.goto(f"{server.url}/login?code={server.service.access.codes.create()}")
+        login = f"{server.url}/login?code={server.service.access.codes.create()}"
+        screen.page.goto(f"{login}&here=1")
         yield screen
 
 
@@ -64,6 +66,24 @@ def page(screen: Screen) -> Iterator[Page]:
 def node(page: Page, name: str, state: str) -> None:
     """Wait until a node of the graph has a state."""
     expect(page.locator(f'#canvas a[data-node="{name}"] .state-{state}')).to_be_visible()
+
+
+def test_browser_signs_in_under_the_safe_name_or_at_the_plain_address(
+    server: RunningServer,
+) -> None:
+    with chromium() as screen:
+        page = screen.page
+        page.goto(f"{server.url}/pipelines-of-nobody")
+        safe = page.get_by_role("link", name="Sign in", exact=True)
+        expect(safe).to_have_attribute("href", re.compile(r"^http://attractor-\w+\.localhost:"))
+        page.goto(f"{server.url}/login?next=/suites&code={server.service.access.codes.create()}")
+        assert re.fullmatch(r"http://attractor-\w+\.localhost:\d+/suites", page.url)
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        page.goto(f"{server.url}/suites")
+        page.get_by_role("link", name="sign in here anyway").click()
+        page.get_by_label("Or sign in with a token").fill(server.token("read"))
+        page.get_by_role("button", name="Sign in").click()
+        assert page.url == f"{server.url}/suites"
 
 
 def test_run_is_started_watched_answered_and_forked_by_mouse(
@@ -304,7 +324,7 @@ def test_editor_has_colours_line_numbers_and_problems_in_place(
     expect(colours.locator(".k").first).to_be_visible()
     assert page.evaluate(SHOWN)
     page.locator("#source").evaluate("one => one.scrollTo(0, 300)")
-    page.wait_for_function("document.getElementById('colours').scrollTop === 300")
+    page.wait_for_function("() => document.getElementById('colours').scrollTop === 300")
     source.fill(EDITED)
 
 
@@ -390,7 +410,7 @@ def test_graph_of_500_nodes_is_drawn_within_two_seconds(server: RunningServer, p
 def seconds_until_drawn(page: Page, address: str) -> float:
     begun = monotonic()
     page.goto(address)
-    page.wait_for_function("document.querySelectorAll('#canvas g.node').length === 500")
+    page.wait_for_function("() => document.querySelectorAll('#canvas g.node').length === 500")
     page.evaluate("new Promise(requestAnimationFrame)")
     return monotonic() - begun
 

@@ -55,19 +55,21 @@ def serve(
         if not is_loopback(listener):
             show(_EXPOSED.format(host=host), err=True)
         names = service.access.names_of(host, names)
-        address = address_of(listener)
+        address, named = address_of(listener), address_of(listener, names[0])
         code = service.access.codes.create()
-        login = f"{address_of(listener, names[0])}/login?code={code}"
+        login = f"{named}/login?code={code}"
 
         def ready() -> None:
             if as_json:
                 show_json({"url": address, "login": login}, is_line=True)
             else:
-                show(f"Serving {service.host.project} at {address}")
+                show(f"Serving {service.host.project} at {named}")
                 show(f"Sign in with a browser, once, within 10 minutes: {login}")
+                if named != address:
+                    show(f"For programs: {address}")
 
         application = build_application(service, names=names, log=_log(service, as_json=as_json))
-        note_address(service.host, address_of(listener, names[0]))
+        note_address(service.host, named)
         # Ctrl-C is the way to end a server, and no error.
         with suppress(KeyboardInterrupt):
             Server(application, ready).run([listener])

@@ -5,8 +5,11 @@ attacker owns can be made to point at this machine (DNS rebinding). Both are see
 """
 
 import ipaddress
+import os
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing."""
@@ -35,6 +38,31 @@ def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
         return ipaddress.ip_address(name) == ipaddress.ip_address(address)
     except ValueError:
         return False
+
+
+def is_plain_loopback(host: str) -> bool:
+    """Return whether a Host header is an address of this machine, which all its programs share."""
+    found = _HOST.fullmatch(host)
+    name = (found[1] or found[2]).lower() if found else ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_of_this_user(client_port: int, server_port: int) -> bool:
+    """Return whether a process of this user has the other end of a loopback connection.
+
+    Only Linux can tell; elsewhere this is False.
+    """
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                _, local, remote, *_, user = line.split(maxsplit=8)[:8]
+                ports = (int(local.rpartition(":")[2], 16), int(remote.rpartition(":")[2], 16))
+                if ports == (client_port, server_port):
+                    return int(user) == os.getuid()
+    return False
 
 
 def scheme_of(headers: Mapping[str, str]) -> str:

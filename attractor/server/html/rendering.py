@@ -1,10 +1,11 @@
 """Renders templates as pages, fragments of pages, and files."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -21,6 +22,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.edge_labels import without_accelerator
 from attractor.language.drawing.picture import encoded
+from attractor.server.access.origins import is_of_this_user, is_plain_loopback
 from attractor.server.drawings import inline_drawing
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
@@ -182,6 +184,35 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
+def safe_login(request: Request, page: str, **query: str) -> str:
+    """Return the address that signs a browser in under the name that no other program knows.
+
+    `page`: what is opened afterwards. Empty if the request was sent to another name than a plain
+    address of this machine, or asked to sign in here: `here` in its query. The name is shown to
+    processes of this user only: others that knew it could get the cookie.
+    """
+    host, names = request.headers.get("host", ""), request.app.state.names
+    if not is_plain_loopback(host) or not names or not names[0].endswith(".localhost"):
+        return ""
+    client, server = request.client, request.scope["server"]
+    if "here" in request.query_params or not client or not is_of_this_user(client.port, server[1]):
+        return ""
+    # Another port than that of the server if the connection was forwarded.
+    port = urlsplit(f"//{host}").port or 80
+    return f"http://{names[0]}:{port}/login?{urlencode({**query, 'next': own_page(page)})}"
+
+
+_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+
+
+def own_page(address: str) -> str:
+    """Return the address of a page of this server, otherwise that of the first page.
+
+    A browser takes `//` and `/\\` for the begin of another host.
+    """
+    return address if _PAGE.fullmatch(address) else "/"
+
+
 def answer_error(request: Request, error: AttractorError) -> Response:
     """Return an error as a page for a browser, otherwise as a problem."""
     if not wants_page(request):
@@ -189,10 +220,10 @@ def answer_error(request: Request, error: AttractorError) -> Response:
     problem = problem_of(error)
     if isinstance(error, Unauthenticated):
         if request.url.path == "/login":
-            address = "/"
+            address = own_page(request.query_params.get("next", "/"))
         else:
             address = f"/{request.url.path.lstrip('/')}?{request.url.query}".rstrip("?")
-        values = {"problem": problem, "address": address}
+        values = {"problem": problem, "address": address, "safe": safe_login(request, address)}
         return HTMLResponse(render_text("signed_out.html.j2", values), problem.status)
     return render(request, "error.html.j2", {"problem": problem}, status=problem.status)
 

@@ -10,18 +10,22 @@ from attractor.server.access.origins import scheme_of
 from attractor.server.access.sessions import LIFETIME
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import MEDIA_TYPES, static_files
-from attractor.server.html.rendering import PageRouter, answer_error
+from attractor.server.html.rendering import PageRouter, answer_error, own_page, safe_login
 from attractor.server.http.scopes import READ, Serving
 
 part = PageRouter()
 
 
 @part.get("/login")
-def log_in_with_code(request: Request, service: Serving, code: str = "") -> Response:
+def log_in_with_code(
+    request: Request, service: Serving, code: str = "", next: str = "/"
+) -> Response:
     """Begin a session by the one-time address, or show the form for a token."""
+    if address := safe_login(request, next, **({"code": code} if code else {})):
+        return RedirectResponse(address, 303)
     if not code:
         return answer_error(request, Unauthenticated())
-    return _begun(request, service.access.log_in(code))
+    return _begun(request, service.access.log_in(code), next)
 
 
 @part.get("/login.css")
@@ -32,10 +36,12 @@ def show_style_sheet() -> Response:
 
 @part.post("/login")
 def log_in_with_token(
-    request: Request, service: Serving, token: Annotated[str, Form()]
+    request: Request, service: Serving, token: Annotated[str, Form()], next: str = "/"
 ) -> Response:
     """Begin a session with a token, which is not stored."""
-    return _begun(request, service.access.log_in_with_token(token))
+    if address := safe_login(request, next):
+        return RedirectResponse(address, 303)
+    return _begun(request, service.access.log_in_with_token(token), next)
 
 
 @part.post("/logout", dependencies=[READ])
@@ -47,8 +53,8 @@ def log_out(request: Request, service: Serving) -> Response:
     return response
 
 
-def _begun(request: Request, secret: str) -> Response:
-    response = RedirectResponse("/", 303)
+def _begun(request: Request, secret: str, page: str) -> Response:
+    response = RedirectResponse(own_page(page), 303)
     response.set_cookie(
         COOKIE,
         secret,

@@ -1,8 +1,13 @@
 """Browsers begin a session by a one-time address or a token, and end it."""
 
 import asyncio
+import html
 import json
+import os
+import re
+import subprocess
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Error
 
-from attractor.base.clock import ManualClock
+from attractor.base.clock import ManualClock, SystemClock
 from attractor.base.errors import VerificationError
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import COOKIE, Access
@@ -96,7 +101,7 @@ def test_file_of_sessions_is_private_and_sealed(access: Access, service: Service
 
 def test_browser_signs_in_sends_forms_and_signs_out(server: RunningServer) -> None:
     with httpx.Client(base_url=server.url, headers=PAGE) as browser:
-        assert 'action="/login"' in browser.get("/runs").text
+        assert 'action="/login?' in browser.get("/runs").text
         begun = browser.get("/login", params={"code": server.service.access.codes.create()})
         cookie = begun.headers["set-cookie"].lower()
         assert begun.headers["location"] == "/"
@@ -120,6 +125,79 @@ def test_browser_signs_in_with_a_token(server: RunningServer) -> None:
             )
             assert (begun.status_code, "idempotency-replayed" in begun.headers) == (303, False)
         assert browser.get("/runs").status_code == 200
+
+
+@pytest.fixture
+def named(service: Service) -> Iterator[tuple[httpx.Client, str]]:
+    """A browser at the plain address of a server, and the address under the name for browsers."""
+    [name] = service.access.names_of("127.0.0.1", ())
+    with (
+        serving(service, names=[name]) as server,
+        httpx.Client(base_url=server.url, headers=PAGE) as browser,
+    ):
+        yield browser, server.url.replace("127.0.0.1", name)
+
+
+def test_sign_in_at_a_plain_loopback_address_goes_to_the_name_for_browsers(
+    named: tuple[httpx.Client, str], service: Service
+) -> None:
+    browser, address = named
+    code = service.access.codes.create()
+    sent = browser.get("/login", params={"code": code, "next": "/runs?status=failed"})
+    assert sent.headers["location"] == f"{address}/login?code={code}&next=%2Fruns%3Fstatus%3Dfailed"
+    for host in ("localhost", "127.0.0.1"):
+        headers = {"host": f"{host}:9000"}  # a forwarded port
+        forwarded = browser.get("/login", headers=headers).headers["location"]
+        assert forwarded == f"{address.rpartition(':')[0]}:9000/login?next=%2F"
+    assert browser.post("/login", data={"token": "any"}).headers["location"].startswith(address)
+    page = browser.get("/runs?status=failed").text
+    assert f'href="{address}/login?next=%2Fruns%3Fstatus%3Dfailed"' in page
+    assert 'action="/login' not in page
+
+
+def test_sign_in_at_a_plain_loopback_address_stays_possible(
+    named: tuple[httpx.Client, str], service: Service
+) -> None:
+    browser, _ = named
+    anyway = re.search(r'href="(/login\?here=1[^"]*)"', browser.get("/system").text)
+    assert anyway
+    form = browser.get(html.unescape(anyway[1])).text
+    action = re.search(r'action="(/login\?here=1[^"]*)"', form)
+    assert action
+    secret = "a secret of some length"
+    service.access.tokens.create("ann", "read", secret, by="ann", now=SystemClock().now())
+    begun = browser.post(html.unescape(action[1]), data={"token": secret})
+    assert (begun.headers["location"], COOKIE in begun.cookies) == ("/system", True)
+    # A token needs no session.
+    with httpx.Client(base_url=browser.base_url) as program:
+        answer = program.get("/api/v1/runs", headers={"authorization": f"Bearer {secret}"})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "page", ["//other.example/", "/\\other.example", "https://other.example", "javascript:x"]
+)
+def test_sign_in_opens_no_page_of_another_server(server: RunningServer, page: str) -> None:
+    code = server.service.access.codes.create()
+    with httpx.Client(base_url=server.url, headers=PAGE) as browser:
+        assert f'href="{page}"' not in browser.get("/login", params={"next": page}).text
+        begun = browser.get("/login", params={"code": code, "next": page})
+        assert begun.headers["location"] == "/"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+def test_other_users_of_the_machine_do_not_see_the_name_for_browsers(
+    named: tuple[httpx.Client, str],
+) -> None:
+    browser, address = named
+    read = f"curl --silent --include --header 'accept: text/html' {browser.base_url}/login"
+    mine, other = (
+        subprocess.run(read, shell=True, user=user, capture_output=True, text=True, check=True)
+        for user in (0, 65534)
+    )
+    assert address in mine.stdout
+    assert ".localhost" not in other.stdout
+    assert 'action="/login' in other.stdout
 
 
 def test_other_programs_of_the_machine_get_no_session(service: Service) -> None:
