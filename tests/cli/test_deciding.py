@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 from attractor.factory.decisions.decide import DecisionKind
@@ -140,3 +141,30 @@ def test_history_lists_the_project_only(tmp_path: Path) -> None:
     assert len(call(flow, "history").stdout.splitlines()) == 1
     elsewhere = call(other, "history", **state)
     assert elsewhere.stdout.startswith("There are no decisions."), elsewhere.stderr
+
+
+def test_printed_head_reveals_an_older_copy_of_all_records(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch()
+    token = {"ATTRACTOR_TOKEN": flow.make_token()}
+    records = (flow.host.state_dir, flow.host.runs_dir)
+    for folder in records:
+        shutil.copytree(folder, tmp_path / "older" / folder.name, symlinks=True)
+    rejected = call(flow, "decide", "--reject", *RATIONALE, **token)
+    head = rejected.stdout.partition("  ledger head: ")[2].strip()
+    verified = call(flow, "audit", "verify", "--head", head)
+    assert (verified.returncode, f"contains the line {head}." in verified.stdout) == (0, True)
+    for folder in records:
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "older" / folder.name, folder, symlinks=True)
+    approved = call(flow, "decide", "--approve", *RATIONALE, "--json", **token)
+    assert approved.returncode == call(flow, "audit", "verify").returncode == 0
+    found = call(flow, "audit", "verify", "latest", "--head", head)
+    assert (found.returncode, f"lacks the line {head}" in found.stdout) == (6, True)
+    promoted = json.loads(call(flow, "promote", "--json", **token).stdout)
+    heads = (json.loads(approved.stdout)["ledger_head"], promoted["ledger_head"])
+    for name in (*heads, promoted["commit"], f"7:{heads[0]}", promoted["tag"]):
+        assert call(flow, "audit", "verify", "--head", name).returncode == 0
+    for name, reason in (("main~1", "has no trailer Attractor-Ledger"), ("x", "is neither")):
+        refused = call(flow, "audit", "verify", "--head", name)
+        assert (refused.returncode, reason in refused.stderr) == (2, True), refused.stderr

@@ -1,5 +1,7 @@
 """Verify ledger, journals, decisions, results, tokens and registered versions."""
 
+import asyncio
+
 import click
 
 from attractor.base.amounts import number_of
@@ -7,6 +9,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.shell_completion import complete_runs
+from attractor.factory.decisions.promotion import ledger_head_of
 from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.language.source.text import visible
 from attractor.records.lookup import find_run, outermost_run
@@ -14,23 +17,37 @@ from attractor.records.lookup import find_run, outermost_run
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="", shell_complete=complete_runs)
+@click.option(
+    "--head",
+    metavar="HASH",
+    default="",
+    help="Also verify that the ledger contains the line with this hash, printed by decide and "
+    "promote, or the decision of this promoted commit.",
+)
 @json_option
 @click.pass_obj
-def verify(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def verify(invocation: Invocation, reference: str, head: str, as_json: bool) -> ExitCode:
     """Verify ledger, journals, decisions, results, tokens and registered versions.
 
     Verify all records of the state folder, or the ledger and RUN. Recompute every hash chain, name
     the first corrupt line of each, and exit with 6. Without the key of the ledger, the chains are
-    verified, and the number of unchecked seals is printed.
+    verified, and the number of unchecked seals is printed. Only --head reveals a state folder that
+    was replaced by an older copy as a whole.
     """
     settings = invocation.configuration.settings
     # The records of a child belong to the outermost run.
     root = outermost_run(find_run(reference, settings.runs_dir)) if reference else None
-    report = audit(settings.state_dir, settings.runs_dir, only=root, on_progress=_show_progress)
+    if head:
+        search_path = invocation.environ.get("PATH", "")
+        folder = invocation.configuration.root
+        head = asyncio.run(ledger_head_of(folder, head, search_path=search_path))
+    report = audit(
+        settings.state_dir, settings.runs_dir, only=root, head=head, on_progress=_show_progress
+    )
     if as_json:
         show_json(report.to_record())
     else:
-        show("\n".join(_lines(report)))
+        show("\n".join(_lines(report, head)))
     return ExitCode.BROKEN if report.flaws else ExitCode.DONE
 
 
@@ -39,7 +56,7 @@ def _show_progress(done: int, of: int) -> None:
         show(f"verified {done} of {of} runs", err=True)
 
 
-def _lines(report: AuditReport) -> list[str]:
+def _lines(report: AuditReport, head: str) -> list[str]:
     counted = (
         f"{number_of(report.lines, 'line')} of the ledger",
         number_of(report.runs, "run"),
@@ -58,6 +75,8 @@ def _lines(report: AuditReport) -> list[str]:
         lines.append(
             f"{number_of(len(report.removed), 'undecided run')} of the ledger without a directory."
         )
+    if head and not report.flaws:
+        lines.append(f"The ledger contains the line {head}.")
     if not report.flaws:
         return [*lines, "No problems found."]
     problems = [

@@ -92,11 +92,12 @@ def decide(
     if scenario:
         entry = _waive(invocation, host, reference, scenario, reason, parse_duration(expires))
         if as_json:
-            show_json(entry_record(entry))
+            show_json({**entry_record(entry), "ledger_head": entry.head.hash})
         else:
             show(
                 f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
-                f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})"
+                f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})\n"
+                f"  ledger head: {entry.head.hash}"
             )
         return ExitCode.DONE
     if approve or reject:
@@ -151,11 +152,12 @@ def _decide(
     if as_json:
         more = shortcomings_record(judged, to_operator=True) if judged else {}
         more["changes"] = changes.to_record() if changes else None
-        show_json({**entry_record(entry), **more})
+        show_json({**entry_record(entry), "ledger_head": entry.head.hash, **more})
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
         show_changes(changes)
         show(f"  {judges_line(facts)}")
+        show(f"  ledger head: {entry.head.hash}")
         is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
         if verdict is DecisionKind.APPROVED and is_isolated:
             name = reference_of(run.directory.root, host.runs_dir)

@@ -13,6 +13,7 @@ from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.operations.promote import promote_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import find_run
@@ -36,10 +37,12 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     promotion = asyncio.run(promote_run(root, host, branch=branch, by=operator_name(invocation)))
     facts = read_candidate_run(root)
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
+    ledger_head = Ledger(host.state_dir).head().hash
     if as_json:
         show_json(
             {
                 **write_fields(promotion, is_rolled_back=""),
+                "ledger_head": ledger_head,
                 "changes": changes.to_record() if changes else None,
             }
         )
@@ -51,6 +54,7 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
             text = f"{promotion.branch} is now {what}"
         show(text)
         show_changes(changes)
+        show(f"  ledger head: {ledger_head}")
     return ExitCode.DONE
 
 

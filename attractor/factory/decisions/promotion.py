@@ -1,11 +1,13 @@
 """Moves a Git branch to the result of an approved run, and rolls such a move back."""
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NoGo, suggest
+from attractor.base.errors import NoGo, UsageError, suggest
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Base
@@ -27,14 +29,21 @@ from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
 from attractor.workspaces.checkouts import move_branch
-from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
+from attractor.workspaces.errors import (
+    BranchMoved,
+    CheckoutInTheWay,
+    NotARepository,
+    UnknownCommit,
+)
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
-from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.merge import merge_trees
 from attractor.workspaces.result_tree import result_trees
 
 OURS = "attractor/"
 HEADS = "refs/heads/"
+_LEDGER_TRAILER = "Attractor-Ledger"
+_LINE_HASH = re.compile("[0-9a-f]{64}")
 SHOWN = 5
 
 
@@ -250,6 +259,29 @@ def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None
     return found
 
 
+async def ledger_head_of(folder: Path, name: str, *, search_path: str) -> str:
+    """Return the hash of a line of the ledger: of a promoted commit, or the name itself."""
+    try:
+        repository = await open_repository(folder, search_path=search_path)
+        commit = await repository.commit(name)
+    except (NotARepository, UnknownCommit) as cause:
+        head = name.rpartition(":")[2]
+        if _LINE_HASH.fullmatch(head):
+            return head
+        raise UsageError(
+            f"{name!r} is neither the hash of a line of the ledger nor a commit",
+            hint="pass a hash that `decide` or `promote` printed, or a promoted commit",
+        ) from cause
+    trailers = f"--format=%(trailers:key={_LEDGER_TRAILER},valueonly)"
+    heads = (await repository.git.run("log", "-1", trailers, commit)).split()
+    if not heads:
+        raise UsageError(
+            f"commit {name} has no trailer {_LEDGER_TRAILER}",
+            hint="pass a commit that `attractor promote` made: see attractor history",
+        )
+    return heads[-1].rpartition(":")[2]
+
+
 async def branch_name(repository: Repository, text: str) -> str:
     """Return the short name of a branch; refuse an invalid name."""
     name = text.removeprefix(HEADS)
@@ -307,7 +339,7 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> s
         f"Attractor-Run: {manifest.run_id}",
         f"Attractor-Decision: {decision.head.hash}",
         f"Attractor-Suite: {manifest.suite}",
-        f"Attractor-Ledger: {decision.head.seq}:{decision.head.hash}",
+        f"{_LEDGER_TRAILER}: {decision.head.seq}:{decision.head.hash}",
         *(f"Attractor-Waived: {one}" for one in Fields(decision.data, "ledger").texts("waived")),
     ]
     return write_commit(

@@ -78,11 +78,13 @@ def audit(
     runs_dir: Path,
     *,
     only: Path | None = None,
+    head: str = "",
     on_progress: OnProgress = lambda done, of: None,
 ) -> AuditReport:
     """Verify the ledger, the tokens and all runs of a state folder, or only the run of a directory.
 
-    Runs of the folder `runs_dir` that the ledger lacks are flaws, too.
+    Runs of the folder `runs_dir` that the ledger lacks are flaws, too. The ledger must contain the
+    line with the hash `head`, if given.
     """
     report, ledger = AuditReport(), Ledger(state_dir)
     run_id = read_manifest(RunDirectory(only)).run_id if only else ""
@@ -90,6 +92,7 @@ def audit(
         check = ledger.verify()
         report.lines, report.unchecked_seals = check.head.seq, check.unchecked_seals
         require_intact(check, str(ledger.file))
+        _require_line(ledger, head)
     if report.flaws:
         # The lines about the runs cannot be trusted.
         return report
@@ -115,6 +118,14 @@ def audit(
         on_progress(number, len(own))
     _find_unknown(report, [only] if only else list_folders(runs_dir), own, ledger)
     return report
+
+
+def _require_line(ledger: Ledger, head: str) -> None:
+    if head and all(entry.head.hash != head for entry in ledger.audited()):
+        raise VerificationError(
+            f"{ledger.file} lacks the line {head}: it is an older copy, or another ledger",
+            hint="restore state folder and runs from their latest backup",
+        )
 
 
 def _find_unknown(
