@@ -189,7 +189,7 @@ class ConversationFile:
         self._write(**turn_to_record(turn))
 
     def end(self) -> None:
-        """Mark the file as complete; readers reject an incomplete file."""
+        """Mark the file as complete, with the number of its turns."""
         self._write(kind=_END, turns=self._count)
 
     def _write(self, **line: Json) -> None:
@@ -243,16 +243,17 @@ def _earlier_stages(last: str, read: ReadSaved) -> Iterator[_StageTurns]:
 
 
 def _read(stage: str, content: bytes) -> _StageTurns:
-    if not content.endswith(b"\n"):
-        raise RecordBroken("the last line is incomplete")
-    # Not splitlines: other line separators are part of the texts.
-    lines = content[:-1].split(b"\n")
+    """Read a file up to its last whole turn: a killed process writes no end."""
+    # Not splitlines: other line separators are part of the texts. Behind the last line break is
+    # nothing, or a torn line.
+    lines = content.split(b"\n")[:-1]
     records = [Fields(parse_json(line), f"line {at}") for at, line in enumerate(lines, 1)]
-    if len(records) < 2 or not (records[0].has("kind") and records[-1].has("kind")):
+    if not records:
         raise RecordBroken("the file is incomplete")
-    head, *middle, end = records
-    is_whole = (head.text("kind"), end.text("kind")) == (_BEGIN, _END)
-    if not is_whole or end.number("turns") != len(middle) or head.text("stage") != stage:
+    head, *middle = records
+    end = middle.pop() if middle and middle[-1].has("kind") else None
+    is_whole = end is None or (end.text("kind"), end.number("turns")) == (_END, len(middle))
+    if not is_whole or head.text("kind") != _BEGIN or head.text("stage") != stage:
         raise RecordBroken("the file is incomplete")
     turns, inserted = [_turn(one) for one in middle], head.number("put_before")
     if min(inserted, head.number("taken")) < 0 or inserted > len(turns):

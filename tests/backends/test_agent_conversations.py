@@ -352,9 +352,9 @@ def text_of(lines: list[dict[str, object]]) -> str:
 
 SPOILS: Sequence[Callable[[str], str]] = [
     lambda text: "",
-    lambda text: text[:-1],
+    lambda text: text.partition("\n")[0],
     lambda text: text[:-40] + "\n",
-    lambda text: text_of(lines_of(text)[:-1]),
+    lambda text: text[:400] + "\n" + text[400:-1],
     lambda text: text_of(lines_of(text)[1:]),
     lambda text: text_of([*lines_of(text)[:2], *lines_of(text)[3:]]),
     lambda text: text_of([{**lines_of(text)[0], "stage": "b@1.1"}, *lines_of(text)[1:]]),
@@ -375,6 +375,31 @@ def test_incomplete_conversation_is_refused(tmp_path: Path, spoil: Callable[[str
     kept["a@1.1"] = spoil(kept["a@1.1"])
     with pytest.raises(ConversationLost):
         rebuild("a@1.1", reader(kept))
+
+
+CUTS: Sequence[Callable[[str], str]] = [
+    lambda text: text[:-1],
+    lambda text: text_of(lines_of(text)[:-1]),
+    lambda text: text_of(lines_of(text)[:-1]) + '{"turn": "user", "content": "And',
+    lambda text: text_of(
+        [
+            *lines_of(text)[:-1],
+            {"turn": "user", "content": "?", "timestamp": "2026-01-01T00:00:00+00:00"},
+        ]
+    ),
+]
+
+
+@table("cut", CUTS)
+def test_conversation_of_a_killed_process_counts_up_to_its_last_whole_turn(
+    tmp_path: Path, cut: Callable[[str], str]
+) -> None:
+    talk = Talk(tmp_path, *WORK)
+    talk.stage("a", "Write a")
+    kept = conversation_files(talk)
+    whole = rebuild("a@1.1", reader(kept))
+    kept["a@1.1"] = cut(kept["a@1.1"])
+    assert rebuild("a@1.1", reader(kept)) == whole
 
 
 def test_a_conversation_whose_beginning_is_lost_is_lost(tmp_path: Path) -> None:

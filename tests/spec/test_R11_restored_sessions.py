@@ -128,7 +128,7 @@ def test_R11_programs_can_restore_sessions(desk: TwinDesk) -> None:
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("damage", ["missing", "torn", "changed"])
+@pytest.mark.parametrize("damage", ["missing", "damaged", "changed"])
 def test_R11_an_unrestorable_conversation_is_summarized(desk: TwinDesk, damage: str) -> None:
     killed_between(desk, "openai")
     [kept] = desk.folder.glob("runs/*/plan/conversation.jsonl")
@@ -136,7 +136,9 @@ def test_R11_an_unrestorable_conversation_is_summarized(desk: TwinDesk, damage: 
     if damage == "missing":
         kept.unlink()
     else:
-        kept.write_bytes(b"".join(lines)[:-9] if damage == "torn" else b"".join(lines[1:]))
+        kept.write_bytes(
+            b"".join(lines)[:-9] + b"\n" if damage == "damaged" else b"".join(lines[1:])
+        )
     [event] = resume_run(desk, "--restore-sessions")
     assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
     assert "cannot be restored" in event["data"]["reason"]
