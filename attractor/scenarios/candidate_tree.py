@@ -1,7 +1,8 @@
 """The tree of a candidate in a trial: the files that changed, and copies for verifiers.
 
 Agents control the names, types and permissions of the files, so links are not followed, and special
-files are not opened. The `.git` of the tree is the candidate's own, and is left out.
+files are not opened. A copy has no link that leaves the tree: it could lead a verifier to its own
+files. The `.git` of the tree is the candidate's own, and is left out.
 """
 
 import hashlib
@@ -20,6 +21,8 @@ MOST_BYTES = 4 << 30
 """The maximum size of a tree that is copied; a sparse file takes its whole size in a copy."""
 
 _GIT = ".git"
+_LONGEST_CHAIN = 40
+"""The maximum number of links that Linux follows in a path."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +62,55 @@ def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState
     return sorted(path for path in paths if before.get(path) != after.get(path))
 
 
-def copy_tree(folder: Path, to: Path) -> None:
-    """Copy a tree, except for special files and unreadable parts; refuse a very large tree."""
+def copy_tree(folder: Path, to: Path) -> int:
+    """Copy a tree; return the number of links that were left out because they leave the tree.
+
+    Special files and unreadable parts are left out too. A very large tree is refused.
+    """
     size = sum(_size(folder / path) for path in _files(folder))
     if size > MOST_BYTES:
         raise FileUnusable(f"the tree of the candidate is larger than {MOST_BYTES >> 30} GiB")
 
-    def left_out(inner: str, names: Sequence[str]) -> list[str]:
+    leaving: list[Path] = []
+
+    def left_out(inner: str, names: Sequence[str]) -> set[str]:
         below = Path(inner).relative_to(folder)
-        return [
-            name
-            for name in names
-            if (below == Path() and name == _GIT)
-            or len(below.parts) >= DEEPEST
-            or not _can_be_copied(Path(inner, name))
-        ]
+        if len(below.parts) >= DEEPEST:
+            return set(names)
+        links = [name for name in names if _leaves(folder, below / name)]
+        leaving.extend(below / name for name in links if below / name != Path(_GIT))
+        return {
+            *links,
+            *([_GIT] if below == Path() else []),
+            *(name for name in names if not _can_be_copied(Path(inner, name))),
+        }
 
     shutil.copytree(folder, to, symlinks=True, ignore=left_out)
+    return len(leaving)
+
+
+def _leaves(folder: Path, path: Path) -> bool:
+    """Return whether a path below a folder is a link that leaves the folder at any step.
+
+    An absolute link leaves it. A chain that Linux does not follow to its end counts as well.
+    """
+    followed, at, names = 0, list(path.parent.parts), [path.name]
+    while names:
+        name = names.pop()
+        place = folder.joinpath(*at, name)
+        if name == "..":
+            if not at:
+                return True
+            at.pop()
+        # Unlike `Path.is_symlink`, it returns False for a path that is too long.
+        elif not os.path.islink(place):  # noqa: PTH114
+            at.append(name)
+        else:
+            target, followed = place.readlink(), followed + 1
+            if target.is_absolute() or followed > _LONGEST_CHAIN:
+                return True
+            names += reversed(target.parts)
+    return False
 
 
 def _files(folder: Path) -> Iterator[str]:

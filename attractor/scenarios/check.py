@@ -93,7 +93,17 @@ async def no_judge(_: JudgeQuestion) -> JudgeVerdict:
 
 TwinRequests = Callable[[], Sequence[Mapping[str, Json]]]
 """Type of a function that returns the requests that a twin received, as in its control API."""
-Verify = Callable[[str, timedelta], Awaitable[ExecResult]]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of a verifier, and the number of the candidate's links that it did not get."""
+
+    result: ExecResult
+    links_left_out: int = 0
+
+
+Verify = Callable[[str, timedelta], Awaitable[Verification]]
 """Type of a function that runs a shell command in a sandbox that no candidate ran in."""
 Separate = Callable[[], AbstractAsyncContextManager[ExecutionEnvironment]]
 """Type of a function that starts an environment that no candidate ran in."""

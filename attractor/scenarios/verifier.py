@@ -1,27 +1,27 @@
 """Runs verifiers: programs in `checks/` of a suite that examine a copy of the candidate's tree.
 
 A verifier runs after all processes of the trial ended, in an environment of its own. Its working
-folder contains only `checks/` and `candidate/`, so nothing of the candidate is on its PATH or on a
-path of imports.
+folder contains only `checks/`, so nothing of the candidate is on its PATH or on a path of imports.
+The copy lies in a second folder. The names of both are random and new, so that no file of the
+candidate can name a file of the verifier.
 """
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.candidate_tree import copy_tree
-from attractor.scenarios.check import Verify
+from attractor.scenarios.check import Verification, Verify
 from attractor.scenarios.suite_files import CHECKS
 from attractor.workspaces.folders import borrowed_folder
 
-_CANDIDATE = "candidate"
 CANDIDATE_VARIABLE = "CANDIDATE"
-"""The variable with the path of the candidate's tree."""
+"""The variable with the path of the copy of the candidate's tree."""
 
 
 def make_verify(
@@ -29,19 +29,21 @@ def make_verify(
     suite_folder: Path,
     make_environment: Callable[[Path], ExecutionEnvironment],
 ) -> Verify:
-    """Return a function that runs a command beside a copy of the tree `candidate`."""
+    """Return a function that runs a command with a copy of the tree `candidate`."""
 
-    async def verify(command: str, timeout: timedelta) -> ExecResult:
+    async def verify(command: str, timeout: timedelta) -> Verification:
         with borrowed_folder(candidate.parent) as folder:
-            await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / CHECKS)
-            await asyncio.to_thread(copy_tree, candidate, folder / _CANDIDATE)
+            own, copy = secrets.token_hex(8), secrets.token_hex(8)
+            await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
+            left_out = await asyncio.to_thread(copy_tree, candidate, folder / copy)
             async with _running(make_environment(folder)) as environment:
-                path = f"{environment.working_directory()}/{_CANDIDATE}"
-                return await environment.exec_command(
+                result = await environment.exec_command(
                     command,
                     timeout_ms=round(timeout.total_seconds() * 1000),
-                    env_vars={CANDIDATE_VARIABLE: path},
+                    working_dir=own,
+                    env_vars={CANDIDATE_VARIABLE: f"{environment.working_directory()}/{copy}"},
                 )
+                return Verification(result, left_out)
 
     return verify
 

@@ -31,13 +31,44 @@ def test_changes_of_content_type_and_mode_are_found(tmp_path: Path) -> None:
 def test_copy_leaves_out_git_and_special_files_and_follows_no_link(tmp_path: Path) -> None:
     tree = write_files(tmp_path / "tree", {"a/b": "x", ".git/config": "", "a/.git/config": ""})
     os.mkfifo(tree / "pipe")
-    (tree / "out").symlink_to("/etc")
+    (tree / "inner").symlink_to("a")
     deep = tree / "/".join("d" * 300)
     deep.mkdir(parents=True)
     copy_tree(tree, tmp_path / "copy")
     copied = {str(one.relative_to(tmp_path / "copy")) for one in (tmp_path / "copy").rglob("[!d]*")}
-    assert copied == {"a", "a/b", "a/.git", "a/.git/config", "out"}
-    assert (tmp_path / "copy" / "out").is_symlink()
+    assert copied == {"a", "a/b", "a/.git", "a/.git/config", "inner"}
+    assert (tmp_path / "copy" / "inner").is_symlink()
+
+
+def test_copy_leaves_out_links_that_leave_the_tree_at_any_step(tmp_path: Path) -> None:
+    tree = write_files(tmp_path / "tree", {"a/b/c": "x", "d": "x"})
+    long = [f"long{number}" for number in range(50)]
+    leaving = {
+        "relative": "../outside",
+        "absolute": str(tree / "d"),
+        "chained": "a/b/up",
+        "a/b/up": "../../../outside",
+        "folder": "..",
+        "through-a-folder": "folder/tree/d",
+        "through-a-file": "d/../../tree/d",
+        "through-a-missing-folder": "missing/../../tree/d",
+        "a/deep": "b/../../a/../../tree/d",
+        "loop": "loop",
+        **dict(zip(long[:10], long[1:], strict=False)),
+    }
+    staying = {
+        **dict(zip(long[10:], [*long[11:], "d"], strict=True)),
+        "a/b/inner": "../../d",
+        "a/to-the-top": "..",
+        "there-and-back": "a/to-the-top/a/to-the-top/d",
+        "broken": "missing/x",
+        "long-name": "x" * 1000,
+    }
+    for name, target in (leaving | staying).items():
+        (tree / name).symlink_to(target)
+    assert copy_tree(tree, tmp_path / "copy") == len(leaving)
+    copied = {str(one.relative_to(tmp_path / "copy")) for one in (tmp_path / "copy").rglob("*")}
+    assert copied == {"a", "a/b", "a/b/c", "d", *staying}
 
 
 def test_copy_of_a_very_large_tree_is_refused(tmp_path: Path) -> None:

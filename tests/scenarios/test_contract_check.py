@@ -22,6 +22,7 @@ from attractor.scenarios.check import (
     Observation,
     StepRecord,
     TrialUsage,
+    Verification,
     build_checks,
     check_registry,
 )
@@ -51,9 +52,9 @@ def changed(*paths: str) -> Mapping[str, Any]:
 
 
 def verified(code: int, said: str) -> Mapping[str, Any]:
-    async def verify(command: str, timeout: timedelta) -> ExecResult:
+    async def verify(command: str, timeout: timedelta) -> Verification:
         assert command == "checks/verify --all"
-        return ExecResult(said, "", code, False, 1)
+        return Verification(ExecResult(said, "", code, False, 1))
 
     return {"verify": verify}
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
@@ -46,25 +48,31 @@ def _sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
         pytest.skip(f"no sandbox here: {why}")
 
 
-def play(tmp_path: Path, one: Scenario) -> PlayedScenario:
+def play(
+    tmp_path: Path, one: Scenario, *, kind: str = "bubblewrap", links: Mapping[str, str] = {}
+) -> PlayedScenario:
     suite = write_files(
         tmp_path / "secret",
         {
             "_twins/todo-api/twin.toml": TWIN,
             "fixtures/a.json": "{}",
-            "checks/verify": '#!/bin/sh\ntest -e "$CANDIDATE/made.txt" && ls -A / candidate\n',
+            "checks/verify": '#!/bin/sh\ntest -e "$CANDIDATE/made.txt" && ls -A / "$CANDIDATE"\n',
+            "checks/compare": '#!/bin/sh\ncmp "$CANDIDATE/$1" checks/expected.txt\n',
+            "checks/expected.txt": "42",
         },
     )
-    settings = SuiteSettings.model_validate(
-        {"name": "s", "pipeline": "p", "twins": [{"name": "todo-api"}]}
-    )
+    # A twin needs a port, which Landlock does not have.
+    twins = [{"name": "todo-api"}] if kind == "bubblewrap" else []
+    settings = SuiteSettings.model_validate({"name": "s", "pipeline": "p", "twins": twins})
 
     def make(folder: Path) -> ExecutionEnvironment:
-        return SandboxedExecutionEnvironment(folder, make_walls(hide=[tmp_path / "secret"]))
+        return SandboxedExecutionEnvironment(folder, make_walls(kind, hide=[tmp_path / "secret"]))
 
     copies = tmp_path / "copies"
     copies.mkdir(exist_ok=True)
     with borrowed_folder(copies) as folder:
+        for name, target in links.items():
+            (folder / name).symlink_to(target)
         player = ScenarioPlayer(settings, suite, make, SystemClock())
         return asyncio.run(player.play(one, folder))
 
@@ -124,3 +132,24 @@ def test_daemon_left_behind_is_dead_before_files_are_judged(tmp_path: Path) -> N
     before, verified, after = play(tmp_path, scenario(steps, checks)).checks
     assert (before.passed, verified.passed) == (True, True)
     assert before.evidence == after.evidence
+
+
+@pytest.mark.parametrize("kind", ["bubblewrap", "landlock"])
+def test_no_link_of_the_candidate_leads_a_verifier_to_its_own_file(
+    tmp_path: Path, kind: str
+) -> None:
+    if kind == "landlock" and landlock_abi() < MIN_ABI:
+        pytest.skip("no Landlock here")
+    links = {
+        "relative": "../checks/expected.txt",
+        "absolute": "/workspace/checks/expected.txt",
+        "chained": "relative",
+        "folder": "../checks",
+    }
+    steps = [{"name": "go", "run": "ln -s ../checks/expected.txt made"}]
+    names = ["relative", "absolute", "chained", "folder/expected.txt", "made"]
+    checks = [{"kind": "command", "program": "compare", "args": [name]} for name in names]
+    for check in play(tmp_path, scenario(steps, checks), kind=kind, links=links).checks:
+        assert not check.passed
+        assert "No such file" in check.reason
+        assert check.reason.endswith("; 5 links that leave the tree were left out")

@@ -1,5 +1,6 @@
 """Verifiers of a suite, which a candidate cannot change."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,21 @@ def test_verifier_that_cannot_be_executed_is_a_fault_of_the_suite(tmp_path: Path
 
 
 def test_verifier_gets_its_arguments_and_sees_only_checks_and_candidate(tmp_path: Path) -> None:
-    script = '#!/bin/sh\necho "$1|$2" $(ls -A | tr "\\n" " ") $(ls -A candidate)\n'
+    script = '#!/bin/sh\necho "$1|$2" $(ls -A | tr "\\n" " ") $(ls -A $CANDIDATE)\n'
     tree = {"a.txt": "", ".git/config": ""}
     result = verify(tmp_path, {"checks/verify": script}, tree, args=["a b", "$HOME"])
-    assert result.reason == "verify ended with 0: a b|$HOME candidate checks a.txt made.txt"
+    assert result.reason == "verify ended with 0: a b|$HOME checks a.txt made.txt"
+
+
+def test_no_file_of_the_candidate_can_name_a_file_of_a_verifier(tmp_path: Path) -> None:
+    script = """#!/bin/sh
+    find "$CANDIDATE/../checks" "$CANDIDATE/../../checks" "$CANDIDATE/checks" candidate 2>&-
+    echo "$PWD $CANDIDATE"
+    """
+    places = {verify(tmp_path, {"checks/verify": script}, {}).reason for _ in range(2)}
+    assert len(places) == 2
+    for place in places:
+        assert re.fullmatch(r"verify ended with 0: (.+)/[0-9a-f]{16} \1/[0-9a-f]{16}", place)
 
 
 def test_candidate_cannot_plant_programs_or_modules_for_a_verifier(tmp_path: Path) -> None:

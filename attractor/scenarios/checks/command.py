@@ -26,7 +26,8 @@ class CommandCheck(CheckOptions):
         if observed.verify is None:
             raise MachineryError("no environment for verifiers")
         command = shlex.join([f"{CHECKS}/{self.program}", *self.args])
-        result = await observed.verify(command, self.timeout)
+        verification = await observed.verify(command, self.timeout)
+        result = verification.result
         if result.exit_code in _NOT_EXECUTED:
             raise InvalidSuite(
                 f"{CHECKS}/{self.program} was not executed: {result.stderr.strip()}",
@@ -35,6 +36,11 @@ class CommandCheck(CheckOptions):
         lines = (result.stdout.strip() or result.stderr.strip()).splitlines()
         ended = "exceeded its time limit" if result.timed_out else f"ended with {result.exit_code}"
         reason = f"{self.program} {ended}" + (f": {lines[-1]}" if lines else "")
+        if links := verification.links_left_out:
+            leave = (
+                "link that leaves the tree was" if links == 1 else "links that leave the tree were"
+            )
+            reason += f"; {links} {leave} left out"
         passed = result.exit_code == 0 and not result.timed_out
         evidence = f"{result.exit_code}\n{result.stdout}\n{result.stderr}"
         return check_result("command", passed=passed, reason=reason, evidence=evidence)
