@@ -124,9 +124,9 @@ YET = " (too recent)"
 class Whereabouts:
     """The possible directories of a run, and whether its result is on a branch.
 
-    `is_promoted` means that it was promoted; `landing` is where a person has merged it. `is_known`
-    means that a sealed record contains the start of the run; the first directory comes from this
-    record. The last directory is in the runs folder of the project.
+    `is_promoted` means that it was promoted and not rolled back; `landing` is where a person has
+    merged it. `is_known` means that a sealed record contains the start of the run; the first
+    directory comes from this record. The last directory is in the runs folder of the project.
     """
 
     places: Sequence[Path] = ()
@@ -134,14 +134,23 @@ class Whereabouts:
     is_promoted: bool = False
     landing: Landing | None = None
 
+    @property
+    def has_landed(self) -> bool:
+        """Whether a branch has the result, and no later commit reverted it."""
+        return self.landing is not None and not self.landing.reverted_on
+
 
 @dataclass(frozen=True)
 class Need:
-    """Whether files are needed, and the reason; `directory` is the run directory, if it exists."""
+    """Whether files are needed, and the reason; `directory` is the run directory, if it exists.
+
+    With `may_ask`, a person may decide that they are not.
+    """
 
     is_needed: bool
     why: str
     directory: Path | None = None
+    may_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,33 +175,46 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     except AttractorError as trouble:
         return Need(True, f"its records are corrupt: {trouble}", directory.root)
     status = found.state.status
-    if where.landing is None:
-        # The branch of the run is gone if an earlier collection freed the run.
-        where = replace(where, landing=find_branch_moves(directory, found.state).landing)
+    moves = find_branch_moves(directory, found.state)
+    # The branch of the run is gone if an earlier collection freed the run.
+    where = replace(where, landing=where.landing or moves.landing)
     if why := _reason_to_keep(directory.root, status, where, has_suite=has_suite):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
-    why = f"it landed on {where.landing}" if where.landing else f"it is {status}"
+    if status.word is StatusWord.APPROVED and not where.is_promoted:
+        return _unpromoted(where.landing, moves.rolled_back_from, age, rules, directory.root)
+    why = f"it landed on {where.landing}" if where.has_landed else f"it is {status}"
     return _by_age(why, age, rules.older_than, directory.root)
+
+
+def _unpromoted(
+    landing: Landing | None, rolled_back_from: str, age: timedelta, rules: Rules, root: Path
+) -> Need:
+    """Return whether an approved run that is not promoted is needed: only a person says no."""
+    if rolled_back_from:
+        why = f"it was approved, but rolled back from {rolled_back_from}"
+    elif landing:
+        why = f"it was approved and landed on {landing}, but is not promoted"
+    else:
+        return Need(True, "it was approved, but is not promoted yet", root)
+    need = _by_age(why, age, rules.older_than, root)
+    return replace(need, is_needed=True, may_ask=not need.is_needed)
 
 
 def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_suite: bool) -> str:
     if status in (AWAITING_DECISION, EVALUATING) and not has_suite:
-        if where.landing:
+        if where.has_landed:
             return ""
         name = reference_of(root, where.places[-1].parent)
-        return f"no suite judges it, and no branch has its result (end it: attractor cancel {name})"
+        landed = f"it landed on {where.landing}" if where.landing else "no branch has its result"
+        return f"no suite judges it, and {landed} (end it: attractor cancel {name})"
     if status == AWAITING_DECISION:
         return "it waits for a decision"
     if status == AWAITING_ANSWER:
         return "it waits for an answer"
     if status == EVALUATING:
         return "it waits for its evaluation"
-    if not status.is_final:
-        return "it can be resumed"
-    if status.word is StatusWord.APPROVED and not where.is_promoted and not where.landing:
-        return "it was approved, but is not promoted yet"
-    return ""
+    return "" if status.is_final else "it can be resumed"
 
 
 def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
@@ -305,7 +327,7 @@ class Sweep:
 class Collector:
     """Goes through the runs in a state folder; requests the facts of each run only when needed.
 
-    `run_ids` are the recorded runs, also those without a store.
+    `run_ids` are the recorded runs, also those without a store. `confirm` asks a person a question.
     """
 
     host: RunHost
@@ -313,6 +335,7 @@ class Collector:
     rules: Rules
     run_ids: Collection[str] = ()
     is_dry: bool = False
+    confirm: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
         self._sizes = DiskUsage()
@@ -362,17 +385,25 @@ class Collector:
         try:
             where = self._whereabouts(run_id)
             need = need_of(run_id, where, self.rules)
-            if need.is_needed:
-                self._sweep.kept[run_id] = need.why
+            if need.is_needed and not self._agrees(run_id, need):
+                asks = " (gc asks at a terminal)" if need.may_ask else ""
+                self._sweep.kept[run_id] = f"{need.why}{asks}"
                 return
-            if where.landing and not where.is_promoted and need.directory and not self.is_dry:
-                self._record_landing(need.directory, where.landing)
+            landing = where.landing if where.has_landed and not where.is_promoted else None
+            if landing and need.directory and not self.is_dry:
+                self._record_landing(need.directory, landing)
             with self._held(need):
                 await free(run_id, need.why)
         except LockHeld:
             self._sweep.kept[run_id] = "a process is running it"
         except AttractorError as trouble:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
+
+    def _agrees(self, run_id: str, need: Need) -> bool:
+        """Return whether a person agrees to lose the files of a run."""
+        if not need.may_ask or self.is_dry or self.confirm is None:
+            return False
+        return self.confirm(visible(f"Run {run_id}: {need.why}. Remove its trees?"))
 
     def _record_landing(self, root: Path, landing: Landing) -> None:
         """Record where the result has landed, which its branch shows before it is removed."""

@@ -1,6 +1,7 @@
 """Finds the runs whose results reached a branch by a merge, a squash or a rebase by hand."""
 
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,55 +20,168 @@ _MOST_CANDIDATES = 5
 
 _DELETED = "0" * 6
 
-Contents = Mapping[str, str]
-"""The object ids of paths; empty for a deleted path."""
+_REVERTS = re.compile(r"\brevert", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """The object ids of a path before and after a change; empty for a missing path."""
+
+    before: str
+    after: str
+
+
+Changes = Mapping[str, _Change]
+"""The changes of paths."""
+
+Contents = Mapping[tuple[str, str], str]
+"""The object ids of paths in commits, without missing paths."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The base commit of a run, and what the run changed."""
+
+    base: str
+    changes: Changes
 
 
 @dataclass(frozen=True)
 class _Commit:
     id: str
-    ref: str
-    contents: Contents
+    parents: Sequence[str]
+    message: str
+    changes: Changes
+
+
+@dataclass
+class _History:
+    """The commits of branches, parents first; bit N of a set of commits is for commit N."""
+
+    commits: Sequence[_Commit]
+    branches: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        # The ancestors of each commit, with the commit.
+        self._ancestry: dict[str, int] = {}
+        self._touching: dict[str, list[int]] = {}
+        for position, commit in enumerate(self.commits):
+            self._ancestry[commit.id] = 1 << position
+            for parent in commit.parents:
+                self._ancestry[commit.id] |= self._ancestry.get(parent, 0)
+            for path in commit.changes:
+                self._touching.setdefault(path, []).append(position)
+
+    def candidates(self, result: _Result) -> Mapping[str, str]:
+        """Return the commits that are no ancestors of a run's base and gave a path the content that
+        it has in the run, with their branches.
+        """
+        before = self._ancestry.get(result.base, 0)
+        found = {
+            position
+            for path, change in result.changes.items()
+            for position in self._touching.get(path, ())
+            if not before >> position & 1
+            and self.commits[position].changes[path].after == change.after
+        }
+        placed = [(self.commits[one].id, self._branch_of(one)) for one in sorted(found)]
+        return dict([(commit, branch) for commit, branch in placed if branch][-_MOST_CANDIDATES:])
+
+    def landing(self, result: _Result, commit: str, branch: str, found: Contents) -> Landing | None:
+        """Return the landing of a result with a commit, if the commit contains the result."""
+        wanted = result.changes
+        if any(found.get((commit, path), "") != wanted[path].after for path in wanted):
+            return None
+        reverted_on = ""
+        for path in wanted:
+            earlier = self._earlier(result, commit, path)
+            # A merge may have dropped the result.
+            is_dropped = found.get((self.branches[branch], path), "") in earlier
+            reverted_on = branch if is_dropped else self._find_revert(result, commit, path, earlier)
+            if reverted_on:
+                break
+        return Landing(_short(branch), commit, _short(reverted_on))
+
+    def _branch_of(self, position: int) -> str:
+        """Return the branch with the fewest commits among those that contain a commit, or ""."""
+        sets = {name: self._ancestry.get(tip, 0) for name, tip in self.branches.items()}
+        found = [name for name, commits in sets.items() if commits >> position & 1]
+        return min(found, key=lambda name: sets[name].bit_count(), default="")
+
+    def _earlier(self, result: _Result, commit: str, path: str) -> Collection[str]:
+        """Return the other contents of a path between the base of a run and a commit."""
+        since = self._ancestry[commit] & ~self._ancestry.get(result.base, 0)
+        positions = (one for one in self._touching.get(path, ()) if since >> one & 1)
+        contents = {self.commits[one].changes[path].before for one in positions}
+        return (contents | {result.changes[path].before}) - {result.changes[path].after}
+
+    def _find_revert(
+        self, result: _Result, landed: str, path: str, earlier: Collection[str]
+    ) -> str:
+        """Return the branch on which a later commit gave a path an earlier content, or changed it
+        and says that it reverts.
+        """
+        position = self._ancestry[landed].bit_length() - 1
+        for later in self._touching.get(path, ()):
+            commit = self.commits[later]
+            after = commit.changes[path].after
+            if (
+                later > position
+                and self._ancestry[commit.id] >> position & 1
+                and after != result.changes[path].after
+                and (after in earlier or _REVERTS.search(commit.message))
+                and (branch := self._branch_of(later))
+            ):
+                return branch
+        return ""
 
 
 async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Landing]:
     """Return the landings of runs that have a branch, by run id.
 
     A result has landed if a commit on another branch has the same content in every path that the
-    run changed. Six git processes answer for all runs, however many.
+    run changed, and is no ancestor of the base of the run. A landing that was not reverted since
+    comes first. Five git processes answer for all runs, however many.
     """
     if not run_ids:
         return {}
     folders = ("refs/heads", "refs/remotes", BASE_REFS)
     printed = await _answer(git, "for-each-ref", "--format=%(refname) %(objectname)", *folders)
     refs = dict(line.rsplit(" ", 1) for line in printed.splitlines())
-    bases = {run_id: refs.get(f"{BASE_REFS}{run_id}", "") for run_id in run_ids}
-    tips = {run_id: refs.get(f"{RUN_BRANCHES}{run_id}", "") for run_id in run_ids}
-    known = [
-        run_id for run_id in run_ids if bases[run_id] and tips[run_id] not in ("", bases[run_id])
-    ]
-    heads = [
-        name
-        for name in refs
-        if name.startswith(("refs/heads/", "refs/remotes/")) and not name.startswith(RUN_BRANCHES)
-    ]
-    if not known or not heads:
-        return {}
-    changed = await _changed(git, {run_id: (bases[run_id], tips[run_id]) for run_id in known})
-    commits = await _commits(git, heads, sorted({bases[run_id] for run_id in known}))
-    candidates = {
-        run_id: _candidates(changed[run_id], commits) for run_id in known if changed.get(run_id)
+    ends = {
+        run_id: (refs.get(f"{BASE_REFS}{run_id}", ""), refs.get(f"{RUN_BRANCHES}{run_id}", ""))
+        for run_id in run_ids
     }
-    found = await _contents(git, candidates, changed)
+    known = {run_id: pair for run_id, pair in ends.items() if all(pair) and len({*pair}) > 1}
+    branches = {
+        name: commit
+        for name, commit in refs.items()
+        if name.startswith(("refs/heads/", "refs/remotes/")) and not name.startswith(RUN_BRANCHES)
+    }
+    if not known or not branches:
+        return {}
+    results = await _results(git, known)
+    history = await _history(git, branches, sorted({base for base, _ in known.values()}))
+    candidates = {run_id: history.candidates(result) for run_id, result in results.items()}
+    places = {
+        (commit, path)
+        for run_id, listed in candidates.items()
+        for pair in listed.items()
+        for commit in (pair[0], branches[pair[1]])
+        for path in results[run_id].changes
+    }
+    found = await _contents(git, places)
     landings: dict[str, Landing] = {}
     for run_id, listed in candidates.items():
-        wanted = changed[run_id]
-        for commit in listed:
-            if all(found.get((commit.id, path), "") == wanted[path] for path in wanted):
-                branch = commit.ref.removeprefix("refs/heads/").removeprefix("refs/remotes/")
-                landings[run_id] = Landing(branch, commit.id)
-                break
+        tried = (history.landing(results[run_id], *pair, found) for pair in listed.items())
+        landed = [landing for landing in tried if landing]
+        if landed:
+            landings[run_id] = min(landed, key=lambda landing: bool(landing.reverted_on))
     return landings
+
+
+def _short(ref: str) -> str:
+    return ref.removeprefix("refs/heads/").removeprefix("refs/remotes/")
 
 
 async def _answer(git: Git, *arguments: str, stdin: str = "") -> str:
@@ -78,75 +192,67 @@ async def _answer(git: Git, *arguments: str, stdin: str = "") -> str:
         return os.fsdecode(output.read_bytes())
 
 
-async def _changed(git: Git, runs: Mapping[str, tuple[str, str]]) -> dict[str, Contents]:
-    """Return the paths that each run changed, with their new contents."""
+async def _results(git: Git, runs: Mapping[str, tuple[str, str]]) -> Mapping[str, _Result]:
+    """Return the results of runs with these bases and tips, without runs that changed nothing."""
     lines = "".join(f"{tip} {base}\n" for base, tip in runs.values())
     listed = await _answer(git, "diff-tree", "--stdin", *_RAW, stdin=lines)
-    contents = dict(_raw(listed))
-    return {run_id: contents.get(tip, {}) for run_id, (_, tip) in runs.items()}
+    changes = dict(_raw(listed))
+    return {
+        run_id: _Result(base, changes[tip])
+        for run_id, (base, tip) in runs.items()
+        if tip in changes
+    }
 
 
-async def _commits(git: Git, heads: Sequence[str], bases: Sequence[str]) -> Sequence[_Commit]:
-    """Return the commits on branches since the oldest base, oldest first."""
+async def _history(git: Git, branches: Mapping[str, str], bases: Sequence[str]) -> _History:
+    """Return the commits of branches, and of the bases, since the oldest base."""
     fork = bases[0]
     if len(bases) > 1:
         fork = (await git.answer("merge-base", "--octopus", *bases)).stdout.strip()
-    since = ["--not", fork] if fork else []
+    starts = [*branches.values(), *bases, *([f"^{fork}"] if fork else [])]
+    # In date order, a commit that is left out has no listed ancestor.
     listed = await _answer(
         git,
         "log",
-        "--source",
-        "--format=%H %S",
+        "--stdin",
+        "--date-order",
+        "--format=%H %P%n%B",
         f"--max-count={_MOST_COMMITS}",
         *_RAW,
-        *heads,
-        *since,
+        stdin="".join(f"{start}\n" for start in starts),
     )
-    found = [(head.partition(" "), contents) for head, contents in _raw(listed)]
-    return [_Commit(id_, ref, contents) for (id_, _, ref), contents in reversed(found)]
+    commits: list[_Commit] = []
+    for heading, changes in _raw(listed):
+        ids, _, message = heading.partition("\n")
+        commits.append(_Commit(ids.split()[0], ids.split()[1:], message, changes))
+    return _History(commits[::-1], branches)
 
 
 _RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 
 
-def _raw(listed: str) -> Iterator[tuple[str, Contents]]:
+def _raw(listed: str) -> Iterator[tuple[str, Changes]]:
     """Yield the heading and the changed paths of each commit in raw output."""
-    heading, contents = "", dict[str, str]()
+    heading, changes = "", dict[str, _Change]()
     parts = iter(listed.split("\0"))
     for part in parts:
         if part.lstrip("\n").startswith(":"):
-            _, mode, _, id_, _ = part.lstrip("\n:").split(" ")
-            contents[next(parts)] = "" if mode == _DELETED else id_
+            old_mode, mode, before, after, _ = part.lstrip("\n:").split(" ")
+            changes[next(parts)] = _Change(
+                "" if old_mode == _DELETED else before, "" if mode == _DELETED else after
+            )
         elif part.strip():
             if heading:
-                yield heading, contents
-            heading, contents = part.strip(), {}
+                yield heading, changes
+            heading, changes = part.strip(), {}
     if heading:
-        yield heading, contents
+        yield heading, changes
 
 
-def _candidates(wanted: Contents, commits: Sequence[_Commit]) -> Sequence[_Commit]:
-    """Return the commits that gave a path the content that it has in the run."""
-    found = [
-        commit
-        for commit in commits
-        if any(wanted.get(path) == id_ for path, id_ in commit.contents.items())
-    ]
-    return found[-_MOST_CANDIDATES:]
-
-
-async def _contents(
-    git: Git, candidates: Mapping[str, Sequence[_Commit]], changed: Mapping[str, Contents]
-) -> Mapping[tuple[str, str], str]:
-    """Return the object ids of the changed paths in the candidates; a missing path is left out."""
-    asked = {
-        (commit.id, path): None
-        for run_id, commits in candidates.items()
-        for commit in commits
-        for path in changed[run_id]
-        # A line names one path.
-        if "\n" not in path
-    }
+async def _contents(git: Git, places: Collection[tuple[str, str]]) -> Contents:
+    """Return the object ids of paths in commits; a missing path is left out."""
+    # A line names one path.
+    asked = [(commit, path) for commit, path in places if "\n" not in path]
     if not asked:
         return {}
     lines = "".join(f"{commit}:{path}\n" for commit, path in asked)

@@ -270,6 +270,22 @@ def test_sweep_advice() -> None:
     assert advice(why)[-1] == "to include newer runs, add --older-than 0s"
 
 
+def test_run_without_a_suite_is_kept_after_its_result_was_reverted(desk: GitDesk) -> None:
+    desk.make(GOOD)
+    root = desk.run(*UNGUARDED)
+    git(desk.project, "merge", "--squash", "--quiet", f"attractor/run/{root.name}")
+    git(desk.project, "commit", "--quiet", "--message", "The result, squashed")
+    on = f"main ({git(desk.project, 'rev-parse', 'main')[:12]}), reverted on main"
+    git(desk.project, "revert", "--no-edit", "main")
+    assert desk.json("status", root.name)["landed_on"] == on
+    assert f"not judged: no suite, landed on {on}" in desk.do("runs").stdout
+    why = f"no suite judges it, and it landed on {on} (end it: attractor cancel {root.name})"
+    swept = desk.json("gc", *NOW)
+    assert (swept["kept"], swept["freed"]) == ([{"run_id": root.name, "why": why}], [])
+    git(desk.project, "merge", "--quiet", "--no-edit", f"attractor/run/{root.name}")
+    assert {one["run_id"] for one in desk.json("gc", *NOW)["freed"]} == {root.name}
+
+
 def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     desk.make(GOOD)
     runs = [desk.run(*UNGUARDED) for _ in range(2)]

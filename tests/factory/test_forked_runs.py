@@ -1,6 +1,7 @@
 """A forked run is judged, approved, promoted and freed like any other run."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from attractor.factory.resources.versions import BURNED, Ending
 from attractor.pipeline.garbage import Collector, Rules, Sweep
 from attractor.pipeline.host.run_host import CustomParts, adapt_handlers
 from attractor.records.request import Overrides
-from attractor.records.summary import list_runs
+from attractor.records.summary import list_runs, summarize
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
@@ -42,10 +43,10 @@ def forked(
     return asyncio.run(fork_run(result.directory, at, flow.host, overrides, graph=graph))
 
 
-def sweep(flow: Flow) -> Sweep:
+def sweep(flow: Flow, confirm: Callable[[str], bool] | None = None) -> Sweep:
     rules = Rules(flow.host.clock.now() + timedelta(hours=2), timedelta())
     places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
-    return asyncio.run(Collector(flow.host, places, rules).collect())
+    return asyncio.run(Collector(flow.host, places, rules, confirm=confirm).collect())
 
 
 def test_forked_run_is_judged_by_the_pins_of_its_parent(tmp_path: Path) -> None:
@@ -85,6 +86,43 @@ def test_promoted_runs_are_freed_and_waiting_runs_are_kept(tmp_path: Path) -> No
     assert freed == {"workspace", "store", "base ref", "agents", "branch"}
     assert git(flow.project, "show", "main:made.txt") == "made\n"
     assert not git(flow.project, "branch", "--list", "attractor/run/*")
+
+
+def test_approved_second_go_after_a_roll_back_is_kept_and_promoted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first = flow.launch()
+    flow.decide(first, DecisionKind.APPROVED)
+    flow.promote(first)
+    flow.roll_back(first)
+    second = flow.launch()
+    flow.decide(second, DecisionKind.APPROVED)
+    swept = sweep(flow)
+    assert swept.kept == {
+        first.run_id: "it was approved, but rolled back from main (gc asks at a terminal)",
+        second.run_id: "it was approved, but is not promoted yet",
+    }
+    assert not swept.freed
+    flow.promote(second)
+    assert git(flow.project, "show", "main:made.txt") == "made\n"
+    assert {one.run_id for one in sweep(flow).freed} == {second.run_id}
+
+
+def test_approved_run_that_landed_by_hand_is_freed_if_a_person_agrees(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    git(flow.project, "merge", "--quiet", f"attractor/run/{result.run_id}")
+    landing = f"main ({git(flow.project, 'rev-parse', 'main')[:12]})"
+    why = f"it was approved and landed on {landing}, but is not promoted"
+    asked: list[str] = []
+    for _ in (1, 2):
+        # The answer is no, or nobody is there.
+        swept = sweep(flow, None if asked else lambda text: bool(asked.append(text)))
+        assert swept.kept == {result.run_id: f"{why} (gc asks at a terminal)"}
+        assert not swept.freed
+    assert asked == [f"Run {result.run_id}: {why}. Remove its trees?"]
+    assert {"store", "branch"} <= {one.what for one in sweep(flow, lambda _: True).freed}
+    assert summarize(result.directory).landed_on == landing
 
 
 def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ def project(tmp_path: Path) -> Path:
     return made
 
 
+def start_run(project: Path, base: str, files: dict[str, str]) -> None:
+    """Replace the second run by a run that writes these files."""
+    git(project, "update-ref", f"refs/attractor/base/{OTHER}", base)
+    git(project, "checkout", "--quiet", "-B", f"attractor/run/{OTHER}", base)
+    commit(project, files)
+    git(project, "checkout", "--quiet", "main")
+
+
 def commit(folder: Path, files: dict[str, str]) -> str:
     for name, content in files.items():
         (folder / name).write_text(content)
@@ -39,7 +47,10 @@ def commit(folder: Path, files: dict[str, str]) -> str:
 def landed(project: Path) -> dict[str, str]:
     git_dir = Git(project / ".git", "/usr/local/bin:/usr/bin:/bin")
     found = asyncio.run(find_landings(git_dir, [RUN, OTHER, "01JZ0000000000000000000009"]))
-    return {run_id: one.branch for run_id, one in found.items()}
+    return {
+        run_id: f"{one.branch}, reverted on {one.reverted_on}" if one.reverted_on else one.branch
+        for run_id, one in found.items()
+    }
 
 
 @pytest.mark.parametrize("how", ["merge --squash", "rebase", "merge --no-ff", "merge --ff-only"])
@@ -76,3 +87,56 @@ def test_fetched_branch_counts(project: Path) -> None:
     git(project, "update-ref", "refs/remotes/origin/main", tip)
     git(project, "reset", "--quiet", "--hard", "HEAD~1")
     assert landed(project) == {RUN: "origin/main"}
+
+
+@pytest.mark.parametrize("is_base_replaced", [False, True])
+def test_commit_before_the_base_of_a_run_is_not_its_landing(
+    project: Path, is_base_replaced: bool
+) -> None:
+    # The base of the other run is older than the first of these commits.
+    _, _, base = [commit(project, {"flag": flag}) for flag in "212"]
+    start_run(project, base, {"flag": "1"})
+    if is_base_replaced:
+        git(project, "commit", "--quiet", "--amend", "--message", "Another message")
+    assert landed(project) == {}
+    commit(project, {"flag": "1"})
+    assert landed(project) == {OTHER: "main"}
+
+
+LINES = "\n" * 9
+
+
+@pytest.mark.parametrize("how", ["git revert", "by hand", "among other changes", "by a merge"])
+def test_result_that_was_reverted_has_landed_again_after_the_next_merge(
+    project: Path, how: str
+) -> None:
+    base = commit(project, {"flag": f"2{LINES}"})
+    git(project, "branch", "old")
+    start_run(project, base, {"flag": f"1{LINES}"})
+    git(project, "merge", "--squash", "--quiet", f"attractor/run/{OTHER}")
+    result = commit(project, {})
+    assert landed(project) == {OTHER: "main"}
+    match how:
+        case "by hand":
+            commit(project, {"flag": f"2{LINES}"})
+        case "by a merge":
+            git(project, "checkout", "--quiet", "old")
+            git(project, "merge", "--quiet", "--strategy", "ours", "--no-edit", "main")
+            git(project, "branch", "--force", "main", "old")
+            git(project, "checkout", "--quiet", "main")
+            git(project, "branch", "--delete", "old")
+        case _:
+            other = {"flag": f"1{LINES}more"} if "among" in how else {}
+            commit(project, {"k.txt": "later", **other})
+            git(project, "revert", "--no-edit", result)
+    assert landed(project) == {OTHER: "main, reverted on main"}
+    commit(project, {"flag": f"1{LINES}"})
+    assert landed(project) == {OTHER: "main"}
+
+
+def test_revert_on_another_branch_is_named(project: Path) -> None:
+    git(project, "merge", "--squash", "--quiet", f"attractor/run/{RUN}")
+    commit(project, {})
+    git(project, "checkout", "--quiet", "-b", "a-branch-from-main")
+    commit(project, {"a.txt": "a\n"})
+    assert landed(project) == {RUN: "main, reverted on a-branch-from-main"}

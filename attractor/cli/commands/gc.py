@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
@@ -48,14 +49,15 @@ def gc(
 
     Remove the workspaces, snapshots and Git branch of a run if the run is final or landed, or its
     run directory is missing. Final means failed, canceled, rejected, or approved and promoted;
-    landed means that another branch has its changes, also after a squash or a rebase by hand.
-    Workspaces of parallel branches are included. Print why the others are kept. Also remove
-    temporary files of killed processes, drawings that the server keeps, and copies of agents that
-    no run needs. All runs in the state folder are checked, including runs of other projects. Run
-    directories, the ledger, live runs, and branches with commits of a person are never removed. A
-    run whose workspace and snapshots were removed cannot be forked or rewound. With --usage, only
-    measure the runs folder of this project, and the workspaces, snapshots and records in the state
-    folder, which all projects share.
+    landed means that another branch has its changes, also after a squash or a rebase by hand, and
+    did not revert them. If an approved run landed without a promotion, or was rolled back, ask
+    first; without a terminal, keep it. Workspaces of parallel branches are included. Print why the
+    others are kept. Also remove temporary files of killed processes, drawings that the server
+    keeps, and copies of agents that no run needs. All runs in the state folder are checked,
+    including runs of other projects. Run directories, the ledger, live runs, and branches with
+    commits of a person are never removed. A run whose workspace and snapshots were removed cannot
+    be forked or rewound. With --usage, only measure the runs folder of this project, and the
+    workspaces, snapshots and records in the state folder, which all projects share.
     """
     host = host_of(invocation)
     if usage:
@@ -64,7 +66,9 @@ def gc(
         return ExitCode.DONE
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)
     places = RunLocations(Ledger(host.state_dir), host.runs_dir)
-    swept = asyncio.run(Collector(host, places, rules, places.run_ids, is_dry=dry_run).collect())
+    confirm = None if as_json or not invocation.has_terminal else partial(click.confirm, err=True)
+    collector = Collector(host, places, rules, places.run_ids, is_dry=dry_run, confirm=confirm)
+    swept = asyncio.run(collector.collect())
     if as_json:
         show_json(swept.to_record())
     else:

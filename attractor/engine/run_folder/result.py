@@ -169,10 +169,15 @@ def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str,
 
 @dataclass(frozen=True)
 class Landing:
-    """The branch that has the result of a run, and the first commit found with it."""
+    """The branch that has the result of a run, and the first commit found with it.
+
+    `reverted_on` is a branch on which it was reverted since, at least in part.
+    """
 
     branch: str
     commit: str
+    reverted_on: str = ""
 
     def __str__(self) -> str:
-        return f"{self.branch} ({self.commit[:12]})"
+        reverted = f", reverted on {self.reverted_on}" if self.reverted_on else ""
+        return f"{self.branch} ({self.commit[:12]}){reverted}"

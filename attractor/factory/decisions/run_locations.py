@@ -17,15 +17,18 @@ class RunLocations:
     def __init__(self, ledger: Ledger, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
         self._begun: dict[str, Path] = {}
-        self._promoted: set[str] = set()
+        promotions: set[tuple[str, str]] = set()
         rebased: list[str] = []
         for entry in ledger.entries():
             if entry.kind == LineKind.CREATED:
                 place = Fields(entry.data, "ledger: created").text("directory")
                 self._begun[entry.run_id] = Path(place)
             elif entry.kind == LineKind.PROMOTED:
-                self._promoted.add(entry.run_id)
+                promotions.add((entry.run_id, str(entry.data["branch"])))
                 rebased.append(str(entry.data["rebased_from"]))
+            elif entry.kind == LineKind.ROLLED_BACK:
+                promotions.discard((entry.run_id, str(entry.data["branch"])))
+        self._promoted = {run_id for run_id, _ in promotions}
         # A rebased result replaces the result of the other run, which may be rebased, too.
         for replaced in rebased:
             while replaced and replaced not in self._promoted:
