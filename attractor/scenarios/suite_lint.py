@@ -1,13 +1,17 @@
 """Static checks of a valid suite: whether it can judge, and whether it gives holdouts away."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile
+from pathlib import Path
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
 from attractor.scenarios.suite import InvalidSuite, Suite
+from attractor.scenarios.suite_files import CHECKS, list_suite_files, read_suite_file
 
 RUBRIC = "rubric"
 MOST_TRIALS_TOGETHER = 10_000
@@ -19,12 +23,13 @@ _TENTHS = 3
 
 @dataclass(frozen=True)
 class SuiteFault:
-    """A reason to refuse a suite: a rule, the fault and its remedy."""
+    """A reason to refuse a suite: a rule, the fault and its remedy; a hint refuses nothing."""
 
     rule: str
     words: str
     remedy: str
     scenario: str = ""
+    is_hint: bool = False
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.words} ({self.remedy})"
@@ -124,3 +129,68 @@ def _lone_tags(suite: Suite) -> Iterator[SuiteFault]:
                     "give the tag to another holdout, or remove it",
                     holdout.id,
                 )
+
+
+_COPY = re.compile(r"\$CANDIDATE(/|$)")
+_BRACES = re.compile(r"\$\{CANDIDATE\b[^}]*\}")
+_TEXT = re.compile(r"'[^'$]*'|\"[^\"$]*\"")
+_QUOTES = re.compile(r"'|\"|\\\n")
+_ENDS = re.compile(r"[;&|(){}`\n]")
+# Keywords, variables, programs that start the program after them, and their options.
+_BEFORE_PROGRAM = re.compile(
+    r"then|do|else|elif|if|while|until|!|exec|env|time|timeout|nohup|command|eval|xargs|nice"
+    r"|-\S*|\d[\d.]*[smhd]?|\w+=\S*"
+)
+_SHELL = re.compile(r"(\S*/)?(ba|da|k|z)?sh")
+_INTERPRETER = re.compile(
+    r"(\S*/)?(python[\d.]*|pypy3?|node|deno|bun|ruby|perl|php|lua|Rscript|java|go|cargo|npm|npx"
+    r"|make|pytest|source|\.|(ba|da|k|z)?sh)"
+)
+_BEFORE_FILE = re.compile(r"-\S*|run|test|exec")
+
+
+def verifier_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:
+    """Yield the verifiers in the folder of a suite that seem to execute the candidate."""
+    places = {
+        f"the check {command}": command
+        for scenario in suite.scenarios
+        for check in scenario.checks
+        if check.kind == "command"
+        for command in [" ".join([check.options["program"], *check.options.get("args", ())])]
+    }
+    files = {file.path: file.source for file in list_suite_files(folder)}
+    scripts = {path for path in files if path.startswith(f"{CHECKS}/")}
+    unread = [*places.values()]
+    while unread:
+        text = unread.pop()
+        for path in [path for path in scripts if path.removeprefix(f"{CHECKS}/") in text]:
+            scripts.remove(path)
+            places[path] = read_suite_file(files[path]).decode("utf-8", "replace")
+            unread.append(places[path])
+    for place, text in sorted(places.items()):
+        plain = _QUOTES.sub("", _TEXT.sub("_", _BRACES.sub("$CANDIDATE", text)))
+        if programs := [one for command in _ENDS.split(plain) if (one := _executed(command))]:
+            yield SuiteFault(
+                "executes_candidate",
+                f"{place} executes {programs[0]}, which can pass the check by itself",
+                "execute it in a step, and let the verifier read the files that are left",
+                is_hint=True,
+            )
+
+
+def _executed(command: str) -> str:
+    """Return the file of the candidate that a command executes, itself or by an interpreter."""
+    words = [*dropwhile(lambda word: _BEFORE_PROGRAM.fullmatch(word), command.split())]
+    if not words or _COPY.match(words[0]):
+        return words[0] if words else ""
+    if not _INTERPRETER.fullmatch(words[0]):
+        return ""
+    is_shell = _SHELL.fullmatch(words[0])
+    for number, word in enumerate(words[1:], 2):
+        if word == "-m" or (is_shell and word == "-c"):
+            return _executed(" ".join(words[number:]))
+        if word in ("-c", "-e"):  # code, and then arguments of the code
+            return ""
+        if not _BEFORE_FILE.fullmatch(word):
+            return word if _COPY.match(word) else ""
+    return ""

@@ -10,7 +10,7 @@ from attractor.cli.invocation import command_registry
 from attractor.factory.decisions.decide import DecisionKind
 from tests.cli.running import attractor
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.scenarios.suites import SUITE, write_suite
+from tests.scenarios.suites import SUITE, write_files, write_suite
 
 SHOWN = """
 id = "shown"
@@ -240,6 +240,19 @@ def test_a_first_suite_passes_lint_and_is_not_overwritten(tmp_path: Path) -> Non
     assert "suite register" in output_of(flow, "suite", "init", "scenarios/examples", *examples)
     assert "1 train scenario and 1 holdout;" in output_of(
         flow, "suite", "lint", "scenarios/examples"
+    )
+    verify = '\n[[checks]]\nkind = "command"\nprogram = "verify"\n'
+    holdouts[0].write_text(holdouts[0].read_text() + verify)
+    write_files(
+        flow.project / "scenarios/mine", {"checks/verify": "#!/bin/sh\n$CANDIDATE/program\n"}
+    )
+    linted = output_of(flow, "suite", "lint", "scenarios/mine")
+    assert linted.startswith("hint: executes_candidate: checks/verify executes $CANDIDATE/program")
+    assert "\nno problems found in 1 train" in linted
+    record = json.loads(output_of(flow, "suite", "lint", "scenarios/mine", "--json"))
+    assert ([one["rule"] for one in record["hints"]], record["faults"]) == (
+        ["executes_candidate"],
+        [],
     )
     (flow.project / "other.dot").write_text("digraph other { a -> b }")
     refused = call(flow, "suite", "init", "scenarios/other")

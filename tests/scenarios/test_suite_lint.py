@@ -1,5 +1,8 @@
+from pathlib import Path
+
 from attractor.scenarios.suite import Suite
-from attractor.scenarios.suite_lint import SuiteRefused, lint_suite
+from attractor.scenarios.suite_lint import SuiteRefused, lint_suite, verifier_hints
+from tests.scenarios.suites import write_files
 from tests.tables import table
 
 STEP = {"name": "add", "run": "todo add milk"}
@@ -72,3 +75,47 @@ def test_a_refusal_lists_every_fault() -> None:
     assert "lone_tag: " in refused.message
     assert "thresholds: " in refused.message
     assert len(refused.faults) == 2
+
+
+EXECUTED = [
+    '"$CANDIDATE/tool" --version',
+    'if ! out=$("${CANDIDATE}"/bin/tool); then exit 1; fi',
+    "cd /tmp && LANG=C timeout 5 $CANDIDATE/tool",
+    "exec env -i python3 -u $CANDIDATE/main.py",
+    "python3 -m pytest -q ${CANDIDATE:?}",
+    "bash -c '$CANDIDATE/tool x'",
+    ". $CANDIDATE/functions.sh",
+    "node \\\n  $CANDIDATE/index.js",
+    'make -C "$CANDIDATE" check',
+]
+READ = [
+    "# python3 $CANDIDATE/main.py",
+    'diff checks/expected.txt \\\n  "$CANDIDATE/out.txt"',
+    'python3 checks/verify.py "$CANDIDATE/out.txt"',
+    'test "$(cat "$CANDIDATE/out.txt")" = 3 && [ -x "$CANDIDATE/tool" ]',
+    'python3 -c "import json, sys; json.load(open(sys.argv[1]))" $CANDIDATE/out.json',
+    "python3 -m json.tool $CANDIDATE/out.json",
+    'OUT=$CANDIDATE/out.txt; for file in "$CANDIDATE"/*.txt; do cat "$file"; done',
+]
+
+
+def test_verifiers_that_execute_the_candidate_get_a_hint(tmp_path: Path) -> None:
+    check = {"kind": "command", "program": "verify", "args": ["--with", "checks/named.sh"]}
+    found = suite(scenario("a", checks=[check]), scenario("b", checks=[check]))
+    files = {"checks/verify": "#!/bin/sh\n. checks/helper.sh\n", "checks/unused": EXECUTED[0]}
+    for line in READ:
+        folder = write_files(tmp_path, {**files, "checks/helper.sh": line, "checks/named.sh": line})
+        assert [*verifier_hints(found, folder)] == [], line
+    for line in EXECUTED:
+        folder = write_files(tmp_path, {**files, "checks/helper.sh": line})
+        [hint] = verifier_hints(found, folder)
+        assert (hint.rule, hint.is_hint) == ("executes_candidate", True)
+        assert hint.words.startswith("checks/helper.sh executes $CANDIDATE"), line
+    write_files(tmp_path, {"checks/helper.sh": "", "checks/named.sh": EXECUTED[0]})
+    check |= {"args": ["named.sh", ";", "$CANDIDATE/tool"]}
+    found = suite(scenario("a", checks=[check]))
+    command = "the check verify named.sh ; $CANDIDATE/tool"
+    assert [hint.words.split(" executes")[0] for hint in verifier_hints(found, tmp_path)] == [
+        "checks/named.sh",
+        command,
+    ]

@@ -23,12 +23,22 @@ from attractor.scenarios.suite import Suite
 def lint_suite(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     """Check a suite without playing it: files, thresholds, splits, stories, tags, pipeline.
 
-    Exit with 1 if a fault is found, with 2 if a file is invalid.
+    Hints do not change the exit status. Exit with 1 if a fault is found, with 2 if a file is
+    invalid.
     """
-    suite, faults = asyncio.run(lint(folder, host_of(invocation), stores_of(invocation)))
+    suite, found = asyncio.run(lint(folder, host_of(invocation), stores_of(invocation)))
+    faults = [one for one in found if not one.is_hint]
+    hints = [one for one in found if one.is_hint]
     if as_json:
-        show_json({"faults": [fault.to_record() for fault in faults]})
+        show_json(
+            {
+                "faults": [fault.to_record() for fault in faults],
+                "hints": [hint.to_record() for hint in hints],
+            }
+        )
     else:
+        for hint in hints:
+            show(f"hint: {hint}")
         show("\n".join(map(str, faults)) or _summary(suite))
     return ExitCode.FAILED if faults else ExitCode.DONE
 

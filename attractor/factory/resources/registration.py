@@ -31,7 +31,13 @@ from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
-from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, SuiteRefused, lint_suite
+from attractor.scenarios.suite_lint import (
+    RUBRIC,
+    SuiteFault,
+    SuiteRefused,
+    lint_suite,
+    verifier_hints,
+)
 from attractor.scenarios.suite_reader import read_suite
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.git.gitignore import IgnoreRules
@@ -46,9 +52,9 @@ _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 async def lint(
     folder: Path, host: RunHost, stores: FactoryStores
 ) -> tuple[Suite, list[SuiteFault]]:
-    """Read a suite, and return it with the faults that static checks find."""
+    """Read a suite, and return it with the faults and hints that static checks find."""
     suite = read_suite(folder)
-    faults = lint_suite(suite)
+    faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
     faults += _unknown_pipeline(suite.settings.pipeline, host, stores)
     faults += await _visible_folder(folder, host)
     return suite, faults
@@ -58,9 +64,11 @@ async def register_suite(
     folder: Path, host: RunHost, stores: FactoryStores, *, sandbox: str, by: str
 ) -> Registration:
     """Register a suite as a sealed version; refuse a suite that could not judge."""
-    _, faults = await lint(folder, host, stores)
-    if faults:
+    _, found = await lint(folder, host, stores)
+    if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
+    for hint in found:
+        host.tell(f"hint: {hint}")
     sealed = stores.suites.seal(folder)
     if not stores.suites.is_registered(sealed):
         unrated = tuple(_unrated(scenario) for scenario in sealed.suite.scenarios)

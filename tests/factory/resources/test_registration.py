@@ -15,7 +15,7 @@ from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
-from tests.scenarios.suites import write_suite
+from tests.scenarios.suites import write_files, write_suite
 
 SUITE = 'name = "todo"\npipeline = "linear"\n'
 SCENARIO = """
@@ -125,6 +125,18 @@ def test_first_suite_is_refused_until_it_is_about_the_program(
     (host.project / "greet.sh").write_text("echo hello 7\n")
     git(host.project, "commit", "--quiet", "--all", "--message", "Greet")
     assert register(host, folder).is_new
+
+
+def test_verifier_that_executes_the_candidate_is_registered_with_a_hint(
+    host: RunHost, tmp_path: Path
+) -> None:
+    check = '[[checks]]\nkind = "command"\nprogram = "verify"\n'
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario() + check)
+    write_files(folder, {"checks/verify": '#!/bin/sh\nsh "$CANDIDATE/greet.sh"\n'})
+    messages: list[str] = []
+    assert register(replace(host, tell=messages.append), folder).is_new
+    [hint] = [message for message in messages if message.startswith("hint: ")]
+    assert "executes_candidate: checks/verify executes $CANDIDATE/greet.sh" in hint
 
 
 def patch(host: RunHost, folder: Path, name: str, text: str) -> None:
