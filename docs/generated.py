@@ -22,6 +22,7 @@ from attractor.cli.invocation import PROGRAM, build_root
 from attractor.config.schema import list_settings
 from attractor.config.settings import Settings
 from attractor.engine.journal.events import EngineEvent
+from attractor.factory.evaluation.protected_paths import PROTECTED
 from attractor.growth.desires import UserDesire
 from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.normalize.structured import KIND_OF_FIELD
@@ -150,6 +151,12 @@ def agents() -> str:
         for name, one in sorted(Agents().items())
     ]
     return "\n".join(["| agent | permissions | purpose |", "|---|---|---|", *rows])
+
+
+def protected_paths() -> str:
+    """Return the patterns of paths that no candidate may change, as a code block."""
+    patterns = textwrap.wrap("  ".join(PROTECTED), 100, break_on_hyphens=False)
+    return "\n".join(["```text", *patterns, "```"])
 
 
 def agent_tools() -> str:

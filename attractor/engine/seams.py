@@ -352,7 +352,7 @@ class Parts:
     """The parts that every handler is built from.
 
     Values of `secrets` must not appear in prompts. `project` is the folder of the project, not the
-    workspace of the run.
+    workspace of the run. `task_note` ends the prompt of each task for an agent.
     """
 
     backend: Backend
@@ -361,6 +361,7 @@ class Parts:
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     play_train: PlayTrain | None = None
     project: Path | None = None
+    task_note: str = ""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class Codergen:
         except TemplateFailed as error:
             return failure(str(error), FailureClass.PIPELINE)
         prompt = prepend_preamble(stage.inherited.preamble, prompt)
+        prompt = f"{prompt}\n\n{self.parts.task_note}" if self.parts.task_note else prompt
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
         if isinstance(result, Outcome):

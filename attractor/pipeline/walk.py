@@ -72,6 +72,7 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
             choose_interviewer(request, host, run, partial(_changed_so_far, begun))
         ),
         play_train=policy.train(begun) if policy.train else None,
+        task_note=policy.task_note,
     )
     budgets = request.budgets.over(read_budgets(pipeline.graph)).within(policy.budgets)
     record_budgets(run, budgets, by_caller=request.budgets)

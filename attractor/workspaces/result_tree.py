@@ -9,6 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.git.files import in_thread
+from attractor.workspaces.git.gitattributes import may_run_programs
 from attractor.workspaces.git.gitignore import IgnoreRules, below_prefix
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (
@@ -33,22 +34,43 @@ async def refused_attributes(store: ObjectStore, since: str, until: str) -> Sequ
 
     Such a file can be stored, but a branch that contains it can be neither pushed nor cloned.
     """
-    changed = [
-        change
-        for change in await store.changes(since, until)
-        if change.after is not None and any(map(is_attributes, change.path.split(b"/")))
-    ]
-    files = [change for change in changed if _is_plain_file(change)]
-    others = [change.path for change in changed if not _is_plain_file(change)]
+    changed = await _changed_attributes(store, since, until)
+    files = [change for change in changed if _is_plain_file(change.path, change.after)]
+    others = [change.path for change in changed if not _is_plain_file(change.path, change.after)]
     ids = [change.after.id for change in files if change.after]
     offending = await store.with_blobs(ids, lambda texts: list(map(_offends, texts)))
     found = [change.path for change, offends in zip(files, offending, strict=True) if offends]
     return sorted(text_of(path) for path in [*others, *found])
 
 
-def _is_plain_file(change: TreeChange) -> bool:
-    is_name = is_attributes(change.path.rpartition(b"/")[2])
-    return is_name and change.after is not None and change.after.mode in (FILE, PROGRAM)
+async def attributes_with_programs(store: ObjectStore, since: str, until: str) -> Sequence[str]:
+    """Return the attribute files with a new line that may run a program, sorted."""
+    changed = await _changed_attributes(store, since, until)
+    found: list[str] = []
+    for change in changed:
+        # A link has no lines: git does not follow it.
+        kept = [
+            entry.id if entry and _is_plain_file(change.path, entry) else None
+            for entry in (change.before, change.after)
+        ]
+        texts = await store.with_blobs([one for one in kept if one], list)
+        before, after = (texts.pop(0) if one else b"" for one in kept)
+        if may_run_programs(after, before):
+            found.append(text_of(change.path))
+    return found
+
+
+async def _changed_attributes(store: ObjectStore, since: str, until: str) -> list[TreeChange]:
+    return [
+        change
+        for change in await store.changes(since, until)
+        if change.after is not None and any(map(is_attributes, change.path.split(b"/")))
+    ]
+
+
+def _is_plain_file(path: bytes, entry: TreeEntry | None) -> bool:
+    is_name = is_attributes(path.rpartition(b"/")[2])
+    return is_name and entry is not None and entry.mode in (FILE, PROGRAM)
 
 
 def _offends(content: bytes) -> bool:
@@ -66,10 +88,11 @@ def is_dot_git(name: bytes) -> bool:
     # Fast path for most names of a workspace.
     if name.isascii() and b"git" not in name.lower():
         return False
-    return any(_is_dot_git_on_windows(part) for part in _visible_name(name).split("\\"))
+    return any(_is_dot_git_on_windows(part) for part in visible_name(name).split("\\"))
 
 
-def _visible_name(name: bytes) -> str:
+def visible_name(name: bytes) -> str:
+    """Return a name in small letters, without the characters that macOS ignores."""
     return name.decode("utf-8", "surrogateescape").translate(_INVISIBLE).lower()
 
 
@@ -91,7 +114,7 @@ def _is_reserved(name: bytes, wanted: Pattern[str]) -> bool:
     # Fast path for most names.
     if name.isascii() and b"\\" not in name and not name.lower().startswith((b".git", b"g", b"~")):
         return False
-    return any(wanted.fullmatch(part) for part in _visible_name(name).split("\\"))
+    return any(wanted.fullmatch(part) for part in visible_name(name).split("\\"))
 
 
 def _name_pattern(name: str, hashed: str) -> Pattern[str]:

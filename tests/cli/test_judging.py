@@ -112,6 +112,7 @@ def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
         "added": 1,
         "deleted": 0,
         "files": [{"path": "made.txt", "added": 1, "deleted": 0}],
+        "warnings": [],
     }
     for command in ("gate", "promote"):
         assert json.loads(call(flow, command, "--json").stdout)["changes"] == record

@@ -1,5 +1,7 @@
 """Files planted by an agent prevent neither the verdict nor the promotion of the judged tree."""
 
+import asyncio
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,16 +9,20 @@ import pytest
 
 from attractor.base.errors import NoGo
 from attractor.base.events import Event
+from attractor.cli.runs.verdicts import review_text
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision
+from attractor.factory.factory import Factory
+from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import Profile, make_profile
+from attractor.server.html.run_view import read_changes
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import LINEAR, git
+from tests.pipeline.projects import LINEAR, git, simulated
 
 PLANT = LINEAR.replace("echo made > made.txt", "sh plant.sh")
 MODULES = (
@@ -158,6 +164,47 @@ def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
     flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
     [reason] = flow.report(flow.launch(profile="own")).reasons
     assert reason.words == "the candidate changes protected paths: LICENSE"
+
+
+HIDDEN = """
+echo '*.png filter=x' > .gitattributes
+mkdir -p .new-tool
+touch .new-tool/run PLAN.md notes.md sub/README.md
+echo more >> NOTES.md
+"""
+
+
+def test_new_hidden_files_are_refused_with_the_line_that_allows_them(tmp_path: Path) -> None:
+    flow = make_planting_flow(tmp_path, f"mkdir sub; touch NOTES.md; {HIDDEN}")
+    result = flow.launch()
+    [reason] = flow.report(result).reasons
+    assert reason.words == "the candidate changes protected paths: .gitattributes, .new-tool/run"
+    text, line = reason.remedy.split("\n")
+    assert text.endswith("or whose profile allows them, in [policy]:")
+    warning = "an agent may read these as instructions: NOTES.md, PLAN.md"
+    review = asyncio.run(Factory(flow.host).review(result.directory))
+    assert review.changes
+    assert review.changes.lines()[-1] == f"  {warning}"
+    assert read_changes(result.directory, flow.host).remarks == warning
+    shown = review_text(review, "latest", to_operator=False).splitlines()
+    assert line in shown
+    policy = {"allow": ["isolation_unverified"], **tomllib.loads(line)}
+    profile = Profile.model_validate({"name": "own", "policy": policy})
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    assert flow.rules(flow.launch(profile="own")) == []
+
+
+def test_agents_of_a_run_with_a_suite_are_told_the_protected_paths(tmp_path: Path) -> None:
+    flow = make_planting_flow(tmp_path, "")
+    child = 'start -> inner -> exit; inner [type=pipeline, file="pipeline.dot"]'
+    ends = "start [shape=Mdiamond]; exit [shape=Msquare]"
+    (flow.project / "outer.dot").write_text(f"digraph linear {{ {ends}; {child} }}")
+    for file, suite in (("pipeline.dot", "todo"), ("outer.dot", "todo"), ("pipeline.dot", "")):
+        request = simulated(flow.project, suite=suite, profile="lenient", evaluate=not suite)
+        request = replace(request, file=flow.project / file)
+        result = asyncio.run(start_run(request, flow.host))
+        [prompt] = result.directory.rglob("prompt.md")
+        assert ("component that begins with a dot" in prompt.read_text()) is bool(suite)
 
 
 def test_uncommitted_changes_in_the_base_are_no_go(tmp_path: Path) -> None:

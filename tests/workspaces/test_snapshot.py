@@ -16,7 +16,12 @@ from attractor.workspaces.checkouts import StageTree, write_run_branch
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import bring_commit, write_commit
 from attractor.workspaces.git.objects import LooseObjects, object_id
-from attractor.workspaces.result_tree import LEAVE_OUT, is_dot_git, refused_attributes
+from attractor.workspaces.result_tree import (
+    LEAVE_OUT,
+    attributes_with_programs,
+    is_dot_git,
+    refused_attributes,
+)
 from attractor.workspaces.snapshot import (
     DEEPEST,
     RACY_NS,
@@ -475,6 +480,19 @@ async def test_git_attributes_of_the_project_are_ignored(project: Project) -> No
     tree = await workspace.snapshot("one")
     base = workspace.base.candidate
     assert await refused_attributes(workspace.store, base, tree) == []
+
+
+async def test_only_new_attribute_lines_may_run_no_program(project: Project) -> None:
+    big = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
+    write(project.folder, {".gitattributes": big, "old/.gitattributes": big})
+    project.commit("large files")
+    workspace = await project.workspace()
+    more = {".gitattributes": f"{big}*.png binary\n", "a/.gitattributes": "* text\n"}
+    write(workspace.folder, more | {"b/.GitAttributes": big, "docs.md": big})
+    (workspace.folder / "old/.gitattributes").unlink()
+    tree = await workspace.snapshot("one")
+    base = workspace.base.candidate
+    assert await attributes_with_programs(workspace.store, base, tree) == ["b/.GitAttributes"]
 
 
 async def test_commit_is_copied_completely(project: Project, tmp_path: Path) -> None:

@@ -109,7 +109,9 @@ def rule_lines(report: GateReport, width: int) -> list[str]:
             )
             lines.append(cells.rstrip())
         more = f"to change it: {rule.remedy}" if rule.failed else rule.words
-        lines += _wrapped(more, width, 4 if is_narrow else 10)
+        text, *to_copy = more.split("\n")
+        lines += _wrapped(text, width, 4 if is_narrow else 10)
+        lines += to_copy
     return [*map(visible, lines)]
 
 

@@ -23,6 +23,7 @@ from attractor.factory.evaluation.gate_records import (
     report_of_one,
     without_suite,
 )
+from attractor.factory.evaluation.protected_paths import allowing_line
 from attractor.scenarios.evaluation import TrialResult, count_trials, count_troubles
 from attractor.scenarios.satisfaction import (
     ScenarioTally,
@@ -420,12 +421,14 @@ def _protected_path(judged: _Judged) -> RuleResult:
     found = sorted({path for one in judged.input.evaluations for path in one.protected_paths})
     others = " and others" if len(found) > _SHOWN else ""
     words = f"the candidate changes protected paths: {', '.join(found[:_SHOWN])}{others}"
+    remedy = "start a new run that leaves these paths unchanged"
+    if line := allowing_line(found, judged.input.profile.policy.unprotected_paths):
+        remedy += f", or whose profile allows them, in [policy]:\n{line}"
     return _none_allowed(
         "protected_path",
         len(found),
         words=words,
-        remedy="leave these paths unchanged in a new run, or list them in the profile's "
-        "policy.unprotected_paths",
+        remedy=remedy,
         domain=Domain.EXECUTION,
         culprit=Culprit.CANDIDATE,
     )

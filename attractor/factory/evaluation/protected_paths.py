@@ -1,81 +1,63 @@
 """The paths that no candidate may change."""
 
+import json
 from collections.abc import Sequence
 
 from attractor.base.toml import printable
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.truncation import shorten
-from attractor.workspaces.git.gitignore import IgnoreRules, below_prefix
-from attractor.workspaces.result_tree import is_modules, refused_attributes
+from attractor.workspaces.git.gitignore import IgnoreRules, below_prefix, escape_pattern
+from attractor.workspaces.result_tree import (
+    attributes_with_programs,
+    is_modules,
+    refused_attributes,
+    visible_name,
+)
 from attractor.workspaces.tracked_folder import TrackedFolder
 
 _OF_PROJECT = ("/scenarios", "/runs", "/agents", "/attractor.toml")
 
+# Hidden files start programs or direct agents, known and new ones.
+_HIDDEN = ".*"
+_HARMLESS = (
+    *(".gitignore", ".gitkeep", ".keep", ".gitattributes", ".mailmap", ".editorconfig"),
+    *(".dockerignore", ".npmignore", ".prettierignore", ".eslintignore", ".nojekyll"),
+    *(".env.example", ".env.sample", ".env.template"),
+    *(".python-version", ".node-version", ".nvmrc", ".ruby-version", ".java-version"),
+    *(".coveragerc", ".flake8", ".clang-format", ".rustfmt.toml", ".yamllint"),
+    *(".markdownlint.json", ".markdownlint.yaml", ".well-known/"),
+)
+_HARMLESS_IN = {
+    ".changeset": ("*.md",),
+    ".github": ("ISSUE_TEMPLATE/", "PULL_REQUEST_TEMPLATE.md", "FUNDING.yml"),
+}
+_BY_NAME = (
+    # CI configurations, which run when a branch is pushed.
+    *("/appveyor.y*ml", "/azure-pipelines.y*ml", "/bitbucket-pipelines.y*ml", "/Jenkinsfile"),
+    # Start by themselves on the machine of a reader: hooks, tasks, environments.
+    *("lefthook.y*ml", "mise.toml", "*.code-workspace"),
+    # Direct agents, or decide who reviews.
+    *("AGENT.md", "AGENTS.md", "AGENTS.override.md", "CLAUDE.md", "CLAUDE.local.md", "CRUSH.md"),
+    *("CONVENTIONS.md", "GEMINI.md", "QWEN.md", "WARP.md", "copilot-instructions.md"),
+    *("opencode.json*", "CODEOWNERS"),
+)
+
 PROTECTED = (
     *_OF_PROJECT,
-    # CI configurations, which run when a branch is pushed.
-    "/.github/workflows",
-    "/.github/actions",
-    "/.gitea/workflows",
-    "/.forgejo/workflows",
-    "/.gitlab-ci.y*ml",
-    "/.gitlab/ci",
-    "/.ci",
-    "/.circleci",
-    "/.buildkite",
-    "/.woodpecker*",
-    "/.travis.y*ml",
-    "/.drone.y*ml",
-    "/.cirrus.y*ml",
-    "/.appveyor.y*ml",
-    "/appveyor.y*ml",
-    "/azure-pipelines.y*ml",
-    "/bitbucket-pipelines.y*ml",
-    "/Jenkinsfile",
-    # Start by themselves on the machine of a reader: hooks, tasks, environments, registries.
-    "**/.vscode/tasks.json",
-    "**/.vscode/settings.json",
-    "**/.vscode/launch.json",
-    ".husky",
-    ".pre-commit-config.y*ml",
-    "lefthook.y*ml",
-    ".lefthook.y*ml",
-    ".envrc",
-    ".devcontainer",
-    ".devcontainer.json",
-    ".npmrc",
-    ".yarnrc*",
-    ".pnpmfile.cjs",
-    # Direct agents, or decide who reviews.
-    ".claude",
-    ".mcp.json",
-    ".cursor",
-    ".cursorrules",
-    ".windsurfrules",
-    ".clinerules",
-    ".codex",
-    ".gemini",
-    ".opencode",
-    "opencode.json*",
-    ".agents",
-    "AGENTS.md",
-    "AGENTS.override.md",
-    "CLAUDE.md",
-    "CLAUDE.local.md",
-    "GEMINI.md",
-    "copilot-instructions.md",
-    "**/.github/instructions",
-    "**/.vscode/mcp.json",
-    "CODEOWNERS",
+    _HIDDEN,
+    *(f"!{name}" for name in _HARMLESS),
+    *(
+        line
+        for folder, names in _HARMLESS_IN.items()
+        for line in (f"!{folder}/", f"**/{folder}/*", *(f"!**/{folder}/{name}" for name in names))
+    ),
+    *_BY_NAME,
 )
 """Patterns (as in `.gitignore`, ignoring case) of paths that no candidate may change.
 
-The first four also apply in the project's folder, if this is a subfolder of the repository.
+`_OF_PROJECT` also apply in the project's folder, if this is a subfolder of the repository.
 """
-
-# Folders with protected files: as a changed path, the name is a link to other files.
-_FOLDERS = frozenset({b".github", b".vscode"})
 
 MOST = 50
 LONGEST = 200
@@ -95,10 +77,18 @@ async def protected_changes(
     """
     base = workspace.base.candidate
     offending: Sequence[str] = ()
+    programs: Sequence[str] = ()
     if isinstance(workspace, TrackedFolder):
         offending = await refused_attributes(workspace.store, base, tree)
-    changed = await workspace.changed(base, tree)
-    return protected_paths(changed, prefix=prefix, offending=offending, more=more, allowed=allowed)
+        programs = await attributes_with_programs(workspace.store, base, tree)
+    return protected_paths(
+        await workspace.changed(base, tree),
+        prefix=prefix,
+        offending=offending,
+        programs=programs,
+        more=more,
+        allowed=allowed,
+    )
 
 
 def protected_paths(
@@ -106,20 +96,39 @@ def protected_paths(
     *,
     prefix: str = "",
     offending: Sequence[str] = (),
+    programs: Sequence[str] = (),
     more: Sequence[str] = (),
     allowed: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return the changed paths that are protected: at most 50 paths, each shortened.
 
-    `offending` are paths that git refuses. Paths that match the patterns `more` are also protected;
-    paths that match `allowed` are not protected, except for `.gitmodules`.
+    `offending` are paths that git refuses, `programs` attribute files that may run programs. Paths
+    that match the patterns `more` are also protected; paths that match `allowed` are not protected,
+    except for `.gitmodules` and `offending`.
     """
-    lines = [*PROTECTED, *below_prefix(prefix, _OF_PROJECT), *more]
-    rules = IgnoreRules({}, [line.casefold() for line in lines])
-    exceptions = IgnoreRules({}, [line.casefold() for line in allowed])
-    found = {path for path in changed if _is_protected(path, rules, exceptions)} | set(offending)
+    rules = _rules([*PROTECTED, *below_prefix(prefix, _OF_PROJECT), *more])
+    exceptions = _rules(allowed)
+    # Not negated patterns: these would not apply to a file in a protected folder.
+    listed = {path for path in changed if rules.ignores_file(_name(path))} | {*programs}
+    found = {path for path in listed if not exceptions.ignores_file(_name(path))} | {*offending}
+    found |= {path for path in changed if _has_modules(path)}
     shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}
     return tuple(sorted(shown)[:MOST])
+
+
+def _rules(lines: Sequence[str]) -> IgnoreRules:
+    # Some file systems ignore case.
+    return IgnoreRules({}, [line.casefold() for line in lines])
+
+
+def _name(path: str) -> bytes:
+    # Some file systems ignore case and invisible characters.
+    visible = visible_name(path.encode("utf-8", "surrogateescape"))
+    return visible.casefold().encode("utf-8", "surrogateescape")
+
+
+def _has_modules(path: str) -> bool:
+    return any(map(is_modules, path.encode("utf-8", "surrogateescape").split(b"/")))
 
 
 def _without_scenario(path: str) -> str:
@@ -128,10 +137,36 @@ def _without_scenario(path: str) -> str:
     return folder + slash if folder.casefold() == "scenarios" else path
 
 
-def _is_protected(path: str, rules: IgnoreRules, exceptions: IgnoreRules) -> bool:
-    # Some file systems ignore case.
-    name = path.casefold().encode("utf-8", "surrogateescape")
-    # Not negated patterns: these would not apply to a file in a protected folder.
-    is_listed = rules.ignores_file(name) or name.rpartition(b"/")[2] in _FOLDERS
-    is_listed = is_listed and not exceptions.ignores_file(name)
-    return is_listed or any(map(is_modules, name.split(b"/")))
+def allowing_line(paths: Sequence[str], allowed: Sequence[str]) -> str:
+    """Return the line of a profile that also allows protected paths, as they are recorded.
+
+    Return "" if one of the paths cannot be allowed, or if paths may be missing or incomplete.
+    """
+    if not 0 < len(paths) < MOST or not all(map(_can_be_allowed, paths)):
+        return ""
+    patterns = dict.fromkeys([*allowed, *(f"/{escape_pattern(path)}" for path in paths)])
+    # In a TOML file, a string of JSON is the same string.
+    return f"unprotected_paths = {json.dumps([*patterns], ensure_ascii=False)}"
+
+
+def _can_be_allowed(path: str) -> bool:
+    return len(path) < LONGEST and "\\" not in path and not _has_modules(path)
+
+
+def describe_protected_paths(more: Sequence[str], allowed: Sequence[str]) -> str:
+    """Return the rule for an agent; `more` and `allowed` are patterns of the profile."""
+    harmless = [
+        *_HARMLESS,
+        *(f"{one}/{name}" for one, all_ in _HARMLESS_IN.items() for name in all_),
+    ]
+    lines = [
+        "Protected paths: a result that adds, changes or removes one of these is refused, even if "
+        "the task asks for it.",
+        f"- Each path with a component that begins with a dot, except {', '.join(harmless)}.",
+        f"- {', '.join([*_OF_PROJECT, *_BY_NAME, *more])}.",
+        "- In .gitattributes, lines with other attributes than text, eol, binary, diff=LANGUAGE, "
+        "merge=union, linguist-*, export-ignore and working-tree-encoding.",
+        *([f"The profile allows {', '.join(allowed)}."] if allowed else []),
+        "If the task needs such a change, leave the path alone and say so in your report.",
+    ]
+    return "\n".join(lines)

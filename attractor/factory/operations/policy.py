@@ -11,6 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
+from attractor.factory.evaluation.protected_paths import describe_protected_paths
 from attractor.factory.register import RunRegister, register_of
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.versions import split_reference
@@ -47,7 +48,8 @@ class _Policies:
             from attractor.factory.evaluation.evaluate import evaluator_of
 
             notices += filter(None, [evaluator_of(self.host).describe_attempts(suite)])
-        allowed = policy_of_profile(stores.profile(profile), self.host)
+        chosen = stores.profile(profile)
+        allowed, paths = policy_of_profile(chosen, self.host), chosen.policy
         # Without a suite nothing is left to evaluate later.
         finishes = request.evaluate or not suite
         return replace(
@@ -56,6 +58,9 @@ class _Policies:
             profile=profile,
             suite_pipeline=for_pipeline,
             notices=notices,
+            task_note=describe_protected_paths(paths.protected_paths, paths.unprotected_paths)
+            if suite
+            else "",
             admit=partial(stores.admit, suite) if isinstance(origin, New) else allowed.admit,
             begin=self._begin,
             finish=self._finish if finishes else None,

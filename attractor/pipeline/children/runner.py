@@ -322,6 +322,7 @@ class Children:
             stack,
             questions=questions,
             interviewer=self.components.interviewer,
+            task_note=self.plan.policy.task_note,
         )
         children = Children(
             parent=run,

@@ -96,6 +96,7 @@ async def build_components(
     questions: Questions,
     interviewer: Interviewer,
     play_train: PlayTrain | None = None,
+    task_note: str = "",
 ) -> RunComponents:
     """Build the handlers of all types in the graph; the exit stack closes their resources."""
     graph = pipeline.graph
@@ -104,7 +105,13 @@ async def build_components(
     # Questions with an answer in the inbox are not asked again.
     asking = AnsweredFirst(interviewer, questions, clock=host.clock)
     parts = Parts(
-        backend, asking, pipeline.shown, pipeline.secrets, play_train, project=host.project
+        backend,
+        asking,
+        pipeline.shown,
+        pipeline.secrets,
+        play_train,
+        project=host.project,
+        task_note=task_note,
     )
     registry = handler_registry()
     used = {

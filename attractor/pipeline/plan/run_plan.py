@@ -26,7 +26,8 @@ class Policy:
     `suite_pipeline` is the name of the pipeline that the suite is for. `readable` are paths, and
     `passed_variables` the names of variables, that a sandbox shows. `carry` are more paths that
     workspaces get. The run does not exceed `budgets`. With `asks_providers`, the first stage begins
-    only if the model providers of the run answer. `notices` are sentences for a person.
+    only if the model providers of the run answer. `notices` are sentences for a person. `task_note`
+    ends the prompt of each task for an agent.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
@@ -43,6 +44,7 @@ class Policy:
     budgets: Budgets = NO_BUDGETS
     asks_providers: bool = True
     notices: Sequence[str] = ()
+    task_note: str = ""
     admit: Callable[[PipelineSource, Path], None] = do_nothing
     begin: Callable[["BegunRun"], None] = do_nothing
     finish: Callable[["BegunRun"], Awaitable[None]] | None = None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -13,6 +14,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.patch import QUOTE, clean_patch, files_of, path_in
 from attractor.engine.walk.steps import DIFF
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.workspace.diffstat import Diffstat
 from attractor.records.delivery import read_delivery
 from attractor.records.timeline import StageAttempt
 from attractor.workspaces.run_store import STORES, open_store, read_record
@@ -43,7 +45,8 @@ class FileDiff:
 class Diff:
     """The changes of several files.
 
-    `remarks` name files that the diff lacks, and tell whether secrets were replaced. If the diff
+    `remarks` name files that the diff lacks, and new files that a reader should know, and tell
+    whether secrets were replaced. If the diff
     was too large, `is_cut` is true: the last file is incomplete, and further files are missing.
     """
 
@@ -111,4 +114,7 @@ async def read_run_diff(root: Path, host: RunHost) -> Diff:
     store, record = open_store(host.state_dir, manifest.run_id, search_path=host.search_path)
     since, most = record.base.candidate, LARGEST_DIFF + 1
     content = await store.diff(since, progress.tree, most=most, binary=False)
-    return parse_diff(clean_patch(content, host.redactor))
+    diff = parse_diff(clean_patch(content, host.redactor))
+    # The patch may be cut, the list of files is whole.
+    listed = Diffstat(await store.changed_files(since, progress.tree)).redacted(host)
+    return replace(diff, remarks=" ".join(filter(None, [diff.remarks, *listed.warnings])))

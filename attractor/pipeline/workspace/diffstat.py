@@ -37,7 +37,16 @@ class Diffstat:
         lines = [f"{indent}changes: {self.summary}"]
         lines += [f"{indent}  {path:<{width}}  {counts}" for path, counts in shown]
         more = len(self.files) - MOST_SHOWN
-        return [*lines, f"{indent}  and {more} more"] if more > 0 else lines
+        lines += [f"{indent}  and {more} more"] if more > 0 else []
+        return [*lines, *(f"{indent}{warning}" for warning in self.warnings)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about new files that a reader should know."""
+        found = [visible(one.path) for one in self.files if one.is_new and _instructs(one.path)]
+        more = f" and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+        listed = ", ".join(found[:MOST_SHOWN])
+        return [f"an agent may read these as instructions: {listed}{more}"] if found else []
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record; the list of files is limited, the numbers are not."""
@@ -50,7 +59,12 @@ class Diffstat:
             "added": self._added,
             "deleted": self._deleted,
             "files": files,
+            "warnings": list[Json](self.warnings),
         }
+
+    def redacted(self, host: RunHost) -> "Diffstat":
+        """Return the diffstat without secrets in file names."""
+        return Diffstat([replace(one, path=host.redactor.text(one.path)) for one in self.files])
 
     @property
     def _added(self) -> int:
@@ -74,7 +88,13 @@ async def read_diffstat(host: RunHost, run_id: str, tree: TreeId) -> Diffstat | 
     except AttractorError:
         # The workspace was removed, or the run had none.
         return None
-    return Diffstat([replace(one, path=host.redactor.text(one.path)) for one in files])
+    return Diffstat(files).redacted(host)
+
+
+def _instructs(path: str) -> bool:
+    """Return whether a file is Markdown with a name in capitals at the top, as `AGENTS.md` is."""
+    name, _, ending = path.rpartition(".")
+    return ending.casefold() == "md" and "/" not in name and name.isupper()
 
 
 def _counts(one: ChangedFile) -> str:

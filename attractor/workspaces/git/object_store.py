@@ -54,6 +54,7 @@ class ChangedFile:
     path: str
     added: int | None
     deleted: int | None
+    is_new: bool = False
 
 
 class ObjectStore:
@@ -150,8 +151,20 @@ class ObjectStore:
         """Return the files that differ between two trees, with the numbers of lines, sorted."""
         if since == until:
             return []
-        arguments = ("diff-tree", *_EXACT, "-z", "--numstat", since, until)
-        return [*map(_parse_counts, _split(await self.output_of(self.git, *arguments)))]
+        arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--numstat", since, until)
+        words = iter(_split(await self.output_of(self.git, *arguments)))
+        new: set[bytes] = set()
+        files: list[ChangedFile] = []
+        for word in words:
+            # Git prints all modes, then all numbers.
+            if word.startswith(b":"):
+                path = next(words)
+                new |= {path} if word.startswith(b":000000") else set()
+            else:
+                added, deleted, path = word.split(b"\t", 2)
+                counts = (None, None) if added == b"-" else (int(added), int(deleted))
+                files.append(ChangedFile(text_of(path), *counts, is_new=path in new))
+        return files
 
     async def write_patch(
         self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]
@@ -256,14 +269,6 @@ def _parse_staged(line: bytes) -> tuple[bytes, TreeEntry]:
     fields, _, path = line.partition(b"\t")
     mode, object_id, stage = fields.split(b" ")
     return path, _entry(mode if stage == b"0" else b"0", object_id)
-
-
-def _parse_counts(line: bytes) -> ChangedFile:
-    added, deleted, path = line.split(b"\t", 2)
-    is_binary = added == b"-"
-    return ChangedFile(
-        text_of(path), None if is_binary else int(added), None if is_binary else int(deleted)
-    )
 
 
 def _parse_change(line: bytes, path: bytes) -> TreeChange:
