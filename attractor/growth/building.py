@@ -66,8 +66,7 @@ async def work_tree(host: RunHost, repository: Repository, commit: str) -> Async
         await repository.git.run("worktree", "add", "--quiet", "--detach", str(top), commit)
         try:
             folder = top / repository.prefix
-            wanted = host.preparation
-            paths = [*wanted.copied_paths, *wanted.shown_paths]
+            paths = host.preparation.carried_paths
             await in_thread(partial(carry, host.project, paths, folder))
             yield folder
         finally:

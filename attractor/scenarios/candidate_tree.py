@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,12 +62,13 @@ def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState
     return sorted(path for path in paths if before.get(path) != after.get(path))
 
 
-def copy_tree(folder: Path, to: Path) -> int:
+def copy_tree(folder: Path, to: Path, *, without: Collection[str] = ()) -> int:
     """Copy a tree; return the number of links that were left out because they leave the tree.
 
-    Special files and unreadable parts are left out too. A very large tree is refused.
+    Special files and unreadable parts are left out too, and so are the paths `without`. A very
+    large tree is refused.
     """
-    size = sum(_size(folder / path) for path in _files(folder))
+    size = sum(_size(folder / path) for path in _files(folder, without))
     if size > MOST_BYTES:
         raise FileUnusable(f"the tree of the candidate is larger than {MOST_BYTES >> 30} GiB")
 
@@ -77,9 +78,11 @@ def copy_tree(folder: Path, to: Path) -> int:
         below = Path(inner).relative_to(folder)
         if len(below.parts) >= DEEPEST:
             return set(names)
-        links = [name for name in names if _leaves(folder, below / name)]
+        excluded = {name for name in names if str(below / name) in without}
+        links = [name for name in names if name not in excluded and _leaves(folder, below / name)]
         leaving.extend(below / name for name in links if below / name != Path(_GIT))
         return {
+            *excluded,
             *links,
             *([_GIT] if below == Path() else []),
             *(name for name in names if not _can_be_copied(Path(inner, name))),
@@ -113,14 +116,16 @@ def _leaves(folder: Path, path: Path) -> bool:
     return False
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, without: Collection[str] = ()) -> Iterator[str]:
+    left_out = {_GIT, *without}
     for at, folders, names in walk_paths(str(folder)):
-        if at == str(folder) and _GIT in folders:
-            folders.remove(_GIT)
+        folders[:] = [
+            one for one in folders if os.path.relpath(Path(at, one), folder) not in left_out
+        ]
         links = [name for name in folders if Path(at, name).is_symlink()]
         for name in (*names, *links):
-            if at != str(folder) or name != _GIT:
-                yield os.path.relpath(Path(at, name), folder)
+            if (path := os.path.relpath(Path(at, name), folder)) not in left_out:
+                yield path
 
 
 def _size(path: Path) -> int:

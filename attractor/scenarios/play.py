@@ -54,12 +54,18 @@ _LONGEST_LINE = 300
 
 @dataclass(frozen=True)
 class ScenarioPlayer:
-    """Plays scenarios of a suite; `suite_folder` contains its fixtures, verifiers and twins."""
+    """Plays scenarios of a suite; `suite_folder` contains its fixtures, verifiers and twins.
+
+    The candidate has the paths `carried`, read-only ones in environments of `make_showing`
+    (default: as `make_environment`). Verifiers and pages have none of them.
+    """
 
     settings: SuiteSettings
     suite_folder: Path
     make_environment: Callable[[Path], ExecutionEnvironment]
     clock: Clock
+    make_showing: Callable[[Path], ExecutionEnvironment] | None = None
+    carried: Sequence[str] = ()
 
     async def play(
         self,
@@ -83,7 +89,8 @@ class ScenarioPlayer:
         attribution: Attribution,
     ) -> PlayedScenario:
         checks = build_checks(scenario, check_registry())
-        environment = self.make_environment(folder)
+        make = self.make_environment
+        environment = (self.make_showing or make)(folder)
         await environment.initialize()
         try:
             twins = start_twins(
@@ -119,8 +126,8 @@ class ScenarioPlayer:
                     suite_folder=self.suite_folder,
                     seed=seed,
                     ask_judge=ask_judge,
-                    verify=make_verify(folder, self.suite_folder, self.make_environment),
-                    separate=partial(separate_environment, folder, self.make_environment),
+                    verify=make_verify(folder, self.suite_folder, make, without=self.carried),
+                    separate=partial(separate_environment, folder, make),
                 )
                 results = await judge_phase(checks, CheckPhase.RUNNING, observed)
             running.require_sound()

@@ -1,6 +1,7 @@
 """A scenario that was played once, with its steps and checks as text and as JSON."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -24,6 +25,18 @@ class PlayedScenario:
     def is_satisfied(self) -> bool:
         """Whether the checks are satisfied."""
         return is_satisfied(self.checks, min_soft_score=self.scenario.min_soft_score)
+
+    def with_advice(self, advice: str) -> "PlayedScenario":
+        """Return the scenario; if a step failed, its first failed check also gives the advice."""
+        steps = self.observation.steps.values()
+        failed = [number for number, check in enumerate(self.checks) if not check.passed]
+        if not failed or not (
+            self.observation.failure or any(step.trouble or step.exit_code for step in steps)
+        ):
+            return self
+        checks, first = list(self.checks), failed[0]
+        checks[first] = replace(checks[first], reason=f"{checks[first].reason}; {advice}")
+        return replace(self, checks=tuple(checks))
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of steps and checks."""

@@ -121,6 +121,11 @@ class TrialSettings(SuiteTable):
         ge=0,
         description="the number of retries after trouble, never after a failed trial",
     )
+    carry: tuple[RelativePath, ...] | None = Field(
+        default=None,
+        description="the [carried paths](#carried-paths) that trials get (default: folders of "
+        "dependencies)",
+    )
 
     @field_validator("n")
     @classmethod

@@ -9,7 +9,7 @@ candidate can name a file of the verifier.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -28,14 +28,19 @@ def make_verify(
     candidate: Path,
     suite_folder: Path,
     make_environment: Callable[[Path], ExecutionEnvironment],
+    *,
+    without: Collection[str] = (),
 ) -> Verify:
-    """Return a function that runs a command with a copy of the tree `candidate`."""
+    """Return a function that runs a command with a copy of the tree `candidate`.
+
+    `without` are paths that the copy lacks.
+    """
 
     async def verify(command: str, timeout: timedelta) -> Verification:
         with borrowed_folder(candidate.parent) as folder:
             own, copy = secrets.token_hex(8), secrets.token_hex(8)
             await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
-            left_out = await asyncio.to_thread(copy_tree, candidate, folder / copy)
+            left_out = await asyncio.to_thread(copy_tree, candidate, folder / copy, without=without)
             async with _running(make_environment(folder)) as environment:
                 result = await environment.exec_command(
                     command,

@@ -40,13 +40,18 @@ class Preparation:
 
     @property
     def copied_paths(self) -> tuple[str, ...]:
-        """The carried paths, without final slashes."""
+        """The paths to copy, without final slashes."""
         return _plain(self.carry)
 
     @property
     def shown_paths(self) -> tuple[str, ...]:
         """The read-only paths, without final slashes."""
         return _plain(self.carry_read_only)
+
+    @property
+    def carried_paths(self) -> tuple[str, ...]:
+        """The copied and the read-only paths, each once."""
+        return tuple(dict.fromkeys((*self.copied_paths, *self.shown_paths)))
 
 
 def _plain(paths: Sequence[str]) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import environments_of, preparation_of
+from attractor.scenarios.carried_paths import (
+    describe_not_carried,
+    paths_not_carried,
+    trial_preparation,
+)
 from attractor.scenarios.check import (
     AskJudge,
     JudgeQuestion,
@@ -58,11 +64,13 @@ Export = Callable[[Path], Awaitable[None]]
 async def trial_player(
     export: Export, sandbox: EnvironmentChoice, sealed: SealedSuite, host: RunHost
 ) -> AsyncGenerator["TrialPlayer"]:
-    """Yield the player of trials on a tree, each with the carried files of the project.
+    """Yield the player of trials on a tree, each with the carried files that the suite lists.
 
     The files come from the project, not from the workspace, where agents can change them.
     """
-    make, copies = environments_of(sandbox, host), workspaces_folder(host.state_dir)
+    copies, listed = workspaces_folder(host.state_dir), sealed.suite.settings.trials.carry
+    lacking = paths_not_carried(host.preparation, listed)
+    host = replace(host, preparation=trial_preparation(host.preparation, listed))
     async with exported_once(export, copies) as copy:
 
         async def copy_all(folder: Path) -> None:
@@ -70,7 +78,17 @@ async def trial_player(
             if paths := preparation_of(sandbox, host).copied_paths:
                 await in_thread(partial(carry, host.project, paths, folder))
 
-        yield TrialPlayer(copy_all, make, sealed.suite, sealed.folder, copies, host.clock)
+        yield TrialPlayer(
+            copy_all,
+            sandbox.make,
+            sealed.suite,
+            sealed.folder,
+            copies,
+            host.clock,
+            make_showing=environments_of(sandbox, host),
+            carried=host.preparation.carried_paths,
+            advice="; ".join(map(describe_not_carried, lacking)),
+        )
 
 
 @asynccontextmanager
@@ -101,7 +119,8 @@ class TrialPlayer:
     """Plays trials of a suite on a tree, with or without a run.
 
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
-    the suite, usually the sealed copy.
+    the suite, usually the sealed copy. `make_showing` and `carried` are those of `ScenarioPlayer`.
+    The first failed check of a trial with a failed step also gives `advice`.
     """
 
     export: Export
@@ -111,6 +130,9 @@ class TrialPlayer:
     copies: Path
     clock: Clock
     ask_judge: AskJudge = no_judge
+    make_showing: Callable[[Path], ExecutionEnvironment] | None = None
+    carried: Sequence[str] = ()
+    advice: str = ""
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial."""
@@ -147,14 +169,22 @@ class TrialPlayer:
     async def _play(self, scenario: Scenario, key: TrialKey, ask_judge: AskJudge) -> PlayedScenario:
         """Play a scenario on a copy of the tree, in a temporary folder."""
         settings, seed = self.suite.settings, self._seed(key)
-        player = ScenarioPlayer(settings, self.suite_folder, self.make_environment, self.clock)
+        player = ScenarioPlayer(
+            settings,
+            self.suite_folder,
+            self.make_environment,
+            self.clock,
+            make_showing=self.make_showing,
+            carried=self.carried,
+        )
         # The name of the folder reveals neither the scenario nor its split.
         # Attribution comes first: the candidate can also make a folder that cannot be removed.
         with Attribution() as attribution, borrowed_folder(self.copies) as folder:
             await self.export(folder)
-            return await player.play(
+            played = await player.play(
                 scenario, folder, seed=seed, ask_judge=ask_judge, attribution=attribution
             )
+        return played.with_advice(self.advice) if self.advice else played
 
     def _seed(self, key: TrialKey) -> int:
         return key.seed(self.suite.settings.trials.seed)

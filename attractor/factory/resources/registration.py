@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
 from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import (
@@ -26,7 +27,9 @@ from attractor.factory.resources.suites import Registration
 from attractor.factory.resources.versions import split_reference
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.source.files import list_pipeline_files
+from attractor.scenarios.carried_paths import carry_hints
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -54,7 +57,13 @@ async def lint(
 ) -> tuple[Suite, list[SuiteFault]]:
     """Read a suite, and return it with the faults and hints that static checks find."""
     suite = read_suite(folder)
+    carrying = host.preparation
+    # Otherwise the profile is not registered yet.
+    with suppress(UnknownName):
+        profile = stores.profile(stores.pin_profile(host.profile))
+        carrying = Policy(carry=profile.sandbox.carry).within(host).preparation
     faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
+    faults += carry_hints(suite, carrying, host.project)
     faults += _unknown_pipeline(suite.settings.pipeline, host, stores)
     faults += await _visible_folder(folder, host)
     return suite, faults

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.environments.errors import SandboxUnavailable
 from attractor.factory.register import register_of
 from attractor.factory.resources.first_suite import write_first_suite
 from attractor.factory.resources.registration import lint, register_suite
@@ -13,7 +14,7 @@ from attractor.factory.resources.suites import Registration
 from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.preparation import NO_PREPARATION
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
 from tests.scenarios.suites import write_files, write_suite
 
@@ -50,9 +51,9 @@ def host(tmp_path: Path) -> RunHost:
     return replace(make_host(project), tell=messages.append)
 
 
-def register(host: RunHost, folder: Path) -> Registration:
+def register(host: RunHost, folder: Path, sandbox: str = "none") -> Registration:
     stores = register_of(host).stores
-    return asyncio.run(register_suite(folder, host, stores, sandbox="none", by="ann"))
+    return asyncio.run(register_suite(folder, host, stores, sandbox=sandbox, by="ann"))
 
 
 def faults(host: RunHost, folder: Path) -> list[tuple[str, str]]:
@@ -98,20 +99,51 @@ def test_baseline_and_discrimination_are_played_on_the_last_commit(
         assert register(host, folder).is_new
 
 
-@pytest.mark.parametrize(
-    "preparation", [Preparation(carry=("tools",)), Preparation(carry_read_only=("tools",))]
-)
-def test_trials_have_the_carried_files_of_the_project(
-    host: RunHost, tmp_path: Path, preparation: Preparation
-) -> None:
-    (host.project / ".gitignore").write_text("tools/\n")
+def carrying(host: RunHost, setting: str, *paths: str) -> RunHost:
+    """Return a host that carries folders, each with a program `greet`."""
+    (host.project / ".gitignore").write_text("".join(f"{path}/\n" for path in paths))
     git(host.project, "add", ".gitignore")
     git(host.project, "commit", "--quiet", "--message", "Ignore")
-    (host.project / "tools").mkdir()
-    (host.project / "tools" / "greet").write_text("hello\n")
-    host = replace(host, preparation=preparation)
-    written = scenario(run="cat tools/greet && sh greet.sh", wanted="hello\\nhello")
-    assert register(host, write_suite(tmp_path / "suite", suite=SUITE, greets=written)).is_new
+    for path in paths:
+        write_files(host.project / path, {"greet": GREET})
+    return replace(host, preparation=replace(NO_PREPARATION, **{setting: paths}))
+
+
+VERIFIED = """
+[[checks]]
+kind = "command"
+program = "verify"
+"""
+HAS_NO_VENV = "#!/bin/sh\n! test -e app/.venv && ! test -e $CANDIDATE/app/.venv/greet\n"
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
+@pytest.mark.parametrize("setting", ["carry", "carry_read_only"])
+def test_trials_have_the_carried_files_that_the_suite_lists(
+    host: RunHost, tmp_path: Path, setting: str, sandbox: str
+) -> None:
+    messages: list[str] = []
+    host = replace(carrying(host, setting, "tools", "app/.venv"), tell=messages.append)
+    written = scenario(run="app/.venv/greet && sh greet.sh", wanted="hello\\nhello")
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written + VERIFIED)
+    write_files(folder, {"checks/verify": HAS_NO_VENV})
+    try:
+        assert register(host, folder, sandbox).is_new
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    [hint] = [one for one in messages if one.startswith("hint")]
+    assert "tools is not carried into trials: add it to [trials]" in hint
+
+    written = scenario(run="tools/greet && sh greet.sh", wanted="hello\\nhello")
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
+    with pytest.raises(SuiteRefused) as caught:
+        register(host, folder, sandbox)
+    [baseline] = caught.value.faults
+    assert "; tools is not carried into trials: add it to [trials]" in baseline.words
+
+    write_suite(folder, suite=SUITE + '[trials]\ncarry = ["tools"]\n', greets=written)
+    assert register(host, folder, sandbox).is_new
+    assert any("starts programs of tools" in one for one in messages)
 
 
 def test_first_suite_is_refused_until_it_is_about_the_program(

@@ -1,0 +1,143 @@
+"""The carried paths of a project in trials: which of them trials get, and hints about them.
+
+A carried path is the person's own, not the candidate's. If a trial gets the program that the suite
+judges from there, every candidate passes.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from attractor.base.files import walk_paths
+from attractor.base.json import parse_object
+from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, Suite
+from attractor.scenarios.suite_lint import SuiteFault
+from attractor.workspaces.preparation import Preparation
+
+_DEPENDENCIES = frozenset({".venv", "venv", "env", "node_modules", "vendor", "packages"})
+"""The names of folders of dependencies, which trials get unless the suite lists others."""
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_SEPARATOR = re.compile(r"[;&|\n]+")
+
+
+def trial_preparation(wanted: Preparation, listed: Sequence[str] | None) -> Preparation:
+    """Return a preparation with only the carried paths that trials get.
+
+    `listed` is the list of the suite; without it, trials get folders of dependencies.
+    """
+
+    def kept(paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(
+            path for path in paths if (_is_dependency(path) if listed is None else path in listed)
+        )
+
+    return replace(
+        wanted, carry=kept(wanted.copied_paths), carry_read_only=kept(wanted.shown_paths)
+    )
+
+
+def paths_not_carried(wanted: Preparation, listed: Sequence[str] | None) -> Sequence[str]:
+    """Return the carried paths that trials lack although the suite does not choose."""
+    if listed is not None:
+        return ()
+    return [path for path in wanted.carried_paths if not _is_dependency(path)]
+
+
+def describe_not_carried(path: str) -> str:
+    """Return the words about a path that trials lack."""
+    return f"{path} is not carried into trials: add it to [trials]"
+
+
+def carry_hints(suite: Suite, wanted: Preparation, project: Path) -> Iterator[SuiteFault]:
+    """Yield hints about carried paths that trials lack, or that may replace the candidate."""
+    listed = suite.settings.trials.carry
+    for path in paths_not_carried(wanted, listed):
+        remedy = "list all paths that trials need: carry = [...] in [trials] of suite.toml"
+        yield _hint("not_carried", describe_not_carried(path), remedy)
+    for path in listed or ():
+        if path not in wanted.carried_paths:
+            words = f"[trials] lists {path}, which neither settings nor profile carry"
+            yield _hint("not_carried", words, "carry it in [workspace], or remove it from carry")
+    for path in trial_preparation(wanted, listed).carried_paths:
+        if not _is_dependency(path):
+            yield from _started_programs(suite, path)
+        elif file := _own_project(project, path):
+            words = f"{path} contains the project itself ({file}), which may replace the candidate"
+            yield _hint("carried_program", words, f"uninstall it; {_INSTALL}")
+
+
+_INSTALL = "install the candidate in setup.run of the scenario"
+
+
+def _started_programs(suite: Suite, path: str) -> Iterator[SuiteFault]:
+    for scenario in suite.scenarios:
+        if step := _step_from(scenario, path):
+            words = f"step {step} of {scenario.id} starts programs of {path}"
+            remedy = f"they are your folder's, not the candidate's; {_INSTALL}"
+            yield _hint("carried_program", words, remedy, scenario.id)
+
+
+def _hint(rule: str, words: str, remedy: str, scenario: str = "") -> SuiteFault:
+    return SuiteFault(rule, words, remedy, scenario, is_hint=True)
+
+
+def _is_dependency(path: str) -> bool:
+    return PurePosixPath(path).name in _DEPENDENCIES
+
+
+def _step_from(scenario: Scenario, path: str) -> str:
+    """Return the first step that starts a program below a path, or whose PATH leads there."""
+    for step in scenario.steps:
+        if isinstance(step, RequestStep):
+            continue
+        is_command = isinstance(step, CommandStep)
+        at, command = (step.cwd, step.run) if is_command else (".", step.service)
+        places = step.env.get("PATH", "").split(":")
+        for words in map(_words, _SEPARATOR.split(command)):
+            while words and _ASSIGNMENT.match(words[0]) or words[:1] == ["export"]:
+                name, _, value = words.pop(0).partition("=")
+                places += value.split(":") if name == "PATH" else ()
+            places += words[:1]
+        if any(_is_at(os.path.normpath(f"{at}/{place}"), path) for place in places if place):
+            return step.name
+    return ""
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command, comments=True)
+    except ValueError:  # a quote that another part of the line closes
+        return command.split()
+
+
+def _is_at(place: str, path: str) -> bool:
+    relative = re.sub(r"^(\$PWD|\$\{PWD\}|\$\(pwd\))/", "", place.removeprefix("./"))
+    return PurePosixPath(relative).is_relative_to(path)
+
+
+def _own_project(project: Path, path: str) -> str:
+    """Return the file by which a folder of dependencies contains the project itself, or ""."""
+    top = project.resolve()
+    for at, _, names in walk_paths(str(top / path)):
+        for name in names:
+            file = Path(at, name)
+            with suppress(OSError, ValueError):
+                if name == "direct_url.json":
+                    record = parse_object(file.read_bytes()) or {}
+                    url = urlsplit(str(record.get("url", "")))
+                    places = [unquote(url.path)] if "dir_info" in record else []
+                elif name.endswith(".pth"):
+                    places = file.read_text("utf-8", "replace").splitlines()
+                else:
+                    continue
+                for place in places:
+                    found = Path(at, place).resolve()
+                    if found.is_relative_to(top) and not found.is_relative_to(top / path):
+                        return str(file.relative_to(top))
+    return ""
