@@ -73,6 +73,9 @@ _ARGUMENTS: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "io_uring_setup": (425, 425, (0, 0)),
     "io_uring_enter": (426, 426, (-1, 0, 0, 0, 0)),
     "io_uring_register": (427, 427, (-1, -1, 0, 0)),
+    "prlimit64 of a missing process": (302, 261, (1 << 30, 0, 0, 0)),
+    "setpriority of a missing group": (141, 140, (1, 1 << 30, 0)),
+    "ioprio_set of a missing group": (251, 30, (2, 1 << 30, 0)),
     # Last, because it would change the rights of this process.
     "unshare: user namespace": (272, 97, (_CLONE_NEWUSER,)),
 }

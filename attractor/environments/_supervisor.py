@@ -301,10 +301,10 @@ def _confine(restrictions: dict[str, Any]) -> None:
     _control(_PR_SET_NO_NEW_PRIVS, 1)
     _call(_RESTRICT_SELF, rules, 0)
     os.close(rules)
-    own, placeholder = (
-        struct.pack("I", thread) for thread in (threading.get_native_id(), restrictions["thread"])
-    )
-    program = bytes.fromhex(restrictions["filter"]).replace(placeholder, own)
+    program = bytes.fromhex(restrictions["filter"])
+    for name, thread in (("thread", threading.get_native_id()), ("supervisor", os.getpid())):
+        placeholder, own = (struct.pack("I", number) for number in (restrictions[name], thread))
+        program = program.replace(placeholder, own)
     instructions = ctypes.create_string_buffer(program, len(program))
     place = ctypes.addressof(instructions)
     _control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, struct.pack("HP", len(program) // 8, place))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -181,6 +182,73 @@ def test_landlock_supervisor_cannot_be_killed_traced_or_limited(neutral_workspac
     confined = SandboxedExecutionEnvironment(neutral_workspace, make_walls("landlock"))
     tried, *_, after = run(confined, attack, "kill -9 -1", "kill -9 $PPID", "echo still here")
     assert (json.loads(tried.stdout), after.stdout) == ([], "still here\n")
+
+
+@pytest.mark.usefixtures("landlock_allowed")
+@pytest.mark.parametrize("kind", ["bubblewrap", "landlock"])
+def test_supervisor_cannot_be_slowed_down_or_limited(neutral_workspace: Path, kind: str) -> None:
+    attack = python("""
+        import ctypes, json, os, resource
+        libc = ctypes.CDLL(None, use_errno=True)
+        x86 = os.uname().machine == "x86_64"
+        attributes = (ctypes.c_uint32 * 12)(48, 5)
+        ioprio, setattr, idle = (251 if x86 else 30), (314 if x86 else 274), os.sched_param(0)
+        got = []
+        for one in {int(name) for name in os.listdir(f"/proc/{os.getppid()}/task")}:
+            for name, attempt in (
+                ("limit", lambda: resource.prlimit(one, resource.RLIMIT_CPU, (1, 1))),
+                ("affinity", lambda: os.sched_setaffinity(one, {0})),
+                ("scheduler", lambda: os.sched_setscheduler(one, os.SCHED_IDLE, idle)),
+                ("param", lambda: os.sched_setparam(one, idle)),
+                ("attributes", lambda: libc.syscall(setattr, one, attributes, 0)),
+                ("priority", lambda: os.setpriority(os.PRIO_PROCESS, one, 19)),
+                ("group", lambda: os.setpriority(os.PRIO_PGRP, 0, 19)),
+                ("user", lambda: os.setpriority(os.PRIO_USER, 0, 19)),
+                ("disk", lambda: libc.syscall(ioprio, 1, one, 3 << 13)),
+                ("disk of all", lambda: libc.syscall(ioprio, 3, os.getuid(), 3 << 13)),
+            ):
+                try:
+                    if attempt() != -1: got.append(name)
+                except OSError: pass
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
+        os.sched_setaffinity(os.getpid(), os.sched_getaffinity(0))
+        print(json.dumps(got))
+    """)
+    confined = SandboxedExecutionEnvironment(neutral_workspace, make_walls(kind))
+    (tried,) = run(confined, attack)
+    assert json.loads(tried.stdout) == []
+
+
+@pytest.mark.usefixtures("landlock_allowed")
+@pytest.mark.parametrize("kind", ["bubblewrap", "landlock"])
+def test_program_pins_its_own_threads_with_openmp(neutral_workspace: Path, kind: str) -> None:
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    (neutral_workspace / "pin.c").write_text("""
+        #define _GNU_SOURCE
+        #include <sched.h>
+        #include <stdio.h>
+        int main(void) {
+            #pragma omp parallel num_threads(2)
+            {
+                cpu_set_t set;
+                sched_getaffinity(0, sizeof set, &set);
+                printf("%d\\n", CPU_COUNT(&set));
+            }
+        }
+    """)
+    confined = SandboxedExecutionEnvironment(neutral_workspace, make_walls(kind))
+    pinned = "OMP_PROC_BIND=true OMP_PLACES='{0}' ./pin"
+    built, ran, nice = run(confined, "gcc -fopenmp pin.c -o pin", pinned, "nice -n 5 nice")
+    assert (built.output, ran.stdout, nice.stdout) == ("", "1\n1\n", "5\n")
+
+
+def test_chromium_starts(environment: ExecutionEnvironment) -> None:
+    program = Path("/usr/lib/chromium/chromium-headless-shell")
+    if not program.exists():
+        pytest.skip("Chromium is not installed: run scripts/system-packages")
+    (shown,) = run(environment, f"{program} --no-sandbox --dump-dom 'data:text/html,<b>drawn'")
+    assert "<b>drawn</b>" in shown.stdout
 
 
 def test_command_inherits_no_descriptors(environment: ExecutionEnvironment) -> None:

@@ -21,6 +21,7 @@ from attractor.environments.sandbox.bubblewrap import ACCOUNTS, SandboxSettings,
 from attractor.environments.sandbox.seccomp import (
     GUARDED_THREAD,
     LANDLOCK_CALLS,
+    SUPERVISOR,
     seccomp_filter,
 )
 
@@ -105,6 +106,7 @@ def confinement(settings: SandboxSettings, folder: Path, private: Path) -> JsonO
         "rules": [[rule.path, rule.access] for rule in rules],
         "filter": program.hex(),
         "thread": GUARDED_THREAD,
+        "supervisor": SUPERVISOR,
         "private": str(private),
     }
 

@@ -53,6 +53,29 @@ class Call:
     action: int = _REFUSE | errno.EPERM
 
 
+_PRIO_PROCESS, _IOPRIO_WHO_PROCESS = 0, 1
+
+
+def _scheduling(supervisor: int) -> Iterator[Call]:
+    """Yield the calls by which a command could slow down the thread `supervisor`.
+
+    They are allowed for all other threads: programs pin their own, and lower their priority.
+    """
+    for name, x86_64, aarch64 in (
+        ("sched_setaffinity", 203, 122),
+        ("sched_setscheduler", 144, 119),
+        ("sched_setparam", 142, 118),
+        ("sched_setattr", 314, 274),
+    ):
+        yield Call(f"{name} of the supervisor", x86_64, aarch64, (Test(0, supervisor),))
+    for name, x86_64, aarch64, process in (
+        ("setpriority", 141, 140, _PRIO_PROCESS),
+        ("ioprio_set", 251, 30, _IOPRIO_WHO_PROCESS),
+    ):
+        aims = (Test(0, process), Test(1, supervisor))
+        yield Call(f"{name} of the supervisor", x86_64, aarch64, aims)
+
+
 CALLS = (
     # The supervisor joins a new, empty keyring.
     Call(
@@ -88,10 +111,20 @@ CALLS = (
     Call("io_uring_setup", 425, 425),
     Call("io_uring_enter", 426, 426),
     Call("io_uring_register", 427, 427),
+    # Limits of any process of the same user: one for CPU time could kill the supervisor.
+    Call("prlimit64 of another process", 302, 261, (Test(0, 0, is_not=True),)),
+    # The supervisor is one of any group or user.
+    Call("setpriority of many", 141, 140, (Test(0, _PRIO_PROCESS, is_not=True),)),
+    Call("ioprio_set of many", 251, 30, (Test(0, _IOPRIO_WHO_PROCESS, is_not=True),)),
+    # In bubblewrap, it is process 1.
+    *_scheduling(1),
 )
 
-GUARDED_THREAD = 0x7FFFFFFE
-"""Stands for the id of the supervisor's thread in the Landlock domain, which is known later."""
+GUARDED_THREAD, SUPERVISOR = 0x7FFFFFFE, 0x7FFFFFFD
+"""Stand for the ids of the supervisor's thread in the Landlock domain, and of its other thread.
+
+They are known later.
+"""
 
 LANDLOCK_CALLS = (
     *CALLS,
@@ -99,8 +132,6 @@ LANDLOCK_CALLS = (
     Call("socket", 41, 198),
     # Unlike the others, a socket of this kind could still be connected to another.
     Call("socketpair of datagrams", 53, 199, (Test(1, _IS_DATAGRAM, bits=True),)),
-    # Limits of any process of the same user: it could be killed by one for CPU time.
-    Call("prlimit64 of another process", 302, 261, (Test(0, 0, is_not=True),)),
     # They report the names of files in folders that cannot be listed.
     Call("inotify_add_watch", 254, 27),
     Call("fanotify_init", 300, 262),
@@ -126,6 +157,9 @@ LANDLOCK_CALLS = (
     Call("rt_tgsigqueueinfo to the supervisor", 297, 240, (Test(1, GUARDED_THREAD),)),
     Call("pidfd_open of the supervisor", 434, 434, (Test(0, GUARDED_THREAD),)),
     Call("fcntl: send signals of a file to a thread", 72, 25, (Test(1, _SETOWN_EX),)),
+    *_scheduling(GUARDED_THREAD),
+    # Unlike signals, Landlock does not confine these.
+    *_scheduling(SUPERVISOR),
 )
 
 

@@ -10,6 +10,7 @@ from attractor.environments.sandbox.seccomp import (
     CALLS,
     GUARDED_THREAD,
     LANDLOCK_CALLS,
+    SUPERVISOR,
     Call,
     seccomp_filter,
 )
@@ -63,6 +64,7 @@ def test_some_system_calls_are_refused_by_their_arguments() -> None:
     program, audit = seccomp_filter("x86_64"), AUDIT["x86_64"]
     assert program is not None
     keyctl, socket, ptrace, unshare, clone = 250, 41, 101, 272, 56
+    prlimit, affinity, priority, ioprio = 302, 203, 141, 251
     new_user, thread = 0x10000000, 0x3D0F00
     for expected, number, arguments in (
         (ALLOW, keyctl, (1, 0)),
@@ -81,22 +83,36 @@ def test_some_system_calls_are_refused_by_their_arguments() -> None:
         (EPERM, unshare, (new_user | 0x200,)),
         (ALLOW, clone, (thread,)),
         (EPERM, clone, (new_user | 17,)),
+        (ALLOW, prlimit, (0, 7)),
+        (EPERM, prlimit, (1, 7)),
+        (ALLOW, affinity, (0,)),
+        (ALLOW, affinity, (2,)),
+        (EPERM, affinity, (1,)),
+        (ALLOW, priority, (0, 2)),
+        (EPERM, priority, (0, 1)),
+        (EPERM, priority, (1, 2)),
+        (EPERM, priority, (2, 0)),
+        (ALLOW, ioprio, (1, 2)),
+        (EPERM, ioprio, (1, 1)),
+        (EPERM, ioprio, (2, 2)),
+        (EPERM, ioprio, (3, 0)),
     ):
         assert result(program, audit, number, *arguments) == expected, (number, arguments)
 
 
-def test_landlock_filter_refuses_sockets_limits_and_signals_by_their_arguments() -> None:
+def test_landlock_filter_refuses_sockets_signals_and_scheduling_by_their_arguments() -> None:
     program, audit = seccomp_filter("x86_64", calls=LANDLOCK_CALLS), AUDIT["x86_64"]
     assert program is not None
-    socket, socketpair, prlimit, kill, tgkill, fcntl = 41, 53, 302, 62, 234, 72
+    socket, socketpair, affinity, kill, tgkill, fcntl = 41, 53, 203, 62, 234, 72
     for expected, number, arguments in (
         (EPERM, socket, (1, 1, 0)),
         (EPERM, socket, (2, 1, 0)),
         (ALLOW, socketpair, (1, 0x80801, 0)),
         (ALLOW, socketpair, (1, 5, 0)),
         (EPERM, socketpair, (1, 0x80802, 0)),
-        (ALLOW, prlimit, (0, 7)),
-        (EPERM, prlimit, (1, 7)),
+        (ALLOW, affinity, (2,)),
+        (EPERM, affinity, (GUARDED_THREAD,)),
+        (EPERM, affinity, (SUPERVISOR,)),
         (ALLOW, kill, (1, 9)),
         (EPERM, kill, (GUARDED_THREAD, 9)),
         (ALLOW, tgkill, (GUARDED_THREAD, 1, 9)),
@@ -105,9 +121,10 @@ def test_landlock_filter_refuses_sockets_limits_and_signals_by_their_arguments()
         (EPERM, fcntl, (0, 15, 1)),
     ):
         assert result(program, audit, number, *arguments) == expected, (number, arguments)
-    # The placeholder, which the supervisor replaces, occurs nowhere else.
-    placeholders = sum(one.value == GUARDED_THREAD for call in LANDLOCK_CALLS for one in call.tests)
-    assert program.count(struct.pack("I", GUARDED_THREAD)) == placeholders
+    # The placeholders, which the supervisor replaces, occur nowhere else.
+    for placeholder in (GUARDED_THREAD, SUPERVISOR):
+        uses = sum(one.value == placeholder for call in LANDLOCK_CALLS for one in call.tests)
+        assert program.count(struct.pack("I", placeholder)) == uses
 
 
 def test_calls_of_other_architectures_are_refused() -> None:
