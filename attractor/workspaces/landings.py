@@ -15,7 +15,7 @@ from attractor.workspaces.git.repository import Git
 _MOST_COMMITS = 5000
 """The maximum number of commits that are searched, newest first."""
 
-_MOST_CANDIDATES = 5
+_MOST_CANDIDATES = 20
 """The maximum number of commits of which all changed paths of a run are compared."""
 
 _DELETED = "0" * 6

@@ -1,13 +1,16 @@
 """Results that a person merged by hand, in real repositories."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
 
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.landings import find_landings
+from tests.counts import count
 from tests.pipeline.projects import git, make_project
+from tests.workspaces.histories import History, write_history
 
 RUN = "01JZ0000000000000000000000"
 OTHER = "01JZ0000000000000000000001"
@@ -140,3 +143,25 @@ def test_revert_on_another_branch_is_named(project: Path) -> None:
     git(project, "checkout", "--quiet", "-b", "a-branch-from-main")
     commit(project, {"a.txt": "a\n"})
     assert landed(project) == {RUN: "main, reverted on a-branch-from-main"}
+
+
+def test_landings_in_random_histories_are_in_the_own_range_of_each_run(tmp_path: Path) -> None:
+    found = {"landed": 0, "reverted": 0, "elsewhere": 0}
+    for seed in range(count(ci=20, full=200)):
+        history = History(random.Random(seed))
+        run_ids = [f"{number:026}" for number in range(len(history.runs))]
+        ids = write_history(tmp_path / str(seed), history, run_ids)
+        git_dir = Git(tmp_path / str(seed) / ".git", "/usr/local/bin:/usr/bin:/bin")
+        landings = asyncio.run(find_landings(git_dir, run_ids))
+        for run_id, (base, tip) in zip(run_ids, history.runs, strict=True):
+            landed, standing = history.landings(base, tip)
+            landing = landings.get(run_id)
+            if landing is None:
+                assert not landed, (seed, run_id)
+                found["elsewhere"] += 1
+                continue
+            expected = standing or landed
+            assert ids.index(landing.commit) in expected, (seed, run_id)
+            assert bool(landing.reverted_on) == (not standing), (seed, run_id)
+            found["reverted" if landing.reverted_on else "landed"] += 1
+    assert min(found.values()) > 9, found
