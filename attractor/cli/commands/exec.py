@@ -11,10 +11,12 @@ import click
 from pydantic import ValidationError
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.base.files import file_error
+from attractor.base.files import file_error, open_regular
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
+from attractor.environments.confined_paths import ConfinedFolder
+from attractor.environments.errors import FileMissing, FileUnusable
 from attractor.snippets.execution import SnippetSandboxes
 from attractor.snippets.smoke import SmokeCheck, smoke as check
 from attractor.snippets.snippet import DEFAULT_S, LONGEST_S, ExtendedExecution, Language, Snippet
@@ -102,7 +104,7 @@ def execute(
             "argv": argv,
             "env": dict(map(_variable, env)),
             "timeout": timeout,
-            "files": [{"path": one, "content": _read(one)} for one in _inside(files)],
+            "files": [{"path": one, "content": _content_below(one)} for one in _inside(files)],
             "network": {"blockAll": not network},
         }
     )
@@ -135,16 +137,35 @@ def _inside(files: Iterable[str]) -> Iterable[str]:
         yield file
 
 
+def _content_below(file: str) -> str:
+    """Return the text of a file below the current folder, also if links lead to it."""
+    folder = Path.cwd()
+    try:
+        with (
+            ConfinedFolder(folder, [str(folder)]).locate("read", file) as place,
+            open_regular(place.name, dir_fd=place.folder) as opened,
+        ):
+            return opened.read().decode()
+    except FileMissing as cause:
+        raise UsageError(f"{file} does not exist", hint="pass existing files") from cause
+    except FileUnusable as cause:
+        raise UsageError(cause.message, hint=cause.hint) from cause
+    except UnicodeDecodeError as cause:
+        raise _not_text(file) from cause
+
+
 def _read(file: str) -> str:
     try:
         content = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
         return content.decode()
-    except FileNotFoundError as cause:
-        raise UsageError(f"{file} does not exist", hint="pass existing files") from cause
     except OSError as cause:
         raise file_error("read", file, cause) from cause
     except UnicodeDecodeError as cause:
-        raise UsageError(f"{file} is not text in UTF-8", hint="pass text files only") from cause
+        raise _not_text(file) from cause
+
+
+def _not_text(file: str) -> UsageError:
+    return UsageError(f"{file} is not text in UTF-8", hint="pass text files only")
 
 
 def _variable(text: str) -> tuple[str, str]:

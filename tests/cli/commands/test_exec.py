@@ -81,12 +81,21 @@ def test_smoke_test_passes(tmp_path: Path) -> None:
         (["1", "--env", "A"], "invalid variable 'A'"),
         (["1", "--with", "../secret"], "'../secret' is not a path below the working folder"),
         (["1", "--with", "missing.txt"], "missing.txt does not exist"),
+        (["1", "--with", "link"], "link leads outside the working folder"),
+        (["1", "--with", "above/secret"], "above/secret leads outside the working folder"),
+        (["1", "--with", "fifo"], "cannot read fifo: it is not a regular file"),
         (["1", "--with", "binary"], "binary is not text in UTF-8"),
     ],
 )
 def test_wrong_usage_is_refused(tmp_path: Path, words: list[str], fault: str) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff")
-    found = execute(tmp_path, *words)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (folder / "binary").write_bytes(b"\xff")
+    (folder / "link").symlink_to("../secret")
+    (folder / "above").symlink_to("..")
+    os.mkfifo(folder / "fifo")
+    found = execute(folder, *words)
     assert found.returncode == 2
     assert fault in found.stderr
     assert found.stdout == ""
