@@ -1,6 +1,7 @@
 """Forged records never get a run approved or promoted."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,13 +56,30 @@ def change_suite(flow: Flow, result: RunResult) -> None:
     file.write_text(json.dumps({**record, "suite": ""}))
 
 
-BROKEN = ExitCode.BROKEN
+def stored_result(flow: Flow) -> Path:
+    """Remove one stored result of a trial, and return its path."""
+    file = sorted((flow.host.state_dir / "results").glob("*/*/*.json"))[0]
+    file.unlink()
+    return file
+
+
+def make_result_a_fifo(flow: Flow, result: RunResult) -> None:
+    os.mkfifo(stored_result(flow))
+
+
+def make_result_a_device(flow: Flow, result: RunResult) -> None:
+    stored_result(flow).symlink_to("/dev/zero")
+
+
+BROKEN, UNREAD = ExitCode.BROKEN, ExitCode.UNFINISHED
 FORGERIES = [
     (append_to_ledger, BROKEN, BROKEN, "was changed, or sealed with another key"),
     (append_to_run, BROKEN, BROKEN, "decisions.jsonl: line 1 differs from the ledger"),
     # The state is read from the journal.
     (set_status, ExitCode.NO_GO, ExitCode.REFUSED, "which is not in the journal"),
     (change_suite, BROKEN, BROKEN, "manifest.json was changed"),
+    (make_result_a_fifo, UNREAD, UNREAD, "it is not a regular file"),
+    (make_result_a_device, UNREAD, UNREAD, "it is not a regular file"),
 ]
 
 

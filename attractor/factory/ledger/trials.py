@@ -14,7 +14,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
-from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.files import file_error, make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.open_run import OpenRun
@@ -124,7 +124,7 @@ class TrialStore:
 
     def _read(self, evaluation_id: EvaluationId, file: Path) -> TrialResult:
         try:
-            record = parse_json(file.read_bytes())
+            record = parse_json(read_regular(file))
         except FileNotFoundError as cause:
             raise VerificationError(
                 f"missing result {file}", hint="restore it from a backup"
