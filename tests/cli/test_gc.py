@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.commands.gc import sweep_text
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.pipeline.garbage import YET, Sweep
 from tests.base.test_files import deep_folder
 from tests.cli.git_desk import (
@@ -21,7 +22,10 @@ from tests.cli.git_desk import (
     events,
     starting_runs as starting_runs,  # a fixture
 )
+from tests.cli.running import ATTRACTOR
+from tests.cli.terminals import sit
 from tests.counts import count
+from tests.factory.flows import make_flow
 from tests.pipeline.projects import git
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -319,3 +323,17 @@ def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     kept = f"kept {branch}: it is checked out, or has commits of a person"
     assert kept in desk.do("gc", *NOW).stdout
     assert f"attractor/run/{other.name}" in git(desk.project, "branch")
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+def test_gc_asks_at_a_terminal_before_it_frees_an_approved_run(tmp_path: Path, answer: str) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    git(flow.project, "merge", "--quiet", f"attractor/run/{result.run_id}")
+    environ = GitDesk(tmp_path).environ | {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    with sit([ATTRACTOR, "gc", *NOW], cwd=flow.project, environ=environ) as sitting:
+        sitting.until(f"Run {result.run_id}: it was approved and landed on main", "[y/N]")
+        sitting.type(f"{answer}\n")
+        assert sitting.ends_with() == 0
+    assert (flow.host.state_dir / "stores" / result.run_id).is_dir() == (answer == "n")
