@@ -45,6 +45,7 @@ from attractor.growth.specification.node_kind import node_kinds
 from attractor.growth.specification.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
+from attractor.scenarios.evaluation import NoResult
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording
@@ -355,6 +356,14 @@ class CountedTrouble(TroubleRecord):
     count: int
 
 
+class ReplayRecord(Record):
+    """A person's order to play cut trials again."""
+
+    count: int
+    by: str
+    rationale: str
+
+
 class GateRecord(Record):
     """The verdict of the gate, without any text of a holdout."""
 
@@ -368,6 +377,7 @@ class GateRecord(Record):
     bound_means: str
     flaky: int
     troubles: list[CountedTrouble] = Field(default=[], description="also those before a retry")
+    replays: list[ReplayRecord] = Field(default=[], description="absent without such an order")
 
 
 class Trial(Record):
@@ -385,6 +395,7 @@ class Trial(Record):
     cost_usd: float
     tokens: int
     troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
+    no_result: NoResult | None = Field(default=None, description="absent with a result")
 
 
 class StoredTrial(Record):
@@ -409,6 +420,7 @@ class PublicTrial(Record):
     cost_usd: float
     tokens: int
     troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
+    no_result: NoResult | None = Field(default=None, description="absent with a result")
     seal: str
 
 
@@ -445,6 +457,28 @@ class Evaluated(EvaluationBegun):
 
     trials: list[PublicTrial]
     journal_head: str
+
+
+class Unfinished(Evaluated):
+    """Data of `evaluation_unfinished`: some trials have no result."""
+
+
+class TrialOfEvaluation(Record):
+    """The opaque name of a scenario, and the number of a trial."""
+
+    scenario: str
+    trial: int
+
+
+class TrialsReplayed(Record):
+    """Data of `trials_replayed`: a person ordered that cut trials are played again."""
+
+    evaluation: int
+    tree: str
+    suite_seal: str
+    trials: list[TrialOfEvaluation]
+    by: str
+    rationale: str
 
 
 class TrialFailed(PublicTrial):
@@ -675,6 +709,8 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.EVALUATION_BEGUN: EvaluationBegun,
     LineKind.EVALUATED: Evaluated,
     LineKind.TRIAL_FAILED: TrialFailed,
+    LineKind.UNFINISHED: Unfinished,
+    LineKind.TRIALS_REPLAYED: TrialsReplayed,
     LineKind.ENDED: Ended,
     LineKind.LEAKED: Leaked,
     LineKind.DECIDED: Decided,

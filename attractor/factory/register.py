@@ -154,7 +154,7 @@ def require_journal(run: CandidateRun, own: Sequence[LedgerEntry]) -> None:
     sealed = {
         str(entry.data["journal_head"])
         for entry in own
-        if entry.kind in (LineKind.EVALUATED, *_ENDS)
+        if entry.kind in (LineKind.UNFINISHED, LineKind.EVALUATED, *_ENDS)
     }
     # The state of the run was read from this journal.
     known = {run.head.hash} if run.head != GENESIS else set[str]()

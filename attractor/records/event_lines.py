@@ -260,6 +260,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "HoldoutLeaked": "a holdout of suite {suite} leaked, at {places} places",
     "TrialCompleted": _trial,
     "TrialTroubled": _trial_trouble,
+    "TrialCut": "trial: cut, without a result",
+    "TrialsReplayed": lambda event: _by(event, "cut trials played again"),
     "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),
     "DecisionRecorded": lambda event: _by(event, str(event.data["verdict"])),
     "DecisionAmended": lambda event: _by(event, "decision amended"),

@@ -1,10 +1,10 @@
 """Plays the trials of a suite, several at once if the suite says so, and continues after a crash.
 
 The number of trials is fixed in advance: an evaluation neither stops early nor repeats a failed
-trial. Only trouble that the candidate cannot cause is retried, and finally counts against the
-candidate: trouble before its code runs, and a judge without a model. As soon as its code runs, a
-lost sandbox or a crashed twin counts against the candidate at once. A trial that was running when
-the process died counts as trouble of the machinery.
+trial. As soon as the candidate's code runs, a trial is never played again by itself: a lost sandbox
+or a crashed twin counts against the candidate, and a trial that was running when the process died
+is cut: it has no result until a person orders that it is played again. Before that moment, listed
+errors are retried, and any other error ends the trial without a result.
 """
 
 import asyncio
@@ -12,13 +12,18 @@ import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol, TypeVar
 
+from attractor.base.amounts import number_of
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import (
     AttractorError,
+    FileError,
     MachineryError,
+    ProcessNotStarted,
     UsageError,
     VerificationError,
     first_sentence,
@@ -26,10 +31,19 @@ from attractor.base.errors import (
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.base.records import read_fields
 from attractor.engine.outcome import Culprit
-from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported, PortUnusable
+from attractor.environments.errors import (
+    CommandUnusable,
+    FileUnusable,
+    NotSupported,
+    PortUnusable,
+    RemoteLost,
+    SandboxLost,
+    SandboxNotStarted,
+)
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
+from attractor.workspaces.errors import GitFailed
 
 R = TypeVar("R")
 
@@ -76,12 +90,20 @@ CRASHED = Trouble(Culprit.MACHINERY, "The evaluation crashed during this trial")
 """Trouble of a trial that was running when the process died."""
 
 
+class NoResult(StrEnum):
+    """The kinds of trials without a result, which count neither as satisfied nor as failed."""
+
+    CUT = "cut"
+    """It ended early: the process died, or an error came before the candidate's code ran."""
+
+
 @dataclass(frozen=True)
 class TrialResult:
     """The result of a trial; a trial with an error counts against the candidate.
 
     `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
-    also those after which it was played again.
+    also those after which it was played again; of a trial with `no_result`, the last one is the
+    reason.
     """
 
     key: TrialKey
@@ -95,10 +117,11 @@ class TrialResult:
     cost_usd: float = 0.0
     tokens: int = 0
     troubles: tuple[Trouble, ...] = ()
+    no_result: NoResult | None = None
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""
-        # Without a member for no troubles, the seals of older results are still valid.
+        # Without members for no troubles and a result, the seals of older results are still valid.
         return {
             "scenario": self.key.scenario,
             "trial": self.key.number,
@@ -112,6 +135,7 @@ class TrialResult:
             "cost_usd": self.cost_usd,
             "tokens": self.tokens,
             **troubles_record(self.troubles),
+            **no_result_record(self.no_result),
         }
 
     @classmethod
@@ -120,7 +144,22 @@ class TrialResult:
         key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
-        return _read(cls, {**record, **own, "key": key}, "troubles")
+        return _read(cls, {**record, **own, "key": key}, "troubles", "no_result")
+
+
+def cut_trial(key: TrialKey, trouble: Trouble, suite_seed: int) -> TrialResult:
+    """Return the record of a trial that ended early, without a result."""
+    return TrialResult(
+        key,
+        False,
+        (),
+        0,
+        error=trouble.reason,
+        culprit=trouble.culprit,
+        seed=key.seed(suite_seed),
+        troubles=(trouble,),
+        no_result=NoResult.CUT,
+    )
 
 
 @dataclass(frozen=True)
@@ -147,6 +186,11 @@ def count_troubles(troubles: Iterable[Trouble]) -> tuple[TroubleCount, ...]:
 def troubles_record(troubles: Sequence[Trouble]) -> JsonObject:
     """Return the member of a record with troubles; without troubles, there is no member."""
     return {"troubles": [trouble.to_record() for trouble in troubles]} if troubles else {}
+
+
+def no_result_record(no_result: NoResult | None) -> JsonObject:
+    """Return the member of the record of a trial without a result; of others, there is none."""
+    return {"no_result": no_result.value} if no_result else {}
 
 
 def troubles_of(record: Mapping[str, Json]) -> tuple[Trouble, ...]:
@@ -178,7 +222,7 @@ def count_trials(
     return [
         ScenarioTally(
             scenario.id,
-            played=sum(result.key.scenario == scenario.id for result in results),
+            played=sum(one.key.scenario == scenario.id and not one.no_result for one in results),
             satisfied=sum(one.key.scenario == scenario.id and one.satisfied for one in results),
             weight=Fraction(scenario.weight),
             min_pass_rate=Fraction(scenario.min_pass_rate),
@@ -244,32 +288,22 @@ class TrialLog(Protocol):
 
 @dataclass(frozen=True)
 class EarlierTrials:
-    """The records of a crashed evaluation: results, and the number of starts of each trial.
+    """The records of a crashed evaluation: results, and recorded troubles of trials without one.
 
-    `troubles` are the recorded troubles of trials without a result.
+    The trials that were running are among the results, as cut.
     """
 
     results: Mapping[TrialKey, TrialResult] = field(default_factory=dict[TrialKey, TrialResult])
-    begun: Counter[TrialKey] = field(default_factory=Counter[TrialKey])
     troubles: Mapping[TrialKey, tuple[Trouble, ...]] = field(
         default_factory=dict[TrialKey, tuple[Trouble, ...]]
     )
-
-    def troubles_of(self, key: TrialKey) -> list[Trouble]:
-        """Return the troubles of a trial; a start without a record of its end crashed."""
-        recorded = self.troubles.get(key, ())
-        return [*recorded, *[CRASHED] * (self.begun[key] - len(recorded))]
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether any trial was started."""
-        return bool(self.results) or any(self.begun.values())
 
 
 class TrialTrouble(MachineryError):
     """A trial that ended without a result because of its culprit; `cost_usd` was spent.
 
-    `reason` contains no words of a holdout (default: a sentence about the culprit).
+    `reason` contains no words of a holdout (default: a sentence about the culprit). With
+    `ends_evaluation`, the start of the trial does not count: the next process plays it.
     """
 
     def __init__(
@@ -284,6 +318,7 @@ class TrialTrouble(MachineryError):
         super().__init__(message)
         self.trouble = Trouble(culprit, reason or f"Trouble of the {culprit}")
         self.cost_usd, self.tokens = cost_usd, tokens
+        self.ends_evaluation = False
 
     @property
     def culprit(self) -> Culprit:
@@ -296,7 +331,31 @@ _CULPRITS = (
     ((FileUnusable, PortUnusable), Culprit.CANDIDATE),
     ((UsageError, CommandUnusable), Culprit.SUITE),
 )
-_RETRIED = (Culprit.MACHINERY, Culprit.TWIN, Culprit.MODEL)
+_RETRIED = (
+    SandboxNotStarted,
+    SandboxLost,
+    RemoteLost,
+    ProcessNotStarted,
+    GitFailed,
+    FileError,
+    OSError,
+)
+"""The errors after which a trial is played again, if the candidate's code did not run."""
+_NOT_BEGUN = (Culprit.MACHINERY, Culprit.TWIN, Culprit.MODEL)
+"""The culprits of trouble before the candidate's code ran; later, trouble is the candidate's."""
+_CANNOT_BE_CAUSED = (VerificationError, NotSupported)
+"""The errors that the candidate cannot cause: they end the evaluation, with their remedy."""
+
+
+def _is_retried(error: Exception) -> bool:
+    if isinstance(error, TrialTrouble):
+        return error.culprit in _NOT_BEGUN
+    return isinstance(error, _RETRIED)
+
+
+def _is_result(error: Exception) -> bool:
+    """Return whether a trial that ended with an error counts: it is known whose error it is."""
+    return isinstance(error, TrialTrouble) or trouble_of(error).culprit is Culprit.CANDIDATE
 
 
 def trouble_of(error: Exception) -> TrialTrouble:
@@ -329,14 +388,14 @@ class Attribution:
     ) -> None:
         if not self.candidate_runs or not isinstance(error, Exception):
             return
-        # The candidate can cause neither.
-        if isinstance(error, VerificationError | NotSupported):
+        if isinstance(error, _CANNOT_BE_CAUSED):
             return
         trouble = trouble_of(error)
-        if trouble.culprit in (Culprit.MACHINERY, Culprit.TWIN):
+        is_candidates = trouble.culprit in (Culprit.MACHINERY, Culprit.TWIN)
+        if is_candidates or not isinstance(error, TrialTrouble):
             raise TrialTrouble(
                 trouble.message,
-                Culprit.CANDIDATE,
+                Culprit.CANDIDATE if is_candidates else trouble.culprit,
                 reason=trouble.trouble.reason,
                 cost_usd=trouble.cost_usd,
                 tokens=trouble.tokens,
@@ -350,36 +409,72 @@ async def evaluate(
     settings: TrialSettings,
     *,
     earlier: EarlierTrials | None = None,
+    tell: Callable[[str], None] = do_nothing,
 ) -> list[TrialResult]:
     """Return the results of all trials; at most `settings.concurrency` are played at once.
 
-    A worker records the result of its trial before it starts another trial.
+    A worker records the result of its trial before it starts another trial. After an error or the
+    first cancellation no trial starts, and those in flight end; the second cancellation cuts them.
     """
     before = earlier or EarlierTrials()
     numbers, concurrency = range(1, settings.n + 1), settings.concurrency
     all_trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
     results = {key: before.results[key] for _, key in all_trials if key in before.results}
     waiting = deque(trial for trial in all_trials if trial[1] not in results)
+    in_flight: set[TrialKey] = set()
 
     async def work() -> None:
-        while waiting:
-            scenario, key = waiting.popleft()
-            troubles = before.troubles_of(key)
-            result = await _played(scenario, key, play_trial, log, settings, troubles)
-            results[key] = result
-            finished = [*results.values()]
-            trials = len(all_trials)
-            mean_ms = sum(one.duration_ms for one in finished) / len(finished)
-            rounds = -(-(trials - len(finished)) // concurrency)
-            log.completed(result, Progress(len(finished), trials, round(rounds * mean_ms / 1000)))
+        try:
+            while waiting:
+                await play_next()
+        except Exception:
+            waiting.clear()
+            raise
 
-    try:
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(min(concurrency, len(waiting))):
-                workers.create_task(work())
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+    async def play_next() -> None:
+        scenario, key = waiting.popleft()
+        in_flight.add(key)
+        troubles = [*before.troubles.get(key, ())]
+        result = await _played(scenario, key, play_trial, log, settings, troubles)
+        in_flight.remove(key)
+        results[key] = result
+        finished = [*results.values()]
+        trials = len(all_trials)
+        mean_ms = sum(one.duration_ms for one in finished) / len(finished)
+        rounds = -(-(trials - len(finished)) // concurrency)
+        log.completed(result, Progress(len(finished), trials, round(rounds * mean_ms / 1000)))
+
+    def stop() -> None:
+        waiting.clear()
+        tell(
+            f"Interrupted: no further trial starts, and {number_of(len(in_flight), 'trial')} in "
+            "flight will end. A second interruption cuts them: they will have no result."
+        )
+
+    workers = [asyncio.create_task(work()) for _ in range(min(concurrency, len(waiting)))]
+    if workers:
+        await _end(workers, stop)
     return [results[key] for _, key in all_trials]
+
+
+async def _end(workers: Sequence[asyncio.Task[None]], stop: Callable[[], None]) -> None:
+    """Wait for the end of all workers, even if one fails; the first cancellation calls `stop`."""
+    canceled: asyncio.CancelledError | None = None
+    try:
+        await asyncio.wait(workers)
+    except asyncio.CancelledError as cancellation:
+        canceled = cancellation
+        stop()
+        await asyncio.wait(workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        ended = await asyncio.gather(*workers, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
+    if canceled:
+        raise canceled
 
 
 async def _played(
@@ -390,17 +485,34 @@ async def _played(
     settings: TrialSettings,
     troubles: list[Trouble],
 ) -> TrialResult:
-    """Play a trial; after trouble, play the trial again, up to the limit.
+    """Play a trial; after a listed error before the candidate's code ran, play it again.
 
-    `troubles` are those of the trial before the process died, one for each start.
+    `troubles` are those of the trial before the process died.
     """
-    error, cost_usd, tokens = "", 0.0, 0
+    error, no_result, cost_usd, tokens = "", None, 0.0, 0
     while len(troubles) <= settings.infra_retries and all(
-        trouble.culprit in _RETRIED for trouble in troubles
+        trouble.culprit in _NOT_BEGUN for trouble in troubles
     ):
         log.started(key)
         try:
             result = await play_trial(scenario, key)
+        except _CANNOT_BE_CAUSED as cause:
+            found = trouble_of(cause)
+            found.ends_evaluation = True
+            log.troubled(key, found)
+            raise
+        # An unexpected error, too, must not end the evaluation: a candidate might cause it.
+        except Exception as cause:  # noqa: BLE001
+            found = trouble_of(cause)
+            error = found.message
+            cost_usd += found.cost_usd
+            tokens += found.tokens
+            troubles.append(found.trouble)
+            log.troubled(key, found)
+            if not _is_retried(cause):
+                no_result = None if _is_result(cause) else NoResult.CUT
+                break
+        else:
             return replace(
                 result,
                 retries=len(troubles),
@@ -408,15 +520,6 @@ async def _played(
                 cost_usd=cost_usd + result.cost_usd,
                 tokens=tokens + result.tokens,
             )
-        except VerificationError:
-            raise
-        except (AttractorError, OSError) as cause:
-            found = trouble_of(cause)
-            error = found.message
-            cost_usd += found.cost_usd
-            tokens += found.tokens
-            troubles.append(found.trouble)
-            log.troubled(key, found)
     return TrialResult(
         key,
         False,
@@ -429,4 +532,5 @@ async def _played(
         cost_usd=cost_usd,
         tokens=tokens,
         troubles=tuple(troubles),
+        no_result=no_result,
     )

@@ -1,16 +1,20 @@
-"""Kill an evaluation during several trials: the resumed one drops and repeats no result."""
+"""Stop an evaluation during several trials: the resumed one drops and repeats no trial."""
 
 import json
 import shutil
+import signal
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attractor.base.amounts import number_of
+from attractor.base.errors import ExitCode
 from tests.cli.git_desk import await_
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.prepared import begin_prepared, plain
+from tests.prepared import Process, begin_prepared, plain
 from tests.scenarios.suites import SUITE
 
 pytestmark = [
@@ -32,27 +36,67 @@ def trials(flow: Flow, kind: str) -> Counter[int]:
     return Counter(one["data"]["trial"] for one in events(flow) if one["type"] == kind)
 
 
-def test_killed_evaluation_continues_with_the_missing_trials(tmp_path: Path) -> None:
-    flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
+def begin(flow: Flow, *words: str, stdout: int = subprocess.DEVNULL) -> Process:
     variables = {**flow.host.environ, "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
     variables = plain({**variables, "ATTRACTOR_WORKSPACES_DIR": str(flow.host.workspaces_dir)})
+    return begin_prepared(
+        words, folder=flow.project, variables=variables, stdout=stdout, stderr=stdout
+    )
+
+
+def command(flow: Flow, *words: str) -> tuple[int, str]:
+    process = begin(flow, *words, stdout=subprocess.PIPE)
+    text = "".join(process.communicate())
+    return process.wait(60), text
+
+
+def begin_run(flow: Flow, sandbox: str) -> Process:
     words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
-    process = begin_prepared(words, folder=flow.project, variables=variables)
+    process = begin(flow, *words, "--sandbox", sandbox)
     await_(lambda: len(trials(flow, "TrialCompleted")) >= 2)
+    await_(lambda: trials(flow, "TrialStarted") > trials(flow, "TrialCompleted"))
+    return process
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+def test_trials_that_a_kill_cut_are_played_again_only_by_order(
+    tmp_path: Path, sandbox: str
+) -> None:
+    flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
+    process = begin_run(flow, sandbox)
     process.kill()
     process.wait(60)
     finished, begun = trials(flow, "TrialCompleted"), trials(flow, "TrialStarted")
-    interrupted = begun - finished
+    cut = begun - finished
     assert 2 <= len(finished) < TRIALS
-    assert 1 <= len(interrupted) <= 2
-    words = ["resume", "latest"]
-    resumed = begin_prepared(words, folder=flow.project, variables=variables)
-    assert resumed.wait(60) == 0
+    assert 1 <= len(cut) <= 2
+    code, text = command(flow, "resume", "latest")
+    order = ["evaluate", "latest", "--replay-cut", "--rationale", "power cut"]
+    assert f"{len(cut)} trial" in text
+    assert "--replay-cut" in text
+    assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1))
+    assert trials(flow, "TrialCompleted") == trials(flow, "TrialStarted") - cut
+    code, text = command(flow, "gate", "latest")
+    assert code == ExitCode.NO_GO
+    assert "no result: " in text
+    assert command(flow, "evaluate", "latest")[0] == ExitCode.REFUSED
+    code, text = command(flow, *order)
+    assert code == ExitCode.DONE, text
+    assert "\n  6 of 6 trials satisfied" in text
+    assert f"\n  {number_of(len(cut), 'trial')} played again by " in text
+    assert ": power cut\n" in text
+    assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1)) + cut
     assert trials(flow, "TrialCompleted") == Counter(range(1, TRIALS + 1))
-    assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1)) + interrupted
-    retries = {
-        one["data"]["trial"]: one["data"]["retries"]
-        for one in events(flow)
-        if one["type"] == "TrialCompleted"
-    }
-    assert {one for one, number in retries.items() if number} == set(interrupted)
+    assert command(flow, *order)[0] == ExitCode.REFUSED
+
+
+def test_signal_lets_the_trials_in_flight_end_and_starts_no_other(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
+    process = begin_run(flow, "bubblewrap")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == ExitCode.INTERRUPTED
+    assert trials(flow, "TrialStarted") == trials(flow, "TrialCompleted")
+    assert len(trials(flow, "TrialCompleted")) < TRIALS
+    assert command(flow, "resume", "latest")[0] == ExitCode.DONE
+    assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1))
+    assert trials(flow, "TrialCompleted") == Counter(range(1, TRIALS + 1))

@@ -45,6 +45,12 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
         "trial 3 of 12: satisfied, about 1m 30s left",
     ),
     ("TrialTroubled", {"culprit": "twin"}, "trial: trouble (culprit: twin), not a result"),
+    ("TrialCut", {"culprit": "machinery"}, "trial: cut, without a result"),
+    (
+        "TrialsReplayed",
+        {"by": "ann", "rationale": "power cut"},
+        "cut trials played again by ann: power cut",
+    ),
     ("RunForked", {"parent": "01A", "node": "b", "visit": 2}, "forked from run 01A before b@2"),
     ("RunRestarting", {"run_id": "01B", "node": "test"}, "restarting at test as run 01B"),
     (

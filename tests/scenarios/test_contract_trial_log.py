@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import MachineryError
 from attractor.engine.outcome import Culprit
+from attractor.environments.errors import SandboxNotStarted
 from attractor.factory.ledger import trials as trial_log
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.trials import EvaluationId, TrialStore, events_of
@@ -104,7 +104,7 @@ def test_evaluation_writes_each_event_before_it_continues(kept: ReadableLog) -> 
     async def play_scenario(one: Scenario, key: TrialKey) -> TrialResult:
         tries.append(kept.read())
         if len(tries) == 2:
-            raise MachineryError("no sandbox: größe 🐍")
+            raise SandboxNotStarted("no sandbox: größe 🐍")
         return result(key)
 
     settings = TrialSettings(n=2, infra_retries=1)

@@ -5,19 +5,27 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.base.errors import AttractorError, MachineryError, UsageError, VerificationError
+from attractor.base.errors import MachineryError, UsageError, VerificationError
 from attractor.engine.outcome import Culprit
-from attractor.environments.errors import CommandUnusable, FileUnusable, NotSupported
+from attractor.environments.errors import (
+    CommandUnusable,
+    FileUnusable,
+    NotSupported,
+    SandboxNotStarted,
+)
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
+    CRASHED,
     Attribution,
     EarlierTrials,
+    NoResult,
     Progress,
     TrialKey,
     TrialResult,
     TrialTrouble,
     Trouble,
     count_trials,
+    cut_trial,
     evaluate,
     is_satisfied,
     trouble_of,
@@ -101,7 +109,7 @@ def test_no_red_trial_gets_a_second_try() -> None:
 def test_trouble_of_the_machinery_is_tried_again_and_then_counts_as_an_error() -> None:
     def trouble(key: TrialKey, attempt: int) -> bool:
         if key == TrialKey("a", 1) and attempt == 1:
-            raise MachineryError("no sandbox")
+            raise SandboxNotStarted("no sandbox")
         if key == TrialKey("b", 2):
             raise OSError("disk full")
         return True
@@ -117,25 +125,54 @@ def test_trouble_of_the_machinery_is_tried_again_and_then_counts_as_an_error() -
 
 def test_trials_finished_before_a_crash_are_not_repeated() -> None:
     done = TrialKey("a", 1)
-    earlier = EarlierTrials({done: TrialResult(done, False, (), 5)}, Counter({done: 1}))
+    earlier = EarlierTrials({done: TrialResult(done, False, (), 5)})
     results, _, played = run(always, earlier=earlier)
     assert played[done] == 0
     assert not results[0].satisfied
     assert len(results) == 4
 
 
-@table(("begun", "tries"), [(1, 1), (2, 0), (3, 0)])
-def test_a_trial_in_flight_at_the_crash_counts_as_trouble(begun: int, tries: int) -> None:
-    flying = TrialKey("a", 1)
-    results, _, played = run(always, earlier=EarlierTrials(begun=Counter({flying: begun})))
-    assert played[flying] == tries
-    assert results[0].satisfied == bool(tries)
-    assert bool(results[0].error) == (not tries)
+def test_trial_that_was_cut_is_neither_played_again_nor_counted() -> None:
+    cut = TrialKey("a", 1)
+    results, _, played = run(always, earlier=EarlierTrials({cut: cut_trial(cut, CRASHED, 0)}))
+    assert (played[cut], played.total()) == (0, 3)
+    assert results[0].no_result is NoResult.CUT
+    [tally] = count_trials([scenario("a")], results)
+    assert (tally.played, tally.satisfied) == (1, 1)
+
+
+@table(("interruptions", "ended"), [(1, 2), (2, 0)])
+def test_first_interruption_lets_trials_in_flight_end_and_the_second_cuts_them(
+    interruptions: int, ended: int
+) -> None:
+    log, told = Log(), list[str]()
+
+    async def play_trial(scenario: Scenario, key: TrialKey) -> TrialResult:
+        await asyncio.sleep(0.1)
+        return TrialResult(key, True, (), 1)
+
+    async def interrupted() -> None:
+        settings = TrialSettings(n=9, concurrency=2)
+        task = asyncio.create_task(
+            evaluate([scenario("a")], play_trial, log, settings, tell=told.append)
+        )
+        for _ in range(interruptions):
+            await asyncio.sleep(0.02)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupted())
+    assert log.lines == [
+        *("started a 1", "started a 2"),
+        *("completed a 1", "completed a 2")[:ended],
+    ]
+    assert told[0].startswith("Interrupted: no further trial starts, and 2 trials in flight")
 
 
 def test_trouble_of_the_candidate_before_a_crash_is_not_played_again() -> None:
     key, trouble = TrialKey("a", 1), Trouble(Culprit.CANDIDATE, "The sandbox ended too early")
-    earlier = EarlierTrials(begun=Counter({key: 1}), troubles={key: (trouble,)})
+    earlier = EarlierTrials(troubles={key: (trouble,)})
     results, _, played = run(always, earlier=earlier)
     assert played[key] == 0
     assert (results[0].culprit, results[0].troubles) == (Culprit.CANDIDATE, (trouble,))
@@ -162,41 +199,55 @@ def test_at_most_so_many_trials_run_at_once_and_each_is_recorded_before_another_
     assert max(running) == min(concurrency, 8)
 
 
-def test_trial_that_breaks_the_evaluation_ends_the_others() -> None:
-    def break_(key: TrialKey, attempt: int) -> bool:
-        if key.number == 2:
-            raise VerificationError("changed suite")
-        return True
+@table("error", [VerificationError("changed suite"), NotSupported("no ports")])
+def test_error_that_no_candidate_can_cause_ends_the_evaluation_after_the_trials_in_flight(
+    error: Exception,
+) -> None:
+    log = Log()
 
-    with pytest.raises(VerificationError, match="changed suite"):
-        run(break_, concurrency=3)
+    async def play_trial(scenario: Scenario, key: TrialKey) -> TrialResult:
+        await asyncio.sleep(0.01 * key.number)
+        if key.number == 2:
+            raise error
+        return TrialResult(key, True, (), 1)
+
+    settings = TrialSettings(n=9, concurrency=3)
+    with pytest.raises(type(error), match=str(error)):
+        asyncio.run(evaluate([scenario("a")], play_trial, log, settings))
+    assert [line for line in log.lines if line.startswith("completed")] == [
+        "completed a 1",
+        "completed a 3",
+        "completed a 4",
+    ]
 
 
 @table(
-    ("error", "culprit", "tries"),
+    ("error", "culprit", "tries", "no_result"),
     [
-        (MachineryError("no sandbox"), Culprit.MACHINERY, 2),
-        (OSError("disk full"), Culprit.MACHINERY, 2),
-        (NotSupported("no ports"), Culprit.MACHINERY, 2),
-        (TrialTrouble("no twin", Culprit.TWIN), Culprit.TWIN, 2),
-        (TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7), Culprit.MODEL, 2),
-        (InvalidSuite("no fixture"), Culprit.SUITE, 1),
-        (CommandUnusable("NUL"), Culprit.SUITE, 1),
-        (FileUnusable("no folder"), Culprit.CANDIDATE, 1),
+        (SandboxNotStarted("no sandbox"), Culprit.MACHINERY, 2, None),
+        (OSError("disk full"), Culprit.MACHINERY, 2, None),
+        (TrialTrouble("no twin", Culprit.TWIN), Culprit.TWIN, 2, None),
+        (TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7), Culprit.MODEL, 2, None),
+        (MachineryError("out of order"), Culprit.MACHINERY, 1, NoResult.CUT),
+        (ZeroDivisionError(), Culprit.MACHINERY, 1, NoResult.CUT),
+        (InvalidSuite("no fixture"), Culprit.SUITE, 1, NoResult.CUT),
+        (CommandUnusable("NUL"), Culprit.SUITE, 1, NoResult.CUT),
+        (FileUnusable("no folder"), Culprit.CANDIDATE, 1, None),
     ],
 )
-def test_trouble_names_its_culprit_and_only_trouble_of_others_is_retried(
-    error: AttractorError, culprit: Culprit, tries: int
+def test_trouble_names_its_culprit_and_only_listed_errors_are_retried(
+    error: Exception, culprit: Culprit, tries: int, no_result: NoResult | None
 ) -> None:
     def fail(key: TrialKey, attempt: int) -> bool:
         raise error
 
     results, log, played = run(fail, trials=1)
-    assert {(one.culprit, one.error, one.satisfied) for one in results} == {
-        (culprit, str(error), False)
+    message = str(error) or repr(error)
+    assert {(one.culprit, one.error, one.satisfied, one.no_result) for one in results} == {
+        (culprit, message, False, no_result)
     }
     assert set(played.values()) == {tries}
-    assert f"troubled a 1: {culprit}: {error}" in log.lines
+    assert f"troubled a 1: {culprit}: {message}" in log.lines
     assert [one.culprit for one in results[0].troubles] == [culprit] * tries
     assert results[0].cost_usd == tries * getattr(error, "cost_usd", 0.0)
     assert results[0].seed == TrialKey("a", 1).seed(0)
@@ -294,3 +345,5 @@ def test_result_survives_its_record() -> None:
     assert "troubles" not in result.to_record()
     troubled = replace(result, troubles=(Trouble(Culprit.TWIN, "A twin failed"),) * 2)
     assert TrialResult.from_record(troubled.to_record()) == troubled
+    cut = cut_trial(TrialKey("a", 3), CRASHED, 7)
+    assert TrialResult.from_record(cut.to_record()) == cut

@@ -2,7 +2,7 @@
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
@@ -13,7 +13,7 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.ledger.tokens import Scope
-from attractor.factory.operations.evaluate import request_evaluation
+from attractor.factory.operations.evaluate import replay_cut as order_replay, request_evaluation
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import find_run
@@ -22,21 +22,44 @@ from attractor.records.request import Overrides
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@click.option(
+    "--replay-cut",
+    is_flag=True,
+    help="Do not begin another evaluation: play the cut trials of the last one again, each once.",
+)
+@click.option("--rationale", metavar="TEXT", help="Why cut trials are played again.")
 @operator_option("Also list the failed hidden scenarios.")
 @json_option
 @click.pass_obj
-def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
+def evaluate(
+    invocation: Invocation,
+    reference: str,
+    replay_cut: bool,
+    rationale: str | None,
+    to_operator: bool,
+    as_json: bool,
+) -> ExitCode:
     """Evaluate a run, again or for the first time.
 
     The verdict is based on the trials of all evaluations of the run. Trials of another run also
     count if that run produced the same files and was evaluated with the same suite. Exit with 5 if
     the verdict is 'no-go'.
+
+    A trial that was running when its process died is cut: it has no result, and without all results
+    the verdict is 'no-go'. --replay-cut plays such trials again; the ledger records who ordered it
+    and why.
     """
+    if replay_cut != (rationale is not None):
+        raise UsageError("--replay-cut and --rationale need each other")
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
     watcher = Watcher(invocation, root)
     host = host_of(invocation, observer=watcher, output=watcher.output)
-    request_evaluation(root, host, by=operator_name(invocation, Scope.OPERATE))
+    by = operator_name(invocation, Scope.OPERATE)
+    if rationale is not None:
+        order_replay(root, host, by=by, rationale=rationale)
+    else:
+        request_evaluation(root, host, by=by)
     walk(resume_run(root, host, Overrides(evaluate=True)), watcher)
     facts, judged = ask_gate(root, host)
     if as_json:

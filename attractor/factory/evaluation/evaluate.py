@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.records import write_fields
@@ -18,6 +19,7 @@ from attractor.engine.state.run_state import (
     CANCELED,
     EVALUATING,
     FAILED,
+    RunStatus,
 )
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
@@ -41,6 +43,7 @@ from attractor.factory.ledger.records import (
     evaluated_to_record,
     last_approved,
     leaks_of,
+    replays_of,
     unsearched_of,
     waivers_of,
 )
@@ -61,7 +64,7 @@ from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind
 from attractor.scenarios.check import require_judgeable
-from attractor.scenarios.evaluation import TrialResult, count_troubles, evaluate
+from attractor.scenarios.evaluation import NoResult, TrialResult, count_troubles, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.trial_twins import require_startable
@@ -114,22 +117,55 @@ class Evaluator:
     def request_again(self, run: OpenRun, by: str) -> None:
         """Record the request for another evaluation; earlier evaluations still count."""
         run_id = run.manifest.run_id
-        if run.state.status != AWAITING_DECISION:
-            raise NotDecidable(
-                f"cannot evaluate {run_id}: it is {run.state.status}",
-                hint=before_a_decision(
-                    run.state.status, reference_of(run.directory.root, self.project.runs_dir)
-                ),
-            )
-        if not run.manifest.suite:
-            raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
-        if reason := _why_not(self.judged(facts_of(run))):
+        self._require_evaluable(run, AWAITING_DECISION)
+        judged = self.judged(facts_of(run))
+        if not all(one.is_finished for one in judged.evaluations):
+            # Its trials would count together with those that have no result.
+            [rule] = [one for one in gate(judged).reasons if one.rule == "infra_errors"]
+            raise NotDecidable(f"cannot evaluate {run_id} again: {rule.words}", hint=rule.remedy)
+        if reason := _why_not(judged):
             raise NotDecidable(
                 f"cannot evaluate {run_id}: {reason}",
                 hint="approve or reject it as the gate says, or start a new run",
             )
         run.emit(REQUESTED, {"by": by}, sync=True)
         run.change_status(EVALUATING, f"evaluation requested by {by}")
+
+    def replay_cut(self, run: OpenRun, by: str, rationale: str) -> None:
+        """Record a person's order to play the cut trials of a run again, each only once."""
+        run_id = run.manifest.run_id
+        if not rationale.strip():
+            raise UsageError("missing rationale", hint='say why: --rationale "..."')
+        self._require_evaluable(run, EVALUATING, AWAITING_DECISION)
+        sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
+        log = self._log(run)
+        earlier = log.earlier(sealed.suite).results
+        cut = [key for key, one in earlier.items() if log.can_replay(one)]
+        if not cut:
+            is_cut = any(one.no_result is NoResult.CUT for one in earlier.values())
+            raise NotDecidable(
+                f"no trial of {run_id} {'can be played again' if is_cut else 'was cut'}",
+                hint="a trial is played again only once; start a new run" if is_cut else "",
+            )
+        if run.state.status != EVALUATING:
+            run.change_status(EVALUATING, f"cut trials played again by {by}")
+        order = {"tree": log.evaluation_id.tree, "suite_seal": sealed.seal}
+        log.replay(cut, {**order, "by": by, "rationale": rationale.strip()})
+
+    def _require_evaluable(self, run: OpenRun, *statuses: RunStatus) -> None:
+        """Refuse a run without a suite, and a run with another status."""
+        run_id, status = run.manifest.run_id, run.state.status
+        if status not in statuses:
+            name = reference_of(run.directory.root, self.project.runs_dir)
+            raise NotDecidable(
+                f"cannot evaluate {run_id}: it is {status}", hint=before_a_decision(status, name)
+            )
+        if not run.manifest.suite:
+            raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
+
+    def _log(self, run: OpenRun) -> TrialLog:
+        evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
+        return TrialLog(run, evaluation_id, self.results)
 
     def judged(self, run: CandidateRun) -> GateInput:
         """Return the input of the gate, from the sealed records and the verified journal."""
@@ -170,6 +206,7 @@ class Evaluator:
             unsearched=unsearched_of(own),
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
+            replays=replays_of(entries, run.tree, seal),
             is_burned=any(
                 entry.kind == LineKind.BURNED and entry.data["content"] == seal for entry in entries
             ),
@@ -204,12 +241,12 @@ class Evaluator:
 
     async def _evaluate(self, begun: BegunRun, sealed: SealedSuite) -> None:
         run = begun.run
-        evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
+        log = self._log(run)
+        evaluation_id = log.evaluation_id
         judged = self.judged(facts_of(run))
-        if len(judged.evaluations) >= evaluation_id.number:
+        if sum(one.is_finished for one in judged.evaluations) >= evaluation_id.number:
             # The process died after the ledger line, before the status change.
             return
-        log = TrialLog(run, evaluation_id, self.results)
         policy = judged.profile.policy
         protected = await protected_changes(
             begun.workspace,
@@ -222,7 +259,9 @@ class Evaluator:
         results = await self._play(begun, sealed, log, start)
         trials = [self.results.public_record(evaluation_id, one) for one in results]
         record = evaluated_to_record(start, trials, run.events.head.hash)
-        self.ledger.append(LineKind.EVALUATED, run.manifest.run_id, record, now=run.clock.now())
+        is_unfinished = any(one.no_result for one in results)
+        kind = LineKind.UNFINISHED if is_unfinished else LineKind.EVALUATED
+        self.ledger.append(kind, run.manifest.run_id, record, now=run.clock.now())
 
     async def _play(
         self, begun: BegunRun, sealed: SealedSuite, log: TrialLog, start: EvaluationStart
@@ -230,6 +269,12 @@ class Evaluator:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
         run, suite, host, sandbox = begun.run, sealed.suite, begun.plan.host, begun.plan.sandbox
         earlier = log.earlier(suite)
+        if cut := sum(one.no_result is NoResult.CUT for one in earlier.results.values()):
+            host.tell(
+                f"{number_of(cut, 'trial')} ended early and will not be played again by "
+                f"{'itself' if cut == 1 else 'themselves'}: attractor evaluate "
+                f'{run.manifest.run_id} --replay-cut --rationale "..."'
+            )
         # Before the first trial: a check that cannot be judged would count against the candidate.
         await require_judgeable(suite, host.environ)
         if reason := self._begin_evaluation(run, start):
@@ -252,7 +297,9 @@ class Evaluator:
             trial_player(export, sandbox, sealed, host) as player,
         ):
             player = replace(player, ask_judge=ask_judge)
-            return await evaluate(holdouts, player.play_trial, log, settings, earlier=earlier)
+            return await evaluate(
+                holdouts, player.play_trial, log, settings, earlier=earlier, tell=host.tell
+            )
 
     def _begin_evaluation(self, run: OpenRun, begun: EvaluationStart) -> str:
         """Record the start of an evaluation, or return the reason why it must not start.

@@ -24,7 +24,12 @@ from attractor.factory.evaluation.gate_records import (
     without_suite,
 )
 from attractor.factory.evaluation.protected_paths import allowing_line
-from attractor.scenarios.evaluation import TrialResult, count_trials, count_troubles
+from attractor.scenarios.evaluation import (
+    NoResult,
+    TrialResult,
+    count_trials,
+    count_troubles,
+)
 from attractor.scenarios.satisfaction import (
     ScenarioTally,
     lower_bound,
@@ -77,6 +82,8 @@ class _Judged:
         """The remedy for scenarios that did not pass."""
         if not self.is_incomplete:
             return "fix the candidate in a new run with --feedback"
+        if missing := self.input.without_result():
+            return _commands_for(missing)
         if self.input.attempts > self.settings.max_attempts_per_version:
             return "register a new version of the suite with other holdouts, and start a new run"
         remedy = "start a new run that changes the tree, or register a new version of the suite"
@@ -105,7 +112,9 @@ def gate(judged: GateInput) -> GateReport:
     bound = lower_bound(satisfied, played, confidence=counted.settings.confidence)
     flaky = sum(tally.is_flaky for tally in tallies)
     troubles = count_troubles(trouble for result in results for trouble in result.troubles)
-    return GateReport(rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles)
+    return GateReport(
+        rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles, judged.replays
+    )
 
 
 def unverifiable(error: VerificationError) -> GateReport:
@@ -314,14 +323,42 @@ def _regression(judged: _Judged) -> RuleResult:
 
 
 def _infra_errors(judged: _Judged) -> RuleResult:
-    troubled = [one for one in judged.results if one.error and one.culprit is not Culprit.CANDIDATE]
-    count = len(troubled)
+    troubled = [
+        one
+        for one in judged.results
+        if one.error and not one.no_result and one.culprit is not Culprit.CANDIDATE
+    ]
+    # Of all scenarios: a trial without a result cannot be waived.
+    missing = judged.input.without_result()
+    reasons = count_troubles(one.troubles[-1] for run in missing.values() for one in run)
+    words, remedies = list[str](), list[str]()
+    if count := sum(map(len, missing.values())):
+        remedies.append(_commands_for(missing))
+        have = f"{number_of(count, 'trial')} {'has' if count == 1 else 'have'} no result"
+        words.append(f"{have}: {'; '.join(map(str, reasons))}; {remedies[0]}")
+    if troubled:
+        trials = number_of(len(troubled), "trial")
+        words.append(f"{trials} ended with an error that is not the candidate's")
+    if troubled or not missing:
+        remedies.append("fix the cause, then start a new run, or waive the scenarios")
+    all_of = [*troubled, *(one for run in missing.values() for one in run)]
     return _none_allowed(
         "infra_errors",
-        count,
-        words=f"{number_of(count, 'trial')} ended with an error that is not the candidate's",
-        remedy="fix the cause, then start a new run, or waive the scenarios",
-        culprit=_culprit_of(troubled, {one.key.scenario for one in troubled}),
+        len(all_of),
+        words="; ".join(words),
+        remedy="; ".join(remedies),
+        culprit=_culprit_of(all_of, {one.key.scenario for one in all_of}),
+    )
+
+
+def _commands_for(missing: Mapping[str, Sequence[TrialResult]]) -> str:
+    """Return the commands that can give trials a result, by run."""
+    options = {NoResult.CUT: '--replay-cut --rationale "..."'}
+    return "; ".join(
+        f"attractor evaluate {run or 'RUN'} {options[kind]}"
+        for run, results in missing.items()
+        for kind in options
+        if any(one.no_result is kind for one in results)
     )
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import Culprit
@@ -62,7 +63,8 @@ class Domain(StrEnum):
 class EvaluationRecord:
     """An evaluation of a tree with a suite, and the results of the evaluation's trials.
 
-    `protected_paths` are protected paths that the candidate changed.
+    It is not finished before each trial has a result. `protected_paths` are protected paths that
+    the candidate changed.
     """
 
     tree: str
@@ -71,6 +73,23 @@ class EvaluationRecord:
     results: "tuple[TrialResult, ...]"
     is_finished: bool = True
     protected_paths: tuple[str, ...] = ()
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A person's order to play cut trials again: the number of trials, who and why."""
+
+    count: int
+    by: str
+    rationale: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the order."""
+        return {"count": self.count, "by": self.by, "rationale": self.rationale}
+
+    def __str__(self) -> str:
+        return f"{number_of(self.count, 'trial')} played again by {self.by}: {self.rationale}"
 
 
 @dataclass(frozen=True)
@@ -133,6 +152,7 @@ class GateInput:
     cost_usd: float = 0.0
     ended: str = ""
     other_pipeline: str = ""
+    replays: tuple[Replay, ...] = ()
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not
@@ -149,16 +169,25 @@ class GateInput:
 
     def counting_evaluations(self) -> "list[list[TrialResult]]":
         """Return the trials that count, by evaluation; evaluations in other runs come first."""
-        others = [
-            run
-            for run in self.by_other_runs
-            if (run.tree, run.suite_seal) == (self.tree, self.suite_seal)
-        ]
-        own = [evaluation for evaluation in self.evaluations if evaluation.tree == self.tree]
         return [
             [result for result in one.results if self.is_trusted(one) or not result.satisfied]
-            for one in others
-        ] + [list(one.results) for one in own]
+            for one in self._others_of_tree()
+        ] + [list(one.results) for one in self._own_of_tree()]
+
+    def without_result(self) -> "dict[str, list[TrialResult]]":
+        """Return the trials of this tree without a result, by run; other runs come first."""
+        found: dict[str, list[TrialResult]] = {}
+        for one in (*self._others_of_tree(), *self._own_of_tree()):
+            if missing := [result for result in one.results if result.no_result]:
+                found.setdefault(one.run_id, []).extend(missing)
+        return found
+
+    def _others_of_tree(self) -> list[EvaluationRecord]:
+        judged = (self.tree, self.suite_seal)
+        return [one for one in self.by_other_runs if (one.tree, one.suite_seal) == judged]
+
+    def _own_of_tree(self) -> list[EvaluationRecord]:
+        return [one for one in self.evaluations if one.tree == self.tree]
 
 
 @dataclass(frozen=True)
@@ -207,7 +236,8 @@ class RuleResult:
 class GateReport:
     """The result of the gate: one result for each rule, and the figures of all holdouts.
 
-    `troubles` are those of all trials, also of trials that were played again.
+    `troubles` are those of all trials, also of trials that were played again. `replays` are the
+    orders of persons to play cut trials again.
     """
 
     rules: tuple[RuleResult, ...]
@@ -217,6 +247,7 @@ class GateReport:
     bound: float = 0.0
     flaky: int = 0
     troubles: "tuple[TroubleCount, ...]" = ()
+    replays: tuple[Replay, ...] = ()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -248,6 +279,7 @@ class GateReport:
             "bound_means": BOUND_SENTENCE,
             "flaky": self.flaky,
             "troubles": [trouble.to_record() for trouble in self.troubles],
+            **({"replays": [one.to_record() for one in self.replays]} if self.replays else {}),
         }
 
 

@@ -98,7 +98,14 @@ def _trial_failed(fields: Fields) -> str:
 def _evaluated(fields: Fields) -> str:
     trials = fields.inners("trials")
     satisfied = sum(trial.flag("satisfied") for trial in trials)
-    return f"{_begun(fields)}: {satisfied} of {len(trials)} trials satisfied"
+    missing = sum(trial.has("no_result") for trial in trials)
+    rest = f", {missing} without a result" if missing else ""
+    return f"{_begun(fields)}: {satisfied} of {len(trials)} trials satisfied{rest}"
+
+
+def _replayed(fields: Fields) -> str:
+    trials = number_of(len(fields.items("trials")), "cut trial")
+    return f"{trials} of {_begun(fields)} played again: {fields.text('rationale')}"
 
 
 def _leaked(fields: Fields) -> str:
@@ -135,12 +142,14 @@ _LISTED: Mapping[str, Callable[[Fields], str]] = {
     LineKind.AMENDED: _amended,
     LineKind.PROMOTED: _promoted,
     LineKind.ROLLED_BACK: _rolled_back,
+    LineKind.TRIALS_REPLAYED: _replayed,
 }
 _WORDS: Mapping[str, Callable[[Fields], str]] = {
     **_LISTED,
     LineKind.CREATED: _created,
     LineKind.EVALUATION_BEGUN: _begun,
     LineKind.TRIAL_FAILED: _trial_failed,
+    LineKind.UNFINISHED: _evaluated,
     LineKind.EVALUATED: _evaluated,
     LineKind.ENDED: _ended,
     LineKind.LEAKED: _leaked,

@@ -189,7 +189,8 @@ LONGEST_DELAY = timedelta(seconds=PATIENCE_S)
 class LineKind(StrEnum):
     """The kinds of lines, with their data.
 
-    Decisions, waivers, amendments, promotions and tokens also name the person, in `by`.
+    Decisions, waivers, amendments, promotions, tokens and orders to play trials again also name the
+    person, in `by`.
     """
 
     CREATED = "created"
@@ -203,6 +204,12 @@ class LineKind(StrEnum):
 
     EVALUATED = "evaluated"
     """As `evaluation_begun`, and `trials` and `journal_head`."""
+
+    UNFINISHED = "evaluation_unfinished"
+    """As `evaluated`, but some `trials` have no result."""
+
+    TRIALS_REPLAYED = "trials_replayed"
+    """Cut trials are played again: `evaluation`, `tree`, `suite_seal`, `rationale`, `trials`."""
 
     ENDED = "ended"
     """A run failed or was canceled: `status`, `journal_head`."""

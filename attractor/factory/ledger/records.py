@@ -19,7 +19,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.evaluation.candidate_run import CandidateRun
-from attractor.factory.evaluation.gate_records import EvaluationRecord, Waiver
+from attractor.factory.evaluation.gate_records import EvaluationRecord, Replay, Waiver
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.trials import EvaluationId, TrialStore
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
@@ -130,6 +130,17 @@ class EvaluationStart:
         }
 
 
+def replays_of(entries: Iterable[LedgerEntry], tree: str, suite_seal: str) -> tuple[Replay, ...]:
+    """Return the orders of persons to play cut trials of a tree with a suite again."""
+    return tuple(
+        Replay(len(fields.items("trials")), fields.text("by"), fields.text("rationale"))
+        for entry in entries
+        if entry.kind == LineKind.TRIALS_REPLAYED
+        and (entry.data["tree"], entry.data["suite_seal"]) == (tree, suite_seal)
+        for fields in [_fields(entry)]
+    )
+
+
 def evaluated_to_record(
     begun: EvaluationStart, trials: Sequence[JsonObject], head: str
 ) -> dict[str, Json]:
@@ -148,14 +159,6 @@ class EvaluationPool:
     entries: Sequence[LedgerEntry]
     results: TrialStore
 
-    def finished(self, run_id: str) -> list[LedgerEntry]:
-        """Return the lines of finished evaluations of a run, oldest first."""
-        return [
-            entry
-            for entry in self.entries
-            if entry.kind == LineKind.EVALUATED and entry.run_id == run_id
-        ]
-
     def has_begun(self, evaluation_id: EvaluationId) -> bool:
         """Return whether the start of an evaluation is recorded."""
         return any(
@@ -164,19 +167,18 @@ class EvaluationPool:
         )
 
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
-        """Return the finished evaluations of a run."""
-        return [self._read(one) for one in self.finished(run_id)]
+        """Return the evaluations of a run, without those that did not end."""
+        last = [one for one in self._last() if one.run_id == run_id]
+        return [self._read(one) for one in last if one.kind != LineKind.EVALUATION_BEGUN]
 
     def all_of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the evaluations of a run, also those that did not end."""
-        own = [entry for entry in self.entries if entry.run_id == run_id]
-        ended = {_evaluation_id(one) for one in own if one.kind == LineKind.EVALUATED}
-        return [
-            self._read(one)
-            for one in own
-            if one.kind == LineKind.EVALUATED
-            or (one.kind == LineKind.EVALUATION_BEGUN and _evaluation_id(one) not in ended)
-        ]
+        return [self._read(one) for one in self._last() if one.run_id == run_id]
+
+    def _last(self) -> Iterable[LedgerEntry]:
+        """Return the last line about each evaluation, in the order of their begin."""
+        kinds = (LineKind.EVALUATION_BEGUN, LineKind.UNFINISHED, LineKind.EVALUATED)
+        return {_evaluation_id(one): one for one in self.entries if one.kind in kinds}.values()
 
     def of_suite(self, suite_seal: str, run_ids: Collection[str]) -> dict[str, list[TrialResult]]:
         """Return the trials of finished evaluations with a version of a suite, by run."""
@@ -214,19 +216,12 @@ class EvaluationPool:
 
         Leave out a canceled evaluation without a result: it has revealed nothing.
         """
-        of_tree = [
-            entry
-            for entry in self.entries
-            if entry.kind in (LineKind.EVALUATION_BEGUN, LineKind.EVALUATED)
-            and entry.run_id != run_id
-            and (entry.data["tree"], entry.data["suite_seal"]) == (tree, suite_seal)
-        ]
-        finished = {_evaluation_id(one) for one in of_tree if one.kind == LineKind.EVALUATED}
         canceled = {entry.run_id for entry in self.entries if entry.kind == LineKind.ENDED}
         return [
             record
-            for one in of_tree
-            if one.kind == LineKind.EVALUATED or _evaluation_id(one) not in finished
+            for one in self._last()
+            if one.run_id != run_id
+            and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
             if (record := self._read(one)).results
             or record.is_finished
             or one.run_id not in canceled
@@ -234,10 +229,15 @@ class EvaluationPool:
 
     def _read(self, entry: LedgerEntry) -> EvaluationRecord:
         fields, evaluation_id = _fields(entry), _evaluation_id(entry)
-        if entry.kind == LineKind.EVALUATED:
-            results = [self.results.pinned(evaluation_id, trial) for trial in _trials(fields)]
-        else:
+        if entry.kind == LineKind.EVALUATION_BEGUN:
             results = self.results.all_of(evaluation_id)
+        else:
+            results = [
+                self.results.present(evaluation_id, trial)
+                if "no_result" in trial
+                else self.results.pinned(evaluation_id, trial)
+                for trial in _trials(fields)
+            ]
         return EvaluationRecord(
             tree=evaluation_id.tree,
             suite_seal=fields.text("suite_seal"),
@@ -245,6 +245,7 @@ class EvaluationPool:
             results=tuple(results),
             is_finished=entry.kind == LineKind.EVALUATED,
             protected_paths=fields.texts("protected_paths"),
+            run_id=entry.run_id,
         )
 
 

@@ -2,12 +2,11 @@
 
 Journal and ledger contain only counts, an opaque scenario name and a seal, because agents can read
 journal and ledger. A result is stored before it is recorded, so that a crash loses at most the
-current trial.
+current trial: the next process records it as cut, and plays it only by a person's order.
 """
 
 import hmac
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -20,12 +19,16 @@ from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.scenarios.evaluation import (
+    CRASHED,
     EarlierTrials,
+    NoResult,
     Progress,
     TrialKey,
     TrialResult,
     TrialTrouble,
     Trouble,
+    cut_trial,
+    no_result_record,
     trial_keys,
     troubles_record,
 )
@@ -82,6 +85,7 @@ class TrialStore:
             "cost_usd": result.cost_usd,
             "tokens": result.tokens,
             **troubles_record(result.troubles),
+            **no_result_record(result.no_result),
             "seal": self._seal(evaluation_id, result),
         }
 
@@ -111,12 +115,25 @@ class TrialStore:
         data = {"evaluation": evaluation_id.number, **record}
         self.ledger.append(LineKind.TRIAL_FAILED, evaluation_id.run_id, data, now=now)
 
+    def present(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
+        """Return the stored result of a trial that had no result when it was recorded.
+
+        Since then, it may have got a result.
+        """
+        return self._read(evaluation_id, self._named(evaluation_id, public_record))
+
+    def replays(self, evaluation_id: EvaluationId) -> list[JsonObject]:
+        """Return the orders of persons to play cut trials of an evaluation again."""
+        return [
+            entry.data
+            for entry in self.ledger.entries(evaluation_id.run_id)
+            if entry.kind == LineKind.TRIALS_REPLAYED
+            and entry.data.get("evaluation") == evaluation_id.number
+        ]
+
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
         """Return the stored result of a public record, after verifying the seal in the record."""
-        file = (
-            self._folder(evaluation_id)
-            / f"{public_record.get('scenario')}-{public_record.get('trial')}.json"
-        )
+        file = self._named(evaluation_id, public_record)
         result = self._read(evaluation_id, file)
         if self.public_record(evaluation_id, result) != public_record:
             raise _changed(file)
@@ -141,6 +158,10 @@ class TrialStore:
 
     def _folder(self, evaluation_id: EvaluationId) -> Path:
         return self.folder / evaluation_id.run_id / str(evaluation_id.number)
+
+    def _named(self, evaluation_id: EvaluationId, public_record: JsonObject) -> Path:
+        name = f"{public_record.get('scenario')}-{public_record.get('trial')}.json"
+        return self._folder(evaluation_id) / name
 
     def _file(self, evaluation_id: EvaluationId, key: TrialKey) -> Path:
         return self._folder(evaluation_id) / f"{self.opaque_name(key.scenario)}-{key.number}.json"
@@ -168,7 +189,10 @@ def _changed(file: Path) -> VerificationError:
 
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
+CUT, REPLAYED = "TrialCut", "TrialsReplayed"
 PROGRESS = "progress"
+ENDS_EVALUATION = "ends_evaluation"
+"""The member of trouble that ended the evaluation: the start of its trial does not count."""
 
 _Name = tuple[object, object]
 
@@ -187,50 +211,102 @@ class TrialLog:
 
     def troubled(self, key: TrialKey, error: TrialTrouble) -> None:
         """Record trouble without the text of the error, which may contain words of a holdout."""
-        self._write(TROUBLED, {**self._covered(key), **error.trouble.to_record()})
+        ends: JsonObject = {ENDS_EVALUATION: True} if error.ends_evaluation else {}
+        self._write(TROUBLED, {**self._covered(key), **error.trouble.to_record(), **ends})
 
-    def completed(self, result: TrialResult, progress: Progress) -> None:
+    def completed(self, result: TrialResult, progress: Progress | None = None) -> None:
         """Store and record the result of a trial; pin a failed trial in the ledger."""
         record = self.results.store(self.evaluation_id, result)
-        if not result.satisfied:
+        if not result.satisfied and not result.no_result:
             self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
-        self._write(COMPLETED, {**record, PROGRESS: dict(progress.to_record())})
+        more: JsonObject = {PROGRESS: dict(progress.to_record())} if progress else {}
+        self._write(CUT if result.no_result else COMPLETED, {**record, **more})
+
+    def replay(self, cut: Collection[TrialKey], order: JsonObject) -> None:
+        """Record a person's order to play cut trials again, in the ledger and in the journal."""
+        trials: list[Json] = [dict(self._covered(key)) for key in cut]
+        data: JsonObject = {"evaluation": self.evaluation_id.number, **order, "trials": trials}
+        run_id, now = self.evaluation_id.run_id, self.run.clock.now()
+        self.results.ledger.append(LineKind.TRIALS_REPLAYED, run_id, data, now=now)
+        self._write(REPLAYED, data)
+
+    def can_replay(self, result: TrialResult) -> bool:
+        """Return whether a trial was cut, and never played again by a person's order."""
+        replayed = [
+            one for data in self.results.replays(self.evaluation_id) for one in _trials(data)
+        ]
+        return result.no_result is NoResult.CUT and self._name(result.key) not in replayed
 
     def earlier(self, suite: Suite) -> EarlierTrials:
-        """Return the verified records of this evaluation from before a crash."""
-        results = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
-        pinned = {
-            (one["scenario"], one["trial"]) for one in self.results.failed(self.evaluation_id)
-        }
-        for name, one in results.items():
-            if not one.satisfied and name not in pinned:
-                # The process died between storing and pinning.
-                self.results.pin_failed(self.evaluation_id, one, now=self.run.clock.now())
-        recorded = {
-            _name_in(event): {name: one for name, one in event.data.items() if name != PROGRESS}
-            for event in self._events((COMPLETED,))
-        }
-        for name, data in recorded.items():
-            if name not in results or self._recorded(results[name]) != data:
+        """Return the verified records of this evaluation from before a crash.
+
+        Record the trials that were running at that moment as cut.
+        """
+        stored = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
+        ended = {name: one for name, one in stored.items() if not one.no_result}
+        self._pin_failed(ended)
+        self._require_replays()
+        last, troubles = self._recorded()
+        for name, event in last.items():
+            if event.type == COMPLETED and not self._is_recorded(ended.get(name), event):
                 raise VerificationError(
                     f"missing or changed result of a trial in {self.run.directory.events}",
                     hint="the journal cannot be trusted: start a new run",
                 )
-        for name in results.keys() - recorded.keys():
-            # The process died between storing and recording.
-            self._write(COMPLETED, self.results.public_record(self.evaluation_id, results[name]))
-        begun = Counter(_name_in(event) for event in self._events((STARTED,)))
+        results: dict[TrialKey, TrialResult] = {}
+        for key in trial_keys(suite):
+            name = self._name(key)
+            kind = last[name].type if name in last else ""
+            if name in ended:
+                results[key] = ended[name]
+                if kind != COMPLETED:
+                    # The process died between storing and recording.
+                    record = self.results.public_record(self.evaluation_id, ended[name])
+                    self._write(COMPLETED, record)
+            elif kind in (STARTED, CUT):
+                cut = cut_trial(key, CRASHED, suite.settings.trials.seed)
+                results[key] = stored.get(name, cut)
+                if kind == STARTED:
+                    self.completed(results[key])
+        waiting = {key: tuple(troubles.get(self._name(key), ())) for key in trial_keys(suite)}
+        return EarlierTrials(results, waiting)
+
+    def _pin_failed(self, ended: Mapping[_Name, TrialResult]) -> None:
+        """Pin failed trials that the process died before pinning."""
+        failed = self.results.failed(self.evaluation_id)
+        pinned = {(one["scenario"], one["trial"]) for one in failed}
+        for name, result in ended.items():
+            if not result.satisfied and name not in pinned:
+                self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
+
+    def _recorded(self) -> tuple[Mapping[_Name, Event], Mapping[_Name, list[Trouble]]]:
+        """Return the last event of each trial, and the troubles since it was played first."""
+        last: dict[_Name, Event] = {}
         troubles: dict[_Name, list[Trouble]] = {}
-        for event in self._events((TROUBLED,)):
-            # Older versions recorded no reason.
-            trouble = Trouble.from_record({"reason": "No reason was recorded", **event.data})
-            troubles.setdefault(_name_in(event), []).append(trouble)
-        keys = trial_keys(suite)
-        return EarlierTrials(
-            {result.key: result for result in results.values()},
-            Counter({key: begun[self._name(key)] for key in keys}),
-            {key: tuple(troubles.get(self._name(key), ())) for key in keys},
-        )
+        for event in self._events((STARTED, TROUBLED, CUT, COMPLETED, REPLAYED)):
+            if event.type == REPLAYED:
+                for name in _trials(event.data):
+                    last[name] = event
+                    troubles.pop(name, None)
+                continue
+            last[_name_in(event)] = event
+            if event.type == TROUBLED and ENDS_EVALUATION not in event.data:
+                # Older versions recorded no reason.
+                trouble = Trouble.from_record({"reason": "No reason was recorded", **event.data})
+                troubles.setdefault(_name_in(event), []).append(trouble)
+        return last, troubles
+
+    def _require_replays(self) -> None:
+        """Refuse orders that the ledger lacks; add an order that the process died before adding."""
+        ordered = self.results.replays(self.evaluation_id)
+        recorded = [one.data for one in self._events((REPLAYED,))]
+        if recorded != ordered[: len(recorded)]:
+            raise VerificationError(
+                f"unknown order to play trials again in {self.run.directory.events}",
+                hint="the journal cannot be trusted: start a new run",
+            )
+        for order in ordered[len(recorded) :]:
+            self._write(REPLAYED, order)
 
     def _covered(self, key: TrialKey) -> JsonObject:
         return {"scenario": self.results.opaque_name(key.scenario), "trial": key.number}
@@ -238,8 +314,10 @@ class TrialLog:
     def _name(self, key: TrialKey) -> _Name:
         return self.results.opaque_name(key.scenario), key.number
 
-    def _recorded(self, result: TrialResult) -> dict[str, Json]:
-        return {
+    def _is_recorded(self, result: TrialResult | None, event: Event) -> bool:
+        """Return whether an event is the record of a stored result."""
+        data = {name: value for name, value in event.data.items() if name != PROGRESS}
+        return result is not None and data == {
             "evaluation": self.evaluation_id.number,
             **self.results.public_record(self.evaluation_id, result),
         }
@@ -255,3 +333,10 @@ class TrialLog:
 
 def _name_in(event: Event) -> _Name:
     return event.data.get("scenario"), event.data.get("trial")
+
+
+def _trials(order: Mapping[str, Json]) -> list[_Name]:
+    """Return the trials that an order names."""
+    named = order.get("trials")
+    trials = [one for one in named if isinstance(one, dict)] if isinstance(named, list) else []
+    return [(one.get("scenario"), one.get("trial")) for one in trials]

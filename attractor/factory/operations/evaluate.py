@@ -13,3 +13,9 @@ def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:
     with lock_run(root, host) as run:
         if run.state.status != EVALUATING:
             evaluator_of(host).request_again(run, by)
+
+
+def replay_cut(root: Path, host: RunHost, *, by: str, rationale: str) -> None:
+    """Order that the cut trials of the last evaluation of a run are played again, each once."""
+    with lock_run(root, host) as run:
+        evaluator_of(host).replay_cut(run, by, rationale)

@@ -22,7 +22,7 @@ from attractor.factory.evaluation.gate_records import (
     WindowFigures,
 )
 from attractor.factory.resources.profiles import Profile, make_profile
-from attractor.scenarios.evaluation import TrialKey, TrialResult
+from attractor.scenarios.evaluation import CRASHED, TrialKey, TrialResult, cut_trial
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,
@@ -499,6 +499,23 @@ def test_machinery_error_is_not_a_failure_of_the_candidate() -> None:
         if one.rule in ("unresolved_failure", "infra_errors")
     }
     assert culprits == {Culprit.MACHINERY}
+
+
+def test_trial_without_a_result_is_in_no_figure_and_cannot_be_waived() -> None:
+    cut = cut_trial(TrialKey("a", 2), CRASHED, 0)
+    given = with_results(GREEN, (*results(a=[True], b=[True]), cut))
+    given = replace(given, evaluations=(replace(given.evaluations[0], run_id="01J"),))
+    report = gate(replace(given, waivers=(waiver("a"),), now=NOW))
+    assert (report.played, report.satisfied, report.go) == (2, 2, False)
+    [reason] = report.reasons
+    assert (reason.rule, reason.figure) == ("infra_errors", "1")
+    assert reason.words == (
+        "1 trial has no result: 1 x The evaluation crashed during this trial (machinery); "
+        'attractor evaluate 01J --replay-cut --rationale "..."'
+    )
+    elsewhere = with_results(GREEN, results(a=[True], b=[True]))
+    pooled = replace(elsewhere, by_other_runs=given.evaluations)
+    assert rules(gate(pooled)) == ["infra_errors"]
 
 
 NAMES = ("a", "b")
