@@ -608,6 +608,15 @@ class TokenCreated(TokenRevoked):
     scope: Scope
 
 
+class ProjectAdopted(Record):
+    """Data of `project_adopted`."""
+
+    project: str
+    before: str = Field(description="the id until then, or empty")
+    directory: str = Field(description="the runs folder")
+    by: str
+
+
 class ClockCorrected(Record):
     """Data of `clock_corrected`."""
 
@@ -725,6 +734,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.BURNED: VersionLine,
     LineKind.TOKEN_CREATED: TokenCreated,
     LineKind.TOKEN_REVOKED: TokenRevoked,
+    LineKind.PROJECT_ADOPTED: ProjectAdopted,
     LineKind.CLOCK_CORRECTED: ClockCorrected,
 }
 

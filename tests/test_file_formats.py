@@ -141,6 +141,8 @@ def recorded(folder: Path) -> Iterator[Found]:
     TokenStore(flow.host.state_dir).revoke("ann-decide", by="ann", now=flow.host.clock.now())
     [lenient] = stores.profiles.versions.versions("lenient")
     stores.profiles.versions.end(lenient, Ending(RETIRED, flow.host.clock.now(), "ann", "Old."))
+    identity = flow.evaluator.project
+    identity.adopt(identity.project_id(), flow.evaluator.ledger, by="ann", now=now)
     run, state = result.directory, folder / "state"
     leave_order(run / "inbox", Order(Action.STEER, "ann", value="Hurry"), name="1")
     found = {

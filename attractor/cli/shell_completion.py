@@ -47,7 +47,11 @@ def _resources(kind: str) -> Callable[[Invocation, str], Iterable[str]]:
 
         settings = invocation.configuration.settings
         state = settings.state_dir
-        project = ProjectIdentity(settings.runs_dir, state / "project.lock", os.urandom)
+        root, path = invocation.configuration.root, invocation.environ.get("PATH", "")
+        lock = state / "project.lock"
+        project = ProjectIdentity(
+            settings.runs_dir, lock, os.urandom, folder=root, search_path=path
+        )
         store = VersionStore(ResourceKind(kind), state, project, Ledger(state))
         return [name for name in store.names() if name.startswith(incomplete)]
 

@@ -18,12 +18,15 @@ UsageError
 ├── OtherProject             2  a run of another project
 ├── CopiedRun                2  a copy of a run directory
 ├── UnknownBranch            2  an unknown branch
-└── InvalidBranch            2  an invalid branch name
+├── InvalidBranch            2  an invalid branch name
+└── NoRun
+    └── RunGone              2  a recorded run whose directory is gone
 VerificationError
 └── DecisionsDiffer          6  decisions of a run differ from the ledger
 """
 
 from attractor.base.errors import Refused, UsageError, VerificationError
+from attractor.engine.errors import NoRun
 
 
 class NoDecision(Refused):
@@ -96,6 +99,10 @@ class OtherProject(UsageError):
 
 class CopiedRun(UsageError):
     """This is a copy of a run directory."""
+
+
+class RunGone(NoRun):
+    """The directory of this run is gone."""
 
 
 class UnknownBranch(UsageError):

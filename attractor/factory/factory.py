@@ -32,8 +32,8 @@ from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.project import open_project
+from attractor.factory.register import register_of
 from attractor.pipeline.host.run_host import RunHost
-from attractor.records.lookup import find_run
 
 RunName = str | Path
 """A run id, a unique prefix of a run id, a run directory, or `latest`."""
@@ -142,4 +142,4 @@ class Factory:
         return Operator(TokenStore(self.host.state_dir).holder(token, Scope.DECIDE), Proof.TOKEN)
 
     def _root(self, run: RunName) -> Path:
-        return find_run(str(run), self.host.runs_dir)
+        return register_of(self.host).find(str(run))

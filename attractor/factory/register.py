@@ -5,8 +5,9 @@ from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ChainBroken, VerificationError
+from attractor.base.errors import ChainBroken, UnknownName, VerificationError
 from attractor.base.hash_chain import GENESIS
+from attractor.engine.errors import NoRun
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, promises_to_record, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, end_run
@@ -19,12 +20,15 @@ from attractor.engine.state.run_state import (
     RunStatus,
 )
 from attractor.engine.storage.json_files import write_document
+from attractor.factory.errors import RunGone
 from attractor.factory.evaluation.candidate_run import CandidateRun, FactoryStores, facts_of
 from attractor.factory.evaluation.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.project import ProjectIdentity
+from attractor.factory.ledger.records import created_runs, find_directory
+from attractor.factory.project import ProjectIdentity, identity_of
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun
+from attractor.records.lookup import find_run
 
 GATE_EVALUATED = "GateEvaluated"
 GUARDED = "StagesGuarded"
@@ -85,6 +89,28 @@ class RunRegister:
         report = without_suite()
         write_report(run, 1, report)
         run.change_status(AWAITING_DECISION, report.verdict)
+
+    def find(self, reference: str) -> Path:
+        """Return the directory of a run, as `find_run`; say if that of a recorded run is gone."""
+        try:
+            return find_run(reference, self.project.runs_dir)
+        except (NoRun, UnknownName):
+            project_id = self.project.project_id()
+            entries = self.ledger.mentioning(project_id) if project_id else ()
+            runs = created_runs(entries, project_id)
+            found = [one for one in runs if reference and one.startswith(reference.upper())]
+            if len(found) != 1:
+                raise
+        own = list(self.ledger.entries(found[0]))
+        if root := find_directory(own, self.project.runs_dir):
+            return root
+        verdicts = [str(one.data["verdict"]) for one in own if one.kind == LineKind.DECIDED]
+        is_promoted = any(one.kind == LineKind.PROMOTED for one in own)
+        words = f"{', '.join(verdicts) or 'not decided'}, {'' if is_promoted else 'not '}promoted"
+        raise RunGone(
+            f"the directory of run {found[0]} ({words}) is gone: {own[0].data['directory']}",
+            hint="restore it from a backup; its records: attractor history --all",
+        )
 
     def require_own(self, root: Path) -> None:
         """Refuse a run of another project, and a copy of a run."""
@@ -176,6 +202,6 @@ def write_report(run: OpenRun, number: int, report: GateReport) -> None:
 def register_of(host: RunHost) -> RunRegister:
     """Return the register of the runs of a project."""
     state, ledger = host.state_dir, Ledger(host.state_dir)
-    project = ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness, host.tell)
+    project = identity_of(host)
     stores = FactoryStores(state, project, ledger)
     return RunRegister(stores, ledger, project, state, host.clock, host.tell)

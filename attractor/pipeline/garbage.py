@@ -124,15 +124,17 @@ YET = " (too recent)"
 class Whereabouts:
     """The possible directories of a run, and whether its result is on a branch.
 
-    `is_promoted` means that it was promoted and not rolled back; `landing` is where a person has
-    merged it. `is_known` means that a sealed record contains the start of the run; the first
-    directory comes from this record. The last directory is in the runs folder of the project.
+    `is_approved` means that a person approved it, `is_promoted` that it was promoted and not rolled
+    back; `landing` is where a person has merged it. `is_known` means that a sealed record contains
+    the start of the run; the first directory comes from this record. The last directory is in the
+    runs folder of the project.
     """
 
     places: Sequence[Path] = ()
     is_known: bool = False
     is_promoted: bool = False
     landing: Landing | None = None
+    is_approved: bool = False
 
     @property
     def has_landed(self) -> bool:
@@ -227,8 +229,10 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
         return Need(True, "its name is not a run id")
     if not where.is_known:
         why = "no recorded run uses it"
-    elif _is_there(where.places[0].parent) or rules.missing_projects:
+    elif (is_there := _is_there(where.places[0].parent)) or rules.missing_projects:
         why = "its run directory is gone"
+        if is_there and where.is_approved and not where.is_promoted:
+            return Need(True, f"{why}, but it was approved and is not promoted")
     else:
         reason = f"its project is missing ({where.places[0]}): --missing-projects removes it"
         return Need(True, reason)

@@ -1,5 +1,6 @@
 """Files of a run are kept as long as the run can continue."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from attractor.base.ids import new_run_id
 from attractor.engine.run_folder.layout import create_run_directory
+from attractor.engine.run_folder.result import Landing
 from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
@@ -144,6 +146,17 @@ def test_run_of_a_missing_project_is_freed_on_request(tmp_path: Path) -> None:
     assert "--missing-projects" in lost([place], LATER).why
     anyway = Rules(LATER.now, LATER.older_than, missing_projects=True)
     assert not lost([place], anyway).is_needed
+
+
+def test_approved_run_without_directory_keeps_its_trees_until_it_is_promoted(
+    tmp_path: Path,
+) -> None:
+    places, run_id = [tmp_path / "runs" / "x"], new_run_id(NOW, lambda count: bytes(count))
+    approved = Whereabouts(places, is_known=True, is_approved=True)
+    assert need_of(run_id, approved, LATER).is_needed
+    landing = Landing("main", "0" * 40)
+    for landed in (replace(approved, is_promoted=True), replace(approved, landing=landing)):
+        assert not need_of(run_id, landed, LATER).is_needed
 
 
 def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None:

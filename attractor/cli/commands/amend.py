@@ -11,7 +11,7 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import amend as record_amendment
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.operations.lock import lock_run
-from attractor.records.lookup import find_run
+from attractor.factory.register import register_of
 
 
 @click.command()
@@ -28,7 +28,7 @@ def amend(
     The verdict and the first words stay on record. Amendments are listed by 'attractor history'.
     """
     host = host_of(invocation)
-    with lock_run(find_run(reference, host.runs_dir), host) as run:
+    with lock_run(register_of(host).find(reference), host) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
         entry = record_amendment(run, evaluator_of(host), by=by, rationale=rationale, note=note)
     if as_json:

@@ -8,11 +8,13 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.promotion import ledger_head_of
 from attractor.factory.ledger.audit import AuditReport, audit
+from attractor.factory.register import register_of
 from attractor.language.source.text import visible
-from attractor.records.lookup import find_run, outermost_run
+from attractor.records.lookup import outermost_run
 
 
 @click.command()
@@ -34,16 +36,12 @@ def verify(invocation: Invocation, reference: str, head: str, as_json: bool) -> 
     verified, and the number of unchecked seals is printed. Only --head reveals a state folder that
     was replaced by an older copy as a whole.
     """
-    settings = invocation.configuration.settings
+    host = host_of(invocation)
     # The records of a child belong to the outermost run.
-    root = outermost_run(find_run(reference, settings.runs_dir)) if reference else None
+    root = outermost_run(register_of(host).find(reference)) if reference else None
     if head:
-        search_path = invocation.environ.get("PATH", "")
-        folder = invocation.configuration.root
-        head = asyncio.run(ledger_head_of(folder, head, search_path=search_path))
-    report = audit(
-        settings.state_dir, settings.runs_dir, only=root, head=head, on_progress=_show_progress
-    )
+        head = asyncio.run(ledger_head_of(host.project, head, search_path=host.search_path))
+    report = audit(host.state_dir, host.runs_dir, only=root, head=head, on_progress=_show_progress)
     if as_json:
         show_json(report.to_record())
     else:

@@ -29,9 +29,10 @@ from attractor.factory.factory import Factory
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.register import register_of
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.diffstat import read_diffstat
-from attractor.records.lookup import find_run, reference_of
+from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind, promoting_command
 from attractor.workspaces.git.repository import open_repository
 
@@ -133,7 +134,7 @@ def _decide(
     as_json: bool,
 ) -> ExitCode:
     evaluator = evaluator_of(host)
-    with lock_run(find_run(reference, host.runs_dir), host) as run:
+    with lock_run(register_of(host).find(reference), host) as run:
         facts = facts_of(run)
         judged = evaluator.judged(facts) if to_operator else None
         if judged and not as_json:
@@ -180,7 +181,7 @@ def _waive(
     reason: str,
     expires_in: timedelta,
 ) -> LedgerEntry:
-    with lock_run(find_run(reference, host.runs_dir), host) as run:
+    with lock_run(register_of(host).find(reference), host) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
         return waive(run, evaluator_of(host), scenario, by=by, reason=reason, expires_in=expires_in)
 

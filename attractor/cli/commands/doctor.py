@@ -10,12 +10,18 @@ import click
 
 from attractor import __version__
 from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.records import write_fields
 from attractor.base.registry import Registry
 from attractor.cli.doctor import CheckStatus, Examination, Finding, Machine, problem
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import host_of
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.operator_process import refuse_in_run
+from attractor.factory.project import describe_project, identity_of, list_project_ids
 from attractor.language.source.text import visible
 
 COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PROBLEM: "red"}
@@ -23,16 +29,30 @@ COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PR
 
 @click.command()
 @click.argument("pipelines", nargs=-1, type=click.Path(path_type=Path), metavar="[PIPELINE.dot]...")
+@click.option(
+    "--project",
+    "project_id",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[ID]",
+    help="List the projects of the state folder, with suites, decisions and runs folder. With ID, "
+    "make that project the project of this folder.",
+)
 @json_option
 @click.pass_obj
-def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -> ExitCode:
+def doctor(
+    invocation: Invocation, pipelines: tuple[Path, ...], project_id: str | None, as_json: bool
+) -> ExitCode:
     """Check this machine and list remedies for problems.
 
     Check programs, folders, sandboxes and the API keys of providers (API keys are never printed).
     With PIPELINE, also check the programs and secrets that the pipeline requires. List all
-    effective settings with their sources. Nothing is changed. Exit with 1 if a problem prevents all
-    work.
+    effective settings with their sources. Nothing is changed, except by --project ID. Exit with 1
+    if a problem prevents all work.
     """
+    if project_id is not None:
+        return _choose_project(invocation, project_id, as_json=as_json)
     configuration = invocation.configuration
     machine = Machine(invocation.environ, invocation.folder, configuration)
     findings = asyncio.run(_examine_with(machine, pipelines))
@@ -42,6 +62,28 @@ def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -
         show(as_text(findings, configuration), color=invocation.color)
     healthy = all(finding.standing is not CheckStatus.PROBLEM for finding in findings)
     return ExitCode.DONE if healthy else ExitCode.FAILED
+
+
+def _choose_project(invocation: Invocation, project_id: str, *, as_json: bool) -> ExitCode:
+    """List the projects of the state folder; first make one the project of this folder."""
+    host = host_of(invocation)
+    ledger, identity = Ledger(host.state_dir), identity_of(host)
+    if project_id:
+        refuse_in_run("'attractor doctor --project ID'", invocation.environ)
+        identity.adopt(project_id, ledger, by=operator_name(invocation), now=host.clock.now())
+    here, ids = identity.project_id(), list_project_ids(host.state_dir)
+    known = [describe_project(host.state_dir, ledger, one) for one in ids]
+    if as_json:
+        show_json([{**write_fields(one), "is_here": one.project == here} for one in known])
+        return ExitCode.DONE
+    for one in known:
+        mark = " (this project)" if one.project == here else ""
+        show(visible(f"{one.project}  {one.counts}  {one.runs_dir or 'unknown place'}{mark}"))
+    if not known:
+        show("The state folder has no projects.")
+    elif not project_id:
+        show("To make one of them the project of this folder: attractor doctor --project ID")
+    return ExitCode.DONE
 
 
 async def _examine_with(machine: Machine, pipelines: Sequence[Path]) -> list[Finding]:

@@ -16,7 +16,7 @@ from attractor.factory.ledger.tokens import Scope
 from attractor.factory.operations.evaluate import replay_cut as order_replay, request_evaluation
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.resume import resume_run
-from attractor.records.lookup import find_run
+from attractor.factory.register import register_of
 from attractor.records.request import Overrides
 
 
@@ -51,8 +51,7 @@ def evaluate(
     """
     if replay_cut != (rationale is not None):
         raise UsageError("--replay-cut and --rationale need each other")
-    runs_dir = invocation.configuration.settings.runs_dir
-    root = find_run(reference, runs_dir)
+    root = register_of(host_of(invocation)).find(reference)
     watcher = Watcher(invocation, root)
     host = host_of(invocation, observer=watcher, output=watcher.output)
     by = operator_name(invocation, Scope.OPERATE)

@@ -20,8 +20,8 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
 from attractor.factory.operations.gate import ask_gate
+from attractor.factory.register import register_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
-from attractor.records.lookup import find_run
 
 
 @click.command()
@@ -39,7 +39,7 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
     """
     host = host_of(invocation)
     try:
-        facts, judged = ask_gate(find_run(reference, host.runs_dir), host)
+        facts, judged = ask_gate(register_of(host).find(reference), host)
     except VerificationError as error:
         if not as_json:
             raise

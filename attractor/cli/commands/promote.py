@@ -15,8 +15,8 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.operations.promote import promote_run
+from attractor.factory.register import register_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
-from attractor.records.lookup import find_run
 
 
 @click.command()
@@ -33,7 +33,7 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     effect.
     """
     host = host_of(invocation)
-    root = find_run(reference, host.runs_dir)
+    root = register_of(host).find(reference)
     promotion = asyncio.run(promote_run(root, host, branch=branch, by=operator_name(invocation)))
     facts = read_candidate_run(root)
     changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))

@@ -11,6 +11,7 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
+from attractor.cli.runs.setup import host_of
 from attractor.engine.outcome import StageStatus, Usage
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
@@ -98,6 +99,8 @@ def runs(
     elif index.runs(settings.runs_dir, RunQuery(limit=1)):
         show("No run matches. All runs: attractor runs")
     else:
+        # Says whether the runs were removed.
+        host_of(invocation)
         show("There are no runs yet. Start one: attractor run FILE")
     return ExitCode.DONE
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import wraps
 from io import StringIO
@@ -15,7 +15,7 @@ import click
 
 from attractor import __version__
 from attractor.base.durations import parse_duration
-from attractor.base.errors import ExitCode, NotCanonical, UsageError
+from attractor.base.errors import AttractorError, ExitCode, NotCanonical, UsageError
 from attractor.base.json import parse_json
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
@@ -23,6 +23,8 @@ from attractor.cli.output.streams import show
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
+from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.project import identity_of
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.host.run_host import PARK, Observer, RunHost, open_host
 from attractor.records.request import Overrides
@@ -122,6 +124,7 @@ def host_of(
     """Return the run host for this process.
 
     The host prints messages to standard error, and questions to `output` (default: standard error).
+    If the runs of the project were removed, a message says so.
     """
     host = open_host(
         invocation.configuration,
@@ -134,6 +137,10 @@ def host_of(
         interviewer="console" if invocation.has_terminal else PARK,
         tell=lambda sentence: show(sentence, err=True),
     )
+    # The commands that need the records report their faults.
+    with suppress(AttractorError):
+        if notice := identity_of(host).notice(Ledger(host.state_dir)):
+            host.tell(notice)
     return replace(host, adopts_orphans=invocation.owns_process)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.pipeline.garbage import Whereabouts
 
@@ -17,12 +18,15 @@ class RunLocations:
     def __init__(self, ledger: Ledger, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
         self._begun: dict[str, Path] = {}
+        self._approved: set[str] = set()
         promotions: set[tuple[str, str]] = set()
         rebased: list[str] = []
         for entry in ledger.entries():
             if entry.kind == LineKind.CREATED:
                 place = Fields(entry.data, "ledger: created").text("directory")
                 self._begun[entry.run_id] = Path(place)
+            elif entry.kind == LineKind.DECIDED and entry.data["verdict"] == DecisionKind.APPROVED:
+                self._approved.add(entry.run_id)
             elif entry.kind == LineKind.PROMOTED:
                 promotions.add((entry.run_id, str(entry.data["branch"])))
                 rebased.append(str(entry.data["rebased_from"]))
@@ -46,6 +50,7 @@ class RunLocations:
             places=self._places(run_id),
             is_known=run_id in self._begun,
             is_promoted=run_id in self._promoted,
+            is_approved=run_id in self._approved,
         )
 
     def _places(self, run_id: str) -> tuple[Path, ...]:

@@ -132,6 +132,10 @@ def _token(fields: Fields) -> str:
     return f"{fields.text('name')}{scope}"
 
 
+def _adopted(fields: Fields) -> str:
+    return f"in {fields.text('directory')}"
+
+
 def _corrected(fields: Fields) -> str:
     return f"records up to {fields.text('ahead')} were dated ahead"
 
@@ -160,6 +164,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.BURNED: _version,
     LineKind.TOKEN_CREATED: _token,
     LineKind.TOKEN_REVOKED: _token,
+    LineKind.PROJECT_ADOPTED: _adopted,
     LineKind.CLOCK_CORRECTED: _corrected,
 }
 

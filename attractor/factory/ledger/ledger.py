@@ -249,6 +249,9 @@ class LineKind(StrEnum):
     TOKEN_REVOKED = "token_revoked"
     """`name`, `digest`."""
 
+    PROJECT_ADOPTED = "project_adopted"
+    """A person chose the `project` of a place: `before` (the id until then), `directory`."""
+
     CLOCK_CORRECTED = "clock_corrected"
     """`ahead` (the latest time of a line), `proof`: earlier times follow."""
 
