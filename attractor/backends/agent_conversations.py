@@ -27,7 +27,7 @@ from attractor.base.json import Json, parse_json
 from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
 from attractor.engine.prompts.preamble import prepend_preamble
-from attractor.engine.seams import Stage
+from attractor.engine.seams import Stage, require_summary
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.llm.messages import Message
@@ -75,9 +75,10 @@ def add_summary_if_lost(stage: Stage, prompt: str, *own: type[object]) -> str:
     stored = thread.recall() if thread else None
     if stored is None or isinstance(stored, own):
         return prompt
-    message = "the conversation of the thread cannot be continued: a summary replaces it"
-    stage.emit("WARNING", message=message)
-    return prepend_preamble(stage.inherited.summary, prompt)
+    why = "the conversation of the thread cannot be continued"
+    summary = require_summary(stage.inherited, why)
+    stage.emit("WARNING", message=f"{why}: a summary replaces it")
+    return prepend_preamble(summary, prompt)
 
 
 def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:

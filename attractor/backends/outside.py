@@ -46,7 +46,7 @@ from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
-from attractor.engine.seams import Exhausted, ModelAnswer, Stage
+from attractor.engine.seams import Exhausted, ModelAnswer, Stage, require_summary
 from attractor.engine.stage.folder import SESSION, write_tail
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import response_updates
@@ -364,8 +364,10 @@ class OutsideAgent:
         task = _with_prompt(work, prompt if kept else add_summary_if_lost(work.stage, prompt))
         fault = await self._run_once(work, replace(task, session=kept.session if kept else ""))
         if kept and fault and not work.transcript.has_worked:
-            _warn(work.stage, f"{self._program.name} cannot continue its session: {fault}")
-            task = _with_prompt(work, prepend_preamble(work.stage.inherited.summary, prompt))
+            why = f"{self._program.name} cannot continue its session: {fault}"
+            _warn(work.stage, why)
+            summary = require_summary(work.stage.inherited, why)
+            task = _with_prompt(work, prepend_preamble(summary, prompt))
             fault = await self._run_once(work, task)
         is_reported = await work.reporting.reported() is not None
         # A program may end badly because its report was refused: it is asked again.
@@ -476,20 +478,17 @@ class OutsideAgent:
         thread, session = work.stage.inherited.thread, work.transcript.session
         if thread is None:
             return
-        can_continue = bool(session and self._program.sessions)
+        name, can_continue = self._program.name, bool(session and self._program.sessions)
         archive = await _pack(work, self._program.sessions) if can_continue else None
+        stages, spent = (before.stages if before else 0) + 1, work.transcript.spent
+        kept = KeptSession(name, session, spent, archive or b"", stages, work.stage.id)
         if archive is None:
-            name = self._program.name
             _warn(work.stage, f"{name} cannot continue this session: later stages get a summary")
-            thread.keep(None)
-            return
-        stages = (before.stages if before else 0) + 1
-        name = self._program.name
-        spent = work.transcript.spent
-        kept = KeptSession(name, session, spent, archive, stages, work.stage.id)
-        thread.keep(kept)
-        if len(archive) <= _LARGEST_SAVED:
-            work.stage.files.write(SESSION, json.dumps(kept.record()), is_private=True)
+        thread.keep(None if archive is None else kept)
+        if can_continue:
+            # Without its files, a session is known as lost, and not taken for none.
+            saved = kept if len(kept.archive) <= _LARGEST_SAVED else replace(kept, archive=b"")
+            work.stage.files.write(SESSION, json.dumps(saved.record()), is_private=True)
 
 
 def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[BuiltBackend]:

@@ -314,6 +314,28 @@ class Exhausted(Suspended):
     """A budget is exhausted: each walk halts after its current stage."""
 
 
+class SessionLost(Suspended):
+    """A run cannot continue the session of another run, and has no summary that replaces it."""
+
+    def __init__(self, run_id: str, why: str) -> None:
+        afresh = f"begin afresh with: attractor agent --run {run_id} --fresh TASK"
+        super().__init__(f"{LOST_SESSION}: {why} ({afresh})")
+
+
+LOST_SESSION = "the session to continue is lost"
+"""The beginning of the reason why a run stops that cannot continue the session of another run."""
+
+
+def require_summary(inherited: InheritedContext, why: str) -> str:
+    """Return the summary that replaces a lost conversation; without earlier stages, stop the run.
+
+    The first stage of a run has only lost a conversation of another run.
+    """
+    if inherited.summary:
+        return inherited.summary
+    raise SessionLost(inherited.remembered.run_id, why)
+
+
 class Stopped(Halted):
     """All walks halt, because the run was canceled or cannot be recorded."""
 

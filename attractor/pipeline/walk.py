@@ -2,11 +2,9 @@
 
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 
 from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
-from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
@@ -86,12 +84,13 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
         waits=(waits := RunWaits(run)),
         budgets=budgets,
     )
-    saved = None
-    if request.continues and not run.state.walks:
-        earlier = RunDirectory(Path(request.continues))
-        saved = SavedConversations(earlier, components.rebuild, is_earlier_run=True)
-    elif plan.origin.restores_sessions:
-        saved = SavedConversations(run.directory, components.rebuild)
+    saved = earlier = None
+    if request.continues:
+        continued, until = request.continues.find(run.directory)
+        earlier = SavedConversations(continued, components.rebuild, until=until)
+    # A run that continues another one is nothing without the conversation.
+    if earlier or plan.origin.restores_sessions:
+        saved = SavedConversations(run.directory, components.rebuild, earlier=earlier)
     return Runner(
         pipeline.graph,
         run,

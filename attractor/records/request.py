@@ -7,10 +7,12 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.hash_chain import ChainHead
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_fields
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
-from attractor.engine.run_folder.layout import Manifest
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import Manifest, RunDirectory
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.storage.secrets import Redactor
@@ -35,14 +37,33 @@ class WorkspaceKind(StrEnum):
         return self in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY)
 
 
+@dataclass(frozen=True)
+class ContinuedRun:
+    """A run whose conversations another run continues, as they were after an event of its journal.
+
+    Older manifests name the run without an event.
+    """
+
+    run_id: str
+    seq: int = 0
+    hash: str = ""
+
+    def find(self, beside: RunDirectory) -> tuple[RunDirectory, ChainHead]:
+        """Return the directory of the run, which is beside another one, and the event."""
+        directory = RunDirectory(beside.root.with_name(self.run_id))
+        if self.hash:
+            return directory, ChainHead(self.seq, self.hash)
+        return directory, open_journal(directory.events, directory.checkpoint).head
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """The settings that a caller chooses for a run; its manifest stores them without secrets.
 
     Without an `interviewer`, each process chooses its own. `custom_parts` names the parts that a
     program passed, which a manifest cannot store. `withheld` names the goal and the inputs that are
-    missing here because they contain a secret. `continues` is the directory of the run whose
-    conversations this run continues. `feedback` are context values about the verdict on an earlier
+    missing here because they contain a secret. `continues` is the run whose conversations this run
+    continues. `feedback` are context values about the verdict on an earlier
     run. `promoted_by` is the command that promotes the run, if not `attractor promote`.
     """
 
@@ -65,7 +86,7 @@ class RunRequest:
     waits_for_limits: bool = True
     custom_parts: Sequence[str] = ()
     withheld: Sequence[str] = ()
-    continues: str = ""
+    continues: ContinuedRun | None = None
     feedback: JsonObject = field(default_factory=dict[str, Json])
     promoted_by: str = ""
 
@@ -90,13 +111,21 @@ class RunRequest:
 
 def read_request(manifest: Manifest) -> RunRequest:
     """Read the request of a run from its manifest."""
-    fields = Fields(manifest.options, "manifest: options")
+    fields = Fields({**manifest.options, "continues": _continues(manifest)}, "manifest: options")
     return replace(
         fields.whole(RunRequest, "suite", "profile", "waits_for_limits", budgets="", **_KEYS),
         budgets=budgets_from_record(fields.inner("budgets")),
         suite=manifest.suite,
         profile=manifest.profile,
     )
+
+
+def _continues(manifest: Manifest) -> Json:
+    """Return the record of the continued run; older manifests have its directory, or ""."""
+    record = manifest.options.get("continues")
+    if isinstance(record, str):
+        return {"run_id": Path(record).name} if record else None
+    return record
 
 
 def current_request(manifest: Manifest, state: RunState) -> RunRequest:

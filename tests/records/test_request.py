@@ -1,6 +1,7 @@
 """The request of a run, its record in the manifest, and overrides on resume."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,18 +9,21 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import UsageError
+from attractor.base.json import JsonObject
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.seams import Base
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.preflight.requirements import find_withheld
 from attractor.records.request import (
     NO_OVERRIDES,
+    ContinuedRun,
     Overrides,
     RunRequest,
     WorkspaceKind,
     read_request,
     secret_overrides,
 )
+from tests.tables import table
 
 SECRET = "hush-hush-hush"
 REDACTOR = Redactor([SECRET])
@@ -30,18 +34,20 @@ REQUEST = RunRequest(
 
 def reread(request: RunRequest, redactor: Redactor = REDACTOR) -> RunRequest:
     """Write a request into a manifest, and read it again."""
-    manifest = Manifest(
+    manifest = manifest_with(request.redacted_record(redactor))
+    return read_request(replace(manifest, suite=request.suite, profile=request.profile))
+
+
+def manifest_with(options: JsonObject) -> Manifest:
+    return Manifest(
         run_id="r",
         pipeline="p",
         goal="",
         started=datetime.now(UTC),
         content_hash="",
         base=Base("", "", ""),
-        suite=request.suite,
-        profile=request.profile,
-        options=request.redacted_record(redactor),
+        options=options,
     )
-    return read_request(manifest)
 
 
 def test_request_survives_its_manifest() -> None:
@@ -55,8 +61,20 @@ def test_request_survives_its_manifest() -> None:
         suite="s",
         profile="p",
         custom_parts=("backend",),
+        continues=ContinuedRun("01ABC", 7, "f00d"),
     )
     assert reread(request) == request
+
+
+@table(
+    ("recorded", "continues"),
+    [("", None), ("/home/ann/p/runs/01ABC", ContinuedRun("01ABC")), (None, None)],
+)
+def test_older_manifests_name_the_directory_of_the_continued_run(
+    recorded: str | None, continues: ContinuedRun | None
+) -> None:
+    options = {**REQUEST.redacted_record(REDACTOR), "continues": recorded}
+    assert read_request(manifest_with(options)).continues == continues
 
 
 def test_manifest_withholds_secrets_and_names_them() -> None:

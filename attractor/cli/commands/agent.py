@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,27 +15,30 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
+from attractor.cli.runs.sessions import (
+    NAME,
+    STAGE,
+    AgentSession,
+    continue_session,
+    find_session,
+    keep_model,
+    read_answer,
+)
 from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.outcome import describe_usage
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.stage.folder import SESSION
-from attractor.engine.storage.json_files import read_untrusted
-from attractor.engine.truncation import keep_ends
+from attractor.engine.seams import LOST_SESSION
 from attractor.factory.operations.start import start_run
+from attractor.pipeline.host.run_host import RunHost
 from attractor.records.diagnosis.failures import budget_option
-from attractor.records.lookup import find_run, reference_of
+from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, WorkspaceKind
-from attractor.records.summary import list_runs
+from attractor.records.transcript import TRANSCRIPT
 
 _FILE = "agent.dot"
-_NAME, _STAGE = "agent", "work"
-_TRANSCRIPT = "transcript.jsonl"
-# The file by which a backend continues a session; of a program, it is SESSION.
-_CONVERSATIONS = {"agent": "conversation.jsonl"}
-_LARGEST_ANSWER = 8 << 20
 
 
 def pipeline_text(agent: str = "") -> str:
@@ -41,10 +46,10 @@ def pipeline_text(agent: str = "") -> str:
     # A session ends with the agent's last words; a report is possible, but not requested.
     own = f", agent={json.dumps(agent)}" if agent else ""
     return (
-        f"digraph {_NAME} {{\n"
+        f"digraph {NAME} {{\n"
         "  start [shape=Mdiamond]; done [shape=Msquare]\n"
-        f'  {_STAGE} [prompt="$goal", fidelity=full, thread_id={_NAME}, auto_status=true{own}]\n'
-        f"  start -> {_STAGE} -> done\n"
+        f'  {STAGE} [prompt="$goal", fidelity=full, thread_id={NAME}, auto_status=true{own}]\n'
+        f"  start -> {STAGE} -> done\n"
         "}\n"
     )
 
@@ -82,6 +87,12 @@ def pipeline_text(agent: str = "") -> str:
     shell_complete=complete_runs,
     help="Continue the session of this run.",
 )
+@click.option(
+    "--fresh",
+    "is_fresh",
+    is_flag=True,
+    help="Continue in a new session of the agent, with what was said before as text.",
+)
 @budget_options
 @json_option
 @click.pass_obj
@@ -95,6 +106,7 @@ def agent(
     sandbox: str,
     continues: bool,
     reference: str,
+    is_fresh: bool,
     max_cost_usd: float | None,
     max_tokens: int | None,
     max_duration: str,
@@ -106,9 +118,8 @@ def agent(
     output. The session is a run: 'attractor steer latest TEXT' sends the agent a message, and
     'attractor logs --stage work' shows the session again. '-' reads TASK from standard input.
     """
-    file = Path(_FILE).absolute()
     request = RunRequest(
-        file=file,
+        file=Path(_FILE).absolute(),
         goal=_read_task(task),
         backend=backend,
         model=model,
@@ -118,31 +129,32 @@ def agent(
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         evaluate=False,
     )
-    if continues or reference:
-        request = _continue(request, _earlier_session(invocation, reference))
-    watcher = Watcher(invocation, as_json=as_json, stage=_STAGE)
-    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    texts = {str(file): pipeline_text(agent_name)}
-    host = host.with_texts(texts)
-    result = walk(start_run(request, host), watcher)
+    runs_dir = invocation.configuration.settings.runs_dir
+    session = find_session(reference, runs_dir) if continues or reference else None
+    if session is None and is_fresh:
+        raise UsageError("--fresh needs a session to continue", hint="add --continue or --run RUN")
+    work = partial(_work, invocation, pipeline_text(agent_name), as_json=as_json)
+    if session is None:
+        result, host = work(request)
+    else:
+        result, host = _continue(invocation, request, session, work, is_fresh=is_fresh)
     outlook = read_outlook(result, host)
-    folder = RunDirectory(result.directory).stage(_STAGE)
+    folder = RunDirectory(result.directory).stage(STAGE)
+    answer = read_answer(folder)
     if as_json:
-        record = as_record(result, outlook)
         more = {
-            "answer": _answer(folder),
-            "transcript": str(folder / _TRANSCRIPT),
+            "answer": answer,
+            "transcript": str(folder / TRANSCRIPT),
             "input_tokens": result.usage.input_tokens,
             "output_tokens": result.usage.output_tokens,
             "cost_usd": result.usage.cost_usd,
         }
-        show_json({**record, **more}, is_line=True)
+        show_json({**as_record(result, outlook), **more}, is_line=True)
         return result.exit_code
-    if answer := _answer(folder):
+    if answer:
         show(answer)
     show_changes(outlook.changes)
-    run = reference_of(result.directory, host.runs_dir)
-    show("\n".join(_summary(result, folder, run)), err=True)
+    show("\n".join(_summary(result, folder, host.runs_dir)), err=True)
     return result.exit_code
 
 
@@ -159,60 +171,53 @@ def _read_task(words: tuple[str, ...]) -> str:
     return task
 
 
-def _earlier_session(invocation: Invocation, reference: str) -> Path:
-    """Return the run directory of the session to continue."""
+Work = Callable[[RunRequest], tuple[RunResult, RunHost]]
+"""Type of a function that runs a session."""
+
+
+def _work(
+    invocation: Invocation, text: str, request: RunRequest, *, as_json: bool
+) -> tuple[RunResult, RunHost]:
+    watcher = Watcher(invocation, as_json=as_json, stage=STAGE)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    host = host.with_texts({str(request.file): text})
+    return walk(start_run(request, host), watcher), host
+
+
+def _continue(
+    invocation: Invocation,
+    request: RunRequest,
+    session: AgentSession,
+    work: Work,
+    *,
+    is_fresh: bool,
+) -> tuple[RunResult, RunHost]:
+    """Continue a session; if it is lost, ask at a terminal whether to begin afresh."""
     runs_dir = invocation.configuration.settings.runs_dir
-    # The newest run comes first.
-    runs = [run.directory for run in list_runs(runs_dir)]
-    candidates = [find_run(reference, runs_dir)] if reference else runs
-    for root in candidates:
-        directory = RunDirectory(root)
-        folder = directory.stage(_STAGE)
-        if not (folder / _TRANSCRIPT).is_file():
-            continue
-        manifest = read_manifest(directory)
-        if manifest.pipeline == _NAME:
-            return root
-    raise UsageError(
-        f"run {reference} is not a session" if reference else "no session to continue",
-        hint="start one with: attractor agent TASK",
-    )
+    context = click.get_current_context()
+    if context.get_parameter_source("backend") is ParameterSource.DEFAULT:
+        request = replace(request, backend=session.request.backend)
+    request = keep_model(request, session)
+    result, host = work(continue_session(request, session, runs_dir, is_fresh=is_fresh))
+    can_ask = invocation.has_terminal and not context.params["as_json"]
+    if LOST_SESSION in result.reason and can_ask:
+        show(result.reason, err=True)
+        if click.confirm("Begin afresh, with what was said before as text?", err=True):
+            return work(continue_session(request, session, runs_dir, is_fresh=True))
+    return result, host
 
 
-def _continue(request: RunRequest, session: Path) -> RunRequest:
-    """Return the request with an earlier session, by default with the backend of the session."""
-    was = str(read_manifest(RunDirectory(session)).options.get("backend") or "agent")
-    source = click.get_current_context().get_parameter_source("backend")
-    backend = was if source is ParameterSource.DEFAULT else request.backend
-    kept = RunDirectory(session).stage(_STAGE) / _CONVERSATIONS.get(was, SESSION)
-    if backend == was and kept.is_file():
-        return replace(request, backend=backend, continues=str(session))
-    # The program cannot continue a session, or another one continues it.
-    directory = RunDirectory(session)
-    task = str(read_manifest(directory).options.get("goal") or "")
-    told = f"{task}\n\n## Your answer\n\n{_answer(directory.stage(_STAGE))}"
-    retold = f"# What was said before\n\n{keep_ends(told)}"
-    return replace(request, backend=backend, goal=f"{request.goal}\n\n{retold}")
-
-
-def _answer(folder: Path) -> str:
-    """Return the last message of the agent."""
-    place = folder / "response.md"
-    if not place.is_file():
-        return ""
-    return read_untrusted(place, largest=_LARGEST_ANSWER).decode(errors="replace").strip()
-
-
-def _summary(result: RunResult, folder: Path, run: str) -> list[str]:
+def _summary(result: RunResult, folder: Path, runs_dir: Path) -> list[str]:
     ended = result.outcome.value if result.outcome else "not ended"
     reason = f": {result.reason}" if result.reason else ""
     lines = [
         f"{ended}{reason}",
         f"used: {describe_usage(result.usage)}",
-        f"transcript: {folder / _TRANSCRIPT}",
+        f"transcript: {folder / TRANSCRIPT}",
     ]
     if result.exit_code is ExitCode.UNFINISHED:
         more = " ".join(["", *budget_option(result.reason)])
+        run = reference_of(result.directory, runs_dir)
         return [*lines, f"resume: attractor resume {run}{more}"]
     return [*lines, "continue: attractor agent --continue TASK"]
 

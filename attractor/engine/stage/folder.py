@@ -62,6 +62,12 @@ def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
     return next((path for path in places if _attempt_of(path / STATUS) == (visit, attempt)), None)
 
 
+def interrupted_folder(folder: Path, visit: int, attempt: int, number: int) -> Path:
+    """Return the folder of the interrupted start of an attempt with a number, counted from 1."""
+    name = f"{_dotted((visit, attempt))}.interrupted"
+    return folder / HISTORY / (name if number == 1 else f"{name}.{number}")
+
+
 def require_folder(folder: Path) -> None:
     """Raise an error for a link or a file in place of a folder."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
@@ -105,9 +111,8 @@ def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
 
 
 def _name_of_interrupted(folder: Path, visit: int, attempt: int) -> str:
-    name = f"{_dotted((visit, attempt))}.interrupted"
-    names = (name if n == 1 else f"{name}.{n}" for n in count(1))
-    return next(candidate for candidate in names if not (folder / HISTORY / candidate).exists())
+    places = (interrupted_folder(folder, visit, attempt, number) for number in count(1))
+    return next(place.name for place in places if not place.exists())
 
 
 def _attempt_of(status: Path) -> tuple[int, int] | None:

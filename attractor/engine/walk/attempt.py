@@ -51,7 +51,7 @@ from attractor.engine.routing.retry import (
     settle,
 )
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended
+from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended, require_summary
 from attractor.engine.stage.execution import Stall, TimeLimits, execute, stall_limit
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
 from attractor.engine.stage.report import REPORT_OUTCOME, AttemptTimes, status_record
@@ -105,11 +105,13 @@ def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) ->
         resolved.thread, _keys_outward(walk), visit=f"{node.id}@{visit}", starts_over=starts_over
     )
     saved = walk.saved_conversations
-    is_known = resolved.thread in walk.progress.threads or (saved and saved.is_earlier_run)
+    is_known = resolved.thread in walk.progress.threads or (saved and saved.continues_run)
     is_lost = thread.recall() is None and is_known
     if is_lost and (why := _restore(walk, thread)):
         degraded = FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, why)
-        return Inheritance(InheritedContext(DEGRADED, thread, remembered), degraded)
+        context = InheritedContext(DEGRADED, thread, remembered)
+        require_summary(context, why)
+        return Inheritance(context, degraded)
     return Inheritance(InheritedContext(resolved.fidelity, thread, remembered))
 
 

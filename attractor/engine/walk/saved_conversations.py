@@ -1,16 +1,22 @@
 """Restores conversations that were lost with a process, from the files of stages."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from attractor.base.errors import FileError
 from attractor.base.events import Event
+from attractor.base.hash_chain import ChainHead
 from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import CheckpointSaved, StageStarted, read_event
-from attractor.engine.journal.reader import events_of
+from attractor.engine.journal.reader import events_of, find_position
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt
+from attractor.engine.stage.folder import (
+    LARGEST_FILE,
+    folder_of_attempt,
+    interrupted_folder,
+)
 from attractor.engine.state.attempts import MAIN, stage_id
 from attractor.engine.storage.json_files import read_untrusted
 
@@ -43,42 +49,68 @@ class SavedConversations:
     """Restores the conversations of a run, each from the last stage of its thread in the journal.
 
     A walk restores each conversation only once, because later the process may have a newer
-    conversation than the files. With `is_earlier_run`, the directory is that of another run, whose
-    conversations this run continues.
+    conversation than the files. `earlier` are the conversations of another run that this run
+    continues. Those of another run are restored as they were at a point of its journal, `until`:
+    a stage that had begun counts, even if it did not end.
     """
 
     def __init__(
-        self, directory: RunDirectory, rebuild: Rebuild | None, *, is_earlier_run: bool = False
+        self,
+        directory: RunDirectory,
+        rebuild: Rebuild | None,
+        *,
+        earlier: "SavedConversations | None" = None,
+        until: ChainHead | None = None,
     ) -> None:
         self._directory = directory
         self._rebuild = rebuild
-        self.is_earlier_run = is_earlier_run
+        self._earlier = earlier
+        self._until = until
         self._last = dict[tuple[str, str], str]()
-        kinds = ("CheckpointSaved", "StageStarted") if is_earlier_run else ("CheckpointSaved",)
+        self._starts = Counter[str]()
+        self._started_later = set[str]()
+        kinds = ("CheckpointSaved", "StageStarted") if until else ("CheckpointSaved",)
         for event in events_of(directory.events, kinds):
-            self._note(event)
+            self._note(event, is_later=until is not None and event.seq > until.seq)
+
+    @property
+    def continues_run(self) -> bool:
+        """Whether the run continues the conversations of another run."""
+        return self._earlier is not None
 
     def take(self, thread: str, walks: Sequence[str]) -> object:
         """Return the conversation of a thread, by the keys of the walk and of its parent walks."""
         own = self._last.pop((walks[0], thread), "")
         outer = (self._last.get((walk, thread), "") for walk in walks[1:])
         last = own or next(filter(None, outer), "")
+        if not last and self._earlier:
+            return self._earlier.take(thread, walks)
+        self._require_unchanged()
         if not last:
-            raise ConversationLost("the journal of this run contains no stage of the thread")
+            raise ConversationLost("the journal of the run contains no stage of the thread")
         if self._rebuild is None:
             raise ConversationLost("the backend of this run saves no conversations")
         return self._rebuild(last, self._read)
 
-    def _note(self, event: Event) -> None:
+    def _require_unchanged(self) -> None:
+        until, journal = self._until, self._directory.events
+        if until and find_position(journal, until.seq).before != until:
+            raise ConversationLost(f"event {until.seq} is missing in {journal}, or was changed")
+
+    def _note(self, event: Event, *, is_later: bool) -> None:
         match read_event(event):
-            # A stage of an earlier run counts, even if it did not end.
             case StageStarted(thread=thread) if thread:
                 last = stage_id(event.node or "", event.visit or 1, event.attempt or 1)
+                if is_later:
+                    self._started_later.add(last)
+                    return
+                self._starts[last] += 1
                 self._last[event.branch or MAIN, thread] = last
             case CheckpointSaved() as saved if (step := saved.read_step()) and step.visit.thread:
                 visit = step.visit
-                last = stage_id(visit.node, visit.number, visit.attempts)
-                self._last[event.branch or MAIN, visit.thread] = last
+                if not is_later:
+                    last = stage_id(visit.node, visit.number, visit.attempts)
+                    self._last[event.branch or MAIN, visit.thread] = last
             case _:
                 pass
 
@@ -86,9 +118,14 @@ class SavedConversations:
         match = _STAGE_ID.fullmatch(stage)
         if not match:
             raise ConversationLost(f"invalid stage id {stage!r}")
+        visit, attempt = int(match["visit"]), int(match["attempt"])
         place = self._directory.stage(match["node"])
-        folder = folder_of_attempt(place, int(match["visit"]), int(match["attempt"]))
-        if folder is None and self.is_earlier_run:
+        if stage in self._started_later:
+            # A resume moved the files of the interrupted stage.
+            folder = interrupted_folder(place, visit, attempt, self._starts[stage])
+        else:
+            folder = folder_of_attempt(place, visit, attempt)
+        if folder is None and self._until:
             # The stage did not end, so that it has no status.json.
             folder = place
         if folder is None:

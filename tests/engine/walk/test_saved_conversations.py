@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.hash_chain import ChainHead
 from attractor.engine.errors import ConversationLost
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.seams import Stage
+from attractor.engine.seams import Stage, Suspended
 from attractor.engine.state.attempts import MAIN
 from attractor.engine.walk.saved_conversations import ReadSaved, SavedConversations, rebuilder_of
 from attractor.language.graph.graph import Graph
@@ -129,6 +131,54 @@ def test_a_run_that_has_not_begun_keeps_nothing(tmp_path: Path) -> None:
     place = place_of(tmp_path, threaded("a"), Speakers())
     with pytest.raises(ConversationLost):
         open_conversations(place).take("main", [MAIN])
+
+
+def end_of(place: Workplace) -> ChainHead:
+    return open_journal(place.root / "events.jsonl", place.root / "checkpoint.json").head
+
+
+def interrupted(tmp_path: Path) -> Workplace:
+    """Return a run that was stopped in its only stage, after a part of the conversation."""
+
+    async def say_and_stop(stage: Stage) -> Outcome:
+        await store_conversation(stage)
+        raise Suspended("stopped")
+
+    place = Workplace(tmp_path / "run", threaded("a"), {"a": say_and_stop})
+    place.run()
+    return place
+
+
+def test_run_restores_the_conversation_of_the_run_that_it_continues(tmp_path: Path) -> None:
+    earlier = interrupted(tmp_path / "one")
+    with pytest.raises(ConversationLost):
+        open_conversations(earlier).take("main", [MAIN])
+    theirs = SavedConversations(RunDirectory(earlier.root), describe, until=end_of(earlier))
+    place = place_of(tmp_path / "two", threaded("a"), Speakers())
+    found = SavedConversations(RunDirectory(place.root), describe, earlier=theirs)
+    assert found.continues_run
+    assert found.take("main", [MAIN]) == "a@1.1: a@1.1"
+
+
+def test_conversation_of_another_run_is_that_of_the_point_that_was_continued(
+    tmp_path: Path,
+) -> None:
+    earlier = interrupted(tmp_path)
+    until = end_of(earlier)
+
+    async def say_more(stage: Stage) -> Outcome:
+        stage.files.write(NAME, "more")
+        return success()
+
+    later = Workplace(earlier.root, earlier.graph, {"a": say_more})
+    later.run()
+    assert open_conversations(later).take("main", [MAIN]) == "a@1.1: more"
+    directory = RunDirectory(earlier.root)
+    found = SavedConversations(directory, describe, until=until)
+    assert found.take("main", [MAIN]) == "a@1.1: a@1.1"
+    changed = SavedConversations(directory, describe, until=ChainHead(until.seq, "0" * 64))
+    with pytest.raises(ConversationLost, match="was changed"):
+        changed.take("main", [MAIN])
 
 
 def test_backend_without_rebuild_has_no_conversation_to_restore(tmp_path: Path) -> None:
