@@ -1,6 +1,7 @@
 """`attractor agent`: one session in the project folder, continued, steered and limited."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -204,7 +205,9 @@ def test_agent_in_the_project_reaches_neither_records_nor_git_hooks(tmp_path: Pa
     assert not any("SEEN" in one or "DONE" in one for one in outputs)
     assert all("is hidden" in one["error"] for one in ends[len(ATTACKS) : len(ATTACKS) + 2])
     assert "COMMITTED" in ends[-1]["output"]
-    assert (desk.place / ".git" / "config").read_bytes() == config
+    project = rb"\[attractor\]\n\tproject = [0-9a-f]{32}\n"
+    kept = (desk.place / ".git" / "config").read_bytes()
+    assert re.fullmatch(re.escape(config) + project, kept)
     (run,) = (desk.place / "runs").glob("*/manifest.json")
     assert run.is_file()
 
