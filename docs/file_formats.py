@@ -463,6 +463,15 @@ class Unfinished(Evaluated):
     """Data of `evaluation_unfinished`: some trials have no result."""
 
 
+class TrialUnjudged(Record):
+    """Data of `trial_unjudged`: the judge failed."""
+
+    evaluation: int
+    scenario: str
+    trial: int
+    kept: str = Field(description="the seal of the kept evidence")
+
+
 class TrialOfEvaluation(Record):
     """The opaque name of a scenario, and the number of a trial."""
 
@@ -718,6 +727,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.EVALUATION_BEGUN: EvaluationBegun,
     LineKind.EVALUATED: Evaluated,
     LineKind.TRIAL_FAILED: TrialFailed,
+    LineKind.TRIAL_UNJUDGED: TrialUnjudged,
     LineKind.UNFINISHED: Unfinished,
     LineKind.TRIALS_REPLAYED: TrialsReplayed,
     LineKind.ENDED: Ended,

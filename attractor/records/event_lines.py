@@ -261,6 +261,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "TrialCompleted": _trial,
     "TrialTroubled": _trial_trouble,
     "TrialCut": "trial: cut, without a result",
+    "TrialUnjudged": "trial: unjudged: the judge failed",
     "TrialsReplayed": lambda event: _by(event, "cut trials played again"),
     "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),
     "DecisionRecorded": lambda event: _by(event, str(event.data["verdict"])),

@@ -7,12 +7,12 @@ from dataclasses import field, replace
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol, cast
+from typing import Annotated, ClassVar, Protocol, cast, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import MachineryError, UnknownName, UsageError
 from attractor.base.json import Json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
@@ -60,14 +60,31 @@ class TrialUsage:
     cost_usd: float = 0.0
     tokens: int = 0
 
+    def add(self, call: "JudgeVerdict | Unjudged") -> None:
+        """Add the usage of calls of the judge."""
+        self.cost_usd += call.cost_usd
+        self.tokens += call.tokens
+
+
+@dataclass(frozen=True)
+class JudgeVote:
+    """A vote of the judge: a score from 0 to 1, and the reason."""
+
+    score: float
+    reason: str
+
 
 @dataclass(frozen=True)
 class JudgeQuestion:
-    """A rubric, and the evidence to judge by it: untrusted texts by name."""
+    """A rubric, and the evidence to judge by it: untrusted texts by name, not longer than needed.
+
+    `votes` are those that the judge gave before it failed: they stand.
+    """
 
     rubric: str
     evidence: Mapping[str, str]
     seed: int = 0
+    votes: tuple[JudgeVote, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,26 @@ class JudgeVerdict:
     reason: str
     cost_usd: float = 0.0
     tokens: int = 0
+
+
+class Unjudged(MachineryError):
+    """The judge failed, and can be asked again.
+
+    `reason` contains no words of a holdout; `cost_usd` was spent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        question: JudgeQuestion,
+        *,
+        reason: str,
+        cost_usd: float = 0.0,
+        tokens: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.question, self.reason = question, reason
+        self.cost_usd, self.tokens = cost_usd, tokens
 
 
 AskJudge = Callable[[JudgeQuestion], Awaitable[JudgeVerdict]]
@@ -119,7 +156,7 @@ class Observation:
 
     `failure` is the reason why the steps ended early: a fixture, the setup or a step failed.
     `changed` returns the paths that differ from the tree before the first step. `suite_folder`
-    contains the rubrics of the suite.
+    contains the rubrics of the suite. `unjudged` are the failures of the judge by number of check.
     """
 
     steps: Mapping[str, StepRecord]
@@ -133,6 +170,12 @@ class Observation:
     ask_judge: AskJudge = no_judge
     verify: Verify | None = None
     separate: Separate | None = None
+    unjudged: dict[int, Unjudged] = field(default_factory=dict[int, Unjudged])
+
+    def keep(self, check: int, error: Unjudged) -> None:
+        """Keep the failure of the judge for a check, and count the usage."""
+        self.unjudged[check] = error
+        self.usage.add(error)
 
 
 @dataclass(frozen=True)
@@ -183,6 +226,15 @@ class Check(Protocol):
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Check the observation."""
+        ...
+
+
+@runtime_checkable
+class JudgedCheck(Check, Protocol):
+    """A check by a single question to the judge, which can be asked after the trial too."""
+
+    def scored(self, question: JudgeQuestion, verdict: JudgeVerdict) -> CheckResult:
+        """Return the result of the check by the verdict on its question."""
         ...
 
 
@@ -245,12 +297,21 @@ def build_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> list[Check
 async def judge_phase(
     checks: Sequence[Check], phase: CheckPhase, observed: Observation
 ) -> dict[int, CheckResult]:
-    """Judge the checks of a phase, even if an earlier check failed; return results by number."""
-    return {
-        number: replace(await check.judge(observed), hard=check.hard)
-        for number, check in enumerate(checks)
-        if check.phase is phase
-    }
+    """Judge the checks of a phase, even if an earlier check failed; return results by number.
+
+    A check without a result, because the judge failed, is kept in the observation.
+    """
+    results: dict[int, CheckResult] = {}
+    for number, check in enumerate(checks):
+        if check.phase is not phase:
+            continue
+        try:
+            results[number] = replace(await check.judge(observed), hard=check.hard)
+        except Unjudged as error:
+            if not isinstance(check, JudgedCheck):
+                raise
+            observed.keep(number, error)
+    return results
 
 
 def _build(spec: CheckSpec, kind: type[Check]) -> Check:

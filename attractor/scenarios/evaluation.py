@@ -3,8 +3,9 @@
 The number of trials is fixed in advance: an evaluation neither stops early nor repeats a failed
 trial. As soon as the candidate's code runs, a trial is never played again by itself: a lost sandbox
 or a crashed twin counts against the candidate, and a trial that was running when the process died
-is cut: it has no result until a person orders that it is played again. Before that moment, listed
-errors are retried, and any other error ends the trial without a result.
+is cut: it has no result until a person orders that it is played again. If the judge fails, only the
+judge is asked again. Before the candidate's code runs, listed errors are retried, and any other
+error ends the trial without a result.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from typing import Protocol, TypeVar
 
 from attractor.base.amounts import number_of
@@ -43,6 +45,7 @@ from attractor.environments.errors import (
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
+from attractor.scenarios.unjudged import KeptTrial
 from attractor.workspaces.errors import GitFailed
 
 R = TypeVar("R")
@@ -95,6 +98,8 @@ class NoResult(StrEnum):
 
     CUT = "cut"
     """It ended early: the process died, or an error came before the candidate's code ran."""
+    UNJUDGED = "unjudged"
+    """It ended, but the judge failed."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class TrialResult:
 
     `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
     also those after which it was played again; of a trial with `no_result`, the last one is the
-    reason.
+    reason. `kept` is what the judge needs of an unjudged trial, and is in no record.
     """
 
     key: TrialKey
@@ -118,6 +123,7 @@ class TrialResult:
     tokens: int = 0
     troubles: tuple[Trouble, ...] = ()
     no_result: NoResult | None = None
+    kept: KeptTrial | None = None
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""
@@ -144,7 +150,7 @@ class TrialResult:
         key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
-        return _read(cls, {**record, **own, "key": key}, "troubles", "no_result")
+        return _read(cls, {**record, **own, "key": key}, "troubles", "no_result", "kept")
 
 
 def cut_trial(key: TrialKey, trouble: Trouble, suite_seed: int) -> TrialResult:
@@ -251,6 +257,8 @@ def _read(type_: type[R], record: Json, *optional: str) -> R:
 
 
 PlayTrial = Callable[[Scenario, TrialKey], Awaitable[TrialResult]]
+JudgeAgain = Callable[[Scenario, TrialResult], Awaitable[TrialResult | None]]
+"""Asks the judge of an unjudged trial again; returns what changed of its record, or None."""
 
 
 @dataclass(frozen=True)
@@ -341,7 +349,7 @@ _RETRIED = (
     OSError,
 )
 """The errors after which a trial is played again, if the candidate's code did not run."""
-_NOT_BEGUN = (Culprit.MACHINERY, Culprit.TWIN, Culprit.MODEL)
+_NOT_BEGUN = (Culprit.MACHINERY, Culprit.TWIN)
 """The culprits of trouble before the candidate's code ran; later, trouble is the candidate's."""
 _CANNOT_BE_CAUSED = (VerificationError, NotSupported)
 """The errors that the candidate cannot cause: they end the evaluation, with their remedy."""
@@ -409,52 +417,73 @@ async def evaluate(
     settings: TrialSettings,
     *,
     earlier: EarlierTrials | None = None,
+    judge_again: JudgeAgain | None = None,
     tell: Callable[[str], None] = do_nothing,
 ) -> list[TrialResult]:
     """Return the results of all trials; at most `settings.concurrency` are played at once.
 
     A worker records the result of its trial before it starts another trial. After an error or the
     first cancellation no trial starts, and those in flight end; the second cancellation cuts them.
+    At the end the judge of each unjudged trial is asked once more.
     """
-    before = earlier or EarlierTrials()
-    numbers, concurrency = range(1, settings.n + 1), settings.concurrency
-    all_trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
-    results = {key: before.results[key] for _, key in all_trials if key in before.results}
-    waiting = deque(trial for trial in all_trials if trial[1] not in results)
-    in_flight: set[TrialKey] = set()
+    before, numbers = earlier or EarlierTrials(), range(1, settings.n + 1)
+    trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
+    known = {key: before.results[key] for _, key in trials if key in before.results}
+    waiting = deque(one for one in trials if one[1] not in known)
+    running = _Evaluation(play_trial, log, settings, before, known, waiting, len(trials))
+    count = min(settings.concurrency, len(running.waiting))
+    if workers := [asyncio.create_task(running.work()) for _ in range(count)]:
+        await _end(workers, partial(running.stop, tell))
+    for scenario, key in trials if judge_again else ():
+        result = running.results[key]
+        if judge_again and result.kept and (judged := await judge_again(scenario, result)):
+            running.record(judged)
+    return [running.results[key] for _, key in trials]
 
-    async def work() -> None:
+
+@dataclass
+class _Evaluation:
+    """The results of a running evaluation, and the trials that wait for a worker."""
+
+    play_trial: PlayTrial
+    log: TrialLog
+    settings: TrialSettings
+    before: EarlierTrials
+    results: dict[TrialKey, TrialResult]
+    waiting: deque[tuple[Scenario, TrialKey]]
+    count: int
+    in_flight: int = 0
+
+    async def work(self) -> None:
+        """Play waiting trials, one after another; an error stops the other workers too."""
         try:
-            while waiting:
-                await play_next()
+            while self.waiting:
+                scenario, key = self.waiting.popleft()
+                troubles = [*self.before.troubles.get(key, ())]
+                self.in_flight += 1
+                self.record(
+                    await _played(scenario, key, self.play_trial, self.log, self.settings, troubles)
+                )
+                self.in_flight -= 1
         except Exception:
-            waiting.clear()
+            self.waiting.clear()
             raise
 
-    async def play_next() -> None:
-        scenario, key = waiting.popleft()
-        in_flight.add(key)
-        troubles = [*before.troubles.get(key, ())]
-        result = await _played(scenario, key, play_trial, log, settings, troubles)
-        in_flight.remove(key)
-        results[key] = result
-        finished = [*results.values()]
-        trials = len(all_trials)
-        mean_ms = sum(one.duration_ms for one in finished) / len(finished)
-        rounds = -(-(trials - len(finished)) // concurrency)
-        log.completed(result, Progress(len(finished), trials, round(rounds * mean_ms / 1000)))
+    def record(self, result: TrialResult) -> None:
+        """Record a result with the progress."""
+        self.results[result.key] = result
+        finished, trials = len(self.results), self.count
+        mean_ms = sum(one.duration_ms for one in self.results.values()) / finished
+        rounds = -(-(trials - finished) // self.settings.concurrency)
+        self.log.completed(result, Progress(finished, trials, round(rounds * mean_ms / 1000)))
 
-    def stop() -> None:
-        waiting.clear()
+    def stop(self, tell: Callable[[str], None]) -> None:
+        """Start no further trial."""
+        self.waiting.clear()
         tell(
-            f"Interrupted: no further trial starts, and {number_of(len(in_flight), 'trial')} in "
+            f"Interrupted: no further trial starts, and {number_of(self.in_flight, 'trial')} in "
             "flight will end. A second interruption cuts them: they will have no result."
         )
-
-    workers = [asyncio.create_task(work()) for _ in range(min(concurrency, len(waiting)))]
-    if workers:
-        await _end(workers, stop)
-    return [results[key] for _, key in all_trials]
 
 
 async def _end(workers: Sequence[asyncio.Task[None]], stop: Callable[[], None]) -> None:
@@ -516,7 +545,7 @@ async def _played(
             return replace(
                 result,
                 retries=len(troubles),
-                troubles=tuple(troubles),
+                troubles=(*troubles, *result.troubles),
                 cost_usd=cost_usd + result.cost_usd,
                 tokens=tokens + result.tokens,
             )

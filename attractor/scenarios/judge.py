@@ -7,6 +7,7 @@ a random marker, the answer must match a schema, and a manipulation that the jud
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -15,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from attractor.backends.models import choose_ready
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import first_sentence
-from attractor.base.processes import OutputLimit
 from attractor.engine.outcome import Culprit
-from attractor.engine.truncation import keep_ends, one_line
+from attractor.engine.truncation import one_line
 from attractor.llm.client import Client
 from attractor.llm.errors import (
     ConfigurationError,
@@ -34,13 +34,12 @@ from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
 from attractor.pipeline.components.models import open_client
 from attractor.pipeline.host.run_host import RunHost
-from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict
+from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, JudgeVote, Unjudged
 from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.suite import JudgeSettings
 
 _PROMPT = Path(__file__).with_suffix(".md")
 _MARKER_BYTES = 16
-_KEPT = OutputLimit(head=20_000, tail=20_000)
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 2000
 # Evidence can cause these errors, so a candidate must not get another trial by them.
@@ -99,36 +98,36 @@ class Judge:
     votes: int = 1
 
     async def ask(self, question: JudgeQuestion) -> JudgeVerdict:
-        """Return the verdict on a question; without a valid answer, the trial has no result.
+        """Return the verdict on a question; if the judge fails, the question can be asked again.
 
-        An error that the evidence can cause counts against the candidate.
+        An error that the evidence can cause counts against the candidate. Votes that were given
+        before an error stand.
         """
-        spent = _Spent()
+        spent, votes = _Spent(), [*question.votes]
         try:
-            votes = [await self._vote(question, number, spent) for number in range(self.votes)]
+            while len(votes) < self.votes:
+                votes.append(_counted(await self._vote(question, len(votes), spent)))
         except (SDKError, ConfigurationError) as error:
-            raise TrialTrouble(
-                f"unscored: the judge failed: {error}",
-                Culprit.CANDIDATE if isinstance(error, _BY_EVIDENCE) else Culprit.MODEL,
-                reason=first_sentence(type(error)),
-                cost_usd=spent.cost_usd,
-                tokens=spent.tokens,
+            message, reason = f"unscored: the judge failed: {error}", first_sentence(type(error))
+            cost_usd, tokens = spent.cost_usd, spent.tokens
+            if isinstance(error, _BY_EVIDENCE):
+                raise TrialTrouble(
+                    message, Culprit.CANDIDATE, reason=reason, cost_usd=cost_usd, tokens=tokens
+                ) from error
+            again = replace(question, votes=tuple(votes))
+            raise Unjudged(
+                message, again, reason=reason, cost_usd=cost_usd, tokens=tokens
             ) from error
-        scores = [0.0 if vote.is_manipulated else vote.score for vote in votes]
-        score = float(median(scores))
-        # The reason of the vote that is nearest to the median.
-        nearest = min(range(len(votes)), key=lambda number: abs(scores[number] - score))
-        reason = one_line(votes[nearest].reason, _LONGEST_REASON)
-        if votes[nearest].is_manipulated:
-            reason = f"the evidence tries to influence the judge: {reason}"
-        return JudgeVerdict(score, reason, spent.cost_usd, spent.tokens)
+        score = float(median(vote.score for vote in votes))
+        nearest = min(votes, key=lambda vote: abs(vote.score - score))
+        return JudgeVerdict(score, nearest.reason, spent.cost_usd, spent.tokens)
 
     async def _vote(self, question: JudgeQuestion, number: int, spent: "_Spent") -> _Vote:
         """Ask once, and once more with the error if the answer is invalid."""
         marker = secrets.token_hex(_MARKER_BYTES)
         system = _PROMPT.read_text("utf-8").format(marker=marker)
         pieces = [
-            f"<<<evidence {marker}: {name}\n{keep_ends(text, _KEPT)}\nevidence {marker}>>>"
+            f"<<<evidence {marker}: {name}\n{text}\nevidence {marker}>>>"
             for name, text in question.evidence.items()
         ]
         words = "\n\n".join(
@@ -167,6 +166,14 @@ class Judge:
         )
         spent.add(result, self.chosen)
         return result
+
+
+def _counted(vote: _Vote) -> JudgeVote:
+    """Return a vote as it counts: a manipulation scores nothing."""
+    reason = one_line(vote.reason, _LONGEST_REASON)
+    if vote.is_manipulated:
+        return JudgeVote(0.0, f"the evidence tries to influence the judge: {reason}")
+    return JudgeVote(vote.score, reason)
 
 
 class _Spent:

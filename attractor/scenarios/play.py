@@ -135,7 +135,7 @@ class ScenarioPlayer:
             await environment.cleanup()
         for phase in (CheckPhase.STOPPED, CheckPhase.LAST):
             results |= await judge_phase(checks, phase, observed)
-        in_order = [results[number] for number in range(len(checks))]
+        in_order = [results[number] for number in sorted(results)]
         # Otherwise a trial without a single step could satisfy checks such as a missing file.
         if failure:
             in_order.append(check_result("steps", passed=False, reason=failure, evidence=failure))

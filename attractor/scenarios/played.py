@@ -14,7 +14,8 @@ from attractor.scenarios.suite import Scenario
 class PlayedScenario:
     """The observation of a played scenario, and the results of its checks in order.
 
-    If the steps ended early, a failed result of the kind `steps` is the last one.
+    If the steps ended early, a failed result of the kind `steps` is the last one. Checks for which
+    the judge failed have no result.
     """
 
     scenario: Scenario

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from attractor.base.errors import UsageError
+from attractor.base.errors import UsageError, VerificationError
 from attractor.cli.runs.verdicts import verdict_text
+from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
+from attractor.factory.operations.evaluate import judge_again
 from attractor.factory.operations.gate import ask_gate
+from attractor.scenarios.evaluation import NoResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.scenarios.suites import SUITE, write_files
@@ -44,13 +47,44 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     assert ("satisfaction" in flow.rules(result)) != satisfied
 
 
+DOWN: dict[str, Any] = {"answer": {"fault": {"kind": "status", "status": 401}}}
+
+
+def test_only_the_judge_of_an_unjudged_trial_is_asked_again(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    flow = make_judged_flow(tmp_path, dict(provider_twin(script(DOWN)).environ()))
+    result = flow.launch()
+    report, judged = flow.report(result), ask_gate(result.directory, flow.host)[1]
+    assert (report.played, report.go) == (0, False)
+    assert [one.no_result for one in judged.evaluations[0].results] == [NoResult.UNJUDGED]
+    words = {one.rule: one.words for one in report.reasons}["infra_errors"]
+    assert words.endswith(f"attractor evaluate {result.run_id} --judge")
+    folder = flow.host.state_dir / "results" / result.run_id
+    [kept] = folder.rglob("unjudged/*")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    back = dict(provider_twin(script(rule(vote(0.9)))).environ())
+    flow = replace(flow, host=replace(flow.host, environ={**flow.host.environ, **back}))
+    text = kept.read_text()
+    kept.write_text(text.replace("made", "good"))
+    judge_again(result.directory, flow.host, by="ann")
+    with pytest.raises(VerificationError, match="corrupt result"):
+        flow.resume(result)
+    kept.write_text(text)
+    flow.resume(result)
+    report = flow.report(result)
+    assert (report.played, report.satisfied) == (1, 1)
+    assert "infra_errors" not in flow.rules(result)
+    assert list(folder.rglob("unjudged/*")) == []
+    assert (result.directory / "events.jsonl").read_text().count('"TrialStarted"') == 1
+    with pytest.raises(NotDecidable, match="are judged"):
+        judge_again(result.directory, flow.host, by="ann")
+
+
 @table(
     ("answer", "culprit", "retries", "tokens"),
-    [
-        ({"answer": {"fault": {"kind": "status", "status": 401}}}, "model", 1, 0),
-        # Evidence can cause such an answer, and must not lead to another trial.
-        (rule("I would rather not."), "candidate", 0, 2200),
-    ],
+    # Evidence can cause such an answer, and must not lead to another trial.
+    [(rule("I would rather not."), "candidate", 0, 2200)],
 )
 def test_judge_that_fails_leaves_the_trial_unscored(
     tmp_path: Path,

@@ -45,6 +45,7 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
         "trial 3 of 12: satisfied, about 1m 30s left",
     ),
     ("TrialTroubled", {"culprit": "twin"}, "trial: trouble (culprit: twin), not a result"),
+    ("TrialUnjudged", {"culprit": "model"}, "trial: unjudged: the judge failed"),
     ("TrialCut", {"culprit": "machinery"}, "trial: cut, without a result"),
     (
         "TrialsReplayed",

@@ -227,7 +227,6 @@ def test_error_that_no_candidate_can_cause_ends_the_evaluation_after_the_trials_
         (SandboxNotStarted("no sandbox"), Culprit.MACHINERY, 2, None),
         (OSError("disk full"), Culprit.MACHINERY, 2, None),
         (TrialTrouble("no twin", Culprit.TWIN), Culprit.TWIN, 2, None),
-        (TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7), Culprit.MODEL, 2, None),
         (MachineryError("out of order"), Culprit.MACHINERY, 1, NoResult.CUT),
         (ZeroDivisionError(), Culprit.MACHINERY, 1, NoResult.CUT),
         (InvalidSuite("no fixture"), Culprit.SUITE, 1, NoResult.CUT),
@@ -282,7 +281,7 @@ def test_trouble_while_the_candidate_runs_counts_against_it(
 def test_cost_of_a_repeated_trial_includes_all_attempts() -> None:
     def once(key: TrialKey, attempt: int) -> bool:
         if attempt == 1:
-            raise TrialTrouble("unscored", Culprit.MODEL, cost_usd=0.25, tokens=7)
+            raise TrialTrouble("no twin", Culprit.TWIN, cost_usd=0.25, tokens=7)
         return True
 
     results, _, _ = run(once, trials=1)

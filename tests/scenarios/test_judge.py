@@ -16,8 +16,10 @@ from attractor.llm.client import Client
 from attractor.scenarios.check import (
     JudgeQuestion,
     JudgeVerdict,
+    JudgeVote,
     Observation,
     StepRecord,
+    Unjudged,
     build_checks,
     check_registry,
 )
@@ -46,12 +48,18 @@ def script(*rules: Mapping[str, Any]) -> Script:
 
 
 def ask(
-    twin: ProviderTwin, *, votes: int = 1, provider: str = "openai", evidence: str = "Hello Ann"
+    twin: ProviderTwin,
+    *,
+    votes: int = 1,
+    provider: str = "openai",
+    evidence: str = "Hello Ann",
+    given: tuple[JudgeVote, ...] = (),
 ) -> JudgeVerdict:
     async def run() -> JudgeVerdict:
         async with Client.from_env(twin.environ()) as client:
             judge = Judge(client, JudgeModel(provider, MODELS[provider]), votes)
-            return await judge.ask(JudgeQuestion(RUBRIC, {"stdout of greet": evidence}, seed=7))
+            question = JudgeQuestion(RUBRIC, {"stdout of greet": evidence}, 7, given)
+            return await judge.ask(question)
 
     return asyncio.run(run())
 
@@ -107,7 +115,6 @@ def test_invalid_answer_is_corrected_once(provider_twin: StartTwin, wrong: str) 
         (rule("Fine!"), Culprit.CANDIDATE),
         (rule("[]"), Culprit.CANDIDATE),
         ({"answer": {"fault": {"kind": "status", "status": 400}}}, Culprit.CANDIDATE),
-        ({"answer": {"fault": {"kind": "status", "status": 401}}}, Culprit.MODEL),
     ],
 )
 def test_judge_without_a_valid_answer_leaves_the_trial_unscored(
@@ -117,6 +124,17 @@ def test_judge_without_a_valid_answer_leaves_the_trial_unscored(
         ask(provider_twin(script(answer)))
     assert caught.value.culprit is culprit
     assert caught.value.tokens == (2200 if "text" in answer["answer"] else 0)
+
+
+def test_votes_that_were_given_before_the_judge_failed_stand(provider_twin: StartTwin) -> None:
+    down = {"answer": {"fault": {"kind": "status", "status": 401}}}
+    twin = provider_twin(script(rule(vote(0.1, "Badly."), first=1), down))
+    with pytest.raises(Unjudged, match="unscored: the judge failed") as caught:
+        ask(twin, votes=2)
+    assert (caught.value.tokens, caught.value.question.votes) == (1100, (JudgeVote(0.1, "Badly."),))
+    again = provider_twin(script(rule(vote(0.9))))
+    verdict = ask(again, votes=2, given=caught.value.question.votes)
+    assert (verdict.score, verdict.tokens) == (0.5, 1100)
 
 
 ONE, TWO = {"OPENAI_API_KEY": "k"}, {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}

@@ -13,7 +13,11 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.ledger.tokens import Scope
-from attractor.factory.operations.evaluate import replay_cut as order_replay, request_evaluation
+from attractor.factory.operations.evaluate import (
+    judge_again,
+    replay_cut as order_replay,
+    request_evaluation,
+)
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.register import register_of
@@ -22,6 +26,12 @@ from attractor.records.request import Overrides
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@click.option(
+    "--judge",
+    "asks_judge",
+    is_flag=True,
+    help="Do not begin another evaluation: ask the judge of unjudged trials again.",
+)
 @click.option(
     "--replay-cut",
     is_flag=True,
@@ -34,6 +44,7 @@ from attractor.records.request import Overrides
 def evaluate(
     invocation: Invocation,
     reference: str,
+    asks_judge: bool,
     replay_cut: bool,
     rationale: str | None,
     to_operator: bool,
@@ -45,9 +56,9 @@ def evaluate(
     count if that run produced the same files and was evaluated with the same suite. Exit with 5 if
     the verdict is 'no-go'.
 
-    A trial that was running when its process died is cut: it has no result, and without all results
-    the verdict is 'no-go'. --replay-cut plays such trials again; the ledger records who ordered it
-    and why.
+    A trial that was running when its process died is cut, and a trial whose judge failed is
+    unjudged: they have no result, and without all results the verdict is 'no-go'. --judge asks only
+    the judge again. --replay-cut plays cut trials again; the ledger records who ordered it and why.
     """
     if replay_cut != (rationale is not None):
         raise UsageError("--replay-cut and --rationale need each other")
@@ -57,6 +68,8 @@ def evaluate(
     by = operator_name(invocation, Scope.OPERATE)
     if rationale is not None:
         order_replay(root, host, by=by, rationale=rationale)
+    elif asks_judge:
+        judge_again(root, host, by=by)
     else:
         request_evaluation(root, host, by=by)
     walk(resume_run(root, host, Overrides(evaluate=True)), watcher)

@@ -152,6 +152,18 @@ class Evaluator:
         order = {"tree": log.evaluation_id.tree, "suite_seal": sealed.seal}
         log.replay(cut, {**order, "by": by, "rationale": rationale.strip()})
 
+    def judge_again(self, run: OpenRun, by: str) -> None:
+        """Continue the last evaluation of a run with its unjudged trials; play no other trial."""
+        self._require_evaluable(run, EVALUATING, AWAITING_DECISION)
+        if run.state.status == EVALUATING:
+            # An evaluation that did not end asks the judge again at its end.
+            return
+        judged = self.judged(facts_of(run))
+        trials = [one for evaluation in judged.evaluations for one in evaluation.results]
+        if not any(one.no_result is NoResult.UNJUDGED for one in trials):
+            raise NotDecidable(f"all trials of {run.manifest.run_id} that ended are judged")
+        run.change_status(EVALUATING, f"judge asked again by {by}")
+
     def _require_evaluable(self, run: OpenRun, *statuses: RunStatus) -> None:
         """Refuse a run without a suite, and a run with another status."""
         run_id, status = run.manifest.run_id, run.state.status
@@ -298,7 +310,13 @@ class Evaluator:
         ):
             player = replace(player, ask_judge=ask_judge)
             return await evaluate(
-                holdouts, player.play_trial, log, settings, earlier=earlier, tell=host.tell
+                holdouts,
+                player.play_trial,
+                log,
+                settings,
+                earlier=earlier,
+                judge_again=player.judge_again,
+                tell=host.tell,
             )
 
     def _begin_evaluation(self, run: OpenRun, begun: EvaluationStart) -> str:

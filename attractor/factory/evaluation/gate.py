@@ -353,7 +353,7 @@ def _infra_errors(judged: _Judged) -> RuleResult:
 
 def _commands_for(missing: Mapping[str, Sequence[TrialResult]]) -> str:
     """Return the commands that can give trials a result, by run."""
-    options = {NoResult.CUT: '--replay-cut --rationale "..."'}
+    options = {NoResult.UNJUDGED: "--judge", NoResult.CUT: '--replay-cut --rationale "..."'}
     return "; ".join(
         f"attractor evaluate {run or 'RUN'} {options[kind]}"
         for run, results in missing.items()

@@ -29,15 +29,18 @@ from attractor.scenarios.check import (
 )
 from attractor.scenarios.evaluation import (
     Attribution,
+    NoResult,
     TrialKey,
     TrialResult,
     TrialTrouble,
+    Trouble,
     is_satisfied,
 )
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.unjudged import KeptTrial
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.setup.cache import carry
@@ -144,27 +147,41 @@ class TrialPlayer:
             return judged[-1]
 
         try:
-            checks = (await self._play(scenario, key, ask_judge)).checks
+            played = await self._play(scenario, key, ask_judge)
         except TrialTrouble as trouble:
             trouble.cost_usd += sum(one.cost_usd for one in judged)
             trouble.tokens += sum(one.tokens for one in judged)
             raise
-        satisfied = is_satisfied(checks, min_soft_score=scenario.min_soft_score)
-        return TrialResult(
-            key,
-            satisfied,
-            checks,
-            # With the copy, so that the remaining time is estimated well.
-            duration_ms=round((self.clock.monotonic() - began) * 1000),
-            culprit=None if satisfied else Culprit.CANDIDATE,
-            seed=self._seed(key),
-            cost_usd=sum((one.cost_usd for one in judged), 0.0),
-            tokens=sum(one.tokens for one in judged),
-        )
+        # With the copy, so that the remaining time is estimated well.
+        duration_ms = round((self.clock.monotonic() - began) * 1000)
+        kept = KeptTrial.of(played.checks, played.observation)
+        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key))
+        return _judged(trial, scenario, kept)
+
+    async def judge_again(self, scenario: Scenario, trial: TrialResult) -> TrialResult | None:
+        """Ask the judge of an unjudged trial again; return None if it answers and costs nothing."""
+        assert trial.kept
+        try:
+            kept = await trial.kept.judge(scenario, self.ask_judge)
+        except TrialTrouble as trouble:
+            return replace(
+                trial,
+                error=trouble.message,
+                culprit=trouble.culprit,
+                cost_usd=trial.cost_usd + trouble.cost_usd,
+                tokens=trial.tokens + trouble.tokens,
+                troubles=(*trial.troubles, trouble.trouble),
+                no_result=None,
+                kept=None,
+            )
+        return None if kept == trial.kept else _judged(trial, scenario, kept)
 
     async def play_once(self, scenario: Scenario) -> PlayedScenario:
         """Play a scenario as its first trial is played; return its steps and checks."""
-        return await self._play(scenario, TrialKey(scenario.id, 1), self.ask_judge)
+        played = await self._play(scenario, TrialKey(scenario.id, 1), self.ask_judge)
+        for error in played.observation.unjudged.values():
+            raise error
+        return played
 
     async def _play(self, scenario: Scenario, key: TrialKey, ask_judge: AskJudge) -> PlayedScenario:
         """Play a scenario on a copy of the tree, in a temporary folder."""
@@ -188,3 +205,28 @@ class TrialPlayer:
 
     def _seed(self, key: TrialKey) -> int:
         return key.seed(self.suite.settings.trials.seed)
+
+
+def _judged(trial: TrialResult, scenario: Scenario, kept: KeptTrial) -> TrialResult:
+    """Return the result of a trial, or the trial as unjudged if the judge has open questions."""
+    trial = replace(trial, cost_usd=kept.cost_usd, tokens=kept.tokens)
+    if kept.questions:
+        reason = kept.questions[0].reason
+        return replace(
+            trial,
+            error=f"unscored: the judge failed: {reason}",
+            culprit=Culprit.MODEL,
+            troubles=trial.troubles or (Trouble(Culprit.MODEL, reason),),
+            no_result=NoResult.UNJUDGED,
+            kept=kept,
+        )
+    satisfied = is_satisfied(kept.checks, min_soft_score=scenario.min_soft_score)
+    return replace(
+        trial,
+        satisfied=satisfied,
+        checks=kept.checks,
+        error="",
+        culprit=None if satisfied else Culprit.CANDIDATE,
+        no_result=None,
+        kept=None,
+    )

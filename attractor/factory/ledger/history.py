@@ -153,6 +153,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.CREATED: _created,
     LineKind.EVALUATION_BEGUN: _begun,
     LineKind.TRIAL_FAILED: _trial_failed,
+    LineKind.TRIAL_UNJUDGED: _trial_failed,
     LineKind.UNFINISHED: _evaluated,
     LineKind.EVALUATED: _evaluated,
     LineKind.ENDED: _ended,

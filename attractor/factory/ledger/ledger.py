@@ -202,6 +202,9 @@ class LineKind(StrEnum):
     TRIAL_FAILED = "trial_failed"
     """`evaluation`, and the public record of the trial."""
 
+    TRIAL_UNJUDGED = "trial_unjudged"
+    """The judge failed: `evaluation`, `scenario`, `trial`, and `kept`, the seal of its evidence."""
+
     EVALUATED = "evaluated"
     """As `evaluation_begun`, and `trials` and `journal_head`."""
 

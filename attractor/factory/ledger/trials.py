@@ -7,6 +7,7 @@ current trial: the next process records it as cut, and plays it only by a person
 
 import hmac
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.records import read_record, write_record
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger.ledger import Ledger, LineKind
@@ -33,6 +35,7 @@ from attractor.scenarios.evaluation import (
     troubles_record,
 )
 from attractor.scenarios.suite import Suite
+from attractor.scenarios.unjudged import KeptTrial
 
 OWNER_ONLY = 0o600
 NAME_LENGTH = 16
@@ -122,6 +125,47 @@ class TrialStore:
         """
         return self._read(evaluation_id, self._named(evaluation_id, public_record))
 
+    def keep(self, evaluation_id: EvaluationId, result: TrialResult, *, now: datetime) -> None:
+        """Keep what the judge needs of an unjudged trial, and pin its seal in the ledger."""
+        file = self._kept_file(evaluation_id, result.key)
+        make_private_folder(file.parent)
+        text = canonical_json(write_record(result.kept))
+        write_whole(file, text, mode=OWNER_ONLY)
+        data: JsonObject = {
+            "evaluation": evaluation_id.number,
+            "scenario": self.opaque_name(result.key.scenario),
+            "trial": result.key.number,
+            "kept": self.ledger.seal_of(text),
+        }
+        self.ledger.append(LineKind.TRIAL_UNJUDGED, evaluation_id.run_id, data, now=now)
+
+    def kept(self, evaluation_id: EvaluationId, key: TrialKey) -> KeptTrial:
+        """Return what was kept of an unjudged trial; refuse other content than was pinned."""
+        file = self._kept_file(evaluation_id, key)
+        wanted = (evaluation_id.number, self.opaque_name(key.scenario), key.number)
+        seals = [
+            str(entry.data["kept"])
+            for entry in self.ledger.entries(evaluation_id.run_id)
+            if entry.kind == LineKind.TRIAL_UNJUDGED
+            and tuple(entry.data[name] for name in ("evaluation", "scenario", "trial")) == wanted
+        ]
+        try:
+            text = file.read_text("utf-8")
+        except OSError as cause:
+            raise file_error("read", file, cause) from cause
+        if not seals or not hmac.compare_digest(seals[-1], self.ledger.seal_of(text)):
+            raise _changed(file)
+        record = parse_json(text.encode())
+        return read_record(KeptTrial, record if isinstance(record, dict) else {})
+
+    def forget(self, evaluation_id: EvaluationId, key: TrialKey) -> None:
+        """Remove what was kept of a trial that is judged."""
+        self._kept_file(evaluation_id, key).unlink(missing_ok=True)
+
+    def _kept_file(self, evaluation_id: EvaluationId, key: TrialKey) -> Path:
+        file = self._file(evaluation_id, key)
+        return file.parent / "unjudged" / file.name
+
     def replays(self, evaluation_id: EvaluationId) -> list[JsonObject]:
         """Return the orders of persons to play cut trials of an evaluation again."""
         return [
@@ -189,11 +233,12 @@ def _changed(file: Path) -> VerificationError:
 
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
-CUT, REPLAYED = "TrialCut", "TrialsReplayed"
+CUT, UNJUDGED, REPLAYED = "TrialCut", "TrialUnjudged", "TrialsReplayed"
 PROGRESS = "progress"
 ENDS_EVALUATION = "ends_evaluation"
 """The member of trouble that ended the evaluation: the start of its trial does not count."""
 
+_KINDS = {None: COMPLETED, NoResult.CUT: CUT, NoResult.UNJUDGED: UNJUDGED}
 _Name = tuple[object, object]
 
 
@@ -216,11 +261,15 @@ class TrialLog:
 
     def completed(self, result: TrialResult, progress: Progress | None = None) -> None:
         """Store and record the result of a trial; pin a failed trial in the ledger."""
+        if result.kept:
+            self.results.keep(self.evaluation_id, result, now=self.run.clock.now())
         record = self.results.store(self.evaluation_id, result)
         if not result.satisfied and not result.no_result:
             self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
         more: JsonObject = {PROGRESS: dict(progress.to_record())} if progress else {}
-        self._write(CUT if result.no_result else COMPLETED, {**record, **more})
+        self._write(_KINDS[result.no_result], {**record, **more})
+        if not result.kept:
+            self.results.forget(self.evaluation_id, result.key)
 
     def replay(self, cut: Collection[TrialKey], order: JsonObject) -> None:
         """Record a person's order to play cut trials again, in the ledger and in the journal."""
@@ -263,13 +312,19 @@ class TrialLog:
                     # The process died between storing and recording.
                     record = self.results.public_record(self.evaluation_id, ended[name])
                     self._write(COMPLETED, record)
-            elif kind in (STARTED, CUT):
+                    self.results.forget(self.evaluation_id, key)
+            elif kind in (STARTED, CUT, UNJUDGED):
                 cut = cut_trial(key, CRASHED, suite.settings.trials.seed)
-                results[key] = stored.get(name, cut)
+                results[key] = self._with_kept(stored.get(name, cut))
                 if kind == STARTED:
                     self.completed(results[key])
         waiting = {key: tuple(troubles.get(self._name(key), ())) for key in trial_keys(suite)}
         return EarlierTrials(results, waiting)
+
+    def _with_kept(self, result: TrialResult) -> TrialResult:
+        if result.no_result is not NoResult.UNJUDGED:
+            return result
+        return replace(result, kept=self.results.kept(self.evaluation_id, result.key))
 
     def _pin_failed(self, ended: Mapping[_Name, TrialResult]) -> None:
         """Pin failed trials that the process died before pinning."""
@@ -283,7 +338,7 @@ class TrialLog:
         """Return the last event of each trial, and the troubles since it was played first."""
         last: dict[_Name, Event] = {}
         troubles: dict[_Name, list[Trouble]] = {}
-        for event in self._events((STARTED, TROUBLED, CUT, COMPLETED, REPLAYED)):
+        for event in self._events((STARTED, TROUBLED, CUT, UNJUDGED, COMPLETED, REPLAYED)):
             if event.type == REPLAYED:
                 for name in _trials(event.data):
                     last[name] = event

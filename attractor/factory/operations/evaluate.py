@@ -15,6 +15,12 @@ def request_evaluation(root: Path, host: RunHost, *, by: str) -> None:
             evaluator_of(host).request_again(run, by)
 
 
+def judge_again(root: Path, host: RunHost, *, by: str) -> None:
+    """Request that the judge of the unjudged trials of a run is asked again."""
+    with lock_run(root, host) as run:
+        evaluator_of(host).judge_again(run, by)
+
+
 def replay_cut(root: Path, host: RunHost, *, by: str, rationale: str) -> None:
     """Order that the cut trials of the last evaluation of a run are played again, each once."""
     with lock_run(root, host) as run:

@@ -6,11 +6,14 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from attractor.base.errors import UsageError
+from attractor.base.processes import OutputLimit
+from attractor.engine.truncation import keep_ends
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
     JudgeQuestion,
+    JudgeVerdict,
     Observation,
     StepRecord,
     check_result,
@@ -72,20 +75,26 @@ class RubricCheck(CheckOptions):
         rubric = read_suite_file(observed.suite_folder / RUBRICS / self.rubric).decode(
             "utf-8", "replace"
         )
-        verdict = await observed.ask_judge(JudgeQuestion(rubric, evidence, observed.seed))
-        observed.usage.cost_usd += verdict.cost_usd
-        observed.usage.tokens += verdict.tokens
+        shortened = {name: keep_ends(text, _KEPT) for name, text in evidence.items()}
+        question = JudgeQuestion(rubric, shortened, observed.seed)
+        verdict = await observed.ask_judge(question)
+        observed.usage.add(verdict)
+        return self.scored(question, verdict)
+
+    def scored(self, question: JudgeQuestion, verdict: JudgeVerdict) -> CheckResult:
+        """Return the result by the score of the judge."""
         reason = f"{self.rubric}: {verdict.score:.2f}: {verdict.reason}"
         return check_result(
             "rubric",
             passed=verdict.score >= self.min_score,
             score=verdict.score,
             reason=reason,
-            evidence="\n\n".join([rubric, *evidence.values(), reason]),
+            evidence="\n\n".join([question.rubric, *question.evidence.values(), reason]),
         )
 
 
 _MOST_BYTES = 1_000_000
+_KEPT = OutputLimit(head=20_000, tail=20_000)
 
 
 def _texts_of(record: StepRecord) -> dict[str, str]:

@@ -2,18 +2,28 @@
 
 import asyncio
 import os
+import random
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from attractor.base.clock import SystemClock
+from attractor.base.processes import ExecResult
+from attractor.environments.environment import Promises
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.factory.evaluation.candidate_run import STRICT_PROFILE
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.evaluation.gate_records import EvaluationRecord, GateInput
 from attractor.factory.evaluation.trial_player import TrialPlayer, exported_once
-from attractor.scenarios.evaluation import TrialKey
+from attractor.scenarios.check import JudgeQuestion, JudgeVerdict, Unjudged
+from attractor.scenarios.evaluation import NoResult, TrialKey, evaluate
 from attractor.scenarios.suite_reader import read_suite
 from tests.factory.flows import HOLDOUT
-from tests.scenarios.suites import write_suite
+from tests.scenarios.suites import SUITE, write_files, write_suite
+from tests.scenarios.test_evaluation import Log
 
 
 def make_player(tmp_path: Path, **files: str) -> TrialPlayer:
@@ -77,3 +87,46 @@ def test_tree_is_exported_once_for_many_trials(tmp_path: Path) -> None:
     for name in "123":
         assert os.access(tmp_path / name / "run.sh", os.X_OK)
         assert (tmp_path / name / "link").readlink() == Path("/nowhere")
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_output_that_makes_the_judge_fail_is_never_played_until_it_is_good(
+    tmp_path: Path, comes_back: bool
+) -> None:
+    rubric = '\n[[checks]]\nkind = "rubric"\nrubric = "word.md"\nsteps = ["look"]\n'
+    made = HOLDOUT.format(wanted="made").replace('equals = "made"', 'contains = "made"') + rubric
+    folder = write_suite(tmp_path / "suite", suite=f"{SUITE}[trials]\nn = 200\n", made=made)
+    write_files(folder, {"rubrics/word.md": "The output is one word."})
+    luck, started, asked = random.Random(7), Counter[str](), Counter[int]()
+
+    def make(_folder: Path) -> MemoryExecutionEnvironment:
+        output = "bad: made" if luck.random() < 0.1 else "made"
+        started[output] += 1
+        made = ExecResult(output, "", exit_code=0, timed_out=False, duration_ms=1)
+        return MemoryExecutionEnvironment(commands={"cat made.txt": made})
+
+    async def ask_judge(question: JudgeQuestion) -> JudgeVerdict:
+        asked[question.seed] += 1
+        is_bad = "bad: made" in question.evidence.values()
+        if is_bad and not (comes_back and asked[question.seed] > 1):
+            raise Unjudged("429", question, reason="Too many requests", tokens=1)
+        return JudgeVerdict(0.0 if is_bad else 1.0, "So it is.")
+
+    async def export(to: Path) -> None:
+        """Write nothing: the environment is in memory."""
+
+    suite, log = read_suite(folder), Log()
+    player = TrialPlayer(export, make, suite, folder, tmp_path, SystemClock(), ask_judge)
+    trials = suite.settings.trials
+    results = asyncio.run(
+        evaluate(suite.scenarios, player.play_trial, log, trials, judge_again=player.judge_again)
+    )
+    assert started.total() == 200
+    assert 10 < started["bad: made"] == sum(not one.satisfied for one in results) < 30
+    unjudged = 0 if comes_back else started["bad: made"]
+    assert sum(one.no_result is NoResult.UNJUDGED for one in results) == unjudged
+    given = EvaluationRecord("tree", "seal", Promises(), tuple(results))
+    report = gate(GateInput("tree", suite, "seal", (given,), STRICT_PROFILE, attempts=1))
+    assert report.played == 200 - unjudged
+    rule = "infra_errors" if unjudged else "unresolved_failure"
+    assert rule in [one.rule for one in report.reasons]
