@@ -124,10 +124,10 @@ YET = " (too recent)"
 class Whereabouts:
     """The possible directories of a run, and whether its result is on a branch.
 
-    `is_approved` means that a person approved it, `is_promoted` that it was promoted and not rolled
-    back; `landing` is where a person has merged it. `is_known` means that a sealed record contains
-    the start of the run; the first directory comes from this record. The last directory is in the
-    runs folder of the project.
+    `is_promoted` means that it was promoted and not rolled back, `is_approved` that a person
+    approved it; `landing` is where a person has merged it. `is_known` means that a sealed record
+    contains the start of the run; the first directory comes from this record. The last directory is
+    in the runs folder of the project.
     """
 
     places: Sequence[Path] = ()
@@ -190,7 +190,11 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
 
 
 def _unpromoted(
-    landing: Landing | None, rolled_back_from: str, age: timedelta, rules: Rules, root: Path
+    landing: Landing | None,
+    rolled_back_from: str,
+    age: timedelta,
+    rules: Rules,
+    root: Path | None,
 ) -> Need:
     """Return whether an approved run that is not promoted is needed: only a person says no."""
     if rolled_back_from:
@@ -232,7 +236,8 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     elif (is_there := _is_there(where.places[0].parent)) or rules.missing_projects:
         why = "its run directory is gone"
         if is_there and where.is_approved and not where.is_promoted:
-            return Need(True, f"{why}, but it was approved and is not promoted")
+            need = _unpromoted(where.landing, "", age, rules, None)
+            return replace(need, why=f"{why}; {need.why}")
     else:
         reason = f"its project is missing ({where.places[0]}): --missing-projects removes it"
         return Need(True, reason)

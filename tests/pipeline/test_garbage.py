@@ -153,10 +153,11 @@ def test_approved_run_without_directory_keeps_its_trees_until_it_is_promoted(
 ) -> None:
     places, run_id = [tmp_path / "runs" / "x"], new_run_id(NOW, lambda count: bytes(count))
     approved = Whereabouts(places, is_known=True, is_approved=True)
-    assert need_of(run_id, approved, LATER).is_needed
-    landing = Landing("main", "0" * 40)
-    for landed in (replace(approved, is_promoted=True), replace(approved, landing=landing)):
-        assert not need_of(run_id, landed, LATER).is_needed
+    found = need_of(run_id, approved, LATER)
+    assert (found.is_needed, found.may_ask) == (True, False)
+    landed = need_of(run_id, replace(approved, landing=Landing("main", "0" * 40)), LATER)
+    assert (landed.is_needed, landed.may_ask) == (True, True)
+    assert not need_of(run_id, replace(approved, is_promoted=True), LATER).is_needed
 
 
 def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None:
