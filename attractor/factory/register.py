@@ -24,7 +24,6 @@ from attractor.factory.errors import RunGone
 from attractor.factory.evaluation.candidate_run import CandidateRun, FactoryStores, facts_of
 from attractor.factory.evaluation.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.records import created_runs, find_directory
 from attractor.factory.project import ProjectIdentity, identity_of
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun
@@ -95,6 +94,9 @@ class RunRegister:
         try:
             return find_run(reference, self.project.runs_dir)
         except (NoRun, UnknownName):
+            # Records of evaluations are slow to import.
+            from attractor.factory.ledger.records import created_runs, find_directory
+
             project_id = self.project.project_id()
             entries = self.ledger.mentioning(project_id) if project_id else ()
             runs = created_runs(entries, project_id)

@@ -1,7 +1,6 @@
 """`attractor agent`: one session in the project folder, continued, steered and limited."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -205,9 +204,10 @@ def test_agent_in_the_project_reaches_neither_records_nor_git_hooks(tmp_path: Pa
     assert not any("SEEN" in one or "DONE" in one for one in outputs)
     assert all("is hidden" in one["error"] for one in ends[len(ATTACKS) : len(ATTACKS) + 2])
     assert "COMMITTED" in ends[-1]["output"]
-    project = rb"\[attractor\]\n\tproject = [0-9a-f]{32}\n"
-    kept = (desk.place / ".git" / "config").read_bytes()
-    assert re.fullmatch(re.escape(config) + project, kept)
+    # Attractor itself keeps the id of the project there.
+    kept = (desk.place / "runs" / ".project").read_bytes()
+    added = b"[attractor]\n\tproject = " + kept
+    assert (desk.place / ".git" / "config").read_bytes() == config + added
     (run,) = (desk.place / "runs").glob("*/manifest.json")
     assert run.is_file()
 
