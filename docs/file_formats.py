@@ -129,6 +129,7 @@ class AnswerRecord(Record):
     kind: AnswerKind
     value: str
     by: str
+    proof: str = ""
     selected_option: OptionRecord | None = None
     text: str = ""
 
@@ -298,6 +299,7 @@ class Order(Record):
     why: str
     question: str
     value: str
+    proof: str = ""
 
 
 class StoredFiles(Record):

@@ -61,7 +61,12 @@ TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 OPERATOR_VARIABLE = "ATTRACTOR_OPERATOR"
 """The name of the person for whom a command acts, set by a server (default: the user's name)."""
 
-RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", TOKEN_VARIABLE, OPERATOR_VARIABLE)
+STARTED_BY_VARIABLE = "ATTRACTOR_STARTED_BY"
+"""The kind of the server for which a process starts runs, such as `mcp`."""
+
+RESERVED_VARIABLES = (
+    *("ATTRACTOR_STATUS_FILE", TOKEN_VARIABLE, OPERATOR_VARIABLE, STARTED_BY_VARIABLE),
+)
 """Variables that begin with `ATTRACTOR_`, but are not settings."""
 
 INPUT_PREFIX = "ATTRACTOR_INPUT_"

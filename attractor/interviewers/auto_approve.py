@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind, ask_each
+from attractor.engine.questions.question import (
+    AUTO_APPROVED,
+    Answer,
+    AnswerKind,
+    Question,
+    QuestionKind,
+    ask_each,
+)
 from attractor.interviewers.registry import InterviewerParts
 
 NAME = "auto_approve"
@@ -17,7 +24,7 @@ class AutoApprove:
 
     async def ask(self, question: Question) -> Answer:
         """Return the approving answer."""
-        return Answer(AnswerKind.GIVEN, _approval(question), by=NAME)
+        return Answer(AnswerKind.GIVEN, _approval(question), by=NAME, proof=AUTO_APPROVED)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one question after the other."""

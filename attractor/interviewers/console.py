@@ -4,8 +4,11 @@ import asyncio
 import errno
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from attractor.engine.questions.question import (
+    TERMINAL,
+    UNVERIFIED,
     Answer,
     AnswerKind,
     Question,
@@ -85,7 +88,7 @@ class Console:
         while (line := await self._line(question)) is not None:
             answer = read_answer(line or question.default, question, by=NAME)
             if answer is not None:
-                return answer
+                return replace(answer, proof=TERMINAL if self._is_terminal else UNVERIFIED)
             tries += 1
             if not self._is_terminal and tries == ASKED_AT_MOST:
                 # The gate reports the last invalid choice.

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.engine.questions.question import Answer, AnswerKind, Question, ask_each
+from attractor.engine.questions.question import ANSWERS_FILE, Answer, AnswerKind, Question, ask_each
 from attractor.interviewers.registry import InterviewerParts
 
 NAME = "queue"
@@ -24,7 +24,7 @@ class Queue:
         if not self._answers:
             return Answer(AnswerKind.SKIPPED, by=NAME)
         answer = self._answers.popleft()
-        return answer if answer.by else replace(answer, by=NAME)
+        return replace(answer, by=answer.by or NAME, proof=ANSWERS_FILE)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one question after the other."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import canonical_json
-from attractor.engine.questions.question import Answer, Question, ask_each
+from attractor.engine.questions.question import ANSWERS_FILE, Answer, Question, ask_each
 from attractor.engine.seams import Stopped
 from attractor.interviewers.registry import InterviewerParts
 from attractor.interviewers.transcript import RecordedAnswer, read_recording
@@ -46,7 +46,8 @@ class Replay:
         if known is None or fault:
             refused = NotRecorded(f"{self._file} has no answer to {question.id}: {fault}")
             raise Stopped(str(refused)) from refused
-        return replace(known.answer, by=f"{NAME} of {known.answer.by or 'a person'}")
+        by = f"{NAME} of {known.answer.by or 'a person'}"
+        return replace(known.answer, by=by, proof=ANSWERS_FILE)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one question after the other."""

@@ -17,7 +17,7 @@ from attractor.base.records import write_fields
 from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.question import Answer, Question, sort_questions
+from attractor.engine.questions.question import UNVERIFIED, Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
@@ -103,7 +103,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Orders:
-    """Sends orders to one run, in the name of one person.
+    """Sends orders to one run, in the name of one person, who is identified by a proof.
 
     In the commands of hints, a run in `runs_dir` (default: the folder of the run) is named by its
     id.
@@ -116,6 +116,7 @@ class Orders:
     redactor: Redactor
     before_end: BeforeEnd | None = None
     runs_dir: Path | None = None
+    proof: str = UNVERIFIED
 
     def questions(self, question: str = "") -> tuple[Question, ...]:
         """Return the open questions of the run: all, or the questions with an id or of a node."""
@@ -202,7 +203,8 @@ class Orders:
             raise UsageError("missing message", hint="write the message after the run")
         self._require_runner("steered", "steer", " TEXT")
         self._require_node(node)
-        order = self._without_secrets(Order(Action.STEER, self.by, why, question=node, value=text))
+        order = Order(Action.STEER, self.by, why, question=node, value=text, proof=self.proof)
+        order = self._without_secrets(order)
         directory = RunDirectory(self.root)
         file = leave_order(directory.inbox, order, name=self._new_name())
         verdict = await_verdict(directory, file.name)
@@ -319,7 +321,7 @@ class Orders:
         self, orders: Sequence[Order], *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Sequence[Receipt]:
         """Write orders to the inbox; if no process runs the run, execute the orders here."""
-        orders = [self._without_secrets(one) for one in orders]
+        orders = [self._without_secrets(replace(one, proof=self.proof)) for one in orders]
         directory = RunDirectory(self.root)
         # Names of the same moment are in random order, so they are sorted.
         names = sorted(self._new_name() for _ in orders)

@@ -8,7 +8,12 @@ from attractor.base.call_text import describe_call
 from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.questions.question import describe_recorded_branches
+from attractor.engine.journal.events import Action
+from attractor.engine.questions.question import (
+    AnswerKind,
+    describe_author,
+    describe_recorded_branches,
+)
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.records.summary import NOT_JUDGED
@@ -75,10 +80,22 @@ def _completed(event: Event) -> str:
 def _ordered(event: Event) -> str:
     """Describe an order, and whether the order was accepted."""
     data = event.data
-    who = f" by {data.get('by')}" if data.get("by") else ""
+    by, proof = str(data.get("by") or ""), str(data.get("proof") or "")
+    author = describe_author(by, proof) if data.get("action") == Action.ANSWER else by
+    who = f" by {author}" if by else ""
     why = f": {data.get('why')}" if data.get("why") else ""
     what = f"{data.get('action') or 'an order'}{_about(data)}{who}"
     return f"{what}{why}" if data.get("is_accepted") else f"{what} refused{why}"
+
+
+def _settled(event: Event) -> str:
+    """Describe an answer that did not come as an order."""
+    data, answer = event.data, event.data.get("answer")
+    if not isinstance(answer, dict) or answer.get("kind") != AnswerKind.GIVEN:
+        return ""
+    by, proof = str(answer.get("by") or ""), str(answer.get("proof") or "")
+    text = shorten(str(answer.get("value") or ""), LONGEST_WORDS)
+    return f"answer {data.get('question')}: {text} by {describe_author(by, proof)}"
 
 
 def _about(data: Mapping[str, Json]) -> str:
@@ -234,6 +251,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "ParallelBranchCompleted": "branch ended: {outcome}",
     "StageParked": _parked,
     "OperatorAction": _ordered,
+    "QuestionSettled": _settled,
     "NotificationCompleted": lambda event: (
         f"{_notified(event)} sent by {event.data.get('messenger')}"
     ),

@@ -65,6 +65,7 @@ class RunRequest:
     missing here because they contain a secret. `continues` is the run whose conversations this run
     continues. `feedback` are context values about the verdict on an earlier
     run. `promoted_by` is the command that promotes the run, if not `attractor promote`.
+    `started_by` is `mcp` if a coding agent started the run over MCP.
     """
 
     file: Path
@@ -89,6 +90,7 @@ class RunRequest:
     continues: ContinuedRun | None = None
     feedback: JsonObject = field(default_factory=dict[str, Json])
     promoted_by: str = ""
+    started_by: str = ""
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -109,11 +111,15 @@ class RunRequest:
         return redactor.members(replace(self, withheld=withheld).to_record())
 
 
+_NEWER = ("suite", "profile", "waits_for_limits", "started_by")
+"""The fields that a manifest, or one of an earlier version, does not have among the options."""
+
+
 def read_request(manifest: Manifest) -> RunRequest:
     """Read the request of a run from its manifest."""
     fields = Fields({**manifest.options, "continues": _continues(manifest)}, "manifest: options")
     return replace(
-        fields.whole(RunRequest, "suite", "profile", "waits_for_limits", budgets="", **_KEYS),
+        fields.whole(RunRequest, *_NEWER, budgets="", **_KEYS),
         budgets=budgets_from_record(fields.inner("budgets")),
         suite=manifest.suite,
         profile=manifest.profile,

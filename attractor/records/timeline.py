@@ -21,6 +21,7 @@ from attractor.base.records import write_fields
 from attractor.engine.journal import events as recorded
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
+from attractor.engine.questions.question import AnswerKind, describe_author
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import SESSION, history_folder
 from attractor.engine.state.attempts import stage_id
@@ -196,6 +197,7 @@ class Wait:
     since: datetime
     until: datetime | None = None
     by: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True)
@@ -368,11 +370,19 @@ class Timeline:
         )
         return attempt
 
-    def _settle(self, at: datetime, *, node: str = "", question: str = "", by: str = "") -> None:
+    def _settle(
+        self,
+        at: datetime,
+        *,
+        node: str = "",
+        question: str = "",
+        by: str = "",
+        proof: str = "",
+    ) -> None:
         """End the open waits of a node, of a question, or all."""
         for id_, wait in self._waits.items():
             if wait.until is None and node in ("", wait.node) and question in ("", id_):
-                self._waits[id_] = changed(wait, until=at, by=by)
+                self._waits[id_] = changed(wait, until=at, by=by, proof=proof)
 
     def _note(self, event: Event, words: str) -> None:
         if words:
@@ -431,16 +441,23 @@ class Timeline:
         self._waits.setdefault(id_, Wait(event.node or "", id_, event.time))
 
     def _settled(self, event: Event, settled: recorded.QuestionSettled) -> None:
-        by = str(settled.answer.get("by") or "")
-        self._settle(event.time, question=settled.question, by=by)
+        by, proof = (str(settled.answer.get(name) or "") for name in ("by", "proof"))
+        if settled.answer.get("kind") == AnswerKind.GIVEN:
+            author = describe_author(by, proof)
+            self._note(event, f"answer to {settled.question} by {author}")
+        self._settle(event.time, question=settled.question, by=by, proof=proof)
 
     def _ordered(self, event: Event, order: recorded.OperatorAction) -> None:
         if not order.is_accepted:
             return
-        by, why = order.by and f" by {order.by}", order.why and f": {order.why}"
+        is_answer = order.action == recorded.Action.ANSWER
+        author = describe_author(order.by, order.proof) if is_answer else order.by
+        by = order.by and f" by {author}"
+        why = order.why and f": {order.why}"
         self._note(event, f"{order.action}{by}{why}")
         if order.question:
-            self._settle(event.time, question=order.question, by=order.by)
+            by, proof = order.by, order.proof
+            self._settle(event.time, question=order.question, by=by, proof=proof)
 
     def _interrupted(self, event: Event, interrupted: recorded.RunInterrupted) -> None:
         self._note(event, interrupted.reason)

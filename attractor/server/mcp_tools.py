@@ -8,11 +8,13 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import anyio.to_thread
 import mcp_types
 from mcp.server import Server
+from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 from pydantic import Field, ValidationError
 
@@ -20,13 +22,16 @@ from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.base.toml import printable
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.truncation import shorten
 from attractor.interviewers.registry import read_name
 from attractor.language.drawing.draw import Format, render_async
 from attractor.pipeline.source.files import read_pipeline_file
 from attractor.pipeline.status import read_status
 from attractor.records.drawing import read_drawn
 from attractor.records.open_work import question_records
+from attractor.records.request import read_request
 from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import (
     LONGEST_SOURCE,
@@ -40,11 +45,16 @@ from attractor.server.resources import language
 from attractor.server.run_actions import answer_question, name_of, orders_to, start_run
 from attractor.server.service import Service
 
+MCP = "mcp"
+"""The value in the manifest of a run that an agent started with the tool `run`."""
+
 INSTRUCTIONS = """Attractor runs pipelines drawn as DOT graphs: coding agents execute the stages.
 Work in this order: write a pipeline file, validate it until no diagnostic is left, simulate it with
 failures and answers, then run it. A run takes minutes or hours: look at its status now and then.
-If a run asks a question, answer it only as the person you work for told you. Decisions about
-results belong to a person, who types `attractor decide`."""
+If a run that you started asks a question, answer it only as the person you work for told you.
+Decisions about results belong to a person, who types `attractor decide`."""
+
+LONGEST_CLIENT = 100
 
 Content = str | bytes | Json
 """The result of a tool: a text, a PNG image, or a value that is sent as JSON."""
@@ -167,6 +177,13 @@ def _status(service: Service, caller: Caller, body: ChosenRun) -> Content:
 
 
 def _answer(service: Service, caller: Caller, body: RunAnswer) -> Content:
+    outermost = name_of(service, service.root(body.run)).partition(":")[0]
+    manifest = read_manifest(RunDirectory(service.root(outermost)))
+    if read_request(manifest).started_by != MCP:
+        raise UsageError(
+            f"a coding agent did not start run {outermost}, so it cannot answer its questions",
+            hint=f"let the person type: attractor answer {outermost}",
+        )
     result = answer_question(
         service, body.run, caller, answer=body.answer, question=body.question, why=body.why
     )
@@ -265,8 +282,8 @@ TOOLS = (
     ),
     McpTool(
         "answer",
-        "Answer a question of a run. A waiting run continues. Ask your user first: human gates are "
-        "questions to a person.",
+        "Answer a question of a run that the tool `run` started. A waiting run continues. Ask your "
+        "user first: human gates are questions to a person.",
         RunAnswer,
         _answer,
         only_reads=False,
@@ -290,14 +307,15 @@ def build_server(
         return mcp_types.ListToolsResult(tools=[one.offered() for one in tools])
 
     async def call_tool(
-        context: object, request: mcp_types.CallToolRequestParams
+        context: ServerRequestContext[dict[str, Any]], request: mcp_types.CallToolRequestParams
     ) -> mcp_types.CallToolResult:
         tool = by_name.get(request.name)
         if tool is None:
             words = f"unknown tool {request.name!r}\nremedy: call one of {', '.join(by_name)}"
             return mcp_types.CallToolResult(content=[_text(words)], is_error=True)
         arguments = request.arguments or {}
-        return await anyio.to_thread.run_sync(tool.result, service, caller, arguments)
+        by = replace(caller, client=_client_of(context))
+        return await anyio.to_thread.run_sync(tool.result, service, by, arguments)
 
     return Server(
         "attractor",
@@ -306,6 +324,14 @@ def build_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def _client_of(context: ServerRequestContext[dict[str, Any]]) -> str:
+    """Return name and version of the client, as it says itself."""
+    parameters = context.session.client_params
+    info = parameters.client_info if parameters else None
+    words = printable(f"{info.name} {info.version}") if info else ""
+    return shorten(words.strip(), LONGEST_CLIENT) or "unknown client"
 
 
 async def serve_stdio(service: Service, caller: Caller) -> None:

@@ -129,6 +129,7 @@ def orders_to(service: Service, run: str, caller: Caller) -> Orders:
         redactor=host.redactor,
         before_end=register_of(host).record_end,
         runs_dir=host.runs_dir,
+        proof=caller.proof,
     )
 
 

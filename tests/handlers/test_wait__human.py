@@ -162,6 +162,7 @@ def test_an_interview_is_recorded() -> None:
         "kind": "given",
         "value": "F",
         "by": "Ada",
+        "proof": "unverified",
         "selected_option": {"key": "F", "label": "[F] Fix"},
         "text": "F",
     }

@@ -29,8 +29,8 @@ def question(kind: QuestionKind, *options: Option) -> Question:
     return Question("gate@1.1", "Deploy?", kind, options, "gate")
 
 
-def given(value: str, by: str = "") -> Answer:
-    return Answer(AnswerKind.GIVEN, value, by)
+def given(value: str, by: str = "", proof: str = "unverified") -> Answer:
+    return Answer(AnswerKind.GIVEN, value, by, proof=proof)
 
 
 def option_answer(asked: Question, number: int, said: str, by: str = "") -> Answer:

@@ -19,4 +19,4 @@ from tests.tables import table
 )
 def test_answer_approves_and_names_the_interviewer(asked: Question, value: str) -> None:
     answer = asyncio.run(AutoApprove(Terminal().parts()).ask(asked))
-    assert answer == given(value, "auto_approve")
+    assert answer == given(value, "auto_approve", "--auto-approve")

@@ -92,9 +92,9 @@ def test_name_may_contain_inner_interviewer_and_file(tmp_path: Path) -> None:
     parts = Terminal().parts(answers=[given("Y")])
     interviewer = build_interviewer(f"recording:queue:{file}", parts)
     asked = question(QuestionKind.YES_NO)
-    assert asyncio.run(interviewer.ask(asked)) == given("Y", "queue")
+    assert asyncio.run(interviewer.ask(asked)) == given("Y", "queue", "answers file")
     again = build_interviewer(f"replay:{file}", parts)
-    assert asyncio.run(again.ask(asked)) == given("Y", "replay of queue")
+    assert asyncio.run(again.ask(asked)) == given("Y", "replay of queue", "answers file")
 
 
 @table(

@@ -105,4 +105,6 @@ def test_any_text_is_replayed(
     asked = Question("q@1.1", text, QuestionKind.FREEFORM, (), "q")
     file = tmp_path_factory.mktemp("replay") / "a"
     answer = Answer(AnswerKind.GIVEN, said, "ann", text=said)
-    assert ask(record(file, (asked, answer)), asked) == replace(answer, by="replay of ann")
+    assert ask(record(file, (asked, answer)), asked) == replace(
+        answer, by="replay of ann", proof="answers file"
+    )

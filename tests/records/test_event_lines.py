@@ -11,6 +11,8 @@ SETUP: dict[str, Json] = {"step": "setup", "command": "make deps"}
 PATCH: dict[str, Json] = {"path": "result.patch", "tree": "t"}
 PAUSE: dict[str, Json] = {"action": "pause", "by": "alex", "why": "lunch", "is_accepted": True}
 ANSWER: dict[str, Json] = {"action": "answer", "by": "alex", "question": "gate@1", "value": "Y"}
+BY_HAND: Json = {"kind": "given", "value": "Y", "by": "alex", "proof": "terminal"}
+SETTLED: dict[str, Json] = {"question": "gate@1", "answer": BY_HAND}
 STEER: dict[str, Json] = {"action": "steer", "by": "alex", "value": "hey"}
 TRIALS: dict[str, Json] = {"finished": 3, "trials": 12, "seconds_left": 90}
 NOBODY = "refused: no running stage accepts messages"
@@ -29,7 +31,14 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
     ("BootStep", {**SETUP, "how": "kept", "seconds": 1}, "setup make deps: cached result (1 s)"),
     ("BootStep", {"step": "environment"}, ""),
     ("OperatorAction", PAUSE, "pause by alex: lunch"),
-    ("OperatorAction", ANSWER, "answer gate@1: Y by alex refused"),
+    ("OperatorAction", ANSWER, "answer gate@1: Y by alex (not recorded) refused"),
+    (
+        "OperatorAction",
+        {**ANSWER, "proof": "mcp 1"},
+        "answer gate@1: Y by alex (mcp 1) refused",
+    ),
+    ("QuestionSettled", SETTLED, "answer gate@1: Y by alex (terminal)"),
+    ("QuestionSettled", {**SETTLED, "answer": {"kind": "timeout", "value": "Y", "by": ""}}, ""),
     ("OperatorAction", {"action": "steer", "by": "", "why": NOBODY}, f"steer refused: {NOBODY}"),
     ("OperatorAction", {**STEER, "question": "nope"}, 'steer nope: "hey" by alex refused'),
     ("OperatorAction", {**STEER, "why": "late", "is_accepted": True}, 'steer "hey" by alex: late'),

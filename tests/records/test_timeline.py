@@ -135,7 +135,13 @@ def test_waits_end_with_the_answer_or_the_run() -> None:
         *(BEGUN + timedelta(seconds=1), BEGUN + timedelta(seconds=3)),
         "ann",
     )
-    assert [one.words for one in answered.notes] == ["waits for an answer at make", "answer by ann"]
+    waits = "waits for an answer at make"
+    assert [one.words for one in answered.notes] == [waits, "answer by ann (not recorded)"]
+    here: Json = {"kind": "given", "value": "Y", "by": "bob", "proof": "terminal"}
+    settled: dict[str, Json] = {"question": wait.question, "answer": here}
+    at_terminal = fold_timeline(events(*asked, ("QuestionSettled", settled)), is_live=False)
+    assert (at_terminal.waits[0].by, at_terminal.waits[0].proof) == ("bob", "terminal")
+    assert at_terminal.notes[-1].words == f"answer to {wait.question} by bob (terminal)"
     canceled = fold_timeline(events(*asked, ("PipelineFailed", {})), is_live=False)
     assert canceled.waits[0].until == BEGUN + timedelta(seconds=3)
 

@@ -13,7 +13,7 @@ import mcp_types
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from tests.pipeline.projects import make_project
+from tests.pipeline.projects import fork, make_host, make_project, simulated, start
 from tests.prepared import quick_programs
 from tests.server.conftest import SETTINGS
 from tests.server.runs import GATE, UNGUARDED
@@ -105,6 +105,27 @@ def test_agent_writes_runs_and_answers_a_pipeline_in_one_session(tmp_path: Path)
             ended = await agent.await_status(run, lambda one: bool(one["outcome"]))
             assert (ended["outcome"], ended["questions"]) == ("success", [])
             assert "ship" in await agent.call("render", run=run)
+            events = (project / "runs" / run / "events.jsonl").read_text()
+            assert '"proof":"mcp mcp ' in events
+
+    asyncio.run(work())
+
+
+def test_agent_answers_only_runs_that_an_agent_started(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", **{"attractor.toml": SETTINGS, "gate.dot": GATE})
+
+    async def work() -> None:
+        async with working_in(project) as agent:
+            own = (await agent.read("run", file="gate.dot"))["run"]
+            await agent.await_status(own, lambda one: bool(one["questions"]) and not one["live"])
+        host = make_host(project)
+        begun = await start(simulated(project, file=project / "gate.dot", interviewer="park"), host)
+        forked = await fork(project / "runs" / own, "ask", host)
+        async with working_in(project) as agent:
+            for run in (begun.run_id, forked.run_id):
+                words = await agent.refused("answer", run=run, answer="S")
+                assert f"remedy: let the person type: attractor answer {run}" in words
+            assert (await agent.read("answer", run=own, answer="S"))["process"] == "started"
 
     asyncio.run(work())
 

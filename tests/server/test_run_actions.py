@@ -86,6 +86,8 @@ def test_answer_reaches_the_live_process_of_a_run(
     go(server)
     assert await_rest(client, run)["outcome"] == "success"
     assert ("answer", "ann-operate", "now") in actions_in(server, run)
+    journal = server.service.host.runs_dir / run / "events.jsonl"
+    assert '"proof":"token ann-operate' in journal.read_text()
 
 
 def test_message_without_a_running_agent_is_refused(client: httpx.Client) -> None:

@@ -85,5 +85,5 @@ def test_R5_automatic_approval_is_recorded() -> None:
     approving = interviewer_registry()["auto_approve"](Terminal().parts())
     play = Play(gate(), "gate", interviewer=approving)
     assert play.run().suggested_next_ids == ("ship",)
-    answer = {"kind": "given", "value": "A", "by": "auto_approve"}
+    answer = {"kind": "given", "value": "A", "by": "auto_approve", "proof": "--auto-approve"}
     assert play.events.all[-1][1]["answer"] == answer

@@ -155,6 +155,7 @@ def test_R5_answer_from_another_terminal_ends_the_prompt(tmp_path: Path) -> None
         "kind": "given",
         "value": "A",
         "by": "ann",
+        "proof": "unverified",
         "selected_option": {"key": "A", "label": "[A] Approve"},
         "text": "Approve",
     }

@@ -8,6 +8,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.orders import operator_name
+from attractor.config.user_folders import STARTED_BY_VARIABLE
 
 
 @click.command()
@@ -26,10 +27,11 @@ def mcp(invocation: Invocation) -> ExitCode:
 
     from attractor.factory.ledger.tokens import Scope
     from attractor.server.access.callers import Caller
-    from attractor.server.mcp_tools import serve_stdio
+    from attractor.server.mcp_tools import MCP, serve_stdio
     from attractor.server.service import Service
 
-    service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
+    environ = {**invocation.environ, STARTED_BY_VARIABLE: MCP}
+    service = Service.of(Path.cwd(), environ, flags=invocation.flags)
     caller = Caller(operator_name(invocation, Scope.OPERATE), Scope.OPERATE)
     # Ctrl-C is the way to end a server in a terminal, and no error.
     with suppress(KeyboardInterrupt):

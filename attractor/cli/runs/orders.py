@@ -4,11 +4,12 @@ import getpass
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proof
 from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.records.lookup import find_run
@@ -78,16 +79,27 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
     from attractor.factory.ledger.tokens import Scope
     from attractor.factory.register import register_of
 
-    host = host_of(invocation)
+    host, by = host_of(invocation), operator_name(invocation, Scope.OPERATE)
+    has_token = bool(invocation.environ.get(TOKEN_VARIABLE))
     return Orders(
         root=find_run(reference, host.runs_dir),
-        by=operator_name(invocation, Scope.OPERATE),
+        by=by,
         clock=host.clock,
         randomness=host.randomness,
         redactor=host.redactor,
         before_end=register_of(host).record_end,
         runs_dir=host.runs_dir,
+        proof=token_proof(by) if has_token else _proof_by_terminal(invocation),
     )
+
+
+def _proof_by_terminal(invocation: Invocation) -> str:
+    """Return the proof of an order without a token; an order without a proof is accepted too."""
+    try:
+        refuse_while_unguarded("a proof by terminal", invocation.configuration.settings.state_dir)
+    except Refused:
+        return UNVERIFIED
+    return TERMINAL if invocation.has_terminal else UNVERIFIED
 
 
 def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:

@@ -8,6 +8,7 @@ from attractor.engine.questions.question import (
     Answer,
     Question,
     choices_of,
+    describe_author,
     describe_branches,
     sort_questions,
 )
@@ -78,7 +79,7 @@ def _text(question: Question, reference: str, *, named: bool) -> str:
 
 def _met(answer: Answer) -> str:
     words = _line(answer.value) or answer.kind.value
-    return f"answered by {_line(answer.by) or 'unknown user'}: {words}"
+    return f"answered by {_line(describe_author(answer.by, answer.proof))}: {words}"
 
 
 def _command(question: Question, choice: str, reference: str, *, named: bool) -> str:

@@ -4,6 +4,7 @@ import json
 
 from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
 from attractor.cli.output.streams import table
+from attractor.engine.questions.question import describe_author
 from attractor.engine.truncation import one_line
 from attractor.language.source.text import visible
 from attractor.records.context import RunContext
@@ -43,7 +44,7 @@ def _row(one: StageAttempt) -> tuple[str, ...]:
 def _waited(one: Wait) -> str:
     if one.until is None:
         return visible(f"{one.question} waits for an answer")
-    by = f" of {one.by}" if one.by else ""
+    by = f" of {describe_author(one.by, one.proof)}" if one.by else ""
     seconds = (one.until - one.since).total_seconds()
     return visible(f"{one.question} waited {format_seconds(seconds)} for the answer{by}")
 

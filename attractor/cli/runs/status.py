@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED, describe_usage
-from attractor.engine.questions.question import Answer, describe_wait, natural_key
+from attractor.engine.questions.question import Answer, describe_author, describe_wait, natural_key
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
@@ -153,7 +153,8 @@ def _answered(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
 
 def _answer_text(answer: Answer) -> str:
     value = shorten(answer.value or answer.kind.value, LONGEST_ANSWER)
-    return visible(f"{value}, by {answer.by}" if answer.by else value)
+    author = describe_author(answer.by, answer.proof)
+    return visible(f"{value}, by {author}" if answer.by else value)
 
 
 def _time(moment: datetime) -> str:

@@ -142,7 +142,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorAction:
-    """A person's order for the run; `order` is the file name of the order in the inbox."""
+    """A person's order for the run; `order` is the file name of the order in the inbox.
+
+    `proof` says how the person was identified.
+    """
 
     action: str
     by: str
@@ -151,6 +154,7 @@ class OperatorAction:
     question: str = ""
     value: str = ""
     is_accepted: bool = True
+    proof: str = ""
 
 
 @dataclass(frozen=True)

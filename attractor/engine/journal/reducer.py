@@ -8,6 +8,7 @@ from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import usage_from_record
 from attractor.engine.questions.question import (
+    NOT_RECORDED,
     Answer,
     AnswerKind,
     answer_from_record,
@@ -238,7 +239,8 @@ def _acted(state: RunState, event: Event, data: Fields) -> RunState:
             words = [f"canceled by {data.text('by') or 'a person'}", data.text("why")]
             return changed(state, canceled=": ".join(filter(None, words)))
         case Action.ANSWER:
-            answer = Answer(AnswerKind.GIVEN, data.text("value"), data.text("by"))
+            proof = data.text("proof") if data.has("proof") else NOT_RECORDED
+            answer = Answer(AnswerKind.GIVEN, data.text("value"), data.text("by"), proof=proof)
             return changed(state, answers={**state.answers, data.text("question"): answer})
         case _:
             return state

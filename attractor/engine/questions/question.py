@@ -79,9 +79,40 @@ class AnswerKind(StrEnum):
     SKIPPED = "skipped"
 
 
+TERMINAL = "terminal"
+BROWSER_SESSION = "browser session"
+ANSWERS_FILE = "answers file"
+AUTO_APPROVED = "--auto-approve"
+UNVERIFIED = "unverified"
+NOT_RECORDED = "not recorded"
+"""The proof of an answer that an earlier version recorded."""
+
+_TOKEN, _MCP = "token ", "mcp "
+
+
+def token_proof(name: str) -> str:
+    """Return the proof of a person with a token."""
+    return f"{_TOKEN}{name}"
+
+
+def mcp_proof(client: str) -> str:
+    """Return the proof of an agent that answers over MCP."""
+    return f"{_MCP}{client}"
+
+
+def proves_person(proof: str) -> bool:
+    """Return whether a proof identifies a person, if agents could not write the record."""
+    return proof in (TERMINAL, BROWSER_SESSION) or proof.startswith(_TOKEN)
+
+
+def describe_author(by: str, proof: str) -> str:
+    """Return the author of an answer and its proof, such as `ann (terminal)`."""
+    return f"{by or 'unknown user'} ({proof or NOT_RECORDED})"
+
+
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a question, and its author (attractor-spec 6.3).
+    """The answer to a question, its author, and the author's proof (attractor-spec 6.3).
 
     `value` is the key of an option, `yes`, `no` or free text; after a time-out, `value` is the
     default. `text` is the input of the person.
@@ -92,6 +123,7 @@ class Answer:
     by: str = ""
     selected_option: Option | None = None
     text: str = ""
+    proof: str = UNVERIFIED
 
 
 class Interviewer(Protocol):
@@ -149,6 +181,7 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
         "kind": answer.kind.value,
         "value": answer.value,
         "by": answer.by,
+        **({"proof": answer.proof} if answer.kind is AnswerKind.GIVEN else {}),
         **_without_empty(
             {
                 "selected_option": write_fields(option) if option else None,
@@ -160,7 +193,9 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
 
 def answer_from_record(fields: Fields) -> Answer:
     """Read an answer from its record."""
-    return fields.whole(Answer, "selected_option", "text")
+    answer = fields.whole(Answer, "selected_option", "text", "proof")
+    is_older = answer.kind is AnswerKind.GIVEN and not fields.has("proof")
+    return replace(answer, proof=NOT_RECORDED) if is_older else answer
 
 
 def _without_empty(members: Mapping[str, Json]) -> dict[str, Json]:
@@ -269,7 +304,8 @@ def with_option(answer: Answer, question: Question) -> Answer:
     if answer.kind is not AnswerKind.GIVEN:
         return answer
     read = read_answer(answer.value, question, by=answer.by)
-    return replace(read, text=answer.text or answer.value) if read else answer
+    text = answer.text or answer.value
+    return replace(read, text=text, proof=answer.proof) if read else answer
 
 
 def describe_refusal(said: str, question: Question) -> str:

@@ -13,6 +13,7 @@ from attractor.base.records import write_fields
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.questions.question import (
+    UNVERIFIED,
     describe_choices,
     describe_refusal,
     is_late,
@@ -27,7 +28,7 @@ POLL = timedelta(milliseconds=200)
 
 @dataclass(frozen=True)
 class Order:
-    """An order for a run.
+    """An order for a run, its author, and the author's proof.
 
     The order to answer names the question in `question`. The order to steer has the message in
     `value`.
@@ -38,6 +39,7 @@ class Order:
     why: str = ""
     question: str = ""
     value: str = ""
+    proof: str = UNVERIFIED
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Inbox:
 def _read(path: Path) -> InboxEntry:
     try:
         fields = Fields(parse_json(read_untrusted(path)), path.name)
-        order = fields.whole(Order)
+        order = fields.whole(Order, "proof")
     except (FileError, NotCanonical, RecordBroken) as fault:
         return InboxEntry(path.name, None, str(fault))
     return InboxEntry(path.name, order)
@@ -129,6 +131,7 @@ def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
         question=order.question,
         value=order.value,
         is_accepted=not refusal,
+        proof=order.proof,
     )
 
 

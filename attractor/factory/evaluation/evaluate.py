@@ -24,6 +24,7 @@ from attractor.engine.state.run_state import (
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.factory.errors import NotDecidable
+from attractor.factory.evaluation.answers import answers_of
 from attractor.factory.evaluation.candidate_run import (
     CandidateRun,
     FactoryStores,
@@ -216,6 +217,7 @@ class Evaluator:
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
+            answers=answers_of(self.register, run),
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             replays=replays_of(entries, run.tree, seal),

@@ -13,11 +13,13 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
+from attractor.engine.questions.question import proves_person
 from attractor.factory.evaluation.gate_records import (
     NO_SUITE,
     Domain,
     GateInput,
     GateReport,
+    GivenAnswer,
     RuleResult,
     idle,
     report_of_one,
@@ -471,6 +473,31 @@ def _protected_path(judged: _Judged) -> RuleResult:
     )
 
 
+def _unverified_answer(judged: _Judged) -> RuleResult:
+    answers = judged.input.answers
+    if judged.input.profile.policy.answers != "verified":
+        listed = f": {_listed(answers)}" if answers else ""
+        return idle("unverified_answer", f"the profile accepts all answers{listed}")
+    # Agents without a sandbox could write the records of answers.
+    is_guarded = all(one.promises.guards_holdouts for one in judged.input.evaluations)
+    unproved = [one for one in answers if not (is_guarded and proves_person(one.proof))]
+    found = _none_allowed(
+        "unverified_answer",
+        len(unproved),
+        words=f"it is not proved who answered {_listed(unproved)}"
+        + ("" if is_guarded else "; the run had no verified sandbox"),
+        remedy="answer at a terminal, in the browser or with a token in a new run",
+        domain=Domain.EXECUTION,
+        culprit=Culprit.MACHINERY,
+    )
+    return found if unproved else replace(found, words=_listed(answers))
+
+
+def _listed(answers: Sequence[GivenAnswer]) -> str:
+    more = f" and {len(answers) - _SHOWN} more" if len(answers) > _SHOWN else ""
+    return f"{', '.join(map(str, answers[:_SHOWN]))}{more}"
+
+
 def _dirty_base(judged: _Judged) -> RuleResult:
     is_dirty = judged.input.base_is_dirty
     return _permitted(
@@ -576,6 +603,7 @@ _RULES: Mapping[str, Callable[[_Judged], RuleResult]] = {
     "credential_exposed": _credential_exposed,
     "dirty_base": _dirty_base,
     "protected_path": _protected_path,
+    "unverified_answer": _unverified_answer,
     "unresolved_failure": _unresolved_failure,
     "must": _must,
     "satisfaction": _satisfaction,

@@ -9,6 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import Culprit
+from attractor.engine.questions.question import describe_author
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
 from attractor.records.summary import NOT_JUDGED
@@ -31,6 +32,7 @@ RULES = (
     "credential_exposed",
     "dirty_base",
     "protected_path",
+    "unverified_answer",
     "unresolved_failure",
     "must",
     "satisfaction",
@@ -101,6 +103,18 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class GivenAnswer:
+    """The author of an answer, and the proof of the author's identity."""
+
+    question: str
+    by: str
+    proof: str
+
+    def __str__(self) -> str:
+        return f"{self.question} by {describe_author(self.by, self.proof)}"
+
+
+@dataclass(frozen=True)
 class WindowFigures:
     """Figures over the last decided runs of a project, as many as the profile's window says.
 
@@ -130,8 +144,8 @@ class GateInput:
     run; a leak in any run burns the version of the suite. `unsearched` is the reason why a run
     ended without the search for leaks. `attempts` is the number of the tree among the trees
     evaluated with this version. Without `now`, no waiver is valid. `ended` is the status of a run
-    that failed or was canceled. `other_pipeline` is the pipeline version that the suite is for, if
-    the run used another.
+    that failed or was canceled. `answers` are those of people to the run's questions.
+    `other_pipeline` is the pipeline version that the suite is for, if the run used another.
     """
 
     tree: str
@@ -151,6 +165,7 @@ class GateInput:
     base_is_dirty: bool = False
     cost_usd: float = 0.0
     ended: str = ""
+    answers: tuple[GivenAnswer, ...] = ()
     other_pipeline: str = ""
     replays: tuple[Replay, ...] = ()
 

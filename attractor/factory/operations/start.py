@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.config.user_folders import STARTED_BY_VARIABLE
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.operations.policy import rules_of
 from attractor.factory.register import register_of
@@ -38,6 +39,7 @@ def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Pat
 
         found = read_feedback(feedback, host, request.suite or host.suite)
         request = replace(request, feedback=found.to_context())
+    request = replace(request, started_by=host.environ.get(STARTED_BY_VARIABLE, ""))
     return New(request, root, host.custom_parts.texts)
 
 

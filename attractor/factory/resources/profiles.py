@@ -37,7 +37,8 @@ class ProfilePolicy(StrictTable):
     """The policy of runs: permitted rules of the gate, protected paths, costs, and real providers.
 
     With `twins = "twin"`, no run asks a real model provider. With `ask_providers = false`, the
-    first stage begins without a request to each model provider of the run.
+    first stage begins without a request to each model provider of the run. With `answers =
+    "verified"`, the gate demands a proof of who answered each question.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -46,6 +47,7 @@ class ProfilePolicy(StrictTable):
     max_cost_usd: float | None = Field(default=None, gt=0)
     twins: Literal["real", "twin"] = "real"
     ask_providers: bool = True
+    answers: Literal["any", "verified"] = "any"
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -22,7 +22,7 @@ from attractor.base.registry import count_parameters
 from attractor.config.projects import AGENTS
 from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
-from attractor.config.user_folders import OPERATOR_VARIABLE
+from attractor.config.user_folders import OPERATOR_VARIABLE, STARTED_BY_VARIABLE
 from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
 from attractor.engine.outcome import Outcome
@@ -292,7 +292,9 @@ class RunHost:
         return {
             name: value
             for name, value in self.environ.items()
-            if value not in secrets and not is_of_input(name) and name != OPERATOR_VARIABLE
+            if value not in secrets
+            and not is_of_input(name)
+            and name not in (OPERATOR_VARIABLE, STARTED_BY_VARIABLE)
         }
 
     @property

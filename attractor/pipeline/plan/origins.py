@@ -206,7 +206,9 @@ class Forked:
         request = current_request(self.run.manifest, state)
         self.overrides.require_withheld(request)
         request = self.overrides.apply(request, host.environ)
-        request = replace(request, file=self.graph.absolute()) if self.graph else request
+        # The caller that started the earlier run may not answer the questions of this one.
+        file = self.graph.absolute() if self.graph else request.file
+        request = replace(request, file=file, started_by="")
         if not self.ends_other:
             self._require_own_files(request)
         require_trees(request, host, self.run.run_id)

@@ -11,6 +11,7 @@ from starlette.requests import cookie_parser
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
+from attractor.engine.questions.question import BROWSER_SESSION, mcp_proof, token_proof
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.tokens import Scope, StoredToken, TokenStore, digest_of
 from attractor.server.access.sessions import LoginCodes, Sessions
@@ -28,6 +29,16 @@ class Caller:
 
     csrf: str = field(default="", repr=False)
     """The value that each form of a session has to send back; empty for a token."""
+
+    client: str = ""
+    """The name and version of an MCP client."""
+
+    @property
+    def proof(self) -> str:
+        """How the caller of an order is identified."""
+        if self.client:
+            return mcp_proof(self.client)
+        return BROWSER_SESSION if self.is_session else token_proof(self.name)
 
     @property
     def is_session(self) -> bool:

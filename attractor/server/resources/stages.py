@@ -106,6 +106,7 @@ class WaitAnswer(AnswerModel):
     since: str
     until: str | None
     by: str
+    proof: str = Field(description="How the author of the answer was identified.")
 
 
 class NoteAnswer(AnswerModel):

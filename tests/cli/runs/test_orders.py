@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from attractor.base.clock import SystemClock
+from attractor.factory.ledger.tokens import TokenStore
 from tests.cli.git_desk import PATIENCE_S, await_, is_there
 from tests.cli.plain_desk import PlainDesk, desk as desk
+from tests.cli.terminals import sit
+from tests.prepared import PROGRAM
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GATE = f"""digraph gate {{ {ENDS}
@@ -69,6 +73,24 @@ def test_parked_gate_is_answered_and_resumed_by_other_processes(desk: PlainDesk)
     [action] = desk.events("OperatorAction")
     assert (action["data"]["value"], action["data"]["why"]) == ("D", "not now")
     assert action["data"]["by"]
+
+
+def test_answer_records_how_its_author_was_identified(desk: PlainDesk) -> None:
+    desk.write(ITEMS)
+    desk.run("--interviewer", "park")
+    secret = "a-secret-of-ann-that-is-long-enough"
+    tokens, now = TokenStore(desk.folder / "state"), SystemClock().now()
+    tokens.create("ann", "operate", secret, by="ann", now=now)
+    words = ("answer", "latest", "A", "--question")
+    assert desk.do(*words, "g@1.1").returncode == 0
+    with sit([PROGRAM, *words, "g@2.1"], cwd=desk.place, environ=desk.environ) as at:
+        assert at.ends_with() == 0
+    with_token = {**desk.environ, "ATTRACTOR_TOKEN": secret}
+    with sit([PROGRAM, *words, "g@3.1"], cwd=desk.place, environ=with_token) as at:
+        assert at.ends_with() == 0
+    orders = [order["data"] for order in desk.events("OperatorAction")]
+    assert [order["proof"] for order in orders] == ["unverified", "terminal", "token ann"]
+    assert "g@3.1: A by ann (token ann)" in desk.do("logs").stdout
 
 
 def test_invalid_answer_changes_nothing(desk: PlainDesk) -> None:

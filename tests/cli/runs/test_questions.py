@@ -36,7 +36,7 @@ def test_texts_of_questions() -> None:
     assert first.endswith(", then N)")
     given = Answer(AnswerKind.GIVEN, "Y", "ann")
     assert questions_text([], {"gate@1.1": given}, "01AB") == (
-        "gate@1.1: answered by ann: Y\ncontinue with: attractor resume 01AB"
+        "gate@1.1: answered by ann (unverified): Y\ncontinue with: attractor resume 01AB"
     )
     assert "go on with" not in questions_text([GATE], {"other@1.1": given}, "01AB")
     assert questions_text([], {}, "01AB") == "The run has no open questions."

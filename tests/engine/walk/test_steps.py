@@ -171,7 +171,8 @@ def test_journal_has_author_of_answer(tmp_path: Path, said: str, kind: str, word
     (asked,) = place.events("InterviewStarted")
     (answered,) = place.events("InterviewCompleted")
     assert (asked.node, asked.visit, asked.attempt) == ("deploy", 1, 1)
-    assert answered.data["answer"] == {"kind": "given", "value": said, "by": "ann"}
+    answer = {"kind": "given", "value": said, "by": "ann", "proof": "unverified"}
+    assert answered.data["answer"] == answer
     (ended,) = [one for one in place.events(kind) if one.node == "deploy"]
     assert words in (ended.data.get("notes"), ended.data.get("error"))
 

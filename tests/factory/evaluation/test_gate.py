@@ -17,6 +17,7 @@ from attractor.factory.evaluation.gate_records import (
     EvaluationRecord,
     GateInput,
     GateReport,
+    GivenAnswer,
     RuleResult,
     Waiver,
     WindowFigures,
@@ -212,6 +213,24 @@ def test_change_of_a_protected_path_is_a_no_go_with_its_paths() -> None:
     few = replace(good, protected_paths=(".ci/x",))
     [reason] = gate(replace(judged, evaluations=(few,))).reasons
     assert reason.words.endswith("paths: .ci/x")
+
+
+@table(
+    "proof, is_proved",
+    [
+        *[(proof, True) for proof in ("terminal", "token ann", "browser session")],
+        *[(proof, False) for proof in ("answers file", "--auto-approve", "mcp token 1", "")],
+        *[(proof, False) for proof in ("unverified", "not recorded")],
+    ],
+)
+def test_profile_demands_a_proof_of_who_answered(proof: str, is_proved: bool) -> None:
+    judged = judge(suite(scenario("a")), results(a=[True]))
+    judged = replace(judged, answers=(GivenAnswer("ask@1.1", "ann", proof),))
+    assert rules(gate(judged)) == []
+    policy = {**judged.profile.policy.model_dump(), "answers": "verified"}
+    strict = replace(judged, profile=Profile.model_validate({"name": "x", "policy": policy}))
+    assert rules(gate(strict)) == ([] if is_proved else ["unverified_answer"])
+    assert rules(gate(replace(strict, answers=()))) == []
 
 
 def test_changes_of_a_parent_run_do_not_count() -> None:
