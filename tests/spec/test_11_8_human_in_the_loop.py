@@ -106,4 +106,4 @@ def test_11_8_a_recording_wraps_another_interviewer_and_can_be_replayed(tmp_path
     recording = registry["recording"](Terminal().parts(inner=inner, file=file))
     assert asyncio.run(recording.ask(GATE)).value == "N"
     replay = registry["replay"](Terminal().parts(file=file))
-    assert asyncio.run(replay.ask(GATE)) == given("N", "replay of queue")
+    assert asyncio.run(replay.ask(GATE)) == given("N", "replay of queue", "answers file")
