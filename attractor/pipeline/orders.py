@@ -1,5 +1,6 @@
 """Sends orders to a run, with or without a live process, and waits for the reply."""
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,9 @@ PATIENCE_S = 2.0
 
 A process reads its inbox several times a second.
 """
+
+CANCEL_PATIENCE_S = 10.0
+"""The maximum time in seconds to wait until a run is canceled."""
 
 OFTEN_S = 0.05
 
@@ -160,10 +164,31 @@ class Orders:
         return self._give_all(orders, taken="answered")
 
     def cancel(self, why: str = "") -> Receipt:
-        """Cancel a run, with or without a live process."""
+        """Cancel a run, with or without a live process; raise an error if it was not canceled."""
+        self._require_open(self._state(), Action.CANCEL)
+        directory = RunDirectory(self.root)
+        order = self._without_secrets(Order(Action.CANCEL, self.by, why, proof=self.proof))
+        [file] = self._leave([order])
+        for _ in range(round(CANCEL_PATIENCE_S / OFTEN_S)):
+            words = self._execute([file], order.action, taken="canceled", then=_end)
+            if not words and not file.exists() and find_verdict(directory, file.name):
+                words = "canceled; its process ends within a few seconds"
+            if words:
+                return self._receipt(order, is_taken=True, words=words)
+            time.sleep(OFTEN_S)
         state = self._state()
-        self._require_open(state, self._instead(state, "cancel") or "no command is needed")
-        return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
+        if state.may_walk:
+            raise Refused(
+                "the run is not canceled yet: its process takes the order before its next stage",
+                hint=self._status_hint,
+            )
+        # No process reads the inbox after the last stage.
+        file.unlink(missing_ok=True)
+        self._require_open(state, Action.CANCEL)
+        raise LockHeld(
+            f"the run was not canceled: it is {state.status}, and its process takes no orders",
+            hint=f"stop that process or wait for its end, then: {self._command('cancel')}",
+        )
 
     def pause(self, why: str = "") -> Receipt:
         """Pause the run after the stage in flight; its process waits."""
@@ -223,7 +248,7 @@ class Orders:
         """
         if self._state().status.is_final:
             return None
-        receipt = self.cancel(why)
+        receipt = await asyncio.to_thread(self.cancel, why)
         until = self.clock.monotonic() + END_PATIENCE_S
         while is_held(RunDirectory(self.root).lock):
             if self.clock.monotonic() > until:
@@ -233,7 +258,7 @@ class Orders:
                 )
             await self.clock.sleep(_POLL)
         if not self._state().status.is_final:
-            # The process released the lock without reading the inbox.
+            # The process died after it took the order.
             receipt = self.cancel(why)
         return receipt
 
@@ -242,22 +267,23 @@ class Orders:
         return open_journal(directory.events, directory.checkpoint).state
 
     def _require_runner(self, what: str, command: str, words: str = "") -> None:
-        if is_held(RunDirectory(self.root).lock):
-            return
         state = self._state()
+        self._require_open(state, command, words)
         instead = self._instead(state, command, words)
-        self._require_open(state, instead or self._status_hint)
         if not (state.may_walk or state.is_restarting):
             message = f"all stages of the run have ended, so it cannot be {what}"
             raise NoRunningProcess(message, hint=self._status_hint)
+        if is_held(RunDirectory(self.root).lock):
+            return
         raise NoRunningProcess(
             f"no process runs this run, so it cannot be {what}{self._continued_by(state)}",
             hint=instead or f"resume it first: {self._command('resume')}",
         )
 
-    def _require_open(self, state: RunState, hint: str) -> None:
+    def _require_open(self, state: RunState, command: str, words: str = "") -> None:
         """Refuse an order to a run whose status is final."""
         if state.status.is_final:
+            hint = self._instead(state, command, words) or self._status_hint
             message = f"the run is {state.status}, which is final{self._continued_by(state)}"
             raise Refused(message, hint=hint)
 
@@ -310,46 +336,57 @@ class Orders:
         last = self._last_restart(state)
         return f"attractor {command} {last}{words}" if last else ""
 
-    def _give(
-        self, order: Order, *, taken: str, then: Callable[[OpenRun], str] | None = None
-    ) -> Receipt:
+    def _give(self, order: Order, *, taken: str) -> Receipt:
         """Write an order to the inbox; if no process runs the run, execute the order here."""
-        [receipt] = self._give_all([order], taken=taken, then=then)
+        [receipt] = self._give_all([order], taken=taken)
         return receipt
 
-    def _give_all(
-        self, orders: Sequence[Order], *, taken: str, then: Callable[[OpenRun], str] | None = None
-    ) -> Sequence[Receipt]:
+    def _give_all(self, orders: Sequence[Order], *, taken: str) -> Sequence[Receipt]:
         """Write orders to the inbox; if no process runs the run, execute the orders here."""
         orders = [self._without_secrets(replace(one, proof=self.proof)) for one in orders]
-        directory = RunDirectory(self.root)
+        words = self._execute(self._leave(orders), orders[0].action, taken=taken)
+        sent = "sent to the process of the run, which takes it within a second"
+        return [self._receipt(one, is_taken=bool(words), words=words or sent) for one in orders]
+
+    def _leave(self, orders: Sequence[Order]) -> Sequence[Path]:
+        inbox = RunDirectory(self.root).inbox
         # Names of the same moment are in random order, so they are sorted.
         names = sorted(self._new_name() for _ in orders)
-        files = [
-            leave_order(directory.inbox, one, name=name).name
-            for name, one in zip(names, orders, strict=True)
-        ]
-        is_taken, words = False, "sent to the process of the run, which takes it within a second"
-        if not is_held(directory.lock):
-            try:
-                with open_run(
-                    self.root,
-                    clock=self.clock,
-                    redactor=self.redactor,
-                    before_end=self.before_end,
-                ) as run:
-                    _take(run, files, where=self._status_hint)
-                    words = taken + (then(run) if then else "")
-                    run.write_run()
-                is_taken = True
-            except LockHeld:
-                words = "sent to the process that runs it now"
-            except BaseException:
-                # The caller gets an error, so a later process must not execute the orders.
-                for name in files:
-                    (directory.inbox / name).unlink(missing_ok=True)
-                raise
-        return [self._receipt(one, is_taken=is_taken, words=words) for one in orders]
+        return [leave_order(inbox, one, name=name) for name, one in zip(names, orders, strict=True)]
+
+    def _execute(
+        self,
+        files: Sequence[Path],
+        command: str,
+        *,
+        taken: str,
+        then: Callable[[OpenRun], str] | None = None,
+    ) -> str:
+        """Execute orders in the inbox, and return the result in words.
+
+        Return an empty text if another process holds the run, or has taken the orders.
+        """
+        if is_held(RunDirectory(self.root).lock):
+            return ""
+        try:
+            with open_run(
+                self.root, clock=self.clock, redactor=self.redactor, before_end=self.before_end
+            ) as run:
+                if not all(file.exists() for file in files):
+                    return ""
+                # A decision may have ended the run meanwhile.
+                self._require_open(run.state, command)
+                _take(run, [file.name for file in files], where=self._status_hint)
+                words = taken + (then(run) if then else "")
+                run.write_run()
+        except LockHeld:
+            return ""
+        except BaseException:
+            # The caller gets an error, so a later process must not execute the orders.
+            for file in files:
+                file.unlink(missing_ok=True)
+            raise
+        return words
 
     def _new_name(self) -> str:
         return new_run_id(self.clock.now(), self.randomness)

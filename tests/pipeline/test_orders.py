@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import Refused, VerificationError
+from attractor.base.errors import LockHeld, Refused, VerificationError
 from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
@@ -16,7 +16,9 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Stage
+from attractor.engine.state.run_state import CANCELED
 from attractor.engine.storage.secrets import Redactor
+from attractor.pipeline import orders as module
 from attractor.pipeline.orders import PATIENCE_S, OrderReply, Orders, Receipt, await_verdict
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
@@ -42,6 +44,31 @@ def test_order_that_cannot_be_executed_is_withdrawn(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="events.jsonl is missing"):
         orders_to(directory.root).cancel()
     assert not list(directory.inbox.glob("*.json"))
+
+
+def test_cancel_of_an_evaluation_refuses_and_leaves_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CANCEL_PATIENCE_S", 0.2)
+    place = Workplace(tmp_path / RUN_ID, line("a"))
+    place.run()
+    with place.open() as run:
+        with pytest.raises(LockHeld, match="it is evaluating, and its process takes no orders"):
+            orders_to(place.root).cancel()
+        with pytest.raises(Refused, match="all stages of the run have ended"):
+            orders_to(place.root).pause()
+        assert (not run.take_orders(), run.state.canceled) == (True, "")
+    assert orders_to(place.root).cancel().is_taken
+
+
+def test_cancel_of_a_process_that_is_busy_is_not_reported_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CANCEL_PATIENCE_S", 0.2)
+    place = Workplace(tmp_path / RUN_ID, line("a"))
+    with place.open(), pytest.raises(Refused, match="the run is not canceled yet"):
+        orders_to(place.root).cancel()
+    assert place.run().status == CANCELED
 
 
 def test_order_to_an_ended_run_does_not_hint_at_resume(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> E
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. Running stages end
     within a few seconds, with their agents and child runs. A run without a live process is canceled
-    immediately. A canceled run cannot be resumed.
+    immediately. A canceled run cannot be resumed. If the run is not canceled within ten seconds,
+    such as during an evaluation, the command fails with 4.
     """
     orders = orders_to(invocation, reference)
     receipt = orders.cancel(why)

@@ -9,6 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
+from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.engine.stage.patch import Patch, redact_patch
@@ -114,7 +115,12 @@ async def _write_result(
 
 
 async def deliver_ended_run(root: Path, host: RunHost) -> None:
-    """Deliver the result of a run that was canceled without a process; report a failure."""
+    """Deliver the result of a run that was canceled without a process; report a failure.
+
+    A live process delivers the result itself.
+    """
+    if is_held(RunDirectory(root).lock):
+        return
     try:
         with open_run(root, clock=host.clock, redactor=host.redactor, before_end=None) as run:
             await _deliver(run, host)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -50,8 +51,10 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations.lock import lock_run
+from attractor.pipeline.orders import Orders
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
+from tests.cli.git_desk import PATIENCE_S, await_
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.factory.test_pooling import make_gamble
@@ -183,6 +186,31 @@ def test_decision_waits_for_a_process_that_is_ending(tmp_path: Path) -> None:
     fence.begin()
     threading.Timer(3 * LOCK_WAIT_S, fence.end).start()
     assert flow.decide(result, APPROVED).kind == LineKind.DECIDED
+
+
+@pytest.mark.parametrize("verdict", [None, APPROVED, REJECTED])
+def test_cancel_during_a_decision_takes_effect_or_fails(
+    tmp_path: Path, verdict: DecisionKind | None
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    host, inbox = flow.host, RunDirectory(result.directory).inbox
+    end = flow.evaluator.register.record_end
+    orders = Orders(result.directory, "ann", host.clock, host.randomness, host.redactor, end)
+    with ThreadPoolExecutor() as pool:
+        with lock_run(result.directory, host) as run:
+            canceling = pool.submit(orders.cancel)
+            await_(lambda: [*inbox.glob("*.json")] != [])
+            if verdict:
+                decide(run, flow.evaluator, Decision(verdict, ANN, REASON))
+        if verdict is None:
+            assert canceling.result(PATIENCE_S).is_taken
+        else:
+            with pytest.raises(Refused, match=f"the run is {verdict}, which is final"):
+                canceling.result(PATIENCE_S)
+    assert summarize(result.directory).status == (verdict or "canceled")
+    assert not [*inbox.glob("*.json")]
+    assert len(events(result, "OperatorAction")) == (verdict is None)
 
 
 def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from attractor.base.clock import ManualClock
 from attractor.base.errors import ChainBroken, Refused, UnknownName, UsageError
-from attractor.base.locks import FileLock
 from attractor.engine.outcome import success
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import CANCELED
@@ -17,6 +16,7 @@ from attractor.language.graph.graph import Graph
 from attractor.pipeline.orders import END_PATIENCE_S, Orders
 from attractor.pipeline.plan.fork_point import find_fork_point
 from attractor.records.lookup import RecordedRun, read_run
+from tests.cli.git_desk import PATIENCE_S
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Script, Workplace, run_graph
@@ -121,15 +121,24 @@ def test_fork_does_not_change_an_ended_run(tmp_path: Path) -> None:
     assert (place.root / "events.jsonl").read_bytes() == before
 
 
-def test_order_that_the_runner_left_in_its_inbox_is_executed(tmp_path: Path) -> None:
+async def until_ordered(place: Workplace) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not [*RunDirectory(place.root).inbox.glob("*.json")]:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_run_is_canceled_although_its_runner_died_with_the_order(
+    tmp_path: Path, is_taken: bool
+) -> None:
     place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
-    lock = FileLock(RunDirectory(place.root).lock).acquire()
 
     async def scene() -> bool:
-        ending = asyncio.ensure_future(orders_to(place, clock).end_and_wait("back"))
-        await clock.until_asleep()
-        lock.release()
-        await clock.turn(timedelta(seconds=1))
+        with place.open() as run:
+            ending = asyncio.ensure_future(orders_to(place, clock).end_and_wait("back"))
+            await until_ordered(place)
+            if is_taken:
+                run.take_orders()
         return await ending is not None
 
     assert asyncio.run(scene())
@@ -142,11 +151,15 @@ def test_waiting_for_a_runner_has_a_time_limit(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
 
     async def scene() -> None:
-        ending = asyncio.ensure_future(orders_to(place, clock).end_and_wait("back"))
-        while not ending.done():
-            await clock.turn(timedelta(seconds=END_PATIENCE_S / 4))
-            await asyncio.sleep(0)
-        await ending
+        with place.open() as run:
+            ending = asyncio.ensure_future(orders_to(place, clock).end_and_wait("back"))
+            await until_ordered(place)
+            run.take_orders()
+            async with asyncio.timeout(PATIENCE_S):
+                while not ending.done():
+                    await clock.turn(timedelta(seconds=END_PATIENCE_S / 4))
+                    await asyncio.sleep(0.01)
+            await ending
 
-    with FileLock(RunDirectory(place.root).lock).acquire(), pytest.raises(Refused):
+    with pytest.raises(Refused, match="its process has not ended yet"):
         asyncio.run(scene())
