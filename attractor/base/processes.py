@@ -218,34 +218,38 @@ POLL_S = 0.01
 """The interval of polling where the kernel sends no notification."""
 
 
+# A program that made this process its tracer stops for ever at a signal: no pidfd reports that.
+_STOP_POLL_S = 1.0
+
+
 class ExitWatch:
-    """Calls `wake` when a program exits; uses a pidfd, otherwise polling."""
+    """Calls `wake` when a program may have ended; uses a pidfd, otherwise polling."""
 
     def __init__(self, pid: int, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._loop = asyncio.get_running_loop()
-        self.stop: Callable[[], None] = lambda: None
-        try:
-            self._await_end(os.pidfd_open(pid))
-        except (AttributeError, OSError):  # not Linux, or forbidden in a sandbox
-            self._tick()
+        self._interval, self._pidfd = POLL_S, -1
+        with suppress(AttributeError, OSError):  # not Linux, or forbidden in a sandbox
+            self._pidfd = os.pidfd_open(pid)
+            self._interval = _STOP_POLL_S
+            self._loop.add_reader(self._pidfd, self._ended)
+        self._tick()
 
-    def _await_end(self, pidfd: int) -> None:
-        def stop() -> None:
-            self._loop.remove_reader(pidfd)
-            os.close(pidfd)
-            self.stop = lambda: None
+    def stop(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
 
-        def ended() -> None:
-            stop()
-            self._wake()
-
-        self.stop = stop
-        self._loop.add_reader(pidfd, ended)
+    def _ended(self) -> None:
+        self.stop()
+        self._wake()
 
     def _tick(self) -> None:
         self._wake()
-        self.stop = self._loop.call_later(POLL_S, self._tick).cancel
+        self._timer = self._loop.call_later(self._interval, self._tick)
 
 
 def signal_group(group: int, number: signal.Signals) -> None:

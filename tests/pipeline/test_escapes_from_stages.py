@@ -112,10 +112,11 @@ FAILING = PIPELINE[: PIPELINE.index("    tool ")].replace("sh attack.sh hook", "
 )
 
 
-@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
 def test_traced_command_fails_its_stage_and_not_the_sandbox(sandbox: str, tmp_path: Path) -> None:
     require_sandbox(sandbox, tmp_path)
     project = make_project(tmp_path / "project", FAILING, **{"traced.py": TRACED})
-    result = asyncio.run(start(simulated(project, sandbox=sandbox), make_host(project)))
+    work = start(simulated(project, sandbox=sandbox), make_host(project))
+    result = asyncio.run(asyncio.wait_for(work, 60))
     assert result.status == FAILED
     assert "-10" in (result.directory / "events.jsonl").read_text()
