@@ -136,6 +136,11 @@ _PROC_HIDDEN = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi"),
     *("timer_list", "timer_stats"),
 )
+# Root may write these files of process 1: the kernel would kill it first for lack of memory.
+_SUPERVISOR_READ_ONLY = (
+    *("autogroup", "clear_refs", "coredump_filter"),
+    *("oom_adj", "oom_score_adj", "sched"),
+)
 # Replaced, so that no account of this machine is visible.
 ACCOUNTS: Mapping[str, str] = {
     "/etc/passwd": f"agent:x:{_ID}:{_ID}::{HOME}:/bin/bash\n",
@@ -304,6 +309,16 @@ def _proc() -> Iterator[_Bind]:
     for path in [Path("/proc", name) for name in _PROC_HIDDEN]:
         if path.exists():
             yield _cover(path, path)
+    yield from _supervisor_files() if os.geteuid() == 0 else ()
+
+
+def _supervisor_files() -> Iterator[_Bind]:
+    # In sources, `self` is the process of bubblewrap that becomes process 1 of the sandbox.
+    for own, target in (("self", "1"), ("thread-self", "1/task/1")):
+        for name in _SUPERVISOR_READ_ONLY:
+            source = Path("/proc", own, name)
+            if source.exists():
+                yield _Bind(source, Path("/proc", target, name), "--ro-bind")
 
 
 def _links() -> Iterator[str]:

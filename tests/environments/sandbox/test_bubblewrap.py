@@ -354,3 +354,16 @@ def test_mount_covers_files(environment: SandboxedExecutionEnvironment, workspac
     (result,) = run(environment, f"ls {MODULES}")
     assert "copy" not in result.stdout
     assert (workspace / MODULES / "copy").read_text() == "before\n"
+
+
+def test_no_file_of_the_supervisor_can_be_written(workspace: Path, sandbox_allowed: None) -> None:
+    attempt = """
+        for file in $(find /proc/1 -type f); do
+            for value in 0 1 900; do
+                if echo $value > $file; then echo "$value > $file"; fi
+            done
+        done 2>/dev/null
+        cat /proc/1/oom_score_adj
+    """
+    (tried,) = run(SandboxedExecutionEnvironment(workspace, make_walls()), attempt)
+    assert tried.stdout.strip().lstrip("-").isdigit()
