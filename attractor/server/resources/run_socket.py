@@ -74,12 +74,13 @@ async def converse(
     )
     try:
         await asyncio.wait([sending, taking], return_when=asyncio.FIRST_COMPLETED)
-        if sending.done():
-            # The order that ended the run gets its reply.
-            async with replying:
+        # The order that ended the run gets its reply.
+        async with replying:
+            # The client left, perhaps before that reply: nothing can be sent any more.
+            if taking.done():
+                taking.result()
+            else:
                 await socket.close(sending.result())
-        else:
-            taking.result()
     finally:
         for task in (sending, taking):
             task.cancel()

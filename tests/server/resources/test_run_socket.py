@@ -12,7 +12,9 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from attractor.factory.ledger.tokens import Scope
-from tests.server.conftest import RunningServer
+from attractor.server.service import Service
+from tests.cli.git_desk import await_
+from tests.server.conftest import RunningServer, serving
 from tests.server.events.journals import Journalist
 from tests.server.runs import GATE, await_status, start
 
@@ -143,6 +145,26 @@ def test_message_that_is_no_order_ends_without_a_traceback(
             assert socket.close_code == 1007
     assert caplog.records == []
     assert [one.reason for one in server.log] in ([], [""])
+
+
+def test_client_that_leaves_before_the_reply_to_its_order_leaves_no_traceback(
+    service: Service,
+) -> None:
+    with serving(service) as server:
+        root = service.host.runs_dir / "one"
+        with Journalist(root) as writer:
+            (root / "inbox").mkdir()
+            writer.say("a")
+            with connected(server, "one") as socket:
+                assert receive(socket)["id"] == 1
+                # The process of this run takes no orders, so the reply comes after two seconds.
+                socket.send('{"id": "1", "action": "steer", "body": {"text": "faster"}}')
+                await_(lambda: [*(root / "inbox").iterdir()] != [])
+                writer.change("canceled")
+                writer.stop()
+                await_event(socket, "end")
+        await_(lambda: len(server.log) > 0)
+    assert [one.reason for one in server.log] == [""]
 
 
 def test_orders_reach_a_child_run(server: RunningServer) -> None:
