@@ -380,6 +380,7 @@ class GateRecord(Record):
     flaky: int
     troubles: list[CountedTrouble] = Field(default=[], description="also those before a retry")
     replays: list[ReplayRecord] = Field(default=[], description="absent without such an order")
+    carried: list[str] = Field(default=[], description="paths of the project that trials got")
 
 
 class Trial(Record):
@@ -444,6 +445,14 @@ class Created(Record):
     directory: str
 
 
+class Carried(Record):
+    """The paths of the project that trials got, and the hash of their contents."""
+
+    paths: list[str]
+    content: str
+    have_changed: bool = Field(description="between the start and the end of the evaluation")
+
+
 class EvaluationBegun(Record):
     """Data of `evaluation_begun`."""
 
@@ -452,6 +461,7 @@ class EvaluationBegun(Record):
     suite_seal: str
     promises: Promises
     protected_paths: list[str]
+    carried: Carried | None = Field(default=None, description="absent if trials got no paths")
 
 
 class Evaluated(EvaluationBegun):

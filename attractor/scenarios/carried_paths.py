@@ -1,20 +1,23 @@
-"""The carried paths of a project in trials: which of them trials get, and hints about them.
+"""The carried paths of a project in trials: which trials get, their hashes, and hints about them.
 
 A carried path is the person's own, not the candidate's. If a trial gets the program that the suite
 judges from there, every candidate passes.
 """
 
+import hashlib
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from attractor.base.files import walk_paths
-from attractor.base.json import parse_object
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import FoundEntry, file_error, walk_paths, walk_tree
+from attractor.base.json import content_hash, parse_object
 from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, Suite
 from attractor.scenarios.suite_lint import SuiteFault
 from attractor.workspaces.preparation import Preparation
@@ -52,6 +55,67 @@ def paths_not_carried(wanted: Preparation, listed: Sequence[str] | None) -> Sequ
 def describe_not_carried(path: str) -> str:
     """Return the words about a path that trials lack."""
     return f"{path} is not carried into trials: add it to [trials]"
+
+
+@dataclass(frozen=True)
+class CarriedFiles:
+    """The files of a project that trials get: their paths, contents and states, as hashes."""
+
+    project: Path
+    paths: tuple[str, ...]
+    content: str
+    state: str
+
+    def have_changed(self) -> bool:
+        """Return whether the names, sizes or times of the files differ from before."""
+        return _hash_files(self.project, self.paths, _state) != self.state
+
+
+def read_carried(suite: Suite, wanted: Preparation, project: Path) -> CarriedFiles:
+    """Read the files that trials of a suite get; without paths, the hash of contents is ""."""
+    paths = trial_preparation(wanted, suite.settings.trials.carry).carried_paths
+    state = _hash_files(project, paths, _state)
+    content = _hash_files(project, paths, _content) if paths else ""
+    return CarriedFiles(project, paths, content, state)
+
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PYTHON_CACHE = "__pycache__"
+"""A folder to which Python writes whenever a person uses the project."""
+
+
+def _state(_: FoundEntry, found: os.stat_result) -> object:
+    return found.st_mode, found.st_size, found.st_mtime_ns
+
+
+def _content(entry: FoundEntry, found: os.stat_result) -> object:
+    if stat.S_ISLNK(found.st_mode):
+        return os.readlink(entry.name, dir_fd=entry.folder)
+    if not stat.S_ISREG(found.st_mode):
+        return stat.S_IFMT(found.st_mode)
+    with os.fdopen(os.open(entry.name, _READ, dir_fd=entry.folder), "rb") as file:
+        return found.st_mode & stat.S_IXUSR, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_files(
+    project: Path,
+    paths: Sequence[str],
+    describe: Callable[[FoundEntry, os.stat_result], object],
+) -> str:
+    """Return the hash of the names and descriptions of all files and links below paths."""
+    files: dict[str, object] = {}
+    for path in paths:
+        for entry in walk_tree(project / path):
+            if entry.is_folder or _PYTHON_CACHE in entry.parents:
+                continue
+            name = os.path.relpath(project / path / entry.path, project)
+            try:
+                files[name] = describe(entry, entry.status())
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            except OSError as cause:
+                raise file_error("read", project / name, cause) from cause
+    return content_hash(repr(sorted(files.items())).encode())
 
 
 def carry_hints(suite: Suite, wanted: Preparation, project: Path) -> Iterator[SuiteFault]:

@@ -10,7 +10,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
-from attractor.scenarios.suite import InvalidSuite, Suite
+from attractor.scenarios.suite import InvalidSuite, Scenario, Suite
 from attractor.scenarios.suite_files import CHECKS, list_suite_files, read_suite_file
 
 RUBRIC = "rubric"
@@ -54,6 +54,11 @@ class SuiteRefused(InvalidSuite):
         self.hint = ""
         self.faults = tuple(faults)
         self.details = {"faults": [fault.to_record() for fault in faults]}
+
+
+def has_rubric(scenario: Scenario) -> bool:
+    """Return whether a check of a scenario is judged by a model."""
+    return any(check.kind == RUBRIC for check in scenario.checks)
 
 
 def lint_suite(suite: Suite) -> list[SuiteFault]:

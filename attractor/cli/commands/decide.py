@@ -13,8 +13,15 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import host_of
-from attractor.cli.runs.verdicts import judges_line, operator_option, review_text, verdict_text
+from attractor.cli.runs.verdicts import (
+    carried_lines,
+    judges_line,
+    operator_option,
+    review_text,
+    verdict_text,
+)
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.storage.json_files import Fields
 from attractor.factory.decisions.decide import (
     Decision,
     DecisionKind,
@@ -156,6 +163,8 @@ def _decide(
         show_json({**entry_record(entry), "ledger_head": entry.head.hash, **more})
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
+        for line in carried_lines(Fields(entry.data, "decision").inner("gate").texts("carried")):
+            show(line)
         show_changes(changes)
         show(f"  {judges_line(facts)}")
         show(f"  ledger head: {entry.head.hash}")

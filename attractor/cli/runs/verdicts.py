@@ -74,6 +74,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
         f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
         f"  {BOUND_SENTENCE}",
+        *carried_lines(report.carried),
         *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *(visible(f"  {replay}") for replay in report.replays),
         *_reasons(report),
@@ -82,6 +83,11 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         lines += [line for one in failed_scenarios(judged) for line in _scenario_lines(one)]
         lines += [visible(f"  leak found in {place}") for place in judged.incidents]
     return "\n".join(lines)
+
+
+def carried_lines(paths: Sequence[str]) -> list[str]:
+    """Return a line about the paths of the project that trials got, if any."""
+    return [visible(f"  carried into trials: {', '.join(paths)}")] if paths else []
 
 
 def _reasons(report: GateReport) -> list[str]:

@@ -34,7 +34,7 @@ from attractor.factory.evaluation.candidate_run import (
 )
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput, WindowFigures
+from attractor.factory.evaluation.gate_records import CarriedPaths, GateInput, WindowFigures
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
 from attractor.factory.evaluation.protected_paths import protected_changes
 from attractor.factory.ledger.ledger import Ledger, LineKind
@@ -59,15 +59,24 @@ from attractor.factory.register import (
     require_journal,
     write_report,
 )
+from attractor.factory.resources.known_trees import KnownTrees
+from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind
+from attractor.scenarios.carried_paths import read_carried
 from attractor.scenarios.check import require_judgeable
-from attractor.scenarios.evaluation import NoResult, TrialResult, count_troubles, evaluate
+from attractor.scenarios.evaluation import (
+    EarlierTrials,
+    NoResult,
+    TrialResult,
+    count_troubles,
+    evaluate,
+)
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
+from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, threshold_faults
 from attractor.scenarios.trial_twins import require_startable
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
@@ -269,8 +278,21 @@ class Evaluator:
             more=policy.protected_paths,
             allowed=policy.unprotected_paths,
         )
-        start = EvaluationStart(evaluation_id, sealed.seal, _kept_promises(begun), protected)
-        results = await self._play(begun, sealed, log, start)
+        host = begun.plan.host
+        files = await in_thread(partial(read_carried, sealed.suite, host.preparation, host.project))
+        carried = CarriedPaths(files.paths, files.content)
+        start = EvaluationStart(
+            evaluation_id, sealed.seal, _kept_promises(begun), protected, carried
+        )
+        earlier = log.earlier(sealed.suite)
+        results = await self._play(begun, sealed, log, start, earlier)
+        if recorded := self._recorded_carried(start):
+            # The paths of trials that were all played before do not matter any more.
+            if len(results) > len(earlier.results) and (
+                carried != recorded or await in_thread(files.have_changed)
+            ):
+                recorded = replace(recorded, have_changed=True)
+            start = replace(start, carried=recorded)
         trials = [self.results.public_record(evaluation_id, one) for one in results]
         record = evaluated_to_record(start, trials, run.events.head.hash)
         is_unfinished = any(one.no_result for one in results)
@@ -278,11 +300,15 @@ class Evaluator:
         self.ledger.append(kind, run.manifest.run_id, record, now=run.clock.now())
 
     async def _play(
-        self, begun: BegunRun, sealed: SealedSuite, log: TrialLog, start: EvaluationStart
+        self,
+        begun: BegunRun,
+        sealed: SealedSuite,
+        log: TrialLog,
+        start: EvaluationStart,
+        earlier: EarlierTrials,
     ) -> list[TrialResult]:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
         run, suite, host, sandbox = begun.run, sealed.suite, begun.plan.host, begun.plan.sandbox
-        earlier = log.earlier(suite)
         if cut := sum(one.no_result is NoResult.CUT for one in earlier.results.values()):
             host.tell(
                 f"{number_of(cut, 'trial')} ended early and will not be played again by "
@@ -291,6 +317,8 @@ class Evaluator:
             )
         # Before the first trial: a check that cannot be judged would count against the candidate.
         await require_judgeable(suite, host.environ)
+        if not (self._recorded_carried(start) or _why_not(self.judged(facts_of(run)))):
+            await self._require_own_results(begun, sealed, start.carried)
         if reason := self._begin_evaluation(run, start):
             host.tell(f"No trial was played: {reason}.")
             return []
@@ -321,6 +349,39 @@ class Evaluator:
                 tell=host.tell,
             )
 
+    def _recorded_carried(self, start: EvaluationStart) -> CarriedPaths | None:
+        """Return the carried paths that the ledger has for a begun evaluation, or None."""
+        entries = list(self.ledger.entries(start.evaluation_id.run_id))
+        return EvaluationPool(entries, self.results).carried_paths(start.evaluation_id)
+
+    async def _require_own_results(
+        self, begun: BegunRun, sealed: SealedSuite, carried: CarriedPaths
+    ) -> None:
+        """Refuse carried paths with which a program that does nothing passes a holdout.
+
+        With the paths of the registration, it is known to fail.
+        """
+        version = self.stores.suites.versions.of_pin(begun.run.manifest.suite)
+        if carried.content == version.data.get(CARRIED, ""):
+            return
+        host, paths = begun.plan.host, ", ".join(carried.paths)
+        host.tell(
+            f"Files of {paths} are not those of the registration of the suite: a program that does "
+            "nothing plays each holdout first."
+        )
+        trees = KnownTrees(host, begun.workspace, begun.plan.sandbox)
+        if passed := await trees.passed_by_nothing(sealed):
+            names = ", ".join(map(self.results.opaque_name, passed))
+            owner = f"which {'is' if len(carried.paths) == 1 else 'are'} your folder's"
+            fault = SuiteFault(
+                "not_discriminating",
+                f"holdout {names} is passed by {paths}, {owner}, not the candidate's",
+                "remove the program there and resume the run, or register the suite with other "
+                "paths in [trials] carry and start a new run; with --operator, attractor decide "
+                f"{begun.run.manifest.run_id} names the holdouts",
+            )
+            raise SuiteRefused([fault])
+
     def _begin_evaluation(self, run: OpenRun, begun: EvaluationStart) -> str:
         """Record the start of an evaluation, or return the reason why it must not start.
 
@@ -330,7 +391,7 @@ class Evaluator:
         # Otherwise, evaluations that start at the same time could exceed the limits together.
         with self.ledger.locked(f"attractor: {LineKind.EVALUATION_BEGUN}"):
             pool = EvaluationPool(list(self.ledger.entries(run_id)), self.results)
-            if pool.has_begun(begun.evaluation_id):
+            if pool.carried_paths(begun.evaluation_id):
                 return ""
             reason = _why_not(self.judged(facts_of(run)))
             if not reason:

@@ -4,7 +4,7 @@ Every rule gives a result with its figure and its threshold; the verdict is 'go'
 apply pass. A failed trial can only make a figure worse, so no failure turns no-go into go.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -16,6 +16,7 @@ from attractor.engine.outcome import Culprit
 from attractor.engine.questions.question import proves_person
 from attractor.factory.evaluation.gate_records import (
     NO_SUITE,
+    CarriedPaths,
     Domain,
     GateInput,
     GateReport,
@@ -115,8 +116,20 @@ def gate(judged: GateInput) -> GateReport:
     flaky = sum(tally.is_flaky for tally in tallies)
     troubles = count_troubles(trouble for result in results for trouble in result.troubles)
     return GateReport(
-        rules, played, satisfied, satisfaction(tallies), bound, flaky, troubles, judged.replays
+        rules,
+        played,
+        satisfied,
+        satisfaction(tallies),
+        bound,
+        flaky,
+        troubles,
+        judged.replays,
+        carried=_carried(one.carried for one in judged.evaluations),
     )
+
+
+def _carried(found: Iterable[CarriedPaths]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(path for one in found for path in one.paths))
 
 
 def unverifiable(error: VerificationError) -> GateReport:
@@ -188,10 +201,14 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
     words = [f"an evaluation used {difference} than the run"] * bool(difference)
     if wanted := given.other_pipeline:
         words.append(f"the suite is for {wanted}, and the run used another version of the pipeline")
+    records = [evaluation.carried for evaluation in given.evaluations]
+    if changed := _carried(one for one in records if one.have_changed):
+        words.append(f"{', '.join(changed)} changed while trials used it")
+    figures = (difference, "another pipeline" * bool(wanted), "other carried files" * bool(changed))
     return RuleResult(
         "hash_mismatch",
         passed=not words,
-        figure=difference or ("another pipeline" if wanted else "same tree and suite"),
+        figure=next(filter(None, figures), "same tree and suite"),
         threshold="same tree and suite",
         words="; ".join(words),
         remedy=f"start a new run: attractor run {wanted}" if wanted else "start a new run",

@@ -62,6 +62,21 @@ class Domain(StrEnum):
 
 
 @dataclass(frozen=True)
+class CarriedPaths:
+    """The paths of the project that trials got, and the hash of their contents.
+
+    `have_changed`: the paths changed between the start of the evaluation and its end.
+    """
+
+    paths: tuple[str, ...] = ()
+    content: str = ""
+    have_changed: bool = False
+
+
+NOTHING_CARRIED = CarriedPaths()
+
+
+@dataclass(frozen=True)
 class EvaluationRecord:
     """An evaluation of a tree with a suite, and the results of the evaluation's trials.
 
@@ -76,6 +91,7 @@ class EvaluationRecord:
     is_finished: bool = True
     protected_paths: tuple[str, ...] = ()
     run_id: str = ""
+    carried: CarriedPaths = NOTHING_CARRIED
 
 
 @dataclass(frozen=True)
@@ -252,7 +268,8 @@ class GateReport:
     """The result of the gate: one result for each rule, and the figures of all holdouts.
 
     `troubles` are those of all trials, also of trials that were played again. `replays` are the
-    orders of persons to play cut trials again.
+    orders of persons to play cut trials again. `carried` are the paths of the project that trials
+    of the run got.
     """
 
     rules: tuple[RuleResult, ...]
@@ -263,6 +280,7 @@ class GateReport:
     flaky: int = 0
     troubles: "tuple[TroubleCount, ...]" = ()
     replays: tuple[Replay, ...] = ()
+    carried: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -295,6 +313,7 @@ class GateReport:
             "flaky": self.flaky,
             "troubles": [trouble.to_record() for trouble in self.troubles],
             **({"replays": [one.to_record() for one in self.replays]} if self.replays else {}),
+            "carried": [*self.carried],
         }
 
 

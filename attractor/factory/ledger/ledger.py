@@ -197,7 +197,7 @@ class LineKind(StrEnum):
     """A run began: `manifest` (its hash), `pipeline`, `project`, `directory`."""
 
     EVALUATION_BEGUN = "evaluation_begun"
-    """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`."""
+    """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`, `carried`."""
 
     TRIAL_FAILED = "trial_failed"
     """`evaluation`, and the public record of the trial."""

@@ -13,13 +13,20 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.layout import promises_from_record, promises_to_record
 from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.evaluation.candidate_run import CandidateRun
-from attractor.factory.evaluation.gate_records import EvaluationRecord, Replay, Waiver
+from attractor.factory.evaluation.gate_records import (
+    NOTHING_CARRIED,
+    CarriedPaths,
+    EvaluationRecord,
+    Replay,
+    Waiver,
+)
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.trials import EvaluationId, TrialStore
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
@@ -112,12 +119,13 @@ def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
 
 @dataclass(frozen=True)
 class EvaluationStart:
-    """The start of an evaluation: suite, isolation promises and protected paths."""
+    """The start of an evaluation: suite, promises, protected and carried paths."""
 
     evaluation_id: EvaluationId
     suite_seal: str
     promises: Promises
     protected_paths: tuple[str, ...] = ()
+    carried: CarriedPaths = NOTHING_CARRIED
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -127,6 +135,7 @@ class EvaluationStart:
             "suite_seal": self.suite_seal,
             "promises": promises_to_record(self.promises),
             "protected_paths": list(self.protected_paths),
+            **({"carried": write_fields(self.carried)} if self.carried.paths else {}),
         }
 
 
@@ -159,12 +168,10 @@ class EvaluationPool:
     entries: Sequence[LedgerEntry]
     results: TrialStore
 
-    def has_begun(self, evaluation_id: EvaluationId) -> bool:
-        """Return whether the start of an evaluation is recorded."""
-        return any(
-            entry.kind == LineKind.EVALUATION_BEGUN and _evaluation_id(entry) == evaluation_id
-            for entry in self.entries
-        )
+    def carried_paths(self, evaluation_id: EvaluationId) -> CarriedPaths | None:
+        """Return the carried paths of an evaluation as last recorded; None before its start."""
+        last = (one for one in self._last() if _evaluation_id(one) == evaluation_id)
+        return next((_carried(_fields(one)) for one in last), None)
 
     def of_run(self, run_id: str) -> list[EvaluationRecord]:
         """Return the evaluations of a run, without those that did not end."""
@@ -246,6 +253,7 @@ class EvaluationPool:
             is_finished=entry.kind == LineKind.EVALUATED,
             protected_paths=fields.texts("protected_paths"),
             run_id=entry.run_id,
+            carried=_carried(fields),
         )
 
 
@@ -256,6 +264,10 @@ def _evaluation_id(entry: LedgerEntry) -> EvaluationId:
 
 def _fields(entry: LedgerEntry) -> Fields:
     return Fields(entry.data, f"ledger: {entry.kind}")
+
+
+def _carried(fields: Fields) -> CarriedPaths:
+    return fields.inner("carried").whole(CarriedPaths) if fields.has("carried") else NOTHING_CARRIED
 
 
 def _trials(fields: Fields) -> list[JsonObject]:

@@ -27,7 +27,7 @@ from attractor.records.request import RunRequest
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario
-from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused
+from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, has_rubric
 from attractor.workspaces.cleanup import (
     has_base_ref,
     remove_base_ref,
@@ -80,16 +80,11 @@ class KnownTrees:
         n: int,
         change: Change = keep,
     ) -> list[TrialResult]:
-        """Return the results of `n` trials of each scenario, on the tree after a change."""
-        settings = sealed.suite.settings.trials
-        # Without network namespaces, parallel trials would share their ports.
-        is_alone = not self.sandbox.promises.own_network
-        settings = settings.model_copy(
-            update={"n": n, "concurrency": 1 if is_alone else settings.concurrency}
-        )
-        log = _ProgressLog(what, self.host.tell)
-        async with self._player(sealed, change) as player:
-            results = await evaluate(scenarios, player.play_trial, log, settings)
+        """Return the results of `n` trials of each scenario, on the tree after a change.
+
+        Refuse a suite with trouble in a trial.
+        """
+        results = await self._results(sealed, scenarios, what, self.host.tell, n, change)
         for result in results:
             if result.error and result.culprit is not Culprit.CANDIDATE:
                 scenario = result.key.scenario
@@ -100,6 +95,39 @@ class KnownTrees:
                 words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
                 raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
         return results
+
+    async def passed_by_nothing(self, sealed: SealedSuite) -> list[str]:
+        """Return the ids of holdouts that a program passes that does nothing.
+
+        Print no words of a holdout. Holdouts with rubrics are not played.
+        """
+        holdouts = [one for one in sealed.suite.of_split("holdout") if not has_rubric(one)]
+        results = await self._results(sealed, holdouts, "", do_nothing, 1, empty_files)
+        for result in results:
+            if result.error and result.culprit is not Culprit.CANDIDATE:
+                raise MachineryError(
+                    "a trial of a program that does nothing could not be played: "
+                    f"{result.troubles[-1].reason}"
+                )
+        return [result.key.scenario for result in results if result.satisfied]
+
+    async def _results(
+        self,
+        sealed: SealedSuite,
+        scenarios: Sequence[Scenario],
+        what: str,
+        tell: Callable[[str], None],
+        n: int,
+        change: Change,
+    ) -> list[TrialResult]:
+        settings = sealed.suite.settings.trials
+        # Without network namespaces, parallel trials would share their ports.
+        is_alone = not self.sandbox.promises.own_network
+        settings = settings.model_copy(
+            update={"n": n, "concurrency": 1 if is_alone else settings.concurrency}
+        )
+        async with self._player(sealed, change) as player:
+            return await evaluate(scenarios, player.play_trial, _ProgressLog(what, tell), settings)
 
     async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
         """Play a scenario once on the tree; return its steps and checks."""

@@ -29,7 +29,7 @@ from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.source.files import list_pipeline_files
-from attractor.scenarios.carried_paths import carry_hints
+from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -38,11 +38,13 @@ from attractor.scenarios.suite_lint import (
     RUBRIC,
     SuiteFault,
     SuiteRefused,
+    has_rubric,
     lint_suite,
     verifier_hints,
 )
 from attractor.scenarios.suite_reader import read_suite
 from attractor.workspaces.errors import NotARepository
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import excluded_in
@@ -78,20 +80,24 @@ async def register_suite(
         raise SuiteRefused(faults)
     for hint in found:
         host.tell(f"hint: {hint}")
-    sealed = stores.suites.seal(folder)
+    sealed, proved = stores.suites.seal(folder), ""
     if not stores.suites.is_registered(sealed):
         unrated = tuple(_unrated(scenario) for scenario in sealed.suite.scenarios)
         played = sealed.suite.model_copy(update={"scenarios": unrated})
         await require_judgeable(played, host.environ)
         profile = stores.profile(stores.pin_profile(host.profile))
         allowed = policy_of_profile(profile, host).within(host)
+        wanted, project = allowed.preparation, host.project
+        carried = await in_thread(partial(read_carried, sealed.suite, wanted, project))
         async with known_trees(allowed, sandbox=sandbox) as trees:
             checks = _Checks(sealed, trees)
             faults = [*await checks.baselines(), *await checks.discrimination()]
             faults += await checks.references()
         if faults:
             raise SuiteRefused(faults)
-    return stores.suites.add(sealed, folder, by=by, now=host.clock.now())
+        proved = "" if await in_thread(carried.have_changed) else carried.content
+    now = host.clock.now()
+    return stores.suites.add(sealed, folder, by=by, now=now, carried=proved)
 
 
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
@@ -195,7 +201,7 @@ class _Checks:
         return faults
 
     def _without_rubric(self) -> list[Scenario]:
-        return [one for one in self.sealed.suite.scenarios if _unrated(one) == one]
+        return [one for one in self.sealed.suite.scenarios if not has_rubric(one)]
 
     async def _play(
         self,

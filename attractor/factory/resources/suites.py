@@ -22,6 +22,9 @@ from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.suite_reader import read_suite
 
+CARRIED = "carried"
+"""The field of a version with the hash of the carried paths of its trials."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -81,10 +84,16 @@ class SuiteStore:
                     hint="write new holdouts, then: attractor suite register FOLDER",
                 )
 
-    def add(self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime) -> Registration:
-        """Register a sealed suite as a new version, unless it equals the latest version."""
+    def add(
+        self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime, carried: str = ""
+    ) -> Registration:
+        """Register a sealed suite as a new version, unless it equals the latest version.
+
+        `carried` is the hash of carried paths with which a program that does nothing failed.
+        """
         settings = sealed.suite.settings
         data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
+        data |= {CARRIED: carried} if carried else {}
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
         write_lock(folder, sealed, version.number)
         trials = settings.trials.n * len(sealed.suite.of_split("holdout"))

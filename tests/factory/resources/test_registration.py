@@ -117,8 +117,10 @@ program = "verify"
 HAS_NO_VENV = "#!/bin/sh\n! test -e app/.venv && ! test -e $CANDIDATE/app/.venv/greet\n"
 
 
-@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
-@pytest.mark.parametrize("setting", ["carry", "carry_read_only"])
+@pytest.mark.parametrize(
+    ("setting", "sandbox"),
+    [("carry", "none"), ("carry_read_only", "bubblewrap"), ("carry_read_only", "landlock")],
+)
 def test_trials_have_the_carried_files_that_the_suite_lists(
     host: RunHost, tmp_path: Path, setting: str, sandbox: str
 ) -> None:
