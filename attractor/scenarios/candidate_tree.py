@@ -2,25 +2,32 @@
 
 Agents control the names, types and permissions of the files, so links are not followed, and special
 files are not opened. A copy has no link that leaves the tree: it could lead a verifier to its own
-files. The `.git` of the tree is the candidate's own, and is left out.
+files. The `.git` of the tree is the candidate's own: it is not read, and not copied. Sizes and
+times are limited: a sparse file of any size costs a candidate nothing.
 """
 
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_duration
 from attractor.base.files import DEEPEST, walk_paths
 from attractor.environments.errors import FileUnusable
 
 MOST_BYTES = 4 << 30
-"""The maximum size of a tree that is copied; a sparse file takes its whole size in a copy."""
+"""The maximum size of a tree that is read or copied; a sparse file counts with its whole size."""
 
 _GIT = ".git"
+_PIECE = 1 << 20
+# A process of the setup may still run, and put a link or pipe in the place of a file.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_CHAIN = 40
 """The maximum number of links that Linux follows in a path."""
 
@@ -34,10 +41,34 @@ class FileState:
     content: str
 
 
-def read_tree(folder: Path) -> Mapping[str, FileState]:
-    """Return the state of every file below a folder, by relative path."""
+class _Limit:
+    """The limit of the size and the time of reading a tree."""
+
+    def __init__(self, within: timedelta) -> None:
+        self._within, self._end = within, monotonic() + within.total_seconds()
+        self.bytes_left = MOST_BYTES
+
+    def count(self, size: int = 0) -> None:
+        """Count bytes; raise FileUnusable if there are too many, or if the time is over."""
+        self.bytes_left -= size
+        if self.bytes_left < 0:
+            raise FileUnusable(f"the tree of the candidate is larger than {MOST_BYTES >> 30} GiB")
+        if monotonic() >= self._end:
+            limit = format_duration(self._within)
+            raise FileUnusable(f"the tree of the candidate could not be read within {limit}")
+
+
+def read_tree(folder: Path, *, within: timedelta) -> Mapping[str, FileState]:
+    """Return the state of every file below a folder, by relative path; refuse a very large tree.
+
+    A `.git` at its top is one path, without its content.
+    """
+    limit = _Limit(within)
+    found = _files(folder, limit)
+    # A file may grow while it is read.
+    limit.bytes_left = MOST_BYTES
     states: dict[str, FileState] = {}
-    for path in _files(folder):
+    for path in (_GIT, *found):
         # A service that still runs may have removed it meanwhile.
         with suppress(FileNotFoundError):
             file = folder / path
@@ -47,13 +78,21 @@ def read_tree(folder: Path) -> Mapping[str, FileState]:
             if stat.S_ISLNK(status.st_mode):
                 content = str(file.readlink())
             elif stat.S_ISREG(status.st_mode):
-                try:
-                    with file.open("rb") as content_file:
-                        content = hashlib.file_digest(content_file, "sha256").hexdigest()
-                except PermissionError:
-                    content = "unreadable"
+                content = _hash(file, limit)
             states[path] = FileState(kind, bool(status.st_mode & stat.S_IXUSR), content)
     return states
+
+
+def _hash(file: Path, limit: _Limit) -> str:
+    digest = hashlib.sha256()
+    try:
+        with os.fdopen(os.open(file, _READ), "rb") as content:
+            while piece := content.read(_PIECE):
+                limit.count(len(piece))
+                digest.update(piece)
+    except PermissionError:
+        return "unreadable"
+    return digest.hexdigest()
 
 
 def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState]) -> Sequence[str]:
@@ -62,19 +101,19 @@ def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState
     return sorted(path for path in paths if before.get(path) != after.get(path))
 
 
-def copy_tree(folder: Path, to: Path, *, without: Collection[str] = ()) -> int:
+def copy_tree(folder: Path, to: Path, *, within: timedelta, without: Collection[str] = ()) -> int:
     """Copy a tree; return the number of links that were left out because they leave the tree.
 
     Special files and unreadable parts are left out too, and so are the paths `without`. A very
     large tree is refused.
     """
-    size = sum(_size(folder / path) for path in _files(folder, without))
-    if size > MOST_BYTES:
-        raise FileUnusable(f"the tree of the candidate is larger than {MOST_BYTES >> 30} GiB")
+    limit = _Limit(within)
+    _files(folder, limit, without)
 
     leaving: list[Path] = []
 
     def left_out(inner: str, names: Sequence[str]) -> set[str]:
+        limit.count()
         below = Path(inner).relative_to(folder)
         if len(below.parts) >= DEEPEST:
             return set(names)
@@ -88,7 +127,11 @@ def copy_tree(folder: Path, to: Path, *, without: Collection[str] = ()) -> int:
             *(name for name in names if not _can_be_copied(Path(inner, name))),
         }
 
-    shutil.copytree(folder, to, symlinks=True, ignore=left_out)
+    def copy_in_time(source: str, target: str) -> str:
+        limit.count()
+        return shutil.copy2(source, target, follow_symlinks=False)
+
+    shutil.copytree(folder, to, symlinks=True, ignore=left_out, copy_function=copy_in_time)
     return len(leaving)
 
 
@@ -116,20 +159,28 @@ def _leaves(folder: Path, path: Path) -> bool:
     return False
 
 
-def _files(folder: Path, without: Collection[str] = ()) -> Iterator[str]:
+def _files(folder: Path, limit: _Limit, without: Collection[str] = ()) -> list[str]:
+    """Return the paths of all files and links below a folder within a limit of their sizes."""
+    found: list[str] = []
     left_out = {_GIT, *without}
     for at, folders, names in walk_paths(str(folder)):
+        limit.count()
         folders[:] = [
             one for one in folders if os.path.relpath(Path(at, one), folder) not in left_out
         ]
         links = [name for name in folders if Path(at, name).is_symlink()]
         for name in (*names, *links):
             if (path := os.path.relpath(Path(at, name), folder)) not in left_out:
-                yield path
+                limit.count(_size(folder / path))
+                found.append(path)
+    return found
 
 
 def _size(path: Path) -> int:
-    status = path.lstat()
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 

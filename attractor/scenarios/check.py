@@ -1,5 +1,6 @@
 """The checks of a scenario: their kinds, their input, and their results."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,12 +13,14 @@ from typing import Annotated, ClassVar, Protocol, cast, runtime_checkable
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_duration
 from attractor.base.errors import MachineryError, UnknownName, UsageError
 from attractor.base.json import Json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, TomlMistake, did_you_mean, dotted
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import FileUnusable
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,
@@ -140,13 +143,17 @@ class Verification:
     links_left_out: int = 0
 
 
-Verify = Callable[[str, timedelta], Awaitable[Verification]]
-"""Type of a function that runs a shell command in a sandbox that no candidate ran in."""
+Verify = Callable[[str, timedelta | None], Awaitable[Verification]]
+"""Type of a function that runs a shell command in a sandbox that no candidate ran in.
+
+The command has a time limit (default: that of the trial).
+"""
 Separate = Callable[[], AbstractAsyncContextManager[ExecutionEnvironment]]
 """Type of a function that starts an environment that no candidate ran in."""
 
 
-async def _no_change() -> Sequence[str]:
+async def no_change() -> Sequence[str]:
+    """Return no path, in trials without a check that compares the tree."""
     return ()
 
 
@@ -162,7 +169,7 @@ class Observation:
     steps: Mapping[str, StepRecord]
     environment: ExecutionEnvironment
     failure: str = ""
-    changed: Callable[[], Awaitable[Sequence[str]]] = _no_change
+    changed: Callable[[], Awaitable[Sequence[str]]] = no_change
     twins: Mapping[str, TwinRequests] = field(default_factory=dict[str, TwinRequests])
     usage: TrialUsage = field(default_factory=TrialUsage)
     suite_folder: Path = Path()
@@ -295,23 +302,49 @@ def build_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> list[Check
 
 
 async def judge_phase(
-    checks: Sequence[Check], phase: CheckPhase, observed: Observation
+    scenario: Scenario,
+    checks: Sequence[Check],
+    observed: Observation,
+    timeout: timedelta,
+    phase: CheckPhase,
 ) -> dict[int, CheckResult]:
     """Judge the checks of a phase, even if an earlier check failed; return results by number.
 
     A check without a result, because the judge failed, is kept in the observation.
     """
     results: dict[int, CheckResult] = {}
-    for number, check in enumerate(checks):
+    for number, (spec, check) in enumerate(zip(scenario.checks, checks, strict=True)):
         if check.phase is not phase:
             continue
         try:
-            results[number] = replace(await check.judge(observed), hard=check.hard)
+            result = await _judged(check, spec.kind, observed, timeout)
+            results[number] = replace(result, hard=check.hard)
         except Unjudged as error:
             if not isinstance(check, JudgedCheck):
                 raise
             observed.keep(number, error)
     return results
+
+
+async def _judged(
+    check: Check, kind: str, observed: Observation, timeout: timedelta
+) -> CheckResult:
+    """Judge a check within the time limit of the trial; a tree that cannot be read fails it."""
+    # A limit of its own is that of a program or page, without a copy of the tree and a sandbox.
+    own = getattr(check, "timeout", timedelta())
+    limit = timeout + (own if isinstance(own, timedelta) else timeout)
+    # A slow model of the judge is no fault of the candidate, and has limits of its own.
+    running = asyncio.timeout(None if check.needs_judge else limit.total_seconds())
+    try:
+        async with running:
+            return await check.judge(observed)
+    except TimeoutError:
+        if not running.expired():
+            raise
+        reason = f"the check exceeded its time limit of {format_duration(limit)}"
+    except FileUnusable as error:
+        reason = str(error)
+    return check_result(kind, passed=False, reason=reason, evidence=reason)
 
 
 def _build(spec: CheckSpec, kind: type[Check]) -> Check:

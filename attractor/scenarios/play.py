@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from attractor.scenarios.check import (
     check_registry,
     check_result,
     judge_phase,
+    no_change,
     no_judge,
 )
 from attractor.scenarios.evaluation import Attribution
@@ -43,6 +44,7 @@ from attractor.scenarios.suite import (
 from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.trial_twins import start_twins
 from attractor.scenarios.verifier import make_verify, separate_environment
+from attractor.workspaces.git.files import in_thread
 
 _POLL_INTERVAL_S = 0.05
 # As with systemd, a command that leaves a daemon behind ends when the daemon is about ready.
@@ -89,7 +91,7 @@ class ScenarioPlayer:
         attribution: Attribution,
     ) -> PlayedScenario:
         checks = build_checks(scenario, check_registry())
-        make = self.make_environment
+        timeout, make = self.settings.trials.timeout, self.make_environment
         environment = (self.make_showing or make)(folder)
         await environment.initialize()
         try:
@@ -97,20 +99,13 @@ class ScenarioPlayer:
                 self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
             )
             async with twins as running, AsyncExitStack() as services:
-                steps = _Steps(
-                    environment, running.variables, self.settings.trials.timeout, services
-                )
+                steps = _Steps(environment, running.variables, timeout, services)
                 failure = await self._copy_fixtures(scenario, steps)
                 # The setup, such as an installation, can already execute the candidate's code.
                 attribution.candidate_runs = True
                 failure = failure or await self._set_up(scenario, steps)
-                before: Mapping[str, FileState] = {}
-                if any(check.compares_tree for check in checks):
-                    before = await asyncio.to_thread(read_tree, folder)
-
-                async def changed() -> Sequence[str]:
-                    return changed_paths(before, await asyncio.to_thread(read_tree, folder))
-
+                is_compared = any(check.compares_tree for check in checks)
+                changed = await _watch(folder, timeout) if is_compared else no_change
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
                 troubled = [record for record in records.values() if record.trouble]
@@ -126,15 +121,18 @@ class ScenarioPlayer:
                     suite_folder=self.suite_folder,
                     seed=seed,
                     ask_judge=ask_judge,
-                    verify=make_verify(folder, self.suite_folder, make, without=self.carried),
+                    verify=make_verify(
+                        folder, self.suite_folder, make, timeout, without=self.carried
+                    ),
                     separate=partial(separate_environment, folder, make),
                 )
-                results = await judge_phase(checks, CheckPhase.RUNNING, observed)
+                judge = partial(judge_phase, scenario, checks, observed, timeout)
+                results = await judge(CheckPhase.RUNNING)
             running.require_sound()
         finally:
             await environment.cleanup()
         for phase in (CheckPhase.STOPPED, CheckPhase.LAST):
-            results |= await judge_phase(checks, phase, observed)
+            results |= await judge(phase)
         in_order = [results[number] for number in sorted(results)]
         # Otherwise a trial without a single step could satisfy checks such as a missing file.
         if failure:
@@ -165,6 +163,23 @@ class ScenarioPlayer:
                     filter(None, (f"setup.run[{number}] {status}", _last_line(result.output)))
                 )
         return ""
+
+
+async def _watch(folder: Path, timeout: timedelta) -> Callable[[], Awaitable[Sequence[str]]]:
+    """Read a tree, and return the function that returns the paths that changed since then."""
+    read = partial(read_tree, folder, within=timeout)
+    before: Mapping[str, FileState] | FileUnusable
+    try:
+        before = await in_thread(read)
+    except FileUnusable as error:  # the check fails, not the trial
+        before = error
+
+    async def changed() -> Sequence[str]:
+        if isinstance(before, FileUnusable):
+            raise before
+        return changed_paths(before, await in_thread(read))
+
+    return changed
 
 
 def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path, str]]:

@@ -111,7 +111,8 @@ class TrialSettings(SuiteTable):
         default=0, ge=0, description="the number from which the seed of each trial is derived"
     )
     timeout: Duration = Field(
-        default=timedelta(seconds=60), description="the time limit of a step without `timeout`"
+        default=timedelta(seconds=60),
+        description="the time limit of a step without `timeout`, and of each check",
     )
     concurrency: int = Field(
         default=1, ge=1, le=64, description="the number of trials that are played at once"

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from attractor.environments.environment import ExecutionEnvironment
@@ -19,6 +20,7 @@ from attractor.scenarios.candidate_tree import copy_tree
 from attractor.scenarios.check import Verification, Verify
 from attractor.scenarios.suite_files import CHECKS
 from attractor.workspaces.folders import borrowed_folder
+from attractor.workspaces.git.files import in_thread
 
 CANDIDATE_VARIABLE = "CANDIDATE"
 """The variable with the path of the copy of the candidate's tree."""
@@ -28,6 +30,7 @@ def make_verify(
     candidate: Path,
     suite_folder: Path,
     make_environment: Callable[[Path], ExecutionEnvironment],
+    trial_timeout: timedelta,
     *,
     without: Collection[str] = (),
 ) -> Verify:
@@ -36,15 +39,16 @@ def make_verify(
     `without` are paths that the copy lacks.
     """
 
-    async def verify(command: str, timeout: timedelta) -> Verification:
+    async def verify(command: str, timeout: timedelta | None) -> Verification:
         with borrowed_folder(candidate.parent) as folder:
             own, copy = secrets.token_hex(8), secrets.token_hex(8)
             await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
-            left_out = await asyncio.to_thread(copy_tree, candidate, folder / copy, without=without)
+            copying = partial(copy_tree, within=trial_timeout, without=without)
+            left_out = await in_thread(partial(copying, candidate, folder / copy))
             async with _running(make_environment(folder)) as environment:
                 result = await environment.exec_command(
                     command,
-                    timeout_ms=round(timeout.total_seconds() * 1000),
+                    timeout_ms=round((timeout or trial_timeout).total_seconds() * 1000),
                     working_dir=own,
                     env_vars={CANDIDATE_VARIABLE: f"{environment.working_directory()}/{copy}"},
                 )

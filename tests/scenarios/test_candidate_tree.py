@@ -1,20 +1,25 @@
 """Changes and copies of a candidate's tree."""
 
 import os
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from attractor.environments.errors import FileUnusable
+from attractor.scenarios import candidate_tree
 from attractor.scenarios.candidate_tree import MOST_BYTES, changed_paths, copy_tree, read_tree
 from tests.scenarios.suites import write_files
+
+FAR = timedelta(minutes=1)
 
 
 def test_changes_of_content_type_and_mode_are_found(tmp_path: Path) -> None:
     names = ("same", "changed", "removed", "mode", "link", "a/deep", ".git/index")
     write_files(tmp_path, dict.fromkeys(names, "x"))
-    before = read_tree(tmp_path)
-    assert changed_paths(before, read_tree(tmp_path)) == []
+    before = read_tree(tmp_path, within=FAR)
+    assert changed_paths(before, read_tree(tmp_path, within=FAR)) == []
     write_files(tmp_path, {"changed": "y", "a/deep": "y", "b/new": "", "same": "x"})
     write_files(tmp_path, {".git/index": "y"})
     (tmp_path / "removed").unlink()
@@ -23,7 +28,7 @@ def test_changes_of_content_type_and_mode_are_found(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("x")
     (tmp_path / "folder").symlink_to("a")
     os.mkfifo(tmp_path / "pipe")
-    assert changed_paths(before, read_tree(tmp_path)) == [
+    assert changed_paths(before, read_tree(tmp_path, within=FAR)) == [
         *("a/deep", "b/new", "changed", "folder", "link", "mode", "pipe", "removed")
     ]
 
@@ -34,7 +39,7 @@ def test_copy_leaves_out_git_and_special_files_and_follows_no_link(tmp_path: Pat
     (tree / "inner").symlink_to("a")
     deep = tree / "/".join("d" * 300)
     deep.mkdir(parents=True)
-    copy_tree(tree, tmp_path / "copy")
+    copy_tree(tree, tmp_path / "copy", within=FAR)
     copied = {str(one.relative_to(tmp_path / "copy")) for one in (tmp_path / "copy").rglob("[!d]*")}
     assert copied == {"a", "a/b", "a/.git", "a/.git/config", "inner"}
     assert (tmp_path / "copy" / "inner").is_symlink()
@@ -66,14 +71,39 @@ def test_copy_leaves_out_links_that_leave_the_tree_at_any_step(tmp_path: Path) -
     }
     for name, target in (leaving | staying).items():
         (tree / name).symlink_to(target)
-    assert copy_tree(tree, tmp_path / "copy") == len(leaving)
+    assert copy_tree(tree, tmp_path / "copy", within=FAR) == len(leaving)
     copied = {str(one.relative_to(tmp_path / "copy")) for one in (tmp_path / "copy").rglob("*")}
     assert copied == {"a", "a/b", "a/b/c", "d", *staying}
 
 
-def test_copy_of_a_very_large_tree_is_refused(tmp_path: Path) -> None:
+def test_git_folder_that_the_candidate_made_is_one_changed_path(tmp_path: Path) -> None:
+    before = read_tree(tmp_path, within=FAR)
+    write_files(tmp_path, {".git/state": "x", ".git/config": "x"})
+    made = read_tree(tmp_path, within=FAR)
+    assert changed_paths(before, made) == [".git"]
+    write_files(tmp_path, {".git/config": "y"})
+    assert changed_paths(made, read_tree(tmp_path, within=FAR)) == []
+
+
+def test_very_large_tree_is_neither_read_nor_copied(tmp_path: Path) -> None:
     tree = write_files(tmp_path / "tree", {"a": "x"})
     with (tree / "sparse").open("wb") as file:
         file.truncate(MOST_BYTES)
     with pytest.raises(FileUnusable, match="larger than 4 GiB"):
-        copy_tree(tree, tmp_path / "copy")
+        copy_tree(tree, tmp_path / "copy", within=FAR)
+    with pytest.raises(FileUnusable, match="larger than 4 GiB"):
+        read_tree(tree, within=FAR)
+
+
+def test_bytes_are_counted_while_a_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The files of this folder have the size 0, and content.
+    monkeypatch.setattr(candidate_tree, "MOST_BYTES", 10)
+    with pytest.raises(FileUnusable, match="is larger than"):
+        read_tree(Path("/proc/sys/kernel/random"), within=FAR)
+
+
+def test_tree_is_read_and_copied_within_a_time_limit(tmp_path: Path) -> None:
+    tree = write_files(tmp_path / "tree", {"a": "x"})
+    for work in (partial(read_tree, tree), partial(copy_tree, tree, tmp_path / "copy")):
+        with pytest.raises(FileUnusable, match="could not be read within"):
+            work(within=timedelta())

@@ -458,6 +458,60 @@ def test_only_allowed_files_may_change_in_the_steps(tmp_path: Path) -> None:
     assert verdicts(tmp_path, scenario(steps, checks[:1])) == [(True, "only allowed files changed")]
 
 
+def test_very_large_tree_fails_the_checks_that_read_it(tmp_path: Path) -> None:
+    suite = write_files(tmp_path / "suite", {"checks/verify": "#!/bin/sh\n"})
+    checks = [
+        {"kind": "tree", "only": ["*"]},
+        {"kind": "command", "program": "verify"},
+        {"kind": "file", "path": "sparse1"},
+    ]
+    grow = "for i in $(seq 30); do truncate -s 4G sparse$i; done"
+    for name, setup, run in (("setup", [grow], "true"), ("steps", [], grow)):
+        (tmp_path / name).mkdir()
+        one = scenario([{"name": "go", "run": run}], checks, setup={"run": setup})
+        too_large = (False, "the tree of the candidate is larger than 4 GiB")
+        assert [
+            (check.passed, check.reason) for check in play(tmp_path / name, one, suite=suite).checks
+        ] == [too_large, too_large, (True, "sparse1 is present, as expected")]
+
+
+def test_check_has_the_time_limit_of_the_trial(tmp_path: Path) -> None:
+    write_files(tmp_path / "suite", {"checks/verify": "#!/bin/sh\nsleep 30\n"})
+    settings = SuiteSettings.model_validate(
+        {"name": "s", "pipeline": "p", "trials": {"timeout": "1s"}}
+    )
+    (tmp_path / "tree").mkdir()
+    steps = [{"name": "go", "run": "true"}]
+    one = scenario(steps, [{"kind": "command", "program": "verify"}])
+    [check] = play(tmp_path / "tree", one, suite=tmp_path / "suite", settings=settings).checks
+    assert (check.passed, check.reason) == (False, "verify exceeded its time limit")
+
+
+class Slow(LocalExecutionEnvironment):
+    """An environment whose files are read for a long time."""
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        await asyncio.sleep(30)
+        return ""
+
+
+def test_check_that_does_not_end_is_failed(tmp_path: Path) -> None:
+    settings = SuiteSettings.model_validate(
+        {"name": "s", "pipeline": "p", "trials": {"timeout": "500ms"}}
+    )
+    checks = [{"kind": "file", "path": "a", "equals": ""}, {"kind": "exit", "step": "go"}]
+    one = scenario([{"name": "go", "run": "echo > a", "timeout": "10s"}], checks)
+    player = ScenarioPlayer(
+        settings, Path(), lambda folder: Slow(folder, environ=os.environ), SystemClock()
+    )
+    slow, fine = asyncio.run(player.play(one, tmp_path)).checks
+    reason = "the check exceeded its time limit of 500ms"
+    assert (slow.kind, slow.passed, slow.reason) == ("file", False, reason)
+    assert fine.passed
+
+
 def test_budget_counts_the_time_of_the_steps(tmp_path: Path) -> None:
     steps = [{"name": "go", "run": "sleep 0.2"}]
     checks = [{"kind": "budget", "seconds": 0.1}, {"kind": "budget", "seconds": 60, "tokens": 0}]

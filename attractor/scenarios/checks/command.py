@@ -1,7 +1,6 @@
 """Runs a verifier of the suite, outside of the candidate's sandbox."""
 
 import shlex
-from datetime import timedelta
 
 from pydantic import Field
 
@@ -19,7 +18,9 @@ class CommandCheck(CheckOptions):
 
     program: RelativePath = Field(description="an executable file in `checks/`")
     args: tuple[str, ...] = Field(default=(), description="arguments of the program")
-    timeout: Duration = Field(default=timedelta(seconds=60), description="its time limit")
+    timeout: Duration | None = Field(
+        default=None, description="its time limit (default: `trials.timeout`)"
+    )
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Run the verifier beside a copy of the candidate's tree."""
