@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from attractor.engine.outcome import Culprit
 from attractor.scenarios.check import CheckResult
-from attractor.scenarios.suite import InvalidSuite
+from attractor.scenarios.evaluation import TrialTrouble
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_play import play, scenario
 
@@ -55,8 +56,9 @@ def test_exit_status_and_last_line_of_a_verifier_are_the_verdict(tmp_path: Path)
 
 def test_verifier_that_cannot_be_executed_is_a_fault_of_the_suite(tmp_path: Path) -> None:
     for script in ("#!/absent\n", "#!/bin/sh\nabsent-program\n"):
-        with pytest.raises(InvalidSuite, match="checks/verify was not executed: .+"):
+        with pytest.raises(TrialTrouble, match="checks/verify was not executed: .+") as caught:
             verify(tmp_path, {"checks/verify": script}, {})
+        assert caught.value.culprit is Culprit.SUITE
 
 
 def test_verifier_gets_its_arguments_and_sees_only_checks_and_candidate(tmp_path: Path) -> None:
