@@ -5,6 +5,7 @@ results of its other checks stand, and so do the scores that the judge gave.
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.memory import MemoryExecutionEnvironment
@@ -53,7 +54,9 @@ class KeptTrial:
         usage = observed.usage
         return cls(checks, tuple(questions), usage.seconds, usage.cost_usd, usage.tokens)
 
-    async def judge(self, scenario: Scenario, ask_judge: AskJudge) -> "KeptTrial":
+    async def judge(
+        self, scenario: Scenario, ask_judge: AskJudge, timeout: timedelta
+    ) -> "KeptTrial":
         """Ask the judge the open questions; checks that compare the usage are judged again."""
         checks = build_checks(scenario, check_registry())
         usage = TrialUsage(self.seconds, self.cost_usd, self.tokens)
@@ -74,6 +77,6 @@ class KeptTrial:
             usage.add(verdict)
             scored = check.scored(one.question, verdict)
             results[one.check] = replace(scored, hard=check.hard)
-        results |= await judge_phase(checks, CheckPhase.LAST, observed)
+        results |= await judge_phase(scenario, checks, observed, timeout, CheckPhase.LAST)
         in_order = [results[number] for number in sorted(results)]
         return self.of((*in_order, *rest), observed)

@@ -162,7 +162,8 @@ class TrialPlayer:
         """Ask the judge of an unjudged trial again; return None if it answers and costs nothing."""
         assert trial.kept
         try:
-            kept = await trial.kept.judge(scenario, self.ask_judge)
+            timeout = self.suite.settings.trials.timeout
+            kept = await trial.kept.judge(scenario, self.ask_judge, timeout)
         except TrialTrouble as trouble:
             return replace(
                 trial,
