@@ -142,16 +142,19 @@ PURPOSES = {
 """The commands in the main help, by purpose; commands of other distributions come last."""
 
 OPERATOR_COMMANDS = (
+    "agent",
     "amend",
     "answer",
     "audit.clock",
     "cancel",
     "decide",
     "evaluate",
+    "exec",
     "fork",
     "gc",
     "grow",
     "mcp",
+    "new",
     "pause",
     "pipeline",
     "profile",
@@ -162,6 +165,7 @@ OPERATOR_COMMANDS = (
     "rollback",
     "run",
     "serve",
+    "spec",
     "steer",
     "suite",
     "token",

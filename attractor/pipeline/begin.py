@@ -23,6 +23,8 @@ from attractor.pipeline.source.read import pipeline_name, replace_pipeline
 from attractor.pipeline.workspace.create import create_workspace, open_workspace
 from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths, record_set_aside
 from attractor.records.lookup import run_root
+from attractor.records.request import WorkspaceKind
+from attractor.workspaces.folders import lock_writer
 
 
 def open_observed(root: Path, host: RunHost, before_end: BeforeEnd) -> OpenRun:
@@ -48,6 +50,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
         host = with_pinned_agents(host, agents)
     # The manifest keeps the chosen sandbox and model, because a resume must use the same ones.
     plan = replace(plan, host=host, request=replace(plan.request, sandbox=plan.sandbox.kind))
+    if plan.request.workspace is WorkspaceKind.IN_PLACE:
+        stack.enter_context(lock_writer(host.project, host.state_dir, run_id=plan.run_id))
     left_out = LeftOutPaths(ours=record_paths(plan.request))
     where = plan.request, host, plan.run_id, plan.sandbox
     if isinstance(plan.origin, New):

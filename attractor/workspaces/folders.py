@@ -8,6 +8,7 @@ a run record names the folder. An unlocked folder that no record names is abando
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from attractor.base.errors import LockHeld
 from attractor.base.files import (
     file_error,
     make_private,
@@ -24,7 +26,7 @@ from attractor.base.files import (
     reason_of,
     remove_tree,
 )
-from attractor.base.locks import FileLock
+from attractor.base.locks import FileLock, holder_of
 
 NAME = "workspaces"
 SHARED = Path("/var/tmp")
@@ -123,6 +125,25 @@ def _link(place: Path, shared: Path) -> str:
 
 def _shown(place: Path, why: str) -> str:
     return f"Tools in a sandbox can see the path of the workspaces, {place}: {why}."
+
+
+_WRITERS = "writers"
+
+
+def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
+    """Lock a folder of a person for the run that works in it; the lock ends with this process."""
+    locks = state / _WRITERS
+    make_private_folder(locks)
+    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    lock = FileLock(locks / f"{place}.lock")
+    try:
+        return lock.acquire(purpose=f"run {run_id}")
+    except LockHeld as cause:
+        holder = holder_of(lock.path) or "an unknown process"
+        raise LockHeld(
+            f"another run works in {folder}: {holder}",
+            hint="wait until it ends, or end it: attractor cancel RUN",
+        ) from cause
 
 
 _TRIES = 10

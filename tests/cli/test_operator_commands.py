@@ -34,9 +34,18 @@ WORDS = {
     "rewind": ["rewind", "latest", "make@1"],
     "pause": ["pause", "latest"],
     "evaluate": ["evaluate", "latest"],
+    "agent": ["agent", "Work"],
+    "exec": ["exec", "1"],
+    "new": ["new", "Work"],
+    "spec.show": ["spec", "show"],
 }
-GROUPS = ("token", "profile", "suite")
-OPTION = [["gate", "--operator"], ["evaluate", "--operator"], ["report", "--operator"]]
+GROUPS = ("token", "profile", "suite", "spec", "models")
+PARTS = [
+    ["models", "test", "m"],
+    ["gate", "--operator"],
+    ["evaluate", "--operator"],
+    ["report", "--operator"],
+]
 ESCAPES = [
     "{command}",
     "env -u STARTED_BY_ATTRACTOR {command}",
@@ -53,7 +62,7 @@ def test_every_operator_command_is_guarded() -> None:
     assert {"token", "profile", "suite", "decide", "promote"} <= groups | set(OPERATOR_COMMANDS)
 
 
-@table("words", [*WORDS.values(), *OPTION])
+@table("words", [*WORDS.values(), *PARTS])
 def test_marked_process_is_refused(tmp_path: Path, words: list[str]) -> None:
     mark = {MARK: "01ARZ3NDEKTSV4RRFFQ69G5FAV.12-34.56"}
     refused = attractor(*words, folder=tmp_path, variables=mark)

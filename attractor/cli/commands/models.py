@@ -17,6 +17,7 @@ from attractor.cli.invocation import Invocation, debug_option, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.truncation import shorten
+from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.llm.catalogue import ModelInfo, get_model_info, shipped_catalogue
 from attractor.llm.client import AGENT_TIMEOUT, Client, provider_registry
@@ -184,7 +185,7 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
 
     This makes one real request with the provider's key, at the usual price.
     """
-
+    refuse_in_run("'attractor models test'", invocation.environ)
     known = get_model_info(model, provider or "")
     choice = choose(model, known, provider or "")
     if known is None:

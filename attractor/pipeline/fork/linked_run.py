@@ -126,6 +126,7 @@ async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
         run_id=run_id,
         search_path=host.search_path,
         environment=_no_environment,
+        also_excluded=record.ignored,
         leave_out=record.leave_out,
     )
     await share_objects(theirs, workspace.store, tree=tree)

@@ -18,7 +18,11 @@ from attractor.environments.selection import EnvironmentChoice, choose_environme
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest, WorkspaceKind
-from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
+from attractor.workspaces.create.from_folder import (
+    EXCLUDED_IN_PLACE,
+    create_from_copy,
+    create_in_place,
+)
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
@@ -196,6 +200,7 @@ async def create_workspace(
             search_path=host.search_path,
             environment=environment,
             on_snapshot=on_snapshot,
+            also_excluded=(*EXCLUDED_IN_PLACE, *excluded_paths(host)),
             leave_out=host.leave_out,
         )
     elif request.workspace is WorkspaceKind.COPY:
@@ -233,7 +238,6 @@ async def create_workspace(
             uncommitted=uncommitted,
             tell=host.tell,
         )
-    # Patches of the workspace are written into the run directory.
     workspace.redact_patches(host.redactor)
     return workspace
 
