@@ -3,7 +3,8 @@
 import codecs
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from contextlib import suppress
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import Never, cast
@@ -32,7 +33,7 @@ from attractor.config.errors import (
     raise_mistakes,
     unknown_setting,
 )
-from attractor.config.projects import PROJECT_FILE, find_project_root
+from attractor.config.projects import ID_FILE, PROJECT_FILE, find_project_root, in_main_checkout
 from attractor.config.schema import (
     DEFAULT,
     Configuration,
@@ -271,11 +272,26 @@ def load_configuration(
     flags: Sequence[str] = (),
     user_file: Path,
 ) -> Configuration[Settings]:
-    """Load the settings of the project that contains a folder or pipeline file."""
+    """Load the settings of the project that contains a folder or pipeline file.
+
+    In a linked worktree, the runs folder is that of the main checkout, unless the worktree has runs
+    of another project.
+    """
     root = find_project_root(cwd / start)
-    return load(
+    found = load(
         Settings, root=root, cwd=cwd, environ=environ, flags=flags, user_file=cwd / user_file
     )
+    own = found.settings.runs_dir
+    runs_dir = in_main_checkout(own, root)
+    if runs_dir == own or _id_in(own) not in ("", _id_in(runs_dir)):
+        return found
+    return replace(found, settings=found.settings.model_copy(update={"runs_dir": runs_dir}))
+
+
+def _id_in(runs_dir: Path) -> str:
+    with suppress(OSError, UnicodeError):
+        return (runs_dir / ID_FILE).read_text().strip()
+    return ""
 
 
 def load(

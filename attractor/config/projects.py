@@ -4,6 +4,8 @@ import os.path
 from pathlib import Path
 
 PROJECT_FILE = "attractor.toml"
+ID_FILE = ".project"
+"""The file with the id of the project, in its runs folder."""
 AGENTS = "agents"
 """The folder of the project's agents: a folder for each agent, and `PROFILES`."""
 PROFILES = "_profiles"
@@ -24,6 +26,23 @@ def find_project_root(start: Path) -> Path:
     is_folder = os.path.isdir(start)  # noqa: PTH112
     folder = Path(os.path.realpath(start if is_folder else start.parent))
     return _nearest_with(PROJECT_FILE, folder) or _nearest_with(".git", folder) or folder
+
+
+def in_main_checkout(path: Path, root: Path) -> Path:
+    """Return the same path in the main checkout of a repository, if it is in a linked worktree.
+
+    `root` is the project root of the worktree. A bare repository has no main checkout.
+    """
+    top = _nearest_with(".git", root)
+    if top is None or not path.is_relative_to(top):
+        return path
+    try:
+        text = (top / ".git").read_text()
+        git_dir = top / text.removeprefix("gitdir:").strip()
+        shared = (git_dir / (git_dir / "commondir").read_text().strip()).resolve()
+    except (OSError, UnicodeError):  # a main checkout or a submodule
+        return path
+    return shared.parent / path.relative_to(top) if shared.name == ".git" else path
 
 
 def _nearest_with(name: str, folder: Path) -> Path | None:

@@ -132,6 +132,13 @@ async def choose_environment(
     return _unguarded(environ, "; ".join(unavailable), run_id, guardian)
 
 
+def with_repository(choice: EnvironmentChoice, folder: Path) -> EnvironmentChoice:
+    """Return a choice of bubblewrap whose commands in the project use another repository."""
+    assert choice.settings
+    settings = replace(choice.settings, repository=folder)
+    return _in_bubblewrap(settings, choice.promises, choice.sentence)
+
+
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
     """Raise SandboxWeakened if a promised guarantee is missing."""
     kept = asdict(choice.promises)
@@ -169,13 +176,20 @@ async def _bubblewrap(
     except SandboxNotStarted:  # an older bubblewrap, or one that is installed setuid
         promises = await test(settings)
 
+    words = "only the workspace is visible, without a network"
+    sentence = _sentence("bubblewrap", promises, words)
+    if settings.project and (settings.project / ".git").is_dir():
+        sentence += " Git's history in the project is readable, also that of hidden folders."
+    return _in_bubblewrap(settings, promises, sentence)
+
+
+def _in_bubblewrap(
+    settings: SandboxSettings, promises: Promises, sentence: str
+) -> EnvironmentChoice:
     def make(folder: Path, mounts: Sequence[BindMount] = ()) -> ExecutionEnvironment:
         return SandboxedExecutionEnvironment(folder, settings, promises=promises, mounts=mounts)
 
-    words = "only the workspace is visible, without a network"
-    return EnvironmentChoice(
-        "bubblewrap", promises, _sentence("bubblewrap", promises, words), make, make, settings
-    )
+    return EnvironmentChoice("bubblewrap", promises, sentence, make, make, settings)
 
 
 async def _landlock(
@@ -190,7 +204,12 @@ async def _landlock(
     name = f"Landlock, not bubblewrap: {unavailable}" if unavailable else "Landlock"
     sentence = _sentence(name, promises)
     if settings.project:
-        sentence += " Records of runs and Git's configuration in the project are writable."
+        sentence += (
+            " Records of runs and Git's configuration in the project are writable, scenarios are "
+            "readable."
+        )
+        if (settings.project / ".git").is_file():
+            sentence += " Git commands fail, because the project is a linked worktree."
     return EnvironmentChoice("landlock", promises, sentence, make, settings=settings)
 
 

@@ -15,6 +15,7 @@ from attractor.base.json import Json, canonical_json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
 from attractor.config.load import load_configuration
+from attractor.config.projects import ID_FILE
 from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields, read_document
@@ -28,7 +29,6 @@ from attractor.pipeline.host.run_host import (
 )
 from attractor.workspaces.git.configuration import ProjectConfiguration, find_configuration
 
-PROJECT_FILE = ".project"
 PROJECTS = "projects"
 PLACE_FILE = "place.json"
 """The file in the state folder with the place of a project."""
@@ -158,7 +158,7 @@ class ProjectIdentity:
         """Write the id to runs folder and repository, and record the place of the project."""
         if _id_in(self.runs_dir) != project_id:
             _make_runs_folder(self.runs_dir)
-            write_whole(self.runs_dir / PROJECT_FILE, f"{project_id}\n")
+            write_whole(self.runs_dir / ID_FILE, f"{project_id}\n")
         here, place = self._configuration, self._place(project_id)
         trouble = here.keep(project_id) if here else ""
         if place and not is_adopted:
@@ -291,7 +291,7 @@ def _is_same(first: str, second: Path) -> bool:
 
 
 def _id_in(runs_dir: Path) -> str:
-    file = runs_dir / PROJECT_FILE
+    file = runs_dir / ID_FILE
     return read_regular(file).decode("ascii").strip() if file.exists() else ""
 
 

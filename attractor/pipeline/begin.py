@@ -10,6 +10,7 @@ from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, open_run
 from attractor.engine.seams import Workspace
 from attractor.engine.state.run_state import QUEUED
+from attractor.environments.selection import with_repository
 from attractor.pipeline.fork.create import create_fork
 from attractor.pipeline.fork.linked_run import settle_parent
 from attractor.pipeline.garbage import end_orphans
@@ -22,6 +23,7 @@ from attractor.pipeline.source.accept_change import accept_change
 from attractor.pipeline.source.read import pipeline_name, replace_pipeline
 from attractor.pipeline.workspace.create import create_workspace, open_workspace
 from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths, record_set_aside
+from attractor.pipeline.workspace.linked_worktree import borrow_repository, fill_repository
 from attractor.records.lookup import run_root
 from attractor.records.request import WorkspaceKind
 from attractor.workspaces.folders import lock_writer
@@ -53,9 +55,12 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     if plan.request.workspace is WorkspaceKind.IN_PLACE:
         stack.enter_context(lock_writer(host.project, host.state_dir, run_id=plan.run_id))
     left_out = LeftOutPaths(ours=record_paths(plan.request))
-    where = plan.request, host, plan.run_id, plan.sandbox
+    repository = borrow_repository(plan.request, host, plan.sandbox, stack)
+    sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
+    where = plan.request, host, plan.run_id, sandbox
     if isinstance(plan.origin, New):
         workspace = await create_workspace(*where, on_snapshot=left_out.record_new)
+        await fill_repository(repository, workspace, host)
         left_out.run = run = stack.enter_context(_create(plan, plan.origin, workspace, agents))
         return BegunRun(plan, run, workspace)
     if isinstance(plan.origin, Forked):
@@ -66,6 +71,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
         await _settle(plan, run)
     left_out.run = run
     workspace = await open_workspace(*where, on_snapshot=left_out.record_new)
+    await fill_repository(repository, workspace, host)
     record_set_aside(run, workspace, plan.request.workspace)
     if isinstance(plan.origin, Resumed) and plan.change:
         accept_change(run, plan.change, host)

@@ -10,9 +10,10 @@ import pytest
 
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.hash_chain import GENESIS
+from attractor.config.projects import ID_FILE
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.factory.project import PROJECT_FILE, ProjectIdentity
+from attractor.factory.project import ProjectIdentity
 from tests.factory.resources.stores import NOW
 from tests.pipeline.projects import git, make_project
 
@@ -60,7 +61,7 @@ def test_cleaning_keeps_the_id_and_reading_writes_nothing(project: Path) -> None
     assert notice(identity(project)) == gone
     assert contents(project.parent) == before
     assert identity(project).create_id() == kept
-    assert (project / "runs" / PROJECT_FILE).read_text() == f"{kept}\n"
+    assert (project / "runs" / ID_FILE).read_text() == f"{kept}\n"
     assert (project / "runs" / ".gitignore").exists()
     assert notice(identity(project)) == ""
 

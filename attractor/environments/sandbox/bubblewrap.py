@@ -112,6 +112,10 @@ def _made(name: str, at: int, *, is_folder: bool) -> FileIdentity:
 
 WORKSPACE = "/workspace"
 HOME = "/tmp/home"
+GIT_DIR = "/repository"
+"""The path of the repository for a project in a linked worktree."""
+GIT_LINK = "link"
+"""The file that leads Git from the `.git` of a linked worktree to `GIT_DIR`."""
 HOST_NAME = "sandbox"
 
 _ID = "1000"
@@ -183,7 +187,8 @@ class SandboxSettings:
     `read_only` is about the workspace; `opens_network` gives commands in bubblewrap the network of
     this machine; `run_id` marks the commands of a Landlock sandbox. In the folder `project`, the
     names `covers` are hidden, and Git's configuration is read-only, because the operator's own Git
-    would run commands that it names.
+    would run commands that it names. If the project is a linked worktree, its commands use the
+    `.git` in the folder `repository` instead of the operator's repository.
     """
 
     bubblewrap: str | None
@@ -198,10 +203,15 @@ class SandboxSettings:
     run_id: str = ""
     project: Path | None = None
     covers: Sequence[str] = ()
+    repository: Path | None = None
+
+    def is_project(self, folder: Path) -> bool:
+        """Return whether a workspace is the project folder."""
+        return self.project is not None and folder.resolve() == self.project.resolve()
 
     def guards(self, folder: Path) -> "Sequence[GuardedPath]":
         """Return the paths of a workspace that need a guard, because it is the project folder."""
-        if self.project is None or folder.resolve() != self.project.resolve():
+        if not self.is_project(folder):
             return ()
         hidden = [GuardedPath(folder / name, is_hidden=True) for name in self.covers]
         git = folder / ".git"
@@ -252,6 +262,11 @@ def options(
     workspace = _Bind(folder.resolve(), Path(WORKSPACE), mount)
     binds = [*_binds(settings), workspace, *map(_shown, mounts)]
     binds += _guarded(settings, folder.resolve())
+    if settings.repository and settings.is_project(folder):
+        binds += [
+            _Bind(settings.repository / ".git", Path(GIT_DIR), "--bind"),
+            _Bind(settings.repository / GIT_LINK, Path(WORKSPACE, ".git"), "--ro-bind"),
+        ]
     covers = list(_covers(binds, [path.resolve() for path in settings.hide], folder))
     covers += [
         _cover(guard.path, Path(WORKSPACE, guard.path.name))

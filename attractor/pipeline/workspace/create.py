@@ -104,6 +104,8 @@ async def choose_sandbox(
         project = host.project
         records = [one for one in (host.runs_dir, host.state_dir) if one.parent == project]
         covers = [folder.name for folder in records]
+        if request.workspace is WorkspaceKind.IN_PLACE:
+            covers = [*{*covers, *(one.strip("/") for one in EXCLUDED)}]
     else:
         # The folder of the repository above a project may be readable, but its objects contain
         # the holdouts. A copy of a folder needs no repository.

@@ -1,0 +1,42 @@
+"""Gives the commands of a run in a linked worktree a repository of their own.
+
+The `.git` of a linked worktree names a repository elsewhere, which contains the history of all
+branches, with scenarios. In bubblewrap, commands use a repository with the current files instead;
+it is removed with the process of the run.
+"""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from attractor.engine.seams import Workspace
+from attractor.environments.sandbox.bubblewrap import GIT_DIR, GIT_LINK
+from attractor.environments.selection import EnvironmentChoice
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.workspaces.folders import borrowed_folder, workspaces_folder
+from attractor.workspaces.git.object_store import Author, create_agent_repository
+from attractor.workspaces.result_tree import EXCLUDED, candidate_files
+from attractor.workspaces.tracked_folder import TrackedFolder
+
+
+def borrow_repository(
+    request: RunRequest, host: RunHost, sandbox: EnvironmentChoice, stack: ExitStack
+) -> Path | None:
+    """Return a new folder for the repository of a run in a linked worktree, otherwise None."""
+    is_linked = (host.project / ".git").is_file()
+    if request.workspace is not WorkspaceKind.IN_PLACE or not is_linked:
+        return None
+    if sandbox.kind != "bubblewrap":
+        return None
+    return stack.enter_context(borrowed_folder(workspaces_folder(host.state_dir)))
+
+
+async def fill_repository(folder: Path | None, workspace: Workspace, host: RunHost) -> None:
+    """Create the repository in a borrowed folder, with the files of a workspace."""
+    if folder is None or not isinstance(workspace, TrackedFolder):
+        return
+    files = candidate_files(await workspace.store.files_of(workspace.base.candidate), EXCLUDED)
+    author = Author(NAME, EMAIL, host.clock.now())
+    await create_agent_repository(folder, workspace.store, files, author)
+    (folder / GIT_LINK).write_text(f"gitdir: {GIT_DIR}\n")
