@@ -142,7 +142,7 @@ def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
         holder = holder_of(lock.path) or "an unknown process"
         raise LockHeld(
             f"another run works in {folder}: {holder}",
-            hint="wait until it ends, or end it: attractor cancel RUN",
+            hint="wait until that run ends, or cancel it",
         ) from cause
 
 

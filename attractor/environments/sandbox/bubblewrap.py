@@ -328,11 +328,12 @@ def _proc() -> Iterator[_Bind]:
 
 
 def _supervisor_files() -> Iterator[_Bind]:
-    # In sources, `self` is the process of bubblewrap that becomes process 1 of the sandbox.
+    # The list of mounts would show the number of a source in `/proc/self`. This file is the same in
+    # all sandboxes, and nobody can write it.
+    source = Path("/proc/version")
     for own, target in (("self", "1"), ("thread-self", "1/task/1")):
         for name in _SUPERVISOR_READ_ONLY:
-            source = Path("/proc", own, name)
-            if source.exists():
+            if Path("/proc", own, name).exists():
                 yield _Bind(source, Path("/proc", target, name), "--ro-bind")
 
 

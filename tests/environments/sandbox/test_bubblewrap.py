@@ -363,7 +363,7 @@ def test_no_file_of_the_supervisor_can_be_written(workspace: Path, sandbox_allow
                 if echo $value > $file; then echo "$value > $file"; fi
             done
         done 2>/dev/null
-        cat /proc/1/oom_score_adj
+        echo tried
     """
     (tried,) = run(SandboxedExecutionEnvironment(workspace, make_walls()), attempt)
-    assert tried.stdout.strip().lstrip("-").isdigit()
+    assert tried.stdout == "tried\n"
