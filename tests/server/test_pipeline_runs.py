@@ -50,8 +50,9 @@ def test_scripted_client_uses_the_endpoints_of_the_specification(server: Running
         assert client.get(f"{place}/questions").json() == []
         assert client.get(f"{place}/graph").headers["etag"] != graph.headers["etag"]
         other = start(client, WAITING)
+        # The process that took the order may have ended before the answer is written.
         canceled = client.post(f"/pipelines/{other}/cancel", json={"why": "wrong"}).json()
-        assert canceled["process"] == "live"
+        assert canceled["process"] in ("live", "none")
         assert await_rest(client, other)["status"] == "canceled"
 
 
