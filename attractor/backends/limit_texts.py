@@ -32,6 +32,8 @@ _TOO_MANY = 429
 _LONGEST_WORDS = 200
 _LONGEST_MESSAGE = 400
 _JUST_NOW = timedelta(minutes=5)
+_JSON = re.compile(r"[\[\s]*\{")
+_MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)+)')
 _UNIFIED_RESET = "anthropic-ratelimit-unified-reset"
 
 
@@ -72,7 +74,8 @@ def find_limit(text: str, now: datetime, *, is_whole: bool = False) -> Limit | N
         found = known.pattern.match(text) if is_whole else known.pattern.search(text)
         if found:
             until = read_reset(known.resets or text[found.start() :], now)
-            return Limit(_words(text[found.start() :]), until or read_reset(text, now))
+            sentence = _sentence(text, found.start())
+            return Limit(_words(sentence), until or read_reset(text, now))
     return None
 
 
@@ -95,7 +98,7 @@ def limit_of_answer(
     if limit:
         return Limit(limit.words, until)
     is_far = until is not None and until - now > LONGEST_RETRY
-    return Limit(_words(body), until) if is_far else None
+    return Limit(_words(_sentence(body)), until) if is_far else None
 
 
 def limit_of_error(error: SDKError, now: datetime) -> Limit | None:
@@ -111,6 +114,20 @@ def limit_of_error(error: SDKError, now: datetime) -> Limit | None:
         return None
     until = (known and known.until) or (limit and limit.until)
     return Limit(_words(error.message), until)
+
+
+def _sentence(text: str, start: int = 0) -> str:
+    """Return the sentence of a report that begins at `start`: of JSON, the message."""
+    before_json = _JSON.split(text, 1)[0]
+    if start < len(before_json):
+        return before_json[start:]
+    if (found := _MESSAGE.search(text)) is None:
+        words = text[start:].partition('"')[0] if start else ""
+        return words or text
+    try:
+        return _sentence(json.loads(f'"{found[1]}"', strict=False))
+    except ValueError:  # an escape that is cut
+        return found[1]
 
 
 def _words(text: str) -> str:

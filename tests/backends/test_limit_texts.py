@@ -1,5 +1,6 @@
 """Recorded messages of limits are recognized, each with its reset; other messages are no limits."""
 
+import json
 import time
 import tomllib
 from collections.abc import Generator, Mapping
@@ -53,6 +54,40 @@ def until_of(limit: Limit | None) -> str:
 def test_a_recorded_text_is_a_limit_with_its_reset(one: Mapping[str, str]) -> None:
     now = datetime.fromisoformat(one["at"]) if "at" in one else NOW
     assert until_of(find_limit(one["text"], now)) == one["resets"]
+
+
+@pytest.mark.parametrize("one", RECORDED, ids=lambda one: f"{one['program']} {one['version']}")
+def test_message_of_a_limit_is_its_sentence(one: Mapping[str, str]) -> None:
+    texts = [one["text"]]
+    if "{" not in one["text"]:
+        error = {"error": {"message": one["text"], "code": 429}}
+        whole = f"API Error: 429 {json.dumps(error, ensure_ascii=False)}"
+        cut = whole.partition('", "code"')[0]
+        texts += [whole, cut, one["text"] + ' {"request_id": "req_1"}']
+    for text in texts:
+        found = find_limit(text, NOW)
+        assert found
+        assert found.words[0].isalnum()
+        assert not set('{}"\\') & {*found.words}, found.words
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            '{"error": {"type": "usage_limit_reached", "message": "The limit is met"}}',
+            "The limit is",
+        ),
+        ('{"detail": "The usage limit has been reached"}', "The usage limit has been reached"),
+        ('{"error": {"message": "Slow \\u00e9 down"}, "id": 7}', "Slow é down"),
+        ('[{"error": {"message": "Slow down"}}]', "Slow down"),
+        ('{"error": "Slow down"}', '{"error": "Slow down"}'),
+    ],
+)
+def test_message_of_an_answer_is_its_sentence(body: str, words: str) -> None:
+    limit = limit_of_answer(429, {"retry-after": "3600"}, body, NOW)
+    assert limit
+    assert limit.words.startswith(words)
 
 
 def test_the_table_has_recorded_texts_of_every_program() -> None:
