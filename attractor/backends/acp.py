@@ -75,7 +75,8 @@ class _Call:
                 return {"file_path": item.path, "old_string": old, "new_string": item.new_text}
         if self.kind == "execute":
             return {"command": self.title}
-        if self.kind == "read" and self.places:
+        # gemini-cli shows no change of an edit that fails.
+        if self.kind in ("edit", "read") and self.places:
             return {"file_path": self.places[0]}
         return {"locations": [*self.places]} if self.places else {}
 

@@ -20,6 +20,7 @@ from acp.schema import (
     NewSessionResponse,
     PermissionOption,
     PromptResponse,
+    ToolCallLocation,
     ToolCallUpdate,
     Usage,
 )
@@ -71,6 +72,13 @@ class WritingAgent:
         await self.say(session_id, "a file.")
         asked = ToolCallUpdate(tool_call_id="call-1")
         if IS_GEMINI:
+            place = [ToolCallLocation(path="missing.txt")]
+            begun = acp.start_tool_call(
+                "call-0", "missing.txt", kind="edit", status="in_progress", locations=place
+            )
+            await self.client.session_update(session_id, begun)
+            failed = acp.update_tool_call("call-0", status="failed", kind="edit")
+            await self.client.session_update(session_id, failed)
             # It does not tell a call before it asks, and never its input.
             diff = FileEditToolCallContent(
                 path="made.txt", old_text="no\n", new_text="yes\n", type="diff"

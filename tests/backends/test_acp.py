@@ -89,14 +89,18 @@ def test_a_session_is_loaded_by_the_next_stage_of_its_thread(tmp_path: Path) -> 
     assert "This was said before" not in str(events(result))
 
 
-def test_calls_of_gemini_are_named_by_its_requests_for_permission(tmp_path: Path) -> None:
+def test_calls_of_gemini_have_the_paths_of_its_messages(tmp_path: Path) -> None:
     made = play(tmp_path)
     outcome = finish(backend("gemini-cli").run(made.stage, "Do it"))
     assert isinstance(outcome, Outcome)
     assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (7, 3)
     # The first option is `allow_always`.
     assert (tmp_path / "made.txt").read_text() == "yes"
-    [called] = [data for kind, data in made.events.all if kind == "TOOL_CALL_START"]
+    failed, called = [data for kind, data in made.events.all if kind == "TOOL_CALL_START"]
+    assert (failed["tool_name"], failed["arguments"]) == (
+        "edit_file",
+        {"file_path": "missing.txt"},
+    )
     assert called["tool_name"] == "edit_file"
     assert called["arguments"] == {
         "file_path": "made.txt",
