@@ -1,12 +1,12 @@
 """Executes stages with any agent that speaks the Agent Client Protocol."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from attractor import __version__
 from attractor.backends import opencode
-from attractor.backends.models import KEYS, has_native_key
+from attractor.backends.models import KEYS, ModelChoice, has_native_key
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
     AgentText,
@@ -15,6 +15,7 @@ from attractor.backends.outside_events import (
     Failed,
     SessionNamed,
     Spent,
+    Warned,
     as_text,
     begin_call,
     count,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from acp.schema import (
         PermissionOption,
         RequestPermissionResponse,
+        SessionConfigOptionBoolean,
+        SessionConfigOptionSelect,
+        SessionConfigSelectOption,
         ToolCallProgress,
         ToolCallStart,
         ToolCallUpdate,
@@ -146,7 +150,7 @@ def _content_text(content: Any) -> str:
 
 
 async def drive(dialogue: Dialogue) -> None:
-    """Open a session, send the prompt and later messages, and wait for the answers."""
+    """Open a session with the model, send the prompt and later messages, and await the answers."""
     # The library is slow to import, and only stages of this backend need it.
     from acp import RequestError, connect_to_agent
 
@@ -183,14 +187,61 @@ async def _open_session(
     can_load = can_load and not (about and about.name in _CANNOT_LOAD)
     version = f"{about.name} {about.version}" if about else ""
     if task.session and can_load:
+        session = task.session
         client.is_replay = True
-        await connection.load_session(cwd=task.folder, session_id=task.session, mcp_servers=[])
+        opened = await connection.load_session(cwd=task.folder, session_id=session, mcp_servers=[])
         client.is_replay = False
-        dialogue.take(SessionNamed(task.session, version=version))
-        return task.session
-    opened = await connection.new_session(cwd=task.folder, mcp_servers=[])
-    dialogue.take(SessionNamed(opened.session_id if can_load else "", version=version))
-    return opened.session_id
+    else:
+        opened = await connection.new_session(cwd=task.folder, mcp_servers=[])
+        session = opened.session_id
+    why_not = await _choose_model(connection, session, opened.config_options or (), task.choice)
+    kept = session if can_load else ""
+    dialogue.take(SessionNamed(kept, version=version, has_other_model=bool(why_not)))
+    if why_not:
+        model = task.choice.model
+        dialogue.take(Warned(f"the agent works with its own model, not with {model!r}: {why_not}"))
+    return session
+
+
+async def _choose_model(
+    connection: "ClientSideConnection",
+    session: str,
+    options: "Sequence[SessionConfigOptionSelect | SessionConfigOptionBoolean]",
+    choice: ModelChoice,
+) -> str:
+    """Choose the model of the stage, if it has one; return why the agent does not use it."""
+    # See `drive`.
+    from acp import RequestError
+
+    if not choice.model:
+        return ""
+    try:
+        for option in options:
+            if option.type == "select" and option.category == "model":
+                # opencode names the model of its configuration with our provider.
+                if option.current_value.rpartition("/")[2] == choice.model:
+                    return ""
+                offered = {offer.value for offer in _offers(option)}
+                for name in (choice.model, f"{choice.provider}/{choice.model}"):
+                    if name in offered:
+                        await connection.set_config_option(option.id, session, name)
+                        return ""
+                return "it does not offer the model"
+        # gemini-cli has an earlier form of the protocol, which the library has not.
+        await connection._conn.send_request(  # pyright: ignore[reportPrivateUsage]
+            "session/set_model", {"sessionId": session, "modelId": choice.model}
+        )
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
+def _offers(option: "SessionConfigOptionSelect") -> "Iterator[SessionConfigSelectOption]":
+    for offer in option.options:
+        if isinstance(group := getattr(offer, "options", None), list):
+            yield from cast("list[SessionConfigSelectOption]", group)
+        else:
+            yield cast("SessionConfigSelectOption", offer)
 
 
 async def _ask(connection: "ClientSideConnection", session: str, dialogue: Dialogue) -> None:

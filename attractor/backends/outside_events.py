@@ -22,12 +22,13 @@ from attractor.llm.response import Usage as Tokens, prompt_tokens
 @dataclass(frozen=True)
 class SessionNamed:
     """The session, with an id if a later stage can continue it; its model and the version of the
-    program, if they are known only now.
+    program, if they are known only now. With `has_other_model`, it is not the model of the stage.
     """
 
     id: str
     model: str = ""
     version: str = ""
+    has_other_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class OutsideTranscript:
         self.on_event(heard)
         if isinstance(heard, SessionNamed):
             self.session = heard.id
-            self._model = self._model or heard.model
+            self._model = heard.model if heard.has_other_model else self._model or heard.model
             self.version = self.version or heard.version
         self._start()
         if isinstance(heard, AgentText) and heard.is_piece:

@@ -20,10 +20,14 @@ from acp.schema import (
     NewSessionResponse,
     PermissionOption,
     PromptResponse,
+    SessionConfigOptionSelect,
+    SessionConfigSelectOption,
+    SetSessionConfigOptionResponse,
     ToolCallLocation,
     ToolCallUpdate,
     Usage,
 )
+from pydantic import BaseModel, Field
 
 from tests.backends.model_caller import call_models
 
@@ -31,6 +35,26 @@ IS_GEMINI = sys.argv[1:] == ["gemini-cli"]
 STOPS: Any = sys.argv[1] if len(sys.argv) > 1 and not IS_GEMINI else "end_turn"
 CALLS = sys.argv[2:]
 SESSION = Path.home() / "session"
+OPTIONS: Any = [
+    SessionConfigOptionSelect(
+        id="pick",
+        name="Model",
+        category="model",
+        type="select",
+        current_value="small",
+        options=[
+            SessionConfigSelectOption(value=value, name=value)
+            for value in ("small", "large", "openai/huge")
+        ],
+    )
+]
+
+
+class SetModel(BaseModel):
+    """The request of a method that gemini-cli offers, but the library has not."""
+
+    session_id: str = Field(alias="sessionId")
+    model_id: str = Field(alias="modelId")
 
 
 class WritingAgent:
@@ -41,6 +65,18 @@ class WritingAgent:
 
     def on_connect(self, client: Any) -> None:
         self.client = client
+        if IS_GEMINI:
+            client._conn._handler.route_request("session/set_model", SetModel, self, "set_model")
+
+    async def set_model(self, session_id: str, model_id: str) -> dict[str, Any]:
+        (self.folder / "model.txt").write_text(model_id)
+        return {}
+
+    async def set_config_option(
+        self, config_id: str, session_id: str, value: str | bool, **others: Any
+    ) -> SetSessionConfigOptionResponse:
+        (self.folder / "model.txt").write_text(f"{config_id}={value}")
+        return SetSessionConfigOptionResponse(config_options=[])
 
     async def initialize(self, protocol_version: int, **others: Any) -> InitializeResponse:
         return InitializeResponse(
@@ -52,7 +88,10 @@ class WritingAgent:
     async def new_session(self, cwd: str, **others: Any) -> NewSessionResponse:
         self.folder = Path(cwd)
         SESSION.write_text("one")
-        return NewSessionResponse(session_id="one")
+        return NewSessionResponse(
+            session_id="one",
+            config_options=OPTIONS if STOPS == "end_turn" and not IS_GEMINI else None,
+        )
 
     async def load_session(self, cwd: str, session_id: str, **others: Any) -> LoadSessionResponse:
         """Repeat the conversation of the session, as the protocol requires."""

@@ -28,10 +28,14 @@ AGENT = Path(__file__).with_name("acp_agent.py")
 ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path)}
 
 
-def backend(*words: str) -> Backend:
-    run = ProgramSettings(run=" ".join([sys.executable, str(AGENT), *words]))
+def backend(*words: str, model: str = "") -> Backend:
+    provider = "gemini" if "gemini-cli" in words else "openai"
     parts = OutsideParts(
-        environ=ENVIRON, defaults=ModelDefaults(), settings=BackendsSettings(acp=run)
+        environ={**ENVIRON, f"{provider.upper()}_API_KEY": "key-1"} if model else ENVIRON,
+        defaults=ModelDefaults(model, provider),
+        settings=BackendsSettings(
+            acp=ProgramSettings(run=" ".join([sys.executable, str(AGENT), *words]))
+        ),
     )
     return backend_registry()["acp"](BackendParts(outside=parts))
 
@@ -64,6 +68,44 @@ def test_an_agent_works_and_reports(tmp_path: Path) -> None:
     assert found[3][1]["text"] == "I write a file."
     assert found[4][1]["arguments"] == {"path": "made.txt"}
     assert found[5][1]["output"] == "written"
+
+
+@pytest.mark.parametrize(
+    ("agent", "model", "chosen"),
+    [
+        ("gemini-cli", "any", "any"),
+        ("end_turn", "large", "pick=large"),
+        ("end_turn", "huge", "pick=openai/huge"),
+        ("end_turn", "small", ""),  # already chosen
+        ("end_turn", "", ""),
+    ],
+)
+def test_model_of_the_stage_is_chosen_by_the_protocol(
+    tmp_path: Path, agent: str, model: str, chosen: str
+) -> None:
+    made, file = play(tmp_path), tmp_path / "model.txt"
+    finish(backend(agent, model=model).run(made.stage, "Do it"))
+    assert (file.read_text() if file.exists() else "") == chosen
+    assert recorded_model(made) == model
+    assert "own model" not in str(made.events.all)
+
+
+@pytest.mark.parametrize(
+    ("agent", "why_not"),
+    [("end_turn", "it does not offer the model"), ("refusal", "Method not found")],
+)
+def test_model_that_the_agent_does_not_use_is_not_recorded(
+    tmp_path: Path, agent: str, why_not: str
+) -> None:
+    made = play(tmp_path)
+    finish(backend(agent, model="unknown").run(made.stage, "Do it"))
+    assert recorded_model(made) == ""
+    [warned, *_] = [data["message"] for kind, data in made.events.all if kind == "WARNING"]
+    assert warned == f"the agent works with its own model, not with 'unknown': {why_not}"
+
+
+def recorded_model(made: Play) -> object:
+    return next(data for kind, data in made.events.all if kind == "SESSION_START")["model"]
 
 
 def two_stages(folder: Path, kind: str = "") -> RunResult:

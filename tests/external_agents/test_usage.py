@@ -148,3 +148,16 @@ def test_a_spent_budget_refuses_the_next_request_and_the_run_can_be_resumed(
         recorded = "\n".join(str((event.type, event.data)) for event in events(done))
         assert done.exit_code is ExitCode.DONE, recorded
         assert done.usage.tokens == ONE_CALL * served() > ONE_CALL * before, recorded
+
+
+@each_program
+def test_calls_are_of_the_model_of_the_run(tmp_path: Path, one: Outside, backend: str) -> None:
+    model = {"gemini": "gemini-2.5-flash-lite"}.get(one.program, one.model)
+    if not model:
+        pytest.skip(f"{one.program} works with its own default")
+    with in_background(ProviderTwin(script_of(one, "cut"))) as twin:
+        environ = prepare(tmp_path, twin, one, backend)
+        text = PIPELINE.replace("LIMIT", "300s")
+        result = run(tmp_path, text, backend=backend, model=model, environ=environ)
+        assert {str(asked.model) for asked in twin.requests if asked.rule} == {model}
+    assert {str(started.data["model"]) for started in events(result, "SESSION_START")} == {model}
