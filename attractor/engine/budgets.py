@@ -61,12 +61,15 @@ class Budgets:
             None if self.duration is None else self.duration - spent,
         )
 
-    def require_remaining(self, run: OpenRun, used: Usage | None = None) -> None:
-        """Warn once of a nearly exhausted budget; halt the walk if a budget is exhausted.
+    def require_remaining(
+        self, run: OpenRun, used: Usage | None = None, *, evaluated_seconds: float = 0.0
+    ) -> None:
+        """Warn once of a nearly exhausted budget; halt the run if a budget is exhausted.
 
-        `used` defaults to the usage in the state of the run.
+        `used` defaults to the usage in the state of the run. `evaluated_seconds` are added to the
+        time of the stages.
         """
-        for use in self._uses(run, used):
+        for use in self._uses(run, used, evaluated_seconds):
             # Warn first: parallel stages may exhaust a budget together, without a warning before.
             _warn_once(run, use)
             if use.spent >= use.limit:
@@ -77,7 +80,9 @@ class Budgets:
         for use in self._uses(run):
             _warn_once(run, use)
 
-    def _uses(self, run: OpenRun, used: Usage | None = None) -> Iterator["_BudgetUse"]:
+    def _uses(
+        self, run: OpenRun, used: Usage | None = None, evaluated_seconds: float = 0.0
+    ) -> Iterator["_BudgetUse"]:
         if self == NO_BUDGETS:
             return
         used = used or run.state.used
@@ -86,7 +91,7 @@ class Budgets:
         if self.tokens is not None:
             yield _BudgetUse("max_tokens", used.tokens, self.tokens)
         if self.duration is not None:
-            spent = run.state.seconds(run.clock.now())
+            spent = run.state.seconds(run.clock.now()) + evaluated_seconds
             yield _BudgetUse("max_duration", round(spent, 3), self.duration.total_seconds())
 
 

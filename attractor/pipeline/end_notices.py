@@ -24,13 +24,14 @@ async def notify_end(run: OpenRun, host: RunHost) -> None:
         text = ": ".join(filter(None, [run.state.reason, unchanged]))
         command = f"attractor decide {reference}"
         await send(NoticeKind.DECISION, text, command, key=str(reports))
+    elif status in (EXECUTING, EVALUATING) and (more := budget_option(reason)):
+        word = "resume" if status == EXECUTING else "evaluate"
+        command = " ".join([f"attractor {word}", reference, *more])
+        # A resume with the same limit stops again, and says nothing new.
+        name, limit = reason.partition(":")[0], reason.rpartition(" of ")[2]
+        await send(NoticeKind.BUDGET, reason, command, key=f"{name} of {limit}")
     elif status in (AWAITING_DECISION, EVALUATING):
         word = "evaluate" if run.manifest.suite else "status"
         await send(NoticeKind.DONE, reason, f"attractor {word} {reference}")
     elif status == FAILED:
         await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
-    elif status == EXECUTING and (more := budget_option(reason)):
-        command = " ".join(["attractor resume", reference, *more])
-        # A resume with the same limit stops again, and says nothing new.
-        name, limit = reason.partition(":")[0], reason.rpartition(" of ")[2]
-        await send(NoticeKind.BUDGET, reason, command, key=f"{name} of {limit}")

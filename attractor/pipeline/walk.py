@@ -3,11 +3,12 @@
 from contextlib import AsyncExitStack
 from functools import partial
 
-from attractor.engine.budgets import NO_BUDGETS, read_budgets, record_budgets
+from attractor.engine.budgets import NO_BUDGETS, record_budgets
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.run_folder.open_run import stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
+from attractor.engine.seams import Exhausted
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.waits import RunWaits
@@ -52,7 +53,10 @@ async def _walk(begun: BegunRun) -> RunResult:
             return result
         await deliver(run, workspace, graph=graph, request=plan.request, host=host)
         if result.status == EVALUATING and policy.finish:
-            await policy.finish(begun)
+            try:
+                await policy.finish(begun)
+            except Exhausted as exhausted:
+                return stop_run(run, str(exhausted))
             return result_of(run.manifest, run.directory.root, run.state)
         return result
 
@@ -72,7 +76,7 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
         play_train=policy.train(begun) if policy.train else None,
         task_note=policy.task_note,
     )
-    budgets = request.budgets.over(read_budgets(pipeline.graph)).within(policy.budgets)
+    budgets = plan.budgets
     record_budgets(run, budgets, by_caller=request.budgets)
     no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
     host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")

@@ -418,19 +418,23 @@ async def evaluate(
     *,
     earlier: EarlierTrials | None = None,
     judge_again: JudgeAgain | None = None,
+    before_trial: Callable[[], None] = do_nothing,
     tell: Callable[[str], None] = do_nothing,
 ) -> list[TrialResult]:
     """Return the results of all trials; at most `settings.concurrency` are played at once.
 
     A worker records the result of its trial before it starts another trial. After an error or the
     first cancellation no trial starts, and those in flight end; the second cancellation cuts them.
+    `before_trial` is called before each trial; its error ends the evaluation like any other.
     At the end the judge of each unjudged trial is asked once more.
     """
     before, numbers = earlier or EarlierTrials(), range(1, settings.n + 1)
     trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
     known = {key: before.results[key] for _, key in trials if key in before.results}
     waiting = deque(one for one in trials if one[1] not in known)
-    running = _Evaluation(play_trial, log, settings, before, known, waiting, len(trials))
+    running = _Evaluation(
+        play_trial, log, settings, before, known, waiting, len(trials), before_trial
+    )
     count = min(settings.concurrency, len(running.waiting))
     if workers := [asyncio.create_task(running.work()) for _ in range(count)]:
         await _end(workers, partial(running.stop, tell))
@@ -452,12 +456,14 @@ class _Evaluation:
     results: dict[TrialKey, TrialResult]
     waiting: deque[tuple[Scenario, TrialKey]]
     count: int
+    before_trial: Callable[[], None]
     in_flight: int = 0
 
     async def work(self) -> None:
         """Play waiting trials, one after another; an error stops the other workers too."""
         try:
             while self.waiting:
+                self.before_trial()
                 scenario, key = self.waiting.popleft()
                 troubles = [*self.before.troubles.get(key, ())]
                 self.in_flight += 1

@@ -1,6 +1,7 @@
 """Stop an evaluation during several trials: the resumed one drops and repeats no trial."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -100,3 +101,31 @@ def test_signal_lets_the_trials_in_flight_end_and_starts_no_other(tmp_path: Path
     assert command(flow, "resume", "latest")[0] == ExitCode.DONE
     assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1))
     assert trials(flow, "TrialCompleted") == Counter(range(1, TRIALS + 1))
+
+
+@pytest.mark.parametrize("more", ["evaluate", "resume"])
+def test_time_budget_lets_the_trials_in_flight_end_and_starts_no_other(
+    tmp_path: Path, more: str
+) -> None:
+    # Two of three rounds take the whole time, whatever the stages take.
+    flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW.replace("sleep 0.5", "sleep 1"))
+    words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
+    code, text = command(flow, *words, "--max-duration", "2s")
+    assert code == ExitCode.UNFINISHED
+    assert "not ended: the budget max_duration is exhausted: " in text
+    offered = re.compile(r"attractor evaluate \S+ --max-duration \d+s")
+    finished = trials(flow, "TrialCompleted")
+    assert trials(flow, "TrialStarted") == finished
+    assert 0 < len(finished) < TRIALS
+    # The time of trials in an earlier process counts.
+    code, again = command(flow, "evaluate", "latest")
+    assert code == ExitCode.UNFINISHED
+    assert trials(flow, "TrialStarted") == finished
+    for message in (text, again, command(flow, "status")[1], command(flow, "diagnose")[1]):
+        assert offered.search(message), message
+    code, text = command(flow, more, "latest", "--max-duration", "10m")
+    assert code == ExitCode.DONE, text
+    assert "exhausted" not in text
+    assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1))
+    assert trials(flow, "TrialCompleted") == Counter(range(1, TRIALS + 1))
+    assert [one["data"]["budget"] for one in events(flow) if one["type"] == "BudgetWarning"]

@@ -5,8 +5,9 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import budgets_of, host_of, max_duration_option
 from attractor.cli.runs.verdicts import operator_option, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
@@ -38,6 +39,7 @@ from attractor.records.request import Overrides
     help="Do not begin another evaluation: play the cut trials of the last one again, each once.",
 )
 @click.option("--rationale", metavar="TEXT", help="Why cut trials are played again.")
+@max_duration_option
 @operator_option("Also list the failed hidden scenarios.")
 @json_option
 @click.pass_obj
@@ -47,6 +49,7 @@ def evaluate(
     asks_judge: bool,
     replay_cut: bool,
     rationale: str | None,
+    max_duration: str,
     to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -59,9 +62,13 @@ def evaluate(
     A trial that was running when its process died is cut, and a trial whose judge failed is
     unjudged: they have no result, and without all results the verdict is 'no-go'. --judge asks only
     the judge again. --replay-cut plays cut trials again; the ledger records who ordered it and why.
+
+    If the time of the run is used up, no further trial starts, and the exit status is 3.
+    --max-duration sets the limit of all stages and evaluations of the run together.
     """
     if replay_cut != (rationale is not None):
         raise UsageError("--replay-cut and --rationale need each other")
+    budgets = budgets_of(None, None, max_duration)
     root = register_of(host_of(invocation)).find(reference)
     watcher = Watcher(invocation, root)
     host = host_of(invocation, observer=watcher, output=watcher.output)
@@ -72,7 +79,9 @@ def evaluate(
         judge_again(root, host, by=by)
     else:
         request_evaluation(root, host, by=by)
-    walk(resume_run(root, host, Overrides(evaluate=True)), watcher)
+    result = walk(resume_run(root, host, Overrides(evaluate=True, budgets=budgets)), watcher)
+    if result.exit_code == ExitCode.UNFINISHED:
+        return show_end(result, host, as_json=as_json)
     facts, judged = ask_gate(root, host)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))

@@ -189,13 +189,15 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         at_terminal = NextStep("resume", resume, "asks at the terminal")
         return [*look, *answers, at_terminal]
     logs = NextStep("look", f"attractor logs {run}")
+    more = " ".join(["", *budget_option(result.reason)])
+    remark = "with a larger budget" if more else ""
     if result.status in (BOOTING, EXECUTING, WAITING):
-        more = " ".join(["", *budget_option(result.reason)])
-        remark = "with a larger budget" if more else ""
         return [*look, NextStep("resume", f"attractor resume {run}{more}", remark), logs]
     if result.status == EVALUATING:
         # Without a suite, an evaluation can only end with no-go.
-        evaluate = [NextStep("evaluate", f"attractor evaluate {run}")] * outlook.has_suite
+        evaluate = [
+            NextStep("evaluate", f"attractor evaluate {run}{more}", remark)
+        ] * outlook.has_suite
         return [*look, *evaluate, *merge]
     if result.status == AWAITING_DECISION and not outlook.has_suite:
         return [*look, *merge]

@@ -194,6 +194,12 @@ class _Amount(click.FloatRange):
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+max_duration_option = click.option(
+    "--max-duration",
+    default="",
+    metavar="DURATION",
+    help="Stop the run after this working time, such as 2h; a stopped run can be resumed.",
+)
 _OPTIONS = (
     click.option(
         "--max-cost-usd",
@@ -205,12 +211,7 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         help="Stop the run at this many tokens; a stopped run can be resumed.",
     ),
-    click.option(
-        "--max-duration",
-        default="",
-        metavar="DURATION",
-        help="Stop the run after this working time, such as 2h; a stopped run can be resumed.",
-    ),
+    max_duration_option,
 )
 
 

@@ -90,12 +90,13 @@ def _work(run: RunOverview, reference: str) -> list[tuple[str, str]]:
         return [("running", "evaluation" if is_judged else at_work)]
     if not run.is_stopped:
         return []
+    more = " ".join(["", *budget_option(run.why_stopped)])
     if is_judged:
         # Without a suite, an evaluation can only end with no-go.
-        return [("evaluate", f"attractor evaluate {reference}" if run.suite else "")]
+        evaluate = f"attractor evaluate {reference}{more}" if run.suite else ""
+        return [("why", run.why_stopped), ("evaluate", evaluate)]
     where = f"in {stage}" if run.stage else stage
     when = f" at {_time(run.written)}" if run.written else ""
-    more = " ".join(["", *budget_option(run.why_stopped)])
     return [
         ("stopped", f"{where}{when}; no live process"),
         ("why", run.why_stopped),

@@ -105,6 +105,7 @@ def _status_changed(state: RunState, event: Event, data: Fields) -> RunState:
         reason=data.text("reason"),
         wait=wait_from_record(data),
         walks=walks,
+        stopped="",
     )
 
 
@@ -252,7 +253,8 @@ def _warned(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _budgets_set(state: RunState, event: Event, data: Fields) -> RunState:
     by_caller = data.members("set_by_caller") if data.has("set_by_caller") else {}
-    return changed(state, budgets=by_caller)
+    # An evaluation that continues records no other event about it.
+    return changed(state, budgets=by_caller, stopped="", warned=())
 
 
 def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:

@@ -24,6 +24,7 @@ from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     BOOTING,
+    EVALUATING,
     EXECUTING,
     WAITING,
     RunState,
@@ -38,8 +39,9 @@ from attractor.engine.storage.json_files import read_document
 class RunResult:
     """The result of a run at the moment when a process stops executing the run.
 
-    If `is_restarting`, this run has ended, and another run continues it (ruling R7). `assumed` are
-    the stages that succeeded without a reported outcome.
+    A run whose evaluation was stopped has no outcome yet. If `is_restarting`, this run has ended,
+    and another run continues it (ruling R7). `assumed` are the stages that succeeded without a
+    reported outcome.
     """
 
     run_id: str
@@ -59,7 +61,8 @@ class RunResult:
     @property
     def exit_code(self) -> ExitCode:
         """The exit status of the command line."""
-        if self.status in (AWAITING_ANSWER, BOOTING, EXECUTING, WAITING):
+        is_cut = self.status == EVALUATING and self.outcome is None
+        if is_cut or self.status in (AWAITING_ANSWER, BOOTING, EXECUTING, WAITING):
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
         return ExitCode.DONE if is_good else ExitCode.FAILED
@@ -78,11 +81,13 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
     """Return the result of a run so far."""
     progress = state.progress
     end = progress.end if progress else None
+    if state.status == EVALUATING and state.stopped:
+        end = None
     return RunResult(
         run_id=manifest.run_id,
         directory=root,
         status=state.status,
-        outcome=outcome_of(state),
+        outcome=end.status if end else None,
         reason=state.why_canceled or (end.reason if end else state.stopped or state.reason),
         completed=progress.completed if progress else (),
         tree=progress.tree if progress else "",

@@ -9,6 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.records import write_fields
+from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.layout import (
     NAMES,
     promises_to_record,
@@ -334,6 +335,7 @@ class Evaluator:
             )
             settings = settings.model_copy(update={"concurrency": 1})
         holdouts = suite.of_split("holdout")
+        time = Budgets(duration=begun.plan.budgets.duration)
         async with (
             judge_of(suite, host) as ask_judge,
             trial_player(export, sandbox, sealed, host) as player,
@@ -346,6 +348,7 @@ class Evaluator:
                 settings,
                 earlier=earlier,
                 judge_again=player.judge_again,
+                before_trial=lambda: time.require_remaining(run, evaluated_seconds=log.seconds()),
                 tell=host.tell,
             )
 

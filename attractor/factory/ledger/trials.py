@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -244,11 +245,34 @@ _Name = tuple[object, object]
 
 @dataclass(frozen=True)
 class TrialLog:
-    """Records the trials of an evaluation, and reads them after a crash."""
+    """Records the trials of an evaluation, and reads them after a crash.
+
+    The progress of a trial has the seconds that all evaluations of the run took so far.
+    """
 
     run: OpenRun
     evaluation_id: EvaluationId
     results: TrialStore
+
+    @cached_property
+    def _began(self) -> float:
+        """The time of the first use, minus the seconds of evaluations in earlier processes."""
+        seconds = 0.0
+        for event in events_of(self.run.directory.events, (COMPLETED, CUT, UNJUDGED)):
+            match event.data.get(PROGRESS):
+                case {"seconds": int() | float() as recorded}:
+                    seconds = recorded
+                case _:
+                    # A trial that was cut by a crash, or a record of an earlier version.
+                    pass
+        return self.run.clock.monotonic() - seconds
+
+    def seconds(self) -> float:
+        """Return the seconds that the evaluations of the run took so far, in all processes.
+
+        The first call starts the time of this process.
+        """
+        return self.run.clock.monotonic() - self._began
 
     def started(self, key: TrialKey) -> None:
         """Record the start of a trial."""
@@ -266,7 +290,10 @@ class TrialLog:
         record = self.results.store(self.evaluation_id, result)
         if not result.satisfied and not result.no_result:
             self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
-        more: JsonObject = {PROGRESS: dict(progress.to_record())} if progress else {}
+        seconds = round(self.seconds(), 3)
+        more: JsonObject = (
+            {PROGRESS: {**progress.to_record(), "seconds": seconds}} if progress else {}
+        )
         self._write(_KINDS[result.no_result], {**record, **more})
         if not result.kept:
             self.results.forget(self.evaluation_id, result.key)

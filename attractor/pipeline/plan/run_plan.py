@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
-from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun
 from attractor.engine.seams import PlayTrain, Workspace
 from attractor.environments.selection import EnvironmentChoice
@@ -107,6 +107,12 @@ class RunPlan:
     def sandbox(self) -> EnvironmentChoice:
         """The sandbox of the run; raise all faults that preflight found."""
         return self.report.require_ok()
+
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets of the run: of its caller or its graph, within those of its policy."""
+        own = self.request.budgets.over(read_budgets(self.pipeline.graph))
+        return own.within(self.policy.budgets)
 
 
 @dataclass(frozen=True)

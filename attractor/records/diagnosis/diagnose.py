@@ -127,7 +127,7 @@ def _judging(case: Case) -> Finding:
     return Finding(
         "the walk succeeded, and its result is not evaluated",
         (*_reservations(case), *_process_gone(case)),
-        (Remedy("evaluate it", case.command("evaluate")),),
+        (Remedy("evaluate it", case.command("evaluate", *budget_option(case.state.stopped))),),
     )
 
 

@@ -253,10 +253,11 @@ class _Drawing:
         return [self._line(one, style="dim") for one in [summary(self.view), *lines_told]]
 
     def _spent(self) -> float:
-        """Return the total duration of the stages, as counted by a time budget."""
+        """Return the total duration of stages and evaluations, as counted by a time budget."""
         rows = self.view.at_work.values()
         own = [one for one in rows if not one.branch]
-        return self.view.seconds + sum((self.now - one.since).total_seconds() for one in own)
+        working = sum((self.now - one.since).total_seconds() for one in own)
+        return self.view.seconds + self.view.trials.seconds + working
 
     def look_like(self, unicode: str, ascii_: str) -> str:
         """Return the Unicode sign if the terminal supports it, otherwise the ASCII sign."""

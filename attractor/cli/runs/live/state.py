@@ -84,7 +84,7 @@ class PendingQuestion:
 class Trials:
     """The progress of the latest evaluation, and the verdict of the gate.
 
-    `left` trials remain, which take about `seconds_left`.
+    `left` trials remain, which take about `seconds_left`. `seconds` are those of all evaluations.
     """
 
     evaluation: int = 0
@@ -92,6 +92,7 @@ class Trials:
     satisfied: int = 0
     left: int = 0
     seconds_left: int = 0
+    seconds: float = 0.0
     gate: str = ""
 
 
@@ -337,7 +338,7 @@ def _budgets(view: RunView, event: Event) -> RunView:
 def _trial(view: RunView, event: Event) -> RunView:
     trials, number = view.trials, int(_number(event.data.get("evaluation")))
     if trials.evaluation != number:
-        trials = Trials(number)
+        trials = Trials(number, seconds=trials.seconds)
     counted = replace(
         trials,
         played=trials.played + 1,
@@ -346,6 +347,11 @@ def _trial(view: RunView, event: Event) -> RunView:
     match event.data.get("progress"):
         case {"finished": int(finished), "trials": int(all_trials), "seconds_left": int(left)}:
             counted = replace(counted, left=all_trials - finished, seconds_left=left)
+        case _:
+            pass
+    match event.data.get("progress"):
+        case {"seconds": int() | float() as seconds}:
+            counted = replace(counted, seconds=float(seconds))
         case _:
             pass
     return replace(view, trials=counted)

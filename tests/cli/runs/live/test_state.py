@@ -164,12 +164,13 @@ def test_pause_trials_and_gate_are_shown() -> None:
             "finished": finished,
             "trials": 6,
             "seconds_left": 60 - 15 * finished,
+            "seconds": 15.5 * finished,
         }
         run.tell("TrialCompleted", satisfied=satisfied, evaluation=2, progress=progress)
     run.tell("GateEvaluated", go=False)
     trials = run.view.trials
     assert (trials.played, trials.satisfied, trials.gate) == (2, 1, "gate: no-go")
-    assert (trials.left, trials.seconds_left) == (4, 30)
+    assert (trials.left, trials.seconds_left, trials.seconds) == (4, 30, 31.0)
     assert "1 of 2 trials satisfied, 4 to go, about 30s, gate: no-go" in summary(run.view)
 
 
