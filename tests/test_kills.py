@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from attractor.base.errors import ExitCode
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -72,7 +73,10 @@ def attractor(stage: Stage, *words: str, killed_after: float | None = None) -> i
 
 
 def first_run(stage: Stage, *, killed_after: float | None = None) -> Path:
-    """Run to the end, killed or not, and return the run's directory."""
+    """Run to the end, killed or not, and return the run's directory.
+
+    A kill cuts the trial in flight, which is then played again by order.
+    """
     words = ["run", PIPELINE, "--suite", "todo", "--profile", "demo"]
     before = runs_of(stage)
     code = attractor(stage, *words, killed_after=killed_after)
@@ -84,6 +88,9 @@ def first_run(stage: Stage, *, killed_after: float | None = None) -> Path:
         code = attractor(stage, "resume", str(made.pop())) if made else attractor(stage, *words)
     assert code == 0
     [root] = runs_of(stage) - before
+    if b'"TrialCut"' in (root / "events.jsonl").read_bytes():
+        order = ["evaluate", str(root), "--replay-cut", "--rationale", "it was killed"]
+        assert attractor(stage, *order) == ExitCode.NO_GO
     return root
 
 
@@ -94,6 +101,7 @@ def runs_of(stage: Stage) -> set[Path]:
 def end_of(root: Path) -> End:
     final = json.loads((root / "final.json").read_text())
     report = json.loads((root / "evaluation" / "1" / "report.json").read_text())
+    report.pop("replays", None)
     status = json.loads((root / "run.json").read_text())["status"]
     lines = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
     trials = [line["data"] for line in lines if line["type"] == "TrialCompleted"]

@@ -63,8 +63,8 @@ def evaluate(
     unjudged: they have no result, and without all results the verdict is 'no-go'. --judge asks only
     the judge again. --replay-cut plays cut trials again; the ledger records who ordered it and why.
 
-    If the time of the run is used up, no further trial starts, and the exit status is 3.
-    --max-duration sets the limit of all stages and evaluations of the run together.
+    --max-duration limits the working time of all stages and evaluations of the run together. At the
+    limit no further trial starts, and the exit status is 3.
     """
     if replay_cut != (rationale is not None):
         raise UsageError("--replay-cut and --rationale need each other")

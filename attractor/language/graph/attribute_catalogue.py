@@ -366,7 +366,7 @@ LIMITS = (
     time(
         "max_duration",
         GRAPH,
-        "Working time of all stages at which a run stops; a stopped run can be resumed.",
+        "Working time of stages and evaluations at which a run stops; it can be resumed.",
         default="none",
         minimum=1,
     ),
