@@ -127,12 +127,16 @@ class RunRegister:
         A restart is searched with the run that continues it. Without the sealed suite, the run ends
         without a search, and its record says so.
         """
-        ended = {"status": status.word.value, "journal_head": run.events.head.hash}
+        searched: dict[str, str] = {}
         if run.manifest.suite and not run.state.is_restarting:
             # The search opens the suite, which is slow to import.
+            from attractor.factory.evaluation.evaluate import end_trials
             from attractor.factory.evaluation.leaks import search_at_end
 
-            ended |= search_at_end(self, run)
+            if not (searched := search_at_end(self, run)):
+                end_trials(self, run)
+        head = run.events.head.hash
+        ended = {"status": status.word.value, "journal_head": head, **searched}
         self.ledger.append(
             LineKind.ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True
         )

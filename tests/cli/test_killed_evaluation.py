@@ -129,3 +129,30 @@ def test_time_budget_lets_the_trials_in_flight_end_and_starts_no_other(
     assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1))
     assert trials(flow, "TrialCompleted") == Counter(range(1, TRIALS + 1))
     assert [one["data"]["budget"] for one in events(flow) if one["type"] == "BudgetWarning"]
+
+
+@pytest.mark.parametrize("ends", ["never", "by a cancel"])
+def test_new_run_of_the_same_tree_does_not_play_cut_trials_again(tmp_path: Path, ends: str) -> None:
+    flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
+    process = begin_run(flow, "bubblewrap")
+    process.kill()
+    process.wait(60)
+    cut = trials(flow, "TrialStarted") - trials(flow, "TrialCompleted")
+    [first] = [path.parent.name for path in (flow.project / "runs").glob("[0-9]*/events.jsonl")]
+    if ends == "by a cancel":
+        assert command(flow, "cancel", first)[0] == ExitCode.DONE
+    words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
+    command(flow, *words, "--sandbox", "bubblewrap")
+    code, text = command(flow, "gate", "latest")
+    assert code == ExitCode.NO_GO
+    if ends == "never":
+        assert f"the evaluation of this tree in run {first} has not ended" in text
+        assert f"attractor resume {first}" in text
+        # After the resume, its cut trials can be played by order.
+        assert command(flow, "resume", first)[0] == ExitCode.DONE
+        text = command(flow, "gate", "latest")[1]
+        assert f"attractor evaluate {first} --replay-cut" in text
+    else:
+        assert f"{number_of(sum(cut.values()), 'trial')} ha" in text
+        assert "change the tree in a new run" in text
+        assert "--replay-cut" not in text

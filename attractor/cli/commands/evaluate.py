@@ -68,6 +68,11 @@ def evaluate(
     """
     if replay_cut != (rationale is not None):
         raise UsageError("--replay-cut and --rationale need each other")
+    if asks_judge and replay_cut:
+        raise UsageError(
+            "--judge and --replay-cut exclude each other",
+            hint="cut trials first: after them the judge is asked again, too",
+        )
     budgets = budgets_of(None, None, max_duration)
     root = register_of(host_of(invocation)).find(reference)
     watcher = Watcher(invocation, root)

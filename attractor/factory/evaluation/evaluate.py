@@ -133,7 +133,7 @@ class Evaluator:
         if not all(one.is_finished for one in judged.evaluations):
             # Its trials would count together with those that have no result.
             [rule] = [one for one in gate(judged).reasons if one.rule == "infra_errors"]
-            raise NotDecidable(f"cannot evaluate {run_id} again: {rule.words}", hint=rule.remedy)
+            raise NotDecidable(f"cannot evaluate {run_id} again: {rule.words}")
         if reason := _why_not(judged):
             raise NotDecidable(
                 f"cannot evaluate {run_id}: {reason}",
@@ -156,7 +156,11 @@ class Evaluator:
             is_cut = any(one.no_result is NoResult.CUT for one in earlier.values())
             raise NotDecidable(
                 f"no trial of {run_id} {'can be played again' if is_cut else 'was cut'}",
-                hint="a trial is played again only once; start a new run" if is_cut else "",
+                hint=(
+                    "a trial is played again only once: change the tree in a new run"
+                    if is_cut
+                    else f"see: attractor gate {run_id}"
+                ),
             )
         if run.state.status != EVALUATING:
             run.change_status(EVALUATING, f"cut trials played again by {by}")
@@ -167,13 +171,24 @@ class Evaluator:
         """Continue the last evaluation of a run with its unjudged trials; play no other trial."""
         self._require_evaluable(run, EVALUATING, AWAITING_DECISION)
         if run.state.status == EVALUATING:
-            # An evaluation that did not end asks the judge again at its end.
-            return
+            raise NotDecidable(
+                f"the evaluation of {run.manifest.run_id} has not ended",
+                hint=f"resume it; the judge is asked again at its end: attractor resume "
+                f"{run.manifest.run_id}",
+            )
         judged = self.judged(facts_of(run))
         trials = [one for evaluation in judged.evaluations for one in evaluation.results]
         if not any(one.no_result is NoResult.UNJUDGED for one in trials):
-            raise NotDecidable(f"all trials of {run.manifest.run_id} that ended are judged")
+            raise NotDecidable(
+                f"all trials of {run.manifest.run_id} that ended are judged",
+                hint=f"see: attractor gate {run.manifest.run_id}",
+            )
         run.change_status(EVALUATING, f"judge asked again by {by}")
+
+    def end_trials(self, run: OpenRun) -> None:
+        """Record the trials that were in flight when the process of a run died as cut."""
+        sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
+        self._log(run).earlier(sealed.suite)
 
     def _require_evaluable(self, run: OpenRun, *statuses: RunStatus) -> None:
         """Refuse a run without a suite, and a run with another status."""
@@ -450,8 +465,20 @@ def _kept_promises(begun: BegunRun) -> Promises:
 
 def evaluator_of(host: RunHost) -> Evaluator:
     """Return the evaluator for the runs of a project."""
-    register = register_of(host)
+    return _evaluator(register_of(host))
+
+
+def _evaluator(register: RunRegister) -> Evaluator:
     return Evaluator(register, TrialStore(register.state_dir / "results", register.ledger))
+
+
+def end_trials(register: RunRegister, run: OpenRun) -> None:
+    """Record that the trials in flight are cut, before a run ends during its evaluation.
+
+    Otherwise a candidate that ends the process would have these trials again in a new run.
+    """
+    if run.state.status == EVALUATING:
+        _evaluator(register).end_trials(run)
 
 
 def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:

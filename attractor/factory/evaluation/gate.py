@@ -85,8 +85,8 @@ class _Judged:
         """The remedy for scenarios that did not pass."""
         if not self.is_incomplete:
             return "fix the candidate in a new run with --feedback"
-        if missing := self.input.without_result():
-            return _commands_for(missing)
+        if self.input.without_result() or self.input.not_ended():
+            return _commands_for(self.input)
         if self.input.attempts > self.settings.max_attempts_per_version:
             return "register a new version of the suite with other holdouts, and start a new run"
         remedy = "start a new run that changes the tree, or register a new version of the suite"
@@ -351,34 +351,42 @@ def _infra_errors(judged: _Judged) -> RuleResult:
     missing = judged.input.without_result()
     reasons = count_troubles(one.troubles[-1] for run in missing.values() for one in run)
     words, remedies = list[str](), list[str]()
+    if commands := _commands_for(judged.input):
+        remedies.append(commands)
     if count := sum(map(len, missing.values())):
-        remedies.append(_commands_for(missing))
         have = f"{number_of(count, 'trial')} {'has' if count == 1 else 'have'} no result"
-        words.append(f"{have}: {'; '.join(map(str, reasons))}; {remedies[0]}")
+        words.append(f"{have}: {'; '.join(map(str, reasons))}; {commands}")
+    if running := judged.input.not_ended():
+        runs = f"{'run' if len(running) == 1 else 'runs'} {', '.join(running)}"
+        words.append(f"the evaluation of this tree in {runs} has not ended; {commands}")
     if troubled:
         trials = number_of(len(troubled), "trial")
         words.append(f"{trials} ended with an error that is not the candidate's")
-    if troubled or not missing:
+    if troubled or not (missing or running):
         remedies.append("fix the cause, then start a new run, or waive the scenarios")
     all_of = [*troubled, *(one for run in missing.values() for one in run)]
     return _none_allowed(
         "infra_errors",
-        len(all_of),
+        len(all_of) + len(running),
         words="; ".join(words),
         remedy="; ".join(remedies),
         culprit=_culprit_of(all_of, {one.key.scenario for one in all_of}),
     )
 
 
-def _commands_for(missing: Mapping[str, Sequence[TrialResult]]) -> str:
-    """Return the commands that can give trials a result, by run."""
-    options = {NoResult.UNJUDGED: "--judge", NoResult.CUT: '--replay-cut --rationale "..."'}
-    return "; ".join(
-        f"attractor evaluate {run or 'RUN'} {options[kind]}"
-        for run, results in missing.items()
-        for kind in options
-        if any(one.no_result is kind for one in results)
-    )
+def _commands_for(judged: GateInput) -> str:
+    """Return the commands that can give trials of the tree a result, or the way without them."""
+    found = dict.fromkeys(f"attractor resume {run}" for run in judged.not_ended())
+    for one in judged.of_tree():
+        kinds = {result.no_result for result in one.results}
+        again = f"attractor evaluate {one.run_id or 'RUN'}"
+        if NoResult.UNJUDGED in kinds and not one.is_final:
+            found[f"{again} --judge"] = None
+        if NoResult.CUT in kinds and one.can_replay and not one.is_final:
+            found[f'{again} --replay-cut --rationale "..."'] = None
+        elif NoResult.CUT in kinds or (one.is_final and kinds - {None}):
+            found["change the tree in a new run, or register a new version of the suite"] = None
+    return "; ".join(found)
 
 
 def _instability(judged: _Judged) -> RuleResult:

@@ -80,8 +80,10 @@ NOTHING_CARRIED = CarriedPaths()
 class EvaluationRecord:
     """An evaluation of a tree with a suite, and the results of the evaluation's trials.
 
-    It is not finished before each trial has a result. `protected_paths` are protected paths that
-    the candidate changed.
+    It is not finished before each trial has a result, and has not ended while trials may be in
+    flight or waiting. `can_replay` means that some of its cut trials
+    can be played again; `is_final`, that
+    its run has ended. `protected_paths` are protected paths that the candidate changed.
     """
 
     tree: str
@@ -92,6 +94,9 @@ class EvaluationRecord:
     protected_paths: tuple[str, ...] = ()
     run_id: str = ""
     carried: CarriedPaths = NOTHING_CARRIED
+    has_ended: bool = True
+    can_replay: bool = True
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,10 +210,18 @@ class GateInput:
             for one in self._others_of_tree()
         ] + [list(one.results) for one in self._own_of_tree()]
 
+    def not_ended(self) -> list[str]:
+        """Return the other runs whose evaluation of this tree has not ended."""
+        return [one.run_id for one in self._others_of_tree() if not one.has_ended]
+
+    def of_tree(self) -> list[EvaluationRecord]:
+        """Return the evaluations of this tree; those in other runs come first."""
+        return [*self._others_of_tree(), *self._own_of_tree()]
+
     def without_result(self) -> "dict[str, list[TrialResult]]":
         """Return the trials of this tree without a result, by run; other runs come first."""
         found: dict[str, list[TrialResult]] = {}
-        for one in (*self._others_of_tree(), *self._own_of_tree()):
+        for one in self.of_tree():
             if missing := [result for result in one.results if result.no_result]:
                 found.setdefault(one.run_id, []).extend(missing)
         return found

@@ -36,11 +36,12 @@ _BY_NAME = (
     # CI configurations, which run when a branch is pushed.
     *("/appveyor.y*ml", "/azure-pipelines.y*ml", "/bitbucket-pipelines.y*ml", "/Jenkinsfile"),
     # Start by themselves on the machine of a reader: hooks, tasks, environments.
-    *("lefthook.y*ml", "mise.toml", "*.code-workspace"),
+    *("lefthook*.y*ml", "lefthook*.toml", "lefthook*.json", "mise.toml", "mise.*.toml"),
+    *("**/mise/config*.toml", "*.code-workspace"),
     # Direct agents, or decide who reviews.
     *("AGENT.md", "AGENTS.md", "AGENTS.override.md", "CLAUDE.md", "CLAUDE.local.md", "CRUSH.md"),
-    *("CONVENTIONS.md", "GEMINI.md", "QWEN.md", "WARP.md", "copilot-instructions.md"),
-    *("opencode.json*", "CODEOWNERS"),
+    *("CONVENTIONS.md", "GEMINI.md", "QWEN.md", "WARP.md", "replit.md"),
+    *("copilot-instructions.md", "opencode.json*", "CODEOWNERS"),
 )
 
 PROTECTED = (

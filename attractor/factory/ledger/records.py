@@ -7,6 +7,7 @@ cannot hide failed trials.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -29,7 +30,12 @@ from attractor.factory.evaluation.gate_records import (
 )
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.trials import EvaluationId, TrialStore
-from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
+from attractor.scenarios.evaluation import (
+    TrialKey,
+    TrialResult,
+    Trouble,
+    troubles_of,
+)
 
 DECISIONS_FILE = "decisions.jsonl"
 
@@ -221,7 +227,7 @@ class EvaluationPool:
     def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
         """Return evaluations of the same tree with the same suite in other runs.
 
-        Leave out a canceled evaluation without a result: it has revealed nothing.
+        Leave out a canceled evaluation of which no trial began: it has revealed nothing.
         """
         canceled = {entry.run_id for entry in self.entries if entry.kind == LineKind.ENDED}
         return [
@@ -251,10 +257,20 @@ class EvaluationPool:
             promises=promises_from_record(fields.inner("promises")),
             results=tuple(results),
             is_finished=entry.kind == LineKind.EVALUATED,
+            # A canceled evaluation left its trials in flight without a result.
+            has_ended=entry.kind != LineKind.EVALUATION_BEGUN or entry.run_id in self._final,
+            can_replay=any(self.results.can_replay(evaluation_id, one) for one in results),
+            is_final=entry.run_id in self._final,
             protected_paths=fields.texts("protected_paths"),
             run_id=entry.run_id,
             carried=_carried(fields),
         )
+
+    @cached_property
+    def _final(self) -> Collection[str]:
+        """The runs that were canceled, failed or decided."""
+        kinds = (LineKind.ENDED, LineKind.DECIDED)
+        return {entry.run_id for entry in self.entries if entry.kind in kinds}
 
 
 def _evaluation_id(entry: LedgerEntry) -> EvaluationId:

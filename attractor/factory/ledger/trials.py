@@ -176,6 +176,13 @@ class TrialStore:
             and entry.data.get("evaluation") == evaluation_id.number
         ]
 
+    def can_replay(self, evaluation_id: EvaluationId, result: TrialResult) -> bool:
+        """Return whether a trial was cut, and never played again by a person's order."""
+        if result.no_result is not NoResult.CUT:
+            return False
+        replayed = [one for data in self.replays(evaluation_id) for one in _trials(data)]
+        return (self.opaque_name(result.key.scenario), result.key.number) not in replayed
+
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
         """Return the stored result of a public record, after verifying the seal in the record."""
         file = self._named(evaluation_id, public_record)
@@ -308,10 +315,7 @@ class TrialLog:
 
     def can_replay(self, result: TrialResult) -> bool:
         """Return whether a trial was cut, and never played again by a person's order."""
-        replayed = [
-            one for data in self.results.replays(self.evaluation_id) for one in _trials(data)
-        ]
-        return result.no_result is NoResult.CUT and self._name(result.key) not in replayed
+        return self.results.can_replay(self.evaluation_id, result)
 
     def earlier(self, suite: Suite) -> EarlierTrials:
         """Return the verified records of this evaluation from before a crash.

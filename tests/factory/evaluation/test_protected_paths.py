@@ -27,6 +27,7 @@ ATTACKS = """
     .builds/ci.yml .tekton/run.yaml .gitpod.yml .renovaterc .renovaterc.json .releaserc
     .goreleaser.yml .readthedocs.yaml .pre-commit-config.yaml .pre-commit-hooks.yaml
     .husky/pre-commit .githooks/pre-push .lefthook.yml lefthook.yml web/lefthook.yaml
+    lefthook-local.yml lefthook.toml replit.md
     .lintstagedrc .lintstagedrc.js .overcommit.yml .commitlintrc.js .czrc .vscode/tasks.json
     .vscode/settings.json .vscode/launch.json .vscode/mcp.json .vscode/extensions.json .vscode
     .VSCode/tasks.json app.code-workspace .idea/workspace.xml .idea/runConfigurations/x.xml
@@ -34,7 +35,8 @@ ATTACKS = """
     .dir-locals.el .projectile .sublime-project .devcontainer/devcontainer.json
     .devcontainer.json .envrc .env .env.local .env.vault .direnv/x .mise.toml
     .mise/config.toml .config/mise.toml mise.toml lib/mise.toml .tool-versions .asdfrc
-    .sdkmanrc .rtx.toml .devbox.json .flox/env/manifest.toml .npmrc web/.npmrc .yarnrc
+    mise.local.toml mise/config.toml .sdkmanrc .rtx.toml .devbox.json .flox/env/manifest.toml
+    .npmrc web/.npmrc .yarnrc
     .yarnrc.yml .yarn/releases/yarn.cjs .pnpmfile.cjs .bunfig.toml .pypirc .cargo/config.toml
     .mvn/jvm.config .mvn/extensions.xml .mvn/wrapper/maven-wrapper.jar .bundle/config .gemrc
     .irbrc .pryrc .bazelrc .bazelversion .buckconfig .gradle/init.gradle .sbtopts .jvmopts
