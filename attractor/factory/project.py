@@ -1,5 +1,6 @@
 """The identity of a project, to which runs, suites, profiles and pipelines belong."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused, UnknownName
+from attractor.base.errors import Refused, UnknownName, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, canonical_json
 from attractor.base.locks import FileLock
@@ -34,6 +35,7 @@ PLACE_FILE = "place.json"
 """The file in the state folder with the place of a project."""
 
 ID_BYTES = 16
+_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,16 @@ def _is_same(first: str, second: Path) -> bool:
 
 def _id_in(runs_dir: Path) -> str:
     file = runs_dir / ID_FILE
-    return read_regular(file).decode("ascii").strip() if file.exists() else ""
+    if not file.exists():
+        return ""
+    # Without a sandbox, a command of a run can write this file, and the id is part of paths.
+    found = read_regular(file).decode("ascii", "replace").strip()
+    if not _ID.fullmatch(found):
+        raise VerificationError(
+            f"invalid id of the project in {file}",
+            hint="restore it from a backup, or remove it; then see: attractor doctor --project",
+        )
+    return found
 
 
 def _make_runs_folder(runs_dir: Path) -> None:

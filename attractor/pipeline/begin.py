@@ -57,6 +57,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     left_out = LeftOutPaths(ours=record_paths(plan.request))
     repository = borrow_repository(plan.request, host, plan.sandbox, stack)
     sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
+    if repository:
+        host.tell(_COMMITS)
     where = plan.request, host, plan.run_id, sandbox
     if isinstance(plan.origin, New):
         workspace = await create_workspace(*where, on_snapshot=left_out.record_new)
@@ -76,6 +78,12 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     if isinstance(plan.origin, Resumed) and plan.change:
         accept_change(run, plan.change, host)
     return BegunRun(plan, run, workspace)
+
+
+_COMMITS = (
+    "The project is a linked worktree: its commands commit to a repository that is removed at the "
+    "end. The files stay: commit them yourself."
+)
 
 
 def _tell(plan: RunPlan) -> None:

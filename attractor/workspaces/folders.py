@@ -139,10 +139,13 @@ def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
     try:
         return lock.acquire(purpose=f"run {run_id}")
     except LockHeld as cause:
-        holder = holder_of(lock.path) or "an unknown process"
+        holder = holder_of(lock.path)
+        command = f"attractor cancel {holder.purpose.removeprefix('run ')}" if holder else ""
         raise LockHeld(
-            f"another run works in {folder}: {holder}",
-            hint="wait until that run ends, or cancel it",
+            f"another run works in {folder}: {holder or 'an unknown process'}",
+            hint=f"wait until it ends, or cancel it: {command}"
+            if command
+            else "wait until it ends",
         ) from cause
 
 

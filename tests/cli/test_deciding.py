@@ -165,6 +165,10 @@ def test_printed_head_reveals_an_older_copy_of_all_records(tmp_path: Path) -> No
     heads = (json.loads(approved.stdout)["ledger_head"], promoted["ledger_head"])
     for name in (*heads, promoted["commit"], f"7:{heads[0]}", promoted["tag"]):
         assert call(flow, "audit", "verify", "--head", name).returncode == 0
-    for name, reason in (("main~1", "has no trailer Attractor-Ledger"), ("x", "is neither")):
+    for name, reason in (
+        ("main~1", "has no trailer Attractor-Ledger"),
+        ("x", "is neither"),
+        ("", "is neither"),
+    ):
         refused = call(flow, "audit", "verify", "--head", name)
         assert (refused.returncode, reason in refused.stderr) == (2, True), refused.stderr

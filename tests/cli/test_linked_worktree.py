@@ -69,6 +69,7 @@ def test_git_works_in_a_linked_worktree_and_shows_no_scenarios(tmp_path: Path) -
     assert not (desk.place / "runs").exists()
     assert len([*(main.place / "runs").glob("*/manifest.json")]) == 1
     assert str(main.place / "runs") in said
+    assert "commit to a repository that is removed at the end" in said
 
 
 @needs_bubblewrap

@@ -29,6 +29,7 @@ def test_second_writer_of_a_folder_is_refused_until_the_first_has_ended(desk: Pl
         assert re.search(
             rf"another run works in {re.escape(str(desk.folder))}: {said}", refused.stderr
         )
+        assert f"attractor cancel {first_id}" in refused.stderr
     # Nothing is left of the refused runs.
     assert len(json.loads(desk.do("runs", "--json").stdout)) == 1
     os.kill(first.pid, signal.SIGKILL)

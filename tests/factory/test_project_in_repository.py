@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Refused, UnknownName
+from attractor.base.errors import Refused, UnknownName, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.config.projects import ID_FILE
 from attractor.engine.storage.json_files import read_document
@@ -64,6 +64,17 @@ def test_cleaning_keeps_the_id_and_reading_writes_nothing(project: Path) -> None
     assert (project / "runs" / ID_FILE).read_text() == f"{kept}\n"
     assert (project / "runs" / ".gitignore").exists()
     assert notice(identity(project)) == ""
+
+
+def test_id_that_could_lead_out_of_the_state_folder_is_refused(project: Path) -> None:
+    kept = identity(project).create_id()
+    for wrong in (b"../../../elsewhere", b"zzz\xff", b""):
+        (project / "runs" / ID_FILE).write_bytes(wrong)
+        with pytest.raises(VerificationError, match="invalid id of the project in") as refused:
+            identity(project).create_id()
+        assert "attractor doctor --project" in refused.value.hint
+    (project / "runs" / ID_FILE).unlink()
+    assert identity(project).create_id() == kept
 
 
 def test_without_git_only_the_runs_folder_keeps_the_id(project: Path) -> None:

@@ -21,14 +21,14 @@ from attractor.records.lookup import outermost_run
 @click.argument("reference", metavar="RUN", default="", shell_complete=complete_runs)
 @click.option(
     "--head",
+    "named",
     metavar="HASH",
-    default="",
     help="Also verify that the ledger contains the line with this hash, printed by decide and "
     "promote, or the decision of this promoted commit.",
 )
 @json_option
 @click.pass_obj
-def verify(invocation: Invocation, reference: str, head: str, as_json: bool) -> ExitCode:
+def verify(invocation: Invocation, reference: str, named: str | None, as_json: bool) -> ExitCode:
     """Verify ledger, journals, decisions, results, tokens and registered versions.
 
     Verify all records of the state folder, or the ledger and RUN. Recompute every hash chain, name
@@ -39,8 +39,9 @@ def verify(invocation: Invocation, reference: str, head: str, as_json: bool) -> 
     host = host_of(invocation)
     # The records of a child belong to the outermost run.
     root = outermost_run(register_of(host).find(reference)) if reference else None
-    if head:
-        head = asyncio.run(ledger_head_of(host.project, head, search_path=host.search_path))
+    head = ""
+    if named is not None:
+        head = asyncio.run(ledger_head_of(host.project, named, search_path=host.search_path))
     report = audit(host.state_dir, host.runs_dir, only=root, head=head, on_progress=_show_progress)
     if as_json:
         show_json(report.to_record())

@@ -1,9 +1,9 @@
 """Free disk space used by finished runs."""
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 
 import click
 
@@ -66,7 +66,7 @@ def gc(
         return ExitCode.DONE
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)
     places = RunLocations(Ledger(host.state_dir), host.runs_dir)
-    confirm = None if as_json or not invocation.has_terminal else partial(click.confirm, err=True)
+    confirm = None if as_json or not invocation.has_terminal else _confirm
     collector = Collector(host, places, rules, places.run_ids, is_dry=dry_run, confirm=confirm)
     swept = asyncio.run(collector.collect())
     if as_json:
@@ -74,6 +74,15 @@ def gc(
     else:
         show(sweep_text(swept))
     return ExitCode.UNFINISHED if swept.troubles else ExitCode.DONE
+
+
+def _confirm(question: str) -> bool:
+    """Ask at the terminal; Ctrl-C ends the command, also while the event loop runs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def disk_text(use: DiskUse) -> str:
