@@ -49,6 +49,17 @@ class Sitting:
         """Type a text."""
         os.write(self.ours, text.encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C once the command waits: Python misses a signal just before it reads."""
+        until = time.monotonic() + PATIENCE_S
+        waiting = 0
+        while waiting < 5:
+            assert time.monotonic() < until, self.shown
+            time.sleep(0.02)
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+            waiting = waiting + 1 if stat.rpartition(")")[2].split()[0] == "S" else 0
+        self.type("\x03")
+
     def ends_with(self) -> int:
         """Read to the end, and return the exit code."""
         until = time.monotonic() + PATIENCE_S

@@ -195,7 +195,7 @@ def test_each_process_chooses_its_own_interviewer(desk: Desk) -> None:
     desk.gate()
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")
-        sitting.type("\x03")
+        sitting.interrupt()
         sitting.ends_with()
     resumed = desk.do("resume", "latest")
     assert resumed.returncode == 3, resumed.stderr
@@ -290,7 +290,7 @@ def test_question_interrupted_by_ctrl_c_can_be_answered(desk: Desk) -> None:
     desk.gate()
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")
-        sitting.type("\x03")
+        sitting.interrupt()
         assert sitting.ends_with() == 130, sitting.shown
         assert "continue with: attractor resume" in sitting.shown
     assert desk.asked() == ["ask@1.1"]

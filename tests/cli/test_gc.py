@@ -325,7 +325,7 @@ def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     assert f"attractor/run/{other.name}" in git(desk.project, "branch")
 
 
-@pytest.mark.parametrize(("answer", "status"), [("n\n", 0), ("y\n", 0), ("\x03", 130)])
+@pytest.mark.parametrize(("answer", "status"), [("n\n", 0), ("y\n", 0), ("Ctrl-C", 130)])
 def test_gc_asks_at_a_terminal_before_it_frees_an_approved_run(
     tmp_path: Path, answer: str, status: int
 ) -> None:
@@ -336,6 +336,6 @@ def test_gc_asks_at_a_terminal_before_it_frees_an_approved_run(
     environ = {**GitDesk(tmp_path).environ, "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
     with sit([ATTRACTOR, "gc", *NOW], cwd=flow.project, environ=environ) as sitting:
         sitting.until(f"Run {result.run_id}: it was approved and landed on main", "[y/N]")
-        sitting.type(answer)
+        sitting.interrupt() if answer == "Ctrl-C" else sitting.type(answer)
         assert sitting.ends_with() == status
     assert (flow.host.state_dir / "stores" / result.run_id).is_dir() == (answer != "y\n")

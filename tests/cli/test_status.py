@@ -208,7 +208,7 @@ def test_watch_redraws_a_terminal_until_ctrl_c(desk: PlainDesk) -> None:
         sitting.until("compiling")
         assert "\x1b[" in sitting.shown
         assert "running    stage build" in plain(sitting.shown)
-        sitting.type("\x03")
+        sitting.interrupt()
         assert sitting.ends_with() == 130
         assert sitting.shown.rfind("\x1b[?25h") >= sitting.shown.rfind("\x1b[?25l")
     (desk.folder / "go").touch()
