@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,7 +159,10 @@ def client_of(stage: Stage, parts: AgentParts, meter: Meter) -> Client:
         provider = request.provider or ""
         stage.spending.use(meter.take(used, provider, request.model, is_estimated=True))
 
-    client, accounts = parts.client.wrapped(CutAnswers(count)), parts.accounts
+    def call(asked: Used, request: Request) -> AbstractContextManager[None]:
+        return stage.spending.call(meter.estimate(asked, request.provider or "", request.model))
+
+    client, accounts = parts.client.wrapped(CutAnswers(count, call)), parts.accounts
     return client.wrapped(WaitForLimits(accounts, stage)) if accounts else client
 
 

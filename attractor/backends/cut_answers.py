@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
@@ -19,31 +19,41 @@ _BYTES_A_TOKEN = 4
 
 @dataclass(frozen=True)
 class CutAnswers:
-    """Middleware that counts a stream that ends, or is left, before its usage."""
+    """Middleware that counts a stream that ends, or is left, before its usage.
+
+    Each call is made within the context of `call`, which gets the estimate of the request.
+    """
 
     count: Callable[[Usage, Request], None]
+    call: Callable[[Usage, Request], AbstractContextManager[None]]
 
     async def __call__(self, request: Request, next: Complete) -> Response:
         """Call the model: an answer that is not a stream is complete, or an error."""
-        return await next(request)
+        with self.call(_asked(request), request):
+            return await next(request)
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
         """Stream the answer, and count what arrived of a cut one."""
-        is_cut, size = False, 0
-        try:
-            async with aclosing(next(request)) as events:
-                async for event in events:
-                    is_cut = event.type != StreamEventType.FINISH
-                    size += _size(event)
-                    yield event
-        except ProviderError:
-            # A provider that refuses the call inside of the stream has written nothing.
-            is_cut = is_cut and size > 0
-            raise
-        finally:
-            if is_cut:
-                asked = estimated_tokens(replace(request, max_tokens=None))
-                self.count(Usage(asked, math.ceil(size / _BYTES_A_TOKEN)), request)
+        is_cut, size, asked = False, 0, _asked(request)
+        with self.call(asked, request):
+            try:
+                async with aclosing(next(request)) as events:
+                    async for event in events:
+                        is_cut = event.type != StreamEventType.FINISH
+                        size += _size(event)
+                        yield event
+            except ProviderError:
+                # A provider that refuses the call inside of the stream has written nothing.
+                is_cut = is_cut and size > 0
+                raise
+            finally:
+                if is_cut:
+                    written = math.ceil(size / _BYTES_A_TOKEN)
+                    self.count(replace(asked, output_tokens=written), request)
+
+
+def _asked(request: Request) -> Usage:
+    return Usage(estimated_tokens(replace(request, max_tokens=None)))
 
 
 def _size(event: StreamEvent) -> int:

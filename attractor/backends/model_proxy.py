@@ -10,7 +10,13 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from hmac import compare_digest
 from types import MappingProxyType
 from urllib.parse import unquote
@@ -173,11 +179,13 @@ async def offer_models(
     environment: ExecutionEnvironment,
     *,
     require_budget: Callable[[], object] = do_nothing,
+    on_call: Callable[[CallUsage], AbstractContextManager[None]] = lambda _: nullcontext(),
     on_answer: Callable[[ProviderAnswer], object] = do_nothing,
 ) -> AsyncGenerator[ModelAccess]:
     """Let the programs of an environment call a provider, with the key of the operator.
 
-    A model call is refused if `require_budget` raises Exhausted. `on_answer` is called for each
+    A model call is refused if `require_budget` raises Exhausted. It is forwarded within the context
+    of `on_call`, which gets its estimated usage. `on_answer` is called for each
     answer before the program gets the end of the answer, and for each call that was cut.
     """
     key = f"placeholder-{secrets.token_hex(16)}"
@@ -185,7 +193,7 @@ async def offer_models(
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
         )
-        proxy = _Proxy(provider, environ, key, client, require_budget, on_answer)
+        proxy = _Proxy(provider, environ, key, client, require_budget, on_call, on_answer)
         listener = listen(LOOPBACK, 0)
         address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
@@ -203,6 +211,7 @@ class _Proxy:
         key: str,
         client: httpx.AsyncClient,
         require_budget: Callable[[], object],
+        on_call: Callable[[CallUsage], AbstractContextManager[None]],
         on_answer: Callable[[ProviderAnswer], object],
     ) -> None:
         upstream = UPSTREAMS[provider]
@@ -216,6 +225,7 @@ class _Proxy:
         self.forms = () if is_common(hidden) else [form.encode() for form in forms_of(hidden)]
         self.provider = provider
         self.client = client
+        self.on_call = on_call
         self.on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -294,6 +304,11 @@ class _Call:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the request, and pass the answer on."""
+        estimate = self._reader.read() if self._reader else None
+        with self._proxy.on_call(estimate) if estimate else nullcontext():
+            await self._forward(scope, receive, send)
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await self._proxy.client.send(self._request, stream=True)
         except httpx.HTTPError as error:

@@ -323,6 +323,7 @@ class OutsideAgent:
                 parts.environ,
                 environment,
                 require_budget=transcript.require_budget,
+                on_call=transcript.called,
                 on_answer=transcript.answered,
             ) as access:
                 yield replace(task, home=home, access=access)

@@ -5,9 +5,11 @@ like the events of the built-in agent.
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from attractor.agent.events import EventEmitter, EventKind
+from attractor.backends.answer_usage import CallUsage
 from attractor.backends.model_proxy import ProviderAnswer
 from attractor.backends.models import ModelChoice
 from attractor.backends.pricing import Meter
@@ -183,6 +185,12 @@ class OutsideTranscript:
             case Failed():
                 self.failure = heard.message
                 self._emit(EventKind.ERROR, message=heard.message, error="OutsideAgentFailed")
+
+    def called(self, estimate: CallUsage) -> AbstractContextManager[None]:
+        """Return the context of a model call that the model proxy forwards."""
+        return self._spending.call(
+            self._meter.estimate(estimate.tokens, self._choice.provider, *estimate.models)
+        )
 
     def answered(self, answer: ProviderAnswer) -> None:
         """Take the answer of a provider, as the model proxy saw it, and count its usage."""

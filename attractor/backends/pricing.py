@@ -44,11 +44,7 @@ class Meter:
 
         `models` begin with the model that answered, which can differ from the requested model.
         """
-        asked = self._asked
-        provider = provider or asked.provider
-        if provider == asked.provider and (asked.model or not models):
-            models = (*models, asked.model)
-        usage = self._pricing.price(used, provider, models, self._emit)
+        usage = self._price(used, provider, models)
         if is_estimated:
             usage = replace(usage, estimated_tokens=usage.tokens)
             if not self.total.estimated_tokens:
@@ -57,3 +53,15 @@ class Meter:
                 self._emit(EventKind.WARNING, message=message)
         self.total += usage
         return usage
+
+    def estimate(self, used: Used, provider: str = "", *models: str) -> Usage:
+        """Return the estimated usage of a call that begins; it does not count."""
+        usage = self._price(used, provider, models)
+        return replace(usage, estimated_tokens=usage.tokens)
+
+    def _price(self, used: Used, provider: str, models: Sequence[str]) -> Usage:
+        asked = self._asked
+        provider = provider or asked.provider
+        if provider == asked.provider and (asked.model or not models):
+            models = (*models, asked.model)
+        return self._pricing.price(used, provider, models, self._emit)

@@ -6,12 +6,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.budgets import Budgets, read_budgets
 from attractor.engine.context import store_large_values
 from attractor.engine.errors import GraphChanged, RunOver
-from attractor.engine.journal.events import Action, OperatorAction, PipelineStarted, RunResumed
+from attractor.engine.journal.events import (
+    Action,
+    ModelUsed,
+    OperatorAction,
+    PipelineStarted,
+    RunResumed,
+)
+from attractor.engine.outcome import NOTHING_USED, usage_to_record
 from attractor.engine.preflight import require_executable
 from attractor.engine.questions.question import Interviewer, describe_wait
 from attractor.engine.routing.next_move import BranchBounds
@@ -28,7 +36,7 @@ from attractor.engine.seams import (
     Waiting,
     Workspace,
 )
-from attractor.engine.state.attempts import MAIN, InFlight, TreeId
+from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId
 from attractor.engine.state.progress import begin, progress_to_record
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -39,7 +47,7 @@ from attractor.engine.state.run_state import (
     QUEUED,
     WAITING,
 )
-from attractor.engine.state.walks import LONG_AGO, interrupted_attempts, last_tree
+from attractor.engine.state.walks import LONG_AGO, WalkState, interrupted_attempts, last_tree
 from attractor.engine.walk.branches import RunBranches
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.steps import walk_to_end
@@ -195,6 +203,21 @@ class Runner:
         if not (self._walk.is_shared or self._walk.has_child_in(MAIN)):
             await self._walk.workspace.restore(tree, set_aside=aside)
         run.record(RunResumed(progress.next_node, tree, is_interrupted, heard))
+        self._count_lost_calls(walks)
+
+    def _count_lost_calls(self, walks: Mapping[str, WalkState]) -> None:
+        """Count the model calls that were in flight when the last process was killed."""
+        for key, walk in walks.items():
+            flight = walk.in_flight
+            if flight is None or flight.calling == NOTHING_USED:
+                continue
+            branch = None if key == MAIN else key
+            place = StageReference(flight.node, flight.visit, flight.attempt, branch=branch)
+            lost = flight.calling
+            self._run.record(ModelUsed(usage_to_record(lost)), place=place)
+            tokens = number_of(lost.tokens, "token")
+            message = f"an answer was lost when the process was killed: estimated {tokens}"
+            self._run.emit("WARNING", {"message": message}, place=place)
 
     def _rest(self) -> RunResult:
         """Leave the open questions in the journal, and let the process end."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,6 +128,13 @@ class Spending(Protocol):
         """
         ...
 
+    def call(self, estimate: Usage) -> AbstractContextManager[None]:
+        """Record that a model call begins, which ends with the context.
+
+        If the process is killed within the context, a resume counts the estimate.
+        """
+        ...
+
 
 class Unlimited:
     """Counts nothing and never halts, for stages without a run."""
@@ -137,6 +144,10 @@ class Unlimited:
 
     def use(self, usage: Usage) -> None:
         """Count nothing."""
+
+    def call(self, estimate: Usage) -> AbstractContextManager[None]:
+        """Record nothing."""
+        return nullcontext()
 
 
 UNLIMITED = Unlimited()

@@ -49,11 +49,14 @@ def prepare(
     return {**environ_for(folder), **twin.environ(), "PYTHONPATH": ":".join(sys.path)}
 
 
-def start(folder: Path, program: str, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(
+    folder: Path, program: str, environ: Mapping[str, str], *more: str
+) -> subprocess.Popen[str]:
     """Start a run in a process of its own."""
     file = folder / "pipeline.dot"
     file.write_text(GRAPH.replace("LIMIT", "60s"))
-    words = ("run", str(file), "--backend", program, "--sandbox", "none", "--workspace", "none")
+    words = ["run", str(file), "--backend", program, "--sandbox", "none", "--workspace", "none"]
+    words += more
     return subprocess.Popen(
         [sys.executable, "-m", "attractor", *words],
         env=environ,
@@ -110,7 +113,9 @@ def test_a_spent_budget_stops_the_run_before_the_next_request(tmp_path: Path) ->
         assert (done.exit_code, done.usage.tokens) == (ExitCode.DONE, 6 * ONE_CALL)
 
 
-def test_a_killed_runner_loses_no_complete_answer(tmp_path: Path) -> None:
+def test_a_killed_runner_loses_no_answer(
+    tmp_path: Path,
+) -> None:
     hangs = script(Fault(kind=FaultKind.HANG, after=50))
     with in_background(ProviderTwin(hangs)) as twin:
         environ = prepare(tmp_path, twin, "command", "gemini 3")
@@ -120,7 +125,12 @@ def test_a_killed_runner_loses_no_complete_answer(tmp_path: Path) -> None:
                 time.sleep(0.05)
             runner.kill()
         result = resume(tmp_path, environ=environ)
-    assert (result.exit_code, result.usage.tokens) == (ExitCode.DONE, 5 * ONE_CALL)
+    used = result.usage
+    assert result.exit_code is ExitCode.DONE
+    assert used.tokens - used.estimated_tokens == 5 * ONE_CALL
+    assert 0 < used.estimated_tokens < 100
+    [warned] = [one for one in events(result, "WARNING") if "estimated" in str(one.data)]
+    assert f"{used.estimated_tokens} tokens" in str(warned.data)
 
 
 def test_figures_of_a_program_count_if_the_proxy_saw_no_call(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def spending(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spendin
 def test_stage_without_budget_is_not_limited(spending: Spending, usage: Usage) -> None:
     spending.require_budget()
     for _ in range(3):
-        spending.use(usage)
+        with spending.call(usage):
+            spending.use(usage)
         spending.require_budget()
 
 
@@ -64,6 +65,24 @@ def test_usage_is_recorded_at_once(tmp_path: Path) -> None:
         with pytest.raises(StageOver):
             spending.use(CALL)
         assert len(recorded_usage(place)) == 1
+
+
+def test_calls_that_have_not_ended_are_recorded(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    place.run()
+    with place.open() as run:
+        spending = Emitter(run, StageReference("a", 1, 1))
+        with spending.call(Usage(1)):
+            with spending.call(Usage(2)):
+                spending.use(CALL)
+            # The usage ended all calls, as far as the journal says.
+        with spending.call(Usage(4)):
+            spending.close()
+    amounts = [
+        one.data["usage"]["input_tokens"]  # pyright: ignore
+        for one in place.events("ModelCalled")
+    ]
+    assert amounts == [1, 3, 1, 0, 4]
 
 
 def test_exhausted_budget_halts_the_stage(tmp_path: Path) -> None:

@@ -178,6 +178,16 @@ class FidelityDegraded:
 
 
 @dataclass(frozen=True)
+class ModelCalled:
+    """A model call of a stage began or ended; `usage` estimates the calls that have not ended.
+
+    A resume counts the estimate, because the usage of these calls is lost.
+    """
+
+    usage: dict[str, Json]
+
+
+@dataclass(frozen=True)
 class ModelUsed:
     """A model answered a stage. The usage counts even if the stage fails."""
 
@@ -371,6 +381,7 @@ EngineEvent: TypeAlias = (
     | OperatorAction
     | StageStarted
     | FidelityDegraded
+    | ModelCalled
     | ModelUsed
     | StageCompleted
     | StageFailed

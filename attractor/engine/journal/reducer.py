@@ -6,7 +6,7 @@ from attractor.base.dataclasses import changed
 from attractor.base.events import Event
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action
-from attractor.engine.outcome import usage_from_record
+from attractor.engine.outcome import NOTHING_USED, usage_from_record
 from attractor.engine.questions.question import (
     NOT_RECORDED,
     Answer,
@@ -154,12 +154,21 @@ def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
     return _with(state, event, changed(walk, in_flight=ended))
 
 
+def _model_called(state: RunState, event: Event, data: Fields) -> RunState:
+    walk = _walk(state, event)
+    if walk.in_flight is None:
+        return state
+    calling = usage_from_record(data.inner("usage"))
+    return _with(state, event, changed(walk, in_flight=changed(walk.in_flight, calling=calling)))
+
+
 def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
     walk = _walk(state, event)
     if walk.in_flight is None:
         return state
     reported = walk.in_flight.reported + usage_from_record(data.inner("usage"))
-    return _with(state, event, changed(walk, in_flight=changed(walk.in_flight, reported=reported)))
+    flight = changed(walk.in_flight, reported=reported, calling=NOTHING_USED)
+    return _with(state, event, changed(walk, in_flight=flight))
 
 
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
@@ -285,6 +294,7 @@ _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
     "ParallelBranchCompleted": _branch_completed,
     "RunStatusChanged": _status_changed,
     "StageStarted": _stage_started,
+    "ModelCalled": _model_called,
     "ModelUsed": _model_used,
     "StageCompleted": _attempt_ended,
     "StageFailed": _attempt_ended,

@@ -92,7 +92,8 @@ class InFlight:
 
     An attempt that `is_aside` has its own folder, because another walk uses the folder of the node.
     `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used` is
-    the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
+    the usage of earlier attempts of the visit, `reported` the usage of this attempt so far, and
+    `calling` the estimate of its model calls that have not ended.
     `worked` is the time in seconds that earlier processes spent on the visit; the current process
     began the visit at `working_since`; since `waiting_since` the run waits, and no time counts.
     `streak` counts the failures before this attempt; `failed` is the signature of the failure of
@@ -115,6 +116,7 @@ class InFlight:
     tree: TreeId = ""
     before: str = ""
     waiting_since: datetime | None = None
+    calling: Usage = NOTHING_USED
 
     @property
     def id(self) -> str:
@@ -151,6 +153,7 @@ class InFlight:
             starts=self.starts + 1 if is_again else 1,
             used=self.spent,
             reported=NOTHING_USED,
+            calling=NOTHING_USED,
             working_since=at if is_again else self.working_since or at,
             worked=self.seconds(at) if is_again else self.worked,
             waiting_since=None,
@@ -165,7 +168,8 @@ class InFlight:
         if used is None and failed is None and self.reported is NOTHING_USED:
             return self
         spent = self.used + (self.reported if used is None else used)
-        return changed(self, used=spent, reported=NOTHING_USED, failed=failed)
+        nothing = NOTHING_USED
+        return changed(self, used=spent, reported=nothing, calling=nothing, failed=failed)
 
     def awaiting(self, attempt: int, *, tree: TreeId = "", before: str = "") -> "InFlight":
         """Return the flight after the attempt, while a retry waits for its delay."""

@@ -19,6 +19,7 @@ from attractor.engine.journal.events import (
     REPORT_REFUSED,
     EngineEvent,
     FidelityDegraded,
+    ModelCalled,
     ModelUsed,
     StageCompleted,
     StageFailed,
@@ -189,6 +190,8 @@ class Emitter:
         self._run = run
         self._place = place
         self._is_over = False
+        self._calls: dict[object, Usage] = {}
+        self._recorded_calls = NOTHING_USED
         self.kinds: set[str] = set()
         self.tools: dict[str, int] = {}
         self.last_call: LastCall | None = None
@@ -225,8 +228,30 @@ class Emitter:
         event = ModelUsed(usage_to_record(usage))
         with self._writing(kind_of(event)):
             self._run.record(event, place=self._place)
+            self._recorded_calls = NOTHING_USED
             self._budgets.warn(self._run)
         self._on_activity()
+
+    @contextmanager
+    def call(self, estimate: Usage) -> Generator[None]:
+        """Record the estimate of the model calls that have not ended, at the start and the end."""
+        key = object()
+        self._calls[key] = estimate
+        try:
+            self._record_calls()
+            yield
+        finally:
+            del self._calls[key]
+            if not self._is_over:
+                self._record_calls()
+
+    def _record_calls(self) -> None:
+        calls = sum(self._calls.values(), NOTHING_USED)
+        if calls != self._recorded_calls:
+            event = ModelCalled(usage_to_record(calls))
+            with self._writing(kind_of(event)):
+                self._run.record(event, place=self._place)
+            self._recorded_calls = calls
 
     @contextmanager
     def _writing(self, kind: str) -> Generator[None]:
