@@ -7,9 +7,10 @@ import pytest
 
 from attractor.engine.budgets import Budgets
 from attractor.engine.errors import StageOver
-from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
 from attractor.engine.seams import UNLIMITED, Exhausted, Spending
 from attractor.engine.state.attempts import StageReference
+from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.attempt import Emitter
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
@@ -72,17 +73,15 @@ def test_calls_that_have_not_ended_are_recorded(tmp_path: Path) -> None:
     place.run()
     with place.open() as run:
         spending = Emitter(run, StageReference("a", 1, 1))
-        with spending.call(Usage(1)):
-            with spending.call(Usage(2)):
-                spending.use(CALL)
-            # The usage ended all calls, as far as the journal says.
+        with spending.call(Usage(1)), spending.call(Usage(2)):
+            spending.use(CALL)
         with spending.call(Usage(4)):
             spending.close()
-    amounts = [
-        one.data["usage"]["input_tokens"]  # pyright: ignore
+    calls = [
+        usage_from_record(Fields(one.data, "it").inner("usage")).tokens
         for one in place.events("ModelCalled")
     ]
-    assert amounts == [1, 3, 1, 0, 4]
+    assert calls == [1, 3, 1, 0, 4]
 
 
 def test_exhausted_budget_halts_the_stage(tmp_path: Path) -> None:
