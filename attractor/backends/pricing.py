@@ -18,10 +18,12 @@ class Pricing:
         self._find = find
         self._warned: set[str] = set()
 
-    def price(self, used: Used, provider: str, models: Sequence[str], emit: EventEmitter) -> Usage:
-        """Return the usage and cost of a call; warn once per unknown price."""
+    def price(
+        self, used: Used, provider: str, models: Sequence[str], emit: EventEmitter | None
+    ) -> Usage:
+        """Return the usage and cost of a call; with `emit`, warn once per unknown price."""
         price = price_call(used, provider, models, self._find)
-        if price.cost_usd is None and price.why_not not in self._warned:
+        if emit and price.cost_usd is None and price.why_not not in self._warned:
             self._warned.add(price.why_not)
             emit(EventKind.WARNING, message=price.why_not)
         prompt = prompt_tokens(used, provider)
@@ -44,7 +46,7 @@ class Meter:
 
         `models` begin with the model that answered, which can differ from the requested model.
         """
-        usage = self._price(used, provider, models)
+        usage = self._price(used, provider, models, self._emit)
         if is_estimated:
             usage = replace(usage, estimated_tokens=usage.tokens)
             if not self.total.estimated_tokens:
@@ -56,12 +58,14 @@ class Meter:
 
     def estimate(self, used: Used, provider: str = "", *models: str) -> Usage:
         """Return the estimated usage of a call that begins; it does not count."""
-        usage = self._price(used, provider, models)
+        usage = self._price(used, provider, models, None)
         return replace(usage, estimated_tokens=usage.tokens)
 
-    def _price(self, used: Used, provider: str, models: Sequence[str]) -> Usage:
+    def _price(
+        self, used: Used, provider: str, models: Sequence[str], emit: EventEmitter | None
+    ) -> Usage:
         asked = self._asked
         provider = provider or asked.provider
         if provider == asked.provider and (asked.model or not models):
             models = (*models, asked.model)
-        return self._pricing.price(used, provider, models, self._emit)
+        return self._pricing.price(used, provider, models, emit)
