@@ -18,6 +18,7 @@ from functools import cache, cached_property, lru_cache
 from types import FunctionType
 from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args, get_origin
 
+from attractor.base.entry_points import EntryPoint, read_entry_points
 from attractor.base.errors import InvalidPart, UnknownName
 
 
@@ -210,38 +211,10 @@ def _read(folder: str, file: str) -> str:
         return "\n" + opened.read()
 
 
-class EntryPoint(NamedTuple):
-    """One line of a distribution's entry points: the name of a part and the place of the part."""
-
-    name: str
-    value: str
-    distribution: str
-
-
 @lru_cache(maxsize=8)
 def _entry_points(path: Sequence[tuple[str, int]]) -> Mapping[str, Sequence[EntryPoint]]:
-    """Return the entry points of the distributions in folders, by the package that they extend.
-
-    Damaged distributions are skipped; `attractor doctor` reports them.
-    """
-    # Takes 20 ms: needed when a registry is first listed, not when it is made.
-    from importlib.metadata import distributions
-
-    found: dict[str, list[EntryPoint]] = {}
-    names: set[str] = set()
-    for distribution in distributions(path=[folder for folder, _ in path]):
-        try:
-            # The metadata of the others is not parsed, which would take four times as long.
-            if "[attractor." not in (distribution.read_text("entry_points.txt") or ""):
-                continue
-            name, points = distribution.metadata["Name"], list(distribution.entry_points)
-        except Exception:  # noqa: BLE001 - a damaged distribution is no reason to fail
-            continue
-        if name and name not in names:
-            names.add(name)
-            for point in points:
-                found.setdefault(point.group, []).append(EntryPoint(point.name, point.value, name))
-    return found
+    """Read the entry points in folders; within a process, read them again only after a change."""
+    return read_entry_points([folder for folder, _ in path])
 
 
 def _changed(folder: str) -> int:

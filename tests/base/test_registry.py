@@ -1,10 +1,15 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from importlib.metadata import distributions
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import pytest
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import ExitCode, InvalidPart, UnknownName
 from attractor.base.registry import Registry, count_parameters, find_shortcoming
@@ -20,6 +25,7 @@ part = Rose()
 '''
 CLASS_ROSE = ROSE.replace("part = Rose()", "part = Rose")
 EXAMINATIONS = "attractor.cli.doctor_checks"
+BUILT_IN = [*Registry(EXAMINATIONS, object, noun="examination")]
 
 
 class Flower(Protocol):
@@ -142,12 +148,11 @@ def test_first_distribution_of_a_name_wins_and_missing_folders_are_empty(
     assert "duplicate" not in str(caught.value)
 
 
-def test_registry_that_is_made_reads_no_entry_points() -> None:
+def test_registry_is_listed_without_the_slow_reader_of_distributions() -> None:
     code = (
         "import sys; from attractor.base.registry import Registry;"
-        f"made = Registry({EXAMINATIONS!r}, object, noun='x');"
-        "before = 'importlib.metadata' in sys.modules; len(made);"
-        "sys.exit(before or 'importlib.metadata' not in sys.modules)"
+        f"len(Registry({EXAMINATIONS!r}, object, noun='x'));"
+        "sys.exit('importlib.metadata' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
 
@@ -169,6 +174,56 @@ def test_damaged_distribution_is_skipped(places: Places, file: str, content: byt
     damaged.mkdir() if content is None else damaged.write_bytes(content)
     (places.folder / "gone-1.0.dist-info").symlink_to(places.folder / "nothing")
     assert "rake" not in flowers(EXAMINATIONS)
+
+
+PLACES = (
+    "{}-1.dist-info",
+    "{}-2.DIST-INFO",
+    "{}.egg-info",
+    "{}.egg/EGG-INFO",
+    "{}.zip/{}.dist-info",
+)
+ENTRIES = (
+    f"[{EXAMINATIONS}]\nrake = a.b\n",
+    f"[{EXAMINATIONS}]\nhoe\n",
+    "[other]\naxe = a.b\n",
+    "\xff",
+)
+METADATA = ("Name: barn\n", "Name: shed\n", "Version: 1\n", "\xff")
+
+
+@given(
+    st.lists(st.tuples(*map(st.sampled_from, (("a", "b"), PLACES, ENTRIES, METADATA))), max_size=4)
+)
+def test_parts_are_those_of_the_distributions_that_python_finds(
+    made: Sequence[tuple[str, str, str, str]],
+) -> None:
+    with TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
+        path = {root: None}
+        for number, (folder, place, entries, metadata) in enumerate(made):
+            files = Path(root, folder, place.format(number, number))
+            files.mkdir(parents=True)
+            (files / "entry_points.txt").write_text(entries, "latin-1")
+            (files / "METADATA").write_text(metadata, "latin-1")
+            path |= dict.fromkeys(map(str, [files.parents[1], files.parent]))
+        for archive in Path(root).glob("*/*.zip"):
+            shutil.make_archive(str(archive.with_suffix("")) + "-packed", "zip", archive)
+            path[f"{archive.with_suffix('')}-packed.zip"] = None
+            shutil.rmtree(archive)
+        patch.setattr(sys, "path", [*path])
+        assert set(flowers(EXAMINATIONS)) - {*BUILT_IN} == {*_offered_to(path)}
+
+
+def _offered_to(path: Iterable[str]) -> Iterator[str]:
+    """Return the names of the parts of the first readable distribution of each name."""
+    known: set[str] = set()
+    for one in distributions(path=[*path]):
+        with suppress(Exception):
+            points = [point.name for point in one.entry_points if point.group == EXAMINATIONS]
+            name = one.metadata["Name"]
+            if name and name not in known:
+                known.add(name)
+                yield from points
 
 
 def test_part_offered_twice_is_refused_with_both_owners(places: Places) -> None:
