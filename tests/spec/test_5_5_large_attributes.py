@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor import Context, Node
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import ValidationError
 from tests.spec.runs import ScriptedBackend, between, events, resume, run
 from tests.tables import table
 
@@ -75,7 +75,6 @@ def test_5_5_a_too_long_command_is_refused(tmp_path: Path, on_graph: bool) -> No
     long = "x" * size
     hook, command = (f'graph ["tool_hooks.pre"="{long}"]', "true") if on_graph else ("", long)
     stage = f'a [shape=parallelogram, tool_command="{command}"]'
-    with pytest.raises(
-        NotRunnable, match=f"has {size} bytes, and the maximum of a shell is 131071"
-    ):
+    maximum = f"has {size} bytes, and the maximum of a shell is 131071"
+    with pytest.raises(ValidationError, match=maximum):
         run(tmp_path, between(hook, stage, "start -> a -> exit"))

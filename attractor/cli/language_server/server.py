@@ -119,7 +119,7 @@ class Server(LanguageServer):
             path = Path(to_fs_path(document.uri) or document.uri)
             source = Source(document.source, str(path))
             checker = self._checker
-            check = partial(checker.with_refusals, text=source.text, file=source.file)
+            check = partial(checker.with_refusals, file=source.file)
             files = files_beside(path)
             analysis = Analysis(source, checker.vocabulary, files, checker.levels, check)
             known = document.version, analysis

@@ -33,7 +33,6 @@ from attractor.language.source.text import Source
 from attractor.pipeline.source.vocabulary import files_beside, known_names
 
 STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
-_SHORT = 100_000
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _COLOR_VARIABLE = "ATTRACTOR_OUTPUT__COLOR"
 _RULES_VARIABLE = "ATTRACTOR_RULES"
@@ -64,11 +63,11 @@ class PipelineChecker:
             vocabulary=self.vocabulary,
             levels=self.levels,
         )
-        return self.with_refusals(prepared, text, file=file)
+        return self.with_refusals(prepared, file=file)
 
-    def with_refusals(self, prepared: Prepared, text: str, *, file: str) -> Prepared:
+    def with_refusals(self, prepared: Prepared, *, file: str) -> Prepared:
         """Return a prepared pipeline with the errors for which a run refuses it."""
-        if prepared.graph is None or not _may_be_refused(prepared.graph, text):
+        if prepared.graph is None or not _may_have_children(prepared.graph):
             return prepared
         # Imported here: handlers and child pipelines are slow to load, and few graphs need them.
         from attractor.pipeline.preflight.runnable import check_runnable
@@ -78,14 +77,10 @@ class PipelineChecker:
         return check_runnable(prepared, Path(file), project)
 
 
-def _may_be_refused(graph: Graph, text: str) -> bool:
-    """Return whether a run could refuse a graph in which the rules find no error."""
-    return (
-        not graph.types.isdisjoint(("pipeline", "stack.manager_loop"))
-        or graph.attributes.value("outputs") is not None
-        or "secret" in graph.attributes.text("inputs")
-        or len(text) > _SHORT
-    )
+def _may_have_children(graph: Graph) -> bool:
+    """Return whether a graph may name other pipelines, or declares outputs for them."""
+    has_children = not graph.types.isdisjoint(("pipeline", "stack.manager_loop"))
+    return has_children or graph.attributes.value("outputs") is not None
 
 
 @dataclass(frozen=True)

@@ -124,11 +124,21 @@ def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> Mistake | Non
     if name in inputs:
         message = f"duplicate input {name}"
         return Mistake(message, *found.span("name"), "remove one of them")
+    rival = _rival(name, inputs.values()) if type_ == SECRET else None
+    if rival is not None:
+        message = f"the secrets {rival.name} and {name} have the same variable"
+        return Mistake(message, *found.span("name"), "rename one of them")
     if type_ is not None and type_ not in _TYPES:
         hint = suggester(_TYPES)(type_) or f"use one of {', '.join(_TYPES)}"
         message = f"unknown input type {quote(type_)}"
         return Mistake(message, *found.span("type"), hint)
     return _wrong_default(found, type_ or "str")
+
+
+def _rival(name: str, inputs: Iterable[Input]) -> Input | None:
+    """Return the secret whose variable is that of a name."""
+    secrets = (one for one in inputs if one.is_secret)
+    return next((one for one in secrets if variable_of(one.name) == variable_of(name)), None)
 
 
 def _wrong_default(found: re.Match[str], type_: str) -> Mistake | None:

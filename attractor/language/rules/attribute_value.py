@@ -1,8 +1,8 @@
 """The value of an attribute has the right type.
 
 What it does: reports an invalid integer, number, boolean, duration, moment or context key, a value
-that is not one of the allowed words, and a number or duration below the minimum. Quotes make no
-difference.
+that is not one of the allowed words, a number or duration below the minimum, and a command that is
+too long for a shell. Quotes make no difference.
 
 Why: a stage with such a value would fail, or run without its limit.
 
@@ -39,12 +39,18 @@ from attractor.language.diagnostics import (
     suggester,
     word_edits,
 )
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType, KnownAttribute
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
+    COMMANDS,
+    AttributeType,
+    KnownAttribute,
+)
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Value, parse_integer
 from attractor.language.source.text import NUMBER, quote
 
+LONGEST_COMMAND = 128 * 1024 - 1
 _CHECKED: Mapping[str, KnownAttribute] = {
     name: row
     for name, row in ATTRIBUTES.items()
@@ -57,6 +63,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    yield from _find_invalid_values(graph)
+    yield from _find_long_commands(graph)
+
+
+def _find_invalid_values(graph: Graph) -> Iterator[Diagnostic]:
     seen: dict[tuple[str, str], str] = {}
     for holder, attribute in each_attribute(graph, _CHECKED.keys()):
         row, value = _CHECKED[attribute.key], attribute.value
@@ -74,6 +85,19 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
                 edge=holder.edge,
                 fix=fix,
                 edits=word_edits(value, one_slip(str(value), words)),
+            )
+
+
+def _find_long_commands(graph: Graph) -> Iterator[Diagnostic]:
+    for holder, attribute in each_attribute(graph, COMMANDS):
+        size = len(str(attribute.value).encode("utf-8", "surrogatepass"))
+        if size > LONGEST_COMMAND:
+            most = f"the maximum of a shell is {LONGEST_COMMAND}"
+            yield error(
+                f"{attribute.key} has {size} bytes, and {most}",
+                attribute.value.span,
+                node=holder.node,
+                fix="put it into a script file, and run that",
             )
 
 

@@ -31,7 +31,6 @@ from attractor.pipeline.components.run_components import preset_answers
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.requirements import (
-    find_long_commands,
     find_missing_here,
     find_missing_in_sandbox,
     find_secret_input_faults,
@@ -376,7 +375,6 @@ async def preflight(
         *find_secrets_in_request(request, host),
         *find_unusable_secrets(host),
         *find_unusable_variables(pipeline),
-        *(fault for graph in graphs for fault in find_long_commands(graph)),
         *children.faults,
         *await find_backend_faults(graphs, request, host),
         *await find_missing_here(required, request, host),

@@ -33,7 +33,7 @@ from attractor.language.declarations.requirements import (
     parse_version,
 )
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph.graph import Graph, each_attribute
+from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import span_within
 from attractor.pipeline.host.run_host import RunHost
@@ -45,7 +45,6 @@ from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_fol
 def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diagnostic]:
     """Yield each secret input that is missing, unusable, or withheld on resume."""
     yield from find_withheld(request)
-    yield from find_shared_variables(graph)
     for one in declared_inputs(graph):
         if not one.is_secret or f"{INPUT_PREFIX}{one.name}" in request.withheld:
             continue
@@ -58,17 +57,6 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
         elif is_unusable(value) or value.strip() in RECORD_WORDS:
             message = f"the value of the secret input {one.name} occurs in the records of every run"
             yield error(message, span, fix="choose another value")
-
-
-def find_shared_variables(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield each secret input whose variable is that of another one."""
-    variables: dict[str, str] = {}
-    for name in (declared.name for declared in declared_inputs(graph) if declared.is_secret):
-        first = variables.setdefault(variable_of(name), name)
-        if first != name:
-            span = graph.attributes.by_key["inputs"].value.span
-            message = f"the secrets {first} and {name} have the same variable"
-            yield error(message, span, fix="rename one of them")
 
 
 def find_unusable_variables(pipeline: PipelineSource) -> Iterator[Diagnostic]:
@@ -196,8 +184,6 @@ def _find_secret(
 
 
 _SANDBOX_REMEDY = "for the whole machine (below /usr), or run with --sandbox none"
-_COMMANDS = {"tool_command", "script", "tool_hooks.pre", "tool_hooks.post"}
-LONGEST_COMMAND = 128 * 1024 - 1
 """The maximum size in bytes of one argument of a program on Linux."""
 
 PATIENCE_MS = 10_000
@@ -320,19 +306,6 @@ async def find_missing_in_sandbox(
         for one in checks
         if one.fault
     ]
-
-
-def find_long_commands(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield each command that is too long for a shell."""
-    for holder, attribute in each_attribute(graph, _COMMANDS):
-        size = len(str(attribute.value).encode("utf-8", "surrogatepass"))
-        if size > LONGEST_COMMAND:
-            message = (
-                f"{holder.node or 'the graph'}: {attribute.key} has {size} bytes, and the "
-                "maximum of a shell is "
-            )
-            fix = "put it into a script file, and run that"
-            yield error(f"{message}{LONGEST_COMMAND}", attribute.value.span, fix=fix)
 
 
 def _required(graph: Graph) -> Iterator[Required]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from attractor.language.diagnostics import in_order
 from attractor.language.preparation.prepare import Prepared
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
-from attractor.pipeline.preflight.requirements import find_long_commands, find_shared_variables
 from attractor.pipeline.source.read import ProjectContext
 
 _RULE = "runnable"
@@ -21,10 +20,5 @@ def check_runnable(prepared: Prepared, file: Path, project: ProjectContext) -> P
     if graph is None or any(fault.is_error for fault in prepared.diagnostics):
         return prepared
     children = find_child_pipelines(graph, file, project)
-    found = [
-        *children.faults,
-        *(fault for checked in (graph, *children.graphs) for fault in find_long_commands(checked)),
-        *find_shared_variables(graph),
-    ]
-    named = (replace(fault, rule=_RULE) for fault in found)
+    named = (replace(fault, rule=_RULE) for fault in children.faults)
     return prepared._replace(diagnostics=tuple(in_order([*prepared.diagnostics, *named])))

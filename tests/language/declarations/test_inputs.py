@@ -73,6 +73,7 @@ def test_declarations_are_read(text: str, inputs: list[tuple[str, str, str | Non
         ("a:int=x", "'x' is not an integer", "x"),
         ("a:float=1e3", "'1e3' is not a number", "1e3"),
         ("a:bool=yes", "'yes' is not true or false", "yes"),
+        ("a_b:secret, A_B:secret", "the secrets a_b and A_B have the same variable", "A_B"),
         ("a:secret=x", "the secret a must not have a default", "x"),
         ("a b", "unexpected 'b'", "b"),
         ('a="b" c', "unexpected 'c'", "c"),

@@ -2,6 +2,7 @@
 
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.fixes import fix
+from attractor.language.rules.attribute_value import LONGEST_COMMAND
 from tests.language.rules.judging import found, inside, pointed_parts
 from tests.tables import table
 
@@ -325,3 +326,14 @@ WHERE: dict[str, dict[str, list[str]]] = {
 def test_rule_points_at_each_fault(rule: str) -> None:
     for text, where in WHERE[rule].items():
         assert pointed_parts(text, rule) == where, text
+
+
+@table("key", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
+def test_command_that_is_too_long_for_a_shell_is_reported(key: str) -> None:
+    def reported(length: int) -> list[str]:
+        text = inside(f'a [shape=parallelogram, {key}="{"é" * (length // 2)}{"x" * (length % 2)}"]')
+        return [one.message for one in found(text, "attribute_value")]
+
+    assert reported(LONGEST_COMMAND) == []
+    size = f"{LONGEST_COMMAND + 1} bytes, and the maximum of a shell is {LONGEST_COMMAND}"
+    assert reported(LONGEST_COMMAND + 1) == [f"{key} has {size}"]

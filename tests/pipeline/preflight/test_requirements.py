@@ -14,9 +14,7 @@ from attractor.language.declarations.inputs import LARGEST_VARIABLE
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from attractor.pipeline.preflight.requirements import (
-    LONGEST_COMMAND,
     ProgramCheck,
-    find_long_commands,
     find_secrets_in_pipeline,
     find_unusable_variables,
     look_for,
@@ -139,25 +137,3 @@ def test_input_too_large_for_a_command_is_a_fault(shape: str, is_fault: bool) ->
     inputs = {"spec": "x" * LARGEST_VARIABLE, "branch": "main"}
     found = find_unusable_variables(PipelineSource("", "", graph, (), inputs=inputs))
     assert ["the input spec has" in one.message for one in found] == [True] * is_fault
-
-
-@table("key", ["tool_command", "script", "tool_hooks.pre", "tool_hooks.post"])
-def test_long_command_is_a_fault(key: str) -> None:
-    assert long_commands(f'work [{key}="{"x" * LONGEST_COMMAND}"];') == []
-    [message] = long_commands(f'work [{key}="{"x" * (LONGEST_COMMAND + 1)}"];')
-    size = f"has {LONGEST_COMMAND + 1} bytes, and the maximum of a shell is {LONGEST_COMMAND}"
-    assert message == f"work: {key} {size}"
-
-
-def test_length_of_a_command_is_counted_in_bytes_and_per_command() -> None:
-    umlauts = "é" * (LONGEST_COMMAND // 2)
-    assert long_commands(f'work [tool_command="{umlauts}"];') == []
-    assert len(long_commands(f'work [tool_command="{umlauts}é"];')) == 1
-    assert long_commands(f'work [prompt="{umlauts}é"];') == []
-    [message] = long_commands(f'graph [tool_hooks.pre="{umlauts}é"]; work;')
-    assert message.startswith("the graph: tool_hooks.pre has")
-
-
-def long_commands(lines: str) -> list[str]:
-    text = f"digraph x {{ start [shape=Mdiamond]; {lines} start -> work }}"
-    return [one.message for one in find_long_commands(parse(text))]

@@ -60,11 +60,6 @@ REFUSED = {
     "a bad value": (outer(f'{CHILD}="inner.dot", inputs="ticket=1, count=x"'), "invalid value"),
     "a child without an exit": (outer(f'{CHILD}="lone.dot"'), "cannot be run"),
     "a child of a child": (outer(f'{CHILD}="outer.dot"'), "needs the input ticket"),
-    "a long command": (
-        outer(f'shape=parallelogram, tool_command="echo {"x" * (1 << 17)}"'),
-        "the maximum of a shell",
-    ),
-    "one variable": (outer("prompt=x", 'inputs="a_b:secret, A_B:secret";'), "the same variable"),
 }
 
 
