@@ -1,6 +1,7 @@
 """Headers and framing that the server adds to answers."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -20,6 +21,8 @@ from attractor.twins.server.hosting import (
     Ports,
     hosted,
     in_background,
+    listen,
+    serve,
     until_disconnected,
 )
 from attractor.twins.server.virtual_clock import VirtualClock
@@ -50,6 +53,21 @@ def test_client_and_control_servers_run_until_the_block_ends() -> None:
         assert [httpx.get(one).text for one in twin.addresses] == ["clients", "control"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(twin.addresses.url)
+
+
+def test_connections_that_come_while_a_server_ends_are_closed() -> None:
+    async def scene() -> None:
+        listener = listen("127.0.0.1", 0)
+        async with serve(PlainTextResponse("hello"), listener):
+            address = listener.getsockname()
+            clients = [socket.create_connection(address) for _ in range(50)]
+            # The server accepts them in its next turn.
+            await asyncio.sleep(0)
+        for client in clients:
+            client.close()
+
+    asyncio.run(scene())
+    gc.collect()
 
 
 def test_failed_port_releases_the_other_port() -> None:
