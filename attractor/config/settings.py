@@ -66,6 +66,20 @@ def require_header_value(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def require_variable_name(name: str) -> str:
+    """Return the name of an environment variable; refuse others."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("invalid variable name: write letters, digits and _")
+    return name
+
+
+def require_cache_path(path: str) -> str:
+    """Return a relative path without `..`, or an empty text; refuse others."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("write a path in the cache folder, without ..")
+    return path
+
+
 def _is_web_address(address: str) -> bool:
     if not address.isascii() or not address.isprintable() or " " in address:
         return False
@@ -132,6 +146,19 @@ class WorkspaceSettings(Section):
         default=(),
         description="Leave new files out of the result that match these `.gitignore` patterns, in "
         "addition to caches such as `node_modules/`; `!PATTERN` keeps them.",
+    )
+
+
+class CachesSettings(Section):
+    """Settings of the caches of build tools."""
+
+    write: Mapping[
+        Annotated[str, AfterValidator(require_variable_name)],
+        Annotated[str, AfterValidator(require_cache_path)],
+    ] = Field(
+        default_factory=dict[str, str],
+        description="Folders in the cache folder of a run, by variable, in addition to `GOCACHE`, "
+        "`CCACHE_DIR` and `SCCACHE_DIR`; an empty text removes a variable.",
     )
 
 
@@ -402,6 +429,7 @@ class Settings(Section):
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
+    caches: CachesSettings = CachesSettings()
     sandbox: SandboxLimitSettings = SandboxLimitSettings()
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()

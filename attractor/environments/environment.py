@@ -122,7 +122,8 @@ class GrepOptions:
 class Promises:
     """Guarantees that were proved by attempts at the start.
 
-    The guarantees are recorded in manifest.json and in the evaluation.
+    The guarantees are recorded in manifest.json and in the evaluation. Besides its workspace, a
+    stage can write the cache folder of its run; a trial has none.
     """
 
     hides_operator: bool = False

@@ -21,6 +21,7 @@ from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import Guardian, can_find_orphans
 from attractor.environments.sandbox.bubblewrap import (
+    CACHE,
     HOME,
     BindMount,
     Interpreter,
@@ -43,7 +44,7 @@ _LACKS: Mapping[str, str] = {
     "hides_operator": "your folders may be visible",
     "own_network": "your network may be reachable",
     "own_processes": "your processes may be visible",
-    "writes_only_workspace": "more than the workspace may be writable",
+    "writes_only_workspace": "more than the workspace and the caches of the run may be writable",
     "refuses_system_calls": "keyrings and rarely used system calls may be reachable",
     "bounds_resources": "processes, memory, open files and file sizes may be unlimited",
     "hides_metadata": "metadata of your files may be read and changed",
@@ -139,6 +140,24 @@ def with_repository(choice: EnvironmentChoice, folder: Path) -> EnvironmentChoic
     return _in_bubblewrap(settings, choice.promises, choice.sentence)
 
 
+def with_cache(
+    choice: EnvironmentChoice, cache: Path, variables: Mapping[str, str]
+) -> EnvironmentChoice:
+    """Return a choice whose sandboxes can write a cache folder.
+
+    `variables` are the folders in it, by variable. Without a sandbox, commands use the caches of
+    the operator.
+    """
+    if choice.settings is None:
+        return choice
+    place = CACHE if choice.settings.bubblewrap else str(cache)
+    named = {name: f"{place}/{folder}" for name, folder in variables.items()}
+    named = {**choice.settings.variables, **named}
+    settings = replace(choice.settings, cache=cache, variables=named)
+    remade = _in_bubblewrap if settings.bubblewrap else _in_landlock
+    return remade(settings, choice.promises, choice.sentence)
+
+
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
     """Raise SandboxWeakened if a promised guarantee is missing."""
     kept = asdict(choice.promises)
@@ -197,10 +216,6 @@ async def _landlock(
 ) -> EnvironmentChoice:
     require_landlock(landlock_abi())
     promises = await test(settings)
-
-    def make(folder: Path) -> ExecutionEnvironment:
-        return SandboxedExecutionEnvironment(folder, settings, promises=promises)
-
     name = f"Landlock, not bubblewrap: {unavailable}" if unavailable else "Landlock"
     sentence = _sentence(name, promises)
     if settings.project:
@@ -210,6 +225,13 @@ async def _landlock(
         )
         if (settings.project / ".git").is_file():
             sentence += " Git commands fail, because the project is a linked worktree."
+    return _in_landlock(settings, promises, sentence)
+
+
+def _in_landlock(settings: SandboxSettings, promises: Promises, sentence: str) -> EnvironmentChoice:
+    def make(folder: Path) -> ExecutionEnvironment:
+        return SandboxedExecutionEnvironment(folder, settings, promises=promises)
+
     return EnvironmentChoice("landlock", promises, sentence, make, settings=settings)
 
 

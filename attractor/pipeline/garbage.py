@@ -275,7 +275,9 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
     return None
 
 
-WORKSPACE, FORK, STORE, AGENTS = "workspace", "fork", "store", "agents"
+WORKSPACE, FORK, CACHE = "workspace", "fork", "cache"
+
+STORE, AGENTS = "store", "agents"
 
 BASE_REF, BRANCH, LEFT_BEHIND = "base ref", "branch", "left behind"
 
@@ -458,7 +460,7 @@ class Collector:
         if holding.repository:
             await self._free_branch(holding.repository, run_id, why)
             await self._free_ref(holding.repository, run_id, why)
-        folders = [(FORK, one) for one in holding.forks]
+        folders = [(CACHE, holding.cache), *((FORK, one) for one in holding.forks)]
         folders += [(WORKSPACE, holding.workspace)] if holding.workspace else []
         are_gone = [
             await self._free(Freed(run_id, what, str(path), await self._size(path), why))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import FoundEntry, file_error, remove_file, walk_tree
+from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.checkouts import RUN_BRANCHES
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.folders import remove_folder, workspaces_folder
@@ -23,13 +24,14 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class StoredRun:
-    """The store of a run, the workspace folders, and the repository from which the store borrows.
+    """The store, folders and cache folder of a run, and the repository that the store borrows from.
 
     The project folder of a run in place is not included.
     """
 
     run_id: str
     store: Path
+    cache: Path
     workspace: Path | None = None
     forks: tuple[Path, ...] = ()
     repository: Path | None = None
@@ -75,6 +77,7 @@ def stored_run(state: Path, run_id: str) -> StoredRun:
     return StoredRun(
         run_id,
         store,
+        cache_folder(state, run_id),
         record.folder if record and is_ours(record.folder) else None,
         tuple(filter(is_ours, fork_folders(store))),
         _repository(store),

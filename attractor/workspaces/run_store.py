@@ -17,6 +17,7 @@ from attractor.base.records import read_fields, write_fields
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import snapshot as stat_cache
+from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
 from attractor.workspaces.folders import remove_folder
 from attractor.workspaces.git.files import in_thread
@@ -269,7 +270,8 @@ def recorded_folders(state: Path) -> Collection[str]:
     stores = [path.parent for path in (state / STORES).glob(f"*/{RECORD_FILE}")]
     records = filter(None, map(read_record, stores))
     forks = chain.from_iterable(map(fork_folders, stores))
-    return {folder.name for folder in chain((record.folder for record in records), forks)}
+    caches = [cache_folder(state, store.name) for store in stores]
+    return {folder.name for folder in chain((record.folder for record in records), forks, caches)}
 
 
 def _place(state: Path, run_id: str) -> Path:

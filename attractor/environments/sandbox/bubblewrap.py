@@ -1,9 +1,9 @@
 """Options for bubblewrap: visible, hidden and mounted paths of a sandbox.
 
-The system is read-only, the workspace is writable (or read-only, as set), `/tmp` and the home
-folder are empty, and no other path is visible. Therefore the operator's folders are not visible. A
-hidden folder inside the system, or inside a readable or mounted folder, is covered by an empty
-folder.
+The system is read-only, the workspace is writable (or read-only, as set), the cache folder of a run
+is writable, `/tmp` and the home folder are empty, and no other path is visible. Therefore the
+operator's folders are not visible. A hidden folder inside the system, or inside a readable or
+mounted folder, is covered by an empty folder.
 
 A mount needs a mount point: an empty folder or file in the workspace. Agents can change the
 workspace, so symbolic links on the path to a mount point are not followed.
@@ -111,6 +111,8 @@ def _made(name: str, at: int, *, is_folder: bool) -> FileIdentity:
 
 
 WORKSPACE = "/workspace"
+CACHE = "/cache"
+"""The path of the cache folder of a run."""
 HOME = "/tmp/home"
 GIT_DIR = "/repository"
 """The path of the repository for a project in a linked worktree."""
@@ -188,7 +190,8 @@ class SandboxSettings:
     this machine; `run_id` marks the commands of a Landlock sandbox. In the folder `project`, the
     names `covers` are hidden, and Git's configuration is read-only, because the operator's own Git
     would run commands that it names. If the project is a linked worktree, its commands use the
-    `.git` in the folder `repository` instead of the operator's repository.
+    `.git` in the folder `repository` instead of the operator's repository. The folder `cache` is
+    writable too.
     """
 
     bubblewrap: str | None
@@ -204,6 +207,7 @@ class SandboxSettings:
     project: Path | None = None
     covers: Sequence[str] = ()
     repository: Path | None = None
+    cache: Path | None = None
 
     def is_project(self, folder: Path) -> bool:
         """Return whether a workspace is the project folder."""
@@ -262,6 +266,8 @@ def options(
     workspace = _Bind(folder.resolve(), Path(WORKSPACE), mount)
     binds = [*_binds(settings), workspace, *map(_shown, mounts)]
     binds += _guarded(settings, folder.resolve())
+    if settings.cache:
+        binds.append(_Bind(settings.cache.resolve(), Path(CACHE), "--bind"))
     if settings.repository and settings.is_project(folder):
         binds += [
             _Bind(settings.repository / ".git", Path(GIT_DIR), "--bind"),

@@ -84,6 +84,8 @@ def path_rules(settings: SandboxSettings, folder: Path, private: Path) -> Iterat
     """Yield the rules for a workspace and the private folder of its sandbox."""
     yield PathRule(str(folder), _READ if settings.read_only else _WRITE)
     yield PathRule(str(private), _WRITE)
+    if settings.cache:
+        yield PathRule(str(settings.cache), _WRITE)
     for path in (*system_paths(), *settings.read, *settings.python.needs):
         yield PathRule(str(path), _READ)
     for name in ACCOUNTS:

@@ -21,7 +21,7 @@ from attractor.base.events import Event
 from attractor.base.registry import count_parameters
 from attractor.config.projects import AGENTS
 from attractor.config.schema import Configuration
-from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
+from attractor.config.settings import CachesSettings, NotifySettings, Settings, WorkspaceSettings
 from attractor.config.user_folders import OPERATOR_VARIABLE, STARTED_BY_VARIABLE
 from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
@@ -38,6 +38,7 @@ from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.linting.validate import Level, Levels
 from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.host.rule_levels import rule_levels
+from attractor.workspaces.caches import CACHE_VARIABLES
 from attractor.workspaces.folders import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 from attractor.workspaces.result_tree import LEAVE_OUT
@@ -211,6 +212,7 @@ class RunHost:
     `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path. During
     `quiet`, nothing else is printed to the terminal, so that a person can answer there. `tell`
     prints a message for a person. `leave_out` are patterns of new files that no result contains.
+    `cache_variables` are the folders in the cache folder of a run, by variable.
     `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
     secrets. `suite` and `profile` judge runs that name none. `readable` are paths, and
@@ -232,6 +234,7 @@ class RunHost:
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
     leave_out: Sequence[str] = LEAVE_OUT
+    cache_variables: Mapping[str, str] = field(default_factory=lambda: CACHE_VARIABLES)
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
     notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
@@ -331,6 +334,7 @@ def open_host(
         levels=rule_levels(configuration),
         preparation=_preparation(settings.workspace),
         leave_out=(*LEAVE_OUT, *settings.workspace.leave_out),
+        cache_variables=_cache_variables(settings.caches),
         bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True)),
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
@@ -368,6 +372,11 @@ def _preparation(settings: WorkspaceSettings) -> Preparation:
         carry_read_only=settings.carry_read_only,
         setup_timeout=timedelta(minutes=settings.setup_minutes),
     )
+
+
+def _cache_variables(settings: CachesSettings) -> Mapping[str, str]:
+    named = {**CACHE_VARIABLES, **settings.write}
+    return {name: folder for name, folder in named.items() if folder}
 
 
 def _notify(settings: NotifySettings, environ: Mapping[str, str], *, folder: Path) -> Notify:

@@ -14,10 +14,11 @@ from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.orphan_processes import UNGUARDED, Guardian
 from attractor.environments.sandbox.bubblewrap import BindMount
-from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.environments.selection import EnvironmentChoice, choose_environment, with_cache
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.workspaces.caches import cache_folder, make_cache_folder
 from attractor.workspaces.create.from_folder import (
     EXCLUDED_IN_PLACE,
     create_from_copy,
@@ -38,7 +39,7 @@ from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import EXCLUDED, excluded_in
 from attractor.workspaces.run_store import STORES, read_record, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
-from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot
+from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 
 _OTHER_WORKSPACES = (
@@ -193,7 +194,7 @@ async def create_workspace(
     """Create the workspace of a new run."""
     if request.workspace is WorkspaceKind.NONE:
         return NoWorkspace(another=lambda: sandbox.make(host.project))
-    environment = environments_of(sandbox, host)
+    environment = environments_of(_caching(sandbox, host, run_id), host)
     if request.workspace is WorkspaceKind.IN_PLACE:
         workspace = await create_in_place(
             host.project,
@@ -240,6 +241,23 @@ async def create_workspace(
             uncommitted=uncommitted,
             tell=host.tell,
         )
+    return _complete(workspace, sandbox, host, run_id)
+
+
+def _caching(sandbox: EnvironmentChoice, host: RunHost, run_id: str) -> EnvironmentChoice:
+    """Return the sandbox of the stages of a run, which can write the run's cache folder.
+
+    All that judges the run uses the sandbox without it.
+    """
+    return with_cache(sandbox, cache_folder(host.state_dir, run_id), host.cache_variables)
+
+
+def _complete(
+    workspace: TrackedFolder, sandbox: EnvironmentChoice, host: RunHost, run_id: str
+) -> TrackedFolder:
+    # After the record of the run, because a cleanup removes folders of unknown runs.
+    if sandbox.settings:
+        make_cache_folder(host.state_dir, run_id)
     workspace.redact_patches(host.redactor)
     return workspace
 
@@ -276,12 +294,11 @@ async def open_workspace(
         state=host.state_dir,
         run_id=run_id,
         search_path=host.search_path,
-        environment=environments_of(sandbox, host),
+        environment=environments_of(_caching(sandbox, host, run_id), host),
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(request, host),
     )
-    workspace.redact_patches(host.redactor)
-    return workspace
+    return _complete(workspace, sandbox, host, run_id)
 
 
 async def objects_of(request: RunRequest, host: RunHost) -> Path | None:

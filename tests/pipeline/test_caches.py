@@ -1,0 +1,125 @@
+"""The cache folder of a run: shared by its stages and branches, and by nothing else."""
+
+import asyncio
+import shutil
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.outcome import StageStatus
+from attractor.engine.run_folder.result import RunResult
+from attractor.environments.errors import SandboxUnavailable
+from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
+from attractor.pipeline.garbage import CACHE, Collector, Rules, Whereabouts
+from attractor.pipeline.host.run_host import RunHost
+from attractor.records.request import WorkspaceKind
+from attractor.workspaces.caches import cache_folder
+from tests.environments.places import why_no_sandbox
+from tests.pipeline.projects import make_host, make_project, simulated, start
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+TOOL = "shape=parallelogram, tool_command"
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The name of an available sandbox."""
+    try:
+        if request.param == "landlock":
+            require_landlock(landlock_abi())
+        elif why := why_no_sandbox(tmp_path):
+            pytest.skip(why)
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    return request.param
+
+
+def stages(*commands: str) -> str:
+    """Return a pipeline of tool stages, one after the other."""
+    names = [f"s{number}" for number in range(len(commands))]
+    nodes = "\n".join(
+        f'{name} [{TOOL}="{command}"]' for name, command in zip(names, commands, strict=True)
+    )
+    return f"digraph stages {{ {ENDS}\n{nodes}\nstart -> {' -> '.join(names)} -> exit }}"
+
+
+def execute(host: RunHost, sandbox: str, **more: object) -> RunResult:
+    """Execute the pipeline of a project, which must succeed."""
+    result = asyncio.run(start(simulated(host.project, sandbox=sandbox, **more), host))
+    assert result.outcome is StageStatus.SUCCESS, result
+    return result
+
+
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fan [shape=component]; meet [shape=tripleoctagon]
+    make [{TOOL}="mkdir $GOCACHE && echo one > $GOCACHE/entry"]
+    a [{TOOL}="cat $GOCACHE/entry && echo a > $GOCACHE/a"]
+    b [{TOOL}="cat $GOCACHE/entry && echo b > $GOCACHE/b"]
+    last [{TOOL}="cat $GOCACHE/a $GOCACHE/b"]
+    start -> make -> fan -> a -> meet; fan -> b -> meet -> last -> exit }}
+"""
+
+
+@pytest.mark.parametrize("kind", [WorkspaceKind.ISOLATED, WorkspaceKind.IN_PLACE])
+def test_stages_and_branches_share_the_cache_folder_of_their_run(
+    tmp_path: Path, sandbox: str, kind: WorkspaceKind
+) -> None:
+    host = make_host(make_project(tmp_path / "project", BRANCHES))
+    first = execute(host, sandbox, workspace=kind)
+    cache = cache_folder(host.state_dir, first.run_id)
+    assert sorted(one.name for one in (cache / "go-build").iterdir()) == ["a", "b", "entry"]
+    # Its first stage would fail if the folder existed.
+    second = execute(host, sandbox, workspace=kind)
+    assert cache_folder(host.state_dir, second.run_id) != cache
+    assert cache.is_dir()
+
+
+def test_cache_folder_is_removed_with_the_workspace(tmp_path: Path, sandbox: str) -> None:
+    host = make_host(make_project(tmp_path / "project", stages("exit 3")))
+    failed = asyncio.run(start(simulated(host.project, sandbox=sandbox), host))
+    assert cache_folder(host.state_dir, failed.run_id).is_dir()
+    rules = Rules(datetime.now(UTC) + timedelta(seconds=1), timedelta())
+    collector = Collector(host, lambda run_id: Whereabouts((failed.directory,), True), rules)
+    assert CACHE in {freed.what for freed in asyncio.run(collector.collect()).freed}
+    assert list((host.state_dir / "workspaces").iterdir()) == []
+
+
+def test_settings_name_the_folders_and_no_sandbox_uses_those_of_the_operator(
+    tmp_path: Path, sandbox: str
+) -> None:
+    project = make_project(tmp_path / "project", stages("echo $MINE,$GOCACHE > named"))
+    host = replace(make_host(project, GOCACHE="/own"), cache_variables={"MINE": "mine"})
+    execute(host, sandbox, workspace=WorkspaceKind.IN_PLACE)
+    assert (project / "named").read_text().strip().endswith("/mine,")
+    execute(host, "none", workspace=WorkspaceKind.IN_PLACE)
+    assert (project / "named").read_text() == ",/own\n"
+
+
+GO = shutil.which("go")
+GO_FILES = {
+    "go.mod": "module example\n\ngo 1.19\n",
+    "main.go": 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("hello") }\n',
+}
+
+
+def with_go(host: RunHost) -> RunHost:
+    """Return a host whose stages can read the installed Go."""
+    assert GO
+    asked = subprocess.run([GO, "env", "GOROOT"], capture_output=True, text=True, check=True)
+    root = asked.stdout.strip()
+    environ = {**host.environ, "PATH": f"{root}/bin:/usr/bin:/bin", "GOROOT": root}
+    return replace(host, environ=environ, readable=(Path(root),))
+
+
+@pytest.mark.skipif(GO is None, reason="Go is not installed")
+def test_second_stage_of_a_run_compiles_nothing_in_go(tmp_path: Path, sandbox: str) -> None:
+    build = "go build -x -o /dev/null . 2> {}.log"
+    project = make_project(tmp_path / "project", stages(build.format(1), build.format(2)))
+    for name, text in GO_FILES.items():
+        (project / name).write_text(text)
+    execute(with_go(make_host(project)), sandbox, workspace=WorkspaceKind.IN_PLACE)
+    assert "/compile " in (project / "1.log").read_text()
+    assert "/compile " not in (project / "2.log").read_text()
