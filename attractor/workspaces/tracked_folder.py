@@ -14,6 +14,7 @@ from attractor.engine.stage.patch import clean_patch
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
 from attractor.workspaces.git.files import in_thread, remove_files
 from attractor.workspaces.git.object_store import ObjectStore
@@ -208,7 +209,7 @@ class TrackedFolder:
         site = replace(
             self._site(self.base.candidate),
             environment=place,
-            setups=SetupCache(self._context.state),
+            setups=SetupCache(self._context.state, self._caches),
         )
         is_first = self._index.prepared_state() is None
         prepared = await prepare_folder(
@@ -265,6 +266,11 @@ class TrackedFolder:
         """Save the stat cache, which makes the next snapshot fast."""
         async with self._lock:
             await in_thread(partial(self._index.save_stat_cache, self._cache))
+
+    @property
+    def _caches(self) -> Path:
+        """The cache folder of the run, if it has one."""
+        return cache_folder(self._context.state, self.store.folder.name)
 
     def _dimension(self, folder: Path, name: str) -> "TrackedFolder":
         return TrackedFolder(

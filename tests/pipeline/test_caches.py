@@ -13,12 +13,15 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
+from attractor.pipeline.execute import resume
 from attractor.pipeline.garbage import CACHE, Collector, Rules, Whereabouts
 from attractor.pipeline.host.run_host import RunHost
-from attractor.records.request import WorkspaceKind
+from attractor.records.request import Overrides, WorkspaceKind
 from attractor.workspaces.caches import cache_folder
+from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.test_boot import boot_steps
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 TOOL = "shape=parallelogram, tool_command"
@@ -123,3 +126,36 @@ def test_second_stage_of_a_run_compiles_nothing_in_go(tmp_path: Path, sandbox: s
     execute(with_go(make_host(project)), sandbox, workspace=WorkspaceKind.IN_PLACE)
     assert "/compile " in (project / "1.log").read_text()
     assert "/compile " not in (project / "2.log").read_text()
+
+
+FROM_SETUP = "grep -x base $GOCACHE/base && ! test -e $GOCACHE/new"
+SPOIL = "echo wrong > $GOCACHE/base; echo wrong > $GOCACHE/new"
+
+
+def test_each_run_begins_with_the_caches_that_the_setup_left(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(why)
+    project = make_project(tmp_path / "project", stages(FROM_SETUP, SPOIL), lock="1")
+    setup = "mkdir -p $GOCACHE && echo base > $GOCACHE/base"
+    wanted = Preparation(setup=setup, setup_files=("/lock",))
+    host = replace(make_host(project), preparation=wanted)
+    runs = [execute(host, "bubblewrap") for _ in range(3)]
+    outcomes = [one["how"] for run in runs for one in boot_steps(run.directory) if "how" in one]
+    assert outcomes == ["run", "kept", "kept"]
+
+
+def test_setup_that_is_repeated_after_stages_keeps_nothing_for_later_runs(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(why)
+    lose = "rm -r deps && echo wrong > $GOCACHE/base"
+    text = stages("mkdir $GOCACHE; " + lose).replace("-> exit", "-> ask -> exit")
+    text = text.replace("{", "{ ask [shape=hexagon];", 1)
+    project = make_project(tmp_path / "project", text, **{".gitignore": "deps/\n"})
+    host = replace(make_host(project), preparation=Preparation(setup="mkdir deps; touch deps/made"))
+    request = simulated(project, sandbox="bubblewrap", interviewer="park")
+    parked = asyncio.run(start(request, host))
+    shutil.rmtree(host.state_dir / "setups")
+    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    assert ended.outcome is StageStatus.SUCCESS
+    assert [one["how"] for one in boot_steps(ended.directory) if "how" in one] == ["run", "run"]
+    assert not (host.state_dir / "setups").exists()

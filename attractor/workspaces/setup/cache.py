@@ -237,6 +237,7 @@ def _make(name: bytes, at: int) -> None:
 
 _SETUPS = "setups"
 _FILES = "files"
+_CACHES = "caches"
 _RECORD = "setup.json"
 _SHOWN = 2000
 _NO_SUCH_COMMAND = 127
@@ -275,9 +276,13 @@ def _end_of(result: ExecResult) -> str:
 
 @dataclass(frozen=True)
 class SetupCache:
-    """The files that setups created, by key, in the state folder."""
+    """The files that setups created, by key, in the state folder.
+
+    `caches` is the cache folder of the run, whose content is kept with them.
+    """
 
     state: Path
+    caches: Path
 
     def restore(self, key: str, folder: Path) -> PreparedState | None:
         """Copy the cached files of a setup into a folder; return None if no files are cached."""
@@ -285,7 +290,13 @@ class SetupCache:
         prepared_state = _read_complete(place)
         if prepared_state is not None:
             carry(place / _FILES, prepared_state.made, folder)
+            if self.caches.is_dir() and (place / _CACHES).is_dir():
+                carry(place / _CACHES, _names(place / _CACHES), self.caches)
         return prepared_state
+
+    def is_unused(self) -> bool:
+        """Return whether the run has not written into its cache folder yet."""
+        return not _names(self.caches)
 
     def save(self, prepared_state: PreparedState, folder: Path) -> None:
         """Copy the files of a setup from a folder, completely or not at all."""
@@ -295,6 +306,9 @@ class SetupCache:
             with new_folder(self._place) as new:
                 (new / _FILES).mkdir()
                 carry(folder, prepared_state.made, new / _FILES)
+                if names := _names(self.caches):
+                    (new / _CACHES).mkdir()
+                    carry(self.caches, names, new / _CACHES)
                 write_whole(new / _RECORD, canonical_json(prepared_state.to_record()))
                 self._put(new, self._place / prepared_state.key)
         except OSError as cause:
@@ -314,6 +328,11 @@ class SetupCache:
             if not place.exists():
                 raise
             remove_folder(new)
+
+
+def _names(folder: Path) -> Sequence[str]:
+    """Return the names in a folder, also if the folder is missing."""
+    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
 
 
 def _read_complete(place: Path) -> PreparedState | None:

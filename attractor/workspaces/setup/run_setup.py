@@ -150,6 +150,8 @@ async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> Prepar
     before = await site.look()
     if before.tree != site.tree:
         await site.restore(site.tree)
+    # What stages wrote must not reach other runs.
+    is_unused = site.setups is not None and site.setups.is_unused()
     result = await run_setup(site.environment, wanted.setup, wanted.setup_timeout)
     seconds = round(result.duration_ms / 1000, 3)
     site.tell(
@@ -172,7 +174,7 @@ async def _run(site: PreparationTarget, wanted: Preparation, key: str) -> Prepar
     # The setup may also have changed ignored files that existed before.
     is_for_others = not site.is_by_its_own_path and not before.ignored
     # The key does not cover the content of read-only paths.
-    if site.setups and not shown and is_for_others:
+    if site.setups and is_unused and not shown and is_for_others:
         await in_thread(partial(site.setups.save, PreparedState(key, (), made), site.folder))
     return PreparationResult(
         setup=SetupOutcome.RUN,
