@@ -6,11 +6,13 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.processes import ExecResult
+from attractor.environments.downloads import find_downloads
 from attractor.environments.environment import ExecutionEnvironment, Promises, sandboxed
 from attractor.environments.errors import (
     SandboxNotStarted,
@@ -78,6 +80,7 @@ async def choose_environment(
     hide: Sequence[Path],
     read: Sequence[Path] = (),
     pass_env: Sequence[str] = (),
+    downloads: Sequence[str] = (),
     scratch: Path | None = None,
     bounds: SandboxBounds | None = None,
     run_id: str = "",
@@ -88,9 +91,10 @@ async def choose_environment(
     """Choose by `auto`, `bubblewrap`, `landlock` or `none`, and check the isolation.
 
     `hide` are the operator's folders: home, project, state folder. `read` are readable exceptions,
-    such as toolchains; `pass_env` are variables by name. Without bubblewrap, `run_id` marks the
-    commands. If the workspace is the folder `project`, the names `covers` in it are hidden.
-    `guardian` watches commands without a sandbox.
+    such as toolchains; `pass_env` are variables by name. A sandbox shows the downloads of the
+    package managers `downloads`. Without bubblewrap, `run_id` marks the commands. If the workspace
+    is the folder `project`, the names `covers` in it are hidden. `guardian` watches commands
+    without a sandbox.
     """
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
@@ -98,6 +102,9 @@ async def choose_environment(
         return _unguarded(environ, "no sandbox was requested", run_id, guardian)
     python = find_interpreter()
     variables = sandboxed(environ, read=[str(path) for path in read], passed=pass_env, home=HOME)
+    for name in downloads:
+        found = find_downloads(name, environ)
+        read, variables = [*read, *found.folders], {**variables, **found.variables}
     settings = SandboxSettings(
         None,
         python,
@@ -110,16 +117,7 @@ async def choose_environment(
         covers=tuple(covers),
     )
 
-    async def test(settings: SandboxSettings) -> Promises:
-        tested = replace(settings, bounds=TESTED_BOUNDS)
-        return await check_isolation(
-            lambda folder: SandboxedExecutionEnvironment(folder, tested),
-            python=python.program,
-            hide=hide,
-            read=[*read, *python.needs],
-            scratch=scratch,
-        )
-
+    test = partial(_test, scratch=scratch)
     unavailable: list[str] = []
     for name in SANDBOXES if kind == "auto" else [kind]:
         choose = _bubblewrap if name == "bubblewrap" else _landlock
@@ -131,6 +129,17 @@ async def choose_environment(
                 raise
             unavailable.append(error.message)
     return _unguarded(environ, "; ".join(unavailable), run_id, guardian)
+
+
+async def _test(settings: SandboxSettings, *, scratch: Path | None) -> Promises:
+    tested = replace(settings, bounds=TESTED_BOUNDS)
+    return await check_isolation(
+        lambda folder: SandboxedExecutionEnvironment(folder, tested),
+        python=settings.python.program,
+        hide=settings.hide,
+        read=[*settings.read, *settings.python.needs],
+        scratch=scratch,
+    )
 
 
 def with_repository(choice: EnvironmentChoice, folder: Path) -> EnvironmentChoice:

@@ -34,6 +34,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspace.carry_read_only", (), "default"),
         ("workspace.leave_out", (), "default"),
         ("caches.write", {}, "default"),
+        ("caches.read", (), "default"),
         ("sandbox.max_processes", 4096, "default"),
         ("sandbox.max_memory_mb", None, "default"),
         ("sandbox.max_open_files", 16384, "default"),

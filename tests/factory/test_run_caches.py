@@ -1,10 +1,13 @@
 """Caches that a run wrote do not answer for its candidate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from attractor.cli.runs.verdicts import verdict_text
 from attractor.environments.errors import SandboxUnavailable
+from attractor.factory.operations.gate import ask_gate
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import git
@@ -40,8 +43,12 @@ def test_trials_and_verifiers_never_see_the_caches_of_the_run(tmp_path: Path, sa
     git(flow.project, "commit", "--all", "--quiet", "--message", "Poison")
     folder = write_suite(write_files(tmp_path / "new", {"checks/verify": VERIFY}), made=SCENARIO)
     register(flow.evaluator.stores.suites, folder, now=flow.host.clock.now())
+    host = replace(flow.host, downloads=("go",))
     try:
-        result = Flow(flow.project, flow.host).launch(sandbox=sandbox)
+        result = Flow(flow.project, host).launch(sandbox=sandbox)
     except SandboxUnavailable as error:
         pytest.skip(error.message)
     assert flow.rules(result) == []
+    facts, judged = ask_gate(result.directory, host)
+    verdict = verdict_text(facts, judged, to_operator=False)
+    assert "\n  carried into trials: go downloads" in verdict

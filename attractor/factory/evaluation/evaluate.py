@@ -296,7 +296,8 @@ class Evaluator:
         )
         host = begun.plan.host
         files = await in_thread(partial(read_carried, sealed.suite, host.preparation, host.project))
-        carried = CarriedPaths(files.paths, files.content)
+        downloads = [f"{name} downloads" for name in host.downloads]
+        carried = CarriedPaths((*files.paths, *downloads), files.content)
         start = EvaluationStart(
             evaluation_id, sealed.seal, _kept_promises(begun), protected, carried
         )

@@ -212,7 +212,8 @@ class RunHost:
     `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path. During
     `quiet`, nothing else is printed to the terminal, so that a person can answer there. `tell`
     prints a message for a person. `leave_out` are patterns of new files that no result contains.
-    `cache_variables` are the folders in the cache folder of a run, by variable.
+    `cache_variables` are the folders in the cache folder of a run, by variable. `downloads` names
+    the package managers whose downloads a sandbox shows.
     `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
     secrets. `suite` and `profile` judge runs that name none. `readable` are paths, and
@@ -235,6 +236,7 @@ class RunHost:
     preparation: Preparation = NO_PREPARATION
     leave_out: Sequence[str] = LEAVE_OUT
     cache_variables: Mapping[str, str] = field(default_factory=lambda: CACHE_VARIABLES)
+    downloads: tuple[str, ...] = ()
     bounds: SandboxBounds = field(default_factory=SandboxBounds)
     notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
@@ -335,6 +337,7 @@ def open_host(
         preparation=_preparation(settings.workspace),
         leave_out=(*LEAVE_OUT, *settings.workspace.leave_out),
         cache_variables=_cache_variables(settings.caches),
+        downloads=settings.caches.read,
         bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True)),
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,

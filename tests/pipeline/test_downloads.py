@@ -1,0 +1,140 @@
+"""Downloads of package managers in sandboxes, read by the package managers themselves."""
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from zipfile import ZipFile
+
+import pytest
+
+from attractor.pipeline.host.run_host import RunHost
+from attractor.records.request import WorkspaceKind
+from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.test_caches import GO, execute, sandbox as sandbox, stages, with_go
+from tests.scenarios.suites import write_files
+
+CARGO = shutil.which("cargo")
+GO_FILES = {
+    "go.mod": "module app\n\ngo 1.19\n\nrequire example.org/dep v1.0.0\n",
+    "main.go": 'package main\n\nimport "example.org/dep"\n\nfunc main() { println(dep.Word) }\n',
+}
+TRY_TO_WRITE = "; touch {}/new 2> /dev/null && echo written >> said"
+
+
+def download(folder: Path, *command: str, **environ: str) -> None:
+    """Run a command of the operator."""
+    variables = {"PATH": os.environ["PATH"], **environ}
+    subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True, timeout=120)
+
+
+def said(host: RunHost, sandbox: str) -> str:
+    """Execute the pipeline in the project, and return what its stage wrote."""
+    execute(host, sandbox, workspace=WorkspaceKind.IN_PLACE)
+    return (host.project / "said").read_text()
+
+
+@pytest.mark.skipif(GO is None, reason="Go is not installed")
+def test_go_reads_the_module_cache_of_the_operator(tmp_path: Path, sandbox: str) -> None:
+    module = {"go.mod": "module example.org/dep\n\ngo 1.19\n"}
+    versions = "example.org/dep/@v/v1.0.0."
+    proxy = write_files(tmp_path / "proxy", {f"{versions}info": '{"Version": "v1.0.0"}'})
+    write_files(proxy, {f"{versions}mod": module["go.mod"]})
+    with ZipFile(proxy / f"{versions}zip", "w") as archive:
+        for name, text in {**module, "dep.go": 'package dep\n\nconst Word = "read"\n'}.items():
+            archive.writestr(f"example.org/dep@v1.0.0/{name}", text)
+    get = "go mod download example.org/dep@v1.0.1 2> missing"
+    command = f"go run . > said 2>&1; {get}" + TRY_TO_WRITE.format("$GOMODCACHE") + "; true"
+    project = make_project(tmp_path / "project", stages(command), **GO_FILES)
+    host = with_go(make_host(project))
+    assert GO
+    home = {"HOME": str(tmp_path), "GOSUMDB": "off", "GOPROXY": f"file://{proxy}"}
+    try:
+        download(project, GO, "mod", "tidy", **home)
+        assert said(replace(host, downloads=("go",)), sandbox) == "read\n"
+        assert "module lookup disabled by GOPROXY=off" in (project / "missing").read_text()
+        assert said(host, sandbox) != "read\n"
+    finally:
+        # Its folders are read-only.
+        download(project, GO, "clean", "-modcache", **home)
+
+
+CRATE = {
+    "Cargo.toml": '[package]\nname = "dep"\nversion = "1.0.0"\nedition = "2021"\n',
+    "src/lib.rs": 'pub const WORD: &str = "read";\n',
+}
+RUST_FILES = {
+    "Cargo.toml": '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
+    '[dependencies]\ndep = "1.0.0"\n',
+    "src/main.rs": 'fn main() { println!("{}", dep::WORD); }\n',
+}
+
+
+@contextmanager
+def registry(folder: Path) -> Generator[str]:
+    """Serve a registry with one crate, and yield its address."""
+    content = BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in CRATE.items():
+            entry = tarfile.TarInfo(f"dep-1.0.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, BytesIO(text.encode()))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        checksum = sha256(content.getvalue()).hexdigest()
+        version = '{"name": "dep", "vers": "1.0.0", "deps": [], "features": {}, "yanked": false'
+        config = {"dl": f"{address}/{{crate}}-{{version}}.crate"}
+        write_files(
+            folder,
+            {
+                "config.json": json.dumps(config),
+                "3/d/dep": f'{version}, "cksum": "{checksum}"}}\n',
+            },
+        )
+        (folder / "dep-1.0.0.crate").write_bytes(content.getvalue())
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield address
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.skipif(CARGO is None, reason="Rust is not installed")
+def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
+    tmp_path: Path, sandbox: str
+) -> None:
+    asked = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True)
+    toolchain = Path(asked.stdout.strip())
+    run = "cargo run --quiet > said 2>&1; cargo add absent 2> missing"
+    steal = "cat $CARGO_HOME/credentials.toml >> said"
+    command = f"{run}; {steal}{TRY_TO_WRITE.format('$CARGO_HOME/registry')}; true"
+    files = dict(RUST_FILES)
+    if sandbox == "bubblewrap":  # With Landlock, cargo does not open the repository.
+        git = {name: text.replace('"dep"', '"other"') for name, text in CRATE.items()}
+        other = make_project(tmp_path / "other", **git)
+        files["Cargo.toml"] += f'other = {{ git = "file://{other}" }}\n'
+        files["src/main.rs"] = files["src/main.rs"].replace("dep::", "other::")
+    project = make_project(tmp_path / "project", stages(command), **files)
+    with registry(tmp_path / "registry") as address:
+        source = '[source.crates-io]\nreplace-with = "mine"\n[source.mine]\n'
+        source += f'registry = "sparse+{address}/"\n'
+        write_files(project, {".cargo/config.toml": source})
+        path = f"{toolchain}/bin:{os.environ['PATH']}"
+        download(project, "cargo", "fetch", HOME=str(tmp_path), PATH=path)
+    write_files(tmp_path, {".cargo/credentials.toml": "secret\n"})
+    host = make_host(project, PATH=f"{toolchain}/bin:/usr/bin:/bin")
+    host = replace(host, readable=(toolchain,))
+    assert said(replace(host, downloads=("cargo",)), sandbox) == "read\n"
+    assert "`absent` could not be found" in (project / "missing").read_text()
+    assert said(host, sandbox) != "read\n"
