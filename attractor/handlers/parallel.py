@@ -15,6 +15,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.seams import Parts, Stage, Suspended, Waiting
 from attractor.engine.state.walks import GIVEN_UP, Branch, BranchEnd
+from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Node
 
 NO_ITEMS = "parallel.no_items"
@@ -24,6 +25,7 @@ ADOPTED = "parallel.adopted"
 """The context key that is true after a fan-in used the results of a fork."""
 
 WAIT_ALL = "wait_all"
+ALL = "all"
 FIRST_SUCCESS = "first_success"
 K_OF_N = "k_of_n"
 QUORUM = "quorum"
@@ -33,7 +35,8 @@ QUORUM = "quorum"
 class JoinPolicy:
     """The number of branches that must succeed; 0 waits for all branches, whatever their outcomes.
 
-    A branch with partial success has succeeded.
+    A branch with partial success has succeeded. The policy `all` waits for all branches too, so
+    that every fault is seen.
     """
 
     name: str
@@ -42,7 +45,7 @@ class JoinPolicy:
 
     def is_settled(self, ends: Sequence[BranchEnd]) -> bool:
         """Return whether no running branch could change the result."""
-        if not self.needed:
+        if not self.needed or self.name == ALL:
             return len(ends) == self.branches
         good = count_successes(ends)
         return good >= self.needed or good + self.branches - len(ends) < self.needed
@@ -60,18 +63,32 @@ class JoinPolicy:
             "parallel.fail_count": sum(not end.is_canceled for end in ends) - good,
         }
         if self.needed and good < self.needed:
-            reason = f"{self.name}: {good} of {self.branches} succeeded, {self.needed} needed"
-            failed = failure(f"{reason} ({notes})", FailureClass.VERDICT)
+            failed = failure(self._reason(ends, notes), FailureClass.VERDICT)
             return replace(failed, context_updates=updates, notes=notes)
         is_whole = bool(self.needed) or good == len(ends)
         status = StageStatus.SUCCESS if is_whole else StageStatus.PARTIAL_SUCCESS
         return Outcome(status, context_updates=updates, notes=notes)
 
+    def _reason(self, ends: Sequence[BranchEnd], notes: str) -> str:
+        good = count_successes(ends)
+        if self.name != ALL:
+            return (
+                f"{self.name}: {good} of {self.branches} succeeded, {self.needed} needed ({notes})"
+            )
+        failed = "; ".join(_describe_failure(end) for end in ends if not end.status.is_success)
+        return f"{self.name}: {self.branches - good} of {self.branches} branches failed ({failed})"
+
 
 def read_policy(node: Node, branches: int) -> JoinPolicy:
     """Return the join policy of a node for a number of branches."""
     name, k = node.attributes.text("join_policy") or WAIT_ALL, node.attributes.number("k") or 0
-    needed = {WAIT_ALL: 0, FIRST_SUCCESS: 1, QUORUM: branches // 2 + 1, K_OF_N: k}
+    needed = {
+        WAIT_ALL: 0,
+        ALL: branches,
+        FIRST_SUCCESS: 1,
+        QUORUM: branches // 2 + 1,
+        K_OF_N: k,
+    }
     if name not in needed:
         raise UnknownName("join policy", name, needed)
     if name == K_OF_N and k < 1:
@@ -109,9 +126,15 @@ def _word(end: BranchEnd) -> str:
     return GIVEN_UP if end.is_canceled else end.status.value
 
 
+def _describe_failure(end: BranchEnd) -> str:
+    place = end.name if end.stage in ("", end.name) else f"{end.name} at {end.stage}"
+    return f"{place}: {one_line(end.reason, _LONGEST_REASON)}"
+
+
 _RANKS = ("success", "partial_success", "retry", "fail", "canceled")
 _GOOD = frozenset(_RANKS[:2])
 _LONGEST_NOTE = 2000
+_LONGEST_REASON = 240
 
 
 @dataclass(frozen=True)

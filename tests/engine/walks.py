@@ -94,7 +94,7 @@ class _Part:
     edges: Sequence[Edge]
 
 
-POLICIES = ("wait_all", "first_success", "quorum")
+POLICIES = ("wait_all", "all", "first_success", "quorum")
 
 
 @st.composite

@@ -3,12 +3,15 @@
 import asyncio
 from pathlib import Path
 
-from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.base.json import Json
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.seams import Stage
+from attractor.engine.seams import Parts, Stage
+from attractor.handlers.for_each import ForEach
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.forked import branch_steps, forked, until_there_is, words
-from tests.engine.runs import FAIL, Script, Workplace, run_graph
+from tests.engine.forked import branch_steps, forked, until_there_is, words, wrote
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import FAIL, Script, Silent, Workplace, run_graph
 from tests.tables import table
 
 
@@ -95,6 +98,61 @@ def test_R6_a_quorum_is_more_than_half(tmp_path: Path) -> None:
     assert result.outcome is StageStatus.FAIL
     assert "2 of 4" not in result.reason
     assert "3 needed" in result.reason
+
+
+def test_R6_all_waits_for_every_branch_and_names_each_failure(tmp_path: Path) -> None:
+    async def late(stage: Stage) -> Outcome:
+        await until_there_is(stage, "lint/status.json")
+        return failure("2 tests failed", FailureClass.VERDICT)
+
+    lint = failure("line too long", FailureClass.VERDICT)
+    # The branch of the tests arrives at the fan-in after its failure, by a conditional.
+    of_tests = [
+        *chain("fan", "build", "test", "which", "join"),
+        edge("test", "which", "outcome=fail"),
+    ]
+    whole = forked(
+        "lint",
+        "docs",
+        nodes=[node("which", "diamond")],
+        edges=of_tests,
+        fan={"join_policy": "all", "retry_policy": "none"},
+    )
+    result, place = run_graph(tmp_path / "bad", whole, {"lint": lint, "test": late})
+    assert words(place) == ["lint fail", "docs success", "build fail"]
+    assert result.outcome is StageStatus.FAIL
+    assert result.reason == (
+        "all: 2 of 3 branches failed (lint: line too long; build at test: 2 tests failed)"
+    )
+    assert place.json("fan/status.json")["failure_class"] == "verdict"
+    assert "canceled" not in str(place.events("ParallelBranchCompleted"))
+    result, place = run_graph(tmp_path / "good", whole, {})
+    assert (fork_of(place), result.outcome) == ("success", StageStatus.SUCCESS)
+
+
+def test_R6_all_applies_to_the_items_of_a_list(tmp_path: Path) -> None:
+    def play(name: str, items: list[Json]) -> RunResult:
+        nodes = [
+            node("list", "box"),
+            node("fan", type="for_each", items="names", join_policy="all"),
+        ]
+        ways = chain("start", "list", "fan", "check", "join", "exit")
+        whole = graph([start(), end(), *nodes, node("join", "tripleoctagon")], ways)
+
+        async def check(stage: Stage) -> Outcome:
+            if stage.context.get("work.item") == "bad":
+                return failure("does not compile", FailureClass.VERDICT)
+            return success()
+
+        script: Script = {"list": wrote(names=items), "check": check}
+        place = Workplace(tmp_path / name, whole, script)
+        place.handlers["for_each"] = ForEach(Parts(Silent(), Silent()))
+        return place.run()
+
+    result = play("bad", ["good", "bad", "good"])
+    assert result.reason == "all: 1 of 3 branches failed (2 at check: does not compile)"
+    assert play("good", ["good"]).outcome is StageStatus.SUCCESS
+    assert play("none", []).outcome is StageStatus.SUCCESS
 
 
 def test_R6_a_policy_without_its_number_fails_the_fork(tmp_path: Path) -> None:

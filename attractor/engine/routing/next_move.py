@@ -344,7 +344,11 @@ class _Deciding:
         """
         over = self.after.stepped_over or move.is_stepped_over
         status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status
-        reason = self.visit.outcome.failure_reason or "completed"
+        reason = self.visit.outcome.failure_reason
+        if self.visit.is_transparent and not status.is_success and self.after.past.notes:
+            # A conditional passes on the failure of the stage before it.
+            reason = self.after.past.notes[-1].words
+        reason = reason or "completed"
         return changed(
             move, target="", end=WalkEnd(status, reason, route.target or self.visit.node)
         )

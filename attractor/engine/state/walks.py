@@ -54,7 +54,8 @@ class Branch:
 class BranchEnd:
     """The end of a branch; `updates` are the context updates of its stages.
 
-    The key is the unique id of the branch in the journal.
+    The key is the unique id of the branch in the journal. `stage` is the stage at which the branch
+    failed.
     """
 
     name: str
@@ -70,6 +71,7 @@ class BranchEnd:
     usage: Usage = NOTHING_USED
     seconds: float = 0.0
     is_canceled: bool = False
+    stage: str = ""
 
 
 GIVEN_UP = "canceled"
@@ -121,6 +123,8 @@ def branch_end(branch: Branch, key: str, parent: Progress, walked: Progress) -> 
         if key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIX)
     }
     said = updates.get("last_response", "")
+    # A branch may arrive at the meeting node after a failed stage.
+    stage = walked.context.get("last_stage") if end.node == branch.until else end.node
     return BranchEnd(
         name=branch.name,
         key=key,
@@ -133,6 +137,7 @@ def branch_end(branch: Branch, key: str, parent: Progress, walked: Progress) -> 
         tree=walked.tree,
         usage=walked.usage,
         seconds=round(walked.seconds, 6),
+        stage="" if end.status.is_success else str(stage),
     )
 
 

@@ -386,7 +386,7 @@ ROUTES = (
         NODE,
         "When a parallel node ends.",
         default="wait_all",
-        choices=("wait_all", "first_success", "k_of_n", "quorum"),
+        choices=("wait_all", "all", "first_success", "k_of_n", "quorum"),
     ),
     whole(
         "k", NODE, "Number of branches that have to succeed with `join_policy=k_of_n`.", minimum=1
