@@ -9,12 +9,12 @@ from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.edge_selection import TOOL_OUTPUT
 from attractor.engine.seams import Parts, Stage
+from attractor.engine.stage.command_output import LONGEST_WORDS, find_failure
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
 from attractor.language.declarations.inputs import asked_secrets, fault_of_variable, variable_of
 
-LONGEST_WORDS = 200
 # Without `timeout` there is no limit (attractor-spec 2.6), but an environment needs a number.
 UNLIMITED = timedelta(days=7)
 
@@ -60,11 +60,10 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
         ended = failure(f"tool_command exceeded its time limit of {describe_duration(limit)}")
     elif result.exit_code:
         reason = f"tool_command ended with exit code {result.exit_code}"
-        lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
         if missing := missing_command(result):
             reason = f"{missing} ({reason})"
-        elif lines:
-            reason += f": {shorten(lines[-1], LONGEST_WORDS)}"
+        elif found := find_failure(result.stdout, result.stderr):
+            reason += f": {found.words}"
         ended = failure(reason, FailureClass.VERDICT)
     else:
         ended = success(f"Tool completed: {shorten(command, LONGEST_WORDS)}")

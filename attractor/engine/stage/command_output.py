@@ -1,0 +1,109 @@
+"""The output of a command: the line that says why it failed, and the lines below it."""
+
+import re
+from collections.abc import Sequence
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.truncation import one_line
+
+LONGEST_WORDS = 200
+
+LINES_BELOW = 5
+
+LONGEST_LINE = 300
+
+_COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+# Words of test runners and compilers, with case.
+_WORDS = re.compile(
+    r"\bnot ok\b|\bFAIL(?:ED)?\b|error:|error\[|\[ERROR\]|panic:|Error:"
+    r"|panicked at|error TS\d+:|^\s*✖ "
+)
+_ZERO = re.compile(
+    r"\b0 (?:errors?|fail(?:ed|ures?)?)\b|\b(?:errors?|fail(?:ed|ures?)?)\W{0,4}0\s*(?:[,;)\]]|$)",
+    re.IGNORECASE,
+)
+_PASSED = re.compile(r"^\s*(?:ok|PASS|PASSED|✓|✔|--- PASS:)(?:\s|$)|\.\.\. ok$")
+# Lines that only repeat that something failed.
+_BARE = re.compile(
+    r"^FAIL(?:ED)?$|^FAIL\t|^\[ERROR\](?: COMPILATION ERROR :)?$|to rerun pass `"
+    r"|^make(?:\[\d+\])?: \*\*\*"
+)
+_COMMENT = re.compile(r"^(?:#|//)")
+_SPENT = re.compile(
+    r"^\W*(?:\[\w+\]\s*)?(?:(?:real|user|sys|done|finished|ran|took|time|total time|duration\w*"
+    r"|elapsed)\b.*)?\d[\d.:m ]*\s?(?:ms|s|secs?|seconds?|m|min)\b\W*$",
+    re.IGNORECASE,
+)
+# A duration at the end of a line differs between equal failures.
+_DURATION = re.compile(r"\s*(?:Time elapsed: [\d.]+ s\b|\([\d.]+ ?m?s\)$|\[[\d.]+ ?m?s\]$)")
+_GO_TEST = re.compile(r"^\s*--- FAIL: \S+")
+_GO_PLACE = re.compile(r"^\s+(?P<words>\S+\.go:\d+: .+)")
+
+
+@dataclass(frozen=True)
+class FailureLine:
+    """The line of an output that says why a command failed: as printed, and as the reason."""
+
+    line: str
+    words: str
+
+
+def find_failure(stdout: str, stderr: str) -> FailureLine | None:
+    """Return the first line with a word of a failure, of standard output before standard error.
+
+    Without such a line, return the last informative line, of standard error before standard output.
+    """
+    outputs = [plain_lines(stdout), plain_lines(stderr)]
+    for lines in outputs:
+        for at, line in enumerate(lines):
+            if _is_failure(line):
+                return FailureLine(line, one_line(_reason(lines, at), LONGEST_WORDS))
+    for is_wanted in (_is_informative, bool):
+        for lines in reversed(outputs):
+            for line in reversed(lines):
+                if is_wanted(line):
+                    return FailureLine(line, one_line(_DURATION.sub("", line), LONGEST_WORDS))
+    return None
+
+
+def lines_below(output: str, line: str) -> Sequence[str]:
+    """Return the lines below a line of an output.
+
+    If fewer than five lines follow, lines above it are returned too.
+    """
+    lines = plain_lines(output)
+    at = lines.index(line) if line in lines else len(lines)
+    below = lines[at + 1 : at + 1 + LINES_BELOW]
+    return [*lines[max(0, at - LINES_BELOW + len(below)) : at], *below]
+
+
+def plain_lines(output: str) -> Sequence[str]:
+    """Return the lines of an output that are not blank, shortened, without colours."""
+    lines = (line.rstrip()[:LONGEST_LINE] for line in _COLORS.sub("", output).split("\n"))
+    return [line for line in lines if line]
+
+
+def _is_failure(line: str) -> bool:
+    is_other = _ZERO.search(line) or _PASSED.search(line) or _BARE.search(line)
+    return not is_other and _WORDS.search(line) is not None
+
+
+def _is_informative(line: str) -> bool:
+    return not any(pattern.search(line) for pattern in (_COMMENT, _SPENT, _BARE))
+
+
+def _reason(lines: Sequence[str], at: int) -> str:
+    """Return the line at a position; of a failed test of Go, with place and words."""
+    found = _GO_TEST.match(lines[at])
+    if found is None:
+        return _DURATION.sub("", lines[at])
+    test = found[0]
+    for line in lines[at + 1 :]:
+        if inner := _GO_TEST.match(line):
+            test = inner[0]
+        elif place := _GO_PLACE.match(line):
+            return f"{test} ({place['words']})"
+        else:
+            break
+    return test
