@@ -366,6 +366,15 @@ class ReplayRecord(Record):
     rationale: str
 
 
+class SuiteSetupRecord(Record):
+    """The result of the setup of a suite that was executed once for all trials."""
+
+    tree: str = Field(description="the hash of what it left, or empty")
+    failure: str = Field(description="the reason of its failure, or empty")
+    left_out: int = Field(description="special and unreadable files that trials did not get")
+    starts: int = Field(description="more than 1 if the process died during the setup")
+
+
 class GateRecord(Record):
     """The verdict of the gate, without any text of a holdout."""
 
@@ -381,6 +390,9 @@ class GateRecord(Record):
     troubles: list[CountedTrouble] = Field(default=[], description="also those before a retry")
     replays: list[ReplayRecord] = Field(default=[], description="absent without such an order")
     carried: list[str] = Field(default=[], description="paths of the project that trials got")
+    setups: list[SuiteSetupRecord] = Field(
+        default=[], description="absent without a setup of the suite that was executed once"
+    )
 
 
 class Trial(Record):
@@ -467,6 +479,9 @@ class EvaluationBegun(Record):
 class Evaluated(EvaluationBegun):
     """Data of `evaluated`: the results of all trials."""
 
+    setup: SuiteSetupRecord | None = Field(
+        default=None, description="absent without a setup of the suite that was executed once"
+    )
     trials: list[PublicTrial]
     journal_head: str
 

@@ -276,6 +276,12 @@ SENTENCES: Mapping[str, Sentence] = {
         "removed an incomplete last line of the journal: {length} bytes at offset {offset}"
     ),
     "HoldoutLeaked": "a holdout of suite {suite} leaked, at {places} places",
+    "SuiteSetupStarted": "setup of the suite started",
+    "SuiteSetupCompleted": lambda event: (
+        f"setup of the suite failed: {event.data['failure']}"
+        if event.data["failure"]
+        else "setup of the suite ended"
+    ),
     "TrialCompleted": _trial,
     "TrialTroubled": _trial_trouble,
     "TrialCut": "trial: cut, without a result",

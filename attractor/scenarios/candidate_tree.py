@@ -12,6 +12,7 @@ import shutil
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -19,6 +20,7 @@ from time import monotonic
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
 from attractor.base.files import DEEPEST, walk_paths
+from attractor.base.json import content_hash
 from attractor.environments.errors import FileUnusable
 
 MOST_BYTES = 4 << 30
@@ -133,6 +135,53 @@ def copy_tree(folder: Path, to: Path, *, within: timedelta, without: Collection[
 
     shutil.copytree(folder, to, symlinks=True, ignore=left_out, copy_function=copy_in_time)
     return len(leaving)
+
+
+def copy_left(folder: Path, to: Path, *, within: timedelta) -> int:
+    """Copy all that a setup left in a tree; return the number of entries that were left out.
+
+    Times, permissions, links and hard links are kept, but not the `.git` of the tree. Special files
+    and unreadable parts are left out. A very large tree is refused. `to` may exist.
+    """
+    limit = _Limit(within)
+    _files(folder, limit)
+    left_out = 0
+    linked: dict[tuple[int, int], str] = {}
+
+    def ignored(inner: str, names: Sequence[str]) -> set[str]:
+        nonlocal left_out
+        limit.count()
+        below = Path(inner).relative_to(folder)
+        is_too_deep = len(below.parts) >= DEEPEST
+        without = {name for name in names if is_too_deep or not _can_be_copied(Path(inner, name))}
+        git = {_GIT} if below == Path() else set[str]()
+        left_out += len(without - git)
+        return without | git
+
+    def copy(source: str, target: str) -> str:
+        limit.count()
+        status = os.lstat(source)
+        if status.st_nlink > 1:
+            first = linked.setdefault((status.st_dev, status.st_ino), target)
+            if first != target:
+                os.link(first, target, follow_symlinks=False)
+                return target
+        return shutil.copy2(source, target, follow_symlinks=False)
+
+    shutil.copytree(
+        folder, to, symlinks=True, ignore=ignored, copy_function=copy, dirs_exist_ok=True
+    )
+    # The setup may have taken the permissions of the folder itself.
+    to.chmod(stat.S_IRWXU)
+    return left_out
+
+
+def hash_tree(folder: Path, *, within: timedelta) -> str:
+    """Return the hash of the paths, types, execute permissions and contents of all files."""
+    states = read_tree(folder, within=within)
+    return content_hash(
+        repr(sorted((path, *astuple(one)) for path, one in states.items())).encode()
+    )
 
 
 def _leaves(folder: Path, path: Path) -> bool:

@@ -12,14 +12,13 @@ from pathlib import Path, PurePosixPath
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
-from attractor.base.toml import printable
-from attractor.engine.truncation import shorten
 from attractor.environments.environment import ExecutionEnvironment, RunningCommand
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tree
 from attractor.scenarios.check import (
     AskJudge,
     CheckPhase,
+    CheckResult,
     Observation,
     StepRecord,
     TrialUsage,
@@ -42,6 +41,7 @@ from attractor.scenarios.suite import (
     SuiteSettings,
 )
 from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
+from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_setup
 from attractor.scenarios.trial_twins import start_twins
 from attractor.scenarios.verifier import make_verify, separate_environment
 from attractor.workspaces.git.files import in_thread
@@ -51,7 +51,6 @@ _POLL_INTERVAL_S = 0.05
 # Without a limit, each trial of a program that does nothing would wait for the whole `ready`.
 _DAEMON_READY_S = 2.0
 _KEPT_OUTPUT = 4096
-_LONGEST_LINE = 300
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class ScenarioPlayer:
     """Plays scenarios of a suite; `suite_folder` contains its fixtures, verifiers and twins.
 
     The candidate has the paths `carried`, read-only ones in environments of `make_showing`
-    (default: as `make_environment`). Verifiers and pages have none of them.
+    (default: as `make_environment`). Verifiers and pages have none of them. The setup in `settings`
+    is executed first. `failed_setup` is the reason why it failed for all trials.
     """
 
     settings: SuiteSettings
@@ -68,6 +68,7 @@ class ScenarioPlayer:
     clock: Clock
     make_showing: Callable[[Path], ExecutionEnvironment] | None = None
     carried: Sequence[str] = ()
+    failed_setup: str = ""
 
     async def play(
         self,
@@ -79,6 +80,9 @@ class ScenarioPlayer:
         attribution: Attribution | None = None,
     ) -> PlayedScenario:
         """Play a scenario in a folder with a copy of the candidate's tree, and judge it."""
+        if self.failed_setup:
+            observed = Observation({}, self.make_environment(folder), self.failed_setup)
+            return PlayedScenario(scenario, observed, (_ended_early(self.failed_setup),))
         with attribution or Attribution() as attribution:
             return await self._play(scenario, folder, seed, ask_judge, attribution)
 
@@ -100,10 +104,7 @@ class ScenarioPlayer:
             )
             async with twins as running, AsyncExitStack() as services:
                 steps = _Steps(environment, running.variables, timeout, services)
-                failure = await self._copy_fixtures(scenario, steps)
-                # The setup, such as an installation, can already execute the candidate's code.
-                attribution.candidate_runs = True
-                failure = failure or await self._set_up(scenario, steps)
+                failure = await self._prepare(scenario, environment, steps, attribution)
                 is_compared = any(check.compares_tree for check in checks)
                 changed = await _watch(folder, timeout) if is_compared else no_change
                 began = self.clock.monotonic()
@@ -136,8 +137,28 @@ class ScenarioPlayer:
         in_order = [results[number] for number in sorted(results)]
         # Otherwise a trial without a single step could satisfy checks such as a missing file.
         if failure:
-            in_order.append(check_result("steps", passed=False, reason=failure, evidence=failure))
+            in_order.append(_ended_early(failure))
         return PlayedScenario(scenario, observed, tuple(in_order))
+
+    async def _prepare(
+        self,
+        scenario: Scenario,
+        environment: ExecutionEnvironment,
+        steps: "_Steps",
+        attribution: Attribution,
+    ) -> str:
+        """Execute the setups and copy the fixtures; return the reason of a failure, or ""."""
+        if self.settings.setup.run:
+            attribution.candidate_runs = True
+            if failed := await run_suite_setup(self.settings.setup, environment):
+                return f"the setup of the suite failed: {failed}"
+        if failure := await self._copy_fixtures(scenario, steps):
+            return failure
+        # The setup, such as an installation, can already execute the candidate's code.
+        attribution.candidate_runs = True
+        setup = partial(steps.execute, timeout=scenario.setup.timeout)
+        failed = await run_commands(scenario.setup.run, setup)
+        return str(failed) if failed else ""
 
     async def _copy_fixtures(self, scenario: Scenario, steps: "_Steps") -> str:
         """Copy the fixtures; return the reason of a failure, or ""."""
@@ -150,19 +171,13 @@ class ScenarioPlayer:
             )
             result = await steps.execute(copy, read_suite_file(source))
             if result.exit_code != 0:
-                return f"the fixture {target} was not copied: {_last_line(result.stderr)}"
+                return f"the fixture {target} was not copied: {last_line(result.stderr)}"
         return ""
 
-    async def _set_up(self, scenario: Scenario, steps: "_Steps") -> str:
-        """Run the setup; return the reason of a failure, or ""."""
-        for number, command in enumerate(scenario.setup.run):
-            result = await steps.execute(command, timeout=scenario.setup.timeout)
-            if result.exit_code != 0:
-                status = "exceeded its time limit" if result.timed_out else _ended(result.exit_code)
-                return ": ".join(
-                    filter(None, (f"setup.run[{number}] {status}", _last_line(result.output)))
-                )
-        return ""
+
+def _ended_early(failure: str) -> CheckResult:
+    """Return the result of a trial whose steps ended early."""
+    return check_result("steps", passed=False, reason=failure, evidence=failure)
 
 
 async def _watch(folder: Path, timeout: timedelta) -> Callable[[], Awaitable[Sequence[str]]]:
@@ -347,7 +362,7 @@ class _RunningService:
     @property
     def last_line(self) -> str:
         """The last line of the output so far."""
-        return _last_line(self._output.decode("utf-8", "replace"))
+        return last_line(self._output.decode("utf-8", "replace"))
 
     async def stop(self) -> int:
         """Stop the service if it runs, and return its exit status."""
@@ -369,8 +384,3 @@ def _unready(step: ServiceStep) -> str:
 
 def _ended(code: int) -> str:
     return f"ended with {code}"
-
-
-def _last_line(output: str) -> str:
-    lines = output.strip().splitlines()
-    return shorten(printable(lines[-1]), _LONGEST_LINE) if lines else ""

@@ -362,6 +362,15 @@ class Setup(SuiteTable):
     )
 
 
+class SuiteSetup(SuiteTable):
+    """Shell commands that build the candidate, once for all trials of an evaluation."""
+
+    run: tuple[str, ...] = Field(default=(), description="command lines for bash")
+    timeout: Duration = Field(
+        default=timedelta(minutes=10), description="the time limit of each command"
+    )
+
+
 class Scenario(SuiteTable):
     """A scenario: fixtures, setup, steps and checks."""
 
@@ -422,6 +431,9 @@ class SuiteSettings(SuiteTable):
     isolation: IsolationSettings = Field(
         default=IsolationSettings(), description="see [isolation](#isolation)"
     )
+    setup: SuiteSetup = Field(
+        default=SuiteSetup(), description="see [setup of the suite](#setup-of-the-suite)"
+    )
     twins: tuple[TwinSettings, ...] = Field(default=(), description="see [twins](#twins)")
     judge: JudgeSettings = Field(default=JudgeSettings(), description="see [judge](#judge)")
 
@@ -436,6 +448,11 @@ class Suite(SuiteTable):
     def twin_names(self) -> Sequence[str]:
         """The names of the twins of the suite."""
         return [twin.name for twin in self.settings.twins]
+
+    def without_setup(self) -> "Suite":
+        """Return the suite without its own setup; scenarios keep theirs."""
+        settings = self.settings.model_copy(update={"setup": SuiteSetup()})
+        return self.model_copy(update={"settings": settings})
 
     def of_split(self, split: str) -> Sequence[Scenario]:
         """Return the scenarios of a split, ordered by id."""

@@ -156,3 +156,43 @@ def test_new_run_of_the_same_tree_does_not_play_cut_trials_again(tmp_path: Path,
         assert f"{number_of(sum(cut.values()), 'trial')} ha" in text
         assert "change the tree in a new run" in text
         assert "--replay-cut" not in text
+
+
+def setups(flow: Flow, kind: str) -> int:
+    return sum(one["type"] == f"SuiteSetup{kind}" for one in events(flow))
+
+
+def kill_when(process: Process, flow: Flow, kind: str, count: int) -> None:
+    await_(lambda: sum(one["type"] == kind for one in events(flow)) >= count)
+    process.kill()
+    process.wait(60)
+
+
+def test_setup_of_a_suite_that_a_kill_cut_runs_again_and_a_build_is_kept(tmp_path: Path) -> None:
+    suite = f'{SUITE}{SETTINGS}[setup]\nrun = ["sleep 1; date +%N > when"]\n'
+    flow = make_flow(tmp_path, suite=suite, made=SLOW)
+    words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
+    kill_when(begin(flow, *words), flow, "SuiteSetupStarted", 1)
+    kill_when(begin(flow, "resume", "latest"), flow, "TrialStarted", 1)
+    [built] = (flow.host.state_dir / "stores").glob("*/built/1")
+    when = built / "tree" / "when"
+    content = when.read_bytes()
+    when.write_text("another build\n")
+    code, text = command(flow, "resume", "latest")
+    assert (code, "changed build" in text) == (ExitCode.BROKEN, True)
+    when.write_bytes(content)
+    command(flow, "resume", "latest")
+    assert (setups(flow, "Started"), setups(flow, "Completed")) == (2, 1)
+    assert "the setup of the suite was started 2 times" in command(flow, "gate", "latest")[1]
+
+
+def test_setup_of_a_suite_is_killed_only_as_often_as_retries_allow(tmp_path: Path) -> None:
+    suite = f'{SUITE}{SETTINGS}[setup]\nrun = ["sleep 60"]\n'
+    flow = make_flow(tmp_path, suite=suite, made=SLOW)
+    words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
+    kill_when(begin(flow, *words), flow, "SuiteSetupStarted", 1)
+    kill_when(begin(flow, "resume", "latest"), flow, "SuiteSetupStarted", 2)
+    command(flow, "resume", "latest")
+    text = command(flow, "gate", "latest")[1]
+    assert "\n  0 of 6 trials satisfied" in text
+    assert "infra_retries allows no further start" in text

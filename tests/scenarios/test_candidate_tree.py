@@ -9,7 +9,14 @@ import pytest
 
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios import candidate_tree
-from attractor.scenarios.candidate_tree import MOST_BYTES, changed_paths, copy_tree, read_tree
+from attractor.scenarios.candidate_tree import (
+    MOST_BYTES,
+    changed_paths,
+    copy_left,
+    copy_tree,
+    hash_tree,
+    read_tree,
+)
 from tests.scenarios.suites import write_files
 
 FAR = timedelta(minutes=1)
@@ -107,3 +114,24 @@ def test_tree_is_read_and_copied_within_a_time_limit(tmp_path: Path) -> None:
     for work in (partial(read_tree, tree), partial(copy_tree, tree, tmp_path / "copy")):
         with pytest.raises(FileUnusable, match="could not be read within"):
             work(within=timedelta())
+
+
+def test_copy_of_a_build_keeps_times_links_and_permissions(tmp_path: Path) -> None:
+    tree = write_files(tmp_path / "tree", {"a/b": "#!/bin/sh\n", ".git/config": ""})
+    (tree / "out").symlink_to("/usr/bin/env")
+    (tree / "hard").hardlink_to(tree / "a/b")
+    os.mkfifo(tree / "pipe")
+    os.utime(tree / "a", ns=(1, 1))
+    os.utime(tree / "a/b", ns=(2, 2))
+    (tree / "a").chmod(0o500)
+    (tmp_path / "to").mkdir()
+    assert copy_left(tree, tmp_path / "to", within=FAR) == 1
+    copy = tmp_path / "to"
+    assert {one.name for one in copy.iterdir()} == {"a", "out", "hard"}
+    assert (copy / "out").readlink() == Path("/usr/bin/env")
+    assert (copy / "hard").samefile(copy / "a/b")
+    assert [(copy / name).stat().st_mtime_ns for name in ("a", "a/b")] == [1, 2]
+    assert [(copy / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o500, 0o755]
+    before = hash_tree(copy, within=FAR)
+    (copy / "a/b").write_text("other")
+    assert hash_tree(copy, within=FAR) != before

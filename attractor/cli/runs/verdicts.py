@@ -75,6 +75,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
         f"  {BOUND_SENTENCE}",
         *carried_lines(report.carried),
+        *(visible(f"  {sentence}") for sentence in report.setup_sentences()),
         *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *(visible(f"  {replay}") for replay in report.replays),
         *_reasons(report),

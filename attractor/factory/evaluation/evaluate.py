@@ -36,6 +36,7 @@ from attractor.factory.evaluation.candidate_run import (
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import CarriedPaths, GateInput, WindowFigures
+from attractor.factory.evaluation.kept_setup import KeptSetup
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
 from attractor.factory.evaluation.protected_paths import protected_changes
 from attractor.factory.ledger.ledger import Ledger, LineKind
@@ -75,6 +76,7 @@ from attractor.scenarios.evaluation import (
     TrialResult,
     count_troubles,
     evaluate,
+    trial_keys,
 )
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, threshold_faults
@@ -302,7 +304,8 @@ class Evaluator:
             evaluation_id, sealed.seal, _kept_promises(begun), protected, carried
         )
         earlier = log.earlier(sealed.suite)
-        results = await self._play(begun, sealed, log, start, earlier)
+        kept = KeptSetup(log, host.state_dir, sealed.suite.settings, host.tell)
+        results = await self._play(begun, sealed, kept, start, earlier)
         if recorded := self._recorded_carried(start):
             # The paths of trials that were all played before do not matter any more.
             if len(results) > len(earlier.results) and (
@@ -310,17 +313,20 @@ class Evaluator:
             ):
                 recorded = replace(recorded, have_changed=True)
             start = replace(start, carried=recorded)
+        start = replace(start, setup=log.setup())
         trials = [self.results.public_record(evaluation_id, one) for one in results]
         record = evaluated_to_record(start, trials, run.events.head.hash)
         is_unfinished = any(one.no_result for one in results)
         kind = LineKind.UNFINISHED if is_unfinished else LineKind.EVALUATED
         self.ledger.append(kind, run.manifest.run_id, record, now=run.clock.now())
+        if not is_unfinished:
+            await kept.remove()
 
     async def _play(
         self,
         begun: BegunRun,
         sealed: SealedSuite,
-        log: TrialLog,
+        kept: KeptSetup,
         start: EvaluationStart,
         earlier: EarlierTrials,
     ) -> list[TrialResult]:
@@ -351,10 +357,19 @@ class Evaluator:
             )
             settings = settings.model_copy(update={"concurrency": 1})
         holdouts = suite.of_split("holdout")
-        time = Budgets(duration=begun.plan.budgets.duration)
+        time, log = Budgets(duration=begun.plan.budgets.duration), kept.log
+
+        def require_time() -> None:
+            time.require_remaining(run, evaluated_seconds=log.seconds())
+
+        if len(earlier.results) == len(trial_keys(suite)):
+            sealed = replace(sealed, suite=suite.without_setup())
+        else:
+            # The setup of the suite counts too.
+            require_time()
         async with (
             judge_of(suite, host) as ask_judge,
-            trial_player(export, sandbox, sealed, host) as player,
+            trial_player(export, sandbox, sealed, host, keep=kept.keep) as player,
         ):
             player = replace(player, ask_judge=ask_judge)
             return await evaluate(
@@ -364,7 +379,7 @@ class Evaluator:
                 settings,
                 earlier=earlier,
                 judge_again=player.judge_again,
-                before_trial=lambda: time.require_remaining(run, evaluated_seconds=log.seconds()),
+                before_trial=require_time,
                 tell=host.tell,
             )
 

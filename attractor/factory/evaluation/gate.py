@@ -125,6 +125,7 @@ def gate(judged: GateInput) -> GateReport:
         troubles,
         judged.replays,
         carried=_carried(one.carried for one in judged.evaluations),
+        setups=tuple(one.setup for one in judged.evaluations if one.setup),
     )
 
 

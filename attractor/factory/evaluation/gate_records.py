@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.outcome import Culprit
 from attractor.engine.questions.question import describe_author
 from attractor.environments.environment import Promises
@@ -17,6 +18,7 @@ from attractor.records.summary import NOT_JUDGED
 if TYPE_CHECKING:
     from attractor.scenarios.evaluation import TrialResult, TroubleCount
     from attractor.scenarios.suite import Suite
+    from attractor.scenarios.suite_setup import SetupResult
 
 NO_SUITE = "no_suite"
 """The rule that a run without a suite fails."""
@@ -83,7 +85,8 @@ class EvaluationRecord:
     It is not finished before each trial has a result, and has not ended while trials may be in
     flight or waiting. `can_replay` means that some of its cut trials
     can be played again; `is_final`, that
-    its run has ended. `protected_paths` are protected paths that the candidate changed.
+    its run has ended. `protected_paths` are protected paths that the candidate changed. `setup` is
+    the result of the suite's setup, if that was executed once.
     """
 
     tree: str
@@ -97,6 +100,7 @@ class EvaluationRecord:
     has_ended: bool = True
     can_replay: bool = True
     is_final: bool = False
+    setup: "SetupResult | None" = None
 
 
 @dataclass(frozen=True)
@@ -282,7 +286,7 @@ class GateReport:
 
     `troubles` are those of all trials, also of trials that were played again. `replays` are the
     orders of persons to play cut trials again. `carried` are the paths of the project that trials
-    of the run got.
+    of the run got. `setups` are the results of the suite's setup in evaluations of the run.
     """
 
     rules: tuple[RuleResult, ...]
@@ -294,11 +298,17 @@ class GateReport:
     troubles: "tuple[TroubleCount, ...]" = ()
     replays: tuple[Replay, ...] = ()
     carried: tuple[str, ...] = ()
+    setups: "tuple[SetupResult, ...]" = ()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
         """The rules that failed."""
         return tuple(one for one in self.rules if one.failed)
+
+    def setup_sentences(self) -> list[str]:
+        """Return sentences about the setup of the suite, each once."""
+        found = (sentence for one in self.setups for sentence in one.sentences())
+        return [*dict.fromkeys(found)]
 
     @property
     def go(self) -> bool:
@@ -327,6 +337,7 @@ class GateReport:
             "troubles": [trouble.to_record() for trouble in self.troubles],
             **({"replays": [one.to_record() for one in self.replays]} if self.replays else {}),
             "carried": [*self.carried],
+            **({"setups": [write_fields(one) for one in self.setups]} if self.setups else {}),
         }
 
 

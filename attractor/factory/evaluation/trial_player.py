@@ -3,11 +3,12 @@
 import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Culprit
@@ -40,6 +41,14 @@ from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.suite_setup import (
+    SetupResult,
+    copy_kept,
+    is_set_up_once,
+    keep_left,
+    keep_repository,
+    run_suite_setup,
+)
 from attractor.scenarios.unjudged import KeptTrial
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread
@@ -63,13 +72,30 @@ Export = Callable[[Path], Awaitable[None]]
 """Writes a tree into an empty folder."""
 
 
+_FAILED = "the setup of the suite failed"
+
+SetUp = Callable[[Path, Callable[[], None]], Awaitable[SetupResult]]
+"""Executes the setup of a suite, and keeps what it left in an empty folder.
+
+The function is called before the candidate's code runs.
+"""
+KeepSetup = Callable[[SetUp], AbstractAsyncContextManager[tuple[Path, SetupResult]]]
+"""Yields the folder with what a setup left; executes the setup if that is missing."""
+
+
 @asynccontextmanager
 async def trial_player(
-    export: Export, sandbox: EnvironmentChoice, sealed: SealedSuite, host: RunHost
+    export: Export,
+    sandbox: EnvironmentChoice,
+    sealed: SealedSuite,
+    host: RunHost,
+    *,
+    keep: KeepSetup | None = None,
 ) -> AsyncGenerator["TrialPlayer"]:
     """Yield the player of trials on a tree, each with the carried files that the suite lists.
 
-    The files come from the project, not from the workspace, where agents can change them.
+    The files come from the project, not from the workspace, where agents can change them. `keep`
+    keeps what the setup of the suite left (default: until the block ends).
     """
     copies, listed = workspaces_folder(host.state_dir), sealed.suite.settings.trials.carry
     lacking = paths_not_carried(host.preparation, listed)
@@ -81,7 +107,7 @@ async def trial_player(
             if paths := preparation_of(sandbox, host).copied_paths:
                 await in_thread(partial(carry, host.project, paths, folder))
 
-        yield TrialPlayer(
+        player = TrialPlayer(
             copy_all,
             sandbox.make,
             sealed.suite,
@@ -92,6 +118,26 @@ async def trial_player(
             carried=host.preparation.carried_paths,
             advice="; ".join(map(describe_not_carried, lacking)),
         )
+        if not is_set_up_once(sealed.suite, sandbox):
+            yield player
+            return
+        if keep is None:
+            host.tell("The setup of the suite runs once, for all trials.")
+        async with (keep or partial(_borrowed, copies))(player.set_up) as (kept, done):
+            setup = sealed.suite.settings.setup
+            yield replace(
+                player,
+                export=partial(copy_kept, kept, setup),
+                suite=sealed.suite.without_setup(),
+                failed_setup=done.failure and _FAILED + f": {done.failure}" * (keep is None),
+                setup=done,
+            )
+
+
+@asynccontextmanager
+async def _borrowed(copies: Path, set_up: SetUp) -> AsyncGenerator[tuple[Path, SetupResult]]:
+    with borrowed_folder(copies) as kept:
+        yield kept, await set_up(kept, do_nothing)
 
 
 @asynccontextmanager
@@ -123,7 +169,8 @@ class TrialPlayer:
 
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
     the suite, usually the sealed copy. `make_showing` and `carried` are those of `ScenarioPlayer`.
-    The first failed check of a trial with a failed step also gives `advice`.
+    The first failed check of a trial with a failed step also gives `advice`. `setup` is the result
+    of the suite's setup if it was executed once, and `failed_setup` the reason of all trials then.
     """
 
     export: Export
@@ -136,6 +183,32 @@ class TrialPlayer:
     make_showing: Callable[[Path], ExecutionEnvironment] | None = None
     carried: Sequence[str] = ()
     advice: str = ""
+    failed_setup: str = ""
+    setup: SetupResult | None = None
+
+    async def set_up(self, kept: Path, started: Callable[[], None]) -> SetupResult:
+        """Execute the setup of the suite in an environment of its own; keep what it left.
+
+        Trouble before the candidate's code runs is raised, later trouble is the candidate's.
+        """
+        setup, make = self.suite.settings.setup, self.make_showing or self.make_environment
+        try:
+            with Attribution() as attribution, borrowed_folder(self.copies) as folder:
+                await self.export(folder)
+                await in_thread(partial(keep_repository, folder, kept))
+                environment = make(folder)
+                await environment.initialize()
+                try:
+                    started()
+                    attribution.candidate_runs = True
+                    failed = await run_suite_setup(setup, environment)
+                finally:
+                    await environment.cleanup()
+                if failed:
+                    return SetupResult(failure=str(failed))
+                return await keep_left(folder, kept, setup)
+        except TrialTrouble as trouble:
+            return SetupResult(failure=trouble.message)
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial."""
@@ -194,11 +267,13 @@ class TrialPlayer:
             self.clock,
             make_showing=self.make_showing,
             carried=self.carried,
+            failed_setup=self.failed_setup,
         )
         # The name of the folder reveals neither the scenario nor its split.
         # Attribution comes first: the candidate can also make a folder that cannot be removed.
         with Attribution() as attribution, borrowed_folder(self.copies) as folder:
-            await self.export(folder)
+            if not self.failed_setup:
+                await self.export(folder)
             played = await player.play(
                 scenario, folder, seed=seed, ask_judge=ask_judge, attribution=attribution
             )

@@ -36,6 +36,7 @@ from attractor.scenarios.evaluation import (
     Trouble,
     troubles_of,
 )
+from attractor.scenarios.suite_setup import SetupResult
 
 DECISIONS_FILE = "decisions.jsonl"
 
@@ -125,13 +126,17 @@ def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
 
 @dataclass(frozen=True)
 class EvaluationStart:
-    """The start of an evaluation: suite, promises, protected and carried paths."""
+    """The start of an evaluation: suite, promises, protected and carried paths.
+
+    At its end it has the result of the suite's setup, if that was executed once.
+    """
 
     evaluation_id: EvaluationId
     suite_seal: str
     promises: Promises
     protected_paths: tuple[str, ...] = ()
     carried: CarriedPaths = NOTHING_CARRIED
+    setup: SetupResult | None = None
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -142,6 +147,7 @@ class EvaluationStart:
             "promises": promises_to_record(self.promises),
             "protected_paths": list(self.protected_paths),
             **({"carried": write_fields(self.carried)} if self.carried.paths else {}),
+            **({"setup": write_fields(self.setup)} if self.setup else {}),
         }
 
 
@@ -264,6 +270,7 @@ class EvaluationPool:
             protected_paths=fields.texts("protected_paths"),
             run_id=entry.run_id,
             carried=_carried(fields),
+            setup=fields.inner("setup").whole(SetupResult) if fields.has("setup") else None,
         )
 
     @cached_property

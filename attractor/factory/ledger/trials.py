@@ -17,7 +17,7 @@ from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
-from attractor.base.records import read_record, write_record
+from attractor.base.records import read_fields, read_record, write_fields, write_record
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger.ledger import Ledger, LineKind
@@ -36,6 +36,7 @@ from attractor.scenarios.evaluation import (
     troubles_record,
 )
 from attractor.scenarios.suite import Suite
+from attractor.scenarios.suite_setup import SetupResult
 from attractor.scenarios.unjudged import KeptTrial
 
 OWNER_ONLY = 0o600
@@ -183,6 +184,12 @@ class TrialStore:
         replayed = [one for data in self.replays(evaluation_id) for one in _trials(data)]
         return (self.opaque_name(result.key.scenario), result.key.number) not in replayed
 
+    def setup_record(self, evaluation_id: EvaluationId, setup: SetupResult) -> JsonObject:
+        """Return the record of the setup of a suite, with a seal."""
+        record = write_fields(setup)
+        words: JsonObject = {"evaluation": write_fields(evaluation_id), "setup": record}
+        return {**record, "seal": self.ledger.seal_of(canonical_json(words))}
+
     def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
         """Return the stored result of a public record, after verifying the seal in the record."""
         file = self._named(evaluation_id, public_record)
@@ -241,11 +248,13 @@ def _changed(file: Path) -> VerificationError:
 
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
+SETUP_STARTED, SETUP_COMPLETED = "SuiteSetupStarted", "SuiteSetupCompleted"
 CUT, UNJUDGED, REPLAYED = "TrialCut", "TrialUnjudged", "TrialsReplayed"
 PROGRESS = "progress"
 ENDS_EVALUATION = "ends_evaluation"
 """The member of trouble that ended the evaluation: the start of its trial does not count."""
 
+_TIMED = (COMPLETED, CUT, UNJUDGED, SETUP_COMPLETED)
 _KINDS = {None: COMPLETED, NoResult.CUT: CUT, NoResult.UNJUDGED: UNJUDGED}
 _Name = tuple[object, object]
 
@@ -265,7 +274,7 @@ class TrialLog:
     def _began(self) -> float:
         """The time of the first use, minus the seconds of evaluations in earlier processes."""
         seconds = 0.0
-        for event in events_of(self.run.directory.events, (COMPLETED, CUT, UNJUDGED)):
+        for event in events_of(self.run.directory.events, _TIMED):
             match event.data.get(PROGRESS):
                 case {"seconds": int() | float() as recorded}:
                     seconds = recorded
@@ -304,6 +313,32 @@ class TrialLog:
         self._write(_KINDS[result.no_result], {**record, **more})
         if not result.kept:
             self.results.forget(self.evaluation_id, result.key)
+
+    def setup_started(self) -> None:
+        """Record the start of the suite's setup."""
+        self._write(SETUP_STARTED, {})
+
+    def setup_starts(self) -> int:
+        """Return how often the setup of the suite was started in this evaluation."""
+        return sum(1 for _ in self._events((SETUP_STARTED,)))
+
+    def setup_completed(self, setup: SetupResult) -> None:
+        """Record the result of the suite's setup."""
+        record = self.results.setup_record(self.evaluation_id, setup)
+        progress: dict[str, Json] = {"seconds": round(self.seconds(), 3)}
+        self._write(SETUP_COMPLETED, {**record, PROGRESS: progress})
+
+    def setup(self) -> SetupResult | None:
+        """Return the verified result of the suite's setup in this evaluation, or None."""
+        for event in self._events((SETUP_COMPLETED,)):
+            setup = read_fields(SetupResult, event.data)
+            if event.data["seal"] != self.results.setup_record(self.evaluation_id, setup)["seal"]:
+                raise VerificationError(
+                    f"changed result of the suite's setup in {self.run.directory.events}",
+                    hint="the journal cannot be trusted: start a new run",
+                )
+            return setup
+        return None
 
     def replay(self, cut: Collection[TrialKey], order: JsonObject) -> None:
         """Record a person's order to play cut trials again, in the ledger and in the journal."""

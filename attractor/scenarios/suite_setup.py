@@ -1,0 +1,123 @@
+"""Setups: the commands of a scenario before its steps, and of a suite before all trials.
+
+Where sandboxes show each folder at the same path, and end all their processes, the setup of a suite
+is executed once, and trials get copies of what it left. Elsewhere each trial executes it.
+"""
+
+import shutil
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.processes import ExecResult
+from attractor.base.toml import printable
+from attractor.engine.truncation import shorten
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import EnvironmentChoice
+from attractor.scenarios.candidate_tree import copy_left, hash_tree
+from attractor.scenarios.suite import Suite, SuiteSetup
+from attractor.workspaces.git.files import in_thread
+
+_LONGEST_LINE = 300
+_GIT = ".git"
+_TREE, _REPOSITORY = "tree", "git"
+
+
+@dataclass(frozen=True)
+class SetupResult:
+    """The result of the setup of a suite: the hash of what it left, or the reason of its failure.
+
+    `left_out` are files that trials do not get. `starts` counts the processes that executed it.
+    """
+
+    tree: str = ""
+    failure: str = ""
+    left_out: int = 0
+    starts: int = 1
+
+    def sentences(self) -> Iterator[str]:
+        """Yield sentences for the gate."""
+        if self.failure:
+            yield f"the setup of the suite failed, so all trials failed: {self.failure}"
+        else:
+            yield (
+                f"built once ({self.tree[:12]}), trials share it: they do not show whether it "
+                "builds every time"
+            )
+        if self.left_out:
+            yield f"{number_of(self.left_out, 'special or unreadable file')} of the build left out"
+        if self.starts > 1:
+            yield f"the setup of the suite was started {self.starts} times: its process died"
+
+
+def is_set_up_once(suite: Suite, sandbox: EnvironmentChoice) -> bool:
+    """Return whether the setup of a suite is executed once, and not in each trial."""
+    return bool(suite.settings.setup.run) and sandbox.make_showing is not None
+
+
+@dataclass(frozen=True)
+class FailedCommand:
+    """A failed command of a setup: its number, its words, and its result."""
+
+    number: int
+    command: str
+    result: ExecResult
+
+    def __str__(self) -> str:
+        code = self.result.exit_code
+        status = "exceeded its time limit" if self.result.timed_out else f"ended with {code}"
+        words = f"setup.run[{self.number}] {status}"
+        return ": ".join(filter(None, (words, last_line(self.result.output))))
+
+
+async def run_commands(
+    commands: Sequence[str], execute: Callable[[str], Awaitable[ExecResult]]
+) -> FailedCommand | None:
+    """Execute commands up to the first that fails; return it, or None."""
+    for number, command in enumerate(commands):
+        result = await execute(command)
+        if result.exit_code != 0:
+            return FailedCommand(number, command, result)
+    return None
+
+
+async def run_suite_setup(
+    setup: SuiteSetup, environment: ExecutionEnvironment
+) -> FailedCommand | None:
+    """Execute the setup of a suite in an environment."""
+    timeout_ms = round(setup.timeout.total_seconds() * 1000)
+    return await run_commands(setup.run, partial(environment.exec_command, timeout_ms=timeout_ms))
+
+
+def keep_repository(folder: Path, kept: Path) -> None:
+    """Keep the `.git` of an exported tree, before the candidate's code can change it."""
+    if (folder / _GIT).is_dir():
+        shutil.copytree(folder / _GIT, kept / _REPOSITORY, symlinks=True)
+
+
+async def keep_left(folder: Path, kept: Path, setup: SuiteSetup) -> SetupResult:
+    """Keep what a setup left in a folder."""
+    copying = partial(copy_left, folder, kept / _TREE, within=setup.timeout)
+    left_out = await in_thread(copying)
+    return SetupResult(await hash_kept(kept, setup), left_out=left_out)
+
+
+async def hash_kept(kept: Path, setup: SuiteSetup) -> str:
+    """Return the hash of what a setup left."""
+    return await in_thread(partial(hash_tree, kept / _TREE, within=setup.timeout))
+
+
+async def copy_kept(kept: Path, setup: SuiteSetup, folder: Path) -> None:
+    """Copy what a setup left into the folder of a trial, with the `.git` of the exported tree."""
+    await in_thread(partial(copy_left, kept / _TREE, folder, within=setup.timeout))
+    if (kept / _REPOSITORY).is_dir():
+        copying = partial(shutil.copytree, kept / _REPOSITORY, folder / _GIT, symlinks=True)
+        await in_thread(copying)
+
+
+def last_line(output: str) -> str:
+    """Return the last line of an output, shortened."""
+    lines = output.strip().splitlines()
+    return shorten(printable(lines[-1]), _LONGEST_LINE) if lines else ""
