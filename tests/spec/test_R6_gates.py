@@ -240,11 +240,38 @@ def test_R6_a_gate_in_a_branch_that_was_not_adopted_does_not_count(tmp_path: Pat
     assert outcome_of(tmp_path, gated(), {"gate": FAIL}) == FINE
 
 
-@table(("merge", "outcome"), [("all", UNSATISFIED), ("none", FINE)])
-def test_R6_adopted_files_are_the_merged_files(
-    tmp_path: Path, merge: str, outcome: tuple[StageStatus, str]
+# The gate fails; with `g2`, its branch fails too, and is not merged.
+@table("merge", ["all", "none"])
+@table("script", [{"gate": FAIL}, {"gate": FAIL, "g2": FAIL}], ids=["branch succeeds", "fails"])
+def test_R6_without_a_winner_every_gate_of_the_branches_counts(
+    tmp_path: Path, merge: str, script: Script
 ) -> None:
-    assert outcome_of(tmp_path, gated({"merge": merge}), {"gate": FAIL}) == outcome
+    assert outcome_of(tmp_path, gated({"merge": merge}), script) == UNSATISFIED
+
+
+def test_R6_without_a_winner_a_stage_stepped_over_in_a_failed_branch_does_not_count(
+    tmp_path: Path,
+) -> None:
+    over = node("over", on_failure="continue")
+    whole = forked("a", "over b", nodes=[over], join={"merge": "all"})
+    assert outcome_of(tmp_path, whole, {"over": FAIL, "b": FAIL}) == FINE
+
+
+def test_R6_a_gate_of_an_inner_fork_without_a_winner_counts_as_its_outer_branch_does(
+    tmp_path: Path,
+) -> None:
+    def play(name: str, script: Script, **join: Plain) -> tuple[StageStatus | None, str]:
+        inner = [
+            node("in", "component"),
+            node("meet", "tripleoctagon", merge="none"),
+            node("gate", goal_gate=True),
+        ]
+        ways = [*chain("fan", "in", "gate", "meet", "join"), *chain("in", "x", "meet")]
+        return outcome_of(tmp_path / name, forked("a", nodes=inner, edges=ways, join=join), script)
+
+    assert play("lost", {"gate": FAIL}) == FINE
+    assert play("won", {"gate": FAIL, "a": FAIL}) == UNSATISFIED
+    assert play("merged", {"gate": FAIL}, merge="all") == UNSATISFIED
 
 
 def test_R6_a_gate_in_a_branch_that_was_canceled_does_not_count(tmp_path: Path) -> None:
@@ -264,7 +291,9 @@ def test_R6_without_a_fan_in_every_gate_of_the_branches_counts(tmp_path: Path) -
     whole = gated()
     nodes = {**whole.nodes, "join": node("join")}
     plain = Graph(whole.name, nodes, whole.edges, whole.attributes)
-    assert outcome_of(tmp_path, plain, {"gate": FAIL}) == UNSATISFIED
+    assert outcome_of(tmp_path / "passed", plain, {"gate": FAIL}) == UNSATISFIED
+    failing: Script = {"gate": FAIL, "g2": FAIL}
+    assert outcome_of(tmp_path / "failed", plain, failing) == UNSATISFIED
 
 
 def test_R6_a_gate_in_a_branch_may_send_the_walk_back_from_the_exit(tmp_path: Path) -> None:

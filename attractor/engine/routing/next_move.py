@@ -27,7 +27,7 @@ from attractor.engine.state.progress import (
     WalkEnd,
     record_visit,
 )
-from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
+from attractor.language.graph.branches import FAN_IN, FORKS, Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node, required_verdict
 from attractor.language.graph.paid_loops import DEFAULT_PAID_VISITS, default_visits
 from attractor.language.graph.paths import failure_targets, reached_from, targets, targets_and_jumps
@@ -55,6 +55,11 @@ def meeting_of(node: Node, branches: Branches) -> str:
     """Return the node where the branches of a node meet, or an empty text without branches."""
     fork = branches.fork if node.type in FORKS else None
     return fork.meeting if fork else ""
+
+
+def has_no_winner(node: Node) -> bool:
+    """Return whether a node is a fan-in that uses the files of all branches, or of none."""
+    return node.type == FAN_IN and node.attributes.text("merge") in ("all", "none")
 
 
 class BranchBounds:
@@ -119,7 +124,7 @@ DEFAULT_REDIRECTS = 10
 def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
     """Return the first goal gate that was visited and has not succeeded, or None.
 
-    A gate in a branch that was left out does not count (ruling R6).
+    A gate in a branch that lost against a winner does not count (ruling R6).
     """
     open_ones = (
         graph.nodes.get(id_)

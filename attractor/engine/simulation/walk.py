@@ -19,6 +19,7 @@ from attractor.engine.routing.next_move import (
     MoveDecision,
     begin_again,
     choose_move,
+    has_no_winner,
     meeting_of,
 )
 from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
@@ -300,6 +301,7 @@ class _Simulation:
             logs=stage.context.logs(),
             is_transparent=node.type == "conditional" and settled.status.is_success,
             meeting=meeting_of(node, stage.branches),
+            has_no_winner=has_no_winner(node),
             streak=streak,
         )
         return visit, join(progress, branches.walked)

@@ -1,6 +1,6 @@
 """The progress of a walk, the change of the progress by a step, and the records of both."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 
 from attractor.base.dataclasses import changed, dataclass
@@ -57,7 +57,8 @@ class Visit:
 
     `meeting` is the node where the branches of the visit meet (ruling R6). `fidelity` is empty for
     a stage that uses no model. `tools` counts the tool calls of the stage. `streak` counts the
-    failures of earlier attempts of the visit.
+    failures of earlier attempts of the visit. `has_no_winner` marks a fan-in that selects no
+    branch.
     """
 
     node: str
@@ -74,6 +75,7 @@ class Visit:
     thread: str = ""
     tools: Mapping[str, int] = field(default_factory=dict[str, int])
     streak: Streak = NO_STREAK
+    has_no_winner: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class StageRecord:
     """The record of a visited node: number of visits, last outcome, retries.
 
     `branches` are the branches from which the outcome comes; `branches` is empty if the walk itself
-    visited the node. `failure` is the signature of the last failure, `failure_count` the number of
-    equal failures in a row.
+    visited the node, or if the outcome counts whatever a fan-in leaves out. `failure` is the
+    signature of the last failure, `failure_count` the number of equal failures in a row.
     """
 
     visits: int
@@ -231,7 +233,10 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
     threads = (*progress.threads, visit.thread) if is_new else progress.threads
     # The branches that a fan-in left out (ruling R6).
     named = outcome.context_updates.get(LEFT_OUT)
-    left_out = [str(one) for one in named] if isinstance(named, list) else ()
+    left_out = [str(one) for one in named] if isinstance(named, list) else []
+    stages = progress.stages
+    if visit.has_no_winner:
+        stages = _count_gates(stages, left_out)
     # Sorted, as they are when read from the journal.
     known = progress.written
     written = None if known is None else tuple(sorted({*known, *updates}))
@@ -240,7 +245,7 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
         tree=visit.tree,
         context={**progress.context, **updates},
         written=written,
-        stages={**progress.stages, visit.node: _stage_record(progress, visit)},
+        stages={**stages, visit.node: _stage_record(progress, visit)},
         completed=(*progress.completed, visit.node),
         logs=(*progress.logs, *visit.logs) if visit.logs else progress.logs,
         last_status=outcome.status if counts else progress.last_status,
@@ -254,6 +259,18 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
         usage=progress.usage + outcome.usage,
         seconds=progress.seconds + visit.seconds,
     )
+
+
+def _count_gates(
+    stages: Mapping[str, StageRecord], left_out: Collection[str]
+) -> Mapping[str, StageRecord]:
+    """Return the records after a fan-in that selects no winner: goal gates of all branches count,
+    as if the walk itself had visited them (ruling R6).
+    """
+    return {
+        node: record if set(record.branches).isdisjoint(left_out) else changed(record, branches=())
+        for node, record in stages.items()
+    }
 
 
 def _past(progress: Progress, visit: Visit, updates: Mapping[str, Json]) -> Past:

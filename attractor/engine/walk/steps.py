@@ -26,7 +26,7 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.engine.routing.edge_selection import Route
-from attractor.engine.routing.next_move import MoveDecision, choose_move, meeting_of
+from attractor.engine.routing.next_move import MoveDecision, choose_move, has_no_winner, meeting_of
 from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.seams import Handler, Parked, Stage, Stopped, Waiting
@@ -167,6 +167,7 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
         is_transparent=node.type == "conditional" and result.outcome.status.is_success,
         is_assumed=result.is_assumed,
         meeting=meeting_of(node, attempt.branches),
+        has_no_winner=has_no_winner(node),
         fidelity=result.fidelity,
         thread=result.thread,
         tools=result.tools,
