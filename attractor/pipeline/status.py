@@ -21,7 +21,9 @@ from attractor.records.open_work import (
     shown_lines,
     stages_in_flight,
 )
+from attractor.records.stage_output import FailedOutput, failed_output
 from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview, summarize
+from attractor.records.timeline import read_timeline
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.landings import find_landings
 
@@ -35,6 +37,7 @@ class RunStatusView:
     at_work: Sequence[tuple[StageInFlight, tuple[str, ...]]] = ()
     delivery: Delivery = Delivery()
     incidents: Sequence[Incident] = ()
+    failed_output: Sequence[FailedOutput] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return the status as a JSON object."""
@@ -44,6 +47,7 @@ class RunStatusView:
             "changed": self.delivery.changed,
             "incidents": [write_fields(incident) for incident in self.incidents],
             "result_patch": patch.to_record() if patch else None,
+            "failed_output": [write_fields(output) for output in self.failed_output],
             "at_work": [
                 {**write_fields(stage, folder=""), "last_lines": list(lines)}
                 for stage, lines in self.at_work
@@ -80,7 +84,12 @@ def read_status(root: Path, runs_dir: Path) -> RunStatusView:
     """Read the status of a run."""
     summary = summarize(root)
     return RunStatusView(
-        summary, reference_of(root, runs_dir), _printing(root), _delivered(root), _incidents(root)
+        summary,
+        reference_of(root, runs_dir),
+        _printing(root),
+        _delivered(root),
+        _incidents(root),
+        failed_output(read_timeline(root)) if summary.status == StatusWord.FAILED else (),
     )
 
 

@@ -214,6 +214,11 @@ class CompletedVisit:
         """The node that was visited."""
         return self.visit.node
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the visit ended without success."""
+        return not (self.visit.outcome.status.is_success or self.visit.is_transparent)
+
     def __str__(self) -> str:
         return f"{self.visit.node}@{self.visit.number}"
 

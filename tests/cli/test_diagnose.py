@@ -23,6 +23,13 @@ FAILING = f"""digraph failing {{ {ENDS}
     start -> test -> exit }}
 """
 
+CHECKS = f"""digraph checks {{ {ENDS}
+    fork [shape=component, join_policy="k_of_n", k=1]; join [shape=tripleoctagon]
+    lint [shape=parallelogram, tool_command="echo 'a.js: error: no semicolon'; seq 7 >&2; exit 1"]
+    test [shape=parallelogram, tool_command="printf 'not ok 1 - adds\\n  -3 != -4\\n'; exit 1"]
+    start -> fork -> lint -> join; fork -> test -> join -> exit }}
+"""
+
 
 def slow(desk: GitDesk) -> str:
     return SLOW.replace("BEGUN", str(desk.folder / "begun")).replace("GO", str(desk.folder / "go"))
@@ -70,6 +77,21 @@ def test_remedy_command_works(desk: GitDesk, starting_runs: StartingRuns) -> Non
     again = desk.do(*command.split()[1:], "--no-evaluate")
     assert (again.returncode, len(desk.runs())) == (1, 2)
     assert "forked from" in desk.do("diagnose").stdout
+
+
+def test_failed_branches_are_named_with_the_lines_below_their_reasons(desk: GitDesk) -> None:
+    desk.make(CHECKS)
+    ended = desk.do("run", "pipeline.dot", *UNGUARDED)
+    words = desk.do("diagnose").stdout
+    assert "Its branch lint failed at lint@1: tool_command ended with exit code 1: a.js: " in words
+    assert "Its branch test failed at test@1: tool_command ended with exit code 1: not ok" in words
+    below = ["lint@1.1:", *(f"| {number}" for number in range(1, 6)), "test@1.1:", "|   -3 != -4"]
+    for shown in (ended.stdout, words, desk.do("status").stdout.replace("output    ", "")):
+        lines = [line.strip() for line in shown.splitlines()]
+        at = lines.index(below[0])
+        assert lines[at : at + len(below)] == below
+    for shown in (desk.json("diagnose"), desk.json("status")):
+        assert [one["stage"] for one in shown["failed_output"]] == ["lint@1.1", "test@1.1"]
 
 
 def test_corrupt_journal_is_reported(desk: GitDesk, starting_runs: StartingRuns) -> None:

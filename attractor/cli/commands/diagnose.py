@@ -14,6 +14,7 @@ from attractor.engine.outcome import describe_usage
 from attractor.language.source.text import visible
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose as examine
 from attractor.records.lookup import find_run, reference_of
+from attractor.records.stage_output import describe_failed_output
 from attractor.records.totals import StageTotal, costliest, slowest
 
 _MOST = 8
@@ -54,6 +55,7 @@ def _lines(one: Diagnosis) -> Iterator[str]:
         yield f"  forked from {manifest.parent} before {manifest.forked_at}"
     for number, cause in enumerate(one.finding.causes, 1):
         yield f"  {number}. {cause}"
+    yield from (f"     {line}" for line in describe_failed_output(one.failed_output))
     if one.finding.remedies:
         yield "remedies"
     for remedy in one.finding.remedies:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
+from attractor.base.records import write_fields
 from attractor.cli.output.streams import show
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.questions.question import (
@@ -34,7 +35,9 @@ from attractor.records.diagnosis.failures import budget_option
 from attractor.records.diagnosis.unchanged import describe_unchanged
 from attractor.records.lookup import latest_verdict, reference_of
 from attractor.records.request import RunRequest, read_request
+from attractor.records.stage_output import FailedOutput, describe_failed_output, failed_output
 from attractor.records.summary import NOT_JUDGED
+from attractor.records.timeline import read_timeline
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class NextStepFacts:
     Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets cannot be
     applied. A result with a suite is promoted, not merged by hand. `changes` are the changed files.
     `again` is the command that starts such a run again, if a command can. `unchanged` says that a
-    run that waits for a decision changed no files.
+    run that waits for a decision changed no files. `failed_output` is of the stages that failed.
     """
 
     reference: str
@@ -64,6 +67,7 @@ class NextStepFacts:
     changes: Diffstat | None = None
     again: str = ""
     unchanged: str = ""
+    failed_output: Sequence[FailedOutput] = ()
 
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
@@ -80,6 +84,9 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
         unchanged=describe_unchanged(result.directory)
         if result.status == AWAITING_DECISION
         else "",
+        failed_output=failed_output(read_timeline(result.directory))
+        if result.status == FAILED
+        else (),
     )
 
 
@@ -137,6 +144,7 @@ def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
         "phase": result.status.phase.value,
         "outcome": result.outcome.value if result.outcome else "",
         "reason": result.reason,
+        "failed_output": [write_fields(output) for output in outlook.failed_output],
         "completed": list(result.completed),
         "assumed": list(result.assumed),
         "tree": result.tree,
@@ -155,6 +163,7 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     else:
         ended = f"{ended}: {result.reason}" if result.reason else ended
     lines = [f"run {result.run_id}: {ended}"]
+    lines += [f"  {line}" for line in describe_failed_output(outlook.failed_output)]
     is_judged = result.status != AWAITING_DECISION or outlook.has_suite
     if outlook.unchanged and outlook.gate is False:
         verdict = "no-go: " if is_judged else ""

@@ -13,6 +13,7 @@ from attractor.pipeline.status import RunStatusView, status_of
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import restart_reference
+from attractor.records.stage_output import describe_failed_output
 from attractor.records.summary import RunOverview
 
 LONGEST_ANSWER = 200
@@ -36,6 +37,10 @@ def as_text(status: RunStatusView) -> str:
         ("restarted", _restarted(run, reference)),
         ("outcome", run.outcome),
         ("reason", "" if run.questions or run.is_resting else _reason(run)),
+        *(
+            ("" if at else "output", line)
+            for at, line in enumerate(describe_failed_output(status.failed_output))
+        ),
         *_answer(run, reference),
         ("changed", visible(status.delivery.changed)),
         ("look", f"git diff HEAD...{branch}" if branch else ""),

@@ -18,7 +18,7 @@ from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
 from attractor.engine.routing.edge_selection import Loop, find_loops
 from attractor.engine.run_folder.layout import is_held, read_files
-from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord, outcome_of
+from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, StatusWord, outcome_of
 from attractor.engine.state.walks import interrupted_attempts
 from attractor.engine.storage.json_files import read_document
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
@@ -30,11 +30,13 @@ from attractor.records.diagnosis.failures import (
     Finding,
     Remedy,
     budget_option,
+    describe_failed_branch,
     explain_failure,
 )
 from attractor.records.diagnosis.unchanged import describe_unchanged
 from attractor.records.lookup import RecordedRun, read_run, restart_reference, used_by
 from attractor.records.request import promoting_command
+from attractor.records.stage_output import FailedOutput, failed_output
 from attractor.records.summary import NOT_JUDGED, find_branch_moves
 from attractor.records.timeline import Note, read_recorded
 from attractor.records.totals import StageTotal, add_up
@@ -239,7 +241,8 @@ def _reservations(case: Case) -> tuple[str, ...]:
         for node in dict.fromkeys(case.progress.handled)
     ]
     sentences += [
-        f"The branch {branch.name} of {branch.node}@{branch.visit} failed: {branch.reason}"
+        f"In {branch.node}@{branch.visit}, the branch "
+        f"{describe_failed_branch(case.history, branch)}"
         for branch in case.history.branches
         if branch.has_failed
     ]
@@ -292,6 +295,7 @@ class Diagnosis:
     seconds: float
     wall: float
     waited: float
+    failed_output: Sequence[FailedOutput] = ()
 
     @property
     def outcome(self) -> str:
@@ -315,6 +319,7 @@ class Diagnosis:
             "outcome": self.outcome,
             "verdict": finding.verdict,
             "causes": list(finding.causes),
+            "failed_output": [write_fields(output) for output in self.failed_output],
             "remedies": [write_fields(remedy) for remedy in finding.remedies],
             "stages": [stage.to_record() for stage in self.stages],
             "loops": [{"nodes": list(loop), "times": times} for loop, times in self.loops],
@@ -348,6 +353,7 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
     found = open_journal(run.directory.events, run.directory.checkpoint)
     state = found.state if is_live else found.at_rest
     timeline = read_recorded(root)
+    timeline.find_folders(run.directory)
     prepared = _prepared(run)
     flights = [walk.in_flight for walk in state.walks.values() if walk.in_flight]
     undeclared = [
@@ -371,6 +377,7 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
         seconds=state.seconds(now),
         wall=wall,
         waited=timeline.waited,
+        failed_output=failed_output(timeline) if state.status == FAILED else (),
     )
 
 

@@ -24,7 +24,8 @@ from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
 from attractor.records.lookup import RecordedRun
-from attractor.records.timeline import CompletedVisit, SelectedEdge, Timeline
+from attractor.records.stage_output import failed_stages
+from attractor.records.timeline import BranchEnd, CompletedVisit, SelectedEdge, Timeline
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _stage(case: Case, end: WalkEnd, last: CompletedVisit, choice: SelectedEdge)
     return Finding(
         f"the stage {last.node} failed, and no edge or retry_target handles the failure",
         tuple(causes),
-        _fix(case, _deepest(case, last)) + _handle(case, last),
+        (*_fix(case, failed_stages(case.history)[-1].node), *_handle(case, last)),
     )
 
 
@@ -245,9 +246,15 @@ def _loop(case: Case) -> Iterator[str]:
 
 def _failing(case: Case) -> str:
     """Return the last stage that failed."""
-    failed = (visit for visit in reversed(case.history.visits) if not _is_good(visit))
-    found = next(failed, None)
+    found = next((visit for visit in reversed(case.history.visits) if visit.has_failed), None)
     return found.node if found else ""
+
+
+def describe_failed_branch(history: Timeline, branch: BranchEnd) -> str:
+    """Return the name of a failed branch, its failed stage, and the reason."""
+    stages = [at for at in history.visits if at.branch == branch.key and at.has_failed]
+    place = f" at {stages[-1]}" if stages else ""
+    return f"{branch.name} failed{place}: {branch.reason}"
 
 
 def _inner_failures(case: Case, made: CompletedVisit) -> Iterator[str]:
@@ -255,23 +262,10 @@ def _inner_failures(case: Case, made: CompletedVisit) -> Iterator[str]:
     node, visit = made.visit.node, made.visit.number
     for branch in case.history.branches:
         if (branch.node, branch.visit) == (node, visit) and branch.has_failed:
-            yield f"Its branch {branch.name} failed: {branch.reason}"
+            yield f"Its branch {describe_failed_branch(case.history, branch)}"
     for attempt in case.history.attempts:
         for child in attempt.children if (attempt.node, attempt.visit) == (node, visit) else ():
             yield f"It ran a pipeline as run {child.run_id}: attractor diagnose {child.directory}"
-
-
-def _deepest(case: Case, made: CompletedVisit) -> str:
-    """Return the stage to fix: if branches failed, the last failed stage of these branches."""
-    keys = [
-        branch.key
-        for branch in case.history.branches
-        if (branch.node, branch.visit) == (made.visit.node, made.visit.number) and branch.has_failed
-    ]
-    failed = [
-        visit for visit in case.history.visits if visit.branch in keys and not _is_good(visit)
-    ]
-    return failed[-1].node if failed else made.node
 
 
 def _why_no_retry(made: CompletedVisit) -> Iterator[str]:
@@ -318,10 +312,6 @@ def _handle(case: Case, made: CompletedVisit) -> tuple[Remedy, ...]:
 
 def _outcome(made: CompletedVisit) -> str:
     return made.visit.outcome.status.value
-
-
-def _is_good(made: CompletedVisit) -> bool:
-    return made.visit.outcome.status.is_success or made.visit.is_transparent
 
 
 _USED_UP = re.compile(r"the budget (?P<name>\w+) is exhausted: (?P<spent>[\d.e+-]+) of \S+")

@@ -120,7 +120,7 @@ def test_failed_branch_is_repeated_from_its_fork(tmp_path: Path) -> None:
     assert (
         one.finding.verdict == "the stage f failed, and no edge or retry_target handles the failure"
     )
-    assert "Its branch b failed: tool_command ended with exit code 4" in causes(one)
+    assert "Its branch b failed at b@1: tool_command ended with exit code 4" in causes(one)
     assert "attractor rewind RUN f@1" in commands(one)
     assert any(
         "fix the cause of the failure of b" in remedy.what for remedy in one.finding.remedies
