@@ -146,7 +146,10 @@ async def export_state(
 async def import_state(
     tree: Path, state: Path, records: State, *, sandbox: EnvironmentChoice | None = None
 ) -> None:
-    """Replace the records of an app, or raise AppFailed."""
+    """Replace the records of an app, or raise AppFailed; without entities, there are none."""
+    if not records:
+        # The app refuses a folder without files: it may be the wrong one.
+        return
     async with _place(tree, state, sandbox) as place:
         with TemporaryDirectory(prefix="import-", dir=state) as folder:
             write_state(records, Path(folder))

@@ -54,12 +54,15 @@ async def transfer(
 ) -> Moved:
     """Write the moved state of the old release into the new one, whose app has to be healthy.
 
-    The app has the variables of its services, but calls none here.
+    Without an old release nothing is imported: the app begins with the records that it makes
+    itself. It has the variables of its services, but calls none here.
     """
     moved = await move(await export_state(old.tree, old.state, sandbox=sandbox) if old else {})
-    await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
+    if old:
+        await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
     written = await export_state(new.tree, new.state, sandbox=sandbox)
-    require_same(moved.state, written, "the new app")
+    if old:
+        require_same(moved.state, written, "the new app")
     running = running_app(new.tree, new.state, sandbox=sandbox, variables=variables)
     async with running as app:
         await asyncio.to_thread(require_healthy, app.url)
