@@ -28,7 +28,9 @@ from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import git, simulated
+from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.scenarios.suites import write_suite
+from tests.tables import table
 
 
 def rules(flow: Flow, result: RunResult) -> list[str]:
@@ -171,6 +173,34 @@ def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) 
     assert any("this run of 'other' has no suite" in one for one in messages)
     verdict = gate(flow.evaluator.judged(read_candidate_run(result.directory)))
     assert "no_suite" in {one.rule for one in verdict.reasons}
+
+
+@table(
+    ("pipeline", "evaluate", "words"),
+    [
+        ("other", True, "this run of 'other' has no suite"),
+        ("linear", False, "with --no-evaluate this run has no suite"),
+        ("linear", True, ""),
+    ],
+)
+def test_unregistered_suite_stops_only_runs_that_it_would_judge(
+    tmp_path: Path, pipeline: str, evaluate: bool, words: str
+) -> None:
+    messages: list[str] = []
+    project = make_project(tmp_path / "project")
+    write_suite(project / "scenarios" / "todo")
+    file = project / "pipeline.dot"
+    file.write_text(file.read_text().replace("digraph linear", f"digraph {pipeline}"))
+    flow = Flow(project, replace(make_host(project), suite="todo", tell=messages.append))
+    if not words:
+        with pytest.raises(UnknownName, match="unknown suite 'todo'"):
+            flow.launch(suite="", profile="")
+        return
+    result = flow.launch(suite="", profile="", evaluate=evaluate)
+    assert result.status == AWAITING_DECISION
+    assert any(words in one for one in messages)
+    with pytest.raises(UnknownName, match="unknown suite 'todo'"):
+        flow.launch(suite="todo", profile="", evaluate=evaluate)
 
 
 def test_forged_trial_in_the_journal_is_found(tmp_path: Path) -> None:

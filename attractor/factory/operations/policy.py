@@ -14,7 +14,7 @@ from attractor.engine.state.attempts import TreeId
 from attractor.factory.evaluation.protected_paths import describe_protected_paths
 from attractor.factory.register import RunRegister, register_of
 from attractor.factory.resources.effective import policy_of_profile
-from attractor.factory.resources.versions import split_reference
+from attractor.factory.resources.versions import ResourceKind, split_reference
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Forked, New, Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
@@ -70,27 +70,50 @@ class _Policies:
     async def _pin_suite(self, origin: New, request: RunRequest) -> tuple[str, str, list[str]]:
         """Return the pinned suite, the name of its pipeline, and sentences for a person.
 
-        The suite of the settings is left out if it is for another pipeline. Refuse a suite with
-        checks that this machine cannot judge, and with twins that do not start.
+        The suite of the settings is left out if it is for another pipeline, or if it is not
+        registered and the run is not evaluated. Refuse a suite with checks that this machine cannot
+        judge, and with twins that do not start.
         """
         stores, host = self.register.stores, self.host
+        if not request.suite and (why := self._needs_no_suite(origin, request)):
+            return "", "", [why]
         suite = stores.pin_suite(request.suite or host.suite)
         sealed = stores.suite(suite)
         if sealed is None:
             return "", "", []
         name = split_reference(sealed.suite.settings.pipeline)[0]
-        if name and not request.suite and name != (own := origin.pipeline_name):
-            # The first suite of a project must not prevent runs of its other pipelines.
-            notice = (
-                f"The suite {host.suite} of the settings is for the pipeline {name!r}: "
-                f"this run of {own!r} has no suite (choose one with --suite)."
-            )
-            return "", "", [notice]
+        if name and not request.suite and name != origin.pipeline_name:
+            return "", "", [self._for_another(name, origin)]
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import require_usable
 
         await require_usable(sealed, host.environ, evaluates=request.evaluate)
         return suite, name, []
+
+    def _needs_no_suite(self, origin: New, request: RunRequest) -> str:
+        """Return why a run does not need the unregistered suite of the settings, or ""."""
+        host, (name, _) = self.host, split_reference(self.host.suite)
+        if not name or self.register.stores.of_kind(ResourceKind.SUITE).knows(name):
+            return ""
+        # Suites are slow to import.
+        from attractor.factory.resources.committed_suites import find_suite_folder
+
+        found = find_suite_folder(name, host.project)
+        if found and found.pipeline and found.pipeline != origin.pipeline_name:
+            return self._for_another(found.pipeline, origin)
+        if request.evaluate:
+            return ""
+        return (
+            f"The suite {host.suite} of the settings is not registered, and with --no-evaluate "
+            f"this run has no suite (to evaluate it later, start it with --suite {host.suite})."
+        )
+
+    def _for_another(self, pipeline: str, origin: New) -> str:
+        # The first suite of a project must not prevent runs of its other pipelines.
+        return (
+            f"The suite {self.host.suite} of the settings is for the pipeline {pipeline!r}: "
+            f"this run of {origin.pipeline_name!r} has no suite (choose one with --suite)."
+        )
 
     def _begin(self, begun: BegunRun) -> None:
         report_torn_line(begun.run, self.host)

@@ -172,6 +172,10 @@ class VersionStore:
             self._write(project_id, ended)
         return ended
 
+    def knows(self, name: str) -> bool:
+        """Return whether the ledger has, or had, a version of a resource."""
+        return bool(self._numbers(name) or self.differing(name))
+
     def names(self) -> Sequence[str]:
         """Return the names of all resources."""
         files = self._folder().glob("*/1.json")
