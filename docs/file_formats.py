@@ -371,6 +371,7 @@ class SuiteSetupRecord(Record):
 
     tree: str = Field(description="the hash of what it left, or empty")
     failure: str = Field(description="the reason of its failure, or empty")
+    missing: str = Field(description="the program that was not found, or empty")
     left_out: int = Field(description="special and unreadable files that trials did not get")
     starts: int = Field(description="more than 1 if the process died during the setup")
 

@@ -15,7 +15,7 @@ from attractor.base.processes import ExecResult
 from attractor.base.toml import printable
 from attractor.engine.truncation import shorten
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.selection import EnvironmentChoice
+from attractor.environments.selection import EnvironmentChoice, missing_command
 from attractor.scenarios.candidate_tree import copy_left, hash_tree
 from attractor.scenarios.suite import Suite, SuiteSetup
 from attractor.workspaces.git.files import in_thread
@@ -29,11 +29,13 @@ _TREE, _REPOSITORY = "tree", "git"
 class SetupResult:
     """The result of the setup of a suite: the hash of what it left, or the reason of its failure.
 
-    `left_out` are files that trials do not get. `starts` counts the processes that executed it.
+    `missing` is the program that was not found, if that is the reason. `left_out` are files that
+    trials do not get. `starts` counts the processes that executed it.
     """
 
     tree: str = ""
     failure: str = ""
+    missing: str = ""
     left_out: int = 0
     starts: int = 1
 
@@ -65,11 +67,19 @@ class FailedCommand:
     command: str
     result: ExecResult
 
+    @property
+    def missing(self) -> str:
+        """The program that was not found, or ""."""
+        return missing_command(self.result).partition(": ")[2]
+
     def __str__(self) -> str:
         code = self.result.exit_code
         status = "exceeded its time limit" if self.result.timed_out else f"ended with {code}"
         words = f"setup.run[{self.number}] {status}"
-        return ": ".join(filter(None, (words, last_line(self.result.output))))
+        last = last_line(self.result.output)
+        # The last line of make does not name the program.
+        missing = missing_command(self.result) if self.missing not in last else ""
+        return ": ".join(filter(None, (words, missing, last)))
 
 
 async def run_commands(

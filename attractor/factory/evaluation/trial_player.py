@@ -205,7 +205,7 @@ class TrialPlayer:
                 finally:
                     await environment.cleanup()
                 if failed:
-                    return SetupResult(failure=str(failed))
+                    return SetupResult(failure=str(failed), missing=failed.missing)
                 return await keep_left(folder, kept, setup)
         except TrialTrouble as trouble:
             return SetupResult(failure=trouble.message)

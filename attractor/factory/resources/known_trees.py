@@ -4,6 +4,7 @@ The trees are the last commit of the project or its working tree, this tree with
 and this tree with all files emptied, as a program that does nothing.
 """
 
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -28,6 +29,7 @@ from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, Tria
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, has_rubric
+from attractor.scenarios.suite_setup import SetupResult
 from attractor.workspaces.cleanup import (
     has_base_ref,
     remove_base_ref,
@@ -130,7 +132,32 @@ class KnownTrees:
             # Its build always fails, so every holdout would fail for that reason alone.
             sealed = replace(sealed, suite=sealed.suite.without_setup())
         async with self._player(sealed, change) as player:
+            if player.setup and player.setup.failure:
+                self._require_toolchain(player.setup)
+                tell(f"warning: {what}: the setup of the suite failed: {player.setup.failure}")
             return await evaluate(scenarios, player.play_trial, _ProgressLog(what, tell), settings)
+
+    def _require_toolchain(self, setup: SetupResult) -> None:
+        """Refuse a setup for which the sandbox lacks a program of this machine.
+
+        A program that is missing outside too may be one that the candidate has yet to write.
+        """
+        host = self.host
+        found = shutil.which(setup.missing, path=host.search_path) if setup.missing else None
+        program = Path(found or host.project)
+        if found and not program.is_relative_to(host.project):
+            folder = program.parent.parent if program.parent.name == "bin" else program.parent
+            line = f'read = ["{folder}"]'
+            raise SuiteRefused(
+                [
+                    SuiteFault(
+                        "setup",
+                        f"the setup of the suite does not find {program} in the sandbox: "
+                        f"{setup.failure}",
+                        f"add {line} to [sandbox] of the profile",
+                    )
+                ]
+            )
 
     async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
         """Play a scenario once on the tree; return its steps and checks."""

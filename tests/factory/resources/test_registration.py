@@ -15,6 +15,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
+from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
 from tests.scenarios.suites import write_files, write_suite
 
@@ -280,3 +281,27 @@ def test_suite_in_a_folder_that_workspaces_contain_is_refused(
     host = replace(host, project=top / project)
     found = asyncio.run(lint(suite, host, register_of(host).stores))[1]
     assert [one.rule for one in found] == ["visible_to_agents"] * is_visible
+
+
+def test_failed_setup_is_a_warning_and_a_program_hidden_by_the_sandbox_is_refused(
+    host: RunHost, tmp_path: Path
+) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    messages: list[str] = []
+    host = replace(host, tell=messages.append)
+    built = scenario(run="test -e built && ./built", baseline="fail")
+    setup = '[setup]\nrun = ["compile greet.c"]\n'
+    folder = write_suite(tmp_path / "suite", suite=SUITE + setup, greets=built)
+    home = tmp_path / "home"
+    write_files(home, {"tools/bin/compile": "#!/bin/sh\ncp greet.sh built\n"})
+    variables = {"HOME": str(home), "PATH": f"{home / 'tools/bin'}:{host.search_path}"}
+    hiding = replace(host, environ={**host.environ, **variables})
+    with pytest.raises(SuiteRefused, match="does not find .*compile in the sandbox") as refused:
+        register(hiding, folder, "bubblewrap")
+    [fault] = refused.value.faults
+    assert f'read = ["{home / "tools"}"]' in fault.remedy
+    assert register(host, folder, "bubblewrap").is_new
+    [warning] = [one for one in messages if one.startswith("warning: ")]
+    assert warning.startswith("warning: base tree: the setup of the suite failed: setup.run[0] ")
+    assert "compile: command not found" in warning
