@@ -172,6 +172,14 @@ def test_branches_are_drawn_as_far_as_they_came(tmp_path: Path) -> None:
     assert overlay(drawn, found).marks["edge-fan-a"].name == "state-taken"
 
 
+def test_a_fork_that_failed_by_its_policy_is_drawn_with_the_reason(tmp_path: Path) -> None:
+    found = run(tmp_path, forked("a", "b", fan={"join_policy": "all"}), {"b": FAIL})
+    fork = found.nodes["fan"]
+    assert (fork.state, of(found)["a"]) == (StageState.FAILED, StageState.DONE)
+    assert fork.reason.startswith("all: 1 of 2 branches failed (b: ")
+    assert fork.reason in found.caption
+
+
 def test_the_time_of_a_fork_is_that_of_its_branches() -> None:
     done = [("a", "fan@1.1/a", 5.0), ("b", "fan@1.1/b", 4.0), ("fan", None, 6.0)]
     events = [

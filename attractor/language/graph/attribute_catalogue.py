@@ -491,7 +491,7 @@ NO_ATTRIBUTE: Mapping[str, str] = {
     "context_thread_default": "set thread_id on the nodes",
     "default_command_timeout_ms": "set timeout on the nodes",
     "default_thread": "set thread_id on the nodes",
-    "error_policy": "set join_policy",
+    "error_policy": "set join_policy: with all, the node fails if a branch failed",
     "escalation_models": "set one model with llm_model",
     "feedback_from": "let the stage write its feedback to a file, and name the file in the prompt",
     "freeform": "add an edge with a label for each choice",

@@ -132,6 +132,7 @@ def test_own_pipeline_is_unchanged(text: str) -> None:
         ('max_pipeline_duration="5s"; a', 'max_duration="5s"; a'),
         ("a [continue_on_fail=true]", "a [on_failure=continue]"),
         ("a [shape=component, error_policy=continue]", "a [shape=component]"),
+        ("a [shape=component, join_policy=all]",) * 2,
         ('a [type="stack.observe"]', "a [type=codergen]"),
         ('a [shape=folder, dot_file="b.dot"]', 'a [type=pipeline, file="b.dot"]'),
         (

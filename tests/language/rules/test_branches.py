@@ -69,7 +69,39 @@ def test_the_edges_of_a_fork_are_no_choice(rule: str) -> None:
         assert pointed_parts(fork + edges + "; a -> join", rule) == []
 
 
+TOOLS = (
+    "x [shape=parallelogram, tool_command=ls]; y [shape=parallelogram, tool_command=ls];"
+    "which [shape=diamond]; start -> fork; fork -> a -> join -> exit; fork -> x -> join;"
+)
+GATED = TOOLS.replace("=ls]; y", "=ls, goal_gate=true]; y")
+NO_WINNER = FORK.replace("tripleoctagon", "tripleoctagon, merge=none")
+
+
+def test_unchecked_branch_names_the_branch_and_the_policy() -> None:
+    (one,) = found(inside(FORK + TOOLS), "unchecked_branch")
+    assert one.message == (
+        "'fork' succeeds even if its branch 'x' fails: join_policy=wait_all never fails"
+    )
+    assert (one.fix, one.is_error) == ("set join_policy=all on fork", False)
+
+
 WHERE: dict[str, dict[str, list[str]]] = {
+    "unchecked_branch": {
+        FORK + TOOLS: ["fork"],
+        FORK + TOOLS + "x -> y -> which -> join;": ["fork"],
+        FORK + TOOLS + "fork -> y -> join;": ["fork"],
+        FORK.replace("component", "component, join_policy=wait_all") + TOOLS: ["fork"],
+        FORK.replace("component", "component, join_policy=all") + TOOLS: [],
+        FORK.replace("component", "component, join_policy=quorum") + TOOLS: [],
+        BOTH: [],
+        FORK + TOOLS + "x -> b -> join;": [],
+        FORK + "start -> fork; fork -> a -> join -> exit; fork -> join;": [],
+        FORK + GATED: ["fork"],
+        NO_WINNER + GATED: [],
+        NO_WINNER + GATED + "x -> y -> join;": ["fork"],
+        EACH.replace("[prompt=a]", "[shape=parallelogram, tool_command=ls]")
+        + "start -> each -> a -> join -> exit;": ["each"],
+    },
     "fan_in_missing": {
         BOTH: [],
         FORK + "start -> fork; fork -> a -> exit; fork -> b -> exit": ["fork"],

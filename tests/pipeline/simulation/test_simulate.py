@@ -335,6 +335,17 @@ def test_fork_may_have_a_scripted_outcome() -> None:
     assert "best" in walk.path
 
 
+def test_fork_of_which_all_branches_must_pass_names_each_failure() -> None:
+    of = replace(FAN, nodes={**FAN.nodes, "fan": node("fan", "component", join_policy="all")})
+    failed = simulated(of, {"a2": "fail", "c": "fail"})
+    assert failed.path == ("start", "fan", "a", "a2", "b", "c")
+    assert failed.end
+    assert failed.end.reason == (
+        "all: 2 of 3 branches failed (a at a2: simulated fail of a2; c: simulated fail of c)"
+    )
+    assert simulated(of).path[-2:] == ("best", "exit")
+
+
 def test_fan_in_chooses_unless_scripted_to_fail() -> None:
     best = simulated(FAN, {"a2": "partial_success"}).steps[-1].visit.outcome
     assert best.context_updates["parallel.fan_in.best_id"] == "b"
