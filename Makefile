@@ -5,9 +5,11 @@
 # Another folder for the environment: make VENV=FOLDER.
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/ready
+# What Attractor needs to run, and also what its developers need.
+RUNS := $(VENV)/ready
+READY := $(VENV)/ready-dev
 # An environment that was moved with its clone does not work any more.
-MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
+MOVED := $(shell [ "$$(cat $(RUNS) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
 # Twice as many workers as cores: tests that wait for a process or a moment leave room for others.
 # Each takes up to 1 GB of memory; WORKERS=2 on the command line is another number.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) \* 2)
@@ -23,13 +25,13 @@ PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-demo: $(READY) ## set up, and play the main job offline (LIVE=1: with a real model)
+demo: $(RUNS) ## set up, and play the main job offline (LIVE=1: with a real model)
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/demo.py $(if $(LIVE),--live)
 
-grow-demo: $(READY) ## grow an app from desires offline (LIVE=1: with a real model)
+grow-demo: $(RUNS) ## grow an app from desires offline (LIVE=1: with a real model)
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/grow_demo.py $(if $(LIVE),--live)
 
-e2e: $(READY) ## play the demo, and check what the factory promises
+e2e: $(RUNS) ## play the demo, and check what the factory promises
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/exit_criteria.py
 
 # The `python3` of commands is that of .venv: one of a version manager takes 60 ms to start.
@@ -93,8 +95,11 @@ clean: ## remove what was set up and built
 	@rm -rf .venv dist site .pytest_cache .ruff_cache .hypothesis
 	@find attractor tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt scripts/set-up $(MOVED)
+$(RUNS): pyproject.toml constraints.txt scripts/set-up $(MOVED)
 	@scripts/set-up "$(VENV)"
+
+$(READY): $(RUNS)
+	@scripts/set-up "$(VENV)" dev
 
 .PHONY: moved
 moved:

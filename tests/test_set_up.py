@@ -4,6 +4,7 @@ A real set-up needs the network; here a stand-in for Python records its calls.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -78,11 +79,26 @@ def test_parallel_targets_set_up_once(checkout: Checkout) -> None:
     result = checkout.make("-j4", "test", "check", "thorough")
     assert result.returncode == 0, result.stderr
     lines = checkout.notes.read_text().splitlines()
-    last_of_set_up = next(at for at, line in enumerate(lines) if "-m pip install" in line)
-    assert all("-m pytest" not in line for line in lines[:last_of_set_up])
-    assert "compileall -q attractor" in lines[last_of_set_up + 1]
+    runtime, tools = (at for at, line in enumerate(lines) if "-m pip install" in line)
+    assert "compileall -q attractor" in lines[runtime + 1]
+    assert all("-m pytest" not in line for line in lines[:tools])
     assert sum("-m pytest" in line for line in lines) == 2
     assert checkout.set_ups() == 1
+
+
+def test_demo_needs_no_tools_of_developers_and_they_are_added_later(checkout: Checkout) -> None:
+    demo = checkout.make("demo")
+    assert re.fullmatch(
+        r"Setting up .*\n  environment ... \d s\n  packages ... \d s\n  compile ... \d s\n",
+        demo.stderr,
+    )
+    assert ".[dev]" not in checkout.notes.read_text()
+    assert checkout.set_ups() == 1
+    assert re.search(r"  packages ... \d s\n\Z", checkout.make("check").stderr)
+    assert ".[dev]" in checkout.notes.read_text()
+    checkout.make("demo")
+    assert checkout.set_ups() == 0
+    assert checkout.make("check").stderr == ""
 
 
 def test_set_up_is_repeated_only_after_a_change(checkout: Checkout) -> None:
