@@ -72,13 +72,24 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
 
 @pytest.mark.parametrize("columns", [80, 40])
 def test_every_rule_has_a_readable_line(red: Flow, columns: int) -> None:
-    shown = call(red, "gate", COLUMNS=f"{columns}").stdout
+    shown = call(red, "gate", "--all", COLUMNS=f"{columns}").stdout
     table = shown.partition("rules:\n")[2].partition("  changes: ")[0].splitlines()
     assert max(map(len, table)) <= columns
     assert sum(rule in shown for rule in RULES) == len(RULES)
     assert shown.count("to change it: fix the") == 2
     if columns == 80:
         assert "  failed  unresolved_failure    1 of 1               0" in table
+
+
+def test_rules_that_passed_are_only_named(red: Flow) -> None:
+    shown = call(red, "gate").stdout
+    whole = call(red, "gate", "--all").stdout
+    table, names = shown.partition("rules:\n")[2].split(" rules passed or unused: ")
+    assert all(rule in shown for rule in RULES)
+    assert table.count("  passed  ") == table.count("  passed  isolation_unverified ") == 1
+    assert "  failed  unresolved_failure" in table
+    assert "(all figures: --all)" in " ".join(names.split())
+    assert len(shown.splitlines()) < len(whole.splitlines()) / 2
 
 
 def test_changed_records_are_a_no_go_of_their_own(red: Flow) -> None:

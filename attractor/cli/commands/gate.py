@@ -12,7 +12,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.verdicts import (
     judges_line,
     operator_option,
-    rule_lines,
+    rules_text,
     terminal_width,
     verdict_text,
 )
@@ -27,14 +27,18 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @operator_option("Also list the failed hidden scenarios.")
+@click.option("--all", "shows_all", is_flag=True, help="Also list the rules that passed.")
 @json_option
 @click.pass_obj
-def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
+def gate(
+    invocation: Invocation, reference: str, to_operator: bool, shows_all: bool, as_json: bool
+) -> ExitCode:
     """Judge a run: go or no-go, with reasons.
 
-    The verdict is computed from the recorded trials at each call. The output lists all rules, each
-    with its figure, its threshold and what would change a failure, but no hidden scenarios. A live
-    run can also be judged. Exit with 5 if the verdict is 'no-go', or if the run has no suite, and
+    The verdict is computed from the recorded trials at each call. The output lists the rules that
+    failed, or passed on a condition, each with its figure, its threshold and what would change a
+    failure, and names the other rules; hidden scenarios are not shown. A live run can also be
+    judged. Exit with 5 if the verdict is 'no-go', or if the run has no suite, and
     with 6 if records of the run were changed.
     """
     host = host_of(invocation)
@@ -54,7 +58,7 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
     else:
         show(verdict_text(facts, judged, to_operator=to_operator))
         if judged.suite:
-            show("\n".join(["rules:", *rule_lines(judge(judged), terminal_width())]))
+            show(rules_text(judge(judged), terminal_width(), shows_all=shows_all))
         show_changes(changes)
         show(f"  {judges_line(facts)}")
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.base.amounts import format_cost, format_seconds
+from attractor.base.amounts import format_cost, format_seconds, number_of
 from attractor.cli.invocation import Invocation
 from attractor.engine.outcome import describe_usage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
@@ -100,13 +100,30 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def rule_lines(report: GateReport, width: int) -> list[str]:
-    """Return all rules as a table: figure, threshold, and what would change a failure."""
+def rules_text(report: GateReport, width: int, *, shows_all: bool) -> str:
+    """Return the rules that need attention as a table, and the names of the others."""
+    quiet = [] if shows_all else [one for one in report.rules if not _needs_attention(one)]
+    rules = [one for one in report.rules if one not in quiet]
+    lines = ["rules:", *rule_lines(rules, width)]
+    if quiet:
+        names = ", ".join(one.rule for one in quiet)
+        words = f"{number_of(len(quiet), 'rule')} passed or unused: {names} (all figures: --all)"
+        lines += _wrapped(words, width, 2)
+    return "\n".join(lines)
+
+
+def _needs_attention(rule: RuleResult) -> bool:
+    """Return whether a rule failed, or passed only in a way that its words tell."""
+    return rule.failed or (rule.applies and bool(rule.words))
+
+
+def rule_lines(rules: Sequence[RuleResult], width: int) -> list[str]:
+    """Return rules as a table: figure, threshold, and what would change a failure."""
     is_narrow = width < NARROW
-    names = max(len(rule.rule) for rule in report.rules)
-    figures = max(len(rule.figure) for rule in report.rules)
+    names = max((len(rule.rule) for rule in rules), default=0)
+    figures = max((len(rule.figure) for rule in rules), default=0)
     lines: list[str] = []
-    for rule in report.rules:
+    for rule in rules:
         if is_narrow:
             lines.append(f"{_mark(rule)} {rule.rule}")
             limits = f"{rule.figure}, wanted: {rule.threshold}" if rule.figure else ""
@@ -157,7 +174,7 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
     yield f"gate: {verdict_text(facts, review.judged, to_operator=to_operator)}"
     if review.judged.suite:
         yield "rules of the gate, with figure and threshold:"
-        yield from rule_lines(review.report, terminal_width())
+        yield from rule_lines(review.report.rules, terminal_width())
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(scenario, to_operator=to_operator) for scenario in review.scenarios)
