@@ -1,14 +1,17 @@
 """Plans of growth by commands, without a model."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attractor.base.locks import FileLock
 from attractor.cli.runs.growth import simulation_lines
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.morph import apply_morphs, read_morph
+from attractor.growth.plans.store import DEPLOYMENT_LOCK
 from attractor.growth.specification.files import read_spec, write_spec
 from tests.cli.running import attractor
 from tests.growth.app import PROPOSAL, make_app
@@ -87,8 +90,8 @@ def test_dropped_plan_collides_no_longer(app: ControlPlane) -> None:
     assert f"next: attractor grow drop {first}" in grow(app, "status", other)
     assert grow(app, "drop", other) == f"dropped {other}\n"
     assert "no problems found" in grow(app, "check", first)
-    app.plans.folder_of(first).joinpath("deployment.jsonl").write_text('{"state":"deploying"}\n')
-    assert f"attractor grow deploy {first}" in grow(app, "drop", first, code=4)
+    with FileLock(app.plans.folder_of(first) / DEPLOYMENT_LOCK):
+        assert f"is locked by process {os.getpid()}" in grow(app, "drop", first, code=4)
 
 
 def test_stale_plan_is_rebased(app: ControlPlane) -> None:
@@ -129,6 +132,7 @@ def test_corrupt_plan_hides_no_other(app: ControlPlane) -> None:
         assert f"attractor grow drop {lost['plan_id']}" in shown
         assert f"{lost['plan_id']}: " in shown
     assert "no problems found" in grow(app, "check", kept["plan_id"])
+    (app.plans.folder_of(lost["plan_id"]) / "deployment.jsonl").write_text("x\n")
     grow(app, "drop", lost["plan_id"])
     states = [one["state"] for one in record(grow(app, "status", "--json"))["plans"]]
     assert sorted(states) == ["dropped", "open"]

@@ -15,8 +15,9 @@ from attractor.cli.runs.growth import control_plane_of
 def drop_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     """Drop a plan: it is never deployed, and no plan collides with it any more.
 
-    Use it for one of two plans that collide. The files of the plan stay in runs/growth/plans/.
-    Exit with 4 if the plan is deployed, or is being deployed.
+    Use it for one of two plans that collide, or for a plan whose deployment failed or was killed.
+    The files of the plan stay in runs/growth/plans/. Exit with 4 while a process deploys the plan,
+    and if its release runs or ran: 'attractor grow rollback' undoes that.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.plans import drop
@@ -26,6 +27,8 @@ def drop_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
         show_json(record)
     else:
         show(f"dropped {record['plan_id']}")
+        if record["next"]:
+            show(f"its code is on the branch; next: {record['next']}")
     return ExitCode.DONE
 
 

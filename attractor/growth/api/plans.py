@@ -6,22 +6,24 @@ that a command prints with `--json`.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
+from attractor.base.locks import FileLock
 from attractor.base.records import write_fields, write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.apps.routes import declared_operations
 from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.deployment.deploy import branch_of, crew_pipeline
+from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.requirements import next_command
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
-from attractor.growth.errors import InvalidDevelopment, PlanRefused
+from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
 from attractor.growth.plans.collisions import Collision, find_collisions
@@ -36,7 +38,7 @@ from attractor.growth.plans.feedback import (
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
-from attractor.growth.plans.store import PlanState
+from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
 from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.specification.store import SpecRecord, StoredSpec, spec_id
@@ -112,18 +114,26 @@ def rebase(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
 
 
 def drop(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Drop a plan, also a corrupt one, so that it is not deployed and collides with no other."""
-    plans = control_plane.plans
+    """Drop a plan, so that it is not deployed and collides with no other.
+
+    A corrupt plan can be dropped, and one whose deployment failed or was killed, until its release
+    has replaced the running one; not while a process deploys it. `next` is the command that takes
+    its promoted result off the branch, or empty.
+    """
+    plans, state = control_plane.plans, None
     id_ = plans.find(reference)
-    with control_plane.lock():
-        state = plans.recorded_state(id_)
-        if state is PlanState.DEPLOYED:
+    command = f"attractor grow drop {id_}"
+    with (
+        FileLock(plans.folder_of(id_) / DEPLOYMENT_LOCK).acquire(purpose=command),
+        control_plane.lock().acquire(purpose=command),
+    ):
+        with suppress(InvalidMorph):
+            state = plans.recorded_state(id_)
+        if state is PlanState.DEPLOYED or Releases(control_plane.releases).include(id_):
             raise PlanRefused(f"{id_} is deployed", hint="undo it: attractor grow rollback")
-        if state.is_deploying:
-            hint = f"finish it: attractor grow deploy {id_}"
-            raise PlanRefused(f"{id_} is being deployed", hint=hint)
         plans.drop(id_, "by hand")
-    return {"plan_id": id_, "state": PlanState.DROPPED.value}
+    next_ = asyncio.run(undoing_command(control_plane, id_))
+    return {"plan_id": id_, "state": PlanState.DROPPED.value, "next": next_}
 
 
 def _keep(

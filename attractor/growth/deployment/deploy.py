@@ -135,7 +135,8 @@ async def deploy(
     with open_deployment(folder, deploying_command(plan.id, variant)) as journal:
         repository = await open_repository(host.project, search_path=host.search_path)
         kept = read_build(folder)
-        if kept is None or not await _is_promoted(repository, kept):
+        is_dropped = control_plane.plans.is_dropped(plan.id)
+        if kept is None or is_dropped or not await _is_promoted(repository, kept):
             with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
                 if not variant:
                     configured(host, declared_operations(plan.result))
@@ -196,6 +197,19 @@ async def _is_promoted(repository: Repository, build: Build) -> bool:
         "for-each-ref", "--format=%(refname)", f"--contains={build.commit}", "refs/heads"
     )
     return any(not line.startswith("refs/heads/attractor/") for line in branches.splitlines())
+
+
+async def undoing_command(control_plane: ControlPlane, plan_id: str) -> str:
+    """Return the command that takes a promoted plan off its branch again, or ""."""
+    host, build = control_plane.host, read_build(control_plane.plans.folder_of(plan_id))
+    if build is None:
+        return ""
+    repository = await open_repository(host.project, search_path=host.search_path)
+    branch = await repository.ref(f"refs/heads/{build.branch}")
+    promoted = branch and await repository.git.run(
+        "rev-list", "--reverse", "--ancestry-path", f"{build.commit}..{branch}"
+    )
+    return f"git revert --no-edit {build.tip}..{promoted.split()[0]}" if promoted else ""
 
 
 async def undertake(
@@ -336,7 +350,9 @@ async def _release(
             # The migration of a stage begins with the state of the running release.
             stage = newest(read_stages(new.tree))
             if stage.parent != old.record.stage:
-                hint = f"finish the deployment of {stage.parent} first: attractor grow status"
+                hint = (
+                    f"finish or undo the deployment of {stage.parent} first: attractor grow status"
+                )
                 fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
                 raise NotDeployable(fault, hint=hint)
         services = configured(host, adapters_in(new.tree))

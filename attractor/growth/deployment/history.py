@@ -56,7 +56,8 @@ async def _stages(repository: Repository) -> Mapping[str, tuple[DeployedStage, s
         elif line:
             text = await repository.git.run("cat-file", "blob", f"{commit}:{line}")
             stage = parse_stage(text, place=line.removeprefix(repository.prefix))
-            found[stage.stage] = (stage, commit)
+            # The newest commit comes first: after a revert, another one adds the stage again.
+            found.setdefault(stage.stage, (stage, commit))
     return found
 
 

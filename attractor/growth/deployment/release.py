@@ -145,6 +145,12 @@ class Releases:
             follows = found[-1].record.follows
         return found
 
+    def include(self, plan_id: str) -> bool:
+        """Return whether the running release, or one that it followed, came from a plan."""
+        current = self.current
+        followed = self.before(current.record.stage) if current else ()
+        return plan_id in [one.record.plan_id for one in (current, *followed) if one]
+
     def forget_before(self, stage: str) -> None:
         """Remove state and residue of earlier releases, which contain erased records."""
         for one in self.before(stage):

@@ -7,10 +7,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from attractor.growth.plans.plan import Plan
 from tests.growth.deployment.living import Living
+from tests.prepared import begin_prepared, plain
 
 WATCHED = ("subprocess.Popen", "os.rename", "os.symlink", "os.mkdir", "os.remove", "open")
 LATER_S = 0.02
+LONGEST_S = 120.0
 
 
 class Death:
@@ -38,6 +41,22 @@ class Death:
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def live(app: Living, plan: Plan, *moment: str) -> int:
+    """Continue the deployment in a process of its own; return its exit code."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(app.folder.parent)}
+    process = begin_prepared(
+        [str(app.folder), plan.id, *moment],
+        folder=app.folder,
+        variables=plain(environ),
+        program=__file__,
+    )
+    try:
+        return process.wait(timeout=LONGEST_S)
+    finally:
+        process.kill()
+        process.wait(timeout=30)
 
 
 def main(folder: str, plan: str, word: str = "", number: str = "0", later: str = "") -> None:

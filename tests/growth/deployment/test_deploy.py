@@ -1,17 +1,25 @@
 """Plans that may not be deployed, dropped plans, roll-backs and variants."""
 
+import asyncio
 import json
+import os
+import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attractor.base.errors import AttractorError, ExitCode, NoGo, Refused
+from attractor.base.locks import FileLock
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.api.plans import check, drop, rebase
+from attractor.growth.deployment.history import read_history
 from attractor.growth.lineage import next_stage, read_stages, write_stage
-from attractor.growth.plans.store import PlanState
+from attractor.growth.plans.plan import Plan
+from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
 from tests.copies import copies
+from tests.growth.deployment.life import live
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
 from tests.growth.test_lineage import plan_of
 from tests.pipeline.projects import git
@@ -119,6 +127,54 @@ def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
     assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
     assert rebase(app.plane, plan.id)["plan_id"] == plan.id
     assert drop(app.plane, plan.id)["state"] == "dropped"
+
+
+def killed(app: Living, word: str) -> Plan:
+    """Deploy a plan in a process that dies at its first call that contains a word."""
+    plan = app.plan(NEW_FIELD)
+    app.decide(app.deploy(plan).run_id)
+    assert live(app, plan, word, "1") == -signal.SIGKILL
+    assert app.state_of(plan) is PlanState.INTERRUPTED
+    return plan
+
+
+def test_plan_is_dropped_after_a_kill_before_its_promotion(app: Living) -> None:
+    plan = killed(app, "import-")
+    with (
+        FileLock(app.plane.plans.folder_of(plan.id) / DEPLOYMENT_LOCK),
+        pytest.raises(Refused, match=f"locked by process {os.getpid()} ") as refused,
+    ):
+        drop(app.plane, plan.id)
+    assert refused.value.exit_code is ExitCode.REFUSED
+    assert drop(app.plane, plan.id)["next"] == ""
+    with pytest.raises(Refused, match="was dropped"):
+        app.deploy(plan)
+    assert git(app.folder, "log", "-1", "--format=%s") == "Seed\n"
+
+
+def test_plan_is_dropped_after_a_kill_between_promotion_and_switch(app: Living) -> None:
+    plan = killed(app, "current.new")
+    assert git(app.folder, "log", "-1", "--format=%s") == "Grow to v0-2\n"
+    command, *words = shlex.split(str(drop(app.plane, plan.id)["next"]))
+    assert command == "git"
+    with pytest.raises(Refused, match="was dropped"):
+        app.deploy(plan)
+    git(app.folder, *words)
+    assert git(app.folder, "diff", "--stat", "HEAD", ":/^Seed") == ""
+    run_id = app.grow(OTHER).run_id
+    assert [one.run_id for one in asyncio.run(read_history(app.plane.host))] == ["", run_id]
+    assert (app.stage, app.records()) == ("v0-2", [{"id": "b1", "crop": "rye", "soil": "clay"}])
+    app.stop()
+
+
+def test_plan_whose_release_runs_is_rolled_back_and_not_dropped(app: Living) -> None:
+    plan = killed(app, "app_supervisor")
+    with pytest.raises(Refused, match="is deployed") as refused:
+        drop(app.plane, plan.id)
+    assert refused.value.hint == "undo it: attractor grow rollback"
+    app.deploy(plan)
+    assert (app.stage, app.state_of(plan)) == ("v0-2", PlanState.DEPLOYED)
+    app.stop()
 
 
 def test_roll_back_without_an_earlier_stage_is_refused(app: Living) -> None:

@@ -15,13 +15,11 @@ from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import PlanState
 from tests.counts import count
-from tests.growth.deployment import life
+from tests.growth.deployment.life import live
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
 from tests.pipeline.projects import git
-from tests.prepared import begin_prepared, plain
 
 KILLS = count(ci=6, full=60)
-LONGEST_S = 120.0
 Moment = tuple[str, int, str]
 MOMENTS: tuple[Moment, ...] = (
     ("import", 1, "later"),
@@ -44,22 +42,6 @@ def moments(seed: str) -> Iterator[Sequence[Moment]]:
     while True:
         chosen = sorted(dice.randint(1, CALLS) for _ in MOMENTS)
         yield [(ANY, one, dice.choice(["", "later"])) for one in chosen]
-
-
-def live(app: Living, plan: Plan, *moment: str) -> int:
-    """Continue the deployment in a process of its own; return its exit code."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(app.folder.parent)}
-    process = begin_prepared(
-        [str(app.folder), plan.id, *moment],
-        folder=app.folder,
-        variables=plain(environ),
-        program=life.__file__,
-    )
-    try:
-        return process.wait(timeout=LONGEST_S)
-    finally:
-        process.kill()
-        process.wait(timeout=30)
 
 
 def require_matching(app: Living, written: list[str]) -> None:
