@@ -20,11 +20,10 @@ class Rename(Morph):
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""
         node = graph.find(self.node)
-        if "name" not in node.fields or not self.name.strip():
-            raise InvalidMorph(
-                f"rename: new name and description of {node.id} are unchanged",
-                hint="name another node",
-            )
+        if "name" not in node.fields:
+            raise InvalidMorph(f"rename: {node.id} has no name", hint="name another node")
+        if not self.name.strip():
+            raise InvalidMorph(f"rename: blank name for {node.id}", hint="give it a name")
         return graph.replace(node.with_fields(name=self.name))
 
 

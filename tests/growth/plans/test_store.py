@@ -94,6 +94,20 @@ def test_dropped_plan_can_be_made_again(app: ControlPlane) -> None:
     assert [one.id for one in app.plans.open_plans()] == [again.id]
 
 
+@pytest.mark.parametrize(
+    ("node", "name", "fault"),
+    [
+        ("block", " ", "blank name for block"),
+        ("evidence_policy", "x", "evidence_policy has no name"),
+    ],
+)
+def test_rename_without_a_name_is_refused(
+    app: ControlPlane, node: str, name: str, fault: str
+) -> None:
+    with pytest.raises(PlanRefused, match=f"rename: {fault}"):
+        _planned(app, {"type": "rename", "node": node, "name": name})
+
+
 def test_unknown_plans_and_refused_proposals(app: ControlPlane) -> None:
     with pytest.raises(UnknownPlan):
         app.plans.load("gp-1")
