@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from attractor.backends.models import newest_model
-from attractor.growth.building import GRAPHS
 from attractor.language import format, parse_file, prepare
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.simulation.pipeline_tests import SUFFIX, open_tests, run_tests
+from attractor.pipeline.source.files import SHIPPED
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -210,8 +210,8 @@ def test_candidate_must_beat_the_baseline(now: str, is_faster: bool, tmp_path: P
 
 SHOP = ROOT / "examples" / "todo"
 TWIN = load_script(FOLDER / "twins" / "examples.py")
-# The pipelines in GRAPHS work on the repository of an app (tests/growth/crew).
-OF_A_PROJECT = [one for one in PIPELINES if one.stem not in GRAPHS]
+# The pipelines in SHIPPED work on the repository of an app (tests/growth/crew).
+OF_A_PROJECT = [one for one in PIPELINES if one.stem not in SHIPPED]
 KEYS = ("ANTHROPIC", "GEMINI", "OPENAI")
 """The providers whose models agents can use."""
 

@@ -27,6 +27,7 @@ from attractor.growth.lineage import DeployedStage, next_stage, read_stages, wri
 from attractor.growth.plans.plan import Plan
 from attractor.growth.specification.files import write_spec
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.source.files import SHIPPED
 from attractor.records.lookup import run_names
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
@@ -37,16 +38,15 @@ from attractor.workspaces.setup.cache import carry
 _PACKAGE = Path(__file__).parent
 # A wheel has the pipelines in `attractor/growth/pipelines/`, a checkout in `pipelines/`.
 _FOLDERS = (_PACKAGE / "pipelines", _PACKAGE.parents[1] / "pipelines")
-GRAPHS = ("assembly_line", "crew", "growth", "tester")
 
 
 def shipped_pipeline(name: str) -> Path:
     """Return the file of a pipeline of growth, or raise UnknownGraph."""
-    for folder in _FOLDERS if name in GRAPHS else ():
+    for folder in _FOLDERS if name in SHIPPED else ():
         file = folder / f"{name}.dot"
         if file.is_file():
             return file
-    hint = f"known: {', '.join(GRAPHS)}; if one of them is missing, reinstall attractor"
+    hint = f"known: {', '.join(SHIPPED)}; if one of them is missing, reinstall attractor"
     raise UnknownGraph(f"unknown pipeline of growth {name!r}", hint=hint)
 
 

@@ -28,7 +28,7 @@ from attractor.factory.resources.versions import split_reference
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
-from attractor.pipeline.source.files import list_pipeline_files
+from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
 from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
@@ -101,7 +101,7 @@ async def register_suite(
 
 
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
-    drawn, versions = drawn_pipelines(host), stores.pipelines.versions
+    drawn, versions = {*drawn_pipelines(host), *SHIPPED}, stores.pipelines.versions
     plain, number = split_reference(name)
     registered = [str(version.number) for version in versions.versions(plain)]
     if number and number not in registered:
@@ -115,7 +115,7 @@ def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterat
         yield SuiteFault(
             "unknown_pipeline",
             f"no pipeline of the project has the name {name!r}",
-            f"correct `pipeline` in suite.toml; drawn: {', '.join(sorted(drawn)) or 'none'}",
+            f"correct `pipeline` in suite.toml; drawn or shipped: {', '.join(sorted(drawn))}",
         )
 
 

@@ -32,6 +32,10 @@ class PipelineFile:
     content: str
 
 
+SHIPPED = ("assembly_line", "crew", "growth", "tester")
+"""The names of the pipelines in the package, which work on the repository of an app."""
+
+
 def list_pipeline_files(project: Path, runs_dir: Path) -> Iterator[str]:
     """Yield the paths of the pipeline files of a project, without those of runs and suites."""
     hidden = {str(one) for one in (runs_dir, *(project / each for each in HIDDEN_FOLDERS))}

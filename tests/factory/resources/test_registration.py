@@ -241,11 +241,17 @@ def test_faults_of_the_files_are_refused_before_any_trial(
 
 
 @pytest.mark.parametrize("name", ["linear ", '"linear" ', ""])
-def test_a_registered_or_drawn_pipeline_is_known(host: RunHost, tmp_path: Path, name: str) -> None:
+def test_a_registered_drawn_or_shipped_pipeline_is_known(
+    host: RunHost, tmp_path: Path, name: str
+) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
     (host.project / "pipeline.dot").unlink()
     stores = register_of(host).stores
     assert [one.rule for one in asyncio.run(lint(folder, host, stores))[1]] == ["unknown_pipeline"]
+    for shipped in ("crew", "tester"):
+        write_suite(folder, suite=SUITE.replace("linear", shipped), greets=scenario())
+        assert asyncio.run(lint(folder, host, stores))[1] == []
+    write_suite(folder, suite=SUITE, greets=scenario())
     (host.project / "drawings").mkdir()
     drawn = LINEAR.replace("digraph linear ", f"digraph {name}")
     (host.project / "drawings" / "linear.dot").write_text(drawn)

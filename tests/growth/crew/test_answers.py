@@ -14,12 +14,13 @@ from attractor.agent.definitions import Agents
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.seams import ModelAnswer, Stage
-from attractor.growth.building import GRAPHS, shipped_pipeline
+from attractor.growth.building import shipped_pipeline
 from attractor.growth.crew.app_tree import AppTree, read_app_tree
 from attractor.growth.crew.contract import Answered, Work, ask_agent, prompt_of, read_answer, roles
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidAnswer, UnknownGraph
 from attractor.growth.specification.files import write_spec
+from attractor.pipeline.source.files import SHIPPED
 from tests.growth.app import DEVELOPMENT_TEXT, PROPOSAL
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.seed import farm
@@ -197,7 +198,7 @@ def test_planner_reads_the_seeds_input(tmp_path: Path) -> None:
 
 
 def test_graphs_are_shipped() -> None:
-    assert all(shipped_pipeline(one).is_file() for one in GRAPHS)
+    assert all(shipped_pipeline(one).is_file() for one in SHIPPED)
     with pytest.raises(UnknownGraph):
         shipped_pipeline("feature")
 
