@@ -5,11 +5,18 @@ from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.processes import ExecResult
+from attractor.base.processes import ExecResult, OutputChunk
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.edge_selection import TOOL_OUTPUT
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.stage.command_output import LONGEST_WORDS, find_failure
+from attractor.engine.stage.command_output import (
+    LONGEST_WORDS,
+    OUTPUT,
+    STDERR,
+    STDOUT,
+    OutputInOrder,
+    find_failure,
+)
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
@@ -43,15 +50,23 @@ class Tool:
                 return failure(f"the input {name} {fault}", FailureClass.PIPELINE)
         timeout = attributes.duration("timeout")
         limit = UNLIMITED if timeout is None else timeout
-        async with write_tail(stage.files) as on_output:
+        arrived = OutputInOrder()
+        async with write_tail(stage.files) as on_tail:
+
+            def on_output(chunk: OutputChunk) -> None:
+                on_tail(chunk)
+                arrived.add(chunk)
+
             result = await stage.workspace.environment.exec_command(
                 command,
                 timeout_ms=limit // timedelta(milliseconds=1),
                 env_vars={variable_of(name): value for name, value in inputs.items()},
                 on_output=on_output,
             )
-        stage.files.write("stdout.txt", result.stdout)
-        stage.files.write("stderr.txt", result.stderr)
+        stage.files.write(STDOUT, result.stdout)
+        stage.files.write(STDERR, result.stderr)
+        if result.stdout and result.stderr:
+            stage.files.write(OUTPUT, arrived.text())
         return _judge(command, limit, result)
 
 

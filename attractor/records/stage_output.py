@@ -1,15 +1,20 @@
-"""The printed output of stages: the lines below the reason of a failure."""
+"""The printed output of stages: whole, and the lines below the reason of a failure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
 from attractor.engine.routing.edge_selection import RouteReason
-from attractor.engine.stage.command_output import find_failure, lines_below
-from attractor.engine.stage.folder import LARGEST_FILE
+from attractor.engine.stage.command_output import (
+    OUTPUT,
+    STDERR,
+    STDOUT,
+    find_failure,
+    lines_below,
+)
+from attractor.engine.stage.folder import LARGEST_FILE, TAIL
 from attractor.language.source.text import visible
 from attractor.records.timeline import CompletedVisit, StageAttempt, Timeline
-
-STDOUT, STDERR = "stdout.txt", "stderr.txt"
 
 MOST_STAGES = 3
 """The maximum number of failed stages whose output is shown."""
@@ -21,6 +26,19 @@ class FailedOutput:
 
     stage: str
     lines: tuple[str, ...]
+
+
+def read_output(attempt: StageAttempt) -> str | None:
+    """Return the output of an attempt in order of arrival; None if no command ran.
+
+    Older records have no order of arrival: standard output comes first. A running or canceled
+    command has its last lines only.
+    """
+    names = {file.name for file in attempt.files()}
+    for files in ((OUTPUT,), (STDOUT, STDERR), (TAIL,)):
+        if found := [_text(attempt, name) for name in files if name in names]:
+            return "".join(f"{text}\n" if text[-1:] not in ("\n", "") else text for text in found)
+    return None
 
 
 def failed_output(timeline: Timeline) -> Sequence[FailedOutput]:
@@ -67,15 +85,15 @@ def _deepest(timeline: Timeline, made: CompletedVisit) -> Sequence[CompletedVisi
 
 
 def _lines(attempt: StageAttempt) -> tuple[str, ...]:
-    names = {file.name for file in attempt.files()}
-    stdout, stderr = (
-        attempt.read_file(name, most=LARGEST_FILE).decode("utf-8", "replace")
-        if name in names
-        else ""
-        for name in (STDOUT, STDERR)
-    )
-    found = find_failure(stdout, stderr)
+    output = read_output(attempt) or ""
+    found = find_failure(_text(attempt, STDOUT), _text(attempt, STDERR)) if output else None
     # The reason of a command that reached its time limit has no line of its output.
     line = found.line if found and found.words in attempt.error else ""
-    below = lines_below(f"{stdout}\n{stderr}", line)
-    return tuple(visible(line.expandtabs(4)) for line in below)
+    return tuple(visible(line.expandtabs(4)) for line in lines_below(output, line))
+
+
+def _text(attempt: StageAttempt, name: str) -> str:
+    try:
+        return attempt.read_file(name, most=LARGEST_FILE).decode("utf-8", "replace")
+    except UnknownName:
+        return ""

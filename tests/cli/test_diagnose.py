@@ -90,6 +90,13 @@ def test_failed_branches_are_named_with_the_lines_below_their_reasons(desk: GitD
         lines = [line.strip() for line in shown.splitlines()]
         at = lines.index(below[0])
         assert lines[at : at + len(below)] == below
+    [look] = [line.split() for line in ended.stdout.splitlines() if line.startswith("  look:")]
+    assert look[-2:] == ["--stage", "lint@1.1"]
+    output = desk.do(*look[2:]).stdout
+    assert output == "a.js: error: no semicolon\n1\n2\n3\n4\n5\n6\n7\n"
+    assert desk.json("logs", "--stage", "lint") == {"stage": "lint@1.1", "output": output}
+    assert desk.do("logs", "--stage", "test").stdout == "not ok 1 - adds\n  -3 != -4\n"
+    assert "unknown stage with a transcript or output" in desk.do("logs", "--stage", "fork").stderr
     for shown in (desk.json("diagnose"), desk.json("status")):
         assert [one["stage"] for one in shown["failed_output"]] == ["lint@1.1", "test@1.1"]
 

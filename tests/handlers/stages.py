@@ -11,7 +11,7 @@ from attractor.backends.simulate import Simulate
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.base.processes import ExecResult, OnOutput
+from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.engine.context import Context
 from attractor.engine.errors import StageOver
 from attractor.engine.journal.events import ENGINE_KINDS
@@ -188,6 +188,9 @@ class Shell(NoEnvironment):
     ) -> ExecResult:
         self.commands.append((command, timeout_ms))
         self.variables = dict(env_vars or {})
+        if on_output:
+            on_output(OutputChunk("stdout", self.result.stdout))
+            on_output(OutputChunk("stderr", self.result.stderr))
         return self.result
 
 

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, StageStatus
+from attractor.engine.storage.secrets import Redactor
 from attractor.language.declarations.inputs import LARGEST_VARIABLE
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Shell, graph, node
@@ -28,6 +29,18 @@ def test_nonzero_exit_code_is_a_verdict_with_the_last_output() -> None:
     assert it.files.texts == {
         "stdout.txt": "1 failed\n",
         "stderr.txt": "trace\nAssertionError: no\n\n",
+        "output.txt": "1 failed\ntrace\nAssertionError: no\n\n",
+    }
+
+
+def test_no_output_contains_a_secret() -> None:
+    it = play(ended(0, "with hunter2-hunter2\n", "and hunter2-hunter2\n"), tool_command="make")
+    it.files.redactor = Redactor(["hunter2-hunter2"])
+    it.run()
+    assert it.files.texts == {
+        "stdout.txt": "with ***\n",
+        "stderr.txt": "and ***\n",
+        "output.txt": "with ***\nand ***\n",
     }
 
 

@@ -88,7 +88,11 @@ def test_11_6_tool_executes_its_command_and_returns_the_result(tmp_path: Path) -
     outcome = play.run()
     assert outcome.status is StageStatus.SUCCESS
     assert outcome.context_updates == {"tool.output": "out\n"}
-    assert play.files.texts == {"stdout.txt": "out\n", "stderr.txt": "careful\n"}
+    assert play.files.texts == {
+        "stdout.txt": "out\n",
+        "stderr.txt": "careful\n",
+        "output.txt": "out\ncareful\n",
+    }
     assert (tmp_path / "made").read_text() == "done\n"
 
 

@@ -32,6 +32,7 @@ from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
 from attractor.records.event_lines import describe_logged
 from attractor.records.lookup import find_run, reference_of
+from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
 from attractor.records.transcript import TRANSCRIPT, TranscriptReader, read_entry
 
@@ -92,7 +93,7 @@ def _rests(before: bool, event: Event) -> bool:
     "--stage",
     default="",
     metavar="NODE",
-    help="Show the transcript of the agent of this node: its words, tool calls and edits.",
+    help="Show the transcript of the agent of this node, or the output of its command.",
 )
 @click.option(
     "--diff",
@@ -124,8 +125,9 @@ def logs(
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
     print new events until the run stops or ends. Without --json, the output of running commands is
-    printed too. With --stage, print the transcript of an agent. With --diff, print the changes of
-    the run, or of the stage NODE, NODE@VISIT or NODE@VISIT.ATTEMPT. Exit with 6 and print the line
+    printed too. With --stage, print the transcript of an agent, or the output of the command of
+    NODE, NODE@VISIT or NODE@VISIT.ATTEMPT. With --diff, print the changes of the run, or of such a
+    stage. Exit with 6 and print the line
     number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir
@@ -133,7 +135,7 @@ def logs(
     if as_diff:
         return _show_diff(invocation, root, stage, as_json=as_json)
     if stage:
-        return _show_transcript(invocation, root, stage, follow=follow, as_json=as_json)
+        return _show_stage(invocation, root, stage, follow=follow, as_json=as_json)
     # click.echo fails on a closed pipe; show would continue forever.
     echo = click.echo if follow else partial(show, is_file=True)
 
@@ -182,17 +184,19 @@ def _show_diff(invocation: Invocation, root: Path, stage: str, *, as_json: bool)
     return ExitCode.DONE
 
 
-def _show_transcript(
+def _show_stage(
     invocation: Invocation, root: Path, stage: str, *, follow: bool, as_json: bool
 ) -> ExitCode:
-    """Print the transcript of a stage; with `follow`, until the run has no live process."""
+    """Print the transcript of a stage, or the output of its command; with `follow`, print a
+    transcript until the run has no live process.
+    """
     directory = RunDirectory(root)
     folder = directory.stage(stage)
-    if not follow and not (folder / TRANSCRIPT).is_file():
-        known = sorted(path.parent.name for path in directory.root.glob(f"*/{TRANSCRIPT}"))
-        raise UnknownName("stage with a transcript", stage, known)
-    reader = TranscriptReader(folder)
     color = (invocation.color and sys.stdout.isatty()) or None
+    is_followed = follow and is_held(directory.lock)
+    if not is_followed and not (folder / TRANSCRIPT).is_file():
+        return _show_output(root, stage, color=color, as_json=as_json)
+    reader = TranscriptReader(folder)
     paint = painter(bool(color))
     is_last = False
     while not is_last:
@@ -205,6 +209,21 @@ def _show_transcript(
                 show("\n".join(entry_lines(entry, paint)), color=color)
         if not is_last:
             time.sleep(OFTEN_S)
+    return ExitCode.DONE
+
+
+def _show_output(root: Path, stage: str, *, color: bool | None, as_json: bool) -> ExitCode:
+    """Print the output of the command of a stage."""
+    attempts = read_stages(root)
+    attempt = find_attempt(attempts, stage)
+    output = read_output(attempt)
+    if output is None:
+        known = dict.fromkeys(one.node for one in attempts if read_output(one) is not None)
+        raise UnknownName("stage with a transcript or output", stage, known)
+    if as_json:
+        show_json({"stage": attempt.id, "output": output})
+    else:
+        show(output.removesuffix("\n") or "No output.", color=color, is_file=True)
     return ExitCode.DONE
 
 

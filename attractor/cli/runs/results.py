@@ -197,7 +197,9 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
         resume = f"attractor resume {run} --interviewer console"
         at_terminal = NextStep("resume", resume, "asks at the terminal")
         return [*look, *answers, at_terminal]
-    logs = NextStep("look", f"attractor logs {run}")
+    # The whole output of the first failed command.
+    stages = [f" --stage {shlex.quote(output.stage)}" for output in outlook.failed_output[:1]]
+    logs = NextStep("look", f"attractor logs {run}{''.join(stages)}")
     more = " ".join(["", *budget_option(result.reason)])
     remark = "with a larger budget" if more else ""
     if result.status in (BOOTING, EXECUTING, WAITING):

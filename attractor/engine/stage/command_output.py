@@ -1,16 +1,25 @@
-"""The output of a command: the line that says why it failed, and the lines below it."""
+"""The output of a command: in order of arrival, and the line that says why the command failed."""
 
 import re
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.processes import DEFAULT_LIMIT, BoundedOutput, OutputChunk
 from attractor.engine.truncation import one_line
+
+STDOUT, STDERR = "stdout.txt", "stderr.txt"
+"""The names of the files with the output of an ended command, in the stage folder."""
+
+OUTPUT = "output.txt"
+"""The name of the file with both outputs in order of arrival, if the command used both."""
 
 LONGEST_WORDS = 200
 
 LINES_BELOW = 5
 
 LONGEST_LINE = 300
+
+LONGEST_BEGUN = 64 * 1024
 
 _COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -39,6 +48,29 @@ _SPENT = re.compile(
 _DURATION = re.compile(r"\s*(?:Time elapsed: [\d.]+ s\b|\([\d.]+ ?m?s\)$|\[[\d.]+ ?m?s\]$)")
 _GO_TEST = re.compile(r"^\s*--- FAIL: \S+")
 _GO_PLACE = re.compile(r"^\s+(?P<words>\S+\.go:\d+: .+)")
+
+
+class OutputInOrder:
+    """Both outputs of a command, whole lines in order of arrival; head and tail are kept."""
+
+    def __init__(self) -> None:
+        self._kept = BoundedOutput(DEFAULT_LIMIT)
+        self._begun = {"stdout": "", "stderr": ""}
+
+    def add(self, chunk: OutputChunk) -> None:
+        """Add the next part of the output."""
+        # A line of one output is not interrupted by the other output, unless it is very long.
+        whole, newline, rest = (self._begun[chunk.stream] + chunk.text).rpartition("\n")
+        if len(rest) > LONGEST_BEGUN:
+            newline, rest = newline + rest, ""
+        self._kept.add(f"{whole}{newline}".encode("utf-8", "replace"))
+        self._begun[chunk.stream] = rest
+
+    def text(self) -> str:
+        """Return the output at its end."""
+        for rest in filter(None, self._begun.values()):
+            self._kept.add(f"{rest}\n".encode("utf-8", "replace"))
+        return self._kept.kept().text
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ from attractor.engine.routing.next_move import (
     redirect_limit,
     visit_limit,
 )
+from attractor.engine.stage.command_output import STDOUT
 from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
 from attractor.records.lookup import RecordedRun
 from attractor.records.stage_output import failed_stages
 from attractor.records.timeline import BranchEnd, CompletedVisit, SelectedEdge, Timeline
+from attractor.records.transcript import TRANSCRIPT
 
 
 @dataclass(frozen=True)
@@ -294,8 +296,11 @@ def _candidates(made: CompletedVisit, choice: SelectedEdge) -> Iterator[str]:
 
 
 def _fix(case: Case, node: str) -> tuple[Remedy, ...]:
+    folder = case.folder(node)
+    has_own_log = any((folder / name).is_file() for name in (TRANSCRIPT, STDOUT))
+    words = ("--stage", node) if has_own_log else ()
     return (
-        Remedy(f"{READ_LOG}: {case.folder(node)}", case.command("logs")),
+        Remedy(f"{READ_LOG}: {folder}", case.command("logs", *words)),
         Remedy(f"fix the cause of the failure of {node}, and repeat it", case.again(node)),
     )
 

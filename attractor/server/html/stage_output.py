@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.stage.command_output import STDERR, STDOUT
 from attractor.engine.stage.folder import TAIL
 from attractor.language.drawing.run_overlay import StageState
 from attractor.language.source.text import visible
@@ -15,7 +16,6 @@ LONGEST = 32_000
 QUOTED = 10
 """The number of lines that the banner of a failed run quotes."""
 
-STDERR, STDOUT = "stderr.txt", "stdout.txt"
 OUTPUT_FILES = (STDERR, STDOUT, TAIL)
 _TITLES = {STDERR: "Standard error", STDOUT: "Standard output", TAIL: "Last output"}
 _COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

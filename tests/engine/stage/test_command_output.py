@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from attractor.engine.stage.command_output import find_failure, lines_below
+from attractor.base.processes import OutputChunk
+from attractor.engine.stage.command_output import OutputInOrder, find_failure, lines_below
 from attractor.engine.state.attempts import signature
 from tests.tables import table
 
@@ -16,6 +17,26 @@ def recorded_runs(tool: str) -> list[tuple[str, str]]:
     _, *parts = _RUN.split((RECORDED / f"{tool}.txt").read_text())
     texts = parts[1::2]
     return [(texts[0], texts[1]), (texts[2], texts[3])]
+
+
+def test_lines_of_both_outputs_are_kept_in_order_of_arrival() -> None:
+    output = OutputInOrder()
+    output.add(OutputChunk("stdout", "1\n2"))
+    output.add(OutputChunk("stderr", "3\n"))
+    output.add(OutputChunk("stdout", "2\n4"))
+    output.add(OutputChunk("stderr", "5"))
+    assert output.text() == "1\n3\n22\n4\n5\n"
+
+
+def test_long_output_keeps_its_ends() -> None:
+    output = OutputInOrder()
+    for text in ("first\n", *(["x" * 100_000] * 20), "\nlast\n"):
+        output.add(OutputChunk("stdout", text))
+    kept = output.text()
+    assert kept.startswith("first\n")
+    assert kept.endswith("\nlast\n")
+    assert "bytes omitted" in kept
+    assert len(kept) < 1_100_000
 
 
 @table(
