@@ -447,6 +447,9 @@ class SuiteLock(Record):
     version: int
     seal: str
     files: dict[str, str]
+    proved_on: str = Field(
+        default="", description="the commit on which the baselines were proved; absent without one"
+    )
 
 
 class Created(Record):

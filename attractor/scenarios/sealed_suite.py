@@ -7,11 +7,14 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.base.files import StoredFile, make_private_folder, store_private_folder, write_whole
-from attractor.base.json import canonical_json, content_hash
+from attractor.base.json import canonical_json, content_hash, parse_object
+from attractor.base.records import read_fields, write_record
 from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
     LOCK_FILE,
@@ -145,16 +148,47 @@ def changes_since_seal(folder: Path, sealed: SealedSuite) -> SuiteChanges:
     return compare_files(sealed.hashes, hash_files(files))
 
 
-def write_lock(folder: Path, sealed: SealedSuite, version: int) -> Path:
-    """Write `suite.lock.json` into a suite folder: the sealed version, its files and hashes."""
-    lock = {
-        "suite": sealed.suite.settings.name,
-        "version": version,
-        "seal": sealed.seal,
-        "files": dict(sorted(sealed.hashes.items())),
-    }
+@dataclass(frozen=True)
+class SuiteLock:
+    """The content of `suite.lock.json`: a sealed version, and its files with their hashes.
+
+    The baselines of its scenarios were proved on the commit `proved_on`, unless it is "".
+    """
+
+    suite: str
+    version: int
+    seal: str
+    files: Mapping[str, str]
+    proved_on: str = ""
+
+    def is_of(self, sealed: SealedSuite) -> bool:
+        """Return whether the lock names a sealed suite and all of its files."""
+        return self.seal == sealed.seal == seal_of(self.files)
+
+
+def lock_of(sealed: SealedSuite, version: int, proved_on: str = "") -> SuiteLock:
+    """Return the lock of a version of a suite."""
+    files = dict(sorted(sealed.hashes.items()))
+    return SuiteLock(sealed.suite.settings.name, version, sealed.seal, files, proved_on)
+
+
+def read_lock(text: str) -> SuiteLock | None:
+    """Read a lock; return None if the text is none."""
+    try:
+        lock = read_fields(SuiteLock, parse_object(text) or {}, "proved_on")
+    except UsageError:
+        return None
+    return lock if _COMMIT.fullmatch(lock.proved_on) else replace(lock, proved_on="")
+
+
+_COMMIT = re.compile("[0-9a-f]{40,64}")
+
+
+def write_lock(folder: Path, lock: SuiteLock) -> Path:
+    """Write a lock into a suite folder, unless the folder has the same lock."""
     file = folder / LOCK_FILE
-    write_whole(file, json.dumps(lock, indent=2) + "\n")
+    if not file.is_file() or read_lock(file.read_text("utf-8", "replace")) != lock:
+        write_whole(file, json.dumps(write_record(lock), indent=2) + "\n")
     return file
 
 

@@ -10,6 +10,7 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.scenarios.sealed_suite import (
     changes_since_seal,
+    lock_of,
     open_sealed,
     seal_suite,
     write_lock,
@@ -97,7 +98,7 @@ def test_changes_since_the_seal_are_found_in_an_invalid_suite(tmp_path: Path) ->
 def test_lock_names_version_seal_and_hashes_and_is_no_part_of_the_seal(tmp_path: Path) -> None:
     folder = with_everything(tmp_path / "suite")
     sealed = seal_suite(folder, tmp_path / "store")
-    lock = json.loads(write_lock(folder, sealed, version=3).read_text())
+    lock = json.loads(write_lock(folder, lock_of(sealed, 3)).read_text())
     assert (lock["suite"], lock["version"], lock["seal"]) == ("todo", 3, sealed.seal)
     assert lock["files"] == sealed.hashes
     assert lock["files"]["checks/run"].endswith("+x")

@@ -26,9 +26,10 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder. Agents
     cannot read the state folder. Registering the same content again creates no new version.
 
-    The suite is refused if 'attractor suite lint' finds a fault, if the last commit does not give
-    the baseline that a scenario declares, if a reference patch does not pass, or if a program that
-    does nothing passes a holdout. These trials are played in sandboxes.
+    The suite is refused if 'attractor suite lint' finds a fault, if the last commit (or the commit
+    that the committed suite.lock.json names) does not give the baseline that a scenario declares,
+    if a reference patch does not pass, or if a program that does nothing passes a holdout. These
+    trials are played in sandboxes.
     """
     host = host_of(invocation)
     stores, by = register_of(host).stores, operator_name(invocation)

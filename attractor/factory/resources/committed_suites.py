@@ -1,4 +1,4 @@
-"""Suites in the folders of a project that its ledger does not know, as in a new clone."""
+"""Suites in the folders of a project, as its last commit contains them."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,7 +6,12 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.factory.resources.versions import split_reference
-from attractor.scenarios.suite_files import SUITE_FILE
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.workspace.create import HEAD
+from attractor.scenarios.sealed_suite import SealedSuite, SuiteLock, read_lock
+from attractor.scenarios.suite_files import LOCK_FILE, SUITE_FILE
+from attractor.workspaces.errors import NotARepository
+from attractor.workspaces.git.repository import open_repository
 
 _SUITES = "scenarios"
 
@@ -29,3 +34,39 @@ def find_suite_folder(name: str, project: Path) -> SuiteFolder | None:
                 pipeline, _ = split_reference(str(settings.get("pipeline", "")))
                 return SuiteFolder(file.parent, pipeline)
     return None
+
+
+@dataclass(frozen=True)
+class CommittedLock:
+    """The lock of a suite in the last commit, which names a commit that proves its baselines.
+
+    `is_in_history` says whether that commit is the last one or before it; a shallow clone may lack
+    it.
+    """
+
+    lock: SuiteLock
+    is_in_history: bool
+
+    @property
+    def base(self) -> str:
+        """The commit on which the baselines were proved."""
+        return self.lock.proved_on
+
+
+async def read_committed_lock(
+    folder: Path, host: RunHost, sealed: SealedSuite
+) -> CommittedLock | None:
+    """Return the lock in the last commit, if it is of these sealed files and names a commit."""
+    try:
+        project = await open_repository(host.project, search_path=host.search_path)
+        repository = await open_repository(folder, search_path=host.search_path)
+    except NotARepository:
+        return None
+    git = repository.git
+    found = await git.answer("cat-file", "blob", f"{HEAD}:{repository.prefix}{LOCK_FILE}")
+    lock = None if found.exit_code else read_lock(found.stdout)
+    is_own = repository.common_dir == project.common_dir
+    if not (is_own and lock and lock.proved_on and lock.is_of(sealed)):
+        return None
+    before = await git.answer("merge-base", "--is-ancestor", lock.proved_on, HEAD)
+    return CommittedLock(lock, is_in_history=not before.exit_code)

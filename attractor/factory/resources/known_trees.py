@@ -1,6 +1,6 @@
 """Plays scenarios on trees whose results are known, outside of a run.
 
-The trees are the last commit of the project or its working tree, this tree with a reference patch,
+The trees are a commit of the project or its working tree, this tree with a reference patch,
 and this tree with all files emptied, as a program that does nothing.
 """
 
@@ -20,11 +20,12 @@ from attractor.engine.seams import Workspace
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import (
+    HEAD,
     choose_sandbox,
     choose_workspace_kind,
     create_workspace,
 )
-from attractor.records.request import RunRequest
+from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario
@@ -59,19 +60,24 @@ async def empty_files(folder: Path) -> None:
 
 
 async def apply_patch(patch: Path, search_path: str, folder: Path) -> None:
-    """Apply a patch to the files of a folder."""
-    done = await Git(folder / ".git", search_path, work_tree=folder).answer("apply", str(patch))
-    if done.exit_code:
-        raise InvalidSuite(f"{patch.name} does not apply to the last commit: {done.stderr.strip()}")
+    """Apply a patch to the files of a folder, unless they contain its changes already."""
+    git = Git(folder / ".git", search_path, work_tree=folder)
+    done = await git.answer("apply", str(patch))
+    if done.exit_code and (await git.answer("apply", "--reverse", "--check", str(patch))).exit_code:
+        raise InvalidSuite(f"{patch.name} does not apply to the commit: {done.stderr.strip()}")
 
 
 @dataclass(frozen=True)
 class KnownTrees:
-    """A tree of the project, and the sandbox in which trials are played on it."""
+    """A tree of the project, and the sandbox in which trials are played on it.
+
+    `commit` is the commit of the tree; "" outside of Git.
+    """
 
     host: RunHost
     workspace: Workspace
     sandbox: EnvironmentChoice
+    commit: str = ""
 
     async def play(
         self,
@@ -205,9 +211,9 @@ class _ProgressLog:
 
 @asynccontextmanager
 async def known_trees(
-    host: RunHost, *, sandbox: str, include_dirty: bool = False
+    host: RunHost, *, sandbox: str, include_dirty: bool = False, commit: str = HEAD
 ) -> AsyncGenerator[KnownTrees]:
-    """Open the last commit of the project, or its working tree; at the end, remove all traces."""
+    """Open a commit of the project, or its working tree; at the end, remove all traces."""
     request = RunRequest(file=host.project, sandbox=sandbox, include_dirty=include_dirty)
     request = await choose_workspace_kind(request, host)
     run_id = new_run_id(host.clock.now(), host.randomness)
@@ -215,9 +221,12 @@ async def known_trees(
     host.tell(choice.sentence)
     quiet = replace(host, tell=do_nothing)
     try:
-        workspace = await create_workspace(request, quiet, run_id, choice, on_snapshot=do_nothing)
+        workspace = await create_workspace(
+            request, quiet, run_id, choice, on_snapshot=do_nothing, commit=commit
+        )
+        is_commit = request.workspace is WorkspaceKind.ISOLATED
         try:
-            yield KnownTrees(host, workspace, choice)
+            yield KnownTrees(host, workspace, choice, workspace.base.commit if is_commit else "")
         finally:
             await workspace.close()
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.factory.evaluation.candidate_run import FactoryStores
+from attractor.factory.resources.committed_suites import read_committed_lock
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import (
     Change,
@@ -23,12 +24,13 @@ from attractor.factory.resources.known_trees import (
     keep,
     known_trees,
 )
-from attractor.factory.resources.suites import Registration
+from attractor.factory.resources.suites import NO_PROOF, Proof, Registration
 from attractor.factory.resources.versions import split_reference
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
+from attractor.pipeline.workspace.create import HEAD
 from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
@@ -80,7 +82,8 @@ async def register_suite(
         raise SuiteRefused(faults)
     for hint in found:
         host.tell(f"hint: {hint}")
-    sealed, proved = stores.suites.seal(folder), ""
+    sealed, proof = stores.suites.seal(folder), NO_PROOF
+    committed = await read_committed_lock(folder, host, sealed)
     if not stores.suites.is_registered(sealed):
         unrated = tuple(_unrated(scenario) for scenario in sealed.suite.scenarios)
         played = sealed.suite.model_copy(update={"scenarios": unrated})
@@ -89,15 +92,25 @@ async def register_suite(
         allowed = policy_of_profile(profile, host).within(host)
         wanted, project = allowed.preparation, host.project
         carried = await in_thread(partial(read_carried, sealed.suite, wanted, project))
-        async with known_trees(allowed, sandbox=sandbox) as trees:
+        is_in_history = committed is None or committed.is_in_history
+        if committed and not is_in_history:
+            host.tell(
+                f"The history lacks commit {committed.base[:12]}, on which the lock of the suite "
+                "says that baselines were proved: they are not played here. To play them, fetch "
+                "the history before: git fetch --unshallow"
+            )
+        base = committed.base if committed and is_in_history else HEAD
+        async with known_trees(allowed, sandbox=sandbox, commit=base) as trees:
             checks = _Checks(sealed, trees)
-            faults = [*await checks.baselines(), *await checks.discrimination()]
-            faults += await checks.references()
+            faults = await checks.baselines() if is_in_history else []
+            faults += [*await checks.discrimination(), *await checks.references()]
+            proved_on = trees.commit if is_in_history else ""
         if faults:
             raise SuiteRefused(faults)
-        proved = "" if await in_thread(carried.have_changed) else carried.content
-    now = host.clock.now()
-    return stores.suites.add(sealed, folder, by=by, now=now, carried=proved)
+        has_changed = await in_thread(carried.have_changed)
+        proof = Proof("" if has_changed else carried.content, proved_on)
+    now, lock = host.clock.now(), committed.lock if committed else None
+    return stores.suites.add(sealed, folder, by=by, now=now, proof=proof, lock=lock)
 
 
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
@@ -160,7 +173,7 @@ class _Checks:
         return [
             SuiteFault(
                 "baseline",
-                f"{one.id} declares baseline = {quote(one.baseline)}, and on the last commit it "
+                f"{one.id} declares baseline = {quote(one.baseline)}, and on {self._where} it "
                 f"{'passed' if result.satisfied else f'failed: {_reasons(result)}'}",
                 "correct the scenario, or its baseline",
                 one.id,
@@ -199,6 +212,10 @@ class _Checks:
                 remedy = "correct the patch, or the scenario"
                 faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, name))
         return faults
+
+    @property
+    def _where(self) -> str:
+        return f"commit {self.trees.commit[:12]}" if self.trees.commit else "the current files"
 
     def _without_rubric(self) -> list[Scenario]:
         return [one for one in self.sealed.suite.scenarios if not has_rubric(one)]

@@ -13,7 +13,9 @@ from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
     SuiteChanges,
+    SuiteLock,
     changes_since_seal,
+    lock_of,
     open_sealed,
     seal_suite,
     write_lock,
@@ -24,6 +26,27 @@ from attractor.scenarios.suite_reader import read_suite
 
 CARRIED = "carried"
 """The field of a version with the hash of the carried paths of its trials."""
+PROVED_ON = "proved_on"
+"""The field of a version with the commit on which the baselines of its scenarios were proved."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the trials of a registration proved.
+
+    `carried` is the hash of carried paths with which a program that does nothing failed. The
+    baselines were proved on the commit `proved_on`; "" if they were not, or outside of Git.
+    """
+
+    carried: str = ""
+    proved_on: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the fields of a version."""
+        return {key: value for key, value in vars(self).items() if value}
+
+
+NO_PROOF = Proof()
 
 
 @dataclass(frozen=True)
@@ -85,17 +108,25 @@ class SuiteStore:
                 )
 
     def add(
-        self, sealed: SealedSuite, folder: Path, *, by: str, now: datetime, carried: str = ""
+        self,
+        sealed: SealedSuite,
+        folder: Path,
+        *,
+        by: str,
+        now: datetime,
+        proof: Proof = NO_PROOF,
+        lock: SuiteLock | None = None,
     ) -> Registration:
         """Register a sealed suite as a new version, unless it equals the latest version.
 
-        `carried` is the hash of carried paths with which a program that does nothing failed.
+        The folder gets a lock of the version, or keeps the committed `lock` of the same files.
         """
         settings = sealed.suite.settings
         data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
-        data |= {CARRIED: carried} if carried else {}
+        data |= proof.to_record()
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
-        write_lock(folder, sealed, version.number)
+        proved_on = str(version.data.get(PROVED_ON, ""))
+        write_lock(folder, lock or lock_of(sealed, version.number, proved_on))
         trials = settings.trials.n * len(sealed.suite.of_split("holdout"))
         return Registration(version, is_new, trials, failures_allowed(sealed.suite))
 

@@ -191,8 +191,9 @@ async def create_workspace(
     sandbox: EnvironmentChoice,
     *,
     on_snapshot: OnSnapshot,
+    commit: str = HEAD,
 ) -> Workspace:
-    """Create the workspace of a new run."""
+    """Create the workspace of a new run, in a repository from a commit."""
     if request.workspace is WorkspaceKind.NONE:
         return NoWorkspace(another=lambda: sandbox.make(host.project))
     environment = environments_of(_caching(sandbox, host, run_id), host)
@@ -222,8 +223,7 @@ async def create_workspace(
             tell=host.tell,
         )
     else:
-        uncommitted = WorkTree(host.project, host.environ) if request.include_dirty else None
-        if uncommitted is None:
+        if not request.include_dirty:
             await _report_uncommitted(host)
         try:
             repository = await open_repository(host.project, search_path=host.search_path)
@@ -233,13 +233,13 @@ async def create_workspace(
             repository,
             state=host.state_dir,
             run_id=run_id,
-            commit=HEAD,
+            commit=commit,
             author=Author(NAME, EMAIL, host.clock.now()),
             environment=environment,
             on_snapshot=on_snapshot,
             excluded=excluded_in(repository.prefix),
             leave_out=host.leave_out,
-            uncommitted=uncommitted,
+            uncommitted=WorkTree(host.project, host.environ) if request.include_dirty else None,
             tell=host.tell,
         )
     return _complete(workspace, sandbox, host, run_id)

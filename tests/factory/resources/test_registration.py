@@ -1,6 +1,7 @@
 """A suite that cannot judge is refused, after trials on trees whose results are known."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,67 @@ def test_baseline_and_discrimination_are_played_on_the_last_commit(
         assert faults(host, folder) == [(rule, "greets")]
     else:
         assert register(host, folder).is_new
+
+
+SHOUT = "echo HELLO\n"
+
+
+@pytest.fixture
+def judged(host: RunHost) -> Path:
+    """Commit a suite with its lock, and then the change that it wants."""
+    written = scenario(wanted="HELLO", baseline="fail")
+    folder = write_suite(host.project / "scenarios" / "todo", suite=SUITE, greets=written)
+    patch(host, folder, "greets", SHOUT)
+    begin = git(host.project, "rev-parse", "HEAD").strip()
+    assert register(host, folder).version.data["proved_on"] == begin
+    assert json.loads((folder / "suite.lock.json").read_text())["proved_on"] == begin
+    for change in ({}, {"greet.sh": SHOUT}):
+        write_files(host.project, change)
+        git(host.project, "add", "--all")
+        git(host.project, "commit", "--quiet", "--message", "Change")
+    return folder
+
+
+def clone(host: RunHost, place: Path, *options: str) -> tuple[RunHost, Path, list[str]]:
+    """Clone the project to another machine; return its host, the suite and its messages."""
+    place.mkdir()
+    git(place, "clone", "--quiet", *options, f"file://{host.project}", "project")
+    messages: list[str] = []
+    there = replace(make_host(place / "project"), tell=messages.append)
+    return there, there.project / "scenarios" / "todo", messages
+
+
+def test_baselines_of_a_committed_lock_are_proved_on_the_commit_that_it_names(
+    host: RunHost, judged: Path, tmp_path: Path
+) -> None:
+    there, folder, messages = clone(host, tmp_path / "second")
+    # Only the lock in the commit counts.
+    (folder / "suite.lock.json").write_text("{}")
+    assert register(there, folder).is_new
+    assert "base tree: 1 of 1 trials" in messages
+    assert "reference greets: 1 of 1 trials" in messages
+    assert git(there.project, "status", "--porcelain") == ""
+    lock = (judged / "suite.lock.json").read_text()
+    assert not register(host, judged).is_new
+    assert (judged / "suite.lock.json").read_text() == lock
+
+    file = folder / "holdout" / "greets.scenario.toml"
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(SuiteRefused, match="baseline"):
+        register(there, folder)
+
+
+def test_a_shallow_clone_plays_no_baselines_and_says_so(
+    host: RunHost, judged: Path, tmp_path: Path
+) -> None:
+    there, folder, messages = clone(host, tmp_path / "second", "--depth", "1")
+    registered = register(there, folder)
+    assert registered.is_new
+    assert "proved_on" not in registered.version.data
+    assert any("git fetch --unshallow" in one for one in messages)
+    played = [one.partition(":")[0] for one in messages if "trials" in one]
+    assert played == ["do-nothing program", "reference greets"]
+    assert git(there.project, "status", "--porcelain") == ""
 
 
 def carrying(host: RunHost, setting: str, *paths: str) -> RunHost:
