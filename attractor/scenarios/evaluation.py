@@ -31,8 +31,11 @@ from attractor.base.errors import (
     first_sentence,
 )
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.base.processes import ExecResult
 from attractor.base.records import read_fields
+from attractor.base.toml import printable
 from attractor.engine.outcome import Culprit
+from attractor.engine.truncation import shorten
 from attractor.environments.errors import (
     CommandUnusable,
     FileUnusable,
@@ -42,7 +45,8 @@ from attractor.environments.errors import (
     SandboxLost,
     SandboxNotStarted,
 )
-from attractor.scenarios.check import CheckResult
+from attractor.environments.selection import missing_command
+from attractor.scenarios.check import CheckResult, StepRecord
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
 from attractor.scenarios.unjudged import KeptTrial
@@ -51,6 +55,8 @@ from attractor.workspaces.errors import GitFailed
 R = TypeVar("R")
 
 _RESTORE = "restore it from a backup"
+_STDERR_LINES = 5
+_STDERR_WIDTH = 300
 _SEED_DIGITS = 12
 """Hexadecimal digits of a seed, which programs with 53-bit integers can read exactly."""
 
@@ -103,12 +109,41 @@ class NoResult(StrEnum):
 
 
 @dataclass(frozen=True)
+class StepStderr:
+    """The last lines of the standard error of a step."""
+
+    step: str
+    exit_code: int
+    lines: tuple[str, ...]
+
+    @property
+    def missing_command(self) -> str:
+        """The words about the missing program because of which the step failed, or ""."""
+        text = "\n".join(self.lines)
+        return missing_command(ExecResult("", text, self.exit_code, False, 0))
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the lines."""
+        return {"step": self.step, "exit_code": self.exit_code, "lines": list(self.lines)}
+
+
+def stderr_of_steps(steps: Iterable[StepRecord]) -> tuple[StepStderr, ...]:
+    """Return the last lines of each step that wrote to standard error."""
+    return tuple(
+        StepStderr(step.name, step.exit_code, lines)
+        for step in steps
+        if step.exit_code is not None and (lines := _short_lines(step.stderr))
+    )
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """The result of a trial; a trial with an error counts against the candidate.
 
     `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
     also those after which it was played again; of a trial with `no_result`, the last one is the
-    reason. `kept` is what the judge needs of an unjudged trial, and is in no record.
+    reason. `stderr` are the last lines of steps of a trial that is not satisfied. `kept` is what
+    the judge needs of an unjudged trial, and is in no record.
     """
 
     key: TrialKey
@@ -123,11 +158,18 @@ class TrialResult:
     tokens: int = 0
     troubles: tuple[Trouble, ...] = ()
     no_result: NoResult | None = None
+    stderr: tuple[StepStderr, ...] = ()
     kept: KeptTrial | None = None
+
+    @property
+    def lacks_program(self) -> bool:
+        """Whether the trial failed, and a step because of a missing program."""
+        return not self.satisfied and any(step.missing_command for step in self.stderr)
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""
-        # Without members for no troubles and a result, the seals of older results are still valid.
+        # Without members for no troubles, a result and no standard error, the seals of older
+        # results are still valid.
         return {
             "scenario": self.key.scenario,
             "trial": self.key.number,
@@ -142,6 +184,7 @@ class TrialResult:
             "tokens": self.tokens,
             **troubles_record(self.troubles),
             **no_result_record(self.no_result),
+            **({"stderr": [step.to_record() for step in self.stderr]} if self.stderr else {}),
         }
 
     @classmethod
@@ -150,7 +193,7 @@ class TrialResult:
         key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
-        return _read(cls, {**record, **own, "key": key}, "troubles", "no_result", "kept")
+        return _read(cls, {**record, **own, "key": key}, "troubles", "no_result", "stderr", "kept")
 
 
 def cut_trial(key: TrialKey, trouble: Trouble, suite_seed: int) -> TrialResult:
@@ -213,6 +256,11 @@ def is_satisfied(checks: Sequence[CheckResult], *, min_soft_score: float) -> boo
     soft = [Fraction(str(check.score)) for check in checks if not check.hard]
     is_enough = not soft or sum(soft) / len(soft) >= Fraction(str(min_soft_score))
     return is_enough and all(check.passed for check in checks if check.hard)
+
+
+def _short_lines(text: str) -> tuple[str, ...]:
+    lines = text.rstrip().splitlines()[-_STDERR_LINES:]
+    return tuple(shorten(printable(line), _STDERR_WIDTH) for line in lines)
 
 
 def trial_keys(suite: Suite) -> list[TrialKey]:

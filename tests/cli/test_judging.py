@@ -49,6 +49,7 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     assert command == plain
     assert (scenario["scenario"], scenario["title"]) == ("made", WORDS[0])
     assert scenario["reasons"] == [f"stdout: {WORDS[1]}"]
+    assert (scenario["stderr"], scenario["remedy"]) == ([], "")
     shown = ["logs", "logs --json", "status --json", "runs --json", "gate --json", "diagnose"]
     shown += ["decide", "decide --json", "suite show todo", "suite show todo --json"]
     shown += ["suite list"]

@@ -10,6 +10,7 @@ from attractor.cli.invocation import command_registry
 from attractor.factory.decisions.decide import DecisionKind
 from tests.cli.running import attractor
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
 SHOWN = """
@@ -276,11 +277,19 @@ def test_a_suite_is_tried_on_the_current_files_and_holdouts_only_for_the_operato
     tried = call(flow, "suite", "try", "scenarios/mine", "--sandbox", "none")
     assert (tried.returncode, "    | not committed" in tried.stdout) == (ExitCode.FAILED, True)
     assert "FAIL exit: step look ended with 3, not 0" in tried.stdout
+    [tree, *_] = tried.stdout.splitlines()
+    assert tree.endswith(f"{flow.project}: HEAD with uncommitted changes, without what Git ignores")
     assert "secret" not in tried.stdout + tried.stderr
     words = ("suite", "try", "scenarios/mine", "secret", "--sandbox", "none", "--json")
     assert call(flow, *words).returncode == ExitCode.USAGE
     [record] = json.loads(output_of(flow, *words, "--operator"))
     assert (record["satisfied"], record["steps"][0]["stdout"]) == (True, "sesame\n")
+    assert tree == f"tree {record['tree']}"
+    git(flow.project, "add", "--all")
+    git(flow.project, "commit", "--message", "all")
+    [committed] = json.loads(output_of(flow, *words, "--operator"))
+    head = git(flow.project, "rev-parse", "HEAD").strip()
+    assert f": commit {head[:12]}, without" in committed["tree"]
     assert not (flow.project / "runs").joinpath("events.jsonl").exists()
     assert [*(flow.host.state_dir / "stores").iterdir()] == []
 

@@ -38,7 +38,8 @@ def try_suite(
     """Play a suite once against the current files of the project, with the output of all steps.
 
     Only train scenarios are played; with --operator, holdouts are played too. Nothing is recorded.
-    Exit with 1 if a scenario is not satisfied.
+    The first line names the tree: what Git ignores, such as a binary, is not in it. Exit with 1 if
+    a scenario is not satisfied.
     """
     with tempfile.TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
@@ -52,23 +53,23 @@ def try_suite(
         host = host_of(invocation)
         profile = stores.profile(stores.pin_profile(host.profile))
         host = policy_of_profile(profile, host).within(host)
-        tried = asyncio.run(_try(sealed, scenarios, host, sandbox))
+        tree, tried = asyncio.run(_try(sealed, scenarios, host, sandbox))
     if as_json:
-        show_json([one.to_record() for one in tried])
+        show_json([{**one.to_record(), "tree": tree} for one in tried])
     else:
-        show("\n".join(line for one in tried for line in one.lines()))
+        show("\n".join([f"tree {tree}", *(line for one in tried for line in one.lines())]))
     return ExitCode.DONE if all(one.is_satisfied for one in tried) else ExitCode.FAILED
 
 
 async def _try(
     sealed: SealedSuite, scenarios: list[Scenario], host: RunHost, sandbox: str
-) -> list[PlayedScenario]:
+) -> tuple[str, list[PlayedScenario]]:
     async with known_trees(host, sandbox=sandbox, include_dirty=True) as trees:
         tried: list[PlayedScenario] = []
         for number, one in enumerate(scenarios, 1):
             host.tell(f"{one.id}: {number} of {len(scenarios)}")
             tried.append(await trees.play_once(sealed, one))
-        return tried
+        return await trees.describe(), tried
 
 
 part = try_suite

@@ -152,7 +152,11 @@ def _wrapped(text: str, width: int, indent: int) -> list[str]:
 
 def _scenario_lines(one: FailedScenario) -> list[str]:
     head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
-    return [*map(visible, [head, *(f"    {reason}" for reason in one.reasons)])]
+    lines = [head, *(f"    {reason}" for reason in one.reasons)]
+    lines += [f"    stderr| {line}" for line in one.stderr]
+    if one.remedy:
+        lines.append(f"    to change it: {one.remedy}")
+    return [*map(visible, lines)]
 
 
 def review_text(review: Review, reference: str, *, to_operator: bool) -> str:

@@ -403,7 +403,7 @@ class Evaluator:
             f"Files of {paths} are not those of the registration of the suite: a program that does "
             "nothing plays each holdout first."
         )
-        trees = KnownTrees(host, begun.workspace, begun.plan.sandbox)
+        trees = KnownTrees(host, begun.workspace, begun.plan.sandbox, begun.plan.request.workspace)
         if passed := await trees.passed_by_nothing(sealed):
             names = ", ".join(map(self.results.opaque_name, passed))
             owner = f"which {'is' if len(carried.paths) == 1 else 'are'} your folder's"

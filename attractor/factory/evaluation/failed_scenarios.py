@@ -12,9 +12,10 @@ from attractor.scenarios.evaluation import TrialResult, count_trials
 
 @dataclass(frozen=True)
 class FailedScenario:
-    """A held-out scenario with unsatisfied trials, and the reasons.
+    """A held-out scenario with unsatisfied trials, the reasons, and what its steps printed.
 
-    The reasons contain texts of hidden scenarios, so they are only for the operator.
+    `stderr` are the last lines of standard error. Reasons and lines contain texts of hidden
+    scenarios, so they are only for the operator. `remedy` is given where the suite is at fault.
     """
 
     scenario: str
@@ -22,6 +23,8 @@ class FailedScenario:
     played: int
     satisfied: int
     reasons: tuple[str, ...]
+    stderr: tuple[str, ...] = ()
+    remedy: str = ""
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the failed scenario."""
@@ -31,6 +34,8 @@ class FailedScenario:
             "played": self.played,
             "satisfied": self.satisfied,
             "reasons": list(self.reasons),
+            "stderr": list(self.stderr),
+            "remedy": self.remedy,
         }
 
 
@@ -39,18 +44,45 @@ def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
     if judged.suite is None:
         return []
     holdouts = judged.suite.of_split("holdout")
-    results = judged.counting_results()
-    return [
-        FailedScenario(
-            scenario.id,
-            scenario.title,
-            count.played,
-            count.satisfied,
-            _reasons([result for result in results if result.key.scenario == scenario.id]),
+    results, suite = judged.counting_results(), judged.suite.settings.name
+    found: list[FailedScenario] = []
+    for scenario, count in zip(holdouts, count_trials(holdouts, results), strict=True):
+        if count.satisfied < count.played or not count.played:
+            own = [result for result in results if result.key.scenario == scenario.id]
+            found.append(
+                FailedScenario(
+                    scenario.id,
+                    scenario.title,
+                    count.played,
+                    count.satisfied,
+                    _reasons(own),
+                    _stderr(own),
+                    _remedy(own, suite),
+                )
+            )
+    return found
+
+
+def _stderr(results: Sequence[TrialResult]) -> tuple[str, ...]:
+    """Return the distinct last lines of standard error, each with the name of its step."""
+    steps = dict.fromkeys(step for result in results for step in result.stderr)
+    return tuple(f"{step.step}: {line}" for step in steps for line in step.lines)
+
+
+def _remedy(results: Sequence[TrialResult], suite: str) -> str:
+    """Return what to change in the suite, or "" if the suite does not look at fault."""
+    failed = [result for result in results if not result.satisfied and not result.no_result]
+    if not failed:
+        return ""
+    if all(result.culprit is Culprit.SUITE for result in failed):
+        return f"fix the scenario in the suite {suite}, and register it"
+    if all(result.lacks_program for result in failed):
+        [missing, *_] = [one for step in failed[0].stderr if (one := step.missing_command)]
+        return (
+            f"{missing}: if Git ignores that program, build it in the setup of the suite {suite}, "
+            "and register it; otherwise the candidate lacks it"
         )
-        for scenario, count in zip(holdouts, count_trials(holdouts, results), strict=True)
-        if count.satisfied < count.played or not count.played
-    ]
+    return ""
 
 
 def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class _Judged:
     def remedy(self) -> str:
         """The remedy for scenarios that did not pass."""
         if not self.is_incomplete:
-            return "fix the candidate in a new run with --feedback"
+            return self._remedy_of_failures
         if self.input.without_result() or self.input.not_ended():
             return _commands_for(self.input)
         if self.input.attempts > self.settings.max_attempts_per_version:
@@ -93,6 +93,25 @@ class _Judged:
         if all(run.is_finished for run in self.input.by_other_runs):
             return remedy
         return f"an earlier evaluation of this tree was canceled or did not finish; {remedy}"
+
+    @property
+    def _remedy_of_failures(self) -> str:
+        failed = [one for one in self.results if not one.satisfied and not one.no_result]
+        candidate = "fix the candidate in a new run with --feedback"
+        if failed and all(one.culprit is Culprit.SUITE for one in failed):
+            return _FIX_SUITE
+        if failed and all(one.lacks_program for one in failed):
+            return (
+                f"no failed trial found its program: {candidate}, or the setup of the suite; see "
+                "attractor gate --operator"
+            )
+        return candidate
+
+
+_FIX_SUITE = (
+    "fix the scenarios of the suite that attractor gate --operator names, register it, and start "
+    "a new run"
+)
 
 
 def gate(judged: GateInput) -> GateReport:
@@ -364,7 +383,9 @@ def _infra_errors(judged: _Judged) -> RuleResult:
         trials = number_of(len(troubled), "trial")
         words.append(f"{trials} ended with an error that is not the candidate's")
     if troubled or not (missing or running):
-        remedies.append("fix the cause, then start a new run, or waive the scenarios")
+        is_suites = troubled and all(one.culprit is Culprit.SUITE for one in troubled)
+        cause = _FIX_SUITE if is_suites else "fix the cause, then start a new run"
+        remedies.append(f"{cause}, or waive the scenarios")
     all_of = [*troubled, *(one for run in missing.values() for one in run)]
     return _none_allowed(
         "infra_errors",

@@ -36,6 +36,7 @@ from attractor.scenarios.evaluation import (
     TrialTrouble,
     Trouble,
     is_satisfied,
+    stderr_of_steps,
 )
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
@@ -228,7 +229,8 @@ class TrialPlayer:
         # With the copy, so that the remaining time is estimated well.
         duration_ms = round((self.clock.monotonic() - began) * 1000)
         kept = KeptTrial.of(played.checks, played.observation)
-        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key))
+        stderr = stderr_of_steps(played.observation.steps.values())
+        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key), stderr=stderr)
         return _judged(trial, scenario, kept)
 
     async def judge_again(self, scenario: Scenario, trial: TrialResult) -> TrialResult | None:
@@ -304,5 +306,6 @@ def _judged(trial: TrialResult, scenario: Scenario, kept: KeptTrial) -> TrialRes
         error="",
         culprit=None if satisfied else Culprit.CANDIDATE,
         no_result=None,
+        stderr=() if satisfied else trial.stderr,
         kept=None,
     )

@@ -39,10 +39,13 @@ from attractor.workspaces.cleanup import (
     stored_run,
 )
 from attractor.workspaces.git.repository import Git
+from attractor.workspaces.uncommitted import has_uncommitted
 
 if TYPE_CHECKING:
     from attractor.factory.evaluation.trial_player import TrialPlayer
     from attractor.scenarios.played import PlayedScenario
+
+_SHOWN = 12
 
 Change = Callable[[Path], Awaitable[None]]
 """Changes the files of a tree that was written into a folder."""
@@ -69,15 +72,28 @@ async def apply_patch(patch: Path, search_path: str, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class KnownTrees:
-    """A tree of the project, and the sandbox in which trials are played on it.
-
-    `commit` is the commit of the tree; "" outside of Git.
-    """
+    """A tree of the project, and the sandbox in which trials are played on it."""
 
     host: RunHost
     workspace: Workspace
     sandbox: EnvironmentChoice
-    commit: str = ""
+    kind: WorkspaceKind
+
+    @property
+    def commit(self) -> str:
+        """The commit of the tree; "" outside of Git."""
+        return self.workspace.base.commit if self.kind is WorkspaceKind.ISOLATED else ""
+
+    async def describe(self) -> str:
+        """Return the tree that trials get, for people."""
+        base, project = self.workspace.base, self.host.project
+        if self.kind is WorkspaceKind.COPY:
+            return f"{base.candidate[:_SHOWN]}, the files in {project}"
+        is_dirty = await has_uncommitted(project, environ=self.host.environ)
+        commit = "HEAD with uncommitted changes" if is_dirty else f"commit {base.commit[:_SHOWN]}"
+        return (
+            f"{base.candidate[:_SHOWN]}, the files in {project}: {commit}, without what Git ignores"
+        )
 
     async def play(
         self,
@@ -224,9 +240,8 @@ async def known_trees(
         workspace = await create_workspace(
             request, quiet, run_id, choice, on_snapshot=do_nothing, commit=commit
         )
-        is_commit = request.workspace is WorkspaceKind.ISOLATED
         try:
-            yield KnownTrees(host, workspace, choice, workspace.base.commit if is_commit else "")
+            yield KnownTrees(host, workspace, choice, request.workspace)
         finally:
             await workspace.close()
     finally:

@@ -11,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
+from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate, unverifiable
 from attractor.factory.evaluation.gate_records import (
     NEVER_VALID,
@@ -23,7 +24,13 @@ from attractor.factory.evaluation.gate_records import (
     WindowFigures,
 )
 from attractor.factory.resources.profiles import Profile, make_profile
-from attractor.scenarios.evaluation import CRASHED, TrialKey, TrialResult, cut_trial
+from attractor.scenarios.evaluation import (
+    CRASHED,
+    StepStderr,
+    TrialKey,
+    TrialResult,
+    cut_trial,
+)
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,
@@ -139,6 +146,26 @@ def test_unplayed_scenarios_differ_from_failed_ones() -> None:
         assert unresolved.words.startswith(words)
         assert unresolved.remedy.startswith(remedy)
         assert unresolved.culprit == culprit
+
+
+def test_remedy_names_the_suite_where_the_suite_is_at_fault() -> None:
+    held = suite(scenario("a"), scenario("b"))
+    [one, other] = results(a=[False], b=[False])
+    lines = ("sh: 1: ./todo: not found",)
+    no_program = replace(one, stderr=(StepStderr("go", 127, lines),), culprit=Culprit.CANDIDATE)
+    faulty = replace(one, culprit=Culprit.SUITE, error="go: a NUL byte in the command")
+    passed = replace(other, satisfied=True)
+    for first, second, remedy, of_scenario in (
+        (faulty, passed, "fix the scenarios of the suite", "fix the scenario in the suite s"),
+        (no_program, passed, "no failed trial found its program", "command not found: ./todo: if"),
+        (no_program, other, "fix the candidate", "command not found: ./todo: if"),
+    ):
+        judged = judge(held, (first, second))
+        for rule in gate(judged).reasons:
+            assert rule.remedy.startswith(remedy), rule
+        [failed, *_] = failed_scenarios(judged)
+        assert failed.remedy.startswith(of_scenario)
+        assert failed.stderr == tuple(f"go: {line}" for line in lines if first is no_program)
 
 
 def test_run_that_ended_without_a_decision_gets_no_go() -> None:

@@ -19,7 +19,8 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import EvaluationRecord, GateInput
 from attractor.factory.evaluation.trial_player import TrialPlayer, exported_once
 from attractor.scenarios.check import JudgeQuestion, JudgeVerdict, Unjudged
-from attractor.scenarios.evaluation import NoResult, TrialKey, evaluate
+from attractor.scenarios.evaluation import NoResult, TrialKey, TrialResult, evaluate
+from attractor.scenarios.suite import CheckSpec
 from attractor.scenarios.suite_reader import read_suite
 from tests.factory.flows import HOLDOUT
 from tests.scenarios.suites import SUITE, write_files, write_suite
@@ -61,6 +62,29 @@ def test_trial_of_a_tree_that_does_nothing_is_not_satisfied(tmp_path: Path) -> N
     result = asyncio.run(player.play_trial(scenario, TrialKey("made", 1)))
     assert not result.satisfied
     assert "made" in result.checks[0].reason
+
+
+def test_failed_trial_keeps_the_last_lines_of_standard_error(tmp_path: Path) -> None:
+    player = make_player(tmp_path)
+    [scenario] = player.suite.scenarios
+    command = r"seq 1 9 >&2; printf 'a\033b\n' >&2; ./todo"
+    step = scenario.steps[0].model_copy(update={"run": command})
+
+    def play(equals: int) -> TrialResult:
+        check = CheckSpec(kind="exit", **{"step": "look", "equals": equals})
+        played = scenario.model_copy(update={"steps": (step,), "checks": (check,)})
+        return asyncio.run(player.play_trial(played, TrialKey("made", 1)))
+
+    failed = play(0)
+    [kept] = failed.stderr
+    assert (kept.step, kept.exit_code, kept.lines[:4]) == (
+        "look",
+        127,
+        ("7", "8", "9", r"a\U0000001Bb"),
+    )
+    assert kept.missing_command == "command not found: ./todo"
+    assert TrialResult.from_record(failed.to_record()) == failed
+    assert (play(127).stderr, "stderr" in play(127).to_record()) == ((), False)
 
 
 def test_tree_is_exported_once_for_many_trials(tmp_path: Path) -> None:
