@@ -137,13 +137,22 @@ def find_fork(index: FolderIndex) -> Path | None:
 
 
 async def fill_fork(
-    store: ObjectStore, index: FolderIndex, folder: Path, *, tree: TreeId, materials: Materials
+    store: ObjectStore,
+    index: FolderIndex,
+    folder: Path,
+    *,
+    tree: TreeId,
+    materials: Materials,
+    parent: StatCache,
 ) -> None:
-    """Write a tree into an empty folder, and make a Git repository for agents in this folder."""
+    """Write a tree into an empty folder, and make a Git repository for agents in this folder.
+
+    Files that are unchanged since the fork's parent get the modification times of the parent.
+    """
     # Entries of an earlier folder with this name are obsolete.
     index.forget()
     files = materials.added_to(await store.files_of(tree))
-    written = await write_out(store, files, folder)
+    written = await write_out(store, files, folder, parent=parent)
     await create_agent_repository(folder, store, files, _author(folder, store))
     index.save_stat_cache(written)
     index.set_ref(tree)

@@ -81,6 +81,8 @@ def cached_file(status: os.stat_result, checked_ns: int, object_id: bytes) -> Ca
 StatCache = Mapping[bytes, CachedFile]
 """The cache entries by path."""
 
+NO_FILES: StatCache = {}
+
 
 def filesystem_time(folder: Path, ours: Path) -> int:
     """Return the time of the file system of a folder, in nanoseconds.
@@ -392,11 +394,21 @@ async def export_tree(store: ObjectStore, tree: TreeId, to: Path, materials: Mat
     await write_out(store, materials.added_to(await store.files_of(tree)), to)
 
 
-async def write_out(store: ObjectStore, files: FlatTree, folder: Path) -> StatCache:
-    """Write files into a folder, and return the stat cache of these files."""
+async def write_out(
+    store: ObjectStore, files: FlatTree, folder: Path, *, parent: StatCache = NO_FILES
+) -> StatCache:
+    """Write files into a folder, and return the stat cache of these files.
+
+    Unchanged files get the modification times that they have in the folder `parent`.
+    """
     entries = [(path, entry) for path, entry in files.items() if entry.mode != SUBMODULE]
+    modified_ns = {
+        path: parent[path].modified_ns
+        for path, entry in entries
+        if path in parent and parent[path].id == entry.id
+    }
     written = await store.with_blobs(
-        [entry.id for _, entry in entries], partial(write_files, folder, entries)
+        [entry.id for _, entry in entries], partial(write_files, folder, entries, modified_ns)
     )
     now_ns = filesystem_time(folder, store.folder)
     return {

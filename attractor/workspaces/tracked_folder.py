@@ -32,6 +32,7 @@ from attractor.workspaces.run_store import (
     fill_fork,
     find_fork,
 )
+from attractor.workspaces.setup.build_folders import copy_build_folders
 from attractor.workspaces.setup.cache import SetupCache
 from attractor.workspaces.setup.run_setup import (
     PreparationSource,
@@ -90,6 +91,7 @@ class FolderContext:
     on_snapshot: OnSnapshot
     redactor: Redactor = field(default_factory=Redactor)
     on_set_aside: OnSetAside = do_nothing
+    tell: Callable[[str], None] = do_nothing
 
 
 class TrackedFolder:
@@ -164,6 +166,10 @@ class TrackedFolder:
         """Call back for set-aside changes from now on, also in new forks."""
         self._context = replace(self._context, on_set_aside=callback)
 
+    def report_to(self, tell: Callable[[str], None]) -> None:
+        """Report to `tell` from now on, also in new forks."""
+        self._context = replace(self._context, tell=tell)
+
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
         """Return the paths that differ between two trees."""
         return [text_of(change.path) for change in await self.store.changes(since, until)]
@@ -235,10 +241,15 @@ class TrackedFolder:
             return self._dimension(known, name)
         with new_folder(make_workspaces_folder(self._context.state)) as folder:
             materials = self._context.rules.materials
-            await fill_fork(self.store, index, folder, tree=tree, materials=materials)
+            async with self._lock:
+                parent = await self._take()
+            await fill_fork(
+                self.store, index, folder, tree=tree, materials=materials, parent=parent.cache
+            )
             fork = self._dimension(folder, name)
             source = PreparationSource(self.folder, self._index.prepared_state())
             await prepare_folder(fork._site(tree), self._wanted, source, base=self.base.candidate)
+            await self._copy_build_folders(parent.ignored, fork)
             # Recorded last: an unrecorded fork is created again.
             index.record_folder(folder)
         return fork
@@ -271,6 +282,16 @@ class TrackedFolder:
     def _caches(self) -> Path:
         """The cache folder of the run, if it has one."""
         return cache_folder(self._context.state, self.store.folder.name)
+
+    async def _copy_build_folders(self, ignored: Sequence[str], fork: "TrackedFolder") -> None:
+        ours, theirs = (one.environment.working_directory() for one in (self, fork))
+        copying = partial(
+            copy_build_folders, self.folder, ignored, fork.folder, has_same_path=ours == theirs
+        )
+        if message := await in_thread(copying):
+            self._context.tell(message)
+            # Once is enough.
+            self.report_to(do_nothing)
 
     def _dimension(self, folder: Path, name: str) -> "TrackedFolder":
         return TrackedFolder(

@@ -20,7 +20,7 @@ from attractor.records.request import Overrides, WorkspaceKind
 from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 from tests.pipeline.test_boot import boot_steps
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -126,6 +126,39 @@ def test_second_stage_of_a_run_compiles_nothing_in_go(tmp_path: Path, sandbox: s
     execute(with_go(make_host(project)), sandbox, workspace=WorkspaceKind.IN_PLACE)
     assert "/compile " in (project / "1.log").read_text()
     assert "/compile " not in (project / "2.log").read_text()
+
+
+CARGO_TEST = "cargo test > {0}.log 2>&1; mkdir -p logs && mv {0}.log logs"
+CARGO_BRANCHES = f"""digraph branches {{ {ENDS}
+    fan [shape=component]; meet [shape=tripleoctagon, merge=all]
+    first [{TOOL}="{CARGO_TEST.format("first")}"]
+    a [{TOOL}="{CARGO_TEST.format("a")}"]
+    b [{TOOL}="{CARGO_TEST.format("b")}"]
+    start -> first -> fan -> a -> meet; fan -> b -> meet -> exit }}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="Rust is not installed")
+def test_branches_compile_nothing_with_cargo(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(why)
+    crate = '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
+    files = {"Cargo.toml": crate, "src/lib.rs": "#[test]\nfn passes() {}\n"}
+    ignored = {".gitignore": "target/\nCargo.lock\n"}
+    project = make_project(tmp_path / "project", CARGO_BRANCHES, **files, **ignored)
+    result = execute(with_cargo(make_host(project)), "bubblewrap")
+    branch = f"attractor/run/{result.run_id}"
+    logs = {one: git(project, "show", f"{branch}:logs/{one}.log") for one in ("first", "a", "b")}
+    assert all("test passes ... ok" in log for log in logs.values()), logs
+    assert {one for one, log in logs.items() if "Compiling" in log} == {"first"}
+
+
+def with_cargo(host: RunHost) -> RunHost:
+    """Return a host whose stages can read the installed Rust."""
+    asked = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True)
+    toolchain = Path(asked.stdout.strip())
+    environ = {**host.environ, "PATH": f"{toolchain}/bin:/usr/bin:/bin"}
+    return replace(host, environ=environ, readable=(toolchain,))
 
 
 FROM_SETUP = "grep -x base $GOCACHE/base && ! test -e $GOCACHE/new"

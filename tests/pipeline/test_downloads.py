@@ -21,7 +21,14 @@ import pytest
 from attractor.pipeline.host.run_host import RunHost
 from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_host, make_project
-from tests.pipeline.test_caches import GO, execute, sandbox as sandbox, stages, with_go
+from tests.pipeline.test_caches import (
+    GO,
+    execute,
+    sandbox as sandbox,
+    stages,
+    with_cargo,
+    with_go,
+)
 from tests.scenarios.suites import write_files
 
 CARGO = shutil.which("cargo")
@@ -114,8 +121,6 @@ def registry(folder: Path) -> Generator[str]:
 def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
     tmp_path: Path, sandbox: str
 ) -> None:
-    asked = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True)
-    toolchain = Path(asked.stdout.strip())
     run = "cargo run --quiet > said 2>&1; cargo add absent 2> missing"
     steal = "cat $CARGO_HOME/credentials.toml >> said"
     command = f"{run}; {steal}{TRY_TO_WRITE.format('$CARGO_HOME/registry')}; true"
@@ -126,15 +131,13 @@ def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
         files["Cargo.toml"] += f'other = {{ git = "file://{other}" }}\n'
         files["src/main.rs"] = files["src/main.rs"].replace("dep::", "other::")
     project = make_project(tmp_path / "project", stages(command), **files)
+    host = with_cargo(make_host(project))
     with registry(tmp_path / "registry") as address:
         source = '[source.crates-io]\nreplace-with = "mine"\n[source.mine]\n'
         source += f'registry = "sparse+{address}/"\n'
         write_files(project, {".cargo/config.toml": source})
-        path = f"{toolchain}/bin:{os.environ['PATH']}"
-        download(project, "cargo", "fetch", HOME=str(tmp_path), PATH=path)
+        download(project, "cargo", "fetch", HOME=str(tmp_path), PATH=host.environ["PATH"])
     write_files(tmp_path, {".cargo/credentials.toml": "secret\n"})
-    host = make_host(project, PATH=f"{toolchain}/bin:/usr/bin:/bin")
-    host = replace(host, readable=(toolchain,))
     assert said(replace(host, downloads=("cargo",)), sandbox) == "read\n"
     assert "`absent` could not be found" in (project / "missing").read_text()
     assert said(host, sandbox) != "read\n"

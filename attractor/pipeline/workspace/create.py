@@ -260,6 +260,7 @@ def _complete(
     if sandbox.settings:
         make_cache_folder(host.state_dir, run_id)
     workspace.redact_patches(host.redactor)
+    workspace.report_to(host.tell)
     return workspace
 
 

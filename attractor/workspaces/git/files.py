@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,9 @@ class FolderWriter:
         self._at = b""
         self._open: int | None = None
 
-    def put(self, path: bytes, entry: TreeEntry, content: bytes) -> os.stat_result:
+    def put(
+        self, path: bytes, entry: TreeEntry, content: bytes, modified_ns: int | None = None
+    ) -> os.stat_result:
         """Write a file or link in place of anything at its path; return the new file's status."""
         folder, _, name = path.rpartition(b"/")
         if self._open is None or self._at != folder:
@@ -33,10 +35,10 @@ class FolderWriter:
             self._at = folder
         at = self._open
         try:
-            return _put(name, entry, content, at)
+            return _put(name, entry, content, modified_ns, at)
         except FileExistsError:  # rare, and a check in advance takes time
             _clear(name, at)
-            return _put(name, entry, content, at)
+            return _put(name, entry, content, modified_ns, at)
 
     def remove(self, path: bytes) -> None:
         """Remove a file or link, and parent folders that become empty."""
@@ -52,12 +54,18 @@ class FolderWriter:
 
 
 def write_files(
-    folder: Path, files: Iterable[tuple[bytes, TreeEntry]], contents: Iterator[bytes]
+    folder: Path,
+    files: Iterable[tuple[bytes, TreeEntry]],
+    modified_ns: Mapping[bytes, int],
+    contents: Iterator[bytes],
 ) -> dict[bytes, os.stat_result]:
-    """Write files into a folder, each with the next content; return the status of each file."""
+    """Write files into a folder, each with the next content; return the status of each file.
+
+    `modified_ns` are the modification times of files (default: now).
+    """
     with _opened(folder) as writer:
         return {
-            path: writer.put(path, entry, content)
+            path: writer.put(path, entry, content, modified_ns.get(path))
             for (path, entry), content in zip(files, contents, strict=True)
         }
 
@@ -83,7 +91,9 @@ def _opened(folder: Path) -> Generator[FolderWriter]:
         raise file_error("write into", folder, cause) from cause
 
 
-def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_result:
+def _put(
+    name: bytes, entry: TreeEntry, content: bytes, modified_ns: int | None, at: int
+) -> os.stat_result:
     """Create a file or link in an open folder."""
     if entry.mode == LINK:
         os.symlink(content, name, dir_fd=at)
@@ -91,6 +101,8 @@ def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_resu
     file = os.open(name, _NEW, 0o777 if entry.mode & 0o100 else 0o666, dir_fd=at)
     try:
         write_fully(file, content)
+        if modified_ns is not None:
+            os.utime(file, ns=(modified_ns, modified_ns))
         return os.fstat(file)
     finally:
         os.close(file)
