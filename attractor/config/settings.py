@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from pydantic_core import PydanticCustomError
 
 from attractor.base.toml import HIDDEN_VALUE
+from attractor.config.tables import SandboxVariables
 from attractor.config.user_folders import default_state_dir
 
 
@@ -167,7 +168,7 @@ class CachesSettings(Section):
 
 
 class SandboxLimitSettings(Section):
-    """Limits of the sandbox of each stage and trial.
+    """Limits and variables of the sandbox of each stage and trial.
 
     A command above a limit is killed, or refused the file.
     """
@@ -188,6 +189,11 @@ class SandboxLimitSettings(Section):
     )
     max_file_mb: int = Field(
         default=16384, ge=1, description="Limit the megabytes of a file written in a sandbox."
+    )
+    env: SandboxVariables = Field(
+        default_factory=dict[str, str],
+        description="Add these variables, such as `RUSTUP_HOME`; `~` is the home folder, and a "
+        "path must be in the system or in `sandbox.read` of the profile.",
     )
 
 

@@ -1,6 +1,7 @@
 """The base of tables in TOML files that people write, and the names in them."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -14,6 +15,27 @@ def require_name(name: str) -> str:
         raise ValueError("use lower-case letters, digits, - and _, but not - or _ first")
     return name
 
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(
+    r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_.*)?", re.IGNORECASE
+)
+_OF_SANDBOX = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR"}
+
+
+def require_sandbox_variables(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return variables that a file may give a sandbox, or raise ValueError."""
+    for name, value in variables.items():
+        if not _VARIABLE.fullmatch(name) or "\0" in value:
+            raise ValueError(f"{name!r}: invalid variable")
+        if name in _OF_SANDBOX or name.upper().startswith("ATTRACTOR_"):
+            raise ValueError(f"{name} is set by the sandbox itself")
+        if _SECRET.fullmatch(name):
+            raise ValueError(f"{name} looks like a secret, which no file may contain: pass_env")
+    return variables
+
+
+SandboxVariables = Annotated[Mapping[str, str], AfterValidator(require_sandbox_variables)]
 
 Name = Annotated[str, AfterValidator(require_name)]
 

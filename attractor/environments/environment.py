@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
@@ -27,6 +28,7 @@ _LANGUAGES = {
 }
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _SYSTEM = ("/usr", "/bin", "/sbin")
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Inherit(StrEnum):
@@ -52,14 +54,27 @@ def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dic
 
 
 def sandboxed(
-    environ: Mapping[str, str], *, read: Sequence[str], passed: Sequence[str], home: str
+    environ: Mapping[str, str],
+    *,
+    read: Sequence[str],
+    passed: Sequence[str],
+    home: str,
+    env: Mapping[str, str] = NO_VARIABLES,
 ) -> dict[str, str]:
     """Return the variables of commands in a sandbox.
 
     Variables about the operator are only included if `passed` names them. A path in a variable is
-    only included if the path is in the system or in a readable folder.
+    only included if the path is in the system or in a readable folder; a path in `env` elsewhere is
+    refused.
     """
     visible = (*_SYSTEM, *read)
+    for name, value in env.items():
+        if value.startswith("/") and not _is_below(value, visible):
+            raise UsageError(
+                f"sandbox.env: {name} is {value}, which is not in a readable folder",
+                hint="add the folder to sandbox.read of the profile of the run, or remove the "
+                "variable",
+            )
     locale = {
         name: value
         for name, value in environ.items()
@@ -82,7 +97,7 @@ def sandboxed(
         "SHELL": "/bin/bash",
         "TMPDIR": "/tmp",
     }
-    return locale | languages | own | named
+    return locale | languages | own | named | dict(env)
 
 
 def _is_below(path: str, folders: Sequence[str]) -> bool:

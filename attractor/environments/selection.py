@@ -13,7 +13,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.processes import ExecResult
 from attractor.environments.downloads import find_downloads
-from attractor.environments.environment import ExecutionEnvironment, Promises, sandboxed
+from attractor.environments.environment import (
+    NO_VARIABLES,
+    ExecutionEnvironment,
+    Promises,
+    sandboxed,
+)
 from attractor.environments.errors import (
     SandboxNotStarted,
     SandboxUnavailable,
@@ -80,6 +85,7 @@ async def choose_environment(
     hide: Sequence[Path],
     read: Sequence[Path] = (),
     pass_env: Sequence[str] = (),
+    env: Mapping[str, str] = NO_VARIABLES,
     downloads: Sequence[str] = (),
     scratch: Path | None = None,
     bounds: SandboxBounds | None = None,
@@ -90,18 +96,17 @@ async def choose_environment(
 ) -> EnvironmentChoice:
     """Choose by `auto`, `bubblewrap`, `landlock` or `none`, and check the isolation.
 
-    `hide` are the operator's folders: home, project, state folder. `read` are readable exceptions,
-    such as toolchains; `pass_env` are variables by name. A sandbox shows the downloads of the
-    package managers `downloads`. Without bubblewrap, `run_id` marks the commands. If the workspace
-    is the folder `project`, the names `covers` in it are hidden. `guardian` watches commands
-    without a sandbox.
+    `hide` are folders of the operator, `read` readable exceptions, `pass_env` names of variables,
+    `env` more variables. A sandbox shows the downloads of the package managers `downloads`. Without
+    bubblewrap, `run_id` marks the commands. If the workspace is the folder `project`, its names
+    `covers` are hidden. `guardian` watches commands without a sandbox.
     """
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
     if kind == "none":
-        return _unguarded(environ, "no sandbox was requested", run_id, guardian)
+        return _unguarded({**environ, **env}, "no sandbox was requested", run_id, guardian)
     python = find_interpreter()
-    variables = sandboxed(environ, read=[str(path) for path in read], passed=pass_env, home=HOME)
+    variables = sandboxed(environ, read=[*map(str, read)], passed=pass_env, home=HOME, env=env)
     for name in downloads:
         found = find_downloads(name, environ)
         read, variables = [*read, *found.folders], {**variables, **found.variables}
@@ -128,7 +133,7 @@ async def choose_environment(
             if kind == name:
                 raise
             unavailable.append(error.message)
-    return _unguarded(environ, "; ".join(unavailable), run_id, guardian)
+    return _unguarded({**environ, **env}, "; ".join(unavailable), run_id, guardian)
 
 
 async def _test(settings: SandboxSettings, *, scratch: Path | None) -> Promises:

@@ -39,6 +39,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("sandbox.max_memory_mb", None, "default"),
         ("sandbox.max_open_files", 16384, "default"),
         ("sandbox.max_file_mb", 16384, "default"),
+        ("sandbox.env", {}, "default"),
         ("tracing.enabled", "auto", "default"),
         ("notify.command", "", "default"),
         ("notify.url", SecretStr(""), "default"),

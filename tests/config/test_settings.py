@@ -18,7 +18,13 @@ from attractor.config.schema import (
     list_settings,
     slots,
 )
-from attractor.config.settings import OutputSettings, Settings, require_model_name, require_pattern
+from attractor.config.settings import (
+    OutputSettings,
+    SandboxLimitSettings,
+    Settings,
+    require_model_name,
+    require_pattern,
+)
 from attractor.config.user_folders import default_state_dir, path_of_variable, variable_name
 from tests.config.project import Project
 from tests.tables import table
@@ -68,6 +74,13 @@ def test_model_name_has_a_provider() -> None:
     for text in ("gpt-5.2", "openai/", "/gpt-5.2"):
         with pytest.raises(ValueError, match="provider/model"):
             require_model_name(text)
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "GITHUB_TOKEN_FILE", "HOME", "ATTRACTOR_X", "A-B"])
+def test_variable_of_a_sandbox_has_a_plain_name(name: str) -> None:
+    assert SandboxLimitSettings(env={"RUSTUP_HOME": "~/.rustup"}).env["RUSTUP_HOME"]
+    with pytest.raises(ValidationError, match=name):
+        SandboxLimitSettings(env={name: "x"})
 
 
 def test_pattern_is_valid_and_does_not_match_everything() -> None:

@@ -28,6 +28,7 @@ def policy_of_profile(profile: Profile, host: RunHost) -> Policy:
     return Policy(
         readable=tuple(_existing(profile, host)),
         passed_variables=profile.sandbox.pass_env,
+        sandbox_env=profile.sandbox.env,
         carry=profile.sandbox.carry,
         transforms=[ProfileModels(profile.models)] if profile.models else [],
         budgets=Budgets(cost_usd=profile.policy.max_cost_usd),
@@ -37,11 +38,9 @@ def policy_of_profile(profile: Profile, host: RunHost) -> Policy:
 
 def _existing(profile: Profile, host: RunHost) -> Iterator[Path]:
     """Yield the paths that a profile shows in the sandbox; refuse a path that does not exist."""
-    home = host.environ.get("HOME", "")
     for key, paths in (("read", profile.sandbox.read), ("expose", profile.sandbox.expose)):
         for path in paths:
-            is_below_home = path == "~" or path.startswith("~/")
-            full = Path(f"{home}{path[1:]}") if is_below_home else host.project / path
+            full = host.project / host.with_home(path)
             if not full.exists():
                 raise InvalidProfile(
                     f"profile {profile.name}: sandbox.{key}: {full} does not exist",

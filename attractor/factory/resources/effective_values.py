@@ -1,6 +1,6 @@
 """The effective values of a pipeline or a run: profile, graph and nodes merged, with origins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from attractor.base.dataclasses import dataclass
@@ -106,4 +106,7 @@ def _place(owner: str, written: Attribute | None) -> str:
 def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, cast("tuple[object, ...]", value))) or "none"
+    if isinstance(value, Mapping):
+        named = cast("Mapping[str, str]", value)
+        return ", ".join(f"{name}={one}" for name, one in named.items()) or "none"
     return "none" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from attractor.base.files import read_regular, reason_of
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
 from attractor.config.schema import keys_at
-from attractor.config.tables import Name, StrictTable
+from attractor.config.tables import Name, SandboxVariables, StrictTable
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
@@ -24,12 +24,13 @@ class ProfileSandbox(StrictTable):
 
     `read` and `expose` are paths shown read-only, `expose` those of logins, about which the gate
     says `credential_exposed`. `carry` are ignored paths that are copied into each workspace.
-    `pass_env` are names of variables.
+    `pass_env` are names of variables, and `env` variables with values.
     """
 
     read: tuple[str, ...] = ()
     carry: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()
+    env: SandboxVariables = Field(default_factory=dict[str, str])
     expose: tuple[str, ...] = ()
 
 

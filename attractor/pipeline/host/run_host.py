@@ -217,9 +217,10 @@ class RunHost:
     `interviewer` names the interviewer of runs that name none.
     `secrets` are values that the caller passed, in addition to the variables whose names indicate
     secrets. `suite` and `profile` judge runs that name none. `readable` are paths, and
-    `passed_variables` the names of variables, that a sandbox shows. `pinned_agents` is the folder
-    of the agents that a run began with. `adopts_orphans` is True in a process that only executes a
-    run: orphans of commands without a sandbox become its children, and end with their stage.
+    `passed_variables` the names of variables, that a sandbox shows; `sandbox_env` are variables
+    that it adds. `pinned_agents` is the folder of the agents that a run began with.
+    `adopts_orphans` is True in a process that only executes a run: orphans of commands without a
+    sandbox become its children, and end with their stage.
     """
 
     project: Path
@@ -255,8 +256,14 @@ class RunHost:
     profile: str = ""
     readable: tuple[Path, ...] = ()
     passed_variables: tuple[str, ...] = ()
+    sandbox_env: Mapping[str, str] = field(default_factory=dict[str, str])
     pinned_agents: Path | None = None
     adopts_orphans: bool = False
+
+    def with_home(self, text: str) -> str:
+        """Return a path that begins with `~` with the home folder of this machine."""
+        home = self.environ.get("HOME", "")
+        return f"{home}{text[1:]}" if text == "~" or text.startswith("~/") else text
 
     @property
     def agents_folder(self) -> Path:
@@ -338,7 +345,8 @@ def open_host(
         leave_out=(*LEAVE_OUT, *settings.workspace.leave_out),
         cache_variables=_cache_variables(settings.caches),
         downloads=settings.caches.read,
-        bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True)),
+        bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True, exclude={"env"})),
+        sandbox_env=settings.sandbox.env,
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
         backends=settings.backends,

@@ -1,7 +1,7 @@
 """The plan of a run, and the policy that it follows: plain values."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import field, replace
 from pathlib import Path
 
 from attractor.base.callables import do_nothing
@@ -24,10 +24,10 @@ class Policy:
     """What the pinned suite and profile of a run allow and demand.
 
     `suite_pipeline` is the name of the pipeline that the suite is for. `readable` are paths, and
-    `passed_variables` the names of variables, that a sandbox shows. `carry` are more paths that
-    workspaces get. The run does not exceed `budgets`. With `asks_providers`, the first stage begins
-    only if the model providers of the run answer. `notices` are sentences for a person. `task_note`
-    ends the prompt of each task for an agent.
+    `passed_variables` the names of variables, that a sandbox shows; `sandbox_env` are variables
+    that it adds. `carry` are more paths that workspaces get. The run does not exceed `budgets`.
+    With `asks_providers`, the first stage begins only if the model providers of the run answer.
+    `notices` are sentences for a person. `task_note` ends the prompt of each task for an agent.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
@@ -39,6 +39,7 @@ class Policy:
     suite_pipeline: str = ""
     readable: Sequence[Path] = ()
     passed_variables: Sequence[str] = ()
+    sandbox_env: Mapping[str, str] = field(default_factory=dict[str, str])
     carry: Sequence[str] = ()
     transforms: Sequence[Transform] = ()
     budgets: Budgets = NO_BUDGETS
@@ -57,6 +58,7 @@ class Policy:
             host,
             readable=(*host.readable, *self.readable),
             passed_variables=(*host.passed_variables, *self.passed_variables),
+            sandbox_env={**host.sandbox_env, **self.sandbox_env},
             preparation=replace(wanted, carry=tuple(dict.fromkeys((*wanted.carry, *self.carry)))),
             custom_parts=replace(parts, transforms=(*parts.transforms, *self.transforms)),
         )

@@ -122,6 +122,7 @@ async def choose_sandbox(
             hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
             read=[*host.readable, *read],
             pass_env=host.passed_variables,
+            env={name: host.with_home(value) for name, value in host.sandbox_env.items()},
             downloads=host.downloads,
             scratch=scratch,
             bounds=host.bounds,

@@ -8,7 +8,7 @@ from shutil import rmtree
 
 import pytest
 
-from attractor.base.errors import UnknownName
+from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.operations.start import start_run
@@ -64,7 +64,7 @@ def test_models_of_a_profile_override_those_of_the_pipeline(tmp_path: Path) -> N
     }
 
 
-LOOK = 'cat "{tool}"; cat "{login}"; echo $COLOUR; cat kept/note'
+LOOK = 'cat "{tool}"; cat "{login}"; echo $COLOUR; cat kept/note; cat "$TOOLS/tool"; echo $MODE'
 
 
 @pytest.mark.parametrize("has_profile", [True, False])
@@ -93,12 +93,24 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
         "expose": ["~/login"],
         "pass_env": ["COLOUR"],
         "carry": ["kept"],
+        "env": {"TOOLS": "~/tools", "MODE": "quick"},
     }
+    flow = Flow(flow.project, replace(flow.host, sandbox_env={"MODE": "slow"}))
     if has_profile:
         flow = profiled(flow, sandbox=sandbox)
     result = flow.launch(sandbox="auto", profile="", evaluate=False)
     made = git(flow.project, "show", f"attractor/run/{result.run_id}:made.txt")
-    assert ("tool login red\nnote" in made) == has_profile
+    assert ("tool login red\nnotetool quick\n" in made) == has_profile
+    assert ("slow" in made) != has_profile
+
+
+def test_a_variable_never_names_a_path_outside_of_readable_folders(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    (tmp_path / "tools").mkdir()
+    flow = profiled(make_flow(tmp_path), sandbox={"read": ["~/tools"], "env": {"LOGIN": "~/x"}})
+    with pytest.raises(UsageError, match=r"LOGIN is .*/x, which is not in a readable folder"):
+        flow.launch(sandbox="auto", profile="", evaluate=False)
 
 
 @pytest.mark.parametrize(("at", "shown"), [(".", "seen\ninner"), ("sub", "seen")])
