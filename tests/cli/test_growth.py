@@ -10,11 +10,13 @@ import pytest
 from attractor.base.locks import FileLock
 from attractor.cli.runs.growth import simulation_lines
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.crew.checks.identity import identity_hash
 from attractor.growth.morph import apply_morphs, read_morph
 from attractor.growth.plans.store import DEPLOYMENT_LOCK
 from attractor.growth.specification.files import read_spec, write_spec
 from tests.cli.running import attractor
 from tests.growth.app import PROPOSAL, make_app
+from tests.growth.seed import farm
 
 RUN = "01JZ0000000000000000000000"
 
@@ -92,6 +94,15 @@ def test_dropped_plan_collides_no_longer(app: ControlPlane) -> None:
     assert "no problems found" in grow(app, "check", first)
     with FileLock(app.plans.folder_of(first) / DEPLOYMENT_LOCK):
         assert f"is locked by process {os.getpid()}" in grow(app, "drop", first, code=4)
+
+
+def test_identity_is_printed_with_the_hash_of_its_check(app: ControlPlane) -> None:
+    shown = grow(app, "identity")
+    assert shown == f"{identity_hash(farm())}\n"
+    assert record(grow(app, "identity", "--json"))["identity"]["beneficiaries"][0] == "Farmer"
+    assert "unknown specification" in grow(app, "identity", "sg-0", code=2)
+    write_spec(farm(("Farm planning", "Planning")), app.repository)
+    assert grow(app, "identity") != shown
 
 
 def test_stale_plan_is_rebased(app: ControlPlane) -> None:

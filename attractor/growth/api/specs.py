@@ -15,6 +15,7 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields, write_record
 from attractor.growth.apps.verification import verify_app
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.crew.checks.identity import identity_hash
 from attractor.growth.desires import PlannerInput, UserDesire
 from attractor.growth.errors import InvalidDesire, InvalidSpec
 from attractor.growth.lineage import read_stages
@@ -24,7 +25,7 @@ from attractor.growth.normalize.structured import add_desires, normalize_desires
 from attractor.growth.plans.store import PlanState
 from attractor.growth.specification.clarifications import answer_question
 from attractor.growth.specification.difference import compare_specs
-from attractor.growth.specification.document import write_document
+from attractor.growth.specification.document import identity_of, write_document
 from attractor.growth.specification.files import node_path, node_text, write_spec
 from attractor.growth.specification.graph import ROOT, SpecGraph
 from attractor.growth.specification.index import SpecIndex
@@ -98,6 +99,13 @@ def _add_to_base(
 def show_spec(control_plane: ControlPlane, spec_graph_id: str) -> dict[str, Json]:
     """Return a specification with the keys of `POST /spec/normalize`."""
     return describe_spec(control_plane.specs.load(spec_graph_id))
+
+
+def identity(control_plane: ControlPlane, spec_graph_id: str = HEAD) -> dict[str, Json]:
+    """Return the identity of an app, and its hash for the check `identity`."""
+    stored = control_plane.specs.load(spec_graph_id)
+    fields = dict(identity_of(stored.graph))
+    return {"spec_graph_id": stored.id, "hash": identity_hash(stored.graph), "identity": fields}
 
 
 def describe_spec(spec: StoredSpec) -> dict[str, Json]:

@@ -14,7 +14,9 @@ from attractor.scenarios.check import CheckOptions, CheckResult, Observation, ch
 class IdentityCheck(CheckOptions):
     """Passes if the identity in the tree is the sealed one, and each predicate about it holds."""
 
-    hash: str = Field(description="the sealed hash of the identity")
+    hash: str = Field(
+        description="the sealed hash of the identity, which `attractor grow identity` prints"
+    )
 
     async def judge(self, observed: Observation) -> CheckResult:
         """Read the specification of the candidate, and judge it."""
