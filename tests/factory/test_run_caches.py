@@ -11,6 +11,7 @@ from attractor.factory.operations.gate import ask_gate
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import git
+from tests.pipeline.test_caches import GO, with_go
 from tests.scenarios.suites import write_files, write_suite
 
 POISON = "mkdir -p $GOCACHE && echo poison > $GOCACHE/entry && echo $GOCACHE > made.txt"
@@ -52,3 +53,55 @@ def test_trials_and_verifiers_never_see_the_caches_of_the_run(tmp_path: Path, sa
     facts, judged = ask_gate(result.directory, host)
     verdict = verdict_text(facts, judged, to_operator=False)
     assert "\n  carried into trials: go downloads" in verdict
+
+
+GO_FILES = {
+    "go.mod": "module app\n",
+    "main.go": 'package main\n\nfunc main() { println("zwrong") }\n',
+}
+POISON_GO = (
+    "go run . 2> before; grep -rl zwrong $GOCACHE | xargs sed -i s/zwrong/zright/; "
+    "go run . 2> after; echo made > made.txt"
+)
+GO_SCENARIO = """
+id = "made"
+title = "Word"
+story = "Ann runs the program."
+
+[[steps]]
+name = "look"
+run = "GOCACHE=$PWD/.cache go run . 2>&1"
+timeout = "5m"
+
+[[checks]]
+kind = "stdout"
+step = "look"
+equals = "zwrong"
+"""
+
+
+@pytest.mark.skipif(GO is None, reason="Go is not installed")
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+def test_poisoned_entry_of_go_answers_neither_in_trials_nor_in_the_next_run(
+    tmp_path: Path, sandbox: str
+) -> None:
+    flow = make_flow(tmp_path)
+    pipeline = flow.project / "pipeline.dot"
+    pipeline.write_text(pipeline.read_text().replace("echo made > made.txt", POISON_GO))
+    write_files(flow.project, GO_FILES)
+    git(flow.project, "add", "--all")
+    git(flow.project, "commit", "--quiet", "--message", "Poison")
+    folder = write_suite(tmp_path / "new", made=GO_SCENARIO)
+    register(flow.evaluator.stores.suites, folder, now=flow.host.clock.now())
+    flow = Flow(flow.project, with_go(flow.host))
+    for _ in range(2):
+        try:
+            result = flow.launch(sandbox=sandbox)
+        except SandboxUnavailable as error:
+            pytest.skip(error.message)
+        words = [
+            git(flow.project, "show", f"attractor/run/{result.run_id}:{name}")
+            for name in ("before", "after")
+        ]
+        assert words == ["zwrong\n", "zright\n"]
+        assert flow.rules(result) == []

@@ -20,6 +20,7 @@ from attractor.records.request import Overrides, WorkspaceKind
 from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
+from tests.pipeline import dying_caches
 from tests.pipeline.projects import git, make_host, make_project, simulated, start
 from tests.pipeline.test_boot import boot_steps
 
@@ -192,3 +193,33 @@ def test_setup_that_is_repeated_after_stages_keeps_nothing_for_later_runs(tmp_pa
     assert ended.outcome is StageStatus.SUCCESS
     assert [one["how"] for one in boot_steps(ended.directory) if "how" in one] == ["run", "run"]
     assert not (host.state_dir / "setups").exists()
+
+
+def runs_of(host: RunHost) -> set[Path]:
+    """Return the directories of the runs of a host."""
+    return {one for one in host.runs_dir.iterdir() if one.is_dir() and not one.is_symlink()}
+
+
+@pytest.mark.parametrize("moment", ["save", "restore", "stage"])
+def test_kill_during_a_write_of_a_cache_harms_no_run(tmp_path: Path, moment: str) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(why)
+    project = make_project(
+        tmp_path / "project", dying_caches.PIPELINE, lock="3" if moment == "stage" else "0"
+    )
+    host = dying_caches.prepared_host(project)
+    earlier: set[Path] = set()
+    if moment == "restore":
+        execute(host, "bubblewrap")
+        earlier = runs_of(host)
+    dying_caches.run_and_die(project, "copying" if moment != "stage" else moment)
+    [killed] = runs_of(host) - earlier
+    setups = host.state_dir / "setups"
+    assert len([one for one in setups.iterdir() if (one / "setup.json").exists()]) == (
+        moment != "save"
+    )
+    ended = asyncio.run(resume(killed, host, Overrides()))
+    assert ended.outcome is StageStatus.SUCCESS
+    execute(host, "bubblewrap")
+    [kept] = setups.iterdir()
+    assert len(list((kept / "caches" / "go-build").iterdir())) == dying_caches.ENTRIES
