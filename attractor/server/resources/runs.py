@@ -83,12 +83,20 @@ class ResultPatchAnswer(AnswerModel):
     apply: str
 
 
+class FailedOutputAnswer(AnswerModel):
+    """A failed stage, and the lines of its output below the reason."""
+
+    stage: str
+    lines: list[str]
+
+
 class RunStatusAnswer(RunAnswer):
     """The status of a run, as `attractor status --json` shows it."""
 
     changed: str
     incidents: list[JsonRecord]
     result_patch: ResultPatchAnswer | None
+    failed_output: list[FailedOutputAnswer]
     at_work: list[StageAtWorkAnswer]
 
 
