@@ -1,4 +1,4 @@
-"""Show the identity of an app and its hash."""
+"""Print the identity of an app and its hash."""
 
 from typing import Any, cast
 
