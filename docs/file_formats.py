@@ -394,6 +394,10 @@ class GateRecord(Record):
     setups: list[SuiteSetupRecord] = Field(
         default=[], description="absent without a setup of the suite that was executed once"
     )
+    suite_lock: str = Field(
+        default="",
+        description="the commit by whose lock the suite was registered; absent if a person did it",
+    )
 
 
 class Trial(Record):

@@ -142,8 +142,13 @@ def files_of_suite(folder: Path, twins: Iterable[str]) -> list[SuiteFile]:
             if (place / name).is_dir()
             for file in list_suite_files(place / name)
         ]
-    known = (file for file in files if not _IGNORED & {*PurePosixPath(file.path).parts})
+    known = (file for file in files if not is_ignored(file.path))
     return sorted(known, key=lambda one: one.path)
+
+
+def is_ignored(path: str) -> bool:
+    """Return whether a file is not part of a suite, because a program made it by itself."""
+    return bool(_IGNORED & {*PurePosixPath(path).parts})
 
 
 def refuse_misplaced(files: Iterable[SuiteFile]) -> None:

@@ -105,7 +105,7 @@ from attractor.records.request import RunRequest, WorkspaceKind
     default="",
     shell_complete=complete_suites,
     metavar="S[@V]",
-    help="Judge the run with this suite.",
+    help="Judge the run with this suite. A new name is registered by its committed lock.",
 )
 @click.option(
     "--profile",

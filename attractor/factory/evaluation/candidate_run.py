@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileError, UsageError
+from attractor.base.errors import FileError, Refused, UsageError
 from attractor.base.files import read_regular
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.json import content_hash
@@ -18,7 +18,14 @@ from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import Profile, ProfileStore
-from attractor.factory.resources.versions import ResourceKind, VersionStore, split_pin
+from attractor.factory.resources.versions import (
+    LOCK,
+    ResourceKind,
+    Version,
+    VersionStore,
+    describe_lock,
+    split_pin,
+)
 from attractor.pipeline.source.read import PipelineSource, find_accepted
 
 if TYPE_CHECKING:
@@ -138,6 +145,19 @@ class FactoryStores:
         if profile:
             self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
 
+    def require_registrar(self, version: Version | None, profile: str) -> None:
+        """Refuse a suite that no person registered, if a profile demands a person.
+
+        Without a version, the suite is not registered yet.
+        """
+        by_lock = version is None or LOCK in version.data
+        if by_lock and self.profile(profile).policy.suites != "any":
+            name, by = version or "the suite", split_pin(profile)[0]
+            raise Refused(
+                f"{name} is not registered by a person, as the profile {by} demands",
+                hint="read it, then: attractor suite register FOLDER",
+            )
+
     def other_pipeline(self, suite: "SealedSuite | None", content: str) -> str:
         """Return the pipeline version that a suite is for, unless it has this content; else ""."""
         wanted = suite.suite.settings.pipeline if suite else ""
@@ -166,6 +186,8 @@ class FactoryStores:
         version = self.suites.versions.of_pin(suite)
         by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
         yield f"Judged by {version} and {by}."
+        if LOCK in version.data:
+            yield f"{describe_lock(str(version.data[LOCK]))}."
         folder = Path(str(version.data["folder"]))
         if not folder.is_dir():
             yield f"The folder {folder} is missing; the sealed suite judges."
@@ -187,6 +209,10 @@ class FactoryStores:
     def suite(self, pinned: str) -> "SealedSuite | None":
         """Open the suite that a run pinned, and verify the hash of the suite."""
         return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
+
+    def lock_of(self, pinned: str) -> str:
+        """Return the commit by whose lock a pinned suite was registered; "" if a person did it."""
+        return str(self.suites.versions.of_pin(pinned).data.get(LOCK, "")) if pinned else ""
 
     def profile(self, pinned: str) -> Profile:
         """Return the profile that a run pinned (default: strict), and verify its hash."""

@@ -228,6 +228,7 @@ class Evaluator:
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
+            suite_lock=self.stores.lock_of(run.manifest.suite),
             other_pipeline=self.stores.other_pipeline(sealed, run.pipeline_hash),
             evaluations=evaluations,
             profile=profile,

@@ -145,6 +145,7 @@ def gate(judged: GateInput) -> GateReport:
         judged.replays,
         carried=_carried(one.carried for one in judged.evaluations),
         setups=tuple(one.setup for one in judged.evaluations if one.setup),
+        suite_lock=judged.suite_lock,
     )
 
 

@@ -27,6 +27,19 @@ def rules_of(host: RunHost) -> RunRules:
     return RunRules(_Policies(host, register).find, register.record_end)
 
 
+def unregistered_suite(origin: New, host: RunHost) -> str:
+    """Return the suite that judges a new run, if only a folder of the project has it; else ""."""
+    name, number = split_reference(origin.request.suite or host.suite)
+    policies = _Policies(host, register_of(host))
+    if not name or number or policies.knows_suite(name):
+        return ""
+    # Suites are slow to import.
+    from attractor.factory.resources.committed_suites import find_suite_folder
+
+    is_needed = origin.request.suite or not policies.needs_no_suite(origin, origin.request)
+    return name if is_needed and find_suite_folder(name, host.project) else ""
+
+
 @dataclass(frozen=True)
 class _Policies:
     host: RunHost
@@ -39,6 +52,8 @@ class _Policies:
         if isinstance(origin, New):
             suite, for_pipeline, notices = await self._pin_suite(origin, request)
             profile = stores.pin_profile(profile or self.host.profile)
+            if suite:
+                stores.require_registrar(stores.suites.versions.of_pin(suite), profile)
         elif suite and isinstance(origin, Forked):
             # A fork has the pipeline's name of its run.
             for_pipeline = origin.pipeline_name
@@ -75,7 +90,7 @@ class _Policies:
         judge, and with twins that do not start.
         """
         stores, host = self.register.stores, self.host
-        if not request.suite and (why := self._needs_no_suite(origin, request)):
+        if not request.suite and (why := self.needs_no_suite(origin, request)):
             return "", "", [why]
         suite = stores.pin_suite(request.suite or host.suite)
         sealed = stores.suite(suite)
@@ -90,10 +105,14 @@ class _Policies:
         await require_usable(sealed, host.environ, evaluates=request.evaluate)
         return suite, name, []
 
-    def _needs_no_suite(self, origin: New, request: RunRequest) -> str:
+    def knows_suite(self, name: str) -> bool:
+        """Return whether the ledger has a version of a suite."""
+        return self.register.stores.of_kind(ResourceKind.SUITE).knows(name)
+
+    def needs_no_suite(self, origin: New, request: RunRequest) -> str:
         """Return why a run does not need the unregistered suite of the settings, or ""."""
         host, (name, _) = self.host, split_reference(self.host.suite)
-        if not name or self.register.stores.of_kind(ResourceKind.SUITE).knows(name):
+        if not name or self.knows_suite(name):
             return ""
         # Suites are slow to import.
         from attractor.factory.resources.committed_suites import find_suite_folder

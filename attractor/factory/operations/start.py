@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.config.user_folders import STARTED_BY_VARIABLE
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.operations.policy import rules_of
+from attractor.factory.operations.policy import rules_of, unregistered_suite
 from attractor.factory.register import register_of
 from attractor.factory.resources.versions import Version
 from attractor.language.preparation.prepare import path_below
@@ -22,14 +22,26 @@ async def start_run(
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage.
 
+    A suite whose name the ledger does not know is registered by its lock in the last commit.
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
     """
-    return await start(_origin(request, host, root, feedback), host, rules_of(host))
+    origin = _origin(request, host, root, feedback)
+    if name := unregistered_suite(origin, host):
+        # Suites are slow to import.
+        from attractor.factory.resources.registration import register_by_lock
+
+        await register_by_lock(name, request, host)
+    return await start(origin, host, rules_of(host))
 
 
 async def check_run(request: RunRequest, host: RunHost, *, feedback: Path | None = None) -> RunPlan:
     """Plan a run that does not begin, to see whether it could."""
-    return await plan_run(_origin(request, host, None, feedback), host, rules_of(host))
+    origin = _origin(request, host, None, feedback)
+    if name := unregistered_suite(origin, host):
+        host.tell(f"Suite {name} is not registered here: a run registers it by its committed lock.")
+        origin = replace(origin, request=replace(origin.request, suite=""))
+        host = replace(host, suite="")
+    return await plan_run(origin, host, rules_of(host))
 
 
 def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Path | None) -> New:

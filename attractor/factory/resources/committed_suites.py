@@ -9,8 +9,16 @@ from attractor.factory.resources.versions import split_reference
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import HEAD
 from attractor.scenarios.sealed_suite import SealedSuite, SuiteLock, read_lock
-from attractor.scenarios.suite_files import LOCK_FILE, SUITE_FILE
+from attractor.scenarios.suite_files import (
+    LOCK_FILE,
+    SUITE_FILE,
+    files_of_suite,
+    is_ignored,
+    read_suite_file,
+    twins_folder,
+)
 from attractor.workspaces.errors import NotARepository
+from attractor.workspaces.git.objects import FILE, PROGRAM, object_id
 from attractor.workspaces.git.repository import open_repository
 
 _SUITES = "scenarios"
@@ -38,25 +46,26 @@ def find_suite_folder(name: str, project: Path) -> SuiteFolder | None:
 
 @dataclass(frozen=True)
 class CommittedLock:
-    """The lock of a suite in the last commit, which names a commit that proves its baselines.
+    """The lock of a suite in a commit, the last one of a project.
 
-    `is_in_history` says whether that commit is the last one or before it; a shallow clone may lack
-    it.
+    `is_in_history` says whether the commit that the lock names is this one or before it; a shallow
+    clone may lack it.
     """
 
     lock: SuiteLock
+    commit: str
     is_in_history: bool
 
     @property
     def base(self) -> str:
-        """The commit on which the baselines were proved."""
-        return self.lock.proved_on
+        """The commit on which baselines are proved."""
+        return self.lock.proved_on or self.commit
 
 
 async def read_committed_lock(
     folder: Path, host: RunHost, sealed: SealedSuite
 ) -> CommittedLock | None:
-    """Return the lock in the last commit, if it is of these sealed files and names a commit."""
+    """Return the lock in the last commit, if it is of these sealed files."""
     try:
         project = await open_repository(host.project, search_path=host.search_path)
         repository = await open_repository(folder, search_path=host.search_path)
@@ -65,8 +74,44 @@ async def read_committed_lock(
     git = repository.git
     found = await git.answer("cat-file", "blob", f"{HEAD}:{repository.prefix}{LOCK_FILE}")
     lock = None if found.exit_code else read_lock(found.stdout)
-    is_own = repository.common_dir == project.common_dir
-    if not (is_own and lock and lock.proved_on and lock.is_of(sealed)):
+    if repository.common_dir != project.common_dir or not (lock and lock.is_of(sealed)):
         return None
-    before = await git.answer("merge-base", "--is-ancestor", lock.proved_on, HEAD)
-    return CommittedLock(lock, is_in_history=not before.exit_code)
+    commit = await repository.commit(HEAD)
+    before = await git.answer("merge-base", "--is-ancestor", lock.proved_on or commit, commit)
+    return CommittedLock(lock, commit, is_in_history=not before.exit_code)
+
+
+async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) -> str:
+    """Return how a suite differs from its files in the last commit, or that a run wrote these."""
+    repository = await open_repository(folder, search_path=host.search_path)
+    prefix = Path(repository.prefix)
+    top = folder.resolve().parents[len(prefix.parts) - 1]
+    twins = twins_folder(folder).resolve().relative_to(top)
+    places = [str(prefix), *(str(twins / name) for name in sealed.suite.twin_names)]
+    listed = await repository.git.run("ls-tree", "-r", "-z", HEAD, "--", *places)
+    committed = dict(_entry(line) for line in listed.split("\0")[:-1])
+    here = {
+        str(file.source.resolve().relative_to(top)): (
+            f"{PROGRAM if file.is_executable else FILE:o}",
+            object_id("blob", read_suite_file(file.source), repository.object_format).hex(),
+        )
+        for file in files_of_suite(folder, sealed.suite.twin_names)
+    }
+    if differing := sorted(
+        path
+        for path in here.keys() | committed.keys()
+        if here.get(path) != committed.get(path) and not is_ignored(path)
+    ):
+        return f"{differing[0]} differs from the last commit"
+    # The first commit of a shallow clone contains the changes of all before it.
+    runs = await repository.git.run(
+        *("log", "--min-parents=1", "--format=%(trailers:key=Attractor-Run,valueonly)"),
+        *(HEAD, "--", *places),
+    )
+    return f"run {runs.split()[0]} changed its files" if runs.split() else ""
+
+
+def _entry(line: str) -> tuple[str, tuple[str, str]]:
+    fields, _, path = line.partition("\t")
+    mode, _, name = fields.split(" ")
+    return path, (mode, name)

@@ -39,7 +39,8 @@ class ProfilePolicy(StrictTable):
 
     With `twins = "twin"`, no run asks a real model provider. With `ask_providers = false`, the
     first stage begins without a request to each model provider of the run. With `answers =
-    "verified"`, the gate demands a proof of who answered each question.
+    "verified"`, the gate demands a proof of who answered each question. With `suites = "registered
+    by a person"`, no run uses a suite that was registered by its committed lock.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -49,6 +50,7 @@ class ProfilePolicy(StrictTable):
     twins: Literal["real", "twin"] = "real"
     ask_providers: bool = True
     answers: Literal["any", "verified"] = "any"
+    suites: Literal["any", "registered by a person"] = "any"
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -8,13 +8,21 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
+from attractor.base.errors import Refused, UnknownName
 from attractor.factory.evaluation.candidate_run import FactoryStores
-from attractor.factory.resources.committed_suites import read_committed_lock
+from attractor.factory.operator_process import refuse_in_run
+from attractor.factory.register import register_of
+from attractor.factory.resources.committed_suites import (
+    CommittedLock,
+    find_suite_folder,
+    read_committed_lock,
+    why_not_committed,
+)
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import (
     Change,
@@ -25,17 +33,19 @@ from attractor.factory.resources.known_trees import (
     known_trees,
 )
 from attractor.factory.resources.suites import NO_PROOF, Proof, Registration
-from attractor.factory.resources.versions import split_reference
+from attractor.factory.resources.versions import ResourceKind, split_reference
 from attractor.language.source.text import quote
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
 from attractor.pipeline.workspace.create import HEAD
+from attractor.records.request import RunRequest
 from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.scenarios.suite_lint import (
     RUBRIC,
     SuiteFault,
@@ -74,9 +84,12 @@ async def lint(
 
 
 async def register_suite(
-    folder: Path, host: RunHost, stores: FactoryStores, *, sandbox: str, by: str
+    folder: Path, host: RunHost, stores: FactoryStores, *, sandbox: str, by: str | None
 ) -> Registration:
-    """Register a suite as a sealed version; refuse a suite that could not judge."""
+    """Register a suite as a sealed version; refuse a suite that could not judge.
+
+    Without a person `by`, refuse also files that the lock in the last commit does not name.
+    """
     _, found = await lint(folder, host, stores)
     if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
@@ -84,6 +97,8 @@ async def register_suite(
         host.tell(f"hint: {hint}")
     sealed, proof = stores.suites.seal(folder), NO_PROOF
     committed = await read_committed_lock(folder, host, sealed)
+    if by is None:
+        committed = await _require_committed(folder, host, sealed, committed)
     if not stores.suites.is_registered(sealed):
         unrated = tuple(_unrated(scenario) for scenario in sealed.suite.scenarios)
         played = sealed.suite.model_copy(update={"scenarios": unrated})
@@ -92,25 +107,71 @@ async def register_suite(
         allowed = policy_of_profile(profile, host).within(host)
         wanted, project = allowed.preparation, host.project
         carried = await in_thread(partial(read_carried, sealed.suite, wanted, project))
-        is_in_history = committed is None or committed.is_in_history
-        if committed and not is_in_history:
-            host.tell(
-                f"The history lacks commit {committed.base[:12]}, on which the lock of the suite "
-                "says that baselines were proved: they are not played here. To play them, fetch "
-                "the history before: git fetch --unshallow"
-            )
-        base = committed.base if committed and is_in_history else HEAD
-        async with known_trees(allowed, sandbox=sandbox, commit=base) as trees:
+        base = _base_of(committed, host)
+        async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
             checks = _Checks(sealed, trees)
-            faults = await checks.baselines() if is_in_history else []
+            faults = await checks.baselines() if base else []
             faults += [*await checks.discrimination(), *await checks.references()]
-            proved_on = trees.commit if is_in_history else ""
+            proved_on = trees.commit if base else ""
         if faults:
             raise SuiteRefused(faults)
         has_changed = await in_thread(carried.have_changed)
         proof = Proof("" if has_changed else carried.content, proved_on)
-    now, lock = host.clock.now(), committed.lock if committed else None
-    return stores.suites.add(sealed, folder, by=by, now=now, proof=proof, lock=lock)
+    by_lock = committed.commit if committed and by is None else ""
+    keeps_lock = committed and (by_lock or committed.lock.proved_on)
+    return stores.suites.add(
+        sealed,
+        folder,
+        by=by or f"lock of {by_lock}",
+        now=host.clock.now(),
+        proof=replace(proof, lock=by_lock),
+        lock=committed.lock if committed and keeps_lock else None,
+    )
+
+
+def _base_of(committed: CommittedLock | None, host: RunHost) -> str:
+    """Return the commit on which baselines are proved, or "" and say that the history lacks it."""
+    if committed is None:
+        return HEAD
+    if committed.is_in_history:
+        return committed.base
+    host.tell(
+        f"The history lacks commit {committed.base[:12]}, on which the lock of the suite says that "
+        "baselines were proved: they are not played here. To play them, fetch the history before: "
+        "git fetch --unshallow"
+    )
+    return ""
+
+
+async def register_by_lock(name: str, request: RunRequest, host: RunHost) -> None:
+    """Register the suite of a new run by its lock in the last commit, and say so.
+
+    Refuse in a process of a run, and if the profile demands a person.
+    """
+    refuse_in_run(f"registering suite {name}", host.environ)
+    stores, found = register_of(host).stores, find_suite_folder(name, host.project)
+    if found is None:
+        raise UnknownName(ResourceKind.SUITE, name, ())
+    stores.require_registrar(None, stores.pin_profile(request.profile or host.profile))
+    registered = await register_suite(found.path, host, stores, sandbox=request.sandbox, by=None)
+    version = registered.version
+    host.tell(f"Registered {version} by its {version.by}.")
+
+
+async def _require_committed(
+    folder: Path, host: RunHost, sealed: SealedSuite, committed: CommittedLock | None
+) -> CommittedLock:
+    why = await why_not_committed(folder, host, sealed) if committed else _NO_LOCK
+    if committed is None or why:
+        name = sealed.suite.settings.name
+        raise Refused(
+            f"suite {name} is not registered here, and not by its lock: {why}",
+            hint=f"read it, then: attractor suite register {folder}",
+        )
+    return committed
+
+
+_NO_LOCK = f"the last commit has no {LOCK_FILE} of its files"
 
 
 def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:

@@ -8,7 +8,7 @@ from attractor.base.json import Json
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
+from attractor.factory.resources.versions import LOCK, ResourceKind, Version, VersionStore
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
@@ -35,11 +35,13 @@ class Proof:
     """What the trials of a registration proved.
 
     `carried` is the hash of carried paths with which a program that does nothing failed. The
-    baselines were proved on the commit `proved_on`; "" if they were not, or outside of Git.
+    baselines were proved on the commit `proved_on`; "" if they were not, or outside of Git. `lock`
+    is the commit by whose lock the suite is registered; "" if a person registers it.
     """
 
     carried: str = ""
     proved_on: str = ""
+    lock: str = ""
 
     def to_record(self) -> dict[str, Json]:
         """Return the fields of a version."""
@@ -125,6 +127,9 @@ class SuiteStore:
         data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
         data |= proof.to_record()
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
+        if LOCK in version.data and not proof.lock:
+            data = {key: value for key, value in version.data.items() if key != LOCK}
+            version = self.versions.register_again(version, data, by=by, now=now)
         proved_on = str(version.data.get(PROVED_ON, ""))
         write_lock(folder, lock or lock_of(sealed, version.number, proved_on))
         trials = settings.trials.n * len(sealed.suite.of_split("holdout"))

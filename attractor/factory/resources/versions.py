@@ -25,6 +25,8 @@ from attractor.language.graph.graph import folder_name
 
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
+LOCK = "lock"
+"""The field of a version with the commit by whose lock it was registered, without a person."""
 RETIRED, ARCHIVED, BURNED = "retired", "archived", "burned"
 
 
@@ -98,6 +100,14 @@ def version_from_record(fields: Fields) -> Version:
     return fields.whole(Version, number="version")
 
 
+def describe_lock(commit: str) -> str:
+    """Return a sentence about a suite that was registered by its lock in a commit."""
+    return (
+        f"The suite was registered by its lock in commit {commit[:12]}, and not yet by a person: "
+        "attractor suite register FOLDER"
+    )
+
+
 def split_reference(reference: str) -> tuple[str, str]:
     """Return the name and the number ("" without one) of a reference."""
     name, _, number = reference.rpartition("@")
@@ -148,15 +158,28 @@ class VersionStore:
                 if version.content == content and not (renews and version.ending):
                     return version, False
             version = Version(self.kind, name, last + 1, content, now, by, data)
-            # The ledger first: a version that it lacks does not exist.
-            line: JsonObject = {"project": project_id, **version.to_record()}
-            self.ledger.append(_registration_of(self.kind), "", line, now=now)
-            self._write(project_id, version)
+            self._record(_registration_of(self.kind), project_id, version, now)
             if self.kind is ResourceKind.PIPELINE:
                 note = self._note(name, content)
                 make_private_folder(note.parent)
                 write_whole(note, str(version.number), mode=OWNER_ONLY)
         return version, True
+
+    def register_again(
+        self, version: Version, data: JsonObject, *, by: str, now: datetime
+    ) -> Version:
+        """Record another registration of a version, such as by a person; its content stays."""
+        again = replace(version, data=data, by=by, registered=now)
+        with self._locked():
+            kind = _registration_of(self.kind)
+            self._record(kind, self.project.project_id(), again, now)
+        return again
+
+    def _record(self, kind: LineKind, project_id: str, version: Version, now: datetime) -> None:
+        # The ledger first: a version that it lacks does not exist.
+        line: JsonObject = {"project": project_id, **version.to_record()}
+        self.ledger.append(kind, "", line, now=now)
+        self._write(project_id, version)
 
     def end(self, version: Version, ending: Ending) -> Version:
         """Record that no new run may use a version; an ended version stays as it is."""
@@ -166,10 +189,8 @@ class VersionStore:
                 return current
             ended = replace(current, ending=ending)
             project_id = self.project.project_id()
-            line: JsonObject = {"project": project_id, **ended.to_record()}
             kind = LineKind.BURNED if ending.how == BURNED else LineKind.RETIRED
-            self.ledger.append(kind, "", line, now=ending.when)
-            self._write(project_id, ended)
+            self._record(kind, project_id, ended, ending.when)
         return ended
 
     def knows(self, name: str) -> bool:

@@ -2,22 +2,34 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from attractor.base.errors import Refused
+from attractor.engine.run_folder.result import RunResult
 from attractor.environments.errors import SandboxUnavailable
+from attractor.environments.orphan_processes import MARK
+from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.ledger.audit import audit
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.start import check_run, start_run
 from attractor.factory.register import register_of
 from attractor.factory.resources.first_suite import write_first_suite
+from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.registration import lint, register_suite
 from attractor.factory.resources.suites import Registration
 from attractor.pipeline.host.run_host import RunHost
+from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
 from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import LINEAR, git, make_host, make_project
+from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated
 from tests.scenarios.suites import write_files, write_suite
 
 SUITE = 'name = "todo"\npipeline = "linear"\n'
@@ -160,6 +172,112 @@ def test_a_shallow_clone_plays_no_baselines_and_says_so(
     played = [one.partition(":")[0] for one in messages if "trials" in one]
     assert played == ["do-nothing program", "reference greets"]
     assert git(there.project, "status", "--porcelain") == ""
+
+
+def launch(host: RunHost, profile: str = "") -> RunResult:
+    return asyncio.run(start_run(simulated(host.project, profile=profile), host))
+
+
+def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
+    host: RunHost, judged: Path, tmp_path: Path
+) -> None:
+    there, folder, messages = clone(host, tmp_path / "second")
+    there = replace(there, suite="todo")
+    evaluator, policy = evaluator_of(there), {"suites": "registered by a person"}
+    careful = Profile.model_validate({"name": "careful", "policy": policy})
+    evaluator.stores.profiles.create(careful, by="ann", now=there.clock.now())
+    with pytest.raises(Refused, match="the suite is not registered by a person"):
+        launch(there, "careful")
+    asyncio.run(check_run(simulated(there.project), there))
+    assert not evaluator.stores.suites.versions.names()
+
+    run = launch(there)
+    version = evaluator.stores.suites.versions.find("todo")
+    head = git(there.project, "rev-parse", "HEAD").strip()
+    assert version.by == f"lock of {head}"
+    assert f"Registered {version} by its lock of {head}." in messages
+    assert git(there.project, "status", "--porcelain") == ""
+    report = gate(ask_gate(run.directory, there)[1])
+    assert (report.satisfied, report.suite_lock) == (1, head)
+    assert report.to_record()["suite_lock"] == head
+    assert launch(there).status == run.status
+    with pytest.raises(Refused, match="todo@1 .* is not registered by a person"):
+        launch(there, "careful")
+
+    registered = register(there, folder)
+    assert (registered.version.number, registered.version.by) == (1, "ann")
+    assert not registered.is_new
+    assert gate(ask_gate(run.directory, there)[1]).suite_lock == ""
+    assert launch(there, "careful").status == run.status
+    assert audit(there.state_dir, there.runs_dir).flaws == []
+
+
+def edit(folder: Path) -> None:
+    file = folder / "holdout" / "greets.scenario.toml"
+    file.write_text(file.read_text() + "\n")
+
+
+def commit(folder: Path, message: str = "Edit") -> None:
+    git(folder, "add", "--all", ".")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+def commit_without_lock(folder: Path) -> None:
+    edit(folder)
+    commit(folder)
+
+
+def commit_only_the_lock(folder: Path) -> None:
+    """Commit a lock of files that are not committed."""
+    edit(folder)
+    with TemporaryDirectory() as store:
+        write_lock(folder, lock_of(seal_suite(folder, Path(store)), 2))
+    git(folder, "commit", "--quiet", "--message", "Edit", "suite.lock.json")
+
+
+def hide_a_removed_file(folder: Path) -> None:
+    (folder / "train").mkdir()
+    (folder / "train" / "b.scenario.toml").write_text(scenario("b", baseline="any"))
+    commit(folder)
+    (folder / "train" / "b.scenario.toml").unlink()
+
+
+def commit_by_a_run(folder: Path) -> None:
+    (folder / "README.md").touch()
+    commit(folder, "Edit\n\nAttractor-Run: 01ABC")
+    (folder / "README.md").unlink()
+    commit(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (edit, "the last commit has no suite.lock.json of its files"),
+        (commit_without_lock, "the last commit has no suite.lock.json of its files"),
+        (commit_only_the_lock, "greets.scenario.toml differs from the last commit"),
+        (hide_a_removed_file, "b.scenario.toml differs from the last commit"),
+        (commit_by_a_run, "run 01ABC changed its files"),
+    ],
+)
+def test_run_registers_no_files_but_those_that_people_committed(
+    host: RunHost, judged: Path, tmp_path: Path, change: Callable[[Path], None], words: str
+) -> None:
+    there, folder, _ = clone(host, tmp_path / "second")
+    change(folder)
+    with pytest.raises(Refused, match="suite todo is not registered here") as caught:
+        launch(replace(there, suite="todo"))
+    assert words in caught.value.message
+    assert "attractor suite register" in caught.value.hint
+    assert not register_of(there).stores.suites.versions.names()
+
+
+def test_process_of_a_run_registers_no_suite_by_its_lock(
+    host: RunHost, judged: Path, tmp_path: Path
+) -> None:
+    there, _, _ = clone(host, tmp_path / "second")
+    there = replace(there, suite="todo", environ={**there.environ, MARK: "a mark"})
+    with pytest.raises(Refused, match="registering suite todo is only for the operator"):
+        launch(there)
 
 
 def carrying(host: RunHost, setting: str, *paths: str) -> RunHost:
