@@ -62,8 +62,6 @@ class RunRegister:
         if run.state.status in UNBEGUN:
             # A suite may be burned before a restart begins, and no result could be approved.
             self.stores.require_in_use(run.manifest.suite, run.manifest.profile)
-            # A fork may have a changed pipeline.
-            self.stores.require_version(run.manifest.suite, plan.pipeline, plan.request.file)
         # Also on a resume: the operator may have accepted a changed pipeline.
         registered, _ = self.stores.pipelines.register(
             plan.pipeline,

@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainSerializer,
     Tag,
     ValidationError,
     field_validator,
@@ -99,6 +100,38 @@ Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str
 
 class SuiteTable(StrictTable):
     """A table in a suite."""
+
+
+ALL_PIPELINES = "*"
+"""Stands for all pipelines of a project."""
+
+
+def _as_pipelines(value: object) -> object:
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("write a name in quotes, or a list of names")
+    return (value,) if isinstance(value, str) else cast("object", value)
+
+
+def _are_pipelines(pipelines: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(pipelines)) < len(pipelines):
+        raise ValueError("remove the duplicate")
+    if ALL_PIPELINES in pipelines and len(pipelines) > 1:
+        raise ValueError(f'write "{ALL_PIPELINES}" alone, or the names without it')
+    return pipelines
+
+
+def _as_written(pipelines: tuple[str, ...]) -> str | tuple[str, ...]:
+    return pipelines[0] if len(pipelines) == 1 else pipelines
+
+
+Pipelines = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_as_pipelines, json_schema_input_type=str | list[str]),
+    AfterValidator(_are_pipelines),
+    # Records of suites for one pipeline contain its name, not a list.
+    PlainSerializer(_as_written, return_type=str | tuple[str, ...]),
+]
 
 
 class TrialSettings(SuiteTable):
@@ -422,9 +455,9 @@ class SuiteSettings(SuiteTable):
     """The content of `suite.toml`."""
 
     name: Name = Field(description="the name of the suite")
-    pipeline: str = Field(
-        description="the name of the pipeline whose runs the suite judges; with `NAME@VERSION`, "
-        "only runs of this registered version"
+    pipeline: Pipelines = Field(
+        description="the name of the pipeline whose runs the suite judges, or a list of names; "
+        "with `NAME@VERSION`, only runs of this registered version; `*` alone means all pipelines"
     )
     trials: TrialSettings = Field(default=TrialSettings(), description="see [trials](#trials)")
     gate: GateSettings = Field(default=GateSettings(), description="see [gate](#gate)")
@@ -436,6 +469,11 @@ class SuiteSettings(SuiteTable):
     )
     twins: tuple[TwinSettings, ...] = Field(default=(), description="see [twins](#twins)")
     judge: JudgeSettings = Field(default=JudgeSettings(), description="see [judge](#judge)")
+
+    @property
+    def judges_all(self) -> bool:
+        """Whether the suite judges all pipelines of its project."""
+        return self.pipeline == (ALL_PIPELINES,)
 
 
 class Suite(SuiteTable):

@@ -80,6 +80,15 @@ def test_agent_fixes_the_project_and_reports_its_changes(tmp_path: Path, wire: s
     assert json.loads(more.stdout.splitlines()[-1])["answer"] == "I fixed add."
 
 
+def test_session_ignores_the_suite_of_the_project(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    (desk.place / "attractor.toml").write_text('[factory]\nsuite = "todo"\n')
+    with in_background(ProviderTwin(Script(rules=(*steps("x", says("Done.")),)))) as desk.twin:
+        done = desk.do("agent", "x", "--model", MODELS["openai"])
+    assert done.stdout.startswith("Done.\n"), done.stderr
+    assert "no suite" not in done.stderr
+
+
 def test_agent_needs_a_session_to_continue(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     with in_background(ProviderTwin(Script(rules=()))) as desk.twin:

@@ -111,7 +111,7 @@ def evaluated(
     """Play trials of a program; return the results, the log and the suite."""
     tree = write_files(tmp_path / "tree", {"program.sh": program})
     (tmp_path / "copies").mkdir()
-    settings = SuiteSettings(name="s", pipeline="p", trials=TrialSettings(**trials))
+    settings = SuiteSettings(name="s", pipeline=("p",), trials=TrialSettings(**trials))
 
     async def export(to: Path) -> None:
         shutil.copytree(tree, to, dirs_exist_ok=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from attractor.records.summary import summarize
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import git, make_host, make_project, simulated
-from tests.scenarios.suites import write_suite
+from tests.scenarios.suites import SUITE, write_suite
 from tests.tables import table
 
 
@@ -160,12 +161,39 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
             flow.evaluator.request_again(run, "ann")
 
 
-def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
+def judge_as_told(flow: Flow, advice: str) -> None:
+    """Edit and register the suite exactly as an advice says."""
+    found = re.search(
+        r"write (pipeline = .*) in (.*), then: attractor suite register (\S*)$", advice
+    )
+    assert found
+    line, file, folder = found.groups()
+    Path(file).write_text(SUITE.replace('pipeline = "linear"', line))
+    register(flow.evaluator.stores.suites, Path(folder), now=flow.host.clock.now())
+
+
+def test_a_suite_for_another_pipeline_is_refused_with_the_edit_that_makes_it_judge(
+    tmp_path: Path,
+) -> None:
     flow = make_flow(tmp_path)
     pipeline = flow.project / "pipeline.dot"
-    pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
-    with pytest.raises(UsageError, match="is for the pipeline 'linear', not for 'other'"):
+    linear = pipeline.read_text()
+    pipeline.write_text(linear.replace("digraph linear", "digraph other"))
+    with pytest.raises(
+        UsageError, match="is for the pipeline 'linear', not for 'other'"
+    ) as refused:
         flow.launch()
+    judge_as_told(flow, refused.value.hint)
+    assert rules(flow, flow.launch()) == []
+    pipeline.write_text(linear.replace("digraph linear", "digraph third"))
+    with pytest.raises(UsageError, match="the pipeline 'linear' or 'other', not for 'third'"):
+        flow.launch()
+    folder = tmp_path / "suite"
+    judge_as_told(
+        flow,
+        f'write pipeline = "*" in {folder}/suite.toml, then: attractor suite register {folder}',
+    )
+    assert rules(flow, flow.launch()) == []
 
 
 def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) -> None:
@@ -177,15 +205,17 @@ def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) 
     pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
     result = flow.launch(suite="")
     assert read_manifest(RunDirectory(result.directory)).suite == ""
-    assert any("this run of 'other' has no suite" in one for one in messages)
+    [advice] = [one for one in messages if "This run has no suite" in one]
     verdict = gate(flow.evaluator.judged(read_candidate_run(result.directory)))
     assert "no_suite" in {one.rule for one in verdict.reasons}
+    judge_as_told(flow, advice)
+    assert read_manifest(RunDirectory(flow.launch(suite="").directory)).suite.startswith("todo@2")
 
 
 @table(
     ("pipeline", "evaluate", "words"),
     [
-        ("other", True, "this run of 'other' has no suite"),
+        ("other", True, 'write pipeline = ["linear", "other"] in'),
         ("linear", False, "with --no-evaluate this run has no suite"),
         ("linear", True, ""),
     ],

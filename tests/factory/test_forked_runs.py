@@ -154,6 +154,7 @@ def test_suite_for_a_version_of_a_pipeline_judges_no_other_version(tmp_path: Pat
     assert len(list_runs(flow.host.runs_dir)) == 2
     with pytest.raises(UsageError, match="suite todo@2 is for linear@1"):
         forked(flow, unjudged, "make", pipeline)
+    assert len(list_runs(flow.host.runs_dir)) == 2
     # The operator may accept another version on a resume; the gate does not.
     facts = read_candidate_run(flow.resume(unjudged).directory)
     accepted = replace(facts, manifest=replace(facts.manifest, content_hash="of another version"))

@@ -96,7 +96,9 @@ def visit(
                 "bubblewrap", environ=os.environ, hide=[], scratch=tmp_path
             )
             make = chosen.make
-        player = ScenarioPlayer(SuiteSettings(name="s", pipeline="p"), Path(), make, SystemClock())
+        player = ScenarioPlayer(
+            SuiteSettings(name="s", pipeline=("p",)), Path(), make, SystemClock()
+        )
         return (await player.play(scenario([served], checks), candidate)).checks
 
     return asyncio.run(run())

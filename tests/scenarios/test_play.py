@@ -28,7 +28,7 @@ from tests.ports import free_port
 from tests.scenarios.suites import write_files
 from tests.tables import table
 
-SETTINGS = SuiteSettings(name="s", pipeline="p")
+SETTINGS = SuiteSettings(name="s", pipeline=("p",))
 SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"
 
 

@@ -1,5 +1,6 @@
 """A suite is read, or refused with the file, line and key of every mistake."""
 
+import json
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_complete_suite_is_read(tmp_path: Path) -> None:
     assert scenario.checks[0].options == {"step": "open", "contains": "hello"}
 
 
+@table("pipeline", ["linear", "*", ["linear", "other@2"]])
+def test_pipelines_are_recorded_as_they_are_written(
+    tmp_path: Path, pipeline: str | list[str]
+) -> None:
+    written = SUITE.replace('"linear"', json.dumps(pipeline))
+    settings = read_suite(write_suite(tmp_path, suite=written)).settings
+    assert settings.model_dump(mode="json")["pipeline"] == pipeline
+    assert settings.judges_all == (pipeline == "*")
+
+
 def test_the_folder_is_the_split(tmp_path: Path) -> None:
     folder = write_suite(tmp_path)
     (folder / "train").mkdir()
@@ -78,7 +89,17 @@ def test_the_folder_is_the_split(tmp_path: Path) -> None:
         (("name = ", "nane = "), "suite.toml:2: unknown key nane$"),
         (("pipeline", "sorts = 1\npipeline"), "suite.toml:3: unknown key sorts$"),
         (('name = "todo"', ""), "suite.toml: name is missing$"),
-        (('"linear"', "7"), "suite.toml:3: pipeline = 7 should be a valid string$"),
+        (
+            ('"linear"', "7"),
+            "suite.toml:3: pipeline = 7: write a name in quotes, or a list of names$",
+        ),
+        (('"linear"', '["a", 7]'), r"suite.toml:3: pipeline\[1\] = 7 should be a valid string$"),
+        (('"linear"', "[]"), "suite.toml:3: pipeline is empty$"),
+        (('"linear"', '["a", "a"]'), "suite.toml:3: pipeline: remove the duplicate$"),
+        (
+            ('"linear"', '["a", "*"]'),
+            "suite.toml:3: pipeline: write .* alone, or the names without it$",
+        ),
         (('"todo"', "todo"), "invalid TOML: Invalid value"),
     ],
 )
@@ -170,7 +191,7 @@ def test_all_mistakes_of_a_file_are_reported_with_their_lines(tmp_path: Path) ->
     file = folder / "suite.toml"
     assert caught.value.message.splitlines() == [
         f"{file}:1: unknown key nane (did you mean name?)",
-        f'{file}:2: pipeline = 7 should be a valid string (text needs quotes: "7")',
+        f"{file}:2: pipeline = 7: write a name in quotes, or a list of names",
         f"{file}:4: trials.n = 0 should be greater than or equal to 1",
         f"{file}:6: unknown key gate.confidance (did you mean confidence?)",
     ]

@@ -180,7 +180,8 @@ def _work(
 ) -> tuple[RunResult, RunHost]:
     watcher = Watcher(invocation, as_json=as_json, stage=STAGE)
     host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    host = host.with_texts({str(request.file): text})
+    # Nothing judges a session, so the suite of the project does not matter.
+    host = replace(host.with_texts({str(request.file): text}), suite="")
     return walk(start_run(request, host), watcher), host
 
 

@@ -11,7 +11,7 @@ from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites
 from attractor.factory.resources.suites import suite_record
 from attractor.scenarios.satisfaction import failures_allowed
-from attractor.scenarios.suite import Scenario
+from attractor.scenarios.suite import Scenario, SuiteSettings
 
 
 @click.command("show")
@@ -37,7 +37,7 @@ def show_suite(
         "\n".join(
             [
                 version_line(version),
-                f"  for the pipeline {settings.pipeline}, {trials} of each scenario",
+                f"  for {_pipelines(settings)}, {trials} of each scenario",
                 f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
                 f"{gate.min_lower_bound:.3f}, {allowed}",
                 f"  {number_of(holdouts, 'held-out scenario')}"
@@ -47,6 +47,12 @@ def show_suite(
         )
     )
     return ExitCode.DONE
+
+
+def _pipelines(settings: SuiteSettings) -> str:
+    if settings.judges_all:
+        return "all pipelines"
+    return f"the pipeline{'s' * (len(settings.pipeline) > 1)} {', '.join(settings.pipeline)}"
 
 
 def _row(scenario: Scenario) -> tuple[str, str, str, str]:

@@ -1,6 +1,6 @@
 """The facts of a run, read without locking the run: state, suite and profile."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +25,9 @@ from attractor.factory.resources.versions import (
     VersionStore,
     describe_lock,
     split_pin,
+    split_reference,
 )
-from attractor.pipeline.source.read import PipelineSource, find_accepted
+from attractor.pipeline.source.read import PipelineSource, find_accepted, pipeline_name
 
 if TYPE_CHECKING:
     from attractor.factory.resources.suites import SuiteStore
@@ -158,25 +159,46 @@ class FactoryStores:
                 hint="read it, then: attractor suite register FOLDER",
             )
 
-    def other_pipeline(self, suite: "SealedSuite | None", content: str) -> str:
-        """Return the pipeline version that a suite is for, unless it has this content; else ""."""
-        wanted = suite.suite.settings.pipeline if suite else ""
-        if not self.pipelines.versions.is_numbered(wanted):
-            return ""
-        return "" if self.pipelines.versions.find(wanted).content == content else wanted
+    def other_pipeline(self, suite: str, name: str) -> UsageError | None:
+        """Return the fault of a pipeline whose name the suite of its run does not contain."""
+        sealed = self.suite(suite)
+        if sealed is None:
+            return None
+        # Suites are slow to import.
+        from attractor.factory.resources.suites import other_pipeline
+
+        folder = Path(str(self.suites.versions.of_pin(suite).data["folder"]))
+        wanted = sealed.suite.settings.pipeline
+        return other_pipeline(split_pin(suite)[0], wanted, name, folder)
+
+    def other_versions(self, suite: "SealedSuite | None", name: str, content: str) -> Sequence[str]:
+        """Return the versions of a pipeline that a suite is for, unless one has this content."""
+        wanted = [
+            one
+            for one in (suite.suite.settings.pipeline if suite else ())
+            if split_reference(one)[0] == name
+        ]
+        find = self.pipelines.versions.find
+        # A name without a number is for all versions.
+        is_judged = any(one == name or find(one).content == content for one in wanted)
+        return () if is_judged else wanted
 
     def admit(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
-        """Refuse a new run of a retired pipeline, or of another version than its suite is for."""
+        """Refuse a new run of a retired pipeline, or of one that its suite is not for."""
         self.pipelines.require_in_use(pipeline, file)
-        self.require_version(suite, pipeline, file)
+        self.require_judged(suite, pipeline, file)
 
-    def require_version(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
-        """Refuse another version of a pipeline than its suite is for."""
-        if wanted := self.other_pipeline(self.suite(suite), pipeline.content_hash):
+    def require_judged(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse a pipeline, or a version of a pipeline, that its suite is not for."""
+        name = pipeline_name(pipeline.graph, file)
+        if fault := self.other_pipeline(suite, name):
+            raise fault
+        if wanted := self.other_versions(self.suite(suite), name, pipeline.content_hash):
             raise UsageError(
-                f"the suite {split_pin(suite)[0]} is for {wanted}, and {file} is another version",
-                hint=f"run that version: attractor run {wanted}; or name the version of the file "
-                "in suite.toml, and register the suite again",
+                f"the suite {split_pin(suite)[0]} is for {' or '.join(wanted)}, and {file} is "
+                "another version",
+                hint=f"run that version: attractor run {wanted[-1]}; or name the version of the "
+                "file in suite.toml, and register the suite again",
             )
 
     def describe(self, suite: str, profile: str) -> Iterator[str]:

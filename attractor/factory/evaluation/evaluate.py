@@ -229,7 +229,9 @@ class Evaluator:
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
             suite_lock=self.stores.lock_of(run.manifest.suite),
-            other_pipeline=self.stores.other_pipeline(sealed, run.pipeline_hash),
+            other_versions=self.stores.other_versions(
+                sealed, run.manifest.pipeline, run.pipeline_hash
+            ),
             evaluations=evaluations,
             profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),

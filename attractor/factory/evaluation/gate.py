@@ -220,8 +220,11 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
     seals = {evaluation.suite_seal for evaluation in given.evaluations} - {given.suite_seal}
     difference = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
     words = [f"an evaluation used {difference} than the run"] * bool(difference)
-    if wanted := given.other_pipeline:
-        words.append(f"the suite is for {wanted}, and the run used another version of the pipeline")
+    if wanted := given.other_versions:
+        words.append(
+            f"the suite is for {' or '.join(wanted)}, and the run used another version of the "
+            "pipeline"
+        )
     records = [evaluation.carried for evaluation in given.evaluations]
     if changed := _carried(one for one in records if one.have_changed):
         words.append(f"{', '.join(changed)} changed while trials used it")
@@ -232,7 +235,7 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
         figure=next(filter(None, figures), "same tree and suite"),
         threshold="same tree and suite",
         words="; ".join(words),
-        remedy=f"start a new run: attractor run {wanted}" if wanted else "start a new run",
+        remedy=f"start a new run: attractor run {wanted[-1]}" if wanted else "start a new run",
         domain=Domain.DECISION,
         culprit=Culprit.MACHINERY,
     )

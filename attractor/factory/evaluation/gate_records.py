@@ -1,5 +1,6 @@
 """The input of the gate, and its report with one result for each rule."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -170,7 +171,7 @@ class GateInput:
     ended without the search for leaks. `attempts` is the number of the tree among the trees
     evaluated with this version. Without `now`, no waiver is valid. `ended` is the status of a run
     that failed or was canceled. `answers` are those of people to the run's questions.
-    `other_pipeline` is the pipeline version that the suite is for, if the run used another.
+    `other_versions` are the pipeline's versions that the suite is for, if the run used another.
     `suite_lock` is the commit by whose lock the suite was registered, unless a person did it.
     """
 
@@ -192,7 +193,7 @@ class GateInput:
     cost_usd: float = 0.0
     ended: str = ""
     answers: tuple[GivenAnswer, ...] = ()
-    other_pipeline: str = ""
+    other_versions: Sequence[str] = ()
     suite_lock: str = ""
     replays: tuple[Replay, ...] = ()
 

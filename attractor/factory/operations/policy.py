@@ -3,11 +3,14 @@
 Suites are slow to import, so they are imported inside functions that only runs with a suite call.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
@@ -18,6 +21,7 @@ from attractor.factory.resources.versions import ResourceKind, split_reference
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Forked, New, Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
+from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import RunRequest
 
 
@@ -48,15 +52,12 @@ class _Policies:
     async def find(self, origin: Origin, request: RunRequest) -> Policy:
         """Return the policy of a run; a new run pins the current versions of suite and profile."""
         stores, notices = self.register.stores, list[str]()
-        suite, profile, for_pipeline = request.suite, request.profile, ""
+        suite, profile = request.suite, request.profile
         if isinstance(origin, New):
-            suite, for_pipeline, notices = await self._pin_suite(origin, request)
+            suite, notices = await self._pin_suite(origin, request)
             profile = stores.pin_profile(profile or self.host.profile)
             if suite:
                 stores.require_registrar(stores.suites.versions.of_pin(suite), profile)
-        elif suite and isinstance(origin, Forked):
-            # A fork has the pipeline's name of its run.
-            for_pipeline = origin.pipeline_name
         notices += stores.describe(suite, profile)
         if suite and isinstance(origin, New):
             # Suites are slow to import.
@@ -71,19 +72,25 @@ class _Policies:
             allowed,
             suite=suite,
             profile=profile,
-            suite_pipeline=for_pipeline,
             notices=notices,
             task_note=describe_protected_paths(paths.protected_paths, paths.unprotected_paths)
             if suite
             else "",
-            admit=partial(stores.admit, suite) if isinstance(origin, New) else allowed.admit,
+            admit=self._admission(origin, suite),
             begin=self._begin,
             finish=self._finish if finishes else None,
             train=self._train,
         )
 
-    async def _pin_suite(self, origin: New, request: RunRequest) -> tuple[str, str, list[str]]:
-        """Return the pinned suite, the name of its pipeline, and sentences for a person.
+    def _admission(self, origin: Origin, suite: str) -> Callable[[PipelineSource, Path], None]:
+        stores = self.register.stores
+        if isinstance(origin, New):
+            return partial(stores.admit, suite)
+        # A fork may have a changed pipeline.
+        return partial(stores.require_judged, suite) if isinstance(origin, Forked) else do_nothing
+
+    async def _pin_suite(self, origin: New, request: RunRequest) -> tuple[str, list[str]]:
+        """Return the pinned suite, and sentences for a person.
 
         The suite of the settings is left out if it is for another pipeline, or if it is not
         registered and the run is not evaluated. Refuse a suite with checks that this machine cannot
@@ -91,19 +98,18 @@ class _Policies:
         """
         stores, host = self.register.stores, self.host
         if not request.suite and (why := self.needs_no_suite(origin, request)):
-            return "", "", [why]
+            return "", [why]
         suite = stores.pin_suite(request.suite or host.suite)
         sealed = stores.suite(suite)
         if sealed is None:
-            return "", "", []
-        name = split_reference(sealed.suite.settings.pipeline)[0]
-        if name and not request.suite and name != origin.pipeline_name:
-            return "", "", [self._for_another(name, origin)]
+            return "", []
+        if not request.suite and (other := stores.other_pipeline(suite, origin.pipeline_name)):
+            return "", [_without_suite(other)]
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import require_usable
 
         await require_usable(sealed, host.environ, evaluates=request.evaluate)
-        return suite, name, []
+        return suite, []
 
     def knows_suite(self, name: str) -> bool:
         """Return whether the ledger has a version of a suite."""
@@ -116,22 +122,18 @@ class _Policies:
             return ""
         # Suites are slow to import.
         from attractor.factory.resources.committed_suites import find_suite_folder
+        from attractor.factory.resources.suites import other_pipeline
 
         found = find_suite_folder(name, host.project)
-        if found and found.pipeline and found.pipeline != origin.pipeline_name:
-            return self._for_another(found.pipeline, origin)
+        if found and found.pipelines:
+            own = origin.pipeline_name
+            if other := other_pipeline(name, found.pipelines, own, found.path):
+                return _without_suite(other)
         if request.evaluate:
             return ""
         return (
             f"The suite {host.suite} of the settings is not registered, and with --no-evaluate "
             f"this run has no suite (to evaluate it later, start it with --suite {host.suite})."
-        )
-
-    def _for_another(self, pipeline: str, origin: New) -> str:
-        # The first suite of a project must not prevent runs of its other pipelines.
-        return (
-            f"The suite {self.host.suite} of the settings is for the pipeline {pipeline!r}: "
-            f"this run of {origin.pipeline_name!r} has no suite (choose one with --suite)."
         )
 
     def _begin(self, begun: BegunRun) -> None:
@@ -157,6 +159,11 @@ class _Policies:
             return play_train(begun.plan, workspace, tree, choice)
 
         return play
+
+
+def _without_suite(other: UsageError) -> str:
+    # The first suite of a project must not prevent runs of its other pipelines.
+    return f"This run has no suite: {other.message}; {other.hint}"
 
 
 def report_torn_line(run: OpenRun, host: RunHost) -> None:

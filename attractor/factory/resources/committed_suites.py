@@ -1,11 +1,12 @@
 """Suites in the folders of a project, as its last commit contains them."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import InvalidToml, parse_toml
-from attractor.factory.resources.versions import split_reference
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import HEAD
 from attractor.scenarios.sealed_suite import SealedSuite, SuiteLock, read_lock
@@ -26,10 +27,10 @@ _SUITES = "scenarios"
 
 @dataclass(frozen=True)
 class SuiteFolder:
-    """The folder of a suite, and the name of the pipeline that the suite is for."""
+    """The folder of a suite, and the pipelines that the suite is for."""
 
     path: Path
-    pipeline: str
+    pipelines: Sequence[str]
 
 
 def find_suite_folder(name: str, project: Path) -> SuiteFolder | None:
@@ -39,8 +40,9 @@ def find_suite_folder(name: str, project: Path) -> SuiteFolder | None:
         with suppress(OSError, UnicodeDecodeError, InvalidToml):
             settings = parse_toml(file.read_text("utf-8"))
             if settings.get("name") == name:
-                pipeline, _ = split_reference(str(settings.get("pipeline", "")))
-                return SuiteFolder(file.parent, pipeline)
+                named: object = settings.get("pipeline") or []
+                listed = cast("list[object]", named) if isinstance(named, list) else [named]
+                return SuiteFolder(file.parent, [*map(str, listed)])
     return None
 
 

@@ -78,7 +78,7 @@ async def lint(
         carrying = Policy(carry=profile.sandbox.carry).within(host).preparation
     faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
     faults += carry_hints(suite, carrying, host.project)
-    faults += _unknown_pipeline(suite.settings.pipeline, host, stores)
+    faults += _unknown_pipelines(suite, host, stores)
     faults += await _visible_folder(folder, host)
     return suite, faults
 
@@ -174,23 +174,24 @@ async def _require_committed(
 _NO_LOCK = f"the last commit has no {LOCK_FILE} of its files"
 
 
-def _unknown_pipeline(name: str, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
+def _unknown_pipelines(suite: Suite, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
     drawn, versions = {*drawn_pipelines(host), *SHIPPED}, stores.pipelines.versions
-    plain, number = split_reference(name)
-    registered = [str(version.number) for version in versions.versions(plain)]
-    if number and number not in registered:
-        yield SuiteFault(
-            "unknown_pipeline",
-            f"the pipeline {plain!r} has no version {number}",
-            "name another version in suite.toml, or: attractor pipeline register FILE; registered: "
-            f"{', '.join(registered) or 'none'}",
-        )
-    elif not registered and plain not in drawn:
-        yield SuiteFault(
-            "unknown_pipeline",
-            f"no pipeline of the project has the name {name!r}",
-            f"correct `pipeline` in suite.toml; drawn or shipped: {', '.join(sorted(drawn))}",
-        )
+    for name in () if suite.settings.judges_all else suite.settings.pipeline:
+        plain, number = split_reference(name)
+        registered = [str(version.number) for version in versions.versions(plain)]
+        if number and number not in registered:
+            yield SuiteFault(
+                "unknown_pipeline",
+                f"the pipeline {plain!r} has no version {number}",
+                "name another version in suite.toml, or: attractor pipeline register FILE; "
+                f"registered: {', '.join(registered) or 'none'}",
+            )
+        elif not registered and plain not in drawn:
+            yield SuiteFault(
+                "unknown_pipeline",
+                f"no pipeline of the project has the name {name!r}",
+                f"correct `pipeline` in suite.toml; drawn or shipped: {', '.join(sorted(drawn))}",
+            )
 
 
 async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:

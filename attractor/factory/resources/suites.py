@@ -1,14 +1,24 @@
 """The suites of a project: numbered versions, each a sealed copy."""
 
+import json
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.resources.versions import LOCK, ResourceKind, Version, VersionStore
+from attractor.factory.resources.versions import (
+    LOCK,
+    ResourceKind,
+    Version,
+    VersionStore,
+    split_reference,
+)
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
@@ -20,7 +30,8 @@ from attractor.scenarios.sealed_suite import (
     seal_suite,
     write_lock,
 )
-from attractor.scenarios.suite import Suite
+from attractor.scenarios.suite import ALL_PIPELINES, Suite
+from attractor.scenarios.suite_files import SUITE_FILE
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.suite_reader import read_suite
 
@@ -84,6 +95,20 @@ def suite_record(version: Version, suite: Suite, *, to_operator: bool) -> dict[s
     }
 
 
+def other_pipeline(
+    suite: str, pipelines: Sequence[str], name: str, folder: Path
+) -> UsageError | None:
+    """Return the fault of a pipeline that is not among those that a suite is for."""
+    if {ALL_PIPELINES, name} & {split_reference(one)[0] for one in pipelines}:
+        return None
+    return UsageError(
+        f"the suite {suite} is for the pipeline {' or '.join(map(repr, pipelines))}, "
+        f"not for {name!r}",
+        hint=f"to judge {name!r} by it, write pipeline = {json.dumps([*pipelines, name])} in "
+        f"{folder / SUITE_FILE}, then: attractor suite register {shlex.quote(str(folder))}",
+    )
+
+
 class SuiteStore:
     """The suites of a project, with versions; projects share the sealed copies."""
 
@@ -124,8 +149,8 @@ class SuiteStore:
         The folder gets a lock of the version, or keeps the committed `lock` of the same files.
         """
         settings = sealed.suite.settings
-        data = {"pipeline": settings.pipeline, "folder": str(folder.resolve())}
-        data |= proof.to_record()
+        data = settings.model_dump(mode="json", include={"pipeline"})
+        data |= {"folder": str(folder.resolve()), **proof.to_record()}
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
         if LOCK in version.data and not proof.lock:
             data = {key: value for key, value in version.data.items() if key != LOCK}

@@ -41,7 +41,6 @@ async def plan_run(origin: Origin, host: RunHost, rules: RunRules = UNGOVERNED) 
             request,
             host,
             run_id=run_id,
-            suite_pipeline=policy.suite_pipeline,
             is_new=isinstance(origin, New),
         )
     else:

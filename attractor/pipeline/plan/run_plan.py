@@ -23,11 +23,11 @@ from attractor.records.request import RunRequest
 class Policy:
     """What the pinned suite and profile of a run allow and demand.
 
-    `suite_pipeline` is the name of the pipeline that the suite is for. `readable` are paths, and
-    `passed_variables` the names of variables, that a sandbox shows; `sandbox_env` are variables
-    that it adds. `carry` are more paths that workspaces get. The run does not exceed `budgets`.
-    With `asks_providers`, the first stage begins only if the model providers of the run answer.
-    `notices` are sentences for a person. `task_note` ends the prompt of each task for an agent.
+    `readable` are paths, and `passed_variables` the names of variables, that a sandbox shows;
+    `sandbox_env` are variables that it adds. `carry` are more paths that workspaces get. The run
+    does not exceed `budgets`. With `asks_providers`, the first stage begins only if the model
+    providers of the run answer. `notices` are sentences for a person. `task_note` ends the prompt
+    of each task for an agent.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
@@ -36,7 +36,6 @@ class Policy:
 
     suite: str = ""
     profile: str = ""
-    suite_pipeline: str = ""
     readable: Sequence[Path] = ()
     passed_variables: Sequence[str] = ()
     sandbox_env: Mapping[str, str] = field(default_factory=dict[str, str])

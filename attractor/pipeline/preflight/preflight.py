@@ -351,13 +351,11 @@ async def preflight(
     host: RunHost,
     *,
     run_id: str = "",
-    suite_pipeline: str = "",
     is_new: bool = False,
 ) -> PreflightReport:
     """Check a run before it exists; the sandbox is only made if the checks of the machine pass.
 
-    `suite_pipeline` is the name of the pipeline that the suite of the run is for. The workspace is
-    only checked if the run `is_new`, because any other run already has a workspace.
+    The workspace is only checked if the run `is_new`: any other run already has a workspace.
     """
     name = pipeline_name(pipeline.graph, request.file)
     children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
@@ -370,7 +368,6 @@ async def preflight(
         *(await find_workspace_faults(request, host) if is_new else ()),
         *_find_setting_faults(host.llm),
         *find_request_faults(pipeline.graph, request, host.custom_parts),
-        *_find_suite_faults(name, request.suite, suite_pipeline),
         *find_secret_input_faults(pipeline.graph, request),
         *find_secrets_in_request(request, host),
         *find_unusable_secrets(host),
@@ -423,12 +420,3 @@ def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnosti
     for graph in graphs:
         yield from find_faults(graph, handlers)
     yield from find_secret_names(graphs[0], host.redactor)
-
-
-def _find_suite_faults(name: str, suite: str, suite_pipeline: str) -> Iterator[Diagnostic]:
-    if suite_pipeline and suite_pipeline != name:
-        yield error(
-            f"the suite {suite.partition('#')[0]} is for the pipeline {suite_pipeline!r}, "
-            f"not for {name!r}",
-            fix="correct `pipeline` in the suite.toml of this suite, or choose another suite",
-        )

@@ -68,7 +68,7 @@ def scenario(name: str, **more: object) -> Scenario:
 def suite(*scenarios: Scenario, **settings: object) -> Suite:
     gate_settings = GateSettings.model_validate(settings)
     return Suite(
-        settings=SuiteSettings(name="s", pipeline="p", gate=gate_settings), scenarios=scenarios
+        settings=SuiteSettings(name="s", pipeline=("p",), gate=gate_settings), scenarios=scenarios
     )
 
 

@@ -147,7 +147,7 @@ def failing_setup(flow: Flow) -> object:
         (edited_suite, "was changed after sealing", "restore it from a backup", 6),
         (burned_elsewhere, "is burned since", "write new holdouts", 4),
         (infeasible_suite, "thresholds: 1 trial cannot reach", "29 trials", 2),
-        (other_pipeline, "is for the pipeline 'linear'", "choose another suite", 2),
+        (other_pipeline, "is for the pipeline 'linear'", "attractor suite register", 2),
         # Preflight
         (missing_program, "no-such-program is not on the PATH", "install no-such-program", 2),
         (unknown_backend, "unknown backend 'agnt'", "did you mean agent?", 2),
