@@ -1,4 +1,4 @@
-"""A clone of a judged project runs and judges with an empty state folder; an agent seals no suite."""
+"""A clone of a judged project is judged with an empty state folder; an agent seals no suite."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ PLAIN = ("--backend", "simulate", "--sandbox", "none")
 
 
 def test_clone_is_judged_and_suites_of_agents_are_not_registered(tmp_path: Path) -> None:
-    """The suite is known by its committed lock; an agent edits it and writes a lock that matches."""
+    """The suite is known by its committed lock; an agent edits it, with a lock that matches."""
     project = make_project(tmp_path / "project", **{"greet.sh": "echo hello\n"})
     variables = {"HOME": str(tmp_path), "ATTRACTOR_WORKSPACES_DIR": str(tmp_path)}
 
