@@ -394,9 +394,9 @@ class GateRecord(Record):
     setups: list[SuiteSetupRecord] = Field(
         default=[], description="absent without a setup of the suite that was executed once"
     )
-    suite_lock: str = Field(
-        default="",
-        description="the commit by whose lock the suite was registered; absent if a person did it",
+    suite_notes: list[str] = Field(
+        default=[],
+        description="absent if a person registered the suite, and its trials proved it",
     )
 
 

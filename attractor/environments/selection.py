@@ -1,7 +1,6 @@
 """Chooses the environment of a run (a sandbox if possible), and explains missing commands."""
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.processes import ExecResult
 from attractor.environments.downloads import find_downloads
 from attractor.environments.environment import (
     NO_VARIABLES,
@@ -272,29 +270,3 @@ def _sentence(name: str, promises: Promises, otherwise: str = "") -> str:
     if lacks:
         return f"Tools run in a sandbox ({name}) that may leak: {', '.join(lacks)}."
     return f"Tools run in a sandbox ({name}): {otherwise}."
-
-
-NOT_FOUND = 127
-"""The exit status of a shell for a missing command."""
-
-_LONGEST_NAME = 100
-# bash: `bash: line 1: foo: command not found`; dash: `sh: 1: foo: not found`;
-# a script without its interpreter: `bash: ./x: cannot execute: required file not found`.
-_SAID = re.compile(
-    r"^(?:.*: )?(?P<name>[^\s:][^:\n]*): (?:command not found|not found|No such file or directory"
-    r"|cannot execute: required file not found)$",
-    re.MULTILINE,
-)
-# make exits with 2 itself, and prints the status of its command.
-_PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 127$", re.MULTILINE)
-
-
-def missing_command(result: ExecResult) -> str:
-    """Return "command not found" with the name if a command failed because of a missing program."""
-    is_passed_on = result.exit_code != 0 and _PASSED_ON.search(result.stderr) is not None
-    if result.exit_code != NOT_FOUND and not is_passed_on:
-        return ""
-    if result.stderr.startswith("not started: "):  # the supervisor names the cause
-        return ""
-    names = _SAID.findall(result.stderr)
-    return f"command not found: {names[-1][:_LONGEST_NAME]}" if names else "command not found"

@@ -19,7 +19,7 @@ from attractor.engine.stage.command_output import (
 )
 from attractor.engine.stage.folder import write_tail
 from attractor.engine.truncation import keep_ends, shorten
-from attractor.environments.selection import missing_command
+from attractor.environments.missing_program import missing_command
 from attractor.language.declarations.inputs import asked_secrets, fault_of_variable, variable_of
 
 # Without `timeout` there is no limit (attractor-spec 2.6), but an environment needs a number.

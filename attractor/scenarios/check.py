@@ -33,6 +33,9 @@ from attractor.scenarios.suite import (
     mistakes_of,
 )
 
+EARLY_END = "steps"
+"""The kind of the failed result of a trial whose steps ended early."""
+
 
 @dataclass(frozen=True)
 class StepRecord:

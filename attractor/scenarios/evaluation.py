@@ -10,6 +10,7 @@ error ends the trial without a result.
 
 import asyncio
 import os
+import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
@@ -45,8 +46,8 @@ from attractor.environments.errors import (
     SandboxLost,
     SandboxNotStarted,
 )
-from attractor.environments.selection import missing_command
-from attractor.scenarios.check import CheckResult, StepRecord
+from attractor.environments.missing_program import missing_command, missing_in_a_shell
+from attractor.scenarios.check import EARLY_END, CheckResult, StepRecord
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
 from attractor.scenarios.unjudged import KeptTrial
@@ -55,6 +56,7 @@ from attractor.workspaces.errors import GitFailed
 R = TypeVar("R")
 
 _RESTORE = "restore it from a backup"
+_ENDED = re.compile(r"\bended with (12[67]): ")
 _STDERR_LINES = 5
 _STDERR_WIDTH = 300
 _SEED_DIGITS = 12
@@ -120,7 +122,8 @@ class StepStderr:
     def missing_command(self) -> str:
         """The words about the missing program because of which the step failed, or ""."""
         text = "\n".join(self.lines)
-        return missing_command(ExecResult("", text, self.exit_code, False, 0))
+        result = ExecResult("", text, self.exit_code, False, 0)
+        return missing_command(result) or missing_in_a_shell(text)
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the lines."""
@@ -162,9 +165,19 @@ class TrialResult:
     kept: KeptTrial | None = None
 
     @property
-    def lacks_program(self) -> bool:
-        """Whether the trial failed, and a step because of a missing program."""
-        return not self.satisfied and any(step.missing_command for step in self.stderr)
+    def missing_command(self) -> str:
+        """The words about the missing program because of which the trial failed, or ""."""
+        if self.satisfied:
+            return ""
+        ended = [check.reason for check in self.checks if check.kind == EARLY_END]
+        found = [step.missing_command for step in self.stderr]
+        # Of a service, only the reason of the early end is known.
+        found += [
+            missing_command(ExecResult("", reason, int(match[1]), False, 0))
+            for reason in ended
+            if (match := _ENDED.search(reason))
+        ]
+        return next(filter(None, found), "")
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""

@@ -16,6 +16,7 @@ from attractor.environments.environment import ExecutionEnvironment, RunningComm
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tree
 from attractor.scenarios.check import (
+    EARLY_END,
     AskJudge,
     CheckPhase,
     CheckResult,
@@ -177,7 +178,7 @@ class ScenarioPlayer:
 
 def _ended_early(failure: str) -> CheckResult:
     """Return the result of a trial whose steps ended early."""
-    return check_result("steps", passed=False, reason=failure, evidence=failure)
+    return check_result(EARLY_END, passed=False, reason=failure, evidence=failure)
 
 
 async def _watch(folder: Path, timeout: timedelta) -> Callable[[], Awaitable[Sequence[str]]]:

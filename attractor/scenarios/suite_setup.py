@@ -15,7 +15,8 @@ from attractor.base.processes import ExecResult
 from attractor.base.toml import printable
 from attractor.engine.truncation import shorten
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.selection import EnvironmentChoice, missing_command
+from attractor.environments.missing_program import missing_command
+from attractor.environments.selection import EnvironmentChoice
 from attractor.scenarios.candidate_tree import copy_left, hash_tree
 from attractor.scenarios.suite import Suite, SuiteSetup
 from attractor.workspaces.git.files import in_thread

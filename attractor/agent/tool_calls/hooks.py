@@ -17,7 +17,7 @@ from attractor.base.errors import AttractorError, MachineryError
 from attractor.base.json import Json
 from attractor.base.processes import BoundedOutput, ExecResult, OutputLimit
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.selection import missing_command
+from attractor.environments.missing_program import missing_command
 
 TIME_LIMIT = timedelta(seconds=60)
 """The time limit of a hook."""

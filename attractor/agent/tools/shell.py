@@ -9,7 +9,7 @@ from attractor.agent.tool_calls.tool import RegisteredTool, ToolCallScope, defin
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.selection import missing_command
+from attractor.environments.missing_program import missing_command
 
 # Used without a session, which sets the time limit.
 _TIMEOUT_MS = 10_000

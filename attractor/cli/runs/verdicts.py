@@ -23,7 +23,6 @@ from attractor.factory.evaluation.gate_records import (
     RuleResult,
 )
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.resources.versions import describe_lock
 from attractor.language.source.text import visible
 from attractor.pipeline.status import status_words
 from attractor.records.diagnosis.unchanged import describe_unchanged
@@ -77,7 +76,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         f"  {BOUND_SENTENCE}",
         *carried_lines(report.carried),
         *(visible(f"  {sentence}") for sentence in report.setup_sentences()),
-        *([f"  {describe_lock(report.suite_lock)}"] if report.suite_lock else []),
+        *(f"  {note}" for note in report.suite_notes),
         *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *(visible(f"  {replay}") for replay in report.replays),
         *_reasons(report),

@@ -23,7 +23,7 @@ from attractor.factory.resources.versions import (
     ResourceKind,
     Version,
     VersionStore,
-    describe_lock,
+    registration_notes,
     split_pin,
     split_reference,
 )
@@ -208,8 +208,7 @@ class FactoryStores:
         version = self.suites.versions.of_pin(suite)
         by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
         yield f"Judged by {version} and {by}."
-        if LOCK in version.data:
-            yield f"{describe_lock(str(version.data[LOCK]))}."
+        yield from (f"Note: {note}." for note in registration_notes(version))
         folder = Path(str(version.data["folder"]))
         if not folder.is_dir():
             yield f"The folder {folder} is missing; the sealed suite judges."
@@ -232,9 +231,9 @@ class FactoryStores:
         """Open the suite that a run pinned, and verify the hash of the suite."""
         return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
 
-    def lock_of(self, pinned: str) -> str:
-        """Return the commit by whose lock a pinned suite was registered; "" if a person did it."""
-        return str(self.suites.versions.of_pin(pinned).data.get(LOCK, "")) if pinned else ""
+    def notes_of(self, pinned: str) -> tuple[str, ...]:
+        """Return what people should know of the registration of a pinned suite."""
+        return (*registration_notes(self.suites.versions.of_pin(pinned)),) if pinned else ()
 
     def profile(self, pinned: str) -> Profile:
         """Return the profile that a run pinned (default: strict), and verify its hash."""

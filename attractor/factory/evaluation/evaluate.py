@@ -228,7 +228,7 @@ class Evaluator:
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
-            suite_lock=self.stores.lock_of(run.manifest.suite),
+            suite_notes=self.stores.notes_of(run.manifest.suite),
             other_versions=self.stores.other_versions(
                 sealed, run.manifest.pipeline, run.pipeline_hash
             ),

@@ -76,8 +76,8 @@ def _remedy(results: Sequence[TrialResult], suite: str) -> str:
         return ""
     if all(result.culprit is Culprit.SUITE for result in failed):
         return f"fix the scenario in the suite {suite}, and register it"
-    if all(result.lacks_program for result in failed):
-        [missing, *_] = [one for step in failed[0].stderr if (one := step.missing_command)]
+    if all(result.missing_command for result in failed):
+        missing = failed[0].missing_command
         return (
             f"{missing}: if Git ignores that program, build it in the setup of the suite {suite}, "
             "and register it; otherwise the candidate lacks it"

@@ -100,7 +100,7 @@ class _Judged:
         candidate = "fix the candidate in a new run with --feedback"
         if failed and all(one.culprit is Culprit.SUITE for one in failed):
             return _FIX_SUITE
-        if failed and all(one.lacks_program for one in failed):
+        if failed and all(one.missing_command for one in failed):
             return (
                 f"no failed trial found its program: {candidate}, or the setup of the suite; see "
                 "attractor gate --operator"
@@ -145,7 +145,7 @@ def gate(judged: GateInput) -> GateReport:
         judged.replays,
         carried=_carried(one.carried for one in judged.evaluations),
         setups=tuple(one.setup for one in judged.evaluations if one.setup),
-        suite_lock=judged.suite_lock,
+        suite_notes=judged.suite_notes,
     )
 
 

@@ -172,7 +172,7 @@ class GateInput:
     evaluated with this version. Without `now`, no waiver is valid. `ended` is the status of a run
     that failed or was canceled. `answers` are those of people to the run's questions.
     `other_versions` are the pipeline's versions that the suite is for, if the run used another.
-    `suite_lock` is the commit by whose lock the suite was registered, unless a person did it.
+    `suite_notes` are what people should know of the registration of the suite.
     """
 
     tree: str
@@ -194,7 +194,7 @@ class GateInput:
     ended: str = ""
     answers: tuple[GivenAnswer, ...] = ()
     other_versions: Sequence[str] = ()
-    suite_lock: str = ""
+    suite_notes: tuple[str, ...] = ()
     replays: tuple[Replay, ...] = ()
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
@@ -290,7 +290,7 @@ class GateReport:
     `troubles` are those of all trials, also of trials that were played again. `replays` are the
     orders of persons to play cut trials again. `carried` are the paths of the project that trials
     of the run got. `setups` are the results of the suite's setup in evaluations of the run.
-    `suite_lock` is the commit by whose lock the suite was registered.
+    `suite_notes` are what people should know of the registration of the suite.
     """
 
     rules: tuple[RuleResult, ...]
@@ -303,7 +303,7 @@ class GateReport:
     replays: tuple[Replay, ...] = ()
     carried: tuple[str, ...] = ()
     setups: "tuple[SetupResult, ...]" = ()
-    suite_lock: str = ""
+    suite_notes: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -343,7 +343,7 @@ class GateReport:
             **({"replays": [one.to_record() for one in self.replays]} if self.replays else {}),
             "carried": [*self.carried],
             **({"setups": [write_fields(one) for one in self.setups]} if self.setups else {}),
-            **({"suite_lock": self.suite_lock} if self.suite_lock else {}),
+            **({"suite_notes": [*self.suite_notes]} if self.suite_notes else {}),
         }
 
 

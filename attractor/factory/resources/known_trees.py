@@ -38,6 +38,7 @@ from attractor.workspaces.cleanup import (
     remove_workspace_folder,
     stored_run,
 )
+from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.uncommitted import has_uncommitted
 
@@ -68,6 +69,14 @@ async def apply_patch(patch: Path, search_path: str, folder: Path) -> None:
     done = await git.answer("apply", str(patch))
     if done.exit_code and (await git.answer("apply", "--reverse", "--check", str(patch))).exit_code:
         raise InvalidSuite(f"{patch.name} does not apply to the commit: {done.stderr.strip()}")
+
+
+@dataclass(frozen=True)
+class PlayedTree:
+    """The results of trials on a tree, and the reason why the setup of the suite failed there."""
+
+    results: list[TrialResult]
+    failed_setup: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,13 +112,13 @@ class KnownTrees:
         *,
         n: int,
         change: Change = keep,
-    ) -> list[TrialResult]:
+    ) -> PlayedTree:
         """Return the results of `n` trials of each scenario, on the tree after a change.
 
         Refuse a suite with trouble in a trial.
         """
-        results = await self._results(sealed, scenarios, what, self.host.tell, n, change)
-        for result in results:
+        played = await self._played(sealed, scenarios, what, self.host.tell, n, change)
+        for result in played.results:
             if result.error and result.culprit is not Culprit.CANDIDATE:
                 scenario = result.key.scenario
                 if result.culprit is not Culprit.SUITE:
@@ -118,7 +127,7 @@ class KnownTrees:
                     )
                 words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
                 raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
-        return results
+        return played
 
     async def passed_by_nothing(self, sealed: SealedSuite) -> list[str]:
         """Return the ids of holdouts that a program passes that does nothing.
@@ -126,16 +135,16 @@ class KnownTrees:
         Print no words of a holdout. Holdouts with rubrics are not played.
         """
         holdouts = [one for one in sealed.suite.of_split("holdout") if not has_rubric(one)]
-        results = await self._results(sealed, holdouts, "", do_nothing, 1, empty_files)
-        for result in results:
+        played = await self._played(sealed, holdouts, "", do_nothing, 1, empty_files)
+        for result in played.results:
             if result.error and result.culprit is not Culprit.CANDIDATE:
                 raise MachineryError(
                     "a trial of a program that does nothing could not be played: "
                     f"{result.troubles[-1].reason}"
                 )
-        return [result.key.scenario for result in results if result.satisfied]
+        return [result.key.scenario for result in played.results if result.satisfied]
 
-    async def _results(
+    async def _played(
         self,
         sealed: SealedSuite,
         scenarios: Sequence[Scenario],
@@ -143,7 +152,7 @@ class KnownTrees:
         tell: Callable[[str], None],
         n: int,
         change: Change,
-    ) -> list[TrialResult]:
+    ) -> PlayedTree:
         settings = sealed.suite.settings.trials
         # Without network namespaces, parallel trials would share their ports.
         is_alone = not self.sandbox.promises.own_network
@@ -154,10 +163,17 @@ class KnownTrees:
             # Its build always fails, so every holdout would fail for that reason alone.
             sealed = replace(sealed, suite=sealed.suite.without_setup())
         async with self._player(sealed, change) as player:
-            if player.setup and player.setup.failure:
-                self._require_toolchain(player.setup)
-                tell(f"warning: {what}: the setup of the suite failed: {player.setup.failure}")
-            return await evaluate(scenarios, player.play_trial, _ProgressLog(what, tell), settings)
+            setup = player.setup
+            if setup is None and sealed.suite.settings.setup.run:
+                # Each trial executes it, and none names the program that it lacks.
+                with borrowed_folder(player.copies) as kept:
+                    setup = await player.set_up(kept, do_nothing)
+            failure = setup.failure if setup else ""
+            if setup and failure:
+                self._require_toolchain(setup)
+                tell(f"{what}: the setup of the suite failed: {failure}")
+            log = _ProgressLog(what, tell)
+            return PlayedTree(await evaluate(scenarios, player.play_trial, log, settings), failure)
 
     def _require_toolchain(self, setup: SetupResult) -> None:
         """Refuse a setup for which the sandbox lacks a program of this machine.

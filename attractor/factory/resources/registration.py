@@ -1,18 +1,13 @@
-"""Registers a suite after checks that it can judge, statically and by trials on known trees.
-
-Rubrics are not judged here, so scenarios with a rubric are played on reference patches only,
-without their rubrics.
-"""
+"""Registers a suite after checks that it can judge, statically and by trials on known trees."""
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName
 from attractor.factory.evaluation.candidate_run import FactoryStores
 from attractor.factory.operator_process import refuse_in_run
@@ -25,16 +20,11 @@ from attractor.factory.resources.committed_suites import (
 )
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import (
-    Change,
-    KnownTrees,
-    apply_patch,
-    empty_files,
-    keep,
     known_trees,
 )
-from attractor.factory.resources.suites import NO_PROOF, Proof, Registration
-from attractor.factory.resources.versions import ResourceKind, split_reference
-from attractor.language.source.text import quote
+from attractor.factory.resources.proof import SuiteProof, unrated
+from attractor.factory.resources.suites import GAP, Proof, Registration
+from attractor.factory.resources.versions import ResourceKind, Version, split_reference
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
@@ -42,15 +32,12 @@ from attractor.pipeline.workspace.create import HEAD
 from attractor.records.request import RunRequest
 from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
-from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.scenarios.suite_lint import (
-    RUBRIC,
     SuiteFault,
     SuiteRefused,
-    has_rubric,
     lint_suite,
     verifier_hints,
 )
@@ -61,8 +48,6 @@ from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import excluded_in
 
-REFERENCE = "reference"
-_PATCH = ".patch"
 _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 
 
@@ -95,28 +80,13 @@ async def register_suite(
         raise SuiteRefused(faults)
     for hint in found:
         host.tell(f"hint: {hint}")
-    sealed, proof = stores.suites.seal(folder), NO_PROOF
+    sealed = stores.suites.seal(folder)
     committed = await read_committed_lock(folder, host, sealed)
     if by is None:
         committed = await _require_committed(folder, host, sealed, committed)
-    if not stores.suites.is_registered(sealed):
-        unrated = tuple(_unrated(scenario) for scenario in sealed.suite.scenarios)
-        played = sealed.suite.model_copy(update={"scenarios": unrated})
-        await require_judgeable(played, host.environ)
-        profile = stores.profile(stores.pin_profile(host.profile))
-        allowed = policy_of_profile(profile, host).within(host)
-        wanted, project = allowed.preparation, host.project
-        carried = await in_thread(partial(read_carried, sealed.suite, wanted, project))
-        base = _base_of(committed, host)
-        async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
-            checks = _Checks(sealed, trees)
-            faults = await checks.baselines() if base else []
-            faults += [*await checks.discrimination(), *await checks.references()]
-            proved_on = trees.commit if base else ""
-        if faults:
-            raise SuiteRefused(faults)
-        has_changed = await in_thread(carried.have_changed)
-        proof = Proof("" if has_changed else carried.content, proved_on)
+    current, proof = stores.suites.current(sealed), None
+    if current is None or GAP in current.data:
+        proof = await _prove(sealed, committed, host, stores, sandbox=sandbox, current=current)
     by_lock = committed.commit if committed and by is None else ""
     keeps_lock = committed and (by_lock or committed.lock.proved_on)
     return stores.suites.add(
@@ -124,9 +94,45 @@ async def register_suite(
         folder,
         by=by or f"lock of {by_lock}",
         now=host.clock.now(),
-        proof=replace(proof, lock=by_lock),
+        proof=proof and replace(proof, lock=by_lock),
         lock=committed.lock if committed and keeps_lock else None,
     )
+
+
+async def _prove(
+    sealed: SealedSuite,
+    committed: CommittedLock | None,
+    host: RunHost,
+    stores: FactoryStores,
+    *,
+    sandbox: str,
+    current: Version | None,
+) -> Proof:
+    """Play the trials of a registration, and tell what they did not prove; refuse what is wrong.
+
+    A `current` version that is played again is marked as unproved then.
+    """
+    rated = tuple(unrated(scenario) for scenario in sealed.suite.scenarios)
+    await require_judgeable(sealed.suite.model_copy(update={"scenarios": rated}), host.environ)
+    profile = stores.profile(stores.pin_profile(host.profile))
+    allowed = policy_of_profile(profile, host).within(host)
+    wanted, project = allowed.preparation, host.project
+    carried = await in_thread(partial(read_carried, sealed.suite, wanted, project))
+    base = _base_of(committed, host)
+    async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
+        found = await SuiteProof(sealed, trees).play(has_base=bool(base))
+        proved_on = trees.commit if base else ""
+    if found.faults:
+        if current:
+            rules = dict.fromkeys(fault.rule for fault in found.faults)
+            stores.suites.mark_unproved(current, ", ".join(rules), now=host.clock.now())
+            host.tell(f"{current} stays registered, and is marked as unproved.")
+        raise SuiteRefused(found.faults)
+    for gap, details in found.gaps.items():
+        host.tell(f"warning: {gap}: {details}")
+    gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
+    has_changed = await in_thread(carried.have_changed)
+    return Proof("" if has_changed else carried.content, proved_on, gap="; ".join(gaps))
 
 
 def _base_of(committed: CommittedLock | None, host: RunHost) -> str:
@@ -219,90 +225,3 @@ def drawn_pipelines(host: RunHost) -> set[str]:
             text = (host.project / file).read_text("utf-8", "replace")
             names |= {match["name"] or Path(file).stem for match in _GRAPH.finditer(text)}
     return names
-
-
-@dataclass(frozen=True)
-class _Checks:
-    """Plays trials of a suite on trees whose results are known."""
-
-    sealed: SealedSuite
-    trees: KnownTrees
-
-    async def baselines(self) -> list[SuiteFault]:
-        """Return the scenarios whose declared baseline differs from the result on the base tree."""
-        declared = [one for one in self._without_rubric() if one.baseline != "any"]
-        results = await self._play(declared, "base tree")
-        return [
-            SuiteFault(
-                "baseline",
-                f"{one.id} declares baseline = {quote(one.baseline)}, and on {self._where} it "
-                f"{'passed' if result.satisfied else f'failed: {_reasons(result)}'}",
-                "correct the scenario, or its baseline",
-                one.id,
-            )
-            for one, result in zip(declared, results, strict=True)
-            if result.satisfied != (one.baseline == "pass")
-        ]
-
-    async def discrimination(self) -> list[SuiteFault]:
-        """Return the holdouts that a program passes that does nothing."""
-        holdouts = [one for one in self._without_rubric() if one.split == "holdout"]
-        results = await self._play(holdouts, "do-nothing program", change=empty_files)
-        return [
-            SuiteFault(
-                "not_discriminating",
-                f"a program that does nothing (all files empty) passes {one.id}",
-                "add a check that only a working program passes",
-                one.id,
-            )
-            for one, result in zip(holdouts, results, strict=True)
-            if result.satisfied
-        ]
-
-    async def references(self) -> list[SuiteFault]:
-        """Return the scenarios that a reference patch does not pass in all trials."""
-        faults: list[SuiteFault] = []
-        n = self.sealed.suite.settings.trials.n
-        for patch in sorted((self.sealed.folder / REFERENCE).glob(f"*{_PATCH}")):
-            name = patch.name.removesuffix(_PATCH)
-            scenarios = [_unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
-            change = partial(apply_patch, patch, self.trees.host.search_path)
-            results = await self._play(scenarios, f"reference {name}", n=n, change=change)
-            if failed := [result for result in results if not result.satisfied]:
-                words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
-                reasons = _reasons(failed[0])
-                remedy = "correct the patch, or the scenario"
-                faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, name))
-        return faults
-
-    @property
-    def _where(self) -> str:
-        return f"commit {self.trees.commit[:12]}" if self.trees.commit else "the current files"
-
-    def _without_rubric(self) -> list[Scenario]:
-        return [one for one in self.sealed.suite.scenarios if not has_rubric(one)]
-
-    async def _play(
-        self,
-        scenarios: Sequence[Scenario],
-        what: str,
-        *,
-        n: int = 1,
-        change: Change = keep,
-    ) -> list[TrialResult]:
-        played = [scenario for scenario in scenarios if scenario.checks]
-        if not played:
-            return []
-        return await self.trees.play(self.sealed, played, what, n=n, change=change)
-
-
-def _unrated(scenario: Scenario) -> Scenario:
-    """Return a scenario without its rubrics."""
-    checks = tuple(check for check in scenario.checks if check.kind != RUBRIC)
-    return scenario.model_copy(update={"checks": checks})
-
-
-def _reasons(result: TrialResult) -> str:
-    reasons = [result.error] if result.error else []
-    reasons += [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
-    return "; ".join(reasons)

@@ -14,6 +14,7 @@ from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import (
     LOCK,
+    UNPROVED,
     ResourceKind,
     Version,
     VersionStore,
@@ -39,6 +40,8 @@ CARRIED = "carried"
 """The field of a version with the hash of the carried paths of its trials."""
 PROVED_ON = "proved_on"
 """The field of a version with the commit on which the baselines of its scenarios were proved."""
+GAP = "gap"
+"""The field of a version with what the trials of its registration did not prove."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +50,18 @@ class Proof:
 
     `carried` is the hash of carried paths with which a program that does nothing failed. The
     baselines were proved on the commit `proved_on`; "" if they were not, or outside of Git. `lock`
-    is the commit by whose lock the suite is registered; "" if a person registers it.
+    is the commit by whose lock the suite is registered; "" if a person registers it. `gap` says
+    what the trials did not prove, without words of a scenario: the next registration plays again.
     """
 
     carried: str = ""
     proved_on: str = ""
     lock: str = ""
+    gap: str = ""
 
     def to_record(self) -> dict[str, Json]:
         """Return the fields of a version."""
         return {key: value for key, value in vars(self).items() if value}
-
-
-NO_PROOF = Proof()
 
 
 @dataclass(frozen=True)
@@ -141,32 +143,41 @@ class SuiteStore:
         *,
         by: str,
         now: datetime,
-        proof: Proof = NO_PROOF,
+        proof: Proof | None = None,
         lock: SuiteLock | None = None,
     ) -> Registration:
         """Register a sealed suite as a new version, unless it equals the latest version.
 
+        Without a proof, the version keeps its own, and a person stands for its lock.
         The folder gets a lock of the version, or keeps the committed `lock` of the same files.
         """
         settings = sealed.suite.settings
         data = settings.model_dump(mode="json", include={"pipeline"})
-        data |= {"folder": str(folder.resolve()), **proof.to_record()}
+        data |= {"folder": str(folder.resolve()), **(proof or Proof()).to_record()}
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
-        if LOCK in version.data and not proof.lock:
-            data = {key: value for key, value in version.data.items() if key != LOCK}
-            version = self.versions.register_again(version, data, by=by, now=now)
+        stale = {LOCK, UNPROVED, *vars(proof)} if proof else {LOCK}
+        again = {key: value for key, value in version.data.items() if key not in stale}
+        again |= proof.to_record() if proof else {}
+        if again != version.data:
+            version = self.versions.register_again(version, again, by=by, now=now)
         proved_on = str(version.data.get(PROVED_ON, ""))
         write_lock(folder, lock or lock_of(sealed, version.number, proved_on))
         trials = settings.trials.n * len(sealed.suite.of_split("holdout"))
         return Registration(version, is_new, trials, failures_allowed(sealed.suite))
 
-    def is_registered(self, sealed: SealedSuite) -> bool:
-        """Return whether a sealed suite is the latest version, and in use."""
+    def current(self, sealed: SealedSuite) -> Version | None:
+        """Return the latest version, if it is this sealed suite and in use."""
         name = sealed.suite.settings.name
         if self.versions.differing(name):
-            return False
+            return None
         versions = self.versions.versions(name)
-        return bool(versions) and not versions[-1].ending and versions[-1].content == sealed.seal
+        is_it = bool(versions) and not versions[-1].ending and versions[-1].content == sealed.seal
+        return versions[-1] if is_it else None
+
+    def mark_unproved(self, version: Version, rules: str, *, now: datetime) -> None:
+        """Record the rules that a version broke when its trials were played again."""
+        data = {**version.data, UNPROVED: rules}
+        self.versions.register_again(version, data, by=version.by, now=now)
 
     def changes(self, version: Version) -> SuiteChanges:
         """Return the files in the folder of a suite that differ from the sealed version."""

@@ -27,6 +27,8 @@ OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
 LOCK = "lock"
 """The field of a version with the commit by whose lock it was registered, without a person."""
+UNPROVED = "unproved"
+"""The field of a version whose trials failed when they were played again: the broken rules."""
 RETIRED, ARCHIVED, BURNED = "retired", "archived", "burned"
 
 
@@ -100,12 +102,18 @@ def version_from_record(fields: Fields) -> Version:
     return fields.whole(Version, number="version")
 
 
-def describe_lock(commit: str) -> str:
-    """Return a sentence about a suite that was registered by its lock in a commit."""
-    return (
-        f"The suite was registered by its lock in commit {commit[:12]}, and not yet by a person: "
-        "attractor suite register FOLDER"
-    )
+def registration_notes(version: Version) -> Iterator[str]:
+    """Yield what people should know of the registration of a suite, in sentences."""
+    if LOCK in version.data:
+        yield (
+            f"the suite was registered by its lock in commit {str(version.data[LOCK])[:12]}, and "
+            "not yet by a person: attractor suite register FOLDER"
+        )
+    if UNPROVED in version.data:
+        yield (
+            "the suite is unproved: registered again, its trials broke the rules "
+            f"{version.data[UNPROVED]}: attractor suite register FOLDER"
+        )
 
 
 def split_reference(reference: str) -> tuple[str, str]:

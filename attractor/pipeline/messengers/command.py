@@ -3,7 +3,7 @@
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult, OutputLimit, run_process
-from attractor.environments.selection import missing_command
+from attractor.environments.missing_program import missing_command
 from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications import Messenger, encode_notice, variables_of
 

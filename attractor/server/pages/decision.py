@@ -11,7 +11,6 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.resources.versions import describe_lock
 from attractor.pipeline.status import read_status, status_of
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import read_changes, run_tabs
@@ -49,7 +48,6 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "tabs": run_tabs(f"/runs/{in_address(root.name)}"),
             "review": review,
             "report": review.report,
-            "describe_lock": describe_lock,
             "gauge": {
                 "satisfaction": 100 * float(review.report.satisfaction),
                 "bound": 100 * review.report.bound,

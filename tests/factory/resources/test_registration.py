@@ -198,8 +198,10 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     assert f"Registered {version} by its lock of {head}." in messages
     assert git(there.project, "status", "--porcelain") == ""
     report = gate(ask_gate(run.directory, there)[1])
-    assert (report.satisfied, report.suite_lock) == (1, head)
-    assert report.to_record()["suite_lock"] == head
+    assert report.satisfied == 1
+    [note] = report.suite_notes
+    assert f"registered by its lock in commit {head[:12]}" in note
+    assert report.to_record()["suite_notes"] == [note]
     assert launch(there).status == run.status
     with pytest.raises(Refused, match="todo@1 .* is not registered by a person"):
         launch(there, "careful")
@@ -207,7 +209,7 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     registered = register(there, folder)
     assert (registered.version.number, registered.version.by) == (1, "ann")
     assert not registered.is_new
-    assert gate(ask_gate(run.directory, there)[1]).suite_lock == ""
+    assert gate(ask_gate(run.directory, there)[1]).suite_notes == ()
     assert launch(there, "careful").status == run.status
     assert audit(there.state_dir, there.runs_dir).flaws == []
 
@@ -492,5 +494,74 @@ def test_failed_setup_is_a_warning_and_a_program_hidden_by_the_sandbox_is_refuse
     assert f'read = ["{home / "tools"}"]' in fault.remedy
     assert register(host, folder, "bubblewrap").is_new
     [warning] = [one for one in messages if one.startswith("warning: ")]
-    assert warning.startswith("warning: base tree: the setup of the suite failed: setup.run[0] ")
+    assert warning.startswith("warning: the setup of the suite failed on the base: setup.run[0] ")
     assert "compile: command not found" in warning
+
+
+@pytest.mark.parametrize(
+    ("run", "named"),
+    [("./todo add", "todo"), ("python3 dist/todo.py", "dist/todo.py")],
+)
+def test_program_that_git_ignores_is_refused_without_a_setup(
+    host: RunHost, tmp_path: Path, run: str, named: str
+) -> None:
+    (host.project / ".gitignore").write_text("/todo\ndist/\n")
+    written = scenario(run=run, baseline="fail")
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
+    assert faults(host, folder) == [("ignored_program", "greets")]
+    with pytest.raises(SuiteRefused, match=f"greets starts {named}, which Git ignores"):
+        register(host, folder)
+    built = '[setup]\nrun = ["echo echo hello > todo; mkdir dist; chmod +x todo"]\n'
+    folder = write_suite(tmp_path / "built", suite=SUITE + built, greets=scenario(baseline="any"))
+    assert register(host, folder).is_new
+
+
+def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_again(
+    host: RunHost, tmp_path: Path
+) -> None:
+    messages: list[str] = []
+    host = replace(host, tell=messages.append)
+    written = scenario(run="./todo", baseline="fail")
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
+    assert register(host, folder).is_new
+    warning = (
+        "warning: a scenario failed on the base only because a program is missing: greets: "
+        "command not found: ./todo"
+    )
+    assert warning in messages
+    run = launch(replace(host, suite="todo"))
+
+    # The program comes, and passes at once: the baseline is wrong.
+    write_files(host.project, {"todo": "#!/bin/sh\necho hello\n"})
+    (host.project / "todo").chmod(0o755)
+    commit(host.project)
+    with pytest.raises(SuiteRefused, match="declares baseline"):
+        register(host, folder)
+    version = register_of(host).stores.suites.versions.find("todo")
+    assert (version.number, version.data["unproved"]) == (1, "baseline")
+    [note] = gate(ask_gate(run.directory, host)[1]).suite_notes
+    assert "the suite is unproved" in note
+
+    # It fails for its own reason.
+    write_files(host.project, {"todo": "#!/bin/sh\necho bye\n"})
+    commit(host.project)
+    assert not register(host, folder).is_new
+    assert gate(ask_gate(run.directory, host)[1]).suite_notes == ()
+    messages.clear()
+    assert not register(host, folder).is_new
+    assert messages == []
+
+
+@pytest.mark.parametrize("sandbox", ["none", "bubblewrap"])
+def test_failed_setup_of_a_suite_is_told_in_all_sandboxes(
+    host: RunHost, tmp_path: Path, sandbox: str
+) -> None:
+    if sandbox != "none" and (why := why_no_sandbox(tmp_path)):
+        pytest.skip(f"no sandbox here: {why}")
+    messages: list[str] = []
+    host = replace(host, tell=messages.append)
+    setup = '[setup]\nrun = ["echo not yet >&2; exit 3"]\n'
+    folder = write_suite(tmp_path / "suite", suite=SUITE + setup, greets=scenario(baseline="fail"))
+    assert register(host, folder, sandbox).is_new
+    words = "the setup of the suite failed on the base: setup.run[0] ended with 3: not yet"
+    assert f"warning: {words}" in messages

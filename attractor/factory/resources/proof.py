@@ -1,0 +1,187 @@
+"""Proves a suite by trials on trees whose results are known.
+
+Rubrics are not judged here, so scenarios with a rubric are played on reference patches only,
+without their rubrics.
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import field
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from attractor.base.dataclasses import dataclass
+from attractor.environments.missing_program import lacks_file
+from attractor.factory.resources.known_trees import (
+    Change,
+    KnownTrees,
+    PlayedTree,
+    apply_patch,
+    empty_files,
+    keep,
+)
+from attractor.language.source.text import quote
+from attractor.scenarios.evaluation import TrialResult
+from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.suite import CommandStep, Scenario, ServiceStep
+from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, has_rubric
+from attractor.workspaces.git.gitignore import IgnoreRules
+
+REFERENCE = "reference"
+_PATCH = ".patch"
+_NO_PROGRAM = "a scenario failed on the base only because a program is missing"
+_NO_SETUP = "the setup of the suite failed on the base"
+
+
+@dataclass(frozen=True)
+class ProofResult:
+    """The faults of a suite, and what its trials did not prove.
+
+    The keys of `gaps` contain no words of a scenario, the values contain the details.
+    """
+
+    faults: list[SuiteFault] = field(default_factory=list[SuiteFault])
+    gaps: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class SuiteProof:
+    """Plays trials of a suite on trees whose results are known."""
+
+    sealed: SealedSuite
+    trees: KnownTrees
+
+    async def play(self, *, has_base: bool) -> ProofResult:
+        """Play all trials; without a base, no baselines."""
+        base = await self._baselines() if has_base else ProofResult()
+        faults = [*base.faults, *await self._discrimination(), *await self._references()]
+        return ProofResult(faults, base.gaps)
+
+    async def _baselines(self) -> ProofResult:
+        """Find the scenarios whose declared baseline differs from the result on the base tree."""
+        declared = [one for one in self._without_rubric() if one.baseline != "any"]
+        played, found = await self._play(declared, "base tree"), ProofResult()
+        for one, result in zip(declared, played.results, strict=True):
+            if result.satisfied != (one.baseline == "pass"):
+                found.faults.append(self._wrong_baseline(one, result))
+            elif result.satisfied or played.failed_setup:
+                continue
+            elif path := self._ignored_program(one, result):
+                found.faults.append(
+                    SuiteFault(
+                        "ignored_program",
+                        f"{one.id} starts {path}, which Git ignores: trials get no such file, so "
+                        "no result of a run could pass",
+                        'build it once for all trials: [setup] run = ["COMMAND"] in suite.toml; '
+                        "or in `setup.run` of the scenario",
+                        one.id,
+                    )
+                )
+            elif missing := result.missing_command:
+                found.gaps[_NO_PROGRAM] = f"{one.id}: {missing}"
+        if played.failed_setup:
+            found.gaps[_NO_SETUP] = played.failed_setup
+        return found
+
+    def _wrong_baseline(self, scenario: Scenario, result: TrialResult) -> SuiteFault:
+        commit = self.trees.commit
+        where = f"commit {commit[:12]}" if commit else "the current files"
+        return SuiteFault(
+            "baseline",
+            f"{scenario.id} declares baseline = {quote(scenario.baseline)}, and on {where} it "
+            f"{'passed' if result.satisfied else f'failed: {_reasons(result)}'}",
+            "correct the scenario, or its baseline",
+            scenario.id,
+        )
+
+    def _ignored_program(self, scenario: Scenario, result: TrialResult) -> str:
+        """Return the path of a missing program that Git ignores and no setup builds, or ""."""
+        if self.sealed.suite.settings.setup.run or scenario.setup.run:
+            return ""
+        said = "\n".join(line for step in result.stderr for line in step.lines)
+        if not (result.missing_command or lacks_file(said)):
+            return ""
+        project = self.trees.host.project
+        return next((path for path in _paths_of(scenario) if _is_ignored(path, project)), "")
+
+    async def _discrimination(self) -> list[SuiteFault]:
+        """Return the holdouts that a program passes that does nothing."""
+        holdouts = [one for one in self._without_rubric() if one.split == "holdout"]
+        played = await self._play(holdouts, "do-nothing program", change=empty_files)
+        return [
+            SuiteFault(
+                "not_discriminating",
+                f"a program that does nothing (all files empty) passes {one.id}",
+                "add a check that only a working program passes",
+                one.id,
+            )
+            for one, result in zip(holdouts, played.results, strict=True)
+            if result.satisfied
+        ]
+
+    async def _references(self) -> list[SuiteFault]:
+        """Return the scenarios that a reference patch does not pass in all trials."""
+        faults: list[SuiteFault] = []
+        n = self.sealed.suite.settings.trials.n
+        for patch in sorted((self.sealed.folder / REFERENCE).glob(f"*{_PATCH}")):
+            name = patch.name.removesuffix(_PATCH)
+            scenarios = [unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
+            change = partial(apply_patch, patch, self.trees.host.search_path)
+            played = await self._play(scenarios, f"reference {name}", n=n, change=change)
+            if failed := [result for result in played.results if not result.satisfied]:
+                words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
+                reasons = _reasons(failed[0])
+                remedy = "correct the patch, or the scenario"
+                faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, name))
+        return faults
+
+    def _without_rubric(self) -> list[Scenario]:
+        return [one for one in self.sealed.suite.scenarios if not has_rubric(one)]
+
+    async def _play(
+        self,
+        scenarios: Sequence[Scenario],
+        what: str,
+        *,
+        n: int = 1,
+        change: Change = keep,
+    ) -> PlayedTree:
+        played = [scenario for scenario in scenarios if scenario.checks]
+        if not played:
+            return PlayedTree([])
+        return await self.trees.play(self.sealed, played, what, n=n, change=change)
+
+
+def unrated(scenario: Scenario) -> Scenario:
+    """Return a scenario without its rubrics."""
+    checks = tuple(check for check in scenario.checks if check.kind != RUBRIC)
+    return scenario.model_copy(update={"checks": checks})
+
+
+def _paths_of(scenario: Scenario) -> Iterator[str]:
+    """Yield the words of steps as paths from the folder of the project."""
+    for step in scenario.steps:
+        if not isinstance(step, CommandStep | ServiceStep):
+            continue
+        line, cwd = (step.run, step.cwd) if isinstance(step, CommandStep) else (step.service, ".")
+        # A line with an open quote fails for that reason.
+        with suppress(ValueError):
+            yield from (str(PurePosixPath(cwd) / word) for word in shlex.split(line, comments=True))
+
+
+def _is_ignored(path: str, project: Path) -> bool:
+    """Return whether the ignore files of a project, from its top down, ignore a path."""
+    texts: dict[bytes, bytes] = {}
+    for folder in PurePosixPath(path).parents:
+        with suppress(OSError):
+            at = b"" if folder == PurePosixPath() else os.fsencode(f"{folder}/")
+            texts[at] = (project / folder / ".gitignore").read_bytes()
+    return IgnoreRules(texts).ignores_file(os.fsencode(path))
+
+
+def _reasons(result: TrialResult) -> str:
+    reasons = [result.error] if result.error else []
+    reasons += [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
+    return "; ".join(reasons)
