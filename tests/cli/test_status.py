@@ -15,6 +15,7 @@ from tests.cli.plain_desk import (
 )
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import plain, sit
+from tests.needs import needs_bubblewrap
 from tests.prepared import Process, begin_prepared
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -253,6 +254,28 @@ def test_preflight_stops_before_the_first_stage(desk: PlainDesk) -> None:
     assert (checked.returncode, "can run: nothing is missing" in checked.stdout) == (0, True)
     result = desk.run("--preflight", "--json")
     assert json.loads(result.stdout)["sandbox"] == "none"
+    assert json.loads(result.stdout)["programs"] == []
     refused = desk.run("--preflight", "--interviewer", "consle")
     assert (refused.returncode, "did you mean console?" in refused.stderr) == (2, True)
     assert not (desk.folder / "runs").exists()
+
+
+@needs_bubblewrap
+def test_preflight_names_a_toolchain_program_that_the_sandbox_does_not_show(
+    desk: PlainDesk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    deno = tmp_path_factory.mktemp("tools") / "deno"
+    deno.write_text("#!/bin/sh\necho deno 1.40.2\n")
+    deno.chmod(0o755)
+    desk.write('digraph { a [shape=Mdiamond]; b [script="deno test"]; c [shape=Msquare]; a->b->c }')
+    variables = {**desk.environ, "PATH": f"{deno.parent}:{desk.environ['PATH']}"}
+    words = [*desk.to_run("--preflight"), "--sandbox", "bubblewrap"]
+    checked = attractor(*words, folder=desk.folder, variables=variables)
+    assert checked.returncode == 0, checked.stderr
+    *_, difference, end = checked.stdout.splitlines()
+    assert difference.startswith("deno is not on the PATH of the sandbox (outside: 1.40.2 (")
+    assert end.endswith(" can run.")
+    [program] = json.loads(
+        attractor(*words, "--json", folder=desk.folder, variables=variables).stdout
+    )["programs"]
+    assert (program["program"], program["inside"], program["outside"]) == ("deno", "", "1.40.2")

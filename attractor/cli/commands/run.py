@@ -32,6 +32,7 @@ from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.preflight.toolchain import compare_programs
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -132,7 +133,8 @@ from attractor.records.request import RunRequest, WorkspaceKind
     "--preflight",
     "only_checks",
     is_flag=True,
-    help="Only check whether the pipeline can run; execute nothing.",
+    help="Only check whether the pipeline can run, and compare the versions of compilers and the "
+    "like in the sandbox with those outside; execute no stage.",
 )
 @json_option
 @click.pass_obj
@@ -217,11 +219,15 @@ def _check(request: RunRequest, host: RunHost, feedback: Path | None, *, as_json
     """Print that a run can begin, or raise an error with all reasons why not."""
     plan = asyncio.run(check_run(request, host, feedback=feedback))
     sandbox, request = plan.sandbox, plan.request
+    programs = asyncio.run(compare_programs(plan.pipeline, request, sandbox, plan.host))
     if as_json:
-        show_json({"sandbox": sandbox.kind, "model": request.model, "provider": request.provider})
+        record = {"sandbox": sandbox.kind, "model": request.model, "provider": request.provider}
+        show_json({**record, "programs": [one.to_json() for one in programs]})
     else:
-        lines = (sandbox.sentence, *plan.report.notices)
-        show("\n".join([*lines, f"{plan.report.pipeline} can run: nothing is missing."]))
+        differences = [one.difference for one in programs if one.difference]
+        missing = "" if any(one.is_silent for one in programs) else ": nothing is missing"
+        end = f"{plan.report.pipeline} can run{missing}."
+        show("\n".join([sandbox.sentence, *plan.report.notices, *differences, end]))
     return ExitCode.DONE
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
+from attractor.engine.stage.toolchain import PATIENCE_MS, find_version, version_question
 from attractor.engine.storage.secrets import (
     RECORD_WORDS,
     Redactor,
@@ -28,7 +28,6 @@ from attractor.language.declarations.inputs import (
 )
 from attractor.language.declarations.requirements import (
     Requirement,
-    Version,
     declared_requirements,
     parse_version,
 )
@@ -184,22 +183,7 @@ def _find_secret(
 
 
 _SANDBOX_REMEDY = "for the whole machine (below /usr), or run with --sandbox none"
-"""The maximum size in bytes of one argument of a program on Linux."""
-
-PATIENCE_MS = 10_000
 _AT_ONCE = 8
-# The programs that have no option `--version`.
-_ASKED_OTHERWISE: Mapping[str, str] = {
-    "ffmpeg": "-version",
-    "go": "version",
-    "helm": "version",
-    "kubectl": "version --client",
-    "openssl": "version",
-    "ssh": "-V",
-}
-# The first number with a dot, else the first number: `This is perl 5, ... (v5.36.0)`.
-_NUMBERS = (re.compile(r"\d{1,9}(?:\.\d{1,9})+"), re.compile(r"\d{1,9}"))
-_LONGEST_ANSWER = 4000
 _WANTED: Mapping[str, str] = {
     "": "{name}",
     ">=": "{name} {version} or newer",
@@ -335,12 +319,14 @@ async def _look_for_program(required: Required, environment: ExecutionEnvironmen
         return ProgramCheck(required, fault=fault, remedy=remedy)
     if not required.need.sign:
         return ProgramCheck(required, found=path.stdout.strip())
-    version = await _version(name, environment)
+    question = version_question(name)
+    answer = await environment.exec_command(question, timeout_ms=PATIENCE_MS)
+    version = parse_version(find_version(answer))
     if version is None:
         return ProgramCheck(
             required,
             fault=f"{name} does not print its version",
-            remedy=f"check the output of {_question(name)}, or require {name} without a version",
+            remedy=f"check the output of {question}, or require {name} without a version",
         )
     installed = f"{name} {'.'.join(map(str, version))}"
     if required.need.holds(version):
@@ -348,18 +334,3 @@ async def _look_for_program(required: Required, environment: ExecutionEnvironmen
     return ProgramCheck(
         required, fault=f"the installed version is {installed}", remedy=f"install {required.wanted}"
     )
-
-
-async def _version(name: str, environment: ExecutionEnvironment) -> Version | None:
-    """Return the version that a program prints."""
-    result = await environment.exec_command(_question(name), timeout_ms=PATIENCE_MS)
-    if result.timed_out or result.exit_code:
-        return None
-    for numbers in _NUMBERS:
-        if found := numbers.search(result.output[:_LONGEST_ANSWER]):
-            return parse_version(found[0])
-    return None
-
-
-def _question(name: str) -> str:
-    return f"{name} {_ASKED_OTHERWISE.get(name, '--version')}"

@@ -1,0 +1,105 @@
+"""Compares the versions of toolchain programs in the sandbox of a run with those outside."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.stage.toolchain import (
+    ProgramAnswer,
+    ask_versions,
+    sandbox_lines,
+    toolchain_programs,
+)
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.selection import EnvironmentChoice
+from attractor.language.graph.graph import Graph
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
+from attractor.pipeline.source.read import PipelineSource, project_of
+from attractor.records.request import RunRequest
+from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
+
+
+@dataclass(frozen=True)
+class ComparedProgram:
+    """A program that commands call: its answers in the sandbox, and outside of it."""
+
+    inside: ProgramAnswer
+    outside: ProgramAnswer
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the program does not say its version in the sandbox."""
+        return not self.inside.version
+
+    @property
+    def difference(self) -> str:
+        """A sentence about the difference; "" if the same version runs inside and outside."""
+        name, inside, outside = self.inside.name, self.inside, self.outside
+        if inside.version == outside.version and inside.version:
+            return ""
+        there = f"{outside.version or outside.said} ({outside.place})" if outside.place else "none"
+        if inside.version:
+            return f"{name} is {inside.version} ({inside.place}) in the sandbox, outside {there}."
+        program = Path(outside.place) if outside.place else None
+        lines = sandbox_lines(program, is_visible=bool(inside.place))
+        what = f"does not say its version in the sandbox: {inside.said}"
+        if not inside.place:
+            what = "is not on the PATH of the sandbox"
+        return f"{name} {what} (outside: {there}). Add {lines} to [sandbox] of the profile."
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the result as JSON."""
+        return {
+            "program": self.inside.name,
+            "inside": self.inside.version,
+            "outside": self.outside.version,
+            "difference": self.difference,
+        }
+
+
+async def compare_programs(
+    pipeline: PipelineSource, request: RunRequest, sandbox: EnvironmentChoice, host: RunHost
+) -> Sequence[ComparedProgram]:
+    """Return the toolchain programs that commands of a pipeline and its child pipelines call.
+
+    Without a sandbox, there is nothing to compare.
+    """
+    children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
+    names = _called_in([pipeline.graph, *children.graphs])
+    if sandbox.kind == "none" or not names:
+        return []
+    place = prepare_workspaces_folder(
+        host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None
+    )
+    with borrowed_folder(place) as scratch:
+        outside = LocalExecutionEnvironment(scratch, environ=host.variables_of_tools)
+        there = await _ask(names, outside, host)
+        here = await _ask([*there], sandbox.make(scratch), host)
+    return [
+        ComparedProgram(answer, there[name])
+        for name, answer in here.items()
+        if answer.place or there[name].place
+    ]
+
+
+def _called_in(graphs: Iterable[Graph]) -> Sequence[str]:
+    commands = (
+        node.attributes.text("tool_command") or node.attributes.text("script")
+        for graph in graphs
+        for node in graph.nodes.values()
+    )
+    return [*dict.fromkeys(name for one in commands for name in toolchain_programs(one))]
+
+
+async def _ask(
+    names: Sequence[str], environment: ExecutionEnvironment, host: RunHost
+) -> dict[str, ProgramAnswer]:
+    try:
+        await environment.initialize()
+        answers = await ask_versions(names, environment, project=host.project)
+        return {one.name: one for one in answers}
+    finally:
+        await environment.cleanup()
