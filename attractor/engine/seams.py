@@ -385,7 +385,8 @@ class Parts:
     """The parts that every handler is built from.
 
     Values of `secrets` must not appear in prompts. `project` is the folder of the project, not the
-    workspace of the run. `task_note` ends the prompt of each task for an agent.
+    workspace of the run. `task_note` ends the prompt of each task for an agent. `search_path` is
+    the PATH of the operator.
     """
 
     backend: Backend
@@ -395,6 +396,7 @@ class Parts:
     play_train: PlayTrain | None = None
     project: Path | None = None
     task_note: str = ""
+    search_path: str = ""
 
 
 @dataclass(frozen=True)

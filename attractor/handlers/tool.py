@@ -8,7 +8,7 @@ from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.edge_selection import TOOL_OUTPUT
-from attractor.engine.seams import Parts, Stage
+from attractor.engine.seams import Parts, Stage, Suspended
 from attractor.engine.stage.command_output import (
     LONGEST_WORDS,
     OUTPUT,
@@ -18,6 +18,7 @@ from attractor.engine.stage.command_output import (
     find_failure,
 )
 from attractor.engine.stage.folder import write_tail
+from attractor.engine.stage.toolchain import find_broken_program
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.missing_program import missing_command
 from attractor.language.declarations.inputs import asked_secrets, fault_of_variable, variable_of
@@ -67,7 +68,25 @@ class Tool:
         stage.files.write(STDERR, result.stderr)
         if result.stdout and result.stderr:
             stage.files.write(OUTPUT, arrived.text())
-        return _judge(command, limit, result)
+        outcome = _judge(command, limit, result)
+        if not outcome.status.is_success:
+            await self._require_toolchain(command, result, stage)
+        return outcome
+
+    async def _require_toolchain(self, command: str, result: ExecResult, stage: Stage) -> None:
+        """Stop the run if a toolchain program of a failed command does not say its version.
+
+        No agent could repair the machine.
+        """
+        broken = await find_broken_program(
+            command,
+            result,
+            stage.workspace.environment,
+            project=self.parts.project,
+            search_path=self.parts.search_path,
+        )
+        if broken:
+            raise Suspended(f"stage {stage.node.id}: {broken}")
 
 
 def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:

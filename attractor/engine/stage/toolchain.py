@@ -2,13 +2,15 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
 from attractor.engine.stage.command_output import find_failure
-from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment, Promises
+from attractor.environments.selection import missing_command
 from attractor.language.rules.program_known import called_programs
 
 _NAMES = """
@@ -32,6 +34,8 @@ _ASKED_OTHERWISE: Mapping[str, str] = {
 # The first number with a dot, else the first number: `This is perl 5, ... (v5.36.0)`.
 _NUMBERS = (re.compile(r"\d{1,9}(?:\.\d{1,9})+"), re.compile(r"\d{1,9}"))
 _LONGEST_ANSWER = 4000
+# A command that sets variables or changes the folder: the program may work there.
+_PREPARES = re.compile(r"(?:\A|[\s;&|({])(?:[A-Za-z_]\w*=|(?:cd|pushd)\s)")
 # The folder of the program without links, its file without links, and the working folder.
 _LOCATE = (
     'path=$(type -P {name}) && test -x "$path" && printf \'%s\\n\' "$path" '
@@ -99,13 +103,16 @@ async def _ask_version(
     again = await environment.exec_command(
         f"cd / && {version_question(name)}", timeout_ms=PATIENCE_MS
     )
-    return ProgramAnswer(name, str(path), find_version(again), _words(result))
+    version = find_version(again)
+    return ProgramAnswer(name, str(path), version, "" if version else _words(result))
 
 
 def _words(result: ExecResult) -> str:
     if result.timed_out:
         return f"no answer within {PATIENCE_MS // 1000} seconds"
-    found = find_failure(result.stdout, result.stderr)
+    # Lines of a stack trace are indented.
+    lines = [line for line in result.stderr.split("\n") if not line[:1].isspace()]
+    found = find_failure(result.stdout, "\n".join(lines))
     return found.words if found else "no output"
 
 
@@ -117,3 +124,56 @@ def sandbox_lines(program: Path | None, *, is_visible: bool) -> str:
     if program is None or is_visible:
         return "the folders (read) and variables (env) that it needs"
     return f'read = ["{program.parent.parent if program.parent.name == "bin" else program.parent}"]'
+
+
+async def find_broken_program(
+    command: str,
+    result: ExecResult,
+    environment: ExecutionEnvironment,
+    *,
+    project: Path | None,
+    search_path: str,
+) -> str:
+    """Return a sentence about a toolchain program that a failed command calls, and that does not
+    say its version in the environment of the command; "" if the failure is the project's.
+
+    `search_path` is the PATH of the operator: a program that is missing there too is the project's.
+    """
+    answers = await ask_versions(toolchain_programs(command), environment, project=project)
+    is_sandboxed = environment.promises() != Promises()
+    for answer in answers:
+        program = _locate_outside(answer.name, search_path, project)
+        if answer.version or not _explains(answer, command, result, program):
+            continue
+        question = version_question(answer.name)
+        place = "the sandbox" if is_sandboxed else "the environment of the stage"
+        fault = f"{answer.name} does not say its version in {place} ('{question}': {answer.said})"
+        if not answer.place:
+            fault = f"{answer.name} is not on the PATH of {place}, but it is {program} outside"
+        remedy = f"repair it, so that '{question}' prints a version; then resume the run"
+        if is_sandboxed:
+            remedy = (
+                f"add {sandbox_lines(program, is_visible=bool(answer.place))} to [sandbox] of the "
+                "profile for a new run; for a variable alone, sandbox.env of attractor.toml is "
+                "enough: then resume the run"
+            )
+        return f"{fault}; {remedy}"
+    return ""
+
+
+def _explains(
+    answer: ProgramAnswer, command: str, result: ExecResult, program: Path | None
+) -> bool:
+    """Whether a program without a version can be the cause of a failure."""
+    if not answer.place:
+        is_missed = missing_command(result) == f"command not found: {answer.name}"
+        return is_missed and program is not None
+    is_repeated = answer.said.removesuffix("…") in " ".join(result.output.split())
+    return is_repeated or not _PREPARES.search(command)
+
+
+def _locate_outside(name: str, search_path: str, project: Path | None) -> Path | None:
+    """Return the place of a program on the PATH of the operator; None below the project."""
+    found = shutil.which(name, path=search_path) if search_path else None
+    program = Path(found) if found else None
+    return None if program and project and program.is_relative_to(project) else program

@@ -112,6 +112,7 @@ async def build_components(
         play_train,
         project=host.project,
         task_note=task_note,
+        search_path=host.search_path,
     )
     registry = handler_registry()
     used = {
