@@ -8,14 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.stage.toolchain import installation_folder
 
 FindProgram = Callable[[str], str]
 """Returns the path of a program on PATH, or an empty text."""
 
 _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
 _SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-packages")
-_SHARED = (".local", ".cargo", ".volta")
-"""Folders in which `bin` lies beside files of other programs."""
 _PLAIN_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 _TEST_TARGET = re.compile(r"^test\s*:", re.MULTILINE)
 _NO_TESTS = "no test specified"
@@ -182,11 +181,10 @@ def _outside_system(program: str) -> tuple[Path, ...]:
     """Return the folder of an installation that is not in the system, such as one of nvm."""
     if not program:
         return ()
-    place = Path(program).resolve().parent
-    if any(place.is_relative_to(one) for one in _SYSTEM):
+    file = Path(program).resolve()
+    if any(file.is_relative_to(one) for one in _SYSTEM):
         return ()
-    is_shared = place.parent.name in _SHARED or place.name != "bin"
-    return (place if is_shared else place.parent,)
+    return (installation_folder(file),)
 
 
 def _has(folder: Path, *patterns: str) -> bool:

@@ -42,6 +42,10 @@ _LOCATE = (
     '"$(readlink -f "${{path%/*}}")" "$(readlink -f "$path")" "$(pwd -P)"'
 )
 
+# Folders in which `bin` lies beside files of other programs.
+_SHARED = (".local", ".cargo", ".volta")
+_HOMES = (Path("/"), Path("/home"), Path("/Users"))
+
 
 @dataclass(frozen=True)
 class ProgramAnswer:
@@ -116,14 +120,25 @@ def _words(result: ExecResult) -> str:
     return found.words if found else "no output"
 
 
+def installation_folder(program: Path) -> Path:
+    """Return the folder that a sandbox must show so that a program of a user works."""
+    place = program.parent
+    is_whole_home = place.parent.parent in _HOMES
+    is_shared = place.name != "bin" or place.parent.name in _SHARED or is_whole_home
+    return place if is_shared else place.parent
+
+
 def sandbox_lines(program: Path | None, *, is_visible: bool) -> str:
     """Return the lines of a profile with which a program of this machine works in a sandbox."""
     if program and program.resolve().name == "rustup":
         # Not the whole .cargo, which may contain a token. In a sandbox, HOME is another folder.
         return f'read = ["{program.parent}", "~/.rustup"] and env = {{ RUSTUP_HOME = "~/.rustup" }}'
-    if program is None or is_visible:
+    files = [program, program.resolve()] if program and not is_visible else []
+    folders = [installation_folder(one) for one in files if not one.is_relative_to("/usr")]
+    if not folders:
         return "the folders (read) and variables (env) that it needs"
-    return f'read = ["{program.parent.parent if program.parent.name == "bin" else program.parent}"]'
+    listed = ", ".join(f'"{one}"' for one in dict.fromkeys(folders))
+    return f"read = [{listed}]"
 
 
 async def find_broken_program(

@@ -17,6 +17,7 @@ from attractor.base.errors import MachineryError
 from attractor.base.ids import new_run_id
 from attractor.engine.outcome import Culprit
 from attractor.engine.seams import Workspace
+from attractor.engine.stage.toolchain import sandbox_lines
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import (
@@ -184,15 +185,14 @@ class KnownTrees:
         found = shutil.which(setup.missing, path=host.search_path) if setup.missing else None
         program = Path(found or host.project)
         if found and not program.is_relative_to(host.project):
-            folder = program.parent.parent if program.parent.name == "bin" else program.parent
-            line = f'read = ["{folder}"]'
+            lines = sandbox_lines(program, is_visible=False)
             raise SuiteRefused(
                 [
                     SuiteFault(
                         "setup",
                         f"the setup of the suite does not find {program} in the sandbox: "
                         f"{setup.failure}",
-                        f"add {line} to [sandbox] of the profile",
+                        f"add {lines} to [sandbox] of the profile",
                     )
                 ]
             )

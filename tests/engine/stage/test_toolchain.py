@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from attractor.base.processes import ExecResult
-from attractor.engine.stage.toolchain import find_broken_program, toolchain_programs
+from attractor.engine.stage.toolchain import find_broken_program, sandbox_lines, toolchain_programs
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.tables import table
 
@@ -80,3 +80,26 @@ def test_programs_of_the_project_are_never_started(tmp_path: Path) -> None:
     linked.symlink_to(ours)
     assert find(linked.parent, "cargo test") == find(ours.parent, "cargo test") == ""
     assert not (tmp_path / "started").exists()
+
+
+@table(
+    ("program", "folder"),
+    [
+        ("/opt/go/bin/go", "/opt/go"),
+        ("/home/ann/bin/deno", "/home/ann/bin"),
+        ("/root/bin/deno", "/root/bin"),
+        ("/home/ann/.local/bin/deno", "/home/ann/.local/bin"),
+        ("/home/ann/tools/deno", "/home/ann/tools"),
+    ],
+)
+def test_profile_shows_an_installation_and_never_a_whole_home(program: str, folder: str) -> None:
+    assert sandbox_lines(Path(program), is_visible=False) == f'read = ["{folder}"]'
+
+
+def test_profile_shows_the_folder_of_a_link_too(tmp_path: Path) -> None:
+    file = put(tmp_path / "deno/bin/deno-1", "true")
+    link = tmp_path / ".local/bin/deno"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(file)
+    lines = sandbox_lines(link, is_visible=False)
+    assert lines == f'read = ["{link.parent}", "{tmp_path / "deno"}"]'
