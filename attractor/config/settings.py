@@ -146,7 +146,8 @@ class WorkspaceSettings(Section):
     leave_out: tuple[str, ...] = Field(
         default=(),
         description="Leave new files out of the result that match these `.gitignore` patterns, in "
-        "addition to caches such as `node_modules/`; `!PATTERN` keeps them.",
+        "addition to caches such as `node_modules/` and build folders such as `target/`; "
+        "`!PATTERN` keeps them.",
     )
 
 

@@ -54,7 +54,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     plan = replace(plan, host=host, request=replace(plan.request, sandbox=plan.sandbox.kind))
     if plan.request.workspace is WorkspaceKind.IN_PLACE:
         stack.enter_context(lock_writer(host.project, host.state_dir, run_id=plan.run_id))
-    left_out = LeftOutPaths(ours=record_paths(plan.request))
+    left_out = LeftOutPaths(ours=record_paths(plan.request), tell=host.tell)
     repository = borrow_repository(plan.request, host, plan.sandbox, stack)
     sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
     if repository:

@@ -1,7 +1,7 @@
 """The result tree: the base commit with a candidate's changes. Reserved names are refused."""
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from re import Pattern
 
@@ -149,6 +149,14 @@ LEAVE_OUT = (
 )
 """Patterns (as in `.gitignore`) of files that build tools leave. A snapshot contains them only if
 the base tree contains them.
+"""
+
+BUILD_FOLDERS: Mapping[str, Sequence[str]] = {
+    "target": ("Cargo.toml", "pom.xml"),
+    "build": ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"),
+}
+"""Names of folders that a build writes beside one of the files; they are left out as `LEAVE_OUT`
+is.
 """
 
 

@@ -189,8 +189,9 @@ class WorkspaceRecord:
 
     `excluded` are patterns of project files that the workspace does not contain, and `ignored` are
     patterns of ignored files, both as in `.gitignore`. `leave_out` are such patterns of new files
-    that no tree contains. `materials` is a tree of files that the
-    folder contains in addition to the snapshot tree, or in place of files in the snapshot tree.
+    that no tree contains; with `leaves_out_builds`, no tree contains new build folders either (runs
+    of earlier versions keep them). `materials` is a tree of files that the folder contains in
+    addition to the snapshot tree, or in place of files in the snapshot tree.
     """
 
     folder: Path
@@ -200,6 +201,7 @@ class WorkspaceRecord:
     object_format: str
     materials: TreeId = ""
     leave_out: tuple[str, ...] = ()
+    leaves_out_builds: bool = False
 
 
 def write_record(store: Path, record: WorkspaceRecord) -> None:
@@ -221,7 +223,11 @@ def read_record(store: Path) -> WorkspaceRecord | None:
         return None
     base = {name: fields.pop(name, None) for name in ("commit", "tree", "candidate")}
     try:
-        return read_fields(WorkspaceRecord, {**fields, "base": base}, "materials", "leave_out")
+        return read_fields(
+            WorkspaceRecord,
+            {**fields, "base": base},
+            *("materials", "leave_out", "leaves_out_builds"),
+        )
     except UsageError as cause:
         raise RecordBroken(f"corrupt record {path}: {cause.message}") from cause
 

@@ -35,7 +35,12 @@ from attractor.workspaces.git.objects import (
     text_of,
     write_folder,
 )
-from attractor.workspaces.result_tree import ProtectedPaths, is_dot_git, is_modules
+from attractor.workspaces.result_tree import (
+    BUILD_FOLDERS,
+    ProtectedPaths,
+    is_dot_git,
+    is_modules,
+)
 
 # A file can change twice within one tick of the system clock without a different time.
 RACY_NS = 10_000_000
@@ -170,7 +175,8 @@ class SkippedPath:
 class SnapshotRules:
     """The rules for a snapshot, which contains all files of the base and all files not ignored.
 
-    New paths that match `leave_out` are ignored; a folder of the base is not.
+    New paths that match `leave_out` are ignored, and new build folders that match `build_folders`;
+    a folder of the base is not.
     """
 
     ignores: IgnoreRules
@@ -179,6 +185,7 @@ class SnapshotRules:
     protected: ProtectedPaths | None = None
     materials: Materials = NO_MATERIALS
     leave_out: IgnoreRules = NOTHING_IGNORED
+    build_folders: IgnoreRules = NOTHING_IGNORED
 
     def is_protected(self, path: bytes, *, is_folder: bool) -> bool:
         """Return whether a path can never become part of the project."""
@@ -189,7 +196,8 @@ class SnapshotRules:
 class Snapshot:
     """A stored tree, the paths left out of it, and the stat cache for the next snapshot.
 
-    `dimension` is the name of the fork, empty for the first dimension of the run.
+    `dimension` is the name of the fork, empty for the first dimension of the run. `built` are the
+    ignored paths that are only ignored because they are build folders.
     """
 
     tree: str
@@ -197,6 +205,7 @@ class Snapshot:
     ignored: tuple[str, ...]
     cache: StatCache = field(repr=False)
     dimension: str = ""
+    built: tuple[str, ...] = ()
 
 
 def take_snapshot(
@@ -217,6 +226,7 @@ def take_snapshot(
         tuple(walk.skipped),
         tuple(walk.ignored),
         walk.cache,
+        built=tuple(walk.built),
     )
 
 
@@ -235,6 +245,7 @@ class _Walk:
         self.cache: dict[bytes, CachedFile] = {}
         self.skipped: list[SkippedPath] = []
         self.ignored: list[str] = []
+        self.built: list[str] = []
 
     def folder(self, at: int, prefix: bytes, *, depth: int, is_ignored: bool) -> bytes | None:
         """Store an open folder and return its id; None for a folder without files."""
@@ -279,7 +290,7 @@ class _Walk:
             return self._skip(path, SkipReason.PROTECTED)
         is_ignored = self._is_ignored(path, is_folder, is_ignored)
         is_new = path not in (self._rules.folders if is_folder else self._rules.files)
-        if is_new and (is_ignored or self._rules.leave_out.ignores(path, is_folder=is_folder)):
+        if is_new and (is_ignored or self._is_left_out(at, item.name, path, is_folder)):
             self.ignored.append(text_of(path))
             return None
         if is_folder:
@@ -314,6 +325,17 @@ class _Walk:
         if is_ignored or (not is_folder and path in self._rules.files):
             return is_ignored
         return self._rules.ignores.ignores(path, is_folder=is_folder)
+
+    def _is_left_out(self, at: int, name: str, path: bytes, is_folder: bool) -> bool:
+        if self._rules.leave_out.ignores(path, is_folder=is_folder):
+            return True
+        files = BUILD_FOLDERS.get(name, ()) if is_folder else ()
+        if not self._rules.build_folders.ignores(path, is_folder=True) or not any(
+            _is_file(at, file) for file in files
+        ):
+            return False
+        self.built.append(text_of(path))
+        return True
 
     def _subfolder(
         self, at: int, name: bytes, path: bytes, depth: int, is_ignored: bool
@@ -384,6 +406,12 @@ class _Walk:
 
     def _skip(self, path: bytes, reason: SkipReason) -> None:
         self.skipped.append(SkippedPath(text_of(path), reason))
+
+
+def _is_file(at: int, name: str) -> bool:
+    with suppress(OSError):
+        return stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
+    return False
 
 
 async def export_tree(store: ObjectStore, tree: TreeId, to: Path, materials: Materials) -> None:

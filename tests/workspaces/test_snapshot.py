@@ -302,6 +302,29 @@ def test_caches_of_tools_are_left_out_unless_the_base_contains_them(place: Place
     assert sorted(taken.ignored) == left_out
 
 
+def test_new_build_folders_are_left_out_beside_the_file_of_their_tool(place: Place) -> None:
+    rules = SnapshotRules(
+        IgnoreRules({b"": b"ignored/\n"}),
+        folders=frozenset({b"old", b"old/target"}),
+        build_folders=IgnoreRules({}, ["target/", "build/", "!/wanted/target/"]),
+    )
+    built = ("target/a", "maven/target/a", "gradle/build/a", "kotlin/build/a")
+    kept = (
+        *("Cargo.toml", "maven/pom.xml", "gradle/build.gradle", "kotlin/settings.gradle.kts"),
+        # The base contains the folder, the settings keep it, and no file beside it says "build".
+        *("old/Cargo.toml", "old/target/a", "wanted/Cargo.toml", "wanted/target/a"),
+        *("docs/target/a", "build/a", "gradle/target/a", "bin/a", "dist/a", "out/a"),
+        *("folder/Cargo.toml/a", "folder/target/a", "file/Cargo.toml", "file/target"),
+    )
+    write(
+        place.folder, dict.fromkeys([*built, *kept, "ignored/Cargo.toml", "ignored/target/a"], "")
+    )
+    taken = place.take(rules)
+    assert place.listed(taken.tree) == sorted(kept)
+    assert sorted(taken.built) == ["gradle/build", "kotlin/build", "maven/target", "target"]
+    assert sorted(taken.ignored) == sorted([*taken.built, "ignored"])
+
+
 @contextmanager
 def churning(folder: Path) -> Generator[None]:
     """Let a thread write, rename and remove files in a folder continuously."""

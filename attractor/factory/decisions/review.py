@@ -24,6 +24,7 @@ from attractor.records.delivery import read_delivery
 from attractor.records.lookup import used_by
 from attractor.records.timeline import read_recorded
 from attractor.scenarios.evaluation import count_trials
+from attractor.workspaces.result_tree import BUILD_FOLDERS
 from attractor.workspaces.run_store import STORES, read_record
 
 MOST_EARLIER = 10
@@ -171,7 +172,9 @@ def _left_out(directory: RunDirectory, host: RunHost, run_id: str) -> LeftOut:
     refused = tuple(read_recorded(directory.root).not_kept)
     if record is None:
         return LeftOut(refused=refused)
-    return LeftOut(record.excluded, (*record.ignored, *record.leave_out), refused)
+    builds = [f"{name}/ beside {' or '.join(files)}" for name, files in BUILD_FOLDERS.items()]
+    ignored = (*record.ignored, *record.leave_out, *(builds if record.leaves_out_builds else []))
+    return LeftOut(record.excluded, ignored, refused)
 
 
 def _scenarios(

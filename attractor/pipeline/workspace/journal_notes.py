@@ -1,10 +1,11 @@
 """Records in the journal which files a snapshot leaves out, and which a resume moves aside."""
 
 import shlex
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.journal.events import FilesLeftOut
@@ -12,12 +13,14 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import MAIN, StageReference
 from attractor.engine.truncation import shorten
+from attractor.language.source.text import visible
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import EXCLUDED_IN_PLACE
 from attractor.workspaces.snapshot import Snapshot
 from attractor.workspaces.tracked_folder import PREPARED, SetAside, TrackedFolder
 
 MOST_NAMED = 50
+MOST_TOLD = 5
 LONGEST_NAME = 200
 _Name = TypeVar("_Name", str, tuple[str, str])
 
@@ -37,12 +40,21 @@ class LeftOutPaths:
 
     For the first snapshot of a branch, the paths that the run's workspace left out count as known.
     After a resume, all left-out paths count as new. Paths in `ours` (records of the run itself) and
-    paths left out before the first stage are not recorded.
+    paths left out before the first stage are not recorded. Build folders that Git does not ignore
+    are reported to `tell`.
     """
 
-    def __init__(self, run: OpenRun | None = None, *, ours: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        run: OpenRun | None = None,
+        *,
+        ours: Collection[str] = (),
+        tell: Callable[[str], None] = do_nothing,
+    ) -> None:
         self.run = run
         self._ours = frozenset(ours)
+        self._tell = tell
+        self._told: set[str] = set()
         self._known: dict[str, _Found] = {}
 
     def record_new(self, subject: str, snapshot: Snapshot) -> None:
@@ -62,6 +74,23 @@ class LeftOutPaths:
                 ),
                 place=_place(self.run, snapshot.dimension),
             )
+        built = {path for path in snapshot.built if PurePosixPath(path).name not in self._told}
+        if built:
+            self._told |= {PurePosixPath(path).name for path in built}
+            self._tell(_describe_built(sorted(built)))
+
+
+def _describe_built(paths: Sequence[str]) -> str:
+    """Return a sentence about build folders, with the patterns for `.gitignore` and settings."""
+    names = sorted({PurePosixPath(path).name for path in paths})
+    more = f" and {len(paths) - MOST_TOLD} more" if len(paths) > MOST_TOLD else ""
+    listed = f"{', '.join(shorten(path, LONGEST_NAME) for path in paths[:MOST_TOLD])}{more}"
+    ignoring = " and ".join(f"{name}/" for name in names)
+    keeping = ", ".join(f'"!{name}/"' for name in names)
+    return visible(
+        f"Build folders left out of the result: {listed}. Add {ignoring} to .gitignore, or keep "
+        f"them with leave_out = [{keeping}] in [workspace]."
+    )
 
 
 def _first(names: Iterable[_Name]) -> list[_Name]:

@@ -257,6 +257,7 @@ async def _create_folder(
             (),
             store.object_format,
             leave_out=tuple(leave_out),
+            leaves_out_builds=True,
         )
         write_record(store.folder, record)
 
@@ -299,6 +300,7 @@ async def create_in_place(
         tuple(also_excluded),
         store.object_format,
         leave_out=tuple(leave_out),
+        leaves_out_builds=True,
     )
     write_record(store.folder, record)
     return await reopen_workspace(

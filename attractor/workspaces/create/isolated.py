@@ -30,7 +30,13 @@ from attractor.workspaces.git.objects import (
 )
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.submodules import find_submodules
-from attractor.workspaces.result_tree import EXCLUDED, LEAVE_OUT, candidate_files, protected_paths
+from attractor.workspaces.result_tree import (
+    BUILD_FOLDERS,
+    EXCLUDED,
+    LEAVE_OUT,
+    candidate_files,
+    protected_paths,
+)
 from attractor.workspaces.run_store import (
     FolderIndex,
     WorkspaceRecord,
@@ -114,7 +120,9 @@ async def _read_rules(store: ObjectStore, record: WorkspaceRecord) -> SnapshotRu
         submodules = {path for path, entry in whole.items() if entry.mode == SUBMODULE}
         materials = materials_of(await store.files_of(record.materials), files, submodules)
     leave_out = IgnoreRules({}, record.leave_out)
-    return SnapshotRules(ignores, files.keys(), folders, protected, materials, leave_out)
+    names = [f"{name}/" for name in BUILD_FOLDERS] if record.leaves_out_builds else []
+    built = IgnoreRules({}, [*names, *record.leave_out])
+    return SnapshotRules(ignores, files.keys(), folders, protected, materials, leave_out, built)
 
 
 BASE_REFS = "refs/attractor/base/"
@@ -166,7 +174,14 @@ async def create_isolated(
         FolderIndex(store.folder).save_stat_cache(known)
         store.objects.sync()
         record = WorkspaceRecord(
-            folder, base, tuple(excluded), (), store.object_format, materials, tuple(leave_out)
+            folder,
+            base,
+            tuple(excluded),
+            (),
+            store.object_format,
+            materials,
+            tuple(leave_out),
+            leaves_out_builds=True,
         )
         write_record(store.folder, record)
     return await _open_workspace(

@@ -3,12 +3,13 @@
 import fcntl
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from attractor.base.amounts import format_size
 from attractor.base.files import walk_tree
+from attractor.workspaces.result_tree import BUILD_FOLDERS
 from attractor.workspaces.setup.cache import (
     CLONE,
     carry,
@@ -16,9 +17,6 @@ from attractor.workspaces.setup.cache import (
     is_plain_entry,
     mentions_path,
 )
-
-BUILD_FOLDERS: Mapping[str, Sequence[str]] = {"target": ("Cargo.toml", "pom.xml")}
-"""The names of build folders, and the files beside them."""
 
 LARGEST = 1 << 30
 """The largest total size of copies, where the file system cannot share blocks."""

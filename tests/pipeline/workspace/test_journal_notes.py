@@ -1,8 +1,13 @@
 """Paths that no snapshot contains are recorded in journal and logs."""
 
 import asyncio
+import os
+import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+
+import pytest
 
 from attractor.base.events import Event
 from attractor.config.load import load_configuration
@@ -14,7 +19,7 @@ from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_host, make_project, simulated, start
 
 TWO_STAGES = """digraph d {{
     start [shape=Mdiamond]
@@ -80,6 +85,46 @@ def test_setting_leaves_out_more_or_fewer_files(tmp_path: Path) -> None:
     ignores = IgnoreRules({}, host.leave_out)
     names = (b"__pycache__", b"node_modules", b"dist")
     assert [ignores.ignores(one, is_folder=True) for one in names] == [True, False, True]
+
+
+def test_build_folders_are_not_in_the_result_and_reported_once(tmp_path: Path) -> None:
+    for number, kind in enumerate(
+        (WorkspaceKind.ISOLATED, WorkspaceKind.COPY, WorkspaceKind.IN_PLACE)
+    ):
+        project = make_project(
+            tmp_path / str(number),
+            TWO_STAGES.format(
+                one="mkdir target sub app && touch Cargo.toml target/x sub/pom.xml",
+                two="mkdir sub/target app/build && touch sub/target/x app/build.gradle app/build/x",
+            ),
+        )
+        told: list[str] = []
+        host = replace(make_host(project), tell=told.append)
+        result = asyncio.run(start(simulated(project, workspace=kind), host))
+        one, two = [one for one in read_events(result.directory) if one.type == "FilesLeftOut"]
+        assert one.data["ignored"] == ["target"]
+        assert two.data["ignored"] == ["app/build", "sub/target"]
+        assert [line for line in told if "left out" in line] == [
+            "Build folders left out of the result: target. Add target/ to .gitignore, or keep "
+            'them with leave_out = ["!target/"] in [workspace].',
+            "Build folders left out of the result: app/build. Add build/ to .gitignore, or keep "
+            'them with leave_out = ["!build/"] in [workspace].',
+        ]
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+def test_result_of_a_cargo_build_is_its_sources_and_its_lock(tmp_path: Path) -> None:
+    files = {
+        "Cargo.toml": '[package]\nname = "a"\nversion = "1.0.0"',
+        "src/main.rs": "fn main() {}",
+    }
+    build, again = "cargo build --offline", "test -x target/debug/a && cargo build --offline"
+    project = make_project(tmp_path / "project", TWO_STAGES.format(one=build, two=again), **files)
+    rustup = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
+    result = asyncio.run(start(simulated(project), make_host(project, RUSTUP_HOME=rustup)))
+    assert result.exit_code == 0
+    changed = git(project, "diff", "--name-only", "HEAD", f"attractor/run/{result.run_id}")
+    assert changed.splitlines() == ["Cargo.lock"]
 
 
 def test_stage_without_left_out_files_has_no_event(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Build folders that branches copy from their parent."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +8,24 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.workspaces.create.isolated import create_isolated
+from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
+from attractor.workspaces.run_store import RECORD_FILE
 from attractor.workspaces.setup.build_folders import LARGEST
 from attractor.workspaces.tracked_folder import EnvironmentFactory, TrackedFolder
-from tests.workspaces.projects import AUTHOR, RUN, Project, contents, environment, write
+from tests.workspaces.projects import (
+    AUTHOR,
+    RUN,
+    SEARCH_PATH,
+    Project,
+    contents,
+    environment,
+    write,
+)
 
 pytestmark = pytest.mark.anyio
 
 BUILT = {"target/app": "built", "target/classes/a": "", "sub/target/b": "", "data/target/c": ""}
+NOT_IGNORED = {"app/build.gradle": "", "app/build/target": ""}
 OLD = 1_000_000_000
 
 
@@ -75,6 +86,33 @@ async def test_large_build_folder_stays_and_is_reported_once(project: Project) -
         "Branches begin without sub/target, target (1.5 GiB): more than 1.0 GiB is not copied, "
         "unless carry of [workspace] names it."
     ]
+
+
+async def test_build_folder_that_git_does_not_ignore_reaches_branches_but_no_tree(
+    project: Project,
+) -> None:
+    workspace = await made(project)
+    write(workspace.folder, NOT_IGNORED)
+    tree = await workspace.snapshot("before")
+    changed = await workspace.changed(workspace.base.candidate, tree)
+    assert changed == ["app/build.gradle"]
+    assert "app/build/target" in names((await workspace.fork("a", tree)).folder)
+
+
+async def test_workspace_of_an_earlier_version_keeps_build_folders_in_its_trees(
+    project: Project,
+) -> None:
+    workspace = await made(project)
+    write(workspace.folder, NOT_IGNORED)
+    record = workspace.store.folder / RECORD_FILE
+    fields = json.loads(record.read_text())
+    assert fields.pop("leaves_out_builds") is True
+    record.write_text(json.dumps(fields))
+    workspace = await reopen_workspace(
+        state=project.state, run_id=RUN, search_path=SEARCH_PATH, environment=environment
+    )
+    tree = await workspace.snapshot("before")
+    assert await workspace.changed(workspace.base.candidate, tree) == [*sorted(NOT_IGNORED)]
 
 
 async def test_build_folder_that_mentions_the_path_of_the_parent_stays(project: Project) -> None:
