@@ -130,6 +130,33 @@ def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
         assert json.loads(call(flow, command, "--json").stdout)["changes"] == record
 
 
+def test_large_new_folders_are_named_by_run_and_gate_and_fail_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    (flow.project / "src").mkdir()
+    (flow.project / "src" / "old").touch()
+    git(flow.project, "add", "src")
+    git(flow.project, "commit", "--quiet", "--message", "Sources")
+    make = "echo made > made.txt && mkdir -p dist/a src/out few && touch few/a && cd src && touch"
+    files = " ".join(f"../dist/a/{number} new{number}" for number in range(60))
+    big = "head -c 6000000 /dev/zero > out/big"
+    pipeline = flow.project / "pipeline.dot"
+    text = pipeline.read_text().replace("echo made > made.txt", f"{make} {files} && {big}")
+    pipeline.write_text(text)
+    words = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
+    words = (*words, "--suite", "todo", "--profile", "lenient")
+    warning = (
+        "large new folders, no result if a build wrote them: dist/ (60 files, 0 bytes), "
+        "src/out/ (1 file, 5.7 MiB)"
+    )
+    for command in (words, ("gate",)):
+        shown = call(flow, *command)
+        assert shown.returncode == 0, shown.stderr
+        assert f"  {warning}" in shown.stdout.splitlines()
+    last_line = call(flow, *words, "--json").stdout.splitlines()[-1]
+    for record in (last_line, call(flow, "gate", "--json").stdout):
+        assert json.loads(record)["changes"]["warnings"] == [warning]
+
+
 def test_changes_show_no_secret_in_file_names(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     # The pipeline itself must not contain the secret.

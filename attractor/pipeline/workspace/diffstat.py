@@ -1,8 +1,9 @@
 """The changed files of a run, with the number of added and deleted lines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from attractor.base.amounts import format_size, number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
@@ -14,6 +15,9 @@ from attractor.workspaces.run_store import open_store
 
 MOST_SHOWN = 10
 MOST_RECORDED = 1000
+LARGE_FILES = 50
+LARGE_SIZE = 5 << 20
+"""A new folder is large if it has more new files or bytes than that."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,12 @@ class Diffstat:
     @property
     def warnings(self) -> list[str]:
         """Sentences about new files that a reader should know."""
-        found = [visible(one.path) for one in self.files if one.is_new and _instructs(one.path)]
-        more = f" and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
-        listed = ", ".join(found[:MOST_SHOWN])
-        return [f"an agent may read these as instructions: {listed}{more}"] if found else []
+        read = [visible(one.path) for one in self.files if one.is_new and _instructs(one.path)]
+        found = {
+            "large new folders, no result if a build wrote them": [*_large_folders(self.files)],
+            "an agent may read these as instructions": read,
+        }
+        return [f"{words}: {_some(names)}" for words, names in found.items() if names]
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record; the list of files is limited, the numbers are not."""
@@ -64,7 +70,13 @@ class Diffstat:
 
     def redacted(self, host: RunHost) -> "Diffstat":
         """Return the diffstat without secrets in file names."""
-        return Diffstat([replace(one, path=host.redactor.text(one.path)) for one in self.files])
+        text = host.redactor.text
+        return Diffstat(
+            [
+                replace(one, path=text(one.path), new_folder=text(one.new_folder))
+                for one in self.files
+            ]
+        )
 
     @property
     def _added(self) -> int:
@@ -95,6 +107,21 @@ def _instructs(path: str) -> bool:
     """Return whether a file is Markdown with a name in capitals at the top, as `AGENTS.md` is."""
     name, _, ending = path.rpartition(".")
     return ending.casefold() == "md" and "/" not in name and name.isupper()
+
+
+def _large_folders(files: Sequence[ChangedFile]) -> Iterator[str]:
+    """Yield each new folder with many new files or bytes, with these numbers."""
+    sizes: dict[str, list[int]] = {}
+    for one in files:
+        sizes.setdefault(one.new_folder, []).append(one.size)
+    for folder, found in sizes.items():
+        if folder and (len(found) > LARGE_FILES or sum(found) > LARGE_SIZE):
+            yield visible(f"{folder}/ ({number_of(len(found), 'file')}, {format_size(sum(found))})")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return f"{', '.join(names[:MOST_SHOWN])}{more}"
 
 
 def _counts(one: ChangedFile) -> str:

@@ -30,6 +30,7 @@ from attractor.workspaces.git.objects import (
     LooseObjects,
     TreeChange,
     TreeEntry,
+    folders_above,
     text_of,
     write_tree,
 )
@@ -49,12 +50,17 @@ _COMPARED = 100
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A changed file and the numbers of added and deleted lines, which a binary file lacks."""
+    """A changed file and the numbers of added and deleted lines, which a binary file lacks.
+
+    A file below a new folder has the path of the topmost new folder, and its size in bytes.
+    """
 
     path: str
     added: int | None
     deleted: int | None
     is_new: bool = False
+    new_folder: str = ""
+    size: int = 0
 
 
 class ObjectStore:
@@ -151,20 +157,46 @@ class ObjectStore:
         """Return the files that differ between two trees, with the numbers of lines, sorted."""
         if since == until:
             return []
-        arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--numstat", since, until)
-        words = iter(_split(await self.output_of(self.git, *arguments)))
-        new: set[bytes] = set()
-        files: list[ChangedFile] = []
+        arguments = ("diff-tree", *_EXACT, "-t", "-z", "--raw", "--no-abbrev", "--numstat")
+        words = iter(_split(await self.output_of(self.git, *arguments, since, until)))
+        new: dict[bytes, TreeEntry] = {}
+        new_folders: set[bytes] = set()
+        lines: dict[bytes, tuple[int, int] | tuple[None, None]] = {}
         for word in words:
             # Git prints all modes, then all numbers.
             if word.startswith(b":"):
-                path = next(words)
-                new |= {path} if word.startswith(b":000000") else set()
+                change = _parse_change(word, next(words))
+                if change.before is None and change.after is not None:
+                    if change.after.mode == FOLDER:
+                        new_folders.add(change.path)
+                    else:
+                        new[change.path] = change.after
             else:
                 added, deleted, path = word.split(b"\t", 2)
-                counts = (None, None) if added == b"-" else (int(added), int(deleted))
-                files.append(ChangedFile(text_of(path), *counts, is_new=path in new))
-        return files
+                lines[path] = (None, None) if added == b"-" else (int(added), int(deleted))
+        above = {path: [*filter(new_folders.__contains__, folders_above(path))] for path in new}
+        topmost = {path: folders[-1] for path, folders in above.items() if folders}
+        found = await self._sizes([new[path].id for path in topmost])
+        sizes = dict(zip(topmost, found, strict=True))
+        return [
+            ChangedFile(
+                text_of(path),
+                *counts,
+                is_new=path in new,
+                new_folder=text_of(topmost.get(path, b"")),
+                size=sizes.get(path, 0),
+            )
+            for path, counts in lines.items()
+        ]
+
+    async def _sizes(self, ids: Sequence[bytes]) -> Sequence[int]:
+        """Return the sizes of objects; a commit of a submodule, which the store lacks, has none."""
+        if not ids:
+            return []
+        asked = b"".join(b"%s\n" % name.hex().encode() for name in ids)
+        arguments = ("cat-file", "--batch-check=%(objectsize)")
+        listed = (await self.output_of(self.git, *arguments, stdin=asked)).splitlines()
+        return [int(size) if size.isdigit() else 0 for size in listed]
 
     async def write_patch(
         self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]

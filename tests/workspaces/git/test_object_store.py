@@ -1,4 +1,4 @@
-"""Objects of another store, and comparisons of many trees."""
+"""Objects of another store, changed files, and comparisons of many trees."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git import object_store
-from attractor.workspaces.git.object_store import share_objects
+from attractor.workspaces.git.object_store import ChangedFile, share_objects
 from tests.workspaces.projects import Project, contents, git, write
 
 pytestmark = pytest.mark.anyio
@@ -106,3 +106,23 @@ async def test_files_of_a_tree_are_listed_once(
     assert (await store.files_of(tree)).keys() == {*files, b"new"}
     monkeypatch.setattr(store, "git", None)
     assert await store.files_of(base) == files
+
+
+async def test_changed_files_below_new_folders_have_the_topmost_one_and_their_size(
+    project: Project,
+) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"old/a": "", "turns": "a file\n"})
+    since = await workspace.snapshot("one")
+    (workspace.folder / "turns").unlink()
+    new = {"old/b": "", "old/new/c": "four", "top/d/e/f": "line\n", "top/bin": "\0", "turns/g": ""}
+    write(workspace.folder, new)
+    until = await workspace.snapshot("two")
+    assert await workspace.store.changed_files(since, until) == [
+        ChangedFile("old/b", 0, 0, is_new=True),
+        ChangedFile("old/new/c", 1, 0, is_new=True, new_folder="old/new", size=4),
+        ChangedFile("top/bin", None, None, is_new=True, new_folder="top", size=1),
+        ChangedFile("top/d/e/f", 1, 0, is_new=True, new_folder="top", size=5),
+        ChangedFile("turns", 0, 1),
+        ChangedFile("turns/g", 0, 0, is_new=True, new_folder="turns"),
+    ]
