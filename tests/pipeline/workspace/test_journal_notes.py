@@ -16,6 +16,7 @@ from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOutPaths
 from attractor.records.event_lines import describe_event
 from attractor.records.request import WorkspaceKind
 from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.result_tree import LEAVE_OUT
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
@@ -125,6 +126,15 @@ def test_result_of_a_cargo_build_is_its_sources_and_its_lock(tmp_path: Path) -> 
     assert result.exit_code == 0
     changed = git(project, "diff", "--name-only", "HEAD", f"attractor/run/{result.run_id}")
     assert changed.splitlines() == ["Cargo.lock"]
+
+
+def test_setting_keeps_build_folders_in_the_result(tmp_path: Path) -> None:
+    make = "mkdir target build && touch target/x build/x Cargo.toml build.gradle"
+    project = make_project(tmp_path / "project", TWO_STAGES.format(one=make, two="true"))
+    host = replace(make_host(project), leave_out=(*LEAVE_OUT, "!target/"))
+    result = asyncio.run(start(simulated(project), host))
+    changed = git(project, "diff", "--name-only", "HEAD", f"attractor/run/{result.run_id}")
+    assert changed.splitlines() == ["Cargo.toml", "build.gradle", "target/x"]
 
 
 def test_stage_without_left_out_files_has_no_event(tmp_path: Path) -> None:
