@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
 from attractor.engine.stage.command_output import find_failure
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.selection import missing_command
+from attractor.environments.missing_program import missing_command
 from attractor.language.rules.program_known import called_programs
 
 _NAMES = """
