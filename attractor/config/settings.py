@@ -162,7 +162,7 @@ class CachesSettings(Section):
         description="Folders in the cache folder of a run, by variable, in addition to `GOCACHE`, "
         "`CCACHE_DIR` and `SCCACHE_DIR`; an empty text removes a variable.",
     )
-    read: tuple[Literal["cargo", "go"], ...] = Field(
+    read: tuple[Literal["cargo", "go", "maven"], ...] = Field(
         default=(),
         description="Show your downloads of these package managers read-only in each sandbox.",
     )

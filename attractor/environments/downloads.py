@@ -34,4 +34,20 @@ def _cargo(environ: Mapping[str, str]) -> Downloads:
     return Downloads(folders, {"CARGO_HOME": home, "CARGO_NET_OFFLINE": "true"})
 
 
-_FINDERS: Mapping[str, Callable[[Mapping[str, str]], Downloads]] = {"go": _go, "cargo": _cargo}
+def _maven(environ: Mapping[str, str]) -> Downloads:
+    # Never the folder above, because its settings contain credentials. Without these settings,
+    # Maven refuses files that came from a mirror, unless it finds no file that names the mirror.
+    folder = f"{environ.get('HOME', '/')}/.m2/repository"
+    options = {
+        "maven.repo.local": folder,
+        "aether.enhancedLocalRepository.trackingFilename": "no.repositories",
+    }
+    properties = " ".join(f"-D{name}={value}" for name, value in options.items())
+    return Downloads([Path(folder)], {"MAVEN_OPTS": properties})
+
+
+_FINDERS: Mapping[str, Callable[[Mapping[str, str]], Downloads]] = {
+    "go": _go,
+    "cargo": _cargo,
+    "maven": _maven,
+}

@@ -141,3 +141,65 @@ def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
     assert said(replace(host, downloads=("cargo",)), sandbox) == "read\n"
     assert "`absent` could not be found" in (project / "missing").read_text()
     assert said(host, sandbox) != "read\n"
+
+
+MAVEN = shutil.which("mvn")
+DEBIAN = Path("/usr/share/maven-repo")
+PLUGINS = {"compiler": "3.10.1", "resources": "3.3.0"}
+POM = (
+    '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+    "<groupId>org.example</groupId><artifactId>{}</artifactId><version>1</version>{}</project>"
+)
+PLUGIN = "<plugin><artifactId>maven-{}-plugin</artifactId><version>{}</version></plugin>"
+DEPENDENCY = (
+    "<properties><maven.compiler.source>11</maven.compiler.source>"
+    "<maven.compiler.target>11</maven.compiler.target></properties>"
+    "<dependencies><dependency><groupId>org.example</groupId><artifactId>{}</artifactId>"
+    "<version>1</version></dependency></dependencies>"
+)
+
+
+@pytest.mark.skipif(
+    not all(
+        (DEBIAN / f"org/apache/maven/plugins/maven-{one}-plugin" / version).is_dir()
+        for one, version in PLUGINS.items()
+    )
+    or MAVEN is None,
+    reason="Maven or its plugins are not installed",
+)
+def test_maven_reads_the_local_repository_of_the_operator(tmp_path: Path, sandbox: str) -> None:
+    repository = tmp_path / ".m2" / "repository"
+    shutil.copytree(DEBIAN, repository)
+    dep = write_files(repository / "org/example/dep/1", {"dep-1.pom": POM.format("dep", "")})
+    # As if it had come from the mirror in the settings of the operator.
+    write_files(dep, {"_remote.repositories": "dep-1.jar>mirror=\ndep-1.pom>mirror=\n"})
+    source = write_files(
+        tmp_path / "dep",
+        {"Dep.java": 'public class Dep { public static String word() { return "read"; } }\n'},
+    )
+    download(source, "javac", "-source", "11", "-target", "11", "Dep.java")
+    with ZipFile(dep / "dep-1.jar", "w") as archive:
+        archive.write(source / "Dep.class", "Dep.class")
+    plugins = "".join(PLUGIN.format(*one) for one in PLUGINS.items())
+    build = f"<build><plugins>{plugins}</plugins></build>"
+    main = "public static void main(String[] given) { System.out.println(Dep.word()); }"
+    files = {
+        "pom.xml": POM.format("app", build + DEPENDENCY.format("dep")),
+        "absent.xml": POM.format("app", build + DEPENDENCY.format("absent")),
+        "src/main/java/App.java": f"public class App {{ {main} }}\n",
+    }
+    command = (
+        f"mvn -o -q compile > log 2>&1; java -cp target/classes:{dep}/dep-1.jar App > said 2>&1; "
+        "mvn -o -q -f absent.xml compile > missing 2>&1"
+        + TRY_TO_WRITE.format(repository)
+        + "; rm -fr target"
+    )
+    project = make_project(tmp_path / "project", stages(command), **files)
+    # The configuration of Debian's packages.
+    readable = (Path("/etc/maven"), *Path("/etc").glob("java-*-openjdk"))
+    host = replace(make_host(project), readable=readable)
+    found = said(replace(host, downloads=("maven",)), sandbox)
+    assert found == "read\n", (project / "log").read_text()
+    missing = (project / "missing").read_text()
+    assert "Cannot access central" in missing, missing
+    assert said(host, sandbox) != "read\n"
