@@ -1,11 +1,13 @@
-"""Finds the toolchain of a project in its files: language, test command, needs of tests."""
+"""Finds the toolchain of a project in its files: language, build and test commands, needs."""
 
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.stage.toolchain import installation_folder
@@ -15,8 +17,13 @@ FindProgram = Callable[[str], str]
 
 _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
 _SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-packages")
+_MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
+_GRADLE = ("build.gradle*", "settings.gradle*")
 _PLAIN_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 _TEST_TARGET = re.compile(r"^test\s*:", re.MULTILINE)
+_FIRST_TARGET = re.compile(r"^([^\s.#:=][^\s:=]*)[^\n:=]*:(?![:=])", re.MULTILINE)
+_GO_MODULE = re.compile(r"^module\s+\"?(?:\S*?/)??([^\s/\"]+?)(?:/v[0-9]+)?\"?\s*$", re.MULTILINE)
+_GO_PROGRAM = re.compile(r"^package\s+main\b", re.MULTILINE)
 _NO_TESTS = "no test specified"
 """A part of the test script that `npm init` writes."""
 
@@ -28,6 +35,7 @@ class Language(StrEnum):
     NODE = "node"
     GO = "go"
     RUST = "rust"
+    JAVA = "java"
     MAKE = "make"
     SHELL = "shell"
 
@@ -37,8 +45,9 @@ class Toolchain:
     """The toolchain of a project.
 
     An unknown test command is empty. `needed` are ignored folders that tests read, `ignored` are
-    patterns for `.gitignore`, and `readable` are folders outside the system that programs need.
-    `remedy` is a command that installs a missing part, `export` one that sets a variable.
+    patterns for `.gitignore`, `readable` are folders outside the system that programs need, and
+    `variables` name some of them. `remedy` is a command that installs a missing part. The commands
+    of `build` build the program.
     """
 
     language: Language
@@ -46,8 +55,9 @@ class Toolchain:
     needed: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     readable: tuple[Path, ...] = ()
+    variables: Mapping[str, Path] = field(default_factory=dict[str, Path])
     remedy: str = ""
-    export: str = ""
+    build: tuple[str, ...] = ()
 
 
 def detect(folder: Path, find: FindProgram) -> Toolchain | None:
@@ -62,17 +72,15 @@ def toolchain_of(language: Language, folder: Path, find: FindProgram) -> Toolcha
         case Language.PYTHON:
             return _python(folder)
         case Language.NODE:
-            needed = ("node_modules",) if (folder / "node_modules").is_dir() else ()
-            readable = _outside_system(find("node"))
-            return Toolchain(language, _node_tests(folder), needed, ("node_modules/",), readable)
+            return _node(folder, _outside_system(find("node")))
         case Language.GO:
-            return Toolchain(language, "go test ./...", readable=_outside_system(find("go")))
+            return _go(folder, _outside_system(find("go")))
         case Language.RUST:
-            return _rust(find("cargo"))
+            return _rust(folder, find("cargo"))
+        case Language.JAVA:
+            return _java(folder, find)
         case Language.MAKE:
-            files = _found(folder, "Makefile", "makefile", "GNUmakefile")
-            has_tests = any(_TEST_TARGET.search(_text(file)) for file in files)
-            return Toolchain(language, "make test" if has_tests else "")
+            return _make(folder)
         case Language.SHELL:
             return Toolchain(language, _shell_tests(folder))
 
@@ -88,8 +96,10 @@ def _is_used(language: Language, folder: Path) -> bool:
             return _has(folder, "go.mod")
         case Language.RUST:
             return _has(folder, "Cargo.toml")
+        case Language.JAVA:
+            return _has(folder, "pom.xml", *_GRADLE)
         case Language.MAKE:
-            return _has(folder, "Makefile", "makefile", "GNUmakefile")
+            return _has(folder, *_MAKEFILES)
         case Language.SHELL:
             return _has(folder, "*.sh", "bin/*.sh", "tests/*.sh", "tests/*.bats")
 
@@ -111,7 +121,7 @@ def _python(folder: Path) -> Toolchain:
         return Toolchain(Language.PYTHON, tests, needed, ignored, readable)
     tests = f"{source}{python} -m pytest -q"
     remedy = "" if _has_pytest(folder, environment) else _install_pytest(folder, environment)
-    return Toolchain(Language.PYTHON, tests, needed, ignored, readable, remedy)
+    return Toolchain(Language.PYTHON, tests, needed, ignored, readable, remedy=remedy)
 
 
 def _uses_pytest(folder: Path) -> bool:
@@ -143,26 +153,92 @@ def _base_of(environment: Path) -> tuple[Path, ...]:
     return _outside_system(str(Path(home[1].strip(), "python3"))) if home else ()
 
 
-def _node_tests(folder: Path) -> str:
+def _node(folder: Path, readable: tuple[Path, ...]) -> Toolchain:
     try:
-        script: object = json.loads(_text(folder / "package.json") or "{}")["scripts"]["test"]
+        scripts: object = json.loads(_text(folder / "package.json") or "{}")["scripts"]
     except (ValueError, KeyError, TypeError):
-        script = ""
-    return "npm test" if script and _NO_TESTS not in str(script) else "node --test"
+        scripts = None
+    known = cast("dict[str, object]", scripts) if isinstance(scripts, dict) else {}
+    test = known.get("test")
+    return Toolchain(
+        Language.NODE,
+        "npm test" if test and _NO_TESTS not in str(test) else "node --test",
+        build=("npm run build",) if known.get("build") else (),
+        needed=("node_modules",) if (folder / "node_modules").is_dir() else (),
+        ignored=("node_modules/",),
+        readable=readable,
+    )
 
 
-def _rust(cargo: str) -> Toolchain:
-    if not cargo or Path(cargo).resolve().name != "rustup":
-        readable = _outside_system(cargo)
-        return Toolchain(Language.RUST, "cargo test", ignored=("target/",), readable=readable)
-    # Not the whole .cargo, which may contain a token. In a sandbox, HOME is another folder.
-    programs = Path(cargo).parent
+def _go(folder: Path, readable: tuple[Path, ...]) -> Toolchain:
+    """Return commands that leave the programs in the folder itself.
+
+    `go build ./...` leaves none if there are several packages: it shows that a library compiles.
+    """
+    module = _GO_MODULE.search(_text(folder / "go.mod"))
+    is_program = any(_GO_PROGRAM.search(_text(file)) for file in _found(folder, "*.go"))
+    programs = [*dict.fromkeys(file.parent.name for file in _found(folder, "cmd/*/*.go"))]
+    build = ["go build"] if is_program else []
+    build += ["go build -o . ./cmd/..."] if programs else []
+    build = build or ["go build ./..."]
+    left = [*([module[1]] if module and is_program else []), *programs]
+    return Toolchain(
+        Language.GO,
+        "go test ./...",
+        build=tuple(build) if (folder / "go.mod").exists() else (),
+        ignored=tuple(f"/{name}" for name in left if not (folder / name).is_dir()),
+        readable=readable,
+    )
+
+
+def _rust(folder: Path, cargo: str) -> Toolchain:
+    build = ("cargo build --quiet",) if (folder / "Cargo.toml").exists() else ()
+    readable, variables = _outside_system(cargo), dict[str, Path]()
+    if readable and Path(cargo).resolve().name == "rustup":
+        # Not the whole .cargo, which may contain a token. In a sandbox, HOME is another folder.
+        programs = Path(cargo).parent
+        variables = {"RUSTUP_HOME": programs.parent.parent / ".rustup"}
+        readable = (programs, *variables.values())
     return Toolchain(
         Language.RUST,
         "cargo test",
+        build=build,
         ignored=("target/",),
-        readable=(programs, programs.parent.parent / ".rustup"),
-        export='export RUSTUP_HOME="$HOME/.rustup"',
+        readable=readable,
+        variables=variables,
+    )
+
+
+def _java(folder: Path, find: FindProgram) -> Toolchain:
+    """Return commands that use no network: sandboxes have none."""
+    java = _outside_system(find("java"))
+    if _has(folder, *_GRADLE) and not _has(folder, "pom.xml"):
+        gradle = "./gradlew" if (folder / "gradlew").exists() else "gradle"
+        return Toolchain(
+            Language.JAVA,
+            f"{gradle} -q --offline test",
+            build=(f"{gradle} -q --offline assemble",),
+            ignored=("build/", ".gradle/"),
+            readable=tuple(dict.fromkeys((*java, *_outside_system(find("gradle"))))),
+        )
+    return Toolchain(
+        Language.JAVA,
+        "mvn -q -o test",
+        # The suite judges the program, not its tests.
+        build=("mvn -q -o -DskipTests package",) if _has(folder, "pom.xml") else (),
+        ignored=("target/",),
+        readable=tuple(dict.fromkeys((*java, *_outside_system(find("mvn"))))),
+    )
+
+
+def _make(folder: Path) -> Toolchain:
+    text = "\n".join(map(_text, _found(folder, *_MAKEFILES)))
+    first = _FIRST_TARGET.search(text)
+    is_test = first is not None and first[1] == "test"
+    return Toolchain(
+        Language.MAKE,
+        "make test" if _TEST_TARGET.search(text) else "",
+        build=("make",) if text and not is_test else (),
     )
 
 

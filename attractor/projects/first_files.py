@@ -91,7 +91,13 @@ def _profile(project: FirstProject) -> str:
     lines = ["# What runs need on this machine.", f"name = {toml_text(PROFILE)}"]
     if readable := project.toolchain.readable:
         paths = _toml_list([_below_home(path, project.home) for path in readable])
-        lines += ["", "[sandbox]", f"read = {paths} # programs that tests call"]
+        lines += ["", "[sandbox]", f"read = {paths} # programs that builds and tests call"]
+    if variables := project.toolchain.variables:
+        given = (
+            f"{name} = {toml_text(_below_home(path, project.home))}"
+            for name, path in variables.items()
+        )
+        lines.append(f"env = {{ {', '.join(given)} }}")
     if not project.is_sandboxed:
         lines += ["", "[policy]", 'allow = ["isolation_unverified"] # no sandbox works here']
     return "\n".join([*lines, ""])
@@ -161,8 +167,6 @@ def next_steps(
     yield Step(f"attractor validate {PIPELINE_FILE}", "Check the pipeline")
     if project.profile:
         yield Step(f"attractor profile create {PROFILE_FILE}", "Create the profile of this machine")
-    if project.toolchain.export:
-        yield Step(project.toolchain.export, "Show the toolchain to programs in a sandbox")
     yield Step(
         f"attractor suite register {suite}", "Seal the suite, so that no agent can change it"
     )

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from attractor.factory.resources.profiles import read_profile
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
-from attractor.projects.first_files import FirstProject, Repository, next_steps
+from attractor.projects.first_files import PROFILE_FILE, FirstProject, first_files
 from tests.tables import table
 
 NVM = "/home/ann/.nvm/versions/node/v22"
@@ -43,6 +44,8 @@ def found(folder: Path, files: dict[str, str], **programs: str) -> Toolchain | N
         ({"total.mjs": ""}, "node", "node --test"),
         ({"go.mod": "module total\n", "Makefile": "test:\n"}, "go", "go test ./..."),
         ({"Cargo.toml": ""}, "rust", "cargo test"),
+        ({"pom.xml": "", "Makefile": "test:\n"}, "java", "mvn -q -o test"),
+        ({"build.gradle.kts": "", "gradlew": ""}, "java", "./gradlew -q --offline test"),
         ({"Makefile": "all:\n\ntest: all\n"}, "make", "make test"),
         ({"Makefile": "all:\n"}, "make", ""),
         ({"total.sh": "", "test.sh": ""}, "shell", "sh test.sh"),
@@ -61,6 +64,33 @@ def test_language_and_test_command(
     assert not toolchain.remedy
     again = toolchain_of(Language(language), tmp_path, lambda name: "")
     assert again == toolchain
+
+
+@table(
+    ("files", "build", "ignored"),
+    [
+        ({"Makefile": "CC := cc\n.PHONY: all\nall: total\ntest: all\n"}, ["make"], []),
+        ({"Makefile": "test:\n\tsh test.sh\n"}, [], []),
+        ({"go.mod": "module a.b/total/v2\n", "a.go": "package main"}, ["go build"], ["/total"]),
+        (
+            {"go.mod": "module total", "cmd/sum/a.go": "package main", "a.go": "package total"},
+            ["go build -o . ./cmd/..."],
+            ["/sum"],
+        ),
+        ({"go.mod": "module total", "a.go": "package total"}, ["go build ./..."], []),
+        ({"Cargo.toml": ""}, ["cargo build --quiet"], ["target/"]),
+        ({"pom.xml": ""}, ["mvn -q -o -DskipTests package"], ["target/"]),
+        ({"settings.gradle": ""}, ["gradle -q --offline assemble"], ["build/", ".gradle/"]),
+        ({"package.json": '{"scripts": {"build": "tsc"}}'}, ["npm run build"], ["node_modules/"]),
+        ({"package.json": '{"scripts": []}'}, [], ["node_modules/"]),
+    ],
+)
+def test_build_commands_and_what_they_leave(
+    tmp_path: Path, files: dict[str, str], build: list[str], ignored: list[str]
+) -> None:
+    toolchain = found(tmp_path, files)
+    assert toolchain
+    assert ([*toolchain.build], [*toolchain.ignored]) == (build, ignored)
 
 
 def test_unknown_files_belong_to_no_language(tmp_path: Path) -> None:
@@ -119,7 +149,7 @@ def test_only_the_installation_of_a_program_is_readable(
     assert [str(one) for one in toolchain.readable] == readable
 
 
-def test_rustup_is_readable_without_the_token_of_cargo(tmp_path: Path) -> None:
+def test_profile_shows_rustup_without_the_token_of_cargo(tmp_path: Path) -> None:
     programs = tmp_path / ".cargo" / "bin"
     programs.mkdir(parents=True)
     (programs / "rustup").touch()
@@ -127,6 +157,8 @@ def test_rustup_is_readable_without_the_token_of_cargo(tmp_path: Path) -> None:
     toolchain = found(tmp_path / "shop", {"Cargo.toml": ""}, cargo=str(programs / "cargo"))
     assert toolchain
     assert toolchain.readable == (programs, tmp_path / ".rustup")
-    project = FirstProject("shop", toolchain, str(tmp_path))
-    steps = [one.command for one in next_steps(project, Repository(), is_named=True)]
-    assert 'export RUSTUP_HOME="$HOME/.rustup"' in steps
+    file = tmp_path / "local.toml"
+    file.write_text(first_files(FirstProject("shop", toolchain, str(tmp_path)))[PROFILE_FILE])
+    sandbox = read_profile(file).sandbox
+    assert sandbox.read == ("~/.cargo/bin", "~/.rustup")
+    assert sandbox.env == {"RUSTUP_HOME": "~/.rustup"}

@@ -110,6 +110,17 @@ def test_suite_to_edit_without_a_wish(desk: Desk) -> None:
     assert desk.do("validate", "pipelines/feature.dot").stdout == "1 file, no problems found\n"
 
 
+def test_first_and_later_suites_build_the_program(desk: Desk) -> None:
+    desk.write("total: total.c\n\tcc -o total total.c\ntest: total\n", "Makefile")
+    done = desk.do("init", "--yes", *WISH)
+    assert "the program is built by: make ([setup] in scenarios/shop/suite.toml)" in done.stdout
+    for suite, words in {"shop": (), "edited": (), "next": WISH[2:]}.items():
+        if suite != "shop":
+            assert desk.do("suite", "init", f"scenarios/{suite}", *words).returncode == 0
+        written = tomllib.loads((desk.folder / f"scenarios/{suite}/suite.toml").read_text())
+        assert written["setup"] == {"run": ["make"]}
+
+
 @pytest.mark.parametrize(
     ("files", "words", "message"),
     [

@@ -61,6 +61,7 @@ class NewProject:
     wire: str
     tries: tuple[str, str, str]
     branch: str = ""
+    build: str = "true"
 
 
 SHELL = NewProject(
@@ -112,7 +113,43 @@ NODE = NewProject(
         "console.log(sum);' >total.mjs",
     ),
 )
-PROJECTS = {"shell": SHELL, "python": PYTHON, "node": NODE}
+C = NewProject(
+    {
+        "total.c": "int main(void) { return 0; }\n",
+        "Makefile": "total: total.c\n\tcc -o total total.c\ntest: total\n\t./total >/dev/null\n",
+        ".gitignore": "/total\n",
+    },
+    "./total",
+    "make test",
+    "OPENAI",
+    (
+        "echo 'int main(' >total.c",
+        r"""printf '#include <stdio.h>\n#include <stdlib.h>\n\n"""
+        r"""int main(int count, char **words) {\nint sum = 0;\n"""
+        r"""for (int i = 1; i < count; i++) sum += atoi(words[i]);\n"""
+        r"""printf("%%d\\n", sum);\n}\n' >total.c""",
+        "",
+    ),
+    build="make",
+)
+RUST = NewProject(
+    {
+        "Cargo.toml": '[package]\nname = "total"\nversion = "0.1.0"\nedition = "2021"\n',
+        "src/main.rs": "fn main() {}\n",
+    },
+    "target/debug/total",
+    "cargo test",
+    "ANTHROPIC",
+    (
+        "echo 'fn main() { println!() }' >src/main.rs",
+        "",
+        "echo 'fn main() {\n    let words = std::env::args().skip(1);\n"
+        """    println!("{}", words.map(|one| one.parse::<i64>().unwrap()).sum::<i64>());\n}'"""
+        " >src/main.rs",
+    ),
+    build="cargo build --quiet",
+)
+PROJECTS = {"shell": SHELL, "make": C, "python": PYTHON, "node": NODE, "rust": RUST}
 
 
 def make_environment(folder: Path) -> None:
@@ -126,6 +163,15 @@ def make_environment(folder: Path) -> None:
         assert spec.origin
         shutil.copytree(Path(spec.origin).parent, packages / name)
     (packages / "py.py").write_text("import _pytest._py.path as path\n")
+
+
+def link_rustup(home: Path) -> None:
+    """Show the Rust of this machine in another home folder."""
+    if not all((Path.home() / one).is_dir() for one in (".cargo/bin", ".rustup")):
+        pytest.skip("needs a Rust of rustup")
+    (home / ".cargo").mkdir()
+    (home / ".cargo/bin").symlink_to(Path.home() / ".cargo/bin")
+    (home / ".rustup").symlink_to(Path.home() / ".rustup")
 
 
 @dataclass(frozen=True)
@@ -149,13 +195,14 @@ def begin(folder: Path, fresh: NewProject, variables: Mapping[str, str]) -> Newc
     project = folder / "My total"
     project.mkdir()
     for name, text in fresh.files.items():
+        (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text(text)
     if ".venv" in fresh.tests:
         make_environment(project)
     (folder / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@localhost\n")
     keys = {name: one for name, one in variables.items() if name.startswith(fresh.wire + "_")}
     environ = {
-        "PATH": f"{quick_programs()}:{os.environ['PATH']}",
+        "PATH": f"{folder}/.cargo/bin:{quick_programs()}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "ATTRACTOR_WORKSPACES_DIR": str(folder),
@@ -167,7 +214,7 @@ def begin(folder: Path, fresh: NewProject, variables: Mapping[str, str]) -> Newc
     return newcomer
 
 
-@pytest.mark.parametrize("name", [*PROJECTS][: count(ci=1, full=3)])
+@pytest.mark.parametrize("name", [*PROJECTS][: count(ci=2, full=5)])
 def test_newcomer_is_led_to_a_promoted_change(
     name: str, tmp_path: Path, provider_twin: StartTwin
 ) -> None:
@@ -175,6 +222,8 @@ def test_newcomer_is_led_to_a_promoted_change(
     twin = provider_twin(
         SCRIPT.format(**dict(zip(("first", "second", "third"), fresh.tries, strict=True)))
     )
+    if name == "rust":
+        link_rustup(tmp_path)
     newcomer = begin(tmp_path, fresh, twin.environ())
     answers = [
         (f"[{name}]", ""),
@@ -197,6 +246,7 @@ def test_newcomer_is_led_to_a_promoted_change(
             assert fresh.tries[2], printed
             printed = newcomer.type(again[1])
     assert f"{fresh.branch or 'main'} is now " in printed, printed
+    newcomer.type(fresh.build)
     assert newcomer.type(f"{fresh.program} 1 2") == "3\n"
     assert len([*newcomer.folder.glob("runs/*/manifest.json")]) == runs
     assert newcomer.type("git status --porcelain") == ""

@@ -32,6 +32,7 @@ from attractor.factory.resources.first_suite import (
     toml_text,
     write_first_suite,
 )
+from attractor.pipeline.host.run_host import RunHost
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
 from attractor.projects.first_files import (
     IGNORE_FILE,
@@ -50,7 +51,7 @@ from attractor.projects.first_files import (
     paths_to_commit,
     write_missing,
 )
-from attractor.scenarios.suite_files import LOCK_FILE
+from attractor.scenarios.suite_files import LOCK_FILE, SUITE_FILE
 from attractor.workspaces.git.repository import find_git_dir, open_repository
 
 
@@ -108,7 +109,7 @@ def init(
     toolchain, given = detect(folder, machine.find), _Wish(wish, read_examples(examples))
     if is_new:
         toolchain = _choose(machine, toolchain, language, test_command, asks=asks)
-        given = _ask_wish(given) if asks else given
+        given = _ask_wish(given, toolchain) if asks else given
     found = asyncio.run(_look(machine))
     project = FirstProject(
         name,
@@ -123,7 +124,7 @@ def init(
     if (folder / suite).exists():
         kept.append(suite)
     else:
-        files = write_first_suite(folder / suite, PIPELINE, host_of(invocation), given.examples)
+        files = _write_suite(folder / suite, project, host_of(invocation))
         written += [str(file.relative_to(folder)) for file in files]
     ignored = add_ignore_rules(folder, [RUNS, *project.toolchain.ignored])
     settings = parse_toml((folder / SETTINGS_FILE).read_text("utf-8"))
@@ -194,7 +195,7 @@ def _choose(
     return replace(toolchain, test_command=test_command or toolchain.test_command)
 
 
-def _ask_wish(given: _Wish) -> _Wish:
+def _ask_wish(given: _Wish, toolchain: Toolchain) -> _Wish:
     text = given.text or click.prompt(
         "Which change do you wish, in one sentence? (empty: write it later)",
         default="",
@@ -204,6 +205,8 @@ def _ask_wish(given: _Wish) -> _Wish:
     if not text or given.examples:
         return replace(given, text=text)
     show(f"Two examples of it judge the result, each as COMMAND {ARROW} OUTPUT.", err=True)
+    if toolchain.build:
+        show(f"Before them, the program is built by: {' && '.join(toolchain.build)}", err=True)
     questions = ("An example that agents see", "An example that agents never see")
     return _Wish(text, tuple(_ask_example(question) for question in questions))
 
@@ -254,6 +257,10 @@ def _uncarried(toolchain: Toolchain, workspace: Mapping[str, Any]) -> list[str]:
     return [one for one in toolchain.needed if one not in carried]
 
 
+def _write_suite(folder: Path, project: FirstProject, host: RunHost) -> list[Path]:
+    return write_first_suite(folder, PIPELINE, host, project.examples, project.toolchain.build)
+
+
 @dataclass(frozen=True)
 class _Report:
     """The result of the command; a wish for files that existed is unused.
@@ -292,6 +299,10 @@ class _Report:
             yield f"Keys of model providers: {names}{chosen}"
         if not self.found.is_sandboxed:
             yield f"No sandbox works here (see attractor doctor): {PROFILE_FILE} permits that."
+        suite = f"{SUITES}/{self.project.suite}/{SUITE_FILE}"
+        if (build := self.project.toolchain.build) and suite in self.written:
+            words = f"the program is built by: {' && '.join(build)} ([setup] in {suite})"
+            yield f"Before the examples, {words}"
         if self.uncarried:
             paths = ", ".join(map(toml_text, self.uncarried))
             setting = f"carry_read_only = [{paths}]"
@@ -309,6 +320,7 @@ class _Report:
         return {
             "language": self.project.toolchain.language.value,
             "test_command": self.project.toolchain.test_command,
+            "build": [*self.project.toolchain.build],
             "written": [*self.written],
             "kept": [*self.kept],
             "ignored": [*self.ignored],

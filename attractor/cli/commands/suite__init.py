@@ -1,6 +1,7 @@
 """Write a first suite to edit."""
 
 from pathlib import Path
+from shutil import which
 
 import click
 
@@ -10,6 +11,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import host_of
 from attractor.factory.resources.first_suite import read_examples, write_first_suite
+from attractor.projects.detection import detect
 
 
 @click.command()
@@ -26,10 +28,14 @@ def init(
     """Write a first suite, of examples or to edit.
 
     FOLDER is a new folder, such as scenarios/NAME. Without examples, the suite has one scenario for
-    agents and three hidden ones, to be edited.
+    agents and three hidden ones, to be edited. The setup of the suite builds the program if its
+    language is compiled.
     """
     written = read_examples(examples)
-    files = write_first_suite(folder, pipeline, host_of(invocation), written)
+    host = host_of(invocation)
+    toolchain = detect(host.project, lambda name: which(name, path=host.search_path) or "")
+    build = toolchain.build if toolchain else ()
+    files = write_first_suite(folder, pipeline, host, written, build)
     if as_json:
         show_json({"folder": str(folder), "files": [str(file) for file in files]})
     else:

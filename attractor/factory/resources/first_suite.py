@@ -16,6 +16,10 @@ from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
 _TEMPLATE = Path(__file__).with_suffix("")
 _EXAMPLES = _TEMPLATE.with_name("example_suite")
 _CANARY_BYTES = 16
+_SETUP = """
+[setup]
+run = {} # builds the program once an evaluation; each trial gets a copy of the result
+"""
 ARROW = "=>"
 FORM = f"write 'COMMAND {ARROW} OUTPUT', such as 'python3 total.py 1 2 {ARROW} 3'"
 
@@ -55,11 +59,15 @@ def require_suite_name(name: str) -> None:
 
 
 def write_first_suite(
-    folder: Path, pipeline: str, host: RunHost, examples: Sequence[Example] = ()
+    folder: Path,
+    pipeline: str,
+    host: RunHost,
+    examples: Sequence[Example] = (),
+    build: Sequence[str] = (),
 ) -> list[Path]:
     """Write a suite for a pipeline (default: the only one of the project); return its files.
 
-    Without examples it is a suite to edit.
+    Without examples it is a suite to edit. `build` are the commands of its setup.
     """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
@@ -70,6 +78,8 @@ def write_first_suite(
         "CANARY": f"canary-{host.randomness(_CANARY_BYTES).hex()}",
     }
     texts = _example_files(examples, values) if examples else _files_to_edit(values)
+    if build:
+        texts[SUITE_FILE] += _SETUP.format(json.dumps([*build], ensure_ascii=False))
     for path, text in texts.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
