@@ -254,13 +254,15 @@ def _shell_tests(folder: Path) -> str:
 
 
 def _outside_system(program: str) -> tuple[Path, ...]:
-    """Return the folder of an installation that is not in the system, such as one of nvm."""
+    """Return the folders of an installation that is not in the system, such as one of nvm.
+
+    They include the folder on PATH that contains a link to the program.
+    """
     if not program:
         return ()
-    file = Path(program).resolve()
-    if any(file.is_relative_to(one) for one in _SYSTEM):
-        return ()
-    return (installation_folder(file),)
+    files = (Path(program), Path(program).resolve())
+    outside = [one for one in files if not any(one.is_relative_to(part) for part in _SYSTEM)]
+    return tuple(dict.fromkeys(map(installation_folder, outside)))
 
 
 def _has(folder: Path, *patterns: str) -> bool:

@@ -149,6 +149,18 @@ def test_only_the_installation_of_a_program_is_readable(
     assert [str(one) for one in toolchain.readable] == readable
 
 
+def test_linked_program_is_readable_where_path_finds_it(tmp_path: Path) -> None:
+    for name in ("go-1.22/bin/go", ".local/bin/other"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "go").symlink_to("go-1.22")
+    (tmp_path / ".local/bin/go").symlink_to("../../go-1.22/bin/go")
+    for program, linked in {".local/bin/go": ".local/bin", "go/bin/go": "go"}.items():
+        toolchain = found(tmp_path / "shop", {"go.mod": ""}, go=str(tmp_path / program))
+        assert toolchain
+        assert toolchain.readable == (tmp_path / linked, tmp_path / "go-1.22")
+
+
 def test_profile_shows_rustup_without_the_token_of_cargo(tmp_path: Path) -> None:
     programs = tmp_path / ".cargo" / "bin"
     programs.mkdir(parents=True)
