@@ -32,7 +32,7 @@ from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.preflight.toolchain import compare_programs
+from attractor.pipeline.preflight.toolchain import compare_called_programs
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -219,7 +219,7 @@ def _check(request: RunRequest, host: RunHost, feedback: Path | None, *, as_json
     """Print that a run can begin, or raise an error with all reasons why not."""
     plan = asyncio.run(check_run(request, host, feedback=feedback))
     sandbox, request = plan.sandbox, plan.request
-    programs = asyncio.run(compare_programs(plan.pipeline, request, sandbox, plan.host))
+    programs = asyncio.run(compare_called_programs(plan.pipeline, request, sandbox, plan.host))
     if as_json:
         record = {"sandbox": sandbox.kind, "model": request.model, "provider": request.provider}
         show_json({**record, "programs": [one.to_json() for one in programs]})

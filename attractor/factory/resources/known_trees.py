@@ -20,6 +20,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.stage.toolchain import sandbox_lines
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.preflight.toolchain import compare_programs
 from attractor.pipeline.workspace.create import (
     HEAD,
     choose_sandbox,
@@ -29,7 +30,7 @@ from attractor.pipeline.workspace.create import (
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import InvalidSuite, Scenario
+from attractor.scenarios.suite import InvalidSuite, Scenario, SuiteSetup
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, has_rubric
 from attractor.scenarios.suite_setup import SetupResult
 from attractor.workspaces.cleanup import (
@@ -171,31 +172,29 @@ class KnownTrees:
                     setup = await player.set_up(kept, do_nothing)
             failure = setup.failure if setup else ""
             if setup and failure:
-                self._require_toolchain(setup)
+                await self._require_toolchain(sealed.suite.settings.setup, setup)
                 tell(f"{what}: the setup of the suite failed: {failure}")
             log = _ProgressLog(what, tell)
             return PlayedTree(await evaluate(scenarios, player.play_trial, log, settings), failure)
 
-    def _require_toolchain(self, setup: SetupResult) -> None:
-        """Refuse a setup for which the sandbox lacks a program of this machine.
+    async def _require_toolchain(self, setup: SuiteSetup, done: SetupResult) -> None:
+        """Refuse a setup for which the sandbox lacks a working program of this machine.
 
         A program that is missing outside too may be one that the candidate has yet to write.
         """
-        host = self.host
-        found = shutil.which(setup.missing, path=host.search_path) if setup.missing else None
+        host, words = self.host, f"the setup of the suite failed: {done.failure}"
+        compared = await compare_programs(setup.run, self.sandbox, host)
+        broken = [one for one in compared if one.is_silent and one.outside.version]
+        found = shutil.which(done.missing, path=host.search_path) if done.missing else None
         program = Path(found or host.project)
+        if broken:
+            # A sentence, and the remedy as a sentence of its own.
+            fault, _, remedy = broken[0].difference.rpartition(". ")
+            raise _refused(f"{fault}: {words}", remedy.removesuffix("."))
         if found and not program.is_relative_to(host.project):
             lines = sandbox_lines(program, is_visible=False)
-            raise SuiteRefused(
-                [
-                    SuiteFault(
-                        "setup",
-                        f"the setup of the suite does not find {program} in the sandbox: "
-                        f"{setup.failure}",
-                        f"add {lines} to [sandbox] of the profile",
-                    )
-                ]
-            )
+            fault = f"the setup of the suite does not find {program} in the sandbox"
+            raise _refused(f"{fault}: {words}", f"add {lines} to [sandbox] of the profile")
 
     async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
         """Play a scenario once on the tree; return its steps and checks."""
@@ -219,6 +218,10 @@ class KnownTrees:
             await change(to)
 
         return trial_player(export, self.sandbox, sealed, self.host)
+
+
+def _refused(words: str, remedy: str) -> SuiteRefused:
+    return SuiteRefused([SuiteFault("setup", words, remedy)])
 
 
 @dataclass(frozen=True)

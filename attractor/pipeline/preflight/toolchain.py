@@ -1,6 +1,6 @@
 """Compares the versions of toolchain programs in the sandbox of a run with those outside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -60,15 +60,23 @@ class ComparedProgram:
         }
 
 
-async def compare_programs(
+async def compare_called_programs(
     pipeline: PipelineSource, request: RunRequest, sandbox: EnvironmentChoice, host: RunHost
 ) -> Sequence[ComparedProgram]:
-    """Return the toolchain programs that commands of a pipeline and its child pipelines call.
+    """Compare the programs that commands of a pipeline and its child pipelines call."""
+    children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
+    commands = _commands_of([pipeline.graph, *children.graphs])
+    return await compare_programs(commands, sandbox, host)
+
+
+async def compare_programs(
+    commands: Iterable[str], sandbox: EnvironmentChoice, host: RunHost
+) -> Sequence[ComparedProgram]:
+    """Compare the toolchain programs that commands call.
 
     Without a sandbox, there is nothing to compare.
     """
-    children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
-    names = _called_in([pipeline.graph, *children.graphs])
+    names = [*dict.fromkeys(name for one in commands for name in toolchain_programs(one))]
     if sandbox.kind == "none" or not names:
         return []
     place = prepare_workspaces_folder(
@@ -85,13 +93,10 @@ async def compare_programs(
     ]
 
 
-def _called_in(graphs: Iterable[Graph]) -> Sequence[str]:
-    commands = (
-        node.attributes.text("tool_command") or node.attributes.text("script")
-        for graph in graphs
-        for node in graph.nodes.values()
-    )
-    return [*dict.fromkeys(name for one in commands for name in toolchain_programs(one))]
+def _commands_of(graphs: Iterable[Graph]) -> Iterator[str]:
+    for graph in graphs:
+        for node in graph.nodes.values():
+            yield node.attributes.text("tool_command") or node.attributes.text("script")
 
 
 async def _ask(

@@ -552,6 +552,27 @@ def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_
     assert messages == []
 
 
+def test_toolchain_that_starts_and_does_not_work_in_the_sandbox_is_refused(
+    host: RunHost, tmp_path: Path
+) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    tools = tmp_path / "tools" / "bin"
+    script = (
+        '#!/bin/sh\n[ "$RUSTUP_HOME" ] || { echo "error: no toolchain" >&2; exit 1; }\necho 1.9\n'
+    )
+    write_files(tools, {"rustup": script})
+    (tools / "rustup").chmod(0o755)
+    (tools / "cargo").symlink_to("rustup")
+    variables = {"PATH": f"{tools}:{host.search_path}", "RUSTUP_HOME": str(tmp_path)}
+    host = replace(host, environ={**host.environ, **variables}, readable=(tools,))
+    setup = '[setup]\nrun = ["cargo build --quiet"]\n'
+    folder = write_suite(tmp_path / "suite", suite=SUITE + setup, greets=scenario(baseline="fail"))
+    with pytest.raises(SuiteRefused, match="cargo does not say its version in the san") as refused:
+        register(host, folder, "bubblewrap")
+    assert "RUSTUP_HOME" in refused.value.faults[0].remedy
+
+
 @pytest.mark.parametrize("sandbox", ["none", "bubblewrap"])
 def test_failed_setup_of_a_suite_is_told_in_all_sandboxes(
     host: RunHost, tmp_path: Path, sandbox: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.json import Json
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
-from attractor.pipeline.preflight.toolchain import compare_programs
+from attractor.pipeline.preflight.toolchain import compare_called_programs
 from tests.needs import needs_bubblewrap
 from tests.pipeline.projects import make_host, make_project, simulated
 
@@ -47,7 +47,7 @@ def compare(folder: Path, sandbox: str) -> Mapping[Json, Mapping[str, Json]]:
     host = replace(host, readable=(shown,))
     request = simulated(project, sandbox=sandbox)
     plan = asyncio.run(plan_run(New(request, None, {}), host))
-    compared = asyncio.run(compare_programs(plan.pipeline, request, plan.sandbox, plan.host))
+    compared = asyncio.run(compare_called_programs(plan.pipeline, request, plan.sandbox, plan.host))
     records = [one.to_json() for one in compared]
     assert not (folder / "started").exists()
     return {one["program"]: one for one in records}
