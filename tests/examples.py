@@ -42,6 +42,8 @@ SITUATED = [
         "watch-in-a-browser",
     )
 ]
+# Their examples need a toolchain.
+LANGUAGES = [HOW_TO / f"{name}.md" for name in ("go",)]
 BESIDE = "another terminal"
 TYPED = "at a terminal"
 NETWORK = "with the network"

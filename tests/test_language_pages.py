@@ -1,0 +1,64 @@
+"""The examples of the how-to pages about languages run where the toolchain is installed."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.script.script import Rule, Script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.environments.places import why_no_sandbox
+from tests.examples import LANGUAGES, outputs, play
+from tests.repositories import begin_repository
+
+WORK = "git grep -l 'Hello, ' -- ':!*.md' | xargs -r sed -i 's/Hello, /hello, /'"
+
+
+def said(*command: str) -> Path:
+    """Return the path that a program prints."""
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return Path(printed.stdout.strip())
+
+
+TOOLCHAINS: Mapping[str, tuple[str, Callable[[], list[Path]]]] = {
+    "go": ("go", lambda: [said("go", "env", "GOROOT")]),
+}
+"""The program of each page, and the folders that it needs in a sandbox, with `bin` in the first."""
+
+
+def work_once() -> Script:
+    """Return an agent that makes the change which all these pages wish."""
+    call = {"name": "shell", "arguments": {"command": WORK}}
+    when = {"first_user": "lower case", "step": 0}
+    rule = Rule.model_validate({"when": when, "answer": {"tool_calls": [call]}})
+    return Script(rules=(rule, Rule(answer=Answer(text="ready"))))
+
+
+@pytest.mark.parametrize("page", LANGUAGES, ids=lambda page: page.stem)
+def test_examples_of_a_language_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, find_folders = TOOLCHAINS[page.stem]
+    if not shutil.which(program):
+        pytest.skip(f"no {program} here")
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(why)
+    folders = find_folders()
+    monkeypatch.setenv("PATH", f"{folders[0]}/bin", prepend=":")
+    folder = tmp_path / "project"
+    begin_repository(folder)
+    (tmp_path / ".gitconfig").write_text("[user]\nname = you\nemail = you@localhost\n")
+    profile = tmp_path / "local.toml"
+    profile.write_text(f'name = "local"\n[sandbox]\nread = {[str(one) for one in folders]}\n')
+    with in_background(ProviderTwin(work_once())) as twin:
+        environ = {
+            **{name: one for name, one in twin.environ().items() if name.startswith("ANTHROPIC")},
+            "HOME": str(tmp_path),
+            "ATTRACTOR_WORKSPACES_DIR": str(tmp_path),
+        }
+        outputs(f"$ attractor profile create {profile}\n", folder, environ)
+        play(page, folder, environ | {"ATTRACTOR_FACTORY__PROFILE": "local"})
