@@ -47,7 +47,7 @@ class Toolchain:
     An unknown test command is empty. `needed` are ignored folders that tests read, `ignored` are
     patterns for `.gitignore`, `readable` are folders outside the system that programs need, and
     `variables` name some of them. `remedy` is a command that installs a missing part. The commands
-    of `build` build the program.
+    of `build` build the program. `downloads` are package managers whose downloads they need.
     """
 
     language: Language
@@ -58,6 +58,7 @@ class Toolchain:
     variables: Mapping[str, Path] = field(default_factory=dict[str, Path])
     remedy: str = ""
     build: tuple[str, ...] = ()
+    downloads: tuple[str, ...] = ()
 
 
 def detect(folder: Path, find: FindProgram) -> Toolchain | None:
@@ -211,15 +212,18 @@ def _rust(folder: Path, cargo: str) -> Toolchain:
 
 def _java(folder: Path, find: FindProgram) -> Toolchain:
     """Return commands that use no network: sandboxes have none."""
-    java = _outside_system(find("java"))
-    if _has(folder, *_GRADLE) and not _has(folder, "pom.xml"):
+    is_gradle = _has(folder, *_GRADLE) and not _has(folder, "pom.xml")
+    programs = [find(name) for name in ("java", "gradle" if is_gradle else "mvn")]
+    places = (place for one in programs for place in (*_outside_system(one), *_configured(one)))
+    readable = tuple(dict.fromkeys(places))
+    if is_gradle:
         gradle = "./gradlew" if (folder / "gradlew").exists() else "gradle"
         return Toolchain(
             Language.JAVA,
             f"{gradle} -q --offline test",
             build=(f"{gradle} -q --offline assemble",),
             ignored=("build/", ".gradle/"),
-            readable=tuple(dict.fromkeys((*java, *_outside_system(find("gradle"))))),
+            readable=readable,
         )
     return Toolchain(
         Language.JAVA,
@@ -227,7 +231,9 @@ def _java(folder: Path, find: FindProgram) -> Toolchain:
         # The suite judges the program, not its tests.
         build=("mvn -q -o -DskipTests package",) if _has(folder, "pom.xml") else (),
         ignored=("target/",),
-        readable=tuple(dict.fromkeys((*java, *_outside_system(find("mvn"))))),
+        readable=readable,
+        # They contain even the plugins that compile.
+        downloads=("maven",),
     )
 
 
@@ -263,6 +269,14 @@ def _outside_system(program: str) -> tuple[Path, ...]:
     files = (Path(program), Path(program).resolve())
     outside = [one for one in files if not any(one.is_relative_to(part) for part in _SYSTEM)]
     return tuple(dict.fromkeys(map(installation_folder, outside)))
+
+
+def _configured(program: str) -> Iterable[Path]:
+    """Yield the folders in /etc to which an installation of Debian links."""
+    folder = installation_folder(Path(program).resolve())
+    for link in (folder / "conf", *_found(folder, "conf/*")):
+        if program and link.is_symlink() and (file := link.resolve()).is_relative_to("/etc"):
+            yield file if file.is_dir() else file.parent
 
 
 def _has(folder: Path, *patterns: str) -> bool:

@@ -76,6 +76,8 @@ def first_files(project: FirstProject) -> dict[str, str]:
     settings = _template(SETTINGS_FILE, values)
     if project.profile:
         settings += f"profile = {toml_text(PROFILE)} # needed on this machine\n"
+    if downloads := project.toolchain.downloads:
+        settings += f"\n[caches]\nread = {_toml_list(downloads)} # your downloads, read-only\n"
     if project.provider:
         settings += f"\n[llm]\nprovider = {toml_text(project.provider)}\n"
     files = {SETTINGS_FILE: settings, PIPELINE_FILE: _template(f"{PIPELINE}.dot", values)}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from attractor.factory.resources.profiles import read_profile
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
 from attractor.projects.first_files import PROFILE_FILE, FirstProject, first_files
@@ -159,6 +161,13 @@ def test_linked_program_is_readable_where_path_finds_it(tmp_path: Path) -> None:
         toolchain = found(tmp_path / "shop", {"go.mod": ""}, go=str(tmp_path / program))
         assert toolchain
         assert toolchain.readable == (tmp_path / linked, tmp_path / "go-1.22")
+
+
+@pytest.mark.skipif(not Path("/usr/share/maven/conf").is_symlink(), reason="no Maven of Debian")
+def test_configuration_of_debian_is_readable(tmp_path: Path) -> None:
+    toolchain = found(tmp_path, {"pom.xml": ""}, mvn="/usr/share/maven/bin/mvn")
+    assert toolchain
+    assert toolchain.readable == (Path("/etc/maven"),)
 
 
 def test_profile_shows_rustup_without_the_token_of_cargo(tmp_path: Path) -> None:

@@ -121,6 +121,14 @@ def test_first_and_later_suites_build_the_program(desk: Desk) -> None:
         assert written["setup"] == {"run": ["make"]}
 
 
+def test_maven_reads_its_downloads(desk: Desk) -> None:
+    desk.write("<project/>", "pom.xml")
+    assert desk.do("init", "--yes", *WISH).returncode == 0
+    settings = tomllib.loads((desk.folder / "attractor.toml").read_text())
+    assert settings["caches"] == {"read": ["maven"]}
+    assert desk.do("validate", "pipelines/feature.dot").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("files", "words", "message"),
     [
