@@ -109,6 +109,13 @@ GO_FILES = {
 }
 
 
+def go_minor() -> int:
+    """Return the second number of the version of the installed Go."""
+    assert GO
+    said = subprocess.run([GO, "version"], capture_output=True, text=True, check=True).stdout
+    return int(said.split("go1.")[1].split(".")[0].split()[0])
+
+
 def with_go(host: RunHost) -> RunHost:
     """Return a host whose stages can read the installed Go."""
     assert GO
