@@ -26,6 +26,7 @@ def said(*command: str) -> Path:
 
 TOOLCHAINS: Mapping[str, tuple[str, Callable[[], list[Path]]]] = {
     "go": ("go", lambda: [said("go", "env", "GOROOT")]),
+    "javascript": ("npm", lambda: [said("node", "-p", "process.execPath").parents[1]]),
     "rust": ("cargo-clippy", lambda: [said("rustc", "--print", "sysroot")]),
 }
 """The program of each page, and the folders that it needs in a sandbox, with `bin` in the first."""
