@@ -207,7 +207,7 @@ def _begun(name: str) -> str:
 
 def _one_line(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
-        return f"no such option: {error.option_name}"
+        return f"unknown option {error.option_name}"
     message = " ".join(error.format_message().split()).rstrip(".")
     message = _A_RANGE.sub(lambda found: _KINDS[found[1]], message)
     return message[:1].lower() + message[1:]

@@ -10,7 +10,7 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("show", "info", "describe"), "attractor status RUN"),
     "watch": "attractor status --watch",
     **dict.fromkeys(("tail", "log"), "attractor logs --follow"),
-    **dict.fromkeys(("web", "ui", "dashboard"), "attractor serve"),
+    **dict.fromkeys(("web", "ui", "dashboard", "open"), "attractor serve"),
     **dict.fromkeys(("stop", "kill", "abort"), "attractor cancel RUN"),
     "approve": "attractor decide RUN --approve --rationale '...'",
     "reject": "attractor decide RUN --reject --rationale '...'",
@@ -40,7 +40,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--var", "--param", "--set", "--arg"), ("--input",)),
     "--dry-run": ("--preflight", "--check"),
     **dict.fromkeys(("--out", "--file"), ("--output",)),
-    **dict.fromkeys(("--reason", "--message", "--why", "--because"), ("--rationale", "--why")),
+    **dict.fromkeys(
+        ("--reason", "--message", "--why", "--because"), ("--rationale", "--reason", "--why")
+    ),
     "--branch": ("--to",),
     "--follow": ("--watch",),
     "--watch": ("--follow",),
@@ -63,5 +65,7 @@ def find_option(name: str, command: click.Command) -> str:
         (parameter for parameter in command.params if f"--{parameter.name}" == name), None
     )
     if isinstance(argument, click.Argument):
-        return f"it has no option: write {argument.make_metavar(click.Context(command))} without it"
+        metavar = argument.make_metavar(click.Context(command)).replace("[@", "@").strip("[]")
+        is_last = [one for one in command.params if isinstance(one, click.Argument)][-1] is argument
+        return f"write {metavar} as {'the last' if is_last else 'an'} argument"
     return ""

@@ -264,6 +264,10 @@ def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
     hint = f" ({fixable} fixable with --fix)" if fixable else ""
     # Unreadable files are not counted.
     where = f" in {number_of(files, 'file')}" if files else ""
+    faulty = {one.span.file for one in diagnostics if one.span.file}
+    if 0 < len(faulty) < files:
+        named = f"{visible(*faulty)}, " if len(faulty) == 1 else ""
+        where = f" in {named}{len(faulty)} of {files} files"
     return f"{', '.join(found)}{where}{hint}"
 
 

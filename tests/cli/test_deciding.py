@@ -81,6 +81,10 @@ def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
     token = flow.make_token()
     made = flow.evaluator.results.opaque_name("made")
     waive = ("decide", "latest", "--waive", made, "--reason", "Ann fixes it on Monday.")
+    for words, option in (("--approve", "rationale"), (f"--waive={made}", "reason")):
+        refused = call(flow, "decide", words, ATTRACTOR_TOKEN=token)
+        said = f'error: missing {option} (say why: --{option} "...")\n'
+        assert (refused.returncode, refused.stderr) == (2, said)
     unproved = call(flow, *waive)
     assert (unproved.returncode, "cannot prove who decides" in unproved.stderr) == (2, True)
     waived = call(flow, *waive, "--expires", "3d", ATTRACTOR_TOKEN=token)
@@ -94,7 +98,7 @@ def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
     assert amended.returncode == 0, amended.stderr
     assert call(flow, "promote", ATTRACTOR_TOKEN=flow.make_token("operate")).returncode == 2
     assert call(flow, "promote", ATTRACTOR_TOKEN=token).returncode == 0
-    back = call(flow, "rollback", "--reason", "It broke the shop.", ATTRACTOR_TOKEN=token)
+    back = call(flow, "rollback", "--rationale", "It broke the shop.", ATTRACTOR_TOKEN=token)
     assert back.stdout.startswith("rolled back: main is now "), back.stderr
     logged = call(flow, "logs").stdout
     for action in (

@@ -123,10 +123,10 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
 @table(
     ("words", "line"),
     [
-        (["--bogus"], "error: no such option: --bogus (see 'attractor --help')\n"),
-        (["--debgu"], "error: no such option: --debgu (did you mean --debug?)\n"),
+        (["--bogus"], "error: unknown option --bogus (see 'attractor --help')\n"),
+        (["--debgu"], "error: unknown option --debgu (did you mean --debug?)\n"),
         (["docter"], "error: unknown command 'docter' (did you mean doctor?)\n"),
-        (["doctor", "--jsn"], "error: no such option: --jsn (did you mean --json?)\n"),
+        (["doctor", "--jsn"], "error: unknown option --jsn (did you mean --json?)\n"),
         (
             ["runs", "now"],
             "error: got unexpected extra argument (now) (see 'attractor runs --help')\n",

@@ -15,7 +15,7 @@ from tests.cli.running import ATTRACTOR, attractor
 
 TWENTY = (
     "list ls show watch web ui stop approve reject start lint explain config replay graph version "
-    "ps tail kill check format clean retry merge"
+    "ps open tail kill check format clean retry merge"
 )
 
 
@@ -45,8 +45,8 @@ def test_each_word_of_another_tool_leads_to_a_command_that_exists() -> None:
         ("run a.dot --budget 3", "did you mean --max-cost-usd?"),
         ("resume latest --timeout 3m", "did you mean --max-duration?"),
         ("run a.dot --var x=1", "did you mean --input?"),
-        ("fork latest --at build", "it has no option: write NODE[@VISIT] without it"),
-        ("rewind latest --at build", "it has no option: write NODE[@VISIT] without it"),
+        ("fork latest --at build", "write NODE@VISIT as the last argument"),
+        ("rewind latest --at build", "write NODE@VISIT as the last argument"),
         ("status --follow", "did you mean --watch?"),
         ("logs --watch", "did you mean --follow?"),
     ],

@@ -137,6 +137,10 @@ def test_summary_names_the_counts() -> None:
         "2 errors, 1 warning in 2 files"
     )
     assert summary([error("a")], files=0) == "1 error"
+    of_one = [error("a", Span("f", line, 1, line, 2)) for line in (1, 2)]
+    assert summary(of_one, files=3) == "2 errors in f, 1 of 3 files"
+    of_two = [*of_one, error("a", Span("g", 1, 1, 1, 2))]
+    assert summary(of_two, files=3) == "3 errors in 2 of 3 files"
     edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
     assert summary([error("a"), error("b", edits=edits)], files=1) == (
         "2 errors in 1 file (1 fixable with --fix)"

@@ -136,6 +136,7 @@ def test_maven_reads_its_downloads(desk: Desk) -> None:
         ({"test.sh": None, "a.sh": ""}, (), "no test command found (pass --test-command)"),
         ({"test_a.py": "import pytest"}, (), "then type 'attractor init' again"),
         ({}, ("--example", "a => b"), "missing hidden example"),
+        ({}, ("--example", "a => b", "--example", "a  =>  b"), "the examples are equal (give two"),
         ({}, ("--example", "a =>"), "invalid example 'a =>' (write 'COMMAND => OUTPUT'"),
         ({}, ("--name", "../x"), "invalid name of a suite: '../x' (use lower-case letters"),
         ({}, ("missing",), "'missing' does not exist"),

@@ -98,6 +98,7 @@ def decide(
     if approve + reject + bool(scenario) > 1:
         raise UsageError("several decisions", hint="pass one of --approve, --reject and --waive")
     if scenario:
+        _require(reason, "reason")
         entry = _waive(invocation, host, reference, scenario, reason, parse_duration(expires))
         if as_json:
             show_json({**entry_record(entry), "ledger_head": entry.head.hash})
@@ -109,6 +110,7 @@ def decide(
             )
         return ExitCode.DONE
     if approve or reject:
+        _require(rationale, "rationale")
         verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
         return _decide(
             invocation,
@@ -128,6 +130,11 @@ def decide(
         name = reference_of(review.facts.directory.root, host.runs_dir)
         show(review_text(review, name, to_operator=to_operator))
     return ExitCode.DONE
+
+
+def _require(words: str, option: str) -> None:
+    if not words.strip():
+        raise UsageError(f"missing {option}", hint=f'say why: --{option} "..."')
 
 
 def _decide(

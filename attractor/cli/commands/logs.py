@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import click
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.errors import AttractorError, ExitCode, UnknownName
 from attractor.base.events import Event
 from attractor.base.hash_chain import require_intact
 from attractor.base.journal import read_torn
@@ -27,7 +28,7 @@ from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
-from attractor.engine.journal.reader import JournalReader, VerifiedLine
+from attractor.engine.journal.reader import JournalReader, VerifiedLine, all_events
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
 from attractor.records.event_lines import describe_logged
@@ -150,11 +151,10 @@ def logs(
 def _show_events(root: Path, runs_dir: Path, shown: "_LineFilter", *, follow: bool) -> None:
     directory, node = RunDirectory(root), shown.node
     reading, printed = JournalReader(directory.events), PrintedLines(directory, node)
-    seen_nodes: set[str] = set()
+    if node:
+        _require_node(directory, node)
     for line in _lines(root, runs_dir, reading, shown, printed) if follow else reading.more():
         shown.show(line)
-        if line.event and line.event.node:
-            seen_nodes.add(line.event.node)
         if follow and line.event:
             printed.hear(line.event)
     if not follow:
@@ -165,8 +165,21 @@ def _show_events(root: Path, runs_dir: Path, shown: "_LineFilter", *, follow: bo
             words = "the process that wrote it was killed; resuming the run removes the line"
             show(f"The journal's last line is incomplete ({length} bytes): {words}.", err=True)
     require_intact(reading.verdict, str(directory.events))
-    if node and node not in seen_nodes:
-        raise UnknownName("node of this log", node, sorted(seen_nodes))
+
+
+def _require_node(directory: RunDirectory, node: str) -> None:
+    """Refuse a node that is neither in the journal nor in the graph."""
+    known = {event.node for event in all_events(directory.events) if event.node}
+    if node in known:
+        return
+    # Transforms of the graph are slow to import.
+    from attractor.records.drawing import read_graph
+
+    # Without a readable graph, the journal knows the nodes.
+    with suppress(AttractorError):
+        known |= read_graph(directory).nodes.keys()
+    if node not in known:
+        raise UnknownName("node of this run", node, known)
 
 
 def _show_diff(invocation: Invocation, root: Path, stage: str, *, as_json: bool) -> ExitCode:

@@ -16,11 +16,17 @@ from attractor.factory.factory import Factory
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option("--from", "branch", default="main", show_default=True, help="Change this branch.")
-@click.option("--reason", required=True, help="Give the reason in one sentence.")
+@click.option(
+    "--rationale",
+    "--reason",
+    "rationale",
+    required=True,
+    help="Give the reason in one sentence.",
+)
 @json_option
 @click.pass_obj
 def rollback(
-    invocation: Invocation, reference: str, branch: str, reason: str, as_json: bool
+    invocation: Invocation, reference: str, branch: str, rationale: str, as_json: bool
 ) -> ExitCode:
     """Revert the promotion of a run.
 
@@ -29,7 +35,7 @@ def rollback(
     concern the same lines.
     """
     factory, by = Factory(host_of(invocation)), operator_name(invocation)
-    done = asyncio.run(factory.roll_back(reference, reason, by=by, branch=branch))
+    done = asyncio.run(factory.roll_back(reference, rationale, by=by, branch=branch))
     if as_json:
         show_json({"branch": done.branch, "commit": done.commit, "was_done": done.was_done})
     else:

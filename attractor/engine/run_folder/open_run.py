@@ -339,7 +339,7 @@ def open_run(
     """
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
-    fence = fence or FileFence(directory.lock, purpose=f"runs {manifest.run_id}")
+    fence = fence or FileFence(directory.lock, purpose=f"run {manifest.run_id}")
     redactor = redactor or Redactor()
     with ExitStack() as undo:
         fence.begin()

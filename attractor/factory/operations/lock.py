@@ -24,7 +24,7 @@ def lock_run(root: Path, host: RunHost) -> OpenRun:
     register.require_own(root)
     facts = read_candidate_run(root)
     wait = _ENDING_S if facts.state.status in (AWAITING_DECISION, APPROVED) else LOCK_WAIT_S
-    fence = FileFence(facts.directory.lock, purpose=f"runs {facts.run_id}", wait=wait)
+    fence = FileFence(facts.directory.lock, purpose=f"run {facts.run_id}", wait=wait)
     with ExitStack() as undo:
         run = open_run(
             root,

@@ -44,8 +44,10 @@ def read_examples(texts: Sequence[str]) -> tuple[Example, ...]:
     """Read the examples of a suite: the first for agents, the others hidden; or none."""
     examples = tuple(dict.fromkeys(map(read_example, texts)))
     if len(examples) == 1:
+        are_equal = len(texts) > 1
         raise UsageError(
-            "missing hidden example", hint="give two: agents see the first, the others judge"
+            "the examples are equal" if are_equal else "missing hidden example",
+            hint=f"give two{' different ones' * are_equal}: agents see the first, the others judge",
         )
     return examples
 

@@ -105,6 +105,17 @@ def test_killed_run_is_followed_after_its_resume(desk: GitDesk) -> None:
     assert errors.count("The run has no live process. Resume it: attractor resume") <= 1
 
 
+def test_node_is_checked_before_it_is_followed(desk: GitDesk) -> None:
+    desk.make(FORK)
+    walking = begin(desk)
+    unknown = desk.do("logs", "latest", "--follow", "--node", "meat")
+    assert (unknown.returncode, walking.poll()) == (2, None)
+    assert "unknown node of this run 'meat' (did you mean meet?)" in unknown.stderr
+    assert desk.do("logs", "latest", "--node", "meet").returncode == 0
+    (desk.project / "go.log").touch()
+    walking.wait(PATIENCE_S)
+
+
 def test_node_and_time_filter_the_log(desk: GitDesk) -> None:
     desk.make(LINEAR)
     root = desk.run()
