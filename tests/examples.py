@@ -43,7 +43,7 @@ SITUATED = [
     )
 ]
 # Their examples need a toolchain.
-LANGUAGES = [HOW_TO / f"{name}.md" for name in ("go", "javascript", "rust")]
+LANGUAGES = [HOW_TO / f"{name}.md" for name in ("go", "java", "javascript", "rust")]
 BESIDE = "another terminal"
 TYPED = "at a terminal"
 NETWORK = "with the network"

@@ -17,6 +17,12 @@ from tests.repositories import begin_repository
 
 WORK = "git grep -l 'Hello, ' -- ':!*.md' | xargs -r sed -i 's/Hello, /hello, /'"
 
+DEBIAN = Path("/usr/share/maven-repo")
+MAVEN_PLUGINS = [
+    DEBIAN / "org/apache/maven/plugins" / f"maven-{one}"
+    for one in ("compiler-plugin/3.10.1", "resources-plugin/3.3.0", "surefire-plugin/2.22.3")
+]
+
 
 def said(*command: str) -> Path:
     """Return the path that a program prints."""
@@ -24,8 +30,15 @@ def said(*command: str) -> Path:
     return Path(printed.stdout.strip())
 
 
+def find_java() -> list[Path]:
+    if not all(map(Path.is_dir, MAVEN_PLUGINS)):
+        pytest.skip("no plugins of Maven here")
+    return [Path("/usr"), Path("/etc/maven"), *Path("/etc").glob("java-*-openjdk")]
+
+
 TOOLCHAINS: Mapping[str, tuple[str, Callable[[], list[Path]]]] = {
     "go": ("go", lambda: [said("go", "env", "GOROOT")]),
+    "java": ("mvn", find_java),
     "javascript": ("npm", lambda: [said("node", "-p", "process.execPath").parents[1]]),
     "rust": ("cargo-clippy", lambda: [said("rustc", "--print", "sysroot")]),
 }
@@ -54,6 +67,8 @@ def test_examples_of_a_language_run(
     folder = tmp_path / "project"
     begin_repository(folder)
     (tmp_path / ".gitconfig").write_text("[user]\nname = you\nemail = you@localhost\n")
+    if page.stem == "java":
+        shutil.copytree(DEBIAN, tmp_path / ".m2" / "repository")
     profile = tmp_path / "local.toml"
     profile.write_text(f'name = "local"\n[sandbox]\nread = {[str(one) for one in folders]}\n')
     with in_background(ProviderTwin(work_once())) as twin:
