@@ -179,8 +179,11 @@ def test_each_run_begins_with_the_caches_that_the_setup_left(tmp_path: Path) -> 
     project = make_project(tmp_path / "project", stages(FROM_SETUP, SPOIL), lock="1")
     setup = "mkdir -p $GOCACHE && echo base > $GOCACHE/base"
     wanted = Preparation(setup=setup, setup_files=("/lock",))
-    host = replace(make_host(project), preparation=wanted)
+    said: list[str] = []
+    host = replace(make_host(project), preparation=wanted, tell=said.append)
     runs = [execute(host, "bubblewrap") for _ in range(3)]
+    # The modes of the kept files are theirs.
+    assert "Made private" not in " ".join(said)
     outcomes = [one["how"] for run in runs for one in boot_steps(run.directory) if "how" in one]
     assert outcomes == ["run", "kept", "kept"]
 

@@ -38,7 +38,7 @@ from attractor.workspaces.git.repository import Repository, find_git_dir, open_r
 from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import EXCLUDED, excluded_in
 from attractor.workspaces.run_store import STORES, read_record, recorded_folders
-from attractor.workspaces.setup.cache import is_plain_entry
+from attractor.workspaces.setup.cache import SETUPS, is_plain_entry
 from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 
@@ -74,7 +74,7 @@ def _close(state: Path) -> Iterator[int]:
     for one in state.iterdir():
         if one.name == folders_NAME:  # its content belongs to agents
             yield make_private(one)
-        elif one.name == STORES:
+        elif one.name in (STORES, SETUPS):
             yield make_private(one)
             yield from map(_close_store, one.iterdir())
         else:

@@ -242,7 +242,7 @@ def _make(name: bytes, at: int) -> None:
         os.mkdir(name, dir_fd=at)
 
 
-_SETUPS = "setups"
+SETUPS = "setups"
 _FILES = "files"
 _CACHES = "caches"
 _RECORD = "setup.json"
@@ -323,7 +323,7 @@ class SetupCache:
 
     @property
     def _place(self) -> Path:
-        return self.state / _SETUPS
+        return self.state / SETUPS
 
     def _put(self, new: Path, place: Path) -> None:
         """Rename an entry to its key, unless a complete entry with this key exists."""
