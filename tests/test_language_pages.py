@@ -13,11 +13,11 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.environments.places import why_no_sandbox
 from tests.examples import LANGUAGES, outputs, play
+from tests.pipeline.test_downloads import DEBIAN, copy_debian_repository
 from tests.repositories import begin_repository
 
 WORK = "git grep -l 'Hello, ' -- ':!*.md' | xargs -r sed -i 's/Hello, /hello, /'"
 
-DEBIAN = Path("/usr/share/maven-repo")
 MAVEN_PLUGINS = [
     DEBIAN / "org/apache/maven/plugins" / f"maven-{one}"
     for one in ("compiler-plugin/3.10.1", "resources-plugin/3.3.0", "surefire-plugin/2.22.3")
@@ -68,7 +68,7 @@ def test_examples_of_a_language_run(
     begin_repository(folder)
     (tmp_path / ".gitconfig").write_text("[user]\nname = you\nemail = you@localhost\n")
     if page.stem == "java":
-        shutil.copytree(DEBIAN, tmp_path / ".m2" / "repository")
+        copy_debian_repository(tmp_path / ".m2" / "repository")
     profile = tmp_path / "local.toml"
     profile.write_text(f'name = "local"\n[sandbox]\nread = {[str(one) for one in folders]}\n')
     with in_background(ProviderTwin(work_once())) as twin:

@@ -146,6 +146,17 @@ def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
 
 MAVEN = shutil.which("mvn")
 DEBIAN = Path("/usr/share/maven-repo")
+
+
+def copy_debian_repository(folder: Path) -> None:
+    """Make a local repository from Debian's packages, of links into `/usr`."""
+
+    def link(source: str, to: str) -> None:
+        Path(to).symlink_to(Path(source).resolve())
+
+    shutil.copytree(DEBIAN, folder, copy_function=link)
+
+
 PLUGINS = {"compiler": "3.10.1", "resources": "3.3.0"}
 POM = (
     '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
@@ -170,7 +181,7 @@ DEPENDENCY = (
 )
 def test_maven_reads_the_local_repository_of_the_operator(tmp_path: Path, sandbox: str) -> None:
     repository = tmp_path / ".m2" / "repository"
-    shutil.copytree(DEBIAN, repository)
+    copy_debian_repository(repository)
     dep = write_files(repository / "org/example/dep/1", {"dep-1.pom": POM.format("dep", "")})
     # As if it had come from the mirror in the settings of the operator.
     write_files(dep, {"_remote.repositories": "dep-1.jar>mirror=\ndep-1.pom>mirror=\n"})
