@@ -89,6 +89,15 @@ def json_option(command: C) -> C:
     return option(command)
 
 
+def json_lines_option(command: C) -> C:
+    """Add `--json` to a command that walks a run: print its events as JSON lines, then the result.
+
+    The result is the last line.
+    """
+    words = "Print each event as a line of JSON, and the result as the last line."
+    return click.option("--json", "as_json", is_flag=True, help=words)(command)
+
+
 def chosen_format(format_: str | None, *, as_json: bool) -> str | None:
     """Return the format that `--format` or `--json` chooses, or None."""
     if as_json and format_ not in (None, JSON):

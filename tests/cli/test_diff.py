@@ -26,6 +26,7 @@ def test_differences_are_printed(files: tuple[str, str], tmp_path: Path) -> None
     assert (result.returncode, result.stdout) == (0, 'nodes\n  ~ a\n      ~ prompt: "x" -> "y"\n')
     result = attractor("diff", files[0], files[0], "--exit-code")
     assert (result.returncode, result.stdout) == (0, "no change in meaning\n")
+    assert attractor("diff", *files, "-o", "-", folder=tmp_path).stdout.startswith("nodes\n")
     assert attractor("diff", *files, "--exit-code").returncode == ExitCode.FAILED
     record = json.loads(attractor("diff", *files, "--json").stdout)
     assert record["nodes"]["changed"][0]["id"] == "a"
@@ -69,11 +70,19 @@ def test_file_extension_selects_the_format(
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
+def test_json_and_an_output_file_write_the_file_and_print_one_value(
+    files: tuple[str, str], tmp_path: Path
+) -> None:
+    result = attractor("diff", *files, "--json", "-o", str(tmp_path / "out.svg"))
+    assert json.loads(result.stdout) == json.loads(attractor("diff", *files, "--json").stdout)
+    assert (tmp_path / "out.svg").read_bytes().startswith(b"<svg")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--format", "svg", "-o", "x.png"], "x.png has the extension .png, but the format is svg"),
-        (["--json", "-o", "x.svg"], "x.svg has the extension .svg, but the format is json"),
+        (["--json", "-o", "x.jpeg"], "unknown file extension .jpeg"),
         (["--json", "--format", "svg"], "--json cannot be combined with --format svg"),
         (["-o", "x.jpeg"], "unknown file extension .jpeg"),
         (["-o", "a.dot"], "would overwrite a.dot"),

@@ -84,6 +84,18 @@ def test_invalid_options_are_refused(folder: Path, words: list[str], said: str) 
     assert (folder / "branch.dot").read_text() == BRANCH
 
 
+def test_json_and_an_output_file_write_the_file_and_print_one_value(folder: Path) -> None:
+    words = ["render", "branch.dot", "--json"]
+    result = attractor(*words, "-o", "x.svg", folder=folder)
+    assert json.loads(result.stdout) == json.loads(attractor(*words, folder=folder).stdout)
+    assert (folder / "x.svg").read_bytes().startswith(b"<svg")
+    refused = attractor(*words, "-o", "x.jpeg", folder=folder)
+    assert json.loads(refused.stdout)["error"]["message"].startswith("unknown file extension")
+    assert not (folder / "x.jpeg").exists()
+    watched = attractor(*words, "-o", "x.svg", "--watch", folder=folder)
+    assert (watched.returncode, "--watch cannot be combined" in watched.stderr) == (2, True)
+
+
 @needs_graphviz
 def test_binary_drawing_goes_to_a_pipe_but_not_to_a_terminal(folder: Path) -> None:
     words = [ATTRACTOR, "render", "branch.dot", "--format", "png"]

@@ -82,8 +82,9 @@ def test_desires_are_added_answered_shown_compared_and_drawn(app: Path) -> None:
     outline = spec(app, "show", answered)
     assert "    web  (device)\n" in outline
     assert "  send_invoices: send the paid invoices  (desire)\n    - cadence: daily\n" in outline
-    spec(app, "render", answered, "-o", "farm.svg")
+    drawn = record(app, "render", answered, "-o", "farm.svg")
     assert (app / "farm.svg").read_text().startswith("<?xml")
+    assert drawn["diagram"].startswith("<?xml")
     assert record(app, "render", answered, "--mode", "board", "--format", "mermaid")["diagram"] == (
         spec(app, "render", answered, "--mode", "board", "--format", "mermaid")
     )

@@ -238,6 +238,19 @@ def test_answer_continues_a_parked_run_with_resume(desk: PlainDesk) -> None:
     assert "continue with" not in ended.stdout
 
 
+@pytest.mark.parametrize("flags", [[], ["--all"]])
+def test_answer_with_resume_prints_json_lines_with_the_result_last(
+    desk: PlainDesk, flags: list[str]
+) -> None:
+    desk.write(GATE)
+    desk.run()
+    ended = desk.do("answer", "latest", "S", "--resume", "--json", *flags)
+    first, *events, result = map(json.loads, ended.stdout.splitlines())
+    assert "type" not in first
+    assert all("type" in event for event in events)
+    assert result["outcome"] == "success"
+
+
 def test_pipeline_is_read_from_standard_input(desk: PlainDesk) -> None:
     words = ["run", "-", "--sandbox", "none", "--workspace", "none", "--no-evaluate"]
     parked = attractor(*words, folder=desk.folder, variables=desk.environ, typed=GATE)

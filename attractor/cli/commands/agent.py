@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
@@ -94,7 +94,7 @@ def pipeline_text(agent: str = "") -> str:
     help="Continue in a new session of the agent, with what was said before as text.",
 )
 @budget_options
-@json_option
+@json_lines_option
 @click.pass_obj
 def agent(
     invocation: Invocation,

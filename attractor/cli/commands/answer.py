@@ -44,6 +44,7 @@ def answer(
     list the open questions, with the command for each answer. The answer is recorded in the run: a
     live run continues immediately, a stopped run continues with 'attractor resume'. An answer that
     matches no choice is refused. With --all, CHOICE must match a choice of every open question.
+    With --resume and --json, the answer, each event of the run and the result are lines of JSON.
     """
     for flag, is_set in (("--resume", resumes), ("--all", is_for_all)):
         if is_set and choice is None:
@@ -54,10 +55,10 @@ def answer(
     if choice is not None:
         if is_for_all:
             receipts = orders.answer_all(choice, question=question, why=why)
-            code = show_receipts(receipts, as_json=as_json)
+            code = show_receipts(receipts, as_json=as_json, is_line=resumes)
         else:
             receipts = [orders.answer(choice, question=question, why=why)]
-            code = show_receipt(receipts[0], as_json=as_json)
+            code = show_receipt(receipts[0], as_json=as_json, is_line=resumes)
         return _go_on(invocation, orders.root, resumes, as_json) if receipts[0].is_taken else code
     asked = orders.questions(question)
     if as_json:

@@ -18,6 +18,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
 from attractor.cli.output.files import (
     format_for,
+    output_file,
     refuse_binary_on_terminal,
     text_diff,
     write_result,
@@ -139,7 +140,14 @@ _ENDINGS: Mapping[str, str] = {
     help="Choose the output format (default: by the file extension of OUT, otherwise text).",
 )
 @json_option
-@click.option("-o", "--output", "output", metavar="OUT", help="Write to this file.")
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="OUT",
+    callback=output_file,
+    help="Write to this file (-: stdout).",
+)
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 1 if the pipelines differ.")
 @click.option(
     "--git-driver",
@@ -163,7 +171,8 @@ def diff(
     input. Nodes, edges and attributes
     are compared; layout, comments, statement order, quotes, attribute aliases and explicit default
     values are ignored. Renamed nodes and redirected edges are recognized. With --format svg, draw
-    both pipelines in one picture: green is added, red is removed, brown is changed.
+    both pipelines in one picture: green is added, red is removed, brown is changed. With --json and
+    --output, write to OUT and print the differences as JSON.
     """
     if of_git:
         from attractor.cli.output.files import show_diff
@@ -177,7 +186,7 @@ def diff(
             "only one of the pipelines can be standard input",
             hint="pass a file for the other pipeline",
         )
-    requested = chosen_format(format_, as_json=as_json)
+    requested = format_ if output else chosen_format(format_, as_json=as_json)
     chosen = format_for(requested, output, endings=_ENDINGS, default=_TEXT, noun="a difference")
     if output is None:
         refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())
@@ -188,6 +197,8 @@ def diff(
     before, after = (_read(invocation, file) for file in files)
     difference = compare(before, after)
     write_result(_made(after, difference, chosen), chosen, output)
+    if as_json and output:
+        write_result(_made(after, difference, JSON), JSON, None)
     return ExitCode.FAILED if exit_code and difference else ExitCode.DONE
 
 

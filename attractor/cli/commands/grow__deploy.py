@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.growth import show_deployment, watched_plane
 from attractor.cli.runs.orders import operator_name
 
@@ -19,7 +19,7 @@ from attractor.cli.runs.orders import operator_name
 )
 @click.option("--variant", default="", metavar="BRANCH", help="Grow a variant on a new branch.")
 @click.option("--target", default="local", show_default=True, help="Run the app on this target.")
-@json_option
+@json_lines_option
 @click.pass_obj
 def deploy_plan(
     invocation: Invocation,
@@ -36,7 +36,7 @@ def deploy_plan(
     with 5. Without a decision, exit with 3: decide, and call this command again. Then the app is
     stopped, its state is migrated on a copy and proved, the result is promoted, and the app starts
     again. A killed deployment is resumed by the same command. A variant is promoted to its branch
-    and not released here. With --json, the events of the run are printed first, one a line.
+    and not released here.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.deployments import deploy

@@ -3,7 +3,7 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.growth import show_deployment, watched_plane
 from attractor.cli.runs.orders import operator_name
 
@@ -11,7 +11,7 @@ from attractor.cli.runs.orders import operator_name
 @click.command("rollback")
 @click.argument("stage", metavar="[STAGE]", default="")
 @click.option("--target", default="local", show_default=True, help="Run the app on this target.")
-@json_option
+@json_lines_option
 @click.pass_obj
 def roll_back_app(invocation: Invocation, stage: str, target: str, as_json: bool) -> ExitCode:
     """Roll the app back to an earlier stage (default: the one before), as a new stage.

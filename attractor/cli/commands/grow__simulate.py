@@ -26,8 +26,9 @@ def simulate_growth(
     outputs and panels may change. Recorded traffic lies in runs/growth/recordings.
 
     In a rehearsal, the crew builds the plan, and both apps get the recorded traffic: a plan of
-    medium or high risk needs it. A deployment goes on with the same run. Exit with 4 if a response
-    changes that the plan does not touch.
+    medium or high risk needs it. A deployment goes on with the same run. With --json, a rehearsal
+    prints each event of the run as a line first. Exit with 4 if a response changes that the plan
+    does not touch.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.plans import describe_simulation, required_depth, simulate

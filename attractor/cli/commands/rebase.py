@@ -3,7 +3,7 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import host_of
@@ -16,7 +16,7 @@ from attractor.factory.factory import Factory
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
 @click.option("--onto", "branch", default="main", show_default=True, help="Merge onto this branch.")
-@json_option
+@json_lines_option
 @click.pass_obj
 def rebase(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
     """Merge the result of a run onto a branch that moved, and evaluate it.

@@ -190,11 +190,13 @@ class Drawing:
     theme: Theme
     output: str | None
 
-    def draw(self) -> None:
-        """Draw once, and print diagnostics."""
+    def draw(self, *, prints_record: bool = False) -> None:
+        """Draw once, and print diagnostics; with `prints_record`, print the graph as JSON, too."""
         subject = self.subject.read()
         self._tell(subject)
         write_result(self._make(subject), self.format, self.output)
+        if prints_record:
+            write_result(_record(subject), JSON, None)
 
     def watch(self) -> None:
         """Draw after each change; if an error occurs, print the error and keep the last drawing."""
@@ -227,16 +229,20 @@ class Drawing:
 
     def _make(self, subject: Subject) -> bytes:
         if self.format == JSON:
-            import json
-
-            from attractor.language.drawing.run_overlay import states_record
-
-            record: dict[str, object] = {**subject.graph.to_dict()}
-            if subject.states:
-                record["run"] = states_record(subject.states)
-            return json.dumps(record, indent=2, ensure_ascii=False).encode()
+            return _record(subject)
         format_ = Format(self.format)
         return asyncio.run(drawn(subject.picture, format=format_, theme=self.theme))
+
+
+def _record(subject: Subject) -> bytes:
+    import json
+
+    from attractor.language.drawing.run_overlay import states_record
+
+    record: dict[str, object] = {**subject.graph.to_dict()}
+    if subject.states:
+        record["run"] = states_record(subject.states)
+    return json.dumps(record, indent=2, ensure_ascii=False).encode()
 
 
 def refuse_overwriting(subject: Drawable, output: str) -> None:
@@ -423,14 +429,15 @@ def render(
     FILE is a pipeline, or - for standard input. RUN is a run id, a unique prefix of a run id, a run
     directory, or 'latest'. The drawing of a run shows states, visits and times. Without --output,
     print the drawing to standard output. In an SVG, nodes have the element id node-ID, and edges
-    have edge-FROM-TO. With --format json, list every node and edge with all attributes, including
-    attributes inherited from node [...] and edge [...].
+    have edge-FROM-TO. With --json or --format json, list every node and edge with all attributes,
+    including attributes inherited from node [...] and edge [...]; with --json and --output, draw to
+    OUT and print this list.
 
     Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder
     OUT. If a drawing fails, the other drawings are still made, and the command exits with the exit
     status of the failure.
     """
-    requested = chosen_format(format_, as_json=as_json)
+    requested = format_ if output else chosen_format(format_, as_json=as_json)
     if are_several(words, output):
         if watch or as_json:
             word = "--watch" if watch else "--json"
@@ -442,10 +449,8 @@ def render(
             words, DrawingOptions(requested or Format.SVG, Theme(theme), output), invocation
         )
     [word] = words
-    if watch and (not output or word == STANDARD_INPUT):
-        raise UsageError(
-            "--watch requires a file and --output", hint="attractor render FILE -o OUT --watch"
-        )
+    if watch:
+        _check_watched(word, output, as_json=as_json)
     subject = find_subject(word, invocation)
     if output:
         refuse_overwriting(subject, output)
@@ -458,8 +463,18 @@ def render(
         with suppress(KeyboardInterrupt):
             drawing.watch()
         return ExitCode.INTERRUPTED
-    drawing.draw()
+    drawing.draw(prints_record=as_json and output is not None)
     return ExitCode.DONE
+
+
+def _check_watched(word: str, output: str | None, *, as_json: bool) -> None:
+    if not output or word == STANDARD_INPUT:
+        raise UsageError(
+            "--watch requires a file and --output", hint="attractor render FILE -o OUT --watch"
+        )
+    if as_json:
+        hint = "remove --json; an OUT with the extension .json gets JSON"
+        raise UsageError("--watch cannot be combined with --json", hint=hint)
 
 
 part = render

@@ -5,7 +5,7 @@ from dataclasses import replace
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
 from attractor.cli.runs.setup import host_of, override_options
@@ -30,7 +30,7 @@ from attractor.records.request import Overrides
     is_flag=True,
     help="Continue with the changed pipeline file and print the differences.",
 )
-@json_option
+@json_lines_option
 @click.pass_obj
 def resume(
     invocation: Invocation,

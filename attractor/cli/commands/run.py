@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import (
@@ -136,7 +136,7 @@ from attractor.records.request import RunRequest, WorkspaceKind
     help="Only check whether the pipeline can run, and compare the versions of compilers and the "
     "like in the sandbox with those outside; execute no stage.",
 )
-@json_option
+@json_lines_option
 @click.pass_obj
 def run(
     invocation: Invocation,

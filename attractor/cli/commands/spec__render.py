@@ -52,10 +52,10 @@ def render_specification(
     from attractor.growth.api.specs import render
 
     record = render(control_plane_of(invocation), spec, mode, chosen)
+    if output or not as_json:
+        write_result(str(record["diagram"]).encode(), chosen, output)
     if as_json:
         show_json(record)
-    else:
-        write_result(str(record["diagram"]).encode(), chosen, output)
     return ExitCode.DONE
 
 

@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to
@@ -45,7 +45,7 @@ _OPTIONS = (
     click.option(
         "--run-dir", type=click.Path(path_type=Path), help="Store the new run in this folder."
     ),
-    json_option,
+    json_lines_option,
 )
 
 

@@ -111,10 +111,10 @@ def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> E
     return ExitCode.DONE
 
 
-def show_receipts(receipts: Sequence[Receipt], *, as_json: bool) -> ExitCode:
+def show_receipts(receipts: Sequence[Receipt], *, as_json: bool, is_line: bool = False) -> ExitCode:
     """Print the results of several answers, one per line."""
     if as_json:
-        show_json([receipt.to_record() for receipt in receipts])
+        show_json([receipt.to_record() for receipt in receipts], is_line=is_line)
         return ExitCode.DONE
     for receipt in receipts:
         show(f"run {receipt.run_id}: {receipt.words} {receipt.question}: {receipt.value}")
