@@ -21,7 +21,7 @@ RESOURCES = Registry("attractor.server.resources", APIRouter, noun="resource")
 PAGES = Registry("attractor.server.pages", PageRouter, noun="page")
 
 OPENAPI = "/api/v1/openapi.json"
-ALWAYS = (401, 403, 408, 413, 422, 429)
+ALWAYS = (401, 403, 408, 413, 422, 429, 503)
 """Problems that every operation may answer."""
 
 

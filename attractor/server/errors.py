@@ -12,7 +12,8 @@ AttractorError
 │   ├── TooManyRequests     429   a limit that is exceeded
 │   ├── TooManyProcesses    429   too many processes of runs
 │   ├── CallerGone          499   a connection that was closed before the answer
-│   └── InternalError       500   a defect of the server
+│   ├── InternalError       500   a defect of the server
+│   └── ServerStopped       503   a request in flight when the server stops
 └── CommandFailed                 a process that ended without a result
 """
 
@@ -96,6 +97,14 @@ class InternalError(HttpError):
     status = 500
     exit_code = ExitCode.FAILED
     hint = "see the log of the server, and report the traceback"
+
+
+class ServerStopped(HttpError):
+    """The server stopped before it answered the request."""
+
+    status = 503
+    exit_code = ExitCode.INTERRUPTED
+    hint = "look whether the request took effect; if not, start the server and send it again"
 
 
 class CommandFailed(MachineryError):

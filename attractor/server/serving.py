@@ -17,6 +17,9 @@ _BACKLOG = 2048
 CLOSING_S = 3
 """The time that open requests may take after the signal to stop."""
 
+ANSWERING_S = 1
+"""The time for the answers to requests that were still open then."""
+
 HEADERS_S = 10.0
 """The time in which a connection has to send the headers of a request."""
 
@@ -112,9 +115,18 @@ def _close_oldest(connections: Sequence[_Protocol]) -> None:
         min(waiting, key=lambda one: one.waits_since).close_if_waiting()
 
 
+_UNFINISHED = ("Cancel %s running task", "ASGI callable returned without completing")
+"""The begin of errors of uvicorn about requests in flight when the server stops."""
+
+
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Return whether uvicorn should log an error: not a message of a client that is not UTF-8."""
-    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+    """Return whether uvicorn should log an error.
+
+    Not a message of a client that is not UTF-8, nor a request in flight when the server stops,
+    which is a line of the log of requests.
+    """
+    is_text = bool(record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+    return not is_text and not record.msg.startswith(_UNFINISHED)
 
 
 class Server(uvicorn.Server):
@@ -149,3 +161,9 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, after the requests that were cut got an answer."""
+        await super().shutdown(sockets)
+        if cut := self.server_state.tasks:
+            await asyncio.wait(cut, timeout=ANSWERING_S)

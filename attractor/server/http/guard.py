@@ -2,9 +2,12 @@
 
 A request is refused before it reaches the application if it was sent to another host or by a page
 of another origin, if its sender is unknown, if a session does not send the value that only pages of
-this server know, or if a limit is exceeded. Each request is a line of the log.
+this server know, or if a limit is exceeded. A request that is not answered when the server stops is
+a problem; its idempotency key stays, because it may have taken effect. Each request is a line of
+the log.
 """
 
+import asyncio
 import hmac
 import traceback
 from collections.abc import Callable, Collection
@@ -23,7 +26,13 @@ from attractor.server.access.callers import Access, Caller
 from attractor.server.access.limits import Limits, RefusalLimit, RequestLimits
 from attractor.server.access.log import LONGEST_PATH, Log, LoggedRequest
 from attractor.server.access.origins import SAFE_METHODS, is_known_host, is_own_origin
-from attractor.server.errors import Forbidden, InternalError, TooManyRequests, Unauthenticated
+from attractor.server.errors import (
+    Forbidden,
+    InternalError,
+    ServerStopped,
+    TooManyRequests,
+    Unauthenticated,
+)
 from attractor.server.http.exchange import Exchange
 from attractor.server.http.problems import problem_response
 
@@ -83,6 +92,12 @@ class Guard:
         except AttractorError as error:
             reason = error.message
             await exchange.answer(self._response(exchange, error))
+        except asyncio.CancelledError:
+            # The server stops. A stream of events ends, and its reader connects again.
+            if not exchange.status:
+                stopped = ServerStopped()
+                reason = stopped.message
+                await exchange.answer(self._response(exchange, stopped))
         except Exception:  # noqa: BLE001 - any defect is answered and logged
             reason = traceback.format_exc()
             await exchange.answer(problem_response(InternalError()))

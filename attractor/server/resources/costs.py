@@ -12,7 +12,7 @@ from attractor.server.http.records import AnswerModel, Since
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
 
-part = APIRouter(tags=["costs"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["costs"], responses=problem_statuses(400, 404, 409))
 
 
 class DayCostsAnswer(AnswerModel):

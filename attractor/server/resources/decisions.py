@@ -15,7 +15,7 @@ from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
 from attractor.server.processes.bodies import Body
 
-part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409))
 
 
 class NewDecision(Body):

@@ -3,11 +3,10 @@
 from fastapi import APIRouter
 
 from attractor.pipeline.disk_use import read_disk_use
-from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving
 
-part = APIRouter(tags=["system"], responses=problem_statuses(503))
+part = APIRouter(tags=["system"])
 
 
 class UsedSpaceAnswer(AnswerModel):

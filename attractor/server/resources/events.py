@@ -51,14 +51,14 @@ _BOTH: dict[int | str, dict[str, Any]] = {
         "description": "A page of events, or a stream of server-sent events",
         "content": {_STREAM: {"schema": {"type": "string"}}},
     },
-    **problem_statuses(400, 404, 409, 429, 503),
+    **problem_statuses(400, 404, 409),
 }
 _STREAM_ONLY: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A stream of server-sent events",
         "content": {_STREAM: {"schema": {"type": "string"}}},
     },
-    **problem_statuses(400, 404, 429, 503),
+    **problem_statuses(400, 404),
 }
 
 

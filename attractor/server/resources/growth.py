@@ -20,7 +20,7 @@ from attractor.server.processes.bodies import Body, Word
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
 
-part = APIRouter(tags=["growth"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["growth"], responses=problem_statuses(400, 404, 409))
 
 Mode = Annotated[str, Query(max_length=100, description="flowchart, mindmap or board.")]
 Format = Annotated[str, Query(max_length=100, description="svg, dot or mermaid.")]

@@ -11,7 +11,7 @@ from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name
 from attractor.server.http.scopes import READ, Serving
 
-part = APIRouter(tags=["models"], responses=problem_statuses(400, 404, 503))
+part = APIRouter(tags=["models"], responses=problem_statuses(400, 404))
 
 
 class ProviderAnswer(AnswerModel):

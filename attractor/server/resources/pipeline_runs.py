@@ -40,8 +40,7 @@ from attractor.server.service import Service
 
 part = APIRouter(tags=["pipelines"])
 
-UNKNOWN = problem_statuses(400, 404, 409, 503)
-STARTING = problem_statuses(400, 404, 409, 429, 503)
+UNKNOWN = problem_statuses(400, 404, 409)
 
 
 class RunStatus(BaseModel):
@@ -61,9 +60,9 @@ class RunStatus(BaseModel):
     links: dict[str, str]
 
 
-@part.post("/pipelines", dependencies=[OPERATE], status_code=201, responses=STARTING)
-@part.post("/run", dependencies=[OPERATE], status_code=201, responses=STARTING)
-@part.post("/api/v1/runs", dependencies=[OPERATE], status_code=201, responses=STARTING)
+@part.post("/pipelines", dependencies=[OPERATE], status_code=201, responses=UNKNOWN)
+@part.post("/run", dependencies=[OPERATE], status_code=201, responses=UNKNOWN)
+@part.post("/api/v1/runs", dependencies=[OPERATE], status_code=201, responses=UNKNOWN)
 def submit_pipeline(
     service: Serving, caller: Calling, body: StartBody, response: Response
 ) -> StartedRun:
@@ -141,7 +140,7 @@ def list_questions(service: Serving, caller: Calling, run: str) -> list[dict[str
 
 
 @part.post(
-    "/pipelines/{run}/questions/{question:path}/answer", dependencies=[OPERATE], responses=STARTING
+    "/pipelines/{run}/questions/{question:path}/answer", dependencies=[OPERATE], responses=UNKNOWN
 )
 def answer_pipeline(
     service: Serving, caller: Calling, run: str, question: str, body: AnswerBody
@@ -152,7 +151,7 @@ def answer_pipeline(
     )
 
 
-@part.post("/answer", dependencies=[OPERATE], responses=STARTING)
+@part.post("/answer", dependencies=[OPERATE], responses=UNKNOWN)
 def answer_named(service: Serving, caller: Calling, body: NamedAnswerBody) -> ActionResult:
     """Answer a question; if no process holds the run, a new one continues it."""
     return answer_question(

@@ -26,7 +26,7 @@ from attractor.server.http.versions import (
 )
 from attractor.server.processes.bodies import Body, Word
 
-part = APIRouter(tags=["pipelines"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["pipelines"], responses=problem_statuses(400, 404, 409))
 
 Compared = Annotated[str, Query(max_length=200, description="NAME or NAME@VERSION.")]
 

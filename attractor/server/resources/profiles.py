@@ -20,7 +20,7 @@ from attractor.server.http.versions import (
     list_versions,
 )
 
-part = APIRouter(tags=["profiles"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["profiles"], responses=problem_statuses(400, 404, 409))
 
 
 class ProfileAnswer(VersionAnswer):

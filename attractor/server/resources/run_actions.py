@@ -35,9 +35,7 @@ from attractor.server.service import Service
 
 PLACE = "/api/v1/runs/{run}"
 
-part = APIRouter(
-    prefix=PLACE, tags=["actions"], responses=problem_statuses(400, 404, 409, 429, 503)
-)
+part = APIRouter(prefix=PLACE, tags=["actions"], responses=problem_statuses(400, 404, 409))
 
 
 @part.post("/pause", dependencies=[OPERATE])

@@ -17,7 +17,7 @@ from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
 from attractor.server.http.scopes import READ, Serving
 
-part = APIRouter(tags=["runs"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["runs"], responses=problem_statuses(400, 404, 409))
 
 
 class RunAnswer(AnswerModel):

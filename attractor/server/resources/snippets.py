@@ -10,7 +10,7 @@ from attractor.server.http.problems import problem_statuses
 from attractor.server.http.scopes import OPERATE, Serving
 from attractor.snippets.snippet import Execution, ExtendedExecution, Snippet
 
-part = APIRouter(tags=["evals"], responses=problem_statuses(400, 503))
+part = APIRouter(tags=["evals"], responses=problem_statuses(400))
 
 Extended = Annotated[bool, Query(description="Also answer `stderr`, `timedOut` and `truncated`.")]
 

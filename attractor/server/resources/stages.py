@@ -17,7 +17,7 @@ from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
 
-part = APIRouter(tags=["stages"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["stages"], responses=problem_statuses(400, 404, 409))
 
 LARGEST_FILE = 8 << 20
 """The maximum number of bytes of a file that is answered; the rest is left out."""

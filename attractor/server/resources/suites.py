@@ -18,7 +18,7 @@ from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOpera
 from attractor.server.http.versions import EndBody, Reference, VersionAnswer, end, list_versions
 from attractor.server.processes.bodies import Body, Word
 
-part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409, 503))
+part = APIRouter(tags=["suites"], responses=problem_statuses(400, 404, 409))
 
 
 class SuiteAnswer(VersionAnswer):

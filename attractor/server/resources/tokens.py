@@ -6,7 +6,7 @@ from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import DECIDE, Serving
 
-part = APIRouter(tags=["tokens"], responses=problem_statuses(409, 503))
+part = APIRouter(tags=["tokens"], responses=problem_statuses(409))
 
 
 class TokenAnswer(AnswerModel):

@@ -4,11 +4,10 @@ from fastapi import APIRouter
 
 from attractor.factory.ledger.index import RunQuery
 from attractor.records.workers import read_worker
-from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving
 
-part = APIRouter(tags=["system"], responses=problem_statuses(503))
+part = APIRouter(tags=["system"])
 
 
 class WorkingStage(AnswerModel):

@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from attractor.server import serving as module
 from attractor.server.application import OPENAPI
 from attractor.server.errors import KeyReused, UnknownResult
+from attractor.server.http import exchange
 from attractor.server.http.idempotency import KEPT_S, AnswerStore, KeptAnswer
 from attractor.server.service import Service
 from tests.cli.git_desk import await_
@@ -21,6 +23,7 @@ from tests.factory.flows import ShiftedClock
 from tests.server.conftest import RunningServer, serving
 
 PLACE = "/count"
+STREAM = {"accept": "text/event-stream"}
 ANSWER = KeptAnswer(201, [("location", "/made")], b"made")
 
 
@@ -99,6 +102,36 @@ def test_request_of_a_defect_is_not_repeated(server: RunningServer, counter: Cou
     with server.client() as client:
         statuses = [post(client, status=500).status_code for _ in range(2)]
     assert (statuses, counter.counted) == ([500, 409], 1)
+
+
+def test_request_in_flight_when_the_server_stops_is_a_problem_and_not_repeated(
+    service: Service,
+    counter: Counter,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "CLOSING_S", 0.1)
+    monkeypatch.setattr(exchange, "VALID_S", 0)
+    routes = [Route(PLACE, counter.answer, methods=["POST"])]
+    counter.may_answer.clear()
+    with ThreadPoolExecutor() as pool:
+        with serving(service, routes=routes) as stopped:
+            client = stopped.client()
+            sent = pool.submit(post, client)
+            streaming = pool.submit(client.get, "/api/v1/events", headers=STREAM)
+            await_(lambda: counter.counted and len(service.events))
+        answer = sent.result()
+        counter.may_answer.set()
+        with pytest.raises(httpx.RemoteProtocolError):
+            streaming.result()
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:attractor:ServerStopped")
+    lines = {line.path: (line.status, line.reason) for line in stopped.log}
+    assert lines == {PLACE: (503, answer.json()["detail"]), "/api/v1/events": (200, "")}
+    assert not caplog.records
+    with serving(service, routes=routes) as server:
+        client.base_url = server.url
+        assert post(client).json()["type"] == "urn:attractor:UnknownResult"
+    assert counter.counted == 1
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 201, "\xfc"])
