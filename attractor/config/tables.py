@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import to_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -44,3 +45,14 @@ class StrictTable(BaseModel):
     """A table that is immutable, and whose unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_table(model: type[M], table: Mapping[str, object]) -> M:
+    """Return the model of a table; no text is converted to a number, and no number to a switch."""
+    found = model.model_validate(table)
+    # Pydantic's strict JSON mode has the rules of TOML: a list may be a tuple.
+    model.model_validate_json(to_json(table, inf_nan_mode="constants"), strict=True)
+    return found

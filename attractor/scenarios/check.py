@@ -19,6 +19,7 @@ from attractor.base.json import Json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, TomlMistake, did_you_mean, dotted
+from attractor.config.tables import read_table
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.suite import (
@@ -364,11 +365,12 @@ def check_mistakes(
     *,
     twins: Collection[str] = (),
     files: Collection[str] = (),
+    is_sealed: bool = False,
 ) -> Iterator[TomlMistake]:
     """Yield the mistakes in the checks of a scenario; `files` are the paths of a suite's files."""
     for number, spec in enumerate(scenario.checks):
         at = ("checks", number)
-        check = _built_or_mistakes(spec, at, kinds)
+        check = _built_or_mistakes(spec, at, kinds, is_sealed=is_sealed)
         if isinstance(check, list):
             yield from check
             continue
@@ -429,7 +431,7 @@ _REMEDIES = {
 
 
 def _built_or_mistakes(
-    spec: CheckSpec, at: KeyPath, kinds: Registry[type[Check]]
+    spec: CheckSpec, at: KeyPath, kinds: Registry[type[Check]], *, is_sealed: bool
 ) -> Check | list[TomlMistake]:
     try:
         kind = kinds[spec.kind]
@@ -437,6 +439,8 @@ def _built_or_mistakes(
         message = f"{dotted((*at, 'kind'))}: {error.message}"
         return [TomlMistake((*at, "kind"), message, error.hint)]
     try:
+        if not is_sealed:
+            read_table(cast(type[BaseModel], kind), spec.options)
         return _build(spec, kind)
     except ValidationError as error:
         return mistakes_of(error, cast(type[BaseModel], kind), spec.options, at)

@@ -109,7 +109,7 @@ ALL_PIPELINES = "*"
 def _as_pipelines(value: object) -> object:
     if not isinstance(value, str | list | tuple):
         raise ValueError("write a name in quotes, or a list of names")
-    return (value,) if isinstance(value, str) else cast("object", value)
+    return (value,) if isinstance(value, str) else tuple(cast("Sequence[object]", value))
 
 
 def _are_pipelines(pipelines: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from attractor.base.toml import (
     dotted,
     parse_toml,
 )
+from attractor.config.tables import read_table
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
 from attractor.scenarios.suite import (
     InvalidSuite,
@@ -60,7 +61,8 @@ M = TypeVar("M", bound=BaseModel)
 def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     """Read and validate the suite in a folder, with the files and twins that it names.
 
-    The twins of a sealed copy were validated before sealing, and are not loaded.
+    The twins of a sealed copy were validated before sealing, and are not loaded. Its numbers may be
+    texts.
     """
     is_there = folder.is_dir()
     if not is_there or SUITE_FILE not in {one.path for one in list_suite_files(folder)}:
@@ -68,11 +70,11 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
             f"missing file {folder / SUITE_FILE}", hint="a suite is a folder with a suite.toml"
         )
     source = _source(folder / SUITE_FILE)
-    settings = source.built(SuiteSettings)
+    settings = source.built(SuiteSettings, is_sealed=is_sealed)
     files = files_of_suite(folder, [twin.name for twin in settings.twins])
     refuse_misplaced(files)
     twins = {} if is_sealed else _read_twins(source, settings, folder)
-    reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins)
+    reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins, is_sealed)
     scenarios = [reader.read(one) for one in files if one.path.split("/")[0] in SPLITS]
     if not any(scenario.split == "holdout" for scenario in scenarios):
         raise InvalidSuite(
@@ -96,9 +98,10 @@ class _Source:
     text: str
     table: dict[str, Any]
 
-    def built(self, model: type[M]) -> M:
+    def built(self, model: type[M], *, is_sealed: bool) -> M:
         try:
-            return model.model_validate(self.table)
+            # An earlier version has sealed texts in place of numbers.
+            return model.model_validate(self.table) if is_sealed else read_table(model, self.table)
         except ValidationError as error:
             raise self.error(mistakes_of(error, model, self.table)) from error
 
@@ -133,6 +136,7 @@ class _ScenarioReader:
     settings: SuiteSettings
     files: set[str]
     twins: "Mapping[str, Service]"
+    is_sealed: bool
     kinds: Registry[type[Check]] = field(default_factory=check_registry)
     _seen: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
@@ -142,13 +146,14 @@ class _ScenarioReader:
             message = f"split = {source.table['split']!r} in a file of {split}/"
             hint = "move the file, or fix its split"
             raise source.error([TomlMistake(("split",), message, hint)])
-        scenario = source.built(Scenario)
+        scenario = source.built(Scenario, is_sealed=self.is_sealed)
         mistakes = [
             *check_mistakes(
                 scenario,
                 self.kinds,
                 twins=[twin.name for twin in self.settings.twins],
                 files=self.files,
+                is_sealed=self.is_sealed,
             ),
             *self._missing_fixtures(scenario),
             *self._invalid_seeds(scenario),

@@ -16,7 +16,7 @@ import mcp_types
 from mcp.server import Server
 from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
-from pydantic import Field, ValidationError
+from pydantic import Field, StrictBool, ValidationError
 
 from attractor import __version__
 from attractor.base.dataclasses import dataclass
@@ -103,7 +103,7 @@ class SimulatedPipeline(ChosenPipeline):
         default_factory=dict[str, list[str]],
         description='Choices by human gate, one for each visit, such as {"review": ["Approve"]}.',
     )
-    coverage: bool = Field(
+    coverage: StrictBool = Field(
         default=False,
         description="Try every outcome instead, and list nodes and edges that no walk reaches.",
     )

@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    StrictFloat,
     StringConstraints,
     model_validator,
 )
@@ -95,7 +96,7 @@ class Snippet(_Request):
         max_length=_MOST_WORDS,
         description="Environment variables.",
     )
-    timeout: float = Field(
+    timeout: StrictFloat = Field(
         default=DEFAULT_S, gt=0, le=LONGEST_S, description="The time limit in seconds."
     )
     files: list[InputFile] = Field(default_factory=list[InputFile], max_length=_MOST_WORDS)

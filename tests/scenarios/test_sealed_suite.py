@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
+from attractor.scenarios.check import build_checks, check_registry
 from attractor.scenarios.sealed_suite import (
     changes_since_seal,
     lock_of,
@@ -16,6 +17,7 @@ from attractor.scenarios.sealed_suite import (
     write_lock,
 )
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
+from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
 from tests.tables import table
 
@@ -39,6 +41,16 @@ def test_seal_depends_on_the_content_alone(tmp_path: Path) -> None:
     assert seal_suite(second, tmp_path / "store").seal == sealed.seal
     assert [one.name for one in (tmp_path / "store").iterdir()] == [sealed.seal]
     assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
+
+
+def test_sealed_copy_of_an_earlier_version_may_have_texts_as_numbers(tmp_path: Path) -> None:
+    text = FIXED.format("").replace('step = "add"', 'step = "add"\nhard = "no"')
+    folder = write_suite(tmp_path / "suite", suite=SUITE + '[trials]\nn = "3"\n', fixed=text)
+    with pytest.raises(InvalidSuite, match=r"trials.n = '3'"):
+        seal_suite(folder, tmp_path / "store")
+    suite = read_suite(folder, is_sealed=True)
+    [check] = build_checks(suite.scenarios[0], check_registry())
+    assert (suite.settings.trials.n, check.hard) == (3, False)
 
 
 @table(

@@ -89,6 +89,9 @@ def test_the_folder_is_the_split(tmp_path: Path) -> None:
         (("name = ", "nane = "), "suite.toml:2: unknown key nane$"),
         (("pipeline", "sorts = 1\npipeline"), "suite.toml:3: unknown key sorts$"),
         (('name = "todo"', ""), "suite.toml: name is missing$"),
+        (("name", 'trials.n = "3"\nname'), r"suite.toml:2: trials.n = '3'"),
+        (("name", "trials.n = true\nname"), r"suite.toml:2: trials.n = true"),
+        (("name", 'gate.confidence = "0.9"\nname'), r"suite.toml:2: gate.confidence = '0.9'"),
         (
             ('"linear"', "7"),
             "suite.toml:3: pipeline = 7: write a name in quotes, or a list of names$",
@@ -124,6 +127,8 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step needs run, service or"),
         (('step = "add"', 'step = "ad"'), r"12: checks\[0\].step: unknown step 'ad'"),
         (('step = "add"', 'step = "add"\nequal = 1'), r"13: unknown key checks\[0\].equal$"),
+        (('step = "add"', 'step = "add"\nhard = "no"'), r"13: checks\[0\].hard = 'no'"),
+        (('step = "add"', 'step = "add"\nequals = "0"'), r"13: checks\[0\].equals = '0'"),
         (('kind = "exit"', 'kind = "exot"'), r"11: checks\[0\].kind: unknown check 'exot'$"),
         (("title", 'weight = "1e999999999"\ntitle'), "3: weight = '1e999999999': write a number"),
         (("title", 'weight = "1/0"\ntitle'), "division by 0"),

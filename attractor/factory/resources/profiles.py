@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, ValidationError
 
 from attractor.base.errors import OlderFormat, Refused
 from attractor.base.files import read_regular, reason_of
@@ -46,24 +46,24 @@ class ProfilePolicy(StrictTable):
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
     protected_paths: tuple[str, ...] = ()
     unprotected_paths: tuple[str, ...] = ()
-    max_cost_usd: float | None = Field(default=None, gt=0)
+    max_cost_usd: StrictFloat | None = Field(default=None, gt=0)
     twins: Literal["real", "twin"] = "real"
-    ask_providers: bool = True
+    ask_providers: StrictBool = True
     answers: Literal["any", "verified"] = "any"
     suites: Literal["any", "registered by a person"] = "any"
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 
 
 class ProfileWindow(StrictTable):
     """The last runs that the rule `process` of the gate looks at, and their limits."""
 
-    runs: int = Field(ge=1)
-    pipelines: int = Field(default=1, ge=1)
+    runs: StrictInt = Field(ge=1)
+    pipelines: StrictInt = Field(default=1, ge=1)
     min_approved: Share = 0.0
     min_first_try: Share = 0.0
-    max_retries: float | None = Field(default=None, ge=0)
+    max_retries: StrictFloat | None = Field(default=None, ge=0)
     max_rolled_back: Share = 1.0
 
 

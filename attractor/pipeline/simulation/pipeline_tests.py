@@ -15,6 +15,7 @@ from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.files import walk_paths
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import InvalidToml, parse_toml
+from attractor.config.tables import read_table
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk
@@ -114,7 +115,7 @@ def open_tests(file: Path) -> PipelineTests:
 def _read(file: Path) -> PipelineTestFile:
     try:
         table = parse_toml(file.read_bytes().decode("utf-8-sig"))
-        return PipelineTestFile.model_validate(table)
+        return read_table(PipelineTestFile, table)
     except OSError as cause:
         raise UsageError(f"cannot read {file}: {cause.strerror or cause}") from cause
     except ValidationError as cause:

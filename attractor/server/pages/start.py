@@ -127,11 +127,9 @@ def _start(
             suite=fields.get("suite", ""),
             profile=fields.get("profile", ""),
             feedback=feedback,
-            outcomes=None,
             model=fields.get("model", ""),
-            max_cost_usd=fields.get("max_cost_usd") or None,
-            max_tokens=fields.get("max_tokens") or None,
             max_duration=fields.get("max_duration", ""),
+            **{name: fields[name] for name in ("max_cost_usd", "max_tokens") if fields.get(name)},
         )
         run = start_run(service, body, caller).id
     except AttractorError as error:

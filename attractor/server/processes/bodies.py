@@ -12,6 +12,9 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
     StringConstraints,
     ValidationError,
 )
@@ -41,15 +44,17 @@ InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=
 
 
 class Body(BaseModel):
-    """A body without unknown fields."""
+    """A body without unknown fields. Numbers and switches have strict types: no text is converted,
+    and `true` is not 1.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
-    def of(cls, **fields: object) -> Self:
-        """Return the body with the fields of a form, or raise their faults."""
+    def of(cls, **fields: str | dict[str, str]) -> Self:
+        """Return the body with the texts of a form, or raise their faults."""
         try:
-            return cls.model_validate(fields)
+            return cls.model_validate_strings(fields)
         except ValidationError as cause:
             raise UsageError("; ".join(faults_in(cause)), hint="correct the form") from cause
 
@@ -63,10 +68,10 @@ class WalkBody(Body):
     """The fields of all requests that walk a run."""
 
     interviewer: Word = Field(default="", description="Answer human gates with this interviewer.")
-    max_cost_usd: float | None = Field(
+    max_cost_usd: StrictFloat | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Stop the run at this cost."
     )
-    max_tokens: int | None = Field(
+    max_tokens: StrictInt | None = Field(
         default=None, ge=1, description="Stop the run at this many tokens."
     )
     max_duration: Word = Field(
@@ -124,9 +129,11 @@ class StartBody(WalkBody):
     workspace: WorkspaceKind = Field(
         default=WorkspaceKind.ISOLATED, description="isolated, copy, in-place or none."
     )
-    include_dirty: bool = Field(default=False, description="Include uncommitted changes.")
-    evaluate: bool = Field(default=True, description="Evaluate the result if the run has a suite.")
-    wait_for_limits: bool = Field(
+    include_dirty: StrictBool = Field(default=False, description="Include uncommitted changes.")
+    evaluate: StrictBool = Field(
+        default=True, description="Evaluate the result if the run has a suite."
+    )
+    wait_for_limits: StrictBool = Field(
         default=True, description="Wait while the account of a model has reached a limit."
     )
     sandbox: Word = Field(default="auto", description="auto, bubblewrap, landlock or none.")
@@ -174,10 +181,10 @@ class StartBody(WalkBody):
 class ContinueBody(WalkBody):
     """The fields of all requests that walk a run again."""
 
-    evaluate: bool | None = Field(
+    evaluate: StrictBool | None = Field(
         default=None, description="Evaluate the result (default: as before)."
     )
-    wait_for_limits: bool | None = Field(
+    wait_for_limits: StrictBool | None = Field(
         default=None,
         description="Wait while the account of a model has reached a limit (default: as before).",
     )
@@ -193,10 +200,10 @@ class ContinueBody(WalkBody):
 class ResumeBody(ContinueBody):
     """A stopped run to continue."""
 
-    restore_sessions: bool = Field(
+    restore_sessions: StrictBool = Field(
         default=False, description="Restore the conversations of agents."
     )
-    accept_graph: bool = Field(
+    accept_graph: StrictBool = Field(
         default=False, description="Continue with the changed pipeline file."
     )
 

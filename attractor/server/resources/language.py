@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from attractor.base.json import Json
 from attractor.engine.simulation.coverage import cover
@@ -74,8 +74,8 @@ class PipelineText(Body):
 class EditedPipeline(PipelineText):
     """The text of a pipeline, with the place of the cursor, both counted from 1."""
 
-    line: int = Field(ge=1)
-    column: int = Field(ge=1)
+    line: StrictInt = Field(ge=1)
+    column: StrictInt = Field(ge=1)
 
 
 class ProposedWord(BaseModel):
@@ -102,7 +102,7 @@ class SimulatedPipeline(PipelineText):
     answers: Mapping[str, list[str]] = Field(
         default_factory=dict[str, list[str]], description="By human gate: a choice for each visit."
     )
-    max_steps: int = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
+    max_steps: StrictInt = Field(default=MAX_STEPS, ge=1, le=MAX_STEPS)
 
 
 class TwoPipelines(Body):

@@ -53,6 +53,8 @@ def test_a_profile_is_read_from_a_file(tmp_path: Path) -> None:
         ('name = "a"\nmodel = "x"', r"a.toml:2: .*model"),
         ('name = "a"\n[policy]\nalow = []', r"a.toml:3: .*alow"),
         ('name = "a"\n[policy]\nallow = ["chain_broken"]', "allow"),
+        ('name = "a"\n[policy]\nask_providers = "no"', r"a.toml:3: policy.ask_providers"),
+        ('name = "a"\n[policy]\nmax_cost_usd = true', r"a.toml:3: policy.max_cost_usd"),
         ('name = "a"\n[window]\nmin_approved = 0.9', "window.runs is missing"),
         ("name = ", "a.toml"),
     ],

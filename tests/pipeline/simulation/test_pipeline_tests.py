@@ -102,6 +102,7 @@ def test_missing_tests_are_reported(folder: Path, named: str, words: str) -> Non
         ("test = 3", "test: Input should be a list", ""),
         ("[[test]]\nanwsers = {}\nexpect.outcome='fail'", "test 1 has no key 'anwsers'", ""),
         ("[[test]]\nexpect.outcome='faild'", "test 1.expect.outcome: Input should be", ""),
+        ("[[test]]\nmax_steps='9'\nexpect.outcome='fail'", "max_steps: Input should be", ""),
         ("[[test]]\nmax_steps=0\nexpect.outcome='fail'", "max_steps: Input should be", ""),
         ("[[test]]\nexpect={}", "test 1: it has no expectation", "expect.path"),
         ("[[test]]\nname='x'\nexpect.path=['plna']", "x: unknown node 'plna'", "did you mean plan"),

@@ -129,3 +129,25 @@ def test_operator_cannot_change_suites_and_profiles_of_runs(
     with server.client("operate") as client:
         assert client.request(method, f"/api/v1/{path}", json={}).status_code == 403
     assert not register_of(server.service.host).stores.profiles.versions.names()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("runs", {"source": LINEAR, "max_tokens": True}, "max_tokens"),
+        ("runs", {"source": LINEAR, "max_cost_usd": "1"}, "max_cost_usd"),
+        ("runs", {"source": LINEAR, "include_dirty": "no"}, "include_dirty"),
+        ("runs/latest/resume", {"evaluate": 1}, "evaluate"),
+        ("simulate", {"source": LINEAR, "max_steps": "9"}, "max_steps"),
+        ("profiles", {"name": "a", "policy": {"ask_providers": "no"}}, "policy.ask_providers"),
+        ("profiles", {"name": "a", "window": {"runs": True}}, "window.runs"),
+        ("../evals/execute", {"code": "1", "timeout": "1"}, "timeout"),
+    ],
+)
+def test_value_of_another_type_is_refused(desk: Desk, path: str, body: object, field: str) -> None:
+    assert desk.post(path, body, 422)["detail"].startswith(f"body.{field}: Input should be a valid")
+
+
+def test_whole_number_is_a_valid_cost(desk: Desk) -> None:
+    created = desk.post("profiles", {"name": "a", "policy": {"max_cost_usd": 5}}, 201)
+    assert created["data"]["policy"]["max_cost_usd"] == 5.0
