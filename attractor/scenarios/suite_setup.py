@@ -13,6 +13,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
 from attractor.base.toml import printable
+from attractor.engine.stage.command_output import find_failure
 from attractor.engine.truncation import shorten
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.missing_program import missing_command
@@ -77,10 +78,11 @@ class FailedCommand:
         code = self.result.exit_code
         status = "exceeded its time limit" if self.result.timed_out else f"ended with {code}"
         words = f"setup.run[{self.number}] {status}"
-        last = last_line(self.result.output)
+        found = find_failure(self.result.stdout, self.result.stderr)
+        reason = printable(found.words) if found else ""
         # The last line of make does not name the program.
-        missing = missing_command(self.result) if self.missing not in last else ""
-        return ": ".join(filter(None, (words, missing, last)))
+        missing = missing_command(self.result) if self.missing not in reason else ""
+        return ": ".join(filter(None, (words, missing, reason)))
 
 
 async def run_commands(
