@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 DEFAULT_BUFFER = 1024
 """The default size of a callback's buffer; a full buffer drops its oldest items."""
+_GATHERING_S = 0.02
+"""How long a thread gathers items before it delivers them: to wake it for each item is slow."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Missed:
 
 
 class Subscription(Generic[T]):
-    """Delivers items to one callback in order, on its own thread, until the callback raises."""
+    """Delivers items to one callback in order, on its own thread, until the callback raises.
+
+    Items wait for others for a moment, unless a thread waits for them or half the buffer is full.
+    """
 
     def __init__(self, callback: Callable[[T | Missed], None], *, buffer: int) -> None:
         self.error: BaseException | None = None
@@ -39,6 +44,7 @@ class Subscription(Generic[T]):
         self._changed = threading.Condition()
         self._is_ending = False
         self._is_calling = False
+        self._is_hurried = False
         name = getattr(callback, "__qualname__", type(callback).__qualname__)
         # A daemon: a callback that never returns does not keep the program from exiting.
         self._thread = threading.Thread(target=self._deliver, name=name, daemon=True)
@@ -50,13 +56,16 @@ class Subscription(Generic[T]):
             if not self._is_ending:
                 self._missed += len(self._items) == self._items.maxlen
                 self._items.append(item)
-                self._changed.notify_all()
+                if len(self._items) == 1 or self._is_half_full:
+                    self._changed.notify_all()
 
     def catch_up(self, seconds: float) -> None:
         """Wait until all buffered items are delivered, at most the given time."""
         if self._thread is threading.current_thread():
             return
         with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not (self._items or self._is_calling), seconds)
 
     def end(self) -> None:
@@ -82,18 +91,30 @@ class Subscription(Generic[T]):
                 self._drop()
                 return
 
+    @property
+    def _is_half_full(self) -> bool:
+        return len(self._items) * 2 >= (self._items.maxlen or 0)
+
     def _next_items(self) -> Iterator[T | Missed]:
         while True:
             with self._changed:
-                self._is_calling = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._items or self._is_ending)
+                if not self._items:
+                    self._gather()
                 if not self._items:
                     return
                 missed, self._missed = self._missed, 0
                 item = Missed(missed) if missed else self._items.popleft()
                 self._is_calling = True
             yield item
+
+    def _gather(self) -> None:
+        """Wait for items, and then for more of them."""
+        self._is_calling = self._is_hurried = False
+        self._changed.notify_all()
+        self._changed.wait_for(lambda: self._items or self._is_ending)
+        self._changed.wait_for(
+            lambda: self._is_hurried or self._is_ending or self._is_half_full, _GATHERING_S
+        )
 
     def _drop(self) -> None:
         with self._changed:

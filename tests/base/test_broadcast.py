@@ -1,5 +1,6 @@
 import threading
 from datetime import timedelta
+from time import monotonic, sleep
 
 import pytest
 
@@ -70,6 +71,32 @@ def test_blocked_callback_delays_neither_other_callbacks_nor_program_exit() -> N
     blocked.released.set()
     broadcast.close(LONG)
     assert blocked.items == list(range(1000))
+
+
+def test_items_are_delivered_together_and_at_once_if_a_thread_waits() -> None:
+    broadcast, items, moments = Broadcast[int](), list[Item](), list[float]()
+
+    def note(item: Item) -> None:
+        items.append(item)
+        moments.append(monotonic())
+
+    reader = broadcast.subscribe(note, buffer=1000)
+    began = monotonic()
+    for item in range(8):
+        broadcast.publish(item)
+        sleep(0.001)
+    while len(items) < 8 and monotonic() < began + 30:
+        sleep(0.001)
+    # Each by itself would be a millisecond after the one before.
+    assert moments[-1] - moments[0] < 0.006
+    for item in range(8, 58):
+        broadcast.publish(item)
+        reader.catch_up(LONG.total_seconds())
+        assert items[-1] == item
+    assert monotonic() - moments[8] < 50 * 0.015
+    publish_all(broadcast, range(58, 558))
+    broadcast.close(LONG)
+    assert items == list(range(558))
 
 
 def test_slow_callback_gets_count_of_missed_items() -> None:
