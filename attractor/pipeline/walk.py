@@ -20,7 +20,6 @@ from attractor.pipeline.fork.linked_run import make_next
 from attractor.pipeline.notifications import Notifier, notifying
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.pipeline.workspace.deliver import deliver, describe_changes
-from attractor.records.drawing import keep_drawing
 from attractor.workspaces.tracked_folder import TrackedFolder
 
 
@@ -40,8 +39,6 @@ async def _walk(begun: BegunRun) -> RunResult:
     host, graph, policy = plan.host, plan.pipeline.graph, plan.policy
     async with AsyncExitStack() as stack:
         stack.push_async_callback(workspace.close)
-        if host.draws:
-            await stack.enter_async_context(keep_drawing(run, graph))
         if fault := await boot(begun):
             return stop_run(run, fault)
         policy.begin(begun)

@@ -1,21 +1,17 @@
-"""Computes the states with which the graph of a run is drawn, and keeps its drawing."""
+"""Computes the states with which the graph of a run is drawn."""
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.errors import AttractorError
 from attractor.base.events import Event
-from attractor.base.files import read_file, write_whole
+from attractor.base.files import read_file
 from attractor.engine.journal.reader import selected_events
 from attractor.engine.routing.edge_selection import CandidateVerdict, RouteReason
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
-from attractor.engine.run_folder.open_run import OpenRun
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.run_overlay import (
     NodeState,
@@ -146,72 +142,3 @@ def _taken(edge: SelectedEdge) -> Iterator[TakenEdge]:
 
 def _whole(seconds: float) -> timedelta:
     return timedelta(milliseconds=round(seconds * 1000))
-
-
-GRAPH_NOT_DRAWN = "GraphNotDrawn"
-"""The event type of a failed attempt to draw `graph.svg`."""
-
-MOST_NODES = 300
-
-MOST_BYTES = 16 << 20
-"""The maximum size of a journal that is read for a drawing."""
-
-AT_THE_END = timedelta(seconds=2)
-"""The maximum time that an ended run waits until the drawing is finished."""
-
-MEANWHILE = timedelta(seconds=30)
-
-SOON_S = 0.5
-"""The seconds until the first drawing; a shorter run is drawn only at its end."""
-
-
-@asynccontextmanager
-async def keep_drawing(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
-    """Draw a run soon after the start of the run, and again when the run stops or ends.
-
-    If drawing fails, an event records the error, and the run continues.
-    """
-    drawing = asyncio.create_task(_soon(run, graph))
-    try:
-        yield
-    finally:
-        drawing.cancel()
-        await asyncio.wait([drawing])
-    try:
-        await _draw(run, graph, AT_THE_END)
-    except AttractorError as trouble:
-        # Even if this event cannot be written, the run does not fail.
-        with suppress(AttractorError):
-            run.emit(GRAPH_NOT_DRAWN, {"why": str(trouble)}, sync=True)
-
-
-async def _soon(run: OpenRun, graph: Graph) -> None:
-    await asyncio.sleep(SOON_S)
-    # The error is recorded at the end of the run.
-    with suppress(AttractorError):
-        await _draw(run, graph, MEANWHILE)
-
-
-async def _draw(run: OpenRun, graph: Graph, time_limit: timedelta) -> None:
-    if len(graph.nodes) > MOST_NODES:
-        raise TooLarge(f"the graph has more than {MOST_NODES} nodes")
-    picture = await asyncio.to_thread(_picture, run.directory)
-    # Imported here: the drawing code is slow to load, and few runs are drawn.
-    from attractor.language.drawing.draw import draw
-
-    svg = await draw(picture, time_limit=time_limit)
-    write_whole(run.directory.drawing, run.redactor.text(svg), sync=False)
-
-
-def _picture(directory: RunDirectory) -> "Picture":
-    """Read the run to draw, or raise TooLarge."""
-    journal = directory.events
-    if journal.exists() and journal.stat().st_size > MOST_BYTES:
-        raise TooLarge(f"the journal has more than {MOST_BYTES} bytes")
-    return read_drawn(directory).picture
-
-
-class TooLarge(AttractorError):
-    """The run is too large to draw in the background."""
-
-    hint = "draw it with attractor render"

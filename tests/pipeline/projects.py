@@ -68,7 +68,6 @@ def make_host(
         output=io.StringIO(),
         version="0",
         # Drawing takes another process for each run; tests of drawings switch it on.
-        draws=False,
         observer=observer,
     )
 

@@ -1,37 +1,21 @@
 """The drawing of a run in its directory; a failed drawing does not fail the run."""
 
 import asyncio
-import shutil
-import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from attractor.base.events import Event
-from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Parked, Stage
-from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.execute import resume
-from attractor.records import drawing as run_drawings
-from attractor.records.drawing import read_drawn, read_events, states_of
-from attractor.records.request import Overrides
+from attractor.records.drawing import read_events, states_of
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RUN_ID, Script, Workplace, run_graph
-from tests.pipeline.projects import (
-    LINEAR,
-    make_host,
-    make_project,
-    simulated,
-    start as running_start,
-)
 
 
 def line(*ids: str) -> Graph:
@@ -197,107 +181,3 @@ def test_the_time_of_a_fork_is_that_of_its_branches() -> None:
     found = states_of(events)
     assert found.caption == "6s"
     assert found.nodes["a"].duration == timedelta(seconds=5)
-
-
-needs_dot = pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
-PARKING = LINEAR.replace("start -> plan", "start -> ask -> plan").replace(
-    "plan  [", "ask [shape=hexagon]\n    plan  ["
-)
-
-
-def run_drawings_run(project: Path) -> RunResult:
-    host = replace(make_host(project), draws=True)
-    options = simulated(project, interviewer="park")
-    return asyncio.run(running_start(options, host))
-
-
-def kinds(root: Path) -> list[str]:
-    return [
-        line.split('"type":"')[1].split('"')[0]
-        for line in (root / "events.jsonl").read_text().splitlines()
-    ]
-
-
-@needs_dot
-def test_ended_run_is_drawn_as_by_render(tmp_path: Path) -> None:
-    result = run_drawings_run(make_project(tmp_path / "project"))
-    svg = (result.directory / "graph.svg").read_text()
-    found = read_drawn(RunDirectory(result.directory))
-    assert svg == asyncio.run(draw(found.picture))
-    assert f"run {result.run_id}" in svg
-    assert "evaluating" in svg
-    assert found.states.nodes["make"].duration is not None
-
-
-@needs_dot
-def test_waiting_run_is_drawn_and_redrawn_after_resume(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", PARKING)
-    result = run_drawings_run(project)
-    svg = result.directory / "graph.svg"
-    assert "awaiting human" in svg.read_text()
-    host = replace(make_host(project), draws=True)
-    asyncio.run(resume(result.directory, host, Overrides(interviewer="auto_approve")))
-    assert "evaluating" in svg.read_text()
-
-
-@needs_dot
-def test_running_run_is_drawn_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_drawings, "SOON_S", 0.0)
-    waiting = LINEAR.replace(
-        "echo made > made.txt",
-        f"timeout 90 sh -c 'until test -e {tmp_path}/drawn; do sleep 0.05; done'",
-    )
-    project = make_project(tmp_path / "project", waiting)
-
-    async def scene() -> str:
-        host = replace(make_host(project), draws=True)
-        options = simulated(project)
-        walking = asyncio.create_task(running_start(options, host))
-        try:
-            async with asyncio.timeout(60):
-                while not (found := list((project / "runs").glob("*/graph.svg"))):
-                    await asyncio.sleep(0.02)
-            drawn = found[0].read_text()
-        finally:
-            (tmp_path / "drawn").touch()
-            await walking
-        return drawn
-
-    assert "evaluating" not in asyncio.run(scene())
-
-
-def test_drawing_error_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    git = shutil.which("git")
-    assert git
-    only_git = tmp_path / "bin"
-    only_git.mkdir()
-    for program in (git, "/bin/sh", shutil.which("head") or "/usr/bin/head"):
-        (only_git / Path(program).name).symlink_to(program)
-    monkeypatch.setenv("PATH", str(only_git))
-    # The drawer without Graphviz needs wasmtime, which is missing too.
-    monkeypatch.setitem(sys.modules, "wasmtime", None)
-    result = run_drawings_run(make_project(tmp_path / "project"))
-    assert result.outcome is StageStatus.SUCCESS
-    assert not (result.directory / "graph.svg").exists()
-    assert "GraphNotDrawn" in kinds(result.directory)
-
-
-def test_large_graph_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_drawings, "MOST_NODES", 2)
-    result = run_drawings_run(make_project(tmp_path / "project"))
-    assert result.outcome is StageStatus.SUCCESS
-    assert not (result.directory / "graph.svg").exists()
-    assert "GraphNotDrawn" in kinds(result.directory)
-
-
-def test_unwritable_drawing_fails_no_run(tmp_path: Path) -> None:
-    project = make_project(
-        tmp_path / "project",
-        LINEAR.replace(
-            "echo made",
-            f"for d in {tmp_path}/project/runs/*; do mkdir $d/graph.svg; done; echo made",
-        ),
-    )
-    result = run_drawings_run(project)
-    assert result.outcome is StageStatus.SUCCESS
-    assert "GraphNotDrawn" in kinds(result.directory)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Mapping
@@ -18,9 +17,11 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
+from attractor.language.drawing.draw import draw
 from attractor.pipeline.execute import resume
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
+from attractor.records.drawing import read_drawn
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -138,7 +139,7 @@ def found_in(folder: Path) -> list[str]:
 def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
     files = {"leak.txt": LEAK, "write.sh": WRITE, "inner.dot": INNER}
     project = make_project(tmp_path / "project", EVERYWHERE, **files)
-    host = replace(with_variables(make_host(project), ENVIRON), draws=True)
+    host = with_variables(make_host(project), ENVIRON)
     asked = replace(
         options(host, goal=f"goal {PASSWORD}", plain=KEY, own=OWN),
         backend="agent",
@@ -161,7 +162,8 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         assert go_on(root, at_work, given).exit_code is ExitCode.DONE
     assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
     assert list(root.rglob("left-*.patch")), "what the first attempt left was not set aside"
-    assert (root / "graph.svg").exists() or not shutil.which("dot")
+    drawn = asyncio.run(draw(read_drawn(RunDirectory(root)).picture))
+    assert not [form for one in SECRETS for form in forms_of(one) if form in drawn]
     assert list(root.glob("children/*/manifest.json"))
     assert found_in(root) == []
 

@@ -118,11 +118,6 @@ class RunDirectory:
         return self.root / "graph.dot"
 
     @property
-    def drawing(self) -> Path:
-        """The drawing of the graph; missing if drawing is off."""
-        return self.root / "graph.svg"
-
-    @property
     def files(self) -> Path:
         """The files that the graph names, as they were at the start.
 

@@ -245,7 +245,6 @@ class RunHost:
     agent: "CodingAgentSettings | None" = None
     growth: "GrowthSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
-    draws: bool = True
     observer: Observer | None = None
     subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
