@@ -128,8 +128,10 @@ class UnknownName(UsageError, KeyError):
         names = sorted(known)
         self.kind, self.name, self.known = kind, name, names
         near = suggest(name, names)
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        listed = f"known: {', '.join(names[:_MOST_NAMED]) or 'none'}{more}"
+        # A name is not longer than "and 1 more".
+        shown = names if len(names) == _MOST_NAMED + 1 else names[:_MOST_NAMED]
+        more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+        listed = f"known: {', '.join(shown) or 'none'}{more}"
         hint = f"did you mean {near}?" if near else listed
         super().__init__(f"unknown {kind} {name!r}", hint=hint)
 

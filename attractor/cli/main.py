@@ -165,8 +165,12 @@ class Failure:
     details: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def line(self) -> str:
-        """Return the error as one line for people."""
-        return f"error: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        """Return the error as one line for people; each of several mistakes in a file is a line."""
+        hint = f" ({self.hint})" if self.hint else ""
+        first, *more = f"error: {self.message}{hint}".split("\n")
+        if self.exit_code is ExitCode.USAGE and not first.endswith(":"):
+            more = [line if line.startswith("and ") else f"error: {line}" for line in more]
+        return "\n".join([first, *more])
 
     def record(self) -> dict[str, object]:
         """Return the error as a JSON object."""

@@ -488,7 +488,8 @@ def note_address(host: RunHost, url: str) -> None:
     file = host.state_dir / ADDRESS
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S):
-        server: dict[str, Json] = {"url": url, "pid": os.getpid()}
+        project = str(host.project)
+        server: dict[str, Json] = {"url": url, "pid": os.getpid(), "project": project}
         servers: dict[str, Json] = {**_servers(file), str(host.runs_dir): server}
         record: JsonObject = {"format": ADDRESS_FORMAT, "servers": servers}
         write_whole(file, canonical_json(record), mode=0o600)
@@ -501,6 +502,27 @@ def run_address(host: RunHost, root: Path) -> str:
             return f"{url}/runs/{quote(root.name)}"
         case _:
             return ""
+
+
+@dataclass(frozen=True)
+class NotedServer:
+    """A server that noted its address: its process id and its project."""
+
+    pid: int
+    project: str
+
+
+def find_server(host: RunHost, port: int) -> NotedServer | None:
+    """Return the running server that noted a port."""
+    for server in _servers(host.state_dir / ADDRESS).values():
+        match server:
+            case {"url": str(url), "pid": int(pid), "project": str(project)} if urlsplit(
+                url
+            ).port == port and is_running(pid):
+                return NotedServer(pid, project)
+            case _:
+                pass
+    return None
 
 
 def _servers(file: Path) -> JsonObject:

@@ -14,10 +14,11 @@ AttractorError
 │   ├── CallerGone          499   a connection that was closed before the answer
 │   ├── InternalError       500   a defect of the server
 │   └── ServerStopped       503   a request in flight when the server stops
+├── PortTaken                     a port on which another process listens
 └── CommandFailed                 a process that ended without a result
 """
 
-from attractor.base.errors import AttractorError, ExitCode, MachineryError
+from attractor.base.errors import AttractorError, ExitCode, MachineryError, Refused
 
 
 class HttpError(AttractorError):
@@ -105,6 +106,16 @@ class ServerStopped(HttpError):
     status = 503
     exit_code = ExitCode.INTERRUPTED
     hint = "look whether the request took effect; if not, start the server and send it again"
+
+
+class PortTaken(Refused):
+    """Another process listens on the port."""
+
+    hint = "use another port, or 0"
+
+    def __init__(self, host: str, port: int, holder: str = "") -> None:
+        message = f"port {port} of {host} is in use"
+        super().__init__(f"{message}: {holder}" if holder else message)
 
 
 class CommandFailed(MachineryError):

@@ -82,7 +82,7 @@ class ChosenPipeline(Body):
         if not self.file:
             hint = "pass file (a path in the project) or source (DOT text)"
             raise UsageError("no pipeline is named", hint=hint)
-        found = read_pipeline_file(service.host.project, self.file)
+        found = read_pipeline_file(service.host.project, self.file, service.host.runs_dir)
         if len(found.text) > LONGEST_SOURCE:
             raise UsageError(
                 f"{found.name} has more than {LONGEST_SOURCE:,} characters",
@@ -145,6 +145,8 @@ def _simulate(service: Service, caller: Caller, body: SimulatedPipeline) -> Cont
 
 
 def _render(service: Service, caller: Caller, body: DrawnPipeline) -> Content:
+    if body.run and (body.file or body.source):
+        raise UsageError("run cannot be combined with file or source", hint="pass only one of them")
     if body.run:
         drawn = read_drawn(RunDirectory(service.root(body.run))).picture
     else:

@@ -1,17 +1,24 @@
 """Serves an application on a socket of this machine."""
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import resource
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attractor.base.errors import MachineryError
+from attractor.environments.orphan_processes import Process, find_process, process_numbers
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.notifications import find_server
+from attractor.server.errors import PortTaken
 
 _BACKLOG = 2048
 CLOSING_S = 3
@@ -39,12 +46,17 @@ UNREAD_BYTES = 1 << 16
 """The bytes that the kernel keeps for a peer that does not read; Linux doubles the number."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Listen on a port (0: any free port)."""
+def listen(host: str, port: int, *, run_host: RunHost | None = None) -> socket.socket:
+    """Listen on a port (0: any free port); if the port is in use, name the process.
+
+    With `run_host`, name also the project whose server noted the port.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as cause:
+        if cause.errno == errno.EADDRINUSE:
+            raise PortTaken(host, port, _describe_listener(port, run_host)) from cause
         raise MachineryError(
             f"cannot listen on port {port} of {host}: {cause}", hint="use another port, or 0"
         ) from cause
@@ -56,6 +68,44 @@ def listen(host: str, port: int) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
     return listener
+
+
+def _describe_listener(port: int, run_host: RunHost | None) -> str:
+    listener = _find_listener(port)
+    noted = find_server(run_host, port) if run_host else None
+    # The process id of a note may belong to another process by now.
+    if noted and (listener is None or listener.number == noted.pid):
+        return f"'attractor serve' of {noted.project} (process {noted.pid})"
+    return f"process {listener.number} ({listener.name})" if listener else ""
+
+
+def _find_listener(port: int) -> Process | None:
+    """Return the process that listens on a port, if the system shows it to this user."""
+    sockets: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = [row.split() for row in Path(table).read_text().splitlines()[1:]]
+        except OSError:
+            continue
+        sockets |= {
+            f"socket:[{row[9]}]"
+            for row in rows
+            if row[1].endswith(f":{port:04X}") and row[3] == "0A"
+        }
+    for number in reversed(process_numbers()):
+        if not sockets.isdisjoint(_open_files(number)):
+            return find_process(number)
+    return None
+
+
+def _open_files(number: int) -> set[str]:
+    files: set[str] = set()
+    # A process may end, and the files of other users are hidden.
+    with suppress(OSError):
+        for file in Path(f"/proc/{number}/fd").iterdir():
+            with suppress(OSError):
+                files.add(str(file.readlink()))
+    return files
 
 
 def address_of(listener: socket.socket, name: str = "") -> str:

@@ -59,3 +59,7 @@ def test_invalid_files_exit_with_2(payments: Path) -> None:
     assert "no recordings in" in error_of("payments")
     (payments / "twin.toml").write_text("name = 1")
     assert "twin.toml:1: name = 1 should be a valid string" in error_of("payments")
+    (payments / "twin.toml").write_text("name = 1\nnmae = 2")
+    mistakes = error_of("payments").splitlines()
+    assert mistakes[-1].startswith("error: payments/twin.toml:2: unknown key nmae")
+    assert all(mistake.startswith("error: ") for mistake in mistakes)

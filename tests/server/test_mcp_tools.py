@@ -134,7 +134,9 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
     project = make_project(tmp_path / "project", **{"attractor.toml": SETTINGS})
     (tmp_path / "outside.dot").write_text(GATE)
     (project / ".env.dot").write_text("digraph { KEY_OF_ANN }")
-    (project / "large.dot").write_text(TOO_LARGE)
+    known = ["large.dot", "p.dot", "pipeline.dot", "q.dot", "r.dot", "s.dot"]
+    for name in {*known} - {"pipeline.dot"}:
+        (project / name).write_text(TOO_LARGE)
 
     async def work() -> None:
         async with working_in(project) as agent:
@@ -144,6 +146,10 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
                     assert "remedy: pass a path" in words
                     assert "KEY_OF_ANN" not in words
             assert "remedy: pass file" in await agent.refused("validate")
+            words = await agent.refused("validate", file="nothing.dot")
+            assert words.endswith(f"known: {', '.join(known)}")
+            words = await agent.refused("render", run="latest", file="large.dot")
+            assert words.startswith("run cannot be combined with file or source")
             # A file in place of the name of a registered pipeline.
             words = await agent.refused("run", pipeline="pipeline.dot")
             assert words.endswith('remedy: pass {"file": "pipeline.dot"}')

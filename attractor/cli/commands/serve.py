@@ -1,6 +1,5 @@
 """Serve the project over HTTP: API, event streams and web pages."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.main import describe_failure
 from attractor.cli.output.streams import show, show_json
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def serve(
     from attractor.server.serving import Server, address_of, is_loopback, listen
 
     service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
-    with listen(host, port) as listener:
+    with listen(host, port, run_host=service.host) as listener:
         if not is_loopback(listener):
             show(_EXPOSED.format(host=host), err=True)
         names = service.access.names_of(host, names)
@@ -70,9 +70,12 @@ def serve(
 
         application = build_application(service, names=names, log=_log(service, as_json=as_json))
         note_address(service.host, named)
-        # Ctrl-C is the way to end a server, and no error.
-        with suppress(KeyboardInterrupt):
+        try:
             Server(application, ready).run([listener])
+        except KeyboardInterrupt as interrupt:
+            # Ctrl-C is the way to end a server, and no error for a person.
+            if as_json:
+                show_json(describe_failure(interrupt).record(), is_line=True)
     return ExitCode.INTERRUPTED
 
 

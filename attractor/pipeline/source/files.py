@@ -44,11 +44,11 @@ def list_pipeline_files(project: Path, runs_dir: Path) -> Iterator[str]:
         yield Path(file).relative_to(project).as_posix()
 
 
-def read_pipeline_file(project: Path, name: str) -> PipelineFile:
+def read_pipeline_file(project: Path, name: str, runs_dir: Path) -> PipelineFile:
     """Return a pipeline file of a project."""
     place = find_place(project, name)
     if not place.is_file():
-        raise UnknownName("file", name, [])
+        raise UnknownName("file", name, list_pipeline_files(project, runs_dir))
     content = place.read_bytes()
     return PipelineFile(name, decode(content, file=name), content_hash(content))
 

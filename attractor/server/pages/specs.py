@@ -154,7 +154,7 @@ def show_editor(
         text = store.read(store.versions.find(version)).text
         name = f"pipelines/{version.partition('@')[0]}.dot"
     elif file:
-        opened = read_pipeline_file(service.host.project, file)
+        opened = read_pipeline_file(service.host.project, file, service.host.runs_dir)
         text, known = opened.text, opened.content
     return _editor(request, service, name, text, known)
 

@@ -83,7 +83,7 @@ def _file_of(service: Service, manifest: Manifest) -> str:
 
 def _form(service: Service, name: str) -> dict[str, object]:
     """Return the values for the form of a pipeline; an unreadable pipeline has a fault."""
-    text = read_pipeline_file(service.host.project, name).text
+    text = read_pipeline_file(service.host.project, name, service.host.runs_dir).text
     try:
         graph = parse(text, file=name)
     except InvalidPipeline as fault:

@@ -66,7 +66,7 @@ def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
 def register_pipeline(service: Serving, caller: Calling, body: PipelineBody) -> RegisteredAnswer:
     """Register a pipeline as a version, with the files that it names; refuse one with errors."""
     host = service.host
-    text = body.source or read_pipeline_file(host.project, body.file).text
+    text = body.source or read_pipeline_file(host.project, body.file, host.runs_dir).text
     store = register_of(host).stores.pipelines
     version, is_new = register_text(store, host, body.file, text, by=caller.name)
     return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})

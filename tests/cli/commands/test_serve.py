@@ -74,7 +74,8 @@ def test_browser_signs_in_by_a_name_that_other_programs_do_not_know(project: Pat
             begun = time.monotonic()
             server.send_signal(signal.SIGINT)
             out, err = server.communicate(timeout=30)
-        assert (server.returncode, out) == (130, "")
+        assert server.returncode == 130
+        assert json.loads(out)["error"]["kind"] == "Interrupted"
         assert time.monotonic() - begun < 8
     with served(project) as (_, _, again):
         assert urlsplit(again).hostname == address.hostname
@@ -107,6 +108,25 @@ def test_port_in_use_is_an_error(project: Path) -> None:
         ended = attractor(
             "serve", "--port", str(port), folder=project, variables=variables_of(project)
         )
-    assert (ended.returncode, ended.stdout) == (3, "")
-    assert f"cannot listen on port {port} of 127.0.0.1" in ended.stderr
-    assert "use another port" in ended.stderr
+    assert (ended.returncode, ended.stdout) == (4, "")
+    name = Path("/proc/self/comm").read_text().strip()
+    assert ended.stderr == (
+        f"error: port {port} of 127.0.0.1 is in use: process {os.getpid()} ({name}) "
+        "(use another port, or 0)\n"
+    )
+
+
+def test_port_of_another_server_is_refused_with_its_project(project: Path) -> None:
+    with served(project) as (server, url, _):
+        port = str(urlsplit(url).port)
+        ended = attractor("serve", "--port", port, folder=project, variables=variables_of(project))
+    assert ended.returncode == 4
+    assert f"is in use: 'attractor serve' of {project} (process {server.pid})" in ended.stderr
+
+
+def test_server_ended_by_sigterm_prints_the_interruption_as_json(project: Path) -> None:
+    with served(project, "--json") as (server, _, _):
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=30)
+    assert (server.returncode, err) == (130, "")
+    assert json.loads(out)["error"]["exit_code"] == 130

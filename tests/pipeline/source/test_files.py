@@ -24,4 +24,4 @@ def test_second_of_two_editors_is_refused(tmp_path: Path) -> None:
         os.close(folder)
         with pytest.raises(Refused, match=r"p\.dot was changed meanwhile"):
             second.result(10)
-    assert read_pipeline_file(tmp_path, "p.dot").text == "first"
+    assert read_pipeline_file(tmp_path, "p.dot", tmp_path / "runs").text == "first"
