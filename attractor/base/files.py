@@ -300,26 +300,27 @@ def store_private_folder(folder: Path, files: Iterable[StoredFile]) -> None:
     sync_folder(folder.parent)
 
 
-def make_private(path: Path) -> int:
-    """Remove all permissions of others from a file or folder; return 1 if there were any."""
+def make_private(path: Path) -> list[Path]:
+    """Remove all permissions of others from a file or folder; return it if there were any."""
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode) or not mode & _OTHERS:
-            return 0
+            return []
         path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
     except FileNotFoundError:  # removed meanwhile
-        return 0
+        return []
     except OSError as cause:
         raise file_error("change the permissions of", path, cause) from cause
-    return 1
+    return [path]
 
 
-def make_tree_private(folder: Path) -> int:
-    """Remove all permissions of others below a folder; return the number of changes."""
+def make_tree_private(folder: Path) -> list[Path]:
+    """Remove all permissions of others below a folder; return the changed paths."""
     changed = make_private(folder)
     if not folder.is_symlink():
         for parent, folders, names in os.walk(folder):
-            changed += sum(make_private(Path(parent, name)) for name in (*folders, *names))
+            for name in (*folders, *names):
+                changed += make_private(Path(parent, name))
     return changed
 
 

@@ -27,7 +27,7 @@ from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity, identity_of
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun
-from attractor.records.lookup import find_run
+from attractor.records.lookup import find_run, is_run
 
 GATE_EVALUATED = "GateEvaluated"
 GUARDED = "StagesGuarded"
@@ -111,6 +111,18 @@ class RunRegister:
             f"the directory of run {found[0]} ({words}) is gone: {own[0].data['directory']}",
             hint="restore it from a backup; its records: attractor history --all",
         )
+
+    def find_outside(self) -> list[Path]:
+        """Return the directories of runs outside of the runs folder (`--run-dir`), oldest first."""
+        # Records of evaluations are slow to import.
+        from attractor.factory.ledger.records import created_runs
+
+        project_id = self.project.project_id()
+        entries = self.ledger.mentioning(project_id) if project_id else ()
+        created = created_runs(entries, project_id).values()
+        found = [Path(str(one.data["directory"])) for one in created]
+        runs_dir = self.project.runs_dir.resolve()
+        return [one for one in found if one.parent != runs_dir and is_run(RunDirectory(one))]
 
     def require_own(self, root: Path) -> None:
         """Refuse a run of another project, and a copy of a run."""

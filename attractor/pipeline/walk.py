@@ -75,8 +75,8 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
     )
     budgets = plan.budgets
     record_budgets(run, budgets, by_caller=request.budgets)
-    no_limit = "none: set one with --max-cost-usd, --max-tokens or --max-duration"
-    host.tell(f"budget: {budgets if budgets != NO_BUDGETS else no_limit}")
+    if budgets != NO_BUDGETS:
+        host.tell(f"budget: {budgets}")
     children = Children(
         parent=run,
         plan=plan,

@@ -16,7 +16,7 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
-from attractor.records.summary import NOT_JUDGED
+from attractor.records.summary import FINISHED_UNJUDGED, NOT_JUDGED
 
 LONGEST_WORDS = 200
 """The maximum length of a quoted message."""
@@ -62,6 +62,8 @@ def _words(event: Event, sentences: Mapping[str, Sentence]) -> str:
 
 def _status(event: Event) -> str:
     reason, status = event.data.get("reason"), event.data.get("status", "")
+    if reason == NOT_JUDGED:
+        return FINISHED_UNJUDGED
     # A run may wait for its evaluation: this line does not say that one begins.
     what = "stages ended" if status == "evaluating" else f"run is {status}"
     return f"{what}: {reason}" if reason else what

@@ -40,6 +40,7 @@ from attractor.engine.storage.json_files import Fields, read_document
 from attractor.records.lookup import list_folders, used_by
 
 NOT_JUDGED = "not judged: no suite"
+FINISHED_UNJUDGED = "finished; not judged (no suite)"
 """The status of a run without a suite whose walk succeeded, for people."""
 
 UNKNOWN = "unknown"

@@ -113,6 +113,9 @@ def test_effective_values_of_pipeline_and_run_name_their_origins(tmp_path: Path)
     found = values("--effective", "latest")
     assert {key: found[key] for key in of_run} == of_run
     assert values("careful", "--effective", "linear@1")["make", "llm_model"][0] == "opus"
+    assert values("careful", "--effective", "linear")["make", "llm_model"][0] == "opus"
+    unknown = call(flow, "profile", "show", "--effective", "linaer").stderr
+    assert unknown == "error: unknown pipeline or run 'linaer' (did you mean linear?)\n"
     text = output_of(flow, "profile", "show", "--effective", "latest")
     assert text.startswith("latest with the profile careful@1\n")
     assert ["plan", "max_retries", "7", "node,", "line", "4"] in map(str.split, text.splitlines())

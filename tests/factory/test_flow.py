@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import (
+    AttractorError,
     ChainBroken,
     NoGo,
     Refused,
@@ -17,6 +18,7 @@ from attractor.base.errors import (
     VerificationError,
 )
 from attractor.base.json import Json
+from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.stage.no_workspace import NoWorkspace
@@ -236,6 +238,18 @@ def test_unregistered_suite_stops_only_runs_that_it_would_judge(
     result = flow.launch(suite="", profile="", evaluate=evaluate)
     assert result.status == AWAITING_DECISION
     assert any(words in one for one in messages)
+
+
+def test_pipeline_and_names_are_checked_before_the_suite(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    flow = Flow(project, make_host(project))
+    with pytest.raises(UnknownName, match="unknown profile 'nope'"):
+        flow.launch(suite="nope", profile="nope")
+    with pytest.raises(NotRunnable, match="--interviewer: unknown interviewer 'nope'"):
+        flow.launch(suite="nope", profile="", interviewer="nope")
+    (project / "pipeline.dot").unlink()
+    with pytest.raises(AttractorError, match=r"pipeline\.dot"):
+        flow.launch(suite="nope", profile="")
 
 
 def test_forged_trial_in_the_journal_is_found(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
@@ -12,12 +12,13 @@ from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.resources import stores_of, version_line
 from attractor.cli.runs.setup import host_of
 from attractor.cli.shell_completion import complete_profiles
+from attractor.engine.errors import NoRun
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations.start import with_registered
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.effective_values import EffectiveValue, effective_values
 from attractor.pipeline.source.read import open_pipeline, project_of, read_saved_pipeline
-from attractor.records.lookup import find_run
+from attractor.records.lookup import LATEST, find_run
 from attractor.records.request import read_request
 
 
@@ -72,14 +73,17 @@ def _effective_values(
 ) -> tuple[str, list[EffectiveValue]]:
     """Return the pinned profile, and the merged values of a pipeline or a run."""
     host, stores = host_of(invocation), stores_of(invocation)
-    file = Path(target)
-    if file.is_file() or stores.pipelines.versions.is_numbered(target):
+    file, versions = Path(target), stores.pipelines.versions
+    if file.is_file() or versions.is_numbered(target) or versions.knows(target):
         pinned = stores.pin_profile(reference or host.profile)
         if not file.is_file():
-            file, host = with_registered(stores.pipelines.versions.find(target), host)
+            file, host = with_registered(versions.find(target), host)
         graph = open_pipeline(str(file), project=project_of(host)).graph
         return pinned, [*effective_values(graph, stores.profile(pinned))]
-    directory = RunDirectory(find_run(target, host.runs_dir))
+    try:
+        directory = RunDirectory(find_run(target, host.runs_dir))
+    except (NoRun, UnknownName) as error:
+        raise UnknownName("pipeline or run", target, [*versions.names(), LATEST]) from error
     manifest = read_manifest(directory)
     if reference:
         raise UsageError(

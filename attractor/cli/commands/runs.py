@@ -1,5 +1,6 @@
 """List the runs of the project, newest first."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +14,11 @@ from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
 from attractor.cli.runs.setup import host_of
 from attractor.engine.outcome import StageStatus, Usage
+from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
+from attractor.factory.register import register_of
 from attractor.language.source.text import visible
 from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
 from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview
@@ -91,7 +94,7 @@ def runs(
                 )
                 for worker in workers
             ]
-            show("\n".join(table(rows)) if rows else "No process executes a run.")
+            show("\n".join(table(rows)) if rows else _nothing(invocation, is_live=True))
     elif as_json:
         show_json([run.to_record() for run in landed(invocation, found)])
     elif found:
@@ -99,10 +102,24 @@ def runs(
     elif index.runs(settings.runs_dir, RunQuery(limit=1)):
         show("No run matches. All runs: attractor runs")
     else:
-        # Says whether the runs were removed.
-        host_of(invocation)
-        show("There are no runs yet. Start one: attractor run FILE")
+        show(_nothing(invocation, is_live=False))
     return ExitCode.DONE
+
+
+def _nothing(invocation: Invocation, *, is_live: bool) -> str:
+    """Return why nothing is listed: the runs of --run-dir are not in the folder of runs."""
+    # The host prints a message if the runs were removed.
+    host = host_of(invocation)
+    outside = register_of(host).find_outside()
+    if is_live:
+        outside = [one for one in outside if is_held(RunDirectory(one).lock)]
+    if outside:
+        what = "A process executes a run" if is_live else "The newest run is stored"
+        place = str(outside[-1])
+        return visible(f"{what} in {place}: attractor status {shlex.quote(place)}")
+    if is_live:
+        return "No process executes a run."
+    return "There are no runs yet. Start one: attractor run FILE"
 
 
 def _table(found: Sequence[RunOverview], now: datetime) -> list[str]:

@@ -14,7 +14,7 @@ from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.listings import landed
 from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.stages import context_text, timeline_text
-from attractor.cli.runs.status import as_text, in_a_line
+from attractor.cli.runs.status import as_text, in_words
 from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.status import read_status, status_changes
 from attractor.records.context import read_context
@@ -68,13 +68,16 @@ def status(
             from attractor.cli.runs.live.display import paint
 
             return paint(changes, invocation)
-        code, now = ExitCode.DONE, SystemClock().now
+        code, now, printed = ExitCode.DONE, SystemClock().now, ""
         for view in changes:
             code = view.summary.trouble_code
-            # click.echo fails on a closed pipe; show would continue forever.
-            click.echo(
-                _line(view.to_record()) if as_json else printable(in_a_line(view.summary, now()))
-            )
+            words = _line(view.to_record()) if as_json else in_words(view.summary)
+            # New output of a stage changes the record, but not the words.
+            if words != printed:
+                printed = words
+                time_of_day = "" if as_json else f"{now().astimezone():%H:%M:%S}  "
+                # click.echo fails on a closed pipe; show would continue forever.
+                click.echo(f"{time_of_day}{words if as_json else printable(words)}")
         return code
     status = read_status(root, runs_dir)
     [summary] = landed(invocation, [status.summary])

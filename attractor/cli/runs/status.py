@@ -14,7 +14,7 @@ from attractor.records.delivery import DeliveredPatch
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import restart_reference
 from attractor.records.stage_output import describe_failed_output
-from attractor.records.summary import RunOverview
+from attractor.records.summary import FINISHED_UNJUDGED, RunOverview
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
@@ -54,18 +54,17 @@ def as_text(status: RunStatusView) -> str:
     return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
 
 
-def in_a_line(run: RunOverview, now: datetime) -> str:
+def in_words(run: RunOverview) -> str:
     """Return the status as one line."""
     words = [
-        f"run {run.run_id} is {status_of(run)}",
+        f"run {run.run_id} is {FINISHED_UNJUDGED if run.is_resting else status_of(run)}",
         f"running: {run.stage}" if run.is_live and run.stage else "",
         "answered" if _waits_no_more(run) else "",
         "no live process" if run.is_stopped and run.status != StatusWord.EVALUATING else "",
         run.outcome,
-        _reason(run),
+        "" if run.is_resting else _reason(run),
     ]
-    time = now.astimezone().strftime("%H:%M:%S")
-    return visible(f"{time}  {', '.join(filter(None, words))}")
+    return visible(", ".join(filter(None, words)))
 
 
 def _reason(run: RunOverview) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.config.user_folders import STARTED_BY_VARIABLE
+from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.operations.policy import rules_of, unregistered_suite
 from attractor.factory.register import register_of
@@ -14,6 +15,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.pipeline.preflight.preflight import find_request_faults
 from attractor.records.request import RunRequest
 
 
@@ -45,6 +47,8 @@ async def check_run(request: RunRequest, host: RunHost, *, feedback: Path | None
 
 
 def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Path | None) -> New:
+    if request.suite or host.suite:
+        _require_known(New(request, root, host.custom_parts.texts), host)
     if feedback:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import read_feedback
@@ -53,6 +57,15 @@ def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Pat
         request = replace(request, feedback=found.to_context())
     request = replace(request, started_by=host.environ.get(STARTED_BY_VARIABLE, ""))
     return New(request, root, host.custom_parts.texts)
+
+
+def _require_known(origin: New, host: RunHost) -> None:
+    """Refuse an invalid pipeline and unknown names: a suite may take minutes to be registered."""
+    request = origin.request
+    pipeline, _ = origin.read(request, host)
+    if faults := [*find_request_faults(pipeline.graph, request, host.custom_parts)]:
+        raise NotRunnable(origin.pipeline_name, faults)
+    register_of(host).stores.pin_profile(request.profile or host.profile)
 
 
 def with_registered(version: Version, host: RunHost) -> tuple[Path, RunHost]:

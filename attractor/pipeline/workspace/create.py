@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from attractor.base.amounts import number_of
@@ -55,10 +56,11 @@ def prepare_state_folder(host: RunHost) -> Path:
     make_private_folder(host.state_dir)
     state = host.state_dir.resolve()
     try:
-        closed = sum(_close(state))
+        closed = [*chain.from_iterable(_close(state))]
         if closed:
-            paths = number_of(closed, "path")
-            host.tell(f"Made private, because other users had access: {paths} in {state}.")
+            first, more = closed[0], len(closed) - 1
+            words = f"{first} and {number_of(more, 'path')} more" if more else first
+            host.tell(f"Made private, because other users had access: {words}.")
     except AttractorError as error:
         host.tell(f"Other users can read {state}: {error.message}.")
     place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
@@ -69,7 +71,7 @@ def prepare_state_folder(host: RunHost) -> Path:
     return place
 
 
-def _close(state: Path) -> Iterator[int]:
+def _close(state: Path) -> Iterator[list[Path]]:
     yield make_private(state)
     for one in state.iterdir():
         if one.name == folders_NAME:  # its content belongs to agents
@@ -81,13 +83,13 @@ def _close(state: Path) -> Iterator[int]:
             yield make_tree_private(one)
 
 
-def _close_store(store: Path) -> int:
+def _close_store(store: Path) -> list[Path]:
     """Make a store private.
 
     If the store folder was already private, its content is private too and is not checked.
     """
     closed = make_private(store)
-    return closed + make_tree_private(store) if closed else 0
+    return closed + make_tree_private(store) if closed else []
 
 
 async def choose_sandbox(

@@ -6,7 +6,8 @@ from pathlib import Path
 from attractor.cli.commands import runs as module
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.records.summary import RunOverview
-from tests.cli.plain_desk import PlainDesk, desk as desk
+from tests.cli.git_desk import await_
+from tests.cli.plain_desk import WORDS, PlainDesk, desk as desk
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 TOOL = """digraph {name} {{ goal="{goal}"
@@ -29,6 +30,21 @@ def test_a_row_has_age_cost_and_goal() -> None:
     assert "\x1b" not in table[2]
     assert table[3].split()[-3:] == ["$0.00", "Build", "it"]
     assert table[4] == "  trouble: it is damaged"
+
+
+def test_run_outside_of_the_runs_folder_is_named(desk: PlainDesk) -> None:
+    assert desk.do("runs").stdout.startswith("There are no runs yet.")
+    wait = "touch begun; timeout 60 sh -c 'until test -e go; do sleep .1; done'"
+    desk.write(TOOL.format(name="slow", goal="Be slow", command=wait))
+    place = desk.folder / "else where"
+    walking = desk.begin("run", "pipeline.dot", *WORDS, "--run-dir", str(place))
+    await_(lambda: (desk.folder / "begun").exists())
+    there = f"in {place}: attractor status '{place}'\n"
+    assert desk.do("runs").stdout == f"The newest run is stored {there}"
+    assert desk.do("runs", "--live").stdout == f"A process executes a run {there}"
+    (desk.folder / "go").touch()
+    walking.wait(60)
+    assert desk.do("runs", "--live").stdout == "No process executes a run.\n"
 
 
 def one_run(

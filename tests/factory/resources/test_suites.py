@@ -84,7 +84,7 @@ def test_registered_suite_is_private(tmp_path: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o777)
     register(suite_store(tmp_path), folder)
-    assert make_tree_private(tmp_path / "state") == 0
+    assert not make_tree_private(tmp_path / "state")
     [copy] = (tmp_path / "state" / "suites" / "sealed").iterdir()
     assert stat.S_IMODE((copy / "checks" / "run.sh").stat().st_mode) == 0o700
 
