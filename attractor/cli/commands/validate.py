@@ -34,7 +34,10 @@ from attractor.cli.shell_completion import complete_files
 )
 @json_option
 @click.option(
-    "--strict", is_flag=True, help="Report non-portable syntax as errors, also in conditions."
+    "--strict",
+    is_flag=True,
+    help="Report non-portable syntax as errors, also in conditions, and unknown backends, "
+    "providers and agents.",
 )
 @click.option("--fix", is_flag=True, help="Apply safe fixes.")
 @click.option(

@@ -32,7 +32,10 @@ from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
 from attractor.pipeline.source.vocabulary import files_beside, known_names
 
-STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
+STRICT: Levels = dict.fromkeys(
+    (PORTABILITY, "portable_condition", "agent_known", "backend_known", "provider_known"),
+    Level.ERROR,
+)
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _COLOR_VARIABLE = "ATTRACTOR_OUTPUT__COLOR"
 _RULES_VARIABLE = "ATTRACTOR_RULES"

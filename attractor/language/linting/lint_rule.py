@@ -20,7 +20,7 @@ from attractor.language.diagnostics import (
     suggester,
     word_edits,
 )
-from attractor.language.graph.graph import Edge, Graph, each_attribute
+from attractor.language.graph.graph import DEFAULT_TYPE, Edge, Graph, each_attribute
 from attractor.language.source.syntax_tree import Span, quoted
 from attractor.language.source.text import quote, span_within
 
@@ -224,11 +224,13 @@ def unknown_names(
     *,
     also_known: Set[str] = frozenset(),
     otherwise: str = "",
+    is_required: bool = False,
 ) -> Iterator[Diagnostic]:
     """Report each unknown name that is a value of a key; a name in a stylesheet is reported once.
 
     `known` is only iterated if necessary; `also_known` are further known names. `otherwise` is the
-    fix if no known name is similar (default: some of the known names).
+    fix if no known name is similar (default: some of the known names). With `is_required`, a run of
+    stages with this name is refused, and the message says so.
     """
     if known is None:
         return
@@ -243,18 +245,28 @@ def unknown_names(
         is_from_sheet = sheet is not None and span == sheet.span and span.is_somewhere
         if span.is_somewhere:
             seen.add((name, span))
+        is_refused = is_required and _is_of_stage(graph, key, span)
         meant = "" if is_from_sheet else one_slip(name, {*known, *also_known})
         if is_from_sheet and sheet:
             start = str(sheet).find(name)
             span = span_within(sheet, start, start + len(name)) if start >= 0 else span
         yield Diagnostic(
             Severity.WARNING,
-            f"unknown {noun} {quote(name)}",
+            f"unknown {noun} {quote(name)}"
+            + (": only a simulation can run this" if is_refused else ""),
             span,
             node="" if is_from_sheet else holder.node,
             fix=suggest(name) or otherwise or _choice({*known, *also_known}),
             edits=word_edits(attribute.value, meant),
         )
+
+
+def _is_of_stage(graph: Graph, key: str, span: Span) -> bool:
+    """Return whether a model stage, or the graph for all its stages, has the value at a place."""
+    owners = [node.attributes for node in graph.of_type(DEFAULT_TYPE)]
+    if key == "llm_provider":
+        owners.append(graph.attributes)
+    return any(value.span == span for owner in owners if (value := owner.value(key)))
 
 
 def _choice(known: Set[str]) -> str:

@@ -2,7 +2,8 @@
 
 What it does: reports an `agent` that is neither shipped nor in the folder `agents/` of the project.
 
-Why: no stage can run with an unknown agent; the run fails before it begins.
+Why: a run refuses a stage with an unknown agent; only a simulation can run it. With
+`attractor validate --strict`, this is an error.
 
 Example:
 
@@ -31,7 +32,7 @@ from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknow
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    return unknown_names(graph, "agent", "agent", vocabulary.agents)
+    return unknown_names(graph, "agent", "agent", vocabulary.agents, is_required=True)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

@@ -2,7 +2,8 @@
 
 What it does: reports an unknown `backend`.
 
-Why: no stage can run with an unknown backend; the run fails before it begins.
+Why: a run refuses a stage with an unknown backend; only a simulation can run it. With
+`attractor validate --strict`, this is an error.
 
 Example:
 
@@ -31,7 +32,7 @@ from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, unknow
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    return unknown_names(graph, "backend", "backend", vocabulary.backends)
+    return unknown_names(graph, "backend", "backend", vocabulary.backends, is_required=True)
 
 
 part = BuiltInRule(Severity.WARNING, _apply)

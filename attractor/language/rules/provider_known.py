@@ -3,7 +3,8 @@
 What it does: reports an unknown `llm_provider` of a node, the graph or the stylesheet. The
 providers of the specification (`openai`, `anthropic`, `gemini`, or `google`) are always known.
 
-Why: no stage can run with an unknown provider; the run fails before it begins.
+Why: a run refuses a stage with an unknown provider; only a simulation can run it. With
+`attractor validate --strict`, this is an error.
 
 Example:
 
@@ -35,8 +36,9 @@ _SPECIFIED = frozenset({"openai", "anthropic", "gemini", "google"})
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+    known = vocabulary.providers
     return unknown_names(
-        graph, "provider", "llm_provider", vocabulary.providers, also_known=_SPECIFIED
+        graph, "provider", "llm_provider", known, also_known=_SPECIFIED, is_required=True
     )
 
 

@@ -57,6 +57,24 @@ def test_validate_checks_the_settings_as_run_does(folder: Path, content: str, me
     assert validated.stderr == run.stderr
 
 
+@pytest.mark.parametrize("key", ["backend", "llm_provider", "agent"])
+def test_unknown_name_that_a_run_refuses_is_an_error_with_strict(folder: Path, key: str) -> None:
+    text = f"""digraph Part {{
+        node [{key}="nobody"]
+        start [shape=Mdiamond]; exit [shape=Msquare]
+        test [shape=parallelogram, tool_command="true"]
+        work [prompt="Work"]
+        start -> test -> work -> exit
+    }}"""
+    (folder / "part.dot").write_text(text)
+    assert attractor("run", "part.dot", "--preflight", folder=folder).returncode != 0
+    warned = attractor("validate", "part.dot", folder=folder)
+    assert (warned.returncode, "warning" in warned.stdout) == (0, True)
+    assert "'nobody': only a simulation can run this" in warned.stdout
+    strict = attractor("validate", "part.dot", "--strict", folder=folder)
+    assert (strict.returncode, "error" in strict.stdout) == (1, True)
+
+
 def test_settings_are_not_loaded_where_there_are_none(folder: Path) -> None:
     result = attractor(
         "validate", "part.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}

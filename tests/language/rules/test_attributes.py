@@ -136,6 +136,15 @@ def test_an_unknown_name_is_pointed_at(rule: str, key: str, wrong: str, right: s
     assert pointed_parts(f'a [{key}="{wrong}"]', rule, vocabulary=Vocabulary()) == []
 
 
+def test_only_names_of_model_stages_are_refused() -> None:
+    tool = 'a [shape=parallelogram, tool_command="true", backend="x", llm_provider="x", agent="x"]'
+    for rule in ("backend_known", "provider_known", "agent_known"):
+        (one,) = found(inside(tool), rule)
+        assert one.message.endswith("'x'")
+    (one,) = found(inside('graph [llm_provider="x"]'), "provider_known")
+    assert one.message == "unknown provider 'x': only a simulation can run this"
+
+
 def test_names_have_suggestions() -> None:
     text = inside('a [llm_provider="opanai"]; b [llm_provider="acme"]')
     assert [one.fix for one in found(text, "provider_known")] == [
