@@ -81,13 +81,13 @@ def test_run_reports_its_budget_and_assumed_successes(tmp_path: Path) -> None:
     words = Rule(answer=Answer(text="Done."))
     with in_background(ProviderTwin(Script(rules=(words,)))) as desk.twin:
         for more, budget in (
-            ([], "none: set one with --max-cost-usd, --max-tokens or --max-duration"),
-            (["--max-cost-usd", "3", "--max-duration", "90m"], "3 USD, 1h 30m"),
+            ([], []),
+            (["--max-cost-usd", "3", "--max-duration", "90m"], ["budget: 3 USD, 1h 30m"]),
         ):
             done = desk.run(*MODEL, *more)
             assert done.returncode == 0, done.stderr
             lines = done.stderr.splitlines()
-            assert f"budget: {budget}" in lines[:4]
+            assert [line for line in lines if line.startswith("budget: ")] == budget
             assert [line[10:] for line in lines].count(ASSUMED) == 1
             assert "  assumed: success of work, because nothing was reported" in done.stdout
 

@@ -83,4 +83,4 @@ def test_feedback_of_another_suite_or_project_is_refused(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="was judged by suite todo"):
         asyncio.run(check_run(request, flow.host, feedback=judged.directory))
     with pytest.raises(OtherProject):
-        make_other_project(flow, tmp_path).launch(feedback=judged)
+        make_other_project(flow, tmp_path).launch(feedback=judged, profile="")

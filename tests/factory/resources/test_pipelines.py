@@ -141,7 +141,7 @@ def test_a_retired_version_takes_no_new_run_and_stays_for_old_ones(tmp_path: Pat
     flow = make_flow(tmp_path)
     result = flow.launch()
     stores, now = flow.evaluator.stores, flow.host.clock.now()
-    for store, name in ((stores.profiles, "lenient"), (stores.suites, "todo")):
+    for store, name in ((stores.suites, "todo"), (stores.profiles, "lenient")):
         store.versions.end(store.versions.find(name), Ending("retired", now, "ann", "it is old"))
         with pytest.raises(Retired, match=f"{name}@1 .* was retired on .*: it is old"):
             flow.launch()

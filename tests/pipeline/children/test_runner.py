@@ -324,7 +324,7 @@ async def test_corrupt_records_of_a_child_stop_the_run(parent: Family) -> None:
 
 async def test_child_locked_by_another_process_stops_the_run(parent: Family) -> None:
     async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
-        with pytest.raises(Stopped, match="runs"):
+        with pytest.raises(Stopped, match="is locked by"):
             await end(parent, "slow.dot")
 
 
