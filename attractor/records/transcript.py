@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.call_text import EDITS, describe_call, first_line
 from attractor.base.dataclasses import dataclass
 from attractor.base.journal import read_lines
@@ -155,7 +156,17 @@ def _noted(kind: EntryKind, title: str, key: str) -> Callable[[JsonObject], Tran
 
 _hook = _noted(EntryKind.WARNING, "hook failed", "fault")
 _compacted = "old turns were replaced by a summary"
-_limited = TranscriptEntry(EntryKind.WARNING, "the limit of turns or rounds is reached")
+
+
+def _limited(record: JsonObject) -> TranscriptEntry:
+    title = "the limit of turns or rounds is reached"
+    match record.get("waiting"):
+        case int(waiting):
+            title += f"; waiting for the next input: {number_of(waiting, 'follow-up')}"
+        case _:
+            pass
+    return TranscriptEntry(EntryKind.WARNING, title)
+
 
 _ENTRIES: Mapping[str, Callable[[JsonObject], TranscriptEntry | None]] = {
     "USER_INPUT": _noted(EntryKind.INPUT, "input", "content"),
@@ -168,5 +179,5 @@ _ENTRIES: Mapping[str, Callable[[JsonObject], TranscriptEntry | None]] = {
     "COMPACTION": _noted(EntryKind.WARNING, _compacted, "summary"),
     "WARNING": _noted(EntryKind.WARNING, "warning", "message"),
     "ERROR": _noted(EntryKind.ERROR, "error", "message"),
-    "TURN_LIMIT": lambda record: _limited,
+    "TURN_LIMIT": _limited,
 }

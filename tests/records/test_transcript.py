@@ -30,6 +30,12 @@ CASES: list[tuple[dict[str, Json], EntryKind, str, list[str]]] = [
         {"kind": "TOOL_CALL_END", "tool_name": "grep", "error": "no\nfile"},
         *(EntryKind.FAILURE, "grep failed: no", ["file"]),
     ),
+    (
+        {"kind": "TURN_LIMIT", "round": 9, "waiting": 2},
+        EntryKind.WARNING,
+        "the limit of turns or rounds is reached; waiting for the next input: 2 follow-ups",
+        [],
+    ),
     ({"kind": "TOOL_HOOK", "fault": "late"}, EntryKind.WARNING, "hook failed: late", []),
 ]
 

@@ -19,6 +19,7 @@ from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.tool_calls.execution import ToolRunner
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.llm.client import Client
 from attractor.llm.errors import (
     ContentFilterError,
@@ -80,11 +81,20 @@ class InputResult:
 
 
 async def process_input(conversation: SessionConversation, user_input: str) -> InputResult:
-    """Process an input and the follow-ups of the input."""
+    """Process an input and the follow-ups of the input.
+
+    Follow-ups that are left after a limit wait, and come before the next input (§2.5).
+    """
+    while conversation.waiting:
+        ending = await _process_one(conversation, conversation.waiting.popleft())
+        # The limit of rounds is one of each input; after another limit, any input ends at once.
+        if ending.stop not in (Stop.COMPLETED, Stop.ROUND_LIMIT):
+            break
     ending = await _process_one(conversation, user_input)
-    # After a limit, another input would end at once.
     while conversation.followups and ending.stop is Stop.COMPLETED:
         ending = await _process_one(conversation, conversation.followups.popleft())
+    conversation.waiting.extend(conversation.followups)
+    conversation.followups.clear()
     return ending
 
 
@@ -112,11 +122,13 @@ async def _process_one(conversation: SessionConversation, user_input: str) -> In
 
 def _reached_limit(conversation: SessionConversation, rounds: int) -> Stop | None:
     config = conversation.config
+    waiting = len(conversation.waiting) + len(conversation.followups)
+    followups: dict[str, Json] = {"waiting": waiting} if waiting else {}
     if 0 < config.max_tool_rounds_per_input <= rounds:
-        conversation.emit(EventKind.TURN_LIMIT, round=rounds)
+        conversation.emit(EventKind.TURN_LIMIT, round=rounds, **followups)
         return Stop.ROUND_LIMIT
     if 0 < config.max_turns <= conversation.turn_count:
-        conversation.emit(EventKind.TURN_LIMIT, total_turns=conversation.turn_count)
+        conversation.emit(EventKind.TURN_LIMIT, total_turns=conversation.turn_count, **followups)
         return Stop.TURN_LIMIT
     if spent := spent_budget(conversation):
         conversation.emit(EventKind.WARNING, message=f"the budget of the session is used: {spent}")

@@ -71,6 +71,8 @@ class SessionConversation:
     history: list[Turn] = field(default_factory=list[Turn])
     steering: deque[str] = field(default_factory=deque[str])
     followups: deque[str] = field(default_factory=deque[str])
+    # Follow-ups left after a limit.
+    waiting: deque[str] = field(default_factory=deque[str])
     tool_state: ToolState = field(default_factory=ToolState)
     usage: Usage = Usage()
     tokens: int = 0

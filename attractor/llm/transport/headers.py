@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from attractor.base.clock import SystemClock
 from attractor.llm.response import RateLimitInfo
 
 OPENAI_LIMITS: Mapping[str, str] = {
@@ -44,13 +45,19 @@ class _Reset(NamedTuple):
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait before a retry, from a number of seconds or a date."""
+    """Return the seconds to wait before a retry, from a number of seconds or a date.
+
+    A date counts from the date of the answer (default: the time of this machine).
+    """
     text = headers.get("retry-after", "")
     seconds = _number(text)
     if seconds is not None:
         return seconds
-    until, now = _http_date(text), _http_date(headers.get("date", ""))
-    return max(0.0, (until - now).total_seconds()) if until and now else None
+    until = _http_date(text)
+    if until is None:
+        return None
+    now = _http_date(headers.get("date", "")) or SystemClock().now()
+    return max(0.0, (until - now).total_seconds())
 
 
 def read_rate_limit(headers: Mapping[str, str], names: Mapping[str, str]) -> RateLimitInfo | None:

@@ -599,6 +599,19 @@ def test_followups_wait_after_a_limit(tmp_path: Path) -> None:
     assert sum(isinstance(turn, UserTurn) for turn in played.session.history) == 2
 
 
+def test_followups_left_at_the_round_limit_come_before_the_next_input(tmp_path: Path) -> None:
+    config, looks = SessionConfig(max_tool_rounds_per_input=1), call("glob", pattern="*")
+    played = ScriptedSession(tmp_path, looks, looks, said("ok"), said("done"), config=config)
+    for words in ("First?", "Second?"):
+        played.session.follow_up(words)
+    assert played.submit().stop is Stop.ROUND_LIMIT
+    assert played.submit("And now?").stop is Stop.COMPLETED
+    asked = [one.content for one in played.session.history if isinstance(one, UserTurn)]
+    assert asked[1:] == ["First?", "Second?", "And now?"]
+    limits = played.event_data(EventKind.TURN_LIMIT)
+    assert limits == [{"round": 1, "waiting": 2}, {"round": 1, "waiting": 1}]
+
+
 def test_changed_profile_changes_the_whole_prompt(tmp_path: Path) -> None:
     played = ScriptedSession(tmp_path, said("one"), said("two"))
     played.submit()

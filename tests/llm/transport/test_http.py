@@ -4,7 +4,8 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -312,8 +313,13 @@ def test_retry_after_is_seconds_or_a_date() -> None:
         assert read_retry_after({"retry-after": text, "date": DATE}) == seconds
 
 
-def test_retry_date_needs_the_date_of_the_answer() -> None:
-    assert read_retry_after({"retry-after": DATE}) is None
+def test_retry_date_counts_from_this_machine_without_the_date_of_the_answer() -> None:
+    for seconds, low, high in ((60, 50, 60), (-60, 0, 0)):
+        text = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+        for date in ({}, {"date": "soon"}):
+            waits = read_retry_after({"retry-after": text, **date})
+            assert waits is not None
+            assert low <= waits <= high
     assert read_retry_after({}) is None
 
 
