@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.json import Json
 from attractor.base.records import write_fields
+from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
@@ -151,6 +152,14 @@ def listed_status(run: RunOverview) -> str:
     shown = status_of(run)
     is_plain = shown == run.status or run.wait is not None
     return f"{shown}, {STOPPED}" if run.is_stopped and is_plain else shown
+
+
+def require_known_status(word: str) -> None:
+    """Refuse a word that no run in a list can have as its status or outcome."""
+    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN}
+    # A status in the list may have details, such as a branch.
+    if word not in known and word.partition(" (")[0].partition(", ")[0] not in known:
+        raise UnknownName("status", word, known)
 
 
 def filter_words(run: RunOverview) -> set[str]:

@@ -1,6 +1,6 @@
 """Builds the application from the resources and pages."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -14,7 +14,9 @@ from attractor.server.access.log import Log
 from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
 from attractor.server.http.guard import Guard
 from attractor.server.http.idempotency import AnswerStore, Idempotency, describe_keys
+from attractor.server.http.methods import Methods
 from attractor.server.http.problems import answer_problems, describe_problems, problem_statuses
+from attractor.server.http.scopes import KNOWN_QUERY
 from attractor.server.service import Service
 
 RESOURCES = Registry("attractor.server.resources", APIRouter, noun="resource")
@@ -59,8 +61,10 @@ def build_application(
     store = AnswerStore(service.host.state_dir / "server" / "requests.sqlite3", service.host.clock)
     describe_problems(application)
     describe_keys(application)
-    # Inside the guard, which was added last.
+    # Each is inside the one that is added after it.
     application.add_middleware(Idempotency, store=store, project=service.host.project)
+    own = (route for part in _parts() for route in part.routes)
+    application.add_middleware(Methods, routes=[*application.routes, *own])
     application.add_middleware(
         Guard,
         access=service.access,
@@ -77,7 +81,12 @@ def build_application(
 @cache
 def _routes() -> Sequence[BaseRoute]:
     """Return all routes; FastAPI prepares them at the first request, once for all applications."""
-    router = APIRouter(responses=problem_statuses(*ALWAYS))
-    for part in (*RESOURCES.values(), *PAGES.values()):
+    router = APIRouter(responses=problem_statuses(*ALWAYS), dependencies=[KNOWN_QUERY])
+    for part in _parts():
         router.include_router(part)
     return router.routes
+
+
+def _parts() -> Iterator[APIRouter]:
+    yield from RESOURCES.values()
+    yield from PAGES.values()

@@ -4,8 +4,10 @@ AttractorError
 ├── HttpError                     an error with an HTTP status of its own
 │   ├── Unauthenticated     401   a request without a valid token or session
 │   ├── Forbidden           403   a scope that is too low, or a refused origin
+│   ├── MethodNotAllowed    405   a method that the address does not have
 │   ├── BodyTooSlow         408   a body that does not arrive in time
 │   ├── BodyTooLarge        413   a body that is too large
+│   ├── UnsupportedBody     415   a body that is no JSON
 │   ├── UnknownResult       409   a repeated write whose first result is unknown
 │   ├── KeyReused           422   an idempotency key of another request
 │   ├── InvalidKey          422   an invalid idempotency key
@@ -18,6 +20,8 @@ AttractorError
 └── CommandFailed                 a process that ended without a result
 """
 
+from collections.abc import Iterable, Mapping
+
 from attractor.base.errors import AttractorError, ExitCode, MachineryError, Refused
 
 
@@ -26,12 +30,15 @@ class HttpError(AttractorError):
 
     status = 400
     exit_code = ExitCode.REFUSED
+    headers: Mapping[str, str] = {}
+    """The headers of the answer."""
 
 
 class Unauthenticated(HttpError):
     """A valid token or session is required."""
 
     status = 401
+    headers = {"www-authenticate": "Bearer"}
     hint = "send 'Authorization: Bearer TOKEN'; create a token with 'attractor token create'"
 
 
@@ -39,6 +46,25 @@ class Forbidden(HttpError):
     """The token or session does not allow this."""
 
     status = 403
+
+
+class MethodNotAllowed(HttpError):
+    """The address does not have this method."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        names = ", ".join(sorted(allowed))
+        super().__init__(f"the address does not have the method {method}", hint=f"use {names}")
+        self.headers = {"allow": names}
+
+
+class UnsupportedBody(HttpError):
+    """The body of the request is no JSON."""
+
+    status = 415
+    exit_code = ExitCode.USAGE
+    hint = "send JSON, with the header 'Content-Type: application/json'"
 
 
 class BodyTooSlow(HttpError):
@@ -77,6 +103,7 @@ class TooManyRequests(HttpError):
     """Too many requests."""
 
     status = 429
+    headers = {"retry-after": "1"}
     hint = "wait, and try again"
 
 

@@ -8,20 +8,19 @@ import click
 
 from attractor.base.amounts import format_cost, format_number
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
 from attractor.cli.runs.setup import host_of
-from attractor.engine.outcome import StageStatus, Usage
+from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.engine.state.run_state import StatusWord
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
 from attractor.factory.register import register_of
 from attractor.language.source.text import visible
-from attractor.pipeline.status import MARKS, NOT_EVALUATED, listed_status
-from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview
+from attractor.pipeline.status import listed_status, require_known_status
+from attractor.records.summary import RunOverview
 from attractor.records.workers import read_worker
 
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
@@ -75,10 +74,7 @@ def runs(
     )
     found = index.runs(settings.runs_dir, query)
     if status and not found:
-        # A status in the list may have details, such as a branch.
-        known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN}
-        if status not in known and status.partition(" (")[0].partition(", ")[0] not in known:
-            raise UnknownName("status", status, known)
+        require_known_status(status)
     if live:
         workers = [read_worker(run) for run in found]
         if as_json:

@@ -27,7 +27,7 @@ from attractor.server.drawings import inline_drawing
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
 from attractor.server.html.states import state_look
-from attractor.server.http.problems import problem_of, problem_response
+from attractor.server.http.problems import headers_of, problem_of, problem_response
 from attractor.server.pieces import PieceSource
 
 _FLASH = "attractor_flash"
@@ -225,7 +225,9 @@ def answer_error(request: Request, error: AttractorError) -> Response:
             address = f"/{request.url.path.lstrip('/')}?{request.url.query}".rstrip("?")
         values = {"problem": problem, "address": address, "safe": safe_login(request, address)}
         return HTMLResponse(render_text("signed_out.html.j2", values), problem.status)
-    return render(request, "error.html.j2", {"problem": problem}, status=problem.status)
+    response = render(request, "error.html.j2", {"problem": problem}, status=problem.status)
+    response.headers.update(headers_of(error))
+    return response
 
 
 @cache

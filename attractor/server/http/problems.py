@@ -25,7 +25,7 @@ from attractor.base.errors import (
 from attractor.engine.errors import NoRun
 from attractor.growth.errors import UnknownPlan, UnknownSpec, UnknownSpecNode
 from attractor.language.diagnostics import InvalidPipeline
-from attractor.server.errors import HttpError, TooManyRequests
+from attractor.server.errors import HttpError, UnsupportedBody
 
 PROBLEM = "application/problem+json"
 
@@ -84,12 +84,14 @@ def status_of(error: AttractorError) -> int:
 def problem_response(error: AttractorError) -> Response:
     """Return the response to a request that failed with an error."""
     problem = problem_of(error)
-    headers = (
-        {"www-authenticate": "Bearer"} if problem.status == http.HTTPStatus.UNAUTHORIZED else {}
+    return JSONResponse(
+        problem.model_dump(), problem.status, media_type=PROBLEM, headers=headers_of(error)
     )
-    if isinstance(error, TooManyRequests):
-        headers["retry-after"] = "1"
-    return JSONResponse(problem.model_dump(), problem.status, media_type=PROBLEM, headers=headers)
+
+
+def headers_of(error: AttractorError) -> Mapping[str, str]:
+    """Return the headers of the response to a request that failed with an error."""
+    return error.headers if isinstance(error, HttpError) else {}
 
 
 class InvalidRequest(HttpError):
@@ -105,6 +107,11 @@ def invalid_request(error: RequestValidationError | ValidationError) -> InvalidR
     return InvalidRequest("; ".join(faults[:5]), hint="see /api/v1/openapi.json")
 
 
+def _unsupported(request: Request) -> UnsupportedBody:
+    sent = request.headers.get("content-type")
+    return UnsupportedBody(f"Content-Type is {sent}" if sent else "Content-Type is missing")
+
+
 def answer_problems(
     application: FastAPI, respond: Callable[[Request, AttractorError], Response]
 ) -> None:
@@ -112,10 +119,12 @@ def answer_problems(
 
     def answer(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            found = invalid_request(error)
+            # FastAPI parses a body with a content type of JSON only.
+            is_raw = isinstance(error.body, bytes)
+            found = _unsupported(request) if is_raw else invalid_request(error)
         elif isinstance(error, HTTPException):
             found = HttpError(error.detail, hint="see /api/v1/openapi.json")
-            found.status = error.status_code
+            found.status, found.headers = error.status_code, error.headers or {}
         else:
             assert isinstance(error, AttractorError)
             found = error

@@ -1,14 +1,18 @@
-"""Dependencies of endpoints: the service, the caller, and the scope that a request needs."""
+"""Dependencies of endpoints: the service, the caller, the scope that a request needs, its query."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Query
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
 
+from attractor.base.errors import UnknownName
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.errors import Forbidden, Unauthenticated
+from attractor.server.http.problems import InvalidRequest
 from attractor.server.service import Service
 
 
@@ -39,6 +43,27 @@ def _caller(connection: HTTPConnection) -> Caller:
 
 Calling = Annotated[Caller, Depends(_caller)]
 """The caller, as a parameter of an endpoint."""
+
+
+def _require_known_query(connection: HTTPConnection) -> None:
+    if not connection.url.path.startswith("/api/v1/"):
+        return
+    route: APIRoute | APIWebSocketRoute = connection.scope["route"]
+    known = set(_names_in(route.dependant))
+    for name in connection.query_params:
+        if name not in known:
+            unknown = UnknownName("query parameter", name, known)
+            raise InvalidRequest(unknown.message, hint=unknown.hint)
+
+
+def _names_in(dependant: Dependant) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _names_in(inner)
+
+
+KNOWN_QUERY = Depends(_require_known_query)
+"""The dependency that refuses unknown names in a query of the API."""
 
 
 class RequiredScope:

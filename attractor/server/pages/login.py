@@ -11,6 +11,7 @@ from attractor.server.access.sessions import LIFETIME
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import MEDIA_TYPES, static_files
 from attractor.server.html.rendering import PageRouter, answer_error, own_page, safe_login
+from attractor.server.http.methods import is_head
 from attractor.server.http.scopes import READ, Serving
 
 part = PageRouter()
@@ -23,7 +24,7 @@ def log_in_with_code(
     """Begin a session by the one-time address, or show the form for a token."""
     if address := safe_login(request, next, **({"code": code} if code else {})):
         return RedirectResponse(address, 303)
-    if not code:
+    if not code or is_head(request):
         return answer_error(request, Unauthenticated())
     return _begun(request, service.access.log_in(code), next)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from attractor.base.errors import AttractorError, VerificationError
@@ -23,6 +23,7 @@ from attractor.server.events.buffer import EventFilter, StreamEvent
 from attractor.server.events.streams import EventSource, Sources, follow
 from attractor.server.events.tails import read_events
 from attractor.server.http.cursors import MOST, Cursor, Limit, read_number, write_cursor
+from attractor.server.http.methods import is_head
 from attractor.server.http.problems import problem_of, problem_statuses
 from attractor.server.http.scopes import READ, Calling, Serving
 
@@ -132,6 +133,7 @@ class EventReader:
         after: After = None,
         last_event_id: LastEventId = None,
     ) -> None:
+        self._is_head = is_head(connection)
         self.wants_stream = _STREAM in connection.headers.get("accept", "")
         self._events = service.events
         self._caller = caller.name
@@ -148,7 +150,9 @@ class EventReader:
         return follow(source, after, self._selected, describe)
 
     async def stream(self, sources: Sources[S], folder: Path) -> Response:
-        """Return a response with the past and new events of a source."""
+        """Return a response with the past and new events of a source; for HEAD, none."""
+        if self._is_head:
+            return StreamingResponse(iter(()), media_type=_STREAM)
         return EventStream(_frames(await self.follow(sources, folder)))
 
     def page(self, read: Read, number: Number, limit: int, cursor: str) -> Response:

@@ -127,7 +127,8 @@ def draw_pipeline(
     drawing = service.run_drawings.draw(service.root(run))
     tag = f'"{drawing.content}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
-    if if_none_match == tag:
+    tags = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    if tag in tags or "*" in tags:
         return Response(status_code=304, headers=headers)
     return Svg(drawing.svg, headers=headers)
 

@@ -9,7 +9,7 @@ from attractor.base.durations import parse_since
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.ledger.index import RunQuery
 from attractor.language.drawing.run_overlay import states_record
-from attractor.pipeline.status import read_status
+from attractor.pipeline.status import read_status, require_known_status
 from attractor.records.context import read_context
 from attractor.records.drawing import read_states
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
@@ -169,6 +169,8 @@ def list_runs(
         limit=limit + 1,
     )
     found = service.index.runs(host.runs_dir, query)
+    if status and not found:
+        require_known_status(status)
     items = [RunAnswer.model_validate(one.to_record()) for one in found[:limit]]
     more = len(found) > limit
     return Page(items=items, next=write_cursor(found[limit - 1].directory.name) if more else "")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -114,9 +115,9 @@ def test_request_in_flight_when_the_server_stops_is_a_problem_and_not_repeated(
     monkeypatch.setattr(exchange, "VALID_S", 0)
     routes = [Route(PLACE, counter.answer, methods=["POST"])]
     counter.may_answer.clear()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
         with serving(service, routes=routes) as stopped:
-            client = stopped.client()
+            client = stack.enter_context(stopped.client())
             sent = pool.submit(post, client)
             streaming = pool.submit(client.get, "/api/v1/events", headers=STREAM)
             await_(lambda: counter.counted and len(service.events))
@@ -124,13 +125,13 @@ def test_request_in_flight_when_the_server_stops_is_a_problem_and_not_repeated(
         counter.may_answer.set()
         with pytest.raises(httpx.RemoteProtocolError):
             streaming.result()
-    assert (answer.status_code, answer.json()["type"]) == (503, "urn:attractor:ServerStopped")
-    lines = {line.path: (line.status, line.reason) for line in stopped.log}
-    assert lines == {PLACE: (503, answer.json()["detail"]), "/api/v1/events": (200, "")}
-    assert not caplog.records
-    with serving(service, routes=routes) as server:
-        client.base_url = server.url
-        assert post(client).json()["type"] == "urn:attractor:UnknownResult"
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:attractor:ServerStopped")
+        lines = {line.path: (line.status, line.reason) for line in stopped.log}
+        assert lines == {PLACE: (503, answer.json()["detail"]), "/api/v1/events": (200, "")}
+        assert not caplog.records
+        with serving(service, routes=routes) as server:
+            client.base_url = server.url
+            assert post(client).json()["type"] == "urn:attractor:UnknownResult"
     assert counter.counted == 1
 
 
