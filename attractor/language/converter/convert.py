@@ -195,11 +195,34 @@ def convert_condition_attribute(foreign: ForeignAttribute) -> Iterator[Diagnosti
     """Convert outcomes in a condition, and report unknown keys."""
     if foreign.attribute.value.kind is not ValueKind.STRING:
         return
-    converted = convert_condition(foreign.written)
+    edges = [
+        edge
+        for edge in foreign.graph.edges
+        if (value := edge.attributes.value("condition")) and value.span == foreign.span
+    ]
+    has_labels = not edges or any(_has_labels(foreign.graph, edge.source) for edge in edges)
+    converted = convert_condition(foreign.written, has_labels=has_labels)
     for message, remedy in converted.left:
         yield warning(message, foreign.span, fix=remedy)
     if converted.changed:
         yield foreign.replaced(f"replaced {', '.join(converted.changed)}", converted.text)
+
+
+def _has_labels(graph: Graph, node: str) -> bool:
+    """Return whether a node chooses labels, or a node whose outcome it passes on; no tool does."""
+    waiting, seen = [node], {node}
+    while waiting:
+        chosen = waiting.pop()
+        type_ = graph.nodes[chosen].type
+        # The type of another tool may be converted in the same round.
+        type_ = TYPES.get(type_, type_)
+        if type_ not in ("tool", "conditional"):
+            return True
+        if type_ == "conditional":
+            before = {edge.source for edge in graph.incoming(chosen)} - seen
+            seen |= before
+            waiting += before
+    return False
 
 
 def convert_stylesheet(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
@@ -235,8 +258,8 @@ def convert_params(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
 
 def convert_goal(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     """Report a variable in the goal, which is the value of `$goal` in prompts."""
-    found = _PARAMETER.search(foreign.word)
-    if foreign.word in ("$goal", "${goal}"):
+    found = _PARAMETER_IN_PROMPT.search(foreign.word) or _TEMPLATE.search(foreign.word)
+    if foreign.word == "$goal" or _GOAL.fullmatch(foreign.word):
         yield foreign.replaced(f"removed {foreign.word} from the goal: pass it with --goal", '""')
     elif found:
         message = f"{found[0]} is plain text in the goal"
@@ -331,7 +354,7 @@ def convert_tool_command(foreign: ForeignAttribute) -> Iterator[Diagnostic]:
     if foreign.graph.attributes.text("params"):
         text = text.replace("$$", "$")
     for name in used:
-        is_set = re.search(rf"(?<![\w${{]){name}\b", written) or len(name) < _SHORTEST
+        is_set = re.search(rf"(?<![\w${{]){name}\b", written)
         if name not in ours and name.islower() and not is_set:
             fix = _undeclared(name, f"${variable_of(name)}")
             yield warning(f"the command does not set ${name}", foreign.span, fix=fix)

@@ -88,6 +88,7 @@ _CLAUSE = re.compile(
     | \\" (?: [^"\\] | \\\\ (?: \\. | [^"\\] ) | \\ [^"\\] )* \\" """,
     re.VERBOSE | re.DOTALL,
 )
+_NO_LABEL = "use outcome=fail: a command fails if its exit status is not 0; or match tool.output"
 _OUTCOME = frozenset({"outcome", "context.outcome"})
 _LAST_LINE = frozenset({"tool.last_line", "context.tool.last_line"})
 _CLASS = frozenset({"failure_class", "context.failure_class"})
@@ -104,11 +105,11 @@ class ConvertedCondition:
     left: Sequence[tuple[str, str]]
 
 
-def convert_condition(written: str) -> ConvertedCondition:
+def convert_condition(written: str, *, has_labels: bool = True) -> ConvertedCondition:
     """Convert the text of a quoted condition, including escapes.
 
     An unknown outcome, and a class of failures, was chosen by the stage; it is converted to a
-    preferred label.
+    preferred label, unless the stage chooses no labels.
     """
     pieces: list[str] = []
     changed = [
@@ -130,6 +131,9 @@ def convert_condition(written: str) -> ConvertedCondition:
             ours = plain if plain in OUR_OUTCOMES else OUTCOMES.get(plain, "")
             if key not in _OUTCOME:
                 ours = ""
+            if not (ours or has_labels or "!" in found["operator"]):
+                left.append((f"{key}={word} never holds: a command does not choose it", _NO_LABEL))
+                continue
             our_key, our_word = (key, ours) if ours else ("preferred_label", word)
             pieces += [written[at : found.start()], our_key, found["operator"]]
             pieces += [found["quote"], our_word, found["quote"]]

@@ -201,6 +201,16 @@ def test_outcome_of_another_tool_is_converted(written: str, ours: str) -> None:
         ('a [label=x,\n prompt="Try $iteration"]', "$iteration is plain text in a prompt"),
         ('a [shape=parallelogram,\n tool_command="cat $task"]', "the command does not set $task"),
         ('a\ngoal="Do $task"', "$task is plain text in the goal"),
+        ('a\ngoal="Ship $goal"', "$goal is plain text in the goal"),
+        ('a\ngoal="Ship ${goal}."', "${goal} is plain text in the goal"),
+        ('a\ngoal="Ship {{ goal }}"', "{{ goal }} is plain text in the goal"),
+        ('a [label=x,\n prompt="Do $x"]', "$x is plain text in a prompt"),
+        ('a [shape=parallelogram,\n tool_command="do $x"]', "the command does not set $x"),
+        (
+            'a [type=command, tool_command="true"]; d [shape=diamond]; a -> d\n'
+            'd -> exit [condition="context.failure_class=transient"]',
+            "context.failure_class=transient never holds: a command does not choose it",
+        ),
         ('a\nmodel_stylesheet="* { llm_model: claude-*; }"', "unsupported pattern 'claude-*'"),
         ('a [label=x,\n goal_gate="all is well"]', "unsupported condition of a goal gate"),
         ("a -> exit [label=x,\n weight=1.5]", "invalid weight '1.5': not an integer"),
@@ -244,12 +254,22 @@ def test_unconvertible_parts_are_reported_with_line_and_advice(written: str, mes
         ("stall_timeout=300; a [stall_timeout=9]", 'stall_timeout="300s"; a [stall_timeout="9s"]'),
         ('a [manager.poll_interval="0s"]', 'a [manager.poll_interval="1s"]'),
         ('graph [goal="$goal"]; a', 'graph [goal=""]; a'),
+        ('graph [goal="{{ goal }}"]; a', 'graph [goal=""]; a'),
         ('a [goal_gate="outcome = success"]', "a [goal_gate=true]"),
         ('a [max_agent_turns="8", shape=box]', "a [shape=box]"),
         (
             'a [prompt="Do $task with ${tone}"]; b [prompt="Check $task"]',
             'inputs="task, tone"; a [prompt="Do ${inputs.task} with ${inputs.tone}"]; '
             'b [prompt="Check ${inputs.task}"]',
+        ),
+        # An agent chooses a label; a command does not, and does not need one here.
+        (
+            'a [prompt=x]; a -> exit [condition="context.failure_class=transient"]; '
+            'b [shape=parallelogram, tool_command="true"]; '
+            'b -> exit [condition="outcome=fail && failure_class!=transient"]',
+            'a [prompt=x]; a -> exit [condition="preferred_label=transient"]; '
+            'b [shape=parallelogram, tool_command="true"]; '
+            'b -> exit [condition="outcome=fail && preferred_label!=transient"]',
         ),
         # A variable of the shell stays, and one of a prompt is the same input in a command.
         (
