@@ -40,7 +40,7 @@ from attractor.language.linting.pages import RulePage, read_pages
 from attractor.scenarios.check import CheckOptions, check_registry
 from attractor.scenarios.suite import SuiteTable
 from attractor.server.application import RESOURCES
-from attractor.server.http.scopes import RequiredScope
+from attractor.server.http.scopes import scope_of
 
 WIDTH = 100
 
@@ -91,12 +91,6 @@ def operations() -> str:
         for path, method, one in sorted(routes, key=lambda route: route[:2])
     ]
     return "\n".join(["| operation | scope | description |", "|---|---|---|", *rows])
-
-
-def scope_of(route: APIRoute) -> str:
-    """Return the scope that an operation needs."""
-    found = [one.dependency for one in route.dependencies]
-    return next(str(one.scope) for one in found if isinstance(one, RequiredScope))
 
 
 def first_sentence_of(route: APIRoute) -> str:

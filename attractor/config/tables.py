@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -38,7 +38,11 @@ def require_sandbox_variables(variables: Mapping[str, str]) -> Mapping[str, str]
 
 SandboxVariables = Annotated[Mapping[str, str], AfterValidator(require_sandbox_variables)]
 
-Name = Annotated[str, AfterValidator(require_name)]
+Name = Annotated[
+    str,
+    AfterValidator(require_name),
+    Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"}),
+]
 
 
 class StrictTable(BaseModel):

@@ -12,10 +12,11 @@ from attractor.base.registry import Registry
 from attractor.server.access.limits import LIMITS, Limits
 from attractor.server.access.log import Log
 from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
+from attractor.server.http.document import complete_document
 from attractor.server.http.guard import Guard
-from attractor.server.http.idempotency import AnswerStore, Idempotency, describe_keys
+from attractor.server.http.idempotency import AnswerStore, Idempotency
 from attractor.server.http.methods import Methods
-from attractor.server.http.problems import answer_problems, describe_problems, problem_statuses
+from attractor.server.http.problems import answer_problems, problem_statuses
 from attractor.server.http.scopes import KNOWN_QUERY
 from attractor.server.service import Service
 
@@ -49,6 +50,8 @@ def build_application(
         title="Attractor",
         version=__version__,
         summary="Runs pipelines, and judges, decides and promotes their results.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/"}],
         openapi_url=OPENAPI,
         docs_url=None,
         redoc_url=None,
@@ -59,8 +62,7 @@ def build_application(
     application.state.navigation = navigation_of(PAGES.values())
     answer_problems(application, answer_error)
     store = AnswerStore(service.host.state_dir / "server" / "requests.sqlite3", service.host.clock)
-    describe_problems(application)
-    describe_keys(application)
+    complete_document(application, (one for part in RESOURCES.values() for one in part.routes))
     # Each is inside the one that is added after it.
     application.add_middleware(Idempotency, store=store, project=service.host.project)
     own = (route for part in _parts() for route in part.routes)

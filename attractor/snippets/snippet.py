@@ -85,6 +85,15 @@ class NetworkAccess(_Request):
 class Snippet(_Request):
     """Code or a command to execute; either `code` or `command` is required."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("code", "command")
+            ]
+        }
+    )
+
     language: Language = Field(default=Language.PYTHON, description="The language of `code`.")
     code: _Text | None = None
     command: _Text | None = Field(default=None, description="A command for `sh -c`.")

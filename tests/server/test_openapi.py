@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
+from openapi_spec_validator import validate
 
 from attractor.server.access.limits import LIMITS, UNLIMITED, Limits
 from attractor.server.application import OPENAPI, RESOURCES
@@ -46,7 +47,13 @@ def test_document_lists_every_operation(server: RunningServer) -> None:
     for path, method in described:
         operation = document["paths"][path][method]
         assert operation["description"], path
-        assert "429" in operation["responses"], path
+        scope = operation["security"][0]["token"][0]
+        assert ({"session": []} in operation["security"]) == (scope != "decide"), path
+        assert {"401", "429", "503"} <= operation["responses"].keys(), path
+        assert ("requestBody" in operation) == ("415" in operation["responses"]), path
+    started = document["paths"]["/api/v1/runs"]["post"]["responses"]["201"]["headers"]
+    assert started.keys() == {"Location", "Idempotency-Replayed"}
+    validate(document)
     for name in set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document))):
         assert name in document["components"]["schemas"]
 

@@ -10,10 +10,9 @@ import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from weakref import WeakValueDictionary
 
-from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -26,7 +25,6 @@ from attractor.base.files import make_private_folder
 from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.server.access.origins import SAFE_METHODS
 from attractor.server.errors import InvalidKey, KeyReused, UnknownResult
-from attractor.server.http.problems import problem_statuses
 
 KEY, REPLAYED = "idempotency-key", "idempotency-replayed"
 KEY_FORM, LONGEST_KEY = "[!-~]+", 200
@@ -203,26 +201,7 @@ async def _read(receive: Receive) -> bytes | None:
             return body
 
 
-def describe_keys(application: FastAPI) -> None:
-    """Describe the header in the OpenAPI document, at each operation that writes."""
-    write = application.openapi
-
-    def describe() -> dict[str, Any]:
-        document = application.openapi_schema
-        if document is None:
-            document = write()
-            operations = (each for path in document["paths"].values() for each in path.items())
-            for method, operation in operations:
-                if method.upper() not in SAFE_METHODS:
-                    operation.setdefault("parameters", []).append(_PARAMETER)
-                    conflict = problem_statuses(UnknownResult.status)[UnknownResult.status]
-                    operation["responses"].setdefault(str(UnknownResult.status), conflict)
-        return document
-
-    application.openapi = describe
-
-
-_PARAMETER = {
+KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
@@ -234,6 +213,7 @@ _PARAMETER = {
         "pattern": f"^{KEY_FORM}$",
     },
 }
+"""The header, in the OpenAPI document."""
 
 
 async def _send(answer: KeptAnswer, send: Send) -> None:

@@ -135,18 +135,6 @@ def answer_problems(
         application.add_exception_handler(kind, answer)
 
 
-def describe_problems(application: FastAPI) -> None:
-    """Add the schema of problems, which no operation returns, to the OpenAPI document."""
-    write = application.openapi
-
-    def describe() -> dict[str, Any]:
-        document = write()
-        document["components"]["schemas"].setdefault(Problem.__name__, Problem.model_json_schema())
-        return document
-
-    application.openapi = describe
-
-
 def problem_statuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the problems that an operation may answer, for the OpenAPI document."""
     return {
@@ -156,3 +144,8 @@ def problem_statuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for one in statuses
     }
+
+
+def header(description: str) -> dict[str, Any]:
+    """Return the description of a header of an answer, for the OpenAPI document."""
+    return {"description": description, "schema": {"type": "string"}}

@@ -77,6 +77,12 @@ class RequiredScope:
         require_scope(caller, self.scope)
 
 
+def scope_of(route: APIRoute) -> Scope:
+    """Return the scope that an operation needs."""
+    found = [one.dependency for one in route.dependencies]
+    return next(one.scope for one in found if isinstance(one, RequiredScope))
+
+
 def require_scope(caller: Caller, scope: Scope) -> None:
     """Refuse a caller whose scope is lower than a scope."""
     if not caller.scope.includes(scope):

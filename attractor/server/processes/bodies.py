@@ -4,7 +4,7 @@ The fields have the names and meanings of the options of the command line.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Self
 
 from pydantic import (
@@ -108,8 +108,21 @@ class WalkBody(Body):
         }
 
 
+def one_of(**schemas: Mapping[str, JsonValue]) -> ConfigDict:
+    """Return the configuration of a body with exactly one of some fields, for the document."""
+    forms: list[JsonValue] = [
+        {"required": [name], "properties": {name: {**schema}}} for name, schema in schemas.items()
+    ]
+    return ConfigDict(json_schema_extra={"oneOf": forms})
+
+
+_WRITTEN: Mapping[str, JsonValue] = {"type": "string", "minLength": 1}
+
+
 class StartBody(WalkBody):
     """A run to start: a DOT source, a file of the project, or a registered pipeline."""
+
+    model_config = one_of(source=_WRITTEN, file=_WRITTEN, pipeline=_WRITTEN)
 
     source: Text = Field(
         default="",

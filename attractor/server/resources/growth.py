@@ -6,13 +6,14 @@ The paths are those of the seed. A deployment never decides: it waits for a deci
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import read_desires
 from attractor.growth.simulation.report import Depth
+from attractor.growth.specification.rendering import DiagramFormat, SpecView
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
@@ -21,9 +22,6 @@ from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
 
 part = APIRouter(tags=["growth"], responses=problem_statuses(400, 404, 409))
-
-Mode = Annotated[str, Query(max_length=100, description="flowchart, mindmap or board.")]
-Format = Annotated[str, Query(max_length=100, description="svg, dot or mermaid.")]
 
 
 def _require_utf8(value: JsonValue) -> JsonValue:
@@ -169,7 +167,10 @@ def show_lineage(service: Serving, id: str) -> JsonRecord:
 
 @part.get("/render/{id}", dependencies=[READ, IN_TURN])
 def render(
-    service: Serving, id: str, mode: Mode = "flowchart", format: Format = "svg"
+    service: Serving,
+    id: str,
+    mode: SpecView = SpecView.FLOWCHART,
+    format: DiagramFormat = DiagramFormat.SVG,
 ) -> DrawingAnswer:
     """Draw a specification as a flowchart, mind map or board."""
     return DrawingAnswer.model_validate(specs.render(_plane(service), id, mode, format))

@@ -38,7 +38,7 @@ from attractor.server.http.scopes import IN_TURN, READ, Serving
 from attractor.server.processes.bodies import LONGEST_SOURCE, Body
 from attractor.server.service import Service
 
-part = APIRouter(tags=["language"], responses=problem_statuses(400))
+part = APIRouter(tags=["language"], responses=problem_statuses(400, 404))
 
 MOST_PROPOSED = 50
 SVG = "image/svg+xml"

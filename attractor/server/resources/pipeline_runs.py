@@ -3,7 +3,7 @@
 The words of attractor-spec 11.11 (`/run`, `/status`, `/answer`) are other names of three of them.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -17,7 +17,7 @@ from attractor.engine.storage.artifacts import Blobs
 from attractor.pipeline.status import read_status
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
-from attractor.server.http.problems import problem_statuses
+from attractor.server.http.problems import header, problem_statuses
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
 from attractor.server.processes.bodies import (
     NO_REASON,
@@ -41,6 +41,11 @@ from attractor.server.service import Service
 part = APIRouter(tags=["pipelines"])
 
 UNKNOWN = problem_statuses(400, 404, 409)
+STARTED: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": header("The address of the new run.")}}
+}
+STARTING = UNKNOWN | STARTED
+ETAG = {"ETag": header("The version of the drawing, for `If-None-Match`.")}
 
 
 class RunStatus(BaseModel):
@@ -60,9 +65,9 @@ class RunStatus(BaseModel):
     links: dict[str, str]
 
 
-@part.post("/pipelines", dependencies=[OPERATE], status_code=201, responses=UNKNOWN)
-@part.post("/run", dependencies=[OPERATE], status_code=201, responses=UNKNOWN)
-@part.post("/api/v1/runs", dependencies=[OPERATE], status_code=201, responses=UNKNOWN)
+@part.post("/pipelines", dependencies=[OPERATE], status_code=201, responses=STARTING)
+@part.post("/run", dependencies=[OPERATE], status_code=201, responses=STARTING)
+@part.post("/api/v1/runs", dependencies=[OPERATE], status_code=201, responses=STARTING)
 def submit_pipeline(
     service: Serving, caller: Calling, body: StartBody, response: Response
 ) -> StartedRun:
@@ -118,7 +123,11 @@ class Svg(Response):
     "/pipelines/{run}/graph",
     dependencies=[READ],
     response_class=Svg,
-    responses={**UNKNOWN, 304: {"description": "The drawing has not changed."}},
+    responses={
+        **UNKNOWN,
+        200: {"headers": ETAG},
+        304: {"description": "The drawing has not changed.", "headers": ETAG},
+    },
 )
 def draw_pipeline(
     service: Serving, run: str, if_none_match: Annotated[str, Header()] = ""

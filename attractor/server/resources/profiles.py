@@ -55,11 +55,13 @@ def create_profile(service: Serving, caller: Calling, body: Profile) -> VersionA
     return VersionAnswer.model_validate(version.to_record())
 
 
-@part.put("/api/v1/profiles/{name}", dependencies=[DECIDE])
-def update_profile(service: Serving, caller: Calling, name: str, body: Profile) -> RegisteredAnswer:
-    """Make a new revision of a profile; runs keep the revision that they pinned."""
-    if body.name != name:
-        raise UsageError(f"the body is the profile {body.name!r}", hint=f"name it {name!r}")
+@part.put("/api/v1/profiles/{reference}", dependencies=[DECIDE])
+def update_profile(
+    service: Serving, caller: Calling, reference: Reference, body: Profile
+) -> RegisteredAnswer:
+    """Make a new revision of the profile NAME; runs keep the revision that they pinned."""
+    if body.name != reference:
+        raise UsageError(f"the body is the profile {body.name!r}", hint=f"name it {reference!r}")
     host = service.host
     store = register_of(host).stores.profiles
     version, is_new = store.update(body, by=caller.name, now=host.clock.now())

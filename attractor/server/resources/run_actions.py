@@ -19,6 +19,7 @@ from attractor.server.processes.bodies import (
     WhyBody,
 )
 from attractor.server.processes.run_processes import RunCommand
+from attractor.server.resources.pipeline_runs import STARTED
 from attractor.server.run_actions import (
     ActionResult,
     StartedRun,
@@ -78,7 +79,7 @@ def evaluate(service: Serving, caller: Calling, run: str) -> ActionResult:
     return evaluate_again(service, run, caller)
 
 
-@part.post("/fork", dependencies=[OPERATE], status_code=201)
+@part.post("/fork", dependencies=[OPERATE], status_code=201, responses=STARTED)
 def fork(
     service: Serving, caller: Calling, run: str, body: ForkBody, response: Response
 ) -> StartedRun:
@@ -86,7 +87,7 @@ def fork(
     return _new_run(service, caller, _located(service, body).command(_name(service, run)), response)
 
 
-@part.post("/rewind", dependencies=[OPERATE], status_code=201)
+@part.post("/rewind", dependencies=[OPERATE], status_code=201, responses=STARTED)
 def rewind(
     service: Serving, caller: Calling, run: str, body: RewindBody, response: Response
 ) -> StartedRun:
@@ -94,7 +95,7 @@ def rewind(
     return _new_run(service, caller, _located(service, body).command(_name(service, run)), response)
 
 
-@part.post("/rebase", dependencies=[OPERATE], status_code=201)
+@part.post("/rebase", dependencies=[OPERATE], status_code=201, responses=STARTED)
 def rebase(
     service: Serving,
     caller: Calling,

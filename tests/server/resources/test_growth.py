@@ -111,7 +111,7 @@ def test_invalid_request_is_refused(
 
 
 def test_unknown_mode_and_low_scope_are_refused(desk: Desk) -> None:
-    assert desk.reader.get("/render/HEAD", params={"mode": "poster"}).status_code == 400
+    assert desk.reader.get("/render/HEAD", params={"mode": "poster"}).status_code == 422
     assert desk.reader.post("/spec/normalize", json={"desires": [DESIRE]}).status_code == 403
 
 
