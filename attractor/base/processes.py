@@ -282,9 +282,10 @@ def _exists(group: int) -> bool:
 def _alive_members(group: int) -> list[bool]:
     """Return for each member of a group whether it is alive; empty without /proc."""
     alive: list[bool] = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    # A pattern with `stat` looks whether it exists, which fails if the process ends meanwhile.
+    for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            fields = stat.read_bytes().rpartition(b")")[2].split()
+            fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             if int(fields[2]) == group:
                 # A zombie with several threads has only lost its first thread.
                 alive.append(fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
