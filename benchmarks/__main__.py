@@ -20,7 +20,7 @@ import benchmarks
 from benchmarks.figures import NotMeasured, Row, table
 
 RESULTS = Path(benchmarks.__file__).with_name("RESULTS.md")
-NOT_BENCHMARKS = {"__main__", "figures", "folders"}
+NOT_BENCHMARKS = {"__main__", "count_calls", "figures", "folders"}
 PAGE = """# Results of the benchmarks
 
 `make bench` writes this page. [README.md](README.md) explains the columns and the step engines.
