@@ -1,5 +1,6 @@
 """Suites in the folders of a project, as its last commit contains them."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,7 @@ class CommittedLock:
     lock: SuiteLock
     commit: str
     is_in_history: bool
+    is_shallow: bool
 
     @property
     def base(self) -> str:
@@ -80,7 +82,8 @@ async def read_committed_lock(
         return None
     commit = await repository.commit(HEAD)
     before = await git.answer("merge-base", "--is-ancestor", lock.proved_on or commit, commit)
-    return CommittedLock(lock, commit, is_in_history=not before.exit_code)
+    is_shallow = (repository.common_dir / "shallow").exists()
+    return CommittedLock(lock, commit, is_in_history=not before.exit_code, is_shallow=is_shallow)
 
 
 async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) -> str:
@@ -88,8 +91,13 @@ async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) ->
     repository = await open_repository(folder, search_path=host.search_path)
     prefix = Path(repository.prefix)
     top = folder.resolve().parents[len(prefix.parts) - 1]
-    twins = twins_folder(folder).resolve().relative_to(top)
-    places = [str(prefix), *(str(twins / name) for name in sealed.suite.twin_names)]
+    names = sealed.suite.twin_names
+    files = files_of_suite(folder, names)
+    for file in files:
+        if not file.source.resolve().is_relative_to(top):
+            return f"{file.source} is outside of the repository"
+    twins = twins_folder(folder).resolve()
+    places = [str(prefix), *(str((twins / name).relative_to(top)) for name in names)]
     listed = await repository.git.run("ls-tree", "-r", "-z", HEAD, "--", *places)
     committed = dict(_entry(line) for line in listed.split("\0")[:-1])
     here = {
@@ -97,7 +105,7 @@ async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) ->
             f"{PROGRAM if file.is_executable else FILE:o}",
             object_id("blob", read_suite_file(file.source), repository.object_format).hex(),
         )
-        for file in files_of_suite(folder, sealed.suite.twin_names)
+        for file in files
     }
     if differing := sorted(
         path
@@ -106,11 +114,15 @@ async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) ->
     ):
         return f"{differing[0]} differs from the last commit"
     # The first commit of a shallow clone contains the changes of all before it.
-    runs = await repository.git.run(
-        *("log", "--min-parents=1", "--format=%(trailers:key=Attractor-Run,valueonly)"),
-        *(HEAD, "--", *places),
+    messages = await repository.git.run(
+        "log", "--min-parents=1", "--format=%B", HEAD, "--", *places
     )
-    return f"run {runs.split()[0]} changed its files" if runs.split() else ""
+    found = _BY_RUN.search(messages)
+    return f"run {found[1]} changed its files" if found else ""
+
+
+# The message of a squash contains the trailers of each commit in the middle, also indented.
+_BY_RUN = re.compile(r"^\s*Attractor-Run: (\S+)", re.MULTILINE)
 
 
 def _entry(line: str) -> tuple[str, tuple[str, str]]:

@@ -23,8 +23,8 @@ from attractor.factory.resources.known_trees import (
     known_trees,
 )
 from attractor.factory.resources.proof import SuiteProof, unrated
-from attractor.factory.resources.suites import GAP, Proof, Registration
-from attractor.factory.resources.versions import ResourceKind, Version, split_reference
+from attractor.factory.resources.suites import Proof, Registration
+from attractor.factory.resources.versions import GAP, ResourceKind, Version, split_reference
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
@@ -141,10 +141,15 @@ def _base_of(committed: CommittedLock | None, host: RunHost) -> str:
         return HEAD
     if committed.is_in_history:
         return committed.base
+    remedy = (
+        "fetch the history before: git fetch --unshallow"
+        if committed.is_shallow
+        else f"remove {LOCK_FILE} (a squash or rebase may have removed the commit, or the lock is "
+        "wrong), commit that, and register the suite again"
+    )
     host.tell(
         f"The history lacks commit {committed.base[:12]}, on which the lock of the suite says that "
-        "baselines were proved: they are not played here. To play them, fetch the history before: "
-        "git fetch --unshallow"
+        f"baselines were proved: they are not played here. To play them, {remedy}"
     )
     return ""
 

@@ -14,6 +14,7 @@ from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import (
     LOCK,
+    PROVED_ON,
     UNPROVED,
     ResourceKind,
     Version,
@@ -38,10 +39,6 @@ from attractor.scenarios.suite_reader import read_suite
 
 CARRIED = "carried"
 """The field of a version with the hash of the carried paths of its trials."""
-PROVED_ON = "proved_on"
-"""The field of a version with the commit on which the baselines of its scenarios were proved."""
-GAP = "gap"
-"""The field of a version with what the trials of its registration did not prove."""
 
 
 @dataclass(frozen=True)

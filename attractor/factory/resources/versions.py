@@ -29,6 +29,10 @@ LOCK = "lock"
 """The field of a version with the commit by whose lock it was registered, without a person."""
 UNPROVED = "unproved"
 """The field of a version whose trials failed when they were played again: the broken rules."""
+PROVED_ON = "proved_on"
+"""The field of a version with the commit on which the baselines of its scenarios were proved."""
+GAP = "gap"
+"""The field of a version with what the trials of its registration did not prove."""
 RETIRED, ARCHIVED, BURNED = "retired", "archived", "burned"
 
 
@@ -108,6 +112,12 @@ def registration_notes(version: Version) -> Iterator[str]:
         yield (
             f"the suite was registered by its lock in commit {str(version.data[LOCK])[:12]}, and "
             "not yet by a person: attractor suite register FOLDER"
+        )
+    # Outside of Git, a version has neither field.
+    if GAP in version.data and PROVED_ON not in version.data:
+        yield (
+            "the baselines of the suite are not proved, because the history lacks the commit that "
+            "its lock names: attractor suite register FOLDER"
         )
     if UNPROVED in version.data:
         yield (

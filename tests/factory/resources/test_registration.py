@@ -30,7 +30,7 @@ from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated
-from tests.scenarios.suites import write_files, write_suite
+from tests.scenarios.suites import TWIN, write_files, write_suite
 
 SUITE = 'name = "todo"\npipeline = "linear"\n'
 SCENARIO = """
@@ -169,9 +169,27 @@ def test_a_shallow_clone_plays_no_baselines_and_says_so(
     assert registered.is_new
     assert "proved_on" not in registered.version.data
     assert any("git fetch --unshallow" in one for one in messages)
+    run = launch(replace(there, suite="todo"))
+    assert "baselines of the suite are not proved" in str(gate(ask_gate(run.directory, there)[1]))
     played = [one.partition(":")[0] for one in messages if "trials" in one]
     assert played == ["do-nothing program", "reference greets"]
     assert git(there.project, "status", "--porcelain") == ""
+
+
+def test_lock_of_a_commit_that_a_complete_history_lacks_is_named_with_its_remedy(
+    host: RunHost, judged: Path, tmp_path: Path
+) -> None:
+    there, folder, messages = clone(host, tmp_path / "second")
+    lock = folder / "suite.lock.json"
+    named = json.loads(lock.read_text())["proved_on"]
+    lock.write_text(lock.read_text().replace(named, "1" * 40))
+    commit(there.project)
+    assert register(there, folder).is_new
+    assert any("remove suite.lock.json" in one for one in messages)
+    lock.unlink()
+    commit(there.project)
+    with pytest.raises(SuiteRefused, match="declares baseline"):
+        register(there, folder)
 
 
 def launch(host: RunHost, profile: str = "") -> RunResult:
@@ -237,6 +255,18 @@ def commit_only_the_lock(folder: Path) -> None:
     git(folder, "commit", "--quiet", "--message", "Edit", "suite.lock.json")
 
 
+def link_twins_outside(folder: Path) -> None:
+    """Let the suite name a twin that a link shows."""
+    outside = folder.parents[2] / "twins"
+    write_files(outside / "todo-api", {"twin.toml": TWIN})
+    (folder.parent / "_twins").symlink_to(outside)
+    settings = folder / "suite.toml"
+    settings.write_text(settings.read_text() + '[[twins]]\nname = "todo-api"\n')
+    with TemporaryDirectory() as store:
+        write_lock(folder, lock_of(seal_suite(folder, Path(store)), 2))
+    commit(folder)
+
+
 def hide_a_removed_file(folder: Path) -> None:
     (folder / "train").mkdir()
     (folder / "train" / "b.scenario.toml").write_text(scenario("b", baseline="any"))
@@ -251,14 +281,23 @@ def commit_by_a_run(folder: Path) -> None:
     commit(folder)
 
 
+def squash_commits_of_a_run(folder: Path) -> None:
+    (folder / "README.md").touch()
+    commit(folder, "Squashed\n\n    Edit\n\n    Attractor-Run: 01ABC\n\nReviewed.")
+    (folder / "README.md").unlink()
+    commit(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (edit, "the last commit has no suite.lock.json of its files"),
         (commit_without_lock, "the last commit has no suite.lock.json of its files"),
         (commit_only_the_lock, "greets.scenario.toml differs from the last commit"),
+        (link_twins_outside, "twin.toml is outside of the repository"),
         (hide_a_removed_file, "b.scenario.toml differs from the last commit"),
         (commit_by_a_run, "run 01ABC changed its files"),
+        (squash_commits_of_a_run, "run 01ABC changed its files"),
     ],
 )
 def test_run_registers_no_files_but_those_that_people_committed(
