@@ -41,7 +41,7 @@ from attractor.workspaces.cleanup import (
     stored_run,
 )
 from attractor.workspaces.folders import borrowed_folder
-from attractor.workspaces.git.repository import Git
+from attractor.workspaces.git.repository import Git, open_repository
 from attractor.workspaces.uncommitted import has_uncommitted
 
 if TYPE_CHECKING:
@@ -94,6 +94,14 @@ class KnownTrees:
     def commit(self) -> str:
         """The commit of the tree; "" outside of Git."""
         return self.workspace.base.commit if self.kind is WorkspaceKind.ISOLATED else ""
+
+    async def top(self) -> Path:
+        """Return the folder of this machine with the files of the tree."""
+        project = self.host.project.resolve()
+        if self.kind is not WorkspaceKind.ISOLATED:
+            return project
+        repository = await open_repository(project, search_path=self.host.search_path)
+        return project.parents[repository.prefix.count("/") - 1] if repository.prefix else project
 
     async def describe(self) -> str:
         """Return the tree that trials get, for people."""

@@ -63,12 +63,14 @@ class SuiteProof:
         """Find the scenarios whose declared baseline differs from the result on the base tree."""
         declared = [one for one in self._without_rubric() if one.baseline != "any"]
         played, found = await self._play(declared, "base tree"), ProofResult()
+        # Steps start at the top of the tree, also if the project is a folder of its repository.
+        top = await self.trees.top()
         for one, result in zip(declared, played.results, strict=True):
             if result.satisfied != (one.baseline == "pass"):
                 found.faults.append(self._wrong_baseline(one, result))
             elif result.satisfied or played.failed_setup:
                 continue
-            elif path := self._ignored_program(one, result):
+            elif path := self._ignored_program(one, result, top):
                 found.faults.append(
                     SuiteFault(
                         "ignored_program",
@@ -96,15 +98,14 @@ class SuiteProof:
             scenario.id,
         )
 
-    def _ignored_program(self, scenario: Scenario, result: TrialResult) -> str:
+    def _ignored_program(self, scenario: Scenario, result: TrialResult, top: Path) -> str:
         """Return the path of a missing program that Git ignores and no setup builds, or ""."""
         if self.sealed.suite.settings.setup.run or scenario.setup.run:
             return ""
         said = "\n".join(line for step in result.stderr for line in step.lines)
         if not (result.missing_command or lacks_file(said)):
             return ""
-        project = self.trees.host.project
-        return next((path for path in _paths_of(scenario) if _is_ignored(path, project)), "")
+        return next((path for path in _paths_of(scenario) if _is_ignored(path, top)), "")
 
     async def _discrimination(self) -> list[SuiteFault]:
         """Return the holdouts that a program passes that does nothing."""
@@ -171,13 +172,13 @@ def _paths_of(scenario: Scenario) -> Iterator[str]:
             yield from (str(PurePosixPath(cwd) / word) for word in shlex.split(line, comments=True))
 
 
-def _is_ignored(path: str, project: Path) -> bool:
-    """Return whether the ignore files of a project, from its top down, ignore a path."""
+def _is_ignored(path: str, top: Path) -> bool:
+    """Return whether the ignore files of a tree, from its top down, ignore a path."""
     texts: dict[bytes, bytes] = {}
     for folder in PurePosixPath(path).parents:
         with suppress(OSError):
             at = b"" if folder == PurePosixPath() else os.fsencode(f"{folder}/")
-            texts[at] = (project / folder / ".gitignore").read_bytes()
+            texts[at] = (top / folder / ".gitignore").read_bytes()
     return IgnoreRules(texts).ignores_file(os.fsencode(path))
 
 

@@ -555,6 +555,17 @@ def test_program_that_git_ignores_is_refused_without_a_setup(
     assert register(host, folder).is_new
 
 
+def test_ignored_program_is_found_if_the_project_is_a_folder_of_its_repository(
+    host: RunHost, tmp_path: Path
+) -> None:
+    project = host.project / "app"
+    write_files(project, {".gitignore": "/bin/\n", "linear.dot": LINEAR})
+    commit(project)
+    written = scenario(run="app/bin/todo add", baseline="fail")
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
+    assert faults(make_host(project), folder) == [("ignored_program", "greets")]
+
+
 def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_again(
     host: RunHost, tmp_path: Path
 ) -> None:
