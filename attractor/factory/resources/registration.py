@@ -87,6 +87,15 @@ async def register_suite(
     current, proof = stores.suites.current(sealed), None
     if current is None or GAP in current.data:
         proof = await _prove(sealed, committed, host, stores, sandbox=sandbox, current=current)
+    name = sealed.suite.settings.name
+    if by is None and stores.suites.versions.knows(name):
+        # By a person or another run, since this run has looked.
+        if known := stores.suites.current(sealed):
+            return stores.suites.registration(known, sealed.suite, is_new=False)
+        raise Refused(
+            f"suite {name} was registered while its trials were played for its lock",
+            hint="run again: the registered version judges",
+        )
     by_lock = committed.commit if committed and by is None else ""
     keeps_lock = committed and (by_lock or committed.lock.proved_on)
     return stores.suites.add(
@@ -165,8 +174,8 @@ async def register_by_lock(name: str, request: RunRequest, host: RunHost) -> Non
         raise UnknownName(ResourceKind.SUITE, name, ())
     stores.require_registrar(None, stores.pin_profile(request.profile or host.profile))
     registered = await register_suite(found.path, host, stores, sandbox=request.sandbox, by=None)
-    version = registered.version
-    host.tell(f"Registered {version} by its {version.by}.")
+    if registered.is_new:
+        host.tell(f"Registered {registered.version} by its {registered.version.by}.")
 
 
 async def _require_committed(

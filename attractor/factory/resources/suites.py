@@ -159,8 +159,12 @@ class SuiteStore:
             version = self.versions.register_again(version, again, by=by, now=now)
         proved_on = str(version.data.get(PROVED_ON, ""))
         write_lock(folder, lock or lock_of(sealed, version.number, proved_on))
-        trials = settings.trials.n * len(sealed.suite.of_split("holdout"))
-        return Registration(version, is_new, trials, failures_allowed(sealed.suite))
+        return self.registration(version, sealed.suite, is_new=is_new)
+
+    def registration(self, version: Version, suite: Suite, *, is_new: bool) -> Registration:
+        """Return the result of registering a suite as a version."""
+        trials = suite.settings.trials.n * len(suite.of_split("holdout"))
+        return Registration(version, is_new, trials, failures_allowed(suite))
 
     def current(self, sealed: SealedSuite) -> Version | None:
         """Return the latest version, if it is this sealed suite and in use."""

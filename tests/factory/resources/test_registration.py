@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import pytest
 
@@ -310,6 +312,27 @@ def test_run_registers_no_files_but_those_that_people_committed(
     assert words in caught.value.message
     assert "attractor suite register" in caught.value.hint
     assert not register_of(there).stores.suites.versions.names()
+
+
+@pytest.mark.parametrize(("baseline", "is_refused"), [("pass", True), ("fail", False)])
+def test_suite_that_a_person_registers_during_the_trials_of_its_lock_is_kept(
+    host: RunHost, judged: Path, tmp_path: Path, baseline: str, is_refused: bool
+) -> None:
+    there, folder, _ = clone(host, tmp_path / "second")
+    file = folder / "holdout" / "greets.scenario.toml"
+
+    def tell(message: str) -> None:
+        if message.startswith("do-nothing"):
+            file.write_text(file.read_text().replace('"fail"', f'"{baseline}"'))
+            person = Thread(target=register, args=(there, folder))
+            person.start()
+            person.join()
+
+    refusal = pytest.raises(Refused, match="was registered while") if is_refused else nullcontext()
+    with refusal:
+        launch(replace(there, suite="todo", tell=tell))
+    [version] = register_of(there).stores.suites.versions.versions("todo")
+    assert (version.by, "lock" in version.data) == ("ann", False)
 
 
 def test_process_of_a_run_registers_no_suite_by_its_lock(
