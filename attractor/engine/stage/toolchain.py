@@ -103,6 +103,8 @@ async def _ask_version(
     result = await environment.exec_command(version_question(name), timeout_ms=PATIENCE_MS)
     if version := find_version(result):
         return ProgramAnswer(name, str(path), version)
+    if result.timed_out:
+        return ProgramAnswer(name, str(path), said=_words(result))
     # Files of the project, such as rust-toolchain.toml, may choose a version that does not start.
     again = await environment.exec_command(
         f"cd / && {version_question(name)}", timeout_ms=PATIENCE_MS

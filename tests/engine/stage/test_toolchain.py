@@ -3,7 +3,10 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from attractor.base.processes import ExecResult
+from attractor.engine.stage import toolchain
 from attractor.engine.stage.toolchain import find_broken_program, sandbox_lines, toolchain_programs
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.tables import table
@@ -55,6 +58,13 @@ def test_broken_program_is_named_with_its_words(tmp_path: Path) -> None:
 def test_answer_without_a_version(tmp_path: Path, script: str, said: str) -> None:
     put(tmp_path / "tools/mvn", script)
     assert f"('mvn --version': {said})" in find(tmp_path / "tools", "mvn test")
+
+
+def test_program_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "PATIENCE_MS", 1000)
+    put(tmp_path / "tools/go", f"echo asked >> {tmp_path}/asked; exec sleep 60")
+    assert "no answer within 1 seconds" in find(tmp_path / "tools", "go test")
+    assert (tmp_path / "asked").read_text() == "asked\n"
 
 
 def test_version_that_the_files_of_the_project_choose_is_the_fault_of_the_project(
