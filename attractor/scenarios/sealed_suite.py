@@ -19,6 +19,7 @@ from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
     LOCK_FILE,
     SCENARIO_END,
+    SUITE_FILE,
     SuiteFile,
     files_of_suite,
     list_suite_files,
@@ -164,6 +165,11 @@ class SuiteLock:
     def is_of(self, sealed: SealedSuite) -> bool:
         """Return whether the lock names a sealed suite and all of its files."""
         return self.seal == sealed.seal == seal_of(self.files)
+
+    def has_scenarios_of(self, sealed: SealedSuite) -> bool:
+        """Return whether the lock names all files of a sealed suite, except for its settings."""
+        own = {**self.files, SUITE_FILE: ""}
+        return own == {**sealed.hashes, SUITE_FILE: ""} and self.seal == seal_of(self.files)
 
 
 def lock_of(sealed: SealedSuite, version: int, proved_on: str = "") -> SuiteLock:

@@ -52,13 +52,14 @@ class CommittedLock:
     """The lock of a suite in a commit, the last one of a project.
 
     `is_in_history` says whether the commit that the lock names is this one or before it; a shallow
-    clone may lack it.
+    clone may lack it. Without `has_settings`, the suite has other settings than the lock.
     """
 
     lock: SuiteLock
     commit: str
     is_in_history: bool
     is_shallow: bool
+    has_settings: bool
 
     @property
     def base(self) -> str:
@@ -69,7 +70,10 @@ class CommittedLock:
 async def read_committed_lock(
     folder: Path, host: RunHost, sealed: SealedSuite
 ) -> CommittedLock | None:
-    """Return the lock in the last commit, if it is of these sealed files."""
+    """Return the lock in the last commit, if it is of these sealed files.
+
+    Only the settings of the suite may differ, where the history has the commit of its baselines.
+    """
     try:
         project = await open_repository(host.project, search_path=host.search_path)
         repository = await open_repository(folder, search_path=host.search_path)
@@ -78,12 +82,15 @@ async def read_committed_lock(
     git = repository.git
     found = await git.answer("cat-file", "blob", f"{HEAD}:{repository.prefix}{LOCK_FILE}")
     lock = None if found.exit_code else read_lock(found.stdout)
-    if repository.common_dir != project.common_dir or not (lock and lock.is_of(sealed)):
+    if repository.common_dir != project.common_dir or not (lock and lock.has_scenarios_of(sealed)):
         return None
     commit = await repository.commit(HEAD)
     before = await git.answer("merge-base", "--is-ancestor", lock.proved_on or commit, commit)
     is_shallow = (repository.common_dir / "shallow").exists()
-    return CommittedLock(lock, commit, is_in_history=not before.exit_code, is_shallow=is_shallow)
+    is_in_history, has_settings = not before.exit_code, lock.is_of(sealed)
+    is_usable = has_settings or (is_in_history and lock.proved_on)
+    committed = CommittedLock(lock, commit, is_in_history, is_shallow, has_settings)
+    return committed if is_usable else None
 
 
 async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) -> str:

@@ -82,8 +82,9 @@ async def register_suite(
         host.tell(f"hint: {hint}")
     sealed = stores.suites.seal(folder)
     committed = await read_committed_lock(folder, host, sealed)
+    same = committed if committed and committed.has_settings else None
     if by is None:
-        committed = await _require_committed(folder, host, sealed, committed)
+        committed = same = await _require_committed(folder, host, sealed, same)
     current, proof = stores.suites.current(sealed), None
     if current is None or GAP in current.data:
         proof = await _prove(sealed, committed, host, stores, sandbox=sandbox, current=current)
@@ -97,14 +98,14 @@ async def register_suite(
             hint="run again: the registered version judges",
         )
     by_lock = committed.commit if committed and by is None else ""
-    keeps_lock = committed and (by_lock or committed.lock.proved_on)
+    keeps_lock = same and (by_lock or same.lock.proved_on)
     return stores.suites.add(
         sealed,
         folder,
         by=by or f"lock of {by_lock}",
         now=host.clock.now(),
         proof=proof and replace(proof, lock=by_lock),
-        lock=committed.lock if committed and keeps_lock else None,
+        lock=same.lock if same and keeps_lock else None,
     )
 
 

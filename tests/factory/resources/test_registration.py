@@ -178,6 +178,22 @@ def test_a_shallow_clone_plays_no_baselines_and_says_so(
     assert git(there.project, "status", "--porcelain") == ""
 
 
+def test_suite_with_new_settings_is_proved_where_its_scenarios_were(
+    host: RunHost, judged: Path, tmp_path: Path
+) -> None:
+    there, folder, _ = clone(host, tmp_path / "second")
+    named = json.loads((folder / "suite.lock.json").read_text())["proved_on"]
+    settings = folder / "suite.toml"
+    settings.write_text(settings.read_text().replace('"linear"', '"*"'))
+    registered = register(there, folder)
+    assert registered.version.data["proved_on"] == named
+    lock = json.loads((folder / "suite.lock.json").read_text())
+    assert (lock["proved_on"], lock["seal"]) == (named, registered.version.content)
+    edit(folder)
+    with pytest.raises(SuiteRefused, match="declares baseline"):
+        register(there, folder)
+
+
 def test_lock_of_a_commit_that_a_complete_history_lacks_is_named_with_its_remedy(
     host: RunHost, judged: Path, tmp_path: Path
 ) -> None:
