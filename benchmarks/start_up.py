@@ -102,6 +102,6 @@ TYPED = (
 )
 """The bounds of calls and modules are a tenth above what was counted, of times a quarter or less.
 
-`validate` was at 12 and `run` at 40 floors before records, policies and caches had modules of their
-own: their calls and modules are bounded now, so that the times do not grow unnoticed.
+`validate` was once bounded by 12 floors and `run` by 40: what is measured now is above them. Calls
+and modules, which no load moves, keep both from growing further.
 """
