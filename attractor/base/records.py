@@ -41,11 +41,12 @@ def read_json(file: Path, invalid: type[AttractorError]) -> Json:
 
 def write_record(value: object) -> dict[str, Json]:
     """Return the JSON object of a dataclass."""
-    return {
-        name: _write(getattr(value, name))
-        for name, field in _fields_of(type(value)).items()
-        if not _is_default(getattr(value, name), field)
-    }
+    record: dict[str, Json] = {}
+    for name, default in _defaults_of(type(value)).items():
+        one = getattr(value, name)
+        if one is not default and not (type(one) is type(default) and one == default):
+            record[name] = _write(one)
+    return record
 
 
 def write_fields(value: object, **keys: str) -> dict[str, Json]:
@@ -96,9 +97,13 @@ def _fields_of(type_: type) -> Mapping[str, Field[Any]]:
     return {field.name: field for field in fields(cast("Any", type_)) if field.init}
 
 
-def _is_default(value: object, field: Field[Any]) -> bool:
-    made = field.default if field.default_factory is MISSING else field.default_factory()
-    return made is not MISSING and type(value) is type(made) and bool(value == made)
+@cache
+def _defaults_of(type_: type) -> Mapping[str, object]:
+    """Return the default of each field, or MISSING."""
+    return {
+        name: field.default if field.default_factory is MISSING else field.default_factory()
+        for name, field in _fields_of(type_).items()
+    }
 
 
 _PLAIN = (str, int, float, bool)
