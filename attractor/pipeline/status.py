@@ -176,8 +176,9 @@ _Look = tuple[object, ...]
 def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
     """Yield the status of a run now and after each change, until the run is over.
 
-    `wait` is called between two checks. If the run restarts as a new run, the status of the new run
-    follows.
+    `wait` is called between two checks. During a model call, the same status is yielded at every
+    check, because the duration of the call is shown. If the run restarts as a new run, the status
+    of the new run follows.
     """
     looked: _Look = ()
     before: dict[str, Json] = {}
@@ -191,6 +192,8 @@ def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iter
             if record != before:
                 yield last
             before = record
+        elif any(stage.calling_since for stage, _ in last.at_work):
+            yield last
         following = root.parent / last.summary.restarted_as if last.summary.restarted_as else None
         if following and (following / "manifest.json").is_file():
             root, looked, before, last = following, (), {}, None

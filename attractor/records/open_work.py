@@ -3,10 +3,11 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
 from attractor.base.errors import FileError, Refused, UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import NoOpenQuestion
@@ -32,7 +33,10 @@ from attractor.records.lookup import child_directory, newest_round
 
 @dataclass(frozen=True)
 class StageInFlight:
-    """An attempt that began and has not ended, with the folder that it writes into."""
+    """An attempt that began and has not ended, with the folder that it writes into.
+
+    `calling_since` is the start of its model call that has not ended.
+    """
 
     run_id: str
     node: str
@@ -40,11 +44,24 @@ class StageInFlight:
     attempt: int
     branch: str
     folder: Path
+    calling_since: datetime | None = None
 
     @property
     def name(self) -> str:
         """The name for people: the branch and the node."""
         return f"[{self.branch}] {self.node}" if self.branch else self.node
+
+
+LONG_CALL_S = 30
+"""The duration in seconds from which a model call in flight is shown."""
+
+
+def describe_model_wait(since: datetime | None, now: datetime) -> str:
+    """Return how long a stage has waited for a model; an empty text for a short wait."""
+    seconds = int((now - since).total_seconds()) if since else 0
+    if seconds < LONG_CALL_S:
+        return ""
+    return f"waiting for the model {describe_duration(timedelta(seconds=seconds))}"
 
 
 def stages_in_flight(root: Path) -> Sequence[StageInFlight]:
@@ -99,7 +116,8 @@ def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[
     if flight.is_aside:
         folder = history_folder(folder, flight.visit, flight.attempt)
     run_id = read_manifest(directory).run_id
-    yield StageInFlight(run_id, flight.node, flight.visit, flight.attempt, key, folder)
+    place = (run_id, flight.node, flight.visit, flight.attempt, key, folder)
+    yield StageInFlight(*place, calling_since=flight.calling_since)
 
 
 MOST_NAMED = 3

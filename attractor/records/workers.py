@@ -40,7 +40,9 @@ class Worker:
             "host": self.host,
             "since": self.since.isoformat() if self.since else None,
             "purpose": self.purpose,
-            "stages": [write_fields(stage, run_id="", folder="") for stage in self.stages],
+            "stages": [
+                write_fields(stage, run_id="", folder="", calling_since="") for stage in self.stages
+            ],
         }
 
 

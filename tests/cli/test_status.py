@@ -4,10 +4,22 @@ import json
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from attractor.cli.runs.live.render import DisplaySize, render
+from attractor.cli.runs.live.state import RunView, fold
+from attractor.cli.runs.status import as_text
+from attractor.pipeline.status import read_status, status_changes
+from attractor.records.lookup import read_run
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.script.script import Rule, Script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import model_requests
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import (
     PlainDesk,
@@ -15,6 +27,7 @@ from tests.cli.plain_desk import (
 )
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import plain, sit
+from tests.cli.test_budgets import MODEL, PIPELINE, TwinDesk
 from tests.needs import needs_bubblewrap
 from tests.prepared import Process, begin_prepared
 
@@ -101,6 +114,35 @@ def test_output_of_a_child_stage_is_shown_with_its_name(desk: PlainDesk) -> None
     output = desk.do("status").stdout
     assert "output     [child@1.1] lint:\n           | linting\n" in output
     (desk.folder / "go").touch()
+
+
+def test_duration_of_a_long_model_call_is_shown(tmp_path: Path) -> None:
+    desk = TwinDesk(tmp_path)
+    desk.write(PIPELINE)
+    hang = Rule(answer=Answer.model_validate({"fault": {"kind": "hang"}}))
+    with in_background(ProviderTwin(Script(rules=(hang,)))) as desk.twin:
+        running = desk.begin(*desk.to_run(*MODEL))
+        await_(lambda: model_requests(desk.twin))
+        [root] = [one.parent for one in desk.folder.glob("runs/*/run.json")]
+        status = read_status(root, root.parent)
+        [(stage, _)] = status.at_work
+        assert stage.calling_since
+        view = RunView()
+        for event in read_run(root).events():
+            view = fold(view, event)
+        for seconds, words in ((29, ""), (30, "waiting for the model 30s"), (72, "model 1m 12s")):
+            now = stage.calling_since + timedelta(seconds=seconds)
+            live = "\n".join(line.plain for line in render(view, now, DisplaySize(80, 24)))
+            for shown in (as_text(status, now), live):
+                assert ("waiting for" in shown) == bool(words)
+                assert words in shown
+        # The status is yielded again although nothing has changed, with a growing duration.
+        again = islice(status_changes(root, root.parent, lambda: None), 3)
+        assert [one.at_work == status.at_work for one in again] == [True] * 3
+        running.kill()
+        running.wait(60)
+    # A dead process waits for nothing.
+    assert "waiting" not in as_text(read_status(root, root.parent), now)
 
 
 def test_followed_log_contains_command_output(desk: PlainDesk) -> None:

@@ -118,7 +118,7 @@ def test_result_with_a_secret_is_applied_from_the_store(host: RunHost) -> None:
     for record in (as_record(result, outlook), status.to_record()):
         assert record["result_patch"] == outlook.patch.to_record()
     line = f"secrets are replaced by ***; original files: {outlook.patch.folder}"
-    assert line in status_text(status)
+    assert line in status_text(status, status.summary.started)
     command = outlook.patch.applying
     assert command in text
     subprocess.run(command, shell=True, cwd=host.project, timeout=30, check=True)

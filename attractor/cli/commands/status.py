@@ -85,7 +85,7 @@ def status(
     if as_json:
         show_json(status.to_record())
     else:
-        show(as_text(status))
+        show(as_text(status, SystemClock().now()))
     return status.summary.trouble_code
 
 

@@ -13,6 +13,7 @@ from attractor.pipeline.status import RunStatusView, status_of
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import restart_reference
+from attractor.records.open_work import describe_model_wait
 from attractor.records.stage_output import describe_failed_output
 from attractor.records.summary import FINISHED_UNJUDGED, RunOverview
 
@@ -21,7 +22,7 @@ MOST_ANSWERED = 5
 """The maximum number of recorded answers printed; `attractor answer` lists all answers."""
 
 
-def as_text(status: RunStatusView) -> str:
+def as_text(status: RunStatusView, now: datetime) -> str:
     """Return the status for people."""
     run, reference = status.summary, status.reference
     branch = status.delivery.branch
@@ -32,6 +33,7 @@ def as_text(status: RunStatusView) -> str:
         ("started", _time(run.started)),
         ("status", status_of(run)),
         *_work(run, reference),
+        *_waiting(status, now),
         *_printed(status),
         ("restart", f"{run.restart} of run {run.parent}" if run.restart else ""),
         ("restarted", _restarted(run, reference)),
@@ -106,6 +108,20 @@ def _work(run: RunOverview, reference: str) -> list[tuple[str, str]]:
         ("why", run.why_stopped),
         ("resume", f"attractor resume {reference}{more}"),
     ]
+
+
+def _waiting(status: RunStatusView, now: datetime) -> list[tuple[str, str]]:
+    """Return the rows about model calls that take long."""
+    waits = [
+        (stage, wait)
+        for stage, _ in (status.at_work if status.summary.is_live else ())
+        if (wait := describe_model_wait(stage.calling_since, now))
+    ]
+    named = [
+        wait if stage.name == status.summary.stage else f"{stage.name}: {wait}"
+        for stage, wait in waits
+    ]
+    return [("", row) for row in named]
 
 
 def _printed(status: RunStatusView) -> list[tuple[str, str]]:

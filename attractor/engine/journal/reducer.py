@@ -159,7 +159,8 @@ def _model_called(state: RunState, event: Event, data: Fields) -> RunState:
     if walk.in_flight is None:
         return state
     calling = usage_from_record(data.inner("usage"))
-    return _with(state, event, changed(walk, in_flight=changed(walk.in_flight, calling=calling)))
+    flight = walk.in_flight.with_calls(calling, event.time)
+    return _with(state, event, changed(walk, in_flight=flight))
 
 
 def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
@@ -167,7 +168,7 @@ def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
     if walk.in_flight is None:
         return state
     reported = walk.in_flight.reported + usage_from_record(data.inner("usage"))
-    flight = changed(walk.in_flight, reported=reported, calling=NOTHING_USED)
+    flight = changed(walk.in_flight, reported=reported).with_calls(NOTHING_USED, event.time)
     return _with(state, event, changed(walk, in_flight=flight))
 
 

@@ -93,7 +93,7 @@ class InFlight:
     An attempt that `is_aside` has its own folder, because another walk uses the folder of the node.
     `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used` is
     the usage of earlier attempts of the visit, `reported` the usage of this attempt so far, and
-    `calling` the estimate of its model calls that have not ended.
+    `calling` the estimate of its model calls that have not ended, which began at `calling_since`.
     `worked` is the time in seconds that earlier processes spent on the visit; the current process
     began the visit at `working_since`; since `waiting_since` the run waits, and no time counts.
     `streak` counts the failures before this attempt; `failed` is the signature of the failure of
@@ -117,6 +117,7 @@ class InFlight:
     before: str = ""
     waiting_since: datetime | None = None
     calling: Usage = NOTHING_USED
+    calling_since: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -154,6 +155,7 @@ class InFlight:
             used=self.spent,
             reported=NOTHING_USED,
             calling=NOTHING_USED,
+            calling_since=None,
             working_since=at if is_again else self.working_since or at,
             worked=self.seconds(at) if is_again else self.worked,
             waiting_since=None,
@@ -168,8 +170,13 @@ class InFlight:
         if used is None and failed is None and self.reported is NOTHING_USED:
             return self
         spent = self.used + (self.reported if used is None else used)
-        nothing = NOTHING_USED
-        return changed(self, used=spent, reported=nothing, calling=nothing, failed=failed)
+        after = changed(self, used=spent, reported=NOTHING_USED, failed=failed)
+        return after.with_calls(NOTHING_USED, None)
+
+    def with_calls(self, calling: Usage, at: datetime | None) -> "InFlight":
+        """Return the flight after a model call has begun or ended."""
+        since = (self.calling_since or at) if calling != NOTHING_USED else None
+        return changed(self, calling=calling, calling_since=since)
 
     def awaiting(self, attempt: int, *, tree: TreeId = "", before: str = "") -> "InFlight":
         """Return the flight after the attempt, while a retry waits for its delay."""

@@ -71,6 +71,7 @@ class StageAtWorkAnswer(AnswerModel):
     visit: int
     attempt: int
     branch: str
+    calling_since: str | None
     last_lines: list[str]
 
 

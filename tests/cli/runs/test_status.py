@@ -185,7 +185,7 @@ def test_answered_run_is_not_waiting() -> None:
     given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
     answered = waiting_summary(questions=(), answers=given)
     assert in_words(answered).endswith("running: gate, answered")
-    text = as_text(RunStatusView(answered, "01AB"))
+    text = as_text(RunStatusView(answered, "01AB"), answered.started)
     assert "waits for" not in text
     assert "attractor answer" not in text
 
@@ -193,7 +193,8 @@ def test_answered_run_is_not_waiting() -> None:
 def test_several_questions_have_their_own_commands() -> None:
     [one] = waiting_summary().questions
     several = tuple(replace(one, id=f"gate@{at}.1") for at in (10, 2, 3, 4))
-    text = as_text(RunStatusView(waiting_summary(questions=several), "01AB")).splitlines()
+    waiting = waiting_summary(questions=several)
+    text = as_text(RunStatusView(waiting, "01AB"), waiting.started).splitlines()
     at = text.index("question   gate@2.1: Go?")
     assert text[at + 1].split() == [
         *("free", "text:", "attractor", "answer", "01AB", "--question", "gate@2.1", "WORDS")
@@ -215,7 +216,7 @@ def test_incidents_of_a_run_are_a_list_of_the_run(flow: Flow) -> None:
 def test_status_after_the_last_stage_does_not_say_before_the_first() -> None:
     live = waiting_summary(phase="", status="executing", stage="", questions=())
     found = {
-        outcome: as_text(RunStatusView(replace(live, outcome=outcome), "01AB"))
+        outcome: as_text(RunStatusView(replace(live, outcome=outcome), "01AB"), live.started)
         for outcome in ("", "success")
     }
     assert "before the first stage" in found[""]

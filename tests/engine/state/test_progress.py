@@ -202,6 +202,14 @@ def test_usage_at_end_of_attempt_counts_once() -> None:
     assert flight.ended(None, None).spent == TWO + ONE
 
 
+def test_calls_at_the_same_time_began_with_the_first() -> None:
+    first = make_flight().with_calls(ONE, at(1))
+    assert first.with_calls(ONE + TWO, at(2)).calling_since == at(1)
+    assert first.with_calls(Usage(), at(2)).calling_since is None
+    assert first.ended(ONE, None).calling_since is None
+    assert first.begun(1, at(2), is_aside=False).calling_since is None
+
+
 def test_failures_count_when_their_attempt_is_over() -> None:
     failed = make_flight().ended(None, "busy")
     assert failed.streak.count == 0

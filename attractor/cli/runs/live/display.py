@@ -12,6 +12,7 @@ from typing import TextIO, cast
 from rich.console import Console, Group
 from rich.text import Text
 
+from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
@@ -207,17 +208,20 @@ def paint(status_changes: Iterable[RunStatusView], invocation: Invocation) -> Ex
     """Draw each state over the previous one; the last state remains visible."""
     console = console_for(sys.stdout, invocation)
     terminal = DrawnTerminal(console)
-    code = ExitCode.DONE
+    code, now, drawn = ExitCode.DONE, SystemClock().now, None
     try:
         for one in status_changes:
             code = one.summary.trouble_code
-            terminal.draw(painted(one))
+            picture = painted(one, now())
+            if picture != drawn:
+                terminal.draw(picture)
+            drawn = picture
     finally:
         terminal.leave()
     return code
 
 
-def painted(status: RunStatusView) -> Text:
+def painted(status: RunStatusView, now: datetime) -> Text:
     """Return a status as text with escaped control characters."""
-    lines = (visible(line) for line in as_text(status).split("\n"))
+    lines = (visible(line) for line in as_text(status, now).split("\n"))
     return Text("\n".join(lines), overflow="crop", no_wrap=True)

@@ -30,6 +30,7 @@ from attractor.language.source.text import visible
 from attractor.records.open_work import (
     LAST_LINES,
     attempt_folder,
+    describe_model_wait,
     last_output,
     shown_lines,
 )
@@ -220,7 +221,8 @@ class _Drawing:
         seconds = (self.now - row.since).total_seconds() if is_going_on else row.seconds
         usage = used(row.usage) if self.look.width >= ROOM_FOR_USAGE else ""
         right = f"{usage}  {lasted(seconds):>7}" if usage else lasted(seconds)
-        why = f": {row.why}" if row.why else ""
+        wait = describe_model_wait(row.calling_since, self.now) if row.state == WORKS else ""
+        why = f": {row.why or wait}" if row.why or wait else ""
         sign = self.look_like(unicode, ascii_)
         line = self._line(f"{sign} {name_of(row)}{why}", right)
         line.stylize(style, 0, len(sign))

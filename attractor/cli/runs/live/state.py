@@ -16,6 +16,7 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.journal.events import (
     CheckpointSaved,
     EngineEvent,
+    ModelCalled,
     ModelUsed,
     OperatorAction,
     PipelineStarted,
@@ -55,7 +56,10 @@ def stage_key(event: Event) -> StageKey:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One visit of a node; the visit is running, or has ended with an outcome."""
+    """One visit of a node; the visit is running, or has ended with an outcome.
+
+    `calling_since` is the start of the model call that has not ended.
+    """
 
     node: str
     since: datetime
@@ -67,6 +71,7 @@ class StageRow:
     usage: Usage = NOTHING_USED
     why: str = ""
     last_lines: tuple[str, ...] = ()
+    calling_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -239,8 +244,13 @@ def _change_stage(view: RunView, event: Event, data: EngineEvent | None) -> RunV
         case StageStarted():
             since, usage = (row.since, row.usage) if row else (event.time, NOTHING_USED)
             return _with_row(view, event, _new_row(event, since=since, usage=usage))
+        case ModelCalled(usage=used) if row:
+            is_calling = read_known(Usage, used) != NOTHING_USED
+            since = (row.calling_since or event.time) if is_calling else None
+            return _with_row(view, event, replace(row, calling_since=since))
         case ModelUsed(usage=used) if row:
-            return _with_row(view, event, replace(row, usage=row.usage + read_known(Usage, used)))
+            usage = row.usage + read_known(Usage, used)
+            return _with_row(view, event, replace(row, usage=usage, calling_since=None))
         case StageFailed(error=error, will_retry=True) if row:
             return _with_row(view, event, replace(row, state=WAITS, why=error))
         case StageRetrying(attempt=attempt) if row:
