@@ -114,6 +114,12 @@ def test_effective_values_of_pipeline_and_run_name_their_origins(tmp_path: Path)
     assert {key: found[key] for key in of_run} == of_run
     assert values("careful", "--effective", "linear@1")["make", "llm_model"][0] == "opus"
     assert values("careful", "--effective", "linear")["make", "llm_model"][0] == "opus"
+    drawn = flow.project / "drawn.dot"
+    drawn.write_text((flow.project / "pipeline.dot").read_text().replace("linear", "drawn"))
+    assert values("careful", "--effective", "drawn")["make", "llm_model"][0] == "opus"
+    drawn.with_name("again.dot").write_text(drawn.read_text())
+    several = call(flow, "profile", "show", "--effective", "drawn").stderr
+    assert several.startswith("error: 2 files draw a pipeline named drawn (name one of: /")
     unknown = call(flow, "profile", "show", "--effective", "linaer").stderr
     assert unknown == "error: unknown pipeline or run 'linaer' (did you mean linear?)\n"
     text = output_of(flow, "profile", "show", "--effective", "latest")

@@ -1,5 +1,6 @@
 """Show a profile and its effective policy."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations.start import with_registered
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.effective_values import EffectiveValue, effective_values
+from attractor.factory.resources.registration import drawn_pipelines
 from attractor.pipeline.source.read import open_pipeline, project_of, read_saved_pipeline
 from attractor.records.lookup import LATEST, find_run
 from attractor.records.request import read_request
@@ -74,7 +76,11 @@ def _effective_values(
     """Return the pinned profile, and the merged values of a pipeline or a run."""
     host, stores = host_of(invocation), stores_of(invocation)
     file, versions = Path(target), stores.pipelines.versions
-    if file.is_file() or versions.is_numbered(target) or versions.knows(target):
+    is_registered = versions.is_numbered(target) or versions.knows(target)
+    drawn = {} if file.is_file() or is_registered else drawn_pipelines(host)
+    if target in drawn:
+        file = _only(drawn[target], target)
+    if file.is_file() or is_registered:
         pinned = stores.pin_profile(reference or host.profile)
         if not file.is_file():
             file, host = with_registered(versions.find(target), host)
@@ -83,7 +89,7 @@ def _effective_values(
     try:
         directory = RunDirectory(find_run(target, host.runs_dir))
     except (NoRun, UnknownName) as error:
-        raise UnknownName("pipeline or run", target, [*versions.names(), LATEST]) from error
+        raise UnknownName("pipeline or run", target, [*versions.names(), *drawn, LATEST]) from error
     manifest = read_manifest(directory)
     if reference:
         raise UsageError(
@@ -106,6 +112,16 @@ def _effective_values(
         budgets=request.budgets,
     )
     return manifest.profile, [*values]
+
+
+def _only(files: Sequence[Path], name: str) -> Path:
+    """Return the file that draws a pipeline; refuse a name that several files draw."""
+    if len(files) > 1:
+        raise UsageError(
+            f"{len(files)} files draw a pipeline named {name}",
+            hint=f"name one of: {', '.join(map(str, files))}",
+        )
+    return files[0]
 
 
 def _leaves(path: str, value: Json) -> list[tuple[str, str]]:

@@ -231,12 +231,14 @@ async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
     return [SuiteFault("visible_to_agents", f"workspaces contain the suite in {folder}", remedy)]
 
 
-def drawn_pipelines(host: RunHost) -> set[str]:
-    """Return the names of the pipelines in the .dot files of a project, without those of runs."""
-    names: set[str] = set()
-    for file in list_pipeline_files(host.project, host.runs_dir):
+def drawn_pipelines(host: RunHost) -> dict[str, list[Path]]:
+    """Return the files of each pipeline that a project draws, without those of runs."""
+    drawn: dict[str, list[Path]] = {}
+    for name in list_pipeline_files(host.project, host.runs_dir):
+        file = host.project / name
         # A broken link draws no pipeline.
         with suppress(OSError):
-            text = (host.project / file).read_text("utf-8", "replace")
-            names |= {match["name"] or Path(file).stem for match in _GRAPH.finditer(text)}
-    return names
+            text = file.read_text("utf-8", "replace")
+            for pipeline in {match["name"] or file.stem for match in _GRAPH.finditer(text)}:
+                drawn.setdefault(pipeline, []).append(file)
+    return drawn
