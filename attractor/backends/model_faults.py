@@ -74,7 +74,7 @@ def _troubles(
         source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
         words, fix = _why_not(choice.provider, known, source)
         needs_key = choice.provider in known and not ready
-        yield _Trouble(_place(node, key), words, f"{fix}; {WITHOUT_KEY}" if needs_key else fix)
+        yield _Trouble(_place(node, key), words, f"{fix}\n{WITHOUT_KEY}" if needs_key else fix)
 
 
 _EXAMPLES = 2
@@ -88,12 +88,14 @@ def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) ->
     # The models of a local server are unknown.
     models = models or f"--provider {provider or ready[0]} --model NAME"
     variables = [KEYS.get(name, (name,))[0] for name in known]
-    keys = "" if provider or ready else f"set {' or '.join(variables)}; to choose a model, "
-    way_on = "" if ready else f"; {WITHOUT_KEY}"
-    return (
-        f"{keys}pass {models}, or set {MODEL} in the pipeline or llm.model in attractor.toml; "
-        f"'attractor models' lists models{way_on}"
+    choose = (
+        f"pass {models}, or set {MODEL} in the pipeline or llm.model in attractor.toml; "
+        "'attractor models' lists models"
     )
+    if ready:
+        return choose
+    keys = [] if provider else [f"set {' or '.join(variables)}"]
+    return "\n".join([*keys, f"to choose a model, {choose}" if keys else choose, WITHOUT_KEY])
 
 
 def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:

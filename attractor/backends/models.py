@@ -253,14 +253,14 @@ async def choose_ready(
         provider = ready[0] if len(ready) == 1 else ""
     if not provider:
         missing = f"unknown provider of model {model!r}" if model else "no model is chosen"
-        hint = hint if await list_ready(environ) else f"{hint}; {WITHOUT_KEY}"
+        hint = hint if await list_ready(environ) else f"{hint}\n{WITHOUT_KEY}"
         raise UsageError(f"{missing} for {user}", hint=hint)
     if not is_provider(provider):
         raise UsageError(f"unknown provider {provider!r} of {user}", hint=hint)
     if not await has_key(provider, environ):
         raise UsageError(
             f"no API key of {provider}, the provider of {user}",
-            hint=f"{key_remedy(provider)}; {WITHOUT_KEY}",
+            hint=f"{key_remedy(provider)}\n{WITHOUT_KEY}",
         )
     model = full_name(model, provider) or newest_model(provider)
     if not model:

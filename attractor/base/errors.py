@@ -91,6 +91,7 @@ class AttractorError(Exception):
 
     exit_code: ExitCode = ExitCode.FAILED
     hint: str = ""
+    """The remedy; each line is an alternative."""
     details: Mapping[str, object] = MappingProxyType({})
     """Further JSON values for `--json` output."""
 
@@ -101,6 +102,12 @@ class AttractorError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def in_one_line(self) -> str:
+        """The message with its hint, as one line."""
+        hint = "; ".join(self.hint.splitlines())
+        return f"{self.message} ({hint})" if hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         # Copied without __init__, whose arguments differ from `args` in some classes.

@@ -153,7 +153,9 @@ async def _find_refusals(
     except AttractorError as error:
         return [problem(f"run {file}", error.message, remedy=error.hint or "fix this error")]
     return [
-        problem(f"run {file}", fault.message, remedy=fault.fix or "fix this error")
+        problem(
+            f"run {file}", fault.message, remedy=fault.fix.replace("\n", "; ") or "fix this error"
+        )
         for fault in report.faults
         if fault.message not in found | lacking
     ]

@@ -165,12 +165,17 @@ class Failure:
     details: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def line(self) -> str:
-        """Return the error as one line for people; each of several mistakes in a file is a line."""
-        hint = f" ({self.hint})" if self.hint else ""
+        """Return the error as one line for people; each of several mistakes in a file is a line.
+
+        The alternatives of a hint are a list below.
+        """
+        first_way, *other_ways = self.hint.split("\n")
+        hint = f" ({first_way})" if first_way and not other_ways else ""
         first, *more = f"error: {self.message}{hint}".split("\n")
         if self.exit_code is ExitCode.USAGE and not first.endswith(":"):
             more = [line if line.startswith("and ") else f"error: {line}" for line in more]
-        return "\n".join([first, *more])
+        ways = [f"  {way}" for way in (first_way, *other_ways)] if other_ways else []
+        return "\n".join([first, *more, *ways])
 
     def record(self) -> dict[str, object]:
         """Return the error as a JSON object."""

@@ -41,17 +41,13 @@ class NotRunnable(UsageError):
     def __init__(self, name: str, faults: Sequence[Diagnostic]) -> None:
         self.faults = tuple(faults)
         name = visible(name)
+        fixes = [[*map(visible, fault.fix.split("\n"))] for fault in faults]
         if len(faults) == 1:
-            message, hint = (
-                f"{name} cannot be run: {_in_one_line(faults[0])}",
-                visible(faults[0].fix),
-            )
+            message, hint = f"{name} cannot be run: {_in_one_line(faults[0])}", "\n".join(fixes[0])
         else:
             lines = [
-                f"  {_in_one_line(fault)} ({visible(fault.fix)})"
-                if fault.fix
-                else f"  {_in_one_line(fault)}"
-                for fault in faults
+                f"  {_in_one_line(fault)}" + (f" ({'; '.join(fix)})" if fault.fix else "")
+                for fault, fix in zip(faults, fixes, strict=True)
             ]
             listed = lines[:MAX_LISTED]
             if len(lines) > MAX_LISTED:

@@ -109,9 +109,7 @@ def fenced(data: Mapping[str, str], marker: str) -> str:
 
 
 def _words(error: NoObjectGeneratedError | AttractorError) -> str:
-    if isinstance(error, NoObjectGeneratedError):
-        return error.message
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    return error.message if isinstance(error, NoObjectGeneratedError) else error.in_one_line
 
 
 def _price(result: GenerateResult, choice: ModelChoice) -> str:

@@ -370,8 +370,7 @@ def _history(journal: Path) -> Iterator[_RecordedStatus]:
 
 
 def _with_trouble(summary: RunOverview, fault: AttractorError) -> RunOverview:
-    message = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
-    return replace(summary, trouble=message, trouble_code=fault.exit_code)
+    return replace(summary, trouble=fault.in_one_line, trouble_code=fault.exit_code)
 
 
 def _written(journal: Path) -> datetime | None:

@@ -146,9 +146,7 @@ def answer_question(
         service.processes.start(command, by=caller.name)
     except AttractorError as error:
         # The answer is recorded, so this is no failure of the request.
-        words = (
-            f"{receipt.words}, but the run does not continue yet: {error.message} ({error.hint})"
-        )
+        words = f"{receipt.words}, but the run does not continue yet: {error.in_one_line}"
         return _result(orders, receipt, words=words)
     words = f"{receipt.words}; a new process continues the run"
     return _result(orders, receipt, words=words, process=RunProcess.STARTED)

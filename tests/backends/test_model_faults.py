@@ -44,7 +44,7 @@ def test_missing_model_is_reported_once_with_two_suggestions() -> None:
     assert fault_lines(nodes_of("a", "b")) == [(2, f"nodes a, b: {words}", hint)]
     [(_, _, without_key)] = fault_lines(nodes_of("a", "b"), {})
     native = "ANTHROPIC_API_KEY or GEMINI_API_KEY or OPENAI_API_KEY"
-    keys = f"set {native} or OPENAI_COMPATIBLE_BASE_URL; to choose a model, "
+    keys = f"set {native} or OPENAI_COMPATIBLE_BASE_URL\nto choose a model, "
     assert without_key.startswith(f"{keys}pass {either[0]} or --model gemini-")
     [(_, _, of_one)] = fault_lines(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
     assert of_one.startswith(f"pass {either[0]} or --model claude-")
@@ -60,7 +60,7 @@ def test_fault_of_an_agents_model_names_the_agent() -> None:
     words = "missing API key of the provider 'anthropic'"
     assert (fault.message, fault.fix) == (
         f"node a: agent=one: {words}",
-        f"set ANTHROPIC_API_KEY; {WITHOUT_KEY}",
+        f"set ANTHROPIC_API_KEY\n{WITHOUT_KEY}",
     )
 
 
@@ -107,7 +107,7 @@ def test_hint_for_a_local_server_names_its_provider() -> None:
 def test_missing_key_names_the_variable(environ: dict[str, str]) -> None:
     words = "missing API key of the provider 'openai'"
     assert fault_lines(nodes_of('a [llm_model="gpt-5"]'), environ) == [
-        (2, f"node a: llm_model=gpt-5: {words}", f"set OPENAI_API_KEY; {WITHOUT_KEY}")
+        (2, f"node a: llm_model=gpt-5: {words}", f"set OPENAI_API_KEY\n{WITHOUT_KEY}")
     ]
 
 

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from attractor import __version__
-from attractor.base.errors import AttractorError, ExitCode, Refused
+from attractor.base.errors import AttractorError, ExitCode, Refused, UsageError
 from attractor.cli.invocation import PURPOSES, command_registry
 from attractor.cli.main import Failure, describe_failure
 from tests.cli.running import ATTRACTOR, attractor, copied_package
@@ -362,6 +362,11 @@ def interrupted_class() -> BaseException:
     ("error", "code", "line"),
     [
         (AttractorError("it fell", hint="pick it up"), 1, "error: it fell (pick it up)"),
+        (
+            UsageError("no key", hint="set A_KEY or B_KEY\nor start a twin"),
+            2,
+            "error: no key\n  set A_KEY or B_KEY\n  or start a twin",
+        ),
         (Refused(), 4, "error: The action is refused in the current state"),
         (click.UsageError("Bad\nwords."), 2, "error: bad words (see 'attractor --help')"),
         (KeyboardInterrupt(), 130, "error: interrupted"),

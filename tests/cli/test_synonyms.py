@@ -1,5 +1,6 @@
 """Words and options of other tools lead to the command that is meant."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -106,3 +107,9 @@ def test_missing_key_names_the_way_on(tmp_path: Path) -> None:
         output = shown.stdout + shown.stderr
         assert "attractor twin llm" in output, words
         assert "docs/tutorial/first-steps.md" in output, words
+    error, *ways = attractor(*commands[0], folder=tmp_path).stderr.splitlines()
+    assert error.endswith(": no model is chosen")
+    first_words = [" ".join(way.split()[:3]).split("_")[0] for way in ways]
+    assert first_words == ["set ANTHROPIC", "to choose a", "without a key,"]
+    [line] = attractor(*commands[0], "--json", folder=tmp_path).stdout.splitlines()
+    assert json.loads(line)["error"]["hint"].splitlines() == [way.strip() for way in ways]

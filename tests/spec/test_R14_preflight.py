@@ -70,7 +70,7 @@ def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
         asyncio.run(start(options, make_host(project)))
     assert len(caught.value.message.splitlines()) == 1
     assert f"{project / 'pipeline.dot'}:5: node make" in caught.value.message
-    assert caught.value.hint == f"set OPENAI_API_KEY; {WITHOUT_KEY}"
+    assert caught.value.hint == f"set OPENAI_API_KEY\n{WITHOUT_KEY}"
 
 
 def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_R14_resume_repeats_preflight_and_keeps_the_run(tmp_path: Path) -> None:
         asyncio.run(
             resume(parked.directory, make_host(project), Overrides(interviewer="auto_approve"))
         )
-    assert caught.value.hint == f"set OPENAI_API_KEY; {WITHOUT_KEY}"
+    assert caught.value.hint == f"set OPENAI_API_KEY\n{WITHOUT_KEY}"
     assert (parked.directory / "events.jsonl").read_bytes() == before
     assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
 

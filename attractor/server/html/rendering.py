@@ -166,8 +166,7 @@ def after(act: Callable[[], tuple[str, str]], address: str) -> Response:
     try:
         return see_other(*act())
     except AttractorError as error:
-        said = f"{error.message} ({error.hint})" if error.hint else error.message
-        return see_other(address, said, is_error=True)
+        return see_other(address, error.in_one_line, is_error=True)
 
 
 def _read_flash(request: Request) -> Flash | None:
