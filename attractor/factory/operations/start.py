@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.dataclasses import changed
 from attractor.config.user_folders import STARTED_BY_VARIABLE
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
@@ -41,22 +42,24 @@ async def check_run(request: RunRequest, host: RunHost, *, feedback: Path | None
     origin = _origin(request, host, None, feedback)
     if name := unregistered_suite(origin, host):
         host.tell(f"Suite {name} is not registered here: a run registers it by its committed lock.")
-        origin = replace(origin, request=replace(origin.request, suite=""))
+        origin = changed(origin, request=replace(origin.request, suite=""))
         host = replace(host, suite="")
     return await plan_run(origin, host, rules_of(host))
 
 
 def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Path | None) -> New:
+    request = replace(request, started_by=host.environ.get(STARTED_BY_VARIABLE, ""))
+    origin = New(request, root, host.custom_parts.texts)
     if request.suite or host.suite:
-        _require_known(New(request, root, host.custom_parts.texts), host)
+        _require_known(origin, host)
     if feedback:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import read_feedback
 
         found = read_feedback(feedback, host, request.suite or host.suite)
-        request = replace(request, feedback=found.to_context())
-    request = replace(request, started_by=host.environ.get(STARTED_BY_VARIABLE, ""))
-    return New(request, root, host.custom_parts.texts)
+        # The copy keeps the opened pipeline.
+        origin = changed(origin, request=replace(request, feedback=found.to_context()))
+    return origin
 
 
 def _require_known(origin: New, host: RunHost) -> None:

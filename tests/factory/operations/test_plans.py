@@ -39,6 +39,7 @@ STEPS = {
     ("plan/origins.py", "ask"): "request",
     ("operations/policy.py", "find"): "policy",
     ("plan/origins.py", "read"): "pipeline",
+    ("source/read.py", "of"): "file",
     ("preflight/preflight.py", "preflight"): "preflight",
     ("workspace/create.py", "choose_sandbox"): "sandbox",
     ("environments/selection.py", "require_promised"): "promises",
@@ -105,7 +106,7 @@ def test_all_runs_are_planned_and_begin_in_one_order(tmp_path: Path) -> None:
 
     parked, steps = steps_of(lambda: asyncio.run(start_run(request, flow.host)))
     # A suite may take minutes to be registered, so the pipeline is read before.
-    assert steps == ["pipeline", *NEW]
+    assert steps == ["pipeline", "file", *NEW]
     done, steps = steps_of(lambda: asyncio.run(resume_run(parked.directory, flow.host, again)))
     # The failure of `judge` restarts the run.
     assert steps == [*RESUMED, "workspace", "directory", *RESUMED]
