@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import zipfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from attractor.cli.invocation import PROGRAM, build_root
+from tests.archives import unpack
 from tests.examples import ROOT
 from tests.pipeline.projects import make_project
 
@@ -111,8 +111,7 @@ def build(source: Path, target: Path, *kinds: str) -> None:
 def test_wheel_works_in_a_clean_environment_outside_of_the_checkout(tmp_path: Path) -> None:
     build(ROOT, tmp_path / "built")
     [sdist], [wheel] = (list((tmp_path / "built").glob(one)) for one in ("*.tar.gz", "*.whl"))
-    with tarfile.open(sdist) as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(sdist, tmp_path)
     build(tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "again", "-t", "wheel")
     files, again = (contents(one) for one in (wheel, tmp_path / "again" / wheel.name))
     assert files == again

@@ -6,7 +6,6 @@ of that date left them. Each later release adds one with `scripts/keep-state`.
 
 import json
 import subprocess
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.archives import unpack
 from tests.cli.running import attractor
 
 KEPT = Path(__file__).parent / "earlier_versions"
@@ -70,10 +70,9 @@ class Desk:
         return json.loads((self.folder / "state" / "ledger.head").read_bytes())
 
 
-def unpack(version: str, folder: Path) -> Desk:
+def restore(version: str, folder: Path) -> Desk:
     """Unpack what a version left, into another folder."""
-    with tarfile.open(KEPT / f"{version}.tar.xz") as kept:
-        kept.extractall(folder, filter="tar")
+    unpack(KEPT / f"{version}.tar.xz", folder)
     stores = folder / "state" / "stores"
     patterns = ("*/workspace.json", "*/dimensions/*.json", "*/objects/info/alternates")
     for file in (one for pattern in patterns for one in stores.glob(pattern)):
@@ -87,7 +86,7 @@ def unpack(version: str, folder: Path) -> Desk:
 def test_state_of_an_earlier_version_is_opened_resumed_decided_and_audited(
     tmp_path: Path, version: str
 ) -> None:
-    desk = unpack(version, tmp_path)
+    desk = restore(version, tmp_path)
     parked, nested, promoted, waiting, canceled, killed, unjudged = desk.run_ids
     assert "No problems found." in desk.ends("audit", "verify")
     assert desk.statuses() == {
@@ -125,7 +124,7 @@ def test_state_of_an_earlier_version_is_opened_resumed_decided_and_audited(
 
 
 def test_ledger_head_without_offset_is_migrated_by_the_next_line(tmp_path: Path) -> None:
-    desk = unpack(BEFORE_LASTING_RECORDS, tmp_path)
+    desk = restore(BEFORE_LASTING_RECORDS, tmp_path)
     assert {*desk.head} == {"hash", "seal", "seq"}
     done = desk.run("audit", "verify")
     lines = done.stdout.splitlines()
@@ -149,7 +148,7 @@ def test_ledger_head_without_offset_is_migrated_by_the_next_line(tmp_path: Path)
 
 
 def test_newer_state_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    desk = unpack(VERSIONS[-1], tmp_path)
+    desk = restore(VERSIONS[-1], tmp_path)
     *_, killed, _ = desk.run_ids
     head, index = tmp_path / "state" / "ledger.head", tmp_path / "state" / "index.sqlite3"
     head.write_text(json.dumps({**desk.head, "format": 4}))

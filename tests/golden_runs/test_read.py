@@ -6,7 +6,6 @@
 import json
 import os
 import re
-import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -24,6 +23,7 @@ from attractor.base.events import Event
 from attractor.base.json import JsonObject
 from attractor.records.tracing.spans import Span, Spans, close, fold
 from attractor.server.service import Service
+from tests.archives import unpack
 from tests.cli.running import run_here
 from tests.golden_runs.golden import FOLDER, MADE_IN, Golden, opened
 from tests.server.conftest import serving
@@ -140,8 +140,7 @@ def golden() -> Iterator[Golden]:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("golden")
-    with tarfile.open(FOLDER / "runs.tar.xz") as kept:
-        kept.extractall(folder, filter="tar")
+    unpack(FOLDER / "runs.tar.xz", folder)
     (folder / "workspaces").mkdir()
     # A store borrows objects from the project by its path.
     for file in folder.glob("state/stores/*/objects/info/alternates"):

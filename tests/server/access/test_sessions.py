@@ -24,6 +24,7 @@ from attractor.server.access.sessions import CODE_LIFETIME, LIFETIME, SESSIONS_F
 from attractor.server.errors import Unauthenticated
 from attractor.server.service import Service
 from tests.browsers import chromium
+from tests.needs import needs_curl
 from tests.server.conftest import PAGE, RunningServer, csrf_in, serving
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -186,6 +187,7 @@ def test_sign_in_opens_no_page_of_another_server(server: RunningServer, page: st
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+@needs_curl
 def test_other_users_of_the_machine_do_not_see_the_name_for_browsers(
     named: tuple[httpx.Client, str],
 ) -> None:
