@@ -83,8 +83,10 @@ def build_application(
 @cache
 def _routes() -> Sequence[BaseRoute]:
     """Return all routes; FastAPI prepares them at the first request, once for all applications."""
-    router = APIRouter(responses=problem_statuses(*ALWAYS), dependencies=[KNOWN_QUERY])
-    for part in _parts():
+    router = APIRouter(responses=problem_statuses(*ALWAYS))
+    for part in RESOURCES.values():
+        router.include_router(part, dependencies=[KNOWN_QUERY])
+    for part in PAGES.values():
         router.include_router(part)
     return router.routes
 

@@ -108,6 +108,8 @@ def test_body_that_is_no_json_is_refused(server: RunningServer, sent: str, statu
     [
         ("/api/v1/runs?statsu=failed", 422, "unknown query parameter 'statsu'"),
         ("/api/v1/version?verbose=1", 422, "unknown query parameter 'verbose'"),
+        ("/status?ids=latest", 422, "unknown query parameter 'ids'"),
+        ("/pipelines/latest?verbose=1", 422, "unknown query parameter 'verbose'"),
         ("/api/v1/runs?status=nosuch", 404, "unknown status 'nosuch'"),
     ],
 )

@@ -35,6 +35,8 @@ def test_navigation_marks_the_current_page(server: RunningServer) -> None:
         ("/runs/NONE", 404, "no run found"),
         ("/static/0/../pages.py", 404, "Go to the runs"),
         ("/static/0/%2e%2e%2frun.py", 404, "Go to the runs"),
+        ("/runs?status=nosuch", 404, "unknown status &#39;nosuch&#39;"),
+        ("/runs?status=nosuch", 404, "awaiting_human"),
         ("/runs?since=yesterday", 400, "invalid time in since: yesterday"),
     ],
 )

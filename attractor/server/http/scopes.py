@@ -46,8 +46,6 @@ Calling = Annotated[Caller, Depends(_caller)]
 
 
 def _require_known_query(connection: HTTPConnection) -> None:
-    if not connection.url.path.startswith("/api/v1/"):
-        return
     route: APIRoute | APIWebSocketRoute = connection.scope["route"]
     known = set(_names_in(route.dependant))
     for name in connection.query_params:
@@ -63,7 +61,7 @@ def _names_in(dependant: Dependant) -> Iterator[str]:
 
 
 KNOWN_QUERY = Depends(_require_known_query)
-"""The dependency that refuses unknown names in a query of the API."""
+"""The dependency that refuses unknown names in a query of an operation."""
 
 
 class RequiredScope:

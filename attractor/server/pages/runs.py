@@ -14,7 +14,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.index import RunQuery
 from attractor.factory.ledger.report import read_costs
-from attractor.pipeline.status import STOPPED, listed_status
+from attractor.pipeline.status import STOPPED, listed_status, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.html.rendering import (
     PageRouter,
@@ -78,6 +78,8 @@ def show_runs(
         status=status, pipeline=pipeline, goal=goal, since=moment, before=before, limit=MOST + 1
     )
     found = service.index.runs(host.runs_dir, query)
+    if status and not found:
+        require_known_status(status)
     filters = {"status": status, "pipeline": pipeline, "goal": goal, "since": since}
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
