@@ -40,6 +40,8 @@ _LONGEST = timedelta(days=36_500)
 _LONGEST_DIGITS = len(str(_LONGEST // _UNITS["ms"]))
 
 _DURATION = re.compile(r"0*([0-9]+)(ms|s|m|h|d)")
+DURATION_PATTERN = f"^{_DURATION.pattern}$"
+"""The form of a duration, for schemas; a duration may also be too large."""
 _NUMBER = re.compile(r"[0-9]+")
 _NUMBER_AND_WORD = re.compile(r"([0-9]+)([^\W\d]+)")
 _FRACTION = re.compile(r"([0-9]*)[.,]([0-9]+)([^\W\d]*)")

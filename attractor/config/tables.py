@@ -18,6 +18,7 @@ def require_name(name: str) -> str:
 
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_Variable = Annotated[str, Field(json_schema_extra={"pattern": f"^{_VARIABLE.pattern}$"})]
 _SECRET = re.compile(
     r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_.*)?", re.IGNORECASE
 )
@@ -36,7 +37,11 @@ def require_sandbox_variables(variables: Mapping[str, str]) -> Mapping[str, str]
     return variables
 
 
-SandboxVariables = Annotated[Mapping[str, str], AfterValidator(require_sandbox_variables)]
+SandboxVariables = Annotated[
+    Mapping[_Variable, str],
+    AfterValidator(require_sandbox_variables),
+    Field(json_schema_extra={"additionalProperties": False}),
+]
 
 Name = Annotated[
     str,

@@ -86,10 +86,15 @@ class Snippet(_Request):
     """Code or a command to execute; either `code` or `command` is required."""
 
     model_config = ConfigDict(
+        # In `allOf`, because generators of clients drop the fields beside a choice.
         json_schema_extra={
-            "oneOf": [
-                {"required": [name], "properties": {name: {"type": "string"}}}
-                for name in ("code", "command")
+            "allOf": [
+                {
+                    "oneOf": [
+                        {"required": [name], "properties": {name: {"type": "string"}}}
+                        for name in ("code", "command")
+                    ]
+                }
             ]
         }
     )
@@ -103,6 +108,7 @@ class Snippet(_Request):
     env: dict[_Variable, _Word] = Field(
         default_factory=dict[str, str],
         max_length=_MOST_WORDS,
+        json_schema_extra={"additionalProperties": False},
         description="Environment variables.",
     )
     timeout: StrictFloat = Field(

@@ -1,14 +1,25 @@
+import re
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.base.durations import describe_duration, format_duration, parse_duration
+from attractor.base.durations import (
+    DURATION_PATTERN,
+    describe_duration,
+    format_duration,
+    parse_duration,
+)
 from attractor.base.errors import ExitCode, InvalidDuration
 
 HUNDRED_YEARS_MS = 36_500 * 24 * 60 * 60 * 1000
 
 durations = st.integers(0, HUNDRED_YEARS_MS).map(lambda number: timedelta(milliseconds=number))
+
+
+def fits_schema(text: str) -> bool:
+    # In JSON Schema, `$` is the end of the text only.
+    return re.search(DURATION_PATTERN.replace("$", r"\Z"), text) is not None
 
 
 def test_number_with_unit_is_a_duration() -> None:
@@ -24,6 +35,7 @@ def test_number_with_unit_is_a_duration() -> None:
         ("36500d", timedelta(days=36_500)),
     ):
         assert parse_duration(text) == meant
+        assert fits_schema(text)
 
 
 def test_invalid_duration_is_refused_with_a_hint() -> None:
@@ -61,6 +73,7 @@ def test_invalid_duration_is_refused_with_a_hint() -> None:
         with pytest.raises(InvalidDuration) as caught:
             parse_duration(text)
         assert mistake in caught.value.message
+        assert mistake == "is too large" or not fits_schema(text)
         assert hint in caught.value.hint
         assert caught.value.exit_code is ExitCode.USAGE
         assert len(caught.value.message) < 120

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -12,9 +13,17 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 
+from attractor.base.durations import DURATION_PATTERN
+from attractor.base.json import Json
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.growth.simulation.report import Depth
+from attractor.growth.specification.rendering import DiagramFormat, SpecView
+from attractor.records.request import WorkspaceKind
 from attractor.server.access.limits import LIMITS, UNLIMITED, Limits
 from attractor.server.application import OPENAPI, RESOURCES
+from attractor.server.http.cursors import write_cursor
 from attractor.server.service import Service
+from attractor.snippets.snippet import Language
 from tests.counts import count
 from tests.server.conftest import RunningServer, serving
 
@@ -34,7 +43,7 @@ STREAM = "text/event-stream"
 def test_document_lists_every_operation(server: RunningServer) -> None:
     with server.client("read") as client:
         document = client.get(OPENAPI).json()
-    described = {(path, method) for path, one in document["paths"].items() for method in one}
+    described = set(_operations(document))
     routes = [one for name in RESOURCES for one in RESOURCES[name].routes]
     operations = {
         (one.path_format, method.lower())
@@ -56,6 +65,58 @@ def test_document_lists_every_operation(server: RunningServer) -> None:
     validate(document)
     for name in set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document))):
         assert name in document["components"]["schemas"]
+
+
+def test_document_describes_choices_patterns_and_enums(server: RunningServer) -> None:
+    with server.client("read") as client:
+        document = client.get(OPENAPI).json()
+    profile = "/api/v1/profiles/{reference}"
+    assert {path for path in document["paths"] if path.startswith("/api/v1/profiles/")} == {
+        profile,
+        f"{profile}/retire",
+    }
+    schemas = document["components"]["schemas"]
+    choices = {
+        (name, kind): [one["required"] for one in forms]
+        for name, schema in schemas.items()
+        for part in schema.get("allOf", ())
+        for kind, forms in part.items()
+    }
+    assert choices == {
+        ("StartBody", "oneOf"): [["source"], ["file"], ["pipeline"]],
+        ("Snippet", "oneOf"): [["code"], ["command"]],
+        ("NewAmendment", "anyOf"): [["rationale"], ["note"]],
+    }
+    patterns = {
+        ("NewWaiver", "expires"): DURATION_PATTERN,
+        **{
+            (body, "max_duration"): f"{DURATION_PATTERN}|^$"
+            for body in ("StartBody", "ResumeBody", "ForkBody", "RewindBody")
+        },
+        ("Profile", "name"): "^[a-z0-9][a-z0-9_-]*$",
+        ("PipelineText", "file"): r"^[\s\S]*(\.dot|\.gv)$",
+    }
+    for (body, name), pattern in patterns.items():
+        assert schemas[body]["properties"][name]["pattern"] == pattern
+    cursors = [
+        one["schema"]["pattern"]
+        for path, method in _operations(document)
+        for one in document["paths"][path][method].get("parameters", ())
+        if one["name"] == "cursor"
+    ]
+    assert len(cursors) == 10
+    places: list[Json] = [0, 1 << 60, "01ABC", ["todo", 1]]
+    for place in places:
+        assert all(re.search(pattern, write_cursor(place)) for pattern in cursors)
+    assert not any(
+        re.search(pattern, text) for pattern in cursors for text in ("A", "A=", "Ä", "A ")
+    )
+    for kind in (WorkspaceKind, DecisionKind, DiagramFormat, SpecView, Depth, Language):
+        assert schemas[kind.__name__]["enum"] == [*kind]
+
+
+def _operations(document: Any) -> Iterator[tuple[str, str]]:
+    return ((path, method) for path, one in document["paths"].items() for method in one)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

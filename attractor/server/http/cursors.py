@@ -1,5 +1,6 @@
 """Pages of long lists, with cursors that name the place where the next page begins."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Generic, TypeVar
 
@@ -12,7 +13,15 @@ from attractor.base.json import Json, canonical_json, parse_json
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=500, description="The most items of this page.")]
-Cursor = Annotated[str, Query(max_length=1000, description="`next` of the page before.")]
+_FORM = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?")
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=1000,
+        description="`next` of the page before.",
+        json_schema_extra={"pattern": f"^{_FORM.pattern}$"},
+    ),
+]
 MOST = 50
 """The number of items of a page (default)."""
 
@@ -33,6 +42,8 @@ def read_cursor(cursor: str) -> Json:
     """Return the place that a cursor names; None for an empty one."""
     if not cursor:
         return None
+    if not _FORM.fullmatch(cursor):
+        raise invalid_cursor()
     try:
         return parse_json(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, NotCanonical) as cause:

@@ -4,8 +4,9 @@ The fields have the names and meanings of the options of the command line.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,7 +20,9 @@ from pydantic import (
     ValidationError,
 )
 
+from attractor.base.durations import DURATION_PATTERN
 from attractor.base.errors import UsageError
+from attractor.pipeline.source.find import PIPELINE_ENDINGS
 from attractor.records.request import WorkspaceKind
 from attractor.server.processes.run_processes import RunCommand
 
@@ -36,6 +39,10 @@ Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 Word = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_WORD // 4, pattern=NO_NUL)]
 """A text of an argument, which takes up to four bytes a character."""
+
+_PIPELINE_FILE = rf"^[\s\S]*({'|'.join(map(re.escape, PIPELINE_ENDINGS))})$"
+PipelineFile = Annotated[str, Field(max_length=1000, json_schema_extra={"pattern": _PIPELINE_FILE})]
+"""The place of a pipeline in the project; the error about another place has a hint."""
 
 MOST_INPUTS = 100
 """The most inputs of a run over HTTP: each is passed in a file of its own."""
@@ -78,6 +85,7 @@ class WalkBody(Body):
         default="",
         description="Stop the run after this working time, such as `2h`.",
         examples=["2h"],
+        json_schema_extra={"pattern": f"{DURATION_PATTERN}|^$"},
     )
     goal: Words = Field(
         default="", description="The goal of a new run; a secret goal of an old run again."
@@ -85,6 +93,7 @@ class WalkBody(Body):
     inputs: dict[InputName, Text | bool | int | float] = Field(
         default_factory=dict[str, str | bool | int | float],
         max_length=MOST_INPUTS,
+        json_schema_extra={"additionalProperties": False},
         description="The inputs of a new run; the secret inputs of an old run again.",
     )
 
@@ -108,12 +117,13 @@ class WalkBody(Body):
         }
 
 
-def one_of(**schemas: Mapping[str, JsonValue]) -> ConfigDict:
-    """Return the configuration of a body with exactly one of some fields, for the document."""
+def some_of(kind: Literal["oneOf", "anyOf"], **schemas: Mapping[str, JsonValue]) -> ConfigDict:
+    """Return the configuration of a body that needs one of some fields, for the document."""
     forms: list[JsonValue] = [
         {"required": [name], "properties": {name: {**schema}}} for name, schema in schemas.items()
     ]
-    return ConfigDict(json_schema_extra={"oneOf": forms})
+    # In `allOf`, because generators of clients drop the fields beside a choice.
+    return ConfigDict(json_schema_extra={"allOf": [{kind: forms}]})
 
 
 _WRITTEN: Mapping[str, JsonValue] = {"type": "string", "minLength": 1}
@@ -122,7 +132,7 @@ _WRITTEN: Mapping[str, JsonValue] = {"type": "string", "minLength": 1}
 class StartBody(WalkBody):
     """A run to start: a DOT source, a file of the project, or a registered pipeline."""
 
-    model_config = one_of(source=_WRITTEN, file=_WRITTEN, pipeline=_WRITTEN)
+    model_config = some_of("oneOf", source=_WRITTEN, file=_WRITTEN, pipeline=_WRITTEN)
 
     source: Text = Field(
         default="",

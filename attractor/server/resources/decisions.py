@@ -1,40 +1,54 @@
 """The verdict of the gate, decisions on runs, and promotions."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
-from attractor.base.durations import parse_duration
-from attractor.factory.decisions.decide import DecisionKind
+from attractor.base.durations import DURATION_PATTERN, parse_duration
+from attractor.factory.decisions.decide import SHORTEST_RATIONALE, DecisionKind
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations.gate import ask_gate
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
-from attractor.server.processes.bodies import Body
+from attractor.server.processes.bodies import Body, some_of
 
 part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409))
+
+
+# The gate counts the visible characters, and its error has a hint.
+_WRITTEN: Mapping[str, JsonValue] = {"minLength": SHORTEST_RATIONALE}
+Reason = Annotated[str, Field(json_schema_extra={**_WRITTEN})]
+Branch = Annotated[str, Field(min_length=1)]
 
 
 class NewDecision(Body):
     """A decision on a run, which is final."""
 
     verdict: DecisionKind
-    rationale: str = Field(description="The reason in one sentence.")
+    rationale: Reason = Field(description="The reason in one sentence.")
 
 
 class NewWaiver(Body):
     """A waiver of a failed scenario, for one run."""
 
     scenario: str = Field(description="The id, or the start of the opaque name.")
-    reason: str = Field(description="The reason in one sentence.")
-    expires: str = Field(default="7d", description="A duration, at most 14d.")
+    reason: Reason = Field(description="The reason in one sentence.")
+    expires: str = Field(
+        default="7d",
+        description="A duration, at most 14d.",
+        json_schema_extra={"pattern": DURATION_PATTERN},
+    )
 
 
 class NewAmendment(Body):
     """Words that are added to a decision."""
+
+    model_config = some_of("anyOf", rationale=_WRITTEN, note=_WRITTEN)
 
     rationale: str = Field(default="", description="Replaces the reason of the decision.")
     note: str = ""
@@ -43,14 +57,14 @@ class NewAmendment(Body):
 class NewPromotion(Body):
     """The branch that gets the result of a run."""
 
-    branch: str = "main"
+    branch: Branch = "main"
 
 
 class NewRollback(Body):
     """The branch that loses the result of a run, and the reason."""
 
-    branch: str = "main"
-    reason: str = Field(description="The reason in one sentence.")
+    branch: Branch = "main"
+    reason: Reason = Field(description="The reason in one sentence.")
 
 
 class PromotedBranch(BaseModel):

@@ -7,11 +7,11 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.desires import read_desires
+from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.simulation.report import Depth
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
 from attractor.server.http.problems import problem_statuses
@@ -33,6 +33,9 @@ def _require_utf8(value: JsonValue) -> JsonValue:
 
 
 Desires = Annotated[JsonValue, AfterValidator(_require_utf8)]
+_DESIRE = {"anyOf": [{"type": "string", "minLength": 1}, UserDesire.model_json_schema()]}
+Desire = Annotated[Desires, WithJsonSchema(_DESIRE)]
+"""A desire or its goal; `read_desires` names the fault of another value, and the known keys."""
 
 
 class DesiresBody(Body):
@@ -49,10 +52,10 @@ class PlanBody(Body):
     """A specification, and desires to plan for."""
 
     spec_graph_id: Word = Field(description="The id of a specification, or HEAD.")
-    new_desires: list[Desires] = Field(
-        default_factory=list[Desires],
+    new_desires: list[Desire] = Field(
+        default_factory=list[Desire],
         max_length=1000,
-        description="Objects with the keys of a desire.",
+        description="Desires, or their goals as texts.",
     )
 
 

@@ -35,7 +35,7 @@ from attractor.pipeline.source.read import prepare_source, project_of, read_pipe
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import IN_TURN, READ, Serving
-from attractor.server.processes.bodies import LONGEST_SOURCE, Body
+from attractor.server.processes.bodies import LONGEST_SOURCE, Body, PipelineFile
 from attractor.server.service import Service
 
 part = APIRouter(tags=["language"], responses=problem_statuses(400, 404))
@@ -49,9 +49,8 @@ class PipelineText(Body):
     """The text of a pipeline."""
 
     source: str = Field(max_length=LONGEST_SOURCE, description="DOT text.")
-    file: str = Field(
+    file: PipelineFile = Field(
         default="pipeline.dot",
-        max_length=1000,
         description="The place of the text in the project, which relative file names start from.",
     )
 

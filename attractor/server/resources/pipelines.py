@@ -24,7 +24,7 @@ from attractor.server.http.versions import (
     end,
     list_versions,
 )
-from attractor.server.processes.bodies import Body, Word
+from attractor.server.processes.bodies import Body, PipelineFile
 
 part = APIRouter(tags=["pipelines"], responses=problem_statuses(400, 404, 409))
 
@@ -40,7 +40,7 @@ class PipelineAnswer(VersionAnswer):
 class PipelineBody(Body):
     """A pipeline of the project to register."""
 
-    file: Word = Field(min_length=1, description="The path of its file in the project.")
+    file: PipelineFile = Field(description="The path of its file in the project.")
     source: str = Field(
         default="", description="Register this text instead of the content of the file."
     )
