@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import cast
@@ -59,6 +59,26 @@ class Toolchain:
     remedy: str = ""
     build: tuple[str, ...] = ()
     downloads: tuple[str, ...] = ()
+
+    def below(self, prefix: str) -> "Toolchain":
+        """Return the toolchain with commands that start at the top of the repository.
+
+        `prefix` is the path of the project in the repository, with a slash at the end.
+        """
+        test, *build = (self._enter(prefix, one) for one in (self.test_command, *self.build))
+        return replace(self, test_command=test, build=tuple(build))
+
+    def _enter(self, prefix: str, command: str) -> str:
+        # Carried folders are at the top of a workspace.
+        for name in self.needed:
+            up = "../" * prefix.count("/")
+            command = re.sub(rf"(?<![\w./-]){re.escape(name)}/", f"{up}{name}/", command)
+        return enter_folder(prefix, command)
+
+
+def enter_folder(prefix: str, command: str) -> str:
+    """Return a command that starts in a folder below the current one; "" is the current one."""
+    return f"cd {shlex.quote(prefix.rstrip('/'))} && {command}" if prefix else command
 
 
 def detect(folder: Path, find: FindProgram) -> Toolchain | None:

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import write_whole
 from attractor.factory.resources.first_suite import Example, toml_text
 from attractor.language.source.syntax_tree import quoted
-from attractor.projects.detection import Toolchain
+from attractor.projects.detection import Toolchain, enter_folder
 from attractor.scenarios.suite_files import LOCK_FILE
 
 SETTINGS_FILE = "attractor.toml"
@@ -42,6 +42,7 @@ class Repository:
 class FirstProject:
     """All that the first files depend on; without a wish, pipeline and suite are to be edited.
 
+    `prefix` is the path of the project in its repository, with a slash at the end; "" at the top.
     `provider` is set if the keys of several providers are.
     """
 
@@ -52,6 +53,7 @@ class FirstProject:
     examples: tuple[Example, ...] = ()
     provider: str = ""
     is_sandboxed: bool = True
+    prefix: str = ""
 
     @property
     def profile(self) -> str:
@@ -64,7 +66,8 @@ def first_files(project: FirstProject) -> dict[str, str]:
     goal = project.wish or NO_WISH
     if project.examples:
         shown = project.examples[0]
-        goal = f"{goal} For example, `{shown.command}` prints: {shown.output}"
+        command = enter_folder(project.prefix, shown.command)
+        goal = f"{goal} For example, `{command}` prints: {shown.output}"
     implement = "Implement the plan, with its tests. Run the tests before you end"
     values = {
         "GOAL": quoted(goal),

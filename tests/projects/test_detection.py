@@ -95,6 +95,14 @@ def test_build_commands_and_what_they_leave(
     assert ([*toolchain.build], [*toolchain.ignored]) == (build, ignored)
 
 
+def test_commands_of_a_folder_below_its_repository_find_carried_folders(tmp_path: Path) -> None:
+    toolchain = found(tmp_path, {"app.py": "", **VENV})
+    assert toolchain
+    command = "cd a/b && ../../.venv/bin/python -m unittest -q"
+    assert toolchain.below("a/b/").test_command == command
+    assert toolchain.below("") == toolchain
+
+
 def test_unknown_files_belong_to_no_language(tmp_path: Path) -> None:
     assert found(tmp_path, {"readme.txt": "python, make and node"}) is None
 

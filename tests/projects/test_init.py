@@ -110,6 +110,30 @@ def test_suite_to_edit_without_a_wish(desk: Desk) -> None:
     assert desk.do("validate", "pipelines/feature.dot").stdout == "1 file, no problems found\n"
 
 
+def test_commands_of_a_project_below_its_repository_start_in_its_folder(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "all" / "a shop")
+    desk.folder.mkdir(parents=True)
+    desk.write("all:\n\techo bye > made.txt\ntest: all\n", "Makefile")
+    git(desk.folder.parent, "init", "--quiet", "--initial-branch", "main")
+    examples = ("--example", "cat made.txt => bye", "--example", "cat made.txt | cat => bye")
+    done = desk.do("init", "--wish", "Say bye", *examples)
+    assert done.returncode == 0, done.stderr
+    pipeline = (desk.folder / PIPELINE_FILE).read_text()
+    assert """tool_command="cd 'a shop' && make test",""" in pipeline
+    assert "For example, `cd 'a shop' && cat made.txt` prints: bye" in pipeline
+    git(desk.folder, "add", "--all")
+    git(desk.folder, "commit", "--quiet", "--message", "Begin")
+    assert desk.do("suite", "init", "scenarios/later", *examples).returncode == 0
+    assert desk.do("suite", "init", "scenarios/edited", "--pipeline", "feature").returncode == 0
+    for suite in ("a-shop", "later"):
+        tried = desk.do("suite", "try", f"scenarios/{suite}", "--operator", "--sandbox", "none")
+        assert tried.returncode == 0, tried.stdout + tried.stderr
+    edited = desk.folder / "scenarios/edited/holdout/new-feature.scenario.toml"
+    written = tomllib.loads(edited.read_text())
+    assert written["steps"][0]["cwd"] == "a shop"
+    assert written["checks"][1]["path"] == "a shop/result.txt"
+
+
 def test_first_and_later_suites_build_the_program(desk: Desk) -> None:
     desk.write("total: total.c\n\tcc -o total total.c\ntest: total\n", "Makefile")
     done = desk.do("init", "--yes", *WISH)

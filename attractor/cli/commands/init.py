@@ -52,7 +52,7 @@ from attractor.projects.first_files import (
     write_missing,
 )
 from attractor.scenarios.suite_files import LOCK_FILE, SUITE_FILE
-from attractor.workspaces.git.repository import find_git_dir, open_repository
+from attractor.workspaces.git.repository import find_git_dir, find_prefix, open_repository
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,17 @@ def init(
         toolchain = _choose(machine, toolchain, language, test_command, asks=asks)
         given = _ask_wish(given, toolchain) if asks else given
     found = asyncio.run(_look(machine))
+    prefix = asyncio.run(find_prefix(folder, search_path=machine.environ.get("PATH", "")))
+    toolchain = toolchain or Toolchain(Language.SHELL)
     project = FirstProject(
         name,
-        toolchain or Toolchain(Language.SHELL),
+        toolchain.below(prefix) if prefix else toolchain,
         invocation.environ.get("HOME", ""),
         given.text,
         given.examples,
         found.provider,
         found.is_sandboxed,
+        prefix,
     )
     written, kept = write_missing(folder, first_files(project))
     if (folder / suite).exists():
@@ -258,7 +261,8 @@ def _uncarried(toolchain: Toolchain, workspace: Mapping[str, Any]) -> list[str]:
 
 
 def _write_suite(folder: Path, project: FirstProject, host: RunHost) -> list[Path]:
-    return write_first_suite(folder, PIPELINE, host, project.examples, project.toolchain.build)
+    build, prefix = project.toolchain.build, project.prefix
+    return write_first_suite(folder, PIPELINE, host, project.examples, build, prefix)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Write a first suite to edit."""
 
+import asyncio
 from pathlib import Path
 from shutil import which
 
@@ -12,6 +13,7 @@ from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import host_of
 from attractor.factory.resources.first_suite import read_examples, write_first_suite
 from attractor.projects.detection import detect
+from attractor.workspaces.git.repository import find_prefix
 
 
 @click.command()
@@ -34,8 +36,9 @@ def init(
     written = read_examples(examples)
     host = host_of(invocation)
     toolchain = detect(host.project, lambda name: which(name, path=host.search_path) or "")
-    build = toolchain.build if toolchain else ()
-    files = write_first_suite(folder, pipeline, host, written, build)
+    prefix = asyncio.run(find_prefix(host.project, search_path=host.search_path))
+    build = toolchain.below(prefix).build if toolchain else ()
+    files = write_first_suite(folder, pipeline, host, written, build, prefix)
     if as_json:
         show_json({"folder": str(folder), "files": [str(file) for file in files]})
     else:

@@ -20,6 +20,8 @@ _SETUP = """
 [setup]
 run = {} # builds the program once an evaluation; each trial gets a copy of the result
 """
+_RUN = re.compile(r"^run = .*$", re.MULTILINE)
+_PATH = re.compile(r'^path = "', re.MULTILINE)
 ARROW = "=>"
 FORM = f"write 'COMMAND {ARROW} OUTPUT', such as 'python3 total.py 1 2 {ARROW} 3'"
 
@@ -66,10 +68,12 @@ def write_first_suite(
     host: RunHost,
     examples: Sequence[Example] = (),
     build: Sequence[str] = (),
+    prefix: str = "",
 ) -> list[Path]:
     """Write a suite for a pipeline (default: the only one of the project); return its files.
 
-    Without examples it is a suite to edit. `build` are the commands of its setup.
+    Without examples it is a suite to edit. `build` are the commands of its setup. `prefix` is the
+    path of the project in its repository, at whose top steps start, with a slash at the end.
     """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
@@ -83,10 +87,21 @@ def write_first_suite(
     if build:
         texts[SUITE_FILE] += _SETUP.format(json.dumps([*build], ensure_ascii=False))
     for path, text in texts.items():
+        if path.endswith(SCENARIO_END):
+            text = _below(prefix, text)
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)
     return [folder / path for path in texts]
+
+
+def _below(prefix: str, scenario: str) -> str:
+    """Return a scenario whose steps start in a folder of the repository; its top is the default."""
+    if not prefix:
+        return scenario
+    cwd = f"cwd = {toml_text(prefix.rstrip('/'))}"
+    scenario = _RUN.sub(lambda found: f"{found[0]}\n{cwd}", scenario)
+    return _PATH.sub(lambda found: found[0] + toml_text(prefix)[1:-1], scenario)
 
 
 def _files_to_edit(values: Mapping[str, str]) -> dict[str, str]:

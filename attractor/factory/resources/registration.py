@@ -42,10 +42,9 @@ from attractor.scenarios.suite_lint import (
     verifier_hints,
 )
 from attractor.scenarios.suite_reader import read_suite
-from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.git.repository import find_prefix
 from attractor.workspaces.result_tree import excluded_in
 
 _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
@@ -217,10 +216,9 @@ def _unknown_pipelines(suite: Suite, host: RunHost, stores: FactoryStores) -> It
 
 async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
     """Return a fault if the workspaces of the project's runs contain the folder of a suite."""
-    prefix, top = "", host.project.resolve()
-    with suppress(NotARepository):
-        prefix = (await open_repository(top, search_path=host.search_path)).prefix
-        top = top.parents[prefix.count("/") - 1] if prefix else top
+    top = host.project.resolve()
+    prefix = await find_prefix(top, search_path=host.search_path)
+    top = top.parents[prefix.count("/") - 1] if prefix else top
     suite = folder.resolve()
     if not suite.is_relative_to(top):
         return []

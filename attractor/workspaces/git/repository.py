@@ -276,6 +276,13 @@ class Repository:
         await self.git.run("update-ref", name, commit, before or "0" * len(commit))
 
 
+async def find_prefix(folder: Path, *, search_path: str) -> str:
+    """Return the path of a folder in its repository, with a slash at the end; "" at the top, and
+    outside of any repository.
+    """
+    return await _rev_parse(folder, "--show-prefix", search_path=search_path) or ""
+
+
 async def open_repository(folder: Path, *, search_path: str) -> Repository:
     """Open the repository of a folder, which may be a subfolder of the repository."""
     options = (
