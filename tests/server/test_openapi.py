@@ -2,10 +2,12 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,8 @@ from attractor.server.application import OPENAPI, RESOURCES
 from attractor.server.http.cursors import write_cursor
 from attractor.server.service import Service
 from attractor.snippets.snippet import Language
-from tests.counts import count
+from tests.counts import IS_FULL, count
+from tests.needs import needs
 from tests.server.conftest import RunningServer, serving
 
 # Most of its types are unknown.
@@ -37,6 +40,7 @@ CHECKS = [
     conformance.content_type_conformance,
     conformance.response_schema_conformance,
 ]
+REDOCLY = "@redocly/cli@2.0.0"
 STREAM = "text/event-stream"
 
 
@@ -113,6 +117,22 @@ def test_document_describes_choices_patterns_and_enums(server: RunningServer) ->
     )
     for kind in (WorkspaceKind, DecisionKind, DiagramFormat, SpecView, Depth, Language):
         assert schemas[kind.__name__]["enum"] == [*kind]
+
+
+@pytest.mark.skipif(not IS_FULL, reason="downloads a program with npx; set COUNTS=full")
+@needs("npx", "Node")
+def test_document_passes_redocly(server: RunningServer, tmp_path: Path) -> None:
+    with server.client("read") as client:
+        (tmp_path / "openapi.json").write_text(client.get(OPENAPI).text)
+    command = ["npx", "--yes", REDOCLY, "lint", "--max-problems=1000", "openapi.json"]
+    found = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    said = found.stdout + found.stderr
+    if re.search("^npm (error|ERR!)", said, re.MULTILINE):
+        pytest.skip(f"npx cannot install {REDOCLY}: {said[:300]}")
+    assert found.returncode == 0, said
+    assert "warning" not in said, said
 
 
 def _operations(document: Any) -> Iterator[tuple[str, str]]:
