@@ -6,7 +6,7 @@ without their rubrics.
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import field
 from functools import partial
@@ -28,9 +28,12 @@ from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import CommandStep, Scenario, ServiceStep
 from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, has_rubric
 from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.repository import run_git_as_owner
 
 REFERENCE = "reference"
 _PATCH = ".patch"
+_CHECKED = (0, 1)
+"""The exit statuses of `git check-ignore` with and without an ignored path."""
 _NO_PROGRAM = "a scenario failed on the base only because a program is missing"
 _NO_SETUP = "the setup of the suite failed on the base"
 
@@ -70,7 +73,7 @@ class SuiteProof:
                 found.faults.append(self._wrong_baseline(one, result))
             elif result.satisfied or played.failed_setup:
                 continue
-            elif path := self._ignored_program(one, result, top):
+            elif path := await self._ignored_program(one, result, top):
                 found.faults.append(
                     SuiteFault(
                         "ignored_program",
@@ -98,14 +101,16 @@ class SuiteProof:
             scenario.id,
         )
 
-    def _ignored_program(self, scenario: Scenario, result: TrialResult, top: Path) -> str:
+    async def _ignored_program(self, scenario: Scenario, result: TrialResult, top: Path) -> str:
         """Return the path of a missing program that Git ignores and no setup builds, or ""."""
         if self.sealed.suite.settings.setup.run or scenario.setup.run:
             return ""
         said = "\n".join(line for step in result.stderr for line in step.lines)
         if not (result.missing_command or lacks_file(said)):
             return ""
-        return next((path for path in _paths_of(scenario) if _is_ignored(path, top)), "")
+        paths = [*_paths_of(scenario)]
+        ignored = await _find_ignored(paths, top, self.trees.host.environ)
+        return next((path for path in paths if path in ignored), "")
 
     async def _discrimination(self) -> list[SuiteFault]:
         """Return the holdouts that a program passes that does nothing."""
@@ -162,14 +167,29 @@ def unrated(scenario: Scenario) -> Scenario:
 
 
 def _paths_of(scenario: Scenario) -> Iterator[str]:
-    """Yield the words of steps as paths from the folder of the project."""
+    """Yield the words of steps as paths below the top of the tree."""
     for step in scenario.steps:
         if not isinstance(step, CommandStep | ServiceStep):
             continue
         line, cwd = (step.run, step.cwd) if isinstance(step, CommandStep) else (step.service, ".")
         # A line with an open quote fails for that reason.
         with suppress(ValueError):
-            yield from (str(PurePosixPath(cwd) / word) for word in shlex.split(line, comments=True))
+            paths = (PurePosixPath(cwd) / word for word in shlex.split(line, comments=True))
+            yield from (str(path) for path in paths if ".." not in path.parts and not path.root)
+
+
+async def _find_ignored(paths: Sequence[str], top: Path, environ: Mapping[str, str]) -> Set[str]:
+    """Return the paths that Git ignores, by all its ignore files."""
+    result = await run_git_as_owner(
+        *("check-ignore", "-z", "--stdin"),
+        folder=top,
+        environ=environ,
+        stdin=b"\0".join(map(os.fsencode, paths)),
+    )
+    if result.exit_code in _CHECKED:
+        return {*result.stdout.split("\0")}
+    # Not a repository, or a path beyond a link.
+    return {path for path in paths if _is_ignored(path, top)}
 
 
 def _is_ignored(path: str, top: Path) -> bool:

@@ -594,6 +594,18 @@ def test_program_that_git_ignores_is_refused_without_a_setup(
     assert register(host, folder).is_new
 
 
+@pytest.mark.parametrize("place", [".git/info/exclude", "home/.config/git/ignore"])
+def test_ignored_program_is_found_by_all_ignore_files_of_git(
+    host: RunHost, tmp_path: Path, place: str
+) -> None:
+    home = tmp_path / "home"
+    write_files(host.project if place.startswith(".git/") else tmp_path, {place: "/todo\n"})
+    run = "../outside; /bin/true; ./todo add"
+    folder = write_suite(tmp_path / "suite", greets=scenario(run=run, baseline="fail"))
+    hiding = replace(host, environ={**host.environ, "HOME": str(home)})
+    assert faults(hiding, folder) == [("ignored_program", "greets")]
+
+
 def test_ignored_program_is_found_if_the_project_is_a_folder_of_its_repository(
     host: RunHost, tmp_path: Path
 ) -> None:
