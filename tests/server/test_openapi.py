@@ -1,18 +1,19 @@
 """The OpenAPI document describes every operation, and every answer to any request."""
 
 import json
+import os
 import re
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi.routing import APIRoute
-from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
 
 from attractor.base.durations import DURATION_PATTERN
@@ -21,27 +22,58 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.simulation.report import Depth
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
 from attractor.records.request import WorkspaceKind
-from attractor.server.access.limits import LIMITS, UNLIMITED, Limits
+from attractor.server.access.limits import LIMITS, UNLIMITED
 from attractor.server.application import OPENAPI, RESOURCES
 from attractor.server.http.cursors import write_cursor
+from attractor.server.http.idempotency import KEY, KEY_FORM
 from attractor.server.service import Service
 from attractor.snippets.snippet import Language
 from tests.counts import IS_FULL, count
+from tests.factory.decisions.test_decide import make_mixed
 from tests.needs import needs
-from tests.server.conftest import RunningServer, serving
+from tests.server.conftest import SETTINGS, RunningServer, serving
+from tests.server.runs import GATE, PATIENCE_S, await_rest, await_status, start
 
 # Most of its types are unknown.
 schemathesis: Any = import_module("schemathesis")
-checks: Any = import_module("schemathesis.checks")
-conformance: Any = import_module("schemathesis.specs.openapi.checks")
-CHECKS = [
-    checks.not_a_server_error,
-    conformance.status_code_conformance,
-    conformance.content_type_conformance,
-    conformance.response_schema_conformance,
-]
+engine: Any = import_module("schemathesis.engine")
+events: Any = import_module("schemathesis.engine.events")
+Config: Any = import_module("schemathesis.config").SchemathesisConfig
+
 REDOCLY = "@redocly/cli@2.0.0"
 STREAM = "text/event-stream"
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+# Requests that start processes, and other names of one of them.
+STARTS = "^/(run|pipelines)$|/(runs|resume|fork|rewind|rebase|evaluate|execute)$"
+OTHER_NAMES = "^/(run|pipelines)$"
+
+INTEGER = r"[\w.]+: Input should be a valid integer"
+NOISE = {
+    rf"InvalidRequest: {INTEGER}(; {INTEGER})*$": "in JSON Schema, 1.0 is an integer",
+    # A text that no pattern can describe, because a language or the calendar decides.
+    r"ParseError: ": "a source is a pipeline",
+    r"InvalidDesire: |InvalidSpec: ": "a text of desires is YAML, a document, or words for a model",
+    r"RationaleTooShort: ": "only visible and different characters of a reason count",
+    r"InvalidBranch: ": "Git decides about the names of branches",
+    r"UsageError: invalid time in since": "a time is a date or a duration",
+    r"UsageError: invalid cursor": "a cursor belongs to one list",
+    r"UsageError: .*: outcome of ": "the outcomes of a node have a form of their own",
+    r"InvalidDuration: .* is too large": "a duration is at most a hundred years",
+    r"UsageError: invalid --max-duration 0": "a run needs some time",
+    r"InvalidRequest: body: Value error, (duplicate|.* is a file and)": "places of files",
+    r"UsageError: no model is chosen": "a model has a key in the variables of the server",
+    r"NotRunnable: .* cannot be run: --\w+: unknown": "names of interviewers, models and so on",
+    r"UsageError: invalid choice": "the question has the choices",
+    # A text that names something, where the files and records decide.
+    r"UsageError: \d+ runs begin with": "the start of several run ids",
+    r"UsageError: .* is no place for a pipeline": "a hidden file of the project",
+    r"UsageError: invalid file|UsageError: .* is outside of the project": "a path of a file",
+    r"InvalidSuite: missing file|InvalidSuite: .*: not a folder": "a folder without a suite",
+    r"UsageError: the body is the profile": "the address names another profile than the body",
+    r"UsageError: only a run with an isolated workspace": "a run in the project's folder",
+}
+"""Why a valid request may be refused as a wrong use, by its problem."""
 
 
 def test_document_lists_every_operation(server: RunningServer) -> None:
@@ -139,55 +171,116 @@ def _operations(document: Any) -> Iterator[tuple[str, str]]:
     return ((path, method) for path, one in document["paths"].items() for method in one)
 
 
+@schemathesis.hook
+def before_call(context: object, case: Any, kwargs: object) -> None:
+    """Send each valid idempotency key once: the answer to a repeated one says nothing new."""
+    if re.fullmatch(KEY_FORM, case.headers.get(KEY.title(), "") if case.headers else ""):
+        case.headers[KEY.title()] = uuid4().hex
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-@pytest.mark.parametrize(
-    ("limits", "operations"),
-    # All operations have the same answer to too many requests, so a few are enough.
-    [(UNLIMITED, None), (replace(LIMITS, burst=5, requests_per_s=0.01), count(ci=10, full=1000))],
-    ids=["unlimited", "limited"],
-)
-def test_answers_to_any_request_are_described(
-    service: Service, limits: Limits, operations: int | None
-) -> None:
-    with serving(service, limits=limits) as server:
-        faults = _faults(server, operations)
-    assert faults == []
-    assert (429 in {one.status for one in server.log}) == (limits is not UNLIMITED)
+def test_answers_to_any_request_are_described(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    judged = flow.launch().run_id
+    (flow.project / "attractor.toml").write_text(SETTINGS)
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    variables["ATTRACTOR_STATE_DIR"] = str(flow.host.state_dir)
+    service = Service.of(flow.project, variables)
+    with serving(service, limits=UNLIMITED) as server, server.client() as client:
+        asking = start(client, GATE)
+        await_status(client, asking, lambda status: status["status"] == "awaiting_human")
+        failed = start(client, GATE.replace("echo built", "false"))
+        await_rest(client, failed)
+        client.post("/api/v1/pipelines", json={"file": "pipeline.dot"}).raise_for_status()
+        names = {
+            "run": [judged, asking, failed, "latest"],
+            "id": [judged, asking],
+            "stage": ["plan@1", "make@1.1", "build", "ask"],
+            "question": ["ask@1.1"],
+            "name": ["prompt.md", "status.json"],
+            "reference": ["lenient", "todo@1", "linear"],
+            "rule": ["reachability"],
+        }
+        number, faults = _play(server, names, phases=count(ci=PHASES[2:], full=PHASES))
+        until = time.monotonic() + PATIENCE_S
+        while client.get("/api/v1/runs", params={"live": True}).json()["items"]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    assert not faults, "\n\n".join(faults[:20])
+    assert number >= count(ci=100, full=20_000)
 
 
-def _faults(server: RunningServer, operations: int | None) -> list[str]:
-    """Return the answers to arbitrary requests that the document does not describe."""
-    headers = {"authorization": f"Bearer {server.token()}"}
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_refusals_of_too_many_requests_are_described(service: Service) -> None:
+    with serving(service, limits=replace(LIMITS, burst=5, requests_per_s=0.01)) as server:
+        _, faults = _play(server, {}, phases=["fuzzing"], most=1)
+    assert not faults, "\n\n".join(faults[:20])
+    assert 429 in {one.status for one in server.log}
+
+
+def _play(
+    server: RunningServer,
+    names: Mapping[str, Sequence[str]],
+    *,
+    phases: Collection[str],
+    most: int = count(ci=1, full=210),
+) -> tuple[int, list[str]]:
+    """Send generated requests, of which half name something known in their paths.
+
+    Return the number of requests, and the answers that the document does not describe.
+    """
     with server.client("read") as client:
-        document = client.get(OPENAPI).text
-    # A pattern for texts of half a megabyte takes seconds to compile; generated texts are short.
-    shorter = re.sub(r'("maxLength": ?)\d{4,}', r"\g<1>999", document)
-    schema = schemathesis.openapi.from_dict(json.loads(shorter))
-    schema.config.update(base_url=server.url)
-    faults: list[str] = []
-    for found in islice(schema.get_all_operations(), operations):
-        operation = found.ok()
-        if _streams(operation):
-            continue
+        # A pattern for long texts takes seconds to compile.
+        document = json.loads(client.get(OPENAPI).text, object_hook=_without_long_texts)
+    for path, method in _operations(document):
+        for one in document["paths"][path][method].get("parameters", ()):
+            if one["in"] == "path" and one["name"] in names:
+                one["schema"] = {"anyOf": [{"enum": names[one["name"]]}, one["schema"]]}
+    config = {
+        "base-url": server.url,
+        "auth": {"openapi": {"token": {"bearer": server.token()}}},
+        "continue-on-failure": True,
+        "generation": {"max-examples": most, "deterministic": True, "no-shrink": True},
+        "phases": {one: {"enabled": one in phases} for one in PHASES},
+        "operations": [
+            {"include-path-regex": STARTS, "generation": {"max-examples": 1 + most // 10}},
+            {"include-path-regex": OTHER_NAMES, "phases": {"coverage": {"enabled": False}}},
+        ],
+        "request-timeout": 60,
+        "suppress-health-check": ["all"],
+        "warnings": False,
+    }
+    schema = schemathesis.openapi.from_dict(document, config=Config.from_dict(config))
+    number, faults = 0, list[str]()
+    for event in engine.from_schema(schema.exclude(_streams)).execute():
+        if isinstance(event, (events.NonFatalError, events.FatalError)):
+            faults.append(str(event))
+        if isinstance(event, events.ScenarioFinished):
+            number += len(event.recorder.interactions)
+            faults += _faults(event.recorder)
+    return number, faults
 
-        @settings(
-            max_examples=count(ci=1, full=20),
-            database=None,
-            derandomize=True,
-            deadline=None,
-            suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
-        )
-        @given(case=operation.as_strategy())
-        def play(case: Any) -> None:
-            case.call_and_validate(headers=headers, checks=CHECKS, timeout=60)
 
-        try:
-            play()
-        except (AssertionError, BaseExceptionGroup) as fault:
-            faults.append(f"{operation.label}: {fault}")
-    return faults
+def _without_long_texts(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in record.items() if k != "maxLength" or not v > 9999}
 
 
-def _streams(operation: Any) -> bool:
-    answers = operation.definition.raw["responses"].values()
+def _streams(context: Any) -> bool:
+    answers = context.operation.definition.raw["responses"].values()
     return any(STREAM in one.get("content", {}) for one in answers)
+
+
+def _faults(recorder: Any) -> Iterator[str]:
+    for case, checks in recorder.checks.items():
+        for check in checks:
+            if check.failure_info is None:
+                continue
+            answer = recorder.interactions[case].response
+            if check.name == "positive_data_acceptance" and answer.status_code in (400, 422):
+                problem = answer.json()
+                fault = f"{problem['type'].rpartition(':')[2]}: {problem['detail']}"
+                if any(re.match(noise, fault, re.DOTALL) for noise in NOISE):
+                    continue
+            failure = check.failure_info
+            sent = failure.code_sample[:2000]
+            yield f"{recorder.label}: {check.name}: {failure.failure}\n{sent}\n{answer.text[:500]}"
