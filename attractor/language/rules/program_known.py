@@ -1,10 +1,11 @@
 """A program that a command calls is installed.
 
 What it does: reports a program in a `tool_command`, a tool hook or `requires` that is not on the
-PATH. It reports only programs that a command calls by a plain name. It ignores shell built-ins,
-functions, paths and variables, and a program that the command mentions earlier, as in
-`command -v jq && jq`. It skips commands that may change which programs exist (`PATH=`, `source`,
-`eval`, `alias`), and commands with `case`, `function`, `[[`, `<<`, `$(` or backticks.
+PATH. It reports only programs that a command calls by a plain name, also behind `env`, `exec`,
+`nice`, `nohup` and `timeout`. It ignores shell built-ins, functions, paths and variables, and a
+program that the command mentions earlier, as in `command -v jq && jq`. It skips commands that may
+change which programs exist (`PATH=`, `source`, `eval`, `alias`), and commands with `case`,
+`function`, `[[`, `<<`, `$(` or backticks.
 
 Why: a stage that calls a missing program fails with "command not found". The program may exist on
 the machine that runs the pipeline, or an earlier stage may build it, so this is only an info.
@@ -30,10 +31,11 @@ Instead:
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
+from attractor.base.dataclasses import dataclass
 from attractor.language.diagnostics import Diagnostic, Severity, info
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
@@ -44,6 +46,7 @@ from attractor.language.source.text import quote, span_within
 _UNCERTAIN = re.compile(
     r"<<|\[\[|`|\$\(|\(\(|=\(|!\(|\bPATH=|\b(?:case|function|source|eval|alias)\b|(?:\A|\s)\.\s"
 )
+_OPERATORS = ";&|()<>\n"
 _NAME = re.compile(r"[A-Za-z_][\w.+-]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _FUNCTION = re.compile(r"(?<![\w.+-])(\w[\w.+-]*)\s*\(\s*\)")
@@ -54,6 +57,15 @@ echo enable esac exec exit export false fc fg fi for getopts hash help history i
 local logout mapfile popd printf pushd pwd read readarray readonly return select set shift shopt
 suspend test times trap true type typeset ulimit umask unalias unset wait
 """
+_STARTERS: Mapping[str, tuple[str, ...]] = {
+    "env": ("-u", "--unset", "-C", "--chdir"),
+    "exec": ("-a",),
+    "nice": ("-n", "--adjustment"),
+    "nohup": (),
+    "timeout": ("-s", "--signal", "-k", "--kill-after"),
+}
+"""The commands that start the command in their arguments, with their options that take a word."""
+_SPLITS = ("-S", "--split-string")
 _SHELL_WORDS = frozenset([*_BEFORE_A_COMMAND, *_BUILT_INS.split()])
 
 
@@ -105,19 +117,14 @@ def called_programs(command: str) -> list[str]:
     """Return the programs that a shell command calls by a plain name, without duplicates."""
     if _UNCERTAIN.search(command):
         return []
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()<>\n")
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=_OPERATORS)
     lexer.whitespace, lexer.whitespace_split = " \t\r", True
-    mentioned, programs = set(_FUNCTION.findall(command)), list[str]()
-    is_command, is_file = True, False
+    mentioned, programs, words = set(_FUNCTION.findall(command)), list[str](), _Words()
     try:
         for token in lexer:
-            if token.strip(";&|()<>\n") == "":
-                is_file = "<" in token or ">" in token
-                is_command = is_command if is_file else ")" not in token
-            elif is_file:
-                is_file = False
-            elif is_command and not _ASSIGNMENT.match(token):
-                is_command = token in _BEFORE_A_COMMAND
+            if token.strip(_OPERATORS) == "":
+                words.separate(token)
+            elif words.call(token):
                 if _NAME.fullmatch(token) and token not in mentioned:
                     programs.append(token)
                 mentioned.add(token)
@@ -127,6 +134,43 @@ def called_programs(command: str) -> list[str]:
         # A quote is never closed: the rule shell_syntax reports it.
         return []
     return [one for one in programs if one not in _SHELL_WORDS]
+
+
+@dataclass
+class _Words:
+    """Finds the words of a command that are commands.
+
+    `starter` is a command that starts the command in its arguments, after `arguments` other words.
+    """
+
+    is_command: bool = True
+    is_file: bool = False
+    starter: str = ""
+    arguments: int = 0
+
+    def separate(self, operator: str) -> None:
+        """Take the operator before the next word."""
+        self.is_file = "<" in operator or ">" in operator
+        if not self.is_file:
+            self.is_command, self.starter = ")" not in operator, ""
+
+    def call(self, word: str) -> bool:
+        """Return whether the next word is a command."""
+        is_file, self.is_file = self.is_file, False
+        if is_file or not self.is_command or _ASSIGNMENT.match(word):
+            return False
+        if self.starter and word.startswith("-"):
+            self.arguments += word in _STARTERS[self.starter]
+            self.is_command = not word.startswith(_SPLITS)
+            return False
+        if self.starter and self.arguments:
+            self.arguments -= 1
+            return False
+        self.starter = word if word in _STARTERS else ""
+        # The first argument of `timeout` is the duration.
+        self.arguments = int(word == "timeout")
+        self.is_command = bool(self.starter) or word in _BEFORE_A_COMMAND
+        return True
 
 
 part = BuiltInRule(Severity.INFO, _apply)

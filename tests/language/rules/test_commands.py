@@ -48,6 +48,11 @@ PROGRAMS = {
     "export PATH=$PWD:$PATH; foo": [],
     ". venv/bin/activate && foo": [],
     "command -v foo && foo": [],
+    "env -u A X=1 go test && env go": ["env", "go"],
+    "timeout 9m cargo test; timeout -k 5s --signal=INT 1 npm test": ["timeout", "cargo", "npm"],
+    "nohup nice -n 5 env -C web -i make >log; exec node": ["nohup", "nice", "env", "make", "node"],
+    "env -S'go test' x; env; timeout 5": ["env", "timeout"],
+    "env ./run go; timeout $T $TOOL go": ["env", "timeout"],
     "pip install ruff && ruff check": ["pip"],
 }
 
