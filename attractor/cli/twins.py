@@ -13,6 +13,7 @@ import click
 
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.output.streams import show
+from attractor.twins.errors import PortInUse
 from attractor.twins.recordings.json_diff import JsonPath
 from attractor.twins.server.provider_state import KEEP, LoggedRequest
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -157,7 +158,14 @@ def serve_until_signal(
     tell: Callable[[], None],
 ) -> None:
     """Run twins until a signal; if an error stopped the twins, raise this error."""
-    asyncio.run(serve(twins, ending, tell))
+    try:
+        asyncio.run(serve(twins, ending, tell))
+    except PortInUse as fault:
+        # The server is slow to import.
+        from attractor.server.errors import PortTaken
+        from attractor.server.serving import describe_listener
+
+        raise PortTaken(fault.host, fault.port, describe_listener(fault.port)) from fault
     if ending.error:
         raise ending.error
 

@@ -56,7 +56,7 @@ def listen(host: str, port: int, *, run_host: RunHost | None = None) -> socket.s
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as cause:
         if cause.errno == errno.EADDRINUSE:
-            raise PortTaken(host, port, _describe_listener(port, run_host)) from cause
+            raise PortTaken(host, port, describe_listener(port, run_host)) from cause
         raise MachineryError(
             f"cannot listen on port {port} of {host}: {cause}", hint="use another port, or 0"
         ) from cause
@@ -70,7 +70,8 @@ def listen(host: str, port: int, *, run_host: RunHost | None = None) -> socket.s
     return listener
 
 
-def _describe_listener(port: int, run_host: RunHost | None) -> str:
+def describe_listener(port: int, run_host: RunHost | None = None) -> str:
+    """Return the process that listens on a port, or the project whose server does, for people."""
     listener = _find_listener(port)
     noted = find_server(run_host, port) if run_host else None
     # The process id of a note may belong to another process by now.

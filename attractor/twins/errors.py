@@ -3,6 +3,7 @@
 UsageError
 ├── ScriptError       2  invalid script
 └── RecordingError    2  invalid recordings, or an invalid destination or source for them
+PortInUse             3  a port on which another process listens
 Rejection                a request that is answered with an error, in the provider's format
 ├── NoMatchingRule       no rule matches the request
 └── UnknownEndpoint      the twin does not serve the path or the method
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.errors import UsageError, suggest
+from attractor.base.errors import MachineryError, UsageError, suggest
 from attractor.base.toml import Fault, KeyPath, TomlMistakes, explain_faults
 
 
@@ -28,6 +29,17 @@ class RecordingError(UsageError):
     """Invalid recordings of a twin."""
 
     hint = "see docs/reference/twin-scripts.md"
+
+
+class PortInUse(MachineryError):
+    """Another process listens on the port of a twin."""
+
+    hint = "use another port, or 0"
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"port {port} of {host} is in use")
+        self.host = host
+        self.port = port
 
 
 class Rejection(Exception):

@@ -1,5 +1,7 @@
 import json
+import os
 import signal
+import socket
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,22 @@ def folder(tmp_path: Path) -> Path:
         text = HELLO.replace("hello", name).replace("HELLO", name.upper())
         (tmp_path / name / "twin.toml").write_text(text)
     return tmp_path
+
+
+def test_used_port_is_refused_with_its_holder(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.toml"
+    script.write_text('rules = [{ name = "r", answer = { text = "Hi." } }]')
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        for words in (
+            ("twin", "serve", str(folder / "hello"), "--port", str(port)),
+            ("twin", "llm", "--script", str(script), "--control-port", str(port)),
+        ):
+            refused = attractor(*words)
+            assert refused.returncode == 4
+            holder = f"process {os.getpid()} ("
+            expected = f"error: port {port} of 127.0.0.1 is in use: {holder}"
+            assert refused.stderr.startswith(expected)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

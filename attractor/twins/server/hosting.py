@@ -1,6 +1,7 @@
 """Serves the two addresses of a twin, and sends each reply with its timing and fault."""
 
 import asyncio
+import errno
 import logging
 import socket
 import threading
@@ -25,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, MachineryError
-from attractor.twins.errors import Rejection
+from attractor.twins.errors import PortInUse, Rejection
 from attractor.twins.exchange.answer import Reply, ReplyEnd
 
 _BACKLOG = 2048
@@ -89,6 +90,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return listener
     except OSError as cause:
+        if cause.errno == errno.EADDRINUSE:
+            raise PortInUse(host, port) from cause
         raise MachineryError(
             f"cannot listen on port {port} of {host}: {cause}", hint="use another port, or 0"
         ) from cause
