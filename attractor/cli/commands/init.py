@@ -111,17 +111,15 @@ def init(
         toolchain = _choose(machine, toolchain, language, test_command, asks=asks)
         given = _ask_wish(given, toolchain) if asks else given
     found = asyncio.run(_look(machine))
-    prefix = asyncio.run(find_prefix(folder, search_path=machine.environ.get("PATH", "")))
-    toolchain = toolchain or Toolchain(Language.SHELL)
     project = FirstProject(
         name,
-        toolchain.below(prefix) if prefix else toolchain,
+        (toolchain or Toolchain(Language.SHELL)).below(found.prefix),
         invocation.environ.get("HOME", ""),
         given.text,
         given.examples,
         found.provider,
         found.is_sandboxed,
-        prefix,
+        found.prefix,
     )
     written, kept = write_missing(folder, first_files(project))
     if (folder / suite).exists():
@@ -140,10 +138,7 @@ def init(
         steps.insert(0, Step(f"cd {shlex.quote(str(folder))}", "Go to the project"))
     is_unused = bool((wish and PIPELINE_FILE in kept) or (examples and suite in kept))
     report = _Report(project, found, written, kept, ignored, steps, is_unused, uncarried)
-    if as_json:
-        show_json(report.to_record())
-    else:
-        show("\n".join(report.lines()))
+    show_json(report.to_record()) if as_json else show("\n".join(report.lines()))
     return ExitCode.DONE
 
 
@@ -226,11 +221,15 @@ def _ask_example(question: str) -> Example:
 
 @dataclass(frozen=True)
 class _Found:
-    """The facts of this machine; of several providers with a key, one is chosen."""
+    """The facts of this machine; of several providers with a key, one is chosen.
+
+    `prefix` is the path of the folder in its repository, with a slash at the end.
+    """
 
     keys: Sequence[ProviderKey]
     is_sandboxed: bool
     provider: str
+    prefix: str
 
 
 async def _look(machine: Machine) -> _Found:
@@ -240,7 +239,8 @@ async def _look(machine: Machine) -> _Found:
     llm = machine.configuration.settings.llm
     is_chosen = len(keys) < 2 or llm.provider or llm.model
     provider = "" if is_chosen else keys[0].provider
-    return _Found(keys, is_sandboxed, provider)
+    prefix = await find_prefix(machine.folder, search_path=machine.environ.get("PATH", ""))
+    return _Found(keys, is_sandboxed, provider, prefix)
 
 
 async def _repository(machine: Machine, paths: Sequence[str]) -> Repository:
