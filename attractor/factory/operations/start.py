@@ -41,7 +41,14 @@ async def check_run(request: RunRequest, host: RunHost, *, feedback: Path | None
     """Plan a run that does not begin, to see whether it could."""
     origin = _origin(request, host, None, feedback)
     if name := unregistered_suite(origin, host):
-        host.tell(f"Suite {name} is not registered here: a run registers it by its committed lock.")
+        # Suites are slow to import.
+        from attractor.factory.resources.registration import check_lock
+
+        await check_lock(name, request, host)
+        host.tell(
+            f"Suite {name} is not registered here: a run plays its trials on the base, and then "
+            "registers it by its committed lock."
+        )
         origin = changed(origin, request=replace(origin.request, suite=""))
         host = replace(host, suite="")
     return await plan_run(origin, host, rules_of(host))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attractor.base.errors import Refused, UnknownName
 from attractor.factory.evaluation.candidate_run import FactoryStores
@@ -32,7 +33,7 @@ from attractor.pipeline.workspace.create import HEAD
 from attractor.records.request import RunRequest
 from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
-from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.scenarios.suite_lint import (
@@ -74,11 +75,7 @@ async def register_suite(
 
     Without a person `by`, refuse also files that the lock in the last commit does not name.
     """
-    _, found = await lint(folder, host, stores)
-    if faults := [one for one in found if not one.is_hint]:
-        raise SuiteRefused(faults)
-    for hint in found:
-        host.tell(f"hint: {hint}")
+    await _require_sound(folder, host, stores)
     sealed = stores.suites.seal(folder)
     committed = await read_committed_lock(folder, host, sealed)
     same = committed if committed and committed.has_settings else None
@@ -106,6 +103,15 @@ async def register_suite(
         proof=proof and replace(proof, lock=by_lock),
         lock=same.lock if same and keeps_lock else None,
     )
+
+
+async def _require_sound(folder: Path, host: RunHost, stores: FactoryStores) -> None:
+    """Refuse a suite with faults that static checks find, and tell the hints."""
+    _, found = await lint(folder, host, stores)
+    if faults := [one for one in found if not one.is_hint]:
+        raise SuiteRefused(faults)
+    for hint in found:
+        host.tell(f"hint: {hint}")
 
 
 async def _prove(
@@ -168,14 +174,34 @@ async def register_by_lock(name: str, request: RunRequest, host: RunHost) -> Non
 
     Refuse in a process of a run, and if the profile demands a person.
     """
+    stores, folder = _require_registrable(name, request, host)
+    registered = await register_suite(folder, host, stores, sandbox=request.sandbox, by=None)
+    if registered.is_new:
+        host.tell(f"Registered {registered.version} by its {registered.version.by}.")
+
+
+async def check_lock(name: str, request: RunRequest, host: RunHost) -> None:
+    """Refuse what `register_by_lock` refuses before it plays trials; store nothing."""
+    stores, folder = _require_registrable(name, request, host)
+    await _require_sound(folder, host, stores)
+    with TemporaryDirectory() as store:
+        sealed = seal_suite(folder, Path(store))
+        stores.suites.require_unburned(name, sealed.seal)
+        committed = await read_committed_lock(folder, host, sealed)
+        same = committed if committed and committed.has_settings else None
+        await _require_committed(folder, host, sealed, same)
+
+
+def _require_registrable(
+    name: str, request: RunRequest, host: RunHost
+) -> tuple[FactoryStores, Path]:
+    """Return the stores, and the folder of a suite that a new run may register by its lock."""
     refuse_in_run(f"registering suite {name}", host.environ)
     stores, found = register_of(host).stores, find_suite_folder(name, host.project)
     if found is None:
         raise UnknownName(ResourceKind.SUITE, name, ())
     stores.require_registrar(None, stores.pin_profile(request.profile or host.profile))
-    registered = await register_suite(found.path, host, stores, sandbox=request.sandbox, by=None)
-    if registered.is_new:
-        host.tell(f"Registered {registered.version} by its {registered.version.by}.")
+    return stores, found.path
 
 
 async def _require_committed(

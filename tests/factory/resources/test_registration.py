@@ -222,8 +222,10 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     evaluator, policy = evaluator_of(there), {"suites": "registered by a person"}
     careful = Profile.model_validate({"name": "careful", "policy": policy})
     evaluator.stores.profiles.create(careful, by="ann", now=there.clock.now())
-    with pytest.raises(Refused, match="the suite is not registered by a person"):
-        launch(there, "careful")
+    checked = check_run(simulated(there.project, profile="careful"), there)
+    for starts in (lambda: launch(there, "careful"), lambda: asyncio.run(checked)):
+        with pytest.raises(Refused, match="the suite is not registered by a person"):
+            starts()
     asyncio.run(check_run(simulated(there.project), there))
     assert not evaluator.stores.suites.versions.names()
 
@@ -323,8 +325,12 @@ def test_run_registers_no_files_but_those_that_people_committed(
 ) -> None:
     there, folder, _ = clone(host, tmp_path / "second")
     change(folder)
+    there = replace(there, suite="todo")
     with pytest.raises(Refused, match="suite todo is not registered here") as caught:
-        launch(replace(there, suite="todo"))
+        launch(there)
+    with pytest.raises(Refused) as checked:
+        asyncio.run(check_run(simulated(there.project), there))
+    assert checked.value.message == caught.value.message
     assert words in caught.value.message
     assert "attractor suite register" in caught.value.hint
     assert not register_of(there).stores.suites.versions.names()
