@@ -93,11 +93,11 @@ def test_invalid_scripts_exit_with_2(script: Path, tmp_path: Path) -> None:
     assert "s.py:2: ZeroDivisionError" in result.stderr
 
 
-def test_used_port_exits_with_3(script: Path) -> None:
+def test_used_port_exits_with_4(script: Path) -> None:
     with standing_in(script, "--json") as twin:
         port = json.loads(lines_of(twin, "}"))["url"].rpartition(":")[2]
         result = attractor("twin", "llm", "--script", str(script), "--port", port)
-    assert result.returncode == 3
+    assert result.returncode == 4
     assert f"port {port}" in result.stderr
 
 
