@@ -34,7 +34,7 @@ from tests.examples import ROOT, fences
 from tests.factory.flows import HOLDOUT, Flow
 from tests.factory.resources.stores import register
 from tests.growth.app import PROPOSAL, make_app
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_project, open_project
 from tests.scenarios.suites import SUITE, write_suite
 from tests.tables import table
 
@@ -120,8 +120,8 @@ def written(folder: Path) -> Iterator[Found]:
 def recorded(folder: Path) -> Iterator[Found]:
     """Yield the files of a run that failed its suite, with a decision of every kind."""
     project = make_project(folder / "project", PIPELINE, **{"plan.md": "Plan: $goal\n"})
-    flow = Flow(project, make_host(project))
-    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    flow = Flow(project, open_project(project))
+    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
     suite = write_suite(
         folder / "suite",
         suite=SUITE.replace("linear", "all_of_it"),
@@ -138,9 +138,13 @@ def recorded(folder: Path) -> Iterator[Found]:
     flow.promote(result)
     flow.roll_back(result)
     flow.make_token()
-    TokenStore(flow.host.state_dir).revoke("ann-decide", by="ann", now=flow.host.clock.now())
+    TokenStore(flow.opened.machine.state_dir).revoke(
+        "ann-decide", by="ann", now=flow.opened.machine.clock.now()
+    )
     [lenient] = stores.profiles.versions.versions("lenient")
-    stores.profiles.versions.end(lenient, Ending(RETIRED, flow.host.clock.now(), "ann", "Old."))
+    stores.profiles.versions.end(
+        lenient, Ending(RETIRED, flow.opened.machine.clock.now(), "ann", "Old.")
+    )
     identity = flow.evaluator.project
     identity.adopt(identity.project_id(), flow.evaluator.ledger, by="ann", now=now)
     run, state = result.directory, folder / "state"
@@ -191,8 +195,8 @@ def grown(folder: Path) -> Iterator[Found]:
     stages = [first := next_stage([], plan), next_stage([first], plan)]
     for stage in (*stages, rollback_stage(stages, first)):
         write_stage(stage, app)
-    host, made_for = control_plane.host, control_plane.plans.folder_of(plan.id)
-    built = asyncio.run(build_plan(host, made_for, plan, branch="main"))
+    opened, made_for = control_plane.project, control_plane.plans.folder_of(plan.id)
+    built = asyncio.run(build_plan(opened, made_for, plan, branch="main"))
     with open_deployment(made_for, "deploy") as journal:
         note(journal, PlanState.DEPLOYING, by="ann")
         note(journal, PlanState.PARKED, run_id="r", waits_for=REJECTION)

@@ -21,7 +21,6 @@ from attractor.language.declarations.inputs import (
     variable_of,
 )
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.host.run_host import RunHost, open_host
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.requirements import (
@@ -31,7 +30,11 @@ from attractor.pipeline.preflight.requirements import (
     required_by,
     ways_to_give,
 )
-from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
+from attractor.pipeline.project.console import Console
+from attractor.pipeline.project.machine import Machine as ProcessMachine
+from attractor.pipeline.project.project import project_from
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import PipelineSource, context_of, open_pipeline
 from attractor.pipeline.workspace.create import choose_workspace_kind
 from attractor.records.request import RunRequest
 
@@ -114,10 +117,14 @@ async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding
 
     Everything for which 'attractor run' would refuse a pipeline is a problem.
     """
-    host = open_host(
-        machine.configuration, environ=machine.environ, input=StringIO(), output=StringIO()
+    settings = machine.configuration.settings
+    project = project_from(
+        machine.configuration,
+        machine=ProcessMachine(state_dir=settings.state_dir, environ=machine.environ),
+        console=Console(input=StringIO(), output=StringIO()),
     )
-    opened = [(open_pipeline(str(file), project=project_of(host)), file) for file in files]
+    scope = RunScope.of(project)
+    opened = [(open_pipeline(str(file), project=context_of(scope)), file) for file in files]
     graphs = [
         graph
         for source, file in opened
@@ -133,23 +140,24 @@ async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding
     refused = [
         refusal
         for source, file in opened
-        for refusal in await _find_refusals(source, file, host, found)
+        for refusal in await _find_refusals(source, file, scope, found)
     ]
     return [*map(_finding, looked), *secrets, *refused]
 
 
 async def _find_refusals(
-    source: PipelineSource, file: Path, host: RunHost, found: Set[str]
+    source: PipelineSource, file: Path, scope: RunScope, found: Set[str]
 ) -> list[Finding]:
     """Return a finding for each reason for which a run would be refused, besides those found."""
+    project = scope.project
     declared = declared_inputs(source.graph)
-    secrets = secrets_from(declared, host.environ)
+    secrets = secrets_from(declared, project.machine.environ)
     # These can still be passed with --input.
     lacking = {missing_secret(one.name) for one in declared if one.name not in secrets}
     try:
         request = RunRequest(file=file.absolute(), inputs=secrets)
-        request = await choose_workspace_kind(request, host)
-        report = await preflight(source, request, host, is_new=True)
+        request = await choose_workspace_kind(request, project)
+        report = await preflight(source, request, scope, is_new=True)
     except AttractorError as error:
         return [problem(f"run {file}", error.message, remedy=error.hint or "fix this error")]
     return [

@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import (
     complete_pipelines,
     complete_profiles,
@@ -28,7 +28,7 @@ _COMPLETE = {
 
 def stores_of(invocation: Invocation) -> FactoryStores:
     """Return the resources of the project."""
-    return register_of(host_of(invocation)).stores
+    return register_of(project_of(invocation)).stores
 
 
 def list_command(kind: ResourceKind, help: str) -> click.Command:
@@ -63,9 +63,9 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
     @json_option
     @click.pass_obj
     def end(invocation: Invocation, reference: str, reason: str, as_json: bool) -> ExitCode:
-        host = host_of(invocation)
-        store = register_of(host).stores.of_kind(kind)
-        ending = Ending(how, host.clock.now(), operator_name(invocation), reason)
+        project = project_of(invocation)
+        store = register_of(project).stores.of_kind(kind)
+        ending = Ending(how, project.machine.clock.now(), operator_name(invocation), reason)
         ended = end_versions(store, reference, ending)
         if as_json:
             show_json([one.to_record() for one in ended])

@@ -31,15 +31,16 @@ from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.preparation.prepare import Prepared, Transform
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
-from attractor.pipeline.host.run_host import (
+from attractor.pipeline.project.console import Observer
+from attractor.pipeline.project.custom_parts import (
     HANDED_IN,
     AnyHandler,
     CustomParts,
-    Observer,
-    RunHost,
     adapt_handlers,
 )
-from attractor.pipeline.source.read import ProjectContext, prepare_source, project_of
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import ProjectContext, context_of, prepare_source
 from attractor.pipeline.source.vocabulary import files_beside
 from attractor.records.lookup import find_run
 from attractor.records.request import Overrides, RunRequest, WorkspaceKind
@@ -161,11 +162,11 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
     parts = _custom_parts(options, texts)
     root = Path(options["run_dir"]).absolute() if "run_dir" in options else None
     with _observing(options) as observer:
-        host = _open_host(options, parts, observer)
-        request = _request(file, options, parts, host)
+        project = _open(options, parts, observer)
+        request = _request(file, options, parts, project)
         earlier = options.get("feedback")
-        feedback = find_run(str(earlier), host.runs_dir) if earlier else None
-        return await start_run(request, host, root=root, feedback=feedback)
+        feedback = find_run(str(earlier), project.runs_dir) if earlier else None
+        return await start_run(request, project, root=root, feedback=feedback)
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
@@ -186,9 +187,9 @@ async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> 
         restores_sessions=options.get("restore_sessions", False),
     )
     with _observing(options) as observer:
-        host = _open_host(options, parts, observer)
-        root = find_run(str(run), host.runs_dir)
-        return await resume_run(root, host, overrides)
+        project = _open(options, parts, observer)
+        root = find_run(str(run), project.runs_dir)
+        return await resume_run(root, project, overrides)
 
 
 def run_pipeline_sync(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
@@ -237,7 +238,7 @@ def _prepare(
         transforms=tuple(options.get("transforms", ())),
         rules=options.get("rules", ()),
     )
-    project = project_of(_open_host(options, parts, None))
+    project = context_of(RunScope.of(_open(options, parts, None)))
     path = folder / (file or "<graph>")
     goal, files = options.get("goal", ""), files_beside(path)
     prepared = prepare_source(source, goal, files, None, project)
@@ -299,8 +300,8 @@ def _part_name(part: object) -> str:
     return part if isinstance(part, str) else HANDED_IN
 
 
-def _request(file: Path, options: RunOptions, parts: CustomParts, host: RunHost) -> RunRequest:
-    default = host.backends.default if host.backends else "agent"
+def _request(file: Path, options: RunOptions, parts: CustomParts, project: Project) -> RunRequest:
+    default = project.backends.default if project.backends else "agent"
     outcomes = options.get("outcomes")
     if outcomes is not None:
         check_outcomes(outcomes, file="outcomes")
@@ -343,7 +344,7 @@ def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
         raise UsageError(f"unknown workspace {name!r}", hint=f"known: {known}") from cause
 
 
-def _open_host(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> RunHost:
+def _open(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> Project:
     environ = options.get("environ", os.environ)
     return open_project(options.get("project", "."), environ, parts=parts, observer=observer)
 

@@ -33,7 +33,7 @@ from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.project import open_project
 from attractor.factory.register import register_of
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 RunName = str | Path
 """A run id, a unique prefix of a run id, a run directory, or `latest`."""
@@ -43,7 +43,7 @@ RunName = str | Path
 class Factory:
     """Judges, decides and promotes the runs of a project, with the rules of the commands."""
 
-    host: RunHost
+    project: Project
 
     @classmethod
     def open(
@@ -63,13 +63,13 @@ class Factory:
 
     def gate(self, run: RunName) -> GateReport:
         """Judge a run: go or no-go, computed from the recorded trials."""
-        return gate(ask_gate(self._root(run), self.host)[1])
+        return gate(ask_gate(self._root(run), self.project)[1])
 
     async def review(self, run: RunName) -> Review:
         """Collect the facts for a decision on a run."""
-        root, evaluator = self._root(run), evaluator_of(self.host)
+        root, evaluator = self._root(run), evaluator_of(self.project)
         evaluator.register.require_own(root)
-        return await review(read_candidate_run(root), evaluator, self.host)
+        return await review(read_candidate_run(root), evaluator, self.project)
 
     def decide(
         self, run: RunName, verdict: DecisionKind | str, rationale: str, *, token: str
@@ -79,8 +79,8 @@ class Factory:
         An approval requires that the gate says go.
         """
         decision = Decision(DecisionKind(verdict), self._operator(token), rationale)
-        with lock_run(self._root(run), self.host) as opened:
-            return decide(opened, evaluator_of(self.host), decision)
+        with lock_run(self._root(run), self.project) as opened:
+            return decide(opened, evaluator_of(self.project), decision)
 
     def waive(
         self,
@@ -93,10 +93,10 @@ class Factory:
     ) -> LedgerEntry:
         """Waive a failed scenario of a run, named by its id or opaque name."""
         by = self._operator(token)
-        with lock_run(self._root(run), self.host) as opened:
+        with lock_run(self._root(run), self.project) as opened:
             return waive(
                 opened,
-                evaluator_of(self.host),
+                evaluator_of(self.project),
                 scenario,
                 by=by,
                 reason=reason,
@@ -108,29 +108,29 @@ class Factory:
     ) -> LedgerEntry:
         """Add words to the decision on a run; the verdict stays."""
         by = self._operator(token)
-        with lock_run(self._root(run), self.host) as opened:
-            return amend(opened, evaluator_of(self.host), by=by, rationale=rationale, note=note)
+        with lock_run(self._root(run), self.project) as opened:
+            return amend(opened, evaluator_of(self.project), by=by, rationale=rationale, note=note)
 
     async def promote(self, run: RunName, *, by: str, to: str = "main") -> Promotion:
         """Move a Git branch to the result of an approved run."""
-        return await promote_run(self._root(run), self.host, branch=to, by=by)
+        return await promote_run(self._root(run), self.project, branch=to, by=by)
 
     async def rebase(self, run: RunName, *, by: str, onto: str = "main") -> RunResult:
         """Merge the result of a run onto a branch that moved, and evaluate the merged tree."""
-        return await rebase_run(self._root(run), self.host, branch=onto, by=by)
+        return await rebase_run(self._root(run), self.project, branch=onto, by=by)
 
     async def roll_back(
         self, run: RunName, reason: str, *, by: str, branch: str = "main"
     ) -> Promotion:
         """Revert the promotion of a run by a new commit."""
         root = self._root(run)
-        return await roll_back_run(root, self.host, branch=branch, by=by, reason=reason)
+        return await roll_back_run(root, self.project, branch=branch, by=by, reason=reason)
 
     def history(
         self, *, run: RunName = "", pipeline: str = "", since: datetime | None = None
     ) -> list[HistoryEntry]:
         """Return decisions, waivers, amendments, promotions and roll-backs, oldest first."""
-        evaluator = evaluator_of(self.host)
+        evaluator = evaluator_of(self.project)
         run_id = read_candidate_run(self._root(run)).run_id if run else ""
         project_id = evaluator.project.project_id()
         return read_history(
@@ -139,7 +139,9 @@ class Factory:
 
     def _operator(self, token: str) -> Operator:
         """Return the person that a token of the scope `decide` identifies."""
-        return Operator(TokenStore(self.host.state_dir).holder(token, Scope.DECIDE), Proof.TOKEN)
+        return Operator(
+            TokenStore(self.project.machine.state_dir).holder(token, Scope.DECIDE), Proof.TOKEN
+        )
 
     def _root(self, run: RunName) -> Path:
-        return register_of(self.host).find(str(run))
+        return register_of(self.project).find(str(run))

@@ -22,12 +22,10 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.factory.errors import CopiedRun, OtherProject
 from attractor.factory.ledger.ledger import PATIENCE_S, Ledger, LedgerEntry, LineKind
-from attractor.pipeline.host.run_host import (
-    CustomParts,
-    Observer,
-    RunHost,
-    open_host,
-)
+from attractor.pipeline.project.console import Console, Observer
+from attractor.pipeline.project.custom_parts import CustomParts
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Project, project_from
 from attractor.workspaces.git.configuration import ProjectConfiguration, find_configuration
 
 PROJECTS = "projects"
@@ -318,15 +316,16 @@ def _contains_run(folder: Path, run_id: str) -> bool:
     return directory.manifest.exists() and read_manifest(directory).run_id == run_id
 
 
-def identity_of(host: RunHost) -> ProjectIdentity:
+def identity_of(project: Project) -> ProjectIdentity:
     """Return the identity of a project."""
+    machine = project.machine
     return ProjectIdentity(
-        host.runs_dir,
-        host.state_dir / "project.lock",
-        host.randomness,
-        host.tell,
-        host.project,
-        host.search_path,
+        project.runs_dir,
+        machine.state_dir / "project.lock",
+        machine.randomness,
+        project.console.tell,
+        project.root,
+        machine.search_path,
     )
 
 
@@ -337,17 +336,15 @@ def open_project(
     flags: Sequence[str] = (),
     parts: CustomParts | None = None,
     observer: Observer | None = None,
-) -> RunHost:
-    """Return the host of the project in a folder, with its settings."""
+) -> Project:
+    """Return the project in a folder, with its settings."""
     folder = Path(folder).absolute()
     configuration = load_configuration(
         start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
     )
-    return open_host(
+    return project_from(
         configuration,
-        environ=dict(environ),
-        input=sys.stdin,
-        output=sys.stderr,
-        observer=observer,
-        custom_parts=parts or CustomParts(),
+        machine=Machine(state_dir=configuration.settings.state_dir, environ=dict(environ)),
+        console=Console(input=sys.stdin, output=sys.stderr, observer=observer),
+        parts=parts or CustomParts(),
     )

@@ -25,8 +25,8 @@ from attractor.factory.evaluation.candidate_run import CandidateRun, FactoryStor
 from attractor.factory.evaluation.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity, identity_of
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
 
 GATE_EVALUATED = "GateEvaluated"
@@ -215,9 +215,11 @@ def write_report(run: OpenRun, number: int, report: GateReport) -> None:
     run.emit(GATE_EVALUATED, {"evaluation": number, **report.to_record()}, sync=True)
 
 
-def register_of(host: RunHost) -> RunRegister:
+def register_of(project: Project) -> RunRegister:
     """Return the register of the runs of a project."""
-    state, ledger = host.state_dir, Ledger(host.state_dir)
-    project = identity_of(host)
-    stores = FactoryStores(state, project, ledger)
-    return RunRegister(stores, ledger, project, state, host.clock, host.tell)
+    machine, identity = project.machine, identity_of(project)
+    ledger = Ledger(machine.state_dir)
+    stores = FactoryStores(machine.state_dir, identity, ledger)
+    return RunRegister(
+        stores, ledger, identity, machine.state_dir, machine.clock, project.console.tell
+    )

@@ -26,7 +26,7 @@ from attractor.growth.errors import UnknownGraph
 from attractor.growth.lineage import DeployedStage, next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.specification.files import write_spec
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.files import SHIPPED
 from attractor.records.lookup import run_names
 from attractor.records.request import Overrides, RunRequest
@@ -54,10 +54,12 @@ REFS = "refs/attractor/stage/"
 
 
 @asynccontextmanager
-async def work_tree(host: RunHost, repository: Repository, commit: str) -> AsyncGenerator[Path]:
+async def work_tree(project: Project, repository: Repository, commit: str) -> AsyncGenerator[Path]:
     """Check a commit out into a folder of its own; yield the project in it."""
-    make_private_folder(host.state_dir)
-    place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
+    make_private_folder(project.machine.state_dir)
+    place = prepare_workspaces_folder(
+        project.machine.state_dir, shared=project.workspaces_dir, tell=project.console.tell
+    )
     # Not below the state folder: carried paths there are hidden from agents.
     with borrowed_folder(place.resolve()) as outer:
         top = outer / "tree"
@@ -66,15 +68,15 @@ async def work_tree(host: RunHost, repository: Repository, commit: str) -> Async
         await repository.git.run("worktree", "add", "--quiet", "--detach", str(top), commit)
         try:
             folder = top / repository.prefix
-            paths = host.preparation.carried_paths
-            await in_thread(partial(carry, host.project, paths, folder))
+            paths = project.preparation.carried_paths
+            await in_thread(partial(carry, project.root, paths, folder))
             yield folder
         finally:
             await repository.git.run("worktree", "remove", "--force", str(top))
 
 
 async def commit_stage(
-    host: RunHost,
+    project: Project,
     repository: Repository,
     stage: DeployedStage,
     change: Callable[[Path], None],
@@ -83,12 +85,12 @@ async def commit_stage(
     ref: str,
 ) -> str:
     """Commit a changed tree and the file of its stage on top of a commit; return the commit."""
-    async with work_tree(host, repository, tip) as folder:
+    async with work_tree(project, repository, tip) as folder:
         await in_thread(partial(change, folder))
         await in_thread(partial(write_stage, stage, folder))
-        git_dir = await find_git_dir(folder, search_path=host.search_path)
+        git_dir = await find_git_dir(folder, search_path=project.machine.search_path)
         assert git_dir is not None
-        git = Git(git_dir, host.search_path, work_tree=folder)
+        git = Git(git_dir, project.machine.search_path, work_tree=folder)
         # A carried path is ignored by git, and is not added.
         await git.run("add", "--all", "--", ".")
         await git.run("add", "--all", "--force", "--", "spec")
@@ -130,19 +132,19 @@ class CrewRun:
 
 
 async def build_plan(
-    host: RunHost, folder: Path, plan: Plan, *, branch: str, variant: str = ""
+    project: Project, folder: Path, plan: Plan, *, branch: str, variant: str = ""
 ) -> Build:
     """Return the plan commit of a plan on a branch; commit it unless it is there already."""
-    repository = await open_repository(host.project, search_path=host.search_path)
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     tip = await repository.commit(f"refs/heads/{branch}")
     kept = read_build(folder)
     command = deploying_command(plan.id, variant)
     wanted = (plan.hash, branch, tip, command)
     if kept and (kept.plan_hash, kept.branch, kept.tip, kept.command) == wanted:
         return kept
-    stage = next_stage(await stages_at(host, repository, tip), plan, is_variant=bool(variant))
+    stage = next_stage(await stages_at(project, repository, tip), plan, is_variant=bool(variant))
     change = partial(write_spec, plan.result)
-    commit = await commit_stage(host, repository, stage, change, tip=tip, ref=plan.id)
+    commit = await commit_stage(project, repository, stage, change, tip=tip, ref=plan.id)
     lost = "; ".join(step.describe() for step in plan.migration.steps if not step.is_reversible)
     goal = f"Grow to {stage.stage}" + (f" (irreversible: {lost})" if lost else "")
     build = Build(plan.hash, branch, tip, commit, stage.stage, goal, command)
@@ -156,9 +158,9 @@ def deploying_command(plan_id: str, variant: str = "") -> str:
     return f"attractor grow deploy {plan_id}{as_variant}"
 
 
-async def stages_at(host: RunHost, repository: Repository, commit: str) -> list[DeployedStage]:
+async def stages_at(project: Project, repository: Repository, commit: str) -> list[DeployedStage]:
     """Return the stages of a commit, the first one first."""
-    async with work_tree(host, repository, commit) as tree:
+    async with work_tree(project, repository, commit) as tree:
         return list(read_stages(tree))
 
 
@@ -180,7 +182,7 @@ def write_build(build: Build, folder: Path) -> None:
 
 
 async def run_crew(
-    host: RunHost,
+    project: Project,
     build: Build,
     *,
     pipeline: Path,
@@ -191,38 +193,38 @@ async def run_crew(
 
     A run without `evaluate` stops before its evaluation; a later call continues it.
     """
-    root = find_crew_run(host, build.commit)
+    root = find_crew_run(project, build.commit)
     if root is None or read_candidate_run(root).state.status in (FAILED, CANCELED):
-        result = await _launch(host, build, pipeline, evaluate=evaluate, suite=suite)
+        result = await _launch(project, build, pipeline, evaluate=evaluate, suite=suite)
     else:
         status = read_candidate_run(root).state.status
         if status.is_final or (status == EVALUATING and not evaluate):
             return CrewRun(build, read_candidate_run(root).run_id, root, status)
-        result = await resume_run(root, host, Overrides(evaluate=evaluate))
+        result = await resume_run(root, project, Overrides(evaluate=evaluate))
     return CrewRun(build, result.run_id, result.directory, result.status)
 
 
 async def _launch(
-    host: RunHost, build: Build, pipeline: Path, *, evaluate: bool, suite: str
+    project: Project, build: Build, pipeline: Path, *, evaluate: bool, suite: str
 ) -> RunResult:
-    repository = await open_repository(host.project, search_path=host.search_path)
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     request = RunRequest(
         file=pipeline,
         goal=build.goal,
         promoted_by=build.command,
-        backend=host.backends.default if host.backends else "agent",
+        backend=project.backends.default if project.backends else "agent",
         evaluate=evaluate,
         suite=suite,
     )
     # A run starts from the commit that is checked out in its project.
-    async with work_tree(host, repository, build.commit) as tree:
-        return await start_run(request, replace(host, project=tree))
+    async with work_tree(project, repository, build.commit) as tree:
+        return await start_run(request, replace(project, root=tree))
 
 
-def find_crew_run(host: RunHost, commit: str) -> Path | None:
+def find_crew_run(project: Project, commit: str) -> Path | None:
     """Return the directory of the newest run on a plan commit, if there is one."""
-    for name in run_names(host.runs_dir):
-        directory = RunDirectory(host.runs_dir / name)
+    for name in run_names(project.runs_dir):
+        directory = RunDirectory(project.runs_dir / name)
         if directory.manifest.exists() and read_manifest(directory).base.commit == commit:
             return directory.root
     return None

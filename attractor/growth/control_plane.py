@@ -24,24 +24,24 @@ from attractor.growth.plans.store import PlanStore
 from attractor.growth.specification.files import NODES
 from attractor.growth.specification.graph import SpecGraph
 from attractor.growth.specification.store import SpecStore
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """The control plane of the app in the project of a run host."""
+    """The control plane of the app of a project."""
 
-    host: RunHost
+    project: Project
 
     @property
     def repository(self) -> Path:
         """The repository of the app."""
-        return self.host.project
+        return self.project.root
 
     @property
     def folder(self) -> Path:
         """The folder of the control plane."""
-        return self.host.runs_dir / "growth"
+        return self.project.runs_dir / "growth"
 
     @property
     def recordings(self) -> Path:
@@ -84,9 +84,9 @@ class ControlPlane:
 
     def _musts(self) -> Collection[str]:
         """Return the `must` scenarios of the suite; none without a suite that can be used."""
-        stores = register_of(self.host).stores
+        stores = register_of(self.project).stores
         try:
-            sealed = stores.suite(stores.pin_suite(self.host.suite))
+            sealed = stores.suite(stores.pin_suite(self.project.suite))
         except AttractorError:
             return ()
         return sealed.suite.musts if sealed else ()

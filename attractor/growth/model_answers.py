@@ -28,7 +28,8 @@ from attractor.llm.messages import Message
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
 from attractor.pipeline.components.models import open_client
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ class ModelAnswer(Generic[T]):
 
 
 async def ask_model(
-    host: RunHost,
+    project: Project,
     instruction: str,
     data: Mapping[str, str],
     schema: JsonObject,
@@ -64,9 +65,9 @@ async def ask_model(
     ModelAnswerRefused. `purpose` names the work in messages, such as "the specification".
     """
     choice = await choose_ready(
-        host.llm.model if host.llm else "",
-        host.llm.provider if host.llm else "",
-        host.environ,
+        project.llm.model if project.llm else "",
+        project.llm.provider if project.llm else "",
+        project.machine.environ,
         user=purpose,
         hint="set llm.model; 'attractor doctor' lists the keys that are set, 'attractor models' "
         "the models",
@@ -76,7 +77,7 @@ async def ask_model(
     conversation = [Message.system(system), Message.user(fenced(data, marker))]
     fault = ""
     async with AsyncExitStack() as stack:
-        client = await open_client(host, stack)
+        client = await open_client(RunScope.of(project), stack)
         for number in range(1, MOST_ANSWERS + 1):
             result = await generate(
                 choice.model,
@@ -89,12 +90,16 @@ async def ask_model(
                 value = read(read_object(result, schema).output)
             except (NoObjectGeneratedError, AttractorError) as error:
                 fault = one_line(_words(error), _LONGEST_FAULT)
-                host.tell(f"answer {number} of {MOST_ANSWERS}: {fault} ({_price(result, choice)})")
+                project.console.tell(
+                    f"answer {number} of {MOST_ANSWERS}: {fault} ({_price(result, choice)})"
+                )
                 conversation.append(Message.assistant(result.text or "(no text)"))
                 words = f"Invalid answer: {fault}. Answer with the complete corrected object."
                 conversation.append(Message.user(words))
                 continue
-            host.tell(f"answer {number} of {MOST_ANSWERS}: valid ({_price(result, choice)})")
+            project.console.tell(
+                f"answer {number} of {MOST_ANSWERS}: valid ({_price(result, choice)})"
+            )
             return ModelAnswer(value, choice.model, content_hash(instruction.encode()))
     raise ModelAnswerRefused(
         f"the model gave no valid answer for {purpose} in {MOST_ANSWERS} rounds: {fault}"

@@ -5,20 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.files import read_regular
-from attractor.config.projects import AGENTS
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, open_run
 from attractor.engine.seams import Workspace
 from attractor.engine.state.run_state import QUEUED
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.selection import with_repository
 from attractor.pipeline.fork.create import create_fork
 from attractor.pipeline.fork.linked_run import settle_parent
 from attractor.pipeline.garbage import end_orphans
-from attractor.pipeline.host.pinned_agents import read_agents, with_pinned_agents
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Forked, New, Resumed
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.pipeline.preflight.requirements import report_common_secrets
+from attractor.pipeline.project.pinned_agents import read_agents
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.accept_change import accept_change
 from attractor.pipeline.source.read import pipeline_name, replace_pipeline
 from attractor.pipeline.workspace.create import create_workspace, open_workspace
@@ -29,11 +29,14 @@ from attractor.records.request import WorkspaceKind
 from attractor.workspaces.folders import lock_writer
 
 
-def open_observed(root: Path, host: RunHost, before_end: BeforeEnd) -> OpenRun:
+def open_observed(
+    root: Path, project: Project, redactor: Redactor, before_end: BeforeEnd
+) -> OpenRun:
     """Open a run, and pass its events to the observer."""
-    run = open_run(root, clock=host.clock, redactor=host.redactor, before_end=before_end)
-    if host.observer:
-        host.subscriptions.subscribe(run.events, host.observer)
+    clock, console = project.machine.clock, project.console
+    run = open_run(root, clock=clock, redactor=redactor, before_end=before_end)
+    if console.observer:
+        console.subscriptions.subscribe(run.events, console.observer)
     return run
 
 
@@ -44,39 +47,41 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     found are raised.
     """
     _tell(plan)
-    agents, host = plan.origin.agents, plan.host
+    agents, scope = plan.origin.agents, plan.scope
+    project, tell = scope.project, scope.project.console.tell
+    machine = project.machine
     if not agents and plan.origin.walks:
-        pinned = read_agents(host)
-        pinned.keep(host)
-        agents = pinned.digest
-        host = with_pinned_agents(host, agents)
+        pinned = read_agents(project)
+        agents, scope = pinned.digest, replace(scope, agents_folder=pinned.keep(machine))
     # The manifest keeps the chosen sandbox and model, because a resume must use the same ones.
-    plan = replace(plan, host=host, request=replace(plan.request, sandbox=plan.sandbox.kind))
+    plan = replace(plan, scope=scope, request=replace(plan.request, sandbox=plan.sandbox.kind))
     if plan.request.workspace is WorkspaceKind.IN_PLACE:
-        stack.enter_context(lock_writer(host.project, host.state_dir, run_id=plan.run_id))
-    left_out = LeftOutPaths(ours=record_paths(plan.request), tell=host.tell)
-    repository = borrow_repository(plan.request, host, plan.sandbox, stack)
+        stack.enter_context(lock_writer(project.root, machine.state_dir, run_id=plan.run_id))
+    left_out = LeftOutPaths(ours=record_paths(plan.request), tell=tell)
+    repository = borrow_repository(plan.request, project, plan.sandbox, stack)
     sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
     if repository:
-        host.tell(_COMMITS)
-    where = plan.request, host, plan.run_id, sandbox
+        tell(_COMMITS)
+    where = plan.request, scope, plan.run_id, sandbox
     if isinstance(plan.origin, New):
         workspace = await create_workspace(*where, on_snapshot=left_out.record_new)
-        await fill_repository(repository, workspace, host)
+        await fill_repository(repository, workspace, project)
         left_out.run = run = stack.enter_context(_create(plan, plan.origin, workspace, agents))
         return BegunRun(plan, run, workspace)
     if isinstance(plan.origin, Forked):
         root = await create_fork(plan, plan.origin, agents)
-        run = stack.enter_context(open_observed(root, host, plan.rules.before_end))
+        run = stack.enter_context(
+            open_observed(root, project, scope.redactor, plan.rules.before_end)
+        )
     else:
         run = plan.origin.run
         await _settle(plan, run)
     left_out.run = run
     workspace = await open_workspace(*where, on_snapshot=left_out.record_new)
-    await fill_repository(repository, workspace, host)
+    await fill_repository(repository, workspace, project)
     record_set_aside(run, workspace, plan.request.workspace)
     if isinstance(plan.origin, Resumed) and plan.change:
-        accept_change(run, plan.change, host)
+        accept_change(run, plan.change, project)
     return BegunRun(plan, run, workspace)
 
 
@@ -92,49 +97,50 @@ def _tell(plan: RunPlan) -> None:
     if isinstance(plan.origin, Resumed) and plan.origin.is_restart:
         about = ()
     else:
-        report_common_secrets(plan.host)
+        report_common_secrets(plan.scope.project)
     for sentence in (*about, sandbox.sentence, *plan.report.notices):
-        plan.host.tell(sentence)
+        plan.scope.project.console.tell(sentence)
 
 
 def _create(plan: RunPlan, origin: New, workspace: Workspace, agents: str) -> OpenRun:
     """Create the directory of a new run, and open it."""
-    pipeline, request, host = plan.pipeline, plan.request, plan.host
+    pipeline, request, scope = plan.pipeline, plan.request, plan.scope
+    project = scope.project
     manifest = Manifest(
         run_id=plan.run_id,
         pipeline=pipeline_name(pipeline.graph, request.file),
         goal=pipeline.graph.goal,
-        started=host.clock.now(),
+        started=project.machine.clock.now(),
         content_hash=pipeline.content_hash,
         base=workspace.base,
         suite=request.suite,
         profile=request.profile,
         agents=agents,
-        options=request.redacted_record(host.redactor),
-        versions={"attractor": host.version},
+        options=request.redacted_record(scope.redactor),
+        versions={"attractor": project.machine.version},
         promises=plan.sandbox.promises,
     )
-    root = origin.root or run_root(plan.run_id, host.runs_dir)
+    root = origin.root or run_root(plan.run_id, project.runs_dir)
     create_run_directory(
-        root, manifest, pipeline.text, files=pipeline.files, redactor=host.redactor
+        root, manifest, pipeline.text, files=pipeline.files, redactor=scope.redactor
     )
-    host.tell(f"run {plan.run_id} in {root}")
-    return open_observed(root, host, plan.rules.before_end)
+    project.console.tell(f"run {plan.run_id} in {root}")
+    return open_observed(root, project, scope.redactor, plan.rules.before_end)
 
 
 async def _settle(plan: RunPlan, run: OpenRun) -> None:
     """Complete what a killed process left of a run, and end its processes."""
     if run.manifest.restart and run.state.status == QUEUED:
-        settle_parent(run.directory, run.manifest, plan.host, plan.rules.before_end)
+        settle_parent(run.directory, run.manifest, plan.scope, plan.rules.before_end)
     saved = plan.change.before if plan.change else plan.pipeline
     if read_regular(run.directory.graph) != saved.text.encode():
         # An accepted change was interrupted.
         replace_pipeline(run.directory, saved)
     # They may still write into the workspace.
     await end_orphans(run)
-    agents = plan.origin.agents
-    if agents and read_agents(plan.host).digest != agents:
-        plan.host.tell(
-            f"The agents in {plan.host.project / AGENTS} were changed since {plan.run_id} began; "
+    agents, project = plan.origin.agents, plan.scope.project
+    if agents and read_agents(project).digest != agents:
+        project.console.tell(
+            f"The agents in {project.agents_folder} were changed since {plan.run_id} began; "
             "it keeps its own."
         )

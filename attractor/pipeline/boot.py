@@ -11,8 +11,8 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import BOOTING, QUEUED
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import preparation_of
 from attractor.workspaces.preparation import (
     NO_PREPARATION,
@@ -51,7 +51,7 @@ async def boot(begun: BegunRun) -> str:
     the reason why the first stage cannot begin yet (default: an empty text).
     """
     plan, run, workspace = begun.plan, begun.run, begun.workspace
-    host, providers = plan.host, plan.report.providers
+    scope, providers = plan.scope, plan.report.providers
     log = _BootLog(run)
     is_first = run.state.status in (QUEUED, BOOTING) and not _has_booted(run)
     if run.state.status == QUEUED:
@@ -61,14 +61,16 @@ async def boot(begun: BegunRun) -> str:
         # It imports the client of the models.
         from attractor.pipeline.components.providers import ask_providers
 
-        answers = await ask_providers(providers, host, is_wanted=plan.policy.asks_providers)
+        answers = await ask_providers(
+            providers, scope.project, is_wanted=plan.policy.asks_providers
+        )
     if is_first:
         _record_phases(log, begun, answers)
     elif answers:
         log.step("providers", answers.fields)
     if answers and answers.fault:
         return answers.fault
-    if isinstance(workspace, TrackedFolder) and host.preparation != NO_PREPARATION:
+    if isinstance(workspace, TrackedFolder) and scope.preparation != NO_PREPARATION:
         await _prepare(log, plan, workspace, is_first=is_first)
     return ""
 
@@ -77,19 +79,23 @@ async def _prepare(
     log: "_BootLog", plan: RunPlan, workspace: TrackedFolder, *, is_first: bool
 ) -> None:
     """Carry files into the workspace, and set it up."""
-    host = plan.host
-    began = host.clock.monotonic()
-    wanted = preparation_of(plan.sandbox, host)
-    done = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
-    seconds = round(host.clock.monotonic() - began, 3)
+    scope = plan.scope
+    began = scope.project.machine.clock.monotonic()
+    wanted = preparation_of(plan.sandbox, scope)
+    done = await workspace.prepare(wanted, project=scope.project.root, on_setup=log.setup)
+    seconds = round(scope.project.machine.clock.monotonic() - began, 3)
     if is_first and (done.carried or done.read_only or done.lacking):
-        log.step("carry", _carried(done, host))
+        log.step("carry", _carried(done, scope))
     if done.setup is SetupOutcome.KEPT:
         log.step(
             "setup",
-            {"command": host.preparation.setup, "how": SetupOutcome.KEPT.value, "seconds": seconds},
+            {
+                "command": scope.preparation.setup,
+                "how": SetupOutcome.KEPT.value,
+                "seconds": seconds,
+            },
         )
-    _report(done, host)
+    _report(done, scope)
 
 
 def _record_phases(log: "_BootLog", begun: BegunRun, answers: "ProviderAnswers | None") -> None:
@@ -114,35 +120,38 @@ def _has_booted(run: OpenRun) -> bool:
     return any(word in line.content for line in read_lines(run.directory.events))
 
 
-def _carried(prepared: PreparationResult, host: RunHost) -> dict[str, Json]:
+def _carried(prepared: PreparationResult, scope: RunScope) -> dict[str, Json]:
     return {
         "carried": [*prepared.carried],
         "read_only": [*prepared.read_only],
-        "copied_instead": [*_copied_instead(prepared, host)],
+        "copied_instead": [*_copied_instead(prepared, scope)],
         "lacking": [*prepared.lacking],
     }
 
 
-def _copied_instead(prepared: PreparationResult, host: RunHost) -> Sequence[str]:
+def _copied_instead(prepared: PreparationResult, scope: RunScope) -> Sequence[str]:
     """Return the paths that were copied because they cannot be shown read-only here."""
-    return [path for path in host.preparation.shown_paths if path in prepared.carried]
+    return [path for path in scope.preparation.shown_paths if path in prepared.carried]
 
 
-def _report(prepared: PreparationResult, host: RunHost) -> None:
-    shown = host.preparation.shown_paths
+def _report(prepared: PreparationResult, scope: RunScope) -> None:
+    project = scope.project
+    shown = scope.preparation.shown_paths
     for path in prepared.lacking:
         name = "carry_read_only" if path in shown else "carry"
-        host.tell(f"workspace.{name}: the project has no {path}.")
-    if copied := _copied_instead(prepared, host):
-        host.tell(
+        project.console.tell(f"workspace.{name}: the project has no {path}.")
+    if copied := _copied_instead(prepared, scope):
+        project.console.tell(
             "workspace.carry_read_only: without bubblewrap, paths cannot be read-only; "
             f"writable copies were made of: {', '.join(copied)}."
         )
     if prepared.setup is SetupOutcome.RUN:
-        host.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
+        project.console.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
     if prepared.undone:
         undone = _first_undone(prepared)
-        host.tell(f"The setup changed files of the project, which were restored: {undone}.")
+        project.console.tell(
+            f"The setup changed files of the project, which were restored: {undone}."
+        )
 
 
 def _first_undone(prepared: PreparationResult) -> str:

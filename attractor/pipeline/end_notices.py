@@ -3,20 +3,20 @@
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import result_of
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, EXECUTING, FAILED
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications import NoticeKind, Notifier
+from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.diagnosis.unchanged import describe_unchanged
 from attractor.records.lookup import reference_of
 
 
-async def notify_end(run: OpenRun, host: RunHost) -> None:
+async def notify_end(run: OpenRun, project: Project) -> None:
     """Send the notice of a run that this process no longer executes, if people must know."""
-    if not host.notify.messengers:
+    if not project.notify.messengers:
         return
     root, status = run.directory.root, run.state.status
     reason = result_of(run.manifest, root, run.state).reason
-    reference, send = reference_of(root, host.runs_dir), Notifier(run, host).send_once
+    reference, send = reference_of(root, project.runs_dir), Notifier(run, project).send_once
     if status == AWAITING_DECISION and run.manifest.suite:
         # A later evaluation makes another decision due.
         reports = len([*run.directory.evaluation.glob("*/report.json")])

@@ -38,7 +38,7 @@ from attractor.environments.orphan_processes import (
     runs_with_orphans,
 )
 from attractor.language.source.text import visible
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import outermost_run_id, reference_of
 from attractor.records.summary import RESULT_LANDED, find_branch_moves
 from attractor.workspaces.cleanup import (
@@ -86,13 +86,17 @@ def end_orphans_blocking(run: OpenRun) -> Sequence[Process]:
     return ended
 
 
-async def end_orphans_of(root: Path, host: RunHost) -> None:
+async def end_orphans_of(root: Path, project: Project) -> None:
     """End the processes that another run, killed in the same folder, left running."""
-    with open_run(root, clock=host.clock, redactor=host.redactor, before_end=None) as other:
+    with open_run(
+        root, clock=project.machine.clock, redactor=project.redactor, before_end=None
+    ) as other:
         ended = await end_orphans(other)
     if ended:
         run_id = other.manifest.run_id
-        host.tell(f"Ended processes that {run_id} had left running: {name_processes(ended)}.")
+        project.console.tell(
+            f"Ended processes that {run_id} had left running: {name_processes(ended)}."
+        )
 
 
 def name_processes(processes: Sequence[Process]) -> str:
@@ -341,7 +345,7 @@ class Collector:
     `run_ids` are the recorded runs, also those without a store. `confirm` asks a person a question.
     """
 
-    host: RunHost
+    project: Project
     where: Ask
     rules: Rules
     run_ids: Collection[str] = ()
@@ -368,7 +372,7 @@ class Collector:
 
     @property
     def _state(self) -> Path:
-        return self.host.state_dir
+        return self.project.machine.state_dir
 
     async def _find_landings(self) -> None:
         """Find the results that a person has merged, in all repositories of stored runs."""
@@ -380,7 +384,7 @@ class Collector:
                     run_ids.setdefault(repository, []).append(run_id)
         for repository, listed in run_ids.items():
             try:
-                git = Git(repository, self.host.search_path)
+                git = Git(repository, self.project.machine.search_path)
                 self._landings |= await find_landings(git, listed)
             except AttractorError as trouble:
                 self._sweep.troubles.append(f"{repository}: {trouble}")
@@ -419,7 +423,7 @@ class Collector:
     def _record_landing(self, root: Path, landing: Landing) -> None:
         """Record where the result has landed, which its branch shows before it is removed."""
         with open_run(
-            root, clock=self.host.clock, redactor=self.host.redactor, before_end=None
+            root, clock=self.project.machine.clock, redactor=self.project.redactor, before_end=None
         ) as run:
             if find_branch_moves(run.directory, run.state).landing != landing:
                 data: dict[str, Json] = {"branch": landing.branch, "commit": landing.commit}
@@ -483,7 +487,7 @@ class Collector:
 
     async def _free_branch(self, repository: Path, run_id: str, why: str) -> None:
         """Remove the branch of a run, unless it is checked out or a person committed on it."""
-        git = Git(repository, self.host.search_path)
+        git = Git(repository, self.project.machine.search_path)
         branch = await find_run_branch(git, run_id)
         if branch is None:
             return
@@ -495,7 +499,7 @@ class Collector:
         self._sweep.freed.append(Freed(run_id, BRANCH, f"{branch.name} ({branch.commit})", 0, why))
 
     async def _free_ref(self, repository: Path, run_id: str, why: str) -> None:
-        search_path = self.host.search_path
+        search_path = self.project.machine.search_path
         if not await has_base_ref(repository, run_id, search_path=search_path):
             return
         if not self.is_dry:
@@ -507,14 +511,14 @@ class Collector:
 
         Such a ref remains if a collection was killed, or if a person removed the store.
         """
-        search_path = self.host.search_path
+        search_path = self.project.machine.search_path
         try:
-            repository = await open_repository(self.host.project, search_path=search_path)
+            repository = await open_repository(self.project.root, search_path=search_path)
             refs = await base_refs(repository.common_dir, search_path=search_path)
         except NotARepository:
             return
         except AttractorError as trouble:
-            self._sweep.troubles.append(f"{self.host.project}: {trouble}")
+            self._sweep.troubles.append(f"{self.project.root}: {trouble}")
             return
         stored = set(stored_run_ids(self._state))
         free = partial(self._free_ref, repository.common_dir)
@@ -548,7 +552,7 @@ class Collector:
     async def _free_agents(self) -> None:
         """Remove the old copies of agents that no run needs."""
         latest = (self.rules.now - max(self.rules.older_than, BEING_MADE)).timestamp()
-        copies = self.host.agent_copies.glob("[!.]*")
+        copies = self.project.machine.agent_copies.glob("[!.]*")
         unused = {one.name: one for one, _ in _find_old(copies, latest)}
         stored = set(stored_run_ids(self._state))
         for run_id in stored.union(self.run_ids):

@@ -54,7 +54,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.state.walks import find_asker
 from attractor.engine.storage.secrets import Redactor
 from attractor.engine.truncation import shorten
-from attractor.pipeline.host.run_host import Notify, RunHost
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Notify, Project
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import answer_command
 
@@ -266,10 +267,10 @@ def combine(notices: Sequence[JsonObject]) -> JsonObject:
 class Notifier:
     """Notifies people of the questions and the end of a run, its branches and its child runs."""
 
-    def __init__(self, run: OpenRun, host: RunHost) -> None:
+    def __init__(self, run: OpenRun, project: Project) -> None:
         self._run = run
-        self._host = host
-        self._notify = host.notify
+        self._project = project
+        self._notify = project.notify
         address = self._notify.url
         # The address of a chat is a secret: everyone who knows it may write there.
         self._redactor = Redactor([address, urlsplit(address).path])
@@ -286,7 +287,7 @@ class Notifier:
 
     def send_limit(self, words: str) -> None:
         """Immediately send a notice that the run waits for the limit of an account."""
-        reference = reference_of(self._run.directory.root, self._host.runs_dir)
+        reference = reference_of(self._run.directory.root, self._project.runs_dir)
         command = f"attractor status {reference}"
         self._start(self.send_once(NoticeKind.LIMIT, words, command, key=words))
 
@@ -350,7 +351,7 @@ class Notifier:
                 "title": f"{manifest.pipeline}: {_TITLES[kind]}",
                 "text": text,
                 "command": command,
-                "address": run_address(self._host, root),
+                "address": run_address(self._project, root),
                 "run_id": manifest.run_id,
                 "pipeline": manifest.pipeline,
                 "directory": str(root),
@@ -362,11 +363,11 @@ class Notifier:
     ) -> None:
         names = self._notify.messengers
         faults, started = dict.fromkeys(names, "it was interrupted"), self._run.clock.monotonic()
-        host = self._host
+        project = self._project
         try:
             redacted = self._run.redactor.members(record)
             faults |= await send_notice(
-                redacted, self._notify, state_dir=host.state_dir, clock=self._run.clock
+                redacted, self._notify, state_dir=project.machine.state_dir, clock=self._run.clock
             )
         except AttractorError as error:
             faults = dict.fromkeys(names, str(error))
@@ -386,11 +387,11 @@ class Notifier:
             run_id=self._run.manifest.run_id,
             pipeline=self._run.manifest.pipeline,
             directory=root,
-            reference=reference_of(root, self._host.runs_dir),
+            reference=reference_of(root, self._project.runs_dir),
             question=question,
             branch=place.branch or "",
             is_parked=is_parked,
-            address=run_address(self._host, root),
+            address=run_address(self._project, root),
         )
 
     def _place(self, question: Question) -> StageReference:
@@ -417,9 +418,9 @@ def limit_in(event: Event) -> str:
 
 
 @asynccontextmanager
-async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
+async def notifying(run: OpenRun, project: Project) -> AsyncGenerator[Notifier]:
     """Send notices of the questions and limits of a run; at the end, wait until all are sent."""
-    notifier, loop = Notifier(run, host), asyncio.get_running_loop()
+    notifier, loop = Notifier(run, project), asyncio.get_running_loop()
 
     def take(event: Event | Missed) -> None:
         if isinstance(event, Event) and event.type == _STATUS and (words := limit_in(event)):
@@ -427,7 +428,7 @@ async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(notifier.send_limit, words)
 
-    if host.notify.messengers:
+    if project.notify.messengers:
         run.events.subscribe(take)
     try:
         yield notifier
@@ -483,21 +484,20 @@ ADDRESS_FORMAT = 1
 """The format of this file; the addresses in a file of another format are not used."""
 
 
-def note_address(host: RunHost, url: str) -> None:
+def note_address(project: Project, url: str) -> None:
     """Record the address of the server of a project, for notices."""
-    file = host.state_dir / ADDRESS
+    file = project.machine.state_dir / ADDRESS
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S):
-        project = str(host.project)
-        server: dict[str, Json] = {"url": url, "pid": os.getpid(), "project": project}
-        servers: dict[str, Json] = {**_servers(file), str(host.runs_dir): server}
+        server: dict[str, Json] = {"url": url, "pid": os.getpid(), "project": str(project.root)}
+        servers: dict[str, Json] = {**_servers(file), str(project.runs_dir): server}
         record: JsonObject = {"format": ADDRESS_FORMAT, "servers": servers}
         write_whole(file, canonical_json(record), mode=0o600)
 
 
-def run_address(host: RunHost, root: Path) -> str:
+def run_address(project: Project, root: Path) -> str:
     """Return the address of the page of a run on the server of its project, or ""."""
-    match _servers(host.state_dir / ADDRESS).get(str(host.runs_dir)):
+    match _servers(project.machine.state_dir / ADDRESS).get(str(project.runs_dir)):
         case {"url": str(url), "pid": int(pid)} if is_running(pid):
             return f"{url}/runs/{quote(root.name)}"
         case _:
@@ -512,9 +512,9 @@ class NotedServer:
     project: str
 
 
-def find_server(host: RunHost, port: int) -> NotedServer | None:
+def find_server(machine: Machine, port: int) -> NotedServer | None:
     """Return the running server that noted a port."""
-    for server in _servers(host.state_dir / ADDRESS).values():
+    for server in _servers(machine.state_dir / ADDRESS).values():
         match server:
             case {"url": str(url), "pid": int(pid), "project": str(project)} if urlsplit(
                 url

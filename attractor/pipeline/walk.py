@@ -30,25 +30,25 @@ async def walk_plan(begun: BegunRun) -> RunResult:
     """
     result = await _walk(begun)
     if not result.is_restarting:
-        await notify_end(begun.run, begun.plan.host)
+        await notify_end(begun.run, begun.plan.scope.project)
     return result
 
 
 async def _walk(begun: BegunRun) -> RunResult:
     plan, run, workspace = begun.plan, begun.run, begun.workspace
-    host, graph, policy = plan.host, plan.pipeline.graph, plan.policy
+    scope, graph, policy = plan.scope, plan.pipeline.graph, plan.policy
     async with AsyncExitStack() as stack:
         stack.push_async_callback(workspace.close)
         if fault := await boot(begun):
             return stop_run(run, fault)
         policy.begin(begun)
-        async with notifying(run, host) as notifier:
+        async with notifying(run, scope.project) as notifier:
             runner = await _build_runner(begun, stack, notifier)
             result = await runner.run()
         if result.is_restarting:
             await make_next(run, plan)
             return result
-        await deliver(run, workspace, graph=graph, request=plan.request, host=host)
+        await deliver(run, workspace, graph=graph, request=plan.request, project=scope.project)
         if result.status == EVALUATING and policy.finish:
             try:
                 await policy.finish(begun)
@@ -60,15 +60,15 @@ async def _walk(begun: BegunRun) -> RunResult:
 
 async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifier) -> Runner:
     plan, run = begun.plan, begun.run
-    pipeline, request, host, policy = plan.pipeline, plan.request, plan.host, plan.policy
+    pipeline, request, scope, policy = plan.pipeline, plan.request, plan.scope, plan.policy
     components = await build_components(
         pipeline,
         request,
-        host,
+        scope,
         stack,
         questions=RunQuestions(run),
         interviewer=notifier.wrap(
-            choose_interviewer(request, host, run, partial(_changed_so_far, begun))
+            choose_interviewer(request, scope, run, partial(_changed_so_far, begun))
         ),
         play_train=policy.train(begun) if policy.train else None,
         task_note=policy.task_note,
@@ -76,7 +76,7 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
     budgets = plan.budgets
     record_budgets(run, budgets, by_caller=request.budgets)
     if budgets != NO_BUDGETS:
-        host.tell(f"budget: {budgets}")
+        scope.project.console.tell(f"budget: {budgets}")
     children = Children(
         parent=run,
         plan=plan,

@@ -23,8 +23,9 @@ from attractor.llm.generation.text import generate
 from attractor.llm.messages import Message
 from attractor.llm.response import price_call
 from attractor.pipeline.components.models import open_client
-from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.source.read import prepare_source, project_of
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import context_of, prepare_source
 from attractor.pipeline.source.vocabulary import files_beside
 from attractor.projects.detection import detect
 from attractor.projects.errors import DraftRefused
@@ -104,14 +105,14 @@ class Spent:
         return {"rounds": self.rounds, "cost_usd": cost, "tokens": self.tokens}
 
 
-async def choose_drafter(model: str, provider: str, host: RunHost) -> ModelChoice:
+async def choose_drafter(model: str, provider: str, project: Project) -> ModelChoice:
     """Return the model that drafts: the named one, otherwise the one of the settings."""
-    if not (model or provider) and host.llm:
-        model, provider = host.llm.model, host.llm.provider
+    if not (model or provider) and project.llm:
+        model, provider = project.llm.model, project.llm.provider
     return await choose_ready(
         model,
         provider,
-        host.environ,
+        project.machine.environ,
         user="the draft",
         hint="pass --model and --provider, or set llm.model; 'attractor doctor' lists the keys "
         "that are set, 'attractor models' the models",
@@ -126,7 +127,7 @@ class Drafter:
     each round.
     """
 
-    host: RunHost
+    project: Project
     choice: ModelChoice
     place: Path
     tell: Callable[[str], None]
@@ -140,14 +141,14 @@ class Drafter:
         errors and warnings is returned.
         """
         if not self._messages:
-            self._messages.append(Message.system(instruction(self.host)))
+            self._messages.append(Message.system(instruction(self.project)))
         self._messages.append(Message.user(words))
         drafts: list[tuple[Draft, int]] = []
         async with AsyncExitStack() as stack:
-            client = await open_client(self.host, stack)
+            client = await open_client(RunScope.of(self.project), stack)
             for number in range(1, MOST_ROUNDS + 1):
                 source = Source(pipeline_in(await self._ask(client)), "draft.dot")
-                files, project = files_beside(self.place), project_of(self.host)
+                files, project = files_beside(self.place), context_of(RunScope.of(self.project))
                 found = prepare_source(source, "", files, None, project)
                 draft = Draft(source, found.graph, found.diagnostics)
                 drafts.append((draft, len(self._messages)))
@@ -180,10 +181,12 @@ class Drafter:
         return result.text
 
 
-def instruction(host: RunHost) -> str:
+def instruction(project: Project) -> str:
     """Return the instruction to the model: the task, the project's toolchain, and the skill."""
     toolchain = ""
-    if found := detect(host.project, lambda name: which(name, path=host.search_path) or ""):
+    if found := detect(
+        project.root, lambda name: which(name, path=project.machine.search_path) or ""
+    ):
         tests = f", tests: `{found.test_command}`" if found.test_command else ""
         toolchain = f"The project's toolchain: {found.language}{tests}."
     parts = [_INSTRUCTION.read_text("utf-8"), toolchain, *skill_files().values()]
@@ -198,9 +201,10 @@ def pipeline_in(answer: str) -> str:
     return f"{found.strip()}\n"
 
 
-async def keep_draft(draft: Draft, host: RunHost) -> Mapping[str, Path]:
+async def keep_draft(draft: Draft, project: Project) -> Mapping[str, Path]:
     """Write a draft and its drawing into a new state folder; return the files by their ending."""
-    folder = host.state_dir / "drafts" / new_run_id(host.clock.now(), host.randomness)
+    machine = project.machine
+    folder = machine.state_dir / "drafts" / new_run_id(machine.clock.now(), machine.randomness)
     make_private_folder(folder)
     kept = {"dot": folder / f"{draft.name}.dot"}
     write_whole(kept["dot"], draft.source.text)

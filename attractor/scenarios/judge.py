@@ -33,7 +33,7 @@ from attractor.llm.messages import Message
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
 from attractor.pipeline.components.models import open_client
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, JudgeVote, Unjudged
 from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.suite import JudgeSettings
@@ -82,11 +82,11 @@ async def choose_judge(settings: JudgeSettings, environ: Mapping[str, str]) -> J
 
 
 @asynccontextmanager
-async def open_judge(settings: JudgeSettings, host: RunHost) -> AsyncGenerator[AskJudge]:
+async def open_judge(settings: JudgeSettings, scope: RunScope) -> AsyncGenerator[AskJudge]:
     """Yield the judge of a suite, which asks a model with the settings of the project."""
-    chosen = await choose_judge(settings, host.environ)
+    chosen = await choose_judge(settings, scope.project.machine.environ)
     async with AsyncExitStack() as stack:
-        yield Judge(await open_client(host, stack), chosen, settings.votes).ask
+        yield Judge(await open_client(scope, stack), chosen, settings.votes).ask
 
 
 @dataclass(frozen=True)

@@ -61,16 +61,19 @@ def build_application(
     application.state.names = tuple(names)
     application.state.navigation = navigation_of(PAGES.values())
     answer_problems(application, answer_error)
-    store = AnswerStore(service.host.state_dir / "server" / "requests.sqlite3", service.host.clock)
+    store = AnswerStore(
+        service.project.machine.state_dir / "server" / "requests.sqlite3",
+        service.project.machine.clock,
+    )
     complete_document(application, (one for part in RESOURCES.values() for one in part.routes))
     # Each is inside the one that is added after it.
-    application.add_middleware(Idempotency, store=store, project=service.host.project)
+    application.add_middleware(Idempotency, store=store, project=service.project.root)
     own = (route for part in _parts() for route in part.routes)
     application.add_middleware(Methods, routes=[*application.routes, *own])
     application.add_middleware(
         Guard,
         access=service.access,
-        clock=service.host.clock,
+        clock=service.project.machine.clock,
         limits=limits,
         names=frozenset(names),
         log=log,

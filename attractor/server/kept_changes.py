@@ -8,7 +8,7 @@ from threading import Lock
 from attractor.base.amounts import number_of
 from attractor.base.errors import AttractorError
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffs import read_run_diff
 
 MOST_RUNS = 200
@@ -23,7 +23,7 @@ class KeptChanges:
         self._kept: OrderedDict[Path, tuple[int, str]] = OrderedDict()
         self._lock = Lock()
 
-    def words(self, root: Path, host: RunHost) -> str:
+    def words(self, root: Path, project: Project) -> str:
         """Return the summary for a run, empty without changes."""
         journal = RunDirectory(root).events
         size = journal.stat().st_size if journal.exists() else 0
@@ -31,7 +31,7 @@ class KeptChanges:
             kept = self._kept.get(root)
         if kept and kept[0] == size:
             return kept[1]
-        words = _words(root, host)
+        words = _words(root, project)
         with self._lock:
             self._kept[root] = (size, words)
             if len(self._kept) > MOST_RUNS:
@@ -39,10 +39,10 @@ class KeptChanges:
         return words
 
 
-def _words(root: Path, host: RunHost) -> str:
+def _words(root: Path, project: Project) -> str:
     # A question can be answered without its changes; their own page names the reason.
     try:
-        files = asyncio.run(read_run_diff(root, host)).files
+        files = asyncio.run(read_run_diff(root, project)).files
     except AttractorError:
         return ""
     if not files:

@@ -82,7 +82,7 @@ class ChosenPipeline(Body):
         if not self.file:
             hint = "pass file (a path in the project) or source (DOT text)"
             raise UsageError("no pipeline is named", hint=hint)
-        found = read_pipeline_file(service.host.project, self.file, service.host.runs_dir)
+        found = read_pipeline_file(service.project.root, self.file, service.project.runs_dir)
         if len(found.text) > LONGEST_SOURCE:
             raise UsageError(
                 f"{found.name} has more than {LONGEST_SOURCE:,} characters",
@@ -175,7 +175,7 @@ def _status(service: Service, caller: Caller, body: ChosenRun) -> Content:
     root = service.root(body.run)
     name = name_of(service, root)
     questions = question_records(orders_to(service, body.run, caller).questions(), name)
-    return {**read_status(root, service.host.runs_dir).to_record(), "questions": [*questions]}
+    return {**read_status(root, service.project.runs_dir).to_record(), "questions": [*questions]}
 
 
 def _answer(service: Service, caller: Caller, body: RunAnswer) -> Content:
@@ -225,7 +225,7 @@ class McpTool:
                 raise UsageError("; ".join(faults_in(cause)), hint=hint) from cause
             content = self.call(service, caller, body)
         except AttractorError as error:
-            redact = service.host.redactor.text
+            redact = service.project.redactor.text
             lines = [error.message]
             if error.hint:
                 lines.append(f"remedy: {error.hint}")

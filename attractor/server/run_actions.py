@@ -16,11 +16,12 @@ from attractor.factory.operations.start import with_registered
 from attractor.factory.register import register_of
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders, Receipt
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.find import PIPELINE_ENDINGS
-from attractor.pipeline.source.read import STDIN, open_pipeline, project_of, read_pipeline
+from attractor.pipeline.source.read import STDIN, context_of, open_pipeline, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.records.summary import summarize
 from attractor.server.access.callers import Caller
@@ -62,7 +63,7 @@ class ActionResult(BaseModel):
 
 def name_of(service: Service, root: Path) -> str:
     """Return the name of a run in addresses and commands: `RUN`, or `RUN:CHILD` for a child."""
-    return ":".join(root.relative_to(service.host.runs_dir).parts[::2])
+    return ":".join(root.relative_to(service.project.runs_dir).parts[::2])
 
 
 def links_of(run: str) -> dict[str, str]:
@@ -75,18 +76,18 @@ def links_of(run: str) -> dict[str, str]:
 def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     """Start a run in a process of its own, after a check of its pipeline."""
     body.require_one_pipeline()
-    host = service.host
+    project = service.project
     if body.feedback:
         body = body.model_copy(update={"feedback": name_of(service, service.root(body.feedback))})
     if body.source:
         file = service.processes.project / STDIN
-        _check(Source(body.source, str(file)), body, host)
+        _check(Source(body.source, str(file)), body, project)
         return walk(service, body.command("-", stdin=body.source), caller)
     if body.file:
-        file = find_place(host.project, body.file)
-        _check(open_source(str(file)), body, host)
+        file = find_place(project.root, body.file)
+        _check(open_source(str(file)), body, project)
         return walk(service, body.command(str(file)), caller)
-    versions = register_of(host).stores.pipelines.versions
+    versions = register_of(project).stores.pipelines.versions
     try:
         version = versions.find_usable(body.pipeline)
     except UnknownName as unknown:
@@ -96,18 +97,20 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
             f"{body.pipeline} is a file, and 'pipeline' names a registered pipeline",
             hint=f'pass {{"file": {json.dumps(body.pipeline)}}}',
         ) from unknown
-    file, host = with_registered(version, host)
-    open_pipeline(str(file), goal=body.goal, inputs=body.texts(), project=project_of(host))
+    file, project = with_registered(version, project)
+    open_pipeline(
+        str(file), goal=body.goal, inputs=body.texts(), project=context_of(RunScope.of(project))
+    )
     return walk(service, body.command(f"{version.name}@{version.number}"), caller)
 
 
-def _check(source: Source, body: StartBody, host: RunHost) -> None:
+def _check(source: Source, body: StartBody, host: Project) -> None:
     """Refuse a pipeline with errors before a process starts, with all diagnostics.
 
     A prompt from a hidden file is an error: every reader of the run could read it.
     """
-    files = VisibleFiles(Path(source.file), host.project)
-    project = project_of(host)
+    files = VisibleFiles(Path(source.file), host.root)
+    project = context_of(RunScope.of(host))
     read_pipeline(source, goal=body.goal, files=files, inputs=body.texts(), project=project)
 
 
@@ -120,15 +123,15 @@ def walk(service: Service, command: RunCommand, caller: Caller) -> StartedRun:
 
 def orders_to(service: Service, run: str, caller: Caller) -> Orders:
     """Return the object by which a caller sends orders to a run."""
-    host = service.host
+    project = service.project
     return Orders(
         root=service.root(run),
         by=caller.name,
-        clock=host.clock,
-        randomness=host.randomness,
-        redactor=host.redactor,
-        before_end=register_of(host).record_end,
-        runs_dir=host.runs_dir,
+        clock=project.machine.clock,
+        randomness=project.machine.randomness,
+        redactor=project.redactor,
+        before_end=register_of(project).record_end,
+        runs_dir=project.runs_dir,
         proof=caller.proof,
     )
 
@@ -171,7 +174,7 @@ def cancel_run(service: Service, run: str, caller: Caller, why: str) -> ActionRe
     orders = orders_to(service, run, caller)
     receipt = orders.cancel(why)
     if receipt.is_taken:
-        asyncio.run(deliver_ended_run(orders.root, service.host))
+        asyncio.run(deliver_ended_run(orders.root, service.project))
     return _result(orders, receipt)
 
 
@@ -187,7 +190,7 @@ def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) ->
 def evaluate_again(service: Service, run: str, caller: Caller) -> ActionResult:
     """Evaluate a run in a new process, again or for the first time."""
     root = service.root(run)
-    request_evaluation(root, service.host, by=caller.name)
+    request_evaluation(root, service.project, by=caller.name)
     command = ResumeBody(evaluate=True).command(name_of(service, root))
     return _continued(service, root, command, caller, "a new process evaluates the run")
 

@@ -14,7 +14,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.factory import Factory
 from attractor.factory.ledger.index import RunIndex
 from attractor.pipeline.garbage import DRAWINGS
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access
 from attractor.server.drawings import GraphDrawings, RunDrawings
@@ -48,22 +48,22 @@ class Service:
     @classmethod
     def of(
         cls,
-        project: Path,
+        folder: Path,
         environ: Mapping[str, str] | None = None,
         *,
         flags: Sequence[str] = (),
     ) -> "Service":
         """Return the service for the project in a folder; `flags` override settings."""
-        environ, project = os.environ if environ is None else environ, project.absolute()
-        factory = Factory.open(project, environ=environ, flags=flags)
-        host, state = factory.host, factory.host.state_dir
+        environ, folder = os.environ if environ is None else environ, folder.absolute()
+        factory = Factory.open(folder, environ=environ, flags=flags)
+        project, state = factory.project, factory.project.machine.state_dir
         settings = load_configuration(
-            start=project, cwd=project, environ=environ, flags=flags, user_file=user_config_file()
+            start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
         ).settings.server
         processes = RunProcesses(
             state / "server" / "processes",
             # Not the root of the project: variables and flags may have relative paths.
-            project=project,
+            project=folder,
             environ=environ,
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
             program=(*PROGRAM, *(f"--config={flag}" for flag in flags)),
@@ -71,28 +71,28 @@ class Service:
         return cls(
             factory,
             RunIndex(state),
-            Access(state, host.clock),
+            Access(state, project.machine.clock),
             processes,
             RunDrawings(),
             GraphDrawings(state / DRAWINGS),
             KeptChanges(),
             PieceVersions(),
             EventStreams(state),
-            SnippetThread(host),
+            SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
         )
 
     @property
-    def host(self) -> RunHost:
-        """The project's settings, folders, clock and secrets."""
-        return self.factory.host
+    def project(self) -> Project:
+        """The project, with its settings."""
+        return self.factory.project
 
     def root(self, run: str) -> Path:
         """Return the directory of a run, by its name, a unique prefix of the name, or `latest`.
 
         A path is not accepted: the server shows the runs of its project only.
         """
-        folder = self.host.runs_dir
+        folder = self.project.runs_dir
         if Path(run).name != run or run == ".." or "\0" in run:
             raise UnknownName("run", run, [])
         # Listing many runs is slow, and most requests name a whole id.
@@ -107,7 +107,7 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Keep background work running, such as tails of journals."""
-        self.processes.remove_old_logs(self.host.clock.now().timestamp())
+        self.processes.remove_old_logs(self.project.machine.clock.now().timestamp())
         try:
             yield
         finally:

@@ -16,8 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attractor.base.errors import MachineryError
 from attractor.environments.orphan_processes import Process, find_process, process_numbers
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications import find_server
+from attractor.pipeline.project.machine import Machine
 from attractor.server.errors import PortTaken
 
 _BACKLOG = 2048
@@ -46,17 +46,17 @@ UNREAD_BYTES = 1 << 16
 """The bytes that the kernel keeps for a peer that does not read; Linux doubles the number."""
 
 
-def listen(host: str, port: int, *, run_host: RunHost | None = None) -> socket.socket:
+def listen(host: str, port: int, *, machine: Machine | None = None) -> socket.socket:
     """Listen on a port (0: any free port); if the port is in use, name the process.
 
-    With `run_host`, name also the project whose server noted the port.
+    With `machine`, name also the project whose server noted the port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as cause:
         if cause.errno == errno.EADDRINUSE:
-            raise PortTaken(host, port, describe_listener(port, run_host)) from cause
+            raise PortTaken(host, port, describe_listener(port, machine)) from cause
         raise MachineryError(
             f"cannot listen on port {port} of {host}: {cause}", hint="use another port, or 0"
         ) from cause
@@ -70,10 +70,10 @@ def listen(host: str, port: int, *, run_host: RunHost | None = None) -> socket.s
     return listener
 
 
-def describe_listener(port: int, run_host: RunHost | None = None) -> str:
+def describe_listener(port: int, machine: Machine | None = None) -> str:
     """Return the process that listens on a port, or the project whose server does, for people."""
     listener = _find_listener(port)
-    noted = find_server(run_host, port) if run_host else None
+    noted = find_server(machine, port) if machine else None
     # The process id of a note may belong to another process by now.
     if noted and (listener is None or listener.number == noted.pid):
         return f"'attractor serve' of {noted.project} (process {noted.pid})"

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.snippets.execution import SnippetSandboxes
 from attractor.snippets.snippet import ExtendedExecution, Snippet
 
@@ -14,8 +14,8 @@ class SnippetThread:
     A sandbox ends with the thread that started it, and their output can be large.
     """
 
-    def __init__(self, host: RunHost) -> None:
-        self._sandboxes = SnippetSandboxes(host)
+    def __init__(self, project: Project) -> None:
+        self._sandboxes = SnippetSandboxes(project)
         self._runner: asyncio.Runner | None = None
         self._thread: threading.Thread | None = None
 

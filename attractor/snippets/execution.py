@@ -36,7 +36,8 @@ from attractor.environments.sandbox.bubblewrap import (
 )
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import choose_environment
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.snippets.errors import RuntimeMissing, SandboxUnproved
 from attractor.snippets.snippet import (
     FILE_NAMES,
@@ -86,11 +87,16 @@ _VERSION_LIMIT = timedelta(seconds=10)
 class SnippetSandboxes:
     """Executes snippets for one project, whose folders are hidden from them."""
 
-    def __init__(self, host: RunHost) -> None:
-        self._environ = _environ(host)
-        home = host.environ.get("HOME", "")
-        self._hide = [host.project, host.state_dir, host.runs_dir, *([Path(home)] if home else [])]
-        most = asdict(host.bounds)
+    def __init__(self, project: Project) -> None:
+        self._environ = _environ(project)
+        home = project.machine.environ.get("HOME", "")
+        self._hide = [
+            project.root,
+            project.machine.state_dir,
+            project.runs_dir,
+            *([Path(home)] if home else []),
+        ]
+        most = asdict(project.bounds)
         smaller = {name: min(bound, most[name]) for name, bound in asdict(BOUNDS).items()}
         self._bounds = SandboxBounds(**smaller)
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -136,9 +142,9 @@ class SnippetSandboxes:
         return choice.settings
 
 
-def _environ(host: RunHost) -> Mapping[str, str]:
+def _environ(project: Project) -> Mapping[str, str]:
     """Return the variables to choose from: `python` is the one that executes snippets."""
-    found = host.variables_of_tools
+    found = RunScope.of(project).variables_of_tools
     folders = (str(Path(sys.executable).parent), found.get("PATH", ""))
     return {**found, "PATH": ":".join(filter(None, folders))}
 

@@ -9,7 +9,7 @@ import pytest
 from attractor.cli.commands.render import Drawable, DrawablePipeline, DrawableRun
 from attractor.language.diagnostics import ParseError
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import LINEAR, make_host, make_project, start
+from tests.pipeline.projects import LINEAR, make_project, open_project, start
 
 Make = Callable[[Path], Drawable]
 
@@ -29,7 +29,7 @@ def a_run(folder: Path) -> Drawable:
         sandbox="none",
         interviewer="auto_approve",
     )
-    result = asyncio.run(start(options, make_host(project)))
+    result = asyncio.run(start(options, open_project(project)))
     return DrawableRun(result.directory)
 
 

@@ -154,7 +154,7 @@ def test_feedback_is_kept_for_the_next_plan(app: ControlPlane, tmp_path: Path) -
     counts.write_text('{"phi_gate": {"runs": 3, "errors": 1, "guard_hits": 2}}')
     grow(app, "feedback", "--telemetry", str(counts))
     verdict = {"run_id": RUN, "go": False, "rules": ["must"], "scenarios": 2, "failed": 1}
-    folder = app.host.runs_dir / RUN
+    folder = app.project.runs_dir / RUN
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{}")
     (folder / "feedback.json").write_text(json.dumps({**verdict, "flaky": 0, "tags": {}}))

@@ -13,10 +13,10 @@ from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.evaluation.gate_records import RULES
-from attractor.pipeline.host.run_host import CustomParts
+from attractor.pipeline.project.custom_parts import CustomParts
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
-from tests.pipeline.projects import git
+from tests.pipeline.projects import adjusted, git
 from tests.records.diagnosis.test_unchanged import AGENT
 
 NO_GO = 5
@@ -24,7 +24,7 @@ WORDS = ("It is made", "standard output of step look is not 'quokka'")
 
 
 def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
     return attractor(*words, folder=flow.project, variables=state | variables)
 
 
@@ -94,7 +94,7 @@ def test_rules_that_passed_are_only_named(red: Flow) -> None:
 
 
 def test_changed_records_are_a_no_go_of_their_own(red: Flow) -> None:
-    ledger = red.host.state_dir / "ledger.jsonl"
+    ledger = red.opened.machine.state_dir / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b'"created"', b'"CREATED"', 1))
     done = call(red, "gate", "--json")
     assert done.returncode == 6
@@ -267,13 +267,13 @@ def test_no_go_because_nothing_was_changed_says_so_first(tmp_path: Path) -> None
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(AGENT)
     git(flow.project, "commit", "--quiet", "--all", "--message", "An agent")
-    host = replace(flow.host, custom_parts=CustomParts(handlers={"codergen": RefusedAgent()}))
-    result = replace(flow, host=host).launch()
+    opened = adjusted(flow.opened, parts=CustomParts(handlers={"codergen": RefusedAgent()}))
+    result = replace(flow, opened=opened).launch()
     unchanged = (
         "no files changed: write_file of implement was refused twice "
         "(cannot write made.txt: the files are read-only)"
     )
-    first, second, *_ = as_text(result, read_outlook(result, host)).splitlines()
+    first, second, *_ = as_text(result, read_outlook(result, opened)).splitlines()
     assert (first, second) == (f"run {result.run_id}: success: completed", f"  no-go: {unchanged}")
     assert call(flow, "gate").stdout.startswith(f"no-go: {unchanged}\n")
     assert call(flow, "diagnose").stdout.splitlines()[1] == f"  1. {unchanged}"
@@ -282,7 +282,7 @@ def test_no_go_because_nothing_was_changed_says_so_first(tmp_path: Path) -> None
 def test_run_without_a_suite_is_not_judged(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(suite="")
-    shown = [as_text(result, read_outlook(result, flow.host))]
+    shown = [as_text(result, read_outlook(result, flow.opened))]
     for words in ("gate", "diagnose", "status", "runs", "logs", "decide"):
         shown.append(call(flow, *words.split()).stdout)
     assert all("not judged: no suite" in one and "no-go" not in one for one in shown)

@@ -29,11 +29,11 @@ from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import make_profile
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides, WorkspaceKind
 from tests.copies import copies
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated
 from tests.scenarios.suites import SUITE, write_suite
 
 HOLDOUT = """
@@ -69,16 +69,16 @@ class ShiftedClock(SystemClock):
 class Flow:
     """A project with a registered suite, and operations on its runs.
 
-    With the host that the project was made with, launched runs are copied (see `tests.copies`).
+    With the opened that the project was made with, launched runs are copied (see `tests.copies`).
     """
 
     project: Path
-    host: RunHost
-    made_host: RunHost | None = None
+    opened: Project
+    made_host: Project | None = None
 
     @property
     def evaluator(self) -> Evaluator:
-        return evaluator_of(self.host)
+        return evaluator_of(self.opened)
 
     def launch(
         self,
@@ -110,18 +110,18 @@ class Flow:
         source = feedback.directory if feedback else None
 
         def start() -> RunResult:
-            return asyncio.run(start_run(options, self.host, root=root, feedback=source))
+            return asyncio.run(start_run(options, self.opened, root=root, feedback=source))
 
-        if self.host is not self.made_host:
+        if self.opened is not self.made_host:
             return start()
         return copies().take(self.project.parent, f"{options} {root} {source}", start)
 
     def resume(self, result: RunResult, *, evaluate: bool | None = True) -> RunResult:
         overrides = Overrides(evaluate=evaluate)
-        return asyncio.run(resume_run(result.directory, self.host, overrides))
+        return asyncio.run(resume_run(result.directory, self.opened, overrides))
 
     def report(self, result: RunResult) -> GateReport:
-        return gate(ask_gate(result.directory, self.host)[1])
+        return gate(ask_gate(result.directory, self.opened)[1])
 
     def rules(self, result: RunResult) -> list[str]:
         return [one.rule for one in self.report(result).reasons]
@@ -129,41 +129,41 @@ class Flow:
     def decide(
         self, result: RunResult, verdict: DecisionKind, rationale: str = REASON
     ) -> LedgerEntry:
-        with lock_run(result.directory, self.host) as run:
+        with lock_run(result.directory, self.opened) as run:
             return decide(run, self.evaluator, Decision(verdict, ANN, rationale))
 
     def waive(
         self, result: RunResult, scenario: str, reason: str = REASON, **expires: float
     ) -> LedgerEntry:
-        with lock_run(result.directory, self.host) as run:
+        with lock_run(result.directory, self.opened) as run:
             expires_in = timedelta(**expires or {"days": 7})
             return waive(
                 run, self.evaluator, scenario, by=ANN, reason=reason, expires_in=expires_in
             )
 
     def amend(self, result: RunResult, rationale: str = "", note: str = "") -> LedgerEntry:
-        with lock_run(result.directory, self.host) as run:
+        with lock_run(result.directory, self.opened) as run:
             return amend(run, self.evaluator, by=ANN, rationale=rationale, note=note)
 
     def at(self, **shift: float) -> "Flow":
         """Return the project with a clock that has an offset."""
-        return replace(self, host=replace(self.host, clock=ShiftedClock(timedelta(**shift))))
+        return replace(self, opened=adjusted(self.opened, clock=ShiftedClock(timedelta(**shift))))
 
     def make_token(self, scope: str = "decide") -> str:
         """Create a token, as a person does at a terminal, and return its secret."""
         secret = f"secret-of-the-test-to-{scope}"
-        tokens = TokenStore(self.host.state_dir)
-        tokens.create(f"ann-{scope}", scope, secret, by="ann", now=self.host.clock.now())
+        tokens = TokenStore(self.opened.machine.state_dir)
+        tokens.create(f"ann-{scope}", scope, secret, by="ann", now=self.opened.machine.clock.now())
         return secret
 
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
-        return asyncio.run(promote_run(result.directory, self.host, branch=branch, by="ann"))
+        return asyncio.run(promote_run(result.directory, self.opened, branch=branch, by="ann"))
 
     def roll_back(
         self, result: RunResult, reason: str = REASON, *, branch: str = "main"
     ) -> Promotion:
         return asyncio.run(
-            roll_back_run(result.directory, self.host, branch=branch, by="ann", reason=reason)
+            roll_back_run(result.directory, self.opened, branch=branch, by="ann", reason=reason)
         )
 
 
@@ -174,15 +174,15 @@ def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **hol
         tmp_path, f"{tmp_path} {suite} {written}", lambda: _make(tmp_path, suite, written)
     )
     project = tmp_path / "project"
-    host = make_host(project)
-    return Flow(project, host, host)
+    opened = open_project(project)
+    return Flow(project, opened, opened)
 
 
 def _make(tmp_path: Path, suite: str, holdouts: dict[str, str]) -> None:
     project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
-    flow = Flow(project, make_host(project))
+    flow = Flow(project, open_project(project))
     folder = write_suite(tmp_path / "suite", suite=suite, **holdouts)
-    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
     register(stores.suites, folder, now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     for profile in (lenient, make_profile("strict")):

@@ -10,7 +10,7 @@ from tests.factory.flows import make_flow
 def test_gate_works_for_a_locked_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with lock_run(result.directory, flow.host):
+    with lock_run(result.directory, flow.opened):
         assert flow.rules(result) == []
 
 
@@ -18,9 +18,9 @@ def test_live_run_is_not_evaluated(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.launch()
     live = flow.launch(evaluate=False)
-    with lock_run(live.directory, flow.host) as run:
+    with lock_run(live.directory, flow.opened) as run:
         assert flow.rules(live) == ["no_verdict"]
-        facts, _ = ask_gate(live.directory, flow.host)
+        facts, _ = ask_gate(live.directory, flow.opened)
         assert (facts.run_id, facts.tree) == (live.run_id, run.progress.tree)
 
 

@@ -20,12 +20,12 @@ from dataclasses import replace
 from pathlib import Path
 from attractor.factory.operations.start import start_run
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, simulated
+from tests.pipeline.projects import open_project, simulated
 
 project = Path(sys.argv[1])
-host, request = make_host(project), simulated(project, workspace=WorkspaceKind.NONE)
+opened, request = open_project(project), simulated(project, workspace=WorkspaceKind.NONE)
 for _ in range(int(sys.argv[2])):
-    print(asyncio.run(start_run(request, host)).run_id)
+    print(asyncio.run(start_run(request, opened)).run_id)
 """
 
 
@@ -44,9 +44,9 @@ def test_runs_that_many_processes_create_are_all_there(tmp_path: Path) -> None:
     assert len(created) == processes * each
     recorded = [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == "created"]
     assert sorted(recorded) == sorted(created)
-    listed = RunIndex(flow.host.state_dir).runs(flow.host.runs_dir, RunQuery())
+    listed = RunIndex(flow.opened.machine.state_dir).runs(flow.opened.runs_dir, RunQuery())
     assert [one.run_id for one in listed] == sorted(created, reverse=True)
-    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
 
 
 def test_evaluations_that_start_at_once_keep_the_limits_of_the_suite(tmp_path: Path) -> None:
@@ -54,7 +54,9 @@ def test_evaluations_that_start_at_once_keep_the_limits_of_the_suite(tmp_path: P
     runs = [flow.launch(evaluate=False) for _ in range(2)]
 
     async def evaluate_all() -> None:
-        evaluated = (resume_run(one.directory, flow.host, Overrides(evaluate=True)) for one in runs)
+        evaluated = (
+            resume_run(one.directory, flow.opened, Overrides(evaluate=True)) for one in runs
+        )
         await asyncio.gather(*evaluated)
 
     asyncio.run(evaluate_all())

@@ -38,13 +38,13 @@ from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import git, make_host, make_project, simulated
+from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated
 from tests.scenarios.suites import SUITE, write_suite
 from tests.tables import table
 
 
 def rules(flow: Flow, result: RunResult) -> list[str]:
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         return [one.rule for one in gate(flow.evaluator.judged(facts_of(run))).reasons]
 
 
@@ -127,7 +127,7 @@ def test_a_branch_that_moved_since_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch()
-    ledger = flow.host.state_dir / LEDGER_FILE
+    ledger = flow.opened.machine.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
     with pytest.raises(ChainBroken, match=r"line \d+"):
         flow.decide(result, DecisionKind.APPROVED)
@@ -145,7 +145,7 @@ def test_run_keeps_the_suite_version_of_its_start(tmp_path: Path) -> None:
     result = flow.launch()
     suite = tmp_path / "suite" / "holdout" / "made.scenario.toml"
     suite.write_text(suite.read_text().replace('equals = "made"', 'equals = "never"'))
-    register(flow.evaluator.stores.suites, tmp_path / "suite", now=flow.host.clock.now())
+    register(flow.evaluator.stores.suites, tmp_path / "suite", now=flow.opened.machine.clock.now())
     assert rules(flow, result) == []
     assert rules(flow, flow.launch()) == ["unresolved_failure", "satisfaction"]
 
@@ -153,11 +153,11 @@ def test_run_keeps_the_suite_version_of_its_start(tmp_path: Path) -> None:
 def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         flow.evaluator.request_again(run, "ann")
         assert run.state.status == EVALUATING
     flow.resume(result)
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2
         with pytest.raises(NotDecidable, match="already evaluated 2 times"):
             flow.evaluator.request_again(run, "ann")
@@ -171,7 +171,7 @@ def judge_as_told(flow: Flow, advice: str) -> None:
     assert found
     line, file, folder = found.groups()
     Path(file).write_text(SUITE.replace('pipeline = "linear"', line))
-    register(flow.evaluator.stores.suites, Path(folder), now=flow.host.clock.now())
+    register(flow.evaluator.stores.suites, Path(folder), now=flow.opened.machine.clock.now())
 
 
 def test_a_suite_for_another_pipeline_is_refused_with_the_edit_that_makes_it_judge(
@@ -201,7 +201,7 @@ def test_a_suite_for_another_pipeline_is_refused_with_the_edit_that_makes_it_jud
 def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) -> None:
     messages: list[str] = []
     flow = make_flow(tmp_path)
-    flow = replace(flow, host=replace(flow.host, suite="todo", tell=messages.append))
+    flow = replace(flow, opened=adjusted(flow.opened, suite="todo", tell=messages.append))
     assert read_manifest(RunDirectory(flow.launch(suite="").directory)).suite
     pipeline = flow.project / "pipeline.dot"
     pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
@@ -230,7 +230,7 @@ def test_unregistered_suite_stops_only_runs_that_it_would_judge(
     write_suite(project / "scenarios" / "todo")
     file = project / "pipeline.dot"
     file.write_text(file.read_text().replace("digraph linear", f"digraph {pipeline}"))
-    flow = Flow(project, replace(make_host(project), suite="todo", tell=messages.append))
+    flow = Flow(project, adjusted(open_project(project), suite="todo", tell=messages.append))
     if not words:
         with pytest.raises(Refused, match="suite todo is not registered here"):
             flow.launch(suite="", profile="")
@@ -242,7 +242,7 @@ def test_unregistered_suite_stops_only_runs_that_it_would_judge(
 
 def test_pipeline_and_names_are_checked_before_the_suite(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    flow = Flow(project, make_host(project))
+    flow = Flow(project, open_project(project))
     with pytest.raises(UnknownName, match="unknown profile 'nope'"):
         flow.launch(suite="nope", profile="nope")
     with pytest.raises(NotRunnable, match="--interviewer: unknown interviewer 'nope'"):
@@ -255,7 +255,7 @@ def test_pipeline_and_names_are_checked_before_the_suite(tmp_path: Path) -> None
 def test_forged_trial_in_the_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch(evaluate=False)
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         forged: dict[str, Json] = {
             "evaluation": 1,
             "scenario": "made",
@@ -332,11 +332,11 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
         hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
     )
     request = simulated(flow.project)
-    plan = asyncio.run(plan_run(New(request), flow.host))
+    plan = asyncio.run(plan_run(New(request), flow.opened))
     choice = replace(plan.sandbox, promises=proved)
     plan = replace(plan, report=replace(plan.report, sandbox=choice))
     nowhere = NoWorkspace(another=lambda: choice.make(flow.project))
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         flow.evaluator.register.begin(BegunRun(plan, run, nowhere))
     flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]

@@ -22,7 +22,7 @@ from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import LINEAR, git, simulated
+from tests.pipeline.projects import LINEAR, adjusted, git, simulated
 
 PLANT = LINEAR.replace("echo made > made.txt", "sh plant.sh")
 MODULES = (
@@ -44,8 +44,8 @@ def make_planting_flow(tmp_path: Path, script: str) -> Flow:
 def move(flow: Flow, result: RunResult, to: Path) -> tuple[Flow, RunResult]:
     """Move the project; return it and its run at the new place."""
     flow.project.rename(to)
-    host = replace(flow.host, project=to, runs_dir=to / "runs")
-    return Flow(to, host), replace(result, directory=host.runs_dir / result.run_id)
+    opened = adjusted(flow.opened, root=to, runs_dir=to / "runs")
+    return Flow(to, opened), replace(result, directory=opened.runs_dir / result.run_id)
 
 
 def left_out(result: RunResult) -> list[Event]:
@@ -96,9 +96,9 @@ def in_subfolder(flow: Flow, tmp_path: Path) -> Flow:
         (flow.project / name).rename(project / name)
     git(flow.project, "add", "--all")
     git(flow.project, "commit", "--quiet", "--message", "Move")
-    flow = Flow(project, replace(flow.host, project=project, runs_dir=project / "runs"))
+    flow = Flow(project, adjusted(flow.opened, root=project, runs_dir=project / "runs"))
     # The moved project is another project, so register its suite and profile.
-    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
     register(stores.suites, tmp_path / "suite", now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     stores.profiles.create(lenient, by="ann", now=now)
@@ -120,7 +120,7 @@ def test_repository_of_a_subfolder_is_hidden_though_its_folder_is_readable(tmp_p
     top = tmp_path / "project"
     look = f"cat {top}/plant.sh && git --git-dir={top}/.git log --patch > log.txt; cat log.txt"
     flow = in_subfolder(make_planting_flow(tmp_path, look), tmp_path)
-    flow = replace(flow, host=replace(flow.host, readable=(top,)))
+    flow = replace(flow, opened=adjusted(flow.opened, readable=(top,)))
     result = flow.launch(sandbox="auto", suite="")
     said = (result.directory / "make" / "stdout.txt").read_text()
     assert "echo made" in said
@@ -161,7 +161,7 @@ def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
     policy = {"protected_paths": ["/LICENSE"], "unprotected_paths": ["/Jenkinsfile"]}
     allow = ["isolation_unverified"]
     profile = Profile.model_validate({"name": "own", "policy": {**policy, "allow": allow}})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
     [reason] = flow.report(flow.launch(profile="own")).reasons
     assert reason.words == "the candidate changes protected paths: LICENSE"
 
@@ -182,15 +182,15 @@ def test_new_hidden_files_are_refused_with_the_line_that_allows_them(tmp_path: P
     text, line = reason.remedy.split("\n")
     assert text.endswith("or whose profile allows them, in [policy]:")
     warning = "an agent may read these as instructions: NOTES.md, PLAN.md"
-    review = asyncio.run(Factory(flow.host).review(result.directory))
+    review = asyncio.run(Factory(flow.opened).review(result.directory))
     assert review.changes
     assert review.changes.lines()[-1] == f"  {warning}"
-    assert read_changes(result.directory, flow.host).remarks == warning
+    assert read_changes(result.directory, flow.opened).remarks == warning
     shown = review_text(review, "latest", to_operator=False).splitlines()
     assert line in shown
     policy = {"allow": ["isolation_unverified"], **tomllib.loads(line)}
     profile = Profile.model_validate({"name": "own", "policy": policy})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
     assert flow.rules(flow.launch(profile="own")) == []
 
 
@@ -202,7 +202,7 @@ def test_agents_of_a_run_with_a_suite_are_told_the_protected_paths(tmp_path: Pat
     for file, suite in (("pipeline.dot", "todo"), ("outer.dot", "todo"), ("pipeline.dot", "")):
         request = simulated(flow.project, suite=suite, profile="lenient", evaluate=not suite)
         request = replace(request, file=flow.project / file)
-        result = asyncio.run(start_run(request, flow.host))
+        result = asyncio.run(start_run(request, flow.opened))
         [prompt] = result.directory.rglob("prompt.md")
         assert ("component that begins with a dot" in prompt.read_text()) is bool(suite)
 

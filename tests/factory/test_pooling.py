@@ -78,7 +78,7 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
     assert flow.decide(result, DecisionKind.APPROVED)
     again = flow.launch()
     with (
-        lock_run(again.directory, flow.host) as run,
+        lock_run(again.directory, flow.opened) as run,
         pytest.raises(NotDecidable, match="its tree was already evaluated 2 times"),
     ):
         flow.evaluator.request_again(run, "ann")
@@ -88,7 +88,7 @@ def test_history_of_a_suite_joins_all_evaluations_of_a_run(tmp_path: Path) -> No
     flow, luck = make_gamble(tmp_path)
     result = flow.launch()
     luck.touch()
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         flow.evaluator.request_again(run, "ann")
     flow.resume(result)
     version = flow.evaluator.stores.suites.versions.find("todo")
@@ -109,7 +109,7 @@ def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path
 def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = True) -> RunResult:
     """Leave a run as if its process had died after its first trial ended (or began)."""
     result = flow.launch(evaluate=False)
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         seal = run.manifest.suite.rpartition("#")[2]
         begun = EvaluationStart(evaluation_id, seal, PROVED).to_record()
@@ -126,9 +126,16 @@ def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = T
 @pytest.mark.parametrize("is_ended", [True, False])
 def test_canceled_evaluation_counts_if_a_trial_began(tmp_path: Path, is_ended: bool) -> None:
     flow, _ = make_gamble(tmp_path)
-    canceled, host = die_after_a_trial(flow, is_ended=is_ended), flow.host
+    canceled, opened = die_after_a_trial(flow, is_ended=is_ended), flow.opened
     end = flow.evaluator.register.record_end
-    orders = Orders(canceled.directory, "ann", host.clock, host.randomness, host.redactor, end)
+    orders = Orders(
+        canceled.directory,
+        "ann",
+        opened.machine.clock,
+        opened.machine.randomness,
+        opened.redactor,
+        end,
+    )
     orders.cancel("it takes too long")
     journals = [flow.launch().directory / "events.jsonl" for _ in range(2)]
     assert ["TrialStarted" in one.read_text() for one in journals] == [True, False]
@@ -162,7 +169,7 @@ def test_continued_evaluation_keeps_its_results(tmp_path: Path) -> None:
 def test_trial_with_a_lost_line_is_not_repeated(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         flow.evaluator.results.store(evaluation_id, TrialResult(FIRST, False, (), 1))
     luck.touch()
@@ -175,7 +182,7 @@ def test_trial_with_a_lost_line_is_not_repeated(tmp_path: Path) -> None:
 def test_missing_result_is_detected(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
     result = die_after_a_trial(flow, satisfied=True)
-    [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
+    [file] = (flow.opened.machine.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     with pytest.raises(VerificationError, match="missing or changed result"):
         flow.resume(result)
@@ -183,7 +190,7 @@ def test_missing_result_is_detected(tmp_path: Path) -> None:
 
 def lose_red_trial(flow: Flow, result: RunResult) -> None:
     """Remove a trial from results and journal, as a cheater does to get another try."""
-    [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
+    [file] = (flow.opened.machine.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     journal = result.directory / "events.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
@@ -208,7 +215,7 @@ def test_resumed_evaluation_finds_the_loss_of_a_red_trial_with_its_journal_lines
 def test_red_trial_that_was_stored_before_a_crash_is_pinned_at_the_resume(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         flow.evaluator.results.store(evaluation_id, TrialResult(FIRST, False, (), 1))
     flow.resume(result)
@@ -227,7 +234,7 @@ def test_suite_version_is_burned_after_a_number_of_trees(tmp_path: Path) -> None
     assert "TrialStarted" not in (second.directory / "events.jsonl").read_text()
     assert "suite_burned" in flow.rules(second)
     with (
-        lock_run(second.directory, flow.host) as run,
+        lock_run(second.directory, flow.opened) as run,
         pytest.raises(NotDecidable, match="1 tree was evaluated"),
     ):
         flow.evaluator.request_again(run, "ann")
@@ -241,7 +248,7 @@ def test_trees_evaluated_later_do_not_wear_out_the_suite_of_a_run(tmp_path: Path
     seal = flow.evaluator.stores.pin_suite("todo").rpartition("#")[2]
     late = EvaluationStart(EvaluationId("other", 1, "o" * 40), seal, PROVED).to_record()
     flow.evaluator.ledger.append(
-        LineKind.EVALUATION_BEGUN, "other", late, now=flow.host.clock.now()
+        LineKind.EVALUATION_BEGUN, "other", late, now=flow.opened.machine.clock.now()
     )
     assert flow.rules(result) == []
 

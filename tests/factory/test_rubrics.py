@@ -16,6 +16,7 @@ from attractor.factory.operations.gate import ask_gate
 from attractor.scenarios.evaluation import NoResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import adjusted
 from tests.scenarios.suites import SUITE, write_files
 from tests.scenarios.test_judge import rule, script, vote
 from tests.tables import table
@@ -28,7 +29,9 @@ def make_judged_flow(tmp_path: Path, environ: dict[str, str]) -> Flow:
     write_files(tmp_path / "suite", {"rubrics/word.md": "The output is one word."})
     made = HOLDOUT.format(wanted="made") + RUBRIC
     flow = make_flow(tmp_path, suite=SUITE + JUDGE, made=made)
-    return replace(flow, host=replace(flow.host, environ={**flow.host.environ, **environ}))
+    return replace(
+        flow, opened=adjusted(flow.opened, environ={**flow.opened.machine.environ, **environ})
+    )
 
 
 @pytest.mark.parametrize(("score", "satisfied"), [(0.9, True), (0.2, False)])
@@ -38,7 +41,7 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     twin = provider_twin(script(rule(vote(score))))
     flow = make_judged_flow(tmp_path, dict(twin.environ()))
     result = flow.launch()
-    judged = ask_gate(result.directory, flow.host)[1]
+    judged = ask_gate(result.directory, flow.opened)[1]
     [[trial]] = [one.results for one in judged.evaluations]
     assert (trial.satisfied, trial.tokens) == (satisfied, 2200)
     assert trial.cost_usd == judged.cost_usd > 0.001
@@ -55,19 +58,21 @@ def test_only_the_judge_of_an_unjudged_trial_is_asked_again(
 ) -> None:
     flow = make_judged_flow(tmp_path, dict(provider_twin(script(DOWN)).environ()))
     result = flow.launch()
-    report, judged = flow.report(result), ask_gate(result.directory, flow.host)[1]
+    report, judged = flow.report(result), ask_gate(result.directory, flow.opened)[1]
     assert (report.played, report.go) == (0, False)
     assert [one.no_result for one in judged.evaluations[0].results] == [NoResult.UNJUDGED]
     words = {one.rule: one.words for one in report.reasons}["infra_errors"]
     assert words.endswith(f"attractor evaluate {result.run_id} --judge")
-    folder = flow.host.state_dir / "results" / result.run_id
+    folder = flow.opened.machine.state_dir / "results" / result.run_id
     [kept] = folder.rglob("unjudged/*")
     assert kept.stat().st_mode & 0o777 == 0o600
     back = dict(provider_twin(script(rule(vote(0.9)))).environ())
-    flow = replace(flow, host=replace(flow.host, environ={**flow.host.environ, **back}))
+    flow = replace(
+        flow, opened=adjusted(flow.opened, environ={**flow.opened.machine.environ, **back})
+    )
     text = kept.read_text()
     kept.write_text(text.replace("made", "good"))
-    judge_again(result.directory, flow.host, by="ann")
+    judge_again(result.directory, flow.opened, by="ann")
     with pytest.raises(VerificationError, match="corrupt result"):
         flow.resume(result)
     kept.write_text(text)
@@ -78,7 +83,7 @@ def test_only_the_judge_of_an_unjudged_trial_is_asked_again(
     assert list(folder.rglob("unjudged/*")) == []
     assert (result.directory / "events.jsonl").read_text().count('"TrialStarted"') == 1
     with pytest.raises(NotDecidable, match="are judged"):
-        judge_again(result.directory, flow.host, by="ann")
+        judge_again(result.directory, flow.opened, by="ann")
 
 
 @table(
@@ -96,7 +101,7 @@ def test_judge_that_fails_leaves_the_trial_unscored(
 ) -> None:
     flow = make_judged_flow(tmp_path, dict(provider_twin(script(answer)).environ()))
     result = flow.launch()
-    judged = ask_gate(result.directory, flow.host)[1]
+    judged = ask_gate(result.directory, flow.opened)[1]
     [[trial]] = [one.results for one in judged.evaluations]
     assert (trial.satisfied, trial.culprit, trial.retries) == (False, culprit, retries)
     assert trial.error.startswith("unscored")
@@ -109,7 +114,7 @@ def test_judge_that_fails_leaves_the_trial_unscored(
     shown = verdict_text(read_candidate_run(result.directory), judged, to_operator=False)
     assert f"  trouble in trials: {trouble}\n" in shown
     messages: list[str] = []
-    replace(flow, host=replace(flow.host, tell=messages.append)).launch(evaluate=False)
+    replace(flow, opened=adjusted(flow.opened, tell=messages.append)).launch(evaluate=False)
     assert (
         "1 tree was evaluated with this version of the suite; the maximum is 20. "
         f"Trouble in their trials: {trouble}."

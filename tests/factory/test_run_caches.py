@@ -1,6 +1,5 @@
 """Caches that a run wrote do not answer for its candidate."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from attractor.environments.errors import SandboxUnavailable
 from attractor.factory.operations.gate import ask_gate
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import git
+from tests.pipeline.projects import adjusted, git
 from tests.pipeline.test_caches import GO, go_minor, with_go
 from tests.scenarios.suites import write_files, write_suite
 
@@ -43,14 +42,14 @@ def test_trials_and_verifiers_never_see_the_caches_of_the_run(tmp_path: Path, sa
     pipeline.write_text(pipeline.read_text().replace("echo made > made.txt", POISON))
     git(flow.project, "commit", "--all", "--quiet", "--message", "Poison")
     folder = write_suite(write_files(tmp_path / "new", {"checks/verify": VERIFY}), made=SCENARIO)
-    register(flow.evaluator.stores.suites, folder, now=flow.host.clock.now())
-    host = replace(flow.host, downloads=("go",))
+    register(flow.evaluator.stores.suites, folder, now=flow.opened.machine.clock.now())
+    opened = adjusted(flow.opened, downloads=("go",))
     try:
-        result = Flow(flow.project, host).launch(sandbox=sandbox)
+        result = Flow(flow.project, opened).launch(sandbox=sandbox)
     except SandboxUnavailable as error:
         pytest.skip(error.message)
     assert flow.rules(result) == []
-    facts, judged = ask_gate(result.directory, host)
+    facts, judged = ask_gate(result.directory, opened)
     verdict = verdict_text(facts, judged, to_operator=False)
     assert "\n  carried into trials: go downloads" in verdict
 
@@ -95,8 +94,8 @@ def test_poisoned_entry_of_go_answers_neither_in_trials_nor_in_the_next_run(
     git(flow.project, "add", "--all")
     git(flow.project, "commit", "--quiet", "--message", "Poison")
     folder = write_suite(tmp_path / "new", made=GO_SCENARIO)
-    register(flow.evaluator.stores.suites, folder, now=flow.host.clock.now())
-    flow = Flow(flow.project, with_go(flow.host))
+    register(flow.evaluator.stores.suites, folder, now=flow.opened.machine.clock.now())
+    flow = Flow(flow.project, with_go(flow.opened))
     for _ in range(2):
         try:
             result = flow.launch(sandbox=sandbox)

@@ -17,9 +17,9 @@ from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer,
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.operations.lock import lock_run
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from tests.factory.flows import Flow, make_flow
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import adjusted, make_project, open_project
 
 DOINGS: list[Callable[[Flow, RunResult], object]] = [
     lambda flow, result: flow.resume(result),
@@ -32,8 +32,8 @@ DOINGS: list[Callable[[Flow, RunResult], object]] = [
 def make_other_project(flow: Flow, tmp_path: Path) -> Flow:
     """Make another project with a run of its own and the same state folder."""
     project = make_project(tmp_path / "neighbour")
-    host: RunHost = replace(make_host(project), state_dir=flow.host.state_dir)
-    other = Flow(project, host)
+    opened: Project = adjusted(open_project(project), state_dir=flow.opened.machine.state_dir)
+    other = Flow(project, opened)
     other.launch(suite="", profile="")
     return other
 
@@ -55,7 +55,7 @@ def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
 def test_copied_run_is_refused_in_every_place(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    for place in (flow.host.runs_dir / "copy", tmp_path / "away" / result.run_id):
+    for place in (flow.opened.runs_dir / "copy", tmp_path / "away" / result.run_id):
         shutil.copytree(result.directory, place)
         for do in DOINGS:
             with pytest.raises(CopiedRun) as caught:
@@ -69,13 +69,13 @@ def test_run_in_another_folder_belongs_to_the_project(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(root=tmp_path / "elsewhere" / "my-run")
     assert flow.rules(result) == []
-    assert (flow.host.runs_dir / ".gitignore").read_text() == "*\n"
-    with lock_run(result.directory, flow.host) as run:
+    assert (flow.opened.runs_dir / ".gitignore").read_text() == "*\n"
+    with lock_run(result.directory, flow.opened) as run:
         assert run.manifest.run_id == result.run_id
 
 
 def state_files(flow: Flow) -> dict[Path, bytes]:
-    files = (flow.host.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
+    files = (flow.opened.machine.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
     return {file: file.read_bytes() for file in files}
 
 
@@ -120,7 +120,7 @@ def test_restored_ledger_is_detected_by_the_run(tmp_path: Path) -> None:
 def test_a_shortened_ledger_with_an_old_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    ledger = flow.host.state_dir / LEDGER_FILE
+    ledger = flow.opened.machine.state_dir / LEDGER_FILE
     old = {one: one.read_bytes() for one in (ledger, *result.directory.glob("*.json*"))}
     flow.decide(result, DecisionKind.REJECTED)
     restore_files(old)
@@ -144,8 +144,10 @@ def test_a_decision_that_was_changed_in_the_runs_file_is_found(tmp_path: Path) -
 def test_rationale_is_stored_without_secrets(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    host = replace(flow.host, environ={**flow.host.environ, "A_TOKEN": "hush-hush-hush"})
-    knowing = replace(flow, host=host)
+    opened = adjusted(
+        flow.opened, environ={**flow.opened.machine.environ, "A_TOKEN": "hush-hush-hush"}
+    )
+    knowing = replace(flow, opened=opened)
     entry = knowing.decide(result, DecisionKind.APPROVED, "It is as good as hush-hush-hush.")
     assert entry.data["rationale"] == "It is as good as ***."
     assert "hush" not in (result.directory / DECISIONS_FILE).read_text()

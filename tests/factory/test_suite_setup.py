@@ -41,7 +41,7 @@ def events(result: RunResult, kind: str) -> list[dict[str, object]]:
 
 
 def kept_of(flow: Flow) -> list[Path]:
-    return [*(flow.host.state_dir / STORES).glob("*/built/*")]
+    return [*(flow.opened.machine.state_dir / STORES).glob("*/built/*")]
 
 
 def test_setup_runs_once_and_trials_share_what_it_left(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_setup_runs_once_and_trials_share_what_it_left(tmp_path: Path) -> None:
 def test_failed_setup_fails_all_trials_and_is_said_once(tmp_path: Path) -> None:
     flow = flow_with(tmp_path, "echo main.c:1: broken >&2; exit 2")
     result = flow.launch(sandbox="bubblewrap", profile="strict")
-    _, judged = ask_gate(result.directory, flow.host)
+    _, judged = ask_gate(result.directory, flow.opened)
     report = gate(judged)
     assert [one.rule for one in report.reasons] == ["unresolved_failure", "satisfaction"]
     assert report.setup_sentences() == [

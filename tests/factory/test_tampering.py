@@ -1,7 +1,6 @@
 """A changed line before the checkpoint and a shortened journal are detected in time."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
 from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import adjusted
 
 
 def gate_of(flow: Flow, result: RunResult) -> None:
@@ -33,7 +33,7 @@ def reject(flow: Flow, result: RunResult) -> None:
 
 
 def ask_again(flow: Flow, result: RunResult) -> None:
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         flow.evaluator.request_again(run, "ann")
 
 
@@ -138,21 +138,21 @@ def test_missing_ledger_is_reported_before_the_manifest(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     for name in (LEDGER_FILE, HEAD_FILE, KEY_FILE):
-        (flow.host.state_dir / name).unlink()
+        (flow.opened.machine.state_dir / name).unlink()
     for ask in (gate_of, approve):
         with pytest.raises(
             VerificationError, match=r"missing ledger .*ledger\.jsonl and key"
         ) as caught:
             ask(flow, result)
         assert "state folder" in caught.value.hint
-    assert not (flow.host.state_dir / LEDGER_FILE).exists()
+    assert not (flow.opened.machine.state_dir / LEDGER_FILE).exists()
 
 
 def test_run_unknown_to_the_ledger_is_reported(tmp_path: Path) -> None:
     flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "other")
     result = flow.launch(suite="", profile="")
     other.launch()
-    strange = Flow(flow.project, replace(flow.host, state_dir=other.host.state_dir))
+    strange = Flow(flow.project, adjusted(flow.opened, state_dir=other.opened.machine.state_dir))
     with pytest.raises(VerificationError, match=f"unknown run {result.run_id}"):
         gate_of(strange, result)
 
@@ -170,9 +170,11 @@ def cut(result: RunResult, kind: str) -> None:
 def canceled(flow: Flow) -> RunResult:
     """Return a run that was canceled while it waited for a decision."""
     result = flow.launch()
-    root, host = result.directory, flow.host
+    root, opened = result.directory, flow.opened
     end = flow.evaluator.register.record_end
-    Orders(root, "ann", host.clock, host.randomness, host.redactor, end).cancel("enough")
+    Orders(
+        root, "ann", opened.machine.clock, opened.machine.randomness, opened.redactor, end
+    ).cancel("enough")
     return result
 
 

@@ -81,7 +81,7 @@ def promoted_and_rebased(it: Workshop) -> None:
     it.flow.promote(run, "release")
     (it.project / "notes.txt").write_text("notes\n")
     it.commit("Notes")
-    asyncio.run(rebase_run(run.directory, it.host, branch="main", by="ann"))
+    asyncio.run(rebase_run(run.directory, it.opened, branch="main", by="ann"))
 
 
 def evaluated_later(it: Workshop) -> None:

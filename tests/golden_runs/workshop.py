@@ -19,14 +19,15 @@ from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import make_profile
-from attractor.pipeline.host.run_host import CustomParts, RunHost
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.fork_point import ForkPoint
+from attractor.pipeline.project.custom_parts import CustomParts
+from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides, RunRequest
 from tests.factory.flows import Flow
 from tests.factory.resources.stores import register
 from tests.golden_runs.golden import MADE_IN, PROJECT
-from tests.pipeline.projects import git, make_host
+from tests.pipeline.projects import adjusted, git, open_project
 from tests.repositories import begin_repository
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,13 +70,13 @@ class Workshop:
         git(self.project, "commit", "--quiet", "--message", words)
 
     @property
-    def host(self) -> RunHost:
-        """The host of all actions."""
+    def opened(self) -> Project:
+        """The opened of all actions."""
         parts = CustomParts(backend=adapt_backend(self.backend)) if self.backend else CustomParts()
-        host = make_host(self.project)
-        environ = {**host.environ, **self.variables}
-        return replace(
-            host, environ=environ, clock=FixedClock(), randomness=self.random, custom_parts=parts
+        opened = open_project(self.project)
+        environ = {**opened.machine.environ, **self.variables}
+        return adjusted(
+            opened, environ=environ, clock=FixedClock(), randomness=self.random, parts=parts
         )
 
     def random(self, size: int) -> bytes:
@@ -93,15 +94,18 @@ class Workshop:
             interviewer="park",
             outcomes=json.loads(outcomes.read_text()) if outcomes.exists() else None,
         )
-        return wait(start_run(replace(request, **options), self.host))
+        return wait(start_run(replace(request, **options), self.opened))
 
     def resume(self, run: RunResult, **overrides: object) -> RunResult:
-        return wait(resume_run(run.directory, self.host, replace(Overrides(), **overrides)))
+        return wait(resume_run(run.directory, self.opened, replace(Overrides(), **overrides)))
 
     def orders(self, run: RunResult) -> Orders:
-        host = self.host
-        end, names = register_of(host).record_end, (host.clock, host.randomness, host.redactor)
-        return Orders(run.directory, "ann", *names, end, host.runs_dir)
+        opened = self.opened
+        end, names = (
+            register_of(opened).record_end,
+            (opened.machine.clock, opened.machine.randomness, opened.redactor),
+        )
+        return Orders(run.directory, "ann", *names, end, opened.runs_dir)
 
     def fork(
         self, run: RunResult, at: str, *, graph: Path | None = None, ends_other: bool = False
@@ -110,7 +114,7 @@ class Workshop:
             await self.orders(run).end_and_wait("rewound")
 
         ending = end_other if ends_other else None
-        return wait(fork_run(run.directory, at, self.host, graph=graph, end_other=ending))
+        return wait(fork_run(run.directory, at, self.opened, graph=graph, end_other=ending))
 
     def change(self, pipeline: str, old: str, new: str) -> Path:
         """Change a pipeline, and return its file."""
@@ -129,7 +133,7 @@ class Workshop:
     @property
     def flow(self) -> Flow:
         """The decisions on the runs."""
-        return Flow(self.project, self.host)
+        return Flow(self.project, self.opened)
 
 
 def wait(work: Awaitable[RunResult]) -> RunResult:

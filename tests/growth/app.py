@@ -11,7 +11,7 @@ from attractor.growth.morph import morph_registry
 from attractor.growth.specification.files import write_spec
 from attractor.growth.specification.graph import SpecGraph
 from tests.growth.seed import farm
-from tests.pipeline.projects import begin_repository, git, make_host
+from tests.pipeline.projects import begin_repository, git, open_project
 
 LINE = "No harvest from PHI locked blocks"
 
@@ -52,4 +52,4 @@ def make_app(
     (folder / "attractor.toml").write_text("")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "Begin")
-    return ControlPlane(make_host(folder))
+    return ControlPlane(open_project(folder))

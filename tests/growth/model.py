@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.twins.script.script import Script
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import open_project
 
 
 def objects(*answers: object) -> Script:
@@ -16,10 +16,10 @@ def objects(*answers: object) -> Script:
     return Script.model_validate({"rules": [*first, {"answer": texts[-1]}]})
 
 
-def host_with_model(twin: ProviderTwin, folder: Path) -> RunHost:
-    """Return the host of a project whose model is the twin."""
+def project_with_model(twin: ProviderTwin, folder: Path) -> Project:
+    """Return a project whose model is the twin."""
     environ = twin.environ()
-    return make_host(
+    return open_project(
         folder,
         OPENAI_API_KEY=environ["OPENAI_API_KEY"],
         OPENAI_BASE_URL=environ["OPENAI_BASE_URL"],

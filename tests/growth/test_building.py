@@ -15,7 +15,7 @@ def test_plan_commit_is_kept_until_the_branch_moves(tmp_path: Path) -> None:
     plan = plan_of(SMALL)
 
     def build() -> Build:
-        return asyncio.run(build_plan(plane.host, tmp_path / "plan", plan, branch="main"))
+        return asyncio.run(build_plan(plane.project, tmp_path / "plan", plan, branch="main"))
 
     first = build()
     assert build() == first
@@ -42,6 +42,6 @@ def test_plan_commit_is_kept_until_the_branch_moves(tmp_path: Path) -> None:
 def test_goal_of_a_run_names_what_is_lost(tmp_path: Path) -> None:
     plane = make_app(tmp_path / "app")
     plan = plan_of({"type": "drop_entity", "entity": "block", "erase": "true"})
-    build = asyncio.run(build_plan(plane.host, tmp_path / "plan", plan, branch="main"))
+    build = asyncio.run(build_plan(plane.project, tmp_path / "plan", plan, branch="main"))
     lost = "without entity block, its records are erased for good"
     assert build.goal == f"Grow to v0 (irreversible: {lost})"

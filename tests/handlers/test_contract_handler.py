@@ -18,7 +18,7 @@ from attractor.engine.seams import Handler, ModelAnswer, Parts, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.pipeline.host.run_host import adapt_handler
+from attractor.pipeline.project.custom_parts import adapt_handler
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted
 from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from attractor.base.events import Event
-from tests.pipeline.projects import make_host, simulated, start
+from tests.pipeline.projects import open_project, simulated, start
 from tests.prepared import plain, run_prepared
 
 PID = "runner.pid"
@@ -34,7 +34,7 @@ def main(project: Path, moment: str, attempt: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     (project.parent / PID).write_text(str(os.getpid()))
-    asyncio.run(start(simulated(project), make_host(project, observer=watch)))
+    asyncio.run(start(simulated(project), open_project(project, observer=watch)))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,13 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from time import sleep
 
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.workspaces.preparation import Preparation
-from tests.pipeline.projects import make_host, simulated, start
+from tests.pipeline.projects import adjusted, open_project, simulated, start
 from tests.prepared import plain, run_prepared
 
 ENTRIES = 40
@@ -26,10 +25,10 @@ PIPELINE = f"""digraph caches {{ start [shape=Mdiamond]; exit [shape=Msquare]
 """
 
 
-def prepared_host(project: Path) -> RunHost:
-    """Return a host whose setup writes a cache."""
+def prepared_host(project: Path) -> Project:
+    """Return a project whose setup writes a cache."""
     wanted = Preparation(setup=SETUP, setup_files=("/lock",))
-    return replace(make_host(project), preparation=wanted)
+    return adjusted(open_project(project), preparation=wanted)
 
 
 def run_and_die(project: Path, moment: str) -> None:
@@ -66,13 +65,13 @@ def _die_while_a_stage_writes(workspaces: Path) -> None:
 
 def main(project: Path, moment: str) -> None:
     """Run until the moment."""
-    host = prepared_host(project)
+    opened = prepared_host(project)
     if moment == "copying":
         _die_while_copying()
     else:
-        folder = host.state_dir / "workspaces"
+        folder = opened.machine.state_dir / "workspaces"
         Thread(target=_die_while_a_stage_writes, args=[folder], daemon=True).start()
-    asyncio.run(start(simulated(project, sandbox="bubblewrap"), host))
+    asyncio.run(start(simulated(project, sandbox="bubblewrap"), opened))
 
 
 if __name__ == "__main__":

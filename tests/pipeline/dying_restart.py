@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, simulated, start
+from tests.pipeline.projects import adjusted, open_project, simulated, start
 from tests.prepared import plain, run_prepared
 
 MADE = "made"
@@ -86,11 +86,11 @@ def main(project: Path, moment: str, kind: str) -> None:
         if moment == MADE and "restart 1 of" in sentence:
             _die()
 
-    host = replace(make_host(project, observer=_at(moment)), tell=tell)
+    opened = adjusted(open_project(project, observer=_at(moment)), tell=tell)
     chosen = options(project, WorkspaceKind(kind))
     if (project / "child.dot").exists():
         chosen = replace(chosen, outcomes=None)
-    asyncio.run(start(chosen, host))
+    asyncio.run(start(chosen, opened))
 
 
 if __name__ == "__main__":

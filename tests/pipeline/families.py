@@ -22,15 +22,16 @@ from attractor.interviewers.registry import InterviewerParts
 from attractor.language.reading import parse
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import RunComponents
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.run_plan import UNGOVERNED, Policy, RunPlan
 from attractor.pipeline.preflight.preflight import PreflightReport
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import RunRequest, WorkspaceKind
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import open_project
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 
@@ -76,7 +77,7 @@ class Family:
 
     folder: Path
     run: OpenRun
-    host: RunHost
+    opened: Project
     answers: dict[str, str] = field(default_factory=dict[str, str])
     budgets: Budgets = NO_BUDGETS
     steered: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -90,13 +91,15 @@ class Family:
             interviewer="park",
             workspace=WorkspaceKind.NONE,
         )
-        park = Park(InterviewerParts(input=self.host.input, output=self.host.output))
+        park = Park(
+            InterviewerParts(input=self.opened.console.input, output=self.opened.console.output)
+        )
         there = (one for one in self.folder.rglob("*") if one.is_file())
         files = {str(one.relative_to(self.folder)): one.read_bytes() for one in there}
         plan = RunPlan(
             origin=New(request),
             run_id=self.run.manifest.run_id,
-            host=self.host,
+            scope=RunScope.of(self.opened),
             rules=UNGOVERNED,
             policy=Policy(),
             request=request,
@@ -116,7 +119,7 @@ class Family:
     @property
     def workspace(self) -> Workspace:
         """The workspace of the children."""
-        environ = {"PATH": self.host.search_path}
+        environ = {"PATH": self.opened.machine.search_path}
         return NoWorkspace(another=lambda: LocalExecutionEnvironment(self.folder, environ=environ))
 
     def write(self, name: str, text: str) -> None:
@@ -146,12 +149,12 @@ def family(
     folder.mkdir(exist_ok=True)
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    host = make_host(folder, observer=watch)
+    opened = open_project(folder, observer=watch)
     root = tmp_path / "run"
     if not root.exists():
         create_run_directory(root, replace(manifest(line()), run_id="01JZPARENT"), "digraph {}")
-    with open_run(root, clock=host.clock, before_end=None) as run:
+    with open_run(root, clock=opened.machine.clock, before_end=None) as run:
         if run.state.progress is None:
             begun = progress_to_record(begin(line(), "", {}))
             run.record(PipelineStarted("Test", run.manifest.run_id, "", begun))
-        yield Family(folder, run, host)
+        yield Family(folder, run, opened)

@@ -7,13 +7,15 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline import execute
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Forked, New, find_fork
+from attractor.pipeline.project.console import Console
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Project
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest
 from tests.repositories import begin_repository
 
@@ -50,26 +52,29 @@ def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
     return folder
 
 
-def make_host(
-    project: Path, *, observer: Callable[[Event], None] | None = None, **environ: str
-) -> RunHost:
-    """Make the host of a project; its state and its workspaces are beside it."""
-    workspaces_dir = project.parent / "shared"
+def open_project(
+    folder: Path, *, observer: Callable[[Event], None] | None = None, **environ: str
+) -> Project:
+    """Open the project in a folder; its state and its workspaces are beside it."""
+    workspaces_dir = folder.parent / "shared"
     workspaces_dir.mkdir(exist_ok=True)
-    return RunHost(
-        project=project,
-        state_dir=project.parent / "state",
-        runs_dir=project / "runs",
+    variables = {"PATH": os.environ["PATH"], "HOME": str(folder.parent), **environ}
+    return Project(
+        machine=Machine(state_dir=folder.parent / "state", environ=variables, version="0"),
+        console=Console(input=io.StringIO(), output=io.StringIO(), observer=observer),
+        root=folder,
+        runs_dir=folder / "runs",
         workspaces_dir=workspaces_dir,
-        environ={"PATH": os.environ["PATH"], "HOME": str(project.parent), **environ},
-        clock=SystemClock(),
-        randomness=os.urandom,
-        input=io.StringIO(),
-        output=io.StringIO(),
-        version="0",
-        # Drawing takes another process for each run; tests of drawings switch it on.
-        observer=observer,
     )
+
+
+def adjusted(project: Project, **fields: Any) -> Project:
+    """Return the project with other values of fields, also of its machine and its console."""
+    parts = {"machine": project.machine, "console": project.console}
+    for name, part in parts.items():
+        own = {key: fields.pop(key) for key in [*fields] if hasattr(part, key)}
+        fields |= {name: replace(part, **own)} if own else {}
+    return replace(project, **fields)
 
 
 def simulated(project: Path, **more: object) -> RunRequest:
@@ -78,15 +83,15 @@ def simulated(project: Path, **more: object) -> RunRequest:
     return replace(plain, **more)
 
 
-async def start(request: RunRequest, host: RunHost, *, root: Path | None = None) -> RunResult:
+async def start(request: RunRequest, opened: Project, *, root: Path | None = None) -> RunResult:
     """Start a run that nothing judges."""
-    return await execute.start(New(request, root, host.custom_parts.texts), host)
+    return await execute.start(New(request, root, opened.parts.texts), opened)
 
 
 async def fork(
     root: Path,
     at: str,
-    host: RunHost,
+    opened: Project,
     overrides: Overrides = NO_OVERRIDES,
     *,
     graph: Path | None = None,
@@ -94,13 +99,13 @@ async def fork(
     """Fork a run that nothing judges."""
     run, point = find_fork(root, at)
     origin = Forked(run=run, point=point, overrides=overrides, graph=graph)
-    return await execute.start(origin, host)
+    return await execute.start(origin, opened)
 
 
 def make_runs(tmp_path: Path, count: int) -> tuple[Path, list[str]]:
     """Execute simulated runs of a new project; return the runs folder and the ids."""
     project = make_project(tmp_path / "project")
-    host = make_host(project)
+    opened = open_project(project)
     chosen = simulated(project)
-    ids = [asyncio.run(start(chosen, host)).run_id for _ in range(count)]
-    return host.runs_dir, ids
+    ids = [asyncio.run(start(chosen, opened)).run_id for _ in range(count)]
+    return opened.runs_dir, ids

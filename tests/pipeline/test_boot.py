@@ -13,11 +13,11 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.boot import PHASES
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.preparation import Preparation
-from tests.pipeline.projects import make_host, make_project, start
+from tests.pipeline.projects import adjusted, make_project, open_project, start
 
 BRANCHES = """
 digraph branches {
@@ -38,17 +38,17 @@ SETUP = "mkdir deps && echo made >deps/made && echo installed"
 IGNORED = {".gitignore": "deps/\nmodules/\n"}
 
 
-def options(host: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunRequest:
-    file = host.project / "pipeline.dot"
+def options(opened: Project, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunRequest:
+    file = opened.root / "pipeline.dot"
     return RunRequest(file=file, backend="simulate", sandbox="none", workspace=kind)
 
 
-def go(host: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunResult:
-    return asyncio.run(start(options(host, kind), host))
+def go(opened: Project, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunResult:
+    return asyncio.run(start(options(opened, kind), opened))
 
 
-def prepared_world(project: Path, **wanted: object) -> RunHost:
-    return replace(make_host(project), preparation=replace(Preparation(), **wanted))
+def prepared_world(project: Path, **wanted: object) -> Project:
+    return adjusted(open_project(project), preparation=replace(Preparation(), **wanted))
 
 
 def boot_steps(root: Path) -> Sequence[dict[str, Json]]:
@@ -64,8 +64,8 @@ def boot_steps(root: Path) -> Sequence[dict[str, Json]]:
 def test_boot_steps_are_recorded_in_order(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
     (project / "modules").mkdir()
-    host = prepared_world(project, setup=SETUP, carry=("modules",))
-    result = go(host)
+    opened = prepared_world(project, setup=SETUP, carry=("modules",))
+    result = go(opened)
     assert result.outcome is StageStatus.SUCCESS
     profile, spec, preflight, workspace, environment, setup, carry = boot_steps(result.directory)
     phases = [one["phase"] for one in (profile, spec, preflight, workspace, environment)]
@@ -90,13 +90,13 @@ def test_setup_with_its_path_runs_in_each_branch(tmp_path: Path) -> None:
 
 def test_a_setup_that_failed_is_recorded_with_its_output_and_run_again(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
-    host = prepared_world(project, setup="echo no wheel; exit 3")
+    opened = prepared_world(project, setup="echo no wheel; exit 3")
     with pytest.raises(SetupFailed):
-        go(host)
+        go(opened)
     [root] = [one for one in (project / "runs").iterdir() if one.is_dir()]
     assert boot_steps(root)[-1]["exit_code"] == 3
     assert "no wheel" in (root / "setup.log").read_text()
-    mended = replace(host, preparation=Preparation(setup=SETUP))
+    mended = adjusted(opened, preparation=Preparation(setup=SETUP))
     assert asyncio.run(resume(root, mended)).outcome is StageStatus.SUCCESS
     steps = [one["step"] for one in boot_steps(root)]
     phases = ["profile", "spec", "preflight", "workspace", "environment"]

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import subprocess
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,13 +14,13 @@ from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 from attractor.pipeline.execute import resume
 from attractor.pipeline.garbage import CACHE, Collector, Rules, Whereabouts
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides, WorkspaceKind
 from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline import dying_caches
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 from tests.pipeline.test_boot import boot_steps
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -50,9 +49,9 @@ def stages(*commands: str) -> str:
     return f"digraph stages {{ {ENDS}\n{nodes}\nstart -> {' -> '.join(names)} -> exit }}"
 
 
-def execute(host: RunHost, sandbox: str, **more: object) -> RunResult:
+def execute(opened: Project, sandbox: str, **more: object) -> RunResult:
     """Execute the pipeline of a project, which must succeed."""
-    result = asyncio.run(start(simulated(host.project, sandbox=sandbox, **more), host))
+    result = asyncio.run(start(simulated(opened.root, sandbox=sandbox, **more), opened))
     assert result.outcome is StageStatus.SUCCESS, result
     return result
 
@@ -71,34 +70,34 @@ BRANCHES = f"""digraph branches {{ {ENDS}
 def test_stages_and_branches_share_the_cache_folder_of_their_run(
     tmp_path: Path, sandbox: str, kind: WorkspaceKind
 ) -> None:
-    host = make_host(make_project(tmp_path / "project", BRANCHES))
-    first = execute(host, sandbox, workspace=kind)
-    cache = cache_folder(host.state_dir, first.run_id)
+    opened = open_project(make_project(tmp_path / "project", BRANCHES))
+    first = execute(opened, sandbox, workspace=kind)
+    cache = cache_folder(opened.machine.state_dir, first.run_id)
     assert sorted(one.name for one in (cache / "go-build").iterdir()) == ["a", "b", "entry"]
     # Its first stage would fail if the folder existed.
-    second = execute(host, sandbox, workspace=kind)
-    assert cache_folder(host.state_dir, second.run_id) != cache
+    second = execute(opened, sandbox, workspace=kind)
+    assert cache_folder(opened.machine.state_dir, second.run_id) != cache
     assert cache.is_dir()
 
 
 def test_cache_folder_is_removed_with_the_workspace(tmp_path: Path, sandbox: str) -> None:
-    host = make_host(make_project(tmp_path / "project", stages("exit 3")))
-    failed = asyncio.run(start(simulated(host.project, sandbox=sandbox), host))
-    assert cache_folder(host.state_dir, failed.run_id).is_dir()
+    opened = open_project(make_project(tmp_path / "project", stages("exit 3")))
+    failed = asyncio.run(start(simulated(opened.root, sandbox=sandbox), opened))
+    assert cache_folder(opened.machine.state_dir, failed.run_id).is_dir()
     rules = Rules(datetime.now(UTC) + timedelta(seconds=1), timedelta())
-    collector = Collector(host, lambda run_id: Whereabouts((failed.directory,), True), rules)
+    collector = Collector(opened, lambda run_id: Whereabouts((failed.directory,), True), rules)
     assert CACHE in {freed.what for freed in asyncio.run(collector.collect()).freed}
-    assert list((host.state_dir / "workspaces").iterdir()) == []
+    assert list((opened.machine.state_dir / "workspaces").iterdir()) == []
 
 
 def test_settings_name_the_folders_and_no_sandbox_uses_those_of_the_operator(
     tmp_path: Path, sandbox: str
 ) -> None:
     project = make_project(tmp_path / "project", stages("echo $MINE,$GOCACHE > named"))
-    host = replace(make_host(project, GOCACHE="/own"), cache_variables={"MINE": "mine"})
-    execute(host, sandbox, workspace=WorkspaceKind.IN_PLACE)
+    opened = adjusted(open_project(project, GOCACHE="/own"), cache_variables={"MINE": "mine"})
+    execute(opened, sandbox, workspace=WorkspaceKind.IN_PLACE)
     assert (project / "named").read_text().strip().endswith("/mine,")
-    execute(host, "none", workspace=WorkspaceKind.IN_PLACE)
+    execute(opened, "none", workspace=WorkspaceKind.IN_PLACE)
     assert (project / "named").read_text() == ",/own\n"
 
 
@@ -116,13 +115,13 @@ def go_minor() -> int:
     return int(said.split("go1.")[1].split(".")[0].split()[0])
 
 
-def with_go(host: RunHost) -> RunHost:
-    """Return a host whose stages can read the installed Go."""
+def with_go(opened: Project) -> Project:
+    """Return a project whose stages can read the installed Go."""
     assert GO
     asked = subprocess.run([GO, "env", "GOROOT"], capture_output=True, text=True, check=True)
     root = asked.stdout.strip()
-    environ = {**host.environ, "PATH": f"{root}/bin:/usr/bin:/bin", "GOROOT": root}
-    return replace(host, environ=environ, readable=(Path(root),))
+    environ = {**opened.machine.environ, "PATH": f"{root}/bin:/usr/bin:/bin", "GOROOT": root}
+    return adjusted(opened, environ=environ, readable=(Path(root),))
 
 
 @pytest.mark.skipif(GO is None, reason="Go is not installed")
@@ -131,7 +130,7 @@ def test_second_stage_of_a_run_compiles_nothing_in_go(tmp_path: Path, sandbox: s
     project = make_project(tmp_path / "project", stages(build.format(1), build.format(2)))
     for name, text in GO_FILES.items():
         (project / name).write_text(text)
-    execute(with_go(make_host(project)), sandbox, workspace=WorkspaceKind.IN_PLACE)
+    execute(with_go(open_project(project)), sandbox, workspace=WorkspaceKind.IN_PLACE)
     assert "/compile " in (project / "1.log").read_text()
     assert "/compile " not in (project / "2.log").read_text()
 
@@ -154,19 +153,19 @@ def test_branches_compile_nothing_with_cargo(tmp_path: Path) -> None:
     files = {"Cargo.toml": crate, "src/lib.rs": "#[test]\nfn passes() {}\n"}
     ignored = {".gitignore": "target/\nCargo.lock\n"}
     project = make_project(tmp_path / "project", CARGO_BRANCHES, **files, **ignored)
-    result = execute(with_cargo(make_host(project)), "bubblewrap")
+    result = execute(with_cargo(open_project(project)), "bubblewrap")
     branch = f"attractor/run/{result.run_id}"
     logs = {one: git(project, "show", f"{branch}:logs/{one}.log") for one in ("first", "a", "b")}
     assert all("test passes ... ok" in log for log in logs.values()), logs
     assert {one for one, log in logs.items() if "Compiling" in log} == {"first"}
 
 
-def with_cargo(host: RunHost) -> RunHost:
-    """Return a host whose stages can read the installed Rust."""
+def with_cargo(opened: Project) -> Project:
+    """Return a project whose stages can read the installed Rust."""
     asked = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True)
     toolchain = Path(asked.stdout.strip())
-    environ = {**host.environ, "PATH": f"{toolchain}/bin:/usr/bin:/bin"}
-    return replace(host, environ=environ, readable=(toolchain,))
+    environ = {**opened.machine.environ, "PATH": f"{toolchain}/bin:/usr/bin:/bin"}
+    return adjusted(opened, environ=environ, readable=(toolchain,))
 
 
 FROM_SETUP = "grep -x base $GOCACHE/base && ! test -e $GOCACHE/new"
@@ -180,8 +179,8 @@ def test_each_run_begins_with_the_caches_that_the_setup_left(tmp_path: Path) -> 
     setup = "mkdir -p $GOCACHE && echo base > $GOCACHE/base"
     wanted = Preparation(setup=setup, setup_files=("/lock",))
     said: list[str] = []
-    host = replace(make_host(project), preparation=wanted, tell=said.append)
-    runs = [execute(host, "bubblewrap") for _ in range(3)]
+    opened = adjusted(open_project(project), preparation=wanted, tell=said.append)
+    runs = [execute(opened, "bubblewrap") for _ in range(3)]
     # The modes of the kept files are theirs.
     assert "Made private" not in " ".join(said)
     outcomes = [one["how"] for run in runs for one in boot_steps(run.directory) if "how" in one]
@@ -195,19 +194,21 @@ def test_setup_that_is_repeated_after_stages_keeps_nothing_for_later_runs(tmp_pa
     text = stages("mkdir $GOCACHE; " + lose).replace("-> exit", "-> ask -> exit")
     text = text.replace("{", "{ ask [shape=hexagon];", 1)
     project = make_project(tmp_path / "project", text, **{".gitignore": "deps/\n"})
-    host = replace(make_host(project), preparation=Preparation(setup="mkdir deps; touch deps/made"))
+    opened = adjusted(
+        open_project(project), preparation=Preparation(setup="mkdir deps; touch deps/made")
+    )
     request = simulated(project, sandbox="bubblewrap", interviewer="park")
-    parked = asyncio.run(start(request, host))
-    shutil.rmtree(host.state_dir / "setups")
-    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    parked = asyncio.run(start(request, opened))
+    shutil.rmtree(opened.machine.state_dir / "setups")
+    ended = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert ended.outcome is StageStatus.SUCCESS
     assert [one["how"] for one in boot_steps(ended.directory) if "how" in one] == ["run", "run"]
-    assert not (host.state_dir / "setups").exists()
+    assert not (opened.machine.state_dir / "setups").exists()
 
 
-def runs_of(host: RunHost) -> set[Path]:
-    """Return the directories of the runs of a host."""
-    return {one for one in host.runs_dir.iterdir() if one.is_dir() and not one.is_symlink()}
+def runs_of(opened: Project) -> set[Path]:
+    """Return the directories of the runs of a project."""
+    return {one for one in opened.runs_dir.iterdir() if one.is_dir() and not one.is_symlink()}
 
 
 @pytest.mark.parametrize("moment", ["save", "restore", "stage"])
@@ -217,19 +218,19 @@ def test_kill_during_a_write_of_a_cache_harms_no_run(tmp_path: Path, moment: str
     project = make_project(
         tmp_path / "project", dying_caches.PIPELINE, lock="3" if moment == "stage" else "0"
     )
-    host = dying_caches.prepared_host(project)
+    opened = dying_caches.prepared_host(project)
     earlier: set[Path] = set()
     if moment == "restore":
-        execute(host, "bubblewrap")
-        earlier = runs_of(host)
+        execute(opened, "bubblewrap")
+        earlier = runs_of(opened)
     dying_caches.run_and_die(project, "copying" if moment != "stage" else moment)
-    [killed] = runs_of(host) - earlier
-    setups = host.state_dir / "setups"
+    [killed] = runs_of(opened) - earlier
+    setups = opened.machine.state_dir / "setups"
     assert len([one for one in setups.iterdir() if (one / "setup.json").exists()]) == (
         moment != "save"
     )
-    ended = asyncio.run(resume(killed, host, Overrides()))
+    ended = asyncio.run(resume(killed, opened, Overrides()))
     assert ended.outcome is StageStatus.SUCCESS
-    execute(host, "bubblewrap")
+    execute(opened, "bubblewrap")
     [kept] = setups.iterdir()
     assert len(list((kept / "caches" / "go-build").iterdir())) == dying_caches.ENTRIES

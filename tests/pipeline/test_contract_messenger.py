@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications import Messenger, messengers
+from attractor.pipeline.project.project import Notify
 
 NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.1", "text": "✓?"}}
 

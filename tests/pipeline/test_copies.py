@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,11 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.status import read_status
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.preparation import Preparation
-from tests.pipeline.projects import fork, make_host, start
+from tests.pipeline.projects import adjusted, fork, open_project, start
 from tests.workspaces.projects import contents, everything
 
 PIPELINE = r"""
@@ -53,19 +52,19 @@ digraph branches {
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> RunHost:
+def opened(tmp_path: Path) -> Project:
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(PIPELINE % "echo last > last.txt")
     (project / "readme.txt").write_text("hello\n")
     (project / "old.txt").write_text("old\n")
-    return make_host(project)
+    return open_project(project)
 
 
-def go(host: RunHost, interviewer: str = "auto_approve") -> RunResult:
-    file = host.project / "pipeline.dot"
+def go(opened: Project, interviewer: str = "auto_approve") -> RunResult:
+    file = opened.root / "pipeline.dot"
     plain = RunRequest(file=file, backend="simulate", sandbox="none", interviewer=interviewer)
-    return asyncio.run(start(plain, host))
+    return asyncio.run(start(plain, opened))
 
 
 def apply(result: RunResult, folder: Path) -> None:
@@ -74,10 +73,10 @@ def apply(result: RunResult, folder: Path) -> None:
     subprocess.run(command, cwd=folder, timeout=30, check=True)
 
 
-def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(host: RunHost) -> None:
-    folder = host.project
+def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(opened: Project) -> None:
+    folder = opened.root
     before = contents(folder)
-    result = go(host)
+    result = go(opened)
     assert result.outcome is StageStatus.SUCCESS
     runs = {name for name in contents(folder) if name.startswith("runs/")}
     assert {name: one for name, one in contents(folder).items() if name not in runs} == before
@@ -89,111 +88,113 @@ def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(host: R
     assert (result.directory / "change" / "diff.patch").exists()
 
 
-def test_last_lines_name_the_commands_for_the_result(host: RunHost) -> None:
-    result = go(host)
-    text = as_text(result, read_next_step_facts(result, host.runs_dir))
+def test_last_lines_name_the_commands_for_the_result(opened: Project) -> None:
+    result = go(opened)
+    text = as_text(result, read_next_step_facts(result, opened.runs_dir))
     assert f"git apply --stat {result.directory}/result.patch" in text
     assert f"git apply {result.directory}/result.patch" in text
     assert "git merge" not in text
 
 
-def test_result_with_a_secret_is_applied_from_the_store(host: RunHost) -> None:
-    (host.project / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
+def test_result_with_a_secret_is_applied_from_the_store(opened: Project) -> None:
+    (opened.root / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
     change = "sed -i s/port=1/port=2/ conf.ini; head -1 conf.ini > new.txt"
-    (host.project / "pipeline.dot").write_text(PIPELINE % change)
-    result = go(replace(host, environ={**host.environ, "DB_PASSWORD": "hush-hush-hush"}))
+    (opened.root / "pipeline.dot").write_text(PIPELINE % change)
+    result = go(
+        adjusted(opened, environ={**opened.machine.environ, "DB_PASSWORD": "hush-hush-hush"})
+    )
     patch = result.directory / "result.patch"
     assert b"hush" not in patch.read_bytes()
     assert b"| +port=2" in patch.read_bytes()
-    before = contents(host.project)
-    assert subprocess.run(["git", "apply", patch], cwd=host.project, check=False).returncode != 0
-    assert contents(host.project) == before
-    outlook = read_next_step_facts(result, host.runs_dir)
+    before = contents(opened.root)
+    assert subprocess.run(["git", "apply", patch], cwd=opened.root, check=False).returncode != 0
+    assert contents(opened.root) == before
+    outlook = read_next_step_facts(result, opened.runs_dir)
     text = as_text(result, outlook)
     assert f"git apply {patch}" not in text
     assert "secrets are replaced by ***" in text
     assert outlook.patch
     assert "hush-hush-hush\n" in (Path(outlook.patch.folder) / "conf.ini").read_text()
-    status = read_status(result.directory, host.runs_dir)
+    status = read_status(result.directory, opened.runs_dir)
     for record in (as_record(result, outlook), status.to_record()):
         assert record["result_patch"] == outlook.patch.to_record()
     line = f"secrets are replaced by ***; original files: {outlook.patch.folder}"
     assert line in status_text(status, status.summary.started)
     command = outlook.patch.applying
     assert command in text
-    subprocess.run(command, shell=True, cwd=host.project, timeout=30, check=True)
-    assert (host.project / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
-    assert (host.project / "new.txt").read_text() == "user=hush-hush-hush\n"
-    assert (host.project / "new.bin").read_bytes() == b"\0\1"
-    assert not (host.project / "old.txt").exists()
+    subprocess.run(command, shell=True, cwd=opened.root, timeout=30, check=True)
+    assert (opened.root / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
+    assert (opened.root / "new.txt").read_text() == "user=hush-hush-hush\n"
+    assert (opened.root / "new.bin").read_bytes() == b"\0\1"
+    assert not (opened.root / "old.txt").exists()
 
 
-def test_a_run_that_waits_or_fails_has_its_patch_too(host: RunHost) -> None:
-    (host.project / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
-    parked = go(host, interviewer="park")
+def test_a_run_that_waits_or_fails_has_its_patch_too(opened: Project) -> None:
+    (opened.root / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
+    parked = go(opened, interviewer="park")
     assert parked.status == AWAITING_ANSWER
     patch = parked.directory / "result.patch"
     assert b"new.bin" in patch.read_bytes()
-    failed = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    failed = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert failed.status == FAILED
     assert b"half.txt" in patch.read_bytes()
-    text = as_text(failed, read_next_step_facts(failed, host.runs_dir))
+    text = as_text(failed, read_next_step_facts(failed, opened.runs_dir))
     assert "git apply --stat" in text
     assert f"git apply {failed.directory}" not in text
 
 
-def test_branches_are_put_together_as_in_git(host: RunHost) -> None:
-    (host.project / "pipeline.dot").write_text(BRANCHES)
-    result = go(host)
+def test_branches_are_put_together_as_in_git(opened: Project) -> None:
+    (opened.root / "pipeline.dot").write_text(BRANCHES)
+    result = go(opened)
     assert result.outcome is StageStatus.SUCCESS
-    apply(result, host.project)
-    assert (host.project / "one.txt").exists()
-    assert (host.project / "two.txt").exists()
+    apply(result, opened.root)
+    assert (opened.root / "one.txt").exists()
+    assert (opened.root / "two.txt").exists()
 
 
-def test_a_fork_begins_with_the_files_of_that_visit(host: RunHost) -> None:
-    result = go(host)
-    (host.project / "readme.txt").write_text("changed by its owner\n")
-    forked = asyncio.run(fork(result.directory, "last", host))
+def test_a_fork_begins_with_the_files_of_that_visit(opened: Project) -> None:
+    result = go(opened)
+    (opened.root / "readme.txt").write_text("changed by its owner\n")
+    forked = asyncio.run(fork(result.directory, "last", opened))
     assert forked.outcome is StageStatus.SUCCESS
     assert forked.tree == result.tree
     assert b"new.bin" in (forked.directory / "result.patch").read_bytes()
 
 
-def test_copy_excludes_records_of_attractor(host: RunHost) -> None:
-    inside = replace(host, state_dir=host.project / "my [state]", runs_dir=host.project / "rec")
+def test_copy_excludes_records_of_attractor(opened: Project) -> None:
+    inside = adjusted(opened, state_dir=opened.root / "my [state]", runs_dir=opened.root / "rec")
     for _ in range(2):
         result = go(inside)
         patch = (result.directory / "result.patch").read_bytes()
         assert b"state" not in patch
         assert b"rec/" not in patch
-        kept = everything(inside.state_dir / "workspaces")
+        kept = everything(inside.machine.state_dir / "workspaces")
         assert "my [state]" not in kept
 
 
-def test_carried_paths_must_be_ignored_outside_git(host: RunHost) -> None:
-    (host.project / ".gitignore").write_text("modules/\n")
-    (host.project / "modules").mkdir()
-    (host.project / "modules" / "x").write_text("x")
-    carrying = replace(host, preparation=Preparation(carry=("modules", "old.txt")))
+def test_carried_paths_must_be_ignored_outside_git(opened: Project) -> None:
+    (opened.root / ".gitignore").write_text("modules/\n")
+    (opened.root / "modules").mkdir()
+    (opened.root / "modules" / "x").write_text("x")
+    carrying = adjusted(opened, preparation=Preparation(carry=("modules", "old.txt")))
     with pytest.raises(NotRunnable, match=r"'old.txt' in carry of .*: git does not ignore it"):
         go(carrying)
-    fit = replace(host, preparation=Preparation(carry=("modules",)))
-    (host.project / "pipeline.dot").write_text(PIPELINE % "cat modules/x")
+    fit = adjusted(opened, preparation=Preparation(carry=("modules",)))
+    (opened.root / "pipeline.dot").write_text(PIPELINE % "cat modules/x")
     assert go(fit).outcome is StageStatus.SUCCESS
 
 
-def test_a_result_that_was_freed_cannot_be_forked(host: RunHost) -> None:
-    result = go(host)
-    for one in (host.state_dir / "stores").rglob("workspace.json"):
+def test_a_result_that_was_freed_cannot_be_forked(opened: Project) -> None:
+    result = go(opened)
+    for one in (opened.machine.state_dir / "stores").rglob("workspace.json"):
         one.unlink()
     with pytest.raises(Refused, match="were removed"):
-        asyncio.run(fork(result.directory, "last", host))
+        asyncio.run(fork(result.directory, "last", opened))
 
 
 @pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])
-def test_hidden_folders_are_not_carried(host: RunHost, path: str) -> None:
-    (host.project / ".gitignore").write_text("scenarios/\nruns/\n")
-    (host.project / path).mkdir(parents=True)
+def test_hidden_folders_are_not_carried(opened: Project, path: str) -> None:
+    (opened.root / ".gitignore").write_text("scenarios/\nruns/\n")
+    (opened.root / path).mkdir(parents=True)
     with pytest.raises(NotRunnable, match="agents have no access to it"):
-        go(replace(host, preparation=Preparation(carry=(path,))))
+        go(adjusted(opened, preparation=Preparation(carry=(path,))))

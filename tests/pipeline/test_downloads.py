@@ -7,7 +7,6 @@ import subprocess
 import tarfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,9 +17,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import adjusted, make_project, open_project
 from tests.pipeline.test_caches import (
     GO,
     execute,
@@ -45,10 +44,10 @@ def download(folder: Path, *command: str, **environ: str) -> None:
     subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True, timeout=120)
 
 
-def said(host: RunHost, sandbox: str) -> str:
+def said(opened: Project, sandbox: str) -> str:
     """Execute the pipeline in the project, and return what its stage wrote."""
-    execute(host, sandbox, workspace=WorkspaceKind.IN_PLACE)
-    return (host.project / "said").read_text()
+    execute(opened, sandbox, workspace=WorkspaceKind.IN_PLACE)
+    return (opened.root / "said").read_text()
 
 
 @pytest.mark.skipif(GO is None, reason="Go is not installed")
@@ -63,14 +62,14 @@ def test_go_reads_the_module_cache_of_the_operator(tmp_path: Path, sandbox: str)
     get = "go mod download example.org/dep@v1.0.1 2> missing"
     command = f"go run . > said 2>&1; {get}" + TRY_TO_WRITE.format("$GOMODCACHE") + "; true"
     project = make_project(tmp_path / "project", stages(command), **GO_FILES)
-    host = with_go(make_host(project))
+    opened = with_go(open_project(project))
     assert GO
     home = {"HOME": str(tmp_path), "GOSUMDB": "off", "GOPROXY": f"file://{proxy}"}
     try:
         download(project, GO, "mod", "tidy", **home)
-        assert said(replace(host, downloads=("go",)), sandbox) == "read\n"
+        assert said(adjusted(opened, downloads=("go",)), sandbox) == "read\n"
         assert "module lookup disabled by GOPROXY=off" in (project / "missing").read_text()
-        assert said(host, sandbox) != "read\n"
+        assert said(opened, sandbox) != "read\n"
     finally:
         # Its folders are read-only.
         download(project, GO, "clean", "-modcache", **home)
@@ -132,16 +131,16 @@ def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
         files["Cargo.toml"] += f'other = {{ git = "file://{other}" }}\n'
         files["src/main.rs"] = files["src/main.rs"].replace("dep::", "other::")
     project = make_project(tmp_path / "project", stages(command), **files)
-    host = with_cargo(make_host(project))
+    opened = with_cargo(open_project(project))
     with registry(tmp_path / "registry") as address:
         source = '[source.crates-io]\nreplace-with = "mine"\n[source.mine]\n'
         source += f'registry = "sparse+{address}/"\n'
         write_files(project, {".cargo/config.toml": source})
-        download(project, "cargo", "fetch", HOME=str(tmp_path), PATH=host.environ["PATH"])
+        download(project, "cargo", "fetch", HOME=str(tmp_path), PATH=opened.machine.environ["PATH"])
     write_files(tmp_path, {".cargo/credentials.toml": "secret\n"})
-    assert said(replace(host, downloads=("cargo",)), sandbox) == "read\n"
+    assert said(adjusted(opened, downloads=("cargo",)), sandbox) == "read\n"
     assert "`absent` could not be found" in (project / "missing").read_text()
-    assert said(host, sandbox) != "read\n"
+    assert said(opened, sandbox) != "read\n"
 
 
 MAVEN = shutil.which("mvn")
@@ -209,9 +208,9 @@ def test_maven_reads_the_local_repository_of_the_operator(tmp_path: Path, sandbo
     project = make_project(tmp_path / "project", stages(command), **files)
     # The configuration of Debian's packages.
     readable = (Path("/etc/maven"), *Path("/etc").glob("java-*-openjdk"))
-    host = replace(make_host(project), readable=readable)
-    found = said(replace(host, downloads=("maven",)), sandbox)
+    opened = adjusted(open_project(project), readable=readable)
+    found = said(adjusted(opened, downloads=("maven",)), sandbox)
     assert found == "read\n", (project / "log").read_text()
     missing = (project / "missing").read_text()
     assert "Cannot access central" in missing, missing
-    assert said(host, sandbox) != "read\n"
+    assert said(opened, sandbox) != "read\n"

@@ -18,7 +18,7 @@ from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.test_killed_runner import TwinDesk, require_sandbox
 from tests.counts import IS_FULL
 from tests.environments.test_escapes import NETWORK, PROCESSES, READ, WRITE, contents, outside
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_project, open_project, simulated, start
 
 PIPELINE = """digraph escapes {
     graph ["tool_hooks.pre"="sh attack.sh hook"]
@@ -116,7 +116,7 @@ FAILING = PIPELINE[: PIPELINE.index("    tool ")].replace("sh attack.sh hook", "
 def test_traced_command_fails_its_stage_and_not_the_sandbox(sandbox: str, tmp_path: Path) -> None:
     require_sandbox(sandbox, tmp_path)
     project = make_project(tmp_path / "project", FAILING, **{"traced.py": TRACED})
-    work = start(simulated(project, sandbox=sandbox), make_host(project))
+    work = start(simulated(project, sandbox=sandbox), open_project(project))
     result = asyncio.run(asyncio.wait_for(work, 60))
     assert result.status == FAILED
     assert "-10" in (result.directory / "events.jsonl").read_text()

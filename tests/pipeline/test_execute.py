@@ -13,10 +13,10 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.errors import NotARepository
-from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated, start
+from tests.pipeline.projects import LINEAR, git, make_project, open_project, simulated, start
 
 GATE = """
 digraph asks {
@@ -37,14 +37,14 @@ def options(project: Path, **more: object) -> RunRequest:
     return replace(plain, **more)
 
 
-def run(host: RunHost, chosen: RunRequest, root: Path | None = None) -> RunResult:
-    return asyncio.run(start(chosen, host, root=root))
+def run(opened: Project, chosen: RunRequest, root: Path | None = None) -> RunResult:
+    return asyncio.run(start(chosen, opened, root=root))
 
 
 def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     head = git(project, "rev-parse", "HEAD")
-    result = run(make_host(project), options(project))
+    result = run(open_project(project), options(project))
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert result.completed == ("start", "plan", "make", "exit")[: len(result.completed)]
     branch = f"attractor/run/{result.run_id}"
@@ -66,7 +66,7 @@ def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: 
     project = make_project(tmp_path / "project")
     (project / ".git" / "HEAD").unlink()
     with pytest.raises(NotARepository) as refused:
-        run(make_host(project), options(project))
+        run(open_project(project), options(project))
     assert "--workspace copy" in refused.value.hint
     assert not (project / "runs").exists()
 
@@ -74,12 +74,12 @@ def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: 
 def test_invalid_pipeline_or_backend_starts_no_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", LINEAR.replace("-> exit", ""))
     with pytest.raises(ValidationError):
-        run(make_host(project), options(project))
+        run(open_project(project), options(project))
     (project / "pipeline.dot").write_text(LINEAR)
     with pytest.raises(NotRunnable, match="unknown backend 'simulat'"):
-        run(make_host(project), options(project, backend="simulat"))
+        run(open_project(project), options(project, backend="simulat"))
     with pytest.raises(NotRunnable, match="unknown node 'pln'"):
-        run(make_host(project), options(project, outcomes={"pln": "fail"}))
+        run(open_project(project), options(project, outcomes={"pln": "fail"}))
     assert not (project / "runs").exists()
     assert not (tmp_path / "state").exists()
 
@@ -88,20 +88,20 @@ def test_invalid_pipeline_or_backend_starts_no_run(tmp_path: Path) -> None:
 def test_crlf_pipeline_is_resumed(tmp_path: Path, mark: bytes) -> None:
     project = make_project(tmp_path / "project", GATE)
     (project / "pipeline.dot").write_bytes(mark + GATE.replace("\n", "\r\n").encode())
-    host = make_host(project)
-    parked = run(host, options(project, interviewer="park"))
+    opened = open_project(project)
+    parked = run(opened, options(project, interviewer="park"))
     assert b"\r\n" in (parked.directory / "graph.dot").read_bytes()
-    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    ended = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert ended.outcome is StageStatus.SUCCESS
 
 
 def test_lost_or_changed_graph_file_is_reported(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", GATE)
-    host = make_host(project)
-    parked = run(host, options(project, interviewer="park"))
+    opened = open_project(project)
+    parked = run(opened, options(project, interviewer="park"))
     (parked.directory / "graph.dot").write_bytes(b"\xff")
     with pytest.raises(VerificationError, match="was changed after the start of the run"):
-        asyncio.run(resume(parked.directory, host))
+        asyncio.run(resume(parked.directory, opened))
     (parked.directory / "graph.dot").unlink()
     with pytest.raises(FileError, match="cannot read"):
-        asyncio.run(resume(parked.directory, host))
+        asyncio.run(resume(parked.directory, opened))

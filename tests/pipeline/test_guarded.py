@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,10 @@ from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.environments.sandbox.landlock import landlock_abi
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 
 ASKS = """
 digraph asks {
@@ -33,14 +32,14 @@ digraph asks {
 """
 
 
-def begin(host: RunHost, sandbox: str) -> RunResult:
+def begin(opened: Project, sandbox: str) -> RunResult:
     """Run up to the question."""
-    chosen = simulated(host.project, sandbox=sandbox, interviewer="park")
-    return asyncio.run(start(chosen, host))
+    chosen = simulated(opened.root, sandbox=sandbox, interviewer="park")
+    return asyncio.run(start(chosen, opened))
 
 
-def go_on(result: RunResult, host: RunHost) -> RunResult:
-    return asyncio.run(resume(result.directory, host, Overrides(interviewer="auto_approve")))
+def go_on(result: RunResult, opened: Project) -> RunResult:
+    return asyncio.run(resume(result.directory, opened, Overrides(interviewer="auto_approve")))
 
 
 def without_bubblewrap(folder: Path, script: str = "") -> str:
@@ -54,17 +53,17 @@ def without_bubblewrap(folder: Path, script: str = "") -> str:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> RunHost:
-    return make_host(make_project(tmp_path / "project", ASKS))
+def opened(tmp_path: Path) -> Project:
+    return open_project(make_project(tmp_path / "project", ASKS))
 
 
 @pytest.fixture
-def guarded(host: RunHost, tmp_path: Path) -> RunResult:
+def guarded(opened: Project, tmp_path: Path) -> RunResult:
     """A run that started in a sandbox."""
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    return begin(host, "auto")
+    return begin(opened, "auto")
 
 
 WITHOUT_SANDBOX: dict[str, type[MachineryError]] = {
@@ -75,26 +74,26 @@ WITHOUT_SANDBOX: dict[str, type[MachineryError]] = {
 
 
 def test_guarded_run_resumes_guarded_or_not(
-    host: RunHost, guarded: RunResult, tmp_path: Path
+    opened: Project, guarded: RunResult, tmp_path: Path
 ) -> None:
     journal = guarded.directory / "events.jsonl"
     before = journal.read_bytes()
     for number, (script, error) in enumerate(WITHOUT_SANDBOX.items()):
         path = without_bubblewrap(tmp_path / f"bin{number}", script)
         with pytest.raises(error) as caught:
-            go_on(guarded, replace(host, environ={**host.environ, "PATH": path}))
+            go_on(guarded, adjusted(opened, environ={**opened.machine.environ, "PATH": path}))
         assert "--sandbox none" in caught.value.hint
         assert journal.read_bytes() == before, script
     # The run is intact, and continues when the sandbox is repaired.
-    ended = go_on(guarded, host)
+    ended = go_on(guarded, opened)
     branch = f"attractor/run/{ended.run_id}"
-    assert git(host.project, "show", f"{branch}:where.txt") == "/workspace\n"
+    assert git(opened.root, "show", f"{branch}:where.txt") == "/workspace\n"
 
 
-def test_run_with_lost_guarantees_is_not_resumed(host: RunHost) -> None:
+def test_run_with_lost_guarantees_is_not_resumed(opened: Project) -> None:
     messages: list[str] = []
-    host = replace(host, tell=messages.append)
-    result = begin(host, "none")
+    opened = adjusted(opened, tell=messages.append)
+    result = begin(opened, "none")
     manifest = result.directory / "manifest.json"
     record = json.loads(manifest.read_text())
     assert record["promises"] == dict.fromkeys(vars(Promises()), False)
@@ -102,23 +101,23 @@ def test_run_with_lost_guarantees_is_not_resumed(host: RunHost) -> None:
     manifest.write_text(json.dumps(record))
     messages.clear()
     with pytest.raises(SandboxWeakened, match="your network may be reachable"):
-        go_on(result, host)
+        go_on(result, opened)
     assert messages == []
 
 
 @pytest.mark.parametrize("abi", [0, landlock_abi()])
 def test_run_without_bubblewrap_resumes_so(
-    abi: int, host: RunHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    abi: int, opened: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "landlock_abi", lambda: abi)
     messages: list[str] = []
     path = without_bubblewrap(tmp_path / "bin")
-    bare = replace(host, tell=messages.append, environ={**host.environ, "PATH": path})
+    bare = adjusted(opened, tell=messages.append, environ={**opened.machine.environ, "PATH": path})
     result = begin(bare, "auto")
     said = (
         "in a sandbox (Landlock, not bubblewrap" if abi else "without a sandbox, with your rights"
     )
     assert messages[0].startswith(f"Tools run {said}")
-    ended = go_on(result, host)
-    where = git(host.project, "show", f"attractor/run/{ended.run_id}:where.txt")
+    ended = go_on(result, opened)
+    where = git(opened.root, "show", f"attractor/run/{ended.run_id}:where.txt")
     assert where != "/workspace\n"

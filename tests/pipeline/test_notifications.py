@@ -25,10 +25,11 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
 from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
+from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
+from attractor.pipeline.project.project import Notify, Project
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 from tests.tables import table
 
 SECRET = "s3cr3t-of-the-operator"
@@ -64,19 +65,19 @@ class Slow:
         self.overheard.append(answer.value)
 
 
-def begin(host: RunHost, interviewer: str = "park") -> RunResult:
-    options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer=interviewer)
-    return asyncio.run(asyncio.wait_for(start(options, host), 60))
+def begin(opened: Project, interviewer: str = "park") -> RunResult:
+    options = simulated(opened.root, workspace=WorkspaceKind.NONE, interviewer=interviewer)
+    return asyncio.run(asyncio.wait_for(start(options, opened), 60))
 
 
 SILENT = Notify()
 
 
-def host_in(folder: Path, notify: Notify = SILENT, **environ: str) -> RunHost:
-    host = make_host(make_project(folder / "project", GATE))
-    variables = {**host.environ, **environ}
-    notify = replace(notify, folder=host.project, variables=inherited(variables))
-    return replace(host, environ=variables, notify=notify)
+def project_in(folder: Path, notify: Notify = SILENT, **environ: str) -> Project:
+    opened = open_project(make_project(folder / "project", GATE))
+    variables = {**opened.machine.environ, **environ}
+    notify = replace(notify, folder=opened.root, variables=inherited(variables))
+    return adjusted(opened, environ=variables, notify=notify)
 
 
 def events(result: RunResult, prefix: str) -> Sequence[Event]:
@@ -87,10 +88,10 @@ def events(result: RunResult, prefix: str) -> Sequence[Event]:
 
 def test_late_answer_sends_a_notice(tmp_path: Path) -> None:
     notify = Notify(command="cat > .told; mv -n .told told", after=timedelta(milliseconds=50))
-    host = host_in(tmp_path, notify)
-    file = host.project / "told"
-    host = replace(host, custom_parts=CustomParts(interviewer=Slow(file)))
-    result = begin(host, HANDED_IN)
+    opened = project_in(tmp_path, notify)
+    file = opened.root / "told"
+    opened = adjusted(opened, parts=CustomParts(interviewer=Slow(file)))
+    result = begin(opened, HANDED_IN)
     assert result.completed == ("start", "gate")
     record = json.loads(file.read_text())
     assert (record["parked"], record["question"]["id"]) == (False, "gate@1.1")
@@ -98,56 +99,58 @@ def test_late_answer_sends_a_notice(tmp_path: Path) -> None:
 
 def test_no_secret_goes_along(tmp_path: Path) -> None:
     notify = Notify(command=f"cat > told; env > variables; echo {SECRET} >&2; exit 1")
-    host = replace(host_in(tmp_path, notify, MY_TOKEN=SECRET), runs_dir=tmp_path / SECRET / "runs")
-    result = begin(host)
+    opened = adjusted(
+        project_in(tmp_path, notify, MY_TOKEN=SECRET), runs_dir=tmp_path / SECRET / "runs"
+    )
+    result = begin(opened)
     assert result.status == AWAITING_ANSWER
     for name in ("told", "variables"):
-        assert SECRET not in (host.project / name).read_text()
-    assert "/***/runs/" in json.loads((host.project / "told").read_text())["directory"]
+        assert SECRET not in (opened.root / name).read_text()
+    assert "/***/runs/" in json.loads((opened.root / "told").read_text())["directory"]
     [failed] = events(result, "NotificationFailed")
     assert failed.data["error"] == "exit code 1: ***"
 
 
 def test_address_in_a_file_of_another_format_is_not_used(tmp_path: Path) -> None:
-    host, run = host_in(tmp_path, KEEPS), tmp_path / "runs" / "1"
-    note_address(host, "http://127.0.0.1:8000")
-    file = host.state_dir / ADDRESS
-    assert run_address(host, run) == "http://127.0.0.1:8000/runs/1"
+    opened, run = project_in(tmp_path, KEEPS), tmp_path / "runs" / "1"
+    note_address(opened, "http://127.0.0.1:8000")
+    file = opened.machine.state_dir / ADDRESS
+    assert run_address(opened, run) == "http://127.0.0.1:8000/runs/1"
     written = json.loads(file.read_bytes())
     for other in ({**written, "format": 2}, written["servers"]):
         file.write_text(json.dumps(other))
-        assert run_address(host, run) == ""
-    note_address(host, "http://127.0.0.1:8000")
+        assert run_address(opened, run) == ""
+    note_address(opened, "http://127.0.0.1:8000")
     assert json.loads(file.read_bytes()) == written
 
 
 def test_address_is_not_printed(tmp_path: Path) -> None:
     address = "http://127.0.0.1:1/hooks/of-the-chat"
-    result = begin(host_in(tmp_path, Notify(url=address)))
+    result = begin(project_in(tmp_path, Notify(url=address)))
     [failed] = events(result, "NotificationFailed")
     assert failed.data["messenger"] == "url"
     assert "of-the-chat" not in (result.directory / "events.jsonl").read_text()
 
 
 def test_each_messenger_is_used_independently(tmp_path: Path) -> None:
-    host = host_in(tmp_path, Notify(command="touch told", url="http://127.0.0.1:1/"))
-    result = begin(host)
+    opened = project_in(tmp_path, Notify(command="touch told", url="http://127.0.0.1:1/"))
+    result = begin(opened)
     ended = [(one.type, one.data["messenger"]) for one in events(result, "Notification")[1:]]
     assert sorted(ended) == [("NotificationCompleted", "command"), ("NotificationFailed", "url")]
-    assert (host.project / "told").exists()
+    assert (opened.root / "told").exists()
 
 
 def test_no_notice_without_settings(tmp_path: Path) -> None:
-    assert events(begin(host_in(tmp_path)), "Notification") == []
+    assert events(begin(project_in(tmp_path)), "Notification") == []
 
 
 def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
-    host = host_in(tmp_path, Notify(command="touch begun; sleep 60; touch late"))
-    begun = host.project / "begun"
-    options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer="park")
+    opened = project_in(tmp_path, Notify(command="touch begun; sleep 60; touch late"))
+    begun = opened.root / "begun"
+    options = simulated(opened.root, workspace=WorkspaceKind.NONE, interviewer="park")
 
     async def cut_off() -> None:
-        walking = asyncio.create_task(start(options, host))
+        walking = asyncio.create_task(start(options, opened))
         while not begun.exists():
             await asyncio.sleep(0.01)
         walking.cancel()
@@ -155,9 +158,9 @@ def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
         assert walking.cancelled()
 
     asyncio.run(cut_off())
-    [journal] = host.runs_dir.glob("*/events.jsonl")
+    [journal] = opened.runs_dir.glob("*/events.jsonl")
     assert '"it was interrupted"' in journal.read_text()
-    assert not (host.project / "late").exists()
+    assert not (opened.root / "late").exists()
 
 
 def test_url_messenger_is_imported_only_if_used() -> None:
@@ -168,8 +171,8 @@ def test_url_messenger_is_imported_only_if_used() -> None:
     assert done.stdout == "False\n"
 
 
-def notices_of(host: RunHost) -> list[dict[str, Any]]:
-    file = host.project / "told.jsonl"
+def notices_of(opened: Project) -> list[dict[str, Any]]:
+    file = opened.root / "told.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
@@ -198,50 +201,50 @@ SPENT = (
 def test_each_end_of_a_run_is_notified_once_with_command_and_address(
     tmp_path: Path, graph: str, kind: str, words: str, command: str
 ) -> None:
-    host = host_in(tmp_path / kind, KEEPS)
-    (host.project / "pipeline.dot").write_text(graph)
-    note_address(host, "http://127.0.0.1:8000")
+    opened = project_in(tmp_path / kind, KEEPS)
+    (opened.root / "pipeline.dot").write_text(graph)
+    note_address(opened, "http://127.0.0.1:8000")
     budgets = Budgets(duration=timedelta(seconds=0.1)) if kind == "budget" else Budgets()
     options = simulated(
-        host.project, workspace=WorkspaceKind.NONE, interviewer="park", budgets=budgets
+        opened.root, workspace=WorkspaceKind.NONE, interviewer="park", budgets=budgets
     )
-    result = asyncio.run(asyncio.wait_for(start(options, host), 60))
-    [notice] = notices_of(host)
+    result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
+    [notice] = notices_of(opened)
     run = result.directory
     assert (notice["kind"], notice["command"]) == (kind, command.replace("RUN", run.name))
     assert words in notice["text"]
     assert notice["address"] == f"http://127.0.0.1:8000/runs/{run.name}"
     if not result.status.is_final and kind != "done":
-        asyncio.run(asyncio.wait_for(resume(run, host), 60))
-        assert [one["kind"] for one in notices_of(host)] == [kind]
+        asyncio.run(asyncio.wait_for(resume(run, opened), 60))
+        assert [one["kind"] for one in notices_of(opened)] == [kind]
 
 
 def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
-    host = host_in(tmp_path, KEEPS)
-    (host.project / "pipeline.dot").write_text(DONE)
-    options = simulated(host.project, workspace=WorkspaceKind.NONE)
+    opened = project_in(tmp_path, KEEPS)
+    (opened.root / "pipeline.dot").write_text(DONE)
+    options = simulated(opened.root, workspace=WorkspaceKind.NONE)
 
     async def run_all() -> None:
-        await asyncio.gather(*(start(options, host) for _ in range(10)))
+        await asyncio.gather(*(start(options, opened) for _ in range(10)))
 
     asyncio.run(asyncio.wait_for(run_all(), 90))
-    [notice] = notices_of(host)
+    [notice] = notices_of(opened)
     assert (notice["kind"], notice["title"]) == ("several", "10 notices: 10 done")
     assert len({one["run_id"] for one in notice["notices"]}) == 10
-    journals = [one.read_text() for one in host.runs_dir.glob("*/events.jsonl")]
+    journals = [one.read_text() for one in opened.runs_dir.glob("*/events.jsonl")]
     assert all(one.count('"NotificationCompleted"') == 1 for one in journals)
 
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_ends_of_children_are_notified_only_if_asked(tmp_path: Path, asked: bool) -> None:
-    host = host_in(tmp_path, replace(KEEPS, children=asked))
-    (host.project / "inner.dot").write_text(DONE.replace("digraph gate", "digraph inner"))
-    (host.project / "pipeline.dot").write_text(
+    opened = project_in(tmp_path, replace(KEEPS, children=asked))
+    (opened.root / "inner.dot").write_text(DONE.replace("digraph gate", "digraph inner"))
+    (opened.root / "pipeline.dot").write_text(
         TOOL.replace("HERE", 'type=pipeline, file="inner.dot"')
     )
-    options = simulated(host.project, workspace=WorkspaceKind.NONE)
-    result = asyncio.run(asyncio.wait_for(start(options, host), 60))
-    pipelines = [one["pipeline"] for one in notices_of(host)]
+    options = simulated(opened.root, workspace=WorkspaceKind.NONE)
+    result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
+    pipelines = [one["pipeline"] for one in notices_of(opened)]
     assert pipelines == (["inner", "gate"] if asked else ["gate"])
     assert result.outcome
 
@@ -268,9 +271,9 @@ def test_documented_examples_reach_a_desktop_and_a_phone(tmp_path: Path) -> None
     script.chmod(0o755)
     with ntfy() as (port, messages):
         notify = Notify(command=DESKTOP, url=f"http://127.0.0.1:{port}{address}")
-        host = host_in(tmp_path, notify, PATH=f"{tmp_path}/bin:/usr/local/bin:/usr/bin:/bin")
-        (host.project / "pipeline.dot").write_text(BROKEN)
-        begin(host)
+        opened = project_in(tmp_path, notify, PATH=f"{tmp_path}/bin:/usr/local/bin:/usr/bin:/bin")
+        (opened.root / "pipeline.dot").write_text(BROKEN)
+        begin(opened)
     text = "tool_command ended with exit code 3: too bad"
     assert (tmp_path / "shown").read_text() == f"gate: failed|{text}"
     assert messages == [("gate: failed", text)]

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from attractor.pipeline.host.run_host import RunHost
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from attractor.pipeline.project.project import Project
+from tests.pipeline.projects import make_project, open_project, simulated, start
 
 VIEWED = """
 digraph viewed {
@@ -28,8 +28,8 @@ digraph viewed {
 """
 
 
-def make_viewed(folder: Path) -> tuple[Path, RunHost]:
-    """Run the pipeline up to its gate; return the run directory and the host."""
-    host = make_host(make_project(folder / "project", VIEWED))
-    request = simulated(host.project, interviewer="park")
-    return asyncio.run(start(request, host)).directory, host
+def make_viewed(folder: Path) -> tuple[Path, Project]:
+    """Run the pipeline up to its gate; return the run directory and the project."""
+    opened = open_project(make_project(folder / "project", VIEWED))
+    request = simulated(opened.root, interviewer="park")
+    return asyncio.run(start(request, opened)).directory, opened

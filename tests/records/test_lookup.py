@@ -11,7 +11,7 @@ from attractor.records.lookup import find_run, latest_verdict, outermost_run_id
 from attractor.records.summary import list_runs
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, manifest
-from tests.pipeline.projects import make_host, make_runs
+from tests.pipeline.projects import make_runs, open_project
 
 
 def workplace(root: Path) -> Workplace:
@@ -72,11 +72,14 @@ def test_latest_verdict_is_that_of_the_newest_evaluation(tmp_path: Path) -> None
 def test_a_run_in_other_hands_is_refused_before_its_workspace_is_touched(tmp_path: Path) -> None:
     runs_dir, [run_id] = make_runs(tmp_path, 1)
     project = tmp_path / "project"
-    host = make_host(project)
-    scratch = host.state_dir / "stores" / run_id / "scratch-of-the-living"
+    opened = open_project(project)
+    scratch = opened.machine.state_dir / "stores" / run_id / "scratch-of-the-living"
     scratch.mkdir()
-    with open_run(runs_dir / run_id, clock=host.clock, before_end=None), pytest.raises(LockHeld):
-        asyncio.run(resume(runs_dir / run_id, host))
+    with (
+        open_run(runs_dir / run_id, clock=opened.machine.clock, before_end=None),
+        pytest.raises(LockHeld),
+    ):
+        asyncio.run(resume(runs_dir / run_id, opened))
     assert scratch.exists()
 
 

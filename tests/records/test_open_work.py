@@ -28,7 +28,7 @@ from attractor.records.open_work import (
     stages_in_flight,
 )
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 
 UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.02; done'"
@@ -54,11 +54,11 @@ digraph branches {{
 async def seen_meanwhile(project: Path) -> Sequence[StageInFlight]:
     """Run until both branches are at the same node; return the stages in flight."""
     options = simulated(project, workspace=WorkspaceKind.NONE)
-    host = make_host(project)
-    walking = asyncio.create_task(start(options, host))
+    opened = open_project(project)
+    walking = asyncio.create_task(start(options, opened))
     try:
         async with asyncio.timeout(30):
-            while not (found := list(host.runs_dir.glob("*/events.jsonl"))):
+            while not (found := list(opened.runs_dir.glob("*/events.jsonl"))):
                 await asyncio.sleep(0.02)
             while not all_printed(at_work := stages_in_flight(found[0].parent)):
                 await asyncio.sleep(0.02)

@@ -117,7 +117,7 @@ def greeting(folder: Path) -> Generator[Service]:
             "ATTRACTOR_WORKSPACES_DIR": str(folder),
         }
         service = Service.of(project, variables | dict(twin.environ()))
-        stores, now = register_of(service.host).stores, SystemClock().now()
+        stores, now = register_of(service.project).stores, SystemClock().now()
         holdouts = {name.lower(): HOLDOUT.format(id=name.lower(), name=name) for name in NAMES}
         register(stores.suites, write_suite(folder / "suite", suite=SUITE, **holdouts), now=now)
         profile = make_profile("lenient", ("isolation_unverified", "dirty_base"))

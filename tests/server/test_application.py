@@ -20,7 +20,7 @@ def test_version_is_shown_to_callers_with_a_token(server: RunningServer) -> None
     with server.client("read") as client:
         answer = client.get("/api/v1/version")
     assert answer.status_code == 200
-    assert answer.json()["project"] == str(server.service.host.project)
+    assert answer.json()["project"] == str(server.service.project.root)
 
 
 @pytest.mark.parametrize("written", ["", "Bearer guessed", "Basic YTpi"])

@@ -208,7 +208,7 @@ def test_folder_of_a_tool_is_not_taken_for_a_run(target: Target) -> None:
     service = target.server.service
     run = service.root("latest")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(service.host.project)
+        patch.chdir(service.project.root)
         shutil.copytree(run, "latest")
         with pytest.raises(UnknownName):
             service.root("latest")
@@ -217,7 +217,7 @@ def test_folder_of_a_tool_is_not_taken_for_a_run(target: Target) -> None:
 @needs_bubblewrap
 def test_tool_in_a_sandbox_finds_no_way_in(target: Target) -> None:
     server, session = target.server, target.proofs["session"]
-    state = server.service.host.state_dir
+    state = server.service.project.machine.state_dir
     look = f"ls {state}; cat {state}/sessions.json {state}/tokens.json; env; true"
     source = f"""digraph look {{ start [shape=Mdiamond]; exit [shape=Msquare]
         look [shape=parallelogram, tool_command="{look}"]
@@ -245,7 +245,7 @@ VIEWS = [
 
 
 def test_no_script_in_a_text_is_executed(target: Target) -> None:
-    place = target.server.service.host.runs_dir / target.places["run"] / "make" / TRANSCRIPT
+    place = target.server.service.project.runs_dir / target.places["run"] / "make" / TRANSCRIPT
     place.write_text(json.dumps({"kind": "ASSISTANT_TEXT_END", "text": f"Said {NASTY}"}) + "\n")
     cookie = target.proofs["session"]["cookie"].partition("=")[2]
     shown: list[str] = []

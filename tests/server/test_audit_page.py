@@ -39,7 +39,7 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
     assert "It is made" not in text
     assert len(lines_in(show(server, f"run={run}&kind=created"))) == 1
     assert "No line matches." in show(server, f"run={run}&kind=burned")
-    ledger, now = register_of(server.service.host).ledger, SystemClock().now()
+    ledger, now = register_of(server.service.project).ledger, SystemClock().now()
     for _ in range(MOST):
         ledger.append(LineKind.TOKEN_REVOKED, "", {"name": "old", "by": "ann"}, now=now)
     text = show(server)
@@ -53,7 +53,7 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
 def test_flaws_are_shown_with_remedies(judged: Judged) -> None:
     server, run = judged
     assert "no problems found" in show(server, "verify=true")
-    manifest = server.service.host.runs_dir / run / "manifest.json"
+    manifest = server.service.project.runs_dir / run / "manifest.json"
     manifest.write_text(manifest.read_text() + " ")
     text = show(server, f"verify=true&run={run}")
     assert f"{manifest} was changed" in text

@@ -45,7 +45,7 @@ def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
     assert "a token of the scope decide is required" in text
     text = show(server, run, "/promote", branch="main", token=token)
     assert "main is now" in text
-    project = server.service.host.project
+    project = server.service.project.root
     assert "made.txt" in git(project, "ls-tree", "--name-only", "main")
     text = show(server, run, "/amend", note=REASON, token=token)
     assert "The note is on record." in text
@@ -101,5 +101,5 @@ def test_suites_and_system_show_no_hidden_scenario(judged: Judged) -> None:
     assert f'href="/runs/{run}/decision"' in suite
     assert "It is made" not in suite
     assert "No process executes a run." in system
-    assert str(server.service.host.state_dir) in system
+    assert str(server.service.project.machine.state_dir) in system
     assert (unknown.status_code, "Suites" in unknown.text) == (404, True)

@@ -8,4 +8,4 @@ from tests.server.conftest import RunningServer
 @needs_curl
 def test_examples_of_the_page_print_their_output(server: RunningServer) -> None:
     variables = {"SERVER": server.url, "TOKEN": server.token("operate")}
-    play(HOW_TO / "run-over-http.md", server.service.host.project, variables)
+    play(HOW_TO / "run-over-http.md", server.service.project.root, variables)

@@ -93,7 +93,7 @@ def run(server: RunningServer, screen: Screen) -> Iterator[str]:
         assert max(sizes) < MOST_BYTES, sizes
         page.remove_listener("response", note)
         yield name
-        (server.service.host.project / "go").touch()
+        (server.service.project.root / "go").touch()
         await_rest(client, name)
 
 

@@ -13,7 +13,7 @@ import mcp_types
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from tests.pipeline.projects import fork, make_host, make_project, simulated, start
+from tests.pipeline.projects import fork, make_project, open_project, simulated, start
 from tests.prepared import quick_programs
 from tests.server.conftest import SETTINGS
 from tests.server.runs import GATE, UNGUARDED
@@ -118,9 +118,11 @@ def test_agent_answers_only_runs_that_an_agent_started(tmp_path: Path) -> None:
         async with working_in(project) as agent:
             own = (await agent.read("run", file="gate.dot"))["run"]
             await agent.await_status(own, lambda one: bool(one["questions"]) and not one["live"])
-        host = make_host(project)
-        begun = await start(simulated(project, file=project / "gate.dot", interviewer="park"), host)
-        forked = await fork(project / "runs" / own, "ask", host)
+        opened = open_project(project)
+        begun = await start(
+            simulated(project, file=project / "gate.dot", interviewer="park"), opened
+        )
+        forked = await fork(project / "runs" / own, "ask", opened)
         async with working_in(project) as agent:
             for run in (begun.run_id, forked.run_id):
                 words = await agent.refused("answer", run=run, answer="S")

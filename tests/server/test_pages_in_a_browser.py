@@ -125,12 +125,12 @@ def test_run_is_started_watched_answered_and_forked_by_mouse(
     page.get_by_role("button", name="Start the new run").click()
     expect(page.get_by_text("Forked from run")).to_be_visible()
     node(page, "ship", "done")
-    assert not (server.service.host.project / "one.py").exists()
+    assert not (server.service.project.root / "one.py").exists()
 
 
 def let_go(server: RunningServer) -> None:
     """End the waiting stage of the run."""
-    places = server.service.host.workspaces_dir
+    places = server.service.project.workspaces_dir
     until = monotonic() + PATIENCE_S
     trees: list[Path] = []
     while not trees:
@@ -191,7 +191,7 @@ FAILING = f"""digraph failing {{ start [shape=Mdiamond]; exit [shape=Msquare]
 def test_output_of_a_tool_stays_and_its_end_is_in_view_and_quoted_by_the_banner(
     server: RunningServer, page: Page
 ) -> None:
-    go = server.service.host.project / "go"
+    go = server.service.project.root / "go"
     with server.client("operate") as client:
         run = start(client, FAILING)
         page.goto(f"{server.url}/runs/{run}")
@@ -251,7 +251,7 @@ SHOWN = """() => [...document.querySelectorAll("#colours > div")].map((one) => o
 def test_form_that_starts_a_run_is_hidden_while_another_pipeline_is_chosen(
     server: RunningServer, page: Page
 ) -> None:
-    server.service.host.project.joinpath("other.dot").write_text(PIPELINE)
+    server.service.project.root.joinpath("other.dot").write_text(PIPELINE)
     page.goto(f"{server.url}/start?file=other.dot")
     button = page.get_by_role("button", name="Start the run")
     for chosen, is_hidden in (("pipeline.dot", True), ("other.dot", False)):
@@ -286,7 +286,7 @@ CONTRAST = """() => {
 def test_colours_of_the_editor_have_contrast_and_the_problem_at_the_cursor_is_whole(
     server: RunningServer, page: Page, scheme: Literal["light", "dark"]
 ) -> None:
-    server.service.host.project.joinpath("broken.dot").write_text(BROKEN)
+    server.service.project.root.joinpath("broken.dot").write_text(BROKEN)
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server.url}/editor?file=broken.dot")
@@ -302,7 +302,7 @@ def test_colours_of_the_editor_have_contrast_and_the_problem_at_the_cursor_is_wh
 def test_editor_has_colours_line_numbers_and_problems_in_place(
     server: RunningServer, page: Page
 ) -> None:
-    server.service.host.project.joinpath("edited.dot").write_text(EDITED)
+    server.service.project.root.joinpath("edited.dot").write_text(EDITED)
     address = f"{server.url}/editor?file=edited.dot"
     assert look_at(page, "editor", address) == []
     source, colours = page.get_by_label("DOT text"), page.locator("#colours")

@@ -69,11 +69,11 @@ def test_names_of_the_definition_of_done_are_aliases(server: RunningServer) -> N
 
 
 def test_run_over_http_continues_on_the_command_line(server: RunningServer) -> None:
-    (server.service.host.project / "plan.md").write_text("Plan $goal")
+    (server.service.project.root / "plan.md").write_text("Plan $goal")
     source = GATE.replace("build [", 'plan [prompt="@plan.md"]; build [').replace(
         "start -> build", "start -> plan -> build"
     )
-    project, environ = server.service.host.project, server.service.host.environ
+    project, environ = server.service.project.root, server.service.project.machine.environ
     with server.client() as client:
         run = start(client, source, goal="something")
         await_rest(client, run)
@@ -85,7 +85,7 @@ def test_run_over_http_continues_on_the_command_line(server: RunningServer) -> N
 
 
 def test_child_has_the_name_of_its_run_and_its_stage(server: RunningServer) -> None:
-    (server.service.host.project / "child.dot").write_text(GATE)
+    (server.service.project.root / "child.dot").write_text(GATE)
     stages = 'work [type="pipeline", file="child.dot"]; start -> work -> exit'
     source = f"digraph parent {{ {ENDS}; {stages} }}"
     with server.client() as client:
@@ -108,7 +108,7 @@ def test_repeated_request_starts_one_run(server: RunningServer) -> None:
         ]
         [run] = {one.result().json()["id"] for one in sent}
         await_rest(client, run)
-    made = server.service.host.runs_dir.glob("*/manifest.json")
+    made = server.service.project.runs_dir.glob("*/manifest.json")
     assert [one.parent.name for one in made] == [run]
 
 
@@ -144,7 +144,7 @@ def test_run_that_cannot_begin_is_a_problem(
         answer = client.post("/pipelines", content=content, headers=headers)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
-    assert not [*server.service.host.runs_dir.glob("*/manifest.json")]
+    assert not [*server.service.project.runs_dir.glob("*/manifest.json")]
 
 
 def test_faults_of_a_pipeline_are_listed(server: RunningServer) -> None:

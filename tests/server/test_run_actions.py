@@ -49,14 +49,14 @@ def act(client: httpx.Client, run: str, action: str, **fields: object) -> dict[s
 
 def actions_in(server: RunningServer, run: str) -> list[tuple[str, str, str]]:
     """Return the orders to a run: action, name without its random end, and reason."""
-    journal = server.service.host.runs_dir / run / "events.jsonl"
+    journal = server.service.project.runs_dir / run / "events.jsonl"
     found = [json.loads(line) for line in journal.read_text().splitlines()]
     data = [one["data"] for one in found if one["type"] == "OperatorAction"]
     return [(one["action"], one["by"][:-5], one["why"]) for one in data]
 
 
 def go(server: RunningServer) -> None:
-    (server.service.host.project / "go").touch()
+    (server.service.project.root / "go").touch()
 
 
 def test_paused_run_waits_and_is_resumed(server: RunningServer, client: httpx.Client) -> None:
@@ -86,7 +86,7 @@ def test_answer_reaches_the_live_process_of_a_run(
     go(server)
     assert await_rest(client, run)["outcome"] == "success"
     assert ("answer", "ann-operate", "now") in actions_in(server, run)
-    journal = server.service.host.runs_dir / run / "events.jsonl"
+    journal = server.service.project.runs_dir / run / "events.jsonl"
     assert '"proof":"token ann-operate' in journal.read_text()
 
 
@@ -119,7 +119,7 @@ def test_fork_keeps_the_old_run_and_rewind_cancels_it(
 def test_registered_version_runs_as_it_was_registered(
     server: RunningServer, client: httpx.Client
 ) -> None:
-    project = server.service.host.project
+    project = server.service.project.root
     (project / "plan.md").write_text("The first plan")
     (project / "plan.dot").write_text(
         GATE.replace("build [", 'plan [prompt="@plan.md"]; build [').replace(
@@ -156,7 +156,7 @@ def test_run_is_evaluated_and_rebased_by_new_processes(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     run = flow.launch(evaluate=False).run_id
     git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Move on")
-    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
     with serving(quick(Service.of(flow.project, state))) as server, server.client() as client:
         assert client.get(f"/pipelines/{run}").json()["status"] == "evaluating"
         assert act(client, run, "evaluate")["process"] == "started"
@@ -177,7 +177,7 @@ def test_answer_to_a_run_that_is_being_parked_continues_it(
 ) -> None:
     run = start(client, GATE)
     await_rest(client, run)
-    directory = RunDirectory(server.service.host.runs_dir / run)
+    directory = RunDirectory(server.service.project.runs_dir / run)
     with ThreadPoolExecutor() as pool:
         with FileLock(directory.lock).acquire(wait=10):
             answered = pool.submit(act, client, run, "answer", answer="S")
@@ -255,7 +255,7 @@ def limited(tmp_path: Path) -> Iterator[tuple[RunningServer, str]]:
 
 
 def _lock(server: RunningServer, run: str) -> Path:
-    return RunDirectory(server.service.host.runs_dir / run).lock
+    return RunDirectory(server.service.project.runs_dir / run).lock
 
 
 def test_run_that_waits_for_a_limit_says_until_when_and_asks_no_person(

@@ -114,7 +114,7 @@ def test_page_of_a_run_lists_its_incidents(
 ) -> None:
     browser, address = parked
     assert 'aria-label="Incidents"' not in browser.get(address).text
-    with lock_run(server.service.root(address.rpartition("/")[2]), server.service.host) as run:
+    with lock_run(server.service.root(address.rpartition("/")[2]), server.service.project) as run:
         run.emit("HoldoutLeaked", {"suite": f"todo {NASTY}", "places": 2}, sync=True)
     for query in ({}, {"fragment": "head"}):
         text = browser.get(address, params=query).text
@@ -168,7 +168,7 @@ def test_list_of_runs_shows_first_what_runs_waits_failed_and_is_done(
     server: RunningServer, parked: tuple[httpx.Client, str]
 ) -> None:
     browser, address = parked
-    go = server.service.host.project / "go"
+    go = server.service.project.root / "go"
     with server.client("operate") as client:
         run = start(client, STAGES, goal="Watch stages")
         await_status(client, run, lambda one: one["stage"] == "two")
@@ -215,12 +215,12 @@ def test_run_that_waits_for_a_limit_is_listed_until_when_and_asks_no_person(
 def test_report_is_one_file_without_secrets_and_requests(
     server: RunningServer, parked: tuple[httpx.Client, str], tmp_path: Path
 ) -> None:
-    host, run = server.service.host, parked[1].rpartition("/")[2]
+    host, run = server.service.project, parked[1].rpartition("/")[2]
     file = tmp_path / "report.html"
     result = run_here(
         ["report", run, "--html", str(file)],
-        folder=host.project,
-        variables={**host.environ, "SOME_API_KEY": "Plan: Say"},
+        folder=host.root,
+        variables={**host.machine.environ, "SOME_API_KEY": "Plan: Say"},
     )
     assert (result.returncode, result.stdout) == (0, f"written: {file}\n")
     text = file.read_text()

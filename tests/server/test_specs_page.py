@@ -25,7 +25,7 @@ def send(client: httpx.Client, to: str, **form: str) -> httpx.Response:
 
 
 def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None:
-    project = server.service.host.project
+    project = server.service.project.root
     with server.client("operate") as client:
         opened = client.get("/editor", params={"file": FILE}, headers=PAGE).text
         assert LINEAR.strip() in html.unescape(opened)
@@ -60,7 +60,7 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
     assert "since version 1" in listed
     assert "check" in changes
     assert "<style" not in changes
-    version = register_of(server.service.host).stores.pipelines.versions.find("linear")
+    version = register_of(server.service.project).stores.pipelines.versions.find("linear")
     assert (version.number, version.by.startswith("ann-operate")) == (2, True)
 
 
@@ -68,4 +68,4 @@ def test_reading_token_saves_nothing(server: RunningServer) -> None:
     with server.client("read") as client:
         for to in ("/save", "/register"):
             assert send(client, to, file="new.dot", source=LINEAR).status_code == 403
-    assert not (server.service.host.project / "new.dot").exists()
+    assert not (server.service.project.root / "new.dot").exists()

@@ -24,7 +24,7 @@ def test_form_starts_a_run_with_its_inputs(service: Service) -> None:
 
 
 def _start_with_inputs(server: RunningServer) -> None:
-    project = server.service.host.project
+    project = server.service.project.root
     (project / "more").mkdir()
     (project / "more" / "asked.dot").write_text(WITH_INPUTS)
     browser = server.browser()
@@ -52,7 +52,7 @@ def _start_with_inputs(server: RunningServer) -> None:
 
 
 def test_form_quotes_no_hidden_file(server: RunningServer) -> None:
-    (server.service.host.project / ".env").write_text("KEY=a-long-secret")
+    (server.service.project.root / ".env").write_text("KEY=a-long-secret")
     with server.client("read") as client:
         answer = client.get("/start", params={"file": ".env"}, headers=PAGE)
     assert (answer.status_code, "a-long-secret" in answer.text) == (400, False)
@@ -62,7 +62,7 @@ def test_form_quotes_no_hidden_file(server: RunningServer) -> None:
 def test_form_has_model_limits_and_problems_and_the_editor_leads_to_it(
     server: RunningServer,
 ) -> None:
-    project = server.service.host.project
+    project = server.service.project.root
     with closing(server.browser()) as browser:
         text = "digraph bad { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit; lost }"
         page = browser.get("/editor").text

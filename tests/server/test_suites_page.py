@@ -9,7 +9,7 @@ from tests.server.conftest import PAGE, RunningServer
 def test_suite_is_registered_by_a_form_with_the_fault_beside_its_field(
     server: RunningServer,
 ) -> None:
-    project, token = server.service.host.project, server.token("decide")
+    project, token = server.service.project.root, server.token("decide")
     write_suite(project / "scenarios" / "todo", made=HOLDOUT.format(wanted="made"))
     with server.client("operate") as client:
         client.headers.update(PAGE)
@@ -26,5 +26,5 @@ def test_suite_is_registered_by_a_form_with_the_fault_beside_its_field(
         form = {"folder": "scenarios/todo", "token": token}
         answer = client.post("/suites", data=form, follow_redirects=True)
     assert "is registered." in answer.text
-    version = register_of(server.service.host).stores.suites.versions.find("todo")
+    version = register_of(server.service.project).stores.suites.versions.find("todo")
     assert version.by.startswith("ann-decide")

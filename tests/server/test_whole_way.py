@@ -124,7 +124,7 @@ def test_run_is_started_answered_judged_decided_and_promoted(
         answer(desk)
         expect_verdict(desk, "go")
         decide(desk, server.token("decide"))
-        assert git(service.host.project, "show", "main:greet.py").startswith("import sys")
+        assert git(service.project.root, "show", "main:greet.py").startswith("import sys")
         look_at(page, PAGES, second, server)
         page.goto(f"{server.url}/runs")
 

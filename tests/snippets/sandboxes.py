@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.snippets.execution import SnippetSandboxes
 from attractor.snippets.snippet import ExtendedExecution, Snippet
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import adjusted, make_project, open_project
 
 SECRET = "never-to-be-seen-5b1e"
 FAR_S = 60
@@ -22,9 +21,9 @@ def make_sandboxes(
     config = folder / ".config/attractor/config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(SECRET)
-    host = make_host(make_project(folder / "project"))
-    environ = {**host.environ, "OPENAI_API_KEY": SECRET, "MY_KEY": SECRET, **variables}
-    return SnippetSandboxes(replace(host, environ=environ, bounds=bounds or host.bounds))
+    opened = open_project(make_project(folder / "project"))
+    environ = {**opened.machine.environ, "OPENAI_API_KEY": SECRET, "MY_KEY": SECRET, **variables}
+    return SnippetSandboxes(adjusted(opened, environ=environ, bounds=bounds or opened.bounds))
 
 
 def execute(sandboxes: SnippetSandboxes, **fields: Any) -> ExtendedExecution:

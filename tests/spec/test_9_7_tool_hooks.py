@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, start
 
 PIPELINE = """digraph hooked {{
     graph [{graph}]
@@ -47,7 +46,7 @@ def go(
     **files: str,
 ) -> RunResult:
     project = make_project(folder / "project", PIPELINE.format(graph=graph, node=node), **files)
-    host = make_host(project)
+    opened = open_project(project)
     options = RunRequest(
         file=project / "pipeline.dot",
         backend=backend,
@@ -57,8 +56,8 @@ def go(
         interviewer="park",
     )
     with in_background(ProviderTwin(script(*ANSWERS))) as twin:
-        host = replace(host, environ={**host.environ, **twin.environ()})
-        return asyncio.run(asyncio.wait_for(start(options, host), 60))
+        opened = adjusted(opened, environ={**opened.machine.environ, **twin.environ()})
+        return asyncio.run(asyncio.wait_for(start(options, opened), 60))
 
 
 def hook_executions(result: RunResult) -> list[tuple[str, str, str]]:

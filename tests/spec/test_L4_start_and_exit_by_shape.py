@@ -11,7 +11,7 @@ from attractor.language import parse, validate
 from attractor.language.drawing.draw import dot_text
 from attractor.pipeline.simulation.simulate import Script, simulate
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 
 NAMED = "digraph named { start; exit; a [prompt=x]; start -> a -> exit }"
@@ -70,7 +70,7 @@ def test_L4_simulation_rejects_outcomes_of_start_and_exit() -> None:
 
 
 def test_L4_a_run_works_at_the_stage_between_only(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", NAMED))
-    options = simulated(host.project, workspace=WorkspaceKind.NONE)
-    asyncio.run(start(options, host))
+    opened = open_project(make_project(tmp_path / "project", NAMED))
+    options = simulated(opened.root, workspace=WorkspaceKind.NONE)
+    asyncio.run(start(options, opened))
     assert [file.parent.name for file in tmp_path.rglob("prompt.md")] == ["a"]

@@ -19,15 +19,15 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.language.drawing.draw import draw
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
+from attractor.pipeline.project.project import Project
 from attractor.records.drawing import read_drawn
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 from tests.tables import table
 
 KEY, PASSWORD = "sk-SuperSecret/Value+12345", 'päss wörd "quoted" 123'
@@ -85,35 +85,35 @@ SIMPLE = f"""digraph simple {{
 """
 
 
-def options(host: RunHost, *, goal: str = "", **inputs: str) -> RunRequest:
+def options(opened: Project, *, goal: str = "", **inputs: str) -> RunRequest:
     return simulated(
-        host.project, goal=goal, inputs=inputs, workspace=WorkspaceKind.NONE, interviewer="park"
+        opened.root, goal=goal, inputs=inputs, workspace=WorkspaceKind.NONE, interviewer="park"
     )
 
 
-def simple(folder: Path, text: str = SIMPLE, **environ: str) -> RunHost:
-    return with_variables(make_host(make_project(folder / "project", text)), environ)
+def simple(folder: Path, text: str = SIMPLE, **environ: str) -> Project:
+    return with_variables(open_project(make_project(folder / "project", text)), environ)
 
 
-def with_variables(host: RunHost, more: Mapping[str, str]) -> RunHost:
-    return replace(host, environ={**host.environ, **more})
+def with_variables(opened: Project, more: Mapping[str, str]) -> Project:
+    return adjusted(opened, environ={**opened.machine.environ, **more})
 
 
-def go(host: RunHost, *, goal: str = "", **inputs: str) -> RunResult:
-    return asyncio.run(start(options(host, goal=goal, **inputs), host))
+def go(opened: Project, *, goal: str = "", **inputs: str) -> RunResult:
+    return asyncio.run(start(options(opened, goal=goal, **inputs), opened))
 
 
-def go_on(root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES) -> RunResult:
-    return asyncio.run(resume(root, host, replace(overrides, interviewer="auto_approve")))
+def go_on(root: Path, opened: Project, overrides: Overrides = NO_OVERRIDES) -> RunResult:
+    return asyncio.run(resume(root, opened, replace(overrides, interviewer="auto_approve")))
 
 
-def orders(root: Path, host: RunHost) -> Orders:
+def orders(root: Path, opened: Project) -> Orders:
     return Orders(
         root=root,
         by="somebody",
-        clock=host.clock,
-        randomness=host.randomness,
-        redactor=host.redactor,
+        clock=opened.machine.clock,
+        randomness=opened.machine.randomness,
+        redactor=opened.redactor,
     )
 
 
@@ -139,9 +139,9 @@ def found_in(folder: Path) -> list[str]:
 def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
     files = {"leak.txt": LEAK, "write.sh": WRITE, "inner.dot": INNER}
     project = make_project(tmp_path / "project", EVERYWHERE, **files)
-    host = with_variables(make_host(project), ENVIRON)
+    opened = with_variables(open_project(project), ENVIRON)
     asked = replace(
-        options(host, goal=f"goal {PASSWORD}", plain=KEY, own=OWN),
+        options(opened, goal=f"goal {PASSWORD}", plain=KEY, own=OWN),
         backend="agent",
         model=MODELS["openai"],
         provider="openai",
@@ -153,11 +153,11 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         says(f"I used {KEY} and {OWN}"),
     ]
     with in_background(ProviderTwin(script(*answers))) as twin:
-        at_work = with_variables(host, twin.environ())
+        at_work = with_variables(opened, twin.environ())
         result = asyncio.run(asyncio.wait_for(start(asked, at_work), 60))
         root = result.directory
         assert result.question is not None, result.reason
-        orders(root, host).answer("y", why=f"because {TOKEN}")
+        orders(root, opened).answer("y", why=f"because {TOKEN}")
         given = Overrides(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
         assert go_on(root, at_work, given).exit_code is ExitCode.DONE
     assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
@@ -169,19 +169,21 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
 
 
 def test_L8_message_with_a_secret_is_refused(tmp_path: Path) -> None:
-    host = simple(tmp_path, **ENVIRON)
-    root = go(host, own=OWN).directory
+    opened = simple(tmp_path, **ENVIRON)
+    root = go(opened, own=OWN).directory
     with (
-        open_run(root, clock=host.clock, before_end=None),
+        open_run(root, clock=opened.machine.clock, before_end=None),
         pytest.raises(Refused, match="contains a secret"),
     ):
-        orders(root, host).steer(f"Log in with {TOKEN}")
+        orders(root, opened).steer(f"Log in with {TOKEN}")
     assert list((root / "inbox").glob("*.json")) == []
 
 
 def test_L8_a_secret_input_reaches_the_command_that_asks_for_it_alone(tmp_path: Path) -> None:
-    host = simple(tmp_path, ATTRACTOR_INPUT_OTHER="another value", PG="the own secret of this run")
-    result = go(host, own=OWN)
+    opened = simple(
+        tmp_path, ATTRACTOR_INPUT_OTHER="another value", PG="the own secret of this run"
+    )
+    result = go(opened, own=OWN)
     assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
     others = (result.directory / "else" / "stdout.txt").read_text()
     assert "PATH=" in others
@@ -191,12 +193,12 @@ def test_L8_a_secret_input_reaches_the_command_that_asks_for_it_alone(tmp_path: 
 
 
 def test_L8_a_secret_is_given_by_its_variable(tmp_path: Path) -> None:
-    host = simple(tmp_path, ATTRACTOR_INPUT_OWN=OWN)
-    result = go(host)
+    opened = simple(tmp_path, ATTRACTOR_INPUT_OWN=OWN)
+    result = go(opened)
     assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
     manifest = read_manifest(RunDirectory(result.directory))
     assert manifest.options["inputs"] == {"own": "***"}
-    assert go_on(result.directory, host).exit_code is ExitCode.DONE
+    assert go_on(result.directory, opened).exit_code is ExitCode.DONE
 
 
 def test_L8_a_secret_in_a_prompt_is_an_error(tmp_path: Path) -> None:
@@ -224,48 +226,50 @@ def test_L8_unkeepable_secret_is_refused(
     tmp_path: Path, inputs: dict[str, str], message: str
 ) -> None:
     needs = 'inputs = "own:secret, plain="; requires="no-such-program-of-ours"'
-    host = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
+    opened = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
     with pytest.raises(NotRunnable, match=message) as refused:
-        go(host, **inputs)
+        go(opened, **inputs)
     assert "no-such-program-of-ours" in str(refused.value)
-    assert not host.runs_dir.exists()
+    assert not opened.runs_dir.exists()
 
 
 def test_L8_withheld_values_are_passed_again_on_resume(tmp_path: Path) -> None:
-    host = simple(tmp_path, MY_API_KEY=KEY)
-    root = go(host, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
+    opened = simple(tmp_path, MY_API_KEY=KEY)
+    root = go(opened, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
     with pytest.raises(NotRunnable) as refused:
-        go_on(root, host)
+        go_on(root, opened)
     for message in ("the goal contains a secret", "the input own", "the input plain", "@env:NAME"):
         assert message in str(refused.value)
     # On another machine nothing marks it as a secret.
-    elsewhere = replace(host, environ={"PATH": host.environ["PATH"], "HOME": str(tmp_path)})
+    elsewhere = adjusted(
+        opened, environ={"PATH": opened.machine.environ["PATH"], "HOME": str(tmp_path)}
+    )
     given = Overrides(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
     assert go_on(root, elsewhere, given).exit_code is ExitCode.DONE
     assert found_in(root) == []
 
 
 def test_L8_resume_rejects_other_values(tmp_path: Path) -> None:
-    host = simple(tmp_path)
-    root = go(host, own=OWN, plain="open").directory
+    opened = simple(tmp_path)
+    root = go(opened, own=OWN, plain="open").directory
     with pytest.raises(UsageError, match="the input 'plain' of the run cannot change"):
-        go_on(root, host, Overrides(inputs={"own": OWN, "plain": "another"}))
+        go_on(root, opened, Overrides(inputs={"own": OWN, "plain": "another"}))
 
 
 @table("name", ["pipeline.dot", "prompt.md"])
 def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str) -> None:
     text = SIMPLE.replace("ask  [", 'say [prompt="@prompt.md"]; else -> say -> ask; ask [')
-    host = simple(tmp_path, text, MY_API_KEY=KEY)
-    (host.project / "prompt.md").write_text("Say it")
-    file = host.project / name
+    opened = simple(tmp_path, text, MY_API_KEY=KEY)
+    (opened.root / "prompt.md").write_text("Say it")
+    file = opened.root / name
     file.write_text(f"{file.read_text()}\n// {KEY}\n")
     with pytest.raises(
         NotRunnable, match=r"contains the value of the variable MY_API_KEY"
     ) as refused:
-        go(host, own=OWN)
+        go(opened, own=OWN)
     assert name in str(refused.value)
     assert "env -u MY_API_KEY" in refused.value.hint
-    assert not host.runs_dir.exists()
+    assert not opened.runs_dir.exists()
 
 
 @table(
@@ -281,11 +285,11 @@ def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, message
     text = SIMPLE.replace(
         "ask  [", f'sub [type=pipeline, file="c.dot", inputs="{given}"]; else -> sub -> ask; ask ['
     )
-    host = simple(tmp_path, text)
+    opened = simple(tmp_path, text)
     inner = f'digraph c {{ inputs="{child}"; {ENDS}; a [prompt="x"]; start -> a -> exit }}'
-    (host.project / "c.dot").write_text(inner)
+    (opened.root / "c.dot").write_text(inner)
     with pytest.raises(NotRunnable, match=message):
-        go(host, own=OWN)
+        go(opened, own=OWN)
 
 
 def test_L8_secret_can_be_given_without_the_command_line(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.engine.outcome import StageStatus
@@ -14,7 +13,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 OUTER = f"""digraph outer {{ {ENDS}
@@ -54,7 +53,7 @@ def test_R13_two_managers_supervise_two_children(tmp_path: Path) -> None:
     text = f"digraph outer {{ {ENDS}; {both} start -> first -> second -> exit }}"
     children = {f"{one}.dot": INNER.replace("inner", one) for one in ("first", "second")}
     project = make_project(tmp_path / "project", text, **children)
-    result = asyncio.run(start(simulated(project), make_host(project)))
+    result = asyncio.run(start(simulated(project), open_project(project)))
     assert result.outcome is StageStatus.SUCCESS
     folders = [result.directory / "children" / f"{one}@1.1" for one in ("first", "second")]
     names = [read_manifest(RunDirectory(one)).pipeline for one in folders]
@@ -66,9 +65,9 @@ def run(tmp_path: Path) -> tuple[RunResult, Path]:
     project = make_project(tmp_path / "project", OUTER, **{"inner.dot": INNER})
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", model=MODELS["openai"])
     with in_background(ProviderTwin(SCRIPT)) as twin:
-        host = make_host(project)
-        host = replace(host, environ={**host.environ, **twin.environ()})
-        result = asyncio.run(asyncio.wait_for(start(options, host), 60))
+        opened = open_project(project)
+        opened = adjusted(opened, environ={**opened.machine.environ, **twin.environ()})
+        result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
     return result, result.directory / "children" / "watch@1.1"
 
 

@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import ExitCode, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.records.request import RunRequest
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_project, open_project, simulated, start
 from tests.tables import table
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -30,7 +30,7 @@ def refused(tmp_path: Path, text: str, backend: str = "simulate", **files: str) 
     project = make_project(tmp_path / "project", text, **named)
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend=backend)
     with pytest.raises(UsageError) as caught:
-        asyncio.run(start(options, make_host(project)))
+        asyncio.run(start(options, open_project(project)))
     assert caught.value.exit_code is ExitCode.USAGE
     assert not (tmp_path / "state").exists()
     assert git(project, "status", "--porcelain", "--ignored") == ""
@@ -73,7 +73,7 @@ def test_R14_unknown_input_values_are_not_checked(tmp_path: Path) -> None:
     text = runs(given, of_graph='inputs="id=A-1"')
     project = make_project(tmp_path / "project", text, **{"inner.dot": inner})
     options = simulated(project)
-    result = asyncio.run(start(options, make_host(project)))
+    result = asyncio.run(start(options, open_project(project)))
     # The run started: a missing context value is a failure of the stage.
     assert result.exit_code is ExitCode.FAILED
     assert "the context has no count for the input count" in result.reason

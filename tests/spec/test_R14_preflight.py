@@ -10,7 +10,7 @@ from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.execute import resume
 from attractor.records.request import Overrides, RunRequest
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_project, open_project, simulated, start
 
 MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
 NO_MODEL = (
@@ -46,7 +46,7 @@ def test_R14_all_faults_are_reported_together_before_the_run_exists(tmp_path: Pa
     file = project / "pipeline.dot"
     options = RunRequest(file=file, sandbox="none", interviewer="consle")
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(start(options, make_host(project)))
+        asyncio.run(start(options, open_project(project)))
     assert caught.value.exit_code is ExitCode.USAGE
     assert caught.value.message.splitlines() == [
         "agents cannot be run:",
@@ -67,7 +67,7 @@ def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ASKS_FIRST)
     options = RunRequest(file=project / "pipeline.dot", sandbox="none")
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(start(options, make_host(project)))
+        asyncio.run(start(options, open_project(project)))
     assert len(caught.value.message.splitlines()) == 1
     assert f"{project / 'pipeline.dot'}:5: node make" in caught.value.message
     assert caught.value.hint == f"set OPENAI_API_KEY\n{WITHOUT_KEY}"
@@ -76,23 +76,23 @@ def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
 def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", AGENTS)
     options = simulated(project)
-    assert asyncio.run(start(options, make_host(project))).exit_code is ExitCode.DONE
+    assert asyncio.run(start(options, open_project(project))).exit_code is ExitCode.DONE
 
 
 def test_R14_resume_repeats_preflight_and_keeps_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ASKS_FIRST)
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", interviewer="park")
-    host = make_host(project, OPENAI_API_KEY="a key of some length")
-    parked = asyncio.run(start(options, host))
+    opened = open_project(project, OPENAI_API_KEY="a key of some length")
+    parked = asyncio.run(start(options, opened))
     assert parked.exit_code is ExitCode.UNFINISHED
     before = (parked.directory / "events.jsonl").read_bytes()
     with pytest.raises(NotRunnable) as caught:
         asyncio.run(
-            resume(parked.directory, make_host(project), Overrides(interviewer="auto_approve"))
+            resume(parked.directory, open_project(project), Overrides(interviewer="auto_approve"))
         )
     assert caught.value.hint == f"set OPENAI_API_KEY\n{WITHOUT_KEY}"
     assert (parked.directory / "events.jsonl").read_bytes() == before
-    assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
+    assert asyncio.run(resume(parked.directory, opened)).exit_code is ExitCode.UNFINISHED
 
 
 def test_R14_existing_run_directory_is_refused(tmp_path: Path) -> None:
@@ -101,6 +101,6 @@ def test_R14_existing_run_directory_is_refused(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     with pytest.raises(Refused, match="exists already"):
-        asyncio.run(start(options, make_host(project), root=taken))
+        asyncio.run(start(options, open_project(project), root=taken))
     assert not (tmp_path / "state").exists()
     assert git(project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"

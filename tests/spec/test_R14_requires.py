@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,12 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Forked, find_fork
 from attractor.pipeline.plan.plan_run import plan_run
+from attractor.pipeline.project.project import Project
 from attractor.records.request import RunRequest
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, start
 
 MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
 NO_MODEL = (
@@ -40,30 +39,31 @@ ASK = 'it [shape=hexagon, label="Go on?"]'
 
 
 def begin(
-    host: RunHost, requires: str, *, stage: str = 'it [prompt="x"]', **more: str
+    opened: Project, requires: str, *, stage: str = 'it [prompt="x"]', **more: str
 ) -> RunResult:
     """Run a pipeline with requirements."""
-    (host.project / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
-    git(host.project, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
+    (opened.root / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
+    git(opened.root, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
     options = RunRequest(
-        file=host.project / "pipeline.dot",
+        file=opened.root / "pipeline.dot",
         backend=more.get("backend", "simulate"),
         sandbox=more.get("sandbox", "none"),
         interviewer="park",
     )
-    return asyncio.run(start(options, host))
+    return asyncio.run(start(options, opened))
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> RunHost:
-    """A host with the program `tool` in version 2.10.1."""
-    host = make_host(make_project(tmp_path / "project"))
+def opened(tmp_path: Path) -> Project:
+    """A project with the program `tool` in version 2.10.1."""
+    opened = open_project(make_project(tmp_path / "project"))
     folder = tmp_path / "bin"
     folder.mkdir()
     put(folder / "tool", "echo 'tool, made in 2020: version 2.10.1 (build 7)'")
     put(folder / "mute", "exit 1")
-    return replace(
-        host, environ={**host.environ, "PATH": f"{folder}:{os.environ['PATH']}", "THERE": "1"}
+    return adjusted(
+        opened,
+        environ={**opened.machine.environ, "PATH": f"{folder}:{os.environ['PATH']}", "THERE": "1"},
     )
 
 
@@ -75,17 +75,17 @@ def put(program: Path, script: str) -> None:
 @pytest.mark.parametrize(
     "requires", ["git, tool>=2.9, env:THERE", "tool, tool<3, tool=2.10", "", "mute"]
 )
-def test_R14_met_requirements_are_accepted(host: RunHost, requires: str) -> None:
-    assert begin(host, requires).exit_code is ExitCode.DONE
+def test_R14_met_requirements_are_accepted(opened: Project, requires: str) -> None:
+    assert begin(opened, requires).exit_code is ExitCode.DONE
 
 
-def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path) -> None:
+def test_R14_all_missing_requirements_are_reported(opened: Project, tmp_path: Path) -> None:
     requires = "git, nmp, tool>=3.1, mute>1, env:TOKEN, env:EMPTY"
-    host = replace(host, environ={**host.environ, "EMPTY": " "})
+    opened = adjusted(opened, environ={**opened.machine.environ, "EMPTY": " "})
     with pytest.raises(NotRunnable) as caught:
-        begin(host, requires, backend="agent")
+        begin(opened, requires, backend="agent")
     assert caught.value.exit_code is ExitCode.USAGE
-    file = host.project / "pipeline.dot"
+    file = opened.root / "pipeline.dot"
     assert caught.value.message.splitlines() == [
         "needy cannot be run:",
         f"  {file}:5: node it: missing llm_model: no model is chosen ({NO_MODEL})",
@@ -100,78 +100,78 @@ def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path
         "(set it before attractor is started: export EMPTY=...)",
     ]
     assert not (tmp_path / "state").exists()
-    assert not host.runs_dir.exists()
-    assert git(host.project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
+    assert not opened.runs_dir.exists()
+    assert git(opened.root, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
 
 
-def test_R14_requirements_of_a_child_are_checked(host: RunHost) -> None:
+def test_R14_requirements_of_a_child_are_checked(opened: Project) -> None:
     child = PIPELINE.format(requires="git, nmp", stage='it [prompt="x"]')
-    (host.project / "child.dot").write_text(child)
+    (opened.root / "child.dot").write_text(child)
     with pytest.raises(NotRunnable) as caught:
-        begin(host, "git, nmp", stage='it [type=pipeline, file="child.dot"]')
+        begin(opened, "git, nmp", stage='it [type=pipeline, file="child.dot"]')
     assert caught.value.message.count("the program nmp is not on the PATH") == 1
     with pytest.raises(NotRunnable) as caught:
-        begin(host, "git", stage='it [type=pipeline, file="child.dot"]')
-    assert f"{host.project / 'child.dot'}:2: requires nmp" in caught.value.message
+        begin(opened, "git", stage='it [type=pipeline, file="child.dot"]')
+    assert f"{opened.root / 'child.dot'}:2: requires nmp" in caught.value.message
 
 
-def test_R14_invalid_requirements_are_refused(host: RunHost) -> None:
+def test_R14_invalid_requirements_are_refused(opened: Project) -> None:
     with pytest.raises(ValidationError, match="requires: unknown kind of requirement 'evn:'"):
-        begin(host, "evn:TOKEN")
+        begin(opened, "evn:TOKEN")
 
 
-def test_R14_resume_checks_requirements_again(host: RunHost, tmp_path: Path) -> None:
-    parked = begin(host, "tool", stage=ASK)
+def test_R14_resume_checks_requirements_again(opened: Project, tmp_path: Path) -> None:
+    parked = begin(opened, "tool", stage=ASK)
     assert parked.exit_code is ExitCode.UNFINISHED
     (tmp_path / "bin" / "tool").unlink()
     before = (parked.directory / "events.jsonl").read_bytes()
     with pytest.raises(NotRunnable, match="the program tool is not"):
-        asyncio.run(resume(parked.directory, host))
+        asyncio.run(resume(parked.directory, opened))
     assert (parked.directory / "events.jsonl").read_bytes() == before
     put(tmp_path / "bin" / "tool", "true")
-    assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
+    assert asyncio.run(resume(parked.directory, opened)).exit_code is ExitCode.UNFINISHED
 
 
-def test_R14_programs_are_checked_in_the_sandbox(host: RunHost, tmp_path: Path) -> None:
+def test_R14_programs_are_checked_in_the_sandbox(opened: Project, tmp_path: Path) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    assert begin(host, "sh, env:THERE", sandbox="bubblewrap").exit_code is ExitCode.DONE
-    runs = len(list(host.runs_dir.iterdir()))
+    assert begin(opened, "sh, env:THERE", sandbox="bubblewrap").exit_code is ExitCode.DONE
+    runs = len(list(opened.runs_dir.iterdir()))
     with pytest.raises(NotRunnable) as caught:
-        begin(host, "sh, tool>=2", sandbox="bubblewrap")
+        begin(opened, "sh, tool>=2", sandbox="bubblewrap")
     message = f"{caught.value.message} ({caught.value.hint})"
     assert "requires tool>=2: in the sandbox the program tool is not on the PATH" in message
     assert "(below /usr), or run with --sandbox none" in message
-    assert len(list(host.runs_dir.iterdir())) == runs
+    assert len(list(opened.runs_dir.iterdir())) == runs
 
 
-def test_R14_value_of_a_variable_is_never_shown(host: RunHost) -> None:
-    host = replace(host, environ={**host.environ, "TOKEN": "never-to-be-seen"})
+def test_R14_value_of_a_variable_is_never_shown(opened: Project) -> None:
+    opened = adjusted(opened, environ={**opened.machine.environ, "TOKEN": "never-to-be-seen"})
     with pytest.raises(NotRunnable) as caught:
-        begin(host, "env:TOKEN, nmp")
+        begin(opened, "env:TOKEN, nmp")
     assert "never-to-be-seen" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def fork(host: RunHost, directory: Path, graph: Path | None = None) -> object:
+def fork(opened: Project, directory: Path, graph: Path | None = None) -> object:
     run, point = find_fork(directory, "it")
-    return asyncio.run(plan_run(Forked(run=run, point=point, graph=graph), host)).sandbox
+    return asyncio.run(plan_run(Forked(run=run, point=point, graph=graph), opened)).sandbox
 
 
-def test_R14_fork_checks_requirements(host: RunHost) -> None:
-    directory = begin(host, "tool").directory
-    assert fork(host, directory)
-    elsewhere = replace(host, environ={**host.environ, "PATH": os.environ["PATH"]})
+def test_R14_fork_checks_requirements(opened: Project) -> None:
+    directory = begin(opened, "tool").directory
+    assert fork(opened, directory)
+    elsewhere = adjusted(opened, environ={**opened.machine.environ, "PATH": os.environ["PATH"]})
     with pytest.raises(NotRunnable, match="requires tool: the program tool is not on the PATH"):
         fork(elsewhere, directory)
 
 
-def test_R14_fork_needs_programs_in_its_sandbox(host: RunHost, tmp_path: Path) -> None:
+def test_R14_fork_needs_programs_in_its_sandbox(opened: Project, tmp_path: Path) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    directory = begin(host, "git", sandbox="bubblewrap").directory
-    (host.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
-    graph = host.project / "pipeline.dot"
+    directory = begin(opened, "git", sandbox="bubblewrap").directory
+    (opened.root / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
+    graph = opened.root / "pipeline.dot"
     with pytest.raises(NotRunnable, match="in the sandbox the program tool is not"):
-        fork(host, directory, graph)
+        fork(opened, directory, graph)

@@ -8,13 +8,13 @@ import pytest
 from attractor.engine.errors import NotRunnable
 from attractor.records.request import WorkspaceKind
 from attractor.workspaces.create import from_folder
-from tests.pipeline.projects import make_host, make_project, start
+from tests.pipeline.projects import make_project, open_project, start
 from tests.pipeline.test_boot import BRANCHES, IGNORED, go, options, prepared_world
 
 
 def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
-    host = prepared_world(
+    opened = prepared_world(
         project,
         carry=("modules", "readme.txt", "scenarios", "../out"),
         carry_read_only=("modules", "deps", "pipeline.dot"),
@@ -22,7 +22,7 @@ def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:
         setup_files=("lokc",),
     )
     with pytest.raises(NotRunnable) as refused:
-        go(host)
+        go(opened)
     text = str(refused.value)
     assert "'modules' in carry of [workspace] of attractor.toml: it does not exist" in text
     assert "'readme.txt' in carry of [workspace] of attractor.toml: git does not ignore it" in text
@@ -41,8 +41,8 @@ def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:
     )
     assert "no file of the last commit matches 'lokc'" in text
     assert not (project / "runs").exists()
-    plain = options(host, WorkspaceKind.NONE)
-    assert asyncio.run(start(plain, host)).run_id
+    plain = options(opened, WorkspaceKind.NONE)
+    assert asyncio.run(start(plain, opened)).run_id
 
 
 def test_R14_too_large_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_R14_too_large_folder_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
         BRANCHES.replace("digraph branches {", f"digraph branches {{ {requires}")
     )
     with pytest.raises(NotRunnable) as refused:
-        go(make_host(project))
+        go(open_project(project))
     assert "more than 2 files" in str(refused.value)
     assert "no-such-program-anywhere" in str(refused.value)
     assert not (project / "runs").exists()

@@ -3,15 +3,14 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import ExitCode
 from attractor.base.events import Event
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from tests.needs import needs, needs_bubblewrap
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 
 PIPELINE = """digraph tests {{
     start [shape=Mdiamond]
@@ -40,8 +39,8 @@ def put(program: Path, script: str) -> Path:
     return program
 
 
-def prepare(folder: Path, command: str, tools: Path) -> tuple[RunHost, list[str]]:
-    """Return the host of a project with one command, and the list of the stages that it starts."""
+def prepare(folder: Path, command: str, tools: Path) -> tuple[Project, list[str]]:
+    """Return a project with one command, and the list of the stages that it starts."""
     started: list[str] = []
 
     def observe(event: Event) -> None:
@@ -49,18 +48,18 @@ def prepare(folder: Path, command: str, tools: Path) -> tuple[RunHost, list[str]
             started.append(str(event.node))
 
     project = make_project(folder / "project", PIPELINE.format(command))
-    host = make_host(project, observer=observe, PATH=f"{tools}:{os.environ['PATH']}")
-    return replace(host, readable=(tools,)), started
+    opened = open_project(project, observer=observe, PATH=f"{tools}:{os.environ['PATH']}")
+    return adjusted(opened, readable=(tools,)), started
 
 
-def stop_and_resume(host: RunHost, home: Path, started: list[str]) -> tuple[str, Sequence[str]]:
+def stop_and_resume(opened: Project, home: Path, started: list[str]) -> tuple[str, Sequence[str]]:
     """Run without the variable that cargo needs, then resume with it; return the first reason."""
-    stopped = asyncio.run(start(simulated(host.project, sandbox="bubblewrap"), host))
+    stopped = asyncio.run(start(simulated(opened.root, sandbox="bubblewrap"), opened))
     assert stopped.exit_code is ExitCode.UNFINISHED
     assert [*started] == ["start", "test"]
     started.clear()
-    repaired = replace(
-        host, readable=(*host.readable, home), sandbox_env={"RUSTUP_HOME": str(home)}
+    repaired = adjusted(
+        opened, readable=(*opened.readable, home), sandbox_env={"RUSTUP_HOME": str(home)}
     )
     assert asyncio.run(resume(stopped.directory, repaired)).exit_code is ExitCode.DONE
     return stopped.reason, started
@@ -72,8 +71,8 @@ def test_R3_broken_toolchain_stops_the_run_and_resume_repeats_the_stage(tmp_path
     home.mkdir()
     put(tools / "rustup", RUSTUP)
     (tools / "cargo").symlink_to("rustup")
-    host, started = prepare(tmp_path, "cargo test", tools)
-    reason, again = stop_and_resume(host, home, started)
+    opened, started = prepare(tmp_path, "cargo test", tools)
+    reason, again = stop_and_resume(opened, home, started)
     assert reason == (
         "stage test: cargo does not say its version in the sandbox ('cargo --version': error: "
         "rustup could not choose a version of cargo to run); add read = "
@@ -90,8 +89,8 @@ def test_R3_broken_toolchain_stops_the_run_and_resume_repeats_the_stage(tmp_path
 def test_R3_cargo_of_rustup_without_its_folder_stops_the_run(tmp_path: Path) -> None:
     home = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
     tools = Path.home() / ".cargo/bin"
-    host, started = prepare(tmp_path, "cargo --list", tools)
-    reason, again = stop_and_resume(host, home, started)
+    opened, started = prepare(tmp_path, "cargo --list", tools)
+    reason, again = stop_and_resume(opened, home, started)
     assert "cargo does not say its version in the sandbox ('cargo --version': error: " in reason
     assert again == ["test"]
 
@@ -99,9 +98,9 @@ def test_R3_cargo_of_rustup_without_its_folder_stops_the_run(tmp_path: Path) -> 
 @needs_bubblewrap
 def test_R3_program_that_the_sandbox_does_not_show_stops_the_run(tmp_path: Path) -> None:
     put(tmp_path / "hidden/bin/deno", "#!/bin/sh\necho deno 1.40.2\n")
-    host, started = prepare(tmp_path, "deno test", tmp_path / "hidden/bin")
-    host = replace(host, readable=())
-    stopped = asyncio.run(start(simulated(host.project, sandbox="bubblewrap"), host))
+    opened, started = prepare(tmp_path, "deno test", tmp_path / "hidden/bin")
+    opened = adjusted(opened, readable=())
+    stopped = asyncio.run(start(simulated(opened.root, sandbox="bubblewrap"), opened))
     assert (stopped.exit_code, started) == (ExitCode.UNFINISHED, ["start", "test"])
     assert stopped.reason.startswith(
         "stage test: deno is not on the PATH of the sandbox, but it is "
@@ -111,6 +110,6 @@ def test_R3_program_that_the_sandbox_does_not_show_stops_the_run(tmp_path: Path)
 
 def test_R2_missing_program_of_the_project_is_a_verdict(tmp_path: Path) -> None:
     for name in ("deno", "./build", "no-such-program"):
-        host, started = prepare(tmp_path / name.strip("./"), f"{name} test", tmp_path)
-        ended = asyncio.run(start(simulated(host.project), host))
+        opened, started = prepare(tmp_path / name.strip("./"), f"{name} test", tmp_path)
+        ended = asyncio.run(start(simulated(opened.root), opened))
         assert (ended.exit_code, started[-2:]) == (ExitCode.DONE, ["test", "fix"])

@@ -23,7 +23,7 @@ from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Ending, Workplace, manifest, run_graph
 from tests.patience import with_longer_limits
 from tests.pipeline.dying_attempts import run_and_die
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_project, open_project
 from tests.spec.runs import ScriptedBackend, between, environ_for, events, project_in, run
 from tests.tables import table
 
@@ -146,9 +146,9 @@ def test_R3_kill_between_or_in_later_attempts_keeps_what_finished_attempts_left(
     text = between("retry_policy=none", f"a {node_}", around)
     project = make_project(tmp_path / "project", text, **{f"{moment}-{attempt}": ""})
     run_and_die(project, moment, attempt)
-    host = make_host(project)
-    [root] = [one.parent for one in host.runs_dir.glob("*/manifest.json")]
-    result = asyncio.run(resume(root, host))
+    opened = open_project(project)
+    [root] = [one.parent for one in opened.runs_dir.glob("*/manifest.json")]
+    result = asyncio.run(resume(root, opened))
     assert result.outcome is StageStatus.SUCCESS, result.reason
     log = git(project, "show", f"attractor/run/{result.run_id}:log")
     assert log == "line\n" * 3

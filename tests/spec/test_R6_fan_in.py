@@ -16,7 +16,7 @@ from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node
 from tests.engine.runs import FAIL, Work, Workplace
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 from tests.workspaces.projects import Project, contents
 
@@ -178,7 +178,7 @@ def test_R6_fan_in_of_a_shared_branch_keeps_the_files_of_other_branches(
     files = {name: one.replace("$S", str(tmp_path)) for name, one in files.items()}
     project = make_project(tmp_path / "project", files.pop("pipeline.dot"), **files)
     request = simulated(project, workspace=WorkspaceKind.IN_PLACE)
-    ended = asyncio.run(start(request, make_host(project)))
+    ended = asyncio.run(start(request, open_project(project)))
     assert ended.outcome is StageStatus.SUCCESS, ended.reason
     names = {name for name in contents(project) if name.endswith(".txt") and "/" not in name}
     assert names == {"readme.txt", "x.txt", "y.txt", "b.txt"}

@@ -17,11 +17,11 @@ from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUA
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.start import start_run
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.records.summary import RunOverview, list_runs
 from tests.factory.flows import make_flow
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_project, open_project, simulated, start
 from tests.tables import table
 
 ROUNDS = """
@@ -49,13 +49,13 @@ def ordered(project: Path, judged: Json, **more: object) -> RunRequest:
     return replace(plain, **more)
 
 
-def run(host: RunHost, options: RunRequest) -> RunResult:
-    return asyncio.run(start(options, host))
+def run(opened: Project, options: RunRequest) -> RunResult:
+    return asyncio.run(start(options, opened))
 
 
-def chain(host: RunHost) -> list[RunOverview]:
+def chain(opened: Project) -> list[RunOverview]:
     """Return the runs of the chain, the first one first."""
-    return sorted(list_runs(host.runs_dir), key=lambda one: one.restart)
+    return sorted(list_runs(opened.runs_dir), key=lambda one: one.restart)
 
 
 def events(root: Path, kind: str) -> list[dict[str, Json]]:
@@ -70,9 +70,9 @@ def context(root: Path) -> dict[str, Json]:
 
 
 def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", ROUNDS))
-    result = run(host, ordered(host.project, ["fail", "success"]))
-    first, second = chain(host)
+    opened = open_project(make_project(tmp_path / "project", ROUNDS))
+    result = run(opened, ordered(opened.root, ["fail", "success"]))
+    first, second = chain(opened)
     assert (result.run_id, result.directory) == (second.run_id, second.directory)
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     manifest = json.loads((second.directory / "manifest.json").read_text())
@@ -85,9 +85,9 @@ def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> No
 
 
 def test_R7_old_run_is_canceled_and_names_the_new_run(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", ROUNDS))
-    run(host, ordered(host.project, ["fail", "success"]))
-    first, second = chain(host)
+    opened = open_project(make_project(tmp_path / "project", ROUNDS))
+    run(opened, ordered(opened.root, ["fail", "success"]))
+    first, second = chain(opened)
     assert (first.status, first.reason) == (CANCELED.word, "restarted")
     assert first.restarted_as == second.run_id
     final = json.loads((first.directory / "final.json").read_text())
@@ -103,9 +103,9 @@ def test_R7_old_run_is_canceled_and_names_the_new_run(tmp_path: Path) -> None:
 
 
 def test_R7_restart_keeps_only_graph_and_keep_values(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", ROUNDS))
-    run(host, ordered(host.project, ["fail", "success"]))
-    _, second = chain(host)
+    opened = open_project(make_project(tmp_path / "project", ROUNDS))
+    run(opened, ordered(opened.root, ["fail", "success"]))
+    _, second = chain(opened)
     assert context(second.directory) == {
         "graph.goal": "Get it right",
         "graph.max_restarts": 2,
@@ -114,18 +114,18 @@ def test_R7_restart_keeps_only_graph_and_keep_values(tmp_path: Path) -> None:
 
 
 def test_R7_the_chain_is_capped_and_the_limit_is_named(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", ROUNDS))
-    result = run(host, ordered(host.project, "fail"))
+    opened = open_project(make_project(tmp_path / "project", ROUNDS))
+    result = run(opened, ordered(opened.root, "fail"))
     assert result.status == FAILED
     assert result.reason == "loop_restart: limit max_restarts=2 reached"
-    assert [one.status for one in chain(host)] == ["canceled", "canceled", "failed"]
-    assert [one.restart for one in chain(host)] == [0, 1, 2]
+    assert [one.status for one in chain(opened)] == ["canceled", "canceled", "failed"]
+    assert [one.restart for one in chain(opened)] == [0, 1, 2]
 
 
 def test_R7_files_stay_and_the_branch_is_that_of_the_last_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    result = run(make_host(project), ordered(project, ["fail", "fail", "success"]))
-    first, second, third = (one.run_id for one in chain(make_host(project)))
+    result = run(open_project(project), ordered(project, ["fail", "fail", "success"]))
+    first, second, third = (one.run_id for one in chain(open_project(project)))
     assert git(project, "branch", "--list", "attractor/run/*").split() == [
         f"attractor/run/{result.run_id}"
     ]
@@ -142,15 +142,15 @@ def test_R7_restart_continues_in_place(tmp_path: Path, kind: WorkspaceKind) -> N
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(ROUNDS)
-    result = run(make_host(project), ordered(project, ["fail", "success"], workspace=kind))
+    result = run(open_project(project), ordered(project, ["fail", "success"], workspace=kind))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "rounds.txt").read_text() == "round\n" * 2
 
 
 def test_R7_usage_counts_across_restarts(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", ROUNDS))
-    run(host, ordered(host.project, ["fail", "success"]))
-    first, second = chain(host)
+    opened = open_project(make_project(tmp_path / "project", ROUNDS))
+    run(opened, ordered(opened.root, ["fail", "success"]))
+    first, second = chain(opened)
     [before] = events(first.directory, "PipelineFailed")
     [begun] = events(second.directory, "PipelineStarted")
     assert json.loads(json.dumps(begun))["data"]["progress"]["seconds"] == pytest.approx(
@@ -159,14 +159,14 @@ def test_R7_usage_counts_across_restarts(tmp_path: Path) -> None:
 
 
 def test_R7_an_old_run_of_a_chain_leads_to_the_last_one(tmp_path: Path) -> None:
-    host = make_host(make_project(tmp_path / "project", ROUNDS))
-    result = run(host, ordered(host.project, ["fail", "success"]))
-    first, second = chain(host)
-    again = asyncio.run(resume(first.directory, host))
+    opened = open_project(make_project(tmp_path / "project", ROUNDS))
+    result = run(opened, ordered(opened.root, ["fail", "success"]))
+    first, second = chain(opened)
+    again = asyncio.run(resume(first.directory, opened))
     assert (again.run_id, again.status) == (result.run_id, EVALUATING)
-    asyncio.run(_cancel(second.directory, host))
+    asyncio.run(_cancel(second.directory, opened))
     with pytest.raises(RunOver, match=second.run_id):
-        asyncio.run(resume(first.directory, host))
+        asyncio.run(resume(first.directory, opened))
 
 
 def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
@@ -174,20 +174,20 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
     pipeline = ROUNDS.replace("digraph rounds", "digraph linear").replace("rounds.txt", "made.txt")
     (flow.project / "pipeline.dot").write_text(pipeline)
     options = ordered(flow.project, ["fail", "success"], suite="todo", profile="lenient")
-    result = asyncio.run(start_run(options, flow.host))
+    result = asyncio.run(start_run(options, flow.opened))
     assert result.status == AWAITING_DECISION
     assert flow.rules(result) == []
     evaluated = [
         one.run_id for one in flow.evaluator.ledger.entries() if one.kind == LineKind.EVALUATED
     ]
     assert evaluated == [result.run_id]
-    first, _ = chain(flow.host)
+    first, _ = chain(flow.opened)
     assert not (first.directory / "evaluation").exists()
 
 
-async def _cancel(root: Path, host: RunHost) -> None:
-    with open_run(root, clock=host.clock, before_end=None) as opened:
-        opened.change_status(CANCELED, "no more")
+async def _cancel(root: Path, opened: Project) -> None:
+    with open_run(root, clock=opened.machine.clock, before_end=None) as run:
+        run.change_status(CANCELED, "no more")
 
 
 @table("kind", ["pipeline", "stack.manager_loop"])
@@ -205,9 +205,9 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
         {runs_it}
         start -> child -> exit }}"""
     project = make_project(tmp_path / "project", outer, **{"child.dot": inner})
-    host = make_host(project)
+    opened = open_project(project)
     options = simulated(project)
-    result = run(host, options)
+    result = run(opened, options)
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert git(project, "show", f"attractor/run/{result.run_id}:rounds.txt") == "round\n" * 3
     children = result.directory / "children"
@@ -217,4 +217,4 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
     ids = [one.run_id for one in manifests]
     assert [one.parent for one in manifests] == [result.run_id, *ids[:2]]
     # Only the run of its parent counts, and is at the top.
-    assert [one.run_id for one in chain(host)] == [result.run_id]
+    assert [one.run_id for one in chain(opened)] == [result.run_id]

@@ -24,7 +24,7 @@ from attractor.cli.runs.sessions import (
     keep_model,
     read_answer,
 )
-from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, host_of
+from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, project_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.outcome import describe_usage
@@ -32,7 +32,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import LOST_SESSION
 from attractor.factory.operations.start import start_run
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -135,10 +135,10 @@ def agent(
         raise UsageError("--fresh needs a session to continue", hint="add --continue or --run RUN")
     work = partial(_work, invocation, pipeline_text(agent_name), as_json=as_json)
     if session is None:
-        result, host = work(request)
+        result, project = work(request)
     else:
-        result, host = _continue(invocation, request, session, work, is_fresh=is_fresh)
-    outlook = read_outlook(result, host)
+        result, project = _continue(invocation, request, session, work, is_fresh=is_fresh)
+    outlook = read_outlook(result, project)
     folder = RunDirectory(result.directory).stage(STAGE)
     answer = read_answer(folder)
     if as_json:
@@ -154,7 +154,7 @@ def agent(
     if answer:
         show(answer)
     show_changes(outlook.changes)
-    show("\n".join(_summary(result, folder, host.runs_dir)), err=True)
+    show("\n".join(_summary(result, folder, project.runs_dir)), err=True)
     return result.exit_code
 
 
@@ -171,18 +171,18 @@ def _read_task(words: tuple[str, ...]) -> str:
     return task
 
 
-Work = Callable[[RunRequest], tuple[RunResult, RunHost]]
+Work = Callable[[RunRequest], tuple[RunResult, Project]]
 """Type of a function that runs a session."""
 
 
 def _work(
     invocation: Invocation, text: str, request: RunRequest, *, as_json: bool
-) -> tuple[RunResult, RunHost]:
+) -> tuple[RunResult, Project]:
     watcher = Watcher(invocation, as_json=as_json, stage=STAGE)
-    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     # Nothing judges a session, so the suite of the project does not matter.
-    host = replace(host.with_texts({str(request.file): text}), suite="")
-    return walk(start_run(request, host), watcher), host
+    project = replace(project.with_texts({str(request.file): text}), suite="")
+    return walk(start_run(request, project), watcher), project
 
 
 def _continue(
@@ -192,20 +192,20 @@ def _continue(
     work: Work,
     *,
     is_fresh: bool,
-) -> tuple[RunResult, RunHost]:
+) -> tuple[RunResult, Project]:
     """Continue a session; if it is lost, ask at a terminal whether to begin afresh."""
     runs_dir = invocation.configuration.settings.runs_dir
     context = click.get_current_context()
     if context.get_parameter_source("backend") is ParameterSource.DEFAULT:
         request = replace(request, backend=session.request.backend)
     request = keep_model(request, session)
-    result, host = work(continue_session(request, session, runs_dir, is_fresh=is_fresh))
+    result, project = work(continue_session(request, session, runs_dir, is_fresh=is_fresh))
     can_ask = invocation.has_terminal and not context.params["as_json"]
     if LOST_SESSION in result.reason and can_ask:
         show(result.reason, err=True)
         if click.confirm("Begin afresh, with what was said before as text?", err=True):
             return work(continue_session(request, session, runs_dir, is_fresh=True))
-    return result, host
+    return result, project
 
 
 def _summary(result: RunResult, folder: Path, runs_dir: Path) -> list[str]:

@@ -6,7 +6,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.decide import amend as record_amendment
 from attractor.factory.evaluation.evaluate import evaluator_of
@@ -27,10 +27,10 @@ def amend(
 
     The verdict and the first words stay on record. Amendments are listed by 'attractor history'.
     """
-    host = host_of(invocation)
-    with lock_run(register_of(host).find(reference), host) as run:
+    project = project_of(invocation)
+    with lock_run(register_of(project).find(reference), project) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
-        entry = record_amendment(run, evaluator_of(host), by=by, rationale=rationale, note=note)
+        entry = record_amendment(run, evaluator_of(project), by=by, rationale=rationale, note=note)
     if as_json:
         show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data})
     else:

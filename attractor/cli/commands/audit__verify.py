@@ -8,7 +8,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.promotion import ledger_head_of
 from attractor.factory.ledger.audit import AuditReport, audit
@@ -36,13 +36,21 @@ def verify(invocation: Invocation, reference: str, named: str | None, as_json: b
     verified, and the number of unchecked seals is printed. Only --head reveals a state folder that
     was replaced by an older copy as a whole.
     """
-    host = host_of(invocation)
+    project = project_of(invocation)
     # The records of a child belong to the outermost run.
-    root = outermost_run(register_of(host).find(reference)) if reference else None
+    root = outermost_run(register_of(project).find(reference)) if reference else None
     head = ""
     if named is not None:
-        head = asyncio.run(ledger_head_of(host.project, named, search_path=host.search_path))
-    report = audit(host.state_dir, host.runs_dir, only=root, head=head, on_progress=_show_progress)
+        head = asyncio.run(
+            ledger_head_of(project.root, named, search_path=project.machine.search_path)
+        )
+    report = audit(
+        project.machine.state_dir,
+        project.runs_dir,
+        only=root,
+        head=head,
+        on_progress=_show_progress,
+    )
     if as_json:
         show_json(report.to_record())
     else:

@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.orders import orders_to, show_receipt
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 
@@ -28,7 +28,7 @@ def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> E
     orders = orders_to(invocation, reference)
     receipt = orders.cancel(why)
     if receipt.is_taken:
-        asyncio.run(deliver_ended_run(orders.root, host_of(invocation)))
+        asyncio.run(deliver_ended_run(orders.root, project_of(invocation)))
     return show_receipt(receipt, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.verdicts import (
     carried_lines,
     judges_line,
@@ -37,7 +37,7 @@ from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.register import register_of
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind, promoting_command
@@ -94,12 +94,12 @@ def decide(
     with exit status 5. A waiver of a failed scenario counts for this run only, until it expires; a
     scenario that must pass cannot be waived.
     """
-    host = host_of(invocation)
+    project = project_of(invocation)
     if approve + reject + bool(scenario) > 1:
         raise UsageError("several decisions", hint="pass one of --approve, --reject and --waive")
     if scenario:
         _require(reason, "reason")
-        entry = _waive(invocation, host, reference, scenario, reason, parse_duration(expires))
+        entry = _waive(invocation, project, reference, scenario, reason, parse_duration(expires))
         if as_json:
             show_json({**entry_record(entry), "ledger_head": entry.head.hash})
         else:
@@ -114,7 +114,7 @@ def decide(
         verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
         return _decide(
             invocation,
-            host,
+            project,
             reference,
             verdict,
             rationale,
@@ -123,11 +123,11 @@ def decide(
         )
     if rationale or reason:
         raise UsageError("missing decision", hint="pass --approve, --reject or --waive SCENARIO")
-    review = asyncio.run(Factory(host).review(reference))
+    review = asyncio.run(Factory(project).review(reference))
     if as_json:
         show_json(review.to_record(to_operator=to_operator))
     else:
-        name = reference_of(review.facts.directory.root, host.runs_dir)
+        name = reference_of(review.facts.directory.root, project.runs_dir)
         show(review_text(review, name, to_operator=to_operator))
     return ExitCode.DONE
 
@@ -139,7 +139,7 @@ def _require(words: str, option: str) -> None:
 
 def _decide(
     invocation: Invocation,
-    host: RunHost,
+    project: Project,
     reference: str,
     verdict: DecisionKind,
     rationale: str,
@@ -147,8 +147,8 @@ def _decide(
     to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
-    evaluator = evaluator_of(host)
-    with lock_run(register_of(host).find(reference), host) as run:
+    evaluator = evaluator_of(project)
+    with lock_run(register_of(project).find(reference), project) as run:
         facts = facts_of(run)
         judged = evaluator.judged(facts) if to_operator else None
         if judged and not as_json:
@@ -163,7 +163,7 @@ def _decide(
             raise
         decision = Decision(verdict, operator, rationale)
         entry = record_decision(run, evaluator, decision)
-    changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
+    changes = asyncio.run(read_diffstat(project, facts.run_id, facts.tree))
     if as_json:
         more = shortcomings_record(judged, to_operator=True) if judged else {}
         more["changes"] = changes.to_record() if changes else None
@@ -177,29 +177,31 @@ def _decide(
         show(f"  ledger head: {entry.head.hash}")
         is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
         if verdict is DecisionKind.APPROVED and is_isolated:
-            name = reference_of(run.directory.root, host.runs_dir)
-            branch = asyncio.run(_checked_out_branch(host))
+            name = reference_of(run.directory.root, project.runs_dir)
+            branch = asyncio.run(_checked_out_branch(project))
             target = f" --to {shlex.quote(branch)}" if branch not in ("", "main") else ""
             show(f"  promote:  {promoting_command(run.manifest, name + target)}")
     return ExitCode.DONE
 
 
-async def _checked_out_branch(host: RunHost) -> str:
-    repository = await open_repository(host.project, search_path=host.search_path)
+async def _checked_out_branch(project: Project) -> str:
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     return await repository.checked_out_branch()
 
 
 def _waive(
     invocation: Invocation,
-    host: RunHost,
+    project: Project,
     reference: str,
     scenario: str,
     reason: str,
     expires_in: timedelta,
 ) -> LedgerEntry:
-    with lock_run(register_of(host).find(reference), host) as run:
+    with lock_run(register_of(project).find(reference), project) as run:
         by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
-        return waive(run, evaluator_of(host), scenario, by=by, reason=reason, expires_in=expires_in)
+        return waive(
+            run, evaluator_of(project), scenario, by=by, reason=reason, expires_in=expires_in
+        )
 
 
 part = decide

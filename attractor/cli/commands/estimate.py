@@ -14,14 +14,15 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.setup import host_of, node_model_options
+from attractor.cli.runs.setup import node_model_options, project_of
 from attractor.language.source.text import visible
 from attractor.pipeline.components.backends import AGENT
 from attractor.pipeline.components.models import agents_of
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate, estimate as reckon
 from attractor.pipeline.estimate.samples import Range, assume, read_samples
 from attractor.pipeline.preflight.preflight import choose_default_model
-from attractor.pipeline.source.read import open_pipeline, pipeline_name, project_of
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import context_of, open_pipeline, pipeline_name
 from attractor.records.request import RunRequest
 
 _UNKNOWN = "unknown"
@@ -52,12 +53,13 @@ def estimate(
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)
-    host = host_of(invocation)
-    pipeline = open_pipeline(str(file), project=project_of(host))
-    samples = read_samples(host.runs_dir, pipeline_name(pipeline.graph, file))
+    project = project_of(invocation)
+    scope = RunScope.of(project)
+    pipeline = open_pipeline(str(file), project=context_of(scope))
+    samples = read_samples(project.runs_dir, pipeline_name(pipeline.graph, file))
     request = RunRequest(file=file, backend=backend, model=model, provider=provider)
-    request, _ = asyncio.run(choose_default_model([pipeline.graph], request, host))
-    defaults = ModelDefaults(request.model, request.provider, agents_of(host))
+    request, _ = asyncio.run(choose_default_model([pipeline.graph], request, scope))
+    defaults = ModelDefaults(request.model, request.provider, agents_of(scope))
     by_model = partial(assume, defaults=defaults)
     # Only the agent backend is known to call models.
     guess = by_model if backend == AGENT else None

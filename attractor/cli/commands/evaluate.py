@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import budgets_of, host_of, max_duration_option
+from attractor.cli.runs.setup import budgets_of, max_duration_option, project_of
 from attractor.cli.runs.verdicts import operator_option, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
@@ -74,20 +74,20 @@ def evaluate(
             hint="cut trials first: after them the judge is asked again, too",
         )
     budgets = budgets_of(None, None, max_duration)
-    root = register_of(host_of(invocation)).find(reference)
+    root = register_of(project_of(invocation)).find(reference)
     watcher = Watcher(invocation, root)
-    host = host_of(invocation, observer=watcher, output=watcher.output)
+    project = project_of(invocation, observer=watcher, output=watcher.output)
     by = operator_name(invocation, Scope.OPERATE)
     if rationale is not None:
-        order_replay(root, host, by=by, rationale=rationale)
+        order_replay(root, project, by=by, rationale=rationale)
     elif asks_judge:
-        judge_again(root, host, by=by)
+        judge_again(root, project, by=by)
     else:
-        request_evaluation(root, host, by=by)
-    result = walk(resume_run(root, host, Overrides(evaluate=True, budgets=budgets)), watcher)
+        request_evaluation(root, project, by=by)
+    result = walk(resume_run(root, project, Overrides(evaluate=True, budgets=budgets)), watcher)
     if result.exit_code == ExitCode.UNFINISHED:
-        return show_end(result, host, as_json=as_json)
-    facts, judged = ask_gate(root, host)
+        return show_end(result, project, as_json=as_json)
+    facts, judged = ask_gate(root, project)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))
     else:

@@ -14,7 +14,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.files import file_error, open_regular
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.errors import FileMissing, FileUnusable
 from attractor.snippets.execution import SnippetSandboxes
@@ -117,7 +117,7 @@ def execute(
 
 
 def _sandboxes(invocation: Invocation) -> SnippetSandboxes:
-    return SnippetSandboxes(host_of(invocation))
+    return SnippetSandboxes(project_of(invocation))
 
 
 def _snippet(fields: Mapping[str, Any]) -> Snippet:

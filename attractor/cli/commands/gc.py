@@ -12,7 +12,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.ledger.ledger import Ledger
 from attractor.language.source.text import visible
@@ -59,15 +59,15 @@ def gc(
     be forked or rewound. With --usage, only measure the runs folder of this project, and the
     workspaces, snapshots and records in the state folder, which all projects share.
     """
-    host = host_of(invocation)
+    project = project_of(invocation)
     if usage:
-        use = read_disk_use(host.runs_dir, host.state_dir)
+        use = read_disk_use(project.runs_dir, project.machine.state_dir)
         show_json(use.to_record()) if as_json else show(disk_text(use))
         return ExitCode.DONE
-    rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)
-    places = RunLocations(Ledger(host.state_dir), host.runs_dir)
+    rules = Rules(project.machine.clock.now(), parse_duration(older_than), missing_projects)
+    places = RunLocations(Ledger(project.machine.state_dir), project.runs_dir)
     confirm = None if as_json or not invocation.has_terminal else _confirm
-    collector = Collector(host, places, rules, places.run_ids, is_dry=dry_run, confirm=confirm)
+    collector = Collector(project, places, rules, places.run_ids, is_dry=dry_run, confirm=confirm)
     swept = asyncio.run(collector.collect())
     if as_json:
         show_json(swept.to_record())

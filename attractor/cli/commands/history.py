@@ -9,14 +9,14 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.listings import read_since, show_indexing
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.factory import Factory
 from attractor.factory.ledger.index import LineQuery, RunIndex
 from attractor.factory.register import register_of
 from attractor.language.source.text import visible
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 
 
@@ -41,10 +41,10 @@ def history(
     if a line of the ledger is corrupt. With --all, also list starts, evaluations, ends, tokens and
     versions of the project, as the index has them.
     """
-    host = host_of(invocation)
+    project = project_of(invocation)
     if in_full:
-        return _list_ledger(host, reference, pipeline, since, as_json=as_json)
-    entries = Factory(host).history(
+        return _list_ledger(project, reference, pipeline, since, as_json=as_json)
+    entries = Factory(project).history(
         run=reference, pipeline=pipeline, since=read_since(since) if since else None
     )
     if as_json:
@@ -64,19 +64,21 @@ def history(
 
 
 def _list_ledger(
-    host: RunHost, reference: str, pipeline: str, since: str, *, as_json: bool
+    project: Project, reference: str, pipeline: str, since: str, *, as_json: bool
 ) -> ExitCode:
     """List all lines of the ledger about the project or a run, oldest first."""
     if pipeline:
         raise UsageError("--all and --pipeline exclude each other", hint="remove one of them")
-    root = find_run(reference, host.runs_dir) if reference else None
+    root = find_run(reference, project.runs_dir) if reference else None
     run_id = read_manifest(RunDirectory(root)).run_id if root else ""
-    query = LineQuery(register_of(host).project.project_id(), run_id)
+    query = LineQuery(register_of(project).project.project_id(), run_id)
     began = read_since(since) if since else None
     found = [
         line
         for line in reversed(
-            RunIndex(host.state_dir, on_progress=show_indexing).lines(host.runs_dir, query)
+            RunIndex(project.machine.state_dir, on_progress=show_indexing).lines(
+                project.runs_dir, query
+            )
         )
         if began is None or datetime.fromisoformat(line.time) >= began
     ]

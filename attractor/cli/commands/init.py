@@ -21,7 +21,7 @@ from attractor.cli.doctor_checks import bubblewrap, landlock
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import example_option
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.config.projects import find_project_root
 from attractor.factory.resources.first_suite import (
     ARROW,
@@ -32,7 +32,7 @@ from attractor.factory.resources.first_suite import (
     toml_text,
     write_first_suite,
 )
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.projects.detection import Language, Toolchain, detect, toolchain_of
 from attractor.projects.first_files import (
     IGNORE_FILE,
@@ -125,7 +125,7 @@ def init(
     if (folder / suite).exists():
         kept.append(suite)
     else:
-        files = _write_suite(folder / suite, project, host_of(invocation))
+        files = _write_suite(folder / suite, project, project_of(invocation))
         written += [str(file.relative_to(folder)) for file in files]
     ignored = add_ignore_rules(folder, [RUNS, *project.toolchain.ignored])
     settings = parse_toml((folder / SETTINGS_FILE).read_text("utf-8"))
@@ -260,9 +260,9 @@ def _uncarried(toolchain: Toolchain, workspace: Mapping[str, Any]) -> list[str]:
     return [one for one in toolchain.needed if one not in carried]
 
 
-def _write_suite(folder: Path, project: FirstProject, host: RunHost) -> list[Path]:
-    build, prefix = project.toolchain.build, project.prefix
-    return write_first_suite(folder, PIPELINE, host, project.examples, build, prefix)
+def _write_suite(folder: Path, first: FirstProject, project: Project) -> list[Path]:
+    build, prefix = first.toolchain.build, first.prefix
+    return write_first_suite(folder, PIPELINE, project, first.examples, build, prefix)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import is_terminal, printable, show, show_json
 from attractor.cli.runs.listings import read_since
 from attractor.cli.runs.live.render import PrintedLines
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.reader import JournalReader, VerifiedLine, all_events
@@ -187,7 +187,7 @@ def _show_diff(invocation: Invocation, root: Path, stage: str, *, as_json: bool)
     if stage:
         diff = read_stage_diff(find_attempt(read_stages(root), stage))
     else:
-        diff = asyncio.run(read_run_diff(root, host_of(invocation)))
+        diff = asyncio.run(read_run_diff(root, project_of(invocation)))
     if as_json:
         show_json(diff.to_record())
     elif diff.text:

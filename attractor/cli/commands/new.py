@@ -12,7 +12,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import chosen_model_options, host_of
+from attractor.cli.runs.setup import chosen_model_options, project_of
 from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.text import visible
@@ -58,18 +58,18 @@ def new(
     if not (words := " ".join(task).strip()):
         raise UsageError("the task is empty", hint="describe the pipeline in words")
     _require_consent(invocation, output, yes=yes)
-    host = host_of(invocation)
-    choice = asyncio.run(choose_drafter(model, provider, host))
+    project = project_of(invocation)
+    choice = asyncio.run(choose_drafter(model, provider, project))
     _tell(f"Model: {choice.model} of {choice.provider}")
-    beside = output or host.project / PIPELINES / "draft.dot"
-    drafter = Drafter(host, choice, beside, _tell)
+    beside = output or project.root / PIPELINES / "draft.dot"
+    drafter = Drafter(project, choice, beside, _tell)
     draft, kept = _draft(drafter, words)
-    place = output or _shown(invocation, free_place(host.project, draft.name))
+    place = output or _shown(invocation, free_place(project.root, draft.name))
     while not yes and (words := _ask(place)) != "y":
         if words == "n":
             return _end(drafter, draft, kept, None, as_json=as_json)
         draft, kept = _draft(drafter, words)
-        place = output or _shown(invocation, free_place(host.project, draft.name))
+        place = output or _shown(invocation, free_place(project.root, draft.name))
     draft.save(place)
     return _end(drafter, draft, kept, place, as_json=as_json)
 
@@ -99,7 +99,7 @@ def _draft(drafter: "Drafter", words: str) -> "tuple[Draft, Mapping[str, Path]]"
     from attractor.projects.drafting import keep_draft, require_valid
 
     draft = asyncio.run(drafter.draft(words))
-    kept = asyncio.run(keep_draft(draft, drafter.host))
+    kept = asyncio.run(keep_draft(draft, drafter.project))
     for line in draft.fault_lines():
         _tell(line)
     graph = require_valid(draft, kept["dot"], drafter.spent)

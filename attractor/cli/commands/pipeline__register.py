@@ -8,9 +8,10 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.factory.register import register_of
-from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import context_of, open_pipeline
 
 
 @click.command()
@@ -23,11 +24,11 @@ def register(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
     A pipeline with errors is refused. 'attractor run' registers its pipeline by itself. The same
     content makes no new version.
     """
-    host = host_of(invocation)
-    store = register_of(host).stores.pipelines
+    project = project_of(invocation)
+    store = register_of(project).stores.pipelines
     file = file.absolute()
-    pipeline = open_pipeline(str(file), project=project_of(host))
-    by, now = operator_name(invocation), host.clock.now()
+    pipeline = open_pipeline(str(file), project=context_of(RunScope.of(project)))
+    by, now = operator_name(invocation), project.machine.clock.now()
     version, is_new = store.register(pipeline, file, by=by, now=now)
     if as_json:
         show_json({**version.to_record(), "is_new": is_new})

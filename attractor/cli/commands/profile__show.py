@@ -11,7 +11,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.resources import stores_of, version_line
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_profiles
 from attractor.engine.errors import NoRun
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -19,7 +19,8 @@ from attractor.factory.operations.start import with_registered
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.effective_values import EffectiveValue, effective_values
 from attractor.factory.resources.registration import drawn_pipelines
-from attractor.pipeline.source.read import open_pipeline, project_of, read_saved_pipeline
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import context_of, open_pipeline, read_saved_pipeline
 from attractor.records.lookup import LATEST, find_run
 from attractor.records.request import read_request
 
@@ -74,20 +75,20 @@ def _effective_values(
     invocation: Invocation, reference: str, target: str
 ) -> tuple[str, list[EffectiveValue]]:
     """Return the pinned profile, and the merged values of a pipeline or a run."""
-    host, stores = host_of(invocation), stores_of(invocation)
+    project, stores = project_of(invocation), stores_of(invocation)
     file, versions = Path(target), stores.pipelines.versions
     is_registered = versions.is_numbered(target) or versions.knows(target)
-    drawn = {} if file.is_file() or is_registered else drawn_pipelines(host)
+    drawn = {} if file.is_file() or is_registered else drawn_pipelines(project)
     if target in drawn:
         file = _only(drawn[target], target)
     if file.is_file() or is_registered:
-        pinned = stores.pin_profile(reference or host.profile)
+        pinned = stores.pin_profile(reference or project.profile)
         if not file.is_file():
-            file, host = with_registered(versions.find(target), host)
-        graph = open_pipeline(str(file), project=project_of(host)).graph
+            file, project = with_registered(versions.find(target), project)
+        graph = open_pipeline(str(file), project=context_of(RunScope.of(project))).graph
         return pinned, [*effective_values(graph, stores.profile(pinned))]
     try:
-        directory = RunDirectory(find_run(target, host.runs_dir))
+        directory = RunDirectory(find_run(target, project.runs_dir))
     except (NoRun, UnknownName) as error:
         raise UnknownName("pipeline or run", target, [*versions.names(), *drawn, LATEST]) from error
     manifest = read_manifest(directory)
@@ -102,7 +103,7 @@ def _effective_values(
         manifest,
         goal=request.goal,
         inputs=None if request.withheld else request.inputs,
-        custom_parts=host.custom_parts,
+        custom_parts=project.parts,
     ).graph
     values = effective_values(
         graph,

@@ -10,7 +10,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.ledger.ledger import Ledger
@@ -32,12 +32,12 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
     effect.
     """
-    host = host_of(invocation)
-    root = register_of(host).find(reference)
-    promotion = asyncio.run(promote_run(root, host, branch=branch, by=operator_name(invocation)))
+    project = project_of(invocation)
+    root = register_of(project).find(reference)
+    promotion = asyncio.run(promote_run(root, project, branch=branch, by=operator_name(invocation)))
     facts = read_candidate_run(root)
-    changes = asyncio.run(read_diffstat(host, facts.run_id, facts.tree))
-    ledger_head = Ledger(host.state_dir).head().hash
+    changes = asyncio.run(read_diffstat(project, facts.run_id, facts.tree))
+    ledger_head = Ledger(project.machine.state_dir).head().hash
     if as_json:
         show_json(
             {

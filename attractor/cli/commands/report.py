@@ -14,7 +14,7 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import read_since, show_indexing
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -31,7 +31,7 @@ from attractor.factory.ledger.report import (
     trials_in,
 )
 from attractor.language.source.text import visible
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 
 
@@ -73,31 +73,31 @@ def report(
     by pipeline and models. With RUN and --html: write the run with its graph, timeline, stages,
     changes, events and context to a file, for a pull request or an archive.
     """
-    host = host_of(invocation)
+    project = project_of(invocation)
     if html:
         # Imported here, because only this option needs the templates of the server's pages.
         from attractor.server.html.report import report_of_run
 
         if not reference:
             raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
-        root = find_run(reference, host.runs_dir)
-        write_whole(html, report_of_run(root, host), sync=False)
+        root = find_run(reference, project.runs_dir)
+        write_whole(html, report_of_run(root, project), sync=False)
         if as_json:
             show_json({"run_id": root.name, "html": str(html)})
         else:
             show(f"written: {html}")
         return ExitCode.DONE
     if reference:
-        return _report_run(host, reference, to_operator=to_operator, as_json=as_json)
+        return _report_run(project, reference, to_operator=to_operator, as_json=as_json)
     began = read_since(since).astimezone(UTC).isoformat()
-    index = RunIndex(host.state_dir, on_progress=show_indexing)
+    index = RunIndex(project.machine.state_dir, on_progress=show_indexing)
     if daily:
-        return _report_days(read_costs(index, host.runs_dir, began), began, as_json=as_json)
-    groups = read_groups(index, host.runs_dir, began)
+        return _report_days(read_costs(index, project.runs_dir, began), began, as_json=as_json)
+    groups = read_groups(index, project.runs_dir, began)
     suites = (
         {run.summary.suite for group in groups for run in group.runs} if to_operator else set[str]()
     )
-    names = evaluator_of(host).holdout_names(suites)
+    names = evaluator_of(project).holdout_names(suites)
     if as_json:
         show_json({"since": began, "groups": [_group_record(group, names) for group in groups]})
     elif groups:
@@ -131,8 +131,8 @@ def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> Exit
     return ExitCode.DONE
 
 
-def _report_run(host: RunHost, reference: str, *, to_operator: bool, as_json: bool) -> ExitCode:
-    root, evaluator = find_run(reference, host.runs_dir), evaluator_of(host)
+def _report_run(project: Project, reference: str, *, to_operator: bool, as_json: bool) -> ExitCode:
+    root, evaluator = find_run(reference, project.runs_dir), evaluator_of(project)
     manifest = read_manifest(RunDirectory(root))
     names = evaluator.holdout_names([manifest.suite] if to_operator else [])
     trials = [

@@ -15,8 +15,8 @@ from attractor.cli.runs.setup import (
     INPUT_FORMS,
     budget_options,
     budgets_of,
-    host_of,
     node_model_options,
+    project_of,
     read_inputs,
 )
 from attractor.cli.runs.walk import Watcher, walk
@@ -31,8 +31,8 @@ from attractor.factory.register import register_of
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.toolchain import compare_called_programs
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -172,8 +172,8 @@ def run(
     with 1 if it fails, and with 3 if it waits for a person or has used up a budget.
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
-    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    pipeline, host = _find_pipeline(pipeline, host)
+    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    pipeline, project = _find_pipeline(pipeline, project)
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -193,33 +193,35 @@ def run(
         evaluate=not flags["no_evaluate"],
         waits_for_limits=not flags["no_wait_for_limits"],
     )
-    earlier = find_run(feedback, host.runs_dir) if feedback else None
+    earlier = find_run(feedback, project.runs_dir) if feedback else None
     if only_checks:
-        return _check(request, host, earlier, as_json=as_json)
-    result = walk(start_run(request, host, root=root, feedback=earlier), watcher)
-    return show_end(result, host, as_json=as_json)
+        return _check(request, project, earlier, as_json=as_json)
+    result = walk(start_run(request, project, root=root, feedback=earlier), watcher)
+    return show_end(result, project, as_json=as_json)
 
 
-def _find_pipeline(pipeline: Path, host: RunHost) -> tuple[Path, RunHost]:
-    """Return the file of a pipeline, and the host that knows a text without a file.
+def _find_pipeline(pipeline: Path, project: Project) -> tuple[Path, Project]:
+    """Return the file of a pipeline, and the project that knows a text without a file.
 
     Such a text is on standard input, or it is a registered version.
     """
     if str(pipeline) == "-":
         content = sys.stdin.buffer.read() if sys.stdin else b""
         texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
-        return Path(STDIN), host.with_texts(texts)
-    versions = register_of(host).stores.pipelines.versions
+        return Path(STDIN), project.with_texts(texts)
+    versions = register_of(project).stores.pipelines.versions
     if versions.is_numbered(str(pipeline)) and not pipeline.exists():
-        return with_registered(versions.find_usable(str(pipeline)), host)
-    return pipeline, host
+        return with_registered(versions.find_usable(str(pipeline)), project)
+    return pipeline, project
 
 
-def _check(request: RunRequest, host: RunHost, feedback: Path | None, *, as_json: bool) -> ExitCode:
+def _check(
+    request: RunRequest, project: Project, feedback: Path | None, *, as_json: bool
+) -> ExitCode:
     """Print that a run can begin, or raise an error with all reasons why not."""
-    plan = asyncio.run(check_run(request, host, feedback=feedback))
+    plan = asyncio.run(check_run(request, project, feedback=feedback))
     sandbox, request = plan.sandbox, plan.request
-    programs = asyncio.run(compare_called_programs(plan.pipeline, request, sandbox, plan.host))
+    programs = asyncio.run(compare_called_programs(plan.pipeline, request, sandbox, plan.scope))
     if as_json:
         record = {"sandbox": sandbox.kind, "model": request.model, "provider": request.provider}
         show_json({**record, "programs": [one.to_json() for one in programs]})

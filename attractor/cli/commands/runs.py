@@ -12,7 +12,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.truncation import shorten
@@ -104,9 +104,9 @@ def runs(
 
 def _nothing(invocation: Invocation, *, is_live: bool) -> str:
     """Return why nothing is listed: the runs of --run-dir are not in the folder of runs."""
-    # The host prints a message if the runs were removed.
-    host = host_of(invocation)
-    outside = register_of(host).find_outside()
+    # This prints a message if the runs were removed.
+    project = project_of(invocation)
+    outside = register_of(project).find_outside()
     if is_live:
         outside = [one for one in outside if is_held(RunDirectory(one).lock)]
     if outside:

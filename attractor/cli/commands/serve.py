@@ -51,7 +51,7 @@ def serve(
     from attractor.server.serving import Server, address_of, is_loopback, listen
 
     service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
-    with listen(host, port, run_host=service.host) as listener:
+    with listen(host, port, machine=service.project.machine) as listener:
         if not is_loopback(listener):
             show(_EXPOSED.format(host=host), err=True)
         names = service.access.names_of(host, names)
@@ -63,13 +63,13 @@ def serve(
             if as_json:
                 show_json({"url": address, "login": login}, is_line=True)
             else:
-                show(f"Serving {service.host.project} at {named}")
+                show(f"Serving {service.project.root} at {named}")
                 show(f"Sign in with a browser, once, within 10 minutes: {login}")
                 if named != address:
                     show(f"For programs: {address}")
 
         application = build_application(service, names=names, log=_log(service, as_json=as_json))
-        note_address(service.host, named)
+        note_address(service.project, named)
         try:
             Server(application, ready).run([listener])
         except KeyboardInterrupt as interrupt:
@@ -90,7 +90,7 @@ def _log(service: "Service", *, as_json: bool) -> "Callable[[LoggedRequest], Non
     # Imported here, because most commands write no log.
     import json
 
-    redactor = service.host.redactor
+    redactor = service.project.redactor
 
     def log(request: "LoggedRequest") -> None:
         text = (

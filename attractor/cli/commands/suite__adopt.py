@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.records.lookup import find_run
 from attractor.scenarios.suite_files import SPLITS
@@ -38,7 +38,7 @@ def adopt(
     # Imported here, because only commands of growth need it.
     from attractor.growth.crew.drafts import adopt_drafts
 
-    directory = find_run(run, host_of(invocation).runs_dir)
+    directory = find_run(run, project_of(invocation).runs_dir)
     files = adopt_drafts(directory, folder, ids, split=SPLITS[holdout])
     if as_json:
         show_json({"folder": str(folder), "files": [str(file) for file in files]})

@@ -10,7 +10,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import example_option
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.factory.resources.first_suite import read_examples, write_first_suite
 from attractor.projects.detection import detect
 from attractor.workspaces.git.repository import find_prefix
@@ -34,11 +34,13 @@ def init(
     language is compiled.
     """
     written = read_examples(examples)
-    host = host_of(invocation)
-    toolchain = detect(host.project, lambda name: which(name, path=host.search_path) or "")
-    prefix = asyncio.run(find_prefix(host.project, search_path=host.search_path))
+    project = project_of(invocation)
+    toolchain = detect(
+        project.root, lambda name: which(name, path=project.machine.search_path) or ""
+    )
+    prefix = asyncio.run(find_prefix(project.root, search_path=project.machine.search_path))
     build = toolchain.below(prefix).build if toolchain else ()
-    files = write_first_suite(folder, pipeline, host, written, build, prefix)
+    files = write_first_suite(folder, pipeline, project, written, build, prefix)
     if as_json:
         show_json({"folder": str(folder), "files": [str(file) for file in files]})
     else:

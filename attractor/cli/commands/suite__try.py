@@ -10,11 +10,11 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import stores_of, trial_options
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import known_trees
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import Scenario
@@ -50,10 +50,10 @@ def try_suite(
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
         stores = stores_of(invocation)
-        host = host_of(invocation)
-        profile = stores.profile(stores.pin_profile(host.profile))
-        host = policy_of_profile(profile, host).within(host)
-        tree, tried = asyncio.run(_try(sealed, scenarios, host, sandbox))
+        scope = project_of(invocation)
+        profile = stores.profile(stores.pin_profile(scope.profile))
+        scope = policy_of_profile(profile, scope).scope_in(scope)
+        tree, tried = asyncio.run(_try(sealed, scenarios, scope, sandbox))
     if as_json:
         show_json([{**one.to_record(), "tree": tree} for one in tried])
     else:
@@ -62,12 +62,12 @@ def try_suite(
 
 
 async def _try(
-    sealed: SealedSuite, scenarios: list[Scenario], host: RunHost, sandbox: str
+    sealed: SealedSuite, scenarios: list[Scenario], scope: RunScope, sandbox: str
 ) -> tuple[str, list[PlayedScenario]]:
-    async with known_trees(host, sandbox=sandbox, include_dirty=True) as trees:
+    async with known_trees(scope, sandbox=sandbox, include_dirty=True) as trees:
         tried: list[PlayedScenario] = []
         for number, one in enumerate(scenarios, 1):
-            host.tell(f"{one.id}: {number} of {len(scenarios)}")
+            scope.project.console.tell(f"{one.id}: {number} of {len(scenarios)}")
             tried.append(await trees.play_once(sealed, one))
         return await trees.describe(), tried
 

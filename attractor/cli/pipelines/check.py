@@ -135,7 +135,7 @@ def project_levels(invocation: Invocation, root: Path) -> Levels:
     """
     if not _has_settings(invocation, root / PROJECT_FILE):
         return AS_WRITTEN
-    from attractor.pipeline.host.rule_levels import rule_levels
+    from attractor.pipeline.project.rule_levels import rule_levels
 
     return rule_levels(invocation.configuration)
 

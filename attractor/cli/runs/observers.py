@@ -27,7 +27,7 @@ from attractor.cli.runs.setup import tracing_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.event_lines import ALWAYS_PRINTED, describe_event
 from attractor.records.transcript import EntryKind, TranscriptReader, read_entry
@@ -102,17 +102,17 @@ def end_of_lines(journal: Path) -> int:
     return torn.offset if torn else journal.stat().st_size
 
 
-def read_outlook(result: RunResult, host: RunHost) -> NextStepFacts:
+def read_outlook(result: RunResult, project: Project) -> NextStepFacts:
     """Return the changed files of a run, and the facts that determine the next steps."""
-    changes = asyncio.run(read_diffstat(host, result.run_id, result.tree))
-    return replace(read_next_step_facts(result, host.runs_dir), changes=changes)
+    changes = asyncio.run(read_diffstat(project, result.run_id, result.tree))
+    return replace(read_next_step_facts(result, project.runs_dir), changes=changes)
 
 
 def show_end(
-    result: RunResult, host: RunHost, *, as_json: bool, more: Mapping[str, object] | None = None
+    result: RunResult, project: Project, *, as_json: bool, more: Mapping[str, object] | None = None
 ) -> ExitCode:
     """Print the result of a run, as text or as the last JSON line."""
-    outlook = read_outlook(result, host)
+    outlook = read_outlook(result, project)
     if not as_json:
         show(as_text(result, outlook))
         return result.exit_code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import host_of
+from attractor.cli.runs.setup import project_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proof
 from attractor.factory.operator_process import refuse_while_unguarded
@@ -79,16 +79,16 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
     from attractor.factory.ledger.tokens import Scope
     from attractor.factory.register import register_of
 
-    host, by = host_of(invocation), operator_name(invocation, Scope.OPERATE)
+    project, by = project_of(invocation), operator_name(invocation, Scope.OPERATE)
     has_token = bool(invocation.environ.get(TOKEN_VARIABLE))
     return Orders(
-        root=find_run(reference, host.runs_dir),
+        root=find_run(reference, project.runs_dir),
         by=by,
-        clock=host.clock,
-        randomness=host.randomness,
-        redactor=host.redactor,
-        before_end=register_of(host).record_end,
-        runs_dir=host.runs_dir,
+        clock=project.machine.clock,
+        randomness=project.machine.randomness,
+        redactor=project.redactor,
+        before_end=register_of(project).record_end,
+        runs_dir=project.runs_dir,
         proof=token_proof(by) if has_token else _proof_by_terminal(invocation),
     )
 

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
 from functools import wraps
 from io import StringIO
 from math import isfinite
@@ -26,7 +25,9 @@ from attractor.engine.storage.json_files import describe_fault
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import identity_of
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.host.run_host import PARK, Observer, RunHost, open_host
+from attractor.pipeline.project.console import PARK, Console, Observer
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Project, project_from
 from attractor.records.request import Overrides
 from attractor.records.tracing.settings import REMEDY, Traced, is_wanted, require_supported
 
@@ -114,21 +115,24 @@ def _text(name: str, value: object, file: Path) -> str:
             raise UsageError(f"{file}: input {name} is not a single value", hint=_FORM)
 
 
-def host_of(
+def project_of(
     invocation: Invocation,
     *,
     observer: Observer | None = None,
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> RunHost:
-    """Return the run host for this process.
+) -> Project:
+    """Return the project of this command.
 
-    The host prints messages to standard error, and questions to `output` (default: standard error).
-    If the runs of the project were removed, a message says so.
+    Messages go to standard error, and questions to `output` (default: standard error). If the runs
+    of the project were removed, a message says so.
     """
-    host = open_host(
-        invocation.configuration,
+    machine = Machine(
+        state_dir=invocation.configuration.settings.state_dir,
         environ=invocation.environ,
+        adopts_orphans=invocation.owns_process,
+    )
+    console = Console(
         # Python has no stdin if it is closed.
         input=sys.stdin or StringIO(),
         output=output or sys.stderr,
@@ -137,11 +141,12 @@ def host_of(
         interviewer="console" if invocation.has_terminal else PARK,
         tell=lambda sentence: show(sentence, err=True),
     )
+    project = project_from(invocation.configuration, machine=machine, console=console)
     # The commands that need the records report their faults.
     with suppress(AttractorError):
-        if notice := identity_of(host).notice(Ledger(host.state_dir)):
-            host.tell(notice)
-    return replace(host, adopts_orphans=invocation.owns_process)
+        if notice := identity_of(project).notice(Ledger(machine.state_dir)):
+            console.tell(notice)
+    return project
 
 
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":

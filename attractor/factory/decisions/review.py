@@ -18,7 +18,7 @@ from attractor.factory.evaluation.gate_records import GateInput, GateReport
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.ledger.records import origin_of
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat
 from attractor.records.delivery import read_delivery
 from attractor.records.lookup import used_by
@@ -136,7 +136,7 @@ class Review:
         }
 
 
-async def review(facts: CandidateRun, evaluator: Evaluator, host: RunHost) -> Review:
+async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) -> Review:
     """Collect the facts for a decision on a run; all records are verified first."""
     judged = evaluator.judged(facts)
     results = [one for record in judged.evaluations for one in record.results]
@@ -145,7 +145,7 @@ async def review(facts: CandidateRun, evaluator: Evaluator, host: RunHost) -> Re
         facts=facts,
         judged=judged,
         report=gate(judged),
-        changes=await read_diffstat(host, facts.run_id, facts.tree),
+        changes=await read_diffstat(project, facts.run_id, facts.tree),
         look=_look(facts),
         scenarios=tuple(_scenarios(facts, judged, evaluator)),
         usage=used_by(facts.directory, state),
@@ -154,7 +154,7 @@ async def review(facts: CandidateRun, evaluator: Evaluator, host: RunHost) -> Re
         trial_seconds=sum(one.duration_ms for one in results) / 1000,
         assumed=tuple(dict.fromkeys(state.progress.assumed)) if state.progress else (),
         auto_approved=state.answer_counts.get(AUTO_APPROVE, 0),
-        left_out=_left_out(facts.directory, host, facts.run_id),
+        left_out=_left_out(facts.directory, project, facts.run_id),
     )
 
 
@@ -166,9 +166,9 @@ def _look(facts: CandidateRun) -> str:
     return f"less {shlex.quote(str(delivery.patch.place))}" if delivery.patch else ""
 
 
-def _left_out(directory: RunDirectory, host: RunHost, run_id: str) -> LeftOut:
+def _left_out(directory: RunDirectory, project: Project, run_id: str) -> LeftOut:
     # The workspace may be removed already.
-    record = read_record(host.state_dir / STORES / run_id)
+    record = read_record(project.machine.state_dir / STORES / run_id)
     refused = tuple(read_recorded(directory.root).not_kept)
     if record is None:
         return LeftOut(refused=refused)

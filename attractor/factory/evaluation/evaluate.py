@@ -64,8 +64,8 @@ from attractor.factory.register import (
 from attractor.factory.resources.known_trees import KnownTrees
 from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind
 from attractor.scenarios.carried_paths import read_carried
@@ -299,15 +299,18 @@ class Evaluator:
             more=policy.protected_paths,
             allowed=policy.unprotected_paths,
         )
-        host = begun.plan.host
-        files = await in_thread(partial(read_carried, sealed.suite, host.preparation, host.project))
-        downloads = [f"{name} downloads" for name in host.downloads]
+        scope, project = begun.plan.scope, begun.plan.scope.project
+        files = await in_thread(
+            partial(read_carried, sealed.suite, scope.preparation, project.root)
+        )
+        downloads = [f"{name} downloads" for name in project.downloads]
         carried = CarriedPaths((*files.paths, *downloads), files.content)
         start = EvaluationStart(
             evaluation_id, sealed.seal, _kept_promises(begun), protected, carried
         )
         earlier = log.earlier(sealed.suite)
-        kept = KeptSetup(log, host.state_dir, sealed.suite.settings, host.tell)
+        state, tell = project.machine.state_dir, project.console.tell
+        kept = KeptSetup(log, state, sealed.suite.settings, tell)
         results = await self._play(begun, sealed, kept, start, earlier)
         if recorded := self._recorded_carried(start):
             # The paths of trials that were all played before do not matter any more.
@@ -334,19 +337,20 @@ class Evaluator:
         earlier: EarlierTrials,
     ) -> list[TrialResult]:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
-        run, suite, host, sandbox = begun.run, sealed.suite, begun.plan.host, begun.plan.sandbox
+        run, suite, scope, sandbox = begun.run, sealed.suite, begun.plan.scope, begun.plan.sandbox
+        tell, time = scope.project.console.tell, Budgets(duration=begun.plan.budgets.duration)
         if cut := sum(one.no_result is NoResult.CUT for one in earlier.results.values()):
-            host.tell(
+            tell(
                 f"{number_of(cut, 'trial')} ended early and will not be played again by "
                 f"{'itself' if cut == 1 else 'themselves'}: attractor evaluate "
                 f'{run.manifest.run_id} --replay-cut --rationale "..."'
             )
         # Before the first trial: a check that cannot be judged would count against the candidate.
-        await require_judgeable(suite, host.environ)
+        await require_judgeable(suite, scope.project.machine.environ)
         if not (self._recorded_carried(start) or _why_not(self.judged(facts_of(run)))):
             await self._require_own_results(begun, sealed, start.carried)
         if reason := self._begin_evaluation(run, start):
-            host.tell(f"No trial was played: {reason}.")
+            tell(f"No trial was played: {reason}.")
             return []
         # The player imports httpx, which only evaluations need.
         from attractor.factory.evaluation.trial_player import judge_of, trial_player
@@ -355,12 +359,11 @@ class Evaluator:
         export = partial(begun.workspace.export, run.progress.tree, repository=True)
         settings = suite.settings.trials
         if settings.concurrency > 1 and not sandbox.promises.own_network:
-            host.tell(
+            tell(
                 "Trials are played one at a time: without a sandbox, they would share their ports."
             )
             settings = settings.model_copy(update={"concurrency": 1})
-        holdouts = suite.of_split("holdout")
-        time, log = Budgets(duration=begun.plan.budgets.duration), kept.log
+        log = kept.log
 
         def require_time() -> None:
             time.require_remaining(run, evaluated_seconds=log.seconds())
@@ -371,19 +374,19 @@ class Evaluator:
             # The setup of the suite counts too.
             require_time()
         async with (
-            judge_of(suite, host) as ask_judge,
-            trial_player(export, sandbox, sealed, host, keep=kept.keep) as player,
+            judge_of(suite, scope) as ask_judge,
+            trial_player(export, sandbox, sealed, scope, keep=kept.keep) as player,
         ):
             player = replace(player, ask_judge=ask_judge)
             return await evaluate(
-                holdouts,
+                suite.of_split("holdout"),
                 player.play_trial,
                 log,
                 settings,
                 earlier=earlier,
                 judge_again=player.judge_again,
                 before_trial=require_time,
-                tell=host.tell,
+                tell=tell,
             )
 
     def _recorded_carried(self, start: EvaluationStart) -> CarriedPaths | None:
@@ -401,12 +404,12 @@ class Evaluator:
         version = self.stores.suites.versions.of_pin(begun.run.manifest.suite)
         if carried.content == version.data.get(CARRIED, ""):
             return
-        host, paths = begun.plan.host, ", ".join(carried.paths)
-        host.tell(
+        scope, paths = begun.plan.scope, ", ".join(carried.paths)
+        scope.project.console.tell(
             f"Files of {paths} are not those of the registration of the suite: a program that does "
             "nothing plays each holdout first."
         )
-        trees = KnownTrees(host, begun.workspace, begun.plan.sandbox, begun.plan.request.workspace)
+        trees = KnownTrees(scope, begun.workspace, begun.plan.sandbox, begun.plan.request.workspace)
         if passed := await trees.passed_by_nothing(sealed):
             names = ", ".join(map(self.results.opaque_name, passed))
             owner = f"which {'is' if len(carried.paths) == 1 else 'are'} your folder's"
@@ -465,8 +468,9 @@ async def _prefix_of_project(plan: RunPlan) -> str:
     """Return the path of the project in the trees of a run."""
     if plan.request.workspace is not WorkspaceKind.ISOLATED:
         return ""
-    host = plan.host
-    return (await open_repository(host.project, search_path=host.search_path)).prefix
+    project = plan.scope.project
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
+    return repository.prefix
 
 
 def _kept_promises(begun: BegunRun) -> Promises:
@@ -482,9 +486,9 @@ def _kept_promises(begun: BegunRun) -> Promises:
     return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
 
 
-def evaluator_of(host: RunHost) -> Evaluator:
+def evaluator_of(project: Project) -> Evaluator:
     """Return the evaluator for the runs of a project."""
-    return _evaluator(register_of(host))
+    return _evaluator(register_of(project))
 
 
 def _evaluator(register: RunRegister) -> Evaluator:
@@ -500,12 +504,12 @@ def end_trials(register: RunRegister, run: OpenRun) -> None:
         _evaluator(register).end_trials(run)
 
 
-def read_feedback(root: Path, host: RunHost, suite: str) -> Feedback:
+def read_feedback(root: Path, project: Project, suite: str) -> Feedback:
     """Return the feedback on an earlier run of this project, computed from the verified records.
 
     Refuse a run that was judged by another suite than `suite`, a reference of the next run.
     """
-    evaluator = evaluator_of(host)
+    evaluator = evaluator_of(project)
     evaluator.register.require_own(root)
     facts = read_candidate_run(root)
     named = suite.partition("@")[0]

@@ -16,7 +16,7 @@ async def play_train(
     plan: RunPlan, workspace: Workspace, tree: TreeId, choice: TrainChoice
 ) -> AsyncIterator[PlayedTrain]:
     """Play train scenarios on a tree, in the same sandbox as the stages."""
-    host, stores = plan.host, register_of(plan.host).stores
+    scope, stores = plan.scope, register_of(plan.scope.project).stores
     pinned = stores.pin_suite(choice.suite) if choice.suite else plan.request.suite
     sealed = stores.suite(pinned)
     if sealed is None:
@@ -27,8 +27,8 @@ async def play_train(
 
     export = partial(workspace.export, tree, repository=True)
     async with (
-        judge_of(sealed.suite, host) as ask_judge,
-        trial_player(export, plan.sandbox, sealed, host) as player,
+        judge_of(sealed.suite, scope) as ask_judge,
+        trial_player(export, plan.sandbox, sealed, scope) as player,
     ):
         player = replace(player, ask_judge=ask_judge)
         for scenario in chosen:

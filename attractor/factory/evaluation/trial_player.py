@@ -14,7 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import environments_of, preparation_of
 from attractor.scenarios.carried_paths import (
     describe_not_carried,
@@ -57,7 +57,7 @@ from attractor.workspaces.setup.cache import carry
 
 
 @asynccontextmanager
-async def judge_of(suite: Suite, host: RunHost) -> AsyncGenerator[AskJudge]:
+async def judge_of(suite: Suite, scope: RunScope) -> AsyncGenerator[AskJudge]:
     """Yield the judge of a suite; a suite without rubrics needs none."""
     if not needs_judge(suite):
         yield no_judge
@@ -65,7 +65,7 @@ async def judge_of(suite: Suite, host: RunHost) -> AsyncGenerator[AskJudge]:
     # It imports the model client, which few suites need.
     from attractor.scenarios.judge import open_judge
 
-    async with open_judge(suite.settings.judge, host) as ask_judge:
+    async with open_judge(suite.settings.judge, scope) as ask_judge:
         yield ask_judge
 
 
@@ -89,7 +89,7 @@ async def trial_player(
     export: Export,
     sandbox: EnvironmentChoice,
     sealed: SealedSuite,
-    host: RunHost,
+    scope: RunScope,
     *,
     keep: KeepSetup | None = None,
 ) -> AsyncGenerator["TrialPlayer"]:
@@ -98,15 +98,19 @@ async def trial_player(
     The files come from the project, not from the workspace, where agents can change them. `keep`
     keeps what the setup of the suite left (default: until the block ends).
     """
-    copies, listed = workspaces_folder(host.state_dir), sealed.suite.settings.trials.carry
-    lacking = paths_not_carried(host.preparation, listed)
-    host = replace(host, preparation=trial_preparation(host.preparation, listed))
+    project = scope.project
+    copies, listed = (
+        workspaces_folder(project.machine.state_dir),
+        sealed.suite.settings.trials.carry,
+    )
+    lacking = paths_not_carried(scope.preparation, listed)
+    scope = replace(scope, preparation=trial_preparation(scope.preparation, listed))
     async with exported_once(export, copies) as copy:
 
         async def copy_all(folder: Path) -> None:
             await copy(folder)
-            if paths := preparation_of(sandbox, host).copied_paths:
-                await in_thread(partial(carry, host.project, paths, folder))
+            if paths := preparation_of(sandbox, scope).copied_paths:
+                await in_thread(partial(carry, project.root, paths, folder))
 
         player = TrialPlayer(
             copy_all,
@@ -114,16 +118,16 @@ async def trial_player(
             sealed.suite,
             sealed.folder,
             copies,
-            host.clock,
-            make_showing=environments_of(sandbox, host),
-            carried=host.preparation.carried_paths,
+            project.machine.clock,
+            make_showing=environments_of(sandbox, scope),
+            carried=scope.preparation.carried_paths,
             advice="; ".join(map(describe_not_carried, lacking)),
         )
         if not is_set_up_once(sealed.suite, sandbox):
             yield player
             return
         if keep is None:
-            host.tell("The setup of the suite runs once, for all trials.")
+            project.console.tell("The setup of the suite runs once, for all trials.")
         async with (keep or partial(_borrowed, copies))(player.set_up) as (kept, done):
             setup = sealed.suite.settings.setup
             yield replace(

@@ -8,17 +8,17 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.operations.policy import rules_of
 from attractor.factory.register import register_of
 from attractor.pipeline.execute import execute
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.fork_point import ForkPoint
 from attractor.pipeline.plan.origins import Forked, find_fork
 from attractor.pipeline.plan.plan_run import plan_run
+from attractor.pipeline.project.project import Project
 from attractor.records.request import NO_OVERRIDES, Overrides
 
 
 async def fork_run(
     root: Path,
     at: str,
-    host: RunHost,
+    project: Project,
     overrides: Overrides = NO_OVERRIDES,
     *,
     graph: Path | None = None,
@@ -29,7 +29,7 @@ async def fork_run(
 
     With a `graph`, the new run has that pipeline, and the differences are told.
     """
-    register, manifest = register_of(host), read_manifest(RunDirectory(root))
+    register, manifest = register_of(project), read_manifest(RunDirectory(root))
     register.require_own(root)
     register.stores.require_in_use(manifest.suite, manifest.profile)
     run, point = find_fork(root, at)
@@ -41,10 +41,10 @@ async def fork_run(
         root=new_root,
         ends_other=end_other is not None,
     )
-    plan = await plan_run(origin, host, rules_of(host))
+    plan = await plan_run(origin, project, rules_of(project))
     plan.report.require_ok()
     if plan.change:
-        host.tell(plan.change.change)
+        project.console.tell(plan.change.change)
     if end_other:
         await end_other(point)
-    return await execute(plan, host)
+    return await execute(plan)

@@ -6,11 +6,11 @@ from attractor.factory.evaluation.candidate_run import CandidateRun, read_candid
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.evaluation.gate_records import GateInput
 from attractor.factory.register import register_of
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 
-def ask_gate(root: Path, host: RunHost) -> tuple[CandidateRun, GateInput]:
+def ask_gate(root: Path, project: Project) -> tuple[CandidateRun, GateInput]:
     """Return the input of the gate for a run of this project, without locking the run."""
-    register_of(host).require_own(root)
+    register_of(project).require_own(root)
     facts = read_candidate_run(root)
-    return facts, evaluator_of(host).judged(facts)
+    return facts, evaluator_of(project).judged(facts)

@@ -12,15 +12,15 @@ from attractor.factory.decisions.promotion import (
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.operations.policy import report_torn_line
 from attractor.factory.register import register_of
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 _ENDING_S = 10.0
 """Time for a process to release a run whose stages and evaluation have ended."""
 
 
-def lock_run(root: Path, host: RunHost) -> OpenRun:
+def lock_run(root: Path, project: Project) -> OpenRun:
     """Lock a run of this project, and verify its end against the ledger."""
-    register = register_of(host)
+    register = register_of(project)
     register.require_own(root)
     facts = read_candidate_run(root)
     wait = _ENDING_S if facts.state.status in (AWAITING_DECISION, APPROVED) else LOCK_WAIT_S
@@ -28,13 +28,13 @@ def lock_run(root: Path, host: RunHost) -> OpenRun:
     with ExitStack() as undo:
         run = open_run(
             root,
-            clock=host.clock,
-            redactor=host.redactor,
+            clock=project.machine.clock,
+            redactor=project.redactor,
             fence=fence,
             before_end=register.record_end,
         )
         undo.callback(run.close)
-        report_torn_line(run, host)
+        report_torn_line(run, project)
         register.settle_end(run)
         settle_promotions(run, register.ledger)
         undo.pop_all()

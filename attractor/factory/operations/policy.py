@@ -18,35 +18,35 @@ from attractor.factory.evaluation.protected_paths import describe_protected_path
 from attractor.factory.register import RunRegister, register_of
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.versions import ResourceKind, split_reference
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Forked, New, Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import RunRequest
 
 
-def rules_of(host: RunHost) -> RunRules:
+def rules_of(project: Project) -> RunRules:
     """Return the rules for the runs of a project."""
-    register = register_of(host)
-    return RunRules(_Policies(host, register).find, register.record_end)
+    register = register_of(project)
+    return RunRules(_Policies(project, register).find, register.record_end)
 
 
-def unregistered_suite(origin: New, host: RunHost) -> str:
+def unregistered_suite(origin: New, project: Project) -> str:
     """Return the suite that judges a new run, if only a folder of the project has it; else ""."""
-    name, number = split_reference(origin.request.suite or host.suite)
-    policies = _Policies(host, register_of(host))
+    name, number = split_reference(origin.request.suite or project.suite)
+    policies = _Policies(project, register_of(project))
     if not name or number or policies.knows_suite(name):
         return ""
     # Suites are slow to import.
     from attractor.factory.resources.committed_suites import find_suite_folder
 
     is_needed = origin.request.suite or not policies.needs_no_suite(origin, origin.request)
-    return name if is_needed and find_suite_folder(name, host.project) else ""
+    return name if is_needed and find_suite_folder(name, project.root) else ""
 
 
 @dataclass(frozen=True)
 class _Policies:
-    host: RunHost
+    project: Project
     register: RunRegister
 
     async def find(self, origin: Origin, request: RunRequest) -> Policy:
@@ -55,7 +55,7 @@ class _Policies:
         suite, profile = request.suite, request.profile
         if isinstance(origin, New):
             suite, notices = await self._pin_suite(origin, request)
-            profile = stores.pin_profile(profile or self.host.profile)
+            profile = stores.pin_profile(profile or self.project.profile)
             if suite:
                 stores.require_registrar(stores.suites.versions.of_pin(suite), profile)
         notices += stores.describe(suite, profile)
@@ -63,9 +63,9 @@ class _Policies:
             # Suites are slow to import.
             from attractor.factory.evaluation.evaluate import evaluator_of
 
-            notices += filter(None, [evaluator_of(self.host).describe_attempts(suite)])
+            notices += filter(None, [evaluator_of(self.project).describe_attempts(suite)])
         chosen = stores.profile(profile)
-        allowed, paths = policy_of_profile(chosen, self.host), chosen.policy
+        allowed, paths = policy_of_profile(chosen, self.project), chosen.policy
         # Without a suite nothing is left to evaluate later.
         finishes = request.evaluate or not suite
         return replace(
@@ -96,10 +96,10 @@ class _Policies:
         registered and the run is not evaluated. Refuse a suite with checks that this machine cannot
         judge, and with twins that do not start.
         """
-        stores, host = self.register.stores, self.host
+        stores, project = self.register.stores, self.project
         if not request.suite and (why := self.needs_no_suite(origin, request)):
             return "", [why]
-        suite = stores.pin_suite(request.suite or host.suite)
+        suite = stores.pin_suite(request.suite or project.suite)
         sealed = stores.suite(suite)
         if sealed is None:
             return "", []
@@ -108,7 +108,7 @@ class _Policies:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import require_usable
 
-        await require_usable(sealed, host.environ, evaluates=request.evaluate)
+        await require_usable(sealed, project.machine.environ, evaluates=request.evaluate)
         return suite, []
 
     def knows_suite(self, name: str) -> bool:
@@ -117,14 +117,14 @@ class _Policies:
 
     def needs_no_suite(self, origin: New, request: RunRequest) -> str:
         """Return why a run does not need the unregistered suite of the settings, or ""."""
-        host, (name, _) = self.host, split_reference(self.host.suite)
+        project, (name, _) = self.project, split_reference(self.project.suite)
         if not name or self.knows_suite(name):
             return ""
         # Suites are slow to import.
         from attractor.factory.resources.committed_suites import find_suite_folder
         from attractor.factory.resources.suites import other_pipeline
 
-        found = find_suite_folder(name, host.project)
+        found = find_suite_folder(name, project.root)
         if found and found.pipelines:
             own = origin.pipeline_name
             if other := other_pipeline(name, found.pipelines, own, found.path):
@@ -132,12 +132,12 @@ class _Policies:
         if request.evaluate:
             return ""
         return (
-            f"The suite {host.suite} of the settings is not registered, and with --no-evaluate "
-            f"this run has no suite (to evaluate it later, start it with --suite {host.suite})."
+            f"The suite {project.suite} of the settings is not registered, and with --no-evaluate "
+            f"this run has no suite (to evaluate it later, start it with --suite {project.suite})."
         )
 
     def _begin(self, begun: BegunRun) -> None:
-        report_torn_line(begun.run, self.host)
+        report_torn_line(begun.run, self.project)
         self.register.begin(begun)
 
     async def _finish(self, begun: BegunRun) -> None:
@@ -147,7 +147,7 @@ class _Policies:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import evaluator_of
 
-        await evaluator_of(begun.plan.host).finish(begun)
+        await evaluator_of(self.project).finish(begun)
 
     def _train(self, begun: BegunRun) -> PlayTrain:
         def play(
@@ -166,10 +166,10 @@ def _without_suite(other: UsageError) -> str:
     return f"This run has no suite: {other.message}; {other.hint}"
 
 
-def report_torn_line(run: OpenRun, host: RunHost) -> None:
+def report_torn_line(run: OpenRun, project: Project) -> None:
     """Report an incomplete line that was removed before the journal had observers."""
     if torn := run.events.torn:
-        host.tell(
+        project.console.tell(
             "The last line of the journal was incomplete, because the process that wrote it died: "
             f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
             "No completed event is lost."

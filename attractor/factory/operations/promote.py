@@ -11,31 +11,34 @@ from attractor.factory.decisions.promotion import (
 )
 from attractor.factory.evaluation.evaluate import evaluator_of
 from attractor.factory.operations.lock import lock_run
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.create import require_trees
 from attractor.records.request import RunRequest, WorkspaceKind, read_request
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store
 
 
-async def promote_run(root: Path, host: RunHost, *, branch: str, by: str) -> Promotion:
+async def promote_run(root: Path, project: Project, *, branch: str, by: str) -> Promotion:
     """Write the result of an approved run to a branch of the project."""
-    with lock_run(root, host) as run:
+    machine = project.machine
+    with lock_run(root, project) as run:
         request = require_isolated(run)
-        repository = await open_repository(host.project, search_path=host.search_path)
+        repository = await open_repository(project.root, search_path=machine.search_path)
 
         def open_kept() -> CandidateTree:
             run_id = run.manifest.run_id
-            require_trees(request, host, run_id)
+            require_trees(request, project, run_id)
             store, record = open_store(
-                host.state_dir,
+                machine.state_dir,
                 run_id,
-                search_path=host.search_path,
+                search_path=machine.search_path,
                 borrow_from=repository.objects,
             )
             return CandidateTree(store, record.base, record.excluded)
 
-        return await promote(run, evaluator_of(host), repository, open_kept, branch=branch, by=by)
+        return await promote(
+            run, evaluator_of(project), repository, open_kept, branch=branch, by=by
+        )
 
 
 def require_isolated(run: OpenRun) -> RunRequest:

@@ -25,7 +25,7 @@ from attractor.pipeline.fork.linked_run import (
     create_on_commit,
     share_artifacts,
 )
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import require_trees
 from attractor.records.lookup import reference_of, run_root
@@ -39,36 +39,40 @@ from attractor.workspaces.result_tree import candidate_files
 from attractor.workspaces.run_store import WorkspaceRecord, open_store
 
 
-async def rebase_run(root: Path, host: RunHost, *, branch: str, by: str) -> RunResult:
+async def rebase_run(root: Path, project: Project, *, branch: str, by: str) -> RunResult:
     """Merge the candidate of a run onto a branch, and evaluate the merged tree without an agent."""
-    with lock_run(root, host) as run:
-        new = await _create(run, host, branch, by)
-    return await resume_run(new, host, Overrides(evaluate=True))
+    with lock_run(root, project) as run:
+        new = await _create(run, project, branch, by)
+    return await resume_run(new, project, Overrides(evaluate=True))
 
 
-async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
+async def _create(run: OpenRun, project: Project, branch: str, by: str) -> Path:
     """Create the linked run, and return its directory."""
+    machine = project.machine
     request, run_id = require_isolated(run), run.manifest.run_id
     # This also verifies the records of the run.
-    evaluator = evaluator_of(host)
+    evaluator = evaluator_of(project)
     evaluator.judged(facts_of(run))
     evaluator.stores.require_in_use(run.manifest.suite, run.manifest.profile)
     if run.state.status not in (AWAITING_DECISION, APPROVED):
         raise Refused(
             f"{run_id} is {run.state.status}, and only a successful run can be rebased",
             hint=before_a_decision(
-                run.state.status, reference_of(run.directory.root, host.runs_dir)
+                run.state.status, reference_of(run.directory.root, project.runs_dir)
             ),
         )
-    require_trees(request, host, run_id)
-    repository = await open_repository(host.project, search_path=host.search_path)
+    require_trees(request, project, run_id)
+    repository = await open_repository(project.root, search_path=machine.search_path)
     store, record = open_store(
-        host.state_dir, run_id, search_path=host.search_path, borrow_from=repository.objects
+        machine.state_dir,
+        run_id,
+        search_path=machine.search_path,
+        borrow_from=repository.objects,
     )
     branch = await branch_name(repository, branch)
     commit = await find_branch(repository, branch, since=record.base.commit)
     if commit == record.base.commit:
-        name = reference_of(run.directory.root, host.runs_dir)
+        name = reference_of(run.directory.root, project.runs_dir)
         promote = f"attractor promote {name} --to {branch}"
         decide = f"it needs no rebase, but a decision: attractor decide {name}"
         raise Refused(
@@ -76,25 +80,27 @@ async def _create(run: OpenRun, host: RunHost, branch: str, by: str) -> Path:
             hint=promote if run.state.status == APPROVED else decide,
         )
     tree = await _merge(run, store, record, await repository.tree(commit), branch)
-    new_id = new_run_id(host.clock.now(), host.randomness)
-    base = await create_on_commit(host, new_id, repository, store, record, commit=commit, tree=tree)
+    new_id = new_run_id(machine.clock.now(), machine.randomness)
+    base = await create_on_commit(
+        project, new_id, repository, store, record, commit=commit, tree=tree
+    )
     manifest = replace(
         run.manifest,
         run_id=new_id,
-        started=host.clock.now(),
+        started=machine.clock.now(),
         base=base,
         parent=run_id,
         forked_at="",
         restart=0,
         # The base is the commit of the branch.
-        options=replace(request, include_dirty=False).redacted_record(host.redactor),
-        versions={"attractor": host.version},
+        options=replace(request, include_dirty=False).redacted_record(project.redactor),
+        versions={"attractor": machine.version},
     )
-    root = run_root(new_id, host.runs_dir)
-    _write(run, root, manifest, request, tree, host)
+    root = run_root(new_id, project.runs_dir)
+    _write(run, root, manifest, request, tree, project)
     data = {"run_id": new_id, "branch": branch, "commit": commit, "by": by}
     run.emit("RunRebased", data, sync=True)
-    host.tell(f"run {new_id} in {root}, {run_id} rebased onto {branch}")
+    project.console.tell(f"run {new_id} in {root}, {run_id} rebased onto {branch}")
     return root
 
 
@@ -122,7 +128,7 @@ def _write(
     manifest: Manifest,
     request: RunRequest,
     tree: TreeId,
-    host: RunHost,
+    project: Project,
 ) -> None:
     """Create the directory of the linked run, whose walk is over from the start."""
     pipeline = read_saved_pipeline(
@@ -130,8 +136,8 @@ def _write(
         run.manifest,
         goal=request.goal,
         inputs=None if request.withheld else request.inputs,
-        custom_parts=host.custom_parts,
-        environ=host.environ,
+        custom_parts=project.parts,
+        environ=project.machine.environ,
     )
     # The usage is kept, because the limits of cost cover the work of both runs.
     progress = replace(run.progress, tree=tree, seconds=0.0)
@@ -142,7 +148,7 @@ def _write(
         pipeline.text,
         files=pipeline.files,
         begin=partial(_begin, run, manifest, progress),
-        redactor=host.redactor,
+        redactor=project.redactor,
     )
 
 

@@ -12,78 +12,81 @@ from attractor.factory.register import register_of
 from attractor.factory.resources.versions import Version
 from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.execute import start
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.preflight.preflight import find_request_faults
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 
 
 async def start_run(
-    request: RunRequest, host: RunHost, *, root: Path | None = None, feedback: Path | None = None
+    request: RunRequest, project: Project, *, root: Path | None = None, feedback: Path | None = None
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage.
 
     A suite whose name the ledger does not know is registered by its lock in the last commit.
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
     """
-    origin = _origin(request, host, root, feedback)
-    if name := unregistered_suite(origin, host):
+    origin = _origin(request, project, root, feedback)
+    if name := unregistered_suite(origin, project):
         # Suites are slow to import.
         from attractor.factory.resources.registration import register_by_lock
 
-        await register_by_lock(name, request, host)
-    return await start(origin, host, rules_of(host))
+        await register_by_lock(name, request, project)
+    return await start(origin, project, rules_of(project))
 
 
-async def check_run(request: RunRequest, host: RunHost, *, feedback: Path | None = None) -> RunPlan:
+async def check_run(
+    request: RunRequest, project: Project, *, feedback: Path | None = None
+) -> RunPlan:
     """Plan a run that does not begin, to see whether it could."""
-    origin = _origin(request, host, None, feedback)
-    if name := unregistered_suite(origin, host):
+    origin = _origin(request, project, None, feedback)
+    if name := unregistered_suite(origin, project):
         # Suites are slow to import.
         from attractor.factory.resources.registration import check_lock
 
-        await check_lock(name, request, host)
-        host.tell(
+        await check_lock(name, request, project)
+        project.console.tell(
             f"Suite {name} is not registered here: a run plays its trials on the base, and then "
             "registers it by its committed lock."
         )
         origin = changed(origin, request=replace(origin.request, suite=""))
-        host = replace(host, suite="")
-    return await plan_run(origin, host, rules_of(host))
+        project = replace(project, suite="")
+    return await plan_run(origin, project, rules_of(project))
 
 
-def _origin(request: RunRequest, host: RunHost, root: Path | None, feedback: Path | None) -> New:
-    request = replace(request, started_by=host.environ.get(STARTED_BY_VARIABLE, ""))
-    origin = New(request, root, host.custom_parts.texts)
-    if request.suite or host.suite:
-        _require_known(origin, host)
+def _origin(request: RunRequest, project: Project, root: Path | None, feedback: Path | None) -> New:
+    request = replace(request, started_by=project.machine.environ.get(STARTED_BY_VARIABLE, ""))
+    origin = New(request, root, project.parts.texts)
+    if request.suite or project.suite:
+        _require_known(origin, project)
     if feedback:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import read_feedback
 
-        found = read_feedback(feedback, host, request.suite or host.suite)
+        found = read_feedback(feedback, project, request.suite or project.suite)
         # The copy keeps the opened pipeline.
         origin = changed(origin, request=replace(request, feedback=found.to_context()))
     return origin
 
 
-def _require_known(origin: New, host: RunHost) -> None:
+def _require_known(origin: New, project: Project) -> None:
     """Refuse an invalid pipeline and unknown names: a suite may take minutes to be registered."""
     request = origin.request
-    pipeline, _ = origin.read(request, host)
-    if faults := [*find_request_faults(pipeline.graph, request, host.custom_parts)]:
+    pipeline, _ = origin.read(request, RunScope.of(project))
+    if faults := [*find_request_faults(pipeline.graph, request, project.parts)]:
         raise NotRunnable(origin.pipeline_name, faults)
-    register_of(host).stores.pin_profile(request.profile or host.profile)
+    register_of(project).stores.pin_profile(request.profile or project.profile)
 
 
-def with_registered(version: Version, host: RunHost) -> tuple[Path, RunHost]:
-    """Return the file of a registered pipeline, and the host that knows its text and its files."""
-    pipeline = register_of(host).stores.pipelines.read(version)
+def with_registered(version: Version, project: Project) -> tuple[Path, Project]:
+    """Return the file of a registered pipeline, and the project with its text and its files."""
+    pipeline = register_of(project).stores.pipelines.read(version)
     file = Path(str(version.data["file"]))
     texts = {
         path_below(str(file.parent), name): one.decode() for name, one in pipeline.files.items()
     }
     texts[str(file)] = pipeline.text
-    return file, host.with_texts(texts)
+    return file, project.with_texts(texts)

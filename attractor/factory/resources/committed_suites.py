@@ -8,7 +8,7 @@ from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import InvalidToml, parse_toml
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.create import HEAD
 from attractor.scenarios.sealed_suite import SealedSuite, SuiteLock, read_lock
 from attractor.scenarios.suite_files import (
@@ -68,21 +68,22 @@ class CommittedLock:
 
 
 async def read_committed_lock(
-    folder: Path, host: RunHost, sealed: SealedSuite
+    folder: Path, project: Project, sealed: SealedSuite
 ) -> CommittedLock | None:
     """Return the lock in the last commit, if it is of these sealed files.
 
     Only the settings of the suite may differ, where the history has the commit of its baselines.
     """
     try:
-        project = await open_repository(host.project, search_path=host.search_path)
-        repository = await open_repository(folder, search_path=host.search_path)
+        search_path = project.machine.search_path
+        ours = await open_repository(project.root, search_path=search_path)
+        repository = await open_repository(folder, search_path=search_path)
     except NotARepository:
         return None
     git = repository.git
     found = await git.answer("cat-file", "blob", f"{HEAD}:{repository.prefix}{LOCK_FILE}")
     lock = None if found.exit_code else read_lock(found.stdout)
-    if repository.common_dir != project.common_dir or not (lock and lock.has_scenarios_of(sealed)):
+    if repository.common_dir != ours.common_dir or not (lock and lock.has_scenarios_of(sealed)):
         return None
     commit = await repository.commit(HEAD)
     before = await git.answer("merge-base", "--is-ancestor", lock.proved_on or commit, commit)
@@ -93,9 +94,9 @@ async def read_committed_lock(
     return committed if is_usable else None
 
 
-async def why_not_committed(folder: Path, host: RunHost, sealed: SealedSuite) -> str:
+async def why_not_committed(folder: Path, project: Project, sealed: SealedSuite) -> str:
     """Return how a suite differs from its files in the last commit, or that a run wrote these."""
-    repository = await open_repository(folder, search_path=host.search_path)
+    repository = await open_repository(folder, search_path=project.machine.search_path)
     prefix = Path(repository.prefix)
     top = folder.resolve().parents[len(prefix.parts) - 1]
     names = sealed.suite.twin_names

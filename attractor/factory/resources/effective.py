@@ -17,16 +17,16 @@ from attractor.factory.evaluation.protected_paths import PROTECTED
 from attractor.factory.resources.profiles import Profile
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Attributes
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
+from attractor.pipeline.project.project import Project
 
 
-def policy_of_profile(profile: Profile, host: RunHost) -> Policy:
+def policy_of_profile(profile: Profile, project: Project) -> Policy:
     """Return what a profile allows and demands of a run."""
     if profile.policy.twins == "twin":
-        _require_twins(profile, host)
+        _require_twins(profile, project)
     return Policy(
-        readable=tuple(_existing(profile, host)),
+        readable=tuple(_existing(profile, project)),
         passed_variables=profile.sandbox.pass_env,
         sandbox_env=profile.sandbox.env,
         carry=profile.sandbox.carry,
@@ -36,11 +36,11 @@ def policy_of_profile(profile: Profile, host: RunHost) -> Policy:
     )
 
 
-def _existing(profile: Profile, host: RunHost) -> Iterator[Path]:
+def _existing(profile: Profile, project: Project) -> Iterator[Path]:
     """Yield the paths that a profile shows in the sandbox; refuse a path that does not exist."""
     for key, paths in (("read", profile.sandbox.read), ("expose", profile.sandbox.expose)):
         for path in paths:
-            full = host.project / host.with_home(path)
+            full = project.root / project.machine.with_home(path)
             if not full.exists():
                 raise InvalidProfile(
                     f"profile {profile.name}: sandbox.{key}: {full} does not exist",
@@ -49,14 +49,16 @@ def _existing(profile: Profile, host: RunHost) -> Iterator[Path]:
             yield full
 
 
-def _require_twins(profile: Profile, host: RunHost) -> None:
+def _require_twins(profile: Profile, project: Project) -> None:
     """Refuse real model providers: each one with a key must have the URL of a twin."""
     # Imported here, because few profiles need it.
     from attractor.twins.exchange.wire import wire_registry
 
     for wire in wire_registry().values():
         *urls, key = wire.variables
-        if host.environ.get(key) and not any(_is_here(host.environ.get(url, "")) for url in urls):
+        if project.machine.environ.get(key) and not any(
+            _is_here(project.machine.environ.get(url, "")) for url in urls
+        ):
             raise InvalidProfile(
                 f"profile {profile.name}: policy.twins: {key} is set, and {urls[0]} names no twin "
                 "on this machine",

@@ -10,7 +10,7 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
 from attractor.config.tables import require_name
 from attractor.factory.resources.registration import drawn_pipelines
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
 
 _TEMPLATE = Path(__file__).with_suffix("")
@@ -65,7 +65,7 @@ def require_suite_name(name: str) -> None:
 def write_first_suite(
     folder: Path,
     pipeline: str,
-    host: RunHost,
+    project: Project,
     examples: Sequence[Example] = (),
     build: Sequence[str] = (),
     prefix: str = "",
@@ -80,8 +80,8 @@ def write_first_suite(
     require_suite_name(folder.resolve().name)
     values = {
         '"NAME"': toml_text(folder.resolve().name),
-        '"PIPELINE"': toml_text(pipeline or _only(host)),
-        "CANARY": f"canary-{host.randomness(_CANARY_BYTES).hex()}",
+        '"PIPELINE"': toml_text(pipeline or _only(project)),
+        "CANARY": f"canary-{project.machine.randomness(_CANARY_BYTES).hex()}",
     }
     texts = _example_files(examples, values) if examples else _files_to_edit(values)
     if build:
@@ -143,9 +143,9 @@ def toml_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _only(host: RunHost) -> str:
+def _only(project: Project) -> str:
     """Return the name of the only pipeline of the project."""
-    names = sorted(drawn_pipelines(host))
+    names = sorted(drawn_pipelines(project))
     if len(names) != 1:
         found = ", ".join(names) or "none"
         raise UsageError(

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
-from attractor.base.ids import new_run_id
 from attractor.engine.outcome import Culprit
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.toolchain import sandbox_lines
 from attractor.environments.selection import EnvironmentChoice
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.toolchain import compare_programs
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import (
     HEAD,
     choose_sandbox,
@@ -85,7 +84,7 @@ class PlayedTree:
 class KnownTrees:
     """A tree of the project, and the sandbox in which trials are played on it."""
 
-    host: RunHost
+    scope: RunScope
     workspace: Workspace
     sandbox: EnvironmentChoice
     kind: WorkspaceKind
@@ -97,18 +96,20 @@ class KnownTrees:
 
     async def top(self) -> Path:
         """Return the folder of this machine with the files of the tree."""
-        project = self.host.project.resolve()
+        project = self.scope.project.root.resolve()
         if self.kind is not WorkspaceKind.ISOLATED:
             return project
-        repository = await open_repository(project, search_path=self.host.search_path)
+        repository = await open_repository(
+            project, search_path=self.scope.project.machine.search_path
+        )
         return project.parents[repository.prefix.count("/") - 1] if repository.prefix else project
 
     async def describe(self) -> str:
         """Return the tree that trials get, for people."""
-        base, project = self.workspace.base, self.host.project
+        base, project = self.workspace.base, self.scope.project.root
         if self.kind is WorkspaceKind.COPY:
             return f"{base.candidate[:_SHOWN]}, the files in {project}"
-        is_dirty = await has_uncommitted(project, environ=self.host.environ)
+        is_dirty = await has_uncommitted(project, environ=self.scope.project.machine.environ)
         commit = "HEAD with uncommitted changes" if is_dirty else f"commit {base.commit[:_SHOWN]}"
         return (
             f"{base.candidate[:_SHOWN]}, the files in {project}: {commit}, without what Git ignores"
@@ -127,7 +128,9 @@ class KnownTrees:
 
         Refuse a suite with trouble in a trial.
         """
-        played = await self._played(sealed, scenarios, what, self.host.tell, n, change)
+        played = await self._played(
+            sealed, scenarios, what, self.scope.project.console.tell, n, change
+        )
         for result in played.results:
             if result.error and result.culprit is not Culprit.CANDIDATE:
                 scenario = result.key.scenario
@@ -190,16 +193,18 @@ class KnownTrees:
 
         A program that is missing outside too may be one that the candidate has yet to write.
         """
-        host, words = self.host, f"the setup of the suite failed: {done.failure}"
-        compared = await compare_programs(setup.run, self.sandbox, host)
+        project, words = self.scope.project, f"the setup of the suite failed: {done.failure}"
+        compared = await compare_programs(setup.run, self.sandbox, self.scope)
         broken = [one for one in compared if one.is_silent and one.outside.version]
-        found = shutil.which(done.missing, path=host.search_path) if done.missing else None
-        program = Path(found or host.project)
+        found = (
+            shutil.which(done.missing, path=project.machine.search_path) if done.missing else None
+        )
+        program = Path(found or project.root)
         if broken:
             # A sentence, and the remedy as a sentence of its own.
             fault, _, remedy = broken[0].difference.rpartition(". ")
             raise _refused(f"{fault}: {words}", remedy.removesuffix("."))
-        if found and not program.is_relative_to(host.project):
+        if found and not program.is_relative_to(project.root):
             lines = sandbox_lines(program, is_visible=False)
             fault = f"the setup of the suite does not find {program} in the sandbox"
             raise _refused(f"{fault}: {words}", f"add {lines} to [sandbox] of the profile")
@@ -210,7 +215,7 @@ class KnownTrees:
         from attractor.factory.evaluation.trial_player import judge_of
 
         suite = sealed.suite.model_copy(update={"scenarios": (scenario,)})
-        async with judge_of(suite, self.host) as ask_judge, self._player(sealed) as player:
+        async with judge_of(suite, self.scope) as ask_judge, self._player(sealed) as player:
             return await replace(player, ask_judge=ask_judge).play_once(scenario)
 
     def _player(
@@ -225,7 +230,7 @@ class KnownTrees:
             await self.workspace.export(tree, to, repository=True)
             await change(to)
 
-        return trial_player(export, self.sandbox, sealed, self.host)
+        return trial_player(export, self.sandbox, sealed, self.scope)
 
 
 def _refused(words: str, remedy: str) -> SuiteRefused:
@@ -254,26 +259,28 @@ class _ProgressLog:
 
 @asynccontextmanager
 async def known_trees(
-    host: RunHost, *, sandbox: str, include_dirty: bool = False, commit: str = HEAD
+    scope: RunScope, *, sandbox: str, include_dirty: bool = False, commit: str = HEAD
 ) -> AsyncGenerator[KnownTrees]:
     """Open a commit of the project, or its working tree; at the end, remove all traces."""
-    request = RunRequest(file=host.project, sandbox=sandbox, include_dirty=include_dirty)
-    request = await choose_workspace_kind(request, host)
-    run_id = new_run_id(host.clock.now(), host.randomness)
-    choice = await choose_sandbox(request, host, run_id=run_id)
-    host.tell(choice.sentence)
-    quiet = replace(host, tell=do_nothing)
+    project, machine = scope.project, scope.project.machine
+    request = RunRequest(file=project.root, sandbox=sandbox, include_dirty=include_dirty)
+    request = await choose_workspace_kind(request, project)
+    run_id = machine.new_run_id()
+    choice = await choose_sandbox(request, scope, run_id=run_id)
+    project.console.tell(choice.sentence)
+    silent = replace(project, console=replace(project.console, tell=do_nothing))
+    quiet = replace(scope, project=silent)
     try:
         workspace = await create_workspace(
             request, quiet, run_id, choice, on_snapshot=do_nothing, commit=commit
         )
         try:
-            yield KnownTrees(host, workspace, choice, request.workspace)
+            yield KnownTrees(scope, workspace, choice, request.workspace)
         finally:
             await workspace.close()
     finally:
-        stored = stored_run(host.state_dir, run_id)
-        git, search_path = stored.repository, host.search_path
+        stored = stored_run(machine.state_dir, run_id)
+        git, search_path = stored.repository, machine.search_path
         if git and await has_base_ref(git, run_id, search_path=search_path):
             await remove_base_ref(git, run_id, search_path=search_path)
         if stored.workspace:

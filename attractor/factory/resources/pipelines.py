@@ -17,13 +17,14 @@ from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 from attractor.language.source.text import Source
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import (
     PipelineSource,
+    context_of,
     pipeline_hash,
     pipeline_name,
-    project_of,
     read_pipeline,
 )
 
@@ -102,14 +103,14 @@ class PipelineStore:
 
 
 def register_text(
-    store: PipelineStore, host: RunHost, name: str, text: str, *, by: str
+    store: PipelineStore, project: Project, name: str, text: str, *, by: str
 ) -> tuple[Version, bool]:
     """Register a text as the file of the project with a name, which need not exist.
 
     Files that callers may not see cannot be named by the text.
     """
-    place = find_place(host.project, name)
-    files = VisibleFiles(place, host.project)
+    place = find_place(project.root, name)
+    files = VisibleFiles(place, project.root)
     source = Source(text, str(place))
-    pipeline = read_pipeline(source, files=files, project=project_of(host))
-    return store.register(pipeline, place, by=by, now=host.clock.now())
+    pipeline = read_pipeline(source, files=files, project=context_of(RunScope.of(project)))
+    return store.register(pipeline, place, by=by, now=project.machine.clock.now())

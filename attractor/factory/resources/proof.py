@@ -109,7 +109,7 @@ class SuiteProof:
         if not (result.missing_command or lacks_file(said)):
             return ""
         paths = [*_paths_of(scenario)]
-        ignored = await _find_ignored(paths, top, self.trees.host.environ)
+        ignored = await _find_ignored(paths, top, self.trees.scope.project.machine.environ)
         return next((path for path in paths if path in ignored), "")
 
     async def _discrimination(self) -> list[SuiteFault]:
@@ -134,7 +134,7 @@ class SuiteProof:
         for patch in sorted((self.sealed.folder / REFERENCE).glob(f"*{_PATCH}")):
             name = patch.name.removesuffix(_PATCH)
             scenarios = [unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
-            change = partial(apply_patch, patch, self.trees.host.search_path)
+            change = partial(apply_patch, patch, self.trees.scope.project.machine.search_path)
             played = await self._play(scenarios, f"reference {name}", n=n, change=change)
             if failed := [result for result in played.results if not result.satisfied]:
                 words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"

@@ -26,8 +26,8 @@ from attractor.factory.resources.known_trees import (
 from attractor.factory.resources.proof import SuiteProof, unrated
 from attractor.factory.resources.suites import Proof, Registration
 from attractor.factory.resources.versions import GAP, ResourceKind, Version, split_reference
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import Policy
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
 from attractor.pipeline.workspace.create import HEAD
 from attractor.records.request import RunRequest
@@ -52,38 +52,38 @@ _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 
 
 async def lint(
-    folder: Path, host: RunHost, stores: FactoryStores
+    folder: Path, project: Project, stores: FactoryStores
 ) -> tuple[Suite, list[SuiteFault]]:
     """Read a suite, and return it with the faults and hints that static checks find."""
     suite = read_suite(folder)
-    carrying = host.preparation
+    carrying = project.preparation
     # Otherwise the profile is not registered yet.
     with suppress(UnknownName):
-        profile = stores.profile(stores.pin_profile(host.profile))
-        carrying = Policy(carry=profile.sandbox.carry).within(host).preparation
+        profile = stores.profile(stores.pin_profile(project.profile))
+        carrying = Policy(carry=profile.sandbox.carry).scope_in(project).preparation
     faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
-    faults += carry_hints(suite, carrying, host.project)
-    faults += _unknown_pipelines(suite, host, stores)
-    faults += await _visible_folder(folder, host)
+    faults += carry_hints(suite, carrying, project.root)
+    faults += _unknown_pipelines(suite, project, stores)
+    faults += await _visible_folder(folder, project)
     return suite, faults
 
 
 async def register_suite(
-    folder: Path, host: RunHost, stores: FactoryStores, *, sandbox: str, by: str | None
+    folder: Path, project: Project, stores: FactoryStores, *, sandbox: str, by: str | None
 ) -> Registration:
     """Register a suite as a sealed version; refuse a suite that could not judge.
 
     Without a person `by`, refuse also files that the lock in the last commit does not name.
     """
-    await _require_sound(folder, host, stores)
+    await _require_sound(folder, project, stores)
     sealed = stores.suites.seal(folder)
-    committed = await read_committed_lock(folder, host, sealed)
+    committed = await read_committed_lock(folder, project, sealed)
     same = committed if committed and committed.has_settings else None
     if by is None:
-        committed = same = await _require_committed(folder, host, sealed, same)
+        committed = same = await _require_committed(folder, project, sealed, same)
     current, proof = stores.suites.current(sealed), None
     if current is None or GAP in current.data:
-        proof = await _prove(sealed, committed, host, stores, sandbox=sandbox, current=current)
+        proof = await _prove(sealed, committed, project, stores, sandbox=sandbox, current=current)
     name = sealed.suite.settings.name
     if by is None and stores.suites.versions.knows(name):
         # By a person or another run, since this run has looked.
@@ -99,25 +99,25 @@ async def register_suite(
         sealed,
         folder,
         by=by or f"lock of {by_lock}",
-        now=host.clock.now(),
+        now=project.machine.clock.now(),
         proof=proof and replace(proof, lock=by_lock),
         lock=same.lock if same and keeps_lock else None,
     )
 
 
-async def _require_sound(folder: Path, host: RunHost, stores: FactoryStores) -> None:
+async def _require_sound(folder: Path, project: Project, stores: FactoryStores) -> None:
     """Refuse a suite with faults that static checks find, and tell the hints."""
-    _, found = await lint(folder, host, stores)
+    _, found = await lint(folder, project, stores)
     if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
     for hint in found:
-        host.tell(f"hint: {hint}")
+        project.console.tell(f"hint: {hint}")
 
 
 async def _prove(
     sealed: SealedSuite,
     committed: CommittedLock | None,
-    host: RunHost,
+    project: Project,
     stores: FactoryStores,
     *,
     sandbox: str,
@@ -128,29 +128,31 @@ async def _prove(
     A `current` version that is played again is marked as unproved then.
     """
     rated = tuple(unrated(scenario) for scenario in sealed.suite.scenarios)
-    await require_judgeable(sealed.suite.model_copy(update={"scenarios": rated}), host.environ)
-    profile = stores.profile(stores.pin_profile(host.profile))
-    allowed = policy_of_profile(profile, host).within(host)
-    wanted, project = allowed.preparation, host.project
-    carried = await in_thread(partial(read_carried, sealed.suite, wanted, project))
-    base = _base_of(committed, host)
+    await require_judgeable(
+        sealed.suite.model_copy(update={"scenarios": rated}), project.machine.environ
+    )
+    profile = stores.profile(stores.pin_profile(project.profile))
+    allowed = policy_of_profile(profile, project).scope_in(project)
+    wanted = allowed.preparation
+    carried = await in_thread(partial(read_carried, sealed.suite, wanted, project.root))
+    base = _base_of(committed, project)
     async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
         found = await SuiteProof(sealed, trees).play(has_base=bool(base))
         proved_on = trees.commit if base else ""
     if found.faults:
         if current:
             rules = dict.fromkeys(fault.rule for fault in found.faults)
-            stores.suites.mark_unproved(current, ", ".join(rules), now=host.clock.now())
-            host.tell(f"{current} stays registered, and is marked as unproved.")
+            stores.suites.mark_unproved(current, ", ".join(rules), now=project.machine.clock.now())
+            project.console.tell(f"{current} stays registered, and is marked as unproved.")
         raise SuiteRefused(found.faults)
     for gap, details in found.gaps.items():
-        host.tell(f"warning: {gap}: {details}")
+        project.console.tell(f"warning: {gap}: {details}")
     gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
     has_changed = await in_thread(carried.have_changed)
     return Proof("" if has_changed else carried.content, proved_on, gap="; ".join(gaps))
 
 
-def _base_of(committed: CommittedLock | None, host: RunHost) -> str:
+def _base_of(committed: CommittedLock | None, project: Project) -> str:
     """Return the commit on which baselines are proved, or "" and say that the history lacks it."""
     if committed is None:
         return HEAD
@@ -162,52 +164,52 @@ def _base_of(committed: CommittedLock | None, host: RunHost) -> str:
         else f"remove {LOCK_FILE} (a squash or rebase may have removed the commit, or the lock is "
         "wrong), commit that, and register the suite again"
     )
-    host.tell(
+    project.console.tell(
         f"The history lacks commit {committed.base[:12]}, on which the lock of the suite says that "
         f"baselines were proved: they are not played here. To play them, {remedy}"
     )
     return ""
 
 
-async def register_by_lock(name: str, request: RunRequest, host: RunHost) -> None:
+async def register_by_lock(name: str, request: RunRequest, project: Project) -> None:
     """Register the suite of a new run by its lock in the last commit, and say so.
 
     Refuse in a process of a run, and if the profile demands a person.
     """
-    stores, folder = _require_registrable(name, request, host)
-    registered = await register_suite(folder, host, stores, sandbox=request.sandbox, by=None)
+    stores, folder = _require_registrable(name, request, project)
+    registered = await register_suite(folder, project, stores, sandbox=request.sandbox, by=None)
     if registered.is_new:
-        host.tell(f"Registered {registered.version} by its {registered.version.by}.")
+        project.console.tell(f"Registered {registered.version} by its {registered.version.by}.")
 
 
-async def check_lock(name: str, request: RunRequest, host: RunHost) -> None:
+async def check_lock(name: str, request: RunRequest, project: Project) -> None:
     """Refuse what `register_by_lock` refuses before it plays trials; store nothing."""
-    stores, folder = _require_registrable(name, request, host)
-    await _require_sound(folder, host, stores)
+    stores, folder = _require_registrable(name, request, project)
+    await _require_sound(folder, project, stores)
     with TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
         stores.suites.require_unburned(name, sealed.seal)
-        committed = await read_committed_lock(folder, host, sealed)
+        committed = await read_committed_lock(folder, project, sealed)
         same = committed if committed and committed.has_settings else None
-        await _require_committed(folder, host, sealed, same)
+        await _require_committed(folder, project, sealed, same)
 
 
 def _require_registrable(
-    name: str, request: RunRequest, host: RunHost
+    name: str, request: RunRequest, project: Project
 ) -> tuple[FactoryStores, Path]:
     """Return the stores, and the folder of a suite that a new run may register by its lock."""
-    refuse_in_run(f"registering suite {name}", host.environ)
-    stores, found = register_of(host).stores, find_suite_folder(name, host.project)
+    refuse_in_run(f"registering suite {name}", project.machine.environ)
+    stores, found = register_of(project).stores, find_suite_folder(name, project.root)
     if found is None:
         raise UnknownName(ResourceKind.SUITE, name, ())
-    stores.require_registrar(None, stores.pin_profile(request.profile or host.profile))
+    stores.require_registrar(None, stores.pin_profile(request.profile or project.profile))
     return stores, found.path
 
 
 async def _require_committed(
-    folder: Path, host: RunHost, sealed: SealedSuite, committed: CommittedLock | None
+    folder: Path, project: Project, sealed: SealedSuite, committed: CommittedLock | None
 ) -> CommittedLock:
-    why = await why_not_committed(folder, host, sealed) if committed else _NO_LOCK
+    why = await why_not_committed(folder, project, sealed) if committed else _NO_LOCK
     if committed is None or why:
         name = sealed.suite.settings.name
         raise Refused(
@@ -220,8 +222,10 @@ async def _require_committed(
 _NO_LOCK = f"the last commit has no {LOCK_FILE} of its files"
 
 
-def _unknown_pipelines(suite: Suite, host: RunHost, stores: FactoryStores) -> Iterator[SuiteFault]:
-    drawn, versions = {*drawn_pipelines(host), *SHIPPED}, stores.pipelines.versions
+def _unknown_pipelines(
+    suite: Suite, project: Project, stores: FactoryStores
+) -> Iterator[SuiteFault]:
+    drawn, versions = {*drawn_pipelines(project), *SHIPPED}, stores.pipelines.versions
     for name in () if suite.settings.judges_all else suite.settings.pipeline:
         plain, number = split_reference(name)
         registered = [str(version.number) for version in versions.versions(plain)]
@@ -240,10 +244,10 @@ def _unknown_pipelines(suite: Suite, host: RunHost, stores: FactoryStores) -> It
             )
 
 
-async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
+async def _visible_folder(folder: Path, project: Project) -> list[SuiteFault]:
     """Return a fault if the workspaces of the project's runs contain the folder of a suite."""
-    top = host.project.resolve()
-    prefix = await find_prefix(top, search_path=host.search_path)
+    top = project.root.resolve()
+    prefix = await find_prefix(top, search_path=project.machine.search_path)
     top = top.parents[prefix.count("/") - 1] if prefix else top
     suite = folder.resolve()
     if not suite.is_relative_to(top):
@@ -251,15 +255,15 @@ async def _visible_folder(folder: Path, host: RunHost) -> list[SuiteFault]:
     path = os.fsencode(suite.relative_to(top) / "suite.toml")
     if IgnoreRules({}, excluded_in(prefix)).ignores_file(path):
         return []
-    remedy = f"move it below {host.project / 'scenarios'}, or out of {top}"
+    remedy = f"move it below {project.root / 'scenarios'}, or out of {top}"
     return [SuiteFault("visible_to_agents", f"workspaces contain the suite in {folder}", remedy)]
 
 
-def drawn_pipelines(host: RunHost) -> dict[str, list[Path]]:
+def drawn_pipelines(project: Project) -> dict[str, list[Path]]:
     """Return the files of each pipeline that a project draws, without those of runs."""
     drawn: dict[str, list[Path]] = {}
-    for name in list_pipeline_files(host.project, host.runs_dir):
-        file = host.project / name
+    for name in list_pipeline_files(project.root, project.runs_dir):
+        file = project.root / name
         # A broken link draws no pipeline.
         with suppress(OSError):
             text = file.read_text("utf-8", "replace")

@@ -72,14 +72,17 @@ def record_traffic(
     if current is None:
         raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
     name, mark = "", current.record_mark
-    services = configured(control_plane.host, adapters_in(current.tree))
+    services = configured(control_plane.project, adapters_in(current.tree))
     with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow record"):
         with place.drained(releases):
             if not is_on:
                 name = end_recording(control_plane, current)
             mark.touch() if is_on else mark.unlink(missing_ok=True)
         url = place.start(
-            releases, control_plane.host.environ, services, settings_of(control_plane.host)
+            releases,
+            control_plane.project.machine.environ,
+            services,
+            settings_of(control_plane.project),
         )
     return {"url": url, "recording": name, "is_recorded": is_on}
 
@@ -114,9 +117,9 @@ _WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED
 def deployment(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return the answer of `POST /growth/deploy`: the run, the stage and `waits_for`."""
     plan = control_plane.plans.load(reference)
-    host = control_plane.host
+    project = control_plane.project
     build = read_build(control_plane.plans.folder_of(plan.id))
-    run = find_crew_run(host, build.commit) if build else None
+    run = find_crew_run(project, build.commit) if build else None
     if build is None or run is None:
         hint = f"attractor grow deploy {plan.id}"
         raise UsageError(f"the deployment of {plan.id} has not begun", hint=hint)
@@ -144,7 +147,7 @@ def lineage(control_plane: ControlPlane, reference: str = "HEAD") -> dict[str, J
     `changes` compare the telemetry of the running stage with that of the stage before. The id is
     `HEAD` (the running stage), a stage, or the specification of a stage.
     """
-    history = asyncio.run(read_history(control_plane.host))
+    history = asyncio.run(read_history(control_plane.project))
     stages = [one.stage for one in history]
     releases = Releases(control_plane.releases)
     current = releases.current

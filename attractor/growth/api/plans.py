@@ -64,7 +64,7 @@ def plan(
     development = read_development(control_plane.repository)
     feedback = load_feedback(control_plane.folder)
     proposal = asyncio.run(
-        propose(control_plane.host, stored.graph, stored.desires, development, feedback)
+        propose(control_plane.project, stored.graph, stored.desires, development, feedback)
     )
     made = _keep(control_plane, stored, proposal)
     if feedback:
@@ -185,7 +185,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "identity": write_record(identity),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [step.migration.describe() for step in steps if step.migration],
-        "services": {**configured_urls(control_plane.host, declared_operations(plan.result))},
+        "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
 
@@ -269,7 +269,7 @@ def feedback(
     if telemetry:
         kept |= read_telemetry(telemetry)
     if run:
-        kept |= read_verdict(find_run(run, control_plane.host.runs_dir) / FEEDBACK_FILE)
+        kept |= read_verdict(find_run(run, control_plane.project.runs_dir) / FEEDBACK_FILE)
     save_feedback(kept, control_plane.folder)
     return kept.to_dict()
 

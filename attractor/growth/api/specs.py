@@ -57,7 +57,7 @@ def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -
 
     On a base, only desires are added.
     """
-    specs, host = control_plane.specs, control_plane.host
+    specs, project = control_plane.specs, control_plane.project
     if isinstance(given, PlannerInput):
         if base and base != given.spec_graph_id:
             message = f"the desires are for {given.spec_graph_id}, not for {base}"
@@ -69,7 +69,7 @@ def normalize_given(control_plane: ControlPlane, given: Given, base: str = "") -
         case SpecGraph():
             graph = given
         case str():
-            graph = asyncio.run(normalize_text(given, host))
+            graph = asyncio.run(normalize_text(given, project))
         case _:
             graph = normalize_desires(given)
     record = SpecRecord(tuple(desire.id for desire in graph.of_kind("desire")))
@@ -85,7 +85,7 @@ def _add_to_base(
             hint = "add desires; a plan changes the rest"
             raise InvalidSpec("a document cannot be added to a specification", hint=hint)
         case str():
-            graph, ids = asyncio.run(add_text(base.graph, given, control_plane.host))
+            graph, ids = asyncio.run(add_text(base.graph, given, control_plane.project))
         case _:
             graph, ids = add_desires(base.graph, given)
     specs = control_plane.specs
@@ -259,5 +259,5 @@ def _index_of(control_plane: ControlPlane) -> SpecIndex:
 def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str, Json]:
     """Compare the app with its specification and the promoted tree; restore edited files."""
     with control_plane.lock() if reconverge else nullcontext():
-        found = asyncio.run(verify_app(control_plane.host, reconverge=reconverge))
+        found = asyncio.run(verify_app(control_plane.project, reconverge=reconverge))
     return found.to_dict()

@@ -30,7 +30,7 @@ from attractor.growth.migration import State, read_state, write_state
 
 # Slow to import, and every start of a released app would wait for it twice.
 if TYPE_CHECKING:
-    from attractor.pipeline.host.run_host import RunHost
+    from attractor.pipeline.project.project import Project
 
 _START_S = 60.0
 _COMMAND_MS = 120_000
@@ -60,10 +60,15 @@ async def app_sandbox(
     return await choose_environment(kind, environ=environ, hide=hide, read=shown)
 
 
-async def sandbox_of(host: "RunHost") -> EnvironmentChoice:
+async def sandbox_of(project: "Project") -> EnvironmentChoice:
     """Choose the sandbox of apps, with the folders of the operator hidden."""
-    hidden = [one for one in (host.project, host.runs_dir, host.state_dir) if one.exists()]
-    return await app_sandbox(host.variables_of_tools, hide=hidden)
+    hidden = [
+        one for one in (project.root, project.runs_dir, project.machine.state_dir) if one.exists()
+    ]
+    # Slow to import, as above.
+    from attractor.pipeline.project.run_scope import RunScope
+
+    return await app_sandbox(RunScope.of(project).variables_of_tools, hide=hidden)
 
 
 @asynccontextmanager

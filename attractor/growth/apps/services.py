@@ -14,7 +14,7 @@ from attractor.growth.tools import adapters_in
 # The supervisor and the service of a released app do not need the rest, which is slow to import.
 if TYPE_CHECKING:
     from attractor.config.settings import ServiceSettings
-    from attractor.pipeline.host.run_host import RunHost
+    from attractor.pipeline.project.project import Project
 
 Services = Callable[[Path, int], AbstractAsyncContextManager[Mapping[str, str]]]
 """Yields the addresses and tokens of the services of the app of a tree as variables during a block.
@@ -58,9 +58,9 @@ async def no_services(tree: Path, seed: int) -> AsyncGenerator[Mapping[str, str]
     yield {}
 
 
-def configured(host: "RunHost", names: Iterable[str]) -> Mapping[str, str]:
+def configured(project: "Project", names: Iterable[str]) -> Mapping[str, str]:
     """Return the variables of adapters by the settings; refuse one without a URL or a token."""
-    known: Mapping[str, ServiceSettings] = host.growth.adapters if host.growth else {}
+    known: Mapping[str, ServiceSettings] = project.growth.adapters if project.growth else {}
     variables: dict[str, str] = {}
     for name in names:
         service = known.get(name)
@@ -77,9 +77,9 @@ def configured(host: "RunHost", names: Iterable[str]) -> Mapping[str, str]:
     return variables
 
 
-def configured_urls(host: "RunHost", names: Iterable[str]) -> dict[str, str]:
+def configured_urls(project: "Project", names: Iterable[str]) -> dict[str, str]:
     """Return the URL of the service of each adapter by the settings (default: "")."""
-    known: Mapping[str, ServiceSettings] = host.growth.adapters if host.growth else {}
+    known: Mapping[str, ServiceSettings] = project.growth.adapters if project.growth else {}
     return {name: known[name].url if name in known else "" for name in names}
 
 

@@ -26,7 +26,7 @@ from attractor.growth.plans.hand_edits import HandEdits, morphs_of_edits
 from attractor.growth.plans.plan import Proposal
 from attractor.growth.specification.files import NODES
 from attractor.growth.specification.graph import SpecGraph
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository, open_repository
 
@@ -95,10 +95,10 @@ class Verification:
         }
 
 
-async def verify_app(host: RunHost, *, reconverge: bool) -> Verification:
+async def verify_app(project: Project, *, reconverge: bool) -> Verification:
     """Compare the app of a project with its specification and its promoted tree."""
-    folder = host.project
-    repository = await open_repository(folder, search_path=host.search_path)
+    folder = project.root
+    repository = await open_repository(folder, search_path=project.machine.search_path)
     promoted = await read_promoted(repository)
     files = promoted.files if promoted else None
     found = tuple(find_divergence(folder, promoted=files))

@@ -11,13 +11,13 @@ from pathlib import Path
 from attractor.base.clock import SystemClock
 from attractor.base.json import JsonObject
 from attractor.engine.storage.json_files import Fields
-from attractor.pipeline.host.run_host import Notify, RunHost
 from attractor.pipeline.notifications import NoticeKind, send_notice
+from attractor.pipeline.project.project import Notify, Project
 
 
-def settings_of(host: RunHost) -> JsonObject:
+def settings_of(project: Project) -> JsonObject:
     """Return the settings of notices as JSON, empty if neither a command nor an address is set."""
-    notify = host.notify
+    notify = project.notify
     if not notify.messengers:
         return {}
     return {
@@ -25,7 +25,7 @@ def settings_of(host: RunHost) -> JsonObject:
         "url": notify.url,
         "seconds": int(notify.time_limit.total_seconds()),
         "folder": str(notify.folder),
-        "state_dir": str(host.state_dir),
+        "state_dir": str(project.machine.state_dir),
         "variables": {**notify.variables},
     }
 

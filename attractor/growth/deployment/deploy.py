@@ -71,7 +71,7 @@ from attractor.growth.plans.store import (
 from attractor.growth.simulation.recorded import take_over
 from attractor.growth.specification.files import read_spec
 from attractor.growth.tools import adapters_in
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository
 
@@ -131,18 +131,18 @@ async def deploy(
     A `variant` is a new branch at the tip of the other one, whose app is not released here.
     """
     folder = control_plane.plans.folder_of(plan.id)
-    host = control_plane.host
+    project = control_plane.project
     with open_deployment(folder, deploying_command(plan.id, variant)) as journal:
-        repository = await open_repository(host.project, search_path=host.search_path)
+        repository = await open_repository(project.root, search_path=project.machine.search_path)
         kept = read_build(folder)
         is_dropped = control_plane.plans.is_dropped(plan.id)
         if kept is None or is_dropped or not await _is_promoted(repository, kept):
             with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
                 if not variant:
-                    configured(host, declared_operations(plan.result))
+                    configured(project, declared_operations(plan.result))
                 _require_deployable(control_plane, plan, journal)
                 note(journal, PlanState.DEPLOYING, by=by)
-            kept = await build_plan(host, folder, plan, branch=branch, variant=variant)
+            kept = await build_plan(project, folder, plan, branch=branch, variant=variant)
         undertaking = Undertaking(
             folder=folder,
             build=kept,
@@ -184,8 +184,8 @@ def crew_pipeline(control_plane: ControlPlane) -> Path:
 
 async def branch_of(control_plane: ControlPlane) -> str:
     """Return the branch on which an app grows: the one that is checked out."""
-    host = control_plane.host
-    repository = await open_repository(host.project, search_path=host.search_path)
+    project = control_plane.project
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     if branch := await repository.checked_out_branch():
         return branch
     raise NotDeployable("no branch is checked out", hint="check one out: git switch main")
@@ -201,10 +201,10 @@ async def _is_promoted(repository: Repository, build: Build) -> bool:
 
 async def undoing_command(control_plane: ControlPlane, plan_id: str) -> str:
     """Return the command that takes a promoted plan off its branch again, or ""."""
-    host, build = control_plane.host, read_build(control_plane.plans.folder_of(plan_id))
+    project, build = control_plane.project, read_build(control_plane.plans.folder_of(plan_id))
     if build is None:
         return ""
-    repository = await open_repository(host.project, search_path=host.search_path)
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     branch = await repository.ref(f"refs/heads/{build.branch}")
     promoted = branch and await repository.git.run(
         "rev-list", "--reverse", "--ancestry-path", f"{build.commit}..{branch}"
@@ -222,18 +222,18 @@ async def undertake(
     variant: str = "",
 ) -> Deployment:
     """Run, wait for a decision, promote and release a stage, as far as it goes now."""
-    host, build = control_plane.host, undertaking.build
+    project, build = control_plane.project, undertaking.build
     try:
         run = await run_crew(
-            host,
+            project,
             build,
             pipeline=undertaking.pipeline,
             evaluate=True,
             suite=undertaking.suite,
         )
-        waits_for = "" if run.status == REJECTED else _missing(run, host, journal)
+        waits_for = "" if run.status == REJECTED else _missing(run, project, journal)
     except AttractorError:
-        if _has_failed(host, build):
+        if _has_failed(project, build):
             note(journal, PlanState.FAILED)
         raise
     so_far = Deployment(plan_id=undertaking.plan_id, stage=build.stage, run_id=run.run_id)
@@ -246,16 +246,16 @@ async def undertake(
     releases = Releases(control_plane.releases)
     with control_plane.lock().acquire(wait=PATIENCE_S, purpose=build.command):
         if variant:
-            await _promote_variant(host, run, variant, by)
+            await _promote_variant(project, run, variant, by)
         else:
             listed = ()
             if not _is_released(releases, build.stage):
                 listed = await _release(
                     control_plane, releases, undertaking, run, target=target, by=by
                 )
-            url = _finish(host, releases, undertaking, target)
+            url = _finish(project, releases, undertaking, target)
             release = releases.open(build.stage)
-            services = urls_in(configured(host, adapters_in(release.tree)), release.tree)
+            services = urls_in(configured(project, adapters_in(release.tree)), release.tree)
             so_far = replace(
                 so_far,
                 url=url,
@@ -272,7 +272,7 @@ def note(journal: Journal, state: PlanState, **facts: str) -> None:
     journal.append(canonical_json({"state": state.value, **facts}))
 
 
-def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
+def _missing(run: CrewRun, project: Project, journal: Journal) -> str:
     """Return the next `waits_for` of a run, or "" if it was approved; refuse a run that failed.
 
     After a no-go, the run waits for a person who rejects it.
@@ -280,7 +280,7 @@ def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
     if run.status == APPROVED:
         return ""
     if run.status == AWAITING_DECISION:
-        report = gate(ask_gate(run.directory, host)[1])
+        report = gate(ask_gate(run.directory, project)[1])
         if not report.go:
             note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=REJECTION)
             rules = ", ".join(dict.fromkeys(reason.rule for reason in report.reasons))
@@ -295,9 +295,9 @@ def _missing(run: CrewRun, host: RunHost, journal: Journal) -> str:
     return "run"
 
 
-def _has_failed(host: RunHost, build: Build) -> bool:
+def _has_failed(project: Project, build: Build) -> bool:
     """Return whether no run on a plan commit is alive, waits or can be resumed."""
-    root = find_crew_run(host, build.commit)
+    root = find_crew_run(project, build.commit)
     return root is None or read_candidate_run(root).state.status in (FAILED, CANCELED)
 
 
@@ -311,11 +311,11 @@ def _is_released(releases: Releases, stage: str) -> bool:
     )
 
 
-async def _promote_variant(host: RunHost, run: CrewRun, variant: str, by: str) -> None:
-    repository = await open_repository(host.project, search_path=host.search_path)
+async def _promote_variant(project: Project, run: CrewRun, variant: str, by: str) -> None:
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     if not await repository.ref(f"refs/heads/{variant}"):
         await repository.create_ref(f"refs/heads/{variant}", run.build.tip)
-    await promote_run(run.directory, host, branch=variant, by=by)
+    await promote_run(run.directory, project, branch=variant, by=by)
 
 
 async def _release(
@@ -331,12 +331,12 @@ async def _release(
 
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
-    host, build = control_plane.host, undertaking.build
+    project, build = control_plane.project, undertaking.build
     with target.drained(releases):
         old = releases.current
         if old:
             end_recording(control_plane, old)
-        sandbox = await sandbox_of(host)
+        sandbox = await sandbox_of(project)
         record = ReleaseRecord(
             stage=build.stage,
             run_id=run.run_id,
@@ -345,7 +345,7 @@ async def _release(
             sandbox=BUBBLEWRAP if sandbox.make_showing else NONE,
         )
         new = releases.begin(record)
-        await write_tree(host, f"refs/heads/attractor/run/{run.run_id}", new.tree)
+        await write_tree(project, f"refs/heads/attractor/run/{run.run_id}", new.tree)
         if old:
             # The migration of a stage begins with the state of the running release.
             stage = newest(read_stages(new.tree))
@@ -355,10 +355,10 @@ async def _release(
                 )
                 fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
                 raise NotDeployable(fault, hint=hint)
-        services = configured(host, adapters_in(new.tree))
+        services = configured(project, adapters_in(new.tree))
         moved = await transfer(old, new, undertaking.move, sandbox, services)
         try:
-            promotion = await promote_run(run.directory, host, branch=build.branch, by=by)
+            promotion = await promote_run(run.directory, project, branch=build.branch, by=by)
         except StaleBase as cause:
             hint = f"the next call builds it on the moved branch: {undertaking.build.command}"
             raise NotDeployable(f"stale_base: {cause.message}", hint=hint) from cause
@@ -370,18 +370,18 @@ async def _release(
 
 def end_recording(control_plane: ControlPlane, release: Release) -> str:
     """Take over the recording of a stopped app; return its name, or "" without a recording."""
-    host = control_plane.host
+    project = control_plane.project
     return take_over(
         release.recorded,
         control_plane.recordings,
         read_spec(release.tree),
-        now=host.clock.now(),
-        redact=host.redactor.text,
+        now=project.machine.clock.now(),
+        redact=project.redactor.text,
     )
 
 
 def _finish(
-    host: RunHost, releases: Releases, undertaking: Undertaking, target: ReleaseTarget
+    project: Project, releases: Releases, undertaking: Undertaking, target: ReleaseTarget
 ) -> str:
     """Start the app of a stage, unless a later stage has taken its place; return its address."""
     stage, current = undertaking.build.stage, releases.current
@@ -389,14 +389,14 @@ def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    services = configured(host, adapters_in(current.tree))
-    return target.start(releases, host.environ, services, settings_of(host))
+    services = configured(project, adapters_in(current.tree))
+    return target.start(releases, project.machine.environ, services, settings_of(project))
 
 
-async def write_tree(host: RunHost, commit: str, folder: Path) -> None:
+async def write_tree(project: Project, commit: str, folder: Path) -> None:
     """Write code and specification of a commit into a folder; holdouts stay out."""
-    repository = await open_repository(host.project, search_path=host.search_path)
-    async with work_tree(host, repository, commit) as tree:
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
+    async with work_tree(project, repository, commit) as tree:
         for name in APP_FOLDERS:
             if (tree / name).is_dir():
                 copy = partial(shutil.copytree, tree / name, folder / name, symlinks=True)

@@ -8,7 +8,7 @@ from attractor.base.records import write_fields
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.register import register_of
 from attractor.growth.lineage import LINEAGE, DeployedStage, in_order, parse_stage
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.repository import Repository, open_repository
 
 
@@ -30,11 +30,11 @@ class StageHistory:
         return {**self.stage.to_dict(), **write_fields(self, stage="")}
 
 
-async def read_history(host: RunHost) -> list[StageHistory]:
+async def read_history(project: Project) -> list[StageHistory]:
     """Return the stages of all branches, parents before children."""
-    repository = await open_repository(host.project, search_path=host.search_path)
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     found = await _stages(repository)
-    entries = list(register_of(host).ledger.entries())
+    entries = list(register_of(project).ledger.entries())
     promoted = {str(one.data["base"]): one for one in entries if one.kind == LineKind.PROMOTED}
     decided = {entry.run_id: entry for entry in entries if entry.kind == LineKind.DECIDED}
     ordered = in_order(stage for stage, _ in found.values())

@@ -60,7 +60,7 @@ def _run_that_waits(control_plane: ControlPlane, plan: Plan, waits_for: str) -> 
     last = control_plane.plans.last_note(plan.id)
     if last.get("waits_for") != waits_for:
         return ""
-    run = control_plane.host.runs_dir / str(last["run_id"])
+    run = control_plane.project.runs_dir / str(last["run_id"])
     waits = run.is_dir() and read_candidate_run(run).state.status == AWAITING_DECISION
     return run.name if waits else ""
 

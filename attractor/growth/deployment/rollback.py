@@ -74,7 +74,7 @@ async def roll_back(
     if to and to != record.returns_to:
         hint = f"finish it, or reject its run: {_COMMAND}"
         raise Refused(f"a roll-back to {record.returns_to} is open", hint=hint)
-    configured(control_plane.host, adapters_in(releases.open(record.returns_to).tree))
+    configured(control_plane.project, adapters_in(releases.open(record.returns_to).tree))
     undertaking = Undertaking(
         folder=folder,
         build=record.build,
@@ -100,11 +100,11 @@ async def _begin(
     control_plane: ControlPlane, releases: Releases, to: str, *, branch: str, by: str
 ) -> Path:
     """Commit the code and specification of the earlier stage as the next stage."""
-    host = control_plane.host
+    project = control_plane.project
     to = _released_before(releases, to)
-    repository = await open_repository(host.project, search_path=host.search_path)
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     tip = await repository.commit(f"refs/heads/{branch}")
-    stages = await stages_at(host, repository, tip)
+    stages = await stages_at(project, repository, tip)
     target = next((one for one in stages if one.stage == to), None)
     if target is None:
         hint = "check the branch of the app out: git switch main"
@@ -115,18 +115,18 @@ async def _begin(
         if not migration.is_reversible:
             hint = "grow forward by a plan instead"
             raise Refused(f"{stage.stage} is not reversible: {migration.describe()}", hint=hint)
-    name = new_run_id(host.clock.now(), host.randomness)
+    name = new_run_id(project.machine.clock.now(), project.machine.randomness)
     folder = control_plane.folder / ROLLBACKS / name
     earlier = folder / "earlier"
     earlier.mkdir(parents=True)
-    await write_tree(host, releases.open(target.stage).record.commit, earlier)
+    await write_tree(project, releases.open(target.stage).record.commit, earlier)
 
     change = partial(_restore, earlier)
     stage = rollback_stage(stages, target)
-    commit = await commit_stage(host, repository, stage, change, tip=tip, ref=name)
+    commit = await commit_stage(project, repository, stage, change, tip=tip, ref=name)
     remove_tree(earlier)
     manifest = read_manifest(
-        RunDirectory(find_run(releases.open(target.stage).record.run_id, host.runs_dir))
+        RunDirectory(find_run(releases.open(target.stage).record.run_id, project.runs_dir))
     )
     (folder / _PIPELINE).write_text(_TEXT.format(manifest.pipeline))
     record = RollbackRecord(
@@ -179,7 +179,7 @@ def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackR
             state, defaulted = plan.migration.down(state, release.residue)
             listed.update(defaulted)
         earlier = releases.open(record.returns_to)
-        sandbox = await sandbox_of(control_plane.host)
+        sandbox = await sandbox_of(control_plane.project)
         before = await export_state(earlier.tree, earlier.state, sandbox=sandbox)
         return Moved(state, None, sorted(listed | (written - _ids(before))))
 

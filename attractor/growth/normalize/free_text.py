@@ -18,7 +18,7 @@ from attractor.growth.specification.clarifications import without_questions
 from attractor.growth.specification.document import IDENTITY, SCALARS, SECTIONS, graph_of
 from attractor.growth.specification.graph import ROOT, Author, Provenance, SpecGraph
 from attractor.growth.specification.node_kind import NodeKind, kinds_in
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 T = TypeVar("T")
 
@@ -26,9 +26,9 @@ _INSTRUCTION = Path(__file__).with_suffix(".md")
 _MOST_FAULTS = 10
 
 
-async def normalize_text(text: str, host: RunHost) -> SpecGraph:
+async def normalize_text(text: str, project: Project) -> SpecGraph:
     """Return the first specification of an app from free text."""
-    answer = await _ask(text, host, document_schema(), lambda given: _read_graph(given, text))
+    answer = await _ask(text, project, document_schema(), lambda given: _read_graph(given, text))
     graph, [desire] = add_desires(answer.value, [UserDesire(goal=text.strip())])
     signed = Provenance(Author.MODEL, desire, model=answer.model, prompt_hash=answer.prompt_hash)
     return graph.replace(
@@ -40,9 +40,11 @@ async def normalize_text(text: str, host: RunHost) -> SpecGraph:
     )
 
 
-async def add_text(base: SpecGraph, text: str, host: RunHost) -> tuple[SpecGraph, tuple[str, ...]]:
+async def add_text(
+    base: SpecGraph, text: str, project: Project
+) -> tuple[SpecGraph, tuple[str, ...]]:
     """Return a specification with the desires of a free text, and the ids of their nodes."""
-    answer = await _ask(text, host, desires_schema(), lambda given: _read_desires(given, text))
+    answer = await _ask(text, project, desires_schema(), lambda given: _read_desires(given, text))
     graph, signed = base, Provenance(Author.MODEL, model=answer.model)
     signed = replace(signed, prompt_hash=answer.prompt_hash)
     ids: list[str] = []
@@ -56,11 +58,11 @@ async def add_text(base: SpecGraph, text: str, host: RunHost) -> tuple[SpecGraph
 
 
 async def _ask(
-    text: str, host: RunHost, schema: JsonObject, read: Callable[[JsonObject], T]
+    text: str, project: Project, schema: JsonObject, read: Callable[[JsonObject], T]
 ) -> ModelAnswer[T]:
     instruction = _INSTRUCTION.read_text("utf-8")
     data = {"text of the user": text}
-    return await ask_model(host, instruction, data, schema, read, purpose="the specification")
+    return await ask_model(project, instruction, data, schema, read, purpose="the specification")
 
 
 def _read_graph(answer: JsonObject, text: str) -> SpecGraph:

@@ -21,13 +21,13 @@ from attractor.growth.plans.plan import Proposal, read_proposal
 from attractor.growth.specification.document import write_document
 from attractor.growth.specification.graph import SpecGraph
 from attractor.growth.specification.store import spec_id
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 _INSTRUCTION = Path(__file__).with_suffix(".md")
 
 
 async def propose(
-    host: RunHost,
+    project: Project,
     graph: SpecGraph,
     desires: Sequence[UserDesire],
     development: DevelopmentalSpec,
@@ -62,7 +62,7 @@ async def propose(
     instruction = "\n".join([*lines, *(["", "Required tests:", "", *rules] if rules else [])])
     schema = _schema(development)
     try:
-        answer = await ask_model(host, instruction, data, schema, read, purpose="the plan")
+        answer = await ask_model(project, instruction, data, schema, read, purpose="the plan")
     except ModelAnswerRefused as cause:
         if findings:
             raise refusal(findings) from cause

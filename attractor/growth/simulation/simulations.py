@@ -134,21 +134,21 @@ async def rehearse_plan(
 
     `running` is the tree of the app that runs. A deployment goes on with the same run.
     """
-    host = control_plane.host
+    project = control_plane.project
     recordings = _recordings_for(control_plane, plan)
     report = simulate(plan, recordings, Depth.REHEARSAL)
     folder = _begin(control_plane, report)
-    build = await build_plan(host, control_plane.plans.folder_of(plan.id), plan, branch=branch)
-    run = await run_crew(host, build, pipeline=pipeline, evaluate=False)
+    build = await build_plan(project, control_plane.plans.folder_of(plan.id), plan, branch=branch)
+    run = await run_crew(project, build, pipeline=pipeline, evaluate=False)
     if run.status != EVALUATING:
         hint = f"look: attractor status {run.run_id}"
         raise AttractorError(f"the run {run.run_id} {run.status}: nothing to rehearse", hint=hint)
-    repository = await open_repository(host.project, search_path=host.search_path)
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
     commit = await repository.commit(f"refs/heads/attractor/run/{run.run_id}")
-    sandbox = await sandbox_of(host)
-    async with work_tree(host, repository, commit) as tree:
+    sandbox = await sandbox_of(project)
+    async with work_tree(project, repository, commit) as tree:
         rehearsed = await rehearse(
-            plan, recordings, before=running, after=tree, sandbox=sandbox, project=host.project
+            plan, recordings, before=running, after=tree, sandbox=sandbox, project=project.root
         )
     rehearsal = Rehearsal(run_id=run.run_id, tree=commit, will_change=rehearsed.will_change)
     pictures, note = await _take_pictures(control_plane, rehearsed.pages, folder, sandbox)
@@ -189,7 +189,7 @@ async def _take_pictures(
     control_plane: ControlPlane, pages: Mapping[str, str], folder: Path, sandbox: EnvironmentChoice
 ) -> tuple[tuple[str, ...], str]:
     """Return the names of the pictures, or why there are none."""
-    note = why_no_pictures(control_plane.host.environ)
+    note = why_no_pictures(control_plane.project.machine.environ)
     if not pages:
         note = "no traffic was recorded"
     if not note:

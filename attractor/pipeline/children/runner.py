@@ -40,12 +40,13 @@ from attractor.pipeline.children.child import (
 from attractor.pipeline.components.run_components import RunComponents, build_components
 from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next_child
-from attractor.pipeline.host.run_host import Observer, RunHost
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
+from attractor.pipeline.project.console import Observer
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import (
     PipelineSource,
-    project_of,
+    context_of,
     read_child,
     read_saved_pipeline,
 )
@@ -124,23 +125,24 @@ def make_child_directory(
     parent: Manifest,
     pipeline: PipelineSource,
     request: RunRequest,
-    host: RunHost,
+    scope: RunScope,
     *,
     base: Base,
 ) -> None:
     """Make the run directory of a child."""
-    _require_no_secrets(pipeline, host)
-    now = host.clock.now()
+    _require_no_secrets(pipeline, scope)
+    machine = scope.project.machine
+    now = machine.clock.now()
     manifest = Manifest(
-        run_id=new_run_id(now, host.randomness),
+        run_id=new_run_id(now, machine.randomness),
         pipeline=pipeline.graph.name,
         goal=pipeline.graph.goal,
         started=now,
         content_hash=pipeline.content_hash,
         base=base,
         parent=parent.run_id,
-        options=request.redacted_record(host.redactor),
-        versions={"attractor": host.version},
+        options=request.redacted_record(scope.redactor),
+        versions={"attractor": machine.version},
         promises=parent.promises,
     )
     remove_incomplete(directory.root)
@@ -149,17 +151,17 @@ def make_child_directory(
         manifest,
         pipeline.text,
         files=pipeline.files,
-        redactor=host.redactor,
+        redactor=scope.redactor,
     )
     # The folder of the children may be new as well.
     sync_folder(directory.root.parent.parent)
 
 
-def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
+def _require_no_secrets(pipeline: PipelineSource, scope: RunScope) -> None:
     """Refuse secrets in values that were set after the start of the run."""
-    faults = [*find_secrets_in_pipeline(pipeline, host.redactor, host.environ)]
+    faults = [*find_secrets_in_pipeline(pipeline, scope.redactor, scope.project.machine.environ)]
     for name, value in pipeline.shown.items():
-        if value in host.secrets:
+        if value in scope.secrets:
             message = f"the input {name} contains a secret, but is not declared as a secret"
             faults.append(error(message, pipeline.graph.span, fix=f"declare {name}:secret"))
     if faults:
@@ -244,7 +246,7 @@ class Children:
             open=self._open,
             read=partial(self._read, child),
             equip=partial(self._equip, child, workspace),
-            restart=partial(make_next_child, host=self.plan.host),
+            restart=partial(make_next_child, scope=self.plan.scope),
         )
         rounds = ChildRounds(first, provision)
         stack.push_async_callback(rounds.close)
@@ -263,13 +265,13 @@ class Children:
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
-            request, host = self._request(child), self.plan.host
+            request, scope = self._request(child), self.plan.scope
             files = KnownFiles(self.plan.pipeline.files)
             pipeline = read_child(
-                files, child.file, request.file, inputs=child.inputs, project=project_of(host)
+                files, child.file, request.file, inputs=child.inputs, project=context_of(scope)
             )
             make_child_directory(
-                directory, self.parent.manifest, pipeline, request, host, base=workspace.base
+                directory, self.parent.manifest, pipeline, request, scope, base=workspace.base
             )
         return directory
 
@@ -279,7 +281,7 @@ class Children:
         )
 
     def _read(self, child: Child, run: OpenRun) -> PipelineSource:
-        custom_parts = self.plan.host.custom_parts
+        custom_parts = self.plan.scope.parts
         return read_saved_pipeline(
             run.directory, run.manifest, goal="", inputs=child.inputs, custom_parts=custom_parts
         )
@@ -309,16 +311,18 @@ class Children:
         stack: AsyncExitStack,
     ) -> "Children":
         """Return the `Children` object of a child run, with the components of the child run."""
-        host = self.plan.host
-        if host.observer:
-            observer = partial(_forward, host.observer, child.name)
-            host = replace(host, observer=observer)
-            host.subscriptions.subscribe(run.events, observer)
+        scope = self.plan.scope
+        console = scope.project.console
+        if console.observer:
+            observer = partial(_forward, console.observer, child.name)
+            console.subscriptions.subscribe(run.events, observer)
+            project = replace(scope.project, console=replace(console, observer=observer))
+            scope = replace(scope, project=project)
         questions = ChildQuestions(self.questions, child.name, run)
         components = await build_components(
             pipeline,
             request,
-            host,
+            scope,
             stack,
             questions=questions,
             interviewer=self.components.interviewer,
@@ -326,7 +330,7 @@ class Children:
         )
         children = Children(
             parent=run,
-            plan=replace(self.plan, host=host, request=request, pipeline=pipeline),
+            plan=replace(self.plan, scope=scope, request=request, pipeline=pipeline),
             components=components,
             questions=questions,
             waits=RunWaits(run, on_wait=partial(self.waits.report, child.name)),
@@ -401,9 +405,9 @@ async def _work(
         is_shared=is_shared,
     )
     result = await runner.run()
-    host = children.plan.host
-    if host.notify.children and not result.is_restarting:
-        await notify_end(run, host)
+    project = children.plan.scope.project
+    if project.notify.children and not result.is_restarting:
+        await notify_end(run, project)
     return result
 
 

@@ -14,7 +14,8 @@ from attractor.engine.simulation.outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.walk.saved_conversations import ReadSaved, rebuilder_of
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
-from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
+from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 
 AGENT, SIMULATE = "agent", "simulate"
@@ -65,24 +66,24 @@ def executed_type(node: Node, known: Set[str]) -> str:
 
 
 async def build_backend(
-    graph: Graph, request: RunRequest, host: RunHost, stack: AsyncExitStack
+    graph: Graph, request: RunRequest, scope: RunScope, stack: AsyncExitStack
 ) -> Backend:
     """Build the backend of the run, and the backends that its nodes name."""
-    outcomes, custom_parts = NO_OUTCOMES, host.custom_parts.backend
+    outcomes, custom_parts = NO_OUTCOMES, scope.parts.backend
     of_run = HANDED_IN if custom_parts else request.backend
     if request.outcomes is not None and not custom_parts:
         if of_run != SIMULATE:
             raise UsageError("outcomes are for the backend simulate", hint="add --backend simulate")
         outcomes = read_outcomes(dict(request.outcomes), nodes=graph.nodes)
-    known = {*handler_registry(), *host.custom_parts.handlers}
-    asking = [one for one in graph.nodes.values() if _may_ask(one, known, host.custom_parts)]
+    known = {*handler_registry(), *scope.parts.handlers}
+    asking = [one for one in graph.nodes.values() if _may_ask(one, known, scope.parts)]
     named = {backend_of(node, of_run) for node in asking}
     parts = BackendParts(simulate=outcomes)
     if named - {SIMULATE, HANDED_IN}:
         # Models and agents take a sixth of a second to import.
         from attractor.pipeline.components.models import model_parts
 
-        parts = await model_parts(request, host, stack, asks_models=AGENT in named)
+        parts = await model_parts(request, scope, stack, asks_models=AGENT in named)
     registry = backend_registry()
     # Preflight refused unknown names, except at nodes that call no backend.
     built: dict[str, Backend] = {one: registry[one](parts) for one in named if one in registry}

@@ -23,7 +23,8 @@ from attractor.engine.storage.secrets import is_unusable
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import AGENT_TIMEOUT, Client, StreamMiddleware, provider_registry
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 
 if TYPE_CHECKING:
@@ -34,21 +35,23 @@ if TYPE_CHECKING:
 _APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
-async def open_client(host: RunHost, stack: AsyncExitStack) -> Client:
+async def open_client(scope: RunScope, stack: AsyncExitStack) -> Client:
     """Return the client of the models of a project; the exit stack closes the client."""
-    middleware = model_middleware(host, stack)
-    client = Client.from_env(host.environ, timeout=AGENT_TIMEOUT, middleware=middleware)
+    middleware = model_middleware(scope, stack)
+    client = Client.from_env(
+        scope.project.machine.environ, timeout=AGENT_TIMEOUT, middleware=middleware
+    )
     return await stack.enter_async_context(client)
 
 
-def model_middleware(host: RunHost, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
+def model_middleware(scope: RunScope, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
     """Return the middleware of a run, outermost first; the exit stack closes the log files."""
-    settings = host.llm
-    return () if settings is None else [*_middleware(settings, host, stack)]
+    settings = scope.project.llm
+    return () if settings is None else [*_middleware(settings, scope, stack)]
 
 
 def _middleware(
-    settings: "LlmSettings", host: RunHost, stack: AsyncExitStack
+    settings: "LlmSettings", scope: RunScope, stack: AsyncExitStack
 ) -> Iterator[StreamMiddleware]:
     for _, unknown in find_unknown_providers(settings):
         raise unknown
@@ -58,7 +61,7 @@ def _middleware(
         yield shipped.Logging(logger)
     if settings.redact:
         patterns = (*shipped.WELL_KNOWN, *settings.redact_patterns)
-        yield shipped.Redaction(_secrets(host), patterns=patterns)
+        yield shipped.Redaction(_secrets(scope), patterns=patterns)
     if settings.cache is not None:
         yield shipped.DiskCache(settings.cache, mode=settings.cache_mode)
     others = {
@@ -77,8 +80,8 @@ def _middleware(
 def shared_rate_limits(limits: tuple[tuple[str, "Limit"], ...]) -> "RateLimits":
     """Return the rate limits that all runs of this process with equal settings share.
 
-    The limits are stored here, because each run has its own host, but the limits apply to all runs
-    together.
+    The limits are stored here, because each run has its own client, but the limits apply to all
+    runs together.
     """
     return shipped.RateLimits(dict(limits))
 
@@ -111,9 +114,13 @@ def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
         yield from ((f"llm.{key}", name) for name in getattr(settings, key))
 
 
-def _secrets(host: RunHost) -> Sequence[str]:
+def _secrets(scope: RunScope) -> Sequence[str]:
     """Return the secrets that are also redacted in the records of runs."""
-    values = [*(host.environ[name] for name in host.secret_variables), *host.secrets]
+    project = scope.project
+    values = [
+        *(project.machine.environ[name] for name in project.machine.secret_variables),
+        *scope.secrets,
+    ]
     return [value for value in values if value.strip() and not is_unusable(value)]
 
 
@@ -143,56 +150,59 @@ class _JsonLines(logging.Formatter):
 
 
 async def model_parts(
-    request: RunRequest, host: RunHost, stack: AsyncExitStack, *, asks_models: bool
+    request: RunRequest, scope: RunScope, stack: AsyncExitStack, *, asks_models: bool
 ) -> BackendParts:
     """Return the parts of backends that ask models or run programs.
 
     The exit stack closes the client, which is opened if a stage `asks_models`.
     """
-    parts = outside_parts(request, host)
+    parts = outside_parts(request, scope)
     if not asks_models:
         return parts
-    client = await open_client(host, stack)
-    return replace(parts, agent=_agent_parts(client, request, host))
+    client = await open_client(scope, stack)
+    return replace(parts, agent=_agent_parts(client, request, scope))
 
 
-def agents_of(host: RunHost) -> Agents:
+def agents_of(scope: RunScope) -> Agents:
     """Return the agents of the project or of the run, and the shipped ones."""
-    return Agents([host.agents_folder])
+    return Agents([scope.agents_folder])
 
 
-def outside_parts(request: RunRequest, host: RunHost) -> BackendParts:
+def outside_parts(request: RunRequest, scope: RunScope) -> BackendParts:
     """Return the parts of backends that run programs."""
+    project = scope.project
     return BackendParts(
         outside=OutsideParts(
-            environ=host.environ,
+            environ=project.machine.environ,
             defaults=ModelDefaults(request.model, request.provider),
-            settings=host.backends,
+            settings=project.backends,
             is_sandboxed=request.sandbox != "none",
-            prompt_folders=(host.agents_folder / PROFILES,),
-            accounts=accounts_of(request, host),
+            prompt_folders=(scope.agents_folder / PROFILES,),
+            accounts=accounts_of(request, project),
         )
     )
 
 
-def accounts_of(request: RunRequest, host: RunHost) -> Accounts | None:
-    """Return the accounts of the host; None if the run does not wait for their limits."""
-    is_off = host.backends is not None and not host.backends.wait_for_limits
+def accounts_of(request: RunRequest, project: Project) -> Accounts | None:
+    """Return the accounts of the models; None if the run does not wait for their limits."""
+    machine = project.machine
+    is_off = project.backends is not None and not project.backends.wait_for_limits
     if is_off or not request.waits_for_limits:
         return None
-    return Accounts(host.state_dir, host.environ, host.clock)
+    return Accounts(machine.state_dir, machine.environ, machine.clock)
 
 
-def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentParts | None:
+def _agent_parts(client: Client, request: RunRequest, scope: RunScope) -> AgentParts | None:
+    project = scope.project
     if not client.providers:
         return None
     return AgentParts(
         client=client,
         model=request.model,
         provider=request.provider,
-        clock=host.clock,
-        accounts=accounts_of(request, host),
-        mcp=host.agent.mcp if host.agent else {},
-        prompt_folders=(host.agents_folder / PROFILES,),
-        agents=agents_of(host),
+        clock=project.machine.clock,
+        accounts=accounts_of(request, project),
+        mcp=project.agent.mcp if project.agent else {},
+        prompt_folders=(scope.agents_folder / PROFILES,),
+        agents=agents_of(scope),
     )

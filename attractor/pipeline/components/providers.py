@@ -14,7 +14,7 @@ from attractor.llm.errors import (
     ProviderError,
     RequestTimeoutError,
 )
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 
 PATIENCE = AdapterTimeout(connect=5.0, request=10.0)
 _NO_LIST = "not asked: no list of models"
@@ -36,27 +36,31 @@ class _Answer:
 
 
 def providers_to_ask(
-    nodes: Sequence[Node], defaults: ModelDefaults, host: RunHost
+    nodes: Sequence[Node], defaults: ModelDefaults, project: Project
 ) -> tuple[str, ...]:
     """Return the providers that the stages need, without those that another model can replace."""
-    others: Mapping[str, tuple[str, ...]] = host.llm.fall_back if host.llm else {}
+    others: Mapping[str, tuple[str, ...]] = project.llm.fall_back if project.llm else {}
     replaceable = {full_name(one, provider_of(one)) for one, names in others.items() if names}
     chosen = map(defaults.choose, nodes)
     return tuple(dict.fromkeys(one.provider for one in chosen if one.model not in replaceable))
 
 
 async def ask_providers(
-    providers: Sequence[str], host: RunHost, *, is_wanted: bool = True
+    providers: Sequence[str], project: Project, *, is_wanted: bool = True
 ) -> ProviderAnswers:
     """Request the list of models of each provider, all at the same time."""
     if not is_wanted:
         return ProviderAnswers({"skipped": "policy.ask_providers is false"})
-    if host.llm and host.llm.cache:
+    if project.llm and project.llm.cache:
         return ProviderAnswers({"skipped": "the cache may answer"})
-    async with Client.from_env(host.environ, timeout=PATIENCE) as client:
-        answers = await asyncio.gather(*(_ask(client, one, host.environ) for one in providers))
+    async with Client.from_env(project.machine.environ, timeout=PATIENCE) as client:
+        answers = await asyncio.gather(
+            *(_ask(client, one, project.machine.environ) for one in providers)
+        )
     if unasked := [one.provider for one in answers if one.words == _NO_LIST]:
-        host.tell(f"Not asked whether they answer, for lack of a list: {', '.join(unasked)}.")
+        project.console.tell(
+            f"Not asked whether they answer, for lack of a list: {', '.join(unasked)}."
+        )
     words: dict[str, Json] = {one.provider: one.words for one in answers}
     faults = [one.fault for one in answers if one.fault]
     return ProviderAnswers({"answers": words}, "; ".join(faults))

@@ -14,7 +14,8 @@ from attractor.handlers.registry import handler_registry
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.pipeline.components.backends import build_backend, executed_type
-from attractor.pipeline.host.run_host import RunHost, adapt_handler
+from attractor.pipeline.project.custom_parts import adapt_handler
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import answer_command
@@ -29,7 +30,7 @@ DescribeChanges = Callable[[], Awaitable[str]]
 
 def choose_interviewer(
     request: RunRequest,
-    host: RunHost,
+    scope: RunScope,
     run: OpenRun,
     describe_changes: DescribeChanges | None = None,
 ) -> Interviewer:
@@ -37,33 +38,35 @@ def choose_interviewer(
 
     A question at the terminal shows the changes so far.
     """
-    if host.custom_parts.interviewer:
-        return host.custom_parts.interviewer
+    project = scope.project
+    if scope.parts.interviewer:
+        return scope.parts.interviewer
     parts = InterviewerParts(
-        input=host.input,
-        output=host.output,
+        input=project.console.input,
+        output=project.console.output,
         answers=preset_answers(request),
         taken=run.state.answer_counts.get(QUEUE, 0),
         file=run.directory.root / RECORDING_FILE,
         redactor=run.redactor,
-        alone=partial(_alone, host, run, describe_changes),
+        alone=partial(_alone, scope, run, describe_changes),
     )
-    return build_interviewer(request.interviewer or host.interviewer, parts)
+    return build_interviewer(request.interviewer or project.console.interviewer, parts)
 
 
 @asynccontextmanager
 async def _alone(
-    host: RunHost, run: OpenRun, describe_changes: DescribeChanges | None
+    scope: RunScope, run: OpenRun, describe_changes: DescribeChanges | None
 ) -> AsyncGenerator[Sequence[str]]:
     """Print a question after all earlier events; print nothing else while the question is open.
 
     Yield the lines about the run.
     """
-    await host.subscriptions.catch_up()
-    changed = host.redactor.text(await describe_changes()) if describe_changes else ""
-    reference = reference_of(run.directory.root, host.runs_dir)
+    project = scope.project
+    await project.console.subscriptions.catch_up()
+    changed = scope.redactor.text(await describe_changes()) if describe_changes else ""
+    reference = reference_of(run.directory.root, project.runs_dir)
     elsewhere = f"in another terminal: {answer_command(reference, 'CHOICE')}"
-    with host.quiet():
+    with project.console.quiet():
         yield [*([f"changed so far: {changed}"] if changed else []), elsewhere]
 
 
@@ -90,7 +93,7 @@ class RunComponents:
 async def build_components(
     pipeline: PipelineSource,
     request: RunRequest,
-    host: RunHost,
+    scope: RunScope,
     stack: AsyncExitStack,
     *,
     questions: Questions,
@@ -99,20 +102,21 @@ async def build_components(
     task_note: str = "",
 ) -> RunComponents:
     """Build the handlers of all types in the graph; the exit stack closes their resources."""
+    project = scope.project
     graph = pipeline.graph
-    custom_parts = host.custom_parts
-    backend = await build_backend(graph, request, host, stack)
+    custom_parts = scope.parts
+    backend = await build_backend(graph, request, scope, stack)
     # Questions with an answer in the inbox are not asked again.
-    asking = AnsweredFirst(interviewer, questions, clock=host.clock)
+    asking = AnsweredFirst(interviewer, questions, clock=project.machine.clock)
     parts = Parts(
         backend,
         asking,
         pipeline.shown,
         pipeline.secrets,
         play_train,
-        project=host.project,
+        project=project.root,
         task_note=task_note,
-        search_path=host.search_path,
+        search_path=project.machine.search_path,
     )
     registry = handler_registry()
     used = {

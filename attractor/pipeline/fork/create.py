@@ -21,27 +21,30 @@ from attractor.records.request import WorkspaceKind
 
 async def create_fork(plan: RunPlan, fork: Forked, agents: str) -> Path:
     """Create the workspace and the run directory of a planned fork; return the run directory."""
-    old, host, pipeline = fork.run.manifest, plan.host, plan.pipeline
+    old, scope, pipeline = fork.run.manifest, plan.scope, plan.pipeline
+    project = scope.project
     if plan.request.workspace is WorkspaceKind.NONE:
-        host.tell(f"Run {old.run_id} took no snapshots: the fork begins with the current files.")
-        await end_orphans_of(fork.run.directory.root, host)
+        project.console.tell(
+            f"Run {old.run_id} took no snapshots: the fork begins with the current files."
+        )
+        await end_orphans_of(fork.run.directory.root, project)
     tree = fork.point.progress.tree
-    base = await make_forked_tree(plan.request, host, plan.run_id, old.run_id, tree)
-    root = fork.root or run_root(plan.run_id, host.runs_dir)
+    base = await make_forked_tree(plan.request, project, plan.run_id, old.run_id, tree)
+    root = fork.root or run_root(plan.run_id, project.runs_dir)
     manifest = replace(
         old,
         run_id=plan.run_id,
         pipeline=pipeline_name(pipeline.graph, plan.request.file),
         goal=pipeline.graph.goal,
-        started=host.clock.now(),
+        started=project.machine.clock.now(),
         content_hash=pipeline.content_hash,
         base=base,
         parent=old.run_id,
         forked_at=str(fork.point),
         restart=0,
         agents=agents,
-        options=plan.request.redacted_record(host.redactor),
-        versions={"attractor": host.version},
+        options=plan.request.redacted_record(scope.redactor),
+        versions={"attractor": project.machine.version},
     )
     create_run_directory(
         root,
@@ -49,9 +52,11 @@ async def create_fork(plan: RunPlan, fork: Forked, agents: str) -> Path:
         pipeline.text,
         files=pipeline.files,
         begin=partial(_begin_journal, plan, fork, manifest),
-        redactor=host.redactor,
+        redactor=scope.redactor,
     )
-    host.tell(f"run {plan.run_id} in {root}, forked from {old.run_id} before {fork.point}")
+    project.console.tell(
+        f"run {plan.run_id} in {root}, forked from {old.run_id} before {fork.point}"
+    )
     return root
 
 
@@ -80,8 +85,8 @@ def _begin_journal(
         directory,
         [forked, started],
         run_id=manifest.run_id,
-        clock=plan.host.clock,
-        redactor=plan.host.redactor,
+        clock=plan.scope.project.machine.clock,
+        redactor=plan.scope.redactor,
     )
 
 
@@ -92,6 +97,6 @@ def _progress(plan: RunPlan, fork: Forked, directory: RunDirectory) -> Progress:
         return progress
     own_values = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
     begun = begin(plan.pipeline.graph, progress.tree, {}).context
-    clean = plan.host.redactor.members(begun)
+    clean = plan.scope.redactor.members(begun)
     mirrored = store_large_values(clean, Blobs(directory.root))
     return replace(progress, context={**own_values, **mirrored})

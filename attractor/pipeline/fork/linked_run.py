@@ -34,8 +34,9 @@ from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.storage.artifacts import ARTIFACTS, share_blobs
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import remove_incomplete
@@ -49,44 +50,49 @@ from attractor.workspaces.tracked_folder import TrackedFolder
 
 
 async def make_forked_tree(
-    request: RunRequest, host: RunHost, run_id: str, parent: str, tree: TreeId
+    request: RunRequest, project: Project, run_id: str, parent: str, tree: TreeId
 ) -> Base:
     """Create a workspace from a tree of another run, and return the base of the workspace."""
     if request.workspace is WorkspaceKind.NONE:
         return NoWorkspace().base
     if request.workspace is WorkspaceKind.IN_PLACE:
-        return await _in_place(host, run_id, parent, tree)
+        return await _in_place(project, run_id, parent, tree)
     if request.workspace is WorkspaceKind.COPY:
-        return await _copied(host, run_id, parent, tree)
-    return await _isolated(host, run_id, parent, tree)
+        return await _copied(project, run_id, parent, tree)
+    return await _isolated(project, run_id, parent, tree)
 
 
-async def _copied(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
+async def _copied(project: Project, run_id: str, parent: str, tree: TreeId) -> Base:
     """Create a workspace from the copied files of the other run, without later project changes."""
-    theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
+    machine = project.machine
+    theirs, record = open_store(machine.state_dir, parent, search_path=machine.search_path)
     workspace = await create_like(
         theirs,
         record,
-        state=host.state_dir,
+        state=machine.state_dir,
         run_id=run_id,
-        author=Author(NAME, EMAIL, host.clock.now()),
+        author=Author(NAME, EMAIL, machine.clock.now()),
         environment=_no_environment,
     )
     return await _continue_from(theirs, workspace, tree)
 
 
-async def _isolated(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    repository = await open_repository(host.project, search_path=host.search_path)
+async def _isolated(project: Project, run_id: str, parent: str, tree: TreeId) -> Base:
+    machine = project.machine
+    repository = await open_repository(project.root, search_path=machine.search_path)
     theirs, record = open_store(
-        host.state_dir, parent, search_path=host.search_path, borrow_from=repository.objects
+        machine.state_dir,
+        parent,
+        search_path=machine.search_path,
+        borrow_from=repository.objects,
     )
     return await create_on_commit(
-        host, run_id, repository, theirs, record, commit=record.base.commit, tree=tree
+        project, run_id, repository, theirs, record, commit=record.base.commit, tree=tree
     )
 
 
 async def create_on_commit(
-    host: RunHost,
+    project: Project,
     run_id: str,
     repository: Repository,
     theirs: ObjectStore,
@@ -98,14 +104,14 @@ async def create_on_commit(
     """Create a workspace with a base commit and a tree from the store of another run."""
     workspace = await create_isolated(
         repository,
-        state=host.state_dir,
+        state=project.machine.state_dir,
         run_id=run_id,
         commit=commit,
-        author=Author(NAME, EMAIL, host.clock.now()),
+        author=Author(NAME, EMAIL, project.machine.clock.now()),
         environment=_no_environment,
         excluded=record.excluded,
         leave_out=record.leave_out,
-        tell=host.tell,
+        tell=project.console.tell,
     )
     return await _continue_from(theirs, workspace, tree)
 
@@ -117,14 +123,15 @@ async def _continue_from(theirs: ObjectStore, workspace: TrackedFolder, tree: Tr
     return workspace.base
 
 
-async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
+async def _in_place(project: Project, run_id: str, parent: str, tree: TreeId) -> Base:
     """Record the folder as a tree; the walk restores the tree later and moves other files aside."""
-    theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
+    machine = project.machine
+    theirs, record = open_store(machine.state_dir, parent, search_path=machine.search_path)
     workspace = await create_in_place(
-        host.project,
-        state=host.state_dir,
+        project.root,
+        state=machine.state_dir,
         run_id=run_id,
-        search_path=host.search_path,
+        search_path=machine.search_path,
         environment=_no_environment,
         also_excluded=record.ignored,
         leave_out=record.leave_out,
@@ -184,21 +191,21 @@ async def make_next(run: OpenRun, plan: RunPlan) -> None:
 
 
 def make_next_child(
-    run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, host: RunHost
+    run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, scope: RunScope
 ) -> None:
     """Create the run that continues a child run, unless it exists; then end the child run.
 
     A child works in the workspace of its parent, so only the directory is created.
     """
     if not directory.manifest.exists():
-        begins = _named(run, pipeline, host)
+        begins = _named(run, pipeline, scope.project)
         remove_incomplete(directory.root)
-        _create(directory.root, begins, pipeline, host)
+        _create(directory.root, begins, pipeline, scope)
     end_run(run)
 
 
 def settle_parent(
-    restart: RunDirectory, manifest: Manifest, host: RunHost, before_end: BeforeEnd
+    restart: RunDirectory, manifest: Manifest, scope: RunScope, before_end: BeforeEnd
 ) -> None:
     """End the parent run of a restart, if the parent's process died before it ended the run."""
     beside = restart.root.parent
@@ -209,7 +216,8 @@ def settle_parent(
         root = next((one for one in found if _has_id(one, manifest.parent)), root)
     if not _has_id(root, manifest.parent):
         return
-    with open_run(root, clock=host.clock, redactor=host.redactor, before_end=before_end) as parent:
+    clock = scope.project.machine.clock
+    with open_run(root, clock=clock, redactor=scope.redactor, before_end=before_end) as parent:
         state = parent.state
         if state.restarted_as == manifest.run_id and not state.status.is_final:
             end_run(parent)
@@ -231,21 +239,22 @@ def _exists(run: OpenRun) -> bool:
 
 async def _make(run: OpenRun, plan: RunPlan) -> None:
     """Create the next run under a new id; an incomplete directory is not used again."""
-    pipeline, request, host = plan.pipeline, plan.request, plan.host
-    begins = _named(run, pipeline, host)
+    pipeline, request, scope = plan.pipeline, plan.request, plan.scope
+    begins = _named(run, pipeline, scope.project)
     base = await make_forked_tree(
-        request, host, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
+        request, scope.project, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
     )
-    options = request.redacted_record(host.redactor)
+    options = request.redacted_record(scope.redactor)
     manifest = replace(begins.manifest, base=base, options=options)
     root = run.directory.root.parent / manifest.run_id
-    _create(root, replace(begins, manifest=manifest), pipeline, host)
+    _create(root, replace(begins, manifest=manifest), pipeline, scope)
 
 
-def _named(run: OpenRun, pipeline: PipelineSource, host: RunHost) -> "_Beginning":
+def _named(run: OpenRun, pipeline: PipelineSource, project: Project) -> "_Beginning":
     """Record the id of the next run in the journal, and return its manifest and progress."""
-    old, now = run.manifest, host.clock.now()
-    run_id = new_run_id(now, host.randomness)
+    machine = project.machine
+    old, now = run.manifest, machine.clock.now()
+    run_id = new_run_id(now, machine.randomness)
     progress = begin_again(run.progress)
     run.record(RunRestarting(run_id, progress.next_node, progress.restarts), sync=True)
     manifest = replace(
@@ -256,12 +265,12 @@ def _named(run: OpenRun, pipeline: PipelineSource, host: RunHost) -> "_Beginning
         parent=old.run_id,
         forked_at="",
         restart=progress.restarts,
-        versions={"attractor": host.version},
+        versions={"attractor": machine.version},
     )
     return _Beginning(run, manifest, progress)
 
 
-def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, host: RunHost) -> None:
+def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, scope: RunScope) -> None:
     manifest = begins.manifest
     create_run_directory(
         root,
@@ -269,9 +278,11 @@ def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, host: Ru
         pipeline.text,
         files=pipeline.files,
         begin=begins.write,
-        redactor=host.redactor,
+        redactor=scope.redactor,
     )
-    host.tell(f"run {manifest.run_id} in {root}, restart {manifest.restart} of {manifest.parent}")
+    scope.project.console.tell(
+        f"run {manifest.run_id} in {root}, restart {manifest.restart} of {manifest.parent}"
+    )
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult, OutputLimit, run_process
 from attractor.environments.missing_program import missing_command
-from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications import Messenger, encode_notice, variables_of
+from attractor.pipeline.project.project import Notify
 
 SHELL = "/bin/bash"
 LONGEST_WORDS = OutputLimit(head=2_000, tail=2_000)

@@ -13,8 +13,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from attractor import __version__
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications import Messenger, encode_notice
+from attractor.pipeline.project.project import Notify
 
 
 class _NoRedirects(HTTPRedirectHandler):

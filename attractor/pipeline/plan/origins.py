@@ -23,14 +23,15 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import Promises
 from attractor.language.reading import parse
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.fork_point import ForkPoint, find_fork_point
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.accept_change import PlannedChange, plan_change
 from attractor.pipeline.source.read import (
     OpenedPipeline,
     PipelineSource,
+    context_of,
     hash_of_file,
-    project_of,
     read_saved_pipeline,
 )
 from attractor.pipeline.workspace.create import require_trees
@@ -67,7 +68,7 @@ class New:
         """Return no secrets: the pipeline says which inputs are secret."""
         return ()
 
-    def ask(self, host: RunHost) -> RunRequest:
+    def ask(self, project: Project) -> RunRequest:
         """Return the request, or refuse a directory that is in use."""
         if self.root is not None:
             require_free(self.root)
@@ -82,9 +83,9 @@ class New:
         """The name of the pipeline in the file."""
         return self._opened.name
 
-    def read(self, request: RunRequest, host: RunHost) -> Read:
+    def read(self, request: RunRequest, scope: RunScope) -> Read:
         """Prepare the pipeline of the file."""
-        inputs, project = request.inputs, project_of(host)
+        inputs, project = request.inputs, context_of(scope)
         return self._opened.read(goal=request.goal, inputs=inputs, project=project), None
 
 
@@ -128,7 +129,7 @@ class Resumed:
         """Return the secrets that are passed again."""
         return self.overrides.secrets(redactor)
 
-    def ask(self, host: RunHost) -> RunRequest:
+    def ask(self, project: Project) -> RunRequest:
         """Return the request of the run with the overrides, or refuse a run that has ended."""
         run = self.run
         _require_outermost(run.manifest, run.directory.root, "resume that run: attractor resume {}")
@@ -144,15 +145,15 @@ class Resumed:
         request = current_request(run.manifest, run.state)
         if not self.is_restart:
             self.overrides.require_withheld(request)
-        return self.overrides.apply(request, host.environ)
+        return self.overrides.apply(request, project.machine.environ)
 
-    def read(self, request: RunRequest, host: RunHost) -> Read:
+    def read(self, request: RunRequest, scope: RunScope) -> Read:
         """Prepare the pipeline of the run, or its change that the operator accepts."""
         run = self.run
-        saved = read_saved(run.directory, run.manifest, request, host)
+        saved = read_saved(run.directory, run.manifest, request, scope)
         if not run.state.may_walk or self.is_restart:
             return saved, None
-        change = plan_change(run, saved, request, host, by=self.overrides.accepts_graph)
+        change = plan_change(run, saved, request, scope, by=self.overrides.accepts_graph)
         return (change.pipeline, change) if change else (saved, None)
 
 
@@ -197,7 +198,7 @@ class Forked:
         """Return the secrets that are passed again."""
         return self.overrides.secrets(redactor)
 
-    def ask(self, host: RunHost) -> RunRequest:
+    def ask(self, project: Project) -> RunRequest:
         """Return the request of the earlier run, with the overrides and the other pipeline."""
         directory = self.run.directory
         if self.root is not None:
@@ -205,20 +206,20 @@ class Forked:
         state = open_journal(directory.events, directory.checkpoint).state
         request = current_request(self.run.manifest, state)
         self.overrides.require_withheld(request)
-        request = self.overrides.apply(request, host.environ)
+        request = self.overrides.apply(request, project.machine.environ)
         # The caller that started the earlier run may not answer the questions of this one.
         file = self.graph.absolute() if self.graph else request.file
         request = replace(request, file=file, started_by="")
         if not self.ends_other:
             self._require_own_files(request)
-        require_trees(request, host, self.run.run_id)
+        require_trees(request, project, self.run.run_id)
         return request
 
-    def read(self, request: RunRequest, host: RunHost) -> Read:
+    def read(self, request: RunRequest, scope: RunScope) -> Read:
         """Prepare the pipeline of the earlier run, which must be unchanged, or the other one."""
-        saved = read_saved(self.run.directory, self.run.manifest, request, host)
+        saved = read_saved(self.run.directory, self.run.manifest, request, scope)
         if self.graph:
-            pipeline = self._read_changed(self.graph, request, host)
+            pipeline = self._read_changed(self.graph, request, scope)
             return pipeline, PlannedChange(saved, pipeline, _difference(saved, pipeline))
         file = request.file
         if file.is_file() and hash_of_file(file) != saved.content_hash:
@@ -244,11 +245,11 @@ class Forked:
                 hint="wait until it ends, or cancel it and use attractor rewind",
             )
 
-    def _read_changed(self, graph: Path, request: RunRequest, host: RunHost) -> PipelineSource:
+    def _read_changed(self, graph: Path, request: RunRequest, scope: RunScope) -> PipelineSource:
         """Read the other pipeline, which must contain the node at which the new run begins."""
         inputs = None if request.withheld else request.inputs
-        opened = OpenedPipeline.of(str(graph), host.custom_parts.texts)
-        pipeline = opened.read(goal=request.goal, inputs=inputs, project=project_of(host))
+        opened = OpenedPipeline.of(str(graph), scope.parts.texts)
+        pipeline = opened.read(goal=request.goal, inputs=inputs, project=context_of(scope))
         if self.point.node not in pipeline.graph.nodes:
             raise UnknownName(f"node of {graph}", self.point.node, pipeline.graph.nodes)
         return pipeline
@@ -265,7 +266,7 @@ def find_fork(root: Path, at: str) -> tuple[RecordedRun, ForkPoint]:
 
 
 def read_saved(
-    directory: RunDirectory, manifest: Manifest, request: RunRequest, host: RunHost
+    directory: RunDirectory, manifest: Manifest, request: RunRequest, scope: RunScope
 ) -> PipelineSource:
     """Prepare the pipeline in a run directory."""
     return read_saved_pipeline(
@@ -273,8 +274,8 @@ def read_saved(
         manifest,
         goal=request.goal,
         inputs=None if request.withheld else request.inputs,
-        custom_parts=host.custom_parts,
-        environ=host.environ,
+        custom_parts=scope.parts,
+        environ=scope.project.machine.environ,
     )
 
 

@@ -1,6 +1,6 @@
 """The plan of a run, and the policy that it follows: plain values."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun
 from attractor.engine.seams import PlayTrain, Workspace
 from attractor.environments.selection import EnvironmentChoice
 from attractor.language.preparation.prepare import Transform
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.preflight.preflight import PreflightReport
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.accept_change import PlannedChange
 from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import RunRequest
@@ -50,16 +51,16 @@ class Policy:
     finish: Callable[["BegunRun"], Awaitable[None]] | None = None
     train: Callable[["BegunRun"], PlayTrain] | None = None
 
-    def within(self, host: RunHost) -> RunHost:
-        """Return the host as this policy allows a run to use it."""
-        parts, wanted = host.custom_parts, host.preparation
+    def scope_in(self, project: Project, secrets: Iterable[str] = ()) -> RunScope:
+        """Return the scope of a run in a project, as this policy allows it."""
+        parts, wanted = project.parts, project.preparation
         return replace(
-            host,
-            readable=(*host.readable, *self.readable),
-            passed_variables=(*host.passed_variables, *self.passed_variables),
-            sandbox_env={**host.sandbox_env, **self.sandbox_env},
+            RunScope.of(project, secrets),
+            parts=replace(parts, transforms=(*parts.transforms, *self.transforms)),
             preparation=replace(wanted, carry=tuple(dict.fromkeys((*wanted.carry, *self.carry)))),
-            custom_parts=replace(parts, transforms=(*parts.transforms, *self.transforms)),
+            readable=(*project.readable, *self.readable),
+            passed_variables=self.passed_variables,
+            sandbox_env={**project.sandbox_env, **self.sandbox_env},
         )
 
 
@@ -90,13 +91,13 @@ UNGOVERNED = RunRules()
 class RunPlan:
     """A run that can begin if preflight found no fault; nothing of it is written yet.
 
-    `host` knows the secrets of the run, and is limited by the `policy`. With a `change`, the
+    `scope` contains the secrets of the run, and the limits of its `policy`. With a `change`, the
     pipeline is another one than before.
     """
 
     origin: Origin
     run_id: str
-    host: RunHost
+    scope: RunScope
     rules: RunRules
     policy: Policy
     request: RunRequest

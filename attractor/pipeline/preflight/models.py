@@ -10,28 +10,29 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
 from attractor.pipeline.components.models import agents_of, find_unknown_providers
 from attractor.pipeline.components.providers import providers_to_ask
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 
 
 async def choose_model(
-    nodes: Sequence[Node], request: RunRequest, host: RunHost
+    nodes: Sequence[Node], request: RunRequest, scope: RunScope
 ) -> tuple[RunRequest, Sequence[str]]:
     """Return the request with the default model of the run, and notices for a person.
 
     `nodes` are those of the backend agent. The default comes from the request, otherwise from the
     settings, otherwise it is the newest model of the only provider with an API key.
     """
-    named = _defaults(request, host)
-    if not (named.model or named.provider) and host.llm:
-        named = replace(named, model=host.llm.model, provider=host.llm.provider)
+    project = scope.project
+    named = _defaults(request, scope)
+    if not (named.model or named.provider) and project.llm:
+        named = replace(named, model=project.llm.model, provider=project.llm.provider)
     # Programs have default models of their own.
-    chosen = await complete_defaults(nodes, named, host.environ) if nodes else named
+    chosen = await complete_defaults(nodes, named, project.machine.environ) if nodes else named
     notices: list[str] = []
     if chosen != named:
         why = "" if named.provider else ", the only provider with an API key"
         notices.append(f"Model: {chosen.model}, the newest of {chosen.provider}{why}.")
-    ready = await list_ready(host.environ)
+    ready = await list_ready(project.machine.environ)
     notices += [
         f"Unknown model {model}: did you mean {near}?"
         for model, near in find_misspelled(nodes, chosen, ready)
@@ -40,10 +41,10 @@ async def choose_model(
 
 
 async def find_faults(
-    nodes: Sequence[Node], request: RunRequest, host: RunHost
+    nodes: Sequence[Node], request: RunRequest, scope: RunScope
 ) -> Sequence[Diagnostic]:
     """Return a fault for each model of a node that cannot be used."""
-    return await find_model_faults(nodes, _defaults(request, host), host.environ)
+    return await find_model_faults(nodes, _defaults(request, scope), scope.project.machine.environ)
 
 
 def find_setting_faults(settings: LlmSettings | None) -> Iterator[Diagnostic]:
@@ -52,10 +53,10 @@ def find_setting_faults(settings: LlmSettings | None) -> Iterator[Diagnostic]:
         yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
 
 
-def list_providers(nodes: Sequence[Node], request: RunRequest, host: RunHost) -> tuple[str, ...]:
+def list_providers(nodes: Sequence[Node], request: RunRequest, scope: RunScope) -> tuple[str, ...]:
     """Return the providers that must answer before the first stage."""
-    return providers_to_ask(nodes, _defaults(request, host), host)
+    return providers_to_ask(nodes, _defaults(request, scope), scope.project)
 
 
-def _defaults(request: RunRequest, host: RunHost) -> ModelDefaults:
-    return ModelDefaults(request.model, request.provider, agents_of(host))
+def _defaults(request: RunRequest, scope: RunScope) -> ModelDefaults:
+    return ModelDefaults(request.model, request.provider, agents_of(scope))

@@ -28,7 +28,6 @@ from attractor.pipeline.components.backends import (
     backend_of,
 )
 from attractor.pipeline.components.run_components import preset_answers
-from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.requirements import (
     find_missing_here,
@@ -40,7 +39,10 @@ from attractor.pipeline.preflight.requirements import (
     find_unusable_variables,
     required_by,
 )
-from attractor.pipeline.source.read import PipelineSource, pipeline_name, project_of
+from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import PipelineSource, context_of, pipeline_name
 from attractor.pipeline.source.vocabulary import KnownAgents
 from attractor.pipeline.workspace.create import HEAD, choose_sandbox, excluded_paths
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -61,82 +63,80 @@ _ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
 
 
 async def find_backend_faults(
-    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
 ) -> Sequence[Diagnostic]:
     """Return a fault for each unknown backend or agent, each model that cannot be used, and each
     program that is missing.
     """
-    nodes = _all_backend_nodes(graphs, host)
-    agents = KnownAgents(host.agents_folder)
-    found = [*find_unknown_backends(nodes, _backend_of_run(request, host), agents)]
-    if asking := _agent_nodes(graphs, request, host):
+    nodes = _all_backend_nodes(graphs, scope)
+    agents = KnownAgents(scope.agents_folder)
+    found = [*find_unknown_backends(nodes, _backend_of_run(request, scope), agents)]
+    if asking := _agent_nodes(graphs, request, scope):
         # Models and agents are slow to import.
         from attractor.pipeline.preflight.models import find_faults
 
-        found += await find_faults(asking, request, host)
-    return [*found, *_find_program_faults(graphs, request, host)]
+        found += await find_faults(asking, request, scope)
+    return [*found, *_find_program_faults(graphs, request, scope)]
 
 
 def _find_program_faults(
-    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
 ) -> Iterator[Diagnostic]:
-    for backend, nodes in _program_backends(graphs, request, host):
+    for backend, nodes in _program_backends(graphs, request, scope):
         answering = [node for node in nodes if model_task(node) in _ANSWERS]
         executing = [node for node in nodes if node not in answering]
         yield from backend.find_missing(executing, answering)
 
 
 def _program_backends(
-    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
 ) -> Iterator[tuple[NeedsProgram, Sequence[Node]]]:
     """Yield each chosen backend that needs a program, with its nodes."""
-    of_run, registry = _backend_of_run(request, host), backend_registry()
+    of_run, registry = _backend_of_run(request, scope), backend_registry()
     by_name: dict[str, list[Node]] = {}
-    for node in _all_backend_nodes(graphs, host):
+    for node in _all_backend_nodes(graphs, scope):
         by_name.setdefault(backend_of(node, of_run), []).append(node)
     for name, nodes in by_name.items():
         if name in registry and name not in (AGENT, SIMULATE):
             # Models and agents are slow to import.
             from attractor.pipeline.components.models import outside_parts
 
-            backend = registry[name](outside_parts(request, host))
+            backend = registry[name](outside_parts(request, scope))
             if isinstance(backend, NeedsProgram):
                 yield backend, nodes
 
 
-def _all_backend_nodes(graphs: Sequence[Graph], host: RunHost) -> Sequence[Node]:
-    handlers = _all_handlers(host)
+def _all_backend_nodes(graphs: Sequence[Graph], scope: RunScope) -> Sequence[Node]:
+    handlers = _all_handlers(scope)
     return [node for graph in graphs for node in _backend_nodes(graph, handlers)]
 
 
-def _all_handlers(host: RunHost) -> Mapping[str, Handler]:
+def _all_handlers(scope: RunScope) -> Mapping[str, Handler]:
     # Not merged into one dict: that would load every handler.
-    return ChainMap(
-        dict(host.custom_parts.handlers), cast("dict[str, Handler]", handler_registry())
-    )
+    return ChainMap(dict(scope.parts.handlers), cast("dict[str, Handler]", handler_registry()))
 
 
-def _agent_nodes(graphs: Sequence[Graph], request: RunRequest, host: RunHost) -> Sequence[Node]:
-    of_run = _backend_of_run(request, host)
-    nodes = _all_backend_nodes(graphs, host)
+def _agent_nodes(graphs: Sequence[Graph], request: RunRequest, scope: RunScope) -> Sequence[Node]:
+    of_run = _backend_of_run(request, scope)
+    nodes = _all_backend_nodes(graphs, scope)
     return [node for node in nodes if backend_of(node, of_run) == AGENT]
 
 
-def _backend_of_run(request: RunRequest, host: RunHost) -> str:
-    return HANDED_IN if host.custom_parts.backend else request.backend
+def _backend_of_run(request: RunRequest, scope: RunScope) -> str:
+    return HANDED_IN if scope.parts.backend else request.backend
 
 
 async def choose_default_model(
-    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
 ) -> tuple[RunRequest, Sequence[str]]:
     """Return the request with the default model of the run, and notices for a person."""
-    nodes = _agent_nodes(graphs, request, host)
-    if not nodes and not any(_program_backends(graphs, request, host)):
+    nodes = _agent_nodes(graphs, request, scope)
+    if not nodes and not any(_program_backends(graphs, request, scope)):
         return request, ()
     # Models and agents are slow to import.
     from attractor.pipeline.preflight.models import choose_model
 
-    return await choose_model(nodes, request, host)
+    return await choose_model(nodes, request, scope)
 
 
 def find_unknown_backends(
@@ -197,52 +197,54 @@ def _span(node: Node, key: str) -> Span:
 _TABLE = "[workspace] of attractor.toml"
 
 
-async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[Diagnostic]:
+async def find_workspace_faults(request: RunRequest, scope: RunScope) -> Sequence[Diagnostic]:
     """Return the errors in the workspace settings of a run, each with its fix."""
-    wanted = host.preparation
+    project = scope.project
+    wanted = scope.preparation
     if request.workspace is WorkspaceKind.COPY:
         try:
-            ours = excluded_paths(host)
-            rules = await read_copy_rules(host.project, ours)
+            ours = excluded_paths(project)
+            rules = await read_copy_rules(project.root, ours)
         except FolderTooLarge as fault:
             return [error(fault.message, fix=fault.hint)]
         protected = protected_paths({}, (*EXCLUDED, *ours))
-        return list(_carry_faults(host, replace(rules, protected=protected)))
+        return list(_carry_faults(scope, replace(rules, protected=protected)))
     is_any = wanted.carry or wanted.carry_read_only or wanted.setup_files
     if request.workspace is not WorkspaceKind.ISOLATED or not is_any:
         return []
     try:
-        repository = await open_repository(host.project, search_path=host.search_path)
+        repository = await open_repository(project.root, search_path=project.machine.search_path)
         looked = await read_commit_rules(repository, await repository.commit(HEAD))
     except (NotARepository, UnknownCommit) as fault:
         return [error(fault.message, fix=fault.hint)]
-    faults = list(_carry_faults(host, looked.rules))
+    faults = list(_carry_faults(scope, looked.rules))
     # Uncommitted files may be copied too; then they are checked too.
-    return faults if request.include_dirty else [*faults, *_setup_faults(host, looked.files)]
+    return faults if request.include_dirty else [*faults, *_setup_faults(scope, looked.files)]
 
 
-def _carry_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnostic]:
-    for path in host.preparation.carry:
+def _carry_faults(scope: RunScope, rules: SnapshotRules) -> Iterator[Diagnostic]:
+    project = scope.project
+    for path in scope.preparation.carry:
         message = f"invalid path {path!r} in carry of {_TABLE}"
         plain = str(PurePosixPath(path))
-        if problem := carry_problem(plain, rules) or _records_problem(plain, host):
+        if problem := carry_problem(plain, rules) or _records_problem(plain, project):
             yield error(f"{message}: {problem}", fix=_fix(problem, "carry"))
-        elif not os.path.lexists(host.project / plain):
+        elif not os.path.lexists(project.root / plain):
             yield error(
-                f"{message}: it does not exist in {host.project}",
+                f"{message}: it does not exist in {project.root}",
                 fix="create it, or remove it from carry",
             )
-    yield from _read_only_faults(host, rules)
+    yield from _read_only_faults(scope, rules)
 
 
-def _read_only_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnostic]:
-    wanted, project = host.preparation, host.project
+def _read_only_faults(scope: RunScope, rules: SnapshotRules) -> Iterator[Diagnostic]:
+    wanted, project = scope.preparation, scope.project.root
     for at, path in enumerate(wanted.shown_paths):
         message = f"invalid path {wanted.carry_read_only[at]!r} in carry_read_only of {_TABLE}"
         others = [*wanted.copied_paths, *wanted.shown_paths[:at]]
         problem = read_only_problem(path, rules, folder=project, others=others)
         # A sandbox hides the content of a folder at the top level: see `bubblewrap.py`.
-        problem = problem or _records_problem(path, host, is_covered="/" not in path)
+        problem = problem or _records_problem(path, scope.project, is_covered="/" not in path)
         if problem:
             yield error(f"{message}: {problem}", fix=_fix(problem, "carry_read_only"))
         elif not is_plain_entry(project, path):
@@ -252,10 +254,10 @@ def _read_only_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnosti
             )
 
 
-def _records_problem(path: str, host: RunHost, *, is_covered: bool = False) -> str:
+def _records_problem(path: str, project: Project, *, is_covered: bool = False) -> str:
     """Return the reason why agents must not read a path: Attractor's records; otherwise ""."""
-    source = (host.project / path).resolve()
-    for ours in (host.runs_dir.resolve(), host.state_dir.resolve()):
+    source = (project.root / path).resolve()
+    for ours in (project.runs_dir.resolve(), project.machine.state_dir.resolve()):
         if source.is_relative_to(ours):
             return "agents have no access to it"
         if ours.is_relative_to(source) and not is_covered:
@@ -273,8 +275,8 @@ def _fix(problem: str, name: str) -> str:
     return f"remove it from {name}"
 
 
-def _setup_faults(host: RunHost, files: Set[bytes]) -> Iterator[Diagnostic]:
-    for pattern in host.preparation.setup_files if host.preparation.setup else ():
+def _setup_faults(scope: RunScope, files: Set[bytes]) -> Iterator[Diagnostic]:
+    for pattern in scope.preparation.setup_files if scope.preparation.setup else ():
         rules = IgnoreRules({}, [pattern])
         if not any(map(rules.ignores_file, files)):
             yield error(
@@ -348,7 +350,7 @@ class PreflightReport:
 async def preflight(
     pipeline: PipelineSource,
     request: RunRequest,
-    host: RunHost,
+    scope: RunScope,
     *,
     run_id: str = "",
     is_new: bool = False,
@@ -357,54 +359,55 @@ async def preflight(
 
     The workspace is only checked if the run `is_new`: any other run already has a workspace.
     """
+    project = scope.project
     name = pipeline_name(pipeline.graph, request.file)
-    children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
+    children = find_child_pipelines(pipeline.graph, request.file, context_of(scope))
     graphs = [pipeline.graph, *children.graphs]
     required = required_by(graphs)
-    request, notices = await choose_default_model(graphs, request, host)
+    request, notices = await choose_default_model(graphs, request, scope)
     faults = [
-        *_find_graph_faults(graphs, host),
-        *find_secrets_in_pipeline(pipeline, host.redactor, host.environ),
-        *(await find_workspace_faults(request, host) if is_new else ()),
-        *_find_setting_faults(host.llm),
-        *find_request_faults(pipeline.graph, request, host.custom_parts),
+        *_find_graph_faults(graphs, scope),
+        *find_secrets_in_pipeline(pipeline, scope.redactor, project.machine.environ),
+        *(await find_workspace_faults(request, scope) if is_new else ()),
+        *_find_setting_faults(project.llm),
+        *find_request_faults(pipeline.graph, request, scope.parts),
         *find_secret_input_faults(pipeline.graph, request),
-        *find_secrets_in_request(request, host),
-        *find_unusable_secrets(host),
+        *find_secrets_in_request(request, scope),
+        *find_unusable_secrets(project),
         *find_unusable_variables(pipeline),
         *children.faults,
-        *await find_backend_faults(graphs, request, host),
-        *await find_missing_here(required, request, host),
+        *await find_backend_faults(graphs, request, scope),
+        *await find_missing_here(required, request, project),
     ]
     if faults:
         return PreflightReport(name, request, tuple(faults), notices=notices)
-    programs = [*_program_backends(graphs, request, host)]
+    programs = [*_program_backends(graphs, request, scope)]
     notices = [
         *notices,
         *(line for backend, nodes in programs for line in backend.find_unmetered(nodes)),
     ]
     read = [path for backend, _ in programs for path in backend.readable_paths()]
-    sandbox = await choose_sandbox(request, host, run_id=run_id, read=read)
+    sandbox = await choose_sandbox(request, scope, run_id=run_id, read=read)
     missing = [
-        *await find_missing_in_sandbox(required, sandbox, host),
-        *_find_missing_ports(graphs, request, host, sandbox),
+        *await find_missing_in_sandbox(required, sandbox, project),
+        *_find_missing_ports(graphs, request, scope, sandbox),
     ]
     providers: tuple[str, ...] = ()
-    if asking := _agent_nodes(graphs, request, host):
+    if asking := _agent_nodes(graphs, request, scope):
         # Models and agents are slow to import.
         from attractor.pipeline.preflight.models import list_providers
 
-        providers = list_providers(asking, request, host)
+        providers = list_providers(asking, request, scope)
     return PreflightReport(name, request, tuple(missing), sandbox, notices, providers)
 
 
 def _find_missing_ports(
-    graphs: Sequence[Graph], request: RunRequest, host: RunHost, sandbox: EnvironmentChoice
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope, sandbox: EnvironmentChoice
 ) -> Iterator[Diagnostic]:
     """Yield a fault for each node whose program cannot reach its models in the sandbox."""
-    for backend, nodes in _program_backends(graphs, request, host):
+    for backend, nodes in _program_backends(graphs, request, scope):
         if sandbox.kind == "landlock" and backend.needs_ports():
-            name = backend_of(nodes[0], _backend_of_run(request, host))
+            name = backend_of(nodes[0], _backend_of_run(request, scope))
             yield error(
                 f"node {nodes[0].id}: backend={name}: programs in a Landlock sandbox cannot reach "
                 "their models",
@@ -414,9 +417,9 @@ def _find_missing_ports(
             )
 
 
-def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnostic]:
+def _find_graph_faults(graphs: list[Graph], scope: RunScope) -> Iterator[Diagnostic]:
     """Yield the errors for which the engine would refuse a pipeline or its child pipelines."""
-    handlers = _all_handlers(host)
+    handlers = _all_handlers(scope)
     for graph in graphs:
         yield from find_faults(graph, handlers)
-    yield from find_secret_names(graphs[0], host.redactor)
+    yield from find_secret_names(graphs[0], scope.redactor)

@@ -35,7 +35,8 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import span_within
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import GOAL, INPUT_PREFIX, RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
@@ -88,14 +89,14 @@ def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:
             )
 
 
-def find_secrets_in_request(request: RunRequest, host: RunHost) -> Iterator[Diagnostic]:
+def find_secrets_in_request(request: RunRequest, scope: RunScope) -> Iterator[Diagnostic]:
     """Yield each value of a request that contains a secret and cannot be passed again."""
-    redactor = host.redactor
+    redactor = scope.redactor
     for name, value in request.to_record().items():
         if name not in ("goal", "inputs") and redactor.json(value) != value:
             subject = "the path of the pipeline" if name == "file" else f"--{name.rstrip('s')}"
             text = json.dumps(value, ensure_ascii=False)
-            variables = variables_in(text, redactor, host.environ)
+            variables = variables_in(text, redactor, scope.project.machine.environ)
             of = f"of the variable {variables[0]}" if variables else "of a secret"
             unset = f", or start attractor without it: env -u {variables[0]}" if variables else ""
             yield error(
@@ -134,13 +135,13 @@ def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> S
     ]
 
 
-def find_unusable_secrets(host: RunHost) -> Iterator[Diagnostic]:
+def find_unusable_secrets(project: Project) -> Iterator[Diagnostic]:
     """Yield each secret variable whose value cannot be redacted.
 
     Values of inputs are checked with the inputs; other pipelines may have short inputs.
     """
-    for name in host.secret_variables:
-        value = host.environ[name].strip()
+    for name in project.machine.secret_variables:
+        value = project.machine.environ[name].strip()
         if is_unusable(value) and not is_of_input(name):
             kind = "a date" if "-" in value else f"only {number_of(len(value), 'character')}"
             yield error(
@@ -150,15 +151,19 @@ def find_unusable_secrets(host: RunHost) -> Iterator[Diagnostic]:
             )
 
 
-def report_common_secrets(host: RunHost) -> None:
+def report_common_secrets(project: Project) -> None:
     """Report secret variables whose values may occur in other texts, which are redacted as well."""
-    names = [name for name in host.secret_variables if is_common(host.environ[name])]
+    names = [
+        name
+        for name in project.machine.secret_variables
+        if is_common(project.machine.environ[name])
+    ]
     if not names:
         return
     what = "the value" if len(names) == 1 else "the values"
     is_ = "is short or an ordinary word" if len(names) == 1 else "are short or ordinary words"
     unset = " ".join(f"-u {name}" for name in names)
-    host.tell(
+    project.console.tell(
         f"Redacted wherever it occurs: {what} of {', '.join(names)}, which {is_}. If it is no "
         f"secret, start attractor without it: env {unset}"
     )
@@ -251,22 +256,24 @@ async def look_for(
 
 
 async def find_missing_here(
-    required: Sequence[Required], request: RunRequest, host: RunHost
+    required: Sequence[Required], request: RunRequest, project: Project
 ) -> Sequence[Diagnostic]:
     """Return an error for each requirement that the shell of the operator does not meet."""
     if not required:
         return ()
     folder = request.file.parent
-    here = LocalExecutionEnvironment(folder if folder.is_dir() else "/", environ=host.environ)
+    here = LocalExecutionEnvironment(
+        folder if folder.is_dir() else "/", environ=project.machine.environ
+    )
     try:
-        checks = await look_for(required, here, host.environ)
+        checks = await look_for(required, here, project.machine.environ)
     finally:
         await here.cleanup()
     return [one.diagnostic for one in checks if one.fault]
 
 
 async def find_missing_in_sandbox(
-    required: Sequence[Required], sandbox: EnvironmentChoice, host: RunHost
+    required: Sequence[Required], sandbox: EnvironmentChoice, project: Project
 ) -> Sequence[Diagnostic]:
     """Return an error for each required program that is missing in the sandbox."""
     programs = [one for one in required if one.need.is_program]
@@ -274,7 +281,7 @@ async def find_missing_in_sandbox(
         return ()
     # The state folder was prepared, with its report, when the sandbox was chosen.
     place = prepare_workspaces_folder(
-        host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None
+        project.machine.state_dir, shared=project.workspaces_dir, tell=lambda sentence: None
     )
     with borrowed_folder(place) as scratch:
         environment = sandbox.make(scratch)

@@ -15,9 +15,9 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
-from attractor.pipeline.source.read import PipelineSource, project_of
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import PipelineSource, context_of
 from attractor.records.request import RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
 
@@ -61,31 +61,34 @@ class ComparedProgram:
 
 
 async def compare_called_programs(
-    pipeline: PipelineSource, request: RunRequest, sandbox: EnvironmentChoice, host: RunHost
+    pipeline: PipelineSource, request: RunRequest, sandbox: EnvironmentChoice, scope: RunScope
 ) -> Sequence[ComparedProgram]:
     """Compare the programs that commands of a pipeline and its child pipelines call."""
-    children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
+    children = find_child_pipelines(pipeline.graph, request.file, context_of(scope))
     commands = _commands_of([pipeline.graph, *children.graphs])
-    return await compare_programs(commands, sandbox, host)
+    return await compare_programs(commands, sandbox, scope)
 
 
 async def compare_programs(
-    commands: Iterable[str], sandbox: EnvironmentChoice, host: RunHost
+    commands: Iterable[str], sandbox: EnvironmentChoice, scope: RunScope
 ) -> Sequence[ComparedProgram]:
     """Compare the toolchain programs that commands call.
 
     Without a sandbox, there is nothing to compare.
     """
+    project = scope.project
     names = [*dict.fromkeys(name for one in commands for name in toolchain_programs(one))]
     if sandbox.kind == "none" or not names:
         return []
     place = prepare_workspaces_folder(
-        host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None
+        project.machine.state_dir,
+        shared=project.workspaces_dir,
+        tell=lambda sentence: None,
     )
     with borrowed_folder(place) as scratch:
-        outside = LocalExecutionEnvironment(scratch, environ=host.variables_of_tools)
-        there = await _ask(names, outside, host)
-        here = await _ask([*there], sandbox.make(scratch), host)
+        outside = LocalExecutionEnvironment(scratch, environ=scope.variables_of_tools)
+        there = await _ask(names, outside, scope)
+        here = await _ask([*there], sandbox.make(scratch), scope)
     return [
         ComparedProgram(answer, there[name])
         for name, answer in here.items()
@@ -100,11 +103,11 @@ def _commands_of(graphs: Iterable[Graph]) -> Iterator[str]:
 
 
 async def _ask(
-    names: Sequence[str], environment: ExecutionEnvironment, host: RunHost
+    names: Sequence[str], environment: ExecutionEnvironment, scope: RunScope
 ) -> dict[str, ProgramAnswer]:
     try:
         await environment.initialize()
-        answers = await ask_versions(names, environment, project=host.project)
+        answers = await ask_versions(names, environment, project=scope.project.root)
         return {one.name: one for one in answers}
     finally:
         await environment.cleanup()

@@ -13,14 +13,15 @@ from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
     PipelineSource,
+    context_of,
     hash_now,
     open_pipeline,
     pipeline_name,
-    project_of,
     replace_pipeline,
     save_pipeline,
 )
@@ -39,13 +40,14 @@ class PlannedChange:
 
 
 def plan_change(
-    run: OpenRun, before: PipelineSource, request: RunRequest, host: RunHost, *, by: str
+    run: OpenRun, before: PipelineSource, request: RunRequest, scope: RunScope, *, by: str
 ) -> PlannedChange | None:
     """Return the change to accept, or raise an error if the change is not accepted.
 
     Nothing is written yet, because the changed pipeline still has to pass preflight.
     """
-    file, name = request.file, reference_of(run.directory.root, host.runs_dir)
+    project = scope.project
+    file, name = request.file, reference_of(run.directory.root, project.runs_dir)
     if not file.is_file():
         if by:
             raise UsageError(f"{file} is missing", hint="resume without --accept-graph")
@@ -53,7 +55,7 @@ def plan_change(
         return None
     if hash_now(file, before) == before.content_hash:
         if by:
-            host.tell("The pipeline was not changed: there is no change to accept.")
+            project.console.tell("The pipeline was not changed: there is no change to accept.")
         return None
     if not by:
         raise GraphChanged(
@@ -61,7 +63,7 @@ def plan_change(
             hint=f"accept the change: attractor resume {name} --accept-graph; "
             f"{_elsewhere(name)}; or restore the old pipeline",
         )
-    after = _opened(run, request, host)
+    after = _opened(run, request, scope)
     if lost := list(_lost(run.state, before.graph, after.graph)):
         raise GraphChanged(
             f"run {run.manifest.run_id} cannot continue with the changed {file}: {'; '.join(lost)}",
@@ -70,13 +72,13 @@ def plan_change(
     return PlannedChange(before, after, _difference(before, after), by)
 
 
-def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> None:
+def accept_change(run: OpenRun, acceptance: PlannedChange, project: Project) -> None:
     """Save both pipelines, record the accepted change, and use the new pipeline from now on."""
     before, pipeline = acceptance.before, acceptance.pipeline
     save_pipeline(run.directory, before)
     save_pipeline(run.directory, pipeline)
-    host.tell(f"The pipeline was changed; {acceptance.by} accepts the change:")
-    host.tell(acceptance.change)
+    project.console.tell(f"The pipeline was changed; {acceptance.by} accepts the change:")
+    project.console.tell(acceptance.change)
     data = {
         "by": acceptance.by,
         "old": before.content_hash,
@@ -105,9 +107,9 @@ def _difference(before: PipelineSource, after: PipelineSource) -> str:
     return "\n".join([*lines, *(["files", *files] if files else [])]) or NO_CHANGE
 
 
-def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
+def _opened(run: OpenRun, request: RunRequest, scope: RunScope) -> PipelineSource:
     """Read the pipeline as its file is now, with the inputs of the run."""
-    project = project_of(host)
+    project = context_of(scope)
     bare = open_pipeline(str(request.file), goal=request.goal, project=project)
     name = pipeline_name(bare.graph, request.file)
     if name != run.manifest.pipeline:

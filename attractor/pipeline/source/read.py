@@ -41,7 +41,8 @@ from attractor.language.preparation.prepare import (
 )
 from attractor.language.reading import Reading, decode, open_source, read_graph
 from attractor.language.source.text import Source
-from attractor.pipeline.host.run_host import NO_CUSTOM_PARTS, CustomParts, RunHost
+from attractor.pipeline.project.custom_parts import NO_CUSTOM_PARTS, CustomParts
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.vocabulary import files_beside, known_names
 
 Refuses = Callable[[Diagnostic], bool]
@@ -277,12 +278,15 @@ def _require_sound(prepared: Prepared, refuses: Refuses) -> Graph:
     return prepared.graph
 
 
-def project_of(host: RunHost) -> ProjectContext:
-    """Return the context of a host's project."""
-    names = known_names(host.project, environ=host.environ)
-    if host.custom_parts.handlers:
-        names = replace(names, types={*(names.types or ()), *host.custom_parts.handlers})
-    return ProjectContext(names, host.levels, host.custom_parts, host.environ, host.redactor)
+def context_of(scope: RunScope) -> ProjectContext:
+    """Return the context in which a run reads pipelines."""
+    project = scope.project
+    names = known_names(project.root, environ=project.machine.environ)
+    if scope.parts.handlers:
+        names = replace(names, types={*(names.types or ()), *scope.parts.handlers})
+    return ProjectContext(
+        names, project.levels, scope.parts, project.machine.environ, scope.redactor
+    )
 
 
 GRAPH_ACCEPTED = "GraphAccepted"

@@ -17,7 +17,7 @@ from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
@@ -46,7 +46,7 @@ async def describe_changes(workspace: TrackedFolder, tree: TreeId) -> str:
 
 
 async def deliver(
-    run: OpenRun, workspace: object, *, graph: Graph, request: RunRequest, host: RunHost
+    run: OpenRun, workspace: object, *, graph: Graph, request: RunRequest, project: Project
 ) -> None:
     """Deliver the result so far; a repeated call has the same effect.
 
@@ -60,21 +60,23 @@ async def deliver(
     if give is None:
         return
     try:
-        await give(run, workspace, graph, host)
+        await give(run, workspace, graph, project)
     except AttractorError as trouble:
         if run.state.status == EVALUATING:
             raise
         hint = f" ({trouble.hint})" if trouble.hint else ""
-        host.tell(f"The result so far was not delivered: {trouble.message}{hint}.")
+        project.console.tell(f"The result so far was not delivered: {trouble.message}{hint}.")
 
 
-async def _give_branch(run: OpenRun, workspace: TrackedFolder, graph: Graph, host: RunHost) -> None:
+async def _give_branch(
+    run: OpenRun, workspace: TrackedFolder, graph: Graph, project: Project
+) -> None:
     journal, base = run.directory.events, workspace.base
     stages = await in_thread(partial(stage_commits, journal, graph, base=base.candidate))
     if not stages and run.state.status != EVALUATING:
         return
     branch = await write_run_branch(
-        await open_repository(host.project, search_path=host.search_path),
+        await open_repository(project.root, search_path=project.machine.search_path),
         workspace.store,
         run_id=run.manifest.run_id,
         base=base,
@@ -87,7 +89,7 @@ async def _give_branch(run: OpenRun, workspace: TrackedFolder, graph: Graph, hos
 
 
 async def _write_result(
-    run: OpenRun, workspace: TrackedFolder, graph: Graph, host: RunHost
+    run: OpenRun, workspace: TrackedFolder, graph: Graph, project: Project
 ) -> None:
     """Write every change of the run into a patch, and record whether secrets were redacted."""
     since, until = workspace.base.candidate, run.progress.tree
@@ -114,7 +116,7 @@ async def _write_result(
     run.emit(PATCH_WRITTEN, data, sync=True)
 
 
-async def deliver_ended_run(root: Path, host: RunHost) -> None:
+async def deliver_ended_run(root: Path, project: Project) -> None:
     """Deliver the result of a run that was canceled without a process; report a failure.
 
     A live process delivers the result itself.
@@ -122,13 +124,15 @@ async def deliver_ended_run(root: Path, host: RunHost) -> None:
     if is_held(RunDirectory(root).lock):
         return
     try:
-        with open_run(root, clock=host.clock, redactor=host.redactor, before_end=None) as run:
-            await _deliver(run, host)
+        with open_run(
+            root, clock=project.machine.clock, redactor=project.redactor, before_end=None
+        ) as run:
+            await _deliver(run, project)
     except AttractorError as trouble:
-        host.tell(f"The result of the run was not delivered: {trouble.message}.")
+        project.console.tell(f"The result of the run was not delivered: {trouble.message}.")
 
 
-async def _deliver(run: OpenRun, host: RunHost) -> None:
+async def _deliver(run: OpenRun, project: Project) -> None:
     manifest = run.manifest
     request = read_request(manifest)
     if not request.workspace.is_apart or run.state.progress is None:
@@ -138,17 +142,17 @@ async def _deliver(run: OpenRun, host: RunHost) -> None:
         manifest,
         goal=request.goal,
         inputs=None if request.withheld else request.inputs,
-        custom_parts=host.custom_parts,
+        custom_parts=project.parts,
     )
     workspace = await reopen_workspace(
-        state=host.state_dir,
+        state=project.machine.state_dir,
         run_id=manifest.run_id,
-        search_path=host.search_path,
+        search_path=project.machine.search_path,
         environment=_nowhere,
-        borrow_from=await objects_of(request, host),
+        borrow_from=await objects_of(request, project),
     )
     try:
-        await deliver(run, workspace, graph=pipeline.graph, request=request, host=host)
+        await deliver(run, workspace, graph=pipeline.graph, request=request, project=project)
     finally:
         await workspace.close()
 

@@ -13,7 +13,7 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.patch import QUOTE, clean_patch, files_of, path_in
 from attractor.engine.walk.steps import DIFF
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import Diffstat
 from attractor.records.delivery import read_delivery
 from attractor.records.timeline import StageAttempt
@@ -99,22 +99,23 @@ def read_stage_diff(one: StageAttempt) -> Diff:
     return parse_diff(one.read_file(DIFF, most=LARGEST_DIFF + 1))
 
 
-async def read_run_diff(root: Path, host: RunHost) -> Diff:
+async def read_run_diff(root: Path, project: Project) -> Diff:
     """Return the changes of a run so far, from its base, without secrets."""
+    machine = project.machine
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     progress = open_journal(directory.events, directory.checkpoint).state.progress
     if progress is None or not progress.tree:
         return Diff()
-    if read_record(host.state_dir / STORES / manifest.run_id) is None:
+    if read_record(machine.state_dir / STORES / manifest.run_id) is None:
         branch = read_delivery(directory).branch
         look = f"git diff {manifest.base.commit[:12]}..{branch}" if branch else ""
         message = f"the snapshots of run {manifest.run_id} were removed"
         raise Refused(message, hint=look or "a run without its snapshots has no diff")
-    store, record = open_store(host.state_dir, manifest.run_id, search_path=host.search_path)
+    store, record = open_store(machine.state_dir, manifest.run_id, search_path=machine.search_path)
     since, most = record.base.candidate, LARGEST_DIFF + 1
     content = await store.diff(since, progress.tree, most=most, binary=False)
-    diff = parse_diff(clean_patch(content, host.redactor))
+    diff = parse_diff(clean_patch(content, project.redactor))
     # The patch may be cut, the list of files is whole.
-    listed = Diffstat(await store.changed_files(since, progress.tree)).redacted(host)
+    listed = Diffstat(await store.changed_files(since, progress.tree)).redacted(project)
     return replace(diff, remarks=" ".join(filter(None, [diff.remarks, *listed.warnings])))

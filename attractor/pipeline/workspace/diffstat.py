@@ -9,7 +9,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.engine.state.attempts import TreeId
 from attractor.language.source.text import visible
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.object_store import ChangedFile
 from attractor.workspaces.run_store import open_store
 
@@ -68,9 +68,9 @@ class Diffstat:
             "warnings": list[Json](self.warnings),
         }
 
-    def redacted(self, host: RunHost) -> "Diffstat":
+    def redacted(self, project: Project) -> "Diffstat":
         """Return the diffstat without secrets in file names."""
-        text = host.redactor.text
+        text = project.redactor.text
         return Diffstat(
             [
                 replace(one, path=text(one.path), new_folder=text(one.new_folder))
@@ -87,7 +87,7 @@ class Diffstat:
         return sum(one.deleted or 0 for one in self.files)
 
 
-async def read_diffstat(host: RunHost, run_id: str, tree: TreeId) -> Diffstat | None:
+async def read_diffstat(project: Project, run_id: str, tree: TreeId) -> Diffstat | None:
     """Return the changes of a run from its base to a tree, without secrets in file names.
 
     Return None if the run has no such trees.
@@ -95,12 +95,14 @@ async def read_diffstat(host: RunHost, run_id: str, tree: TreeId) -> Diffstat | 
     if not tree:
         return None
     try:
-        store, record = open_store(host.state_dir, run_id, search_path=host.search_path)
+        store, record = open_store(
+            project.machine.state_dir, run_id, search_path=project.machine.search_path
+        )
         files = await store.changed_files(record.base.candidate, tree)
     except AttractorError:
         # The workspace was removed, or the run had none.
         return None
-    return Diffstat(files).redacted(host)
+    return Diffstat(files).redacted(project)
 
 
 def _instructs(path: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from attractor.engine.seams import Workspace
 from attractor.environments.sandbox.bubblewrap import GIT_DIR, GIT_LINK
 from attractor.environments.selection import EnvironmentChoice
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest, WorkspaceKind
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
@@ -21,22 +21,22 @@ from attractor.workspaces.tracked_folder import TrackedFolder
 
 
 def borrow_repository(
-    request: RunRequest, host: RunHost, sandbox: EnvironmentChoice, stack: ExitStack
+    request: RunRequest, project: Project, sandbox: EnvironmentChoice, stack: ExitStack
 ) -> Path | None:
     """Return a new folder for the repository of a run in a linked worktree, otherwise None."""
-    is_linked = (host.project / ".git").is_file()
+    is_linked = (project.root / ".git").is_file()
     if request.workspace is not WorkspaceKind.IN_PLACE or not is_linked:
         return None
     if sandbox.kind != "bubblewrap":
         return None
-    return stack.enter_context(borrowed_folder(workspaces_folder(host.state_dir)))
+    return stack.enter_context(borrowed_folder(workspaces_folder(project.machine.state_dir)))
 
 
-async def fill_repository(folder: Path | None, workspace: Workspace, host: RunHost) -> None:
+async def fill_repository(folder: Path | None, workspace: Workspace, project: Project) -> None:
     """Create the repository in a borrowed folder, with the files of a workspace."""
     if folder is None or not isinstance(workspace, TrackedFolder):
         return
     files = candidate_files(await workspace.store.files_of(workspace.base.candidate), EXCLUDED)
-    author = Author(NAME, EMAIL, host.clock.now())
+    author = Author(NAME, EMAIL, project.machine.clock.now())
     await create_agent_repository(folder, workspace.store, files, author)
     (folder / GIT_LINK).write_text(f"gitdir: {GIT_DIR}\n")

@@ -91,7 +91,7 @@ def render(
     frame = {
         "navigation": entries,
         "current": max(inside, key=lambda one: one.length_at(path), default=None),
-        "project": request.app.state.service.host.project.name,
+        "project": request.app.state.service.project.root.name,
         "flash": _read_flash(request),
         "csrf": csrf_of(request),
     }

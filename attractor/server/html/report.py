@@ -8,7 +8,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.garbage import DRAWINGS
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.context import read_context
 from attractor.records.drawing import read_events
 from attractor.records.lookup import latest_verdict
@@ -39,13 +39,14 @@ class ReportedStage:
     views: Sequence[StageView]
 
 
-def report_of_run(root: Path, host: RunHost) -> str:
+def report_of_run(root: Path, project: Project) -> str:
     """Return the report of a run as HTML, without secrets."""
-    drawings = GraphDrawings(host.state_dir / DRAWINGS)
-    view = read_view(root, host.runs_dir, drawings.of_run(root, UNFOLDED))
+    machine = project.machine
+    drawings = GraphDrawings(machine.state_dir / DRAWINGS)
+    view = read_view(root, project.runs_dir, drawings.of_run(root, UNFOLDED))
     lines = map(event_line, read_events(RunDirectory(root).events))
     values = {
-        **run_values(view, "", PieceSource(PieceVersions()), host.clock.now()),
+        **run_values(view, "", PieceSource(PieceVersions()), machine.clock.now()),
         "stage_address": "#stage-",
         "frozen": True,
         "changes_words": "",
@@ -54,15 +55,15 @@ def report_of_run(root: Path, host: RunHost) -> str:
         "csrf": "",
         "look_address": "",
         "reported": list(_stages(view)),
-        "changes": read_changes(root, host),
+        "changes": read_changes(root, project),
         "events": [line for line in lines if line.words],
         "walks": read_context(root).walks,
         "pretty": pretty,
-        "gate": None if latest_verdict(root) is None else gate(ask_gate(root, host)[1]),
-        "now": host.clock.now(),
-        "version": host.version,
+        "gate": None if latest_verdict(root) is None else gate(ask_gate(root, project)[1]),
+        "now": machine.clock.now(),
+        "version": machine.version,
     }
-    return host.redactor.text(render_text("report.html.j2", values))
+    return project.redactor.text(render_text("report.html.j2", values))
 
 
 def _stages(view: RunView) -> Iterator[ReportedStage]:

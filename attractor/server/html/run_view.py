@@ -21,7 +21,7 @@ from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory,
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.status import RunStatusView, listed_status, read_status
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
 from attractor.records.drawing import draw_states
@@ -399,10 +399,10 @@ def read_text(attempt: StageAttempt, name: str) -> str:
     return content[:LARGEST_FILE].decode("utf-8", "replace") + cut
 
 
-def read_changes(root: Path, host: RunHost) -> Changes:
+def read_changes(root: Path, project: Project) -> Changes:
     """Return the changes of a run from its base."""
     try:
-        return _changes_in(asyncio.run(read_run_diff(root, host)))
+        return _changes_in(asyncio.run(read_run_diff(root, project)))
     except Refused as refused:
         return Changes(refused=refused.message, hint=refused.hint)
 

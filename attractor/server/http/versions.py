@@ -57,7 +57,7 @@ def end(
     service: Service, caller: Caller, store: VersionStore, reference: str, how: str, reason: str
 ) -> list[VersionAnswer]:
     """End the versions that a reference names, in the name of a caller."""
-    ending = Ending(how, service.host.clock.now(), caller.name, reason)
+    ending = Ending(how, service.project.machine.clock.now(), caller.name, reason)
     ended = end_versions(store, reference, ending)
     return [VersionAnswer.model_validate(one.to_record()) for one in ended]
 

@@ -35,13 +35,13 @@ def show_ledger(
     """Show the lines of the ledger, newest first; verify the records on request."""
     root = service.root(run) if run else None
     query = LineQuery(
-        register_of(service.host).project.project_id(),
+        register_of(service.project).project.project_id(),
         run_id=root.name if root else "",
         kind=kind,
         before=before,
         limit=MOST + 1,
     )
-    lines = service.index.lines(service.host.runs_dir, query)
+    lines = service.index.lines(service.project.runs_dir, query)
     filters = {"run": root.name if root else "", "kind": kind}
     older = {**filters, "before": lines[MOST - 1].seq} if len(lines) > MOST else {}
     return render(
@@ -54,7 +54,7 @@ def show_ledger(
             "filters": filters,
             "is_filtered": any(filters.values()),
             "verification": f"/audit?{urlencode({**filters, 'verify': 'true'})}",
-            "report": audit(service.host.state_dir, service.host.runs_dir, only=root)
+            "report": audit(service.project.machine.state_dir, service.project.runs_dir, only=root)
             if verify
             else None,
             "line_words": line_words,

@@ -36,7 +36,7 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
     """Return the page; after a refusal, with the values that the person wrote."""
     root = service.root(run)
     review = asyncio.run(service.factory.review(root))
-    status = read_status(root, service.host.runs_dir).summary
+    status = read_status(root, service.project.runs_dir).summary
     is_promoted = bool(status.promoted_to) and not status.rolled_back_from
     suite = review.judged.suite
     gate = suite.settings.gate if suite else None
@@ -60,8 +60,8 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "can_decide": review.facts.state.status == AWAITING_DECISION,
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
-            "changes": read_changes(root, service.host),
-            "now": service.host.clock.now(),
+            "changes": read_changes(root, service.project),
+            "now": service.project.machine.clock.now(),
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
         },

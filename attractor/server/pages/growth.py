@@ -311,7 +311,7 @@ def _drawn(draw: Callable[[], str]) -> tuple[str, str]:
 
 
 def _plane(service: Service) -> ControlPlane:
-    return ControlPlane(service.host)
+    return ControlPlane(service.project)
 
 
 def _spec_address(id: Json) -> str:

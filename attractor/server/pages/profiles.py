@@ -41,19 +41,19 @@ def create(
     request: Request, service: Serving, source: ProfileText, token: EndText = ""
 ) -> Response:
     """Create a profile, with a token of the scope `decide`; the text is kept if it is refused."""
-    host = service.host
+    project = service.project
     try:
         caller = service.access.prove(token)
         profile = parse_profile(source, "profile")
-        store = register_of(host).stores.profiles
-        version = store.create(profile, by=caller.name, now=host.clock.now())
+        store = register_of(project).stores.profiles
+        version = store.create(profile, by=caller.name, now=project.machine.clock.now())
     except AttractorError as error:
         return _list(request, service, Refusal({"source": source}, error))
     return see_other(f"/profiles/{in_address(version.name)}", f"{version} is created.")
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:
-    store = register_of(service.host).stores.profiles.versions
+    store = register_of(service.project).stores.profiles.versions
     profiles = [(name, list(reversed(store.versions(name)))) for name in store.names()]
     values = {"profiles": profiles, "refusal": refusal, "example": EXAMPLE}
     return render(request, "profiles.html.j2", values, status=409 if refusal.error else 200)
@@ -66,7 +66,7 @@ def show_profile(request: Request, service: Serving, name: str) -> Response:
 
 
 def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Response:
-    store = register_of(service.host).stores.profiles
+    store = register_of(service.project).stores.profiles
     version = store.versions.find(name)
     policy = highlighted(pretty(effective_record(store.read(version))), "policy.json")
     values = {"version": version, "policy": policy, "refusal": refusal}
@@ -78,7 +78,7 @@ def retire(
     request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Retire a revision of a profile, with a token of the scope `decide`."""
-    store = register_of(service.host).stores.profiles.versions
+    store = register_of(service.project).stores.profiles.versions
     page = partial(_page, request, service, name)
     return end_by_form(
         service, store, name, RETIRED, reason=reason, token=token, address="/profiles", page=page

@@ -88,7 +88,7 @@ Choosing = Annotated[PageChoice, Depends(_read_choice)]
 
 def _view(service: Service, run: str, look: Look = PLAIN) -> RunView:
     root = service.root(run)
-    return read_view(root, service.host.runs_dir, service.graph_drawings.of_run(root, look))
+    return read_view(root, service.project.runs_dir, service.graph_drawings.of_run(root, look))
 
 
 def _values(
@@ -99,13 +99,16 @@ def _values(
     address = f"/runs/{in_address(name)}"
     return {
         **run_values(
-            view, address, PieceSource(service.pieces, choice.known), service.host.clock.now()
+            view,
+            address,
+            PieceSource(service.pieces, choice.known),
+            service.project.machine.clock.now(),
         ),
         "tabs": run_tabs(address),
         "section": section,
         "stream": f"/pipelines/{in_address(name)}/events?after={view.timeline.last_event}",
         "event_types": EVENT_TYPES,
-        "changes_words": service.changes.words(view.root, service.host)
+        "changes_words": service.changes.words(view.root, service.project)
         if view.summary.questions
         else "",
         "frozen": False,
@@ -167,7 +170,10 @@ def show_changes(
 ) -> Response:
     """Show the changes of a run from its base."""
     view = _view(service, run)
-    values = {**_values(service, view, "Changes"), "changes": read_changes(view.root, service.host)}
+    values = {
+        **_values(service, view, "Changes"),
+        "changes": read_changes(view.root, service.project),
+    }
     if fragment:
         return render_fragments(request, "run", fragment, values)
     return render(request, "run_changes.html.j2", values)

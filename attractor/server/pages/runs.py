@@ -71,20 +71,20 @@ def show_runs(
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show the runs that the filters find, newest first."""
-    host = service.host
-    now = host.clock.now()
+    project = service.project
+    now = project.machine.clock.now()
     moment = parse_since(since, now, name="since").isoformat() if since else ""
     query = RunQuery(
         status=status, pipeline=pipeline, goal=goal, since=moment, before=before, limit=MOST + 1
     )
-    found = service.index.runs(host.runs_dir, query)
+    found = service.index.runs(project.runs_dir, query)
     if status and not found:
         require_known_status(status)
     filters = {"status": status, "pipeline": pipeline, "goal": goal, "since": since}
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
     waiting = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_READ)
-    cards = waiting_cards(service.index.runs(host.runs_dir, waiting))
+    cards = waiting_cards(service.index.runs(project.runs_dir, waiting))
     values: dict[str, object] = {
         "runs": found[:MOST],
         "address_of": address_of,
@@ -110,7 +110,7 @@ def show_runs(
 
 def _now(service: Service, newest: Sequence[RunOverview], now: datetime) -> Mapping[str, object]:
     """Return the values for the runs at work, the ones that just ended, and the cost of today."""
-    folder = service.host.runs_dir
+    folder = service.project.runs_dir
     live = service.index.runs(folder, RunQuery(is_live=True, limit=MOST))
     at_work = [run for run in live if run.status != StatusWord.AWAITING_HUMAN]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
@@ -124,7 +124,7 @@ def _now(service: Service, newest: Sequence[RunOverview], now: datetime) -> Mapp
 
 
 def _changes_of(service: Service, run: RunOverview) -> str:
-    return service.changes.words(run.directory, service.host)
+    return service.changes.words(run.directory, service.project)
 
 
 def address_of(run: RunOverview) -> str:

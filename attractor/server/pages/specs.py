@@ -23,6 +23,7 @@ from attractor.language.drawing.draw import draw
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import KnownFiles
 from attractor.language.source.text import Source
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import (
     VisibleFiles,
     find_place,
@@ -30,7 +31,7 @@ from attractor.pipeline.source.files import (
     read_pipeline_file,
     write_pipeline_file,
 )
-from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
+from attractor.pipeline.source.read import context_of, prepare_source, read_pipeline
 from attractor.server.html.highlighting import highlighted, lines_of
 from attractor.server.html.rendering import (
     PageRouter,
@@ -94,9 +95,9 @@ class Checked:
 @part.get("/specs", dependencies=[READ])
 def show_specs(request: Request, service: Serving) -> Response:
     """Show the registered pipelines, and the pipeline files of the project."""
-    store = register_of(service.host).stores.pipelines.versions
+    store = register_of(service.project).stores.pipelines.versions
     specs = [(name, list(reversed(store.versions(name)))) for name in store.names()]
-    files = list(list_pipeline_files(service.host.project, service.host.runs_dir))
+    files = list(list_pipeline_files(service.project.root, service.project.runs_dir))
     return render(request, "specs.html.j2", {"specs": specs, "files": files})
 
 
@@ -109,7 +110,7 @@ def show_spec(request: Request, service: Serving, name: str, before: Word = "") 
 def _page(
     request: Request, service: Service, name: str, refusal: Refusal, before: str = ""
 ) -> Response:
-    store = register_of(service.host).stores.pipelines
+    store = register_of(service.project).stores.pipelines
     version = store.versions.find(name)
     earlier = store.versions.find(f"{version.name}@{before}") if before else None
     graph = _registered(service, version)
@@ -136,7 +137,7 @@ def retire(
     request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Retire a version of a pipeline, with a token of the scope `decide`."""
-    store = register_of(service.host).stores.pipelines.versions
+    store = register_of(service.project).stores.pipelines.versions
     page = partial(_page, request, service, name)
     return end_by_form(
         service, store, name, RETIRED, reason=reason, token=token, address="/specs", page=page
@@ -150,11 +151,11 @@ def show_editor(
     """Show the editor with a file of the project, a registered version, or a new pipeline."""
     name, text, known = file or "pipelines/new_pipeline.dot", NEW, ""
     if version:
-        store = register_of(service.host).stores.pipelines
+        store = register_of(service.project).stores.pipelines
         text = store.read(store.versions.find(version)).text
         name = f"pipelines/{version.partition('@')[0]}.dot"
     elif file:
-        opened = read_pipeline_file(service.host.project, file, service.host.runs_dir)
+        opened = read_pipeline_file(service.project.root, file, service.project.runs_dir)
         text, known = opened.text, opened.content
     return _editor(request, service, name, text, known)
 
@@ -190,7 +191,7 @@ def _saved(
     request: Request, service: Service, file: str, text: str, known: str, page: str
 ) -> Response:
     try:
-        write_pipeline_file(service.host.project, file, text, known=known)
+        write_pipeline_file(service.project.root, file, text, known=known)
     except AttractorError as error:
         return _editor(request, service, file, text, known, refusal=error)
     return see_other(f"{page}?file={in_address(file)}", f"Saved {file}.")
@@ -207,10 +208,10 @@ def register(
     known: Text = "",
 ) -> Response:
     """Register an edited text as a version; the text is kept if that is refused."""
-    host = service.host
+    project = service.project
     try:
-        store = register_of(host).stores.pipelines
-        version, is_new = register_text(store, host, file, _text(source), by=caller.name)
+        store = register_of(project).stores.pipelines
+        version, is_new = register_text(store, project, file, _text(source), by=caller.name)
     except AttractorError as error:
         return _editor(request, service, file, _text(source), known, refusal=error)
     said = f"{version} is {'registered' if is_new else 'unchanged'}."
@@ -236,16 +237,16 @@ def _editor(
 
 
 def _check(service: Service, file: str, text: str) -> Checked:
-    host = service.host
-    files = VisibleFiles(find_place(host.project, file), host.project)
-    prepared = prepare_source(Source(text, file), "", files, None, project_of(host))
+    project = service.project
+    files = VisibleFiles(find_place(project.root, file), project.root)
+    prepared = prepare_source(Source(text, file), "", files, None, context_of(RunScope.of(project)))
     svg = asyncio.run(draw(prepared.graph)) if prepared.graph and prepared.graph.nodes else ""
     return Checked(text, tuple(prepared.diagnostics), svg)
 
 
 def _registered(service: Service, version: Version) -> Graph:
     """Return the graph of a registered version."""
-    found = register_of(service.host).stores.pipelines.read(version)
+    found = register_of(service.project).stores.pipelines.read(version)
     source = Source(found.text, f"{version.name}.dot")
     return read_pipeline(source, files=KnownFiles(found.files)).graph
 

@@ -16,13 +16,14 @@ from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import parse
 from attractor.language.source.text import Source
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import (
     VisibleFiles,
     find_place,
     list_pipeline_files,
     read_pipeline_file,
 )
-from attractor.pipeline.source.read import prepare_source, project_of
+from attractor.pipeline.source.read import context_of, prepare_source
 from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
@@ -52,7 +53,7 @@ def show_form(
 def _page(
     request: Request, service: Service, file: str, feedback: str, refusal: Refusal = NOT_REFUSED
 ) -> Response:
-    names = list(list_pipeline_files(service.host.project, service.host.runs_dir))
+    names = list(list_pipeline_files(service.project.root, service.project.runs_dir))
     earlier = read_manifest(RunDirectory(service.root(feedback))) if feedback else None
     chosen = file or (_file_of(service, earlier) if earlier else "")
     chosen = chosen or (names[0] if len(names) == 1 else "")
@@ -74,24 +75,26 @@ def _page(
 
 def _file_of(service: Service, manifest: Manifest) -> str:
     """Return the file of the project that a run was started with; empty if it is elsewhere."""
-    store = register_of(service.host).stores.pipelines.versions
+    store = register_of(service.project).stores.pipelines.versions
     version = store.with_content(manifest.pipeline, manifest.content_hash)
     file = Path(str(version.data["file"]))
-    project = service.host.project
+    project = service.project.root
     return str(file.relative_to(project)) if file.is_relative_to(project) else ""
 
 
 def _form(service: Service, name: str) -> dict[str, object]:
     """Return the values for the form of a pipeline; an unreadable pipeline has a fault."""
-    text = read_pipeline_file(service.host.project, name, service.host.runs_dir).text
+    text = read_pipeline_file(service.project.root, name, service.project.runs_dir).text
     try:
         graph = parse(text, file=name)
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
-    stores = register_of(service.host).stores
-    host = service.host
-    visible = VisibleFiles(find_place(host.project, name), host.project)
-    prepared = prepare_source(Source(text, name), "", visible, None, project_of(host))
+    stores = register_of(service.project).stores
+    project = service.project
+    visible = VisibleFiles(find_place(project.root, name), project.root)
+    prepared = prepare_source(
+        Source(text, name), "", visible, None, context_of(RunScope.of(project))
+    )
     return {
         "graph": graph,
         "problems": prepared.diagnostics,

@@ -34,11 +34,11 @@ def show_suites(request: Request, service: Serving) -> Response:
 @part.post("/suites", dependencies=[OPERATE])
 def register(request: Request, service: Serving, folder: EndText, token: EndText = "") -> Response:
     """Register a suite of the project after its trials, with a token of the scope `decide`."""
-    host = service.host
+    project = service.project
     try:
         caller = service.access.prove(token)
-        place, stores = path_in(host.project, folder), evaluator_of(host).stores
-        found = asyncio.run(register_suite(place, host, stores, sandbox="auto", by=caller.name))
+        place, stores = path_in(project.root, folder), evaluator_of(project).stores
+        found = asyncio.run(register_suite(place, project, stores, sandbox="auto", by=caller.name))
     except AttractorError as error:
         return _list(request, service, Refusal({"folder": folder}, error))
     said = f"{found.version} is {'registered' if found.is_new else 'unchanged'}."
@@ -46,9 +46,9 @@ def register(request: Request, service: Serving, folder: EndText, token: EndText
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:
-    store = evaluator_of(service.host).stores.suites.versions
+    store = evaluator_of(service.project).stores.suites.versions
     suites = [(name, list(reversed(store.versions(name)))) for name in store.names()]
-    project = service.host.project
+    project = service.project.root
     found = sorted(project.glob(f"scenarios/*/{SUITE_FILE}"))
     folders = [str(one.parent.relative_to(project)) for one in found]
     values = {"suites": suites, "folders": folders, "refusal": refusal}
@@ -62,7 +62,7 @@ def show_suite(request: Request, service: Serving, name: str) -> Response:
 
 
 def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Response:
-    evaluator = evaluator_of(service.host)
+    evaluator = evaluator_of(service.project)
     version = evaluator.stores.suites.versions.find(name)
     suite = evaluator.stores.suites.open(version).suite
     return render(
@@ -101,7 +101,7 @@ def burn(
 def _end(
     request: Request, service: Service, name: str, how: str, reason: str, token: str
 ) -> Response:
-    store = evaluator_of(service.host).stores.suites.versions
+    store = evaluator_of(service.project).stores.suites.versions
     page = partial(_page, request, service, name)
     return end_by_form(
         service, store, name, how, reason=reason, token=token, address="/suites", page=page

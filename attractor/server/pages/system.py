@@ -34,10 +34,10 @@ class CostBar:
 @part.get("/system", dependencies=[READ])
 def show_system(request: Request, service: Serving, measure: bool = False) -> Response:
     """Show processes, costs and providers; measure the disk space on request."""
-    host = service.host
-    since = (host.clock.now() - timedelta(days=DAYS)).date()
-    costs = read_costs(service.index, host.runs_dir, since.isoformat())
-    live = service.index.runs(service.host.runs_dir, RunQuery(is_live=True))
+    project = service.project
+    since = (project.machine.clock.now() - timedelta(days=DAYS)).date()
+    costs = read_costs(service.index, project.runs_dir, since.isoformat())
+    live = service.index.runs(service.project.runs_dir, RunQuery(is_live=True))
     workers = [read_worker(one) for one in live]
     days = [(since + timedelta(days=number)).isoformat() for number in range(DAYS + 1)]
     sums = {day: sum(cost.cost_usd for cost in costs if cost.day == day) for day in days}
@@ -46,8 +46,8 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
         request,
         "system.html.j2",
         {
-            "version": host.version,
-            "project_folder": host.project,
+            "version": project.machine.version,
+            "project_folder": project.root,
             "workers": workers,
             "costs": [
                 CostBar(
@@ -60,8 +60,8 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
             ],
             "pipelines": _by_pipeline(costs),
             "days": DAYS,
-            "disk": read_disk_use(host.runs_dir, host.state_dir) if measure else None,
-            "space": shutil.disk_usage(host.project),
+            "disk": read_disk_use(project.runs_dir, project.machine.state_dir) if measure else None,
+            "space": shutil.disk_usage(project.root),
         },
     )
 
@@ -69,7 +69,7 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
 @part.get("/system/providers", dependencies=[READ])
 def show_providers(request: Request, service: Serving) -> Response:
     """Show which providers of models have a key; this loads their libraries."""
-    keys = asyncio.run(read_provider_keys(service.host.environ))
+    keys = asyncio.run(read_provider_keys(service.project.machine.environ))
     return render(request, "system/providers.html.j2", {"keys": keys})
 
 

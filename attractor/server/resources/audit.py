@@ -57,13 +57,13 @@ def list_ledger(
 ) -> Page[LedgerLineAnswer]:
     """List the lines of the ledger about this project, newest first."""
     query = LineQuery(
-        register_of(service.host).project.project_id(),
+        register_of(service.project).project.project_id(),
         run_id=service.root(run).name if run else "",
         kind=kind,
         before=read_number(cursor),
         limit=limit + 1,
     )
-    found = service.index.lines(service.host.runs_dir, query)
+    found = service.index.lines(service.project.runs_dir, query)
     items = [LedgerLineAnswer.model_validate(write_fields(one)) for one in found[:limit]]
     return Page(items=items, next=write_cursor(items[-1].seq) if len(found) > limit else "")
 
@@ -72,7 +72,7 @@ def list_ledger(
 def verify(service: Serving, run: Name = "") -> AuditAnswer:
     """Verify ledger, journals, decisions, results, tokens and versions; or only those of a run."""
     root = service.root(run) if run else None
-    report = audit(service.host.state_dir, service.host.runs_dir, only=root)
+    report = audit(service.project.machine.state_dir, service.project.runs_dir, only=root)
     return AuditAnswer.model_validate(report.to_record())
 
 
@@ -87,7 +87,9 @@ def list_history(
     limit: Limit = MOST,
 ) -> Page[JsonRecord]:
     """List decisions, waivers, amendments, promotions and roll-backs, oldest first."""
-    moment = parse_since(since, service.host.clock.now(), name="since") if since else None
+    moment = (
+        parse_since(since, service.project.machine.clock.now(), name="since") if since else None
+    )
     name = str(service.root(run)) if run else ""
     found = service.factory.history(run=name, pipeline=pipeline, since=moment)
     after = read_number(cursor)

@@ -94,7 +94,7 @@ class RunCostsAnswer(AnswerModel):
 def show_costs(service: Serving, since: Since = "30d") -> CostsAnswer:
     """Show the cost of runs by day, pipeline and models."""
     began = _moment(service, since)
-    days = read_costs(service.index, service.host.runs_dir, began)
+    days = read_costs(service.index, service.project.runs_dir, began)
     answers = [DayCostsAnswer.model_validate(one.to_record()) for one in days]
     return CostsAnswer(since=began, days=answers)
 
@@ -103,7 +103,7 @@ def show_costs(service: Serving, since: Since = "30d") -> CostsAnswer:
 def show_report(service: Serving, since: Since = "30d") -> ReportAnswer:
     """Show cost, time and results of runs by pipeline and models."""
     began = _moment(service, since)
-    groups = read_groups(service.index, service.host.runs_dir, began)
+    groups = read_groups(service.index, service.project.runs_dir, began)
     answers = [GroupFiguresAnswer.model_validate(group.to_record()) for group in groups]
     return ReportAnswer(since=began, groups=answers)
 
@@ -113,7 +113,7 @@ def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
     """Show attempts, time and cost of the stages of a run, and of its trials."""
     root = service.root(run)
     run_id = read_manifest(RunDirectory(root)).run_id
-    trials = trials_in(register_of(service.host).ledger.entries(run_id))
+    trials = trials_in(register_of(service.project).ledger.entries(run_id))
     return RunCostsAnswer(
         run_id=run_id,
         stages=[StageFiguresAnswer.model_validate(one.to_record()) for one in read_stages(root)],
@@ -122,4 +122,4 @@ def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
 
 
 def _moment(service: Service, since: str) -> str:
-    return parse_since(since, service.host.clock.now(), name="since").isoformat()
+    return parse_since(since, service.project.machine.clock.now(), name="since").isoformat()

@@ -29,5 +29,5 @@ class DiskUseAnswer(AnswerModel):
 @part.get("/api/v1/disk", dependencies=[READ])
 def show_disk_use(service: Serving) -> DiskUseAnswer:
     """Measure the runs folder and the state folder; with many runs, this takes a while."""
-    use = read_disk_use(service.host.runs_dir, service.host.state_dir)
+    use = read_disk_use(service.project.runs_dir, service.project.machine.state_dir)
     return DiskUseAnswer.model_validate(use.to_record())

@@ -275,7 +275,7 @@ async def list_events(
 
     A stream begins with the next event, or after the one that the request names.
     """
-    folder = service.host.runs_dir
+    folder = service.project.runs_dir
     if reader.wants_stream:
         return await reader.stream(service.events.feeds, folder)
     async with service.events.feeds.watch(folder) as feed:

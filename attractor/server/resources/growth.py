@@ -180,4 +180,4 @@ def render(
 
 
 def _plane(service: Service) -> ControlPlane:
-    return ControlPlane(service.host)
+    return ControlPlane(service.project)

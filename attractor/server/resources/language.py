@@ -24,6 +24,7 @@ from attractor.language.formatter import format_text
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import Prepared
 from attractor.language.source.text import Source
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.simulation.simulate import (
     Script,
     check_answers,
@@ -31,7 +32,7 @@ from attractor.pipeline.simulation.simulate import (
     simulate as walk_through,
 )
 from attractor.pipeline.source.files import VisibleFiles, find_place
-from attractor.pipeline.source.read import prepare_source, project_of, read_pipeline
+from attractor.pipeline.source.read import context_of, prepare_source, read_pipeline
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import IN_TURN, READ, Serving
@@ -56,13 +57,13 @@ class PipelineText(Body):
 
     def files(self, service: Service) -> VisibleFiles:
         """Return the files that the pipeline may name; refuse a place outside of the project."""
-        project = service.host.project
+        project = service.project.root
         return VisibleFiles(find_place(project, self.file), project)
 
     def prepare(self, service: Service) -> Prepared:
         """Return the graph, and the diagnostics of `attractor validate`."""
         source, files = Source(self.source, self.file), self.files(service)
-        return prepare_source(source, "", files, None, project_of(service.host))
+        return prepare_source(source, "", files, None, context_of(RunScope.of(service.project)))
 
     def graph(self, service: Service) -> Graph:
         """Return the graph; refuse a pipeline with errors."""
@@ -181,7 +182,7 @@ def draw_difference(service: Serving, body: TwoPipelines) -> Response:
 @part.post("/api/v1/complete", dependencies=[READ, IN_TURN])
 def complete(service: Serving, body: EditedPipeline) -> Completion:
     """Propose words for the place of the cursor in a pipeline."""
-    project = project_of(service.host)
+    project = context_of(RunScope.of(service.project))
     source, files = Source(body.source, body.file), body.files(service)
     analysis = Analysis(source, project.vocabulary, files, project.levels)
     lines = body.source.split("\n")

@@ -26,7 +26,7 @@ class ProviderAnswer(AnswerModel):
 @part.get("/api/v1/providers", dependencies=[READ])
 def list_providers(service: Serving) -> list[ProviderAnswer]:
     """List the providers of models, and whether their keys are set for the server."""
-    keys = asyncio.run(read_provider_keys(service.host.environ))
+    keys = asyncio.run(read_provider_keys(service.project.machine.environ))
     return [ProviderAnswer.model_validate(write_fields(one)) for one in keys]
 
 

@@ -93,7 +93,7 @@ def read_status_of(
 
 def _status(service: Service, run: str) -> RunStatus:
     root = service.root(run)
-    status = read_status(root, service.host.runs_dir)
+    status = read_status(root, service.project.runs_dir)
     try:
         progress = _state(service, run).progress
     except AttractorError:
@@ -146,7 +146,7 @@ def draw_pipeline(
 def list_questions(service: Serving, caller: Calling, run: str) -> list[dict[str, JsonValue]]:
     """List the open questions of a run, with their choices."""
     orders = orders_to(service, run, caller)
-    return question_records(orders.questions(), reference_of(orders.root, service.host.runs_dir))
+    return question_records(orders.questions(), reference_of(orders.root, service.project.runs_dir))
 
 
 @part.post(

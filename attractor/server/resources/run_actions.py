@@ -115,7 +115,7 @@ def _located(service: Service, body: ForkBody) -> ForkBody:
     """Return a body whose changed pipeline is a file of the project."""
     if not body.graph:
         return body
-    file = find_place(service.host.project, body.graph)
+    file = find_place(service.project.root, body.graph)
     return body.model_copy(update={"graph": str(file)})
 
 

@@ -65,7 +65,7 @@ async def converse(
     root = await asyncio.to_thread(service.root, run)
     parts = await reader.follow(service.events.tails, root)
     # Not `latest`, which may name another run later.
-    name = root.name if root.parent == service.host.runs_dir else run
+    name = root.name if root.parent == service.project.runs_dir else run
     await socket.accept()
     replying = asyncio.Lock()
     sending = asyncio.create_task(_send_events(socket, parts))

@@ -157,8 +157,10 @@ def list_runs(
     limit: Limit = MOST,
 ) -> Page[RunAnswer]:
     """List the runs of the project, newest first."""
-    host = service.host
-    moment = parse_since(since, host.clock.now(), name="since").isoformat() if since else ""
+    project = service.project
+    moment = (
+        parse_since(since, project.machine.clock.now(), name="since").isoformat() if since else ""
+    )
     query = RunQuery(
         status=status,
         pipeline=pipeline,
@@ -169,7 +171,7 @@ def list_runs(
         is_live=live,
         limit=limit + 1,
     )
-    found = service.index.runs(host.runs_dir, query)
+    found = service.index.runs(project.runs_dir, query)
     if status and not found:
         require_known_status(status)
     items = [RunAnswer.model_validate(one.to_record()) for one in found[:limit]]
@@ -180,7 +182,7 @@ def list_runs(
 @part.get("/api/v1/runs/{run}", dependencies=[READ])
 def show_run(service: Serving, run: str) -> RunStatusAnswer:
     """Show the status of a run, read from its journal."""
-    status = read_status(service.root(run), service.host.runs_dir)
+    status = read_status(service.root(run), service.project.runs_dir)
     return RunStatusAnswer.model_validate(status.to_record())
 
 

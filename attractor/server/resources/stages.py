@@ -178,7 +178,7 @@ def show_timeline(service: Serving, run: str) -> TimelineAnswer:
 @part.get("/api/v1/runs/{run}/diff", dependencies=[READ])
 def show_run_diff(service: Serving, run: str) -> DiffAnswer:
     """Show the changes of a run so far, from its base."""
-    diff = asyncio.run(read_run_diff(service.root(run), service.host))
+    diff = asyncio.run(read_run_diff(service.root(run), service.project))
     return DiffAnswer.model_validate(diff.to_record())
 
 

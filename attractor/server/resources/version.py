@@ -18,4 +18,4 @@ class Version(BaseModel):
 @part.get("/api/v1/version", dependencies=[READ])
 def read_version(service: Serving) -> Version:
     """Show the version of the program, and the folder of the project."""
-    return Version(version=service.host.version, project=str(service.host.project))
+    return Version(version=service.project.machine.version, project=str(service.project.root))

@@ -37,5 +37,5 @@ class WorkerAnswer(AnswerModel):
 @part.get("/api/v1/workers", dependencies=[READ])
 def list_workers(service: Serving) -> list[WorkerAnswer]:
     """List the processes that execute runs, with their stages."""
-    live = service.index.runs(service.host.runs_dir, RunQuery(is_live=True))
+    live = service.index.runs(service.project.runs_dir, RunQuery(is_live=True))
     return [WorkerAnswer.model_validate(read_worker(one).to_record()) for one in live]

@@ -29,7 +29,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, start
+from tests.pipeline.projects import make_project, open_project, start
 from tests.tables import table
 
 ID = "01JZ0000000000000000000000"
@@ -157,22 +157,22 @@ def test_only_isolated_runs_have_a_branch(
     tmp_path: Path, kind: WorkspaceKind, has_branch: bool
 ) -> None:
     project = make_project(tmp_path / "project")
-    host = make_host(project)
+    opened = open_project(project)
     plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
-    ended = asyncio.run(start(replace(plain, workspace=kind), host))
-    outlook = read_next_step_facts(ended, host.runs_dir)
+    ended = asyncio.run(start(replace(plain, workspace=kind), opened))
+    outlook = read_next_step_facts(ended, opened.runs_dir)
     branch = f"attractor/run/{ended.run_id}" if has_branch else ""
     assert (outlook.reference, outlook.branch) == (ended.run_id, branch)
 
 
 def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    host = make_host(project)
+    opened = open_project(project)
     chosen = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     root = tmp_path / "my runs" / "it's one"
     root.parent.mkdir()
-    ended = asyncio.run(start(chosen, host, root=root))
-    outlook = read_next_step_facts(ended, host.runs_dir)
+    ended = asyncio.run(start(chosen, opened, root=root))
+    outlook = read_next_step_facts(ended, opened.runs_dir)
     assert shlex.split(outlook.reference) == [str(root)]
 
 
@@ -208,9 +208,9 @@ def test_command_for_another_run_has_the_options_of_the_run(
     tmp_path: Path, more: dict[str, Any], options: list[str] | None
 ) -> None:
     file = make_project(tmp_path / "project") / "pipeline.dot"
-    host = make_host(file.parent)
+    opened = open_project(file.parent)
     ended = asyncio.run(
-        start(RunRequest(file=file, backend="simulate", sandbox="none", **more), host)
+        start(RunRequest(file=file, backend="simulate", sandbox="none", **more), opened)
     )
-    again = read_next_step_facts(ended, host.runs_dir).again
+    again = read_next_step_facts(ended, opened.runs_dir).again
     assert shlex.split(again) == (["attractor", "run", str(file), *options] if options else [])

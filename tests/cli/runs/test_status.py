@@ -34,7 +34,7 @@ digraph asking {
 
 
 def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
     return attractor(*words, folder=flow.project, variables=state | variables)
 
 
@@ -205,7 +205,7 @@ def test_several_questions_have_their_own_commands() -> None:
 def test_incidents_of_a_run_are_a_list_of_the_run(flow: Flow) -> None:
     result = flow.launch()
     assert json.loads(call(flow, "status", "--json").stdout)["incidents"] == []
-    with lock_run(result.directory, flow.host) as run:
+    with lock_run(result.directory, flow.opened) as run:
         run.emit("HoldoutLeaked", {"suite": "todo@1", "places": 2}, sync=True)
     [incident] = json.loads(call(flow, "status", "--json").stdout)["incidents"]
     words = "a holdout of suite todo@1 leaked, at 2 places"

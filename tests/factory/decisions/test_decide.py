@@ -172,7 +172,7 @@ def test_terminal_proves_nobody_if_tools_had_no_sandbox(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     with (
-        lock_run(result.directory, flow.host) as run,
+        lock_run(result.directory, flow.opened) as run,
         pytest.raises(UsageError, match="the run had no verified sandbox"),
     ):
         decide(run, flow.evaluator, Decision(APPROVED, Operator("ann", Proof.TERMINAL), REASON))
@@ -194,11 +194,18 @@ def test_cancel_during_a_decision_takes_effect_or_fails(
 ) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    host, inbox = flow.host, RunDirectory(result.directory).inbox
+    opened, inbox = flow.opened, RunDirectory(result.directory).inbox
     end = flow.evaluator.register.record_end
-    orders = Orders(result.directory, "ann", host.clock, host.randomness, host.redactor, end)
+    orders = Orders(
+        result.directory,
+        "ann",
+        opened.machine.clock,
+        opened.machine.randomness,
+        opened.redactor,
+        end,
+    )
     with ThreadPoolExecutor() as pool:
-        with lock_run(result.directory, host) as run:
+        with lock_run(result.directory, opened) as run:
             canceling = pool.submit(orders.cancel)
             await_(lambda: [*inbox.glob("*.json")] != [])
             if verdict:
@@ -222,7 +229,7 @@ def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
     assert sorted(codes) == [0] + [ExitCode.REFUSED] * (processes - 1)
     [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.DECIDED]
     assert summarize(result.directory).status == entry.data["verdict"]
-    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
+    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
 
 
 def _fork(flow: Flow, result: RunResult, number: int) -> int:
@@ -362,7 +369,7 @@ def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None
     register = replace(flow.evaluator.register, clock=CallingClock(flow.launch))
     evaluator = replace(flow.evaluator, register=register)
     with (
-        lock_run(result.directory, flow.host) as run,
+        lock_run(result.directory, flow.opened) as run,
         pytest.raises(NoGo, match="unresolved_failure"),
     ):
         decide(run, evaluator, Decision(APPROVED, ANN, REASON))
@@ -387,7 +394,7 @@ def test_automatic_approval_of_a_gate_is_no_decision(tmp_path: Path) -> None:
     result = flow.launch(interviewer="auto_approve")
     assert result.status == AWAITING_DECISION
     assert LineKind.DECIDED not in [one.kind for one in flow.evaluator.ledger.entries()]
-    shown = asyncio.run(Factory(flow.host).review("latest"))
+    shown = asyncio.run(Factory(flow.opened).review("latest"))
     assert shown.auto_approved == 1
     with pytest.raises(NoDecision):
         flow.promote(result)
@@ -397,14 +404,14 @@ def test_review_counts_trials_of_earlier_runs_only(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     first, second = flow.launch(), flow.launch()
     for result, earlier in ((first, []), (second, [first.run_id])):
-        review = asyncio.run(Factory(flow.host).review(result.directory))
+        review = asyncio.run(Factory(flow.opened).review(result.directory))
         assert [[one.run_id for one in each.earlier] for each in review.scenarios] == [earlier]
 
 
 def test_suite_of_another_project_with_the_same_name_judges_nothing(tmp_path: Path) -> None:
     flow = make_flow(tmp_path / "one", wanted="something else")
     (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "state").symlink_to(flow.host.state_dir)
+    (tmp_path / "two" / "state").symlink_to(flow.opened.machine.state_dir)
     other = make_flow(tmp_path / "two")
     result = flow.launch()
     assert flow.rules(result) == flow.rules(flow.launch()) != []

@@ -21,13 +21,13 @@ from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_t
 from tests.agent.twinned import MODELS
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.test_forked_runs import forked
-from tests.pipeline.projects import LINEAR, git, simulated
+from tests.pipeline.projects import LINEAR, adjusted, git, simulated
 from tests.scenarios.suites import SUITE
 from tests.scenarios.test_judge import rule, script
 
 
 def rebase(flow: Flow, result: RunResult) -> RunResult:
-    return asyncio.run(rebase_run(result.directory, flow.host, branch="main", by="ann"))
+    return asyncio.run(rebase_run(result.directory, flow.opened, branch="main", by="ann"))
 
 
 def commit_file(flow: Flow, name: str, text: str) -> str:
@@ -49,7 +49,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert stale.value.hint == f"attractor rebase {first.run_id} --onto main"
     middle = rebase(flow, first)
     commit_file(flow, "third.txt", "meanwhile\n")
-    second = rebase(replace(flow, host=replace(flow.host, version="1")), middle)
+    second = rebase(replace(flow, opened=adjusted(flow.opened, version="1")), middle)
     assert second.status == AWAITING_DECISION
     journal = (second.directory / "events.jsonl").read_text()
     assert "TrialCompleted" in journal
@@ -81,8 +81,8 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
         "by": "ann",
     }
     assert event.data == fields
-    assert audit(flow.host.state_dir, flow.host.runs_dir).flaws == []
-    places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
+    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
+    places = RunLocations(flow.evaluator.ledger, flow.opened.runs_dir)
     # The results of both runs were replaced, so that their workspaces can be removed.
     assert places(first.run_id).is_promoted
     assert places(middle.run_id).is_promoted
@@ -123,7 +123,7 @@ def test_rebase_drops_uncommitted_changes_of_the_base(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     (flow.project / "readme.txt").write_text("hello\nuncommitted\n")
     options = simulated(flow.project, suite="todo", profile="lenient", include_dirty=True)
-    first = asyncio.run(start_run(options, flow.host))
+    first = asyncio.run(start_run(options, flow.opened))
     assert flow.rules(first) == ["dirty_base"]
     git(flow.project, "checkout", "--quiet", "readme.txt")
     second = rebase(flow, first)
@@ -139,7 +139,7 @@ def test_rebase_does_not_reset_the_cost_of_the_work(
 ) -> None:
     twin = provider_twin(script(rule("Done.")))
     flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_cost_usd = 0.0001\n")
-    host = replace(flow.host, environ={**flow.host.environ, **twin.environ()})
+    opened = adjusted(flow.opened, environ={**flow.opened.machine.environ, **twin.environ()})
     request = simulated(
         flow.project,
         suite="todo",
@@ -148,10 +148,10 @@ def test_rebase_does_not_reset_the_cost_of_the_work(
         provider="openai",
         model=MODELS["openai"],
     )
-    first = asyncio.run(start_run(request, host))
+    first = asyncio.run(start_run(request, opened))
     assert flow.rules(first) == ["budget"]
     commit_file(flow, "other.txt", "meanwhile\n")
-    assert flow.rules(rebase(Flow(flow.project, host), first)) == ["budget"]
+    assert flow.rules(rebase(Flow(flow.project, opened), first)) == ["budget"]
 
 
 def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def make_asking_flow(tmp_path: Path) -> Flow:
     git(flow.project, "commit", "--all", "--quiet", "--message", "Ask")
     policy = {"allow": ["isolation_unverified"], "answers": "verified"}
     profile = Profile.model_validate({"name": "proved", "policy": policy})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
     return flow
 
 
@@ -36,14 +36,16 @@ def answered(flow: Flow, result: RunResult) -> list[str]:
 def test_answer_names_its_author_and_the_proof_also_in_forks(tmp_path: Path) -> None:
     flow = make_asking_flow(tmp_path)
     result = flow.launch(profile="proved", interviewer="park")
-    host = flow.host
-    orders = Orders(result.directory, "ann", host.clock, os.urandom, Redactor(), proof="token ann")
+    opened = flow.opened
+    orders = Orders(
+        result.directory, "ann", opened.machine.clock, os.urandom, Redactor(), proof="token ann"
+    )
     orders.answer("make")
     flow.resume(result)
     assert answered(flow, result) == ["ask@1.1 by ann (token ann)"]
-    after = asyncio.run(fork_run(result.directory, "make", host, NO_OVERRIDES))
+    after = asyncio.run(fork_run(result.directory, "make", opened, NO_OVERRIDES))
     assert answered(flow, after) == [f"run {result.run_id}: ask@1.1 by ann (token ann)"]
-    before = asyncio.run(fork_run(result.directory, "ask", host, NO_OVERRIDES))
+    before = asyncio.run(fork_run(result.directory, "ask", opened, NO_OVERRIDES))
     assert answered(flow, before) == []
     # Without a sandbox, an agent could have written the order.
     [reason] = flow.report(result).reasons

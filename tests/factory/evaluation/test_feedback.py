@@ -14,7 +14,7 @@ from attractor.factory.operations.start import check_run
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_hidden_words import HOLDOUT, IDS
 from tests.factory.test_run_index import make_other_project
-from tests.pipeline.projects import LINEAR, git, simulated
+from tests.pipeline.projects import LINEAR, adjusted, git, simulated
 from tests.scenarios.suites import write_files
 
 TAGGED = {
@@ -60,7 +60,7 @@ def test_next_run_gets_the_feedback_and_passes(tmp_path: Path) -> None:
     write_files(flow.project, {"pipeline.dot": loop})
     git(flow.project, "commit", "--quiet", "--all", "--message", "Gifts")
     # The same suite, now set by the project, judges the next run.
-    bound = replace(flow, host=replace(flow.host, suite="todo"))
+    bound = replace(flow, opened=adjusted(flow.opened, suite="todo"))
     second = bound.launch(suite="", feedback=first)
     found = prompt(second)
     assert "- feedback.rules: unresolved_failure, satisfaction" in found
@@ -81,6 +81,6 @@ def test_feedback_of_another_suite_or_project_is_refused(tmp_path: Path) -> None
         flow.launch(feedback=flow.launch(evaluate=False))
     request = simulated(flow.project)
     with pytest.raises(UsageError, match="was judged by suite todo"):
-        asyncio.run(check_run(request, flow.host, feedback=judged.directory))
+        asyncio.run(check_run(request, flow.opened, feedback=judged.directory))
     with pytest.raises(OtherProject):
         make_other_project(flow, tmp_path).launch(feedback=judged, profile="")

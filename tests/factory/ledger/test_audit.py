@@ -3,7 +3,6 @@
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from tests.cli.running import attractor
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import adjusted
 
 BROKEN = 6
 
@@ -43,10 +43,10 @@ def flow(original: tuple[Flow, RunResult], tmp_path: Path) -> Flow:
     for one in ("project", "state"):
         shutil.copytree(flow.project.parent / one, tmp_path / one, symlinks=True)
     project, state = tmp_path / "project", tmp_path / "state"
-    host = replace(flow.host, project=project, runs_dir=project / "runs", state_dir=state)
+    opened = adjusted(flow.opened, root=project, runs_dir=project / "runs", state_dir=state)
     ledger = state / LEDGER_FILE
     assert str(flow.project) in ledger.read_text()
-    return Flow(project, host)
+    return Flow(project, opened)
 
 
 def verify_copy(flow: Flow, result: RunResult) -> AuditReport:
@@ -54,7 +54,7 @@ def verify_copy(flow: Flow, result: RunResult) -> AuditReport:
     hidden = result.directory.with_name("hidden")
     result.directory.rename(hidden)
     try:
-        return audit(flow.host.state_dir, flow.host.runs_dir)
+        return audit(flow.opened.machine.state_dir, flow.opened.runs_dir)
     finally:
         hidden.rename(result.directory)
 
@@ -99,7 +99,7 @@ def test_missing_directory_is_a_flaw_of_a_decided_run_only(
 ) -> None:
     other, decided = flow.launch(suite=""), original[1]
     for one in (other, decided):
-        shutil.rmtree(flow.host.runs_dir / one.run_id)
+        shutil.rmtree(flow.opened.runs_dir / one.run_id)
     report = verify_copy(flow, decided)
     assert report.removed == [other.run_id]
     [flaw] = report.flaws
@@ -112,8 +112,11 @@ def test_missing_directory_is_a_flaw_of_a_decided_run_only(
 def test_changed_line_is_found_and_named(
     flow: Flow, original: tuple[Flow, RunResult], name: str, tamper: Tamper
 ) -> None:
-    [root] = (one for one in flow.host.runs_dir.iterdir() if one.is_dir())
-    files = {"ledger": flow.host.state_dir / LEDGER_FILE, "decisions": root / DECISIONS_FILE}
+    [root] = (one for one in flow.opened.runs_dir.iterdir() if one.is_dir())
+    files = {
+        "ledger": flow.opened.machine.state_dir / LEDGER_FILE,
+        "decisions": root / DECISIONS_FILE,
+    }
     file = files.get(name, root / "events.jsonl")
     whole = file.read_bytes().splitlines(keepends=True)
     places = [0] if len(whole) == 1 else [1, len(whole) // 2, len(whole) - 1]
@@ -145,12 +148,12 @@ def resign(flow: Flow, root: Path) -> None:
 
 
 def edit_result(flow: Flow, root: Path) -> None:
-    [file] = flow.host.state_dir.glob("results/*/*/*.json")
+    [file] = flow.opened.machine.state_dir.glob("results/*/*/*.json")
     file.write_text(file.read_text().replace("true", "false"))
 
 
 def remove_result(flow: Flow, root: Path) -> None:
-    [file] = flow.host.state_dir.glob("results/*/*/*.json")
+    [file] = flow.opened.machine.state_dir.glob("results/*/*/*.json")
     file.unlink()
 
 
@@ -165,14 +168,14 @@ def edit_status(flow: Flow, root: Path) -> None:
 
 
 def plant_token(flow: Flow, root: Path) -> None:
-    file = flow.host.state_dir / TOKENS_FILE
+    file = flow.opened.machine.state_dir / TOKENS_FILE
     file.write_text(file.read_text().replace("ann-decide", "agent"))
 
 
 def restore_token(flow: Flow, root: Path) -> None:
-    file = flow.host.state_dir / TOKENS_FILE
+    file = flow.opened.machine.state_dir / TOKENS_FILE
     old = file.read_bytes()
-    TokenStore(file.parent).revoke("ann-decide", by="ann", now=flow.host.clock.now())
+    TokenStore(file.parent).revoke("ann-decide", by="ann", now=flow.opened.machine.clock.now())
     file.write_bytes(old)
 
 
@@ -182,7 +185,7 @@ def plant_run(flow: Flow, root: Path) -> None:
 
 
 def edit_profile(flow: Flow, root: Path) -> None:
-    [file] = flow.host.state_dir.glob("projects/*/profiles/strict/1.json")
+    [file] = flow.opened.machine.state_dir.glob("projects/*/profiles/strict/1.json")
     file.write_text(file.read_text().replace('"allow": []', '"allow": ["dirty_base"]'))
 
 
@@ -203,7 +206,7 @@ def edit_profile(flow: Flow, root: Path) -> None:
 def test_forged_record_is_found(
     flow: Flow, original: tuple[Flow, RunResult], forge: Callable[[Flow, Path], None], message: str
 ) -> None:
-    [root] = (one for one in flow.host.runs_dir.iterdir() if one.is_dir())
+    [root] = (one for one in flow.opened.runs_dir.iterdir() if one.is_dir())
     forge(flow, root)
     [flaw] = verify_copy(flow, original[1]).flaws
     assert re.search(message, flaw.problem)
@@ -212,7 +215,7 @@ def test_forged_record_is_found(
 def test_without_the_key_only_chains_are_verified(
     flow: Flow, original: tuple[Flow, RunResult]
 ) -> None:
-    (flow.host.state_dir / KEY_FILE).unlink()
+    (flow.opened.machine.state_dir / KEY_FILE).unlink()
     report = verify_copy(flow, original[1])
     assert (report.flaws, report.runs, report.results) == ([], 1, 0)
     assert report.unchecked_seals == report.lines > 0
@@ -221,7 +224,7 @@ def test_without_the_key_only_chains_are_verified(
 def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     broken, whole = flow.launch(suite=""), flow.launch(suite="")
-    variables = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
+    variables = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
     journal = broken.directory / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b'"seq":3', b'"seq":4', 1))
     child = whole.directory / "children" / "a@1"
@@ -239,7 +242,7 @@ def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
     with deep_folder(whole.directory / "deep"):
         words = ("audit", "verify", whole.run_id)
         assert attractor(*words, folder=flow.project, variables=variables).returncode == 0
-    unknown = flow.host.runs_dir / "01UNKNOWN"
+    unknown = flow.opened.runs_dir / "01UNKNOWN"
     Workplace(unknown, line("plan")).run()
     done = attractor("audit", "verify", unknown.name, folder=flow.project, variables=variables)
     assert f"unknown run {unknown}" in done.stdout

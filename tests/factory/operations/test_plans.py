@@ -104,22 +104,22 @@ def test_all_runs_are_planned_and_begin_in_one_order(tmp_path: Path) -> None:
             result = work()
         return result, steps
 
-    parked, steps = steps_of(lambda: asyncio.run(start_run(request, flow.host)))
+    parked, steps = steps_of(lambda: asyncio.run(start_run(request, flow.opened)))
     # A suite may take minutes to be registered, so the pipeline is read before.
     assert steps == ["pipeline", "file", *NEW]
-    done, steps = steps_of(lambda: asyncio.run(resume_run(parked.directory, flow.host, again)))
+    done, steps = steps_of(lambda: asyncio.run(resume_run(parked.directory, flow.opened, again)))
     # The failure of `judge` restarts the run.
     assert steps == [*RESUMED, "workspace", "directory", *RESUMED]
     assert done.status == AWAITING_DECISION
-    request_evaluation(done.directory, flow.host, by="ann")
+    request_evaluation(done.directory, flow.opened, by="ann")
     _, steps = steps_of(lambda: flow.resume(done))
     assert steps == EVALUATED
-    _, steps = steps_of(lambda: asyncio.run(fork_run(parked.directory, "make", flow.host, again)))
+    _, steps = steps_of(lambda: asyncio.run(fork_run(parked.directory, "make", flow.opened, again)))
     assert steps == [*FORKED, "workspace", "directory", *RESUMED]
     (flow.project / "other.txt").write_text("meanwhile\n")
     git(flow.project, "add", "other.txt")
     git(flow.project, "commit", "--quiet", "--message", "Add other.txt")
-    rebase = rebase_run(done.directory, flow.host, branch="main", by="ann")
+    rebase = rebase_run(done.directory, flow.opened, branch="main", by="ann")
     _, steps = steps_of(lambda: asyncio.run(rebase))
     assert steps == REBASED
     assert [file for file, content in files(tmp_path).items() if SECRET.encode() in content] == []

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from attractor.scenarios.sealed_suite import seal_suite
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import simulated
+from tests.pipeline.projects import adjusted, simulated
 from tests.scenarios.suites import SUITE, TWIN, WITH_TWIN, write_files, write_suite
 
 Fail = Callable[[Flow], object]
@@ -40,34 +39,34 @@ def unknown_suite(flow: Flow) -> object:
 
 
 def retire(flow: Flow) -> object:
-    versions, now = flow.evaluator.stores.profiles.versions, flow.host.clock.now()
+    versions, now = flow.evaluator.stores.profiles.versions, flow.opened.machine.clock.now()
     versions.end(versions.find("lenient"), Ending("retired", now, "ann", "it is old"))
     return flow.launch()
 
 
 def profile_with_missing_path(flow: Flow) -> object:
     profile = Profile.model_validate({"name": "p", "sandbox": {"read": ["/no/such"]}})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
     return flow.launch(profile="p")
 
 
 def edited_profile(flow: Flow) -> object:
-    [file] = flow.host.state_dir.glob("projects/*/profiles/lenient/1.json")
+    [file] = flow.opened.machine.state_dir.glob("projects/*/profiles/lenient/1.json")
     file.write_text(file.read_text().replace("isolation_unverified", "dirty_base"))
     return flow.launch()
 
 
 def edited_suite(flow: Flow) -> object:
-    [copy] = (flow.host.state_dir / "suites" / "sealed").iterdir()
+    [copy] = (flow.opened.machine.state_dir / "suites" / "sealed").iterdir()
     (copy / "suite.toml").write_text(SUITE + "[gate]\nmin_satisfaction = 0.1\n")
     return flow.launch()
 
 
 def burned_elsewhere(flow: Flow) -> object:
     mine, elsewhere = flow.evaluator.stores.suites, flow.project.parent / "elsewhere"
-    now = flow.host.clock.now()
-    project = ProjectIdentity(elsewhere, flow.host.state_dir / "project.lock", os.urandom)
-    other = SuiteStore(flow.host.state_dir, project, mine.versions.ledger)
+    now = flow.opened.machine.clock.now()
+    project = ProjectIdentity(elsewhere, flow.opened.machine.state_dir / "project.lock", os.urandom)
+    other = SuiteStore(flow.opened.machine.state_dir, project, mine.versions.ledger)
     version = register(other, flow.project.parent / "suite", now=now).version
     other.versions.end(version, Ending(BURNED, now, "ann", "it leaked"))
     return flow.launch()
@@ -76,9 +75,9 @@ def burned_elsewhere(flow: Flow) -> object:
 def infeasible_suite(flow: Flow) -> object:
     text = SUITE + "[gate]\nmin_lower_bound = 0.9\n"
     folder = write_suite(flow.project.parent / "strict", suite=text)
-    suites, now = flow.evaluator.stores.suites, flow.host.clock.now()
+    suites, now = flow.evaluator.stores.suites, flow.opened.machine.clock.now()
     # An older version with other rules could have registered it in this way.
-    sealed = seal_suite(folder, flow.host.state_dir / "suites" / "sealed")
+    sealed = seal_suite(folder, flow.opened.machine.state_dir / "suites" / "sealed")
     suites.add(sealed, folder, by="ann", now=now)
     return flow.launch()
 
@@ -92,7 +91,7 @@ def broken_twin(flow: Flow) -> object:
     write_files(flow.project.parent / "_twins", files)
     text = WITH_TWIN.replace('"todo"', '"twinned"')
     folder = write_suite(flow.project.parent / "twinned", suite=text)
-    now = flow.host.clock.now()
+    now = flow.opened.machine.clock.now()
     register(flow.evaluator.stores.suites, folder, now=now)
     data.unlink()
     return flow.launch(suite="twinned")
@@ -109,12 +108,12 @@ def missing_program(flow: Flow) -> object:
 
 
 def unknown_backend(flow: Flow) -> object:
-    return asyncio.run(start_run(simulated(flow.project, backend="agnt"), flow.host))
+    return asyncio.run(start_run(simulated(flow.project, backend="agnt"), flow.opened))
 
 
 def unknown_agent(flow: Flow) -> object:
     edit(flow, 'prompt="Plan: $goal"', 'prompt="Plan", agent="nobody"')
-    return asyncio.run(start_run(simulated(flow.project, backend="agent"), flow.host))
+    return asyncio.run(start_run(simulated(flow.project, backend="agent"), flow.opened))
 
 
 def used_directory(flow: Flow) -> object:
@@ -125,13 +124,13 @@ def no_sandbox(flow: Flow) -> object:
     folder = flow.project.parent / "programs"
     folder.mkdir()
     (folder / "git").symlink_to("/usr/bin/git")
-    host = replace(flow.host, environ={**flow.host.environ, "PATH": str(folder)})
-    return Flow(flow.project, host).launch(sandbox="bubblewrap")
+    opened = adjusted(flow.opened, environ={**flow.opened.machine.environ, "PATH": str(folder)})
+    return Flow(flow.project, opened).launch(sandbox="bubblewrap")
 
 
 def failing_setup(flow: Flow) -> object:
-    host = replace(flow.host, preparation=Preparation(setup="exit 3"))
-    return Flow(flow.project, host).launch()
+    opened = adjusted(flow.opened, preparation=Preparation(setup="exit 3"))
+    return Flow(flow.project, opened).launch()
 
 
 @pytest.mark.parametrize(
@@ -170,5 +169,5 @@ def test_a_failing_step_of_the_boot_names_its_remedy(
     assert words in message
     assert remedy in message
     assert caught.value.exit_code == ExitCode(code)
-    assert {one.status for one in list_runs(flow.host.runs_dir)} <= {"booting"}
-    assert not [*flow.host.runs_dir.glob("*/plan")]
+    assert {one.status for one in list_runs(flow.opened.runs_dir)} <= {"booting"}
+    assert not [*flow.opened.runs_dir.glob("*/plan")]

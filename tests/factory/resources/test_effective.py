@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -14,12 +13,12 @@ from attractor.factory.errors import InvalidProfile
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
-from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.pipeline.source.read import context_of, open_pipeline
 from attractor.records.request import WorkspaceKind
 from attractor.scenarios.suite_files import MOST_BYTES
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.pipeline.projects import git, make_host, simulated
+from tests.pipeline.projects import adjusted, git, open_project, simulated
 from tests.scenarios.suites import write_files
 from tests.tables import table
 
@@ -41,17 +40,17 @@ def profiled(flow: Flow, **tables: object) -> Flow:
     profile = Profile.model_validate(
         {"name": "p", "policy": {"allow": ["isolation_unverified"]}, **tables}
     )
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.host.clock.now())
-    return Flow(flow.project, replace(flow.host, profile="p", suite="todo"))
+    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
+    return Flow(flow.project, adjusted(flow.opened, profile="p", suite="todo"))
 
 
 def test_models_of_a_profile_override_those_of_the_pipeline(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(STYLED)
     models = {"fast": "haiku", "careful": "openai/gpt-5"}
-    host = policy_of_profile(Profile(name="p", models=models), flow.host).within(flow.host)
+    policy = policy_of_profile(Profile(name="p", models=models), flow.opened)
     file = str(flow.project / "pipeline.dot")
-    nodes = open_pipeline(file, project=project_of(host)).graph.nodes
+    nodes = open_pipeline(file, project=context_of(policy.scope_in(flow.opened))).graph.nodes
     named = {
         id: (one.attributes.text("llm_model"), one.attributes.text("llm_provider"))
         for id, one in nodes.items()
@@ -87,7 +86,10 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
     (flow.project / "pipeline.dot").write_text(
         text.replace("echo made > made.txt", f"({command}) > made.txt 2>&1; true")
     )
-    flow = Flow(flow.project, replace(flow.host, environ={**flow.host.environ, "COLOUR": "red"}))
+    flow = Flow(
+        flow.project,
+        adjusted(flow.opened, environ={**flow.opened.machine.environ, "COLOUR": "red"}),
+    )
     sandbox = {
         "read": [str(tool.parent)],
         "expose": ["~/login"],
@@ -95,7 +97,7 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
         "carry": ["kept"],
         "env": {"TOOLS": "~/tools", "MODE": "quick"},
     }
-    flow = Flow(flow.project, replace(flow.host, sandbox_env={"MODE": "slow"}))
+    flow = Flow(flow.project, adjusted(flow.opened, sandbox_env={"MODE": "slow"}))
     if has_profile:
         flow = profiled(flow, sandbox=sandbox)
     result = flow.launch(sandbox="auto", profile="", evaluate=False)
@@ -133,9 +135,9 @@ def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
     git(top, "add", "--all")
     git(top, "commit", "--quiet", "--message", "More")
     git(top, "worktree", "add", "--quiet", str(tools / "other"))
-    host = replace(flow.host, project=top / at, readable=(tools,))
+    opened = adjusted(flow.opened, root=top / at, readable=(tools,))
     options = simulated(top / at, sandbox="auto", workspace=WorkspaceKind.ISOLATED)
-    result = asyncio.run(start_run(options, host))
+    result = asyncio.run(start_run(options, opened))
     made = git(top, "show", f"attractor/run/{result.run_id}:made.txt")
     assert made.strip() == shown
 
@@ -152,10 +154,10 @@ def test_a_missing_path_of_a_profile_stops_the_boot_with_its_remedy(tmp_path: Pa
 def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Path) -> None:
     flow = profiled(make_flow(tmp_path), policy={"max_cost_usd": 3.0})
     messages: list[str] = []
-    host = replace(flow.host, tell=messages.append)
+    opened = adjusted(flow.opened, tell=messages.append)
     for asked, effective in ((None, "3 USD"), (5.0, "3 USD"), (2.0, "2 USD")):
         request = simulated(flow.project, budgets=Budgets(cost_usd=asked), evaluate=False)
-        asyncio.run(start_run(request, host))
+        asyncio.run(start_run(request, opened))
         assert messages.count(f"budget: {effective}") == 1
         messages.clear()
 
@@ -163,7 +165,7 @@ def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Pat
 def test_settings_choose_suite_and_profile_and_runs_report_them(tmp_path: Path) -> None:
     messages: list[str] = []
     flow = make_flow(tmp_path)
-    flow = profiled(Flow(flow.project, replace(flow.host, tell=messages.append)))
+    flow = profiled(Flow(flow.project, adjusted(flow.opened, tell=messages.append)))
     result = flow.launch(suite="", profile="")
     assert flow.rules(result) == []
     stores = flow.evaluator.stores
@@ -221,18 +223,18 @@ def test_a_profile_with_twins_refuses_real_providers(
     tmp_path: Path, url: str, is_refused: bool
 ) -> None:
     profile = Profile.model_validate({"name": "p", "policy": {"twins": "twin"}})
-    host = make_host(tmp_path, OPENAI_API_KEY="key", OPENAI_BASE_URL=url)
+    opened = open_project(tmp_path, OPENAI_API_KEY="key", OPENAI_BASE_URL=url)
     if is_refused:
         with pytest.raises(InvalidProfile, match="OPENAI_BASE_URL names no twin") as caught:
-            policy_of_profile(profile, host)
+            policy_of_profile(profile, opened)
         assert "attractor twin llm" in caught.value.hint
     else:
-        policy_of_profile(profile, host)
-    policy_of_profile(profile, make_host(tmp_path))
-    policy_of_profile(Profile(name="real"), host)
+        policy_of_profile(profile, opened)
+    policy_of_profile(profile, open_project(tmp_path))
+    policy_of_profile(Profile(name="real"), opened)
 
 
 def test_policy_of_a_profile_decides_whether_providers_are_asked(tmp_path: Path) -> None:
     for asks in (True, False):
         profile = Profile.model_validate({"name": "p", "policy": {"ask_providers": asks}})
-        assert policy_of_profile(profile, make_host(tmp_path)).asks_providers is asks
+        assert policy_of_profile(profile, open_project(tmp_path)).asks_providers is asks

@@ -1,7 +1,6 @@
 """Resources that were forged or edited judge no run."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from attractor.records.summary import summarize
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import adjusted, make_project, open_project
 from tests.scenarios.suites import SUITE, write_suite
 
 
@@ -34,12 +33,12 @@ def attempts(flow: Flow, result: RunResult) -> list[type[AttractorError]]:
 def test_a_suite_of_the_same_name_in_another_project_judges_nothing_here(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     project = make_project(tmp_path / "other" / "project")
-    other = Flow(project, replace(make_host(project), state_dir=flow.host.state_dir))
+    other = Flow(project, adjusted(open_project(project), state_dir=flow.opened.machine.state_dir))
     with pytest.raises(UnknownName, match="unknown suite 'todo'"):
         other.launch(profile="")
     easy = write_suite(tmp_path / "easy", suite=SUITE, made=HOLDOUT.format(wanted="made"))
     (easy / "suite.toml").write_text(SUITE + "[gate]\nmin_satisfaction = 0.0\n")
-    suites, now = other.evaluator.stores.suites, other.host.clock.now()
+    suites, now = other.evaluator.stores.suites, other.opened.machine.clock.now()
     easier = register(suites, easy, now=now).version
     result = flow.launch()
     pinned = json.loads((result.directory / "manifest.json").read_text())["suite"]
@@ -48,7 +47,7 @@ def test_a_suite_of_the_same_name_in_another_project_judges_nothing_here(tmp_pat
     # Replace the file of this project by the file of the other project.
     files = {
         one.parents[2].name: one
-        for one in flow.host.state_dir.glob("projects/*/suites/todo/1.json")
+        for one in flow.opened.machine.state_dir.glob("projects/*/suites/todo/1.json")
     }
     own = flow.evaluator.project.project_id()
     [foreign] = [one for name, one in files.items() if name != own]
@@ -60,7 +59,7 @@ def test_a_profile_that_was_edited_after_the_run_approves_nothing(tmp_path: Path
     flow = make_flow(tmp_path)
     result = flow.launch(profile="strict")
     assert flow.rules(result) == ["isolation_unverified"]
-    [file] = flow.host.state_dir.glob("projects/*/profiles/strict/1.json")
+    [file] = flow.opened.machine.state_dir.glob("projects/*/profiles/strict/1.json")
     text = file.read_text()
     assert '"allow": []' in text
     file.write_text(text.replace('"allow": []', '"allow": ["isolation_unverified"]'))
@@ -72,7 +71,7 @@ def test_a_suite_or_threshold_that_was_edited_after_sealing_approves_nothing(
 ) -> None:
     flow = make_flow(tmp_path, wanted="never")
     result = flow.launch()
-    [copy] = (flow.host.state_dir / "suites" / "sealed").iterdir()
+    [copy] = (flow.opened.machine.state_dir / "suites" / "sealed").iterdir()
     for file, text in (
         ("holdout/made.scenario.toml", HOLDOUT.format(wanted="made")),
         ("suite.toml", SUITE + "[gate]\nmin_satisfaction = 0.0\n"),

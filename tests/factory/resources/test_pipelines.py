@@ -121,7 +121,7 @@ def test_pipeline_of_an_accepted_or_unreadable_run_cannot_be_retired(tmp_path: P
     result = flow.launch()
     file.write_text(file.read_text().replace("Plan:", "Plan well:"))
     overrides = Overrides(accepts_graph="ann")
-    asyncio.run(resume_run(result.directory, flow.host, overrides))
+    asyncio.run(resume_run(result.directory, flow.opened, overrides))
     first, second = flow.evaluator.stores.pipelines.versions.versions("linear")
     require_unused([first], flow.evaluator.project, flow.evaluator.ledger)
     with pytest.raises(InUse, match=f"linear@2 .* is used by active runs: {result.run_id}"):
@@ -140,7 +140,7 @@ def test_a_run_without_a_suite_that_rests_uses_nothing(tmp_path: Path) -> None:
 def test_a_retired_version_takes_no_new_run_and_stays_for_old_ones(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    stores, now = flow.evaluator.stores, flow.host.clock.now()
+    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
     for store, name in ((stores.suites, "todo"), (stores.profiles, "lenient")):
         store.versions.end(store.versions.find(name), Ending("retired", now, "ann", "it is old"))
         with pytest.raises(Retired, match=f"{name}@1 .* was retired on .*: it is old"):
@@ -163,7 +163,7 @@ def test_an_unnamed_graph_is_judged_under_the_name_of_its_file(tmp_path: Path) -
 def test_retired_pipeline_is_refused_until_it_is_registered_again(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     first, file = flow.launch(), flow.project / "pipeline.dot"
-    store, now = flow.evaluator.stores.pipelines, flow.host.clock.now()
+    store, now = flow.evaluator.stores.pipelines, flow.opened.machine.clock.now()
     store.versions.end(store.versions.find("linear"), Ending("retired", now, "ann", "it is old"))
     edited = file.read_text().replace("Plan:", "Plan well:")
     for text in (file.read_text(), edited):
@@ -172,9 +172,9 @@ def test_retired_pipeline_is_refused_until_it_is_registered_again(tmp_path: Path
             flow.launch(suite="")
         assert refused.value.hint == f"to use it again: attractor pipeline register {file}"
         with pytest.raises(Retired):
-            asyncio.run(check_run(simulated(flow.project), flow.host))
+            asyncio.run(check_run(simulated(flow.project), flow.opened))
     # Another evaluation of an earlier run does not register its retired pipeline again.
-    request_evaluation(first.directory, flow.host, by="ann")
+    request_evaluation(first.directory, flow.opened, by="ann")
     flow.resume(first)
     assert len(store.versions.versions("linear")) == 1
     store.register(open_pipeline(str(file)), file, by="ann", now=now)

@@ -25,13 +25,13 @@ from attractor.factory.resources.first_suite import write_first_suite
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.registration import lint, register_suite
 from attractor.factory.resources.suites import Registration
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
 from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated
+from tests.pipeline.projects import LINEAR, adjusted, git, make_project, open_project, simulated
 from tests.scenarios.suites import TWIN, write_files, write_suite
 
 SUITE = 'name = "todo"\npipeline = "linear"\n'
@@ -60,38 +60,38 @@ def scenario(
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> RunHost:
+def opened(tmp_path: Path) -> Project:
     project = make_project(tmp_path / "project", **{"greet.sh": GREET})
     (project / "greet.sh").write_text("echo changed, and not committed\n")
     messages: list[str] = []
-    return replace(make_host(project), tell=messages.append)
+    return adjusted(open_project(project), tell=messages.append)
 
 
-def register(host: RunHost, folder: Path, sandbox: str = "none") -> Registration:
-    stores = register_of(host).stores
-    return asyncio.run(register_suite(folder, host, stores, sandbox=sandbox, by="ann"))
+def register(opened: Project, folder: Path, sandbox: str = "none") -> Registration:
+    stores = register_of(opened).stores
+    return asyncio.run(register_suite(folder, opened, stores, sandbox=sandbox, by="ann"))
 
 
-def faults(host: RunHost, folder: Path) -> list[tuple[str, str]]:
+def faults(opened: Project, folder: Path) -> list[tuple[str, str]]:
     with pytest.raises(SuiteRefused) as caught:
-        register(host, folder)
-    assert not register_of(host).stores.suites.versions.names()
+        register(opened, folder)
+    assert not register_of(opened).stores.suites.versions.names()
     return [(one.rule, one.scenario) for one in caught.value.faults]
 
 
 def test_a_good_suite_is_registered_with_progress_and_leaves_no_traces(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
     messages: list[str] = []
-    host = replace(host, tell=messages.append)
-    assert register(host, folder).is_new
+    opened = adjusted(opened, tell=messages.append)
+    assert register(opened, folder).is_new
     assert "base tree: 1 of 1 trials" in messages
-    assert git(host.project, "for-each-ref", "refs/attractor") == ""
-    assert [*(host.state_dir / "stores").iterdir()] == []
-    assert [*(host.state_dir / "workspaces").iterdir()] == []
+    assert git(opened.root, "for-each-ref", "refs/attractor") == ""
+    assert [*(opened.machine.state_dir / "stores").iterdir()] == []
+    assert [*(opened.machine.state_dir / "workspaces").iterdir()] == []
     messages.clear()
-    assert not register(host, folder).is_new
+    assert not register(opened, folder).is_new
     assert messages == []
 
 
@@ -106,55 +106,55 @@ def test_a_good_suite_is_registered_with_progress_and_leaves_no_traces(
     ],
 )
 def test_baseline_and_discrimination_are_played_on_the_last_commit(
-    host: RunHost, tmp_path: Path, written: str, rule: str
+    opened: Project, tmp_path: Path, written: str, rule: str
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
     if rule:
-        assert faults(host, folder) == [(rule, "greets")]
+        assert faults(opened, folder) == [(rule, "greets")]
     else:
-        assert register(host, folder).is_new
+        assert register(opened, folder).is_new
 
 
 SHOUT = "echo HELLO\n"
 
 
 @pytest.fixture
-def judged(host: RunHost) -> Path:
+def judged(opened: Project) -> Path:
     """Commit a suite with its lock, and then the change that it wants."""
     written = scenario(wanted="HELLO", baseline="fail")
-    folder = write_suite(host.project / "scenarios" / "todo", suite=SUITE, greets=written)
-    patch(host, folder, "greets", SHOUT)
-    begin = git(host.project, "rev-parse", "HEAD").strip()
-    assert register(host, folder).version.data["proved_on"] == begin
+    folder = write_suite(opened.root / "scenarios" / "todo", suite=SUITE, greets=written)
+    patch(opened, folder, "greets", SHOUT)
+    begin = git(opened.root, "rev-parse", "HEAD").strip()
+    assert register(opened, folder).version.data["proved_on"] == begin
     assert json.loads((folder / "suite.lock.json").read_text())["proved_on"] == begin
     for change in ({}, {"greet.sh": SHOUT}):
-        write_files(host.project, change)
-        git(host.project, "add", "--all")
-        git(host.project, "commit", "--quiet", "--message", "Change")
+        write_files(opened.root, change)
+        git(opened.root, "add", "--all")
+        git(opened.root, "commit", "--quiet", "--message", "Change")
     return folder
 
 
-def clone(host: RunHost, place: Path, *options: str) -> tuple[RunHost, Path, list[str]]:
-    """Clone the project to another machine; return its host, the suite and its messages."""
+def clone(opened: Project, place: Path, *options: str) -> tuple[Project, Path, list[str]]:
+    """Clone the project to another machine; return it, the suite and its messages."""
     place.mkdir()
-    git(place, "clone", "--quiet", *options, f"file://{host.project}", "project")
+    git(place, "clone", "--quiet", *options, f"file://{opened.root}", "project")
     messages: list[str] = []
-    there = replace(make_host(place / "project"), tell=messages.append)
-    return there, there.project / "scenarios" / "todo", messages
+    there = adjusted(open_project(place / "project"), tell=messages.append)
+    return there, there.root / "scenarios" / "todo", messages
 
 
 def test_baselines_of_a_committed_lock_are_proved_on_the_commit_that_it_names(
-    host: RunHost, judged: Path, tmp_path: Path
+    opened: Project, judged: Path, tmp_path: Path
 ) -> None:
-    there, folder, messages = clone(host, tmp_path / "second")
+    there, folder, messages = clone(opened, tmp_path / "second")
     # Only the lock in the commit counts.
     (folder / "suite.lock.json").write_text("{}")
     assert register(there, folder).is_new
     assert "base tree: 1 of 1 trials" in messages
     assert "reference greets: 1 of 1 trials" in messages
-    assert git(there.project, "status", "--porcelain") == ""
+    assert git(there.root, "status", "--porcelain") == ""
     lock = (judged / "suite.lock.json").read_text()
-    assert not register(host, judged).is_new
+    assert not register(opened, judged).is_new
     assert (judged / "suite.lock.json").read_text() == lock
 
     file = folder / "holdout" / "greets.scenario.toml"
@@ -164,9 +164,9 @@ def test_baselines_of_a_committed_lock_are_proved_on_the_commit_that_it_names(
 
 
 def test_a_shallow_clone_plays_no_baselines_and_says_so(
-    host: RunHost, judged: Path, tmp_path: Path
+    opened: Project, judged: Path, tmp_path: Path
 ) -> None:
-    there, folder, messages = clone(host, tmp_path / "second", "--depth", "1")
+    there, folder, messages = clone(opened, tmp_path / "second", "--depth", "1")
     registered = register(there, folder)
     assert registered.is_new
     assert "proved_on" not in registered.version.data
@@ -175,13 +175,13 @@ def test_a_shallow_clone_plays_no_baselines_and_says_so(
     assert "baselines of the suite are not proved" in str(gate(ask_gate(run.directory, there)[1]))
     played = [one.partition(":")[0] for one in messages if "trials" in one]
     assert played == ["do-nothing program", "reference greets"]
-    assert git(there.project, "status", "--porcelain") == ""
+    assert git(there.root, "status", "--porcelain") == ""
 
 
 def test_suite_with_new_settings_is_proved_where_its_scenarios_were(
-    host: RunHost, judged: Path, tmp_path: Path
+    opened: Project, judged: Path, tmp_path: Path
 ) -> None:
-    there, folder, _ = clone(host, tmp_path / "second")
+    there, folder, _ = clone(opened, tmp_path / "second")
     named = json.loads((folder / "suite.lock.json").read_text())["proved_on"]
     settings = folder / "suite.toml"
     settings.write_text(settings.read_text().replace('"linear"', '"*"'))
@@ -195,46 +195,46 @@ def test_suite_with_new_settings_is_proved_where_its_scenarios_were(
 
 
 def test_lock_of_a_commit_that_a_complete_history_lacks_is_named_with_its_remedy(
-    host: RunHost, judged: Path, tmp_path: Path
+    opened: Project, judged: Path, tmp_path: Path
 ) -> None:
-    there, folder, messages = clone(host, tmp_path / "second")
+    there, folder, messages = clone(opened, tmp_path / "second")
     lock = folder / "suite.lock.json"
     named = json.loads(lock.read_text())["proved_on"]
     lock.write_text(lock.read_text().replace(named, "1" * 40))
-    commit(there.project)
+    commit(there.root)
     assert register(there, folder).is_new
     assert any("remove suite.lock.json" in one for one in messages)
     lock.unlink()
-    commit(there.project)
+    commit(there.root)
     with pytest.raises(SuiteRefused, match="declares baseline"):
         register(there, folder)
 
 
-def launch(host: RunHost, profile: str = "") -> RunResult:
-    return asyncio.run(start_run(simulated(host.project, profile=profile), host))
+def launch(opened: Project, profile: str = "") -> RunResult:
+    return asyncio.run(start_run(simulated(opened.root, profile=profile), opened))
 
 
 def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
-    host: RunHost, judged: Path, tmp_path: Path
+    opened: Project, judged: Path, tmp_path: Path
 ) -> None:
-    there, folder, messages = clone(host, tmp_path / "second")
+    there, folder, messages = clone(opened, tmp_path / "second")
     there = replace(there, suite="todo")
     evaluator, policy = evaluator_of(there), {"suites": "registered by a person"}
     careful = Profile.model_validate({"name": "careful", "policy": policy})
-    evaluator.stores.profiles.create(careful, by="ann", now=there.clock.now())
-    checked = check_run(simulated(there.project, profile="careful"), there)
+    evaluator.stores.profiles.create(careful, by="ann", now=there.machine.clock.now())
+    checked = check_run(simulated(there.root, profile="careful"), there)
     for starts in (lambda: launch(there, "careful"), lambda: asyncio.run(checked)):
         with pytest.raises(Refused, match="the suite is not registered by a person"):
             starts()
-    asyncio.run(check_run(simulated(there.project), there))
+    asyncio.run(check_run(simulated(there.root), there))
     assert not evaluator.stores.suites.versions.names()
 
     run = launch(there)
     version = evaluator.stores.suites.versions.find("todo")
-    head = git(there.project, "rev-parse", "HEAD").strip()
+    head = git(there.root, "rev-parse", "HEAD").strip()
     assert version.by == f"lock of {head}"
     assert f"Registered {version} by its lock of {head}." in messages
-    assert git(there.project, "status", "--porcelain") == ""
+    assert git(there.root, "status", "--porcelain") == ""
     report = gate(ask_gate(run.directory, there)[1])
     assert report.satisfied == 1
     [note] = report.suite_notes
@@ -249,7 +249,7 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     assert not registered.is_new
     assert gate(ask_gate(run.directory, there)[1]).suite_notes == ()
     assert launch(there, "careful").status == run.status
-    assert audit(there.state_dir, there.runs_dir).flaws == []
+    assert audit(there.machine.state_dir, there.runs_dir).flaws == []
 
 
 def edit(folder: Path) -> None:
@@ -321,15 +321,15 @@ def squash_commits_of_a_run(folder: Path) -> None:
     ],
 )
 def test_run_registers_no_files_but_those_that_people_committed(
-    host: RunHost, judged: Path, tmp_path: Path, change: Callable[[Path], None], words: str
+    opened: Project, judged: Path, tmp_path: Path, change: Callable[[Path], None], words: str
 ) -> None:
-    there, folder, _ = clone(host, tmp_path / "second")
+    there, folder, _ = clone(opened, tmp_path / "second")
     change(folder)
     there = replace(there, suite="todo")
     with pytest.raises(Refused, match="suite todo is not registered here") as caught:
         launch(there)
     with pytest.raises(Refused) as checked:
-        asyncio.run(check_run(simulated(there.project), there))
+        asyncio.run(check_run(simulated(there.root), there))
     assert checked.value.message == caught.value.message
     assert words in caught.value.message
     assert "attractor suite register" in caught.value.hint
@@ -338,9 +338,9 @@ def test_run_registers_no_files_but_those_that_people_committed(
 
 @pytest.mark.parametrize(("baseline", "is_refused"), [("pass", True), ("fail", False)])
 def test_suite_that_a_person_registers_during_the_trials_of_its_lock_is_kept(
-    host: RunHost, judged: Path, tmp_path: Path, baseline: str, is_refused: bool
+    opened: Project, judged: Path, tmp_path: Path, baseline: str, is_refused: bool
 ) -> None:
-    there, folder, _ = clone(host, tmp_path / "second")
+    there, folder, _ = clone(opened, tmp_path / "second")
     file = folder / "holdout" / "greets.scenario.toml"
 
     def tell(message: str) -> None:
@@ -352,28 +352,28 @@ def test_suite_that_a_person_registers_during_the_trials_of_its_lock_is_kept(
 
     refusal = pytest.raises(Refused, match="was registered while") if is_refused else nullcontext()
     with refusal:
-        launch(replace(there, suite="todo", tell=tell))
+        launch(adjusted(there, suite="todo", tell=tell))
     [version] = register_of(there).stores.suites.versions.versions("todo")
     assert (version.by, "lock" in version.data) == ("ann", False)
 
 
 def test_process_of_a_run_registers_no_suite_by_its_lock(
-    host: RunHost, judged: Path, tmp_path: Path
+    opened: Project, judged: Path, tmp_path: Path
 ) -> None:
-    there, _, _ = clone(host, tmp_path / "second")
-    there = replace(there, suite="todo", environ={**there.environ, MARK: "a mark"})
+    there, _, _ = clone(opened, tmp_path / "second")
+    there = adjusted(there, suite="todo", environ={**there.machine.environ, MARK: "a mark"})
     with pytest.raises(Refused, match="registering suite todo is only for the operator"):
         launch(there)
 
 
-def carrying(host: RunHost, setting: str, *paths: str) -> RunHost:
-    """Return a host that carries folders, each with a program `greet`."""
-    (host.project / ".gitignore").write_text("".join(f"{path}/\n" for path in paths))
-    git(host.project, "add", ".gitignore")
-    git(host.project, "commit", "--quiet", "--message", "Ignore")
+def carrying(opened: Project, setting: str, *paths: str) -> Project:
+    """Return a project that carries folders, each with a program `greet`."""
+    (opened.root / ".gitignore").write_text("".join(f"{path}/\n" for path in paths))
+    git(opened.root, "add", ".gitignore")
+    git(opened.root, "commit", "--quiet", "--message", "Ignore")
     for path in paths:
-        write_files(host.project / path, {"greet": GREET})
-    return replace(host, preparation=replace(NO_PREPARATION, **{setting: paths}))
+        write_files(opened.root / path, {"greet": GREET})
+    return adjusted(opened, preparation=replace(NO_PREPARATION, **{setting: paths}))
 
 
 VERIFIED = """
@@ -389,15 +389,15 @@ HAS_NO_VENV = "#!/bin/sh\n! test -e app/.venv && ! test -e $CANDIDATE/app/.venv/
     [("carry", "none"), ("carry_read_only", "bubblewrap"), ("carry_read_only", "landlock")],
 )
 def test_trials_have_the_carried_files_that_the_suite_lists(
-    host: RunHost, tmp_path: Path, setting: str, sandbox: str
+    opened: Project, tmp_path: Path, setting: str, sandbox: str
 ) -> None:
     messages: list[str] = []
-    host = replace(carrying(host, setting, "tools", "app/.venv"), tell=messages.append)
+    opened = adjusted(carrying(opened, setting, "tools", "app/.venv"), tell=messages.append)
     written = scenario(run="app/.venv/greet && sh greet.sh", wanted="hello\\nhello")
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written + VERIFIED)
     write_files(folder, {"checks/verify": HAS_NO_VENV})
     try:
-        assert register(host, folder, sandbox).is_new
+        assert register(opened, folder, sandbox).is_new
     except SandboxUnavailable as error:
         pytest.skip(error.message)
     [hint] = [one for one in messages if one.startswith("hint")]
@@ -406,47 +406,47 @@ def test_trials_have_the_carried_files_that_the_suite_lists(
     written = scenario(run="tools/greet && sh greet.sh", wanted="hello\\nhello")
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
     with pytest.raises(SuiteRefused) as caught:
-        register(host, folder, sandbox)
+        register(opened, folder, sandbox)
     [baseline] = caught.value.faults
     assert "; tools is not carried into trials: add it to [trials]" in baseline.words
 
     write_suite(folder, suite=SUITE + '[trials]\ncarry = ["tools"]\n', greets=written)
-    assert register(host, folder, sandbox).is_new
+    assert register(opened, folder, sandbox).is_new
     assert any("starts programs of tools" in one for one in messages)
 
 
 def test_first_suite_is_refused_until_it_is_about_the_program(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
     folder = tmp_path / "first"
-    write_first_suite(folder, "linear", host)
-    assert faults(host, folder) == [("baseline", "starts")]
+    write_first_suite(folder, "linear", opened)
+    assert faults(opened, folder) == [("baseline", "starts")]
     for file in folder.rglob("*.toml"):
         file.write_text(file.read_text().replace("./program --version", "sh greet.sh 7"))
-    (host.project / "greet.sh").write_text("echo hello 7\n")
-    git(host.project, "commit", "--quiet", "--all", "--message", "Greet")
-    assert register(host, folder).is_new
+    (opened.root / "greet.sh").write_text("echo hello 7\n")
+    git(opened.root, "commit", "--quiet", "--all", "--message", "Greet")
+    assert register(opened, folder).is_new
 
 
 def test_verifier_that_executes_the_candidate_is_registered_with_a_hint(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
     check = '[[checks]]\nkind = "command"\nprogram = "verify"\n'
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario() + check)
     write_files(folder, {"checks/verify": '#!/bin/sh\nsh "$CANDIDATE/greet.sh"\n'})
     messages: list[str] = []
-    assert register(replace(host, tell=messages.append), folder).is_new
+    assert register(adjusted(opened, tell=messages.append), folder).is_new
     [hint] = [message for message in messages if message.startswith("hint: ")]
     assert "executes_candidate: checks/verify executes $CANDIDATE/greet.sh" in hint
 
 
-def patch(host: RunHost, folder: Path, name: str, text: str) -> None:
+def patch(opened: Project, folder: Path, name: str, text: str) -> None:
     """Write a reference patch that replaces the program."""
-    git(host.project, "checkout", "--quiet", "--", "greet.sh")
-    (host.project / "greet.sh").write_text(text)
+    git(opened.root, "checkout", "--quiet", "--", "greet.sh")
+    (opened.root / "greet.sh").write_text(text)
     (folder / "reference").mkdir(exist_ok=True)
-    (folder / "reference" / f"{name}.patch").write_text(git(host.project, "diff", "HEAD"))
-    git(host.project, "checkout", "--quiet", "--", "greet.sh")
+    (folder / "reference" / f"{name}.patch").write_text(git(opened.root, "diff", "HEAD"))
+    git(opened.root, "checkout", "--quiet", "--", "greet.sh")
 
 
 FLAKY = "test -e ../seen && echo hello || echo bye; touch ../seen\n"
@@ -462,26 +462,26 @@ FLAKY = "test -e ../seen && echo hello || echo bye; touch ../seen\n"
     ],
 )
 def test_a_reference_patch_passes_all_trials(
-    host: RunHost, tmp_path: Path, name: str, text: str, rules: list[str]
+    opened: Project, tmp_path: Path, name: str, text: str, rules: list[str]
 ) -> None:
     written = {
         "greets": scenario(wanted="bye", baseline="fail"),
         "shouts": scenario("shouts", wanted="BYE", baseline="fail"),
     }
     folder = write_suite(tmp_path / "suite", suite=SUITE + "[trials]\nn = 2\n", **written)
-    patch(host, folder, name, text)
+    patch(opened, folder, name, text)
     if rules:
-        assert sorted({rule for rule, _ in faults(host, folder)}) == rules
+        assert sorted({rule for rule, _ in faults(opened, folder)}) == rules
     else:
-        assert register(host, folder).is_new
+        assert register(opened, folder).is_new
 
 
-def test_a_patch_that_does_not_apply_is_refused(host: RunHost, tmp_path: Path) -> None:
+def test_a_patch_that_does_not_apply_is_refused(opened: Project, tmp_path: Path) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
-    patch(host, folder, "greets", "echo hi\n")
+    patch(opened, folder, "greets", "echo hi\n")
     file = folder / "reference" / "greets.patch"
     file.write_text(file.read_text().replace("echo hello", "echo other"))
-    assert faults(host, folder) == [("unplayable", "greets")]
+    assert faults(opened, folder) == [("unplayable", "greets")]
 
 
 @pytest.mark.parametrize(
@@ -494,40 +494,42 @@ def test_a_patch_that_does_not_apply_is_refused(host: RunHost, tmp_path: Path) -
     ],
 )
 def test_faults_of_the_files_are_refused_before_any_trial(
-    host: RunHost, tmp_path: Path, settings: str, files: dict[str, str], words: str
+    opened: Project, tmp_path: Path, settings: str, files: dict[str, str], words: str
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=settings, greets=scenario())
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     with pytest.raises(InvalidSuite) as caught:
-        register(host, folder)
+        register(opened, folder)
     assert words in f"{caught.value.message} {caught.value.hint}"
-    assert not (host.state_dir / "stores").exists()
+    assert not (opened.machine.state_dir / "stores").exists()
 
 
 @pytest.mark.parametrize("name", ["linear ", '"linear" ', ""])
 def test_a_registered_drawn_or_shipped_pipeline_is_known(
-    host: RunHost, tmp_path: Path, name: str
+    opened: Project, tmp_path: Path, name: str
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
-    (host.project / "pipeline.dot").unlink()
-    stores = register_of(host).stores
-    assert [one.rule for one in asyncio.run(lint(folder, host, stores))[1]] == ["unknown_pipeline"]
+    (opened.root / "pipeline.dot").unlink()
+    stores = register_of(opened).stores
+    assert [one.rule for one in asyncio.run(lint(folder, opened, stores))[1]] == [
+        "unknown_pipeline"
+    ]
     for shipped in ("crew", "tester"):
         write_suite(folder, suite=SUITE.replace("linear", shipped), greets=scenario())
-        assert asyncio.run(lint(folder, host, stores))[1] == []
+        assert asyncio.run(lint(folder, opened, stores))[1] == []
     write_suite(folder, suite=SUITE, greets=scenario())
-    (host.project / "drawings").mkdir()
+    (opened.root / "drawings").mkdir()
     drawn = LINEAR.replace("digraph linear ", f"digraph {name}")
-    (host.project / "drawings" / "linear.dot").write_text(drawn)
-    (host.project / "broken.dot").symlink_to("nowhere.dot")
-    assert asyncio.run(lint(folder, host, stores))[1] == []
+    (opened.root / "drawings" / "linear.dot").write_text(drawn)
+    (opened.root / "broken.dot").symlink_to("nowhere.dot")
+    assert asyncio.run(lint(folder, opened, stores))[1] == []
     write_suite(folder, suite=SUITE.replace('"linear"', '"*"'), greets=scenario())
-    assert asyncio.run(lint(folder, host, stores))[1] == []
+    assert asyncio.run(lint(folder, opened, stores))[1] == []
     references = '["linear", "linear@1"]'
     write_suite(folder, suite=SUITE.replace('"linear"', references), greets=scenario())
-    [fault] = asyncio.run(lint(folder, host, stores))[1]
+    [fault] = asyncio.run(lint(folder, opened, stores))[1]
     assert (fault.rule, fault.words) == (
         "unknown_pipeline",
         "the pipeline 'linear' has no version 1",
@@ -547,36 +549,36 @@ def test_a_registered_drawn_or_shipped_pipeline_is_known(
     ],
 )
 def test_suite_in_a_folder_that_workspaces_contain_is_refused(
-    host: RunHost, project: str, folder: str, is_visible: bool
+    opened: Project, project: str, folder: str, is_visible: bool
 ) -> None:
-    top = host.project
+    top = opened.root
     (top / project).mkdir(exist_ok=True)
     (top / project / "linear.dot").write_text(LINEAR)
     suite = write_suite(top / folder, suite=SUITE, greets=scenario())
-    host = replace(host, project=top / project)
-    found = asyncio.run(lint(suite, host, register_of(host).stores))[1]
+    opened = adjusted(opened, root=top / project)
+    found = asyncio.run(lint(suite, opened, register_of(opened).stores))[1]
     assert [one.rule for one in found] == ["visible_to_agents"] * is_visible
 
 
 def test_failed_setup_is_a_warning_and_a_program_hidden_by_the_sandbox_is_refused(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
     if why := why_no_sandbox(tmp_path):
         pytest.skip(f"no sandbox here: {why}")
     messages: list[str] = []
-    host = replace(host, tell=messages.append)
+    opened = adjusted(opened, tell=messages.append)
     built = scenario(run="test -e built && ./built", baseline="fail")
     setup = '[setup]\nrun = ["compile greet.c"]\n'
     folder = write_suite(tmp_path / "suite", suite=SUITE + setup, greets=built)
     home = tmp_path / "home"
     write_files(home, {"tools/bin/compile": "#!/bin/sh\ncp greet.sh built\n"})
-    variables = {"HOME": str(home), "PATH": f"{home / 'tools/bin'}:{host.search_path}"}
-    hiding = replace(host, environ={**host.environ, **variables})
+    variables = {"HOME": str(home), "PATH": f"{home / 'tools/bin'}:{opened.machine.search_path}"}
+    hiding = adjusted(opened, environ={**opened.machine.environ, **variables})
     with pytest.raises(SuiteRefused, match="does not find .*compile in the sandbox") as refused:
         register(hiding, folder, "bubblewrap")
     [fault] = refused.value.faults
     assert f'read = ["{home / "tools"}"]' in fault.remedy
-    assert register(host, folder, "bubblewrap").is_new
+    assert register(opened, folder, "bubblewrap").is_new
     [warning] = [one for one in messages if one.startswith("warning: ")]
     assert warning.startswith("warning: the setup of the suite failed on the base: setup.run[0] ")
     assert "compile: command not found" in warning
@@ -587,80 +589,80 @@ def test_failed_setup_is_a_warning_and_a_program_hidden_by_the_sandbox_is_refuse
     [("./todo add", "todo"), ("python3 dist/todo.py", "dist/todo.py")],
 )
 def test_program_that_git_ignores_is_refused_without_a_setup(
-    host: RunHost, tmp_path: Path, run: str, named: str
+    opened: Project, tmp_path: Path, run: str, named: str
 ) -> None:
-    (host.project / ".gitignore").write_text("/todo\ndist/\n")
+    (opened.root / ".gitignore").write_text("/todo\ndist/\n")
     written = scenario(run=run, baseline="fail")
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
-    assert faults(host, folder) == [("ignored_program", "greets")]
+    assert faults(opened, folder) == [("ignored_program", "greets")]
     with pytest.raises(SuiteRefused, match=f"greets starts {named}, which Git ignores"):
-        register(host, folder)
+        register(opened, folder)
     built = '[setup]\nrun = ["echo echo hello > todo; mkdir dist; chmod +x todo"]\n'
     folder = write_suite(tmp_path / "built", suite=SUITE + built, greets=scenario(baseline="any"))
-    assert register(host, folder).is_new
+    assert register(opened, folder).is_new
 
 
 @pytest.mark.parametrize("place", [".git/info/exclude", "home/.config/git/ignore"])
 def test_ignored_program_is_found_by_all_ignore_files_of_git(
-    host: RunHost, tmp_path: Path, place: str
+    opened: Project, tmp_path: Path, place: str
 ) -> None:
     home = tmp_path / "home"
-    write_files(host.project if place.startswith(".git/") else tmp_path, {place: "/todo\n"})
+    write_files(opened.root if place.startswith(".git/") else tmp_path, {place: "/todo\n"})
     run = "../outside; /bin/true; ./todo add"
     folder = write_suite(tmp_path / "suite", greets=scenario(run=run, baseline="fail"))
-    hiding = replace(host, environ={**host.environ, "HOME": str(home)})
+    hiding = adjusted(opened, environ={**opened.machine.environ, "HOME": str(home)})
     assert faults(hiding, folder) == [("ignored_program", "greets")]
 
 
 def test_ignored_program_is_found_if_the_project_is_a_folder_of_its_repository(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
-    project = host.project / "app"
+    project = opened.root / "app"
     write_files(project, {".gitignore": "/bin/\n", "linear.dot": LINEAR})
     commit(project)
     written = scenario(run="app/bin/todo add", baseline="fail")
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
-    assert faults(make_host(project), folder) == [("ignored_program", "greets")]
+    assert faults(open_project(project), folder) == [("ignored_program", "greets")]
 
 
 def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_again(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
     messages: list[str] = []
-    host = replace(host, tell=messages.append)
+    opened = adjusted(opened, tell=messages.append)
     written = scenario(run="./todo", baseline="fail")
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written)
-    assert register(host, folder).is_new
+    assert register(opened, folder).is_new
     warning = (
         "warning: a scenario failed on the base only because a program is missing: greets: "
         "command not found: ./todo"
     )
     assert warning in messages
-    run = launch(replace(host, suite="todo"))
+    run = launch(adjusted(opened, suite="todo"))
 
     # The program comes, and passes at once: the baseline is wrong.
-    write_files(host.project, {"todo": "#!/bin/sh\necho hello\n"})
-    (host.project / "todo").chmod(0o755)
-    commit(host.project)
+    write_files(opened.root, {"todo": "#!/bin/sh\necho hello\n"})
+    (opened.root / "todo").chmod(0o755)
+    commit(opened.root)
     with pytest.raises(SuiteRefused, match="declares baseline"):
-        register(host, folder)
-    version = register_of(host).stores.suites.versions.find("todo")
+        register(opened, folder)
+    version = register_of(opened).stores.suites.versions.find("todo")
     assert (version.number, version.data["unproved"]) == (1, "baseline")
-    [note] = gate(ask_gate(run.directory, host)[1]).suite_notes
+    [note] = gate(ask_gate(run.directory, opened)[1]).suite_notes
     assert "the suite is unproved" in note
 
     # It fails for its own reason.
-    write_files(host.project, {"todo": "#!/bin/sh\necho bye\n"})
-    commit(host.project)
-    assert not register(host, folder).is_new
-    assert gate(ask_gate(run.directory, host)[1]).suite_notes == ()
+    write_files(opened.root, {"todo": "#!/bin/sh\necho bye\n"})
+    commit(opened.root)
+    assert not register(opened, folder).is_new
+    assert gate(ask_gate(run.directory, opened)[1]).suite_notes == ()
     messages.clear()
-    assert not register(host, folder).is_new
+    assert not register(opened, folder).is_new
     assert messages == []
 
 
 def test_toolchain_that_starts_and_does_not_work_in_the_sandbox_is_refused(
-    host: RunHost, tmp_path: Path
+    opened: Project, tmp_path: Path
 ) -> None:
     if why := why_no_sandbox(tmp_path):
         pytest.skip(f"no sandbox here: {why}")
@@ -671,25 +673,25 @@ def test_toolchain_that_starts_and_does_not_work_in_the_sandbox_is_refused(
     write_files(tools, {"rustup": script})
     (tools / "rustup").chmod(0o755)
     (tools / "cargo").symlink_to("rustup")
-    variables = {"PATH": f"{tools}:{host.search_path}", "RUSTUP_HOME": str(tmp_path)}
-    host = replace(host, environ={**host.environ, **variables}, readable=(tools,))
+    variables = {"PATH": f"{tools}:{opened.machine.search_path}", "RUSTUP_HOME": str(tmp_path)}
+    opened = adjusted(opened, environ={**opened.machine.environ, **variables}, readable=(tools,))
     setup = '[setup]\nrun = ["cargo build --quiet"]\n'
     folder = write_suite(tmp_path / "suite", suite=SUITE + setup, greets=scenario(baseline="fail"))
     with pytest.raises(SuiteRefused, match="cargo does not say its version in the san") as refused:
-        register(host, folder, "bubblewrap")
+        register(opened, folder, "bubblewrap")
     assert "RUSTUP_HOME" in refused.value.faults[0].remedy
 
 
 @pytest.mark.parametrize("sandbox", ["none", "bubblewrap"])
 def test_failed_setup_of_a_suite_is_told_in_all_sandboxes(
-    host: RunHost, tmp_path: Path, sandbox: str
+    opened: Project, tmp_path: Path, sandbox: str
 ) -> None:
     if sandbox != "none" and (why := why_no_sandbox(tmp_path)):
         pytest.skip(f"no sandbox here: {why}")
     messages: list[str] = []
-    host = replace(host, tell=messages.append)
+    opened = adjusted(opened, tell=messages.append)
     setup = '[setup]\nrun = ["echo not yet >&2; exit 3"]\n'
     folder = write_suite(tmp_path / "suite", suite=SUITE + setup, greets=scenario(baseline="fail"))
-    assert register(host, folder, sandbox).is_new
+    assert register(opened, folder, sandbox).is_new
     words = "the setup of the suite failed on the base: setup.run[0] ended with 3: not yet"
     assert f"warning: {words}" in messages

@@ -1,6 +1,5 @@
 """Apps whose steps call services: twins in a rehearsal, undeclared calls, and settings."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from attractor.growth.simulation.traffic import Conditions, Exchange, Recording,
 from attractor.growth.specification.document import read_document
 from attractor.growth.specification.files import write_spec
 from tests.growth.apps.small_app import write_with_bodies
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import adjusted, open_project
 
 pytestmark = pytest.mark.anyio
 
@@ -119,13 +118,13 @@ def test_deployed_app_gets_what_the_settings_say_and_nothing_of_other_variables(
     tmp_path: Path,
 ) -> None:
     service = ServiceSettings(url="https://calendar.example/v1")
-    host = make_host(tmp_path / "app", CALENDAR_TOKEN="of another program")
-    host = replace(host, growth=GrowthSettings(adapters={"calendar": service}))
+    opened = open_project(tmp_path / "app", CALENDAR_TOKEN="of another program")
+    opened = adjusted(opened, growth=GrowthSettings(adapters={"calendar": service}))
     with pytest.raises(Refused, match=r"growth.adapters.calendar.token is not set") as refused:
-        configured(host, ["calendar"])
+        configured(opened, ["calendar"])
     assert refused.value.hint == "set ATTRACTOR_GROWTH__ADAPTERS__CALENDAR__TOKEN"
     complete = service.model_copy(update={"token": SecretStr("t")})
-    host = replace(host, growth=GrowthSettings(adapters={"calendar": complete}))
+    opened = adjusted(opened, growth=GrowthSettings(adapters={"calendar": complete}))
     expected = {"CALENDAR_URL": "https://calendar.example/v1", "CALENDAR_TOKEN": "t"}
-    assert configured(host, ["calendar"]) == expected
-    assert configured(host, []) == {}
+    assert configured(opened, ["calendar"]) == expected
+    assert configured(opened, []) == {}

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,8 @@ from tests.counts import IS_FULL
 from tests.growth.app import make_app
 from tests.growth.apps.test_services import write_own_twin
 from tests.growth.crew.crew_script import BODY, HOME, STEP
-from tests.growth.model import host_with_model, objects
-from tests.pipeline.projects import git
+from tests.growth.model import objects, project_with_model
+from tests.pipeline.projects import adjusted, git
 from tests.scenarios.suites import write_suite
 
 SUITE = 'name = "copies"\npipeline = "crew"\n'
@@ -45,9 +44,9 @@ def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> N
     write_own_twin(folder)
     script = load_script(Path(__file__).with_name("crew_script.py"))
     with in_background(ProviderTwin(script)) as twin:
-        host = replace(host_with_model(twin, folder), project=folder)
+        opened = adjusted(project_with_model(twin, folder), root=folder)
         request = RunRequest(file=shipped_pipeline("crew"), sandbox="none", evaluate=False)
-        result = asyncio.run(start_run(request, host))
+        result = asyncio.run(start_run(request, opened))
     assert result.reason == "completed"
     assert result.completed == (
         *("start", "gateway", "skeleton", "compiler", "toolsmith", "compiler", "surface"),
@@ -79,7 +78,7 @@ def test_nine_steps_lead_from_a_desire_to_a_proposal(tmp_path: Path) -> None:
     write_own_twin(folder)
     script = load_script(Path(__file__).with_name("crew_script.py"))
     with in_background(ProviderTwin(script)) as twin:
-        host = replace(host_with_model(twin, folder), project=folder)
+        opened = adjusted(project_with_model(twin, folder), root=folder)
         request = RunRequest(
             file=shipped_pipeline("growth"),
             inputs={"desires": '[{"goal": "know contracts"}]'},
@@ -87,7 +86,7 @@ def test_nine_steps_lead_from_a_desire_to_a_proposal(tmp_path: Path) -> None:
             sandbox="none",
             evaluate=False,
         )
-        result = asyncio.run(start_run(request, host))
+        result = asyncio.run(start_run(request, opened))
     assert result.completed == (
         *("start", "desire", "refine", "propose", "check", "simulate", "review", "migrate"),
         *("deploy", "monitor"),
@@ -144,7 +143,7 @@ def test_safety_agent_permits_no_breach_and_its_veto_stands(
     pipeline = tmp_path / "judge.dot"
     pipeline.write_text(JUDGE.format(command=command))
     with in_background(ProviderTwin(objects(answer))) as twin:
-        host = replace(host_with_model(twin, folder), project=folder)
+        opened = adjusted(project_with_model(twin, folder), root=folder)
         request = RunRequest(file=pipeline, sandbox="none", evaluate=False)
-        result = asyncio.run(start_run(request, host))
+        result = asyncio.run(start_run(request, opened))
     assert (reason in result.reason) if reason else result.reason == "completed"

@@ -5,7 +5,7 @@ import json
 import shutil
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from tests.factory.resources.stores import register
 from tests.growth.app import make_app
 from tests.growth.deployment.tiny_app import APP
 from tests.growth.test_lineage import plan_of
-from tests.pipeline.projects import git, make_host
+from tests.pipeline.projects import adjusted, git, open_project
 from tests.scenarios.suites import write_suite
 
 CREW = """
@@ -70,8 +70,8 @@ class Living:
     @property
     def plane(self) -> ControlPlane:
         wanted = Preparation(carry_read_only=("packages",))
-        host = make_host(self.folder)
-        return ControlPlane(replace(host, suite="farm", profile="lenient", preparation=wanted))
+        opened = open_project(self.folder)
+        return ControlPlane(adjusted(opened, suite="farm", profile="lenient", preparation=wanted))
 
     @property
     def releases(self) -> Releases:
@@ -103,25 +103,25 @@ class Living:
 
     def rehearse(self, plan: Plan) -> str:
         """Build a plan without an evaluation, as a simulation does; return the run."""
-        host, folder = self.plane.host, self.plane.plans.folder_of(plan.id)
+        opened, folder = self.plane.project, self.plane.plans.folder_of(plan.id)
         crew = self.folder / "pipelines" / "crew.dot"
-        build = asyncio.run(build_plan(host, folder, plan, branch="main"))
-        return asyncio.run(run_crew(host, build, pipeline=crew, evaluate=False)).run_id
+        build = asyncio.run(build_plan(opened, folder, plan, branch="main"))
+        return asyncio.run(run_crew(opened, build, pipeline=crew, evaluate=False)).run_id
 
     def roll_back(self, to: str = "") -> Deployment:
         return asyncio.run(roll_back(self.plane, to, branch="main", target=local.part, by="ann"))
 
     def decide(self, run_id: str, verdict: DecisionKind = DecisionKind.APPROVED) -> None:
-        host = self.plane.host
-        with lock_run(find_run(run_id, host.runs_dir), host) as run:
-            decide(run, evaluator_of(host), Decision(verdict, ANN, REASON))
+        opened = self.plane.project
+        with lock_run(find_run(run_id, opened.runs_dir), opened) as run:
+            decide(run, evaluator_of(opened), Decision(verdict, ANN, REASON))
 
     def make_token(self) -> str:
         """Create a token, as a person does at a terminal, and return its secret."""
         secret = "secret-of-the-test-to-decide"
-        host = self.plane.host
-        tokens = TokenStore(host.state_dir)
-        tokens.create("ann-decide", "decide", secret, by="ann", now=host.clock.now())
+        opened = self.plane.project
+        tokens = TokenStore(opened.machine.state_dir)
+        tokens.create("ann-decide", "decide", secret, by="ann", now=opened.machine.clock.now())
         return secret
 
     def grow(self, *morphs: dict[str, Any]) -> Deployment:
@@ -177,7 +177,7 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
         write_app(plane.specs.of_repository(), folder)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "App")
-    evaluator, now = evaluator_of(plane.host), plane.host.clock.now()
+    evaluator, now = evaluator_of(plane.project), plane.project.machine.clock.now()
     holdout = HOLDOUT.replace("made.txt", "app/built.txt").replace("equals", "contains")
     suite = write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
     register(evaluator.stores.suites, suite, now=now)

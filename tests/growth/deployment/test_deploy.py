@@ -162,7 +162,7 @@ def test_plan_is_dropped_after_a_kill_between_promotion_and_switch(app: Living) 
     git(app.folder, *words)
     assert git(app.folder, "diff", "--stat", "HEAD", ":/^Seed") == ""
     run_id = app.grow(OTHER).run_id
-    assert [one.run_id for one in asyncio.run(read_history(app.plane.host))] == ["", run_id]
+    assert [one.run_id for one in asyncio.run(read_history(app.plane.project))] == ["", run_id]
     assert (app.stage, app.records()) == ("v0-2", [{"id": "b1", "crop": "rye", "soil": "clay"}])
     app.stop()
 

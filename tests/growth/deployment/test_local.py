@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -32,14 +31,14 @@ from attractor.growth.morph import read_morph
 from attractor.growth.simulation.traffic import read_recordings
 from attractor.growth.specification.files import read_spec, write_spec
 from attractor.growth.tools import copied_adapters
-from attractor.pipeline.host.run_host import Notify
+from attractor.pipeline.project.project import Notify
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.test_adapters import TWINS
 from tests.needs import needs_bubblewrap
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import adjusted, open_project
 
 SANDBOXES = (pytest.param(BUBBLEWRAP, marks=needs_bubblewrap), NONE)
 KEY = "key-of-the-operator"
@@ -242,8 +241,8 @@ def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
     notify = Notify(
         command="cat >> told.jsonl", folder=tmp_path, variables={"PATH": "/usr/bin:/bin"}
     )
-    host = replace(make_host(tmp_path), notify=notify)
-    supervisor = AppSupervisor(folder, current, settings_of(host))
+    opened = adjusted(open_project(tmp_path), notify=notify)
+    supervisor = AppSupervisor(folder, current, settings_of(opened))
     monkeypatch.setattr("attractor.growth.deployment.app_supervisor._CHECK_S", 0.05)
     ended = threading.Event()
     watching = threading.Thread(target=supervisor.watch, args=[ended])

@@ -60,5 +60,5 @@ def test_release_contains_copied_tools(tmp_path: Path) -> None:
     tool.write_text("part = None\n")
     git(control_plane.repository, "add", "--all")
     git(control_plane.repository, "commit", "--quiet", "--message", "Add a tool")
-    asyncio.run(write_tree(control_plane.host, "HEAD", tmp_path / "tree"))
+    asyncio.run(write_tree(control_plane.project, "HEAD", tmp_path / "tree"))
     assert (tmp_path / "tree" / "tools" / "checklist.py").read_text() == "part = None\n"

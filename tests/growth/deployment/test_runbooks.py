@@ -18,11 +18,11 @@ KILLED, ROLLED_BACK = OF_APPS[:2]
 
 def variables(app: Living) -> dict[str, str]:
     """Return the variables of the commands: the folders of the test, and the token that decides."""
-    host = app.plane.host
+    opened = app.plane.project
     return {
         "HOME": str(app.folder.parent),
-        "ATTRACTOR_STATE_DIR": str(host.state_dir),
-        "ATTRACTOR_WORKSPACES_DIR": str(host.workspaces_dir),
+        "ATTRACTOR_STATE_DIR": str(opened.machine.state_dir),
+        "ATTRACTOR_WORKSPACES_DIR": str(opened.workspaces_dir),
         "ATTRACTOR_TOKEN": app.make_token(),
     }
 

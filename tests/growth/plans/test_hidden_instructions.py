@@ -16,7 +16,7 @@ from attractor.growth.model_answers import MOST_ANSWERS
 from attractor.growth.plans.feedback import load_feedback
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import GATED, PROPOSAL, make_app
-from tests.growth.model import host_with_model, objects
+from tests.growth.model import objects, project_with_model
 from tests.growth.seed import farm
 from tests.tables import table
 
@@ -41,7 +41,7 @@ def gated_app(folder: Path, start: StartTwin, answer: object) -> tuple[ControlPl
     development = GATED.replace('"harvest"', '"packlists"')
     twin = start(objects(answer))
     made = make_app(folder / "app", graph, development=development)
-    return ControlPlane(host_with_model(twin, made.repository)), twin
+    return ControlPlane(project_with_model(twin, made.repository)), twin
 
 
 def fenced_parts(request: Any) -> tuple[str, str]:
@@ -101,7 +101,7 @@ def test_words_in_the_verdict_on_a_run_reach_a_model_only_as_data(
     provider_twin: StartTwin, tmp_path: Path
 ) -> None:
     app, twin = gated_app(tmp_path, provider_twin, PROPOSAL)
-    run = app.host.runs_dir / "01JZ0000000000000000000000"
+    run = app.project.runs_dir / "01JZ0000000000000000000000"
     run.mkdir(parents=True)
     (run / "manifest.json").write_text("{}")
     verdict = {"run_id": ATTACK, "go": False, "rules": [ATTACK], "scenarios": 1, "failed": 1}

@@ -16,7 +16,7 @@ from attractor.growth.plans.feedback import AppFeedback, NodeCounts, load_feedba
 from attractor.growth.specification.graph import SpecGraph
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import GATED, PROPOSAL, make_app
-from tests.growth.model import host_with_model, objects
+from tests.growth.model import objects, project_with_model
 from tests.growth.seed import farm
 
 DESIRE = UserDesire(
@@ -38,7 +38,7 @@ def _app(
 ) -> tuple[ControlPlane, Any]:
     twin = start(objects(*answers))
     made = make_app(tmp_path / "app", graph, **more)
-    return ControlPlane(host_with_model(twin, made.repository)), twin
+    return ControlPlane(project_with_model(twin, made.repository)), twin
 
 
 def test_answer_has_plan_id_morphs_and_tests(provider_twin: StartTwin, tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from attractor.growth.errors import InvalidMorph, PlanRefused, UnknownPlan
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PLAN, PlanState
 from tests.growth.app import PROPOSAL, make_app
+from tests.pipeline.projects import adjusted
 
 HOLDOUT = """
 id = "{0}"
@@ -165,7 +165,7 @@ def test_scenario_binding_counts_only_if_the_suite_has_it(app: ControlPlane) -> 
     development.write_text(development.read_text() + line)
     plan = _planned(app)
     assert "'No medical claims' is bound to 'no-claims'" in app.plans.mutation(plan.id)
-    app = ControlPlane(replace(app.host, suite="farm"))
+    app = ControlPlane(adjusted(app.project, suite="farm"))
     for must, checked in (("others", 0), ("no-*", 1)):
         _register_suite(app, must)
         found = app.coverage(plan)
@@ -179,5 +179,5 @@ def _register_suite(app: ControlPlane, must: str) -> None:
     (folder / "suite.toml").write_text(f'name = "farm"\npipeline = "crew"\n{gate}')
     for name in ("no-claims", "others"):
         (folder / "holdout" / f"{name}.scenario.toml").write_text(HOLDOUT.format(name))
-    suites = register_of(app.host).stores.suites
-    suites.add(suites.seal(folder), folder, by="a person", now=app.host.clock.now())
+    suites = register_of(app.project).stores.suites
+    suites.add(suites.seal(folder), folder, by="a person", now=app.project.machine.clock.now())

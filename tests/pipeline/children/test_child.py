@@ -23,7 +23,7 @@ from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT, run_and_die
 from tests.pipeline.families import ENDS, Family
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_project, open_project
 from tests.spec.runs import between, events, project_in, run as runs_run
 
 pytestmark = pytest.mark.anyio
@@ -212,10 +212,10 @@ async def test_error_in_the_next_round_stops_the_run(parent: Family) -> None:
 def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, moment: str) -> None:
     project = make_project(tmp_path / "project", PARENT, **{"child.dot": CHILD})
     run_and_die(project, moment, WorkspaceKind.ISOLATED)
-    host = make_host(project)
-    result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
+    opened = open_project(project)
+    result = asyncio.run(resume(find_run("latest", opened.runs_dir), opened))
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
-    [summary] = list_runs(host.runs_dir)
+    [summary] = list_runs(opened.runs_dir)
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
     assert git(project, "show", f"{branch}:log.txt") == "before\nafter\n"

@@ -187,7 +187,9 @@ async def test_an_answer_that_was_left_for_the_child_itself_counts_too(parent: F
 
 async def test_children_use_the_interviewer_of_their_parent(parent: Family) -> None:
     given = [Answer(AnswerKind.GIVEN, value) for value in ("Y", "N", "Y")]
-    terminal = InterviewerParts(input=parent.host.input, output=parent.host.output, answers=given)
+    terminal = InterviewerParts(
+        input=parent.opened.console.input, output=parent.opened.console.output, answers=given
+    )
     crew = replace(parent.children.components, interviewer=Queue(terminal))
     children = replace(parent.children, components=crew)
     made: list[int] = []

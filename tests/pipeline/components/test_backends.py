@@ -4,7 +4,6 @@ import asyncio
 import json
 import stat
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -24,10 +23,11 @@ from attractor.pipeline.components.models import (
     open_client,
     shared_rate_limits,
 )
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import a_request, speaking
-from tests.pipeline.projects import LINEAR, make_host, make_project, simulated, start
+from tests.pipeline.projects import LINEAR, adjusted, make_project, open_project, simulated, start
 from tests.spec.runs import between, environ_for, events, run
 
 SCRIPT = """
@@ -48,34 +48,34 @@ EVERYTHING = {
 }
 
 
-def world_with(folder: Path, settings: LlmSettings | None, **environ: str) -> RunHost:
+def world_with(folder: Path, settings: LlmSettings | None, **environ: str) -> Project:
     folder.mkdir(exist_ok=True)
-    host = make_host(folder)
-    return replace(host, llm=settings, environ={**host.environ, **environ})
+    opened = open_project(folder)
+    return adjusted(opened, llm=settings, environ={**opened.machine.environ, **environ})
 
 
 def everything(folder: Path) -> LlmSettings:
     return LlmSettings(log=folder / "logs" / "calls.jsonl", cache=folder / "kept", **EVERYTHING)  # pyright: ignore
 
 
-async def ask(host: RunHost, twin: ProviderTwin, text: str, provider: str = "openai") -> Response:
+async def ask(opened: Project, twin: ProviderTwin, text: str, provider: str = "openai") -> Response:
     async with AsyncExitStack() as stack:
-        around = model_middleware(host, stack)
+        around = model_middleware(RunScope.of(opened), stack)
         client = await stack.enter_async_context(Client.from_env(twin.environ(), middleware=around))
         return await client.complete(a_request(provider, text))
 
 
 def test_models_without_settings_have_no_middleware(tmp_path: Path) -> None:
     for settings in (None, LlmSettings()):
-        host = world_with(tmp_path / "p", settings)
-        assert not model_middleware(host, AsyncExitStack())
+        opened = world_with(tmp_path / "p", settings)
+        assert not model_middleware(RunScope.of(opened), AsyncExitStack())
 
 
 def test_call_passes_all_middleware(tmp_path: Path) -> None:
-    host = world_with(tmp_path / "p", everything(tmp_path), SERVICE_TOKEN=SECRET)
+    opened = world_with(tmp_path / "p", everything(tmp_path), SERVICE_TOKEN=SECRET)
     with speaking(SCRIPT) as twin:
-        first = asyncio.run(ask(host, twin, f"use {SECRET} and acme-1234"))
-        again = asyncio.run(ask(host, twin, f"use {SECRET} and acme-1234"))
+        first = asyncio.run(ask(opened, twin, f"use {SECRET} and acme-1234"))
+        again = asyncio.run(ask(opened, twin, f"use {SECRET} and acme-1234"))
         sent = json.dumps([one.body for one in twin.requests])
         assert len(twin.requests) == 2
     assert SECRET not in sent
@@ -99,10 +99,10 @@ def test_runs_of_one_process_share_equal_limits(tmp_path: Path) -> None:
     assert shared_rate_limits(one) is not shared_rate_limits((("openai", Limit(4)),))
 
     async def many() -> None:
-        # Each in a host of its own, like runs: no two are open at the same time.
+        # Each in a opened of its own, like runs: no two are open at the same time.
         settings = LlmSettings(concurrent_requests={"anthropic": 1})
         worlds = [world_with(tmp_path / str(number), settings) for number in range(3)]
-        asked = (ask(host, twin, "go", "anthropic") for host in worlds)
+        asked = (ask(opened, twin, "go", "anthropic") for opened in worlds)
         await asyncio.gather(*asked)
 
     with speaking('[[rules]]\nanswer = { text = "hi", delay = "30ms" }') as twin:
@@ -121,7 +121,7 @@ def test_runs_of_one_process_share_equal_limits(tmp_path: Path) -> None:
 )
 def test_unknown_provider_is_refused(tmp_path: Path, settings: LlmSettings) -> None:
     with pytest.raises(UnknownName, match="opneai") as caught:
-        model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
+        model_middleware(RunScope.of(world_with(tmp_path / "p", settings)), AsyncExitStack())
     assert caught.value.hint == "did you mean openai?"
 
 
@@ -133,7 +133,7 @@ def test_unknown_provider_of_a_run_is_refused(tmp_path: Path) -> None:
         requests_per_minute={"antropic": 5},
     )
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(start(options, replace(make_host(project), llm=settings)))
+        asyncio.run(start(options, adjusted(open_project(project), llm=settings)))
     assert caught.value.exit_code is ExitCode.USAGE
     assert caught.value.message.splitlines()[1:] == [
         "  the setting llm.fall_back.gpt-5.2: unknown provider 'opneai' (did you mean openai?)",
@@ -150,14 +150,14 @@ def test_a_provider_that_another_one_serves_is_known(tmp_path: Path) -> None:
         requests_per_minute={"bedrock": 5},
     )
     assert not [*find_unknown_providers(settings)]
-    assert model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
+    assert model_middleware(RunScope.of(world_with(tmp_path / "p", settings)), AsyncExitStack())
 
 
 def test_unwritable_log_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = LlmSettings(log=tmp_path / "file" / "calls.jsonl")
     with pytest.raises(FileError, match="cannot write"):
-        model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
+        model_middleware(RunScope.of(world_with(tmp_path / "p", settings)), AsyncExitStack())
 
 
 ASKED = 'answer.tool_calls = [{ name = "report_outcome", arguments = { outcome = "success" } }]'
@@ -202,11 +202,11 @@ def test_run_uses_project_settings_and_records_the_model(tmp_path: Path) -> None
 
 
 def test_client_of_a_project_waits_minutes_for_a_model_that_thinks(tmp_path: Path) -> None:
-    host = world_with(tmp_path / "p", None, OPENAI_API_KEY=SECRET)
+    opened = world_with(tmp_path / "p", None, OPENAI_API_KEY=SECRET)
 
     async def scene() -> AdapterTimeout:
         async with AsyncExitStack() as stack:
-            adapter = (await open_client(host, stack)).providers["openai"]
+            adapter = (await open_client(RunScope.of(opened), stack)).providers["openai"]
             transport: object = vars(adapter)["_transport"]
             return cast("Endpoint", vars(transport)["_endpoint"]).limits
 

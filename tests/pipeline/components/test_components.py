@@ -24,19 +24,20 @@ from attractor.language.graph.graph import Graph, Node
 from attractor.language.reading import parse
 from attractor.pipeline.components.backends import AGENT, SIMULATE, NodeBackends
 from attractor.pipeline.components.run_components import choose_interviewer
-from attractor.pipeline.host.run_host import (
+from attractor.pipeline.preflight.preflight import find_interviewer_faults, find_unknown_backends
+from attractor.pipeline.project.custom_parts import (
     HANDED_IN,
     NO_CUSTOM_PARTS,
     CustomParts,
     adapt_handler,
     adapt_handlers,
 )
-from attractor.pipeline.preflight.preflight import find_interviewer_faults, find_unknown_backends
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.handlers.stages import Person, Play, graph, node
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import adjusted, open_project
 from tests.tables import table
 
 WORKS = "digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {node}; start -> w -> exit }}"
@@ -77,11 +78,11 @@ def ask(
     custom_parts: CustomParts = NO_CUSTOM_PARTS,
 ) -> Answer:
     place = Workplace(tmp_path / "run", line("gate"))
-    host = replace(make_host(tmp_path), custom_parts=custom_parts)
+    opened = adjusted(open_project(tmp_path), parts=custom_parts)
     with place.open() as run:
         if taken:
             run.record(RunForked("other", "a", 1, 9, "hash", "", {}, {"queue": taken}))
-        return asyncio.run(choose_interviewer(options, host, run).ask(SURE))
+        return asyncio.run(choose_interviewer(options, RunScope.of(opened), run).ask(SURE))
 
 
 def test_question_at_the_terminal_shows_changes_and_the_command_to_answer(tmp_path: Path) -> None:
@@ -89,15 +90,17 @@ def test_question_at_the_terminal_shows_changes_and_the_command_to_answer(tmp_pa
         return "2 files: a, pLx7u3Rv+mN2; in /work"
 
     place = Workplace(tmp_path / "run", line("gate"))
-    host = make_host(tmp_path)
-    environ = {**host.environ, "DB_PASSWORD": "pLx7u3Rv+mN2"}
-    host = replace(host, environ=environ, input=StringIO("y\n"), output=StringIO())
+    opened = open_project(tmp_path)
+    environ = {**opened.machine.environ, "DB_PASSWORD": "pLx7u3Rv+mN2"}
+    opened = adjusted(opened, environ=environ, input=StringIO("y\n"), output=StringIO())
     request = replace(OPTIONS, interviewer="console", answers=[])
     with place.open() as run:
-        answer = asyncio.run(choose_interviewer(request, host, run, changed).ask(SURE))
+        answer = asyncio.run(
+            choose_interviewer(request, RunScope.of(opened), run, changed).ask(SURE)
+        )
     assert answer.value == "yes"
-    assert isinstance(host.output, StringIO)
-    shown = host.output.getvalue().splitlines()
+    assert isinstance(opened.console.output, StringIO)
+    shown = opened.console.output.getvalue().splitlines()
     assert shown[:2] == ["[?] Sure?", "  (changed so far: 2 files: a, ***; in /work)"]
     assert shown[2] == f"  (in another terminal: attractor answer {tmp_path / 'run'} CHOICE)"
 
@@ -142,7 +145,9 @@ def test_the_part_that_records_is_found_by_its_name(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
     with place.open() as run:
         options = replace(OPTIONS, interviewer="recording:queue")
-        assert isinstance(choose_interviewer(options, make_host(tmp_path), run), Recording)
+        assert isinstance(
+            choose_interviewer(options, RunScope.of(open_project(tmp_path)), run), Recording
+        )
 
 
 GRAPH = parse("digraph x { plain; named [backend=other]; start [shape=Mdiamond]; start -> plain }")

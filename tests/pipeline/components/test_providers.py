@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,15 +18,15 @@ from attractor.engine.state.run_state import BOOTING
 from attractor.pipeline import execute
 from attractor.pipeline.components.providers import ask_providers
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.plan.origins import New, Origin
 from attractor.pipeline.plan.run_plan import Policy, RunRules
+from attractor.pipeline.project.project import Project
 from attractor.records.request import RunRequest
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import adjusted, make_project, open_project
 from tests.pipeline.test_boot import boot_steps
 from tests.ports import free_port
 from tests.tables import table
@@ -63,8 +62,8 @@ def answering(status: int, message: str) -> Generator[str]:
 
 
 def ask(folder: Path, provider: str, environ: dict[str, str]) -> tuple[object, str]:
-    host = replace(make_host(folder / "project"), environ=environ)
-    asked = asyncio.run(ask_providers([provider], host))
+    opened = adjusted(open_project(folder / "project"), environ=environ)
+    asked = asyncio.run(ask_providers([provider], opened))
     return asked.fields, asked.fault
 
 
@@ -94,43 +93,43 @@ def test_refused_key_is_a_fault_and_any_other_answer_is_none(tmp_path: Path) -> 
 
 
 def test_provider_without_a_list_of_models_is_not_asked(tmp_path: Path) -> None:
-    host = replace(make_host(tmp_path / "project"), environ={"GROQ_API_KEY": "a-secret-key"})
+    opened = adjusted(open_project(tmp_path / "project"), environ={"GROQ_API_KEY": "a-secret-key"})
     notices: list[str] = []
-    asked = asyncio.run(ask_providers(["groq"], replace(host, tell=notices.append)))
+    asked = asyncio.run(ask_providers(["groq"], adjusted(opened, tell=notices.append)))
     assert asked.fields == {"answers": {"groq": "not asked: no list of models"}}
     assert notices == ["Not asked whether they answer, for lack of a list: groq."]
 
 
-def project_host(folder: Path, **more: Any) -> RunHost:
+def project_host(folder: Path, **more: Any) -> Project:
     nodes = f"""digraph asked {{ start [shape=Mdiamond]; exit [shape=Msquare]
         node [llm_model="{MODELS["openai"]}"]; one [prompt=One]; two [prompt=Two]
         start -> one -> two -> exit }}"""
-    host = replace(make_host(make_project(folder / "project", nodes)), **more)
+    opened = adjusted(open_project(make_project(folder / "project", nodes)), **more)
     closed = environ_at(f"http://127.0.0.1:{free_port()}", "openai")
-    return replace(host, environ={**host.environ, **closed})
+    return adjusted(opened, environ={**opened.machine.environ, **closed})
 
 
 NO_POLICY = Policy()
 
 
-def go(host: RunHost, backend: str = "agent", policy: Policy = NO_POLICY) -> RunResult:
+def go(opened: Project, backend: str = "agent", policy: Policy = NO_POLICY) -> RunResult:
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
         return policy
 
-    request = RunRequest(file=host.project / "pipeline.dot", backend=backend, sandbox="none")
-    return asyncio.run(execute.start(New(request), host, RunRules(find_policy)))
+    request = RunRequest(file=opened.root / "pipeline.dot", backend=backend, sandbox="none")
+    return asyncio.run(execute.start(New(request), opened, RunRules(find_policy)))
 
 
 def test_silent_provider_leaves_the_run_before_its_first_stage(tmp_path: Path) -> None:
-    host = project_host(tmp_path)
-    begun = go(host)
-    for stopped in (begun, asyncio.run(resume(begun.directory, host))):
+    opened = project_host(tmp_path)
+    begun = go(opened)
+    for stopped in (begun, asyncio.run(resume(begun.directory, opened))):
         assert (stopped.status, stopped.exit_code) == (BOOTING, ExitCode.UNFINISHED)
         assert stopped.reason.startswith("the model provider openai does not answer: ")
         assert stopped.completed == ()
     with in_background(ProviderTwin(TWIN)) as twin:
-        host = replace(host, environ={**host.environ, **twin.environ()})
-        resumed = asyncio.run(resume(begun.directory, host))
+        opened = adjusted(opened, environ={**opened.machine.environ, **twin.environ()})
+        resumed = asyncio.run(resume(begun.directory, opened))
         assert [one.method for one in twin.requests].count("GET") == 1
     assert resumed.exit_code is ExitCode.DONE
     found = [one["answers"] for one in boot_steps(begun.directory) if one["step"] == "providers"]
@@ -153,10 +152,10 @@ def test_run_begins_without_a_request_to_its_provider(
     skipped: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    host = project_host(tmp_path, llm=llm)
+    opened = project_host(tmp_path, llm=llm)
     with in_background(ProviderTwin(TWIN)) as twin:
-        host = replace(host, environ={**host.environ, **twin.environ()})
-        done = go(host, policy=policy)
+        opened = adjusted(opened, environ={**opened.machine.environ, **twin.environ()})
+        done = go(opened, policy=policy)
         assert {one.method for one in twin.requests} == {"POST"}
     assert done.exit_code is ExitCode.DONE
     steps = [one for one in boot_steps(done.directory) if one["step"] == "providers"]

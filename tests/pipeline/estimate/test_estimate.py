@@ -24,7 +24,7 @@ from attractor.pipeline.estimate.samples import (
 )
 from attractor.pipeline.source.read import PipelineSource, read_pipeline
 from attractor.records.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, start
+from tests.pipeline.projects import open_project, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOLS = """a [shape=parallelogram, tool_command="true"]
@@ -186,16 +186,16 @@ def test_unreadable_runs_are_counted(tmp_path: Path) -> None:
     project.mkdir()
     file = project / "pipeline.dot"
     file.write_text(f"digraph p {{ {ENDS} {TOOLS} }}")
-    host = make_host(project)
+    opened = open_project(project)
     chosen = RunRequest(file=file, backend="simulate", sandbox="none", workspace=WorkspaceKind.NONE)
-    results = [asyncio.run(start(chosen, host)) for _ in range(3)]
+    results = [asyncio.run(start(chosen, opened)) for _ in range(3)]
     (results[0].directory / "events.jsonl").write_text("torn\n")
     (results[0].directory / "checkpoint.json").unlink()
-    samples = read_samples(host.runs_dir, "p")
+    samples = read_samples(opened.runs_dir, "p")
     assert (len(samples.runs), samples.unreadable) == (2, 1)
     one = estimate(pipeline(TOOLS), samples, backend="agent")
     assert one.seconds.likely == pytest.approx(sum(run.seconds for run in samples.runs) / 2)
     assert stage(one, "a").basis == "2 visits in 2 runs"
     assert stage(one, "a").visits == Range(1.0, 1.0, 1.0)
-    assert read_samples(host.runs_dir, "q").runs == []
+    assert read_samples(opened.runs_dir, "q").runs == []
     assert one.runs == 2

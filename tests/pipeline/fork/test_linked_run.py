@@ -16,18 +16,18 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING
 from attractor.pipeline.execute import resume
 from attractor.pipeline.fork import linked_run as restarting
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import list_runs
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MADE, MOMENTS, ROUNDS, options, run_and_die
-from tests.pipeline.projects import fork, git, make_host, make_project, start
+from tests.pipeline.projects import fork, git, make_project, open_project, start
 
 
-def standings(host: RunHost) -> list[str]:
-    runs = sorted(list_runs(host.runs_dir), key=lambda one: one.restart)
+def standings(opened: Project) -> list[str]:
+    runs = sorted(list_runs(opened.runs_dir), key=lambda one: one.restart)
     return [f"{one.status}: {one.reason}" if one.restarted_as else one.status for one in runs]
 
 
@@ -40,12 +40,12 @@ def standings(host: RunHost) -> list[str]:
 def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, reference: str) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     run_and_die(project, moment, WorkspaceKind.ISOLATED)
-    host = make_host(project)
-    first = min(list_runs(host.runs_dir), key=lambda one: one.restart).directory
-    root = first if reference == "first" else find_run("latest", host.runs_dir)
-    result = asyncio.run(resume(root, host))
+    opened = open_project(project)
+    first = min(list_runs(opened.runs_dir), key=lambda one: one.restart).directory
+    root = first if reference == "first" else find_run("latest", opened.runs_dir)
+    result = asyncio.run(resume(root, opened))
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
-    assert standings(host) == ["canceled: restarted", "evaluating"]
+    assert standings(opened) == ["canceled: restarted", "evaluating"]
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
     final = json.loads((first / "final.json").read_text())
@@ -58,26 +58,26 @@ def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, referenc
 def test_kill_between_rounds_ends_a_run_with_a_directory_of_its_own(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     run_and_die(project, MADE, WorkspaceKind.ISOLATED)
-    host = make_host(project)
-    second, first = (one.directory for one in list_runs(host.runs_dir))
+    opened = open_project(project)
+    second, first = (one.directory for one in list_runs(opened.runs_dir))
     first.rename(first.with_name("mine"))
-    assert asyncio.run(resume(second, host)).outcome is StageStatus.SUCCESS
-    assert standings(host) == ["canceled: restarted", "evaluating"]
+    assert asyncio.run(resume(second, opened)).outcome is StageStatus.SUCCESS
+    assert standings(opened) == ["canceled: restarted", "evaluating"]
 
 
 @pytest.mark.crash
 def test_a_kill_between_two_rounds_in_place_loses_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     run_and_die(project, "RunRestarting", WorkspaceKind.IN_PLACE)
-    host = make_host(project)
-    result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
+    opened = open_project(project)
+    result = asyncio.run(resume(find_run("latest", opened.runs_dir), opened))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "rounds.txt").read_text() == "round\n" * 2
 
 
 def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    host = make_host(project)
+    opened = open_project(project)
 
     def full(*arguments: object, **more: object) -> None:
         raise FileError("no space left")
@@ -86,41 +86,41 @@ def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.Monke
         # The workspace of the next round exists already.
         patched.setattr(restarting, "create_run_directory", full)
         with pytest.raises(FileError, match="no space left"):
-            asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))
-    assert standings(host) == ["executing: "]
-    result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
+            asyncio.run(start(options(project, WorkspaceKind.ISOLATED), opened))
+    assert standings(opened) == ["executing: "]
+    result = asyncio.run(resume(find_run("latest", opened.runs_dir), opened))
     assert result.outcome is StageStatus.SUCCESS
-    assert standings(host) == ["canceled: restarted", "evaluating"]
+    assert standings(opened) == ["canceled: restarted", "evaluating"]
 
 
 def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     run_and_die(project, "made", WorkspaceKind.ISOLATED)
-    host = make_host(project)
-    second, first = (one.directory for one in list_runs(host.runs_dir))
-    with open_run(first, clock=host.clock, before_end=None), pytest.raises(LockHeld):
-        asyncio.run(resume(second, host))
-    assert asyncio.run(resume(second, host)).outcome is StageStatus.SUCCESS
+    opened = open_project(project)
+    second, first = (one.directory for one in list_runs(opened.runs_dir))
+    with open_run(first, clock=opened.machine.clock, before_end=None), pytest.raises(LockHeld):
+        asyncio.run(resume(second, opened))
+    assert asyncio.run(resume(second, opened)).outcome is StageStatus.SUCCESS
 
 
 def test_next_run_uses_the_pipeline_of_the_first_run(tmp_path: Path) -> None:
     changing = ROUNDS.replace("echo round", "cp /dev/null pipeline.dot; echo round")
     project = make_project(tmp_path / "project", changing)
-    result = asyncio.run(start(options(project, WorkspaceKind.IN_PLACE), make_host(project)))
+    result = asyncio.run(start(options(project, WorkspaceKind.IN_PLACE), open_project(project)))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "pipeline.dot").read_text() == ""
 
 
 def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    host = make_host(project)
-    asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))
-    second, first = (one.directory for one in list_runs(host.runs_dir))
+    opened = open_project(project)
+    asyncio.run(start(options(project, WorkspaceKind.ISOLATED), opened))
+    second, first = (one.directory for one in list_runs(opened.runs_dir))
 
     for root, at in [(first, "judge"), (second, "work@2")]:
-        known = {one.directory for one in list_runs(host.runs_dir)}
-        result = asyncio.run(fork(root, at, host))
-        made = [one for one in list_runs(host.runs_dir) if one.directory not in known]
+        known = {one.directory for one in list_runs(opened.runs_dir)}
+        result = asyncio.run(fork(root, at, opened))
+        made = [one for one in list_runs(opened.runs_dir) if one.directory not in known]
         manifest = json.loads((made[-1].directory / "manifest.json").read_text())
         assert (manifest["restart"], manifest["forked_at"].split("@")[0]) == (0, at.split("@")[0])
         assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
@@ -128,11 +128,11 @@ def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
 
 def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS.replace("{", "{ graph [max_restarts=1]", 1))
-    host = make_host(project)
+    opened = open_project(project)
     chosen = replace(options(project, WorkspaceKind.ISOLATED), outcomes={"judge": "fail"})
-    asyncio.run(start(chosen, host))
-    [last] = [one.directory for one in list_runs(host.runs_dir) if one.restart]
-    forked = asyncio.run(fork(last, "work", host))
+    asyncio.run(start(chosen, opened))
+    [last] = [one.directory for one in list_runs(opened.runs_dir) if one.restart]
+    forked = asyncio.run(fork(last, "work", opened))
     assert forked.reason == "loop_restart: limit max_restarts=1 reached"
 
 
@@ -140,10 +140,10 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
 def test_interruption_names_the_last_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     run_and_die(project, "made", WorkspaceKind.ISOLATED)
-    host = make_host(project)
-    second, first = (one.directory for one in list_runs(host.runs_dir))
+    opened = open_project(project)
+    second, first = (one.directory for one in list_runs(opened.runs_dir))
     monkeypatch.chdir(project)
-    watcher = Watcher(Invocation(environ=host.environ))
+    watcher = Watcher(Invocation(environ=opened.machine.environ))
     for event in read_events(first):
         watcher(event)
     assert watcher.interrupted_run() == InterruptedRun(

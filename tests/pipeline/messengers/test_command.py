@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.messengers.command import send
+from attractor.pipeline.project.project import Notify
 
 NOTICE: JsonObject = {
     "run_id": "R",

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.messengers.url import send
+from attractor.pipeline.project.project import Notify
 
 NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
 

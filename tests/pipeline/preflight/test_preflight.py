@@ -1,15 +1,15 @@
 """The default model of a run: from the options, the settings, or the only API key."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.backends.models import newest_model
 from attractor.config.settings import LlmSettings
 from attractor.language import parse
 from attractor.pipeline.preflight.preflight import choose_default_model
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import adjusted, open_project
 from tests.tables import table
 
 GRAPH = parse("digraph g { start; a [prompt=x]; exit; start -> a -> exit }")
@@ -40,8 +40,8 @@ def test_options_override_settings_and_settings_override_the_key(
     notices: int,
     tmp_path: Path,
 ) -> None:
-    host = replace(make_host(tmp_path), llm=LlmSettings(**settings), environ=KEY)  # pyright: ignore[reportArgumentType]
+    opened = adjusted(open_project(tmp_path), llm=LlmSettings(**settings), environ=KEY)  # pyright: ignore[reportArgumentType]
     request = RunRequest(file=tmp_path / "g.dot", **options)  # pyright: ignore[reportArgumentType]
-    chosen, output = asyncio.run(choose_default_model([GRAPH], request, host))
+    chosen, output = asyncio.run(choose_default_model([GRAPH], request, RunScope.of(opened)))
     assert (chosen.model, chosen.provider) == expected
     assert len(output) == notices

@@ -9,11 +9,12 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.linting.pages import read_pages
 from attractor.language.linting.validate import AS_WRITTEN
 from attractor.pipeline.preflight.preflight import preflight
-from attractor.pipeline.source.read import open_pipeline, project_of
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.read import context_of, open_pipeline
 from attractor.pipeline.source.vocabulary import known_names
 from docs.pictures.drawn_pipelines import ROOT
 from tests.counts import count
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import make_project, open_project, simulated
 from tests.tables import table
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -30,8 +31,8 @@ def outer(node: str, of_graph: str = "") -> str:
 
 def errors(project: Path) -> list[Diagnostic]:
     """Return the errors that `validate` reports."""
-    host, file = make_host(project), project / "pipeline.dot"
-    names = known_names(project, environ=host.environ)
+    opened, file = open_project(project), project / "pipeline.dot"
+    names = known_names(project, environ=opened.machine.environ)
     checker = PipelineChecker(names, AS_WRITTEN)
     found = checker.check(file.read_text(), file=str(file)).diagnostics
     return [one for one in found if one.is_error]
@@ -39,11 +40,11 @@ def errors(project: Path) -> list[Diagnostic]:
 
 def refusals(project: Path) -> list[Diagnostic]:
     """Return the errors for which a run with all its variables and secrets would not start."""
-    host, file = make_host(project, TOKEN="zK4-variable"), project / "pipeline.dot"
-    pipeline = open_pipeline(str(file), project=project_of(host))
+    opened, file = open_project(project, TOKEN="zK4-variable"), project / "pipeline.dot"
+    pipeline = open_pipeline(str(file), project=context_of(RunScope.of(opened)))
     secrets = {one.name: "zK4-secret" for one in declared_inputs(pipeline.graph) if one.is_secret}
     request = simulated(project, inputs=secrets)
-    return [*asyncio.run(preflight(pipeline, request, host)).faults]
+    return [*asyncio.run(preflight(pipeline, request, RunScope.of(opened))).faults]
 
 
 REFUSED = {

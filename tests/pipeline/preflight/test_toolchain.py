@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.json import Json
@@ -10,7 +9,7 @@ from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.preflight.toolchain import compare_called_programs
 from tests.needs import needs_bubblewrap
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated
 
 PIPELINE = """digraph tools {
     start [shape=Mdiamond]
@@ -43,11 +42,13 @@ def compare(folder: Path, sandbox: str) -> Mapping[Json, Mapping[str, Json]]:
     shown = put(folder / "shown", go="echo go version go1.19.8", node="echo v20.1.0", rustup=RUSTUP)
     (shown / "cargo").symlink_to("rustup")
     path = f"{ours}:{hidden}:{shown}:/usr/bin:/bin"
-    host = make_host(project, PATH=path, RUSTUP_HOME=str(folder / ".rustup"))
-    host = replace(host, readable=(shown,))
+    opened = open_project(project, PATH=path, RUSTUP_HOME=str(folder / ".rustup"))
+    opened = adjusted(opened, readable=(shown,))
     request = simulated(project, sandbox=sandbox)
-    plan = asyncio.run(plan_run(New(request, None, {}), host))
-    compared = asyncio.run(compare_called_programs(plan.pipeline, request, plan.sandbox, plan.host))
+    plan = asyncio.run(plan_run(New(request, None, {}), opened))
+    compared = asyncio.run(
+        compare_called_programs(plan.pipeline, request, plan.sandbox, plan.scope)
+    )
     records = [one.to_json() for one in compared]
     assert not (folder / "started").exists()
     return {one["program"]: one for one in records}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import CustomParts, RunHost
+from attractor.pipeline.project.custom_parts import CustomParts
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
     find_accepted,
@@ -24,7 +24,7 @@ from attractor.pipeline.source.read import (
 )
 from attractor.records.request import Overrides, WorkspaceKind
 from tests.engine.runs import read_events
-from tests.pipeline.projects import fork, make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, fork, make_project, open_project, simulated, start
 
 GATED = """digraph gated {
     start [shape=Mdiamond]
@@ -72,22 +72,22 @@ class ScriptedPerson:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> RunHost:
+def opened(tmp_path: Path) -> Project:
     files = {"after.md": "Do what comes after"}
-    return make_host(make_project(tmp_path / "project", GATED, **files))
+    return open_project(make_project(tmp_path / "project", GATED, **files))
 
 
-def parked(host: RunHost) -> Path:
-    options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer="park")
-    return asyncio.run(start(options, host)).directory
+def parked(opened: Project) -> Path:
+    options = simulated(opened.root, workspace=WorkspaceKind.NONE, interviewer="park")
+    return asyncio.run(start(options, opened)).directory
 
 
-def change(host: RunHost, text: str = MORE) -> None:
-    (host.project / "pipeline.dot").write_text(text)
+def change(opened: Project, text: str = MORE) -> None:
+    (opened.root / "pipeline.dot").write_text(text)
 
 
-def go_on(root: Path, host: RunHost, *, by: str = "", interviewer: str = "park") -> RunResult:
-    return asyncio.run(resume(root, host, Overrides(interviewer=interviewer, accepts_graph=by)))
+def go_on(root: Path, opened: Project, *, by: str = "", interviewer: str = "park") -> RunResult:
+    return asyncio.run(resume(root, opened, Overrides(interviewer=interviewer, accepts_graph=by)))
 
 
 def stages(root: Path) -> list[str]:
@@ -95,22 +95,22 @@ def stages(root: Path) -> list[str]:
     return [str(one.node) for one in events if one.type == EdgeSelected.__name__]
 
 
-def test_unaccepted_change_is_refused_with_a_hint(host: RunHost) -> None:
-    root = parked(host)
-    change(host)
+def test_unaccepted_change_is_refused_with_a_hint(opened: Project) -> None:
+    root = parked(opened)
+    change(opened)
     with pytest.raises(GraphChanged) as refused:
-        go_on(root, host)
+        go_on(root, opened)
     assert f"attractor resume {root.name} --accept-graph; " in refused.value.hint
     assert f"attractor rewind {root.name} NODE@VISIT --graph FILE" in refused.value.hint
     assert find_accepted(RunDirectory(root)) is None
 
 
-def test_accepted_change_is_printed_recorded_and_used(host: RunHost) -> None:
-    root = parked(host)
+def test_accepted_change_is_printed_recorded_and_used(opened: Project) -> None:
+    root = parked(opened)
     sealed = (root / "manifest.json").read_bytes()
-    change(host)
+    change(opened)
     messages: list[str] = []
-    go_on(root, replace(host, tell=messages.append), by="Ann", interviewer="auto_approve")
+    go_on(root, adjusted(opened, tell=messages.append), by="Ann", interviewer="auto_approve")
     assert stages(root)[-2:] == ["after", "more"]
     assert any("+ more (tool)" in one for one in messages)
     (event,) = (one for one in read_events(root) if one.type == GRAPH_ACCEPTED)
@@ -123,31 +123,31 @@ def test_accepted_change_is_printed_recorded_and_used(host: RunHost) -> None:
     assert (root / "manifest.json").read_bytes() == sealed
 
 
-def test_accepted_change_needs_no_second_acceptance(host: RunHost) -> None:
-    root = parked(host)
-    change(host)
-    go_on(root, host, by="Ann")
-    assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
+def test_accepted_change_needs_no_second_acceptance(opened: Project) -> None:
+    root = parked(opened)
+    change(opened)
+    go_on(root, opened, by="Ann")
+    assert go_on(root, opened, interviewer="auto_approve").exit_code is ExitCode.DONE
 
 
-def test_a_file_that_a_prompt_names_may_have_changed(host: RunHost) -> None:
-    root = parked(host)
-    (host.project / "after.md").write_text("Do something else")
+def test_a_file_that_a_prompt_names_may_have_changed(opened: Project) -> None:
+    root = parked(opened)
+    (opened.root / "after.md").write_text("Do something else")
     with pytest.raises(GraphChanged):
-        go_on(root, host)
+        go_on(root, opened)
     messages: list[str] = []
-    go_on(root, replace(host, tell=messages.append), by="Ann", interviewer="auto_approve")
+    go_on(root, adjusted(opened, tell=messages.append), by="Ann", interviewer="auto_approve")
     assert "Do something else" in (root / "after" / "prompt.md").read_text()
     assert "files\n  ~ after.md" in messages
 
 
-def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunHost) -> None:
-    root = parked(host)
+def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(opened: Project) -> None:
+    root = parked(opened)
     for text in (MORE, GATED, MORE):
-        change(host, text)
-        go_on(root, host, by="Ann")
+        change(opened, text)
+        go_on(root, opened, by="Ann")
     assert (root / "graph.dot").read_text() == MORE
-    assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
+    assert go_on(root, opened, interviewer="auto_approve").exit_code is ExitCode.DONE
 
 
 @pytest.mark.parametrize(
@@ -160,96 +160,96 @@ def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunH
     ],
 )
 def test_change_must_contain_the_current_nodes(
-    host: RunHost, old: str, new: str, message: str
+    opened: Project, old: str, new: str, message: str
 ) -> None:
-    root = parked(host)
+    root = parked(opened)
     text = GATED.replace(old, new).replace("-> test\n", f"-> {new}\n")
     text = text.replace('retry_target="test"', "") if old == "test " else text
-    change(host, text)
+    change(opened, text)
     with pytest.raises(GraphChanged, match=message):
-        go_on(root, host, by="Ann")
+        go_on(root, opened, by="Ann")
     assert find_accepted(RunDirectory(root)) is None
     assert (root / "graph.dot").read_text() == GATED
 
 
-def test_a_branch_in_flight_must_be_there(host: RunHost) -> None:
-    change(host, BRANCHED)
-    root = parked(host)
-    change(host, BRANCHED.replace("two ", "three ").replace("-> two", "-> three"))
+def test_a_branch_in_flight_must_be_there(opened: Project) -> None:
+    change(opened, BRANCHED)
+    root = parked(opened)
+    change(opened, BRANCHED.replace("two ", "three ").replace("-> two", "-> three"))
     with pytest.raises(GraphChanged, match="two was removed, where branch two continues"):
-        go_on(root, host, by="Ann")
-    change(host, BRANCHED.replace("two -> meet", "two -> aside -> meet\n aside [prompt=x]"))
+        go_on(root, opened, by="Ann")
+    change(opened, BRANCHED.replace("two -> meet", "two -> aside -> meet\n aside [prompt=x]"))
     with pytest.raises(GraphChanged, match="the branches of fork were changed"):
-        go_on(root, host, by="Ann")
+        go_on(root, opened, by="Ann")
 
 
-def test_a_faulty_pipeline_is_not_accepted(host: RunHost) -> None:
-    root = parked(host)
+def test_a_faulty_pipeline_is_not_accepted(opened: Project) -> None:
+    root = parked(opened)
     change(
-        host,
+        opened,
         MORE.replace(
             'more [shape=parallelogram, tool_command="true"]', 'more [prompt="${inputs.none}"]'
         ),
     )
     with pytest.raises(UsageError, match="undeclared input"):
-        go_on(root, host, by="Ann")
+        go_on(root, opened, by="Ann")
     assert find_accepted(RunDirectory(root)) is None
 
 
-def test_new_required_input_is_refused(host: RunHost) -> None:
-    root = parked(host)
-    change(host, GATED.replace("digraph gated {", 'digraph gated { inputs="ticket"'))
+def test_new_required_input_is_refused(opened: Project) -> None:
+    root = parked(opened)
+    change(opened, GATED.replace("digraph gated {", 'digraph gated { inputs="ticket"'))
     with pytest.raises(GraphChanged, match="needs the input ticket"):
-        go_on(root, host, by="Ann")
+        go_on(root, opened, by="Ann")
 
 
-def test_unchanged_pipeline_needs_no_acceptance(host: RunHost) -> None:
-    root = parked(host)
+def test_unchanged_pipeline_needs_no_acceptance(opened: Project) -> None:
+    root = parked(opened)
     messages: list[str] = []
-    go_on(root, replace(host, tell=messages.append), by="Ann")
+    go_on(root, adjusted(opened, tell=messages.append), by="Ann")
     assert any("no change to accept" in one for one in messages)
-    (host.project / "pipeline.dot").unlink()
+    (opened.root / "pipeline.dot").unlink()
     with pytest.raises(UsageError, match="is missing"):
-        go_on(root, host, by="Ann")
+        go_on(root, opened, by="Ann")
 
 
-def test_an_acceptance_whose_process_died_is_completed(host: RunHost) -> None:
-    root = parked(host)
-    change(host)
-    go_on(root, host, by="Ann")
+def test_an_acceptance_whose_process_died_is_completed(opened: Project) -> None:
+    root = parked(opened)
+    change(opened)
+    go_on(root, opened, by="Ann")
     # As in the moment after the acceptance was written to the journal.
     (root / "graph.dot").write_text(GATED)
-    assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
+    assert go_on(root, opened, interviewer="auto_approve").exit_code is ExitCode.DONE
     assert stages(root)[-1] == "more"
     assert (root / "graph.dot").read_text() == MORE
 
 
-def test_acceptance_counts_only_when_it_is_in_the_journal(host: RunHost) -> None:
-    root = parked(host)
-    change(host)
-    save_pipeline(RunDirectory(root), open_pipeline(str(host.project / "pipeline.dot")))
+def test_acceptance_counts_only_when_it_is_in_the_journal(opened: Project) -> None:
+    root = parked(opened)
+    change(opened)
+    save_pipeline(RunDirectory(root), open_pipeline(str(opened.root / "pipeline.dot")))
     with pytest.raises(GraphChanged):
-        go_on(root, host)
+        go_on(root, opened)
 
 
-def test_an_accepted_pipeline_that_was_edited_in_the_run_is_found(host: RunHost) -> None:
-    root = parked(host)
-    change(host)
-    go_on(root, host, by="Ann")
+def test_an_accepted_pipeline_that_was_edited_in_the_run_is_found(opened: Project) -> None:
+    root = parked(opened)
+    change(opened)
+    go_on(root, opened, by="Ann")
     (root / "graph.dot").write_text(MORE.replace("Go on?", "Go on"))
     with pytest.raises(VerificationError):
-        go_on(root, host)
+        go_on(root, opened)
 
 
-def test_fork_and_restart_use_the_accepted_pipeline(host: RunHost) -> None:
-    root = parked(host)
-    change(host, MORE.replace("-> test  [", "-> test  [loop_restart=true, "))
-    go_on(root, host, by="Ann")
+def test_fork_and_restart_use_the_accepted_pipeline(opened: Project) -> None:
+    root = parked(opened)
+    change(opened, MORE.replace("-> test  [", "-> test  [loop_restart=true, "))
+    go_on(root, opened, by="Ann")
     approving = Overrides(interviewer="auto_approve")
-    forked = asyncio.run(fork(root, "ask", host, approving))
+    forked = asyncio.run(fork(root, "ask", opened, approving))
     assert forked.exit_code is ExitCode.DONE
     assert stages(forked.directory)[-1] == "more"
-    asked = replace(host, custom_parts=CustomParts(interviewer=ScriptedPerson("N", "Y")))
+    asked = adjusted(opened, parts=CustomParts(interviewer=ScriptedPerson("N", "Y")))
     again = go_on(root, asked, interviewer="handed in")
     assert again.exit_code is ExitCode.DONE
     assert again.directory != root

@@ -28,7 +28,7 @@ from attractor.pipeline.garbage import end_orphans_blocking, name_processes
 from attractor.records.request import Overrides
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import git, make_project, open_project, simulated, start
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
@@ -144,8 +144,8 @@ def test_only_a_resumed_run_looks_for_orphans(tmp_path: Path) -> None:
     sys.addaudithook(hear)
     project = make_project(tmp_path / "project", GATE)
     options = simulated(project, interviewer="park")
-    host = make_host(project)
-    parked = asyncio.run(start(options, host))
+    opened = open_project(project)
+    parked = asyncio.run(start(options, opened))
     assert len(looks) == 0
-    asyncio.run(resume(parked.directory, host, Overrides(interviewer="park")))
+    asyncio.run(resume(parked.directory, opened, Overrides(interviewer="park")))
     assert len(looks) == 1

@@ -14,14 +14,22 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost, open_host as open_configured_host
+from attractor.pipeline.project.project import Project, project_from
 from attractor.pipeline.workspace.create import prepare_state_folder
 from attractor.records.request import Overrides, RunRequest, WorkspaceKind
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.commands import Machine
-from tests.pipeline.projects import fork, git, make_host, make_project, simulated, start
+from tests.pipeline.projects import (
+    adjusted,
+    fork,
+    git,
+    make_project,
+    open_project,
+    simulated,
+    start,
+)
 from tests.pipeline.test_boot import boot_steps
 from tests.workspaces.projects import contents
 
@@ -39,9 +47,9 @@ digraph parks {
 """
 
 
-def telling(project: Path) -> tuple[RunHost, list[str]]:
+def telling(project: Path) -> tuple[Project, list[str]]:
     messages: list[str] = []
-    return replace(make_host(project), tell=messages.append), messages
+    return adjusted(open_project(project), tell=messages.append), messages
 
 
 def options(project: Path) -> RunRequest:
@@ -81,8 +89,8 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(mode=0o755)
     (tmp_path / "real").chmod(0o755)
     (tmp_path / "state").symlink_to(tmp_path / "real")
-    host, output = telling(project)
-    prepare_state_folder(host)
+    opened, output = telling(project)
+    prepare_state_folder(opened)
     made = "Made private, because other users had access: "
     assert output == [f"{made}{tmp_path / 'real'}."]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
@@ -90,11 +98,11 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
 
 def test_lost_workspace_is_restored(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    host, output = telling(project)
-    parked = asyncio.run(start(options(project), host))
-    target = (host.state_dir / "workspaces").resolve()
+    opened, output = telling(project)
+    parked = asyncio.run(start(options(project), opened))
+    target = (opened.machine.state_dir / "workspaces").resolve()
     shutil.rmtree(target)
-    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    ended = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert ended.outcome is StageStatus.SUCCESS
     assert git(project, "show", f"attractor/run/{ended.run_id}:more.txt") == "made\n"
     assert [sentence for sentence in output if str(target) in sentence]
@@ -102,8 +110,8 @@ def test_lost_workspace_is_restored(tmp_path: Path) -> None:
 
 def test_start_and_resume_remove_leftovers_of_killed_runs(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    host, _ = telling(project)
-    place = prepare_state_folder(host)
+    opened, _ = telling(project)
+    place = prepare_state_folder(opened)
 
     def left_behind() -> Path:
         with new_folder(place) as folder:
@@ -112,23 +120,23 @@ def test_start_and_resume_remove_leftovers_of_killed_runs(tmp_path: Path) -> Non
 
     trial = left_behind()
     with new_folder(place) as living:
-        parked = asyncio.run(start(options(project), host))
+        parked = asyncio.run(start(options(project), opened))
         assert not trial.exists()
         assert living.is_dir()
         trial = left_behind()
         (own,) = set(place.iterdir()) - {living, trial}
-        asyncio.run(resume(parked.directory, host))
+        asyncio.run(resume(parked.directory, opened))
         assert set(place.iterdir()) == {own, living}
 
 
 def test_unreadable_record_prevents_removal(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    host, output = telling(project)
-    asyncio.run(start(options(project), host))
-    (record,) = host.state_dir.glob("stores/*/workspace.json")
+    opened, output = telling(project)
+    asyncio.run(start(options(project), opened))
+    (record,) = opened.machine.state_dir.glob("stores/*/workspace.json")
     record.write_text("{")
-    before = set((host.state_dir / "workspaces").iterdir())
-    place = prepare_state_folder(host)
+    before = set((opened.machine.state_dir / "workspaces").iterdir())
+    place = prepare_state_folder(opened)
     assert set(place.iterdir()) == before
     assert [
         one
@@ -139,15 +147,15 @@ def test_unreadable_record_prevents_removal(tmp_path: Path) -> None:
 
 def test_runs_that_begin_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    host, _ = telling(project)
+    opened, _ = telling(project)
 
     async def all_at_once() -> list[StageStatus | None]:
         chosen = replace(options(project), interviewer="auto_approve")
-        doing = [start(chosen, host) for _ in range(4)]
+        doing = [start(chosen, opened) for _ in range(4)]
         return [one.outcome for one in await asyncio.gather(*doing)]
 
     assert asyncio.run(all_at_once()) == [StageStatus.SUCCESS] * 4
-    assert len(list((host.state_dir / "workspaces").iterdir())) == 4
+    assert len(list((opened.machine.state_dir / "workspaces").iterdir())) == 4
 
 
 SHOWN = ("modules/", "packages/app/deps", ".env.local")
@@ -187,7 +195,7 @@ IGNORED = "modules/\nmade/\ndeps\n.env.local\nlinked\n"
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> RunHost:
+def opened(tmp_path: Path) -> Project:
     """A project whose dependencies are shown in workspaces."""
     files = {".gitignore": IGNORED, "child.dot": CHILD, "packages/app/main.py": "main\n"}
     project = make_project(tmp_path / "project", PIPELINE, **files)
@@ -196,7 +204,7 @@ def host(tmp_path: Path) -> RunHost:
     (project / "packages/app/deps").mkdir()
     (project / "packages/app/deps/two").write_text("two\n")
     (project / ".env.local").write_text("A=1\n")
-    return make_host(project)
+    return open_project(project)
 
 
 @pytest.fixture
@@ -207,17 +215,17 @@ def sandbox(tmp_path: Path) -> None:
         pytest.skip(f"no sandbox here: {why}")
 
 
-def showing(host: RunHost, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> RunHost:
+def showing(opened: Project, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> Project:
     shown = paths or SHOWN
     wanted = Preparation(carry_read_only=shown, setup=setup, carry=carry)
-    return replace(host, preparation=wanted)
+    return adjusted(opened, preparation=wanted)
 
 
 def go(
-    host: RunHost, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
+    opened: Project, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
 ) -> RunResult:
-    options = simulated(host.project, sandbox=sandbox, interviewer="park", workspace=kind)
-    return asyncio.run(start(options, host))
+    options = simulated(opened.root, sandbox=sandbox, interviewer="park", workspace=kind)
+    return asyncio.run(start(options, opened))
 
 
 def kept(project: Path) -> dict[str, bytes]:
@@ -225,53 +233,53 @@ def kept(project: Path) -> dict[str, bytes]:
     return {name: one for name, one in contents(project).items() if not name.startswith("runs/")}
 
 
-def workspaces(host: RunHost) -> list[Path]:
-    return list((host.state_dir / "workspaces").resolve().iterdir())
+def workspaces(opened: Project) -> list[Path]:
+    return list((opened.machine.state_dir / "workspaces").resolve().iterdir())
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(host: RunHost) -> None:
+def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(opened: Project) -> None:
     messages: list[str] = []
     setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
-    host = replace(showing(host, setup=setup), tell=messages.append)
-    before = kept(host.project)
-    parked = go(host)
+    opened = adjusted(showing(opened, setup=setup), tell=messages.append)
+    before = kept(opened.root)
+    parked = go(opened)
     assert parked.status == AWAITING_ANSWER
     (carry,) = [one for one in boot_steps(parked.directory) if one["step"] == "carry"]
     assert carry["read_only"] == ["modules", "packages/app/deps", ".env.local"]
     assert (carry["carried"], carry["copied_instead"], carry["lacking"]) == ([], [], [])
     # Nothing was copied into a workspace, or stored for another run.
-    found = workspaces(host)
+    found = workspaces(opened)
     assert found
     assert [one for folder in found for one in folder.glob("**/modules/*")] == []
-    assert not (host.state_dir / "setups").exists()
+    assert not (opened.machine.state_dir / "setups").exists()
     # A link is planted at the place of the shown folder, between two processes.
     standing_in = [folder / "modules" for folder in found if (folder / "modules").is_dir()]
     assert standing_in
     for place in standing_in:
         place.rmdir()
-        place.symlink_to(host.project)
-    done = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+        place.symlink_to(opened.root)
+    done = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert done.outcome is StageStatus.SUCCESS
     approving = Overrides(interviewer="auto_approve")
-    forked = asyncio.run(fork(parked.directory, "first", host, approving))
+    forked = asyncio.run(fork(parked.directory, "first", opened, approving))
     assert forked.outcome is StageStatus.SUCCESS
-    assert kept(host.project) == before
-    names = git(host.project, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
+    assert kept(opened.root) == before
+    names = git(opened.root, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
     assert "last.txt" in names
     assert "modules" not in names
     assert "deps" not in names
     assert [one for one in messages if "carry" in one] == []
 
 
-def test_read_only_path_is_copied_without_a_sandbox(host: RunHost) -> None:
+def test_read_only_path_is_copied_without_a_sandbox(opened: Project) -> None:
     messages: list[str] = []
-    host = replace(showing(host), tell=messages.append)
+    opened = adjusted(showing(opened), tell=messages.append)
     text = "cat modules/one .env.local && echo changed > modules/one"
-    (host.project / "pipeline.dot").write_text(
+    (opened.root / "pipeline.dot").write_text(
         CHILD.replace(READ, text).replace("digraph child", "digraph plain")
     )
-    result = go(host, sandbox="none")
+    result = go(opened, sandbox="none")
     assert result.outcome is StageStatus.SUCCESS
     (carry,) = [one for one in boot_steps(result.directory) if one["step"] == "carry"]
     assert carry["carried"] == carry["copied_instead"] == [one.strip("/") for one in SHOWN]
@@ -279,12 +287,12 @@ def test_read_only_path_is_copied_without_a_sandbox(host: RunHost) -> None:
     (line,) = [one for one in messages if "carry_read_only" in one]
     assert "without bubblewrap" in line
     assert "modules, packages/app/deps, .env.local" in line
-    assert (host.project / "modules/one").read_text() == "one\n"
+    assert (opened.root / "modules/one").read_text() == "one\n"
 
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("isolation", ["", ', isolation="shared"'])
-def test_read_only_paths_of_a_run_in_place(host: RunHost, isolation: str) -> None:
+def test_read_only_paths_of_a_run_in_place(opened: Project, isolation: str) -> None:
     checks = "cat modules/one" if isolation else "cat modules/one && ! touch modules/x"
     text = f"""
     digraph branches {{
@@ -302,32 +310,32 @@ def test_read_only_paths_of_a_run_in_place(host: RunHost, isolation: str) -> Non
         meet -> exit
     }}
     """
-    (host.project / "pipeline.dot").write_text(text)
-    result = go(showing(host), kind=WorkspaceKind.IN_PLACE)
+    (opened.root / "pipeline.dot").write_text(text)
+    result = go(showing(opened), kind=WorkspaceKind.IN_PLACE)
     assert result.outcome is StageStatus.SUCCESS
-    assert sorted(one.name for one in (host.project / "modules").iterdir()) == ["one", "own"]
+    assert sorted(one.name for one in (opened.root / "modules").iterdir()) == ["one", "own"]
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_records_inside_a_carried_folder_are_hidden(host: RunHost) -> None:
-    state = host.project / "modules/state"
-    (host.project / "pipeline.dot").write_text(
+def test_records_inside_a_carried_folder_are_hidden(opened: Project) -> None:
+    state = opened.root / "modules/state"
+    (opened.root / "pipeline.dot").write_text(
         CHILD.replace(READ, "ls -A modules/state > /tmp/x && test ! -s /tmp/x && cat modules/one")
     )
-    assert go(replace(showing(host), state_dir=state)).outcome is StageStatus.SUCCESS
+    assert go(adjusted(showing(opened), state_dir=state)).outcome is StageStatus.SUCCESS
     assert any(state.iterdir())
 
 
-def test_workspace_errors_are_found_in_preflight(host: RunHost) -> None:
-    project = host.project
+def test_workspace_errors_are_found_in_preflight(opened: Project) -> None:
+    project = opened.root
     (project / "linked").symlink_to("modules")
     (project / "made").write_text("a file")
     paths = (
         *("modules", "modules", "packages/app/deps/two", "../out", "readme.txt", "scenarios"),
         *("linked", "made", "packages/app/deps"),
     )
-    records = replace(
-        showing(host, *paths, carry=(".env.local", "modules")), state_dir=project / "made/state"
+    records = adjusted(
+        showing(opened, *paths, carry=(".env.local", "modules")), state_dir=project / "made/state"
     )
     with pytest.raises(NotRunnable) as refused:
         go(records)
@@ -347,23 +355,21 @@ def test_workspace_errors_are_found_in_preflight(host: RunHost) -> None:
 
 
 @pytest.mark.parametrize("where", ["packages/app/deps", "packages/app/deps/below"])
-def test_records_that_could_be_uncovered_are_refused(host: RunHost, where: str) -> None:
-    held = replace(showing(host, "packages/app/deps"), state_dir=host.project / where)
+def test_records_that_could_be_uncovered_are_refused(opened: Project, where: str) -> None:
+    held = adjusted(showing(opened, "packages/app/deps"), state_dir=opened.root / where)
     with pytest.raises(NotRunnable, match="agents have no access"):
         go(held)
-    copied = replace(host, preparation=Preparation(carry=("packages/app/deps",)))
+    copied = adjusted(opened, preparation=Preparation(carry=("packages/app/deps",)))
     with pytest.raises(NotRunnable, match="agents have no access"):
-        go(replace(copied, state_dir=held.state_dir))
+        go(adjusted(copied, state_dir=held.machine.state_dir))
 
 
-def test_settings_list_carried_paths(host: RunHost, tmp_path: Path) -> None:
+def test_settings_list_carried_paths(opened: Project, tmp_path: Path) -> None:
     text = '[workspace]\ncarry = ["made"]\ncarry_read_only = ["modules/", "deps"]\n'
-    (host.project / "attractor.toml").write_text(text)
+    (opened.root / "attractor.toml").write_text(text)
     configuration = load_configuration(
-        start=host.project, cwd=host.project, environ={}, user_file=tmp_path / "none.toml"
+        start=opened.root, cwd=opened.root, environ={}, user_file=tmp_path / "none.toml"
     )
-    made = open_configured_host(
-        configuration, environ=host.environ, input=host.input, output=host.output
-    )
+    made = project_from(configuration, machine=opened.machine, console=opened.console)
     assert made.preparation.copied_paths == ("made",)
     assert made.preparation.shown_paths == ("modules", "deps")

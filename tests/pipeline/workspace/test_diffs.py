@@ -33,7 +33,7 @@ def test_changes_of_a_run_and_of_a_stage_are_read(tmp_path: Path) -> None:
     whole = asyncio.run(read_run_diff(root, host))
     assert counts(whole) == {"b.bin": (0, 0, True), "made.txt": (2, 0, False)}
     assert whole.text.endswith("+one\n+left\n")
-    shutil.rmtree(host.state_dir / "stores" / root.name)
+    shutil.rmtree(host.machine.state_dir / "stores" / root.name)
     with pytest.raises(Refused, match="were removed") as caught:
         asyncio.run(read_run_diff(root, host))
     assert caught.value.hint.endswith(f"..attractor/run/{root.name}")

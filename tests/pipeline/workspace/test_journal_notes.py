@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import pytest
 
 from attractor.base.events import Event
 from attractor.config.load import load_configuration
-from attractor.pipeline.host.run_host import open_host
+from attractor.pipeline.project.console import Console
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import project_from
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOutPaths
 from attractor.records.event_lines import describe_event
 from attractor.records.request import WorkspaceKind
@@ -20,7 +21,7 @@ from attractor.workspaces.result_tree import LEAVE_OUT
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
-from tests.pipeline.projects import git, make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 
 TWO_STAGES = """digraph d {{
     start [shape=Mdiamond]
@@ -39,7 +40,7 @@ def left_out(
     pipeline = TWO_STAGES.format(one=one, two=two)
     project = make_project(tmp_path / "project", pipeline, **{".gitignore": "*.log\nbuilt/\n"})
     options = simulated(project, workspace=kind)
-    result = asyncio.run(start(options, make_host(project)))
+    result = asyncio.run(start(options, open_project(project)))
     assert result.exit_code == 0
     return [event for event in read_events(result.directory) if event.type == "FilesLeftOut"]
 
@@ -82,8 +83,10 @@ def test_setting_leaves_out_more_or_fewer_files(tmp_path: Path) -> None:
     settings = load_configuration(
         start=tmp_path, cwd=tmp_path, environ=environ, user_file=user_file
     )
-    host = open_host(settings, environ=environ, input=StringIO(), output=StringIO())
-    ignores = IgnoreRules({}, host.leave_out)
+    machine = Machine(state_dir=tmp_path / "state", environ=environ)
+    console = Console(input=StringIO(), output=StringIO())
+    opened = project_from(settings, machine=machine, console=console)
+    ignores = IgnoreRules({}, opened.leave_out)
     names = (b"__pycache__", b"node_modules", b"dist")
     assert [ignores.ignores(one, is_folder=True) for one in names] == [True, False, True]
 
@@ -100,8 +103,8 @@ def test_build_folders_are_not_in_the_result_and_reported_once(tmp_path: Path) -
             ),
         )
         told: list[str] = []
-        host = replace(make_host(project), tell=told.append)
-        result = asyncio.run(start(simulated(project, workspace=kind), host))
+        opened = adjusted(open_project(project), tell=told.append)
+        result = asyncio.run(start(simulated(project, workspace=kind), opened))
         one, two = [one for one in read_events(result.directory) if one.type == "FilesLeftOut"]
         assert one.data["ignored"] == ["target"]
         assert two.data["ignored"] == ["app/build", "sub/target"]
@@ -122,7 +125,7 @@ def test_result_of_a_cargo_build_is_its_sources_and_its_lock(tmp_path: Path) -> 
     build, again = "cargo build --offline", "test -x target/debug/a && cargo build --offline"
     project = make_project(tmp_path / "project", TWO_STAGES.format(one=build, two=again), **files)
     rustup = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
-    result = asyncio.run(start(simulated(project), make_host(project, RUSTUP_HOME=rustup)))
+    result = asyncio.run(start(simulated(project), open_project(project, RUSTUP_HOME=rustup)))
     assert result.exit_code == 0
     changed = git(project, "diff", "--name-only", "HEAD", f"attractor/run/{result.run_id}")
     assert changed.splitlines() == ["Cargo.lock"]
@@ -131,8 +134,8 @@ def test_result_of_a_cargo_build_is_its_sources_and_its_lock(tmp_path: Path) -> 
 def test_setting_keeps_build_folders_in_the_result(tmp_path: Path) -> None:
     make = "mkdir target build && touch target/x build/x Cargo.toml build.gradle"
     project = make_project(tmp_path / "project", TWO_STAGES.format(one=make, two="true"))
-    host = replace(make_host(project), leave_out=(*LEAVE_OUT, "!target/"))
-    result = asyncio.run(start(simulated(project), host))
+    opened = adjusted(open_project(project), leave_out=(*LEAVE_OUT, "!target/"))
+    result = asyncio.run(start(simulated(project), opened))
     changed = git(project, "diff", "--name-only", "HEAD", f"attractor/run/{result.run_id}")
     assert changed.splitlines() == ["Cargo.toml", "build.gradle", "target/x"]
 

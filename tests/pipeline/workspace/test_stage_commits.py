@@ -14,9 +14,9 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides, RunRequest
-from tests.pipeline.projects import git, make_host, make_project, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, start
 
 PLAIN = """
 digraph plain {
@@ -120,9 +120,9 @@ digraph rounds {
 SHARED = ', isolation="shared", max_parallel=1'
 
 
-def go(host: RunHost, pipeline: str = "pipeline.dot", **more: object) -> RunResult:
-    chosen = RunRequest(file=host.project / pipeline, backend="simulate", sandbox="none")
-    return asyncio.run(start(replace(chosen, **more), host))
+def go(opened: Project, pipeline: str = "pipeline.dot", **more: object) -> RunResult:
+    chosen = RunRequest(file=opened.root / pipeline, backend="simulate", sandbox="none")
+    return asyncio.run(start(replace(chosen, **more), opened))
 
 
 def commits(project: Path, result: RunResult, *more: str) -> list[str]:
@@ -157,7 +157,7 @@ def require_whole(project: Path, result: RunResult) -> None:
 )
 def test_commits_of_the_run_branch(tmp_path: Path, pipeline: str, stages: str, merges: str) -> None:
     project = make_project(tmp_path / "project", pipeline)
-    result = go(make_host(project), interviewer="auto_approve")
+    result = go(open_project(project), interviewer="auto_approve")
     assert result.outcome is StageStatus.SUCCESS
     found = commits(project, result)
     # Git may list the stages of one branch before or after those of another.
@@ -168,7 +168,7 @@ def test_commits_of_the_run_branch(tmp_path: Path, pipeline: str, stages: str, m
 
 def test_branch_of_a_failed_run_names_the_failure(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAILS)
-    result = go(make_host(project))
+    result = go(open_project(project))
     assert result.status == FAILED
     assert commits(project, result) == ["good", "bad"]
     branch = f"attractor/run/{result.run_id}"
@@ -180,18 +180,18 @@ def test_branch_of_a_failed_run_names_the_failure(tmp_path: Path) -> None:
 
 def test_resumed_run_moves_its_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
-    host = make_host(project)
-    parked = go(host, interviewer="park")
+    opened = open_project(project)
+    parked = go(opened, interviewer="park")
     assert parked.status == AWAITING_ANSWER
     assert commits(project, parked) == ["quiet"]
-    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    ended = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert commits(project, ended) == ["quiet", "write"]
 
 
 def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN.replace("echo made", "sleep 60; echo made"))
-    host = make_host(project)
-    stopped = go(host, interviewer="auto_approve", budgets=Budgets(duration=timedelta(seconds=1)))
+    opened = open_project(project)
+    stopped = go(opened, interviewer="auto_approve", budgets=Budgets(duration=timedelta(seconds=1)))
     assert stopped.status == EXECUTING
     assert commits(project, stopped) == ["quiet"]
 
@@ -199,15 +199,15 @@ def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
 def test_foreign_branch_is_not_overwritten(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
     messages: list[str] = []
-    host = replace(make_host(project), tell=messages.append)
-    parked = go(host, interviewer="park")
+    opened = adjusted(open_project(project), tell=messages.append)
+    parked = go(opened, interviewer="park")
     branch = f"attractor/run/{parked.run_id}"
     git(project, "switch", "--quiet", branch)
     git(project, "commit", "--quiet", "--allow-empty", "--message", "Mine")
     mine = git(project, "rev-parse", branch)
     git(project, "switch", "--quiet", "main")
     leave_order(parked.directory / "inbox", Order(Action.CANCEL, "me", "enough"), name="00")
-    canceled = asyncio.run(resume(parked.directory, host))
+    canceled = asyncio.run(resume(parked.directory, opened))
     assert canceled.status == CANCELED
     assert git(project, "rev-parse", branch) == mine
     assert any("was not delivered" in one and "not a stage of the run" in one for one in messages)
@@ -218,10 +218,10 @@ def test_resume_inside_branches_makes_the_same_commits(tmp_path: Path) -> None:
     text = (BRANCHES % ("", "all")).replace("    fork -> one -> more -> meet\n", gate)
     text = text.replace("    fork -> two", "    more -> meet\n    fork -> two")
     project = make_project(tmp_path / "project", text)
-    host = make_host(project)
-    parked = go(host, interviewer="park")
+    opened = open_project(project)
+    parked = go(opened, interviewer="park")
     assert commits(project, parked) == ["before"]
-    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
+    ended = asyncio.run(resume(parked.directory, opened, Overrides(interviewer="auto_approve")))
     assert commits(project, ended, "--min-parents=2") == ["meet"]
     stages = ["before", "one", "more", "two", "meet", "after"]
     assert sorted(commits(project, ended)) == sorted(stages)

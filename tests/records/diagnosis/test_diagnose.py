@@ -13,7 +13,7 @@ from attractor.pipeline.orders import Orders
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose
 from attractor.records.request import WorkspaceKind
 from attractor.records.totals import slowest
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import make_project, open_project, simulated, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOL = "shape=parallelogram, tool_command"
@@ -25,7 +25,7 @@ def run(folder: Path, body: str, **chosen: object) -> RunResult:
     project.mkdir(exist_ok=True)
     (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")
     plain = simulated(project, workspace=WorkspaceKind.NONE, interviewer="park")
-    return asyncio.run(start(replace(plain, **chosen), make_host(project)))
+    return asyncio.run(start(replace(plain, **chosen), open_project(project)))
 
 
 def found(result: RunResult) -> Diagnosis:
@@ -169,14 +169,16 @@ def test_success_lists_handled_failures(tmp_path: Path) -> None:
 
 def test_result_without_a_suite_is_merged(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    one = found(asyncio.run(start(simulated(project), make_host(project))))
+    one = found(asyncio.run(start(simulated(project), open_project(project))))
     assert commands(one) == [f"git merge attractor/run/{one.case.run.run_id}"]
 
 
 def test_canceled_run_names_its_author(tmp_path: Path) -> None:
     result = run(tmp_path, 'q [shape=hexagon]; start -> q; q -> exit [label="[Y] Yes"]')
-    host = make_host(tmp_path / "project")
-    Orders(result.directory, "ada", host.clock, host.randomness, Redactor()).cancel("enough")
+    opened = open_project(tmp_path / "project")
+    Orders(
+        result.directory, "ada", opened.machine.clock, opened.machine.randomness, Redactor()
+    ).cancel("enough")
     one = found(result)
     assert one.finding.verdict == "canceled by ada: enough"
     assert "attractor fork RUN q" in commands(one)

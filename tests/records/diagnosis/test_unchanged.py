@@ -1,7 +1,6 @@
 """Runs that changed no files."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.agent.tool_calls.hooks import SKIPPED
@@ -9,11 +8,11 @@ from attractor.base.clock import SystemClock
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
 from attractor.factory.operations.start import start_run
-from attractor.pipeline.host.run_host import CustomParts
+from attractor.pipeline.project.custom_parts import CustomParts
 from attractor.records.diagnosis.diagnose import diagnose
 from attractor.records.diagnosis.unchanged import describe_unchanged
 from attractor.records.request import WorkspaceKind
-from tests.pipeline.projects import make_host, make_project, simulated
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated
 from tests.tables import table
 
 AGENT = """
@@ -67,11 +66,11 @@ def test_run_without_changes_names_its_refused_calls(
     for kind in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY):
         folder = tmp_path / f"{kind}"
         project = make_project(folder / "project", AGENT.replace("true", command))
-        host = replace(
-            make_host(project),
-            custom_parts=CustomParts(handlers={"codergen": Refused(calls)}),
+        opened = adjusted(
+            open_project(project),
+            parts=CustomParts(handlers={"codergen": Refused(calls)}),
         )
-        result = asyncio.run(start_run(simulated(project, workspace=kind), host))
+        result = asyncio.run(start_run(simulated(project, workspace=kind), opened))
         assert describe_unchanged(result.directory) == words
         case = diagnose(result.directory, reference="RUN", now=SystemClock().now())
         [remedy] = case.finding.remedies

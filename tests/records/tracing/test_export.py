@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from attractor.records.request import WorkspaceKind
 from attractor.records.tracing.export import Tracing
 from tests.cli.runs.live.run_events import RunEvents, a_run
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 
 FAMILY = """digraph family {
@@ -52,10 +52,10 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAMILY, **{"inner.dot": INNER})
     exporter, messages = InMemorySpanExporter(), list[str]()
     tracing = traced(exporter, messages)
-    host = make_host(project, observer=tracing, SOME_TOKEN="sk-very-secret-value")
+    opened = open_project(project, observer=tracing, SOME_TOKEN="sk-very-secret-value")
     options = simulated(project, workspace=WorkspaceKind.NONE)
     tracing.begin(None)
-    asyncio.run(start(options, host))
+    asyncio.run(start(options, opened))
     tracing.end()
     spans = exporter.get_finished_spans()
     assert names([one for one in spans if one.name not in ("stage start", "stage exit")]) == {

@@ -39,7 +39,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def access(service: Service, clock: ManualClock) -> Access:
     """The callers of a state folder."""
-    return Access(service.host.state_dir, clock)
+    return Access(service.project.machine.state_dir, clock)
 
 
 def _cookie(secret: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ def test_session_continues_in_another_server_until_log_out(
     access: Access, service: Service, clock: ManualClock
 ) -> None:
     secret = access.log_in(access.codes.create())
-    again = Access(service.host.state_dir, clock)
+    again = Access(service.project.machine.state_dir, clock)
     assert again.identify(_cookie(secret)) == access.identify(_cookie(secret)) is not None
     again.log_out(_cookie(secret))
     assert access.identify(_cookie(secret)) is None
@@ -92,7 +92,7 @@ def test_session_continues_in_another_server_until_log_out(
 
 def test_file_of_sessions_is_private_and_sealed(access: Access, service: Service) -> None:
     secret = access.log_in(access.codes.create())
-    file = service.host.state_dir / SESSIONS_FILE
+    file = service.project.machine.state_dir / SESSIONS_FILE
     assert (file.stat().st_mode & 0o777, secret in file.read_text()) == (0o600, False)
     [stored] = json.loads(file.read_bytes())
     file.write_text(json.dumps([stored | {"scope": "decide"}]))

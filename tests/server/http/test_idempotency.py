@@ -144,7 +144,7 @@ def test_invalid_key_is_refused(server: RunningServer, counter: Counter, key: st
 
 
 def test_unusable_store_of_answers_is_a_problem(server: RunningServer, counter: Counter) -> None:
-    file = server.service.host.state_dir / "server" / "requests.sqlite3"
+    file = server.service.project.machine.state_dir / "server" / "requests.sqlite3"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("no database")
     with server.client() as client:

@@ -14,7 +14,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 def test_run_is_waived_approved_promoted_and_rolled_back(judged: Judged) -> None:
     server, run = judged
     at, words = f"/api/v1/runs/{run}", {"rationale": REASON}
-    project = server.service.host.project
+    project = server.service.project.root
     before = git(project, "rev-parse", "main")
     with server.client("decide") as client:
         assert client.get(f"{at}/gate").json()["go"] is False

@@ -26,7 +26,7 @@ STREAM = {"accept": "text/event-stream"}
 
 @pytest.fixture
 def runs(service: Service) -> Path:
-    return service.host.runs_dir
+    return service.project.runs_dir
 
 
 @contextmanager

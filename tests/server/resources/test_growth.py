@@ -119,8 +119,8 @@ def test_unknown_mode_and_low_scope_are_refused(desk: Desk) -> None:
 def living(tmp_path: Path) -> Iterator[tuple[Living, httpx.Client]]:
     make_released(tmp_path / "app")
     app = Living(tmp_path / "app")
-    host = app.plane.host
-    variables = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(host.state_dir)}
+    opened = app.plane.project
+    variables = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(opened.machine.state_dir)}
     with serving(Service.of(app.folder, variables)) as server, server.client("operate") as client:
         yield app, client
     app.stop()

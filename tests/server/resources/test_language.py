@@ -68,7 +68,7 @@ def test_places_outside_of_the_project_are_refused(server: RunningServer, file: 
     ["../secret.md", "scenarios/todo/secret.md", "qa/holdout/secret.md", "linked.md", ".env"],
 )
 def test_hidden_files_are_never_shown(server: RunningServer, name: str) -> None:
-    project = server.service.host.project
+    project = server.service.project.root
     for folder in ("scenarios/todo", "qa/holdout"):
         (project / folder).mkdir(parents=True)
     for place in ("../secret.md", "scenarios/todo/secret.md", "qa/holdout/secret.md", ".env"):

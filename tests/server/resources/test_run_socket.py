@@ -80,7 +80,7 @@ def test_program_follows_a_run_and_answers_its_question(server: RunningServer) -
 
 
 def test_events_continue_after_a_number(server: RunningServer) -> None:
-    runs = server.service.host.runs_dir
+    runs = server.service.project.runs_dir
     with Journalist(runs / "one") as writer:
         writer.say("a", "b", "c")
         for query, headers in (("?after=1", {}), ("", {"last-event-id": "1"})):
@@ -107,7 +107,7 @@ def test_events_continue_after_a_number(server: RunningServer) -> None:
 def test_invalid_order_gets_a_problem_and_the_events_continue(
     server: RunningServer, sent: str, scope: Scope, fault: str
 ) -> None:
-    with Journalist(server.service.host.runs_dir / "one") as writer:
+    with Journalist(server.service.project.runs_dir / "one") as writer:
         writer.say("a")
     with connected(server, "one", scope=scope) as socket:
         assert receive(socket)["id"] == 1
@@ -131,7 +131,7 @@ def test_message_that_is_no_order_ends_without_a_traceback(
     server: RunningServer, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     opcode, content, fault = MESSAGES[kind]
-    with Journalist(server.service.host.runs_dir / "one") as writer:
+    with Journalist(server.service.project.runs_dir / "one") as writer:
         writer.say("a")
     with connected(server, "one") as socket:
         assert receive(socket)["id"] == 1
@@ -151,7 +151,7 @@ def test_client_that_leaves_before_the_reply_to_its_order_leaves_no_traceback(
     service: Service,
 ) -> None:
     with serving(service) as server:
-        root = service.host.runs_dir / "one"
+        root = service.project.runs_dir / "one"
         with Journalist(root) as writer:
             (root / "inbox").mkdir()
             writer.say("a")
@@ -168,7 +168,7 @@ def test_client_that_leaves_before_the_reply_to_its_order_leaves_no_traceback(
 
 
 def test_orders_reach_a_child_run(server: RunningServer) -> None:
-    root = server.service.host.runs_dir / "ONE"
+    root = server.service.project.runs_dir / "ONE"
     for folder in (root, root / "children/build@1.1"):
         with Journalist(folder) as writer:
             writer.say(folder.name)
@@ -189,7 +189,7 @@ def test_orders_reach_a_child_run(server: RunningServer) -> None:
 def test_connection_is_refused_like_a_request(
     server: RunningServer, run: str, headers: dict[str, str], status: int
 ) -> None:
-    with Journalist(server.service.host.runs_dir / "one") as writer:
+    with Journalist(server.service.project.runs_dir / "one") as writer:
         writer.say("a")
     with pytest.raises(InvalidStatus) as refused, connected(server, run, headers):
         pass
@@ -197,7 +197,7 @@ def test_connection_is_refused_like_a_request(
 
 
 def test_session_of_a_browser_connects_from_its_own_pages(server: RunningServer) -> None:
-    with Journalist(server.service.host.runs_dir / "one") as writer:
+    with Journalist(server.service.project.runs_dir / "one") as writer:
         writer.say("a")
     with closing(server.browser()) as browser:
         cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())

@@ -78,7 +78,7 @@ def test_pipeline_is_registered_from_its_file_or_a_text(desk: Desk) -> None:
 
 
 def test_suite_is_registered_archived_and_burned(desk: Desk) -> None:
-    project = desk.server.service.host.project
+    project = desk.server.service.project.root
     write_suite(project / "scenarios" / "todo", made=HOLDOUT.format(wanted="made"))
     body = {"folder": "scenarios/todo", "sandbox": "none"}
     registered = desk.post("suites", body)
@@ -99,7 +99,7 @@ def test_suite_is_registered_archived_and_burned(desk: Desk) -> None:
 def test_resource_in_use_is_not_ended(desk: Desk) -> None:
     # An unreadable run of this project may use the pipeline.
     desk.post("pipelines", {"file": "pipeline.dot"})
-    broken = desk.server.service.host.runs_dir / "R1"
+    broken = desk.server.service.project.runs_dir / "R1"
     broken.mkdir(parents=True)
     (broken / "manifest.json").write_text("{")
     assert "may be used" in desk.post("pipelines/linear/retire", WHY, 409)["detail"]
@@ -128,7 +128,7 @@ def test_operator_cannot_change_suites_and_profiles_of_runs(
 ) -> None:
     with server.client("operate") as client:
         assert client.request(method, f"/api/v1/{path}", json={}).status_code == 403
-    assert not register_of(server.service.host).stores.profiles.versions.names()
+    assert not register_of(server.service.project).stores.profiles.versions.names()
 
 
 @pytest.mark.parametrize(

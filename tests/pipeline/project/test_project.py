@@ -1,9 +1,8 @@
-"""The host of a run: observers, secrets of the environment, and rule levels."""
+"""A project: observers, secrets of the environment, and rule levels."""
 
 import asyncio
 import threading
 import time
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -17,13 +16,15 @@ from attractor.config.settings import Settings
 from attractor.engine.errors import NotRunnable
 from attractor.language.linting.validate import VITAL, Level, rule_names
 from attractor.pipeline.execute import resume
-from attractor.pipeline.host import run_host as module
-from attractor.pipeline.host.rule_levels import rule_levels
-from attractor.pipeline.host.run_host import ObserverSubscriptions, RunHost, open_host
+from attractor.pipeline.project import console as module
+from attractor.pipeline.project.console import Console, ObserverSubscriptions
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Project, project_from
+from attractor.pipeline.project.rule_levels import rule_levels
 from attractor.records.request import Overrides, RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
-from tests.pipeline.projects import make_host, make_project, simulated, start
+from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 
 
 def test_secrets_for_mcp_servers_are_redacted(tmp_path: Path) -> None:
@@ -34,8 +35,10 @@ def test_secrets_for_mcp_servers_are_redacted(tmp_path: Path) -> None:
     configuration = load_configuration(
         start=tmp_path, cwd=tmp_path, environ={}, user_file=tmp_path / "user.toml"
     )
-    host = open_host(configuration, environ={}, input=StringIO(), output=StringIO())
-    assert host.redactor.text("key-of-a-tool, 0123-abcd, careful") == "***, ***, careful"
+    machine = Machine(state_dir=tmp_path / "state", environ={})
+    console = Console(input=StringIO(), output=StringIO())
+    opened = project_from(configuration, machine=machine, console=console)
+    assert opened.redactor.text("key-of-a-tool, 0123-abcd, careful") == "***, ***, careful"
 
 
 def test_every_observer_gets_every_event(tmp_path: Path) -> None:
@@ -94,14 +97,14 @@ ASKS = """digraph asks {
 """
 
 
-def world_at(folder: Path, inputs: str = "plain=", *, leak: str = LEAK, **environ: str) -> RunHost:
-    """Make a host whose run asks a question, so that it has to be resumed."""
-    plain = make_host(make_project(folder / "project", ASKS % inputs, **{"leak.txt": leak}))
-    return replace(plain, environ={**plain.environ, **environ})
+def world_at(folder: Path, inputs: str = "plain=", *, leak: str = LEAK, **environ: str) -> Project:
+    """Make a project whose run asks a question, so that it has to be resumed."""
+    plain = open_project(make_project(folder / "project", ASKS % inputs, **{"leak.txt": leak}))
+    return adjusted(plain, environ={**plain.machine.environ, **environ})
 
 
-def options(host: RunHost, **inputs: str) -> RunRequest:
-    return simulated(host.project, inputs=inputs, interviewer="park")
+def options(opened: Project, **inputs: str) -> RunRequest:
+    return simulated(opened.root, inputs=inputs, interviewer="park")
 
 
 @pytest.mark.parametrize(
@@ -110,9 +113,9 @@ def options(host: RunHost, **inputs: str) -> RunRequest:
 def test_common_word_as_secret_is_redacted_and_reported(tmp_path: Path, word: str) -> None:
     messages: list[str] = []
     leak = LEAK.replace("WORD", word)
-    host = world_at(tmp_path, leak=leak, DB_PASSWORD=word, MY_TOKEN="real-secret-0815")
-    host = replace(host, tell=messages.append)
-    parked = asyncio.run(start(options(host), host))
+    opened = world_at(tmp_path, leak=leak, DB_PASSWORD=word, MY_TOKEN="real-secret-0815")
+    opened = adjusted(opened, tell=messages.append)
+    parked = asyncio.run(start(options(opened), opened))
     assert parked.question is not None, parked.reason
     root = parked.directory
     (first,) = [one for one in messages if "DB_PASSWORD" in one]
@@ -124,7 +127,7 @@ def test_common_word_as_secret_is_redacted_and_reported(tmp_path: Path, word: st
     assert (root / "say" / "stdout.txt").read_text() == expected
     assert f"and\\n{word}, not" not in (root / "events.jsonl").read_text()
     messages.clear()
-    ended = asyncio.run(resume(root, host, Overrides(interviewer="auto_approve")))
+    ended = asyncio.run(resume(root, opened, Overrides(interviewer="auto_approve")))
     assert ended.exit_code is ExitCode.DONE
     assert sum("DB_PASSWORD" in one for one in messages) == 1
 
@@ -133,43 +136,43 @@ def test_redaction_does_not_read_the_source_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "rglob", None)
-    host = world_at(tmp_path, DB_PASSWORD="whatever")
-    assert host.redactor.members({"password": "It is whatever."}) == {"password": "It is ***."}
+    opened = world_at(tmp_path, DB_PASSWORD="whatever")
+    assert opened.redactor.members({"password": "It is whatever."}) == {"password": "It is ***."}
 
 
 def test_secret_that_cannot_be_redacted_is_refused(tmp_path: Path) -> None:
-    host = world_at(tmp_path, B_KEY="", C_KEY="a longer value", ATTRACTOR_INPUT_OTHER="1")
+    opened = world_at(tmp_path, B_KEY="", C_KEY="a longer value", ATTRACTOR_INPUT_OTHER="1")
     for value in ("abc", " x ", "12345", "2026-11-21"):
-        host = replace(host, environ={**host.environ, "A_KEY": value})
+        opened = adjusted(opened, environ={**opened.machine.environ, "A_KEY": value})
         with pytest.raises(NotRunnable, match="the value of the variable A_KEY has") as refused:
-            asyncio.run(start(options(host), host))
+            asyncio.run(start(options(opened), opened))
         assert len(refused.value.faults) == 1
         assert "env -u A_KEY" in refused.value.hint
-        assert not host.runs_dir.exists()
+        assert not opened.runs_dir.exists()
 
 
 def test_redacted_values_are_not_reported(tmp_path: Path) -> None:
     messages: list[str] = []
-    host = world_at(tmp_path, DB_PASSWORD="real-secret-0815")
-    asyncio.run(start(options(host), replace(host, tell=messages.append)))
+    opened = world_at(tmp_path, DB_PASSWORD="real-secret-0815")
+    asyncio.run(start(options(opened), adjusted(opened, tell=messages.append)))
     assert messages
     assert not any("secret" in line for line in messages)
 
 
 def test_record_word_as_secret_input_is_refused(tmp_path: Path) -> None:
-    host = world_at(tmp_path, "token:secret", ATTRACTOR_INPUT_TOKEN="executing")
+    opened = world_at(tmp_path, "token:secret", ATTRACTOR_INPUT_TOKEN="executing")
     with pytest.raises(NotRunnable, match="secret input token occurs in the records") as refused:
-        asyncio.run(start(options(host), host))
+        asyncio.run(start(options(opened), opened))
     assert "executing" not in str(refused.value)
-    assert not host.runs_dir.exists()
+    assert not opened.runs_dir.exists()
 
 
 def test_a_path_that_holds_a_secret_is_refused_by_the_name_of_the_variable(tmp_path: Path) -> None:
-    host = world_at(tmp_path / "hush-hush-hush", DB_PASSWORD="hush-hush-hush")
+    opened = world_at(tmp_path / "hush-hush-hush", DB_PASSWORD="hush-hush-hush")
     with pytest.raises(
         NotRunnable, match="contains the value of the variable DB_PASSWORD"
     ) as refused:
-        asyncio.run(start(options(host), host))
+        asyncio.run(start(options(opened), opened))
     assert "env -u DB_PASSWORD" in refused.value.hint
 
 

@@ -6,15 +6,15 @@ time of its folder is the last time that a run began with it.
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import StoredFile, file_error, store_private_folder
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.config.projects import AGENT_FILE, AGENTS, PROFILES, PROMPT_FILE, PROMPT_SUFFIX
-from attractor.pipeline.host.run_host import RunHost
+from attractor.config.projects import AGENT_FILE, PROFILES, PROMPT_FILE, PROMPT_SUFFIX
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Project
 
 _PATTERNS = (f"[!._]*/{AGENT_FILE}", f"[!._]*/{PROMPT_FILE}", f"{PROFILES}/*{PROMPT_SUFFIX}")
 
@@ -26,30 +26,31 @@ class PinnedAgents:
     files: Mapping[str, bytes]
     digest: str
 
-    def keep(self, host: RunHost) -> None:
-        """Copy the files into the state folder, unless a copy exists."""
-        copy = host.agent_copies / self.digest
+    def keep(self, machine: Machine) -> Path:
+        """Copy the files into the state folder, unless a copy exists, and return the folder."""
+        copy = machine.agent_copies / self.digest
         try:
             os.utime(copy)
         except FileNotFoundError:
             store_private_folder(copy, (StoredFile(*one) for one in self.files.items()))
+        return copy
 
 
-def read_agents(host: RunHost) -> PinnedAgents:
+def read_agents(project: Project) -> PinnedAgents:
     """Return the agents that the project has now."""
-    files = _read(host.project / AGENTS)
+    files = _read(project.agents_folder)
     return PinnedAgents(files, _hash(files))
 
 
-def with_pinned_agents(host: RunHost, digest: str) -> RunHost:
-    """Return the host with the agents that a run pinned, and verify their hash."""
-    copy = host.agent_copies / digest
+def find_pinned_agents(machine: Machine, digest: str) -> Path:
+    """Return the folder of the agents that a run pinned, and verify their hash."""
+    copy = machine.agent_copies / digest
     if _hash(_read(copy)) != digest or not copy.is_dir():
         raise VerificationError(
             f"the agents that the run began with are missing or were changed in {copy}",
             hint="restore that folder from a backup, or start a new run",
         )
-    return replace(host, pinned_agents=copy)
+    return copy
 
 
 def _read(folder: Path) -> Mapping[str, bytes]:
