@@ -17,7 +17,7 @@ from attractor.pipeline.garbage import end_orphans
 from attractor.pipeline.plan.origins import Forked, New, Resumed
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.pipeline.preflight.requirements import report_common_secrets
-from attractor.pipeline.project.pinned_agents import read_agents
+from attractor.pipeline.project.pinned_agents import find_pinned_agents, read_agents
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.accept_change import accept_change
 from attractor.pipeline.source.read import pipeline_name, replace_pipeline
@@ -52,7 +52,9 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     machine = project.machine
     if not agents and plan.origin.walks:
         pinned = read_agents(project)
-        agents, scope = pinned.digest, replace(scope, agents_folder=pinned.keep(machine))
+        pinned.keep(machine)
+        agents = pinned.digest
+        scope = replace(scope, agents_folder=find_pinned_agents(machine, agents))
     # The manifest keeps the chosen sandbox and model, because a resume must use the same ones.
     plan = replace(plan, scope=scope, request=replace(plan.request, sandbox=plan.sandbox.kind))
     if plan.request.workspace is WorkspaceKind.IN_PLACE:

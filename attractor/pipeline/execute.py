@@ -1,5 +1,6 @@
 """Executes runs in this process: plans, begins and walks them, and continues with each restart."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -25,11 +26,10 @@ async def execute(plan: RunPlan) -> RunResult:
     """Begin and walk a planned run, then continue with each restart."""
     with ExitStack() as stack:
         result = await walk_plan(await begin(plan, stack))
-    overrides = secret_overrides(plan.request, plan.scope.redactor)
-    project = plan.scope.project
-    return await follow_restarts(
-        result, partial(_continue, project=project, overrides=overrides, rules=plan.rules)
-    )
+    scope, rules = plan.scope, plan.rules
+    overrides = secret_overrides(plan.request, scope.redactor)
+    go_on = partial(_continue, project=scope.project, overrides=overrides, rules=rules)
+    return await follow_restarts(result, partial(go_on, secrets=scope.secrets))
 
 
 async def resume(
@@ -43,13 +43,20 @@ async def resume(
 
 
 async def _continue(
-    root: Path, project: Project, overrides: Overrides, rules: RunRules, *, is_restart: bool = True
+    root: Path,
+    project: Project,
+    overrides: Overrides,
+    rules: RunRules,
+    *,
+    secrets: Sequence[str] = (),
+    is_restart: bool = True,
 ) -> RunResult:
-    """Continue one run from the end of its journal."""
-    redactor = project.redactor_of(overrides.secrets(project.redactor))
+    """Continue one run from the end of its journal; a run before it may know its `secrets`."""
+    secrets = secrets or tuple(overrides.secrets(project.redactor))
+    redactor = project.redactor_of(secrets)
     # Lock first: a run that another process holds is not even read.
     with open_observed(root, project, redactor, rules.before_end) as run, ExitStack() as stack:
         if run.state.status.is_final and run.state.is_restarting:
             return replace(result_of(run.manifest, root, run.state), is_restarting=True)
-        origin = Resumed(run, overrides, is_restart)
+        origin = Resumed(run, overrides, secrets, is_restart)
         return await walk_plan(await begin(await plan_run(origin, project, rules), stack))

@@ -39,6 +39,7 @@ from attractor.environments.orphan_processes import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.lookup import outermost_run_id, reference_of
 from attractor.records.summary import RESULT_LANDED, find_branch_moves
 from attractor.workspaces.cleanup import (
@@ -86,15 +87,14 @@ def end_orphans_blocking(run: OpenRun) -> Sequence[Process]:
     return ended
 
 
-async def end_orphans_of(root: Path, project: Project) -> None:
+async def end_orphans_of(root: Path, scope: RunScope) -> None:
     """End the processes that another run, killed in the same folder, left running."""
-    with open_run(
-        root, clock=project.machine.clock, redactor=project.redactor, before_end=None
-    ) as other:
+    clock = scope.project.machine.clock
+    with open_run(root, clock=clock, redactor=scope.redactor, before_end=None) as other:
         ended = await end_orphans(other)
     if ended:
         run_id = other.manifest.run_id
-        project.console.tell(
+        scope.project.console.tell(
             f"Ended processes that {run_id} had left running: {name_processes(ended)}."
         )
 

@@ -104,14 +104,14 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     return walk(service, body.command(f"{version.name}@{version.number}"), caller)
 
 
-def _check(source: Source, body: StartBody, host: Project) -> None:
+def _check(source: Source, body: StartBody, project: Project) -> None:
     """Refuse a pipeline with errors before a process starts, with all diagnostics.
 
     A prompt from a hidden file is an error: every reader of the run could read it.
     """
-    files = VisibleFiles(Path(source.file), host.root)
-    project = context_of(RunScope.of(host))
-    read_pipeline(source, goal=body.goal, files=files, inputs=body.texts(), project=project)
+    files = VisibleFiles(Path(source.file), project.root)
+    context = context_of(RunScope.of(project))
+    read_pipeline(source, goal=body.goal, files=files, inputs=body.texts(), project=context)
 
 
 def walk(service: Service, command: RunCommand, caller: Caller) -> StartedRun:

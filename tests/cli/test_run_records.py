@@ -11,11 +11,11 @@ from tests.pipeline.viewed_runs import make_viewed
 
 
 def test_records_of_a_run_are_shown_as_text_and_json(tmp_path: Path) -> None:
-    root, host = make_viewed(tmp_path)
-    variables = {"ATTRACTOR_STATE_DIR": str(host.machine.state_dir)}
+    root, opened = make_viewed(tmp_path)
+    variables = {"ATTRACTOR_STATE_DIR": str(opened.machine.state_dir)}
 
     def output_of(*words: str, code: int = 0) -> str:
-        done = attractor(*words, folder=host.root, variables=variables)
+        done = attractor(*words, folder=opened.root, variables=variables)
         assert done.returncode == code, done.stderr
         return done.stdout or done.stderr
 
@@ -45,7 +45,7 @@ def test_records_of_a_run_are_shown_as_text_and_json(tmp_path: Path) -> None:
     )
 
     assert output_of("runs", "--live") == "No process executes a run.\n"
-    with open_run(root, clock=host.machine.clock, before_end=None):
+    with open_run(root, clock=opened.machine.clock, before_end=None):
         assert root.name in output_of("runs", "--live")
         [worker] = read("runs", "--live")
     assert (worker["run_id"], worker["status"]) == (root.name, "awaiting_human")

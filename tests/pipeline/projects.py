@@ -1,4 +1,4 @@
-"""Makes projects in git repositories, and hosts for their runs."""
+"""Makes projects in git repositories, and starts runs in them."""
 
 import asyncio
 import io

@@ -50,9 +50,9 @@ def try_suite(
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
         stores = stores_of(invocation)
-        scope = project_of(invocation)
-        profile = stores.profile(stores.pin_profile(scope.profile))
-        scope = policy_of_profile(profile, scope).scope_in(scope)
+        project = project_of(invocation)
+        profile = stores.profile(stores.pin_profile(project.profile))
+        scope = policy_of_profile(profile, project).scope_in(project)
         tree, tried = asyncio.run(_try(sealed, scenarios, scope, sandbox))
     if as_json:
         show_json([{**one.to_record(), "tree": tree} for one in tried])

@@ -27,7 +27,7 @@ async def create_fork(plan: RunPlan, fork: Forked, agents: str) -> Path:
         project.console.tell(
             f"Run {old.run_id} took no snapshots: the fork begins with the current files."
         )
-        await end_orphans_of(fork.run.directory.root, project)
+        await end_orphans_of(fork.run.directory.root, scope)
     tree = fork.point.progress.tree
     base = await make_forked_tree(plan.request, project, plan.run_id, old.run_id, tree)
     root = fork.root or run_root(plan.run_id, project.runs_dir)

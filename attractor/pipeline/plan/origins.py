@@ -3,7 +3,7 @@
 Their methods are the steps of a plan in which runs differ.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,11 +93,13 @@ class New:
 class Resumed:
     """A run that waits or stopped; it is open, so that no other process continues it.
 
-    With `is_restart`, this process has just ended the run that it continues.
+    `passed` are the secrets that were passed, now or to the run before. With `is_restart`, this
+    process has just ended the run that it continues.
     """
 
     run: OpenRun
     overrides: Overrides = NO_OVERRIDES
+    passed: Sequence[str] = ()
     is_restart: bool = False
 
     @property
@@ -127,7 +129,7 @@ class Resumed:
 
     def secrets(self, redactor: Redactor) -> Iterable[str]:
         """Return the secrets that are passed again."""
-        return self.overrides.secrets(redactor)
+        return self.passed
 
     def ask(self, project: Project) -> RunRequest:
         """Return the request of the run with the overrides, or refuse a run that has ended."""

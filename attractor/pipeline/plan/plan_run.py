@@ -14,17 +14,17 @@ from attractor.pipeline.workspace.create import choose_sandbox, choose_workspace
 async def plan_run(origin: Origin, project: Project, rules: RunRules = UNGOVERNED) -> RunPlan:
     """Plan a run, in the one order for new, resumed, restarted, re-evaluated and forked runs.
 
-    A step relies on the steps before it. Above all, what is secret is known before anything is
-    checked, shown or written.
+    A step relies on the steps before it. Above all, secrets are known before anything is checked,
+    shown or written.
     """
-    machine, given = project.machine, tuple(origin.secrets(project.redactor))
+    machine, passed = project.machine, tuple(origin.secrets(project.redactor))
     request = origin.ask(project)
     policy = await rules.find_policy(origin, request)
     request = replace(request, suite=policy.suite, profile=policy.profile)
-    pipeline, change = origin.read(request, policy.scope_in(project, given))
+    pipeline, change = origin.read(request, policy.scope_in(project, passed))
     policy.admit(pipeline, request.file)
     before = change.before.secrets.values() if change else ()
-    scope = policy.scope_in(project, (*given, *pipeline.secrets.values(), *before))
+    scope = policy.scope_in(project, (*passed, *pipeline.secrets.values(), *before))
     request = request.with_inputs(pipeline.secrets)
     if isinstance(origin, New):
         request = await choose_workspace_kind(request, project)

@@ -52,7 +52,7 @@ class Policy:
     train: Callable[["BegunRun"], PlayTrain] | None = None
 
     def scope_in(self, project: Project, secrets: Iterable[str] = ()) -> RunScope:
-        """Return the scope of a run in a project, as this policy allows it."""
+        """Return the scope of a run of a project, with the additions of this policy."""
         parts, wanted = project.parts, project.preparation
         return replace(
             RunScope.of(project, secrets),
@@ -91,7 +91,7 @@ UNGOVERNED = RunRules()
 class RunPlan:
     """A run that can begin if preflight found no fault; nothing of it is written yet.
 
-    `scope` contains the secrets of the run, and the limits of its `policy`. With a `change`, the
+    `scope` contains the secrets of the run, and the additions of its `policy`. With a `change`, the
     pipeline is another one than before.
     """
 

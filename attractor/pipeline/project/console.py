@@ -1,4 +1,4 @@
-"""The people and programs at a process: terminal, messages, observer."""
+"""The console of a process: its terminal, and its callbacks for messages and events."""
 
 import asyncio
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def report_nothing(sentence: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """The terminal of a process, and the functions that it calls back.
+    """The terminal of a process, and its callbacks for messages and events.
 
     `tell` prints a message for a person. During `quiet`, nothing else is printed to the terminal,
     so that a person can answer there. `interviewer` names the interviewer of runs that name none.

@@ -26,14 +26,13 @@ class PinnedAgents:
     files: Mapping[str, bytes]
     digest: str
 
-    def keep(self, machine: Machine) -> Path:
-        """Copy the files into the state folder, unless a copy exists, and return the folder."""
+    def keep(self, machine: Machine) -> None:
+        """Copy the files into the state folder, unless a copy exists."""
         copy = machine.agent_copies / self.digest
         try:
             os.utime(copy)
         except FileNotFoundError:
             store_private_folder(copy, (StoredFile(*one) for one in self.files.items()))
-        return copy
 
 
 def read_agents(project: Project) -> PinnedAgents:

@@ -108,7 +108,9 @@ class Project:
         """Return the redactor that also knows the secrets of a run."""
         machine = self.machine
         return Redactor.of_environment(
-            machine.environ, names=machine.secret_variables, more=(*self.secrets, *secrets)
+            machine.environ,
+            names=machine.secret_variables,
+            more=[*dict.fromkeys((*self.secrets, *secrets))],
         )
 
     def with_texts(self, texts: Mapping[str, str]) -> "Project":

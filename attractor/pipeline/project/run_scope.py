@@ -1,4 +1,4 @@
-"""The scope of one run: its secrets, its agents, and the limits of its policy."""
+"""The scope of one run: its secrets, its agents, and the additions of its policy."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -15,7 +15,7 @@ from attractor.workspaces.preparation import Preparation
 
 @dataclass(frozen=True, kw_only=True)
 class RunScope:
-    """The project of a run, its secrets and agents, and the limits of its policy.
+    """The project of a run, its secrets and agents, and what its policy adds.
 
     `secrets` are values in the settings of the project, and those that the caller or the pipeline
     of the run passed. `parts` are those of the project, with the transforms of the policy.
@@ -49,7 +49,10 @@ class RunScope:
     @cached_property
     def redactor(self) -> Redactor:
         """Replaces secrets in everything that is written."""
-        return self.project.redactor_of(self.secrets)
+        project = self.project
+        # Shared, because making one takes longer than reading a pipeline.
+        is_shared = self.secrets == project.secrets
+        return project.redactor if is_shared else project.redactor_of(self.secrets)
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:

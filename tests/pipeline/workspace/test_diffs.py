@@ -22,7 +22,7 @@ def counts(diff: Diff) -> dict[str, tuple[int, int, bool]]:
 
 
 def test_changes_of_a_run_and_of_a_stage_are_read(tmp_path: Path) -> None:
-    root, host = make_viewed(tmp_path)
+    root, opened = make_viewed(tmp_path)
     stages = read_stages(root)
     for node, changed in (
         ("write", {"b.bin": (0, 0, True), "made.txt": (1, 0, False)}),
@@ -30,12 +30,12 @@ def test_changes_of_a_run_and_of_a_stage_are_read(tmp_path: Path) -> None:
         ("plan", {}),
     ):
         assert counts(read_stage_diff(find_attempt(stages, node))) == changed
-    whole = asyncio.run(read_run_diff(root, host))
+    whole = asyncio.run(read_run_diff(root, opened))
     assert counts(whole) == {"b.bin": (0, 0, True), "made.txt": (2, 0, False)}
     assert whole.text.endswith("+one\n+left\n")
-    shutil.rmtree(host.machine.state_dir / "stores" / root.name)
+    shutil.rmtree(opened.machine.state_dir / "stores" / root.name)
     with pytest.raises(Refused, match="were removed") as caught:
-        asyncio.run(read_run_diff(root, host))
+        asyncio.run(read_run_diff(root, opened))
     assert caught.value.hint.endswith(f"..attractor/run/{root.name}")
 
 
