@@ -43,9 +43,9 @@ def write_record(value: object) -> dict[str, Json]:
     """Return the JSON object of a dataclass."""
     record: dict[str, Json] = {}
     for name, default in _defaults_of(type(value)).items():
-        one = getattr(value, name)
-        if one is not default and not (type(one) is type(default) and one == default):
-            record[name] = _write(one)
+        member = getattr(value, name)
+        if member is not default and not (type(member) is type(default) and member == default):
+            record[name] = _write(member)
     return record
 
 

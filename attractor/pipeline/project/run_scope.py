@@ -49,10 +49,7 @@ class RunScope:
     @cached_property
     def redactor(self) -> Redactor:
         """Replaces secrets in everything that is written."""
-        project = self.project
-        # Shared, because making one takes longer than reading a pipeline.
-        is_shared = self.secrets == project.secrets
-        return project.redactor if is_shared else project.redactor_of(self.secrets)
+        return self.project.redactor_of(self.secrets)
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:
