@@ -17,6 +17,7 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.profiles import make_profile
 from attractor.factory.resources.versions import RETIRED, Ending
 from attractor.growth.api.plans import plan_proposal, simulate
@@ -120,8 +121,8 @@ def written(folder: Path) -> Iterator[Found]:
 def recorded(folder: Path) -> Iterator[Found]:
     """Yield the files of a run that failed its suite, with a decision of every kind."""
     project = make_project(folder / "project", PIPELINE, **{"plan.md": "Plan: $goal\n"})
-    flow = Flow(project, open_project(project))
-    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
+    flow = Flow(project, OpenProject(open_project(project)))
+    stores, now = flow.opened, flow.machine.clock.now()
     suite = write_suite(
         folder / "suite",
         suite=SUITE.replace("linear", "all_of_it"),
@@ -138,14 +139,10 @@ def recorded(folder: Path) -> Iterator[Found]:
     flow.promote(result)
     flow.roll_back(result)
     flow.make_token()
-    TokenStore(flow.opened.machine.state_dir).revoke(
-        "ann-decide", by="ann", now=flow.opened.machine.clock.now()
-    )
+    TokenStore(flow.machine.state_dir).revoke("ann-decide", by="ann", now=flow.machine.clock.now())
     [lenient] = stores.profiles.versions.versions("lenient")
-    stores.profiles.versions.end(
-        lenient, Ending(RETIRED, flow.opened.machine.clock.now(), "ann", "Old.")
-    )
-    identity = flow.evaluator.project
+    stores.profiles.versions.end(lenient, Ending(RETIRED, flow.machine.clock.now(), "ann", "Old."))
+    identity = flow.opened.identity
     identity.adopt(identity.project_id(), flow.evaluator.ledger, by="ann", now=now)
     run, state = result.directory, folder / "state"
     leave_order(run / "inbox", Order(Action.STEER, "ann", value="Hurry"), name="1")

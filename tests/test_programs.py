@@ -65,7 +65,7 @@ def test_a_program_decides_and_promotes(tmp_path: Path) -> None:
     flow.launch()
     environ = {
         "PATH": os.environ["PATH"],
-        "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir),
+        "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir),
         "ATTRACTOR_TOKEN": flow.make_token(),
     }
     ended = run_program(fence.text, flow.project, environ)

@@ -8,14 +8,12 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import (
     complete_pipelines,
     complete_profiles,
     complete_suites,
 )
-from attractor.factory.evaluation.candidate_run import FactoryStores
-from attractor.factory.register import register_of
 from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, ResourceKind, Version
 
@@ -24,11 +22,6 @@ _COMPLETE = {
     ResourceKind.SUITE: complete_suites,
     ResourceKind.PIPELINE: complete_pipelines,
 }
-
-
-def stores_of(invocation: Invocation) -> FactoryStores:
-    """Return the resources of the project."""
-    return register_of(project_of(invocation)).stores
 
 
 def list_command(kind: ResourceKind, help: str) -> click.Command:
@@ -40,7 +33,7 @@ def list_command(kind: ResourceKind, help: str) -> click.Command:
     def list_versions(invocation: Invocation, as_json: bool) -> ExitCode:
         versions = [
             version
-            for store in [stores_of(invocation).of_kind(kind)]
+            for store in [opened_of(invocation).of_kind(kind)]
             for name in store.names()
             for version in store.versions(name)
         ]
@@ -63,9 +56,9 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
     @json_option
     @click.pass_obj
     def end(invocation: Invocation, reference: str, reason: str, as_json: bool) -> ExitCode:
-        project = project_of(invocation)
-        store = register_of(project).stores.of_kind(kind)
-        ending = Ending(how, project.machine.clock.now(), operator_name(invocation), reason)
+        opened = opened_of(invocation)
+        store = opened.of_kind(kind)
+        ending = Ending(how, opened.now(), operator_name(invocation), reason)
         ended = end_versions(store, reference, ending)
         if as_json:
             show_json([one.to_record() for one in ended])

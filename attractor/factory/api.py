@@ -18,9 +18,9 @@ from attractor.base.json import JsonObject
 from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import check_outcomes
+from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run
-from attractor.factory.project import open_project
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.declarations.inputs import declared_inputs, resolve_inputs
@@ -162,11 +162,11 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
     parts = _custom_parts(options, texts)
     root = Path(options["run_dir"]).absolute() if "run_dir" in options else None
     with _observing(options) as observer:
-        project = _open(options, parts, observer)
-        request = _request(file, options, parts, project)
+        opened = _open(options, parts, observer)
+        request = _request(file, options, parts, opened.project)
         earlier = options.get("feedback")
-        feedback = find_run(str(earlier), project.runs_dir) if earlier else None
-        return await start_run(request, project, root=root, feedback=feedback)
+        feedback = find_run(str(earlier), opened.project.runs_dir) if earlier else None
+        return await start_run(request, opened, root=root, feedback=feedback)
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
@@ -187,9 +187,9 @@ async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> 
         restores_sessions=options.get("restore_sessions", False),
     )
     with _observing(options) as observer:
-        project = _open(options, parts, observer)
-        root = find_run(str(run), project.runs_dir)
-        return await resume_run(root, project, overrides)
+        opened = _open(options, parts, observer)
+        root = find_run(str(run), opened.project.runs_dir)
+        return await resume_run(root, opened, overrides)
 
 
 def run_pipeline_sync(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
@@ -238,7 +238,7 @@ def _prepare(
         transforms=tuple(options.get("transforms", ())),
         rules=options.get("rules", ()),
     )
-    project = context_of(RunScope.of(_open(options, parts, None)))
+    project = context_of(RunScope.of(_open(options, parts, None).project))
     path = folder / (file or "<graph>")
     goal, files = options.get("goal", ""), files_beside(path)
     prepared = prepare_source(source, goal, files, None, project)
@@ -344,7 +344,7 @@ def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
         raise UsageError(f"unknown workspace {name!r}", hint=f"known: {known}") from cause
 
 
-def _open(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> Project:
+def _open(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> OpenProject:
     environ = options.get("environ", os.environ)
     return open_project(options.get("project", "."), environ, parts=parts, observer=observer)
 

@@ -12,27 +12,23 @@ from attractor.factory.decisions.decide import (
     DecisionKind,
     Operator,
     Proof,
-    amend,
-    decide,
-    waive,
 )
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.review import Review, review
 from attractor.factory.evaluation.candidate_run import read_candidate_run
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.ledger.history import HistoryEntry, read_history
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.operations.decide import amend_decision, decide_run, waive_scenario
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.project import open_project
-from attractor.factory.register import register_of
 from attractor.pipeline.project.project import Project
 
 RunName = str | Path
@@ -43,7 +39,7 @@ RunName = str | Path
 class Factory:
     """Judges, decides and promotes the runs of a project, with the rules of the commands."""
 
-    project: Project
+    opened: OpenProject
 
     @classmethod
     def open(
@@ -61,15 +57,20 @@ class Factory:
         refuse_in_run(cls.__name__, environ)
         return cls(open_project(project, environ, flags=flags))
 
+    @property
+    def project(self) -> Project:
+        """The project, with its settings."""
+        return self.opened.project
+
     def gate(self, run: RunName) -> GateReport:
         """Judge a run: go or no-go, computed from the recorded trials."""
-        return gate(ask_gate(self._root(run), self.project)[1])
+        return gate(ask_gate(self._root(run), self.opened)[1])
 
     async def review(self, run: RunName) -> Review:
         """Collect the facts for a decision on a run."""
-        root, evaluator = self._root(run), evaluator_of(self.project)
-        evaluator.register.require_own(root)
-        return await review(read_candidate_run(root), evaluator, self.project)
+        root = self._root(run)
+        self.opened.require_own(root)
+        return await review(read_candidate_run(root), Evaluator(self.opened), self.opened.project)
 
     def decide(
         self, run: RunName, verdict: DecisionKind | str, rationale: str, *, token: str
@@ -79,8 +80,7 @@ class Factory:
         An approval requires that the gate says go.
         """
         decision = Decision(DecisionKind(verdict), self._operator(token), rationale)
-        with lock_run(self._root(run), self.project) as opened:
-            return decide(opened, evaluator_of(self.project), decision)
+        return decide_run(self._root(run), self.opened, decision)
 
     def waive(
         self,
@@ -92,56 +92,48 @@ class Factory:
         expires_in: timedelta = timedelta(days=7),
     ) -> LedgerEntry:
         """Waive a failed scenario of a run, named by its id or opaque name."""
-        by = self._operator(token)
-        with lock_run(self._root(run), self.project) as opened:
-            return waive(
-                opened,
-                evaluator_of(self.project),
-                scenario,
-                by=by,
-                reason=reason,
-                expires_in=expires_in,
-            )
+        by, root = self._operator(token), self._root(run)
+        return waive_scenario(
+            root, self.opened, scenario, by=by, reason=reason, expires_in=expires_in
+        )
 
     def amend(
         self, run: RunName, *, token: str, rationale: str = "", note: str = ""
     ) -> LedgerEntry:
         """Add words to the decision on a run; the verdict stays."""
-        by = self._operator(token)
-        with lock_run(self._root(run), self.project) as opened:
-            return amend(opened, evaluator_of(self.project), by=by, rationale=rationale, note=note)
+        by, root = self._operator(token), self._root(run)
+        return amend_decision(root, self.opened, by=by, rationale=rationale, note=note)
 
     async def promote(self, run: RunName, *, by: str, to: str = "main") -> Promotion:
         """Move a Git branch to the result of an approved run."""
-        return await promote_run(self._root(run), self.project, branch=to, by=by)
+        return await promote_run(self._root(run), self.opened, branch=to, by=by)
 
     async def rebase(self, run: RunName, *, by: str, onto: str = "main") -> RunResult:
         """Merge the result of a run onto a branch that moved, and evaluate the merged tree."""
-        return await rebase_run(self._root(run), self.project, branch=onto, by=by)
+        return await rebase_run(self._root(run), self.opened, branch=onto, by=by)
 
     async def roll_back(
         self, run: RunName, reason: str, *, by: str, branch: str = "main"
     ) -> Promotion:
         """Revert the promotion of a run by a new commit."""
         root = self._root(run)
-        return await roll_back_run(root, self.project, branch=branch, by=by, reason=reason)
+        return await roll_back_run(root, self.opened, branch=branch, by=by, reason=reason)
 
     def history(
         self, *, run: RunName = "", pipeline: str = "", since: datetime | None = None
     ) -> list[HistoryEntry]:
         """Return decisions, waivers, amendments, promotions and roll-backs, oldest first."""
-        evaluator = evaluator_of(self.project)
+        evaluator = Evaluator(self.opened)
         run_id = read_candidate_run(self._root(run)).run_id if run else ""
-        project_id = evaluator.project.project_id()
+        project_id = evaluator.opened.identity.project_id()
         return read_history(
             evaluator.ledger, project_id, run_id=run_id, pipeline=pipeline, since=since
         )
 
     def _operator(self, token: str) -> Operator:
         """Return the person that a token of the scope `decide` identifies."""
-        return Operator(
-            TokenStore(self.project.machine.state_dir).holder(token, Scope.DECIDE), Proof.TOKEN
-        )
+        tokens = TokenStore(self.opened.project.machine.state_dir)
+        return Operator(tokens.holder(token, Scope.DECIDE), Proof.TOKEN)
 
     def _root(self, run: RunName) -> Path:
-        return register_of(self.project).find(str(run))
+        return self.opened.find(str(run))

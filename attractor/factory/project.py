@@ -1,8 +1,7 @@
 """The identity of a project, to which runs, suites, profiles and pipelines belong."""
 
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -15,17 +14,11 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, canonical_json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
-from attractor.config.load import load_configuration
 from attractor.config.projects import ID_FILE
-from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.factory.errors import CopiedRun, OtherProject
 from attractor.factory.ledger.ledger import PATIENCE_S, Ledger, LedgerEntry, LineKind
-from attractor.pipeline.project.console import Console, Observer
-from attractor.pipeline.project.custom_parts import CustomParts
-from attractor.pipeline.project.machine import Machine
-from attractor.pipeline.project.project import Project, project_from
 from attractor.workspaces.git.configuration import ProjectConfiguration, find_configuration
 
 PROJECTS = "projects"
@@ -314,37 +307,3 @@ def _make_runs_folder(runs_dir: Path) -> None:
 def _contains_run(folder: Path, run_id: str) -> bool:
     directory = RunDirectory(folder)
     return directory.manifest.exists() and read_manifest(directory).run_id == run_id
-
-
-def identity_of(project: Project) -> ProjectIdentity:
-    """Return the identity of a project."""
-    machine = project.machine
-    return ProjectIdentity(
-        project.runs_dir,
-        machine.state_dir / "project.lock",
-        machine.randomness,
-        project.console.tell,
-        project.root,
-        machine.search_path,
-    )
-
-
-def open_project(
-    folder: str | Path,
-    environ: Mapping[str, str],
-    *,
-    flags: Sequence[str] = (),
-    parts: CustomParts | None = None,
-    observer: Observer | None = None,
-) -> Project:
-    """Return the project in a folder, with its settings."""
-    folder = Path(folder).absolute()
-    configuration = load_configuration(
-        start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
-    )
-    return project_from(
-        configuration,
-        machine=Machine(state_dir=configuration.settings.state_dir, environ=dict(environ)),
-        console=Console(input=sys.stdin, output=sys.stderr, observer=observer),
-        parts=parts or CustomParts(),
-    )

@@ -20,6 +20,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
 from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run
 from attractor.growth.errors import UnknownGraph
@@ -200,7 +201,7 @@ async def run_crew(
         status = read_candidate_run(root).state.status
         if status.is_final or (status == EVALUATING and not evaluate):
             return CrewRun(build, read_candidate_run(root).run_id, root, status)
-        result = await resume_run(root, project, Overrides(evaluate=evaluate))
+        result = await resume_run(root, OpenProject(project), Overrides(evaluate=evaluate))
     return CrewRun(build, result.run_id, result.directory, result.status)
 
 
@@ -218,7 +219,7 @@ async def _launch(
     )
     # A run starts from the commit that is checked out in its project.
     async with work_tree(project, repository, build.commit) as tree:
-        return await start_run(request, replace(project, root=tree))
+        return await start_run(request, OpenProject(replace(project, root=tree)))
 
 
 def find_crew_run(project: Project, commit: str) -> Path | None:

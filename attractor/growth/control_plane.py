@@ -1,4 +1,4 @@
-"""The control plane of an app: its folder `runs/growth/`, which is not in Git, and its stores.
+"""The control plane of an app: its folder `runs/growth/`, which is not in Git, and its opened.
 
 specs/<spec id>/        specifications
 plans/<plan id>/        plans, with their simulations and deployments
@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import file_error
 from attractor.base.locks import FileLock
-from attractor.factory.register import register_of
+from attractor.factory.open_project import OpenProject
 from attractor.growth.development import read_development
 from attractor.growth.identity import Coverage, coverage
 from attractor.growth.plans.checks import PlanCheck, check_plan
@@ -84,9 +84,9 @@ class ControlPlane:
 
     def _musts(self) -> Collection[str]:
         """Return the `must` scenarios of the suite; none without a suite that can be used."""
-        stores = register_of(self.project).stores
+        opened = OpenProject(self.project)
         try:
-            sealed = stores.suite(stores.pin_suite(self.project.suite))
+            sealed = opened.suite(opened.pin_suite(self.project.suite))
         except AttractorError:
             return ()
         return sealed.suite.musts if sealed else ()

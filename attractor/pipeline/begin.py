@@ -65,24 +65,24 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     if repository:
         tell(_COMMITS)
     where = plan.request, scope, plan.run_id, sandbox
-    if isinstance(plan.origin, New):
-        workspace = await create_workspace(*where, on_snapshot=left_out.record_new)
-        await fill_repository(repository, workspace, project)
-        left_out.run = run = stack.enter_context(_create(plan, plan.origin, workspace, agents))
-        return BegunRun(plan, run, workspace)
-    if isinstance(plan.origin, Forked):
-        root = await create_fork(plan, plan.origin, agents)
-        run = stack.enter_context(
-            open_observed(root, project, scope.redactor, plan.rules.before_end)
-        )
-    else:
-        run = plan.origin.run
-        await _settle(plan, run)
+    match plan.origin:
+        case New() as origin:
+            workspace = await create_workspace(*where, on_snapshot=left_out.record_new)
+            await fill_repository(repository, workspace, project)
+            left_out.run = run = stack.enter_context(_create(plan, origin, workspace, agents))
+            return BegunRun(plan, run, workspace)
+        case Forked() as origin:
+            root = await create_fork(plan, origin, agents)
+            run = stack.enter_context(
+                open_observed(root, project, scope.redactor, plan.rules.before_end)
+            )
+        case Resumed(run=run):
+            await _settle(plan, run)
     left_out.run = run
     workspace = await open_workspace(*where, on_snapshot=left_out.record_new)
     await fill_repository(repository, workspace, project)
     record_set_aside(run, workspace, plan.request.workspace)
-    if isinstance(plan.origin, Resumed) and plan.change:
+    if plan.origin.is_resumed and plan.change:
         accept_change(run, plan.change, project)
     return BegunRun(plan, run, workspace)
 
@@ -96,7 +96,7 @@ _COMMITS = (
 def _tell(plan: RunPlan) -> None:
     """Tell a person what the plan found; a restart repeats nothing of the run that it continues."""
     sandbox, about = plan.sandbox, plan.policy.notices
-    if isinstance(plan.origin, Resumed) and plan.origin.is_restart:
+    if plan.origin.is_restart:
         about = ()
     else:
         report_common_secrets(plan.scope.project)

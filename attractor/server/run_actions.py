@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,8 +13,8 @@ from pydantic import BaseModel, Field
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.factory.operations.evaluate import request_evaluation
+from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import with_registered
-from attractor.factory.register import register_of
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.orders import Orders, Receipt
@@ -87,7 +88,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
         file = find_place(project.root, body.file)
         _check(open_source(str(file)), body, project)
         return walk(service, body.command(str(file)), caller)
-    versions = register_of(project).stores.pipelines.versions
+    versions = service.opened.pipelines.versions
     try:
         version = versions.find_usable(body.pipeline)
     except UnknownName as unknown:
@@ -97,9 +98,12 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
             f"{body.pipeline} is a file, and 'pipeline' names a registered pipeline",
             hint=f'pass {{"file": {json.dumps(body.pipeline)}}}',
         ) from unknown
-    file, project = with_registered(version, project)
+    file, opened = with_registered(version, service.opened)
     open_pipeline(
-        str(file), goal=body.goal, inputs=body.texts(), project=context_of(RunScope.of(project))
+        str(file),
+        goal=body.goal,
+        inputs=body.texts(),
+        project=context_of(RunScope.of(opened.project)),
     )
     return walk(service, body.command(f"{version.name}@{version.number}"), caller)
 
@@ -130,7 +134,7 @@ def orders_to(service: Service, run: str, caller: Caller) -> Orders:
         clock=project.machine.clock,
         randomness=project.machine.randomness,
         redactor=project.redactor,
-        before_end=register_of(project).record_end,
+        before_end=partial(record_end, service.opened),
         runs_dir=project.runs_dir,
         proof=caller.proof,
     )
@@ -190,7 +194,7 @@ def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) ->
 def evaluate_again(service: Service, run: str, caller: Caller) -> ActionResult:
     """Evaluate a run in a new process, again or for the first time."""
     root = service.root(run)
-    request_evaluation(root, service.project, by=caller.name)
+    request_evaluation(root, service.opened, by=caller.name)
     command = ResumeBody(evaluate=True).command(name_of(service, root))
     return _continued(service, root, command, caller, "a new process evaluates the run")
 

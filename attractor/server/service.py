@@ -13,6 +13,7 @@ from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.factory import Factory
 from attractor.factory.ledger.index import RunIndex
+from attractor.factory.open_project import OpenProject
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
@@ -56,7 +57,7 @@ class Service:
         """Return the service for the project in a folder; `flags` override settings."""
         environ, folder = os.environ if environ is None else environ, folder.absolute()
         factory = Factory.open(folder, environ=environ, flags=flags)
-        project, state = factory.project, factory.project.machine.state_dir
+        project, state = factory.opened.project, factory.opened.project.machine.state_dir
         settings = load_configuration(
             start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
         ).settings.server
@@ -83,9 +84,14 @@ class Service:
         )
 
     @property
+    def opened(self) -> OpenProject:
+        """The project, its resources and its runs."""
+        return self.factory.opened
+
+    @property
     def project(self) -> Project:
         """The project, with its settings."""
-        return self.factory.project
+        return self.factory.opened.project
 
     def root(self, run: str) -> Path:
         """Return the directory of a run, by its name, a unique prefix of the name, or `latest`.

@@ -18,7 +18,7 @@ AHEAD = 400
 
 
 def clock(flow: Flow, *words: str, **variables: str) -> tuple[int, str, str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     done = attractor("audit", "clock", *words, folder=flow.project, variables=state | variables)
     return done.returncode, done.stdout, done.stderr
 
@@ -52,7 +52,7 @@ def test_record_dated_ahead_is_shown_and_corrected_with_a_token(tmp_path: Path) 
     now = flow.launch()
     for result in (now, early):
         flow.decide(result, DecisionKind.REJECTED)
-    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
+    assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
 
 
 @table(("days", "is_valid"), [(3, False), (14, True)])
@@ -64,7 +64,7 @@ def test_corrected_clock_does_not_revive_an_expired_waiver(
     flow.waive(result, "made", days=days)
     flow.at(days=7).launch(evaluate=False)
     assert flow.evaluator.ledger.correct_clock(
-        by="ann", proof="token", now=flow.opened.machine.clock.now()
+        by="ann", proof="token", now=flow.machine.clock.now()
     )
     assert ("unresolved_failure" not in flow.rules(result)) == is_valid
     late = flow.launch()
@@ -75,7 +75,7 @@ def test_corrected_clock_does_not_revive_an_expired_waiver(
 def test_person_at_a_terminal_corrects_the_clock_after_a_question(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.at(days=AHEAD).launch(evaluate=False)
-    state = str(flow.opened.machine.state_dir)
+    state = str(flow.machine.state_dir)
     environ = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "ATTRACTOR_STATE_DIR": state}
     words = [ATTRACTOR, "audit", "clock", "--correct"]
     for answer, exit_code in (("n", 130), ("y", 0)):

@@ -67,7 +67,7 @@ def test_decision_names_the_pipeline_that_a_person_accepted(tmp_path: Path) -> N
     file.write_text(file.read_text().replace("Plan:", "Plan well:"))
     overrides = Overrides(accepts_graph="ann", interviewer="auto_approve", evaluate=True)
     asyncio.run(resume_run(waiting.directory, flow.opened, overrides))
-    version = flow.evaluator.stores.pipelines.versions.find("linear@2")
+    version = flow.opened.pipelines.versions.find("linear@2")
     assert f"pipeline linear (seal {version.content[:12]})" in call(flow, "gate").stdout
     judged_by = json.loads(call(flow, "decide", "--json").stdout)["judged_by"]
     assert judged_by["pipeline_hash"] == version.content
@@ -141,7 +141,7 @@ def test_recommended_rebase_is_accepted(tmp_path: Path) -> None:
 def test_history_lists_the_project_only(tmp_path: Path) -> None:
     flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "two")
     flow.decide(flow.launch(), DecisionKind.APPROVED)
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     assert len(call(flow, "history").stdout.splitlines()) == 1
     elsewhere = call(other, "history", **state)
     assert elsewhere.stdout.startswith("There are no decisions."), elsewhere.stderr
@@ -151,7 +151,7 @@ def test_printed_head_reveals_an_older_copy_of_all_records(tmp_path: Path) -> No
     flow = make_flow(tmp_path)
     flow.launch()
     token = {"ATTRACTOR_TOKEN": flow.make_token()}
-    records = (flow.opened.machine.state_dir, flow.opened.runs_dir)
+    records = (flow.machine.state_dir, flow.runs_dir)
     for folder in records:
         shutil.copytree(folder, tmp_path / "older" / folder.name, symlinks=True)
     rejected = call(flow, "decide", "--reject", *RATIONALE, **token)

@@ -335,10 +335,10 @@ def test_gc_asks_at_a_terminal_before_it_frees_an_approved_run(
     git(flow.project, "merge", "--quiet", f"attractor/run/{result.run_id}")
     environ = {
         **GitDesk(tmp_path).environ,
-        "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir),
+        "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir),
     }
     with sit([ATTRACTOR, "gc", *NOW], cwd=flow.project, environ=environ) as sitting:
         sitting.until(f"Run {result.run_id}: it was approved and landed on main", "[y/N]")
         sitting.interrupt() if answer == "Ctrl-C" else sitting.type(answer)
         assert sitting.ends_with() == status
-    assert (flow.opened.machine.state_dir / "stores" / result.run_id).is_dir() == (answer != "y\n")
+    assert (flow.machine.state_dir / "stores" / result.run_id).is_dir() == (answer != "y\n")

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from attractor.factory.evaluation.gate_records import RULES
 from attractor.pipeline.project.custom_parts import CustomParts
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
-from tests.pipeline.projects import adjusted, git
+from tests.pipeline.projects import git
 from tests.records.diagnosis.test_unchanged import AGENT
 
 NO_GO = 5
@@ -24,7 +23,7 @@ WORDS = ("It is made", "standard output of step look is not 'quokka'")
 
 
 def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     return attractor(*words, folder=flow.project, variables=state | variables)
 
 
@@ -94,7 +93,7 @@ def test_rules_that_passed_are_only_named(red: Flow) -> None:
 
 
 def test_changed_records_are_a_no_go_of_their_own(red: Flow) -> None:
-    ledger = red.opened.machine.state_dir / "ledger.jsonl"
+    ledger = red.machine.state_dir / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b'"created"', b'"CREATED"', 1))
     done = call(red, "gate", "--json")
     assert done.returncode == 6
@@ -267,13 +266,13 @@ def test_no_go_because_nothing_was_changed_says_so_first(tmp_path: Path) -> None
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(AGENT)
     git(flow.project, "commit", "--quiet", "--all", "--message", "An agent")
-    opened = adjusted(flow.opened, parts=CustomParts(handlers={"codergen": RefusedAgent()}))
-    result = replace(flow, opened=opened).launch()
+    flow = flow.adjusted(parts=CustomParts(handlers={"codergen": RefusedAgent()}))
+    result = flow.launch()
     unchanged = (
         "no files changed: write_file of implement was refused twice "
         "(cannot write made.txt: the files are read-only)"
     )
-    first, second, *_ = as_text(result, read_outlook(result, opened)).splitlines()
+    first, second, *_ = as_text(result, read_outlook(result, flow.opened.project)).splitlines()
     assert (first, second) == (f"run {result.run_id}: success: completed", f"  no-go: {unchanged}")
     assert call(flow, "gate").stdout.startswith(f"no-go: {unchanged}\n")
     assert call(flow, "diagnose").stdout.splitlines()[1] == f"  1. {unchanged}"
@@ -282,7 +281,7 @@ def test_no_go_because_nothing_was_changed_says_so_first(tmp_path: Path) -> None
 def test_run_without_a_suite_is_not_judged(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(suite="")
-    shown = [as_text(result, read_outlook(result, flow.opened))]
+    shown = [as_text(result, read_outlook(result, flow.opened.project))]
     for words in ("gate", "diagnose", "status", "runs", "logs", "decide"):
         shown.append(call(flow, *words.split()).stdout)
     assert all("not judged: no suite" in one and "no-go" not in one for one in shown)

@@ -39,10 +39,12 @@ def trials(flow: Flow, kind: str) -> Counter[int]:
 
 def begin(flow: Flow, *words: str, stdout: int = subprocess.DEVNULL) -> Process:
     variables = {
-        **flow.opened.machine.environ,
-        "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir),
+        **flow.machine.environ,
+        "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir),
     }
-    variables = plain({**variables, "ATTRACTOR_WORKSPACES_DIR": str(flow.opened.workspaces_dir)})
+    variables = plain(
+        {**variables, "ATTRACTOR_WORKSPACES_DIR": str(flow.opened.project.workspaces_dir)}
+    )
     return begin_prepared(
         words, folder=flow.project, variables=variables, stdout=stdout, stderr=stdout
     )
@@ -177,7 +179,7 @@ def test_setup_of_a_suite_that_a_kill_cut_runs_again_and_a_build_is_kept(tmp_pat
     words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
     kill_when(begin(flow, *words), flow, "SuiteSetupStarted", 1)
     kill_when(begin(flow, "resume", "latest"), flow, "TrialStarted", 1)
-    [built] = (flow.opened.machine.state_dir / "stores").glob("*/built/1")
+    [built] = (flow.machine.state_dir / "stores").glob("*/built/1")
     when = built / "tree" / "when"
     content = when.read_bytes()
     when.write_text("another build\n")

@@ -8,7 +8,6 @@ from pathlib import Path
 from attractor.cli.invocation import OPERATOR_COMMANDS, command_registry, is_operator_command
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.ledger.tokens import Scope, TokenStore
-from attractor.factory.register import register_of
 from attractor.records.request import WorkspaceKind
 from tests.cli.plain_desk import WORDS as WITHOUT_SANDBOX, Desk
 from tests.cli.running import ATTRACTOR, attractor
@@ -103,7 +102,7 @@ def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> 
     ]
     script = tmp_path / "attack.sh"
     script.write_text(
-        f"export T={token} S={flow.opened.machine.state_dir}\n"
+        f"export T={token} S={flow.machine.state_dir}\n"
         "export ATTRACTOR_TOKEN=$T ATTRACTOR_STATE_DIR=$S\n"
         f"cd {flow.project}\n" + "\n".join(f"{one} >> {file} 2>&1" for one in commands)
     )
@@ -113,14 +112,14 @@ def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> 
     )
     flow.launch(suite="", workspace=WorkspaceKind.NONE)
     assert file.read_text().count("is only for the operator, and run ") == len(commands)
-    kinds = {one.kind for one in register_of(flow.opened).ledger.entries()}
+    kinds = {one.kind for one in flow.opened.ledger.entries()}
     assert not kinds & {"decided", "promoted"}
-    assert len(TokenStore(flow.opened.machine.state_dir).list()) == 1
+    assert len(TokenStore(flow.machine.state_dir).list()) == 1
     assert git(flow.project, "rev-parse", "main") == main
 
 
 def call(flow: Flow, *words: str, **variables: str) -> tuple[int, str, str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     done = attractor(*words, folder=flow.project, variables=state | variables)
     return done.returncode, done.stdout, done.stderr
 
@@ -138,8 +137,8 @@ def test_token_is_created_at_a_terminal_or_by_a_token(tmp_path: Path) -> None:
     token = flow.make_token()
     code, secret, _ = call(flow, "token", "create", "ci", "--scope=read", ATTRACTOR_TOKEN=token)
     assert code == 0
-    assert TokenStore(flow.opened.machine.state_dir).holder(secret.strip(), Scope.READ) == "ci"
-    state = str(flow.opened.machine.state_dir)
+    assert TokenStore(flow.machine.state_dir).holder(secret.strip(), Scope.READ) == "ci"
+    state = str(flow.machine.state_dir)
     environ = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "ATTRACTOR_STATE_DIR": state}
     for answer, exit_code in (("n", 130), ("y", 0)):
         with sit([ATTRACTOR, "token", "create", "me"], cwd=flow.project, environ=environ) as person:

@@ -26,7 +26,7 @@ def test_removed_runs_leave_suites_decisions_and_approved_trees(tmp_path: Path) 
         refused = call(flow, *words, kept.run_id)
         sentence = f"the directory of run {kept.run_id} (approved, not promoted) is gone: "
         assert (refused.returncode, sentence in refused.stderr) == (2, True), refused.stderr
-    assert not flow.opened.runs_dir.exists()
+    assert not flow.runs_dir.exists()
     swept = json.loads(call(flow, "gc", *NOW, "--dry-run", "--json").stdout)
     assert (
         "its run directory is gone; it was approved, but is not promoted yet"
@@ -42,18 +42,18 @@ def test_person_lists_and_adopts_projects(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     [ours] = json.loads(call(flow, "doctor", "--project", "--json").stdout)
     assert (ours["suites"], ours["decisions"], ours["is_here"]) == (1, 0, True)
-    assert ours["runs_dir"] == str(flow.opened.runs_dir)
+    assert ours["runs_dir"] == str(flow.runs_dir)
     shutil.rmtree(flow.project)
     make_project(flow.project)
     assert "doctor --project" in call(flow, "suite", "list").stderr
     shown = call(flow, "doctor", "--project").stdout.splitlines()
-    assert shown[0] == f"{ours['project']}  1 suite, 0 decisions  {flow.opened.runs_dir}"
+    assert shown[0] == f"{ours['project']}  1 suite, 0 decisions  {flow.runs_dir}"
     adopt = ("doctor", "--project", ours["project"])
     assert call(flow, *adopt, STARTED_BY_ATTRACTOR="x").returncode == 4
     assert call(flow, *adopt, ATTRACTOR_TOKEN="x").returncode == 2
     adopted = call(flow, *adopt)
     assert adopted.stdout.endswith(" (this project)\n"), adopted.stderr
     assert call(flow, "suite", "list").stdout.startswith("suite todo@1")
-    [*_, entry] = Ledger(flow.opened.machine.state_dir).entries()
+    [*_, entry] = Ledger(flow.machine.state_dir).entries()
     assert (entry.kind, entry.data["project"]) == ("project_adopted", ours["project"])
     assert "project adopted" in call(flow, "history", "--all").stdout

@@ -39,7 +39,7 @@ PROFILE = 'name = "careful"\n[policy]\nprotected_paths = ["/deploy"]\n'
 
 
 def call(flow: Flow, *words: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     return attractor(*words, folder=flow.project, variables=state)
 
 
@@ -212,11 +212,11 @@ def test_gc_keeps_decisions_runs_and_checkpoints(tmp_path: Path) -> None:
     result = flow.launch()
     flow.decide(result, DecisionKind.REJECTED)
     before = {one: one.read_bytes() for one in result.directory.rglob("*") if one.is_file()}
-    ledger = (flow.opened.machine.state_dir / "ledger.jsonl").read_bytes()
+    ledger = (flow.machine.state_dir / "ledger.jsonl").read_bytes()
     assert "freed" in output_of(flow, "gc", "--json")
     assert before == {one: one.read_bytes() for one in before}
     assert {one.name for one in before} >= {"decisions.jsonl", "checkpoint.json", "events.jsonl"}
-    assert (flow.opened.machine.state_dir / "ledger.jsonl").read_bytes() == ledger
+    assert (flow.machine.state_dir / "ledger.jsonl").read_bytes() == ledger
 
 
 def test_the_history_of_a_suite_counts_each_scenario_over_the_runs(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_suite_is_tried_on_the_current_files_and_holdouts_only_for_the_operato
     head = git(flow.project, "rev-parse", "HEAD").strip()
     assert f": commit {head[:12]}, without" in committed["tree"]
     assert not (flow.project / "runs").joinpath("events.jsonl").exists()
-    assert [*(flow.opened.machine.state_dir / "stores").iterdir()] == []
+    assert [*(flow.machine.state_dir / "stores").iterdir()] == []
 
 
 def test_registering_prints_tolerated_failures_and_refusals_with_remedies(tmp_path: Path) -> None:

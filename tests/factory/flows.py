@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
@@ -12,24 +13,22 @@ from attractor.factory.decisions.decide import (
     DecisionKind,
     Operator,
     Proof,
-    amend,
-    decide,
-    waive,
 )
 from attractor.factory.decisions.promotion import Promotion
-from attractor.factory.evaluation.evaluate import Evaluator, evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.gate_records import GateReport
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.decide import amend_decision, decide_run, waive_scenario
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import make_profile
-from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.machine import Machine
 from attractor.records.request import Overrides, WorkspaceKind
 from tests.copies import copies
 from tests.factory.resources.stores import register
@@ -69,16 +68,24 @@ class ShiftedClock(SystemClock):
 class Flow:
     """A project with a registered suite, and operations on its runs.
 
-    With the opened that the project was made with, launched runs are copied (see `tests.copies`).
+    Runs launched by an unchanged project are copied (see `tests.copies`).
     """
 
     project: Path
-    opened: Project
-    made_host: Project | None = None
+    opened: OpenProject
+    made_with: OpenProject | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return self.opened.project.machine
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.opened.project.runs_dir
 
     @property
     def evaluator(self) -> Evaluator:
-        return evaluator_of(self.opened)
+        return Evaluator(self.opened)
 
     def launch(
         self,
@@ -112,7 +119,7 @@ class Flow:
         def start() -> RunResult:
             return asyncio.run(start_run(options, self.opened, root=root, feedback=source))
 
-        if self.opened is not self.made_host:
+        if self.opened is not self.made_with:
             return start()
         return copies().take(self.project.parent, f"{options} {root} {source}", start)
 
@@ -129,31 +136,32 @@ class Flow:
     def decide(
         self, result: RunResult, verdict: DecisionKind, rationale: str = REASON
     ) -> LedgerEntry:
-        with lock_run(result.directory, self.opened) as run:
-            return decide(run, self.evaluator, Decision(verdict, ANN, rationale))
+        return decide_run(result.directory, self.opened, Decision(verdict, ANN, rationale))
 
     def waive(
         self, result: RunResult, scenario: str, reason: str = REASON, **expires: float
     ) -> LedgerEntry:
-        with lock_run(result.directory, self.opened) as run:
-            expires_in = timedelta(**expires or {"days": 7})
-            return waive(
-                run, self.evaluator, scenario, by=ANN, reason=reason, expires_in=expires_in
-            )
+        root, expires_in = result.directory, timedelta(**expires or {"days": 7})
+        return waive_scenario(
+            root, self.opened, scenario, by=ANN, reason=reason, expires_in=expires_in
+        )
 
     def amend(self, result: RunResult, rationale: str = "", note: str = "") -> LedgerEntry:
-        with lock_run(result.directory, self.opened) as run:
-            return amend(run, self.evaluator, by=ANN, rationale=rationale, note=note)
+        return amend_decision(result.directory, self.opened, by=ANN, rationale=rationale, note=note)
 
     def at(self, **shift: float) -> "Flow":
         """Return the project with a clock that has an offset."""
-        return replace(self, opened=adjusted(self.opened, clock=ShiftedClock(timedelta(**shift))))
+        return self.adjusted(clock=ShiftedClock(timedelta(**shift)))
+
+    def adjusted(self, **fields: Any) -> "Flow":
+        """Return the flow with other values of fields of its project."""
+        return replace(self, opened=OpenProject(adjusted(self.opened.project, **fields)))
 
     def make_token(self, scope: str = "decide") -> str:
         """Create a token, as a person does at a terminal, and return its secret."""
         secret = f"secret-of-the-test-to-{scope}"
-        tokens = TokenStore(self.opened.machine.state_dir)
-        tokens.create(f"ann-{scope}", scope, secret, by="ann", now=self.opened.machine.clock.now())
+        tokens = TokenStore(self.machine.state_dir)
+        tokens.create(f"ann-{scope}", scope, secret, by="ann", now=self.machine.clock.now())
         return secret
 
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
@@ -174,15 +182,15 @@ def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **hol
         tmp_path, f"{tmp_path} {suite} {written}", lambda: _make(tmp_path, suite, written)
     )
     project = tmp_path / "project"
-    opened = open_project(project)
+    opened = OpenProject(open_project(project))
     return Flow(project, opened, opened)
 
 
 def _make(tmp_path: Path, suite: str, holdouts: dict[str, str]) -> None:
     project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
-    flow = Flow(project, open_project(project))
+    flow = Flow(project, OpenProject(open_project(project)))
     folder = write_suite(tmp_path / "suite", suite=suite, **holdouts)
-    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
+    stores, now = flow.opened, flow.machine.clock.now()
     register(stores.suites, folder, now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     for profile in (lenient, make_profile("strict")):

@@ -28,7 +28,7 @@ from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import adjusted, git
+from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
 SPEND = "#!/bin/sh\necho spent\n"
@@ -69,12 +69,12 @@ def make(
         tmp_path / "suite", {"checks/verify": VERIFY} if "verify" in check else {}
     )
     folder = write_suite(written, suite=suite, made=SCENARIO.format(step=step, check=check))
-    register(flow.evaluator.stores.suites, folder, now=flow.opened.machine.clock.now())
+    register(flow.opened.suites, folder, now=flow.machine.clock.now())
     write_files(flow.project, {".gitignore": f"/{path}/\n", **(files or {f"{path}/spend": SPEND})})
     git(flow.project, "add", ".gitignore")
     git(flow.project, "commit", "--quiet", "--message", "Ignore")
     preparation = replace(NO_PREPARATION, **{setting: (path,)})
-    return replace(flow, opened=adjusted(flow.opened, preparation=preparation))
+    return flow.adjusted(preparation=preparation)
 
 
 def launch(flow: Flow, sandbox: str = "none") -> Any:
@@ -112,7 +112,7 @@ def test_evaluation_ends_if_a_program_that_does_nothing_passes_with_carried_path
     )
     assert evaluated(flow) == []
     (flow.project / path / "spend").unlink()
-    root = find_run("latest", flow.opened.runs_dir)
+    root = find_run("latest", flow.runs_dir)
     result = asyncio.run(resume_run(root, flow.opened))
     assert result.status == AWAITING_DECISION
     assert "unresolved_failure" in flow.rules(result)
@@ -144,10 +144,9 @@ MADE = SAYS_SPENT.replace("spent", "spend\\nmade")
 def test_carried_paths_of_the_registration_are_not_played_again(tmp_path: Path) -> None:
     flow = make(tmp_path, "carry", step=WITH_MADE, check=MADE, **WORD)
     messages: list[str] = []
-    flow = replace(flow, opened=adjusted(flow.opened, tell=messages.append))
+    flow = flow.adjusted(tell=messages.append)
     folder = write_files(tmp_path / "suite", {"README.md": "A new version."})
-    stores = flow.evaluator.stores
-    asyncio.run(register_suite(folder, flow.opened, stores, sandbox="none", by="ann"))
+    asyncio.run(register_suite(folder, flow.opened, sandbox="none", by="ann"))
     result = flow.launch()
     assert flow.rules(result) == []
     assert not any("does nothing plays" in one for one in messages)
@@ -184,14 +183,14 @@ def test_carried_paths_change_between_the_parts_of_an_evaluation(
     flow = make(tmp_path, "carry", step=WITH_MADE, check=MADE, **WORD)
     stopped = flow.launch(evaluate=False)
     facts = read_candidate_run(stopped.directory)
-    sealed = flow.evaluator.stores.suite(facts.manifest.suite)
+    sealed = flow.opened.suite(facts.manifest.suite)
     assert sealed
-    now = read_carried(sealed.suite, flow.opened.preparation, flow.project)
+    now = read_carried(sealed.suite, flow.opened.project.preparation, flow.project)
     carried = CarriedPaths(now.paths, content or now.content, have_changed)
     evaluation_id = EvaluationId(stopped.run_id, 1, facts.tree)
     begun = EvaluationStart(evaluation_id, sealed.seal, Promises(), (), carried).to_record()
     flow.evaluator.ledger.append(
-        LineKind.EVALUATION_BEGUN, stopped.run_id, begun, now=flow.opened.machine.clock.now()
+        LineKind.EVALUATION_BEGUN, stopped.run_id, begun, now=flow.machine.clock.now()
     )
     if is_played:
         with lock_run(stopped.directory, flow.opened) as run:

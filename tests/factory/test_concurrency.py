@@ -18,12 +18,14 @@ CREATE = """
 import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import open_project, simulated
 
 project = Path(sys.argv[1])
-opened, request = open_project(project), simulated(project, workspace=WorkspaceKind.NONE)
+opened = OpenProject(open_project(project))
+request = simulated(project, workspace=WorkspaceKind.NONE)
 for _ in range(int(sys.argv[2])):
     print(asyncio.run(start_run(request, opened)).run_id)
 """
@@ -44,9 +46,9 @@ def test_runs_that_many_processes_create_are_all_there(tmp_path: Path) -> None:
     assert len(created) == processes * each
     recorded = [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == "created"]
     assert sorted(recorded) == sorted(created)
-    listed = RunIndex(flow.opened.machine.state_dir).runs(flow.opened.runs_dir, RunQuery())
+    listed = RunIndex(flow.machine.state_dir).runs(flow.runs_dir, RunQuery())
     assert [one.run_id for one in listed] == sorted(created, reverse=True)
-    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
+    assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
 
 
 def test_evaluations_that_start_at_once_keep_the_limits_of_the_suite(tmp_path: Path) -> None:

@@ -30,7 +30,9 @@ from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.evaluation.candidate_run import facts_of, read_candidate_run
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.register import record_begin
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import BegunRun
@@ -127,7 +129,7 @@ def test_a_branch_that_moved_since_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch()
-    ledger = flow.opened.machine.state_dir / LEDGER_FILE
+    ledger = flow.machine.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
     with pytest.raises(ChainBroken, match=r"line \d+"):
         flow.decide(result, DecisionKind.APPROVED)
@@ -145,7 +147,7 @@ def test_run_keeps_the_suite_version_of_its_start(tmp_path: Path) -> None:
     result = flow.launch()
     suite = tmp_path / "suite" / "holdout" / "made.scenario.toml"
     suite.write_text(suite.read_text().replace('equals = "made"', 'equals = "never"'))
-    register(flow.evaluator.stores.suites, tmp_path / "suite", now=flow.opened.machine.clock.now())
+    register(flow.opened.suites, tmp_path / "suite", now=flow.machine.clock.now())
     assert rules(flow, result) == []
     assert rules(flow, flow.launch()) == ["unresolved_failure", "satisfaction"]
 
@@ -171,7 +173,7 @@ def judge_as_told(flow: Flow, advice: str) -> None:
     assert found
     line, file, folder = found.groups()
     Path(file).write_text(SUITE.replace('pipeline = "linear"', line))
-    register(flow.evaluator.stores.suites, Path(folder), now=flow.opened.machine.clock.now())
+    register(flow.opened.suites, Path(folder), now=flow.machine.clock.now())
 
 
 def test_a_suite_for_another_pipeline_is_refused_with_the_edit_that_makes_it_judge(
@@ -201,7 +203,7 @@ def test_a_suite_for_another_pipeline_is_refused_with_the_edit_that_makes_it_jud
 def test_suite_of_the_settings_for_another_pipeline_is_left_out(tmp_path: Path) -> None:
     messages: list[str] = []
     flow = make_flow(tmp_path)
-    flow = replace(flow, opened=adjusted(flow.opened, suite="todo", tell=messages.append))
+    flow = flow.adjusted(suite="todo", tell=messages.append)
     assert read_manifest(RunDirectory(flow.launch(suite="").directory)).suite
     pipeline = flow.project / "pipeline.dot"
     pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
@@ -230,7 +232,9 @@ def test_unregistered_suite_stops_only_runs_that_it_would_judge(
     write_suite(project / "scenarios" / "todo")
     file = project / "pipeline.dot"
     file.write_text(file.read_text().replace("digraph linear", f"digraph {pipeline}"))
-    flow = Flow(project, adjusted(open_project(project), suite="todo", tell=messages.append))
+    flow = Flow(
+        project, OpenProject(adjusted(open_project(project), suite="todo", tell=messages.append))
+    )
     if not words:
         with pytest.raises(Refused, match="suite todo is not registered here"):
             flow.launch(suite="", profile="")
@@ -242,7 +246,7 @@ def test_unregistered_suite_stops_only_runs_that_it_would_judge(
 
 def test_pipeline_and_names_are_checked_before_the_suite(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    flow = Flow(project, open_project(project))
+    flow = Flow(project, OpenProject(open_project(project)))
     with pytest.raises(UnknownName, match="unknown profile 'nope'"):
         flow.launch(suite="nope", profile="nope")
     with pytest.raises(NotRunnable, match="--interviewer: unknown interviewer 'nope'"):
@@ -332,12 +336,12 @@ def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
         hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
     )
     request = simulated(flow.project)
-    plan = asyncio.run(plan_run(New(request), flow.opened))
+    plan = asyncio.run(plan_run(New(request), flow.opened.project))
     choice = replace(plan.sandbox, promises=proved)
     plan = replace(plan, report=replace(plan.report, sandbox=choice))
     nowhere = NoWorkspace(another=lambda: choice.make(flow.project))
     with lock_run(result.directory, flow.opened) as run:
-        flow.evaluator.register.begin(BegunRun(plan, run, nowhere))
+        record_begin(flow.opened, BegunRun(plan, run, nowhere))
     flow.resume(result)
     assert rules(flow, result) == ["isolation_unverified"]
 

@@ -28,7 +28,7 @@ def red(tmp_path: Path) -> tuple[Flow, RunResult]:
 
 def forged_line(flow: Flow, result: RunResult) -> str:
     """Return an approval line that continues the ledger, with a forged seal."""
-    ledger = flow.opened.machine.state_dir / LEDGER_FILE
+    ledger = flow.machine.state_dir / LEDGER_FILE
     last = json.loads(ledger.read_bytes().splitlines()[-1])
     record: dict[str, Json] = {"kind": "decided", "run_id": result.run_id, "time": last["time"]}
     record["data"] = {"verdict": "approved", "tree": "", "by": "agent", "proof": "terminal"}
@@ -36,7 +36,7 @@ def forged_line(flow: Flow, result: RunResult) -> str:
 
 
 def append_to_ledger(flow: Flow, result: RunResult) -> None:
-    with (flow.opened.machine.state_dir / LEDGER_FILE).open("a") as file:
+    with (flow.machine.state_dir / LEDGER_FILE).open("a") as file:
         file.write(f"{forged_line(flow, result)}\n")
 
 
@@ -58,7 +58,7 @@ def change_suite(flow: Flow, result: RunResult) -> None:
 
 def stored_result(flow: Flow) -> Path:
     """Remove one stored result of a trial, and return its path."""
-    file = sorted((flow.opened.machine.state_dir / "results").glob("*/*/*.json"))[0]
+    file = sorted((flow.machine.state_dir / "results").glob("*/*/*.json"))[0]
     file.unlink()
     return file
 
@@ -98,7 +98,7 @@ def test_forged_record_approves_nothing(
     flow, result = red
     main = git(flow.project, "rev-parse", "main")
     forge(flow, result)
-    [flaw] = audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws
+    [flaw] = audit(flow.machine.state_dir, flow.runs_dir).flaws
     assert message in flaw.problem
     with pytest.raises(AttractorError) as refused:
         flow.decide(result, DecisionKind.APPROVED)

@@ -44,9 +44,9 @@ def forked(
 
 
 def sweep(flow: Flow, confirm: Callable[[str], bool] | None = None) -> Sweep:
-    rules = Rules(flow.opened.machine.clock.now() + timedelta(hours=2), timedelta())
-    places = RunLocations(flow.evaluator.ledger, flow.opened.runs_dir)
-    return asyncio.run(Collector(flow.opened, places, rules, confirm=confirm).collect())
+    rules = Rules(flow.machine.clock.now() + timedelta(hours=2), timedelta())
+    places = RunLocations(flow.evaluator.ledger, flow.runs_dir)
+    return asyncio.run(Collector(flow.opened.project, places, rules, confirm=confirm).collect())
 
 
 def test_forked_run_is_judged_by_the_pins_of_its_parent(tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path)
 
 def test_suite_for_a_version_of_a_pipeline_judges_no_other_version(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    flow = replace(flow, opened=adjusted(flow.opened))
+    flow = flow.adjusted()
     first = flow.launch()
     write_suite(tmp_path / "suite", suite=SUITE.replace('"linear"', '"linear@1"'))
-    register(flow.evaluator.stores.suites, tmp_path / "suite", now=flow.opened.machine.clock.now())
+    register(flow.opened.suites, tmp_path / "suite", now=flow.machine.clock.now())
     assert flow.rules(first) == []
     unjudged = flow.launch(evaluate=False)
     pipeline = flow.project / "pipeline.dot"
@@ -151,10 +151,10 @@ def test_suite_for_a_version_of_a_pipeline_judges_no_other_version(tmp_path: Pat
     ) as refused:
         flow.launch()
     assert "attractor run linear@1" in refused.value.hint
-    assert len(list_runs(flow.opened.runs_dir)) == 2
+    assert len(list_runs(flow.runs_dir)) == 2
     with pytest.raises(UsageError, match="suite todo@2 is for linear@1"):
         forked(flow, unjudged, "make", pipeline)
-    assert len(list_runs(flow.opened.runs_dir)) == 2
+    assert len(list_runs(flow.runs_dir)) == 2
     # The operator may accept another version on a resume; the gate does not.
     facts = read_candidate_run(flow.resume(unjudged).directory)
     accepted = replace(facts, manifest=replace(facts.manifest, content_hash="of another version"))
@@ -169,7 +169,7 @@ def test_restart_is_refused_after_its_suite_was_burned(tmp_path: Path) -> None:
 
     class Burn:
         def execute(self, stage: Stage) -> Outcome:
-            store, now = flow.evaluator.stores.suites.versions, flow.opened.machine.clock.now()
+            store, now = flow.opened.suites.versions, flow.machine.clock.now()
             store.end(store.find("todo"), Ending(BURNED, now, "ann", "its holdouts were shown"))
             return failure("once more")
 
@@ -178,8 +178,8 @@ def test_restart_is_refused_after_its_suite_was_burned(tmp_path: Path) -> None:
     (flow.project / "pipeline.dot").write_text(text)
     parts = CustomParts(handlers=adapt_handlers({"burn": Burn()}))
     with pytest.raises(Retired, match="was burned on .*: its holdouts were shown"):
-        replace(flow, opened=adjusted(flow.opened, parts=parts)).launch()
-    first, second = sorted(list_runs(flow.opened.runs_dir), key=lambda one: one.restart)
+        flow.adjusted(parts=parts).launch()
+    first, second = sorted(list_runs(flow.runs_dir), key=lambda one: one.restart)
     assert (first.restarted_as, second.next_node) == (second.run_id, "plan")
     assert not any(one.type == "StageStarted" for one in read_events(second.directory))
 
@@ -187,13 +187,13 @@ def test_restart_is_refused_after_its_suite_was_burned(tmp_path: Path) -> None:
 def test_run_is_found_in_its_first_place_or_in_the_current_project(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
-    places = RunLocations(flow.evaluator.ledger, flow.opened.runs_dir)
+    places = RunLocations(flow.evaluator.ledger, flow.runs_dir)
     found = places(result.run_id)
     assert (found.places[0], found.is_known, found.is_promoted) == (result.directory, True, False)
-    moved = adjusted(flow.opened, runs_dir=tmp_path / "moved")
+    moved = adjusted(flow.opened.project, runs_dir=tmp_path / "moved")
     assert RunLocations(flow.evaluator.ledger, moved.runs_dir)(result.run_id).places == (
         result.directory,
         tmp_path / "moved" / result.run_id,
     )
     unknown = places("0" * 26)
-    assert (unknown.places, unknown.is_known) == ((flow.opened.runs_dir / ("0" * 26),), False)
+    assert (unknown.places, unknown.is_known) == ((flow.runs_dir / ("0" * 26),), False)

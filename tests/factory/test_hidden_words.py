@@ -75,7 +75,7 @@ def test_no_file_of_a_run_contains_a_word_of_a_holdout(tmp_path: Path) -> None:
 def test_ledger_contains_no_word_of_a_holdout(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     flow.launch()
-    ledger = (flow.opened.machine.state_dir / LEDGER_FILE).read_text()
+    ledger = (flow.machine.state_dir / LEDGER_FILE).read_text()
     assert '"satisfied":false' in ledger
     assert not any(one in ledger for one in (*IDS, "marsupial"))
 
@@ -97,7 +97,7 @@ def test_operator_sees_all_reasons(tmp_path: Path) -> None:
 def test_results_in_the_state_folder_are_private(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
-    folder = flow.opened.machine.state_dir / "results" / result.run_id / "1"
+    folder = flow.machine.state_dir / "results" / result.run_id / "1"
     files = list(folder.iterdir())
     assert len(files) == 6
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -131,7 +131,7 @@ def test_a_result_that_was_tampered_with_is_found(tmp_path: Path, tamper: object
     assert callable(tamper)
     flow = make_red_flow(tmp_path)
     result = flow.launch()
-    files = sorted((flow.opened.machine.state_dir / "results" / result.run_id / "1").iterdir())
+    files = sorted((flow.machine.state_dir / "results" / result.run_id / "1").iterdir())
     tamper(files)
     for _ in range(2):
         with pytest.raises(VerificationError):

@@ -3,7 +3,7 @@
 import os
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.factory.errors import Retired
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.ledger.records import leaks_of
+from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from tests.counts import IS_FULL
 from tests.engine.runs import read_events
@@ -22,7 +23,7 @@ from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.factory.test_forked_runs import forked
-from tests.pipeline.projects import LINEAR, adjusted, git
+from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
 CANARY = "canary-of-the-quokka"
@@ -70,7 +71,7 @@ def test_canary_fails_the_run_and_burns_the_suite(tmp_path: Path, form: str) -> 
     assert not any(one.type == "TrialStarted" for one in read_events(result.directory))
     with pytest.raises(Retired, match="burned"):
         flow.launch()
-    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
+    stores, now = flow.opened, flow.machine.clock.now()
     with pytest.raises(Retired, match="is burned since"):
         register(stores.suites, tmp_path / "suite", now=now)
 
@@ -98,15 +99,15 @@ digraph linear {{
 
 
 def cancel(flow: Flow, result: RunResult) -> None:
-    end = flow.evaluator.register.record_end
-    Orders(result.directory, "ann", flow.opened.machine.clock, os.urandom, Redactor(), end).cancel()
+    end = partial(record_end, flow.opened)
+    Orders(result.directory, "ann", flow.machine.clock, os.urandom, Redactor(), end).cancel()
 
 
 @pytest.mark.parametrize("pipeline", [FAILING, ASKING])
 def test_canary_in_a_failed_or_canceled_run_burns_the_suite(tmp_path: Path, pipeline: str) -> None:
     flow = commit(make_project(tmp_path), **{"pipeline.dot": pipeline})
     messages: list[str] = []
-    flow = replace(flow, opened=adjusted(flow.opened, tell=messages.append))
+    flow = flow.adjusted(tell=messages.append)
     result = flow.launch(interviewer="park")
     if result.status == AWAITING_ANSWER:
         cancel(flow, result)
@@ -121,8 +122,8 @@ def test_run_ends_unsearched_while_its_sealed_suite_is_unreadable(
 ) -> None:
     flow = commit(make_project(tmp_path), **{"pipeline.dot": pipeline})
     messages: list[str] = []
-    flow = replace(flow, opened=adjusted(flow.opened, tell=messages.append))
-    sealed, hidden = flow.opened.machine.state_dir / "suites" / "sealed", tmp_path / "lost"
+    flow = flow.adjusted(tell=messages.append)
+    sealed, hidden = flow.machine.state_dir / "suites" / "sealed", tmp_path / "lost"
     losing = pipeline.replace("printf", f"mv {sealed} {hidden}; printf")
     commit(flow, **{"pipeline.dot": losing})
     result = flow.launch(interviewer="park")
@@ -159,7 +160,7 @@ def test_run_that_pinned_the_burned_suite_gets_no_approval(tmp_path: Path) -> No
 def test_run_that_died_after_its_leak_was_recorded_fails(tmp_path: Path) -> None:
     flow = commit(make_project(tmp_path), **{"notes.txt": CANARY})
     result = flow.launch(evaluate=False)
-    ledger, now = flow.evaluator.ledger, flow.opened.machine.clock.now()
+    ledger, now = flow.evaluator.ledger, flow.machine.clock.now()
     head = read_events(result.directory)[-1].hash
     ledger.append("ended", result.run_id, {"status": "failed", "journal_head": head}, now=now)
     with pytest.raises(RunOver, match="is failed"):

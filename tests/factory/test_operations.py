@@ -19,7 +19,7 @@ from tests.pipeline.projects import git
 def test_factory_equals_the_commands(tmp_path: Path) -> None:
     flow = make_mixed(tmp_path)
     run = flow.launch().run_id
-    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     factory = Factory.open(flow.project, environ=state)
     token = flow.make_token()
     assert [one.rule for one in factory.gate(run).reasons] == flow.rules(flow.launch())

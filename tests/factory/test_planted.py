@@ -15,6 +15,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision
 from attractor.factory.factory import Factory
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import Profile, make_profile
 from attractor.server.html.run_view import read_changes
@@ -44,8 +45,8 @@ def make_planting_flow(tmp_path: Path, script: str) -> Flow:
 def move(flow: Flow, result: RunResult, to: Path) -> tuple[Flow, RunResult]:
     """Move the project; return it and its run at the new place."""
     flow.project.rename(to)
-    opened = adjusted(flow.opened, root=to, runs_dir=to / "runs")
-    return Flow(to, opened), replace(result, directory=opened.runs_dir / result.run_id)
+    opened = adjusted(flow.opened.project, root=to, runs_dir=to / "runs")
+    return Flow(to, OpenProject(opened)), replace(result, directory=opened.runs_dir / result.run_id)
 
 
 def left_out(result: RunResult) -> list[Event]:
@@ -96,9 +97,9 @@ def in_subfolder(flow: Flow, tmp_path: Path) -> Flow:
         (flow.project / name).rename(project / name)
     git(flow.project, "add", "--all")
     git(flow.project, "commit", "--quiet", "--message", "Move")
-    flow = Flow(project, adjusted(flow.opened, root=project, runs_dir=project / "runs"))
+    flow = replace(flow.adjusted(root=project, runs_dir=project / "runs"), project=project)
     # The moved project is another project, so register its suite and profile.
-    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
+    stores, now = flow.opened, flow.machine.clock.now()
     register(stores.suites, tmp_path / "suite", now=now)
     lenient = make_profile("lenient", ("isolation_unverified",))
     stores.profiles.create(lenient, by="ann", now=now)
@@ -120,7 +121,7 @@ def test_repository_of_a_subfolder_is_hidden_though_its_folder_is_readable(tmp_p
     top = tmp_path / "project"
     look = f"cat {top}/plant.sh && git --git-dir={top}/.git log --patch > log.txt; cat log.txt"
     flow = in_subfolder(make_planting_flow(tmp_path, look), tmp_path)
-    flow = replace(flow, opened=adjusted(flow.opened, readable=(top,)))
+    flow = flow.adjusted(readable=(top,))
     result = flow.launch(sandbox="auto", suite="")
     said = (result.directory / "make" / "stdout.txt").read_text()
     assert "echo made" in said
@@ -161,7 +162,7 @@ def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
     policy = {"protected_paths": ["/LICENSE"], "unprotected_paths": ["/Jenkinsfile"]}
     allow = ["isolation_unverified"]
     profile = Profile.model_validate({"name": "own", "policy": {**policy, "allow": allow}})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     [reason] = flow.report(flow.launch(profile="own")).reasons
     assert reason.words == "the candidate changes protected paths: LICENSE"
 
@@ -185,12 +186,12 @@ def test_new_hidden_files_are_refused_with_the_line_that_allows_them(tmp_path: P
     review = asyncio.run(Factory(flow.opened).review(result.directory))
     assert review.changes
     assert review.changes.lines()[-1] == f"  {warning}"
-    assert read_changes(result.directory, flow.opened).remarks == warning
+    assert read_changes(result.directory, flow.opened.project).remarks == warning
     shown = review_text(review, "latest", to_operator=False).splitlines()
     assert line in shown
     policy = {"allow": ["isolation_unverified"], **tomllib.loads(line)}
     profile = Profile.model_validate({"name": "own", "policy": policy})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     assert flow.rules(flow.launch(profile="own")) == []
 
 

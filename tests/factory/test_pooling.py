@@ -1,6 +1,7 @@
 """A run reuses the results of another run on the same tree."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import EvaluationStart
 from attractor.factory.ledger.trials import EvaluationId, TrialLog
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.run_end import record_end
 from attractor.factory.resources.suite_history import suite_history
 from attractor.pipeline.orders import Orders
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
@@ -91,7 +93,7 @@ def test_history_of_a_suite_joins_all_evaluations_of_a_run(tmp_path: Path) -> No
     with lock_run(result.directory, flow.opened) as run:
         flow.evaluator.request_again(run, "ann")
     flow.resume(result)
-    version = flow.evaluator.stores.suites.versions.find("todo")
+    version = flow.opened.suites.versions.find("todo")
     [lucky] = suite_history(version, flow.evaluator, to_operator=True)
     assert (lucky.played, lucky.satisfied, lucky.flaky_runs) == (2, 1, 1)
 
@@ -127,13 +129,13 @@ def die_after_a_trial(flow: Flow, *, satisfied: bool = False, is_ended: bool = T
 def test_canceled_evaluation_counts_if_a_trial_began(tmp_path: Path, is_ended: bool) -> None:
     flow, _ = make_gamble(tmp_path)
     canceled, opened = die_after_a_trial(flow, is_ended=is_ended), flow.opened
-    end = flow.evaluator.register.record_end
+    end = partial(record_end, flow.opened)
     orders = Orders(
         canceled.directory,
         "ann",
-        opened.machine.clock,
-        opened.machine.randomness,
-        opened.redactor,
+        opened.project.machine.clock,
+        opened.project.machine.randomness,
+        opened.project.redactor,
         end,
     )
     orders.cancel("it takes too long")
@@ -182,7 +184,7 @@ def test_trial_with_a_lost_line_is_not_repeated(tmp_path: Path) -> None:
 def test_missing_result_is_detected(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
     result = die_after_a_trial(flow, satisfied=True)
-    [file] = (flow.opened.machine.state_dir / "results" / result.run_id).rglob("*.json")
+    [file] = (flow.machine.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     with pytest.raises(VerificationError, match="missing or changed result"):
         flow.resume(result)
@@ -190,7 +192,7 @@ def test_missing_result_is_detected(tmp_path: Path) -> None:
 
 def lose_red_trial(flow: Flow, result: RunResult) -> None:
     """Remove a trial from results and journal, as a cheater does to get another try."""
-    [file] = (flow.opened.machine.state_dir / "results" / result.run_id).rglob("*.json")
+    [file] = (flow.machine.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     journal = result.directory / "events.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
@@ -245,10 +247,10 @@ def test_suite_version_is_burned_after_a_number_of_trees(tmp_path: Path) -> None
 def test_trees_evaluated_later_do_not_wear_out_the_suite_of_a_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_attempts_per_version = 1\n")
     result = flow.launch()
-    seal = flow.evaluator.stores.pin_suite("todo").rpartition("#")[2]
+    seal = flow.opened.pin_suite("todo").rpartition("#")[2]
     late = EvaluationStart(EvaluationId("other", 1, "o" * 40), seal, PROVED).to_record()
     flow.evaluator.ledger.append(
-        LineKind.EVALUATION_BEGUN, "other", late, now=flow.opened.machine.clock.now()
+        LineKind.EVALUATION_BEGUN, "other", late, now=flow.machine.clock.now()
     )
     assert flow.rules(result) == []
 

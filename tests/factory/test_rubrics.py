@@ -1,6 +1,5 @@
 """Runs with rubrics: the judge is asked in the evaluation, over real HTTP at a provider twin."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from attractor.factory.operations.gate import ask_gate
 from attractor.scenarios.evaluation import NoResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
-from tests.pipeline.projects import adjusted
 from tests.scenarios.suites import SUITE, write_files
 from tests.scenarios.test_judge import rule, script, vote
 from tests.tables import table
@@ -29,9 +27,7 @@ def make_judged_flow(tmp_path: Path, environ: dict[str, str]) -> Flow:
     write_files(tmp_path / "suite", {"rubrics/word.md": "The output is one word."})
     made = HOLDOUT.format(wanted="made") + RUBRIC
     flow = make_flow(tmp_path, suite=SUITE + JUDGE, made=made)
-    return replace(
-        flow, opened=adjusted(flow.opened, environ={**flow.opened.machine.environ, **environ})
-    )
+    return flow.adjusted(environ={**flow.machine.environ, **environ})
 
 
 @pytest.mark.parametrize(("score", "satisfied"), [(0.9, True), (0.2, False)])
@@ -63,13 +59,11 @@ def test_only_the_judge_of_an_unjudged_trial_is_asked_again(
     assert [one.no_result for one in judged.evaluations[0].results] == [NoResult.UNJUDGED]
     words = {one.rule: one.words for one in report.reasons}["infra_errors"]
     assert words.endswith(f"attractor evaluate {result.run_id} --judge")
-    folder = flow.opened.machine.state_dir / "results" / result.run_id
+    folder = flow.machine.state_dir / "results" / result.run_id
     [kept] = folder.rglob("unjudged/*")
     assert kept.stat().st_mode & 0o777 == 0o600
     back = dict(provider_twin(script(rule(vote(0.9)))).environ())
-    flow = replace(
-        flow, opened=adjusted(flow.opened, environ={**flow.opened.machine.environ, **back})
-    )
+    flow = flow.adjusted(environ={**flow.machine.environ, **back})
     text = kept.read_text()
     kept.write_text(text.replace("made", "good"))
     judge_again(result.directory, flow.opened, by="ann")
@@ -114,7 +108,7 @@ def test_judge_that_fails_leaves_the_trial_unscored(
     shown = verdict_text(read_candidate_run(result.directory), judged, to_operator=False)
     assert f"  trouble in trials: {trouble}\n" in shown
     messages: list[str] = []
-    replace(flow, opened=adjusted(flow.opened, tell=messages.append)).launch(evaluate=False)
+    flow.adjusted(tell=messages.append).launch(evaluate=False)
     assert (
         "1 tree was evaluated with this version of the suite; the maximum is 20. "
         f"Trouble in their trials: {trouble}."

@@ -1,11 +1,13 @@
 """Caches that a run wrote do not answer for its candidate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attractor.cli.runs.verdicts import verdict_text
 from attractor.environments.errors import SandboxUnavailable
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
@@ -42,14 +44,14 @@ def test_trials_and_verifiers_never_see_the_caches_of_the_run(tmp_path: Path, sa
     pipeline.write_text(pipeline.read_text().replace("echo made > made.txt", POISON))
     git(flow.project, "commit", "--all", "--quiet", "--message", "Poison")
     folder = write_suite(write_files(tmp_path / "new", {"checks/verify": VERIFY}), made=SCENARIO)
-    register(flow.evaluator.stores.suites, folder, now=flow.opened.machine.clock.now())
-    opened = adjusted(flow.opened, downloads=("go",))
+    register(flow.opened.suites, folder, now=flow.machine.clock.now())
+    opened = adjusted(flow.opened.project, downloads=("go",))
     try:
-        result = Flow(flow.project, opened).launch(sandbox=sandbox)
+        result = Flow(flow.project, OpenProject(opened)).launch(sandbox=sandbox)
     except SandboxUnavailable as error:
         pytest.skip(error.message)
     assert flow.rules(result) == []
-    facts, judged = ask_gate(result.directory, opened)
+    facts, judged = ask_gate(result.directory, OpenProject(opened))
     verdict = verdict_text(facts, judged, to_operator=False)
     assert "\n  carried into trials: go downloads" in verdict
 
@@ -94,8 +96,8 @@ def test_poisoned_entry_of_go_answers_neither_in_trials_nor_in_the_next_run(
     git(flow.project, "add", "--all")
     git(flow.project, "commit", "--quiet", "--message", "Poison")
     folder = write_suite(tmp_path / "new", made=GO_SCENARIO)
-    register(flow.evaluator.stores.suites, folder, now=flow.opened.machine.clock.now())
-    flow = Flow(flow.project, with_go(flow.opened))
+    register(flow.opened.suites, folder, now=flow.machine.clock.now())
+    flow = replace(flow, opened=OpenProject(with_go(flow.opened.project)))
     for _ in range(2):
         try:
             result = flow.launch(sandbox=sandbox)

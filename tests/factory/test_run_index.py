@@ -16,6 +16,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.project.project import Project
 from tests.factory.flows import Flow, make_flow
@@ -32,8 +33,8 @@ DOINGS: list[Callable[[Flow, RunResult], object]] = [
 def make_other_project(flow: Flow, tmp_path: Path) -> Flow:
     """Make another project with a run of its own and the same state folder."""
     project = make_project(tmp_path / "neighbour")
-    opened: Project = adjusted(open_project(project), state_dir=flow.opened.machine.state_dir)
-    other = Flow(project, opened)
+    opened: Project = adjusted(open_project(project), state_dir=flow.machine.state_dir)
+    other = Flow(project, OpenProject(opened))
     other.launch(suite="", profile="")
     return other
 
@@ -55,7 +56,7 @@ def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
 def test_copied_run_is_refused_in_every_place(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    for place in (flow.opened.runs_dir / "copy", tmp_path / "away" / result.run_id):
+    for place in (flow.runs_dir / "copy", tmp_path / "away" / result.run_id):
         shutil.copytree(result.directory, place)
         for do in DOINGS:
             with pytest.raises(CopiedRun) as caught:
@@ -69,13 +70,13 @@ def test_run_in_another_folder_belongs_to_the_project(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(root=tmp_path / "elsewhere" / "my-run")
     assert flow.rules(result) == []
-    assert (flow.opened.runs_dir / ".gitignore").read_text() == "*\n"
+    assert (flow.runs_dir / ".gitignore").read_text() == "*\n"
     with lock_run(result.directory, flow.opened) as run:
         assert run.manifest.run_id == result.run_id
 
 
 def state_files(flow: Flow) -> dict[Path, bytes]:
-    files = (flow.opened.machine.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
+    files = (flow.machine.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
     return {file: file.read_bytes() for file in files}
 
 
@@ -120,7 +121,7 @@ def test_restored_ledger_is_detected_by_the_run(tmp_path: Path) -> None:
 def test_a_shortened_ledger_with_an_old_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    ledger = flow.opened.machine.state_dir / LEDGER_FILE
+    ledger = flow.machine.state_dir / LEDGER_FILE
     old = {one: one.read_bytes() for one in (ledger, *result.directory.glob("*.json*"))}
     flow.decide(result, DecisionKind.REJECTED)
     restore_files(old)
@@ -144,10 +145,7 @@ def test_a_decision_that_was_changed_in_the_runs_file_is_found(tmp_path: Path) -
 def test_rationale_is_stored_without_secrets(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    opened = adjusted(
-        flow.opened, environ={**flow.opened.machine.environ, "A_TOKEN": "hush-hush-hush"}
-    )
-    knowing = replace(flow, opened=opened)
+    knowing = flow.adjusted(environ={**flow.machine.environ, "A_TOKEN": "hush-hush-hush"})
     entry = knowing.decide(result, DecisionKind.APPROVED, "It is as good as hush-hush-hush.")
     assert entry.data["rationale"] == "It is as good as ***."
     assert "hush" not in (result.directory / DECISIONS_FILE).read_text()

@@ -41,7 +41,7 @@ def events(result: RunResult, kind: str) -> list[dict[str, object]]:
 
 
 def kept_of(flow: Flow) -> list[Path]:
-    return [*(flow.opened.machine.state_dir / STORES).glob("*/built/*")]
+    return [*(flow.machine.state_dir / STORES).glob("*/built/*")]
 
 
 def test_setup_runs_once_and_trials_share_what_it_left(tmp_path: Path) -> None:

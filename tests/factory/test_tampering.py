@@ -1,6 +1,7 @@
 """A changed line before the checkpoint and a shortened journal are detected in time."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from attractor.engine.storage.json_files import read_document
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from tests.factory.flows import Flow, make_flow
-from tests.pipeline.projects import adjusted
 
 
 def gate_of(flow: Flow, result: RunResult) -> None:
@@ -138,21 +139,21 @@ def test_missing_ledger_is_reported_before_the_manifest(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     for name in (LEDGER_FILE, HEAD_FILE, KEY_FILE):
-        (flow.opened.machine.state_dir / name).unlink()
+        (flow.machine.state_dir / name).unlink()
     for ask in (gate_of, approve):
         with pytest.raises(
             VerificationError, match=r"missing ledger .*ledger\.jsonl and key"
         ) as caught:
             ask(flow, result)
         assert "state folder" in caught.value.hint
-    assert not (flow.opened.machine.state_dir / LEDGER_FILE).exists()
+    assert not (flow.machine.state_dir / LEDGER_FILE).exists()
 
 
 def test_run_unknown_to_the_ledger_is_reported(tmp_path: Path) -> None:
     flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "other")
     result = flow.launch(suite="", profile="")
     other.launch()
-    strange = Flow(flow.project, adjusted(flow.opened, state_dir=other.opened.machine.state_dir))
+    strange = flow.adjusted(state_dir=other.machine.state_dir)
     with pytest.raises(VerificationError, match=f"unknown run {result.run_id}"):
         gate_of(strange, result)
 
@@ -171,9 +172,14 @@ def canceled(flow: Flow) -> RunResult:
     """Return a run that was canceled while it waited for a decision."""
     result = flow.launch()
     root, opened = result.directory, flow.opened
-    end = flow.evaluator.register.record_end
+    end = partial(record_end, flow.opened)
     Orders(
-        root, "ann", opened.machine.clock, opened.machine.randomness, opened.redactor, end
+        root,
+        "ann",
+        opened.project.machine.clock,
+        opened.project.machine.randomness,
+        opened.project.redactor,
+        end,
     ).cancel("enough")
     return result
 

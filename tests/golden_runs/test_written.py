@@ -12,6 +12,7 @@ import pytest
 from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.rebase import rebase_run
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
@@ -81,7 +82,7 @@ def promoted_and_rebased(it: Workshop) -> None:
     it.flow.promote(run, "release")
     (it.project / "notes.txt").write_text("notes\n")
     it.commit("Notes")
-    asyncio.run(rebase_run(run.directory, it.opened, branch="main", by="ann"))
+    asyncio.run(rebase_run(run.directory, OpenProject(it.opened), branch="main", by="ann"))
 
 
 def evaluated_later(it: Workshop) -> None:

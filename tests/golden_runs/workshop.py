@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from attractor import Context, Node
 from attractor.backends.registry import adapt_backend
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.fork import fork_run
 from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import start_run
-from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.fork_point import ForkPoint
@@ -94,15 +96,17 @@ class Workshop:
             interviewer="park",
             outcomes=json.loads(outcomes.read_text()) if outcomes.exists() else None,
         )
-        return wait(start_run(replace(request, **options), self.opened))
+        return wait(start_run(replace(request, **options), OpenProject(self.opened)))
 
     def resume(self, run: RunResult, **overrides: object) -> RunResult:
-        return wait(resume_run(run.directory, self.opened, replace(Overrides(), **overrides)))
+        return wait(
+            resume_run(run.directory, OpenProject(self.opened), replace(Overrides(), **overrides))
+        )
 
     def orders(self, run: RunResult) -> Orders:
         opened = self.opened
         end, names = (
-            register_of(opened).record_end,
+            partial(record_end, OpenProject(opened)),
             (opened.machine.clock, opened.machine.randomness, opened.redactor),
         )
         return Orders(run.directory, "ann", *names, end, opened.runs_dir)
@@ -114,7 +118,9 @@ class Workshop:
             await self.orders(run).end_and_wait("rewound")
 
         ending = end_other if ends_other else None
-        return wait(fork_run(run.directory, at, self.opened, graph=graph, end_other=ending))
+        return wait(
+            fork_run(run.directory, at, OpenProject(self.opened), graph=graph, end_other=ending)
+        )
 
     def change(self, pipeline: str, old: str, new: str) -> Path:
         """Change a pipeline, and return its file."""
@@ -124,7 +130,7 @@ class Workshop:
 
     def register_suite(self) -> None:
         """Register the suite and a profile, unless they are."""
-        stores = self.flow.evaluator.stores
+        stores = self.flow.opened
         if not stores.suites.versions.names():
             register(stores.suites, self.project / "scenarios" / "project", now=NOW)
             profile = make_profile("lenient", ("isolation_unverified",))
@@ -133,7 +139,7 @@ class Workshop:
     @property
     def flow(self) -> Flow:
         """The decisions on the runs."""
-        return Flow(self.project, self.opened)
+        return Flow(self.project, OpenProject(self.opened))
 
 
 def wait(work: Awaitable[RunResult]) -> RunResult:

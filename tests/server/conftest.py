@@ -135,6 +135,6 @@ def judged(tmp_path: Path) -> Iterator[Judged]:
     """A server of a project with a judged run: the holdout `made` failed, `good` passed."""
     flow = make_mixed(tmp_path)
     run_id = flow.launch().run_id
-    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     with serving(Service.of(flow.project, state)) as server:
         yield server, run_id

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import SystemClock
-from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import make_profile
 from attractor.server.service import Service
 from attractor.twins.script.script import load_script
@@ -117,7 +116,7 @@ def greeting(folder: Path) -> Generator[Service]:
             "ATTRACTOR_WORKSPACES_DIR": str(folder),
         }
         service = Service.of(project, variables | dict(twin.environ()))
-        stores, now = register_of(service.project).stores, SystemClock().now()
+        stores, now = service.opened, SystemClock().now()
         holdouts = {name.lower(): HOLDOUT.format(id=name.lower(), name=name) for name in NAMES}
         register(stores.suites, write_suite(folder / "suite", suite=SUITE, **holdouts), now=now)
         profile = make_profile("lenient", ("isolation_unverified", "dirty_base"))

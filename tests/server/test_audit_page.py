@@ -9,7 +9,6 @@ from attractor.base.clock import SystemClock
 from attractor.engine.errors import RecordBroken
 from attractor.factory.ledger.history import line_words
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.register import register_of
 from attractor.server.pages.audit import MOST
 from tests.server.conftest import PAGE, Judged, RunningServer
 from tests.tables import table
@@ -39,7 +38,7 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
     assert "It is made" not in text
     assert len(lines_in(show(server, f"run={run}&kind=created"))) == 1
     assert "No line matches." in show(server, f"run={run}&kind=burned")
-    ledger, now = register_of(server.service.project).ledger, SystemClock().now()
+    ledger, now = server.service.opened.ledger, SystemClock().now()
     for _ in range(MOST):
         ledger.append(LineKind.TOKEN_REVOKED, "", {"name": "old", "by": "ann"}, now=now)
     text = show(server)

@@ -187,7 +187,7 @@ def test_answers_to_any_request_are_described(tmp_path: Path) -> None:
     judged = flow.launch().run_id
     (flow.project / "attractor.toml").write_text(SETTINGS)
     variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    variables["ATTRACTOR_STATE_DIR"] = str(flow.opened.machine.state_dir)
+    variables["ATTRACTOR_STATE_DIR"] = str(flow.machine.state_dir)
     service = Service.of(flow.project, variables)
     with serving(service, limits=UNLIMITED) as server, server.client() as client:
         asking = start(client, GATE)

@@ -3,7 +3,6 @@
 import html
 
 from attractor.base.clock import SystemClock
-from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import make_profile
 from tests.server.conftest import RunningServer
 
@@ -11,7 +10,7 @@ PAGE = {"accept": "text/html"}
 
 
 def test_profile_is_shown_and_retired(server: RunningServer) -> None:
-    store = register_of(server.service.project).stores.profiles
+    store = server.service.opened.profiles
     store.create(make_profile("lenient", ("dirty_base",)), by="ann", now=SystemClock().now())
     form = {"reason": "It is too lenient.", "token": server.token("decide")}
     with server.client("operate") as client:
@@ -46,5 +45,5 @@ def test_profile_is_created_by_a_form_with_faults_beside_their_fields(
         form = {"source": good, "token": token}
         assert "is created." in client.post("/profiles", data=form, follow_redirects=True).text
         assert "already exists" in client.post("/profiles", data=form).text
-    version = register_of(server.service.project).stores.profiles.versions.find("careful")
+    version = server.service.opened.profiles.versions.find("careful")
     assert version.by.startswith("ann-decide")

@@ -156,7 +156,7 @@ def test_run_is_evaluated_and_rebased_by_new_processes(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     run = flow.launch(evaluate=False).run_id
     git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Move on")
-    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     with serving(quick(Service.of(flow.project, state))) as server, server.client() as client:
         assert client.get(f"/pipelines/{run}").json()["status"] == "evaluating"
         assert act(client, run, "evaluate")["process"] == "started"

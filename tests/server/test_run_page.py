@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
@@ -114,7 +115,9 @@ def test_page_of_a_run_lists_its_incidents(
 ) -> None:
     browser, address = parked
     assert 'aria-label="Incidents"' not in browser.get(address).text
-    with lock_run(server.service.root(address.rpartition("/")[2]), server.service.project) as run:
+    with lock_run(
+        server.service.root(address.rpartition("/")[2]), OpenProject(server.service.project)
+    ) as run:
         run.emit("HoldoutLeaked", {"suite": f"todo {NASTY}", "places": 2}, sync=True)
     for query in ({}, {"fragment": "head"}):
         text = browser.get(address, params=query).text

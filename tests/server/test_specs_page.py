@@ -5,7 +5,6 @@ import re
 
 import httpx
 
-from attractor.factory.register import register_of
 from tests.pipeline.projects import LINEAR
 from tests.server.conftest import PAGE, RunningServer
 
@@ -60,7 +59,7 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
     assert "since version 1" in listed
     assert "check" in changes
     assert "<style" not in changes
-    version = register_of(server.service.project).stores.pipelines.versions.find("linear")
+    version = server.service.opened.pipelines.versions.find("linear")
     assert (version.number, version.by.startswith("ann-operate")) == (2, True)
 
 

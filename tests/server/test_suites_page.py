@@ -1,6 +1,5 @@
 """A person registers a suite in the browser, and sees why one is refused."""
 
-from attractor.factory.register import register_of
 from tests.factory.flows import HOLDOUT
 from tests.scenarios.suites import write_suite
 from tests.server.conftest import PAGE, RunningServer
@@ -26,5 +25,5 @@ def test_suite_is_registered_by_a_form_with_the_fault_beside_its_field(
         form = {"folder": "scenarios/todo", "token": token}
         answer = client.post("/suites", data=form, follow_redirects=True)
     assert "is registered." in answer.text
-    version = register_of(server.service.project).stores.suites.versions.find("todo")
+    version = server.service.opened.suites.versions.find("todo")
     assert version.by.startswith("ann-decide")

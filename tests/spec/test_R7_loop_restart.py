@@ -181,7 +181,7 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
         one.run_id for one in flow.evaluator.ledger.entries() if one.kind == LineKind.EVALUATED
     ]
     assert evaluated == [result.run_id]
-    first, _ = chain(flow.opened)
+    first, _ = chain(flow.opened.project)
     assert not (first.directory / "evaluation").exists()
 
 

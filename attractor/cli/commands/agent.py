@@ -24,13 +24,14 @@ from attractor.cli.runs.sessions import (
     keep_model,
     read_answer,
 )
-from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, project_of
+from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.outcome import describe_usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import LOST_SESSION
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.failures import budget_option
@@ -179,10 +180,10 @@ def _work(
     invocation: Invocation, text: str, request: RunRequest, *, as_json: bool
 ) -> tuple[RunResult, Project]:
     watcher = Watcher(invocation, as_json=as_json, stage=STAGE)
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     # Nothing judges a session, so the suite of the project does not matter.
-    project = replace(project.with_texts({str(request.file): text}), suite="")
-    return walk(start_run(request, project), watcher), project
+    project = replace(opened.project.with_texts({str(request.file): text}), suite="")
+    return walk(start_run(request, OpenProject(project)), watcher), project
 
 
 def _continue(

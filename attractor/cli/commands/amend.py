@@ -6,12 +6,10 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.decisions.decide import amend as record_amendment
-from attractor.factory.evaluation.evaluate import evaluator_of
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.register import register_of
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.operations.decide import amend_decision
 
 
 @click.command()
@@ -27,10 +25,11 @@ def amend(
 
     The verdict and the first words stay on record. Amendments are listed by 'attractor history'.
     """
-    project = project_of(invocation)
-    with lock_run(register_of(project).find(reference), project) as run:
-        by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
-        entry = record_amendment(run, evaluator_of(project), by=by, rationale=rationale, note=note)
+    opened = opened_of(invocation)
+    root = opened.find(reference)
+    guarded = read_manifest(RunDirectory(root)).promises.guards_holdouts
+    by = prove_operator(invocation, sandboxed=guarded)
+    entry = amend_decision(root, opened, by=by, rationale=rationale, note=note)
     if as_json:
         show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data})
     else:

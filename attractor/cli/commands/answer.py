@@ -10,7 +10,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import questions_text
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.operations.resume import resume_run
@@ -76,8 +76,8 @@ def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> 
             show(f"continue with: attractor resume {name}")
         return ExitCode.DONE
     watcher = Watcher(invocation, root, as_json=as_json)
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    return show_end(walk(resume_run(root, project), watcher), project, as_json=as_json)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    return show_end(walk(resume_run(root, opened), watcher), opened.project, as_json=as_json)
 
 
 part = answer

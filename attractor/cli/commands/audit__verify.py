@@ -8,11 +8,10 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.promotion import ledger_head_of
 from attractor.factory.ledger.audit import AuditReport, audit
-from attractor.factory.register import register_of
 from attractor.language.source.text import visible
 from attractor.records.lookup import outermost_run
 
@@ -36,9 +35,10 @@ def verify(invocation: Invocation, reference: str, named: str | None, as_json: b
     verified, and the number of unchecked seals is printed. Only --head reveals a state folder that
     was replaced by an older copy as a whole.
     """
-    project = project_of(invocation)
+    opened = opened_of(invocation)
+    project = opened.project
     # The records of a child belong to the outermost run.
-    root = outermost_run(register_of(project).find(reference)) if reference else None
+    root = outermost_run(opened.find(reference)) if reference else None
     head = ""
     if named is not None:
         head = asyncio.run(

@@ -12,7 +12,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import (
     carried_lines,
     judges_line,
@@ -21,22 +21,17 @@ from attractor.cli.runs.verdicts import (
     verdict_text,
 )
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.decisions.decide import (
-    Decision,
-    DecisionKind,
-    decide as record_decision,
-    require_decidable,
-    waive,
-)
-from attractor.factory.evaluation.candidate_run import facts_of
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.decisions.decide import Decision, DecisionKind
+from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.failed_scenarios import shortcomings_record
 from attractor.factory.factory import Factory
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.records import entry_record
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.register import register_of
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.decide import decide_run, require_decision, waive_scenario
+from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import reference_of
@@ -94,12 +89,12 @@ def decide(
     with exit status 5. A waiver of a failed scenario counts for this run only, until it expires; a
     scenario that must pass cannot be waived.
     """
-    project = project_of(invocation)
+    opened = opened_of(invocation)
     if approve + reject + bool(scenario) > 1:
         raise UsageError("several decisions", hint="pass one of --approve, --reject and --waive")
     if scenario:
         _require(reason, "reason")
-        entry = _waive(invocation, project, reference, scenario, reason, parse_duration(expires))
+        entry = _waive(invocation, opened, reference, scenario, reason, parse_duration(expires))
         if as_json:
             show_json({**entry_record(entry), "ledger_head": entry.head.hash})
         else:
@@ -114,7 +109,7 @@ def decide(
         verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
         return _decide(
             invocation,
-            project,
+            opened,
             reference,
             verdict,
             rationale,
@@ -123,11 +118,11 @@ def decide(
         )
     if rationale or reason:
         raise UsageError("missing decision", hint="pass --approve, --reject or --waive SCENARIO")
-    review = asyncio.run(Factory(project).review(reference))
+    review = asyncio.run(Factory(opened).review(reference))
     if as_json:
         show_json(review.to_record(to_operator=to_operator))
     else:
-        name = reference_of(review.facts.directory.root, project.runs_dir)
+        name = reference_of(review.facts.directory.root, opened.project.runs_dir)
         show(review_text(review, name, to_operator=to_operator))
     return ExitCode.DONE
 
@@ -139,7 +134,7 @@ def _require(words: str, option: str) -> None:
 
 def _decide(
     invocation: Invocation,
-    project: Project,
+    opened: OpenProject,
     reference: str,
     verdict: DecisionKind,
     rationale: str,
@@ -147,23 +142,19 @@ def _decide(
     to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
-    evaluator = evaluator_of(project)
-    with lock_run(register_of(project).find(reference), project) as run:
-        facts = facts_of(run)
-        judged = evaluator.judged(facts) if to_operator else None
-        if judged and not as_json:
-            # Printed first: it explains a refusal by the gate.
-            show(verdict_text(facts, judged, to_operator=True))
-        try:
-            sandboxed = run.manifest.promises.guards_holdouts
-            operator = prove_operator(invocation, sandboxed=sandboxed)
-        except UsageError:
-            # Rather the reason why the decision is refused than advice to create a token for it.
-            require_decidable(run, evaluator, verdict, rationale, by=user_name(invocation))
-            raise
-        decision = Decision(verdict, operator, rationale)
-        entry = record_decision(run, evaluator, decision)
-    changes = asyncio.run(read_diffstat(project, facts.run_id, facts.tree))
+    root = opened.find(reference)
+    facts, judged = ask_gate(root, opened) if to_operator else (read_candidate_run(root), None)
+    if judged and not as_json:
+        # Printed first: it explains a refusal by the gate.
+        show(verdict_text(facts, judged, to_operator=True))
+    try:
+        operator = prove_operator(invocation, sandboxed=facts.manifest.promises.guards_holdouts)
+    except UsageError:
+        # Rather the reason why the decision is refused than advice to create a token for it.
+        require_decision(root, opened, verdict, rationale, by=user_name(invocation))
+        raise
+    entry = decide_run(root, opened, Decision(verdict, operator, rationale))
+    changes = asyncio.run(read_diffstat(opened.project, facts.run_id, facts.tree))
     if as_json:
         more = shortcomings_record(judged, to_operator=True) if judged else {}
         more["changes"] = changes.to_record() if changes else None
@@ -175,12 +166,12 @@ def _decide(
         show_changes(changes)
         show(f"  {judges_line(facts)}")
         show(f"  ledger head: {entry.head.hash}")
-        is_isolated = run.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
+        is_isolated = facts.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
         if verdict is DecisionKind.APPROVED and is_isolated:
-            name = reference_of(run.directory.root, project.runs_dir)
-            branch = asyncio.run(_checked_out_branch(project))
+            name = reference_of(root, opened.project.runs_dir)
+            branch = asyncio.run(_checked_out_branch(opened.project))
             target = f" --to {shlex.quote(branch)}" if branch not in ("", "main") else ""
-            show(f"  promote:  {promoting_command(run.manifest, name + target)}")
+            show(f"  promote:  {promoting_command(facts.manifest, name + target)}")
     return ExitCode.DONE
 
 
@@ -191,17 +182,16 @@ async def _checked_out_branch(project: Project) -> str:
 
 def _waive(
     invocation: Invocation,
-    project: Project,
+    opened: OpenProject,
     reference: str,
     scenario: str,
     reason: str,
     expires_in: timedelta,
 ) -> LedgerEntry:
-    with lock_run(register_of(project).find(reference), project) as run:
-        by = prove_operator(invocation, sandboxed=run.manifest.promises.guards_holdouts)
-        return waive(
-            run, evaluator_of(project), scenario, by=by, reason=reason, expires_in=expires_in
-        )
+    root = opened.find(reference)
+    guarded = read_manifest(RunDirectory(root)).promises.guards_holdouts
+    by = prove_operator(invocation, sandboxed=guarded)
+    return waive_scenario(root, opened, scenario, by=by, reason=reason, expires_in=expires_in)
 
 
 part = decide

@@ -24,7 +24,7 @@ from attractor.cli.output.files import (
     write_result,
 )
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
-from attractor.cli.resources import stores_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_files
 from attractor.language.comparison.compare import diff as compare
 from attractor.language.comparison.difference import (
@@ -206,7 +206,7 @@ def _read(invocation: Invocation, file: str) -> Graph:
     if file == os.devnull:
         return _NOTHING
     if _VERSION.fullmatch(file) and not Path(file).exists():
-        store = stores_of(invocation).pipelines
+        store = opened_of(invocation).pipelines
         return parse(store.read(store.versions.find(file)).text, file=file)
     source = open_pipeline(file).source
     return parse(source.text, file=source.file)

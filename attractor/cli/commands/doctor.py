@@ -16,12 +16,11 @@ from attractor.cli.doctor import CheckStatus, Examination, Finding, Machine, pro
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
-from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.project import describe_project, identity_of, list_project_ids
+from attractor.factory.project import describe_project, list_project_ids
 from attractor.language.source.text import visible
 
 COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PROBLEM: "red"}
@@ -66,15 +65,13 @@ def doctor(
 
 def _choose_project(invocation: Invocation, project_id: str, *, as_json: bool) -> ExitCode:
     """List the projects of the state folder; first make one the project of this folder."""
-    project = project_of(invocation)
-    ledger, identity = Ledger(project.machine.state_dir), identity_of(project)
+    opened = opened_of(invocation)
+    ledger, identity, state_dir = opened.ledger, opened.identity, opened.project.machine.state_dir
     if project_id:
         refuse_in_run("'attractor doctor --project ID'", invocation.environ)
-        identity.adopt(
-            project_id, ledger, by=operator_name(invocation), now=project.machine.clock.now()
-        )
-    here, ids = identity.project_id(), list_project_ids(project.machine.state_dir)
-    known = [describe_project(project.machine.state_dir, ledger, one) for one in ids]
+        identity.adopt(project_id, ledger, by=operator_name(invocation), now=opened.now())
+    here, ids = identity.project_id(), list_project_ids(state_dir)
+    known = [describe_project(state_dir, ledger, one) for one in ids]
     if as_json:
         show_json([{**write_fields(one), "is_here": one.project == here} for one in known])
         return ExitCode.DONE

@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import budgets_of, max_duration_option, project_of
+from attractor.cli.runs.setup import budgets_of, max_duration_option, opened_of
 from attractor.cli.runs.verdicts import operator_option, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
@@ -21,7 +21,6 @@ from attractor.factory.operations.evaluate import (
 )
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.resume import resume_run
-from attractor.factory.register import register_of
 from attractor.records.request import Overrides
 
 
@@ -74,20 +73,20 @@ def evaluate(
             hint="cut trials first: after them the judge is asked again, too",
         )
     budgets = budgets_of(None, None, max_duration)
-    root = register_of(project_of(invocation)).find(reference)
+    root = opened_of(invocation).find(reference)
     watcher = Watcher(invocation, root)
-    project = project_of(invocation, observer=watcher, output=watcher.output)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output)
     by = operator_name(invocation, Scope.OPERATE)
     if rationale is not None:
-        order_replay(root, project, by=by, rationale=rationale)
+        order_replay(root, opened, by=by, rationale=rationale)
     elif asks_judge:
-        judge_again(root, project, by=by)
+        judge_again(root, opened, by=by)
     else:
-        request_evaluation(root, project, by=by)
-    result = walk(resume_run(root, project, Overrides(evaluate=True, budgets=budgets)), watcher)
+        request_evaluation(root, opened, by=by)
+    result = walk(resume_run(root, opened, Overrides(evaluate=True, budgets=budgets)), watcher)
     if result.exit_code == ExitCode.UNFINISHED:
-        return show_end(result, project, as_json=as_json)
-    facts, judged = ask_gate(root, project)
+        return show_end(result, opened.project, as_json=as_json)
+    facts, judged = ask_gate(root, opened)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))
     else:

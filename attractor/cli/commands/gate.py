@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode, VerificationError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import (
     judges_line,
     operator_option,
@@ -20,7 +20,6 @@ from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.register import register_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
@@ -41,15 +40,15 @@ def gate(
     judged. Exit with 5 if the verdict is 'no-go', or if the run has no suite, and
     with 6 if records of the run were changed.
     """
-    project = project_of(invocation)
+    opened = opened_of(invocation)
     try:
-        facts, judged = ask_gate(register_of(project).find(reference), project)
+        facts, judged = ask_gate(opened.find(reference), opened)
     except VerificationError as error:
         if not as_json:
             raise
         show_json(unverifiable(error).to_record())
         return ExitCode.BROKEN
-    changes = asyncio.run(read_diffstat(project, facts.run_id, facts.tree))
+    changes = asyncio.run(read_diffstat(opened.project, facts.run_id, facts.tree))
     if as_json:
         record = verdict_record(judged, to_operator=to_operator)
         pins = {"suite": facts.manifest.suite, "profile": facts.manifest.profile}

@@ -9,14 +9,13 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.listings import read_since, show_indexing
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.factory import Factory
 from attractor.factory.ledger.index import LineQuery, RunIndex
-from attractor.factory.register import register_of
+from attractor.factory.open_project import OpenProject
 from attractor.language.source.text import visible
-from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 
 
@@ -41,10 +40,10 @@ def history(
     if a line of the ledger is corrupt. With --all, also list starts, evaluations, ends, tokens and
     versions of the project, as the index has them.
     """
-    project = project_of(invocation)
+    opened = opened_of(invocation)
     if in_full:
-        return _list_ledger(project, reference, pipeline, since, as_json=as_json)
-    entries = Factory(project).history(
+        return _list_ledger(opened, reference, pipeline, since, as_json=as_json)
+    entries = Factory(opened).history(
         run=reference, pipeline=pipeline, since=read_since(since) if since else None
     )
     if as_json:
@@ -64,14 +63,15 @@ def history(
 
 
 def _list_ledger(
-    project: Project, reference: str, pipeline: str, since: str, *, as_json: bool
+    opened: OpenProject, reference: str, pipeline: str, since: str, *, as_json: bool
 ) -> ExitCode:
     """List all lines of the ledger about the project or a run, oldest first."""
     if pipeline:
         raise UsageError("--all and --pipeline exclude each other", hint="remove one of them")
+    project = opened.project
     root = find_run(reference, project.runs_dir) if reference else None
     run_id = read_manifest(RunDirectory(root)).run_id if root else ""
-    query = LineQuery(register_of(project).project.project_id(), run_id)
+    query = LineQuery(opened.identity.project_id(), run_id)
     began = read_since(since) if since else None
     found = [
         line

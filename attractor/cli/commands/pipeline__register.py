@@ -8,8 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
-from attractor.factory.register import register_of
+from attractor.cli.runs.setup import opened_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import context_of, open_pipeline
 
@@ -24,11 +23,11 @@ def register(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
     A pipeline with errors is refused. 'attractor run' registers its pipeline by itself. The same
     content makes no new version.
     """
-    project = project_of(invocation)
-    store = register_of(project).stores.pipelines
+    opened = opened_of(invocation)
+    store = opened.pipelines
     file = file.absolute()
-    pipeline = open_pipeline(str(file), project=context_of(RunScope.of(project)))
-    by, now = operator_name(invocation), project.machine.clock.now()
+    pipeline = open_pipeline(str(file), project=context_of(RunScope.of(opened.project)))
+    by, now = operator_name(invocation), opened.now()
     version, is_new = store.register(pipeline, file, by=by, now=now)
     if as_json:
         show_json({**version.to_record(), "is_new": is_new})

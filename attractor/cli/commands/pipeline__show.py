@@ -5,7 +5,8 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.resources import stores_of, version_line
+from attractor.cli.resources import version_line
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_pipelines
 from attractor.engine.storage.json_files import Fields
 
@@ -16,7 +17,7 @@ from attractor.engine.storage.json_files import Fields
 @click.pass_obj
 def show_pipeline(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """Show a version of a pipeline: its origin, files, validation result and text."""
-    store = stores_of(invocation).pipelines
+    store = opened_of(invocation).pipelines
     version = store.versions.find(reference)
     pipeline = store.read(version)
     if as_json:

@@ -8,9 +8,8 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_files
-from attractor.factory.register import register_of
 from attractor.factory.resources.profiles import make_profile, read_profile
 
 
@@ -33,15 +32,15 @@ def create(
 
     FILE is a TOML file, whose name ends in .toml. A NAME creates a profile with the default policy.
     """
-    project = project_of(invocation)
-    store = register_of(project).stores.profiles
+    opened = opened_of(invocation)
+    store = opened.profiles
     if source.endswith(".toml"):
         if allowed:
             raise click.UsageError("--allow belongs to a NAME; a file has policy.allow")
         profile = read_profile(Path(source))
     else:
         profile = make_profile(source, allowed)
-    version = store.create(profile, by=operator_name(invocation), now=project.machine.clock.now())
+    version = store.create(profile, by=operator_name(invocation), now=opened.now())
     if as_json:
         show_json(version.to_record())
     else:

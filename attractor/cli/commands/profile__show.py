@@ -10,8 +10,8 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.resources import stores_of, version_line
-from attractor.cli.runs.setup import project_of
+from attractor.cli.resources import version_line
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_profiles
 from attractor.engine.errors import NoRun
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -45,7 +45,7 @@ def show_profile(
         return _show_effective(invocation, reference, effective, as_json=as_json)
     if not reference:
         raise UsageError("missing NAME of a profile", hint="see: attractor profile list")
-    store = stores_of(invocation).profiles
+    store = opened_of(invocation).profiles
     version = store.versions.find(reference)
     profile = store.read(version)
     record = effective_record(profile)
@@ -75,18 +75,19 @@ def _effective_values(
     invocation: Invocation, reference: str, target: str
 ) -> tuple[str, list[EffectiveValue]]:
     """Return the pinned profile, and the merged values of a pipeline or a run."""
-    project, stores = project_of(invocation), stores_of(invocation)
-    file, versions = Path(target), stores.pipelines.versions
+    opened = opened_of(invocation)
+    project = opened.project
+    file, versions = Path(target), opened.pipelines.versions
     is_registered = versions.is_numbered(target) or versions.knows(target)
     drawn = {} if file.is_file() or is_registered else drawn_pipelines(project)
     if target in drawn:
         file = _only(drawn[target], target)
     if file.is_file() or is_registered:
-        pinned = stores.pin_profile(reference or project.profile)
+        pinned = opened.pin_profile(reference or project.profile)
         if not file.is_file():
-            file, project = with_registered(versions.find(target), project)
-        graph = open_pipeline(str(file), project=context_of(RunScope.of(project))).graph
-        return pinned, [*effective_values(graph, stores.profile(pinned))]
+            file, opened = with_registered(versions.find(target), opened)
+        graph = open_pipeline(str(file), project=context_of(RunScope.of(opened.project))).graph
+        return pinned, [*effective_values(graph, opened.profile(pinned))]
     try:
         directory = RunDirectory(find_run(target, project.runs_dir))
     except (NoRun, UnknownName) as error:
@@ -107,7 +108,7 @@ def _effective_values(
     ).graph
     values = effective_values(
         graph,
-        stores.profile(manifest.profile),
+        opened.profile(manifest.profile),
         model=request.model,
         provider=request.provider,
         budgets=request.budgets,

@@ -8,8 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
-from attractor.factory.register import register_of
+from attractor.cli.runs.setup import opened_of
 from attractor.factory.resources.profiles import read_profile
 
 
@@ -22,12 +21,10 @@ def update(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
 
     Runs keep the revision that they pinned. The same content makes no new revision.
     """
-    project = project_of(invocation)
-    store = register_of(project).stores.profiles
+    opened = opened_of(invocation)
+    store = opened.profiles
     profile = read_profile(file)
-    version, is_new = store.update(
-        profile, by=operator_name(invocation), now=project.machine.clock.now()
-    )
+    version, is_new = store.update(profile, by=operator_name(invocation), now=opened.now())
     if as_json:
         show_json({**version.to_record(), "is_new": is_new})
     else:

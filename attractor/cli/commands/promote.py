@@ -10,12 +10,10 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import show_changes
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.candidate_run import read_candidate_run
-from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.operations.promote import promote_run
-from attractor.factory.register import register_of
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
@@ -32,12 +30,12 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
     effect.
     """
-    project = project_of(invocation)
-    root = register_of(project).find(reference)
-    promotion = asyncio.run(promote_run(root, project, branch=branch, by=operator_name(invocation)))
+    opened = opened_of(invocation)
+    root = opened.find(reference)
+    promotion = asyncio.run(promote_run(root, opened, branch=branch, by=operator_name(invocation)))
     facts = read_candidate_run(root)
-    changes = asyncio.run(read_diffstat(project, facts.run_id, facts.tree))
-    ledger_head = Ledger(project.machine.state_dir).head().hash
+    changes = asyncio.run(read_diffstat(opened.project, facts.run_id, facts.tree))
+    ledger_head = opened.ledger.head().hash
     if as_json:
         show_json(
             {

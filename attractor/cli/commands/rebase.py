@@ -6,7 +6,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -26,11 +26,11 @@ def rebase(invocation: Invocation, reference: str, branch: str, as_json: bool) -
     lines; the message names the files.
     """
     watcher = Watcher(invocation, as_json=as_json)
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    work = Factory(project).rebase(reference, by=operator_name(invocation), onto=branch)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    work = Factory(opened).rebase(reference, by=operator_name(invocation), onto=branch)
     result = walk(work, watcher)
     parent = read_manifest(RunDirectory(result.directory)).parent
-    return show_end(result, project, as_json=as_json, more={"parent": parent})
+    return show_end(result, opened.project, as_json=as_json, more={"parent": parent})
 
 
 part = rebase

@@ -14,11 +14,11 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import read_since, show_indexing
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.index import RunIndex
 from attractor.factory.ledger.report import (
     DayCosts,
@@ -30,8 +30,8 @@ from attractor.factory.ledger.report import (
     read_stages,
     trials_in,
 )
+from attractor.factory.open_project import OpenProject
 from attractor.language.source.text import visible
-from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 
 
@@ -73,7 +73,8 @@ def report(
     by pipeline and models. With RUN and --html: write the run with its graph, timeline, stages,
     changes, events and context to a file, for a pull request or an archive.
     """
-    project = project_of(invocation)
+    opened = opened_of(invocation)
+    project = opened.project
     if html:
         # Imported here, because only this option needs the templates of the server's pages.
         from attractor.server.html.report import report_of_run
@@ -81,14 +82,14 @@ def report(
         if not reference:
             raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
         root = find_run(reference, project.runs_dir)
-        write_whole(html, report_of_run(root, project), sync=False)
+        write_whole(html, report_of_run(root, opened), sync=False)
         if as_json:
             show_json({"run_id": root.name, "html": str(html)})
         else:
             show(f"written: {html}")
         return ExitCode.DONE
     if reference:
-        return _report_run(project, reference, to_operator=to_operator, as_json=as_json)
+        return _report_run(opened, reference, to_operator=to_operator, as_json=as_json)
     began = read_since(since).astimezone(UTC).isoformat()
     index = RunIndex(project.machine.state_dir, on_progress=show_indexing)
     if daily:
@@ -97,7 +98,7 @@ def report(
     suites = (
         {run.summary.suite for group in groups for run in group.runs} if to_operator else set[str]()
     )
-    names = evaluator_of(project).holdout_names(suites)
+    names = Evaluator(opened).holdout_names(suites)
     if as_json:
         show_json({"since": began, "groups": [_group_record(group, names) for group in groups]})
     elif groups:
@@ -131,8 +132,10 @@ def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> Exit
     return ExitCode.DONE
 
 
-def _report_run(project: Project, reference: str, *, to_operator: bool, as_json: bool) -> ExitCode:
-    root, evaluator = find_run(reference, project.runs_dir), evaluator_of(project)
+def _report_run(
+    opened: OpenProject, reference: str, *, to_operator: bool, as_json: bool
+) -> ExitCode:
+    root, evaluator = find_run(reference, opened.project.runs_dir), Evaluator(opened)
     manifest = read_manifest(RunDirectory(root))
     names = evaluator.holdout_names([manifest.suite] if to_operator else [])
     trials = [

@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
-from attractor.cli.runs.setup import override_options, project_of
+from attractor.cli.runs.setup import opened_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.ledger.tokens import Scope
@@ -54,13 +54,15 @@ def resume(
     if orders.is_paused():
         return show_receipt(orders.resume(), as_json=as_json, is_line=True)
     watcher = Watcher(invocation, root, as_json=as_json)
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     overrides = replace(
         overrides,
         restores_sessions=restore_sessions,
         accepts_graph=operator_name(invocation, Scope.OPERATE) if accept_graph else "",
     )
-    return show_end(walk(resume_run(root, project, overrides), watcher), project, as_json=as_json)
+    return show_end(
+        walk(resume_run(root, opened, overrides), watcher), opened.project, as_json=as_json
+    )
 
 
 part = resume

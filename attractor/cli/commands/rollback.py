@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.factory import Factory
 
@@ -34,7 +34,7 @@ def rollback(
     no history is rewritten. Later changes of the branch stay. Refused with exit status 4 if they
     concern the same lines.
     """
-    factory, by = Factory(project_of(invocation)), operator_name(invocation)
+    factory, by = Factory(opened_of(invocation)), operator_name(invocation)
     done = asyncio.run(factory.roll_back(reference, rationale, by=by, branch=branch))
     if as_json:
         show_json({"branch": done.branch, "commit": done.commit, "was_done": done.was_done})

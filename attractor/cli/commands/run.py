@@ -16,7 +16,7 @@ from attractor.cli.runs.setup import (
     budget_options,
     budgets_of,
     node_model_options,
-    project_of,
+    opened_of,
     read_inputs,
 )
 from attractor.cli.runs.walk import Watcher, walk
@@ -26,13 +26,12 @@ from attractor.cli.shell_completion import (
     complete_suites,
 )
 from attractor.engine.simulation.outcomes import open_outcomes
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import check_run, start_run, with_registered
-from attractor.factory.register import register_of
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.pipeline.preflight.toolchain import compare_called_programs
-from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest, WorkspaceKind
@@ -172,8 +171,8 @@ def run(
     with 1 if it fails, and with 3 if it waits for a person or has used up a budget.
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    pipeline, project = _find_pipeline(pipeline, project)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    pipeline, opened = _find_pipeline(pipeline, opened)
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -193,14 +192,14 @@ def run(
         evaluate=not flags["no_evaluate"],
         waits_for_limits=not flags["no_wait_for_limits"],
     )
-    earlier = find_run(feedback, project.runs_dir) if feedback else None
+    earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
     if only_checks:
-        return _check(request, project, earlier, as_json=as_json)
-    result = walk(start_run(request, project, root=root, feedback=earlier), watcher)
-    return show_end(result, project, as_json=as_json)
+        return _check(request, opened, earlier, as_json=as_json)
+    result = walk(start_run(request, opened, root=root, feedback=earlier), watcher)
+    return show_end(result, opened.project, as_json=as_json)
 
 
-def _find_pipeline(pipeline: Path, project: Project) -> tuple[Path, Project]:
+def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject]:
     """Return the file of a pipeline, and the project that knows a text without a file.
 
     Such a text is on standard input, or it is a registered version.
@@ -208,18 +207,18 @@ def _find_pipeline(pipeline: Path, project: Project) -> tuple[Path, Project]:
     if str(pipeline) == "-":
         content = sys.stdin.buffer.read() if sys.stdin else b""
         texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
-        return Path(STDIN), project.with_texts(texts)
-    versions = register_of(project).stores.pipelines.versions
+        return Path(STDIN), OpenProject(opened.project.with_texts(texts))
+    versions = opened.pipelines.versions
     if versions.is_numbered(str(pipeline)) and not pipeline.exists():
-        return with_registered(versions.find_usable(str(pipeline)), project)
-    return pipeline, project
+        return with_registered(versions.find_usable(str(pipeline)), opened)
+    return pipeline, opened
 
 
 def _check(
-    request: RunRequest, project: Project, feedback: Path | None, *, as_json: bool
+    request: RunRequest, opened: OpenProject, feedback: Path | None, *, as_json: bool
 ) -> ExitCode:
     """Print that a run can begin, or raise an error with all reasons why not."""
-    plan = asyncio.run(check_run(request, project, feedback=feedback))
+    plan = asyncio.run(check_run(request, opened, feedback=feedback))
     sandbox, request = plan.sandbox, plan.request
     programs = asyncio.run(compare_called_programs(plan.pipeline, request, sandbox, plan.scope))
     if as_json:

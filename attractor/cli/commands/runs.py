@@ -12,12 +12,11 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.truncation import shorten
 from attractor.factory.ledger.index import RunIndex, RunQuery
-from attractor.factory.register import register_of
 from attractor.language.source.text import visible
 from attractor.pipeline.status import listed_status, require_known_status
 from attractor.records.summary import RunOverview
@@ -105,8 +104,8 @@ def runs(
 def _nothing(invocation: Invocation, *, is_live: bool) -> str:
     """Return why nothing is listed: the runs of --run-dir are not in the folder of runs."""
     # This prints a message if the runs were removed.
-    project = project_of(invocation)
-    outside = register_of(project).find_outside()
+    opened = opened_of(invocation)
+    outside = opened.find_outside()
     if is_live:
         outside = [one for one in outside if is_held(RunDirectory(one).lock)]
     if outside:

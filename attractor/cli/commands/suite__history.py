@@ -6,10 +6,10 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.resources import version_line
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.resources.suite_history import ScenarioHistory, suite_history
 
 
@@ -23,8 +23,8 @@ def history(invocation: Invocation, reference: str, to_operator: bool, as_json: 
 
     Holdouts have opaque names unless --operator is given.
     """
-    evaluator = evaluator_of(project_of(invocation))
-    version = evaluator.stores.suites.versions.find(reference)
+    evaluator = Evaluator(opened_of(invocation))
+    version = evaluator.opened.suites.versions.find(reference)
     found = suite_history(version, evaluator, to_operator=to_operator)
     if as_json:
         show_json({**version.to_record(), "scenarios": [one.to_record() for one in found]})

@@ -9,8 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.resources import stores_of
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.factory.resources.registration import lint
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite
@@ -26,7 +25,7 @@ def lint_suite(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     Hints do not change the exit status. Exit with 1 if a fault is found, with 2 if a file is
     invalid.
     """
-    suite, found = asyncio.run(lint(folder, project_of(invocation), stores_of(invocation)))
+    suite, found = asyncio.run(lint(folder, opened_of(invocation)))
     faults = [one for one in found if not one.is_hint]
     hints = [one for one in found if one.is_hint]
     if as_json:

@@ -10,8 +10,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import trial_options
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import project_of
-from attractor.factory.register import register_of
+from attractor.cli.runs.setup import opened_of
 from attractor.factory.resources.registration import register_suite
 
 
@@ -31,9 +30,9 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     if a reference patch does not pass, or if a program that does nothing passes a holdout. These
     trials are played in sandboxes.
     """
-    project = project_of(invocation)
-    stores, by = register_of(project).stores, operator_name(invocation)
-    registered = asyncio.run(register_suite(folder, project, stores, sandbox=sandbox, by=by))
+    opened = opened_of(invocation)
+    by = operator_name(invocation)
+    registered = asyncio.run(register_suite(folder, opened, sandbox=sandbox, by=by))
     if as_json:
         show_json(registered.to_record())
     else:

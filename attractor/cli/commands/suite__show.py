@@ -6,7 +6,8 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.resources import stores_of, version_line
+from attractor.cli.resources import version_line
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites
 from attractor.factory.resources.suites import suite_record
@@ -23,7 +24,7 @@ def show_suite(
     invocation: Invocation, reference: str, to_operator: bool, as_json: bool
 ) -> ExitCode:
     """Show a version of a suite: thresholds, train scenarios and the number of holdouts."""
-    store = stores_of(invocation).suites
+    store = opened_of(invocation).suites
     version = store.versions.find(reference)
     suite = store.open(version).suite
     settings, holdouts = suite.settings, len(suite.of_split("holdout"))

@@ -9,8 +9,8 @@ import click
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.resources import stores_of, trial_options
-from attractor.cli.runs.setup import project_of
+from attractor.cli.resources import trial_options
+from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.known_trees import known_trees
@@ -49,9 +49,9 @@ def try_suite(
             if id_ not in known:
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
-        stores = stores_of(invocation)
-        project = project_of(invocation)
-        profile = stores.profile(stores.pin_profile(project.profile))
+        opened = opened_of(invocation)
+        project = opened.project
+        profile = opened.profile(opened.pin_profile(project.profile))
         scope = policy_of_profile(profile, project).scope_in(project)
         tree, tried = asyncio.run(_try(sealed, scenarios, scope, sandbox))
     if as_json:

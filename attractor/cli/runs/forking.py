@@ -11,7 +11,7 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to
-from attractor.cli.runs.setup import override_options, project_of
+from attractor.cli.runs.setup import opened_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -64,7 +64,7 @@ def fork_and_walk(
     root = find_run(options["reference"], runs_dir)
     new_root = options["run_dir"].absolute() if options["run_dir"] else None
     watcher = Watcher(invocation, new_root, as_json=options["as_json"])
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
 
     async def end_other(point: ForkPoint) -> None:
         why = f"rewound to {point}" + (f": {rewind_reason}" if rewind_reason else "")
@@ -75,7 +75,7 @@ def fork_and_walk(
     work = fork_run(
         root,
         options["at"],
-        project,
+        opened,
         options["overrides"],
         graph=options["graph"],
         new_root=new_root,
@@ -84,4 +84,4 @@ def fork_and_walk(
     result = walk(work, watcher)
     manifest = read_manifest(RunDirectory(result.directory))
     linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
-    return show_end(result, project, as_json=options["as_json"], more=linked)
+    return show_end(result, opened.project, as_json=options["as_json"], more=linked)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of, project_of
 from attractor.cli.runs.walk import Watcher
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def watched_plane(invocation: Invocation, *, as_json: bool) -> Generator["Contro
     from attractor.growth.control_plane import ControlPlane
 
     watcher = Watcher(invocation, as_json=as_json)
-    project = project_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     with watcher:
-        yield ControlPlane(project)
+        yield ControlPlane(opened.project)
 
 
 def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:

@@ -2,12 +2,13 @@
 
 import getpass
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proof
 from attractor.factory.operator_process import refuse_while_unguarded
@@ -77,18 +78,18 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
     """Return the object by which the calling user sends orders to a run."""
     # Imported here, because most orders do not end a run.
     from attractor.factory.ledger.tokens import Scope
-    from attractor.factory.register import register_of
+    from attractor.factory.operations.run_end import record_end
 
-    project, by = project_of(invocation), operator_name(invocation, Scope.OPERATE)
+    opened, by = opened_of(invocation), operator_name(invocation, Scope.OPERATE)
     has_token = bool(invocation.environ.get(TOKEN_VARIABLE))
     return Orders(
-        root=find_run(reference, project.runs_dir),
+        root=find_run(reference, opened.project.runs_dir),
         by=by,
-        clock=project.machine.clock,
-        randomness=project.machine.randomness,
-        redactor=project.redactor,
-        before_end=register_of(project).record_end,
-        runs_dir=project.runs_dir,
+        clock=opened.project.machine.clock,
+        randomness=opened.project.machine.randomness,
+        redactor=opened.project.redactor,
+        before_end=partial(record_end, opened),
+        runs_dir=opened.project.runs_dir,
         proof=token_proof(by) if has_token else _proof_by_terminal(invocation),
     )
 

@@ -22,8 +22,7 @@ from attractor.cli.output.streams import show
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
-from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.project import identity_of
+from attractor.factory.open_project import OpenProject
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.project.console import PARK, Console, Observer
 from attractor.pipeline.project.machine import Machine
@@ -115,14 +114,14 @@ def _text(name: str, value: object, file: Path) -> str:
             raise UsageError(f"{file}: input {name} is not a single value", hint=_FORM)
 
 
-def project_of(
+def opened_of(
     invocation: Invocation,
     *,
     observer: Observer | None = None,
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Project:
-    """Return the project of this command.
+) -> OpenProject:
+    """Open the project of this command.
 
     Messages go to standard error, and questions to `output` (default: standard error). If the runs
     of the project were removed, a message says so.
@@ -141,12 +140,17 @@ def project_of(
         interviewer="console" if invocation.has_terminal else PARK,
         tell=lambda sentence: show(sentence, err=True),
     )
-    project = project_from(invocation.configuration, machine=machine, console=console)
+    opened = OpenProject(project_from(invocation.configuration, machine=machine, console=console))
     # The commands that need the records report their faults.
     with suppress(AttractorError):
-        if notice := identity_of(project).notice(Ledger(machine.state_dir)):
+        if notice := opened.identity.notice(opened.ledger):
             console.tell(notice)
-    return project
+    return opened
+
+
+def project_of(invocation: Invocation) -> Project:
+    """Return the project of this command, for commands that need no records of the factory."""
+    return opened_of(invocation).project
 
 
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":

@@ -248,7 +248,8 @@ def _is_visible(character: str) -> bool:
 def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
     """Refuse a second decision; complete a first decision whose process died while recording it."""
     entry = find_decision(evaluator.ledger, facts_of(run))
-    status, name = run.state.status, reference_of(run.directory.root, evaluator.project.runs_dir)
+    status = run.state.status
+    name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
     if entry is not None:
         if status == AWAITING_DECISION:
             _set_status(run, entry)
@@ -307,7 +308,7 @@ def _decision(
 ) -> dict[str, Json]:
     """Return the data of a decision, with the hashes of all that it is about."""
     manifest, pipeline_hash = run.manifest, facts_of(run).pipeline_hash
-    pipelines = evaluator.stores.pipelines.versions
+    pipelines = evaluator.opened.pipelines.versions
     entries = list(evaluator.ledger.entries(manifest.run_id))
     waived = [one.scenario for one in judged.waivers if one.expires > judged.now]
     # A run outside of a Git repository has neither commit nor result tree.

@@ -28,6 +28,7 @@ from attractor.factory.ledger.records import find_decision
 from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
+from attractor.records.request import RunRequest, WorkspaceKind, read_request
 from attractor.workspaces.checkouts import move_branch
 from attractor.workspaces.errors import (
     BranchMoved,
@@ -67,6 +68,17 @@ class CandidateTree:
     left_out: tuple[str, ...]
 
 
+def require_isolated(run: OpenRun) -> RunRequest:
+    """Return the request of a run; refuse a run without a base in the project's repository."""
+    request = read_request(run.manifest)
+    if request.workspace is not WorkspaceKind.ISOLATED:
+        raise UsageError(
+            "only a run with an isolated workspace can be promoted",
+            hint="run it with --workspace isolated, in a git repository",
+        )
+    return request
+
+
 async def promote(
     run: OpenRun,
     evaluator: Evaluator,
@@ -102,7 +114,7 @@ async def promote(
     # By an earlier promotion that was interrupted.
     was_done = await _contains(repository, commit, branch)
     if not was_done:
-        name = reference_of(run.directory.root, evaluator.project.runs_dir)
+        name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
         hint = f"fix the problems in a new run: attractor gate {name}"
         require_go(run, judged, "promotion", by=by, hint=hint)
         await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
@@ -243,7 +255,7 @@ def some_paths(paths: Sequence[str]) -> str:
 
 
 def _rebase(run: OpenRun, evaluator: Evaluator, branch: str) -> str:
-    name = reference_of(run.directory.root, evaluator.project.runs_dir)
+    name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
     return f"attractor rebase {name} --onto {shlex.quote(branch)}"
 
 

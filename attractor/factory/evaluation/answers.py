@@ -13,12 +13,13 @@ from attractor.engine.questions.question import NOT_RECORDED, AnswerKind
 from attractor.factory.evaluation.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.evaluation.gate_records import GivenAnswer
 from attractor.factory.ledger.records import find_directory
-from attractor.factory.register import RunRegister, require_journal
+from attractor.factory.open_project import OpenProject
+from attractor.factory.register import require_journal
 
 _KINDS = tuple(kind.__name__ for kind in (OperatorAction, QuestionSettled, RunForked, RunRestarted))
 
 
-def answers_of(register: RunRegister, run: CandidateRun) -> tuple[GivenAnswer, ...]:
+def answers_of(opened: OpenProject, run: CandidateRun) -> tuple[GivenAnswer, ...]:
     """Return the answers in a verified journal, and those before it in the runs it continues."""
     found: dict[str, GivenAnswer] = {}
     origin: Event | None = None
@@ -34,8 +35,8 @@ def answers_of(register: RunRegister, run: CandidateRun) -> tuple[GivenAnswer, .
         if origin is None:
             return tuple(found.values())
         parent, last, origin = str(origin.data["parent"]), _seq(origin), None
-        entries = list(register.ledger.entries(parent))
-        root, name = find_directory(entries, register.project.runs_dir), f"run {parent}: "
+        entries = list(opened.ledger.entries(parent))
+        root, name = find_directory(entries, opened.project.runs_dir), f"run {parent}: "
         if root is None:
             missing = GivenAnswer(f"{name}all questions", "", NOT_RECORDED)
             return (*found.values(), missing)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from attractor.base.amounts import number_of
@@ -28,7 +28,6 @@ from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.answers import answers_of
 from attractor.factory.evaluation.candidate_run import (
     CandidateRun,
-    FactoryStores,
     before_a_decision,
     facts_of,
     read_candidate_run,
@@ -52,20 +51,18 @@ from attractor.factory.ledger.records import (
 )
 from attractor.factory.ledger.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.factory.ledger.window import window_figures
-from attractor.factory.project import ProjectIdentity
+from attractor.factory.open_project import OpenProject
 from attractor.factory.register import (
     GUARDED,
     LEAKED_REASON,
-    RunRegister,
-    register_of,
     require_journal,
+    require_manifest,
     write_report,
 )
 from attractor.factory.resources.known_trees import KnownTrees
 from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
-from attractor.pipeline.project.project import Project
 from attractor.records.lookup import reference_of
 from attractor.records.request import WorkspaceKind
 from attractor.scenarios.carried_paths import read_carried
@@ -91,30 +88,24 @@ REQUESTED = "EvaluationRequested"
 class Evaluator:
     """Evaluates finished runs of a project."""
 
-    register: RunRegister
-    results: TrialStore
+    opened: OpenProject
 
-    @property
-    def stores(self) -> FactoryStores:
-        """The resources of the project."""
-        return self.register.stores
+    @cached_property
+    def results(self) -> TrialStore:
+        """The trials of the state folder."""
+        return TrialStore(self.opened.project.machine.state_dir / "results", self.ledger)
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of the state folder."""
-        return self.register.ledger
-
-    @property
-    def project(self) -> ProjectIdentity:
-        """The identity of the project."""
-        return self.register.project
+        return self.opened.ledger
 
     async def finish(self, begun: BegunRun) -> None:
         """Evaluate a run with a suite and its gate, and leave the decision to a person."""
         run = begun.run
-        sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
-        leaks = await in_thread(partial(find_leaks_of_run, self.register, run, sealed))
-        record_leaks(self.register, run, leaks)
+        sealed = self.opened.suites.open(self.opened.suites.versions.of_pin(run.manifest.suite))
+        leaks = await in_thread(partial(find_leaks_of_run, self.opened, run, sealed))
+        record_leaks(self.opened, run, leaks)
         if not leaks:
             await self._evaluate(begun, sealed)
         judged = self.judged(facts_of(run))
@@ -150,7 +141,7 @@ class Evaluator:
         if not rationale.strip():
             raise UsageError("missing rationale", hint='say why: --rationale "..."')
         self._require_evaluable(run, EVALUATING, AWAITING_DECISION)
-        sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
+        sealed = self.opened.suites.open(self.opened.suites.versions.of_pin(run.manifest.suite))
         log = self._log(run)
         earlier = log.earlier(sealed.suite).results
         cut = [key for key, one in earlier.items() if log.can_replay(one)]
@@ -189,14 +180,14 @@ class Evaluator:
 
     def end_trials(self, run: OpenRun) -> None:
         """Record the trials that were in flight when the process of a run died as cut."""
-        sealed = self.stores.suites.open(self.stores.suites.versions.of_pin(run.manifest.suite))
+        sealed = self.opened.suites.open(self.opened.suites.versions.of_pin(run.manifest.suite))
         self._log(run).earlier(sealed.suite)
 
     def _require_evaluable(self, run: OpenRun, *statuses: RunStatus) -> None:
         """Refuse a run without a suite, and a run with another status."""
         run_id, status = run.manifest.run_id, run.state.status
         if status not in statuses:
-            name = reference_of(run.directory.root, self.project.runs_dir)
+            name = reference_of(run.directory.root, self.opened.project.runs_dir)
             raise NotDecidable(
                 f"cannot evaluate {run_id}: it is {status}", hint=before_a_decision(status, name)
             )
@@ -209,27 +200,27 @@ class Evaluator:
 
     def judged(self, run: CandidateRun) -> GateInput:
         """Return the input of the gate, from the sealed records and the verified journal."""
-        sealed = self.stores.suite(run.manifest.suite)
+        sealed = self.opened.suite(run.manifest.suite)
         # A run without a suite ends without reading the lines of all other runs.
         entries = list(self.ledger.entries("" if sealed else run.run_id))
         own = [entry for entry in entries if entry.run_id == run.run_id]
         pool = EvaluationPool(entries, self.results)
-        self.register.require_manifest(run, own)
+        require_manifest(self.opened, run, own)
         require_journal(run, own)
         seal = sealed.seal if sealed else ""
         evaluations = tuple(pool.of_run(run.run_id))
-        profile, status = self.stores.profile(run.manifest.profile), run.state.status
+        profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
             window = WindowFigures()
         else:
-            window = window_figures(entries, self.project.project_id(), profile.window.runs)
+            window = window_figures(entries, self.opened.identity.project_id(), profile.window.runs)
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
-            suite_notes=self.stores.notes_of(run.manifest.suite),
-            other_versions=self.stores.other_versions(
+            suite_notes=self.opened.notes_of(run.manifest.suite),
+            other_versions=self.opened.other_versions(
                 sealed, run.manifest.pipeline, run.pipeline_hash
             ),
             evaluations=evaluations,
@@ -240,14 +231,14 @@ class Evaluator:
                 self._opaque_names(sealed),
             ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
-            now=max([self.register.clock.now(), *(entry.when for entry in entries[-1:])]),
+            now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
             attempts=pool.attempts(seal, run.tree),
             cost_usd=run.cost_usd
             + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
-            answers=answers_of(self.register, run),
+            answers=answers_of(self.opened, run),
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             replays=replays_of(entries, run.tree, seal),
@@ -260,7 +251,7 @@ class Evaluator:
         """Return the held-out scenarios of pinned suites, for the operator, by opaque names."""
         names: dict[str, str] = {}
         for pinned in sorted(suites):
-            names |= self._opaque_names(self.stores.suite(pinned))
+            names |= self._opaque_names(self.opened.suite(pinned))
         return names
 
     def _opaque_names(self, sealed: SealedSuite | None) -> Mapping[str, str]:
@@ -270,7 +261,7 @@ class Evaluator:
 
     def describe_attempts(self, pinned: str) -> str:
         """Return a sentence about the attempts with a pinned suite so far, or ""."""
-        sealed = self.stores.suite(pinned)
+        sealed = self.opened.suite(pinned)
         if sealed is None:
             return ""
         pool = EvaluationPool(list(self.ledger.entries()), self.results)
@@ -401,7 +392,7 @@ class Evaluator:
 
         With the paths of the registration, it is known to fail.
         """
-        version = self.stores.suites.versions.of_pin(begun.run.manifest.suite)
+        version = self.opened.suites.versions.of_pin(begun.run.manifest.suite)
         if carried.content == version.data.get(CARRIED, ""):
             return
         scope, paths = begun.plan.scope, ", ".join(carried.paths)
@@ -486,31 +477,12 @@ def _kept_promises(begun: BegunRun) -> Promises:
     return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
 
 
-def evaluator_of(project: Project) -> Evaluator:
-    """Return the evaluator for the runs of a project."""
-    return _evaluator(register_of(project))
-
-
-def _evaluator(register: RunRegister) -> Evaluator:
-    return Evaluator(register, TrialStore(register.state_dir / "results", register.ledger))
-
-
-def end_trials(register: RunRegister, run: OpenRun) -> None:
-    """Record that the trials in flight are cut, before a run ends during its evaluation.
-
-    Otherwise a candidate that ends the process would have these trials again in a new run.
-    """
-    if run.state.status == EVALUATING:
-        _evaluator(register).end_trials(run)
-
-
-def read_feedback(root: Path, project: Project, suite: str) -> Feedback:
+def read_feedback(root: Path, opened: OpenProject, suite: str) -> Feedback:
     """Return the feedback on an earlier run of this project, computed from the verified records.
 
     Refuse a run that was judged by another suite than `suite`, a reference of the next run.
     """
-    evaluator = evaluator_of(project)
-    evaluator.register.require_own(root)
+    opened.require_own(root)
     facts = read_candidate_run(root)
     named = suite.partition("@")[0]
     judging = split_pin(facts.manifest.suite)[0].partition("@")[0]
@@ -519,7 +491,7 @@ def read_feedback(root: Path, project: Project, suite: str) -> Feedback:
             f"{facts.run_id} was judged by {f'suite {judging}' if judging else 'no suite'}",
             hint=f"pass --suite {judging}" if judging else "name a run with a suite",
         )
-    judged = evaluator.judged(facts)
+    judged = Evaluator(opened).judged(facts)
     if not judged.evaluations and not judged.incidents:
         raise UsageError(
             f"{facts.run_id} has no feedback: it was not evaluated",

@@ -26,7 +26,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import UNSEARCHED, find_directory, leaks_of
-from attractor.factory.register import RunRegister
+from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.records.lookup import reference_of
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -64,7 +64,7 @@ def find_leaks(canary: str, folders: Collection[SearchedFolder]) -> list[str]:
     ]
 
 
-def find_leaks_of_run(register: RunRegister, run: OpenRun, sealed: SealedSuite | None) -> list[str]:
+def find_leaks_of_run(opened: OpenProject, run: OpenRun, sealed: SealedSuite | None) -> list[str]:
     """Search for the canary of a suite in all texts that the agents read or wrote.
 
     The texts of a run that it continues are included.
@@ -72,18 +72,18 @@ def find_leaks_of_run(register: RunRegister, run: OpenRun, sealed: SealedSuite |
     if sealed is None:
         return []
     folders = [SearchedFolder("run", run.directory.root)]
-    parent, runs_dir = run.manifest.parent, register.project.runs_dir
-    while root := parent and find_directory(register.ledger.entries(parent), runs_dir):
+    parent, runs_dir = run.manifest.parent, opened.project.runs_dir
+    while root := parent and find_directory(opened.ledger.entries(parent), runs_dir):
         folders.append(SearchedFolder(f"run {parent}", root))
         parent = read_manifest(RunDirectory(root)).parent
     # A run in place works where the holdouts lie, and is not isolated anyway.
-    workspace = stored_run(register.state_dir, run.manifest.run_id).workspace
+    workspace = stored_run(opened.project.machine.state_dir, run.manifest.run_id).workspace
     if workspace and workspace.is_dir():
         folders.append(SearchedFolder("workspace", workspace))
     return find_leaks(sealed.canary, folders)
 
 
-def record_leaks(register: RunRegister, run: OpenRun, leaks: Sequence[str]) -> None:
+def record_leaks(opened: OpenProject, run: OpenRun, leaks: Sequence[str]) -> None:
     """Record leaks, if any, and end the version of the suite: its holdouts are known."""
     if not leaks:
         return
@@ -93,32 +93,32 @@ def record_leaks(register: RunRegister, run: OpenRun, leaks: Sequence[str]) -> N
         "places": [*leaks[:MOST_PLACES]],
         "count": len(leaks),
     }
-    register.ledger.append(LineKind.LEAKED, run_id, data, now=now, once=True)
-    version = register.stores.suites.versions.of_pin(pinned)
+    opened.ledger.append(LineKind.LEAKED, run_id, data, now=now, once=True)
+    version = opened.suites.versions.of_pin(pinned)
     ending = Ending(BURNED, now, f"run {run_id}", "a holdout leaked")
-    register.stores.suites.versions.end(version, ending)
+    opened.suites.versions.end(version, ending)
     run.emit("HoldoutLeaked", {"suite": pinned, "places": len(leaks)}, sync=True)
-    name = reference_of(run.directory.root, register.project.runs_dir)
-    register.tell(
+    name = reference_of(run.directory.root, opened.project.runs_dir)
+    opened.project.console.tell(
         f"A holdout leaked: the canary of {version} was found in "
         f"{'1 file' if len(leaks) == 1 else f'{len(leaks)} files'}, so this version is burned. "
         f"List the files: attractor gate {name} --operator"
     )
 
 
-def search_at_end(register: RunRegister, run: OpenRun) -> dict[str, str]:
+def search_at_end(opened: OpenProject, run: OpenRun) -> dict[str, str]:
     """Search a run that ends without an evaluation, and return members of its final record."""
-    if leaks_of(register.ledger.entries(run.manifest.run_id)):
+    if leaks_of(opened.ledger.entries(run.manifest.run_id)):
         return {}
     try:
-        sealed = register.stores.suite(run.manifest.suite)
+        sealed = opened.suite(run.manifest.suite)
     except AttractorError as fault:
-        register.tell(
+        opened.project.console.tell(
             f"The files of {run.manifest.run_id} were not searched for holdouts: "
             f"{fault.message} ({fault.hint or 'restore it from a backup'})."
         )
         return {UNSEARCHED: fault.message}
-    record_leaks(register, run, find_leaks_of_run(register, run, sealed))
+    record_leaks(opened, run, find_leaks_of_run(opened, run, sealed))
     return {}
 
 

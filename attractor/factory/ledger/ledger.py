@@ -14,6 +14,7 @@ After lines that were written while the clock was ahead, times begin anew with a
 
 import hmac
 import os
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import field
@@ -291,8 +292,8 @@ class Ledger:
         self._key_file = folder / KEY_FILE
         self._head_file = folder / HEAD_FILE
         self._backup = folder / BACKUP
-        self._lock = FileLock(folder / "ledger.lock")
-        self._is_locked = False
+        self._lock_file = folder / "ledger.lock"
+        self._held = threading.local()
 
     def append(
         self, kind: str, run_id: str, data: JsonObject, *, now: datetime, once: bool = False
@@ -341,18 +342,18 @@ class Ledger:
     def locked(self, purpose: str) -> Generator[None]:
         """Lock the ledger, so that no line is added between a check and its decision.
 
-        Only this object can append within the block.
+        Only this thread can append within the block, and only by this object.
         """
-        if self._is_locked:
+        if getattr(self._held, "is_locked", False):
             yield
             return
         make_private_folder(self.file.parent)
-        with self._lock.acquire(wait=PATIENCE_S, purpose=purpose):
-            self._is_locked = True
+        with FileLock(self._lock_file).acquire(wait=PATIENCE_S, purpose=purpose):
+            self._held.is_locked = True
             try:
                 yield
             finally:
-                self._is_locked = False
+                self._held.is_locked = False
 
     def entries(self, run_id: str = "") -> Iterator[LedgerEntry]:
         """Yield the lines of a run, each with a valid seal, or all lines of a verified ledger."""

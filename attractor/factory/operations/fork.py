@@ -5,20 +5,19 @@ from pathlib import Path
 
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
-from attractor.factory.register import register_of
 from attractor.pipeline.execute import execute
 from attractor.pipeline.plan.fork_point import ForkPoint
 from attractor.pipeline.plan.origins import Forked, find_fork
 from attractor.pipeline.plan.plan_run import plan_run
-from attractor.pipeline.project.project import Project
 from attractor.records.request import NO_OVERRIDES, Overrides
 
 
 async def fork_run(
     root: Path,
     at: str,
-    project: Project,
+    opened: OpenProject,
     overrides: Overrides = NO_OVERRIDES,
     *,
     graph: Path | None = None,
@@ -29,9 +28,9 @@ async def fork_run(
 
     With a `graph`, the new run has that pipeline, and the differences are told.
     """
-    register, manifest = register_of(project), read_manifest(RunDirectory(root))
-    register.require_own(root)
-    register.stores.require_in_use(manifest.suite, manifest.profile)
+    project, manifest = opened.project, read_manifest(RunDirectory(root))
+    opened.require_own(root)
+    opened.require_in_use(manifest.suite, manifest.profile)
     run, point = find_fork(root, at)
     origin = Forked(
         run=run,
@@ -41,7 +40,7 @@ async def fork_run(
         root=new_root,
         ends_other=end_other is not None,
     )
-    plan = await plan_run(origin, project, rules_of(project))
+    plan = await plan_run(origin, project, rules_of(opened))
     plan.report.require_ok()
     if plan.change:
         project.console.tell(plan.change.change)

@@ -1,6 +1,7 @@
 """Locks a run that waits for a decision or is decided, and verifies its end against the ledger."""
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence
@@ -10,19 +11,18 @@ from attractor.factory.decisions.promotion import (
     settle_promotions,
 )
 from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import report_torn_line
-from attractor.factory.register import register_of
-from attractor.pipeline.project.project import Project
+from attractor.factory.operations.run_end import record_end, settle_end
 
 _ENDING_S = 10.0
 """Time for a process to release a run whose stages and evaluation have ended."""
 
 
-def lock_run(root: Path, project: Project) -> OpenRun:
+def lock_run(root: Path, opened: OpenProject) -> OpenRun:
     """Lock a run of this project, and verify its end against the ledger."""
-    register = register_of(project)
-    register.require_own(root)
-    facts = read_candidate_run(root)
+    opened.require_own(root)
+    project, facts = opened.project, read_candidate_run(root)
     wait = _ENDING_S if facts.state.status in (AWAITING_DECISION, APPROVED) else LOCK_WAIT_S
     fence = FileFence(facts.directory.lock, purpose=f"run {facts.run_id}", wait=wait)
     with ExitStack() as undo:
@@ -31,11 +31,11 @@ def lock_run(root: Path, project: Project) -> OpenRun:
             clock=project.machine.clock,
             redactor=project.redactor,
             fence=fence,
-            before_end=register.record_end,
+            before_end=partial(record_end, opened),
         )
         undo.callback(run.close)
-        report_torn_line(run, project)
-        register.settle_end(run)
-        settle_promotions(run, register.ledger)
+        report_torn_line(run, opened)
+        settle_end(opened, run)
+        settle_promotions(run, opened.ledger)
         undo.pop_all()
     return run

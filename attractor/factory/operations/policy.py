@@ -15,57 +15,56 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.factory.evaluation.protected_paths import describe_protected_paths
-from attractor.factory.register import RunRegister, register_of
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.run_end import record_end
+from attractor.factory.register import end_without_suite, record_begin
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.versions import ResourceKind, split_reference
-from attractor.pipeline.plan.origins import Forked, New, Origin
+from attractor.pipeline.plan.origins import New, Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
-from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import PipelineSource
 from attractor.records.request import RunRequest
 
 
-def rules_of(project: Project) -> RunRules:
+def rules_of(opened: OpenProject) -> RunRules:
     """Return the rules for the runs of a project."""
-    register = register_of(project)
-    return RunRules(_Policies(project, register).find, register.record_end)
+    return RunRules(_Policies(opened).find, partial(record_end, opened))
 
 
-def unregistered_suite(origin: New, project: Project) -> str:
+def unregistered_suite(origin: New, opened: OpenProject) -> str:
     """Return the suite that judges a new run, if only a folder of the project has it; else ""."""
-    name, number = split_reference(origin.request.suite or project.suite)
-    policies = _Policies(project, register_of(project))
+    name, number = split_reference(origin.request.suite or opened.project.suite)
+    policies = _Policies(opened)
     if not name or number or policies.knows_suite(name):
         return ""
     # Suites are slow to import.
     from attractor.factory.resources.committed_suites import find_suite_folder
 
     is_needed = origin.request.suite or not policies.needs_no_suite(origin, origin.request)
-    return name if is_needed and find_suite_folder(name, project.root) else ""
+    return name if is_needed and find_suite_folder(name, opened.project.root) else ""
 
 
 @dataclass(frozen=True)
 class _Policies:
-    project: Project
-    register: RunRegister
+    opened: OpenProject
 
     async def find(self, origin: Origin, request: RunRequest) -> Policy:
         """Return the policy of a run; a new run pins the current versions of suite and profile."""
-        stores, notices = self.register.stores, list[str]()
+        opened, notices = self.opened, list[str]()
         suite, profile = request.suite, request.profile
-        if isinstance(origin, New):
+        if origin.is_new:
             suite, notices = await self._pin_suite(origin, request)
-            profile = stores.pin_profile(profile or self.project.profile)
+            profile = opened.pin_profile(profile or opened.project.profile)
             if suite:
-                stores.require_registrar(stores.suites.versions.of_pin(suite), profile)
-        notices += stores.describe(suite, profile)
-        if suite and isinstance(origin, New):
+                opened.require_registrar(opened.suites.versions.of_pin(suite), profile)
+        notices += opened.describe_judges(suite, profile)
+        if suite and origin.is_new:
             # Suites are slow to import.
-            from attractor.factory.evaluation.evaluate import evaluator_of
+            from attractor.factory.evaluation.evaluate import Evaluator
 
-            notices += filter(None, [evaluator_of(self.project).describe_attempts(suite)])
-        chosen = stores.profile(profile)
-        allowed, paths = policy_of_profile(chosen, self.project), chosen.policy
+            notices += filter(None, [Evaluator(self.opened).describe_attempts(suite)])
+        chosen = opened.profile(profile)
+        allowed, paths = policy_of_profile(chosen, opened.project), chosen.policy
         # Without a suite nothing is left to evaluate later.
         finishes = request.evaluate or not suite
         return replace(
@@ -83,27 +82,27 @@ class _Policies:
         )
 
     def _admission(self, origin: Origin, suite: str) -> Callable[[PipelineSource, Path], None]:
-        stores = self.register.stores
-        if isinstance(origin, New):
-            return partial(stores.admit, suite)
+        opened = self.opened
+        if origin.is_new:
+            return partial(opened.admit, suite)
         # A fork may have a changed pipeline.
-        return partial(stores.require_judged, suite) if isinstance(origin, Forked) else do_nothing
+        return do_nothing if origin.is_resumed else partial(opened.require_judged, suite)
 
-    async def _pin_suite(self, origin: New, request: RunRequest) -> tuple[str, list[str]]:
+    async def _pin_suite(self, origin: Origin, request: RunRequest) -> tuple[str, list[str]]:
         """Return the pinned suite, and sentences for a person.
 
         The suite of the settings is left out if it is for another pipeline, or if it is not
         registered and the run is not evaluated. Refuse a suite with checks that this machine cannot
         judge, and with twins that do not start.
         """
-        stores, project = self.register.stores, self.project
+        opened, project = self.opened, self.opened.project
         if not request.suite and (why := self.needs_no_suite(origin, request)):
             return "", [why]
-        suite = stores.pin_suite(request.suite or project.suite)
-        sealed = stores.suite(suite)
+        suite = opened.pin_suite(request.suite or project.suite)
+        sealed = opened.suite(suite)
         if sealed is None:
             return "", []
-        if not request.suite and (other := stores.other_pipeline(suite, origin.pipeline_name)):
+        if not request.suite and (other := opened.other_pipeline(suite, origin.pipeline_name)):
             return "", [_without_suite(other)]
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import require_usable
@@ -113,11 +112,12 @@ class _Policies:
 
     def knows_suite(self, name: str) -> bool:
         """Return whether the ledger has a version of a suite."""
-        return self.register.stores.of_kind(ResourceKind.SUITE).knows(name)
+        return self.opened.of_kind(ResourceKind.SUITE).knows(name)
 
-    def needs_no_suite(self, origin: New, request: RunRequest) -> str:
+    def needs_no_suite(self, origin: Origin, request: RunRequest) -> str:
         """Return why a run does not need the unregistered suite of the settings, or ""."""
-        project, (name, _) = self.project, split_reference(self.project.suite)
+        project = self.opened.project
+        name, _ = split_reference(project.suite)
         if not name or self.knows_suite(name):
             return ""
         # Suites are slow to import.
@@ -137,17 +137,17 @@ class _Policies:
         )
 
     def _begin(self, begun: BegunRun) -> None:
-        report_torn_line(begun.run, self.project)
-        self.register.begin(begun)
+        report_torn_line(begun.run, self.opened)
+        record_begin(self.opened, begun)
 
     async def _finish(self, begun: BegunRun) -> None:
         if not begun.run.manifest.suite:
-            self.register.end_without_suite(begun.run)
+            end_without_suite(begun.run)
             return
         # Suites are slow to import.
-        from attractor.factory.evaluation.evaluate import evaluator_of
+        from attractor.factory.evaluation.evaluate import Evaluator
 
-        await evaluator_of(self.project).finish(begun)
+        await Evaluator(self.opened).finish(begun)
 
     def _train(self, begun: BegunRun) -> PlayTrain:
         def play(
@@ -156,7 +156,7 @@ class _Policies:
             # Suites are slow to import.
             from attractor.factory.evaluation.train import play_train
 
-            return play_train(begun.plan, workspace, tree, choice)
+            return play_train(self.opened, begun.plan, workspace, tree, choice)
 
         return play
 
@@ -166,10 +166,10 @@ def _without_suite(other: UsageError) -> str:
     return f"This run has no suite: {other.message}; {other.hint}"
 
 
-def report_torn_line(run: OpenRun, project: Project) -> None:
+def report_torn_line(run: OpenRun, opened: OpenProject) -> None:
     """Report an incomplete line that was removed before the journal had observers."""
     if torn := run.events.torn:
-        project.console.tell(
+        opened.project.console.tell(
             "The last line of the journal was incomplete, because the process that wrote it died: "
             f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
             "No completed event is lost."

@@ -13,12 +13,17 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
-from attractor.factory.decisions.promotion import branch_name, find_branch, some_paths
+from attractor.factory.decisions.promotion import (
+    branch_name,
+    find_branch,
+    require_isolated,
+    some_paths,
+)
 from attractor.factory.errors import MergeConflict
 from attractor.factory.evaluation.candidate_run import before_a_decision, facts_of
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.promote import require_isolated
 from attractor.factory.operations.resume import resume_run
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
@@ -39,26 +44,26 @@ from attractor.workspaces.result_tree import candidate_files
 from attractor.workspaces.run_store import WorkspaceRecord, open_store
 
 
-async def rebase_run(root: Path, project: Project, *, branch: str, by: str) -> RunResult:
+async def rebase_run(root: Path, opened: OpenProject, *, branch: str, by: str) -> RunResult:
     """Merge the candidate of a run onto a branch, and evaluate the merged tree without an agent."""
-    with lock_run(root, project) as run:
-        new = await _create(run, project, branch, by)
-    return await resume_run(new, project, Overrides(evaluate=True))
+    opened.refuse_in_run("a rebase")
+    with lock_run(root, opened) as run:
+        new = await _create(run, opened, branch, by)
+    return await resume_run(new, opened, Overrides(evaluate=True))
 
 
-async def _create(run: OpenRun, project: Project, branch: str, by: str) -> Path:
+async def _create(run: OpenRun, opened: OpenProject, branch: str, by: str) -> Path:
     """Create the linked run, and return its directory."""
-    machine = project.machine
+    project, machine = opened.project, opened.project.machine
     request, run_id = require_isolated(run), run.manifest.run_id
     # This also verifies the records of the run.
-    evaluator = evaluator_of(project)
-    evaluator.judged(facts_of(run))
-    evaluator.stores.require_in_use(run.manifest.suite, run.manifest.profile)
+    Evaluator(opened).judged(facts_of(run))
+    opened.require_in_use(run.manifest.suite, run.manifest.profile)
     if run.state.status not in (AWAITING_DECISION, APPROVED):
         raise Refused(
             f"{run_id} is {run.state.status}, and only a successful run can be rebased",
             hint=before_a_decision(
-                run.state.status, reference_of(run.directory.root, project.runs_dir)
+                run.state.status, reference_of(run.directory.root, opened.project.runs_dir)
             ),
         )
     require_trees(request, project, run_id)
@@ -72,7 +77,7 @@ async def _create(run: OpenRun, project: Project, branch: str, by: str) -> Path:
     branch = await branch_name(repository, branch)
     commit = await find_branch(repository, branch, since=record.base.commit)
     if commit == record.base.commit:
-        name = reference_of(run.directory.root, project.runs_dir)
+        name = reference_of(run.directory.root, opened.project.runs_dir)
         promote = f"attractor promote {name} --to {branch}"
         decide = f"it needs no rebase, but a decision: attractor decide {name}"
         raise Refused(
@@ -96,7 +101,7 @@ async def _create(run: OpenRun, project: Project, branch: str, by: str) -> Path:
         options=replace(request, include_dirty=False).redacted_record(project.redactor),
         versions={"attractor": machine.version},
     )
-    root = run_root(new_id, project.runs_dir)
+    root = run_root(new_id, opened.project.runs_dir)
     _write(run, root, manifest, request, tree, project)
     data = {"run_id": new_id, "branch": branch, "commit": commit, "by": by}
     run.emit("RunRebased", data, sync=True)

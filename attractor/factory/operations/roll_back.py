@@ -6,21 +6,22 @@ from attractor.factory.decisions.promotion import (
     Promotion,
     roll_back,
 )
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
-from attractor.pipeline.project.project import Project
 from attractor.workspaces.folders import borrowed_folder, make_workspaces_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import open_repository
 
 
 async def roll_back_run(
-    root: Path, project: Project, *, branch: str, by: str, reason: str
+    root: Path, opened: OpenProject, *, branch: str, by: str, reason: str
 ) -> Promotion:
     """Take the changes of a promoted run out of a branch of the project."""
-    machine = project.machine
+    opened.refuse_in_run("a rollback")
+    project, machine = opened.project, opened.project.machine
     with (
-        lock_run(root, project) as run,
+        lock_run(root, opened) as run,
         # The store of the run may be removed already.
         borrowed_folder(make_workspaces_folder(machine.state_dir)) as folder,
     ):
@@ -32,5 +33,5 @@ async def roll_back_run(
         )
         await store.create(borrow_from=repository.objects)
         return await roll_back(
-            run, evaluator_of(project), repository, store, branch=branch, by=by, reason=reason
+            run, Evaluator(opened), repository, store, branch=branch, by=by, reason=reason
         )

@@ -7,8 +7,8 @@ from attractor.base.dataclasses import changed
 from attractor.config.user_folders import STARTED_BY_VARIABLE
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
-from attractor.factory.register import register_of
 from attractor.factory.resources.versions import Version
 from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.execute import start
@@ -16,77 +16,83 @@ from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.preflight.preflight import find_request_faults
-from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 
 
 async def start_run(
-    request: RunRequest, project: Project, *, root: Path | None = None, feedback: Path | None = None
+    request: RunRequest,
+    opened: OpenProject,
+    *,
+    root: Path | None = None,
+    feedback: Path | None = None,
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage.
 
     A suite whose name the ledger does not know is registered by its lock in the last commit.
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
     """
-    origin = _origin(request, project, root, feedback)
-    if name := unregistered_suite(origin, project):
+    origin = _origin(request, opened, root, feedback)
+    if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
         from attractor.factory.resources.registration import register_by_lock
 
-        await register_by_lock(name, request, project)
-    return await start(origin, project, rules_of(project))
+        await register_by_lock(name, request, opened)
+    return await start(origin, opened.project, rules_of(opened))
 
 
 async def check_run(
-    request: RunRequest, project: Project, *, feedback: Path | None = None
+    request: RunRequest, opened: OpenProject, *, feedback: Path | None = None
 ) -> RunPlan:
     """Plan a run that does not begin, to see whether it could."""
-    origin = _origin(request, project, None, feedback)
-    if name := unregistered_suite(origin, project):
+    origin, project = _origin(request, opened, None, feedback), opened.project
+    if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
         from attractor.factory.resources.registration import check_lock
 
-        await check_lock(name, request, project)
+        await check_lock(name, request, opened)
         project.console.tell(
             f"Suite {name} is not registered here: a run plays its trials on the base, and then "
             "registers it by its committed lock."
         )
         origin = changed(origin, request=replace(origin.request, suite=""))
-        project = replace(project, suite="")
-    return await plan_run(origin, project, rules_of(project))
+        opened = OpenProject(replace(project, suite=""))
+    return await plan_run(origin, opened.project, rules_of(opened))
 
 
-def _origin(request: RunRequest, project: Project, root: Path | None, feedback: Path | None) -> New:
+def _origin(
+    request: RunRequest, opened: OpenProject, root: Path | None, feedback: Path | None
+) -> New:
+    project = opened.project
     request = replace(request, started_by=project.machine.environ.get(STARTED_BY_VARIABLE, ""))
     origin = New(request, root, project.parts.texts)
     if request.suite or project.suite:
-        _require_known(origin, project)
+        _require_known(origin, opened)
     if feedback:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import read_feedback
 
-        found = read_feedback(feedback, project, request.suite or project.suite)
+        found = read_feedback(feedback, opened, request.suite or project.suite)
         # The copy keeps the opened pipeline.
         origin = changed(origin, request=replace(request, feedback=found.to_context()))
     return origin
 
 
-def _require_known(origin: New, project: Project) -> None:
+def _require_known(origin: New, opened: OpenProject) -> None:
     """Refuse an invalid pipeline and unknown names: a suite may take minutes to be registered."""
-    request = origin.request
+    request, project = origin.request, opened.project
     pipeline, _ = origin.read(request, RunScope.of(project))
     if faults := [*find_request_faults(pipeline.graph, request, project.parts)]:
         raise NotRunnable(origin.pipeline_name, faults)
-    register_of(project).stores.pin_profile(request.profile or project.profile)
+    opened.pin_profile(request.profile or project.profile)
 
 
-def with_registered(version: Version, project: Project) -> tuple[Path, Project]:
+def with_registered(version: Version, opened: OpenProject) -> tuple[Path, OpenProject]:
     """Return the file of a registered pipeline, and the project with its text and its files."""
-    pipeline = register_of(project).stores.pipelines.read(version)
+    pipeline = opened.pipelines.read(version)
     file = Path(str(version.data["file"]))
     texts = {
         path_below(str(file.parent), name): one.decode() for name, one in pipeline.files.items()
     }
     texts[str(file)] = pipeline.text
-    return file, project.with_texts(texts)
+    return file, OpenProject(opened.project.with_texts(texts))

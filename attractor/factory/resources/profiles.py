@@ -131,6 +131,10 @@ def make_profile(name: str, allow: tuple[str, ...] = ()) -> Profile:
         raise InvalidProfile(f"invalid profile name {name!r}: {reason}") from error
 
 
+STRICT_PROFILE = Profile(name="strict")
+"""The default profile."""
+
+
 class ProfileStore:
     """The profiles of a project, with revisions."""
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attractor.base.errors import Refused, UnknownName
-from attractor.factory.evaluation.candidate_run import FactoryStores
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.register import register_of
 from attractor.factory.resources.committed_suites import (
     CommittedLock,
     find_suite_folder,
@@ -51,51 +50,49 @@ from attractor.workspaces.result_tree import excluded_in
 _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 
 
-async def lint(
-    folder: Path, project: Project, stores: FactoryStores
-) -> tuple[Suite, list[SuiteFault]]:
+async def lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFault]]:
     """Read a suite, and return it with the faults and hints that static checks find."""
-    suite = read_suite(folder)
+    suite, project = read_suite(folder), opened.project
     carrying = project.preparation
     # Otherwise the profile is not registered yet.
     with suppress(UnknownName):
-        profile = stores.profile(stores.pin_profile(project.profile))
+        profile = opened.profile(opened.pin_profile(project.profile))
         carrying = Policy(carry=profile.sandbox.carry).scope_in(project).preparation
     faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
     faults += carry_hints(suite, carrying, project.root)
-    faults += _unknown_pipelines(suite, project, stores)
+    faults += _unknown_pipelines(suite, opened)
     faults += await _visible_folder(folder, project)
     return suite, faults
 
 
 async def register_suite(
-    folder: Path, project: Project, stores: FactoryStores, *, sandbox: str, by: str | None
+    folder: Path, opened: OpenProject, *, sandbox: str, by: str | None
 ) -> Registration:
     """Register a suite as a sealed version; refuse a suite that could not judge.
 
     Without a person `by`, refuse also files that the lock in the last commit does not name.
     """
-    await _require_sound(folder, project, stores)
-    sealed = stores.suites.seal(folder)
+    await _require_sound(folder, opened)
+    project, sealed = opened.project, opened.suites.seal(folder)
     committed = await read_committed_lock(folder, project, sealed)
     same = committed if committed and committed.has_settings else None
     if by is None:
         committed = same = await _require_committed(folder, project, sealed, same)
-    current, proof = stores.suites.current(sealed), None
+    current, proof = opened.suites.current(sealed), None
     if current is None or GAP in current.data:
-        proof = await _prove(sealed, committed, project, stores, sandbox=sandbox, current=current)
+        proof = await _prove(sealed, committed, opened, sandbox=sandbox, current=current)
     name = sealed.suite.settings.name
-    if by is None and stores.suites.versions.knows(name):
+    if by is None and opened.suites.versions.knows(name):
         # By a person or another run, since this run has looked.
-        if known := stores.suites.current(sealed):
-            return stores.suites.registration(known, sealed.suite, is_new=False)
+        if known := opened.suites.current(sealed):
+            return opened.suites.registration(known, sealed.suite, is_new=False)
         raise Refused(
             f"suite {name} was registered while its trials were played for its lock",
             hint="run again: the registered version judges",
         )
     by_lock = committed.commit if committed and by is None else ""
     keeps_lock = same and (by_lock or same.lock.proved_on)
-    return stores.suites.add(
+    return opened.suites.add(
         sealed,
         folder,
         by=by or f"lock of {by_lock}",
@@ -105,20 +102,19 @@ async def register_suite(
     )
 
 
-async def _require_sound(folder: Path, project: Project, stores: FactoryStores) -> None:
+async def _require_sound(folder: Path, opened: OpenProject) -> None:
     """Refuse a suite with faults that static checks find, and tell the hints."""
-    _, found = await lint(folder, project, stores)
+    _, found = await lint(folder, opened)
     if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
     for hint in found:
-        project.console.tell(f"hint: {hint}")
+        opened.project.console.tell(f"hint: {hint}")
 
 
 async def _prove(
     sealed: SealedSuite,
     committed: CommittedLock | None,
-    project: Project,
-    stores: FactoryStores,
+    opened: OpenProject,
     *,
     sandbox: str,
     current: Version | None,
@@ -127,11 +123,12 @@ async def _prove(
 
     A `current` version that is played again is marked as unproved then.
     """
+    project = opened.project
     rated = tuple(unrated(scenario) for scenario in sealed.suite.scenarios)
     await require_judgeable(
         sealed.suite.model_copy(update={"scenarios": rated}), project.machine.environ
     )
-    profile = stores.profile(stores.pin_profile(project.profile))
+    profile = opened.profile(opened.pin_profile(project.profile))
     allowed = policy_of_profile(profile, project).scope_in(project)
     wanted = allowed.preparation
     carried = await in_thread(partial(read_carried, sealed.suite, wanted, project.root))
@@ -142,7 +139,7 @@ async def _prove(
     if found.faults:
         if current:
             rules = dict.fromkeys(fault.rule for fault in found.faults)
-            stores.suites.mark_unproved(current, ", ".join(rules), now=project.machine.clock.now())
+            opened.suites.mark_unproved(current, ", ".join(rules), now=project.machine.clock.now())
             project.console.tell(f"{current} stays registered, and is marked as unproved.")
         raise SuiteRefused(found.faults)
     for gap, details in found.gaps.items():
@@ -171,39 +168,40 @@ def _base_of(committed: CommittedLock | None, project: Project) -> str:
     return ""
 
 
-async def register_by_lock(name: str, request: RunRequest, project: Project) -> None:
+async def register_by_lock(name: str, request: RunRequest, opened: OpenProject) -> None:
     """Register the suite of a new run by its lock in the last commit, and say so.
 
     Refuse in a process of a run, and if the profile demands a person.
     """
-    stores, folder = _require_registrable(name, request, project)
-    registered = await register_suite(folder, project, stores, sandbox=request.sandbox, by=None)
+    folder = _require_registrable(name, request, opened)
+    registered = await register_suite(folder, opened, sandbox=request.sandbox, by=None)
     if registered.is_new:
-        project.console.tell(f"Registered {registered.version} by its {registered.version.by}.")
+        opened.project.console.tell(
+            f"Registered {registered.version} by its {registered.version.by}."
+        )
 
 
-async def check_lock(name: str, request: RunRequest, project: Project) -> None:
+async def check_lock(name: str, request: RunRequest, opened: OpenProject) -> None:
     """Refuse what `register_by_lock` refuses before it plays trials; store nothing."""
-    stores, folder = _require_registrable(name, request, project)
-    await _require_sound(folder, project, stores)
+    folder = _require_registrable(name, request, opened)
+    await _require_sound(folder, opened)
     with TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
-        stores.suites.require_unburned(name, sealed.seal)
-        committed = await read_committed_lock(folder, project, sealed)
+        opened.suites.require_unburned(name, sealed.seal)
+        committed = await read_committed_lock(folder, opened.project, sealed)
         same = committed if committed and committed.has_settings else None
-        await _require_committed(folder, project, sealed, same)
+        await _require_committed(folder, opened.project, sealed, same)
 
 
-def _require_registrable(
-    name: str, request: RunRequest, project: Project
-) -> tuple[FactoryStores, Path]:
-    """Return the stores, and the folder of a suite that a new run may register by its lock."""
+def _require_registrable(name: str, request: RunRequest, opened: OpenProject) -> Path:
+    """Return the folder of a suite that a new run may register by its lock."""
+    project = opened.project
     refuse_in_run(f"registering suite {name}", project.machine.environ)
-    stores, found = register_of(project).stores, find_suite_folder(name, project.root)
+    found = find_suite_folder(name, project.root)
     if found is None:
         raise UnknownName(ResourceKind.SUITE, name, ())
-    stores.require_registrar(None, stores.pin_profile(request.profile or project.profile))
-    return stores, found.path
+    opened.require_registrar(None, opened.pin_profile(request.profile or project.profile))
+    return found.path
 
 
 async def _require_committed(
@@ -222,10 +220,8 @@ async def _require_committed(
 _NO_LOCK = f"the last commit has no {LOCK_FILE} of its files"
 
 
-def _unknown_pipelines(
-    suite: Suite, project: Project, stores: FactoryStores
-) -> Iterator[SuiteFault]:
-    drawn, versions = {*drawn_pipelines(project), *SHIPPED}, stores.pipelines.versions
+def _unknown_pipelines(suite: Suite, opened: OpenProject) -> Iterator[SuiteFault]:
+    drawn, versions = {*drawn_pipelines(opened.project), *SHIPPED}, opened.pipelines.versions
     for name in () if suite.settings.judges_all else suite.settings.pipeline:
         plain, number = split_reference(name)
         registered = [str(version.number) for version in versions.versions(plain)]

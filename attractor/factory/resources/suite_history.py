@@ -55,8 +55,8 @@ def suite_history(
 
     Only the operator gets the ids of the holdouts; others get opaque names.
     """
-    holdouts = evaluator.stores.suites.open(version).suite.of_split("holdout")
-    entries, project_id = list(evaluator.ledger.entries()), evaluator.project.project_id()
+    holdouts = evaluator.opened.suites.open(version).suite.of_split("holdout")
+    entries, project_id = list(evaluator.ledger.entries()), evaluator.opened.identity.project_id()
     own = created_runs(entries, project_id)
     found = EvaluationPool(entries, evaluator.results).of_suite(version.content, own)
     tallies = {run_id: count_trials(holdouts, trials) for run_id, trials in found.items()}

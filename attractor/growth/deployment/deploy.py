@@ -29,6 +29,7 @@ from attractor.engine.state.run_state import (
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.promote import promote_run
 from attractor.growth.apps.process import sandbox_of
@@ -280,7 +281,7 @@ def _missing(run: CrewRun, project: Project, journal: Journal) -> str:
     if run.status == APPROVED:
         return ""
     if run.status == AWAITING_DECISION:
-        report = gate(ask_gate(run.directory, project)[1])
+        report = gate(ask_gate(run.directory, OpenProject(project))[1])
         if not report.go:
             note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=REJECTION)
             rules = ", ".join(dict.fromkeys(reason.rule for reason in report.reasons))
@@ -315,7 +316,7 @@ async def _promote_variant(project: Project, run: CrewRun, variant: str, by: str
     repository = await open_repository(project.root, search_path=project.machine.search_path)
     if not await repository.ref(f"refs/heads/{variant}"):
         await repository.create_ref(f"refs/heads/{variant}", run.build.tip)
-    await promote_run(run.directory, project, branch=variant, by=by)
+    await promote_run(run.directory, OpenProject(project), branch=variant, by=by)
 
 
 async def _release(
@@ -358,7 +359,9 @@ async def _release(
         services = configured(project, adapters_in(new.tree))
         moved = await transfer(old, new, undertaking.move, sandbox, services)
         try:
-            promotion = await promote_run(run.directory, project, branch=build.branch, by=by)
+            promotion = await promote_run(
+                run.directory, OpenProject(project), branch=build.branch, by=by
+            )
         except StaleBase as cause:
             hint = f"the next call builds it on the moved branch: {undertaking.build.command}"
             raise NotDeployable(f"stale_base: {cause.message}", hint=hint) from cause

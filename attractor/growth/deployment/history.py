@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.factory.ledger.ledger import LedgerEntry, LineKind
-from attractor.factory.register import register_of
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.growth.lineage import LINEAGE, DeployedStage, in_order, parse_stage
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -34,7 +33,7 @@ async def read_history(project: Project) -> list[StageHistory]:
     """Return the stages of all branches, parents before children."""
     repository = await open_repository(project.root, search_path=project.machine.search_path)
     found = await _stages(repository)
-    entries = list(register_of(project).ledger.entries())
+    entries = list(Ledger(project.machine.state_dir).entries())
     promoted = {str(one.data["base"]): one for one in entries if one.kind == LineKind.PROMOTED}
     decided = {entry.run_id: entry for entry in entries if entry.kind == LineKind.DECIDED}
     ordered = in_order(stage for stage, _ in found.values())

@@ -59,10 +59,10 @@ class New:
     root: Path | None = None
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    walks = True
+    is_new = walks = True
+    is_resumed = is_restart = restores_sessions = False
     promises = Promises()
-    agents = ""
-    restores_sessions = False
+    agents = run_id = ""
 
     def secrets(self, redactor: Redactor) -> Iterable[str]:
         """Return no secrets: the pipeline says which inputs are secret."""
@@ -101,6 +101,14 @@ class Resumed:
     overrides: Overrides = NO_OVERRIDES
     passed: Sequence[str] = ()
     is_restart: bool = False
+
+    is_new = False
+    is_resumed = True
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.run.manifest.run_id
 
     @property
     def walks(self) -> bool:
@@ -175,6 +183,8 @@ class Forked:
     ends_other: bool = False
 
     walks = True
+    is_new = is_resumed = is_restart = False
+    run_id = ""
 
     @property
     def promises(self) -> Promises:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from attractor.environments.selection import require_promised
-from attractor.pipeline.plan.origins import New, Origin, Resumed
+from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import UNGOVERNED, RunPlan, RunRules
 from attractor.pipeline.preflight.preflight import PreflightReport, preflight
 from attractor.pipeline.project.pinned_agents import find_pinned_agents
@@ -26,20 +26,13 @@ async def plan_run(origin: Origin, project: Project, rules: RunRules = UNGOVERNE
     before = change.before.secrets.values() if change else ()
     scope = policy.scope_in(project, (*passed, *pipeline.secrets.values(), *before))
     request = request.with_inputs(pipeline.secrets)
-    if isinstance(origin, New):
+    if origin.is_new:
         request = await choose_workspace_kind(request, project)
     if origin.agents:
         scope = replace(scope, agents_folder=find_pinned_agents(machine, origin.agents))
-    is_resumed = isinstance(origin, Resumed)
-    run_id = origin.run.manifest.run_id if is_resumed else machine.new_run_id()
+    run_id = origin.run_id or machine.new_run_id()
     if origin.walks:
-        report = await preflight(
-            pipeline,
-            request,
-            scope,
-            run_id=run_id,
-            is_new=isinstance(origin, New),
-        )
+        report = await preflight(pipeline, request, scope, run_id=run_id, is_new=origin.is_new)
     else:
         sandbox = await choose_sandbox(request, scope, run_id=run_id)
         report = PreflightReport(origin.pipeline_name, request, (), sandbox)

@@ -6,9 +6,9 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.garbage import DRAWINGS
-from attractor.pipeline.project.project import Project
 from attractor.records.context import read_context
 from attractor.records.drawing import read_events
 from attractor.records.lookup import latest_verdict
@@ -39,9 +39,9 @@ class ReportedStage:
     views: Sequence[StageView]
 
 
-def report_of_run(root: Path, project: Project) -> str:
+def report_of_run(root: Path, opened: OpenProject) -> str:
     """Return the report of a run as HTML, without secrets."""
-    machine = project.machine
+    project, machine = opened.project, opened.project.machine
     drawings = GraphDrawings(machine.state_dir / DRAWINGS)
     view = read_view(root, project.runs_dir, drawings.of_run(root, UNFOLDED))
     lines = map(event_line, read_events(RunDirectory(root).events))
@@ -59,7 +59,7 @@ def report_of_run(root: Path, project: Project) -> str:
         "events": [line for line in lines if line.words],
         "walks": read_context(root).walks,
         "pretty": pretty,
-        "gate": None if latest_verdict(root) is None else gate(ask_gate(root, project)[1]),
+        "gate": None if latest_verdict(root) is None else gate(ask_gate(root, opened)[1]),
         "now": machine.clock.now(),
         "version": machine.version,
     }

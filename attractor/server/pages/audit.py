@@ -10,7 +10,6 @@ from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.history import line_author, line_words
 from attractor.factory.ledger.index import LineQuery
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.register import register_of
 from attractor.server.html.rendering import PageRouter, render
 from attractor.server.http.scopes import READ, Serving
 
@@ -35,7 +34,7 @@ def show_ledger(
     """Show the lines of the ledger, newest first; verify the records on request."""
     root = service.root(run) if run else None
     query = LineQuery(
-        register_of(service.project).project.project_id(),
+        service.opened.identity.project_id(),
         run_id=root.name if root else "",
         kind=kind,
         before=before,

@@ -7,7 +7,6 @@ from fastapi import Form, Request
 from fastapi.responses import Response
 
 from attractor.base.errors import AttractorError
-from attractor.factory.register import register_of
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import parse_profile
 from attractor.factory.resources.versions import RETIRED
@@ -41,19 +40,19 @@ def create(
     request: Request, service: Serving, source: ProfileText, token: EndText = ""
 ) -> Response:
     """Create a profile, with a token of the scope `decide`; the text is kept if it is refused."""
-    project = service.project
+    opened = service.opened
     try:
         caller = service.access.prove(token)
         profile = parse_profile(source, "profile")
-        store = register_of(project).stores.profiles
-        version = store.create(profile, by=caller.name, now=project.machine.clock.now())
+        store = opened.profiles
+        version = store.create(profile, by=caller.name, now=opened.now())
     except AttractorError as error:
         return _list(request, service, Refusal({"source": source}, error))
     return see_other(f"/profiles/{in_address(version.name)}", f"{version} is created.")
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:
-    store = register_of(service.project).stores.profiles.versions
+    store = service.opened.profiles.versions
     profiles = [(name, list(reversed(store.versions(name)))) for name in store.names()]
     values = {"profiles": profiles, "refusal": refusal, "example": EXAMPLE}
     return render(request, "profiles.html.j2", values, status=409 if refusal.error else 200)
@@ -66,7 +65,7 @@ def show_profile(request: Request, service: Serving, name: str) -> Response:
 
 
 def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Response:
-    store = register_of(service.project).stores.profiles
+    store = service.opened.profiles
     version = store.versions.find(name)
     policy = highlighted(pretty(effective_record(store.read(version))), "policy.json")
     values = {"version": version, "policy": policy, "refusal": refusal}
@@ -78,7 +77,7 @@ def retire(
     request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Retire a revision of a profile, with a token of the scope `decide`."""
-    store = register_of(service.project).stores.profiles.versions
+    store = service.opened.profiles.versions
     page = partial(_page, request, service, name)
     return end_by_form(
         service, store, name, RETIRED, reason=reason, token=token, address="/profiles", page=page

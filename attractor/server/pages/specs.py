@@ -12,7 +12,6 @@ from markupsafe import Markup
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.register import register_of
 from attractor.factory.resources.pipelines import register_text
 from attractor.factory.resources.versions import RETIRED, Version
 from attractor.language.comparison.compare import diff
@@ -95,7 +94,7 @@ class Checked:
 @part.get("/specs", dependencies=[READ])
 def show_specs(request: Request, service: Serving) -> Response:
     """Show the registered pipelines, and the pipeline files of the project."""
-    store = register_of(service.project).stores.pipelines.versions
+    store = service.opened.pipelines.versions
     specs = [(name, list(reversed(store.versions(name)))) for name in store.names()]
     files = list(list_pipeline_files(service.project.root, service.project.runs_dir))
     return render(request, "specs.html.j2", {"specs": specs, "files": files})
@@ -110,7 +109,7 @@ def show_spec(request: Request, service: Serving, name: str, before: Word = "") 
 def _page(
     request: Request, service: Service, name: str, refusal: Refusal, before: str = ""
 ) -> Response:
-    store = register_of(service.project).stores.pipelines
+    store = service.opened.pipelines
     version = store.versions.find(name)
     earlier = store.versions.find(f"{version.name}@{before}") if before else None
     graph = _registered(service, version)
@@ -137,7 +136,7 @@ def retire(
     request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Retire a version of a pipeline, with a token of the scope `decide`."""
-    store = register_of(service.project).stores.pipelines.versions
+    store = service.opened.pipelines.versions
     page = partial(_page, request, service, name)
     return end_by_form(
         service, store, name, RETIRED, reason=reason, token=token, address="/specs", page=page
@@ -151,7 +150,7 @@ def show_editor(
     """Show the editor with a file of the project, a registered version, or a new pipeline."""
     name, text, known = file or "pipelines/new_pipeline.dot", NEW, ""
     if version:
-        store = register_of(service.project).stores.pipelines
+        store = service.opened.pipelines
         text = store.read(store.versions.find(version)).text
         name = f"pipelines/{version.partition('@')[0]}.dot"
     elif file:
@@ -210,7 +209,7 @@ def register(
     """Register an edited text as a version; the text is kept if that is refused."""
     project = service.project
     try:
-        store = register_of(project).stores.pipelines
+        store = service.opened.pipelines
         version, is_new = register_text(store, project, file, _text(source), by=caller.name)
     except AttractorError as error:
         return _editor(request, service, file, _text(source), known, refusal=error)
@@ -246,7 +245,7 @@ def _check(service: Service, file: str, text: str) -> Checked:
 
 def _registered(service: Service, version: Version) -> Graph:
     """Return the graph of a registered version."""
-    found = register_of(service.project).stores.pipelines.read(version)
+    found = service.opened.pipelines.read(version)
     source = Source(found.text, f"{version.name}.dot")
     return read_pipeline(source, files=KnownFiles(found.files)).graph
 

@@ -11,7 +11,6 @@ from fastapi.responses import Response
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.question import natural_key
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
-from attractor.factory.register import register_of
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import parse
@@ -75,7 +74,7 @@ def _page(
 
 def _file_of(service: Service, manifest: Manifest) -> str:
     """Return the file of the project that a run was started with; empty if it is elsewhere."""
-    store = register_of(service.project).stores.pipelines.versions
+    store = service.opened.pipelines.versions
     version = store.with_content(manifest.pipeline, manifest.content_hash)
     file = Path(str(version.data["file"]))
     project = service.project.root
@@ -89,8 +88,8 @@ def _form(service: Service, name: str) -> dict[str, object]:
         graph = parse(text, file=name)
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
-    stores = register_of(service.project).stores
-    project = service.project
+    opened = service.opened
+    project = opened.project
     visible = VisibleFiles(find_place(project.root, name), project.root)
     prepared = prepare_source(
         Source(text, name), "", visible, None, context_of(RunScope.of(project))
@@ -99,8 +98,8 @@ def _form(service: Service, name: str) -> dict[str, object]:
         "graph": graph,
         "problems": prepared.diagnostics,
         "inputs": declared_inputs(graph),
-        "suites": sorted(stores.suites.versions.names(), key=natural_key),
-        "profiles": sorted(stores.profiles.versions.names(), key=natural_key),
+        "suites": sorted(opened.suites.versions.names(), key=natural_key),
+        "profiles": sorted(opened.profiles.versions.names(), key=natural_key),
         "input_field": INPUT,
     }
 

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from attractor.base.errors import AttractorError
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.versions import ARCHIVED, BURNED
@@ -34,11 +34,11 @@ def show_suites(request: Request, service: Serving) -> Response:
 @part.post("/suites", dependencies=[OPERATE])
 def register(request: Request, service: Serving, folder: EndText, token: EndText = "") -> Response:
     """Register a suite of the project after its trials, with a token of the scope `decide`."""
-    project = service.project
+    opened = service.opened
     try:
         caller = service.access.prove(token)
-        place, stores = path_in(project.root, folder), evaluator_of(project).stores
-        found = asyncio.run(register_suite(place, project, stores, sandbox="auto", by=caller.name))
+        place = path_in(opened.project.root, folder)
+        found = asyncio.run(register_suite(place, opened, sandbox="auto", by=caller.name))
     except AttractorError as error:
         return _list(request, service, Refusal({"folder": folder}, error))
     said = f"{found.version} is {'registered' if found.is_new else 'unchanged'}."
@@ -46,7 +46,7 @@ def register(request: Request, service: Serving, folder: EndText, token: EndText
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:
-    store = evaluator_of(service.project).stores.suites.versions
+    store = service.opened.suites.versions
     suites = [(name, list(reversed(store.versions(name)))) for name in store.names()]
     project = service.project.root
     found = sorted(project.glob(f"scenarios/*/{SUITE_FILE}"))
@@ -62,9 +62,9 @@ def show_suite(request: Request, service: Serving, name: str) -> Response:
 
 
 def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Response:
-    evaluator = evaluator_of(service.project)
-    version = evaluator.stores.suites.versions.find(name)
-    suite = evaluator.stores.suites.open(version).suite
+    evaluator = Evaluator(service.opened)
+    version = evaluator.opened.suites.versions.find(name)
+    suite = evaluator.opened.suites.open(version).suite
     return render(
         request,
         "suite.html.j2",
@@ -101,7 +101,7 @@ def burn(
 def _end(
     request: Request, service: Service, name: str, how: str, reason: str, token: str
 ) -> Response:
-    store = evaluator_of(service.project).stores.suites.versions
+    store = service.opened.suites.versions
     page = partial(_page, request, service, name)
     return end_by_form(
         service, store, name, how, reason=reason, token=token, address="/suites", page=page

@@ -7,7 +7,6 @@ from attractor.base.durations import parse_since
 from attractor.base.records import write_fields
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.index import LineQuery
-from attractor.factory.register import register_of
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
@@ -57,7 +56,7 @@ def list_ledger(
 ) -> Page[LedgerLineAnswer]:
     """List the lines of the ledger about this project, newest first."""
     query = LineQuery(
-        register_of(service.project).project.project_id(),
+        service.opened.identity.project_id(),
         run_id=service.root(run).name if run else "",
         kind=kind,
         before=read_number(cursor),

@@ -6,7 +6,6 @@ from pydantic import Field
 from attractor.base.durations import parse_since
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.ledger.report import read_costs, read_groups, read_stages, trials_in
-from attractor.factory.register import register_of
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, Since
 from attractor.server.http.scopes import READ, Serving
@@ -113,7 +112,7 @@ def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
     """Show attempts, time and cost of the stages of a run, and of its trials."""
     root = service.root(run)
     run_id = read_manifest(RunDirectory(root)).run_id
-    trials = trials_in(register_of(service.project).ledger.entries(run_id))
+    trials = trials_in(service.opened.ledger.entries(run_id))
     return RunCostsAnswer(
         run_id=run_id,
         stages=[StageFiguresAnswer.model_validate(one.to_record()) for one in read_stages(root)],

@@ -79,7 +79,7 @@ class PromotedBranch(BaseModel):
 @part.get("/api/v1/runs/{run}/gate", dependencies=[READ])
 def judge(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
     """Judge a run: go or no-go, with each rule, its figure and its threshold."""
-    _, judged = ask_gate(service.root(run), service.project)
+    _, judged = ask_gate(service.root(run), service.opened)
     return verdict_record(judged, to_operator=operator)
 
 

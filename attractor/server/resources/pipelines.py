@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from attractor.factory.register import register_of
 from attractor.factory.resources.pipelines import register_text
 from attractor.factory.resources.versions import RETIRED
 from attractor.language.comparison.compare import diff
@@ -51,15 +50,13 @@ def list_pipelines(
     service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
     """List the versions of all registered pipelines, or of one."""
-    return list_versions(
-        register_of(service.project).stores.pipelines.versions, name, cursor, limit
-    )
+    return list_versions(service.opened.pipelines.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/pipelines/{reference}", dependencies=[READ])
 def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
     """Show a version of a pipeline: its origin, files, validation result and text."""
-    store = register_of(service.project).stores.pipelines
+    store = service.opened.pipelines
     version = store.versions.find(reference)
     return PipelineAnswer.model_validate({**version.to_record(), "text": store.read(version).text})
 
@@ -67,10 +64,13 @@ def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
 @part.post("/api/v1/pipelines", dependencies=[OPERATE])
 def register_pipeline(service: Serving, caller: Calling, body: PipelineBody) -> RegisteredAnswer:
     """Register a pipeline as a version, with the files that it names; refuse one with errors."""
-    project = service.project
-    text = body.source or read_pipeline_file(project.root, body.file, project.runs_dir).text
-    store = register_of(project).stores.pipelines
-    version, is_new = register_text(store, project, body.file, text, by=caller.name)
+    opened = service.opened
+    text = (
+        body.source
+        or read_pipeline_file(opened.project.root, body.file, opened.project.runs_dir).text
+    )
+    store = opened.pipelines
+    version, is_new = register_text(store, opened.project, body.file, text, by=caller.name)
     return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})
 
 
@@ -79,13 +79,13 @@ def retire_pipeline(
     service: Serving, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Retire a version, or all versions of a pipeline; no new run may use them."""
-    store = register_of(service.project).stores.pipelines.versions
+    store = service.opened.pipelines.versions
     return end(service, caller, store, reference, RETIRED, body.reason)
 
 
 @part.get("/api/v1/pipeline-diff", dependencies=[READ])
 def compare_pipelines(service: Serving, before: Compared, after: Compared) -> JsonRecord:
     """Compare two versions of pipelines: nodes, edges and attributes."""
-    store = register_of(service.project).stores.pipelines
+    store = service.opened.pipelines
     old, new = (store.read(store.versions.find(one)).text for one in (before, after))
     return difference_record(diff(parse(old, file=before), parse(new, file=after)))

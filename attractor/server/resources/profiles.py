@@ -3,7 +3,6 @@
 from fastapi import APIRouter
 
 from attractor.base.errors import UsageError
-from attractor.factory.register import register_of
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import RETIRED
@@ -34,13 +33,13 @@ def list_profiles(
     service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
     """List the revisions of all profiles, or of one."""
-    return list_versions(register_of(service.project).stores.profiles.versions, name, cursor, limit)
+    return list_versions(service.opened.profiles.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/profiles/{reference}", dependencies=[READ])
 def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
     """Show a profile and its effective policy."""
-    store = register_of(service.project).stores.profiles
+    store = service.opened.profiles
     version = store.versions.find(reference)
     record = {**version.to_record(), "effective": effective_record(store.read(version))}
     return ProfileAnswer.model_validate(record)
@@ -49,9 +48,9 @@ def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
 @part.post("/api/v1/profiles", dependencies=[DECIDE], status_code=201)
 def create_profile(service: Serving, caller: Calling, body: Profile) -> VersionAnswer:
     """Create a profile; the fields are those of a profile file."""
-    project = service.project
-    store = register_of(project).stores.profiles
-    version = store.create(body, by=caller.name, now=project.machine.clock.now())
+    opened = service.opened
+    store = opened.profiles
+    version = store.create(body, by=caller.name, now=opened.now())
     return VersionAnswer.model_validate(version.to_record())
 
 
@@ -62,9 +61,9 @@ def update_profile(
     """Make a new revision of the profile NAME; runs keep the revision that they pinned."""
     if body.name != reference:
         raise UsageError(f"the body is the profile {body.name!r}", hint=f"name it {reference!r}")
-    project = service.project
-    store = register_of(project).stores.profiles
-    version, is_new = store.update(body, by=caller.name, now=project.machine.clock.now())
+    opened = service.opened
+    store = opened.profiles
+    version, is_new = store.update(body, by=caller.name, now=opened.now())
     return RegisteredAnswer.model_validate({**version.to_record(), "is_new": is_new})
 
 
@@ -73,5 +72,5 @@ def retire_profile(
     service: Serving, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Retire a revision, or all revisions of a profile; no new run may use them."""
-    store = register_of(service.project).stores.profiles.versions
+    store = service.opened.profiles.versions
     return end(service, caller, store, reference, RETIRED, body.reason)

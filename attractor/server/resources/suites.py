@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter
 from pydantic import Field
 
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.resources.registration import register_suite
 from attractor.factory.resources.suite_history import suite_history
 from attractor.factory.resources.suites import suite_record
@@ -79,13 +79,13 @@ def list_suites(
     service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
 ) -> Page[VersionAnswer]:
     """List the versions of all suites, or of one."""
-    return list_versions(evaluator_of(service.project).stores.suites.versions, name, cursor, limit)
+    return list_versions(service.opened.suites.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/suites/{reference}", dependencies=[READ])
 def show_suite(service: Serving, reference: Reference, operator: ToOperator) -> SuiteAnswer:
     """Show a version of a suite: thresholds, train scenarios and the number of holdouts."""
-    store = evaluator_of(service.project).stores.suites
+    store = service.opened.suites
     version = store.versions.find(reference)
     record = suite_record(version, store.open(version).suite, to_operator=operator)
     return SuiteAnswer.model_validate(record)
@@ -96,8 +96,8 @@ def show_suite_history(
     service: Serving, reference: Reference, operator: ToOperator
 ) -> SuiteHistoryAnswer:
     """Show how often each holdout of a suite passed, over the runs of the project."""
-    evaluator = evaluator_of(service.project)
-    version = evaluator.stores.suites.versions.find(reference)
+    evaluator = Evaluator(service.opened)
+    version = evaluator.opened.suites.versions.find(reference)
     found = suite_history(version, evaluator, to_operator=operator)
     record = {**version.to_record(), "scenarios": [one.to_record() for one in found]}
     return SuiteHistoryAnswer.model_validate(record)
@@ -109,11 +109,9 @@ def register(service: Serving, caller: Calling, body: SuiteBody) -> Registration
 
     The trials show that the suite can judge. The same content makes no new version.
     """
-    project = service.project
-    folder, stores = path_in(project.root, body.folder), evaluator_of(project).stores
-    found = asyncio.run(
-        register_suite(folder, project, stores, sandbox=body.sandbox, by=caller.name)
-    )
+    opened = service.opened
+    folder = path_in(opened.project.root, body.folder)
+    found = asyncio.run(register_suite(folder, opened, sandbox=body.sandbox, by=caller.name))
     return RegistrationAnswer.model_validate(found.to_record())
 
 
@@ -122,7 +120,7 @@ def archive(
     service: Serving, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Archive a version, or all versions of a suite; no new run may use them."""
-    store = evaluator_of(service.project).stores.suites.versions
+    store = service.opened.suites.versions
     return end(service, caller, store, reference, ARCHIVED, body.reason)
 
 
@@ -131,5 +129,5 @@ def burn(
     service: Serving, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Burn a version of a suite whose holdouts are known; no run that it judged can be approved."""
-    store = evaluator_of(service.project).stores.suites.versions
+    store = service.opened.suites.versions
     return end(service, caller, store, reference, BURNED, body.reason)

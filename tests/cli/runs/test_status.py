@@ -34,7 +34,7 @@ digraph asking {
 
 
 def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     return attractor(*words, folder=flow.project, variables=state | variables)
 
 

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
@@ -195,13 +197,13 @@ def test_cancel_during_a_decision_takes_effect_or_fails(
     flow = make_flow(tmp_path)
     result = flow.launch()
     opened, inbox = flow.opened, RunDirectory(result.directory).inbox
-    end = flow.evaluator.register.record_end
+    end = partial(record_end, flow.opened)
     orders = Orders(
         result.directory,
         "ann",
-        opened.machine.clock,
-        opened.machine.randomness,
-        opened.redactor,
+        opened.project.machine.clock,
+        opened.project.machine.randomness,
+        opened.project.redactor,
         end,
     )
     with ThreadPoolExecutor() as pool:
@@ -229,7 +231,7 @@ def test_only_one_of_many_processes_decides(tmp_path: Path) -> None:
     assert sorted(codes) == [0] + [ExitCode.REFUSED] * (processes - 1)
     [entry] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.DECIDED]
     assert summarize(result.directory).status == entry.data["verdict"]
-    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
+    assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
 
 
 def _fork(flow: Flow, result: RunResult, number: int) -> int:
@@ -366,8 +368,7 @@ def test_decision_considers_lines_added_during_the_check(tmp_path: Path) -> None
     result = flow.launch()
     luck.unlink()
     # Another run evaluates the same tree as red, after the ledger is read and before it is locked.
-    register = replace(flow.evaluator.register, clock=CallingClock(flow.launch))
-    evaluator = replace(flow.evaluator, register=register)
+    evaluator = flow.adjusted(clock=CallingClock(flow.launch)).evaluator
     with (
         lock_run(result.directory, flow.opened) as run,
         pytest.raises(NoGo, match="unresolved_failure"),
@@ -411,7 +412,7 @@ def test_review_counts_trials_of_earlier_runs_only(tmp_path: Path) -> None:
 def test_suite_of_another_project_with_the_same_name_judges_nothing(tmp_path: Path) -> None:
     flow = make_flow(tmp_path / "one", wanted="something else")
     (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "state").symlink_to(flow.opened.machine.state_dir)
+    (tmp_path / "two" / "state").symlink_to(flow.machine.state_dir)
     other = make_flow(tmp_path / "two")
     result = flow.launch()
     assert flow.rules(result) == flow.rules(flow.launch()) != []

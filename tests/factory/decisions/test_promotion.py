@@ -80,12 +80,12 @@ def collect_garbage(flow: Flow, result: RunResult) -> None:
     """Run the garbage collector only on files of this run in the state folder."""
 
     async def collect() -> list[str]:
-        now = flow.opened.machine.clock.now()
+        now = flow.machine.clock.now()
         rules = Rules(now=now, older_than=timedelta())
         promoted = Whereabouts([result.directory], is_known=True, is_promoted=True)
         places = {result.run_id: promoted}
         collector = Collector(
-            flow.opened,
+            flow.opened.project,
             # The processes of unrelated runs on this machine must not be killed.
             lambda run_id: places.get(run_id, Whereabouts()),
             rules,
@@ -103,7 +103,7 @@ def test_a_promotion_that_died_after_the_move_gets_its_line(tmp_path: Path, on_t
     before = {
         file: file.read_bytes()
         for name in (LEDGER_FILE, HEAD_FILE)
-        for file in [flow.opened.machine.state_dir / name]
+        for file in [flow.machine.state_dir / name]
     }
     first = flow.promote(result)
     for file, content in before.items():
@@ -177,10 +177,8 @@ def test_branch_at_the_parent_of_a_plan_commit_gets_both_commits(tmp_path: Path)
     git(flow.project, "add", "plan.txt")
     git(flow.project, "commit", "--quiet", "--message", "Plan")
     result = approved(flow, promoted_by="attractor grow deploy 1")
-    ledger = {
-        file: file.read_bytes() for file in flow.opened.machine.state_dir.glob(f"{LEDGER_FILE}*")
-    }
-    ledger |= {(head := flow.opened.machine.state_dir / HEAD_FILE): head.read_bytes()}
+    ledger = {file: file.read_bytes() for file in flow.machine.state_dir.glob(f"{LEDGER_FILE}*")}
+    ledger |= {(head := flow.machine.state_dir / HEAD_FILE): head.read_bytes()}
     first = flow.promote(result, branch="live")
     assert git(checkout, "log", "--format=%s") == "Say hello\nPlan\nBegin\n"
     assert git(checkout, "status", "--porcelain") == ""
@@ -281,11 +279,11 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     one = summarize(result.directory)
     assert (one.promoted_to, status_of(one)) == ("", "approved, rolled back from main")
     explained = str(
-        diagnose(result.directory, reference="RUN", now=flow.opened.machine.clock.now()).finding
+        diagnose(result.directory, reference="RUN", now=flow.machine.clock.now()).finding
     )
     assert ", and rolled back from main" in explained
     assert "attractor promote" not in explained
-    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
+    assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
     with pytest.raises(NotPromoted):
         flow.roll_back(result)
     with pytest.raises(Refused):
@@ -299,7 +297,7 @@ def test_roll_back_that_died_after_the_move_gets_its_line(tmp_path: Path) -> Non
     before = {
         file: file.read_bytes()
         for name in (LEDGER_FILE, HEAD_FILE)
-        for file in [flow.opened.machine.state_dir / name]
+        for file in [flow.machine.state_dir / name]
     }
     first = flow.roll_back(result)
     for file, content in before.items():
@@ -323,7 +321,7 @@ def test_event_that_a_dead_process_did_not_emit_is_emitted_later(tmp_path: Path)
         assert summarize(result.directory).promoted_to != branch
         lock_run(result.directory, flow.opened).close()
         assert summarize(result.directory).promoted_to == branch
-        assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
+        assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
     kinds = ("PromotionCompleted", "PromotionRolledBack")
     assert [one.type for one in events_of(journal, kinds)] == [*kinds]
 

@@ -1,7 +1,6 @@
 """A run whose target moved is merged onto it, evaluated without an agent, and promoted."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
 from attractor.factory.ledger.audit import audit
 from attractor.factory.ledger.trials import events_of
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
@@ -49,7 +49,7 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
     assert stale.value.hint == f"attractor rebase {first.run_id} --onto main"
     middle = rebase(flow, first)
     commit_file(flow, "third.txt", "meanwhile\n")
-    second = rebase(replace(flow, opened=adjusted(flow.opened, version="1")), middle)
+    second = rebase(flow.adjusted(version="1"), middle)
     assert second.status == AWAITING_DECISION
     journal = (second.directory / "events.jsonl").read_text()
     assert "TrialCompleted" in journal
@@ -81,8 +81,8 @@ def test_rebased_run_is_evaluated_and_promoted(tmp_path: Path) -> None:
         "by": "ann",
     }
     assert event.data == fields
-    assert audit(flow.opened.machine.state_dir, flow.opened.runs_dir).flaws == []
-    places = RunLocations(flow.evaluator.ledger, flow.opened.runs_dir)
+    assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
+    places = RunLocations(flow.evaluator.ledger, flow.runs_dir)
     # The results of both runs were replaced, so that their workspaces can be removed.
     assert places(first.run_id).is_promoted
     assert places(middle.run_id).is_promoted
@@ -139,7 +139,7 @@ def test_rebase_does_not_reset_the_cost_of_the_work(
 ) -> None:
     twin = provider_twin(script(rule("Done.")))
     flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_cost_usd = 0.0001\n")
-    opened = adjusted(flow.opened, environ={**flow.opened.machine.environ, **twin.environ()})
+    opened = adjusted(flow.opened.project, environ={**flow.machine.environ, **twin.environ()})
     request = simulated(
         flow.project,
         suite="todo",
@@ -148,10 +148,10 @@ def test_rebase_does_not_reset_the_cost_of_the_work(
         provider="openai",
         model=MODELS["openai"],
     )
-    first = asyncio.run(start_run(request, opened))
+    first = asyncio.run(start_run(request, OpenProject(opened)))
     assert flow.rules(first) == ["budget"]
     commit_file(flow, "other.txt", "meanwhile\n")
-    assert flow.rules(rebase(Flow(flow.project, opened), first)) == ["budget"]
+    assert flow.rules(rebase(Flow(flow.project, OpenProject(opened)), first)) == ["budget"]
 
 
 def test_conflict_is_named_and_leaves_nothing(tmp_path: Path) -> None:

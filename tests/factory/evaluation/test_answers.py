@@ -24,13 +24,13 @@ def make_asking_flow(tmp_path: Path) -> Flow:
     git(flow.project, "commit", "--all", "--quiet", "--message", "Ask")
     policy = {"allow": ["isolation_unverified"], "answers": "verified"}
     profile = Profile.model_validate({"name": "proved", "policy": policy})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     return flow
 
 
 def answered(flow: Flow, result: RunResult) -> list[str]:
     run = read_candidate_run(result.directory)
-    return [str(one) for one in answers_of(flow.evaluator.register, run)]
+    return [str(one) for one in answers_of(flow.opened, run)]
 
 
 def test_answer_names_its_author_and_the_proof_also_in_forks(tmp_path: Path) -> None:
@@ -38,7 +38,12 @@ def test_answer_names_its_author_and_the_proof_also_in_forks(tmp_path: Path) -> 
     result = flow.launch(profile="proved", interviewer="park")
     opened = flow.opened
     orders = Orders(
-        result.directory, "ann", opened.machine.clock, os.urandom, Redactor(), proof="token ann"
+        result.directory,
+        "ann",
+        opened.project.machine.clock,
+        os.urandom,
+        Redactor(),
+        proof="token ann",
     )
     orders.answer("make")
     flow.resume(result)

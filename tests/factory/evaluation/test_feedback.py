@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from attractor.factory.operations.start import check_run
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_hidden_words import HOLDOUT, IDS
 from tests.factory.test_run_index import make_other_project
-from tests.pipeline.projects import LINEAR, adjusted, git, simulated
+from tests.pipeline.projects import LINEAR, git, simulated
 from tests.scenarios.suites import write_files
 
 TAGGED = {
@@ -60,7 +59,7 @@ def test_next_run_gets_the_feedback_and_passes(tmp_path: Path) -> None:
     write_files(flow.project, {"pipeline.dot": loop})
     git(flow.project, "commit", "--quiet", "--all", "--message", "Gifts")
     # The same suite, now set by the project, judges the next run.
-    bound = replace(flow, opened=adjusted(flow.opened, suite="todo"))
+    bound = flow.adjusted(suite="todo")
     second = bound.launch(suite="", feedback=first)
     found = prompt(second)
     assert "- feedback.rules: unresolved_failure, satisfaction" in found

@@ -52,7 +52,7 @@ def make_train_flow(tmp_path: Path, attributes: str = "") -> Flow:
     flow = make_flow(tmp_path)
     folder = write_suite(tmp_path / "suite", suite=SUITE, made=HOLDOUT.format(wanted="quokka"))
     write_files(folder, {f"train/{one}.scenario.toml": text for one, text in SCENARIOS.items()})
-    register(flow.evaluator.stores.suites, folder, now=flow.opened.machine.clock.now())
+    register(flow.opened.suites, folder, now=flow.machine.clock.now())
     write_files(flow.project, {"pipeline.dot": PIPELINE.format(attributes=attributes)})
     git(flow.project, "commit", "--quiet", "--all", "--message", "Train")
     return flow

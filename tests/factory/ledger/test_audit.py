@@ -15,6 +15,7 @@ from attractor.factory.ledger.audit import AuditReport, audit
 from attractor.factory.ledger.ledger import KEY_FILE, LEDGER_FILE
 from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.tokens import TOKENS_FILE, TokenStore
+from attractor.factory.open_project import OpenProject
 from tests.base.test_files import deep_folder
 from tests.cli.running import attractor
 from tests.engine.graphs import line
@@ -43,10 +44,10 @@ def flow(original: tuple[Flow, RunResult], tmp_path: Path) -> Flow:
     for one in ("project", "state"):
         shutil.copytree(flow.project.parent / one, tmp_path / one, symlinks=True)
     project, state = tmp_path / "project", tmp_path / "state"
-    opened = adjusted(flow.opened, root=project, runs_dir=project / "runs", state_dir=state)
+    opened = adjusted(flow.opened.project, root=project, runs_dir=project / "runs", state_dir=state)
     ledger = state / LEDGER_FILE
     assert str(flow.project) in ledger.read_text()
-    return Flow(project, opened)
+    return Flow(project, OpenProject(opened))
 
 
 def verify_copy(flow: Flow, result: RunResult) -> AuditReport:
@@ -54,7 +55,7 @@ def verify_copy(flow: Flow, result: RunResult) -> AuditReport:
     hidden = result.directory.with_name("hidden")
     result.directory.rename(hidden)
     try:
-        return audit(flow.opened.machine.state_dir, flow.opened.runs_dir)
+        return audit(flow.machine.state_dir, flow.runs_dir)
     finally:
         hidden.rename(result.directory)
 
@@ -99,7 +100,7 @@ def test_missing_directory_is_a_flaw_of_a_decided_run_only(
 ) -> None:
     other, decided = flow.launch(suite=""), original[1]
     for one in (other, decided):
-        shutil.rmtree(flow.opened.runs_dir / one.run_id)
+        shutil.rmtree(flow.runs_dir / one.run_id)
     report = verify_copy(flow, decided)
     assert report.removed == [other.run_id]
     [flaw] = report.flaws
@@ -112,9 +113,9 @@ def test_missing_directory_is_a_flaw_of_a_decided_run_only(
 def test_changed_line_is_found_and_named(
     flow: Flow, original: tuple[Flow, RunResult], name: str, tamper: Tamper
 ) -> None:
-    [root] = (one for one in flow.opened.runs_dir.iterdir() if one.is_dir())
+    [root] = (one for one in flow.runs_dir.iterdir() if one.is_dir())
     files = {
-        "ledger": flow.opened.machine.state_dir / LEDGER_FILE,
+        "ledger": flow.machine.state_dir / LEDGER_FILE,
         "decisions": root / DECISIONS_FILE,
     }
     file = files.get(name, root / "events.jsonl")
@@ -148,12 +149,12 @@ def resign(flow: Flow, root: Path) -> None:
 
 
 def edit_result(flow: Flow, root: Path) -> None:
-    [file] = flow.opened.machine.state_dir.glob("results/*/*/*.json")
+    [file] = flow.machine.state_dir.glob("results/*/*/*.json")
     file.write_text(file.read_text().replace("true", "false"))
 
 
 def remove_result(flow: Flow, root: Path) -> None:
-    [file] = flow.opened.machine.state_dir.glob("results/*/*/*.json")
+    [file] = flow.machine.state_dir.glob("results/*/*/*.json")
     file.unlink()
 
 
@@ -168,14 +169,14 @@ def edit_status(flow: Flow, root: Path) -> None:
 
 
 def plant_token(flow: Flow, root: Path) -> None:
-    file = flow.opened.machine.state_dir / TOKENS_FILE
+    file = flow.machine.state_dir / TOKENS_FILE
     file.write_text(file.read_text().replace("ann-decide", "agent"))
 
 
 def restore_token(flow: Flow, root: Path) -> None:
-    file = flow.opened.machine.state_dir / TOKENS_FILE
+    file = flow.machine.state_dir / TOKENS_FILE
     old = file.read_bytes()
-    TokenStore(file.parent).revoke("ann-decide", by="ann", now=flow.opened.machine.clock.now())
+    TokenStore(file.parent).revoke("ann-decide", by="ann", now=flow.machine.clock.now())
     file.write_bytes(old)
 
 
@@ -185,7 +186,7 @@ def plant_run(flow: Flow, root: Path) -> None:
 
 
 def edit_profile(flow: Flow, root: Path) -> None:
-    [file] = flow.opened.machine.state_dir.glob("projects/*/profiles/strict/1.json")
+    [file] = flow.machine.state_dir.glob("projects/*/profiles/strict/1.json")
     file.write_text(file.read_text().replace('"allow": []', '"allow": ["dirty_base"]'))
 
 
@@ -206,7 +207,7 @@ def edit_profile(flow: Flow, root: Path) -> None:
 def test_forged_record_is_found(
     flow: Flow, original: tuple[Flow, RunResult], forge: Callable[[Flow, Path], None], message: str
 ) -> None:
-    [root] = (one for one in flow.opened.runs_dir.iterdir() if one.is_dir())
+    [root] = (one for one in flow.runs_dir.iterdir() if one.is_dir())
     forge(flow, root)
     [flaw] = verify_copy(flow, original[1]).flaws
     assert re.search(message, flaw.problem)
@@ -215,7 +216,7 @@ def test_forged_record_is_found(
 def test_without_the_key_only_chains_are_verified(
     flow: Flow, original: tuple[Flow, RunResult]
 ) -> None:
-    (flow.opened.machine.state_dir / KEY_FILE).unlink()
+    (flow.machine.state_dir / KEY_FILE).unlink()
     report = verify_copy(flow, original[1])
     assert (report.flaws, report.runs, report.results) == ([], 1, 0)
     assert report.unchecked_seals == report.lines > 0
@@ -224,7 +225,7 @@ def test_without_the_key_only_chains_are_verified(
 def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     broken, whole = flow.launch(suite=""), flow.launch(suite="")
-    variables = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    variables = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     journal = broken.directory / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b'"seq":3', b'"seq":4', 1))
     child = whole.directory / "children" / "a@1"
@@ -242,7 +243,7 @@ def test_command_verifies_all_or_one_run(tmp_path: Path) -> None:
     with deep_folder(whole.directory / "deep"):
         words = ("audit", "verify", whole.run_id)
         assert attractor(*words, folder=flow.project, variables=variables).returncode == 0
-    unknown = flow.opened.runs_dir / "01UNKNOWN"
+    unknown = flow.runs_dir / "01UNKNOWN"
     Workplace(unknown, line("plan")).run()
     done = attractor("audit", "verify", unknown.name, folder=flow.project, variables=variables)
     assert f"unknown run {unknown}" in done.stdout

@@ -26,13 +26,13 @@ from tests.factory.flows import Flow, make_flow
 
 
 def listed(flow: Flow, status: str = "") -> list[str]:
-    found = RunIndex(flow.opened.machine.state_dir).runs(flow.opened.runs_dir, RunQuery(status))
+    found = RunIndex(flow.machine.state_dir).runs(flow.runs_dir, RunQuery(status))
     return [one.directory.name for one in found]
 
 
 def change(flow: Flow, sql: str) -> None:
     """Change the database with SQL."""
-    with closing(sqlite3.connect(flow.opened.machine.state_dir / INDEX_FILE)) as db, db:
+    with closing(sqlite3.connect(flow.machine.state_dir / INDEX_FILE)) as db, db:
         db.execute(sql)
     db.close()
 
@@ -42,14 +42,12 @@ def place(tmp_path: Path) -> Flow:
     """A project with three finished runs, which are quick to make."""
     flow = make_flow(tmp_path)
     for name in ("R1", "R2", "R3"):
-        Workplace(flow.opened.runs_dir / name, line("plan")).run()
+        Workplace(flow.runs_dir / name, line("plan")).run()
     return flow
 
 
 def set_status(flow: Flow, name: str, *statuses: object) -> None:
-    with open_run(
-        flow.opened.runs_dir / name, clock=flow.opened.machine.clock, before_end=None
-    ) as run:
+    with open_run(flow.runs_dir / name, clock=flow.machine.clock, before_end=None) as run:
         for status in statuses:
             run.change_status(status)  # pyright: ignore[reportArgumentType]
 
@@ -57,7 +55,7 @@ def set_status(flow: Flow, name: str, *statuses: object) -> None:
 def test_listed_runs_are_those_of_the_folder(place: Flow) -> None:
     place.launch()
     result = place.launch(suite="")
-    index, folder = RunIndex(place.opened.machine.state_dir), place.opened.runs_dir
+    index, folder = RunIndex(place.machine.state_dir), place.runs_dir
     shutil.rmtree(folder / "R2" / "events.jsonl", ignore_errors=True)
     (folder / "R3" / "manifest.json").unlink()
     for _ in range(2):
@@ -81,7 +79,7 @@ def test_changed_runs_are_found_by_their_new_status(place: Flow) -> None:
 
 def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
     assert listed(place) == ["R3", "R2", "R1"]
-    folder = place.opened.runs_dir
+    folder = place.runs_dir
     shutil.copytree(folder / "R1", folder / "R0")
     shutil.rmtree(folder / "R2")
     # A directory without files is not a run yet.
@@ -93,8 +91,8 @@ def test_new_and_removed_runs_are_noticed(place: Flow) -> None:
 
 def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
     judged = place.launch(goal="Say hällo", evaluate=False).run_id
-    live = open_run(place.opened.runs_dir / "R1", clock=place.opened.machine.clock, before_end=None)
-    index, folder = RunIndex(place.opened.machine.state_dir), place.opened.runs_dir
+    live = open_run(place.runs_dir / "R1", clock=place.machine.clock, before_end=None)
+    index, folder = RunIndex(place.machine.state_dir), place.runs_dir
     for query, names in (
         (RunQuery(suite="todo"), [judged]),
         (RunQuery(suite="todo@1"), [judged]),
@@ -118,7 +116,7 @@ def test_runs_without_a_suite_do_not_wait_for_a_decision(place: Flow) -> None:
     waiting, resting = place.launch().run_id, place.launch(suite="").run_id
     assert listed(place, status="awaiting_human") == [waiting]
     assert {waiting, resting} <= set(listed(place, status="success"))
-    rejected = next(one for one in list_runs(place.opened.runs_dir) if one.run_id == resting)
+    rejected = next(one for one in list_runs(place.runs_dir) if one.run_id == resting)
     result = place.launch(suite="")
     assert rejected.is_resting
     place.decide(result, DecisionKind.REJECTED)
@@ -184,7 +182,7 @@ def other_tables(file: Path) -> None:
 )
 def test_unusable_index_is_built_again(place: Flow, spoil: Callable[[Path], object]) -> None:
     assert listed(place) == ["R3", "R2", "R1"]
-    file = place.opened.machine.state_dir / INDEX_FILE
+    file = place.machine.state_dir / INDEX_FILE
     spoil(file)
     for _ in range(2):
         assert listed(place) == ["R3", "R2", "R1"]
@@ -196,7 +194,7 @@ def test_unusable_index_is_built_again(place: Flow, spoil: Callable[[Path], obje
 def test_index_follows_another_ledger(place: Flow) -> None:
     place.launch()
     listed(place)
-    state = place.opened.machine.state_dir
+    state = place.machine.state_dir
     old = {one: (state / one).read_bytes() for one in (LEDGER_FILE, HEAD_FILE)}
     place.launch(suite="")
     listed(place)
@@ -218,14 +216,14 @@ def test_broken_chain_of_the_ledger_is_refused(place: Flow, before: int) -> None
         record: JsonObject = {"kind": "x", "run_id": "", "time": f"{number}", "data": {}}
         link = seal(record, head if number != before else replace(head, hash="1" * 64))
         head, lines = link.head, [*lines, f"{link.line}\n"]
-    (place.opened.machine.state_dir / LEDGER_FILE).write_text("".join(lines))
+    (place.machine.state_dir / LEDGER_FILE).write_text("".join(lines))
     with pytest.raises(VerificationError, match="does not follow the previous line") as caught:
         listed(place)
     assert caught.value.hint == "find it: attractor audit verify"
 
 
 def test_many_processes_use_the_index_at_once(place: Flow) -> None:
-    folder = place.opened.runs_dir
+    folder = place.runs_dir
     for number in range(20):
         shutil.copytree(folder / "R1", folder / f"S{number:02}")
     code = (
@@ -234,7 +232,7 @@ def test_many_processes_use_the_index_at_once(place: Flow) -> None:
         "print(len(RunIndex(Path(sys.argv[1])).runs(Path(sys.argv[2]), RunQuery())))"
     )
     processes = count(ci=3, full=6)
-    words = [sys.executable, "-c", code, place.opened.machine.state_dir, folder]
+    words = [sys.executable, "-c", code, place.machine.state_dir, folder]
     readers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     assert [one.communicate(timeout=60)[0] for one in readers] == ["23\n"] * processes
     assert [one.returncode for one in readers] == [0] * processes

@@ -3,6 +3,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import process_time
@@ -229,6 +230,8 @@ def test_locked_ledger_rejects_other_writers(
     with ledger.locked("test"):
         with pytest.raises(LockHeld):
             other.append("decided", "run-0", {}, now=NOW)
+        with ThreadPoolExecutor(1) as thread, pytest.raises(LockHeld):
+            thread.submit(ledger.append, "decided", "run-0", {}, now=NOW).result()
         entry = ledger.append("decided", "run-1", {}, now=NOW)
     assert other.append("decided", "run-0", {}, now=NOW)
     assert [one for one in ledger.entries("run-1") if one.kind == "decided"] == [entry]

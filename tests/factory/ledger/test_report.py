@@ -1,7 +1,6 @@
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from attractor.records.summary import RunOverview
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_forked_runs import forked
-from tests.pipeline.projects import LINEAR, adjusted
+from tests.pipeline.projects import LINEAR
 
 
 def groups_of(flow: Flow) -> list[GroupFigures]:
-    return read_groups(RunIndex(flow.opened.machine.state_dir), flow.opened.runs_dir, "2026")
+    return read_groups(RunIndex(flow.machine.state_dir), flow.runs_dir, "2026")
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_runs_are_counted_by_pipeline_and_models(flow: Flow) -> None:
     assert (record["approved"], record["go_rate"], record["satisfaction"]) == (1, 0.5, 0.5)
     assert record["cost_per_approved_usd"] == record["cost_usd"] == 0
     assert group.runs[0].wall_seconds >= group.runs[0].summary.seconds > 0
-    assert read_groups(RunIndex(flow.opened.machine.state_dir), flow.opened.runs_dir, "2100") == []
+    assert read_groups(RunIndex(flow.machine.state_dir), flow.runs_dir, "2100") == []
 
 
 class PaidHandler:
@@ -63,7 +62,7 @@ class PaidHandler:
 
 
 def test_costs_are_summed_by_the_day_of_the_start(flow: Flow) -> None:
-    index, folder = RunIndex(flow.opened.machine.state_dir), flow.opened.runs_dir
+    index, folder = RunIndex(flow.machine.state_dir), flow.runs_dir
     groups_of(flow)
     with closing(sqlite3.connect(index.file)) as db, db:
         db.execute(
@@ -83,12 +82,12 @@ def test_usage_that_a_fork_inherits_is_counted_once(tmp_path: Path) -> None:
     file = flow.project / "pipeline.dot"
     file.write_text(LINEAR.replace('prompt="Plan: $goal"', "type=paid"))
     parts = CustomParts(handlers=adapt_handlers({"paid": PaidHandler()}))
-    flow = replace(flow, opened=adjusted(flow.opened, parts=parts))
+    flow = flow.adjusted(parts=parts)
     first = flow.launch(suite="", evaluate=False)
     forked(flow, first, "make")
     forked(flow, first, "plan")
     [group] = groups_of(flow)
-    [day] = read_costs(RunIndex(flow.opened.machine.state_dir), flow.opened.runs_dir, "2026")
+    [day] = read_costs(RunIndex(flow.machine.state_dir), flow.runs_dir, "2026")
     assert (day.runs, day.cost_usd, day.tokens) == (3, 0.5, 30)
     assert [one.summary.usage.tokens for one in group.runs] == [15, 0, 15]
     assert (group.cost_usd, group.tokens) == (0.5, 30)
@@ -118,7 +117,7 @@ def test_scenario_with_both_results_in_a_run_is_flaky(tmp_path: Path) -> None:
 
 
 def test_command_shows_names_to_the_operator_only(flow: Flow) -> None:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
 
     def output_of(*words: str) -> str:
         done = attractor("report", *words, folder=flow.project, variables=state)

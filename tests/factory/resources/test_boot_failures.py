@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError, ExitCode
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.profiles import Profile
@@ -39,34 +40,34 @@ def unknown_suite(flow: Flow) -> object:
 
 
 def retire(flow: Flow) -> object:
-    versions, now = flow.evaluator.stores.profiles.versions, flow.opened.machine.clock.now()
+    versions, now = flow.opened.profiles.versions, flow.machine.clock.now()
     versions.end(versions.find("lenient"), Ending("retired", now, "ann", "it is old"))
     return flow.launch()
 
 
 def profile_with_missing_path(flow: Flow) -> object:
     profile = Profile.model_validate({"name": "p", "sandbox": {"read": ["/no/such"]}})
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     return flow.launch(profile="p")
 
 
 def edited_profile(flow: Flow) -> object:
-    [file] = flow.opened.machine.state_dir.glob("projects/*/profiles/lenient/1.json")
+    [file] = flow.machine.state_dir.glob("projects/*/profiles/lenient/1.json")
     file.write_text(file.read_text().replace("isolation_unverified", "dirty_base"))
     return flow.launch()
 
 
 def edited_suite(flow: Flow) -> object:
-    [copy] = (flow.opened.machine.state_dir / "suites" / "sealed").iterdir()
+    [copy] = (flow.machine.state_dir / "suites" / "sealed").iterdir()
     (copy / "suite.toml").write_text(SUITE + "[gate]\nmin_satisfaction = 0.1\n")
     return flow.launch()
 
 
 def burned_elsewhere(flow: Flow) -> object:
-    mine, elsewhere = flow.evaluator.stores.suites, flow.project.parent / "elsewhere"
-    now = flow.opened.machine.clock.now()
-    project = ProjectIdentity(elsewhere, flow.opened.machine.state_dir / "project.lock", os.urandom)
-    other = SuiteStore(flow.opened.machine.state_dir, project, mine.versions.ledger)
+    mine, elsewhere = flow.opened.suites, flow.project.parent / "elsewhere"
+    now = flow.machine.clock.now()
+    project = ProjectIdentity(elsewhere, flow.machine.state_dir / "project.lock", os.urandom)
+    other = SuiteStore(flow.machine.state_dir, project, mine.versions.ledger)
     version = register(other, flow.project.parent / "suite", now=now).version
     other.versions.end(version, Ending(BURNED, now, "ann", "it leaked"))
     return flow.launch()
@@ -75,9 +76,9 @@ def burned_elsewhere(flow: Flow) -> object:
 def infeasible_suite(flow: Flow) -> object:
     text = SUITE + "[gate]\nmin_lower_bound = 0.9\n"
     folder = write_suite(flow.project.parent / "strict", suite=text)
-    suites, now = flow.evaluator.stores.suites, flow.opened.machine.clock.now()
+    suites, now = flow.opened.suites, flow.machine.clock.now()
     # An older version with other rules could have registered it in this way.
-    sealed = seal_suite(folder, flow.opened.machine.state_dir / "suites" / "sealed")
+    sealed = seal_suite(folder, flow.machine.state_dir / "suites" / "sealed")
     suites.add(sealed, folder, by="ann", now=now)
     return flow.launch()
 
@@ -91,8 +92,8 @@ def broken_twin(flow: Flow) -> object:
     write_files(flow.project.parent / "_twins", files)
     text = WITH_TWIN.replace('"todo"', '"twinned"')
     folder = write_suite(flow.project.parent / "twinned", suite=text)
-    now = flow.opened.machine.clock.now()
-    register(flow.evaluator.stores.suites, folder, now=now)
+    now = flow.machine.clock.now()
+    register(flow.opened.suites, folder, now=now)
     data.unlink()
     return flow.launch(suite="twinned")
 
@@ -124,13 +125,13 @@ def no_sandbox(flow: Flow) -> object:
     folder = flow.project.parent / "programs"
     folder.mkdir()
     (folder / "git").symlink_to("/usr/bin/git")
-    opened = adjusted(flow.opened, environ={**flow.opened.machine.environ, "PATH": str(folder)})
-    return Flow(flow.project, opened).launch(sandbox="bubblewrap")
+    opened = adjusted(flow.opened.project, environ={**flow.machine.environ, "PATH": str(folder)})
+    return Flow(flow.project, OpenProject(opened)).launch(sandbox="bubblewrap")
 
 
 def failing_setup(flow: Flow) -> object:
-    opened = adjusted(flow.opened, preparation=Preparation(setup="exit 3"))
-    return Flow(flow.project, opened).launch()
+    opened = adjusted(flow.opened.project, preparation=Preparation(setup="exit 3"))
+    return Flow(flow.project, OpenProject(opened)).launch()
 
 
 @pytest.mark.parametrize(
@@ -169,5 +170,5 @@ def test_a_failing_step_of_the_boot_names_its_remedy(
     assert words in message
     assert remedy in message
     assert caught.value.exit_code == ExitCode(code)
-    assert {one.status for one in list_runs(flow.opened.runs_dir)} <= {"booting"}
-    assert not [*flow.opened.runs_dir.glob("*/plan")]
+    assert {one.status for one in list_runs(flow.runs_dir)} <= {"booting"}
+    assert not [*flow.runs_dir.glob("*/plan")]

@@ -10,6 +10,7 @@ import pytest
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
@@ -40,17 +41,17 @@ def profiled(flow: Flow, **tables: object) -> Flow:
     profile = Profile.model_validate(
         {"name": "p", "policy": {"allow": ["isolation_unverified"]}, **tables}
     )
-    flow.evaluator.stores.profiles.create(profile, by="ann", now=flow.opened.machine.clock.now())
-    return Flow(flow.project, adjusted(flow.opened, profile="p", suite="todo"))
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
+    return flow.adjusted(profile="p", suite="todo")
 
 
 def test_models_of_a_profile_override_those_of_the_pipeline(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     (flow.project / "pipeline.dot").write_text(STYLED)
     models = {"fast": "haiku", "careful": "openai/gpt-5"}
-    policy = policy_of_profile(Profile(name="p", models=models), flow.opened)
-    file = str(flow.project / "pipeline.dot")
-    nodes = open_pipeline(file, project=context_of(policy.scope_in(flow.opened))).graph.nodes
+    policy = policy_of_profile(Profile(name="p", models=models), flow.opened.project)
+    file, scope = str(flow.project / "pipeline.dot"), policy.scope_in(flow.opened.project)
+    nodes = open_pipeline(file, project=context_of(scope)).graph.nodes
     named = {
         id: (one.attributes.text("llm_model"), one.attributes.text("llm_provider"))
         for id, one in nodes.items()
@@ -86,10 +87,7 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
     (flow.project / "pipeline.dot").write_text(
         text.replace("echo made > made.txt", f"({command}) > made.txt 2>&1; true")
     )
-    flow = Flow(
-        flow.project,
-        adjusted(flow.opened, environ={**flow.opened.machine.environ, "COLOUR": "red"}),
-    )
+    flow = flow.adjusted(environ={**flow.machine.environ, "COLOUR": "red"})
     sandbox = {
         "read": [str(tool.parent)],
         "expose": ["~/login"],
@@ -97,7 +95,7 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
         "carry": ["kept"],
         "env": {"TOOLS": "~/tools", "MODE": "quick"},
     }
-    flow = Flow(flow.project, adjusted(flow.opened, sandbox_env={"MODE": "slow"}))
+    flow = flow.adjusted(sandbox_env={"MODE": "slow"})
     if has_profile:
         flow = profiled(flow, sandbox=sandbox)
     result = flow.launch(sandbox="auto", profile="", evaluate=False)
@@ -135,9 +133,9 @@ def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
     git(top, "add", "--all")
     git(top, "commit", "--quiet", "--message", "More")
     git(top, "worktree", "add", "--quiet", str(tools / "other"))
-    opened = adjusted(flow.opened, root=top / at, readable=(tools,))
+    opened = adjusted(flow.opened.project, root=top / at, readable=(tools,))
     options = simulated(top / at, sandbox="auto", workspace=WorkspaceKind.ISOLATED)
-    result = asyncio.run(start_run(options, opened))
+    result = asyncio.run(start_run(options, OpenProject(opened)))
     made = git(top, "show", f"attractor/run/{result.run_id}:made.txt")
     assert made.strip() == shown
 
@@ -154,10 +152,10 @@ def test_a_missing_path_of_a_profile_stops_the_boot_with_its_remedy(tmp_path: Pa
 def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Path) -> None:
     flow = profiled(make_flow(tmp_path), policy={"max_cost_usd": 3.0})
     messages: list[str] = []
-    opened = adjusted(flow.opened, tell=messages.append)
+    opened = adjusted(flow.opened.project, tell=messages.append)
     for asked, effective in ((None, "3 USD"), (5.0, "3 USD"), (2.0, "2 USD")):
         request = simulated(flow.project, budgets=Budgets(cost_usd=asked), evaluate=False)
-        asyncio.run(start_run(request, opened))
+        asyncio.run(start_run(request, OpenProject(opened)))
         assert messages.count(f"budget: {effective}") == 1
         messages.clear()
 
@@ -165,10 +163,10 @@ def test_costs_are_limited_by_profile_pipeline_and_option_together(tmp_path: Pat
 def test_settings_choose_suite_and_profile_and_runs_report_them(tmp_path: Path) -> None:
     messages: list[str] = []
     flow = make_flow(tmp_path)
-    flow = profiled(Flow(flow.project, adjusted(flow.opened, tell=messages.append)))
+    flow = profiled(flow.adjusted(tell=messages.append))
     result = flow.launch(suite="", profile="")
     assert flow.rules(result) == []
-    stores = flow.evaluator.stores
+    stores = flow.opened
     suite, profile = stores.suites.versions.find("todo"), stores.profiles.versions.find("p")
     assert f"Judged by {suite} and {profile}." in messages
     assert not any("differs in" in one for one in messages)
@@ -195,9 +193,9 @@ def test_the_folder_of_a_sealed_suite_stops_no_run(
     tmp_path: Path, change: Callable[[Path], None], words: str
 ) -> None:
     flow = make_flow(tmp_path)
-    stores = flow.evaluator.stores
+    stores = flow.opened
     change(tmp_path / "suite")
-    _, output = stores.describe(stores.pin_suite("todo"), "")
+    _, output = stores.describe_judges(stores.pin_suite("todo"), "")
     assert words in output
 
 

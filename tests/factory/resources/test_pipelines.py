@@ -87,13 +87,13 @@ def test_a_changed_or_missing_copy_is_refused(tmp_path: Path) -> None:
 
 
 def require_all_unused(flow: Flow) -> None:
-    stores = flow.evaluator.stores
+    stores = flow.opened
     for version in (
         stores.pipelines.versions.find("linear"),
         stores.profiles.versions.find("lenient"),
         stores.suites.versions.find("todo"),
     ):
-        require_unused([version], flow.evaluator.project, flow.evaluator.ledger)
+        require_unused([version], flow.opened.identity, flow.evaluator.ledger)
 
 
 def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
@@ -102,7 +102,7 @@ def test_a_run_registers_its_pipeline_and_a_resource_in_use_cannot_be_retired(
     flow = make_flow(tmp_path)
     # Use an unusual folder, so that the run is known only from the ledger.
     result = flow.launch(evaluate=False, root=tmp_path / "elsewhere")
-    version = flow.evaluator.stores.pipelines.versions.find("linear")
+    version = flow.opened.pipelines.versions.find("linear")
     [created] = list(flow.evaluator.ledger.entries(result.run_id))
     assert (version.by, created.data["pipeline"]) == (f"run {result.run_id}", version.pinned)
     with pytest.raises(InUse, match=f"used by active runs: {result.run_id}"):
@@ -122,13 +122,13 @@ def test_pipeline_of_an_accepted_or_unreadable_run_cannot_be_retired(tmp_path: P
     file.write_text(file.read_text().replace("Plan:", "Plan well:"))
     overrides = Overrides(accepts_graph="ann")
     asyncio.run(resume_run(result.directory, flow.opened, overrides))
-    first, second = flow.evaluator.stores.pipelines.versions.versions("linear")
-    require_unused([first], flow.evaluator.project, flow.evaluator.ledger)
+    first, second = flow.opened.pipelines.versions.versions("linear")
+    require_unused([first], flow.opened.identity, flow.evaluator.ledger)
     with pytest.raises(InUse, match=f"linear@2 .* is used by active runs: {result.run_id}"):
-        require_unused([first, second], flow.evaluator.project, flow.evaluator.ledger)
+        require_unused([first, second], flow.opened.identity, flow.evaluator.ledger)
     (result.directory / "manifest.json").write_text("{")
     with pytest.raises(InUse, match=f"may be used by unreadable runs: {result.run_id}"):
-        require_unused([first], flow.evaluator.project, flow.evaluator.ledger)
+        require_unused([first], flow.opened.identity, flow.evaluator.ledger)
 
 
 def test_a_run_without_a_suite_that_rests_uses_nothing(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_run_without_a_suite_that_rests_uses_nothing(tmp_path: Path) -> None:
 def test_a_retired_version_takes_no_new_run_and_stays_for_old_ones(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    stores, now = flow.evaluator.stores, flow.opened.machine.clock.now()
+    stores, now = flow.opened, flow.machine.clock.now()
     for store, name in ((stores.suites, "todo"), (stores.profiles, "lenient")):
         store.versions.end(store.versions.find(name), Ending("retired", now, "ann", "it is old"))
         with pytest.raises(Retired, match=f"{name}@1 .* was retired on .*: it is old"):
@@ -155,7 +155,7 @@ def test_an_unnamed_graph_is_judged_under_the_name_of_its_file(tmp_path: Path) -
     (flow.project / "pipeline.dot").write_text(LINEAR.replace("digraph linear", "digraph"))
     result = flow.launch()
     assert flow.rules(result) == []
-    version = flow.evaluator.stores.pipelines.versions.find("pipeline")
+    version = flow.opened.pipelines.versions.find("pipeline")
     assert version.by == f"run {result.run_id}"
     assert summarize(result.directory).pipeline == "pipeline"
 
@@ -163,7 +163,7 @@ def test_an_unnamed_graph_is_judged_under_the_name_of_its_file(tmp_path: Path) -
 def test_retired_pipeline_is_refused_until_it_is_registered_again(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     first, file = flow.launch(), flow.project / "pipeline.dot"
-    store, now = flow.evaluator.stores.pipelines, flow.opened.machine.clock.now()
+    store, now = flow.opened.pipelines, flow.machine.clock.now()
     store.versions.end(store.versions.find("linear"), Ending("retired", now, "ann", "it is old"))
     edited = file.read_text().replace("Plan:", "Plan well:")
     for text in (file.read_text(), edited):

@@ -15,12 +15,12 @@ from attractor.base.errors import Refused
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.orphan_processes import MARK
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.audit import audit
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.start import check_run, start_run
-from attractor.factory.register import register_of
 from attractor.factory.resources.first_suite import write_first_suite
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.registration import lint, register_suite
@@ -68,14 +68,13 @@ def opened(tmp_path: Path) -> Project:
 
 
 def register(opened: Project, folder: Path, sandbox: str = "none") -> Registration:
-    stores = register_of(opened).stores
-    return asyncio.run(register_suite(folder, opened, stores, sandbox=sandbox, by="ann"))
+    return asyncio.run(register_suite(folder, OpenProject(opened), sandbox=sandbox, by="ann"))
 
 
 def faults(opened: Project, folder: Path) -> list[tuple[str, str]]:
     with pytest.raises(SuiteRefused) as caught:
         register(opened, folder)
-    assert not register_of(opened).stores.suites.versions.names()
+    assert not OpenProject(opened).suites.versions.names()
     return [(one.rule, one.scenario) for one in caught.value.faults]
 
 
@@ -172,7 +171,9 @@ def test_a_shallow_clone_plays_no_baselines_and_says_so(
     assert "proved_on" not in registered.version.data
     assert any("git fetch --unshallow" in one for one in messages)
     run = launch(replace(there, suite="todo"))
-    assert "baselines of the suite are not proved" in str(gate(ask_gate(run.directory, there)[1]))
+    assert "baselines of the suite are not proved" in str(
+        gate(ask_gate(run.directory, OpenProject(there))[1])
+    )
     played = [one.partition(":")[0] for one in messages if "trials" in one]
     assert played == ["do-nothing program", "reference greets"]
     assert git(there.root, "status", "--porcelain") == ""
@@ -211,7 +212,7 @@ def test_lock_of_a_commit_that_a_complete_history_lacks_is_named_with_its_remedy
 
 
 def launch(opened: Project, profile: str = "") -> RunResult:
-    return asyncio.run(start_run(simulated(opened.root, profile=profile), opened))
+    return asyncio.run(start_run(simulated(opened.root, profile=profile), OpenProject(opened)))
 
 
 def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
@@ -219,23 +220,23 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
 ) -> None:
     there, folder, messages = clone(opened, tmp_path / "second")
     there = replace(there, suite="todo")
-    evaluator, policy = evaluator_of(there), {"suites": "registered by a person"}
+    evaluator, policy = Evaluator(OpenProject(there)), {"suites": "registered by a person"}
     careful = Profile.model_validate({"name": "careful", "policy": policy})
-    evaluator.stores.profiles.create(careful, by="ann", now=there.machine.clock.now())
-    checked = check_run(simulated(there.root, profile="careful"), there)
+    evaluator.opened.profiles.create(careful, by="ann", now=there.machine.clock.now())
+    checked = check_run(simulated(there.root, profile="careful"), OpenProject(there))
     for starts in (lambda: launch(there, "careful"), lambda: asyncio.run(checked)):
         with pytest.raises(Refused, match="the suite is not registered by a person"):
             starts()
-    asyncio.run(check_run(simulated(there.root), there))
-    assert not evaluator.stores.suites.versions.names()
+    asyncio.run(check_run(simulated(there.root), OpenProject(there)))
+    assert not evaluator.opened.suites.versions.names()
 
     run = launch(there)
-    version = evaluator.stores.suites.versions.find("todo")
+    version = evaluator.opened.suites.versions.find("todo")
     head = git(there.root, "rev-parse", "HEAD").strip()
     assert version.by == f"lock of {head}"
     assert f"Registered {version} by its lock of {head}." in messages
     assert git(there.root, "status", "--porcelain") == ""
-    report = gate(ask_gate(run.directory, there)[1])
+    report = gate(ask_gate(run.directory, OpenProject(there))[1])
     assert report.satisfied == 1
     [note] = report.suite_notes
     assert f"registered by its lock in commit {head[:12]}" in note
@@ -247,7 +248,7 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     registered = register(there, folder)
     assert (registered.version.number, registered.version.by) == (1, "ann")
     assert not registered.is_new
-    assert gate(ask_gate(run.directory, there)[1]).suite_notes == ()
+    assert gate(ask_gate(run.directory, OpenProject(there))[1]).suite_notes == ()
     assert launch(there, "careful").status == run.status
     assert audit(there.machine.state_dir, there.runs_dir).flaws == []
 
@@ -329,11 +330,11 @@ def test_run_registers_no_files_but_those_that_people_committed(
     with pytest.raises(Refused, match="suite todo is not registered here") as caught:
         launch(there)
     with pytest.raises(Refused) as checked:
-        asyncio.run(check_run(simulated(there.root), there))
+        asyncio.run(check_run(simulated(there.root), OpenProject(there)))
     assert checked.value.message == caught.value.message
     assert words in caught.value.message
     assert "attractor suite register" in caught.value.hint
-    assert not register_of(there).stores.suites.versions.names()
+    assert not OpenProject(there).suites.versions.names()
 
 
 @pytest.mark.parametrize(("baseline", "is_refused"), [("pass", True), ("fail", False)])
@@ -353,7 +354,7 @@ def test_suite_that_a_person_registers_during_the_trials_of_its_lock_is_kept(
     refusal = pytest.raises(Refused, match="was registered while") if is_refused else nullcontext()
     with refusal:
         launch(adjusted(there, suite="todo", tell=tell))
-    [version] = register_of(there).stores.suites.versions.versions("todo")
+    [version] = OpenProject(there).suites.versions.versions("todo")
     assert (version.by, "lock" in version.data) == ("ann", False)
 
 
@@ -512,24 +513,23 @@ def test_a_registered_drawn_or_shipped_pipeline_is_known(
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
     (opened.root / "pipeline.dot").unlink()
-    stores = register_of(opened).stores
-    assert [one.rule for one in asyncio.run(lint(folder, opened, stores))[1]] == [
+    assert [one.rule for one in asyncio.run(lint(folder, OpenProject(opened)))[1]] == [
         "unknown_pipeline"
     ]
     for shipped in ("crew", "tester"):
         write_suite(folder, suite=SUITE.replace("linear", shipped), greets=scenario())
-        assert asyncio.run(lint(folder, opened, stores))[1] == []
+        assert asyncio.run(lint(folder, OpenProject(opened)))[1] == []
     write_suite(folder, suite=SUITE, greets=scenario())
     (opened.root / "drawings").mkdir()
     drawn = LINEAR.replace("digraph linear ", f"digraph {name}")
     (opened.root / "drawings" / "linear.dot").write_text(drawn)
     (opened.root / "broken.dot").symlink_to("nowhere.dot")
-    assert asyncio.run(lint(folder, opened, stores))[1] == []
+    assert asyncio.run(lint(folder, OpenProject(opened)))[1] == []
     write_suite(folder, suite=SUITE.replace('"linear"', '"*"'), greets=scenario())
-    assert asyncio.run(lint(folder, opened, stores))[1] == []
+    assert asyncio.run(lint(folder, OpenProject(opened)))[1] == []
     references = '["linear", "linear@1"]'
     write_suite(folder, suite=SUITE.replace('"linear"', references), greets=scenario())
-    [fault] = asyncio.run(lint(folder, opened, stores))[1]
+    [fault] = asyncio.run(lint(folder, OpenProject(opened)))[1]
     assert (fault.rule, fault.words) == (
         "unknown_pipeline",
         "the pipeline 'linear' has no version 1",
@@ -556,7 +556,7 @@ def test_suite_in_a_folder_that_workspaces_contain_is_refused(
     (top / project / "linear.dot").write_text(LINEAR)
     suite = write_suite(top / folder, suite=SUITE, greets=scenario())
     opened = adjusted(opened, root=top / project)
-    found = asyncio.run(lint(suite, opened, register_of(opened).stores))[1]
+    found = asyncio.run(lint(suite, OpenProject(opened)))[1]
     assert [one.rule for one in found] == ["visible_to_agents"] * is_visible
 
 
@@ -646,16 +646,16 @@ def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_
     commit(opened.root)
     with pytest.raises(SuiteRefused, match="declares baseline"):
         register(opened, folder)
-    version = register_of(opened).stores.suites.versions.find("todo")
+    version = OpenProject(opened).suites.versions.find("todo")
     assert (version.number, version.data["unproved"]) == (1, "baseline")
-    [note] = gate(ask_gate(run.directory, opened)[1]).suite_notes
+    [note] = gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes
     assert "the suite is unproved" in note
 
     # It fails for its own reason.
     write_files(opened.root, {"todo": "#!/bin/sh\necho bye\n"})
     commit(opened.root)
     assert not register(opened, folder).is_new
-    assert gate(ask_gate(run.directory, opened)[1]).suite_notes == ()
+    assert gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes == ()
     messages.clear()
     assert not register(opened, folder).is_new
     assert messages == []

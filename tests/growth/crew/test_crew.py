@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.growth.building import shipped_pipeline
 from attractor.growth.specification.document import read_document
@@ -46,7 +47,7 @@ def test_crew_builds_an_app_after_a_wrong_answer_and_a_veto(tmp_path: Path) -> N
     with in_background(ProviderTwin(script)) as twin:
         opened = adjusted(project_with_model(twin, folder), root=folder)
         request = RunRequest(file=shipped_pipeline("crew"), sandbox="none", evaluate=False)
-        result = asyncio.run(start_run(request, opened))
+        result = asyncio.run(start_run(request, OpenProject(opened)))
     assert result.reason == "completed"
     assert result.completed == (
         *("start", "gateway", "skeleton", "compiler", "toolsmith", "compiler", "surface"),
@@ -86,7 +87,7 @@ def test_nine_steps_lead_from_a_desire_to_a_proposal(tmp_path: Path) -> None:
             sandbox="none",
             evaluate=False,
         )
-        result = asyncio.run(start_run(request, opened))
+        result = asyncio.run(start_run(request, OpenProject(opened)))
     assert result.completed == (
         *("start", "desire", "refine", "propose", "check", "simulate", "review", "migrate"),
         *("deploy", "monitor"),
@@ -145,5 +146,5 @@ def test_safety_agent_permits_no_breach_and_its_veto_stands(
     with in_background(ProviderTwin(objects(answer))) as twin:
         opened = adjusted(project_with_model(twin, folder), root=folder)
         request = RunRequest(file=pipeline, sandbox="none", evaluate=False)
-        result = asyncio.run(start_run(request, opened))
+        result = asyncio.run(start_run(request, OpenProject(opened)))
     assert (reason in result.reason) if reason else result.reason == "completed"

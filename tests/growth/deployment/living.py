@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
-from attractor.factory.evaluation.evaluate import evaluator_of
+from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.resources.profiles import Profile
 from attractor.growth.api import plans
@@ -113,8 +114,8 @@ class Living:
 
     def decide(self, run_id: str, verdict: DecisionKind = DecisionKind.APPROVED) -> None:
         opened = self.plane.project
-        with lock_run(find_run(run_id, opened.runs_dir), opened) as run:
-            decide(run, evaluator_of(opened), Decision(verdict, ANN, REASON))
+        with lock_run(find_run(run_id, opened.runs_dir), OpenProject(opened)) as run:
+            decide(run, Evaluator(OpenProject(opened)), Decision(verdict, ANN, REASON))
 
     def make_token(self) -> str:
         """Create a token, as a person does at a terminal, and return its secret."""
@@ -177,13 +178,13 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
         write_app(plane.specs.of_repository(), folder)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "App")
-    evaluator, now = evaluator_of(plane.project), plane.project.machine.clock.now()
+    evaluator, now = Evaluator(OpenProject(plane.project)), plane.project.machine.clock.now()
     holdout = HOLDOUT.replace("made.txt", "app/built.txt").replace("equals", "contains")
     suite = write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
-    register(evaluator.stores.suites, suite, now=now)
+    register(evaluator.opened.suites, suite, now=now)
     policy = {"allow": ["isolation_unverified"], "protected_paths": ["/spec"]}
     lenient = Profile.model_validate({"name": "lenient", "policy": policy})
-    evaluator.stores.profiles.create(lenient, by="ann", now=now)
+    evaluator.opened.profiles.create(lenient, by="ann", now=now)
     return Living(folder)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from attractor.base.errors import AttractorError
 from attractor.base.locks import FileLock
-from attractor.factory.register import register_of
+from attractor.factory.open_project import OpenProject
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import DEVELOPMENT
@@ -179,5 +179,5 @@ def _register_suite(app: ControlPlane, must: str) -> None:
     (folder / "suite.toml").write_text(f'name = "farm"\npipeline = "crew"\n{gate}')
     for name in ("no-claims", "others"):
         (folder / "holdout" / f"{name}.scenario.toml").write_text(HOLDOUT.format(name))
-    suites = register_of(app.project).stores.suites
+    suites = OpenProject(app.project).suites
     suites.add(suites.seal(folder), folder, by="a person", now=app.project.machine.clock.now())

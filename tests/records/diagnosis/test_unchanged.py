@@ -7,6 +7,7 @@ from attractor.agent.tool_calls.hooks import SKIPPED
 from attractor.base.clock import SystemClock
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.pipeline.project.custom_parts import CustomParts
 from attractor.records.diagnosis.diagnose import diagnose
@@ -70,7 +71,7 @@ def test_run_without_changes_names_its_refused_calls(
             open_project(project),
             parts=CustomParts(handlers={"codergen": Refused(calls)}),
         )
-        result = asyncio.run(start_run(simulated(project, workspace=kind), opened))
+        result = asyncio.run(start_run(simulated(project, workspace=kind), OpenProject(opened)))
         assert describe_unchanged(result.directory) == words
         case = diagnose(result.directory, reference="RUN", now=SystemClock().now())
         [remedy] = case.finding.remedies

@@ -15,7 +15,6 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.register import register_of
 from attractor.records.transcript import TRANSCRIPT
 from attractor.server.service import Service
 from tests.cli.running import attractor
@@ -58,7 +57,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     file = flow.project / "pipeline.dot"
     file.write_text(file.read_text().replace("echo made", "echo other"))
     other = flow.launch(suite="")
-    variables = {"ATTRACTOR_STATE_DIR": str(flow.opened.machine.state_dir)}
+    variables = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     environ = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": KEY, **variables}
     with ExitStack() as stack:
         server = stack.enter_context(serving(Service.of(flow.project, environ)))
@@ -215,7 +214,7 @@ def test_transcript_is_paged_and_followed(desk: Desk) -> None:
 
 
 def test_ledger_has_the_lines_of_the_project(desk: Desk) -> None:
-    ledger = register_of(desk.server.service.project).ledger
+    ledger = desk.server.service.opened.ledger
     foreign: dict[str, Json] = {"project": "another", "directory": "/x"}
     for kind in ("created", "decided"):
         ledger.append(kind, "R9", foreign, now=SystemClock().now())

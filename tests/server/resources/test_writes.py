@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.factory.register import register_of
 from tests.factory.flows import HOLDOUT
 from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import write_suite
@@ -128,7 +127,7 @@ def test_operator_cannot_change_suites_and_profiles_of_runs(
 ) -> None:
     with server.client("operate") as client:
         assert client.request(method, f"/api/v1/{path}", json={}).status_code == 403
-    assert not register_of(server.service.project).stores.profiles.versions.names()
+    assert not server.service.opened.profiles.versions.names()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,284 @@
+"""A project with what the factory keeps of it: ledger, suites, profiles, pipelines and runs."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileError, Refused, UnknownName, UsageError
+from attractor.config.load import load_configuration
+from attractor.config.user_folders import user_config_file
+from attractor.engine.errors import NoRun
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.errors import RunGone
+from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.factory.operator_process import refuse_in_run
+from attractor.factory.project import ProjectIdentity
+from attractor.factory.resources.pipelines import PipelineStore
+from attractor.factory.resources.profiles import STRICT_PROFILE, Profile, ProfileStore
+from attractor.factory.resources.versions import (
+    LOCK,
+    ResourceKind,
+    Version,
+    VersionStore,
+    registration_notes,
+    split_pin,
+    split_reference,
+)
+from attractor.pipeline.project.console import Console, Observer
+from attractor.pipeline.project.custom_parts import CustomParts
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Project, project_from
+from attractor.pipeline.source.read import PipelineSource, pipeline_name
+from attractor.records.lookup import find_run, is_run
+
+if TYPE_CHECKING:
+    from attractor.factory.resources.suites import SuiteStore
+    from attractor.scenarios.sealed_suite import SealedSuite
+
+
+@dataclass(frozen=True)
+class OpenProject:
+    """A project with its resources and its runs, each opened on first use.
+
+    Every question to the ledger reads and verifies its records anew. Runs without a suite need no
+    more of the factory, so this module imports no suites.
+    """
+
+    project: Project
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of the state folder."""
+        return Ledger(self._state_dir)
+
+    @cached_property
+    def identity(self) -> ProjectIdentity:
+        """The identity to which runs and resources belong."""
+        project, machine = self.project, self.project.machine
+        return ProjectIdentity(
+            project.runs_dir,
+            machine.state_dir / "project.lock",
+            machine.randomness,
+            project.console.tell,
+            project.root,
+            machine.search_path,
+        )
+
+    @cached_property
+    def suites(self) -> "SuiteStore":
+        """The suites."""
+        # Suites are slow to import.
+        from attractor.factory.resources.suites import SuiteStore
+
+        return SuiteStore(self._state_dir, self.identity, self.ledger)
+
+    @cached_property
+    def profiles(self) -> ProfileStore:
+        """The profiles."""
+        return ProfileStore(self._state_dir, self.identity, self.ledger)
+
+    @cached_property
+    def pipelines(self) -> PipelineStore:
+        """The pipelines."""
+        return PipelineStore(self._state_dir, self.identity, self.ledger)
+
+    @property
+    def _state_dir(self) -> Path:
+        return self.project.machine.state_dir
+
+    def now(self) -> datetime:
+        """Return the date and time of the machine, in UTC."""
+        return self.project.machine.clock.now()
+
+    def refuse_in_run(self, action: str) -> None:
+        """Refuse an action of the operator in a process that a run started."""
+        refuse_in_run(action, self.project.machine.environ)
+
+    def find(self, reference: str) -> Path:
+        """Return the directory of a run, as `find_run`; say if that of a recorded run is gone."""
+        try:
+            return find_run(reference, self.project.runs_dir)
+        except (NoRun, UnknownName):
+            # Records of evaluations are slow to import.
+            from attractor.factory.ledger.records import created_runs, find_directory
+
+            project_id = self.identity.project_id()
+            entries = self.ledger.mentioning(project_id) if project_id else ()
+            runs = created_runs(entries, project_id)
+            found = [one for one in runs if reference and one.startswith(reference.upper())]
+            if len(found) != 1:
+                raise
+        own = list(self.ledger.entries(found[0]))
+        if root := find_directory(own, self.project.runs_dir):
+            return root
+        verdicts = [str(one.data["verdict"]) for one in own if one.kind == LineKind.DECIDED]
+        is_promoted = any(one.kind == LineKind.PROMOTED for one in own)
+        words = f"{', '.join(verdicts) or 'not decided'}, {'' if is_promoted else 'not '}promoted"
+        raise RunGone(
+            f"the directory of run {found[0]} ({words}) is gone: {own[0].data['directory']}",
+            hint="restore it from a backup; its records: attractor history --all",
+        )
+
+    def find_outside(self) -> list[Path]:
+        """Return the directories of runs outside of the runs folder (`--run-dir`), oldest first."""
+        # Records of evaluations are slow to import.
+        from attractor.factory.ledger.records import created_runs
+
+        project_id = self.identity.project_id()
+        entries = self.ledger.mentioning(project_id) if project_id else ()
+        created = created_runs(entries, project_id).values()
+        found = [Path(str(one.data["directory"])) for one in created]
+        runs_dir = self.project.runs_dir.resolve()
+        return [one for one in found if one.parent != runs_dir and is_run(RunDirectory(one))]
+
+    def require_own(self, root: Path) -> None:
+        """Refuse a run of another project, and a copy of a run."""
+        run_id = read_manifest(RunDirectory(root)).run_id
+        for entry in self.ledger.entries(run_id):
+            if entry.kind == LineKind.CREATED:
+                self.identity.require_own(root, entry)
+
+    def of_kind(self, kind: ResourceKind) -> VersionStore:
+        """Return the versions of all resources of a kind."""
+        return VersionStore(kind, self._state_dir, self.identity, self.ledger)
+
+    def pin_suite(self, reference: str) -> str:
+        """Return the reference to pin: the current version of a suite, with its hash."""
+        if not reference:
+            return ""
+        version = self.suites.versions.find_usable(reference)
+        self.suites.require_unburned(version.name, version.content)
+        return version.pinned
+
+    def pin_profile(self, reference: str) -> str:
+        """Return the reference to pin: the current revision of a profile, with its hash."""
+        return self.profiles.versions.find_usable(reference).pinned if reference else ""
+
+    def require_in_use(self, suite: str, profile: str) -> None:
+        """Refuse a linked run if the pinned suite or profile is retired or burned."""
+        if suite:
+            version = self.suites.versions.require_in_use(self.suites.versions.of_pin(suite))
+            self.suites.require_unburned(version.name, version.content)
+        if profile:
+            self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
+
+    def require_registrar(self, version: Version | None, profile: str) -> None:
+        """Refuse a suite that no person registered, if a profile demands a person.
+
+        Without a version, the suite is not registered yet.
+        """
+        by_lock = version is None or LOCK in version.data
+        if by_lock and self.profile(profile).policy.suites != "any":
+            name, by = version or "the suite", split_pin(profile)[0]
+            raise Refused(
+                f"{name} is not registered by a person, as the profile {by} demands",
+                hint="read it, then: attractor suite register FOLDER",
+            )
+
+    def other_pipeline(self, suite: str, name: str) -> UsageError | None:
+        """Return the fault of a pipeline whose name the suite of its run does not contain."""
+        sealed = self.suite(suite)
+        if sealed is None:
+            return None
+        # Suites are slow to import.
+        from attractor.factory.resources.suites import other_pipeline
+
+        folder = Path(str(self.suites.versions.of_pin(suite).data["folder"]))
+        wanted = sealed.suite.settings.pipeline
+        return other_pipeline(split_pin(suite)[0], wanted, name, folder)
+
+    def other_versions(self, suite: "SealedSuite | None", name: str, content: str) -> Sequence[str]:
+        """Return the versions of a pipeline that a suite is for, unless one has this content."""
+        wanted = [
+            one
+            for one in (suite.suite.settings.pipeline if suite else ())
+            if split_reference(one)[0] == name
+        ]
+        find = self.pipelines.versions.find
+        # A name without a number is for all versions.
+        is_judged = any(one == name or find(one).content == content for one in wanted)
+        return () if is_judged else wanted
+
+    def admit(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse a new run of a retired pipeline, or of one that its suite is not for."""
+        self.pipelines.require_in_use(pipeline, file)
+        self.require_judged(suite, pipeline, file)
+
+    def require_judged(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
+        """Refuse a pipeline, or a version of a pipeline, that its suite is not for."""
+        name = pipeline_name(pipeline.graph, file)
+        if fault := self.other_pipeline(suite, name):
+            raise fault
+        if wanted := self.other_versions(self.suite(suite), name, pipeline.content_hash):
+            raise UsageError(
+                f"the suite {split_pin(suite)[0]} is for {' or '.join(wanted)}, and {file} is "
+                "another version",
+                hint=f"run that version: attractor run {wanted[-1]}; or name the version of the "
+                "file in suite.toml, and register the suite again",
+            )
+
+    def describe_judges(self, suite: str, profile: str) -> Iterator[str]:
+        """Yield sentences about what judges a run, and about a suite edited since its seal."""
+        if not suite:
+            return
+        version = self.suites.versions.of_pin(suite)
+        by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
+        yield f"Judged by {version} and {by}."
+        yield from (f"Note: {note}." for note in registration_notes(version))
+        folder = Path(str(version.data["folder"]))
+        if not folder.is_dir():
+            yield f"The folder {folder} is missing; the sealed suite judges."
+            return
+        try:
+            changes = self.suites.changes(version)
+        except (UsageError, FileError) as fault:
+            # Only the sealed suite judges, so its folder stops no run.
+            yield f"The sealed suite judges; it cannot be compared with {folder}: {fault.message}"
+            return
+        if changes:
+            count = len([*changes.added, *changes.removed, *changes.changed])
+            yield (
+                f"{count} {'file differs' if count == 1 else 'files differ'} in {folder} from the "
+                f"sealed suite, which judges. To judge by the files: attractor suite register "
+                f"{folder}"
+            )
+
+    def suite(self, pinned: str) -> "SealedSuite | None":
+        """Open the suite that a run pinned, and verify the hash of the suite."""
+        return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
+
+    def notes_of(self, pinned: str) -> tuple[str, ...]:
+        """Return what people should know of the registration of a pinned suite."""
+        return (*registration_notes(self.suites.versions.of_pin(pinned)),) if pinned else ()
+
+    def profile(self, pinned: str) -> Profile:
+        """Return the profile that a run pinned (default: strict), and verify its hash."""
+        if not pinned:
+            return STRICT_PROFILE
+        return self.profiles.read(self.profiles.versions.of_pin(pinned))
+
+
+def open_project(
+    folder: str | Path,
+    environ: Mapping[str, str],
+    *,
+    flags: Sequence[str] = (),
+    parts: CustomParts | None = None,
+    observer: Observer | None = None,
+) -> OpenProject:
+    """Open the project in a folder, with its settings."""
+    folder = Path(folder).absolute()
+    configuration = load_configuration(
+        start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
+    )
+    project = project_from(
+        configuration,
+        machine=Machine(state_dir=configuration.settings.state_dir, environ=dict(environ)),
+        console=Console(input=sys.stdin, output=sys.stderr, observer=observer),
+        parts=parts or CustomParts(),
+    )
+    return OpenProject(project)

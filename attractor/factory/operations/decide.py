@@ -1,0 +1,57 @@
+"""Decides on a run as a person: approves, rejects, waives a failed scenario, or adds words."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.factory.decisions.decide import (
+    Decision,
+    DecisionKind,
+    Operator,
+    amend,
+    decide,
+    require_decidable,
+    waive,
+)
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.ledger.ledger import LedgerEntry
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.lock import lock_run
+
+
+def decide_run(root: Path, opened: OpenProject, decision: Decision) -> LedgerEntry:
+    """Approve or reject a run; an approval requires that the gate says go."""
+    opened.refuse_in_run("a decision")
+    with lock_run(root, opened) as run:
+        return decide(run, Evaluator(opened), decision)
+
+
+def require_decision(
+    root: Path, opened: OpenProject, verdict: DecisionKind, rationale: str, *, by: str
+) -> None:
+    """Refuse a decision on a run that could not be recorded, before the person is proved."""
+    with lock_run(root, opened) as run:
+        require_decidable(run, Evaluator(opened), verdict, rationale, by=by)
+
+
+def waive_scenario(
+    root: Path,
+    opened: OpenProject,
+    scenario: str,
+    *,
+    by: Operator,
+    reason: str,
+    expires_in: timedelta,
+) -> LedgerEntry:
+    """Waive a failed scenario of a run, named by its id or opaque name."""
+    opened.refuse_in_run("a waiver")
+    with lock_run(root, opened) as run:
+        return waive(run, Evaluator(opened), scenario, by=by, reason=reason, expires_in=expires_in)
+
+
+def amend_decision(
+    root: Path, opened: OpenProject, *, by: Operator, rationale: str = "", note: str = ""
+) -> LedgerEntry:
+    """Add words to the decision on a run; the verdict stays."""
+    opened.refuse_in_run("an amendment")
+    with lock_run(root, opened) as run:
+        return amend(run, Evaluator(opened), by=by, rationale=rationale, note=note)
