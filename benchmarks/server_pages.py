@@ -14,7 +14,7 @@ import httpx
 
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
-from attractor.factory.ledger.index import RunIndex, row_of
+from attractor.factory.history.index import RunIndex, row_of
 from attractor.records.summary import RunOverview
 from attractor.server.application import build_application
 from attractor.server.service import Service

@@ -25,7 +25,7 @@ from attractor.engine.state.run_state import Phase, StatusWord, WaitReason
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind, Proof
 from attractor.factory.evaluation.feedback import Feedback
-from attractor.factory.evaluation.gate_records import Domain
+from attractor.factory.gate_records import Domain
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.resources.profiles import Profile

@@ -22,7 +22,7 @@ from attractor.cli.invocation import PROGRAM, build_root
 from attractor.config.schema import list_settings
 from attractor.config.settings import Settings
 from attractor.engine.journal.events import EngineEvent
-from attractor.factory.evaluation.protected_paths import PROTECTED
+from attractor.factory.resources.protected_paths import PROTECTED
 from attractor.growth.desires import UserDesire
 from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.normalize.structured import KIND_OF_FIELD

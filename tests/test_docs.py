@@ -15,7 +15,7 @@ from attractor.cli.invocation import build_root, command_registry
 from attractor.config.schema import SettingReference, list_settings
 from attractor.config.settings import Settings
 from attractor.engine.run_folder.layout import NAMES
-from attractor.factory.evaluation.gate_records import RULES
+from attractor.factory.gate_records import RULES
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.twins.exchange.answer import Answer

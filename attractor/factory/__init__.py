@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from attractor.factory.decisions.decide import DecisionKind
     from attractor.factory.decisions.promotion import Promotion
     from attractor.factory.decisions.review import Review
-    from attractor.factory.evaluation.gate_records import GateReport, RuleResult
     from attractor.factory.factory import Factory
-    from attractor.factory.ledger.history import HistoryEntry
+    from attractor.factory.gate_records import GateReport, RuleResult
+    from attractor.factory.history.entries import HistoryEntry
     from attractor.factory.ledger.ledger import LedgerEntry
 
 __all__ = [
@@ -27,12 +27,12 @@ __all__ = [
 _HOMES = {
     "DecisionKind": "decisions.decide",
     "Factory": "factory",
-    "GateReport": "evaluation.gate_records",
-    "HistoryEntry": "ledger.history",
+    "GateReport": "gate_records",
+    "HistoryEntry": "history.entries",
     "LedgerEntry": "ledger.ledger",
     "Promotion": "decisions.promotion",
     "Review": "decisions.review",
-    "RuleResult": "evaluation.gate_records",
+    "RuleResult": "gate_records",
 }
 
 __getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.decisions.decide import (
     Decision,
     DecisionKind,
@@ -15,11 +16,10 @@ from attractor.factory.decisions.decide import (
 )
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.review import Review, review
-from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateReport
-from attractor.factory.ledger.history import HistoryEntry, read_history
+from attractor.factory.gate_records import GateReport
+from attractor.factory.history.entries import HistoryEntry, read_history
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.factory.open_project import OpenProject, open_project

@@ -16,7 +16,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import RunGone
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.project import ProjectIdentity
+from attractor.factory.project import ProjectIdentity, created_runs, find_directory
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import STRICT_PROFILE, Profile, ProfileStore
 from attractor.factory.resources.versions import (
@@ -103,9 +103,6 @@ class OpenProject:
         try:
             return find_run(reference, self.project.runs_dir)
         except (NoRun, UnknownName):
-            # Records of evaluations are slow to import.
-            from attractor.factory.ledger.records import created_runs, find_directory
-
             project_id = self.identity.project_id()
             entries = self.ledger.mentioning(project_id) if project_id else ()
             runs = created_runs(entries, project_id)
@@ -125,9 +122,6 @@ class OpenProject:
 
     def find_outside(self) -> list[Path]:
         """Return the directories of runs outside of the runs folder (`--run-dir`), oldest first."""
-        # Records of evaluations are slow to import.
-        from attractor.factory.ledger.records import created_runs
-
         project_id = self.identity.project_id()
         entries = self.ledger.mentioning(project_id) if project_id else ()
         created = created_runs(entries, project_id).values()

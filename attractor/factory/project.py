@@ -1,7 +1,7 @@
 """The identity of a project, to which runs, suites, profiles and pipelines belong."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -273,6 +273,24 @@ def describe_project(state: Path, ledger: Ledger, project_id: str) -> KnownProje
         )
     suites = sum(1 for _ in (folder / "suites").glob("*/1.json"))
     return KnownProject(project_id, runs_dir, suites, len(decided))
+
+
+def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, LedgerEntry]:
+    """Return the lines about the creation of the runs of a project, by run id."""
+    return {
+        entry.run_id: entry
+        for entry in entries
+        if entry.kind == LineKind.CREATED and entry.data.get("project") == project_id
+    }
+
+
+def find_directory(created: Iterable[LedgerEntry], runs_dir: Path) -> Path | None:
+    """Return the directory of a run: where it began, or in the folder of this project."""
+    for one in created:
+        if one.kind == LineKind.CREATED:
+            begun = Path(str(one.data["directory"]))
+            return next((one for one in (begun, runs_dir / begun.name) if one.is_dir()), None)
+    return None
 
 
 def _is_same(first: str, second: Path) -> bool:

@@ -13,8 +13,8 @@ from attractor.engine.state.run_state import (
     QUEUED,
 )
 from attractor.engine.storage.json_files import write_document
-from attractor.factory.evaluation.candidate_run import CandidateRun, facts_of
-from attractor.factory.evaluation.gate_records import GateReport, without_suite
+from attractor.factory.candidate_run import CandidateRun, facts_of
+from attractor.factory.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.pipeline.plan.run_plan import BegunRun

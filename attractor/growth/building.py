@@ -19,7 +19,7 @@ from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
-from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import write_whole
-from attractor.factory.resources.first_suite import Example, toml_text
+from attractor.factory.registration.first_suite import Example, toml_text
 from attractor.language.source.syntax_tree import quoted
 from attractor.projects.detection import Toolchain, enter_folder
 from attractor.scenarios.suite_files import LOCK_FILE

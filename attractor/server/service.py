@@ -12,7 +12,7 @@ from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.factory import Factory
-from attractor.factory.ledger.index import RunIndex
+from attractor.factory.history.index import RunIndex
 from attractor.factory.open_project import OpenProject
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.project.project import Project

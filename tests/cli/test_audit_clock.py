@@ -7,7 +7,7 @@ import pytest
 
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ClockSetBack
-from attractor.factory.ledger.audit import audit
+from attractor.factory.history.audit import audit
 from attractor.factory.ledger.ledger import LineKind
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit

@@ -11,7 +11,7 @@ from attractor.cli.runs.results import as_text
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Stage
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.evaluation.gate_records import RULES
+from attractor.factory.gate_records import RULES
 from attractor.pipeline.project.custom_parts import CustomParts
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
 from tests.cli.running import attractor
-from tests.factory.resources.test_registration import SHOUT, SUITE, scenario
+from tests.factory.registration.test_register_suite import SHOUT, SUITE, scenario
 from tests.pipeline.projects import git, make_project
 from tests.scenarios.suites import write_suite
 

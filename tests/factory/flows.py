@@ -17,7 +17,7 @@ from attractor.factory.decisions.decide import (
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateReport
+from attractor.factory.gate_records import GateReport
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject

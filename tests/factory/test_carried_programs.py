@@ -12,15 +12,15 @@ from attractor.cli.runs.verdicts import verdict_text
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxUnavailable
-from attractor.factory.evaluation.candidate_run import read_candidate_run
-from attractor.factory.evaluation.gate_records import CarriedPaths
+from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.gate_records import CarriedPaths
+from attractor.factory.history.records import EvaluationStart
+from attractor.factory.history.trials import EvaluationId, TrialLog
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.records import EvaluationStart
-from attractor.factory.ledger.trials import EvaluationId, TrialLog
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.resume import resume_run
-from attractor.factory.resources.registration import register_suite
+from attractor.factory.registration.register_suite import register_suite
 from attractor.records.lookup import find_run
 from attractor.scenarios.carried_paths import read_carried
 from attractor.scenarios.evaluation import TrialKey

@@ -20,8 +20,8 @@ from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import EvaluationRecord, GateInput
 from attractor.factory.evaluation.trial_player import TrialPlayer
+from attractor.factory.gate_records import EvaluationRecord, GateInput
 from attractor.factory.resources.profiles import STRICT_PROFILE
 from attractor.scenarios.evaluation import TrialResult, Trouble, TroubleCount, evaluate
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings

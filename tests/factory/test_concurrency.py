@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from attractor.factory.ledger.audit import audit
-from attractor.factory.ledger.index import RunIndex, RunQuery
+from attractor.factory.history.audit import audit
+from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.resume import resume_run
 from attractor.records.request import Overrides

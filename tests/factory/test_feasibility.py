@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput
+from attractor.factory.gate_records import GateInput
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite, TrialSettings
 from tests.counts import count

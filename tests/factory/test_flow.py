@@ -25,9 +25,9 @@ from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
-from attractor.factory.evaluation.candidate_run import facts_of, read_candidate_run
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.factory.open_project import OpenProject

@@ -12,9 +12,9 @@ from attractor.base.hash_chain import ChainHead, seal
 from attractor.base.json import Json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.ledger.audit import audit
+from attractor.factory.history.audit import audit
+from attractor.factory.history.records import DECISIONS_FILE
 from attractor.factory.ledger.ledger import LEDGER_FILE
-from attractor.factory.ledger.records import DECISIONS_FILE
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 

@@ -13,10 +13,10 @@ from attractor.engine.outcome import Outcome, failure
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import Retired
-from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.operations.fork import fork_run
 from attractor.factory.resources.versions import BURNED, Ending

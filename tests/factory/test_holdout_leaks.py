@@ -12,9 +12,9 @@ from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, FAILED
 from attractor.engine.storage.secrets import Redactor
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.errors import Retired
-from attractor.factory.evaluation.candidate_run import read_candidate_run
-from attractor.factory.ledger.records import leaks_of
+from attractor.factory.history.records import leaks_of
 from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from tests.counts import IS_FULL

@@ -7,8 +7,8 @@ import pytest
 
 from attractor.base.errors import UsageError, VerificationError
 from attractor.cli.runs.verdicts import verdict_text
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.operations.evaluate import judge_again
 from attractor.factory.operations.gate import ask_gate

@@ -14,8 +14,8 @@ from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
+from attractor.factory.history.records import DECISIONS_FILE
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.project.project import Project

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.factory.resources.first_suite import Example
+from attractor.factory.registration.first_suite import Example
 from attractor.factory.resources.profiles import read_profile
 from attractor.language.reading import parse
 from attractor.projects.detection import Language, Toolchain

@@ -9,9 +9,9 @@ import pytest
 
 from attractor.engine.outcome import Culprit
 from attractor.environments.errors import SandboxNotStarted
-from attractor.factory.ledger import trials as trial_log
+from attractor.factory.history import trials as trial_log
+from attractor.factory.history.trials import EvaluationId, TrialStore, events_of
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.trials import EvaluationId, TrialStore, events_of
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.evaluation import (
     Progress,

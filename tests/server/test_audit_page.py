@@ -7,7 +7,7 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.engine.errors import RecordBroken
-from attractor.factory.ledger.history import line_words
+from attractor.factory.history.entries import line_words
 from attractor.factory.ledger.ledger import LineKind
 from attractor.server.pages.audit import MOST
 from tests.server.conftest import PAGE, Judged, RunningServer

@@ -7,7 +7,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.listings import show_indexing
-from attractor.factory.ledger.index import RunIndex
+from attractor.factory.history.index import RunIndex
 
 
 @click.command()

@@ -11,7 +11,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.promotion import ledger_head_of
-from attractor.factory.ledger.audit import AuditReport, audit
+from attractor.factory.history.audit import AuditReport, audit
 from attractor.language.source.text import visible
 from attractor.records.lookup import outermost_run
 

@@ -23,12 +23,12 @@ from attractor.cli.runs.verdicts import (
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.decisions.decide import Decision, DecisionKind
-from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.failed_scenarios import shortcomings_record
 from attractor.factory.factory import Factory
+from attractor.factory.history.records import entry_record
 from attractor.factory.ledger.ledger import LedgerEntry
-from attractor.factory.ledger.records import entry_record
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.decide import decide_run, require_decision, waive_scenario
 from attractor.factory.operations.gate import ask_gate

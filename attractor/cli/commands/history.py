@@ -13,7 +13,7 @@ from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.factory import Factory
-from attractor.factory.ledger.index import LineQuery, RunIndex
+from attractor.factory.history.index import LineQuery, RunIndex
 from attractor.factory.open_project import OpenProject
 from attractor.language.source.text import visible
 from attractor.records.lookup import find_run

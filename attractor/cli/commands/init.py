@@ -23,7 +23,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import project_of
 from attractor.config.projects import find_project_root
-from attractor.factory.resources.first_suite import (
+from attractor.factory.registration.first_suite import (
     ARROW,
     Example,
     read_example,

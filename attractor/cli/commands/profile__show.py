@@ -16,9 +16,9 @@ from attractor.cli.shell_completion import complete_profiles
 from attractor.engine.errors import NoRun
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations.start import with_registered
+from attractor.factory.registration.register_suite import drawn_pipelines
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.effective_values import EffectiveValue, effective_values
-from attractor.factory.resources.registration import drawn_pipelines
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import context_of, open_pipeline, read_saved_pipeline
 from attractor.records.lookup import LATEST, find_run

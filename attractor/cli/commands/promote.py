@@ -12,7 +12,7 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
-from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.operations.promote import promote_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 

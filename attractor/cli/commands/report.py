@@ -19,8 +19,8 @@ from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.ledger.index import RunIndex
-from attractor.factory.ledger.report import (
+from attractor.factory.history.index import RunIndex
+from attractor.factory.history.report import (
     DayCosts,
     GroupFigures,
     StageFigures,

@@ -16,7 +16,7 @@ from attractor.cli.runs.setup import opened_of
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.truncation import shorten
-from attractor.factory.ledger.index import RunIndex, RunQuery
+from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.language.source.text import visible
 from attractor.pipeline.status import listed_status, require_known_status
 from attractor.records.summary import RunOverview

@@ -10,7 +10,7 @@ from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_suites
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.resources.suite_history import ScenarioHistory, suite_history
+from attractor.factory.evaluation.suite_history import ScenarioHistory, suite_history
 
 
 @click.command()

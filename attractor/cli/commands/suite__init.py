@@ -11,7 +11,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import project_of
-from attractor.factory.resources.first_suite import read_examples, write_first_suite
+from attractor.factory.registration.first_suite import read_examples, write_first_suite
 from attractor.projects.detection import detect
 from attractor.workspaces.git.repository import find_prefix
 

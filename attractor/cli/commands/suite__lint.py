@@ -10,7 +10,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import opened_of
-from attractor.factory.resources.registration import lint
+from attractor.factory.registration.register_suite import lint
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite
 

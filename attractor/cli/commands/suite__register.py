@@ -11,7 +11,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import trial_options
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
-from attractor.factory.resources.registration import register_suite
+from attractor.factory.registration.register_suite import register_suite
 
 
 @click.command()

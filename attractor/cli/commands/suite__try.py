@@ -12,8 +12,8 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import trial_options
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
+from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.resources.effective import policy_of_profile
-from attractor.factory.resources.known_trees import known_trees
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite

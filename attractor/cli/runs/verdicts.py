@@ -12,11 +12,11 @@ from attractor.cli.invocation import Invocation
 from attractor.engine.outcome import describe_usage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
+from attractor.factory.candidate_run import CandidateRun, before_a_decision
 from attractor.factory.decisions.review import Review, ScenarioTrials
-from attractor.factory.evaluation.candidate_run import CandidateRun, before_a_decision
 from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
 from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.evaluation.gate_records import (
+from attractor.factory.gate_records import (
     BOUND_SENTENCE,
     GateInput,
     GateReport,

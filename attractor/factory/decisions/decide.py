@@ -17,6 +17,7 @@ from attractor.base.errors import NoGo, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
+from attractor.factory.candidate_run import before_a_decision, facts_of
 from attractor.factory.errors import (
     AlreadyDecided,
     ClockSetBack,
@@ -25,17 +26,16 @@ from attractor.factory.errors import (
     NotDecidable,
     RationaleTooShort,
 )
-from attractor.factory.evaluation.candidate_run import before_a_decision, facts_of
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput
-from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry, LineKind
-from attractor.factory.ledger.records import (
+from attractor.factory.gate_records import GateInput
+from attractor.factory.history.records import (
     copy_to_run,
     find_decision,
 )
-from attractor.factory.ledger.trials import events_of
+from attractor.factory.history.trials import events_of
+from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry, LineKind
 from attractor.factory.register import GATE_EVALUATED
 from attractor.records.delivery import BRANCH_WRITTEN
 from attractor.records.lookup import reference_of

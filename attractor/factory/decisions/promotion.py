@@ -12,6 +12,7 @@ from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.candidate_run import facts_of
 from attractor.factory.decisions.decide import DecisionKind, require_go, require_words
 from attractor.factory.errors import (
     InvalidBranch,
@@ -21,11 +22,10 @@ from attractor.factory.errors import (
     StaleBase,
     UnknownBranch,
 )
-from attractor.factory.evaluation.candidate_run import facts_of
 from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.history.records import find_decision
+from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.records import find_decision
-from attractor.factory.ledger.trials import events_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, WorkspaceKind, read_request

@@ -11,12 +11,12 @@ from attractor.base.records import write_fields
 from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.evaluation.candidate_run import CandidateRun
+from attractor.factory.candidate_run import CandidateRun
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput, GateReport
+from attractor.factory.gate_records import GateInput, GateReport
+from attractor.factory.history.records import origin_of
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
-from attractor.factory.ledger.records import origin_of
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat

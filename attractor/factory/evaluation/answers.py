@@ -10,10 +10,10 @@ from attractor.engine.journal.events import (
 )
 from attractor.engine.journal.reader import events_of
 from attractor.engine.questions.question import NOT_RECORDED, AnswerKind
-from attractor.factory.evaluation.candidate_run import CandidateRun, read_candidate_run
-from attractor.factory.evaluation.gate_records import GivenAnswer
-from attractor.factory.ledger.records import find_directory
+from attractor.factory.candidate_run import CandidateRun, read_candidate_run
+from attractor.factory.gate_records import GivenAnswer
 from attractor.factory.open_project import OpenProject
+from attractor.factory.project import find_directory
 from attractor.factory.register import require_journal
 
 _KINDS = tuple(kind.__name__ for kind in (OperatorAction, QuestionSettled, RunForked, RunRestarted))

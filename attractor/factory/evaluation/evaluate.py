@@ -24,22 +24,21 @@ from attractor.engine.state.run_state import (
 )
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
-from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluation.answers import answers_of
-from attractor.factory.evaluation.candidate_run import (
+from attractor.factory.candidate_run import (
     CandidateRun,
     before_a_decision,
     facts_of,
     read_candidate_run,
 )
+from attractor.factory.errors import NotDecidable
+from attractor.factory.evaluation.answers import answers_of
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import CarriedPaths, GateInput, WindowFigures
 from attractor.factory.evaluation.kept_setup import KeptSetup
+from attractor.factory.evaluation.known_trees import KnownTrees
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
-from attractor.factory.evaluation.protected_paths import protected_changes
-from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.factory.ledger.records import (
+from attractor.factory.gate_records import CarriedPaths, GateInput, WindowFigures
+from attractor.factory.history.records import (
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
@@ -49,8 +48,9 @@ from attractor.factory.ledger.records import (
     unsearched_of,
     waivers_of,
 )
-from attractor.factory.ledger.trials import EvaluationId, TrialLog, TrialStore, events_of
-from attractor.factory.ledger.window import window_figures
+from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore, events_of
+from attractor.factory.history.window import window_figures
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import (
     GUARDED,
@@ -59,7 +59,7 @@ from attractor.factory.register import (
     require_manifest,
     write_report,
 )
-from attractor.factory.resources.known_trees import KnownTrees
+from attractor.factory.resources.protected_paths import protected_changes
 from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan

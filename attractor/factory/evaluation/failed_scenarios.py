@@ -6,7 +6,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput
+from attractor.factory.gate_records import GateInput
 from attractor.scenarios.evaluation import TrialResult, count_trials
 
 

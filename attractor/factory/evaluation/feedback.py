@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import GateInput
+from attractor.factory.gate_records import GateInput
 from attractor.scenarios.evaluation import count_trials
 
 FEEDBACK_FILE = "feedback.json"

@@ -14,7 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
 from attractor.engine.questions.question import proves_person
-from attractor.factory.evaluation.gate_records import (
+from attractor.factory.gate_records import (
     NO_SUITE,
     CarriedPaths,
     Domain,
@@ -26,7 +26,7 @@ from attractor.factory.evaluation.gate_records import (
     report_of_one,
     without_suite,
 )
-from attractor.factory.evaluation.protected_paths import allowing_line
+from attractor.factory.resources.protected_paths import allowing_line
 from attractor.scenarios.evaluation import (
     NoResult,
     TrialResult,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder
-from attractor.factory.ledger.trials import TrialLog
+from attractor.factory.history.trials import TrialLog
 from attractor.scenarios.suite import SuiteSettings
 from attractor.scenarios.suite_setup import SetupResult, hash_kept
 from attractor.workspaces.folders import remove_folder

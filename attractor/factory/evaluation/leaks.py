@@ -24,9 +24,10 @@ from attractor.base.secret_search import SecretSearch
 from attractor.base.toml import printable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.factory.history.records import UNSEARCHED, leaks_of
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.records import UNSEARCHED, find_directory, leaks_of
 from attractor.factory.open_project import OpenProject
+from attractor.factory.project import find_directory
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.records.lookup import reference_of
 from attractor.scenarios.sealed_suite import SealedSuite

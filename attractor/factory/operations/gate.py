@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from attractor.factory.evaluation.candidate_run import CandidateRun, read_candidate_run
+from attractor.factory.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.evaluation.gate_records import GateInput
+from attractor.factory.gate_records import GateInput
 from attractor.factory.open_project import OpenProject
 
 

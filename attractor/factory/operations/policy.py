@@ -14,11 +14,11 @@ from attractor.base.errors import UsageError
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.factory.evaluation.protected_paths import describe_protected_paths
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.register import end_without_suite, record_begin
 from attractor.factory.resources.effective import policy_of_profile
+from attractor.factory.resources.protected_paths import describe_protected_paths
 from attractor.factory.resources.versions import ResourceKind, split_reference
 from attractor.pipeline.plan.origins import New, Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
@@ -38,7 +38,7 @@ def unregistered_suite(origin: New, opened: OpenProject) -> str:
     if not name or number or policies.knows_suite(name):
         return ""
     # Suites are slow to import.
-    from attractor.factory.resources.committed_suites import find_suite_folder
+    from attractor.factory.registration.committed_suites import find_suite_folder
 
     is_needed = origin.request.suite or not policies.needs_no_suite(origin, origin.request)
     return name if is_needed and find_suite_folder(name, opened.project.root) else ""
@@ -121,7 +121,7 @@ class _Policies:
         if not name or self.knows_suite(name):
             return ""
         # Suites are slow to import.
-        from attractor.factory.resources.committed_suites import find_suite_folder
+        from attractor.factory.registration.committed_suites import find_suite_folder
         from attractor.factory.resources.suites import other_pipeline
 
         found = find_suite_folder(name, project.root)

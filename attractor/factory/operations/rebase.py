@@ -13,6 +13,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
+from attractor.factory.candidate_run import before_a_decision, facts_of
 from attractor.factory.decisions.promotion import (
     branch_name,
     find_branch,
@@ -20,7 +21,6 @@ from attractor.factory.decisions.promotion import (
     some_paths,
 )
 from attractor.factory.errors import MergeConflict
-from attractor.factory.evaluation.candidate_run import before_a_decision, facts_of
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run

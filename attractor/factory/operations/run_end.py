@@ -5,7 +5,7 @@ from pathlib import Path
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.state.run_state import EVALUATING, FAILED, RunStatus
-from attractor.factory.evaluation.candidate_run import facts_of
+from attractor.factory.candidate_run import facts_of
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import ENDS, LEAKED_REASON, require_journal

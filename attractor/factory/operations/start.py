@@ -35,7 +35,7 @@ async def start_run(
     origin = _origin(request, opened, root, feedback)
     if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
-        from attractor.factory.resources.registration import register_by_lock
+        from attractor.factory.registration.register_suite import register_by_lock
 
         await register_by_lock(name, request, opened)
     return await start(origin, opened.project, rules_of(opened))
@@ -48,7 +48,7 @@ async def check_run(
     origin, project = _origin(request, opened, None, feedback), opened.project
     if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
-        from attractor.factory.resources.registration import check_lock
+        from attractor.factory.registration.register_suite import check_lock
 
         await check_lock(name, request, opened)
         project.console.tell(

@@ -13,8 +13,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
-from attractor.factory.evaluation.protected_paths import PROTECTED
 from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.protected_paths import PROTECTED
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Attributes
 from attractor.pipeline.plan.run_plan import Policy

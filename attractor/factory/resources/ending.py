@@ -10,8 +10,7 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.factory.errors import InUse
 from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.factory.ledger.records import created_runs
-from attractor.factory.project import ProjectIdentity
+from attractor.factory.project import ProjectIdentity, created_runs
 from attractor.factory.resources.versions import (
     BURNED,
     Ending,

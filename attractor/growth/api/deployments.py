@@ -11,7 +11,7 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
-from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.growth.apps.services import configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane

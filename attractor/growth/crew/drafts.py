@@ -24,7 +24,7 @@ from attractor.base.files import file_error, read_regular, write_whole
 from attractor.base.json import Json
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.environments.selection import EnvironmentChoice
-from attractor.factory.resources.first_suite import toml_text
+from attractor.factory.registration.first_suite import toml_text
 from attractor.growth.apps.process import running_app
 from attractor.growth.apps.services import service_twins
 from attractor.growth.crew.app_tree import AppTree

@@ -26,8 +26,8 @@ from attractor.engine.state.run_state import (
     FAILED,
     REJECTED,
 )
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.errors import StaleBase
-from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate

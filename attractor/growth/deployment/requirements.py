@@ -2,7 +2,7 @@
 
 from attractor.base.errors import Refused
 from attractor.engine.state.run_state import AWAITING_DECISION
-from attractor.factory.evaluation.candidate_run import read_candidate_run
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.growth.building import deploying_command, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from attractor.factory.ledger.audit import audit
-from attractor.factory.ledger.history import line_author, line_words
-from attractor.factory.ledger.index import LineQuery
+from attractor.factory.history.audit import audit
+from attractor.factory.history.entries import line_author, line_words
+from attractor.factory.history.index import LineQuery
 from attractor.factory.ledger.ledger import LineKind
 from attractor.server.html.rendering import PageRouter, render
 from attractor.server.http.scopes import READ, Serving

@@ -12,8 +12,8 @@ from fastapi.responses import RedirectResponse, Response
 from attractor.base.durations import parse_since
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
-from attractor.factory.ledger.index import RunQuery
-from attractor.factory.ledger.report import read_costs
+from attractor.factory.history.index import RunQuery
+from attractor.factory.history.report import read_costs
 from attractor.pipeline.status import STOPPED, listed_status, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.html.rendering import (

@@ -8,8 +8,8 @@ from fastapi.responses import Response
 
 from attractor.base.errors import AttractorError
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.resources.registration import register_suite
-from attractor.factory.resources.suite_history import suite_history
+from attractor.factory.evaluation.suite_history import suite_history
+from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.pipeline.source.files import path_in
 from attractor.scenarios.satisfaction import failures_allowed

@@ -9,8 +9,8 @@ from fastapi.responses import Response
 
 from attractor.backends.models import read_provider_keys
 from attractor.base.dataclasses import dataclass
-from attractor.factory.ledger.index import RunQuery
-from attractor.factory.ledger.report import DayCosts, read_costs
+from attractor.factory.history.index import RunQuery
+from attractor.factory.history.report import DayCosts, read_costs
 from attractor.pipeline.disk_use import read_disk_use
 from attractor.records.workers import read_worker
 from attractor.server.html.rendering import PageRouter, render

@@ -5,8 +5,8 @@ from pydantic import Field
 
 from attractor.base.durations import parse_since
 from attractor.base.records import write_fields
-from attractor.factory.ledger.audit import audit
-from attractor.factory.ledger.index import LineQuery
+from attractor.factory.history.audit import audit
+from attractor.factory.history.index import LineQuery
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since

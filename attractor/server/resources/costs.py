@@ -5,7 +5,7 @@ from pydantic import Field
 
 from attractor.base.durations import parse_since
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.ledger.report import read_costs, read_groups, read_stages, trials_in
+from attractor.factory.history.report import read_costs, read_groups, read_stages, trials_in
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, Since
 from attractor.server.http.scopes import READ, Serving

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, JsonValue
 from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.factory.decisions.decide import SHORTEST_RATIONALE, DecisionKind
 from attractor.factory.evaluation.failed_scenarios import verdict_record
-from attractor.factory.ledger.records import entry_record
+from attractor.factory.history.records import entry_record
 from attractor.factory.operations.gate import ask_gate
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord

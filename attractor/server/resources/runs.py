@@ -7,7 +7,7 @@ from pydantic import Field
 
 from attractor.base.durations import parse_since
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.factory.ledger.index import RunQuery
+from attractor.factory.history.index import RunQuery
 from attractor.language.drawing.run_overlay import states_record
 from attractor.pipeline.status import read_status, require_known_status
 from attractor.records.context import read_context

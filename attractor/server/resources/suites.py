@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.resources.registration import register_suite
-from attractor.factory.resources.suite_history import suite_history
+from attractor.factory.evaluation.suite_history import suite_history
+from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.suites import suite_record
 from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.pipeline.source.files import path_in

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from attractor.factory.ledger.index import RunQuery
+from attractor.factory.history.index import RunQuery
 from attractor.records.workers import read_worker
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, Serving

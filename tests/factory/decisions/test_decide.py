@@ -47,10 +47,10 @@ from attractor.factory.errors import (
     RationaleTooShort,
 )
 from attractor.factory.factory import Factory
-from attractor.factory.ledger.audit import audit
+from attractor.factory.history.audit import audit
+from attractor.factory.history.records import DECISIONS_FILE
+from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.records import DECISIONS_FILE
-from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders

@@ -20,9 +20,9 @@ from attractor.factory.errors import (
     StaleBase,
     UnknownBranch,
 )
-from attractor.factory.ledger.audit import audit
+from attractor.factory.history.audit import audit
+from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
-from attractor.factory.ledger.trials import events_of
 from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.status import status_of

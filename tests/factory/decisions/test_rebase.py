@@ -12,8 +12,8 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.errors import MergeConflict, NoDecision, StaleBase
-from attractor.factory.ledger.audit import audit
-from attractor.factory.ledger.trials import events_of
+from attractor.factory.history.audit import audit
+from attractor.factory.history.trials import events_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run

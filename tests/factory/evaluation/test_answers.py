@@ -4,8 +4,8 @@ from pathlib import Path
 
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.secrets import Redactor
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.evaluation.answers import answers_of
-from attractor.factory.evaluation.candidate_run import read_candidate_run
 from attractor.factory.operations.fork import fork_run
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.orders import Orders

@@ -13,7 +13,7 @@ from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate, unverifiable
-from attractor.factory.evaluation.gate_records import (
+from attractor.factory.gate_records import (
     NEVER_VALID,
     EvaluationRecord,
     GateInput,

@@ -15,8 +15,8 @@ from attractor.environments.environment import Promises
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.evaluation.gate_records import EvaluationRecord, GateInput
 from attractor.factory.evaluation.trial_player import TrialPlayer, exported_once
+from attractor.factory.gate_records import EvaluationRecord, GateInput
 from attractor.factory.resources.profiles import STRICT_PROFILE
 from attractor.scenarios.check import JudgeQuestion, JudgeVerdict, Unjudged
 from attractor.scenarios.evaluation import NoResult, TrialKey, TrialResult, evaluate

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from attractor.factory.evaluation.gate_records import WindowFigures
+from attractor.factory.gate_records import WindowFigures
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
-from attractor.factory.ledger.records import created_runs
+from attractor.factory.project import created_runs
 
 
 def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> WindowFigures:

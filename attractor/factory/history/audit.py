@@ -16,14 +16,11 @@ from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
+from attractor.factory.history.records import DECISIONS_FILE, EvaluationPool
+from attractor.factory.history.trials import TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.records import (
-    DECISIONS_FILE,
-    EvaluationPool,
-    find_directory,
-)
 from attractor.factory.ledger.tokens import TokenStore
-from attractor.factory.ledger.trials import TrialStore
+from attractor.factory.project import find_directory
 from attractor.factory.register import UNBEGUN
 from attractor.factory.resources.versions import differing_files, is_about_version
 from attractor.records.lookup import list_folders

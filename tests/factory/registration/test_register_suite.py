@@ -17,13 +17,13 @@ from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.ledger.audit import audit
+from attractor.factory.history.audit import audit
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.start import check_run, start_run
-from attractor.factory.resources.first_suite import write_first_suite
+from attractor.factory.registration.first_suite import write_first_suite
+from attractor.factory.registration.register_suite import lint, register_suite
 from attractor.factory.resources.profiles import Profile
-from attractor.factory.resources.registration import lint, register_suite
 from attractor.factory.resources.suites import Registration
 from attractor.pipeline.project.project import Project
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.missing_program import lacks_file
-from attractor.factory.resources.known_trees import (
+from attractor.factory.evaluation.known_trees import (
     Change,
     KnownTrees,
     PlayedTree,

@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attractor.base.json import Json
-from attractor.factory.evaluation.gate_records import WindowFigures
+from attractor.factory.gate_records import WindowFigures
+from attractor.factory.history.window import window_figures
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.window import window_figures
 from tests.tables import table
 
 BEGUN = datetime(2026, 1, 2, tzinfo=UTC)

@@ -7,8 +7,9 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.history.records import UNSEARCHED
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.records import UNSEARCHED, created_runs
+from attractor.factory.project import created_runs
 
 SHOWN_HASH = 12
 

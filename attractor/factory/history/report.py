@@ -16,7 +16,7 @@ from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields, read_known
-from attractor.factory.ledger.index import RunIndex
+from attractor.factory.history.index import RunIndex
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.records.summary import RunOverview
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.ledger.records import EvaluationPool, created_runs
+from attractor.factory.history.records import EvaluationPool
+from attractor.factory.project import created_runs
 from attractor.factory.resources.versions import Version
 from attractor.scenarios.evaluation import count_trials
 from attractor.scenarios.satisfaction import ScenarioTally

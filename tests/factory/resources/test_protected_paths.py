@@ -2,7 +2,7 @@ import tomllib
 
 from hypothesis import given, strategies as st
 
-from attractor.factory.evaluation.protected_paths import (
+from attractor.factory.resources.protected_paths import (
     LONGEST,
     MOST,
     allowing_line,

@@ -19,17 +19,17 @@ from attractor.engine.run_folder.layout import promises_from_record, promises_to
 from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
+from attractor.factory.candidate_run import CandidateRun
 from attractor.factory.errors import DecisionsDiffer
-from attractor.factory.evaluation.candidate_run import CandidateRun
-from attractor.factory.evaluation.gate_records import (
+from attractor.factory.gate_records import (
     NOTHING_CARRIED,
     CarriedPaths,
     EvaluationRecord,
     Replay,
     Waiver,
 )
+from attractor.factory.history.trials import EvaluationId, TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.trials import EvaluationId, TrialStore
 from attractor.scenarios.evaluation import (
     TrialKey,
     TrialResult,
@@ -41,27 +41,9 @@ from attractor.scenarios.suite_setup import SetupResult
 DECISIONS_FILE = "decisions.jsonl"
 
 
-def created_runs(entries: Iterable[LedgerEntry], project_id: str) -> dict[str, LedgerEntry]:
-    """Return the lines about the creation of the runs of a project, by run id."""
-    return {
-        entry.run_id: entry
-        for entry in entries
-        if entry.kind == LineKind.CREATED and entry.data.get("project") == project_id
-    }
-
-
 def entry_record(entry: LedgerEntry) -> dict[str, Json]:
     """Return a line of the ledger as a JSON object."""
     return {"run_id": entry.run_id, "hash": entry.head.hash, **entry.data}
-
-
-def find_directory(created: Iterable[LedgerEntry], runs_dir: Path) -> Path | None:
-    """Return the directory of a run: where it began, or in the folder of this project."""
-    for one in created:
-        if one.kind == LineKind.CREATED:
-            begun = Path(str(one.data["directory"]))
-            return next((one for one in (begun, runs_dir / begun.name) if one.is_dir()), None)
-    return None
 
 
 def find_decision(ledger: Ledger, run: CandidateRun) -> LedgerEntry | None:

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
 from attractor.config.tables import require_name
-from attractor.factory.resources.registration import drawn_pipelines
+from attractor.factory.registration.register_suite import drawn_pipelines
 from attractor.pipeline.project.project import Project
 from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
 

@@ -9,8 +9,8 @@ import pytest
 from attractor.engine.outcome import Outcome, StageStatus, Usage
 from attractor.engine.seams import Stage
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.ledger.index import RunIndex
-from attractor.factory.ledger.report import (
+from attractor.factory.history.index import RunIndex
+from attractor.factory.history.report import (
     GroupFigures,
     RunFigures,
     TrialFigures,

@@ -11,9 +11,9 @@ from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import parse_json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.ledger.audit import AuditReport, audit
+from attractor.factory.history.audit import AuditReport, audit
+from attractor.factory.history.records import DECISIONS_FILE
 from attractor.factory.ledger.ledger import KEY_FILE, LEDGER_FILE
-from attractor.factory.ledger.records import DECISIONS_FILE
 from attractor.factory.ledger.tokens import TOKENS_FILE, TokenStore
 from attractor.factory.open_project import OpenProject
 from tests.base.test_files import deep_folder

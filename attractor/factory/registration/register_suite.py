@@ -10,19 +10,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attractor.base.errors import Refused, UnknownName
+from attractor.factory.evaluation.known_trees import (
+    known_trees,
+)
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.resources.committed_suites import (
+from attractor.factory.registration.committed_suites import (
     CommittedLock,
     find_suite_folder,
     read_committed_lock,
     why_not_committed,
 )
+from attractor.factory.registration.proof import SuiteProof, unrated
 from attractor.factory.resources.effective import policy_of_profile
-from attractor.factory.resources.known_trees import (
-    known_trees,
-)
-from attractor.factory.resources.proof import SuiteProof, unrated
 from attractor.factory.resources.suites import Proof, Registration
 from attractor.factory.resources.versions import GAP, ResourceKind, Version, split_reference
 from attractor.pipeline.plan.run_plan import Policy

@@ -16,7 +16,7 @@ from attractor.base.json import JsonObject
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, FAILED
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.ledger.index import BATCH, INDEX_FILE, RunIndex, RunQuery
+from attractor.factory.history.index import BATCH, INDEX_FILE, RunIndex, RunQuery
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.records.summary import list_runs, summarize
 from tests.counts import count
@@ -228,7 +228,7 @@ def test_many_processes_use_the_index_at_once(place: Flow) -> None:
         shutil.copytree(folder / "R1", folder / f"S{number:02}")
     code = (
         "import sys; from pathlib import Path;"
-        "from attractor.factory.ledger.index import RunIndex, RunQuery;"
+        "from attractor.factory.history.index import RunIndex, RunQuery;"
         "print(len(RunIndex(Path(sys.argv[1])).runs(Path(sys.argv[2]), RunQuery())))"
     )
     processes = count(ci=3, full=6)

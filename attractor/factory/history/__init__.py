@@ -1,0 +1,1 @@
+"""Reads the lines of the ledger: records, trials, lists, reports, audit."""

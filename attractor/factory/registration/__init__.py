@@ -1,0 +1,1 @@
+"""Registers suites after checks that they can judge."""
