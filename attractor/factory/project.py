@@ -43,6 +43,20 @@ class Place:
 
 
 @dataclass(frozen=True)
+class ProjectFolder:
+    """The folder of a project of the state folder, and its runs folder, as last recorded."""
+
+    project_id: str
+    root: Path
+    runs_dir: Path
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether the runs folder is still there, and belongs to this project."""
+        return _id_in(self.runs_dir) == self.project_id
+
+
+@dataclass(frozen=True)
 class KnownProject:
     """A project of the state folder: its runs folder, and the numbers of suites and decisions."""
 
@@ -252,6 +266,22 @@ def project_folder(state: Path, project_id: str) -> Path:
 def list_project_ids(state: Path) -> Sequence[str]:
     """Return the ids of the projects of a state folder."""
     return sorted(one.name for one in (state / PROJECTS).glob("*") if one.is_dir())
+
+
+def list_project_folders(state: Path) -> Sequence[ProjectFolder]:
+    """Return the folders of the projects of a state folder, in the order of their paths.
+
+    Projects of older versions have no recorded place and are left out.
+    """
+    found: list[ProjectFolder] = []
+    for project_id in list_project_ids(state):
+        if (file := project_folder(state, project_id) / PLACE_FILE).exists():
+            place = read_document(file).whole(Place, "repository", "folder")
+            runs_dir, repository = Path(place.runs_dir), Path(place.repository)
+            is_plain = repository.name == ".git"
+            root = repository.parent / place.folder if is_plain else runs_dir.parent
+            found.append(ProjectFolder(project_id, root, runs_dir))
+    return sorted(found, key=lambda one: one.root)
 
 
 def describe_project(state: Path, ledger: Ledger, project_id: str) -> KnownProject:

@@ -1,14 +1,16 @@
 """List the runs of the project, newest first."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
 from attractor.base.amounts import format_cost, format_number
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
@@ -17,6 +19,7 @@ from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.truncation import shorten
 from attractor.factory.history.index import RunIndex, RunQuery
+from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.language.source.text import visible
 from attractor.pipeline.status import listed_status, require_known_status
 from attractor.records.summary import RunOverview
@@ -25,6 +28,9 @@ from attractor.records.workers import read_worker
 _HEADING = ("run", "age", "status", "outcome", "pipeline", "cost", "goal")
 _LONGEST_NAME = 24
 _LONGEST_GOAL = 48
+
+Projects = Mapping[Path, ProjectFolder]
+"""Projects by their runs folders."""
 
 
 @click.command()
@@ -41,6 +47,9 @@ _LONGEST_GOAL = 48
 @click.option("--suite", metavar="NAME[@VERSION]", help="List only runs that this suite judges.")
 @click.option("--goal", metavar="TEXT", help="List only runs with this text in their goal.")
 @click.option("--live", is_flag=True, help="List the processes that execute runs now.")
+@click.option(
+    "--everywhere", is_flag=True, help="List the runs of all projects of the state folder."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="List at most this many runs.")
 @json_option
 @click.pass_obj
@@ -52,13 +61,15 @@ def runs(
     suite: str | None,
     goal: str | None,
     live: bool,
+    everywhere: bool,
     limit: int | None,
     as_json: bool,
 ) -> ExitCode:
     """List the runs of the project, newest first.
 
     A run without a suite ends as "not judged: no suite", and needs no decision. With --live, list
-    the process, start and stages of each run that a process executes.
+    the process, start and stages of each run that a process executes. With --everywhere, each run
+    has the folder of its project.
     """
     settings = invocation.configuration.settings
     index = RunIndex(settings.state_dir, on_progress=show_indexing)
@@ -71,38 +82,74 @@ def runs(
         is_live=live,
         limit=limit or -1,
     )
-    found = index.runs(settings.runs_dir, query)
+    projects: Projects = _projects(settings.state_dir) if everywhere else {}
+    folders = [*projects] if everywhere else [settings.runs_dir]
+    found = [run for folder in folders for run in index.runs(folder, query)]
+    found = sorted(found, key=lambda run: run.started, reverse=True)[:limit]
     if status and not found:
         require_known_status(status)
-    if live:
-        workers = [read_worker(run) for run in found]
-        if as_json:
-            show_json([worker.to_record() for worker in workers])
-        else:
-            rows = [
-                (
-                    visible(worker.summary.run_id),
-                    f"process {worker.pid}" if worker.pid else "unknown process",
-                    f"since {worker.since.astimezone():%Y-%m-%d %H:%M:%S}" if worker.since else "",
-                    visible(listed_status(worker.summary)),
-                    visible(", ".join(stage.name for stage in worker.stages)),
-                )
-                for worker in workers
-            ]
-            show("\n".join(table(rows)) if rows else _nothing(invocation, is_live=True))
-    elif as_json:
-        show_json([run.to_record() for run in landed(invocation, found)])
-    elif found:
-        show("\n".join(_table(landed(invocation, found), SystemClock().now())))
-    elif index.runs(settings.runs_dir, RunQuery(limit=1)):
-        show("No run matches. All runs: attractor runs")
+    if not found and not as_json:
+        is_any = not everywhere and index.runs(settings.runs_dir, RunQuery(limit=1))
+        show(_nothing(invocation, is_live=live, is_any=bool(is_any), everywhere=everywhere))
+    elif live:
+        _show_workers(found, projects, as_json=as_json)
     else:
-        show(_nothing(invocation, is_live=False))
+        found = landed(invocation, found, projects)
+        if as_json:
+            show_json([{**run.to_record(), **_project_of(run, projects)} for run in found])
+        else:
+            show("\n".join(_table(found, SystemClock().now(), projects)))
     return ExitCode.DONE
 
 
-def _nothing(invocation: Invocation, *, is_live: bool) -> str:
+def _show_workers(found: Sequence[RunOverview], projects: Projects, *, as_json: bool) -> None:
+    """Print the processes that execute runs."""
+    workers = [read_worker(run) for run in found]
+    if as_json:
+        records = [one.to_record() | _project_of(one.summary, projects) for one in workers]
+        show_json(records)
+        return
+    rows = [
+        (
+            visible(worker.summary.run_id),
+            *_names(worker.summary, projects),
+            f"process {worker.pid}" if worker.pid else "unknown process",
+            f"since {worker.since.astimezone():%Y-%m-%d %H:%M:%S}" if worker.since else "",
+            visible(listed_status(worker.summary)),
+            visible(", ".join(stage.name for stage in worker.stages)),
+        )
+        for worker in workers
+    ]
+    show("\n".join(table(rows)))
+
+
+def _projects(state_dir: Path) -> Projects:
+    """Return the projects of the state folder; report those whose runs folder is gone."""
+    found = list_project_folders(state_dir)
+    for one in found:
+        if not one.has_runs:
+            show(f"The runs of {one.root} are gone: {one.runs_dir}", err=True)
+    return {one.runs_dir: one for one in found if one.has_runs}
+
+
+def _project_of(run: RunOverview, projects: Projects) -> dict[str, Json]:
+    """Return the project of a run for its record, in a list of all projects."""
+    folder = projects.get(run.directory.parent)
+    return {"project": {"id": folder.project_id, "folder": str(folder.root)}} if folder else {}
+
+
+def _names(run: RunOverview, projects: Projects) -> list[str]:
+    """Return the name of the project of a run, in a list of all projects."""
+    folder = projects.get(run.directory.parent)
+    return [visible(folder.root.name)] if folder else []
+
+
+def _nothing(invocation: Invocation, *, is_live: bool, is_any: bool, everywhere: bool) -> str:
     """Return why nothing is listed: the runs of --run-dir are not in the folder of runs."""
+    if everywhere:
+        return "No process executes a run." if is_live else "No run of a project matches."
+    if is_any and not is_live:
+        return "No run matches. All runs: attractor runs"
     # This prints a message if the runs were removed.
     opened = opened_of(invocation)
     outside = opened.find_outside()
@@ -117,12 +164,14 @@ def _nothing(invocation: Invocation, *, is_live: bool) -> str:
     return "There are no runs yet. Start one: attractor run FILE"
 
 
-def _table(found: Sequence[RunOverview], now: datetime) -> list[str]:
+def _table(found: Sequence[RunOverview], now: datetime, projects: Projects) -> list[str]:
+    run, *others = _HEADING
     rows = [
-        _HEADING,
+        (run, *(["project"] if projects else []), *others),
         *(
             (
                 visible(run.run_id),
+                *_names(run, projects),
                 _age(now - run.started),
                 visible(listed_status(run)),
                 visible(run.outcome) or "-",

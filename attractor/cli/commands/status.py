@@ -80,7 +80,7 @@ def status(
                 click.echo(f"{time_of_day}{words if as_json else printable(words)}")
         return code
     status = read_status(root, runs_dir)
-    [summary] = landed(invocation, [status.summary])
+    [summary] = landed(invocation, [status.summary], {})
     status = replace(status, summary=summary)
     if as_json:
         show_json(status.to_record())

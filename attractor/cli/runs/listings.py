@@ -1,13 +1,15 @@
 """Parts of the commands that list runs and records: --since, index progress, landed results."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_since
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
+from attractor.factory.project import ProjectFolder
 from attractor.pipeline.status import with_landings
 from attractor.records.summary import RunOverview
 
@@ -26,7 +28,29 @@ def show_indexing(done: int, of: int) -> None:
         show(f"reading runs into the index: {done} of {of}", err=True)
 
 
-def landed(invocation: Invocation, found: Sequence[RunOverview]) -> list[RunOverview]:
-    """Return runs with the branches into which a person merged their results by hand."""
-    project, path = invocation.configuration.root, invocation.environ.get("PATH", "")
-    return asyncio.run(with_landings(found, project, search_path=path))
+def landed(
+    invocation: Invocation,
+    found: Sequence[RunOverview],
+    projects: Mapping[Path, ProjectFolder],
+) -> list[RunOverview]:
+    """Return runs with the branches into which a person merged their results by hand.
+
+    `projects` are the projects of the runs by their runs folders (default: this project).
+    """
+    path = invocation.environ.get("PATH", "")
+    here = invocation.configuration.root
+    roots = {one.directory.parent: here for one in found} | {
+        runs_dir: one.root for runs_dir, one in projects.items()
+    }
+
+    async def look() -> list[RunOverview]:
+        known = {
+            run.run_id: run
+            for runs_dir, root in roots.items()
+            for run in await with_landings(
+                [one for one in found if one.directory.parent == runs_dir], root, search_path=path
+            )
+        }
+        return [known[one.run_id] for one in found]
+
+    return asyncio.run(look())
