@@ -14,7 +14,7 @@ from attractor.engine.questions.question import (
     answer_from_record,
     question_from_record,
 )
-from attractor.engine.state.attempts import MAIN, NO_STREAK, InFlight, Streak, signature
+from attractor.engine.state.attempts import MAIN, InFlight, signature
 from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
 from attractor.engine.state.run_state import (
     WAITING,
@@ -119,8 +119,6 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     if before and is_again:
         flight = before.begun(event.attempt, event.time, is_aside=is_aside)
     else:
-        known = walk.progress.stages.get(event.node)
-        streak = Streak(known.failure, known.failure_count) if known else NO_STREAK
         flight = InFlight(
             event.node,
             event.visit,
@@ -128,7 +126,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
             since=event.time,
             is_aside=is_aside,
             working_since=event.time,
-            streak=streak,
+            streak=walk.progress.streak(event.node),
         )
     after = _with(state, event, changed(walk, in_flight=flight))
     if before is not None:

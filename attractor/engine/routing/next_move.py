@@ -18,7 +18,6 @@ from attractor.engine.routing.edge_selection import (
     select_edge,
 )
 from attractor.engine.routing.retry import same_failure_limit
-from attractor.engine.seams import Branches
 from attractor.engine.state.progress import (
     Move,
     Progress,
@@ -27,7 +26,7 @@ from attractor.engine.state.progress import (
     WalkEnd,
     record_visit,
 )
-from attractor.language.graph.branches import FAN_IN, FORKS, Fork, Forks, is_restart
+from attractor.language.graph.branches import Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node, required_verdict
 from attractor.language.graph.paid_loops import DEFAULT_PAID_VISITS, default_visits
 from attractor.language.graph.paths import failure_targets, reached_from, targets, targets_and_jumps
@@ -49,17 +48,6 @@ class Bounds:
 
 
 NO_BOUNDS = Bounds()
-
-
-def meeting_of(node: Node, branches: Branches) -> str:
-    """Return the node where the branches of a node meet, or an empty text without branches."""
-    fork = branches.fork if node.type in FORKS else None
-    return fork.meeting if fork else ""
-
-
-def has_no_winner(node: Node) -> bool:
-    """Return whether a node is a fan-in that uses the files of all branches, or of none."""
-    return node.type == FAN_IN and node.attributes.text("merge") in ("all", "none")
 
 
 class BranchBounds:

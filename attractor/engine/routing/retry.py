@@ -1,4 +1,7 @@
-"""Decides whether a stage is retried, and after which delay (attractor-spec 3.5, 3.6)."""
+"""Decides whether another attempt follows, after which delay, or how the visit ends.
+
+See attractor-spec 3.5 and 3.6, and ruling R3.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +11,10 @@ from attractor.base.backoff import Backoff
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.state.attempts import TRIED_OUT
+from attractor.engine.seams import Stage
+from attractor.engine.state.attempts import NO_STREAK, TRIED_OUT, Streak, signature
+from attractor.engine.state.progress import Visit
+from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Graph, Node
 
 
@@ -28,6 +34,16 @@ class RetryPolicy:
     max_attempts: int
     backoff: Backoff
     max_attempts_after_verdict: int = 1
+
+    def attempts_after(self, outcome: Outcome) -> int:
+        """Return the maximum number of attempts of a visit with an outcome (ruling R3)."""
+        match outcome.status, outcome.failure_class:
+            case (StageStatus.FAIL, FailureClass.VERDICT):
+                return self.max_attempts_after_verdict
+            case (StageStatus.RETRY, _) | (StageStatus.FAIL, FailureClass.RETRYABLE | None):
+                return self.max_attempts
+            case _:
+                return 1
 
 
 PRESETS: Mapping[str, RetryPolicy] = {
@@ -65,19 +81,46 @@ def require_policy(node: Node, graph: Graph) -> str:
     return name
 
 
-def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
-    """Return whether another attempt follows an outcome (ruling R3)."""
-    if outcome.status is StageStatus.RETRY:
-        return attempt < policy.max_attempts
-    if outcome.status is not StageStatus.FAIL:
-        return False
-    match outcome.failure_class:
-        case FailureClass.TERMINAL | FailureClass.PIPELINE:
-            return False
-        case FailureClass.VERDICT:
-            return attempt < policy.max_attempts_after_verdict
-        case FailureClass.RETRYABLE | None:
-            return attempt < policy.max_attempts
+def end_attempt(stage: Stage, outcome: Outcome, streak: Streak) -> Visit | None:
+    """Return the visit that an attempt ends, or None if another attempt follows.
+
+    `streak` counts the failures before the attempt. After `max_same_failures` equal failures, the
+    stage has failed.
+    """
+    if stage.attempt < last_attempt(stage, outcome, streak):
+        return None
+    node = stage.node
+    is_stuck = outcome.status is StageStatus.RETRY and _failures_left(stage, outcome, streak) == 0
+    settled = replace(outcome, status=StageStatus.FAIL) if is_stuck else settle(node, outcome)
+    fork = stage.branches.fork if node.type in FORKS else None
+    return Visit(
+        node=node.id,
+        number=stage.visit,
+        attempts=stage.attempt,
+        outcome=settled,
+        logs=stage.context.logs(),
+        is_transparent=node.type == "conditional" and settled.status.is_success,
+        meeting=fork.meeting if fork else "",
+        streak=streak if stage.attempt > 1 else NO_STREAK,
+        has_no_winner=node.type == FAN_IN and node.attributes.text("merge") in ("all", "none"),
+    )
+
+
+def last_attempt(stage: Stage, outcome: Outcome, streak: Streak) -> int:
+    """Return the number of the last attempt of a visit if further attempts end like this one."""
+    if outcome.status not in (StageStatus.FAIL, StageStatus.RETRY):
+        return stage.attempt
+    most = retry_policy(stage.node, stage.graph).attempts_after(outcome)
+    left = _failures_left(stage, outcome, streak)
+    return max(stage.attempt, most if left is None else min(most, stage.attempt + left))
+
+
+def _failures_left(stage: Stage, outcome: Outcome, streak: Streak) -> int | None:
+    """Return how many times more the stage can fail in the same way; None means no limit."""
+    limit = same_failure_limit(stage.graph, stage.node)
+    if limit is None:
+        return None
+    return max(0, limit - streak.and_then(signature(outcome.failure_reason)).count)
 
 
 def settle(node: Node, outcome: Outcome) -> Outcome:

@@ -1,6 +1,5 @@
 """Walks a graph without executing its stages."""
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.context import Context
-from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.outcome import StageStatus
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.routing.next_move import (
     NO_BOUNDS,
@@ -19,14 +18,12 @@ from attractor.engine.routing.next_move import (
     MoveDecision,
     begin_again,
     choose_move,
-    has_no_winner,
-    meeting_of,
 )
-from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
+from attractor.engine.routing.retry import end_attempt, last_attempt
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.execution import execute
 from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.engine.state.attempts import NO_STREAK, Streak, attempt_key, branch_key, signature
+from attractor.engine.state.attempts import attempt_key, branch_key, signature
 from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
 from attractor.engine.state.walks import (
     Branch,
@@ -90,37 +87,12 @@ class SimulatedBranches:
         return branch_key(attempt, branch.name)
 
 
-def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
-    """Return the number of attempts if all attempts have the same outcome."""
-    policy = retry_policy(node, graph)
-    most = max(policy.max_attempts, policy.max_attempts_after_verdict)
-    # By bisection, because `max_retries` may be large.
-    return 1 + bisect_left(
-        range(1, most), True, key=lambda attempt: not may_retry(policy, outcome, attempt)
-    )
-
-
-def limit_attempts(
-    graph: Graph, node: Node, progress: Progress, outcome: Outcome, attempts: int
-) -> tuple[int, Streak]:
-    """Return the number of attempts, limited by `max_same_failures`, and the streak of equal
-    failures before the last attempt.
-    """
-    if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
-        return attempts, NO_STREAK
-    failure, record = signature(outcome.failure_reason), progress.stages.get(node.id)
-    before = record.failure_count if record and record.failure == failure else 0
-    limit = same_failure_limit(graph, node)
-    made = attempts if limit is None else max(1, min(attempts, limit - before))
-    return made, Streak(failure, before + made - 1) if made > 1 else NO_STREAK
-
-
 def make_stage(graph: Graph, node: Node, progress: Progress, branches: SimulatedBranches) -> Stage:
     """Return the stage that a handler gets in a simulation."""
     return Stage(
         node=node,
         graph=graph,
-        context=Context({**progress.context, "current_node": node.id}),
+        context=Context(progress.context_of(node.id, branches.attempt)),
         logs_root=Path(),
         visit=branches.visit,
         attempt=branches.attempt,
@@ -272,36 +244,19 @@ class _Simulation:
         """Visit the next node; return the visit, and the progress after its branches are joined."""
         node = self.graph.nodes[progress.next_node]
         self.visits[node.id] += 1
-        number, attempts = self.visits[node.id], 0
+        number, attempt, streak = self.visits[node.id], 1, progress.streak(node.id)
         while True:
-            attempts += 1
             branches = SimulatedBranches(
-                progress, key, node.id, number, attempts, self.branch_bounds, self.walk
+                progress, key, node.id, number, attempt, self.branch_bounds, self.walk
             )
             stage = make_stage(self.graph, node, progress, branches)
             outcome = await execute(resolve_handler(node, self.handlers), stage)
-            # Without branches, another attempt ends in the same way.
-            if not (
-                branches.walked and may_retry(retry_policy(node, self.graph), outcome, attempts)
-            ):
-                break
-        streak = NO_STREAK
-        if not branches.walked:
-            most = count_attempts(self.graph, node, outcome)
-            attempts, streak = limit_attempts(self.graph, node, progress, outcome, most)
-            if attempts < most:
-                outcome = replace(outcome, status=StageStatus.FAIL)
-        updates = {**stage.context.written(), **outcome.context_updates}
-        settled = settle(node, replace(outcome, context_updates=updates))
-        visit = Visit(
-            node=node.id,
-            number=stage.visit,
-            attempts=attempts,
-            outcome=settled,
-            logs=stage.context.logs(),
-            is_transparent=node.type == "conditional" and settled.status.is_success,
-            meeting=meeting_of(node, stage.branches),
-            has_no_winner=has_no_winner(node),
-            streak=streak,
-        )
-        return visit, join(progress, branches.walked)
+            updates = {**stage.context.written(), **outcome.context_updates}
+            outcome = replace(outcome, context_updates=updates)
+            if visit := end_attempt(stage, outcome, streak):
+                return visit, join(progress, branches.walked)
+            # Without branches, all attempts end in the same way, so only the last one is made.
+            is_equal = not branches.walked
+            following = last_attempt(stage, outcome, streak) if is_equal else attempt + 1
+            failure = signature(outcome.failure_reason)
+            attempt, streak = following, streak.and_then(failure, following - attempt)

@@ -72,9 +72,9 @@ class Streak:
     failure: str = ""
     count: int = 0
 
-    def and_then(self, failure: str) -> "Streak":
-        """Return the streak after one more failure."""
-        return Streak(failure, self.count + 1 if failure == self.failure else 1)
+    def and_then(self, failure: str, times: int = 1) -> "Streak":
+        """Return the streak after one more failure, or after several equal failures."""
+        return Streak(failure, (self.count if failure == self.failure else 0) + times)
 
 
 NO_STREAK = Streak()

@@ -195,6 +195,16 @@ class Progress:
         record = self.stages.get(node)
         return record.visits if record else 0
 
+    def streak(self, node: str) -> Streak:
+        """Return how many times in a row a node has failed in the same way so far."""
+        record = self.stages.get(node)
+        return Streak(record.failure, record.failure_count) if record else NO_STREAK
+
+    def context_of(self, node: str, attempt: int) -> dict[str, Json]:
+        """Return the context of an attempt at the next node."""
+        retries: dict[str, Json] = {retry_key(node): attempt - 1} if attempt > 1 else {}
+        return {**self.context, "current_node": node, **retries}
+
 
 def begin(graph: Graph, tree: TreeId, inputs: Mapping[str, Json]) -> Progress:
     """Return the progress before the start node, with the graph's attributes in the context."""
@@ -317,9 +327,7 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
     if visit.outcome.status is not StageStatus.FAIL:
         streak = NO_STREAK
     else:
-        streak = visit.streak
-        if before and streak == NO_STREAK:
-            streak = Streak(before.failure, before.failure_count)
+        streak = progress.streak(visit.node) if visit.streak == NO_STREAK else visit.streak
         streak = streak.and_then(signature(visit.outcome.failure_reason))
     return StageRecord(
         progress.visits(visit.node) + 1,

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
@@ -44,20 +43,14 @@ from attractor.engine.prompts.inherited_context import (
 )
 from attractor.engine.prompts.last_attempt import LastCall, describe_end, describe_last_attempt
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
-from attractor.engine.routing.retry import (
-    failure_of,
-    may_retry,
-    retry_policy,
-    same_failure_limit,
-    settle,
-)
+from attractor.engine.routing.retry import end_attempt, failure_of
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended, require_summary
 from attractor.engine.stage.execution import Stall, TimeLimits, execute, stall_limit
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
 from attractor.engine.stage.report import REPORT_OUTCOME, AttemptTimes, status_record
-from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId, signature
-from attractor.engine.state.progress import LEFT_OUT, retry_key
+from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId
+from attractor.engine.state.progress import LEFT_OUT, Visit
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.waits import AttemptWaits
 from attractor.engine.walk.walk import Walk
@@ -285,20 +278,15 @@ NEED_NO_ENVIRONMENT = TOUCH_NO_FILES | {FAN_IN, "pipeline", "stack.manager_loop"
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The outcome of one attempt, and whether another attempt follows.
+    """The outcome of one attempt, and the visit that the attempt ends, if no other follows.
 
     `left` is the tree that the attempt left, if the next attempt starts from it. `ended` tells the
     next attempt how this one ended.
     """
 
     outcome: Outcome
-    logs: tuple[str, ...]
     seconds: float
-    is_assumed: bool
-    will_retry: bool
-    fidelity: str = ""
-    thread: str = ""
-    tools: Mapping[str, int] = field(default_factory=dict[str, int])
+    visit: Visit | None = None
     left: TreeId = ""
     ended: str = ""
 
@@ -357,21 +345,24 @@ class Attempt:
         seconds = round(run.clock.monotonic() - began - limits.stopped_seconds, 6)
         if (reported := self.flight.reported) is not NOTHING_USED:
             outcome = changed(outcome, usage=outcome.usage.at_least(reported))
-        result = changed(
-            self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds),
-            fidelity=inheritance.fidelity,
-            thread=inheritance.thread,
-            tools=dict(Counter(emitter.tools).most_common(MOST_TOOLS)) if emitter.tools else {},
-        )
-        if result.will_retry and self._keeps_files:
+        outcome = self._recorded(outcome, stage.context)
+        visit = end_attempt(stage, outcome, self.flight.streak)
+        if visit is None:
             # Before the end of the attempt is recorded: from then on, the attempt is not repeated.
-            left = await self._snapshot()
-            result = changed(result, left=left)
-        if result.will_retry:
-            ended = describe_end(result.outcome, emitter.last_call, emitter.refusal)
-            result = changed(result, ended=ended)
-        if unavailable and not result.will_retry:
+            left = await self._snapshot() if self._keeps_files else ""
+            ended = describe_end(outcome, emitter.last_call, emitter.refusal)
+            result = AttemptResult(outcome, seconds, left=left, ended=ended)
+        elif unavailable:
             raise Suspended(f"stage {self.node.id}: {outcome.failure_reason}") from unavailable
+        else:
+            visit = changed(
+                visit,
+                is_assumed=OUTCOME_ASSUMED in emitter.kinds,
+                fidelity=inheritance.fidelity,
+                thread=inheritance.thread,
+                tools=dict(Counter(emitter.tools).most_common(MOST_TOOLS)) if emitter.tools else {},
+            )
+            result = AttemptResult(visit.outcome, seconds, visit)
         times = AttemptTimes(self.visit, self.number, started, run.clock.now())
         files.finish(status_record(result.outcome, times))
         run.record(self._end_event(result), place=self._place)
@@ -452,9 +443,7 @@ class Attempt:
         limits: TimeLimits,
     ) -> Stage:
         walk, run = self.walk, self.walk.run
-        values = {**walk.progress.context, "current_node": self.node.id}
-        if self.number > 1:
-            values[retry_key(self.node.id)] = self.number - 1
+        values = walk.progress.context_of(self.node.id, self.number)
         return Stage(
             node=self.node,
             graph=walk.graph,
@@ -503,29 +492,12 @@ class Attempt:
         finally:
             await environment.cleanup()
 
-    def _judge(
-        self, outcome: Outcome, context: Context, seconds: float, is_assumed: bool
-    ) -> AttemptResult:
-        """Return the outcome as recorded in the journal, and whether another attempt follows."""
+    def _recorded(self, outcome: Outcome, context: Context) -> Outcome:
+        """Return an outcome with all context updates of the stage, as the journal records it."""
         updates = {**context.written(), **deep_copy(outcome.context_updates)}
         outcome = self._redacted(changed(outcome, context_updates=updates))
         updates = store_large_values(outcome.context_updates, self.walk.run.blobs, but=(LEFT_OUT,))
-        outcome = changed(outcome, context_updates=updates)
-        is_success = outcome.status.is_success
-        if not is_success and self._is_stuck(outcome):
-            failed = changed(outcome, status=StageStatus.FAIL)
-            return AttemptResult(failed, context.logs(), seconds, is_assumed, will_retry=False)
-        policy = retry_policy(self.node, self.walk.graph)
-        will_retry = not is_success and may_retry(policy, outcome, self.number)
-        final = outcome if will_retry else settle(self.node, outcome)
-        return AttemptResult(final, context.logs(), seconds, is_assumed, will_retry)
-
-    def _is_stuck(self, outcome: Outcome) -> bool:
-        """Return whether the stage failed in the same way `max_same_failures` times in a row."""
-        limit = same_failure_limit(self.walk.graph, self.node)
-        if limit is None or outcome.status is StageStatus.SKIPPED:
-            return False
-        return self.flight.streak.and_then(signature(outcome.failure_reason)).count >= limit
+        return changed(outcome, context_updates=updates)
 
     def _redacted(self, outcome: Outcome) -> Outcome:
         record = write_record(outcome)
@@ -544,7 +516,7 @@ class Attempt:
                 error=outcome.failure_reason,
                 failure_class=outcome.failure_class.value if outcome.failure_class else "",
                 duration=result.seconds,
-                will_retry=result.will_retry,
+                will_retry=result.visit is None,
                 usage=usage,
             )
         return StageCompleted(
@@ -554,5 +526,5 @@ class Attempt:
             result.seconds,
             outcome.notes,
             usage,
-            assumed=result.is_assumed,
+            assumed=bool(result.visit and result.visit.is_assumed),
         )

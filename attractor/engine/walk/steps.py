@@ -26,13 +26,13 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.engine.routing.edge_selection import Route
-from attractor.engine.routing.next_move import MoveDecision, choose_move, has_no_winner, meeting_of
+from attractor.engine.routing.next_move import MoveDecision, choose_move
 from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.seams import Handler, Parked, Stage, Stopped, Waiting
 from attractor.engine.stage.folder import history_folder, in_folder
 from attractor.engine.stage.patch import MOST_NAMED, make_patch, redact_patch
-from attractor.engine.state.attempts import NO_STREAK, InFlight, StageReference, TreeId, attempt_key
+from attractor.engine.state.attempts import InFlight, StageReference, TreeId, attempt_key
 from attractor.engine.state.progress import Step, Visit
 from attractor.engine.state.walks import branches_of_attempt, join_visit
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
@@ -148,7 +148,7 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
         attempt = Attempt(walk, node, visit, number)
         result = await attempt.make(handler)
         seconds += result.seconds
-        if not result.will_retry:
+        if result.visit:
             break
         number, handler = number + 1, resolve_handler(node, walk.handlers)
         await _wait_before(walk, node, visit, number, result)
@@ -156,22 +156,11 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
     await write_patch(walk, walk.reference(node.id, visit, number), tree)
     # The usage and the time include earlier processes that worked on the visit.
     flight = attempt.flight
-    return Visit(
-        node=node.id,
-        number=visit,
-        attempts=number,
+    return changed(
+        result.visit,
         outcome=changed(result.outcome, usage=flight.spent),
         tree=tree,
-        logs=result.logs,
         seconds=round(flight.worked + seconds, 6),
-        is_transparent=node.type == "conditional" and result.outcome.status.is_success,
-        is_assumed=result.is_assumed,
-        meeting=meeting_of(node, attempt.branches),
-        has_no_winner=has_no_winner(node),
-        fidelity=result.fidelity,
-        thread=result.thread,
-        tools=result.tools,
-        streak=flight.streak if number > 1 else NO_STREAK,
     )
 
 

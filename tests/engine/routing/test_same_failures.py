@@ -164,3 +164,18 @@ def test_simulation_counts_visits_and_attempts_together(tmp_path: Path) -> None:
     assert simulated.end is not None
     assert simulated.end.reason == place.run().reason
     assert [one.visit.attempts for one in simulated.steps if one.visit.node == "test"] == [2, 1]
+
+
+def test_simulation_stops_a_fork_like_a_run(tmp_path: Path) -> None:
+    limits: dict[str, Plain] = {"max_retries": 4, "retry_policy": "none", "max_same_failures": 2}
+    fork = node("fork", "component", join_policy="all", **limits)
+    nodes = [start(), end(), fork, node("a"), node("join", "tripleoctagon")]
+    place = Workplace(
+        tmp_path / "run",
+        graph(nodes, chain("start", "fork", "a", "join", "exit")),
+        {"a": verdict("broken")},
+    )
+    simulated = asyncio.run(walk(place.graph, handlers_of(Scripted({"a": verdict("broken")}))))
+    assert simulated.end is not None
+    assert simulated.end.reason == place.run().reason
+    assert [one.visit.attempts for one in simulated.steps if one.visit.node == "fork"] == [2]
