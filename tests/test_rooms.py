@@ -11,7 +11,7 @@ from tests.tables import table
 ROOT = areas.ROOT
 ROOMS = [room for room in read_table() if (ROOT / "attractor" / room).is_dir()]
 LONGEST = 46
-HEADINGS = ["Promises", "Add one more", "Not here", "Look first", "Tests"]
+HEADINGS = ["Promises", "Add one more", "Not here", "Traps", "Look first", "Tests"]
 PATH = re.compile(r"`([\w.-]*/[\w./-]*|[\w.-]+\.(?:py|md|toml|txt|lark|dot))`")
 
 
