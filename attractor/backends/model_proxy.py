@@ -35,13 +35,7 @@ from attractor.engine.seams import Exhausted
 from attractor.engine.storage.secrets import is_common
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.twins.errors import Rejection
-from attractor.twins.server.hosting import (
-    LOOPBACK,
-    listen,
-    read_body,
-    serve,
-    until_disconnected,
-)
+from attractor.twins.server.hosting import LOOPBACK, listen, read_body, serve, until_disconnected
 from attractor.twins.server.proxy import LAST_STATUS
 
 _TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)

@@ -9,11 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
-from attractor.cli.shell_completion import (
-    complete_pipelines,
-    complete_profiles,
-    complete_suites,
-)
+from attractor.cli.shell_completion import complete_pipelines, complete_profiles, complete_suites
 from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, ResourceKind, Version
 

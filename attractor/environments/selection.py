@@ -17,11 +17,7 @@ from attractor.environments.environment import (
     Promises,
     sandboxed,
 )
-from attractor.environments.errors import (
-    SandboxNotStarted,
-    SandboxUnavailable,
-    SandboxWeakened,
-)
+from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import Guardian, can_find_orphans

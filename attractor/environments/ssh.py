@@ -14,11 +14,7 @@ from pathlib import Path
 
 from attractor.base.processes import OutputLimit
 from attractor.environments.errors import PortUnusable, RemoteLost
-from attractor.environments.remote import (
-    RemoteExecutionEnvironment,
-    kill_process,
-    not_connected,
-)
+from attractor.environments.remote import RemoteExecutionEnvironment, kill_process, not_connected
 from attractor.environments.sandbox.sockets import LOOPBACK, Address
 
 # Commands must not use the operator's keys (by an agent of ssh) or display.

@@ -8,12 +8,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
-from attractor.factory.decisions.decide import (
-    Decision,
-    DecisionKind,
-    Operator,
-    Proof,
-)
+from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.review import Review, review
 from attractor.factory.evaluation.evaluate import Evaluator

@@ -7,11 +7,7 @@ from attractor.base.hash_chain import GENESIS
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import promises_to_record
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.run_state import (
-    AWAITING_DECISION,
-    BOOTING,
-    QUEUED,
-)
+from attractor.engine.state.run_state import AWAITING_DECISION, BOOTING, QUEUED
 from attractor.engine.storage.json_files import write_document
 from attractor.factory.candidate_run import CandidateRun, facts_of
 from attractor.factory.gate_records import GateReport, without_suite

@@ -15,12 +15,7 @@ from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.layout import (
-    Manifest,
-    RunDirectory,
-    is_held,
-    read_manifest,
-)
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import Landing
 from attractor.engine.state.run_state import (

@@ -16,12 +16,7 @@ from attractor.language.source.text import visible
 from attractor.records.delivery import Delivery, read_delivery
 from attractor.records.incidents import Incident, read_incidents
 from attractor.records.lookup import reference_of
-from attractor.records.open_work import (
-    StageInFlight,
-    last_output,
-    shown_lines,
-    stages_in_flight,
-)
+from attractor.records.open_work import StageInFlight, last_output, shown_lines, stages_in_flight
 from attractor.records.stage_output import FailedOutput, failed_output
 from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview, summarize
 from attractor.records.timeline import read_timeline

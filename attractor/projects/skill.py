@@ -13,10 +13,7 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import content_hash
 from attractor.factory.api import node_types
-from attractor.language.graph.attribute_catalogue import (
-    ATTRIBUTES,
-    AttributeOwner,
-)
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
 from attractor.language.linting.pages import read_pages
 
 SKILL_FOLDERS = (Path(".claude/skills/attractor"), Path(".agents/skills/attractor"))

@@ -5,13 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.engine.routing.edge_selection import RouteReason
-from attractor.engine.stage.command_output import (
-    OUTPUT,
-    STDERR,
-    STDOUT,
-    find_failure,
-    lines_below,
-)
+from attractor.engine.stage.command_output import OUTPUT, STDERR, STDOUT, find_failure, lines_below
 from attractor.engine.stage.folder import LARGEST_FILE, TAIL
 from attractor.language.source.text import visible
 from attractor.records.timeline import CompletedVisit, StageAttempt, Timeline

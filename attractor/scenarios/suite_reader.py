@@ -22,13 +22,7 @@ from attractor.base.toml import (
 )
 from attractor.config.tables import read_table
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
-from attractor.scenarios.suite import (
-    InvalidSuite,
-    Scenario,
-    Suite,
-    SuiteSettings,
-    mistakes_of,
-)
+from attractor.scenarios.suite import InvalidSuite, Scenario, Suite, SuiteSettings, mistakes_of
 from attractor.scenarios.suite_files import (
     CHECKS,
     FIXTURES,

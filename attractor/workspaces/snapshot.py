@@ -35,12 +35,7 @@ from attractor.workspaces.git.objects import (
     text_of,
     write_folder,
 )
-from attractor.workspaces.result_tree import (
-    BUILD_FOLDERS,
-    ProtectedPaths,
-    is_dot_git,
-    is_modules,
-)
+from attractor.workspaces.result_tree import BUILD_FOLDERS, ProtectedPaths, is_dot_git, is_modules
 
 # A file can change twice within one tick of the system clock without a different time.
 RACY_NS = 10_000_000

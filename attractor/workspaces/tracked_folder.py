@@ -18,10 +18,7 @@ from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
 from attractor.workspaces.git.files import in_thread, remove_files
 from attractor.workspaces.git.object_store import ObjectStore
-from attractor.workspaces.git.objects import (
-    TreeChange,
-    text_of,
-)
+from attractor.workspaces.git.objects import TreeChange, text_of
 from attractor.workspaces.merge import merge_trees
 from attractor.workspaces.preparation import NO_PREPARATION, OnSetup, Preparation, PreparationResult
 from attractor.workspaces.run_store import (

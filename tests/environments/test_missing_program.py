@@ -1,9 +1,6 @@
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.missing_program import (
-    missing_command,
-    missing_in_a_shell,
-)
+from attractor.environments.missing_program import missing_command, missing_in_a_shell
 from tests.environments.places import run
 from tests.tables import table
 

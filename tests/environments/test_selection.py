@@ -14,11 +14,7 @@ import pytest
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.environments import selection
 from attractor.environments.environment import Promises
-from attractor.environments.errors import (
-    SandboxNotStarted,
-    SandboxUnavailable,
-    SandboxWeakened,
-)
+from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment

@@ -8,12 +8,7 @@ from typing import Any
 
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decisions.decide import (
-    Decision,
-    DecisionKind,
-    Operator,
-    Proof,
-)
+from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate

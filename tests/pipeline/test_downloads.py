@@ -20,14 +20,7 @@ import pytest
 from attractor.pipeline.project.project import Project
 from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import adjusted, make_project, open_project
-from tests.pipeline.test_caches import (
-    GO,
-    execute,
-    sandbox as sandbox,
-    stages,
-    with_cargo,
-    with_go,
-)
+from tests.pipeline.test_caches import GO, execute, sandbox as sandbox, stages, with_cargo, with_go
 from tests.scenarios.suites import write_files
 
 CARGO = shutil.which("cargo")

@@ -24,15 +24,7 @@ from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_project
 from tests.server.conftest import SETTINGS, RunningServer, quick, serving
-from tests.server.runs import (
-    BRANCHES,
-    GATE,
-    UNGUARDED,
-    WAITING,
-    await_rest,
-    await_status,
-    start,
-)
+from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
 
 
 @pytest.fixture

@@ -21,12 +21,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.llm.client import Client
-from attractor.llm.errors import (
-    ContentFilterError,
-    ContextLengthError,
-    ProviderError,
-    SDKError,
-)
+from attractor.llm.errors import ContentFilterError, ContextLengthError, ProviderError, SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request, ToolCall, ToolChoice
 from attractor.llm.response import Response

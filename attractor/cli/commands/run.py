@@ -20,11 +20,7 @@ from attractor.cli.runs.setup import (
     read_inputs,
 )
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import (
-    complete_profiles,
-    complete_runs,
-    complete_suites,
-)
+from attractor.cli.shell_completion import complete_profiles, complete_runs, complete_suites
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import check_run, start_run, with_registered

@@ -2,12 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.engine.routing.edge_selection import (
-    CandidateVerdict,
-    Loop,
-    Route,
-    RouteReason,
-)
+from attractor.engine.routing.edge_selection import CandidateVerdict, Loop, Route, RouteReason
 from attractor.engine.simulation.coverage import Coverage
 from attractor.engine.simulation.records import count_loops, describe_cut
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk

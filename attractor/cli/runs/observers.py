@@ -17,12 +17,7 @@ from attractor.base.journal import TornLine, read_lines, read_torn
 from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.results import (
-    NextStepFacts,
-    as_record,
-    as_text,
-    read_next_step_facts,
-)
+from attractor.cli.runs.results import NextStepFacts, as_record, as_text, read_next_step_facts
 from attractor.cli.runs.setup import tracing_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest

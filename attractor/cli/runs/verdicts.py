@@ -16,12 +16,7 @@ from attractor.factory.candidate_run import CandidateRun, before_a_decision
 from attractor.factory.decisions.review import Review, ScenarioTrials
 from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
 from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.gate_records import (
-    BOUND_SENTENCE,
-    GateInput,
-    GateReport,
-    RuleResult,
-)
+from attractor.factory.gate_records import BOUND_SENTENCE, GateInput, GateReport, RuleResult
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.pipeline.status import status_words

@@ -22,12 +22,7 @@ from attractor.engine.prompts.preamble import (
     remember,
     remember_keys,
 )
-from attractor.engine.state.attempts import (
-    NO_STREAK,
-    Streak,
-    TreeId,
-    signature,
-)
+from attractor.engine.state.attempts import NO_STREAK, Streak, TreeId, signature
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Graph

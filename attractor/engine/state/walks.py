@@ -18,13 +18,7 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.state.attempts import (
-    MAIN,
-    InFlight,
-    TreeId,
-    attempt_key,
-    visit_key,
-)
+from attractor.engine.state.attempts import MAIN, InFlight, TreeId, attempt_key, visit_key
 from attractor.engine.state.progress import (
     Progress,
     StageRecord,

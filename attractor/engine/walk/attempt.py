@@ -25,13 +25,7 @@ from attractor.engine.journal.events import (
     StageStarted,
     kind_of,
 )
-from attractor.engine.outcome import (
-    NOTHING_USED,
-    Outcome,
-    StageStatus,
-    Usage,
-    usage_to_record,
-)
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, usage_to_record
 from attractor.engine.prompts.inherited_context import (
     DEGRADED,
     NOTHING_INHERITED,

@@ -12,11 +12,7 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import CheckpointSaved, StageStarted, read_event
 from attractor.engine.journal.reader import events_of, find_position
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.folder import (
-    LARGEST_FILE,
-    folder_of_attempt,
-    interrupted_folder,
-)
+from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt, interrupted_folder
 from attractor.engine.state.attempts import MAIN, stage_id
 from attractor.engine.storage.json_files import read_untrusted
 

@@ -30,10 +30,7 @@ from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput
-from attractor.factory.history.records import (
-    copy_to_run,
-    find_decision,
-)
+from attractor.factory.history.records import copy_to_run, find_decision
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry, LineKind
 from attractor.factory.register import GATE_EVALUATED

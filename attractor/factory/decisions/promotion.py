@@ -30,12 +30,7 @@ from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, WorkspaceKind, read_request
 from attractor.workspaces.checkouts import move_branch
-from attractor.workspaces.errors import (
-    BranchMoved,
-    CheckoutInTheWay,
-    NotARepository,
-    UnknownCommit,
-)
+from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, NotARepository, UnknownCommit
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.merge import merge_trees

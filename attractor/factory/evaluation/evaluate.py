@@ -10,10 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
-from attractor.engine.run_folder.layout import (
-    NAMES,
-    promises_to_record,
-)
+from attractor.engine.run_folder.layout import NAMES, promises_to_record
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,

@@ -27,17 +27,8 @@ from attractor.factory.gate_records import (
     without_suite,
 )
 from attractor.factory.resources.protected_paths import allowing_line
-from attractor.scenarios.evaluation import (
-    NoResult,
-    TrialResult,
-    count_trials,
-    count_troubles,
-)
-from attractor.scenarios.satisfaction import (
-    ScenarioTally,
-    lower_bound,
-    satisfaction,
-)
+from attractor.scenarios.evaluation import NoResult, TrialResult, count_trials, count_troubles
+from attractor.scenarios.satisfaction import ScenarioTally, lower_bound, satisfaction
 from attractor.scenarios.suite import GateSettings, Scenario, Suite
 
 

@@ -21,13 +21,7 @@ from attractor.scenarios.carried_paths import (
     paths_not_carried,
     trial_preparation,
 )
-from attractor.scenarios.check import (
-    AskJudge,
-    JudgeQuestion,
-    JudgeVerdict,
-    needs_judge,
-    no_judge,
-)
+from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, needs_judge, no_judge
 from attractor.scenarios.evaluation import (
     Attribution,
     NoResult,

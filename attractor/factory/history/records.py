@@ -30,12 +30,7 @@ from attractor.factory.gate_records import (
 )
 from attractor.factory.history.trials import EvaluationId, TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
-from attractor.scenarios.evaluation import (
-    TrialKey,
-    TrialResult,
-    Trouble,
-    troubles_of,
-)
+from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
 from attractor.scenarios.suite_setup import SetupResult
 
 DECISIONS_FILE = "decisions.jsonl"

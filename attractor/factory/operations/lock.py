@@ -8,9 +8,7 @@ from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.candidate_run import read_candidate_run
-from attractor.factory.decisions.promotion import (
-    settle_promotions,
-)
+from attractor.factory.decisions.promotion import settle_promotions
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import report_torn_line
 from attractor.factory.operations.run_end import record_end, settle_end

@@ -25,11 +25,7 @@ from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.resume import resume_run
-from attractor.pipeline.fork.linked_run import (
-    begin_journal,
-    create_on_commit,
-    share_artifacts,
-)
+from attractor.pipeline.fork.linked_run import begin_journal, create_on_commit, share_artifacts
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import require_trees

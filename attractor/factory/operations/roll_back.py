@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from attractor.factory.decisions.promotion import (
-    Promotion,
-    roll_back,
-)
+from attractor.factory.decisions.promotion import Promotion, roll_back
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run

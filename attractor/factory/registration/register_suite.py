@@ -10,9 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attractor.base.errors import Refused, UnknownName
-from attractor.factory.evaluation.known_trees import (
-    known_trees,
-)
+from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.registration.committed_suites import (
@@ -35,12 +33,7 @@ from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_files import LOCK_FILE
-from attractor.scenarios.suite_lint import (
-    SuiteFault,
-    SuiteRefused,
-    lint_suite,
-    verifier_hints,
-)
+from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, lint_suite, verifier_hints
 from attractor.scenarios.suite_reader import read_suite
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules

@@ -11,13 +11,7 @@ from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_mani
 from attractor.factory.errors import InUse
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity, created_runs
-from attractor.factory.resources.versions import (
-    BURNED,
-    Ending,
-    ResourceKind,
-    Version,
-    VersionStore,
-)
+from attractor.factory.resources.versions import BURNED, Ending, ResourceKind, Version, VersionStore
 from attractor.pipeline.source.read import find_accepted
 
 _SHOWN = 5

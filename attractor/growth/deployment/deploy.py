@@ -50,25 +50,13 @@ from attractor.growth.building import (
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.monitor import Change, compare_telemetry
-from attractor.growth.deployment.release import (
-    BUBBLEWRAP,
-    NONE,
-    Release,
-    ReleaseRecord,
-    Releases,
-)
+from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import newest, read_stages
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import (
-    DECISION,
-    DEPLOYMENT,
-    DEPLOYMENT_LOCK,
-    REJECTION,
-    PlanState,
-)
+from attractor.growth.plans.store import DECISION, DEPLOYMENT, DEPLOYMENT_LOCK, REJECTION, PlanState
 from attractor.growth.simulation.recorded import take_over
 from attractor.growth.specification.files import read_spec
 from attractor.growth.tools import adapters_in

@@ -11,24 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import (
-    Json,
-    JsonObject,
-    canonical_json,
-    content_hash,
-)
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.base.records import read_json
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import Migration, Sequenced
-from attractor.growth.morph import (
-    Level,
-    Morph,
-    Risk,
-    Touched,
-    read_morph,
-    write_morph,
-)
+from attractor.growth.morph import Level, Morph, Risk, Touched, read_morph, write_morph
 from attractor.growth.specification.graph import SpecGraph, check_graph
 
 

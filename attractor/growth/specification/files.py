@@ -9,13 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from attractor.base.files import (
-    file_error,
-    read_regular,
-    read_text,
-    remove_file,
-    write_whole,
-)
+from attractor.base.files import file_error, read_regular, read_text, remove_file, write_whole
 from attractor.base.json import Json, NotCanonical, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.growth.errors import InvalidSpec

@@ -31,13 +31,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, warning
-from attractor.language.graph.graph import (
-    Fidelity,
-    Graph,
-    Node,
-    each_attribute,
-    resolve_fidelity,
-)
+from attractor.language.graph.graph import Fidelity, Graph, Node, each_attribute, resolve_fidelity
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 _KEYS = frozenset({"thread_id"})

@@ -8,11 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.stack__manager_loop import read_plan
-from attractor.language.declarations.inputs import (
-    Input,
-    declared_inputs,
-    read_inputs,
-)
+from attractor.language.declarations.inputs import Input, declared_inputs, read_inputs
 from attractor.language.diagnostics import Diagnostic, error, report_mistakes, suggester
 from attractor.language.graph.graph import Graph, Node, supervised_file
 from attractor.language.source.syntax_tree import Span, Value

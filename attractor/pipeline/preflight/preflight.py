@@ -22,11 +22,7 @@ from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Span
-from attractor.pipeline.components.backends import (
-    AGENT,
-    SIMULATE,
-    backend_of,
-)
+from attractor.pipeline.components.backends import AGENT, SIMULATE, backend_of
 from attractor.pipeline.components.run_components import preset_answers
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.requirements import (

@@ -34,13 +34,7 @@ from attractor.twins.exchange.wire import (
     json_text,
 )
 from attractor.twins.recordings.recording import Recordings, RedactedRequest, request_of
-from attractor.twins.redaction import (
-    HIDDEN,
-    ApiKeys,
-    hide_in_body,
-    is_secret_header,
-    request_keys,
-)
+from attractor.twins.redaction import HIDDEN, ApiKeys, hide_in_body, is_secret_header, request_keys
 from attractor.twins.script.script import Script, choose, rule_entries, warn_of_answer
 
 _SEED_LENGTH = 24

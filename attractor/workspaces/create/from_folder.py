@@ -33,18 +33,8 @@ from attractor.workspaces.result_tree import (
     is_dot_git,
     protected_paths,
 )
-from attractor.workspaces.run_store import (
-    FolderIndex,
-    WorkspaceRecord,
-    create_store,
-    write_record,
-)
-from attractor.workspaces.snapshot import (
-    Snapshot,
-    SnapshotRules,
-    take_snapshot,
-    write_out,
-)
+from attractor.workspaces.run_store import FolderIndex, WorkspaceRecord, create_store, write_record
+from attractor.workspaces.snapshot import Snapshot, SnapshotRules, take_snapshot, write_out
 from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
 
 

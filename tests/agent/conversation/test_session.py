@@ -9,10 +9,7 @@ import pytest
 
 from attractor.agent.conversation.loop import InputResult, Stop
 from attractor.agent.conversation.session import Session, SessionState
-from attractor.agent.conversation.turns import (
-    ToolResultsTurn,
-    UserTurn,
-)
+from attractor.agent.conversation.turns import ToolResultsTurn, UserTurn
 from attractor.agent.errors import SessionBusy, SessionClosed, ToolError
 from attractor.agent.events import DELTAS, EventKind, SessionConfig, SessionEvent
 from attractor.agent.provider_profile import ProviderProfile, create_profile
@@ -21,11 +18,7 @@ from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.client import AdapterTimeout, Client, Complete
-from attractor.llm.errors import (
-    AuthenticationError,
-    ContentFilterError,
-    ServerError,
-)
+from attractor.llm.errors import AuthenticationError, ContentFilterError, ServerError
 from attractor.llm.messages import ContentKind, ContentPart, ImageData, Message, Role, ThinkingData
 from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, Response

@@ -24,12 +24,7 @@ from attractor.base.errors import (
     UsageError,
 )
 from attractor.base.events import Event
-from attractor.engine.run_folder.layout import (
-    LOCK_WAIT_S,
-    FileFence,
-    RunDirectory,
-    read_manifest,
-)
+from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence, RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import (
@@ -40,12 +35,7 @@ from attractor.factory.decisions.decide import (
     decide,
     require_words,
 )
-from attractor.factory.errors import (
-    AlreadyDecided,
-    InvalidWaiver,
-    NoDecision,
-    RationaleTooShort,
-)
+from attractor.factory.errors import AlreadyDecided, InvalidWaiver, NoDecision, RationaleTooShort
 from attractor.factory.factory import Factory
 from attractor.factory.history.audit import audit
 from attractor.factory.history.records import DECISIONS_FILE

@@ -24,13 +24,7 @@ from attractor.factory.gate_records import (
     WindowFigures,
 )
 from attractor.factory.resources.profiles import Profile, make_profile
-from attractor.scenarios.evaluation import (
-    CRASHED,
-    StepStderr,
-    TrialKey,
-    TrialResult,
-    cut_trial,
-)
+from attractor.scenarios.evaluation import CRASHED, StepStderr, TrialKey, TrialResult, cut_trial
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,

@@ -9,15 +9,7 @@ import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.wires.openai_request import CHAT_FIELDS, RESPONSE_FIELDS
-from tests.twins.clients.script import (
-    ALICE,
-    CITIES,
-    PATCH,
-    TEXT,
-    THOUGHT,
-    Person,
-    fields_of,
-)
+from tests.twins.clients.script import ALICE, CITIES, PATCH, TEXT, THOUGHT, Person, fields_of
 
 MODEL = "gpt-5.2"
 LOOK: dict[str, Any] = {

@@ -1,12 +1,7 @@
 from typing import Any
 
 from attractor.base.json import Json
-from attractor.twins.recordings.json_diff import (
-    MISSING,
-    JsonPath,
-    dotted_path,
-    request_differences,
-)
+from attractor.twins.recordings.json_diff import MISSING, JsonPath, dotted_path, request_differences
 from tests.tables import table
 
 

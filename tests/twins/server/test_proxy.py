@@ -23,10 +23,7 @@ from attractor.twins.recordings.recording import (
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import LOOPBACK, in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.proxy import (
-    Forwarder,
-    is_address,
-)
+from attractor.twins.server.proxy import Forwarder, is_address
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS, request
 

@@ -4,12 +4,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.errors import Rejection
-from attractor.twins.wires.gemini_request import (
-    is_signature,
-    read_body,
-    sign,
-    sign_thought,
-)
+from attractor.twins.wires.gemini_request import is_signature, read_body, sign, sign_thought
 from tests.tables import table
 
 TEXTS = ["", "größe", "??>>~~", "x" * 100]

@@ -19,11 +19,7 @@ from attractor.twins.services.route import (
     render_texts,
 )
 from attractor.twins.services.state import Records
-from attractor.twins.services.templates import (
-    JsonTemplate,
-    Template,
-    as_text,
-)
+from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
 _RECORDS = Template("{{ records }}")
 Count = Annotated[int, Field(ge=1)]
