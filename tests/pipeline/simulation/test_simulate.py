@@ -2,7 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
+from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Handler, Parts, Stage
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, read_outcomes
@@ -24,18 +28,25 @@ from attractor.engine.storage.json_files import Fields
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
+from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
+from attractor.pipeline.fork.linked_run import make_next_child
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.simulation.simulate import Script, simulate
+from attractor.pipeline.source.read import PipelineSource
 from tests.counts import count
 from tests.engine.graphs import chain, edge, end, graph, node, start
-from tests.engine.runs import Workplace, read_events
+from tests.engine.runs import Workplace
 from tests.engine.walks import forked_graphs, outcomes, small_graphs
 from tests.language.pipelines import BRANCH, HUMAN_GATE
+from tests.pipeline.projects import open_project
 from tests.tables import table
 
 HandlersOf = Callable[[SimulatedOutcomes], Mapping[str, Handler]]
+HANDLERS = dict(handler_registry().items())
+ByBranch = dict[str, list[tuple[Json, ...]]]
 
 
 def simulated(
@@ -45,129 +56,107 @@ def simulated(
     return asyncio.run(simulate(of, Script(outcomes=said, **script)))  # pyright: ignore[reportArgumentType]
 
 
-def steps_of_run(root: Path) -> list[tuple[str, int, int, str]]:
-    """Return the journal's record of every stage: node, visit, attempts, outcome."""
-    saved = [one.data["step"] for one in read_events(root) if one.type == "CheckpointSaved"]
-    return [_of_record(step) for step in saved if step]
-
-
-def _of_record(record: Json) -> tuple[str, int, int, str]:
-    return _of_visit(step_from_record(Fields(record, "step")).visit)
-
-
-def _of_visit(visit: Visit) -> tuple[str, int, int, str]:
-    return visit.node, visit.number, visit.attempts, visit.outcome.status.value
-
-
-def steps_of(walk: SimulatedWalk) -> list[tuple[str, int, int, str]]:
-    return [_of_visit(step.visit) for step in walk.steps]
+def _of_visit(visit: Visit) -> tuple[Json, ...]:
+    outcome = visit.outcome
+    return visit.node, visit.number, visit.attempts, outcome.status.value, outcome.failure_reason
 
 
 def real_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
     backend = Simulate(BackendParts(simulate=said))
     parts = Parts(backend, AutoApprove(InterviewerParts(input=io.StringIO(), output=io.StringIO())))
-    registry = handler_registry()
-    return {name: registry[name](parts) for name in registry}
+    return {name: HANDLERS[name](parts) for name in HANDLERS}
 
 
-@settings(
-    max_examples=count(ci=10, full=1500),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(of=small_graphs(), data=st.data())
-def test_simulation_takes_the_path_of_the_run(
-    of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    recorded = [one for one in "abcd" if of.nodes[one].type == "codergen"]
-    by_node: dict[str, Sequence[Outcome]] = {
-        id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in recorded
-    }
-    said = SimulatedOutcomes(by_node)
-    walk = asyncio.run(simulate(of, Script(outcomes=said)))
-    place = Workplace(tmp_path_factory.mktemp("run") / "run", of)
-    place.handlers = dict(real_handlers(said))
-    result = place.run()
-    assert steps_of(walk) == steps_of_run(place.root)
-    assert walk.end
-    assert (walk.end.status, walk.end.reason) == (result.outcome, result.reason)
-    edges = [(one["target"], one["reason"]) for one in _selected(place)]
-    routes = [route for step in walk.steps for route in step.decision.routes]
-    assert [(route.target, route.reason.value) for route in routes] == edges
-
-
-def by_branch(place: Workplace) -> dict[str, list[tuple[str, int, int, str]]]:
-    """Return the journal's record of every stage, by its branch."""
-    found: dict[str, list[tuple[str, int, int, str]]] = {}
-    for one in place.events("CheckpointSaved"):
-        if step := one.data["step"]:
-            found.setdefault(one.branch or "", []).append(_of_record(step))
+def steps_of_run(events: Iterable[Event]) -> ByBranch:
+    """Return each stage in a journal, by branch: node, visit, attempts, outcome and reason."""
+    found: ByBranch = {}
+    for one in events:
+        if one.type == "CheckpointSaved" and (step := one.data["step"]):
+            visit = step_from_record(Fields(step, "step")).visit
+            found.setdefault(one.branch or "", []).append(_of_visit(visit))
     return found
 
 
-def edges_by_branch(place: Workplace) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for one in place.events("EdgeSelected"):
-        way = (str(one.data["target"]), str(one.data["reason"]))
-        found.setdefault(one.branch or "", []).append(way)
+def edges_of_run(events: Iterable[Event]) -> ByBranch:
+    found: ByBranch = {}
+    for one in events:
+        if one.type == "EdgeSelected":
+            way = (one.data["target"], one.data["reason"])
+            found.setdefault(one.branch or "", []).append(way)
     return found
 
 
-def simulated_by_branch(walk: SimulatedWalk) -> dict[str, list[tuple[str, int, int, str]]]:
-    found: dict[str, list[tuple[str, int, int, str]]] = {}
+def steps_of(walk: SimulatedWalk) -> ByBranch:
+    found: ByBranch = {}
     for one in walk.steps:
-        received = (
-            one.visit.node,
-            one.visit.number,
-            one.visit.attempts,
-            one.visit.outcome.status.value,
-        )
-        found.setdefault(one.branch, []).append(received)
+        found.setdefault(one.branch, []).append(_of_visit(one.visit))
     return found
 
 
-def simulated_edges(walk: SimulatedWalk) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
+def edges_of(walk: SimulatedWalk) -> ByBranch:
+    found: ByBranch = {}
     for one in walk.steps:
         for route in one.decision.routes:
             found.setdefault(one.branch, []).append((route.target, route.reason.value))
     return found
 
 
-def outcomes_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedOutcomes:
-    found = [one.id for one in of.of_type("codergen")]
-    return SimulatedOutcomes(
-        {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=most)) for id_ in found}
-    )
-
-
-branching = settings(
-    max_examples=count(ci=10, full=600),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+def run_with_restarts(place: Workplace, scope: RunScope) -> tuple[RunResult, list[Event]]:
+    """Run a graph, then each run that continues it; return the last result, and all events."""
+    pipeline = PipelineSource("digraph Test {}\n", "a" * 64, place.graph, ())
+    result, events = place.run(), place.events()
+    while result.is_restarting:
+        directory = RunDirectory(place.root.with_name(f"{place.root.name}+"))
+        with place.open() as run:
+            make_next_child(run, pipeline, directory, scope)
+        handlers, place = place.handlers, Workplace(directory.root, place.graph)
+        place.handlers = handlers
+        result = place.run()
+        events += place.events()
+    return result, events
 
 
 def require_same_path(
     of: Graph, data: st.DataObject, root: Path, handlers: HandlersOf, **forks: Plain
 ) -> None:
     """Simulate a graph, run it with these attributes of its forks, and compare both."""
-    said = outcomes_in_branches(of, data, most=3)
+    said = SimulatedOutcomes(
+        {
+            one.id: data.draw(st.lists(outcomes(of), min_size=1, max_size=3))
+            for one in of.of_type("codergen")
+        }
+    )
     walk = asyncio.run(simulate(of, Script(outcomes=said, max_steps=5000)))
-    nodes = {id_: node(id_, **{**_plain(one), **forks}) for id_, one in of.nodes.items()}
-    kept = {id_: nodes[id_] if one.type == "parallel" else one for id_, one in of.nodes.items()}
-    place = Workplace(root / "run", replace(of, nodes=kept))
+    nodes = {
+        id_: node(id_, **{**_plain(one), **forks}) if one.type in FORKS else one
+        for id_, one in of.nodes.items()
+    }
+    place = Workplace(root / "run", replace(of, nodes=nodes))
     place.handlers = dict(handlers(said))
-    result = place.run()
-    assert simulated_by_branch(walk) == by_branch(place)
-    assert simulated_edges(walk) == edges_by_branch(place)
+    opened = open_project(root)
+    result, events = run_with_restarts(place, RunScope.of(opened))
+    assert steps_of(walk) == steps_of_run(events)
+    assert edges_of(walk) == edges_of_run(events)
     assert walk.end
     assert (walk.end.status, walk.end.reason) == (result.outcome, result.reason)
 
 
-@branching
-@given(of=forked_graphs(), data=st.data())
-def test_simulation_branches_like_the_run(
+@pytest.fixture
+def quick_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write files without waiting for the disk: no machine fails here."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+against_runs = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.mark.usefixtures("quick_files")
+@settings(against_runs, max_examples=count(ci=200, full=2000))
+@given(of=small_graphs() | forked_graphs(), data=st.data())
+def test_simulation_takes_the_path_of_the_run(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     require_same_path(of, data, tmp_path_factory.mktemp("run"), real_handlers, max_parallel=1)
@@ -189,8 +178,9 @@ def uneven_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
     return {name: Uneven(handler) for name, handler in real_handlers(said).items()}
 
 
-@branching
-@given(of=forked_graphs(policies=["wait_all"]), data=st.data())
+@pytest.mark.usefixtures("quick_files")
+@settings(against_runs, max_examples=count(ci=10, full=600))
+@given(of=forked_graphs(policies=["wait_all"], types=["parallel"]), data=st.data())
 def test_order_of_branches_is_irrelevant_if_all_are_awaited(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -259,10 +249,6 @@ def _drawn_script(of: Graph, data: st.DataObject) -> Script:
     ways = {gate: [edge.target for edge in of.outgoing(gate)] for gate in gates}
     answers = {gate: [data.draw(st.sampled_from([*ways[gate], "no"]))] for gate in gates}
     return Script(outcomes=SimulatedOutcomes(said), answers=answers)
-
-
-def _selected(place: Workplace) -> list[dict[str, Json]]:
-    return [dict(one.data) for one in place.events("EdgeSelected")]
 
 
 @table(
