@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from attractor.base.errors import ChainBroken, ExitCode, Refused
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory import Factory
+from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import InvalidToken
+from attractor.factory.operations.evaluate import judge_again, replay_cut, request_evaluation
+from attractor.factory.operations.rebase import rebase_run
 from tests.factory.decisions.test_decide import make_mixed
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import REASON
@@ -57,3 +61,27 @@ def test_factory_is_refused_in_processes_of_runs(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="Factory is only for the operator") as refused:
         Factory.open(tmp_path, environ={"STARTED_BY_ATTRACTOR": "a tool"})
     assert refused.value.exit_code is ExitCode.REFUSED
+
+
+def test_operations_are_refused_in_processes_of_runs(tmp_path: Path) -> None:
+    flow = make_mixed(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.REJECTED)
+    entries, marked = list(flow.opened.ledger.entries()), {"STARTED_BY_ATTRACTOR": "a tool"}
+    inside = flow.adjusted(environ={**flow.machine.environ, **marked})
+    root, opened = result.directory, inside.opened
+    acts: list[Callable[[], object]] = [
+        lambda: inside.decide(result, DecisionKind.APPROVED),
+        lambda: inside.waive(result, "made"),
+        lambda: inside.amend(result, note=REASON),
+        lambda: inside.promote(result),
+        lambda: inside.roll_back(result),
+        lambda: asyncio.run(rebase_run(root, opened, branch="main", by="ann")),
+        lambda: request_evaluation(root, opened, by="ann"),
+        lambda: judge_again(root, opened, by="ann"),
+        lambda: replay_cut(root, opened, by="ann", rationale=REASON),
+    ]
+    for act in acts:
+        with pytest.raises(Refused, match="is only for the operator"):
+            act()
+    assert list(flow.opened.ledger.entries()) == entries
