@@ -23,6 +23,7 @@ def test_a_row_has_age_cost_and_goal() -> None:
             one_run("c", timedelta(seconds=5), trouble="it is damaged"),
         ],
         NOW,
+        {},
     )
     assert table[0].split() == ["run", "age", "status", "outcome", "pipeline", "cost", "goal"]
     assert table[1].split() == ["a", "3d", "failed", "-", "flow", "$1.50", "Build", "it"]
