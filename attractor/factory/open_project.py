@@ -115,8 +115,9 @@ class OpenProject:
         verdicts = [str(one.data["verdict"]) for one in own if one.kind == LineKind.DECIDED]
         is_promoted = any(one.kind == LineKind.PROMOTED for one in own)
         words = f"{', '.join(verdicts) or 'not decided'}, {'' if is_promoted else 'not '}promoted"
+        directory = runs[found[0]].data["directory"]
         raise RunGone(
-            f"the directory of run {found[0]} ({words}) is gone: {own[0].data['directory']}",
+            f"the directory of run {found[0]} ({words}) is gone: {directory}",
             hint="restore it from a backup; its records: attractor history --all",
         )
 

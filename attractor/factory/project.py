@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 from attractor.base.amounts import number_of
@@ -212,9 +211,9 @@ class ProjectIdentity:
             return False
         return bool(place.repository) and _is_same(place.repository, here.common_dir)
 
-    @cached_property
+    @property
     def _configuration(self) -> ProjectConfiguration | None:
-        """The configuration of the project's repository, if it is in one."""
+        """The configuration of the project's repository, which may be created later."""
         if self.folder is None:
             return None
         return find_configuration(self.folder, search_path=self.search_path)

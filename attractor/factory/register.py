@@ -33,7 +33,10 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
     """
     run, plan = begun.run, begun.plan
     facts, place = facts_of(run), plan.sandbox
-    if run.state.status in UNBEGUN:
+    is_begun = run.state.status not in UNBEGUN
+    if is_begun:
+        require_manifest(opened, facts, list(opened.ledger.entries(facts.run_id)))
+    else:
         # A suite may be burned before a restart begins, and no result could be approved.
         opened.require_in_use(run.manifest.suite, run.manifest.profile)
     # Also on a resume: the operator may have accepted a changed pipeline.
@@ -45,14 +48,15 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
         # A retired pipeline stays retired: only a person registers it again.
         renews=False,
     )
-    if run.state.status in UNBEGUN:
+    if not is_begun:
         made = {
             "manifest": facts.manifest_hash(),
             "pipeline": registered.pinned,
             **opened.identity.describe(run.directory.root),
         }
         opened.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
-    require_manifest(opened, facts, list(opened.ledger.entries(facts.run_id)))
+        # A process that died may have begun with another manifest.
+        require_manifest(opened, facts, list(opened.ledger.entries(facts.run_id)))
     run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
 

@@ -253,3 +253,14 @@ def test_person_adopts_a_project_of_the_state_folder(project: Path, tmp_path: Pa
     clean(other)
     assert identity(other).create_id() == kept
     assert identity(project).project_id() == ""
+
+
+def test_repository_that_is_created_later_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    opened_before = identity(folder)
+    assert opened_before.project_id() == ""
+    git(folder, "init", "--quiet")
+    kept = identity(folder).create_id()
+    clean(folder)
+    assert opened_before.project_id() == kept

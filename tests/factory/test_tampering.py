@@ -1,24 +1,30 @@
 """A changed line before the checkpoint and a shortened journal are detected in time."""
 
+import asyncio
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ChainBroken, ExitCode, VerificationError
+from attractor.base.errors import ChainBroken, ExitCode, Refused, VerificationError
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
 from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.state.run_state import EVALUATING
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, REJECTED
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
+from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE, LineKind
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
+from attractor.records.summary import summarize
 from tests.factory.flows import Flow, make_flow
+from tests.factory.test_forked_runs import forked
+from tests.pipeline.projects import git
 
 
 def gate_of(flow: Flow, result: RunResult) -> None:
@@ -171,17 +177,15 @@ def cut(result: RunResult, kind: str) -> None:
 def canceled(flow: Flow) -> RunResult:
     """Return a run that was canceled while it waited for a decision."""
     result = flow.launch()
-    root, opened = result.directory, flow.opened
-    end = partial(record_end, flow.opened)
-    Orders(
-        root,
-        "ann",
-        opened.project.machine.clock,
-        opened.project.machine.randomness,
-        opened.project.redactor,
-        end,
-    ).cancel("enough")
+    cancel(flow, result)
     return result
+
+
+def cancel(flow: Flow, result: RunResult) -> None:
+    machine, redactor = flow.machine, flow.opened.project.redactor
+    end = partial(record_end, flow.opened)
+    orders = Orders(result.directory, "ann", machine.clock, machine.randomness, redactor, end)
+    orders.cancel("enough")
 
 
 def failed(flow: Flow) -> RunResult:
@@ -228,3 +232,50 @@ def test_end_without_its_status_is_completed(tmp_path: Path) -> None:
     with pytest.raises(RunOver, match="canceled, which is final"):
         flow.resume(result)
     assert b"RunStatusChanged" in journal.read_bytes().splitlines()[-1]
+
+
+def after_a_crash(tmp_path: Path) -> tuple[Flow, RunResult]:
+    """Return a run whose process died between its rejection in the ledger and its status."""
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    before = shutil.copytree(result.directory, tmp_path / "before")
+    reject(flow, result)
+    shutil.rmtree(result.directory)
+    before.rename(result.directory)
+    return flow, result
+
+
+def rebase(flow: Flow, result: RunResult) -> None:
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
+    asyncio.run(rebase_run(result.directory, flow.opened, branch="main", by="ann"))
+
+
+@pytest.mark.parametrize("act", [rebase, ask_again, approve, cancel])
+def test_rejection_counts_after_a_crash(
+    tmp_path: Path, act: Callable[[Flow, RunResult], None]
+) -> None:
+    flow, result = after_a_crash(tmp_path)
+    assert summarize(result.directory).status == AWAITING_DECISION.word
+    with pytest.raises(Refused):
+        act(flow, result)
+    lock_run(result.directory, flow.opened).close()
+    assert summarize(result.directory).status == REJECTED.word
+    kinds = [one.kind for one in flow.opened.ledger.entries(result.run_id)]
+    assert kinds[-1] == LineKind.DECIDED
+
+
+def test_changed_run_is_not_forked(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    manifest = result.directory / "manifest.json"
+    kept = manifest.read_bytes()
+    manifest.write_bytes(kept.replace(b"Say hello", b"Say hallo"))
+    assert manifest.read_bytes() != kept
+    with pytest.raises(VerificationError, match="was changed after the start of the run"):
+        forked(flow, result, "make")
+    manifest.write_bytes(kept)
+    rewrite_chain(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
+    (result.directory / "checkpoint.json").unlink()
+    with pytest.raises(ChainBroken):
+        forked(flow, result, "make")
+    assert len([*flow.runs_dir.glob("0*")]) == 1

@@ -32,7 +32,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput
 from attractor.factory.history.records import copy_to_run, find_decision
 from attractor.factory.history.trials import events_of
-from attractor.factory.ledger.ledger import LONGEST_DELAY, LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import LONGEST_DELAY, Ledger, LedgerEntry, LineKind
 from attractor.factory.register import GATE_EVALUATED
 from attractor.records.delivery import BRANCH_WRITTEN
 from attractor.records.lookup import reference_of
@@ -177,6 +177,13 @@ def amend(
     return entry
 
 
+def settle_decision(run: OpenRun, ledger: Ledger) -> None:
+    """Complete a decision whose process died before it changed the status of the run."""
+    entry = find_decision(ledger, facts_of(run))
+    if entry and run.state.status == AWAITING_DECISION:
+        _set_status(run, entry)
+
+
 @contextmanager
 def _checked(evaluator: Evaluator, purpose: str, check: Callable[[], T]) -> Generator[T]:
     """Check, and lock the ledger; check again if lines were added before the lock.
@@ -243,13 +250,11 @@ def _is_visible(character: str) -> bool:
 
 
 def _require_undecided(run: OpenRun, evaluator: Evaluator) -> None:
-    """Refuse a second decision; complete a first decision whose process died while recording it."""
+    """Refuse a second decision, and a decision on a run that does not wait for one."""
     entry = find_decision(evaluator.ledger, facts_of(run))
     status = run.state.status
     name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
     if entry is not None:
-        if status == AWAITING_DECISION:
-            _set_status(run, entry)
         verdict = entry.data["verdict"]
         is_approved = verdict == DecisionKind.APPROVED
         promote = promoting_command(run.manifest, name)

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
+from attractor.factory.register import require_journal, require_manifest
 from attractor.pipeline.execute import execute
 from attractor.pipeline.plan.fork_point import ForkPoint
 from attractor.pipeline.plan.origins import Forked, find_fork
@@ -28,9 +29,13 @@ async def fork_run(
 
     With a `graph`, the new run has that pipeline, and the differences are told.
     """
-    project, manifest = opened.project, read_manifest(RunDirectory(root))
     opened.require_own(root)
-    opened.require_in_use(manifest.suite, manifest.profile)
+    facts, project = read_candidate_run(root), opened.project
+    # Suite and profile of the new run come from this manifest, and its progress from this journal.
+    own = list(opened.ledger.entries(facts.run_id))
+    require_manifest(opened, facts, own)
+    require_journal(facts, own)
+    opened.require_in_use(facts.manifest.suite, facts.manifest.profile)
     run, point = find_fork(root, at)
     origin = Forked(
         run=run,

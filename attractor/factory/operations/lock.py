@@ -8,6 +8,7 @@ from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.decisions.decide import settle_decision
 from attractor.factory.decisions.promotion import settle_promotions
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import report_torn_line
@@ -34,6 +35,7 @@ def lock_run(root: Path, opened: OpenProject) -> OpenRun:
         undo.callback(run.close)
         report_torn_line(run, opened)
         settle_end(opened, run)
+        settle_decision(run, opened.ledger)
         settle_promotions(run, opened.ledger)
         undo.pop_all()
     return run

@@ -6,6 +6,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.state.run_state import EVALUATING, FAILED, RunStatus
 from attractor.factory.candidate_run import facts_of
+from attractor.factory.errors import AlreadyDecided
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import ENDS, LEAKED_REASON, require_journal
@@ -14,9 +15,13 @@ from attractor.factory.register import ENDS, LEAKED_REASON, require_journal
 def record_end(opened: OpenProject, run: OpenRun, status: RunStatus) -> None:
     """Search a run that fails or is canceled for holdouts, and record its end in the ledger.
 
-    A restart is searched with the run that continues it. Without the sealed suite, the run ends
-    without a search, and its record says so.
+    A run that restarts is not searched: the run that continues it is. Without the sealed suite, the
+    run ends without a search, and its record says so. A decided run is refused.
     """
+    run_id = run.manifest.run_id
+    if any(one.kind == LineKind.DECIDED for one in opened.ledger.entries(run_id)):
+        # A process died after the decision, and before it changed the status.
+        raise AlreadyDecided(f"{run_id} is already decided", hint=f"attractor decide {run_id}")
     searched: dict[str, str] = {}
     if run.manifest.suite and not run.state.is_restarting:
         # The search opens the suite, which is slow to import.
@@ -30,7 +35,7 @@ def record_end(opened: OpenProject, run: OpenRun, status: RunStatus) -> None:
             Evaluator(opened).end_trials(run)
     head = run.events.head.hash
     ended = {"status": status.word.value, "journal_head": head, **searched}
-    opened.ledger.append(LineKind.ENDED, run.manifest.run_id, ended, now=run.clock.now(), once=True)
+    opened.ledger.append(LineKind.ENDED, run_id, ended, now=run.clock.now(), once=True)
 
 
 def settle_end(opened: OpenProject, run: OpenRun) -> None:
