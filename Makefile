@@ -66,8 +66,8 @@ bench: $(READY) ## run the benchmarks, write benchmarks/RESULTS.md, fail if a bo
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m benchmarks
 
 mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
-mutants: $(READY) ## change the code of the core in small ways: the tests must notice
-	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) $(BIN)/python -m tests.mutants
+mutants: $(READY) ## change the code of the core in small ways: the tests must notice (AREA=engine/routing)
+	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) $(BIN)/python -m tests.mutants $(AREA)
 
 coverage: $(READY) ## run the tests, and fail if they reach too few lines or branches
 	@$(PYTEST) -m "not live and not agents" --cov --cov-report=json --cov-report=

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.__main__ import judge
+from tests.mutants.run import skip_all_but
 
-KILLED, SURVIVED, NO_TESTS, ILL_TYPED = 1, 0, 33, 37
+KILLED, SURVIVED, NO_TESTS, SKIPPED, ILL_TYPED = 1, 0, 33, 34, 37
 SURVIVOR = "room/part.py: Part.grow: return a + 2"
 LISTED = {"equivalent": ["room/part.py: Part.grow: *** + 2"]}
 
@@ -52,3 +53,26 @@ def test_survivors_need_a_reason_and_must_be_few(
     survives = second in (SURVIVED, NO_TESTS)
     assert (f"survivor without a reason: {SURVIVOR}\n" in printed) == (survives and not listed)
     assert ("no longer needed" in printed) == (not survives)
+
+
+def test_an_area_leaves_out_mutants_and_reasons_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make(tmp_path, {"1": KILLED, "2": SKIPPED, "3": KILLED})
+    assert judge(folder, LISTED, is_whole=False) == 0
+    printed = capsys.readouterr().out
+    assert "{'killed': 2}" in printed
+    assert "no longer needed" not in printed
+
+
+def test_a_sample_has_the_same_mutants_each_time(tmp_path: Path) -> None:
+    samples: list[set[str]] = []
+    for least in (0, 1):
+        folder = make(tmp_path / str(least), {str(one): None for one in range(least, 90)})
+        records = list(folder.rglob("*.py.meta"))
+        skip_all_but(20, records)
+        codes: dict[str, int | None] = json.loads(records[0].read_text())["exit_code_by_key"]
+        assert set(codes.values()) == {None, SKIPPED}
+        samples.append({name for name, code in codes.items() if code is None})
+    assert [len(sample) for sample in samples] == [20, 20]
+    assert len(samples[0] & samples[1]) >= 19

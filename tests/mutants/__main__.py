@@ -1,4 +1,7 @@
-"""Runs mutmut and judges its results: `make mutants`.
+"""Runs mutmut and judges its results: `make mutants`, or `make mutants AREA=engine/routing`.
+
+An area is a room, a folder or a module of it. A sample of its mutants is run, the same ones each
+time, with the tests of the room: a change of tests is judged by the survivors before and after it.
 
 The score is the share of mutants that the tests kill, among those that pass the type checker. A
 survivor that survivors.toml does not list with a reason is an error.
@@ -16,28 +19,42 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.areas import known_areas, tests_of
+
 LEAST_KILLED = 0.85
 MUTANTS = Path("mutants")
 LISTED = Path(__file__).with_name("survivors.toml")
 WILDCARD = "***"
 
+# Mutants of an area that are run: two cores take up to 20 minutes.
+SAMPLE = 600
+
 # Exit codes in the records of mutmut. All others mean that a test failed or did not end.
-SURVIVED, NO_TESTS, ILL_TYPED, NOT_RUN = 0, 33, 37, None
+SURVIVED, NO_TESTS, SKIPPED, ILL_TYPED, NOT_RUN = 0, 33, 34, 37, None
 
 
-def main() -> int:
+def main(area: str) -> int:
     """Remove old results first: mutmut keeps them even if a test changed."""
     shutil.rmtree(MUTANTS, ignore_errors=True)
-    subprocess.run(["mutmut", "run"], check=True)
-    return judge(MUTANTS, tomllib.loads(LISTED.read_text()))
+    subprocess.run(_command(area) if area else ["mutmut", "run"], check=True)
+    return judge(MUTANTS, tomllib.loads(LISTED.read_text()), is_whole=not area)
 
 
-def judge(mutants: Path, listed: Mapping[str, list[str]]) -> int:
+def _command(area: str) -> list[str]:
+    room = area.partition("/")[0]
+    if room not in known_areas():
+        sys.exit(f"unknown room {room!r}; known rooms: {', '.join(known_areas())}")
+    pattern = f"attractor/{area}" if area.endswith(".py") else f"attractor/{area}/*.py"
+    asked = {"patterns": [pattern], "tests": tests_of(room), "most": SAMPLE}
+    return [sys.executable, str(Path(__file__).with_name("run.py")), json.dumps(asked)]
+
+
+def judge(mutants: Path, listed: Mapping[str, list[str]], *, is_whole: bool = True) -> int:
     """Print a line for each module and all survivors without a reason."""
     total, survivors = Counter[str](), list[str]()
     for record in sorted(mutants.rglob("*.py.meta")):
         codes: dict[str, int | None] = json.loads(record.read_text())["exit_code_by_key"]
-        counts = Counter(map(_result, codes.values()))
+        counts = Counter(_result(code) for code in codes.values() if code != SKIPPED)
         if not counts:
             continue
         module = record.relative_to(mutants / "attractor").with_suffix("")
@@ -50,7 +67,7 @@ def judge(mutants: Path, listed: Mapping[str, list[str]]) -> int:
     unlisted = [one for one in survivors if not any(pattern.fullmatch(one) for pattern in patterns)]
     for one in unlisted:
         print(f"survivor without a reason: {one}")
-    for pattern in patterns:
+    for pattern in patterns if is_whole else ():
         if not any(map(pattern.fullmatch, survivors)):
             print(f"no longer needed in {LISTED.name}: {pattern.pattern}")
     return int(bool(unlisted) or total["not run"] > 0 or _killed(total) < LEAST_KILLED)
@@ -97,4 +114,4 @@ def _pattern(listed: str) -> re.Pattern[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("".join(sys.argv[1:])))
