@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Generator, Mapping
@@ -25,6 +23,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import count
 from tests.pipeline.projects import git, make_project
+from tests.prepared import Process, begin_prepared, plain, run_prepared
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
 
@@ -53,15 +52,13 @@ class Desk:
         given = {"backend": "agent", "model": self.model, "environ": self.environ, **options}
         return run(self.folder, text, **given)  # pyright: ignore
 
-    def start(self, *words: str, text: str = ONE) -> "subprocess.Popen[bytes]":
+    def start(self, *words: str, text: str = ONE) -> Process:
         """Start a command in a process of its own; without words, start a run."""
         (project_in(self.folder) / "one.dot").write_text(text)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "attractor", *(words or (*RUN, f"--model={self.model}"))],
-            cwd=project_in(self.folder),
-            env=self.environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        process = begin_prepared(
+            words or (*RUN, f"--model={self.model}"),
+            folder=project_in(self.folder),
+            variables=plain(self.environ),
         )
         self.processes.callback(process.wait)
         self.processes.callback(process.kill)
@@ -69,15 +66,11 @@ class Desk:
 
     def output(self, *words: str) -> str:
         """Return the output of a command."""
-        return subprocess.run(
-            [sys.executable, "-m", "attractor", *words],
-            cwd=project_in(self.folder),
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        ).stdout
+        done = run_prepared(
+            words, folder=project_in(self.folder), variables=plain(self.environ), timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def roots(self) -> list[Path]:
         return sorted((project_in(self.folder) / "runs").glob("*/"))
