@@ -18,7 +18,6 @@ usage = { input = 100, cache_read = 60, cache_write = 30 }
 CALL = {"type": "tool_use", "id": "c", "name": "shell", "input": {"command": "ls"}}
 RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "todo.py"}
 PNG = {"type": "base64", "media_type": "image/png", "data": "cG5n"}
-MARK = {"cache_control": {"type": "ephemeral"}}
 
 
 def ask(*turns: Any, **more: Any) -> dict[str, Any]:
@@ -28,21 +27,6 @@ def ask(*turns: Any, **more: Any) -> dict[str, Any]:
         for number, content in enumerate(turns)
     ]
     return {"model": "claude", "max_tokens": 10, "messages": said, **more}
-
-
-def test_an_answer_is_written_as_content_blocks() -> None:
-    found = answer("anthropic", HELLO["anthropic"], SCRIPT)
-    assert (found["type"], found["role"], found["stop_reason"]) == (
-        "message",
-        "assistant",
-        "tool_use",
-    )
-    thought, hidden, said, shell, odd = found["content"]
-    assert (thought["thinking"], bool(thought["signature"])) == ("abcdefgh", True)
-    assert (hidden["type"], "secret" in str(hidden)) == ("redacted_thinking", False)
-    assert said == {"type": "text", "text": "Hi."}
-    assert (shell["name"], shell["input"]) == ("shell", {"command": "ls"})
-    assert (odd["input"], odd["id"] != shell["id"]) == ({}, True)
 
 
 def test_usage_counts_each_token_once() -> None:

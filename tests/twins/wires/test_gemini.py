@@ -44,19 +44,6 @@ def said(script: str = SCRIPT, **more: Any) -> list[dict[str, Any]]:
     return found["candidates"][0]["content"]["parts"]
 
 
-def test_an_answer_is_written_as_parts_of_a_candidate() -> None:
-    found = answer("gemini", HELLO["gemini"], SCRIPT)
-    assert (found["modelVersion"], bool(found["responseId"])) == ("gemini-3-flash-preview", True)
-    (candidate,) = found["candidates"]
-    assert (candidate["finishReason"], candidate["content"]["role"]) == ("STOP", "model")
-    thought, words, shell, odd = candidate["content"]["parts"]
-    assert (thought["text"], thought["thought"]) == ("abcdefgh", True)
-    assert words == {"text": "Hi."}
-    assert shell["functionCall"] == {"name": "shell", "args": {"command": "ls"}}
-    assert odd == {"functionCall": {"name": "odd", "args": {}}}
-    assert "secret" not in str(found)
-
-
 def test_first_call_or_text_after_thinking_is_signed() -> None:
     def signed(text: str) -> list[bool]:
         parts = said(f"rules = [{{ answer = {{ {text} }} }}]", generationConfig={})

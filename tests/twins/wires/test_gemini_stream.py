@@ -5,7 +5,7 @@ import pytest
 from attractor.twins.errors import Rejection
 from attractor.twins.wires.gemini import part
 from tests.twins.exchanging import HELLO, answer
-from tests.twins.streaming import events, names, stream
+from tests.twins.streaming import events, stream
 
 SCRIPT = """
 [[rules]]
@@ -22,35 +22,6 @@ def parts(script: str) -> list[Any]:
     return [
         one["candidates"][0]["content"]["parts"][0] for one in events(stream("gemini", script).body)
     ]
-
-
-def test_chunks_are_answers_without_a_name() -> None:
-    sent = stream("gemini", SCRIPT).body
-    assert set(names(sent)) == {"message"}
-    assert sent.startswith(b'data: {"candidates":[{"content":{"parts":[{"text":"I look at ",')
-    assert sent.count(b"}\r\n\r\n") == len(events(sent)) == 6
-
-
-def test_last_chunk_has_finish_reason_and_usage() -> None:
-    *before, last = events(stream("gemini", SCRIPT).body)
-    assert last["candidates"][0]["finishReason"] == "STOP"
-    assert last["usageMetadata"]["totalTokenCount"] == 109
-    for one in before:
-        assert "finishReason" not in one["candidates"][0]
-        assert one["usageMetadata"] == {"promptTokenCount": 100, "totalTokenCount": 100}
-        assert one["responseId"] == last["responseId"]
-
-
-def test_reasoning_text_and_calls_are_sent_in_order() -> None:
-    thought, thought_ends, words, more, call, last = parts(SCRIPT)
-    assert thought == {"text": "I look at ", "thought": True}
-    assert (thought_ends["text"], "thoughtSignature" in thought_ends) == ("the file.", True)
-    assert (words, more) == ({"text": "All is well, "}, {"text": "so far."})
-    assert (call["functionCall"], "thoughtSignature" in call) == (
-        {"name": "shell", "args": {"a": 1}},
-        True,
-    )
-    assert last == {"text": ""}
 
 
 def test_text_after_thinking_is_signed_in_the_last_chunk() -> None:

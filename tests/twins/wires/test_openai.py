@@ -28,17 +28,6 @@ def ask(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"model": "gpt-5", "input": list(items), **more}
 
 
-def test_an_answer_is_written_as_output_items() -> None:
-    found = answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)
-    assert (found["object"], found["status"], found["model"]) == ("response", "completed", "gpt-5")
-    thought, hidden, said, shell, odd = found["output"]
-    assert thought["summary"] == [{"type": "summary_text", "text": "abcdefgh"}]
-    assert (hidden["summary"], "secret" in str(hidden)) == ([], False)
-    assert said["content"][0]["text"] == "Hi."
-    assert (shell["name"], shell["arguments"]) == ("shell", '{"command": "ls"}')
-    assert (odd["arguments"], odd["call_id"] != shell["call_id"]) == ("{", True)
-
-
 def test_usage_has_cached_and_reasoning_tokens() -> None:
     usage = answer("openai", HELLO["openai"], SCRIPT)["usage"]
     assert (usage["input_tokens"], usage["input_tokens_details"]["cached_tokens"]) == (100, 60)

@@ -38,21 +38,6 @@ def ask(*messages: Any, **more: Any) -> dict[str, Any]:
     return {"model": "gpt-5", "messages": [user("a"), *messages], **more}
 
 
-def test_an_answer_is_one_choice_with_a_message() -> None:
-    found = answer(WIRE, HELLO[WIRE], SCRIPT)
-    assert (found["object"], found["model"]) == ("chat.completion", "gpt-5")
-    (choice,) = found["choices"]
-    message = choice["message"]
-    assert (choice["index"], choice["finish_reason"]) == (0, "tool_calls")
-    assert (message["role"], message["content"], message["refusal"]) == ("assistant", "Hi.", None)
-    assert message["reasoning_content"] == "abcdefgh"
-    assert "secret" not in str(found)
-    shell, odd = message["tool_calls"]
-    assert shell["function"] == {"name": "shell", "arguments": '{"command": "ls"}'}
-    assert (shell["type"], odd["function"]["arguments"]) == ("function", "{")
-    assert shell["id"] != odd["id"]
-
-
 def test_message_with_only_tool_calls_has_no_content() -> None:
     script = 'rules = [{ answer = { tool_calls = [{ name = "n" }] } }]'
     assert answer(WIRE, HELLO[WIRE], script)["choices"][0]["message"]["content"] is None
