@@ -34,7 +34,8 @@ INVALID_MEDIA = [
     {"type": "document"},
 ]
 TEXT = {"type": "text", "text": "a"}
-MARKED = TEXT | anthropic.MARK
+MARK = {"cache_control": {"type": "ephemeral"}}
+MARKED = TEXT | MARK
 INVALID_TURNS: list[Sequence[Any]] = [
     *([[one]] for one in INVALID_MEDIA),
     *(["a", [CALL], [RESULT | {"content": [one]}]] for one in INVALID_MEDIA),
@@ -98,7 +99,7 @@ def test_anthropic_accepts_media_and_results_first() -> None:
     media = [
         block("image", PNG),
         block("image", {"type": "url", "url": "https://x.org/a"}),
-        block("document", PDF) | {"title": "a.pdf"} | anthropic.MARK,
+        block("document", PDF) | {"title": "a.pdf"} | MARK,
         block("document", PLAIN),
         block("document", {"type": "content", "content": "a"}),
     ]
