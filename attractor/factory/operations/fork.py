@@ -30,13 +30,13 @@ async def fork_run(
     With a `graph`, the new run has that pipeline, and the differences are told.
     """
     opened.require_own(root)
+    run, point = find_fork(root, at)
     facts, project = read_candidate_run(root), opened.project
     # Suite and profile of the new run come from this manifest, and its progress from this journal.
     own = list(opened.ledger.entries(facts.run_id))
     require_manifest(opened, facts, own)
     require_journal(facts, own)
     opened.require_in_use(facts.manifest.suite, facts.manifest.profile)
-    run, point = find_fork(root, at)
     origin = Forked(
         run=run,
         point=point,
