@@ -1,12 +1,14 @@
 """Judgement of mutants: the share that tests kill, and survivors with a reason."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.mutants.__main__ import judge
+from tests.mutants.plugin import MUTANT, pytest_configure
 from tests.mutants.run import skip_all_but
 
 KILLED, SURVIVED, NO_TESTS, SKIPPED, ILL_TYPED = 1, 0, 33, 34, 37
@@ -76,3 +78,12 @@ def test_a_sample_has_the_same_mutants_each_time(tmp_path: Path) -> None:
         samples.append({name for name, code in codes.items() if code is None})
     assert [len(sample) for sample in samples] == [20, 20]
     assert len(samples[0] & samples[1]) >= 19
+
+
+@pytest.mark.parametrize(("mutant", "is_inherited"), [("stats", False), ("part.grow_1", True)])
+def test_a_process_of_a_test_has_the_mutant_and_records_nothing(
+    monkeypatch: pytest.MonkeyPatch, mutant: str, is_inherited: bool
+) -> None:
+    monkeypatch.setenv(MUTANT, mutant)
+    pytest_configure()
+    assert (MUTANT in os.environ) == is_inherited

@@ -26,8 +26,8 @@ MUTANTS = Path("mutants")
 LISTED = Path(__file__).with_name("survivors.toml")
 WILDCARD = "***"
 
-# Mutants of an area that are run: two cores take up to 20 minutes.
-SAMPLE = 600
+# Mutants of an area that are run.
+SAMPLE = 300
 
 # Exit codes in the records of mutmut. All others mean that a test failed or did not end.
 SURVIVED, NO_TESTS, SKIPPED, ILL_TYPED, NOT_RUN = 0, 33, 34, 37, None

@@ -24,7 +24,7 @@ def main(patterns: Sequence[str], tests: Sequence[str], most: int) -> None:
     settings = config()
     settings.only_mutate = list(patterns)
     settings.pytest_add_cli_args_test_selection = list(tests)
-    settings.pytest_add_cli_args += ["-m", "not live and not agents"]
+    settings.pytest_add_cli_args += ["-p", "tests.mutants.plugin", "-m", "not live and not agents"]
     # pyright takes minutes for the mutants of a room: the ill-typed ones are run, too.
     settings.type_check_command = []
     mutants = Path("mutants")
