@@ -67,11 +67,18 @@ def test_answered_run_is_no_longer_listed_as_waiting(projects: Projects) -> None
 
 def test_moved_and_removed_projects_are_known(projects: Projects) -> None:
     (projects.folder / "barn").rename(projects.folder / "shed")
-    gone = f"The runs of {projects.folder / 'barn'} are gone: {projects.folder / 'barn' / 'runs'}"
+    barn = projects.folder / "barn"
+    gone = f"The runs of {barn} in {barn / 'runs'} are not listed: they are gone.\n"
     projects.listed()
     assert gone in projects.told
     projects.at("shed", "run", "pipeline.dot", *WORDS, "--interviewer", "park")
     assert [name for name, _ in projects.listed()] == ["shed", "farm", "farm", "shed"]
     shutil.rmtree(projects.folder / "shed")
     assert [name for name, _ in projects.listed()] == ["farm", "farm"]
-    assert f"The runs of {projects.folder / 'shed'} are gone" in projects.told
+    assert f"The runs of {projects.folder / 'shed'} in " in projects.told
+
+
+def test_damaged_project_hides_no_other(projects: Projects) -> None:
+    (projects.folder / "barn" / "runs" / ".project").write_text("?")
+    assert [name for name, _ in projects.listed()] == ["farm", "farm"]
+    assert "are not listed: invalid id of the project" in projects.told

@@ -12,6 +12,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory import Factory
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import InvalidToken
+from attractor.factory.operations.decide import require_decision
 from attractor.factory.operations.evaluate import judge_again, replay_cut, request_evaluation
 from attractor.factory.operations.rebase import rebase_run
 from tests.factory.decisions.test_decide import make_mixed
@@ -72,6 +73,7 @@ def test_operations_are_refused_in_processes_of_runs(tmp_path: Path) -> None:
     root, opened = result.directory, inside.opened
     acts: list[Callable[[], object]] = [
         lambda: inside.decide(result, DecisionKind.APPROVED),
+        lambda: require_decision(root, opened, DecisionKind.APPROVED, REASON, by="ann"),
         lambda: inside.waive(result, "made"),
         lambda: inside.amend(result, note=REASON),
         lambda: inside.promote(result),

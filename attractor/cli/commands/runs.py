@@ -9,7 +9,7 @@ import click
 
 from attractor.base.amounts import format_cost, format_number
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
@@ -83,14 +83,15 @@ def runs(
         limit=limit or -1,
     )
     projects: Projects = _projects(settings.state_dir) if everywhere else {}
-    folders = [*projects] if everywhere else [settings.runs_dir]
-    found = [run for folder in folders for run in index.runs(folder, query)]
-    found = sorted(found, key=lambda run: run.started, reverse=True)[:limit]
+    if everywhere:
+        found = [run for folder in projects for run in index.runs(folder, query)]
+        found = sorted(found, key=lambda run: run.started, reverse=True)[:limit]
+    else:
+        found = index.runs(settings.runs_dir, query)
     if status and not found:
         require_known_status(status)
     if not found and not as_json:
-        is_any = not everywhere and index.runs(settings.runs_dir, RunQuery(limit=1))
-        show(_nothing(invocation, is_live=live, is_any=bool(is_any), everywhere=everywhere))
+        show(_nothing(invocation, index, is_live=live, everywhere=everywhere))
     elif live:
         _show_workers(found, projects, as_json=as_json)
     else:
@@ -124,12 +125,21 @@ def _show_workers(found: Sequence[RunOverview], projects: Projects, *, as_json: 
 
 
 def _projects(state_dir: Path) -> Projects:
-    """Return the projects of the state folder; report those whose runs folder is gone."""
-    found = list_project_folders(state_dir)
-    for one in found:
-        if not one.has_runs:
-            show(f"The runs of {one.root} are gone: {one.runs_dir}", err=True)
-    return {one.runs_dir: one for one in found if one.has_runs}
+    """Return the projects of the state folder; report those whose runs folder cannot be used."""
+    found: dict[Path, ProjectFolder] = {}
+    for folder in list_project_folders(state_dir):
+        try:
+            trouble = "" if folder.has_runs else "they are gone"
+        except AttractorError as fault:
+            trouble = fault.message
+        if trouble:
+            show(
+                f"The runs of {folder.root} in {folder.runs_dir} are not listed: {trouble}.",
+                err=True,
+            )
+        else:
+            found[folder.runs_dir] = folder
+    return found
 
 
 def _project_of(run: RunOverview, projects: Projects) -> dict[str, Json]:
@@ -144,11 +154,12 @@ def _names(run: RunOverview, projects: Projects) -> list[str]:
     return [visible(folder.root.name)] if folder else []
 
 
-def _nothing(invocation: Invocation, *, is_live: bool, is_any: bool, everywhere: bool) -> str:
+def _nothing(invocation: Invocation, index: RunIndex, *, is_live: bool, everywhere: bool) -> str:
     """Return why nothing is listed: the runs of --run-dir are not in the folder of runs."""
     if everywhere:
         return "No process executes a run." if is_live else "No run of a project matches."
-    if is_any and not is_live:
+    runs_dir = invocation.configuration.settings.runs_dir
+    if not is_live and index.runs(runs_dir, RunQuery(limit=1)):
         return "No run matches. All runs: attractor runs"
     # This prints a message if the runs were removed.
     opened = opened_of(invocation)

@@ -29,6 +29,7 @@ def require_decision(
     root: Path, opened: OpenProject, verdict: DecisionKind, rationale: str, *, by: str
 ) -> None:
     """Refuse a decision on a run that could not be recorded, before the person is proved."""
+    opened.refuse_in_run("a decision")
     with lock_run(root, opened) as run:
         require_decidable(run, Evaluator(opened), verdict, rationale, by=by)
 
