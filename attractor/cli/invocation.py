@@ -65,6 +65,13 @@ class Invocation:
             user_file=user_config_file(),
         )
 
+    def enter(self, folder: "Path") -> None:
+        """Make the project in a folder the project of this command, with the same state folder."""
+        state_dir = self.configuration.settings.state_dir
+        self.flags = (*self.flags, f"state_dir={state_dir}")
+        self.__dict__["folder"] = folder
+        del self.__dict__["configuration"]
+
     @property
     def color(self) -> bool:
         """Whether standard output is colored."""
@@ -143,7 +150,7 @@ PURPOSES = {
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor message",
+    "Let agents stay": "actor message attention snooze",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -158,6 +165,7 @@ OPERATOR_COMMANDS = (
     "agent",
     "amend",
     "answer",
+    "attention",
     "audit.clock",
     "cancel",
     "decide",
@@ -179,6 +187,7 @@ OPERATOR_COMMANDS = (
     "rollback",
     "run",
     "serve",
+    "snooze",
     "spec",
     "steer",
     "suite",

@@ -21,7 +21,7 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.result import Landing
 from attractor.engine.state.run_state import (
     APPROVED,
@@ -85,6 +85,7 @@ class RunOverview:
     promoted_to: str = ""
     rolled_back_from: str = ""
     landed_on: str = ""
+    actor: str = ""
     is_live: bool = False
     is_paused: bool = False
     why_stopped: str = ""
@@ -129,7 +130,8 @@ class RunOverview:
         the run that continues this run. `promoted_to`: the Git branch with the result.
         `rolled_back_from`: the branch from which the result was removed last. `landed_on`: the
         branch into which a person merged the result, and the commit (only in lists of a project
-        with Git, or if `gc` has freed the run). `seconds`: the recorded time of the stages; the
+        with Git, or if `gc` has freed the run). `actor`: the actor whose message the run answers.
+        `seconds`: the recorded time of the stages; the
         usage of models is in other fields.
         """
         return {
@@ -161,6 +163,7 @@ class RunOverview:
             "promoted_to": self.promoted_to,
             "rolled_back_from": self.rolled_back_from,
             "landed_on": self.landed_on,
+            "actor": self.actor,
             "seconds": round(self.seconds, 3),
             "cost_usd": round(self.usage.cost_usd, 6),
             "input_tokens": self.usage.input_tokens,
@@ -196,7 +199,7 @@ class RunOverview:
 _TEXTS = (
     *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
     *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
-    *("rolled_back_from", "landed_on", "trouble"),
+    *("rolled_back_from", "landed_on", "actor", "trouble"),
 )
 """The fields of a summary that are texts in its record, with the same name."""
 
@@ -220,6 +223,7 @@ def summarize(root: Path) -> RunOverview:
         suite=manifest.suite,
         parent=manifest.parent,
         restart=manifest.restart,
+        actor=_actor_of(manifest),
         is_live=is_held(directory.lock),
         written=_written(directory.events),
     )
@@ -233,6 +237,11 @@ def summarize(root: Path) -> RunOverview:
         return _compare(_read_journal(summary, directory), noted, directory)
     except AttractorError as fault:
         return _with_trouble(summary, fault)
+
+
+def _actor_of(manifest: Manifest) -> str:
+    task = manifest.options.get("task")
+    return str(task.get("actor", "")) if isinstance(task, dict) else ""
 
 
 def summarize_any(root: Path) -> RunOverview:

@@ -29,6 +29,7 @@ from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import ResumeBody, StartBody
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
+from attractor.worlds.orders import continue_actor
 
 
 class StartedRun(BaseModel):
@@ -148,6 +149,9 @@ def answer_question(
     receipt = orders.answer(answer, question=question, why=why)
     if not orders.needs_process(receipt.question):
         return _result(orders, receipt)
+    if continue_actor(orders.root, service.opened):
+        words = f"{receipt.words}; its actor continues the run"
+        return _result(orders, receipt, words=words, process=RunProcess.STARTED)
     try:
         command = ResumeBody().command(name_of(service, orders.root))
         service.processes.start(command, by=caller.name)

@@ -105,36 +105,53 @@ class Resumed:
     at: datetime
 
 
-Line = Actor | Answered | Marked | Resumed
+@dataclass(frozen=True)
+class Renewed:
+    """The conversation begins anew: the next run continues none."""
+
+    by: Sender
+    at: datetime
+
+
+Line = Actor | Answered | Marked | Resumed | Renewed
 _KINDS: Mapping[str, type[Line]] = {
     "spawned": Actor,
     "answered": Answered,
     "marked": Marked,
     "resumed": Resumed,
+    "renewed": Renewed,
 }
 _NAMES = {type_: name for name, type_ in _KINDS.items()}
 
 
 @dataclass(frozen=True)
 class ActorHistory:
-    """What the journal of an actor records; `seen` is the message whose answer was seen."""
+    """What the journal of an actor records; `seen` is the message whose answer was seen.
+
+    `before` is the run whose conversation the next one continues.
+    """
 
     actor: Actor
     answers: Sequence[Answered] = ()
     stopped: Marked | None = None
     archived: Marked | None = None
     seen: str = ""
+    before: str = ""
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> "ActorHistory | None":
         """Return the history of the lines of a journal; None without any."""
         actor, answers, marks, seen = None, list[Answered](), dict[Mark, Marked](), ""
+        before = ""
         for line in lines:
             match line:
                 case Actor():
                     actor = line
                 case Answered():
                     answers.append(line)
+                    before = line.run_id or before
+                case Renewed():
+                    before = ""
                 case Resumed():
                     marks.pop(Mark.STOPPED, None)
                 case Marked(mark=Mark.SEEN):
@@ -142,7 +159,7 @@ class ActorHistory:
                 case Marked():
                     marks[line.mark] = line
         stopped, archived = marks.get(Mark.STOPPED), marks.get(Mark.ARCHIVED)
-        return cls(actor, answers, stopped, archived, seen) if actor else None
+        return cls(actor, answers, stopped, archived, seen, before) if actor else None
 
     @property
     def last(self) -> Answered | None:

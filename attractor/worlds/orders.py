@@ -5,22 +5,28 @@ them.
 import re
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from attractor.base.errors import LockHeld, Refused
+from attractor.base.locks import FileLock
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.records.summary import summarize_any
 from attractor.worlds.actors import (
     Actor,
     ActorFolder,
     Mark,
     Marked,
+    Renewed,
     Resumed,
     create_actor,
+    find_actor,
     list_actors,
 )
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
-from attractor.worlds.messages import Message, Sender
+from attractor.worlds.messages import Message, Sender, TaskAtWork
 from attractor.worlds.process import refusal, settle, wake
 from attractor.worlds.status import ActorStatus, read_actor
 
@@ -46,6 +52,13 @@ def here(opened: OpenProject) -> ProjectFolder:
     """Return the folders of a project; its id is created with its first actor or run."""
     project = opened.project
     return ProjectFolder(opened.identity.create_id(), project.root, project.runs_dir)
+
+
+def actor_of(name: str, opened: OpenProject) -> ActorFolder:
+    """Return the actor of a project with a name."""
+    own = opened.identity.project_id()
+    actors = list_actors(opened.project.machine.state_dir)
+    return find_actor(name, [one for one in actors if one.project.project_id == own], own)
 
 
 def names_of_project(opened: OpenProject) -> list[str]:
@@ -118,6 +131,58 @@ def stop(
                 hint=f"look at its log: {folder.log}",
             )
         time.sleep(_POLL_S)
+
+
+def continue_actor(root: Path, opened: OpenProject, *, goes_on: bool = False) -> bool:
+    """Start the process of the actor whose message a run answers; return whether there is one.
+
+    With `goes_on`, a run whose process died goes on, too.
+    """
+    name = summarize_any(root).actor
+    if not name:
+        return False
+    folder = actor_of(name, opened)
+    view = read_actor(folder)
+    if view.can_go_on or (goes_on and view.task):
+        wake(folder, opened, goes_on=goes_on)
+    return True
+
+
+def start_over(
+    folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
+) -> Message:
+    """Give up the task of an actor whose process died, and send it again to a new conversation."""
+    task = _give_up(folder, opened, cancel, "started over")
+    folder.record(Renewed(by, opened.now()))
+    return send(folder, task.message.text, by, opened)
+
+
+def leave(
+    folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
+) -> None:
+    """Give up the task of an actor whose process died; the person knows about it."""
+    _give_up(folder, opened, cancel, "given up")
+    mark_seen(folder, by, opened)
+    if read_actor(folder).can_begin:
+        wake(folder, opened)
+
+
+def _give_up(
+    folder: ActorFolder, opened: OpenProject, cancel: Callable[[str], object], reason: str
+) -> TaskAtWork:
+    """Cancel the run of an interrupted task, and answer its message with the reason."""
+    opened.refuse_in_run("'attractor attention'")
+    with FileLock(folder.lock).acquire(purpose=f"{reason}: actor {folder.name}"):
+        view = read_actor(folder, has_process=False)
+        task, run = view.task, view.run
+        if task is None:
+            raise Refused(f"the actor {folder.name} is {view.status}", hint="look again")
+        if run and not (run.outcome or run.is_final):
+            cancel(task.run_id)
+        answered = refusal(task.message, reason, now=opened.now())
+        cost = run.usage.cost_usd if run else 0.0
+        settle(replace(answered, run_id=task.run_id if run else "", cost_usd=cost), folder, opened)
+    return task
 
 
 def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:

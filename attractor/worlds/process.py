@@ -58,6 +58,7 @@ from attractor.worlds.status import ActorView, read_actor
 LINGER_S = 5.0
 _POLL_S = 0.05
 _BUSY_POLL_S = 1.0
+_START_PATIENCE_S = 30.0
 _LOCK_PATIENCE_S = 0.5
 """A process that only looks whether a lock is held holds it for a moment."""
 
@@ -205,7 +206,7 @@ class ActorProcess:
             evaluate=False,
             task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
         )
-        before = next((one.run_id for one in reversed(history.answers) if one.run_id), "")
+        before = history.before
         directory = RunDirectory(project.runs_dir / before)
         if not before or not is_run(directory):
             return request
@@ -221,11 +222,12 @@ class ActorProcess:
         stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
         files = [one.path for one in stat.files] if stat else []
         words = read_answer(RunDirectory(result.directory).stage(STAGE))
+        succeeded = bool(result.outcome and result.outcome.is_success)
         return Answered(
             message=message,
             run_id=result.run_id,
-            succeeded=bool(result.outcome and result.outcome.is_success),
-            reason=result.reason,
+            succeeded=succeeded,
+            reason="" if succeeded else result.reason,
             words=project.redactor.text(shorten(words, _LONGEST_WORDS)),
             changed=len(files),
             files=files[:_MOST_FILES],
@@ -305,7 +307,10 @@ def _tell(sentence: str) -> None:
 
 
 def wake(folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> bool:
-    """Start the process of an actor unless it has one; return whether it was started."""
+    """Start the process of an actor unless it has one; return whether it was started.
+
+    With `goes_on`, it continues a task that was cut, and holds its lock when this returns.
+    """
     if SharedLock.is_held(folder.lock):
         return False
     machine = opened.project.machine
@@ -328,6 +333,15 @@ def wake(folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> 
             ) from cause
     # Otherwise the process would stay in the process table after its end.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    if goes_on:
+        until = time.monotonic() + _START_PATIENCE_S
+        while process.poll() is None and not SharedLock.is_held(folder.lock):
+            if time.monotonic() > until:
+                raise ProcessNotStarted(
+                    f"the process of the actor {folder.name} has not begun in time",
+                    hint=f"look at its log: {folder.log}",
+                )
+            time.sleep(_POLL_S)
     return True
 
 

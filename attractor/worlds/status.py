@@ -52,7 +52,9 @@ class ActorView:
         if self.task:
             if self.run and self.run.questions:
                 return ActorStatus.ASKING
-            return ActorStatus.WORKING if self.has_process else ActorStatus.INTERRUPTED
+            # A run that needs no person goes on as soon as its process has started.
+            goes_on = self.has_process or self.can_go_on
+            return ActorStatus.WORKING if goes_on else ActorStatus.INTERRUPTED
         if self.history.stopped:
             return ActorStatus.STOPPED
         if self.has_process and self.waiting:

@@ -6,14 +6,14 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
-from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations.decide import amend_decision
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option("--rationale", default="", help="Replace the reason of the decision.")
 @click.option("--note", default="", help="Add a note.")
 @json_option

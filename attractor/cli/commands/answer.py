@@ -10,16 +10,18 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import questions_text
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_runs
 from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
+from attractor.records.summary import summarize_any
+from attractor.worlds.orders import continue_actor
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@run_argument()
 @click.argument("choice", required=False)
 @click.option("--question", default="", help="Answer the question with this id or node.")
 @click.option("--all", "is_for_all", is_flag=True, help="Answer all open questions with CHOICE.")
@@ -70,6 +72,11 @@ def answer(
 
 def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> ExitCode:
     """Continue a run that has no process, or print the command to continue the run."""
+    opened = opened_of(invocation)
+    if continue_actor(root, opened):
+        if not as_json:
+            show(f"the actor {summarize_any(root).actor} continues")
+        return ExitCode.DONE
     if not resumes:
         if not as_json:
             name = reference_of(root, invocation.configuration.settings.runs_dir)

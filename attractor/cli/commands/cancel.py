@@ -7,13 +7,13 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.orders import orders_to, show_receipt
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import project_of
-from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@run_argument()
 @click.option("--why", default="", help="Record the reason for canceling the run.")
 @json_option
 @click.pass_obj

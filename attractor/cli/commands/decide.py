@@ -11,6 +11,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import (
@@ -20,7 +21,6 @@ from attractor.cli.runs.verdicts import (
     review_text,
     verdict_text,
 )
-from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.candidate_run import read_candidate_run
@@ -40,7 +40,7 @@ from attractor.workspaces.git.repository import open_repository
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option(
     "--approve",
     is_flag=True,

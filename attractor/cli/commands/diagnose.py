@@ -9,7 +9,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.shell_completion import complete_runs
+from attractor.cli.runs.references import run_argument
 from attractor.engine.outcome import describe_usage
 from attractor.language.source.text import visible
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose as examine
@@ -22,7 +22,7 @@ _MOST = 8
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @json_option
 @click.pass_obj
 def diagnose(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:

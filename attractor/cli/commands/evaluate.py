@@ -7,10 +7,10 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import budgets_of, max_duration_option, opened_of
 from attractor.cli.runs.verdicts import operator_option, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.ledger.tokens import Scope
@@ -25,7 +25,7 @@ from attractor.records.request import Overrides
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option(
     "--judge",
     "asks_judge",

@@ -7,6 +7,7 @@ import click
 from attractor.base.errors import ExitCode, VerificationError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import (
@@ -16,7 +17,6 @@ from attractor.cli.runs.verdicts import (
     terminal_width,
     verdict_text,
 )
-from attractor.cli.shell_completion import complete_runs
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
 from attractor.factory.operations.gate import ask_gate
@@ -24,7 +24,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @operator_option("Also list the failed hidden scenarios.")
 @click.option("--all", "shows_all", is_flag=True, help="Also list the rules that passed.")
 @json_option

@@ -25,9 +25,9 @@ from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import is_terminal, printable, show, show_json
 from attractor.cli.runs.listings import read_since
 from attractor.cli.runs.live.render import PrintedLines
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.transcripts import entry_lines, painter
-from attractor.cli.shell_completion import complete_runs
 from attractor.engine.journal.reader import JournalReader, VerifiedLine, all_events
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
@@ -87,7 +87,7 @@ def _rests(before: bool, event: Event) -> bool:
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option("--follow", "-f", is_flag=True, help="Print new events until the run stops or ends.")
 @click.option("--node", default="", help="Show only events of this node.")
 @click.option(

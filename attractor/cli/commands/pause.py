@@ -5,11 +5,11 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.orders import orders_to, show_receipt
-from attractor.cli.shell_completion import complete_runs
+from attractor.cli.runs.references import run_argument
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@run_argument()
 @click.option("--why", default="", help="Record the reason for pausing the run.")
 @json_option
 @click.pass_obj

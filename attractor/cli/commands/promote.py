@@ -9,16 +9,16 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import opened_of
-from attractor.cli.shell_completion import complete_runs
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.operations.promote import promote_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option("--to", "branch", default="main", show_default=True, help="Move this branch.")
 @json_option
 @click.pass_obj

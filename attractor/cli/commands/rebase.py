@@ -6,15 +6,15 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.factory import Factory
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option("--onto", "branch", default="main", show_default=True, help="Merge onto this branch.")
 @json_lines_option
 @click.pass_obj

@@ -8,9 +8,9 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_runs
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import find_run
@@ -18,7 +18,7 @@ from attractor.records.request import Overrides
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@run_argument()
 @override_options
 @click.option(
     "--restore-sessions",

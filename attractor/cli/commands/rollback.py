@@ -8,13 +8,13 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
-from attractor.cli.shell_completion import complete_runs
 from attractor.factory.factory import Factory
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option("--from", "branch", default="main", show_default=True, help="Change this branch.")
 @click.option(
     "--rationale",

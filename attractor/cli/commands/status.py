@@ -13,9 +13,9 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
 from attractor.cli.runs.listings import landed
 from attractor.cli.runs.observers import can_draw_live
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.stages import context_text, timeline_text
 from attractor.cli.runs.status import as_text, in_words
-from attractor.cli.shell_completion import complete_runs
 from attractor.pipeline.status import read_status, status_changes
 from attractor.records.context import read_context
 from attractor.records.lookup import find_run
@@ -26,7 +26,7 @@ OFTEN_S = 0.5
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", default="latest", shell_complete=complete_runs)
+@run_argument(default="latest")
 @click.option("--watch", is_flag=True, help="Show every change until the run ends.")
 @click.option("--stages", is_flag=True, help="List the attempts at stages, and the waits.")
 @click.option("--context", "in_context", is_flag=True, help="List the values of the context.")

@@ -5,11 +5,11 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.orders import orders_to, show_receipt
-from attractor.cli.shell_completion import complete_runs
+from attractor.cli.runs.references import run_argument
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@run_argument()
 @click.argument("text", nargs=-1, required=True)
 @click.option(
     "--node", default="", help="Send the message only to this stage (default: all running stages)."

@@ -106,6 +106,7 @@ _STEPS: Mapping[str, str] = {
     "rolled_back": "UPDATE runs SET models = '';\n",
     "filters_and_costs": _FILTERS_AND_COSTS,
     "landed_on": "UPDATE runs SET models = '';\n",
+    "actor": "UPDATE runs SET models = '';\n",
 }
 """The migrations, by name: a new one is added at the end."""
 

@@ -53,6 +53,7 @@ class RunAnswer(AnswerModel):
     promoted_to: str
     rolled_back_from: str
     landed_on: str
+    actor: str
     seconds: float
     cost_usd: float
     input_tokens: int

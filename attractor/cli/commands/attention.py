@@ -1,0 +1,208 @@
+"""List what needs a person, over all projects; answer it."""
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from attractor.base.amounts import format_cost
+from attractor.base.clock import SystemClock
+from attractor.base.durations import parse_duration
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.actors import answered_lines, sender_of
+from attractor.cli.runs.listings import format_age
+from attractor.cli.runs.orders import orders_in
+from attractor.engine.truncation import shorten
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.interviewers.prompts import shown_prompt, shown_question
+from attractor.language.source.text import visible
+from attractor.worlds.attention import Attention, AttentionRow, Need, read_attention, snooze
+from attractor.worlds.orders import continue_actor, leave, mark_seen, send, start_over
+
+_LONGEST_REASON = 60
+_PAUSE_S = 0.5
+_NOTHING = "Nothing needs you."
+
+
+@click.command()
+@click.argument("next_", metavar="[next]", required=False, type=click.Choice(["next"]))
+@click.option("--watch", is_flag=True, help="List again after each change, until Ctrl-C.")
+@json_option
+@click.pass_obj
+def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: bool) -> ExitCode:
+    """List what needs a person in all projects of the state folder, the oldest first.
+
+    These are questions and decisions of runs, and actors that failed, answered, or lost their
+    process. Each row has the command that settles it; what is settled anywhere is gone here.
+    'attractor attention next' shows one after the other, and takes the answer.
+    """
+    if next_:
+        return _answer_all(invocation)
+    shown: object = None
+    while True:
+        found = _read(invocation)
+        # A change of the age alone is no change.
+        if (now := [row.to_record() for row in found.rows]) != shown:
+            shown = now
+            if as_json:
+                show_json(now, is_line=watch)
+            else:
+                show("\n".join(_lines(found)))
+        if not watch:
+            return ExitCode.DONE
+        time.sleep(_PAUSE_S)
+
+
+def _read(invocation: Invocation) -> Attention:
+    found = read_attention(invocation.configuration.settings.state_dir, SystemClock().now())
+    for trouble in found.troubles:
+        show(visible(trouble), err=True)
+    return found
+
+
+def _lines(found: Attention) -> list[str]:
+    snoozed = [f"{found.snoozed} snoozed."] if found.snoozed else []
+    if not found.rows:
+        return [_NOTHING, *snoozed]
+    now = SystemClock().now()
+    rows = [("age", "project", "who", "needs", "cost", "reason")]
+    for row in found.rows:
+        first = row.reason.strip().partition("\n")[0]
+        rows.append(
+            (
+                format_age(now - row.since),
+                visible(row.project.root.name),
+                visible(row.name),
+                row.need.value,
+                format_cost(row.cost_usd),
+                visible(shorten(first, _LONGEST_REASON)),
+            )
+        )
+    heading, *lines = table(rows)
+    pairs = [[line, f"  {row.command}"] for line, row in zip(lines, found.rows, strict=True)]
+    return [heading, *(line for pair in pairs for line in pair), *snoozed]
+
+
+class _Quit(Exception):
+    """The person has enough."""
+
+
+def _answer_all(invocation: Invocation) -> ExitCode:
+    """Show one row after the other, and take an answer to each."""
+    passed: set[str] = set()
+    while True:
+        rows = [row for row in _read(invocation).rows if row.id not in passed]
+        if not rows:
+            show(_NOTHING if not passed else "Nothing else needs you.")
+            return ExitCode.DONE
+        row = rows[0]
+        try:
+            _answer(invocation, row)
+        except _Quit:
+            return ExitCode.DONE
+        except AttractorError as fault:
+            # Such as an answer that another person gave meanwhile.
+            show(f"{fault.message} ({fault.hint})" if fault.hint else fault.message, err=True)
+        passed.add(row.id)
+
+
+def _answer(invocation: Invocation, row: AttentionRow) -> None:
+    now = SystemClock().now()
+    opened = open_project(
+        row.project.root,
+        {**invocation.environ, "ATTRACTOR_STATE_DIR": str(_state(invocation))},
+    )
+    age = format_age(now - row.since)
+    show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
+    match row.need:
+        case Need.QUESTION:
+            _answer_questions(invocation, opened, row)
+        case Need.DECISION:
+            show(f"  {visible(row.reason)}\n  {row.command}")
+            _prompt(invocation, row, "Enter: next", [])
+        case Need.INTERRUPTED:
+            _answer_interrupted(invocation, opened, row)
+        case _:
+            _answer_answered(invocation, opened, row)
+
+
+def _state(invocation: Invocation) -> object:
+    return invocation.configuration.settings.state_dir
+
+
+def _prompt(invocation: Invocation, row: AttentionRow, words: str, known: Sequence[str]) -> str:
+    """Return the line that a person types; `snooze TIME`, `q` and Enter are taken here."""
+    while True:
+        show(f"{words}; snooze 1h; q: quit", err=True)
+        line = sys.stdin.readline() if sys.stdin else ""
+        if not line or line.strip() == "q":
+            raise _Quit
+        word, _, rest = line.strip().partition(" ")
+        if word == "snooze":
+            now = SystemClock().now()
+            until = now + (parse_duration(rest) if rest else timedelta(hours=1))
+            snooze(invocation.configuration.settings.state_dir, row, until, now)
+            show(f"snoozed until {until.astimezone():%Y-%m-%d %H:%M}")
+            return ""
+        if not known or not word or line.strip() in known:
+            return line.strip()
+        show(f"not understood: {visible(line.strip())}", err=True)
+
+
+def _answer_questions(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
+    orders = orders_in(invocation, opened, opened.project.runs_dir / row.run_id)
+    for question in row.questions:
+        show(shown_question(question).rstrip("\n"))
+        said = _prompt(invocation, row, f"{shown_prompt(question).strip()} (Enter: later)", [])
+        if not said:
+            return
+        receipt = orders.answer(said, question=question.id)
+        show(receipt.words)
+    if not continue_actor(orders.root, opened) and orders.needs_process(""):
+        show(f"continue with: attractor resume {row.run_id}")
+
+
+def _answer_interrupted(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
+    assert row.actor
+    show(f"  {visible(row.reason)}")
+    choices = ["go on", "start over", "leave"]
+    said = _prompt(invocation, row, "go on, start over or leave (Enter: later)", choices)
+    folder, by = row.actor.folder, sender_of(invocation)
+
+    def cancel(run_id: str) -> None:
+        orders_in(invocation, opened, opened.project.runs_dir / run_id).cancel(said)
+
+    match said:
+        case "go on":
+            continue_actor(opened.project.runs_dir / row.run_id, opened, goes_on=True)
+            show(f"{folder.name} goes on")
+        case "start over":
+            start_over(folder, by, opened, cancel)
+            show(f"{folder.name} starts over, in a new conversation")
+        case "leave":
+            leave(folder, by, opened, cancel)
+            show(f"{folder.name} leaves it")
+        case _:
+            pass
+
+
+def _answer_answered(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
+    assert row.actor
+    last = row.actor.history.last
+    assert last
+    lines = [line for part in answered_lines(last) for line in part.splitlines()]
+    show("\n".join([f"  task: {visible(last.message.text)}", *(f"  {line}" for line in lines)]))
+    said = _prompt(invocation, row, "seen, or the next task (Enter: later)", [])
+    folder, by = row.actor.folder, sender_of(invocation)
+    if said:
+        mark_seen(folder, by, opened)
+    if said and said != "seen":
+        message = send(folder, said, by, opened)
+        show(f"taken: message {message.id}")
+
+
+part = attention

@@ -1,0 +1,199 @@
+"""What needs a person, over all projects: questions, decisions, work to review, and what failed.
+
+Every row is read at the moment of asking, so a row that is settled anywhere is gone everywhere.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, VerificationError
+from attractor.base.files import write_whole
+from attractor.base.json import Json, canonical_json
+from attractor.base.locks import FileLock
+from attractor.base.records import read_object, write_fields
+from attractor.engine.questions.question import Question
+from attractor.engine.state.run_state import Phase, StatusWord
+from attractor.factory.history.index import RunIndex, RunQuery
+from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.records.open_work import answer_command
+from attractor.records.summary import RunOverview
+from attractor.worlds.actors import list_actors
+from attractor.worlds.status import ActorStatus, ActorView, read_actor
+
+_SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
+_PATIENCE_S = 10.0
+
+
+class Need(StrEnum):
+    """What a person is needed for."""
+
+    QUESTION = "question"
+    DECISION = "decision"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    REVIEW = "review"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionRow:
+    """One thing that needs a person, with the command that settles it.
+
+    `id` is the same as long as it is the same thing. `run` is the overview of a run, `actor` is set
+    for the work of an actor.
+    """
+
+    id: str
+    need: Need
+    project: ProjectFolder
+    name: str
+    reason: str
+    since: datetime
+    cost_usd: float
+    command: str
+    run_id: str = ""
+    questions: Sequence[Question] = ()
+    actor: ActorView | None = None
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the row as JSON."""
+        return {
+            "id": self.id,
+            "need": self.need.value,
+            "project": {"id": self.project.project_id, "folder": str(self.project.root)},
+            "name": self.name,
+            "actor": self.actor.name if self.actor else "",
+            "run_id": self.run_id,
+            "reason": self.reason,
+            "since": self.since.isoformat(),
+            "cost_usd": round(self.cost_usd, 6),
+            "command": self.command,
+            "questions": [write_fields(question) for question in self.questions],
+        }
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What needs a person now, the oldest first, and what cannot be read."""
+
+    rows: Sequence[AttentionRow]
+    snoozed: int
+    troubles: Sequence[str]
+
+
+def read_attention(state: Path, now: datetime) -> Attention:
+    """Return what needs a person in all projects of a state folder, without what is snoozed."""
+    rows, troubles = list[AttentionRow](), list[str]()
+    for folder in list_actors(state):
+        rows += _rows_of_actor(read_actor(folder))
+    of_actors = {row.run_id for row in rows if row.run_id}
+    index = RunIndex(state)
+    for project in list_project_folders(state):
+        try:
+            if project.has_runs:
+                rows += _rows_of_runs(index, project, besides=of_actors)
+        except AttractorError as fault:
+            troubles.append(f"the runs of {project.root} cannot be read: {fault.message}")
+    snoozed = read_snoozed(state)
+    awake = [row for row in rows if snoozed.get(row.id, "") <= now.isoformat()]
+    awake.sort(key=lambda row: row.since)
+    return Attention(awake, len(rows) - len(awake), troubles)
+
+
+def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
+    last = view.history.last
+    project = view.folder.project
+    match view.status:
+        case ActorStatus.ASKING if view.run:
+            yield _question_row(view.run, project, view)
+        case ActorStatus.INTERRUPTED if view.task:
+            yield AttentionRow(
+                project=project,
+                name=view.name,
+                actor=view,
+                id=f"interrupted:{view.task.run_id}",
+                need=Need.INTERRUPTED,
+                reason=f"its process died while it worked on: {view.task.message.text}",
+                since=view.since,
+                cost_usd=view.cost_usd,
+                command="attractor attention next",
+                run_id=view.task.run_id,
+            )
+        case ActorStatus.FAILED | ActorStatus.REVIEW | ActorStatus.IDLE if (
+            last and last.message.id != view.history.seen
+        ):
+            need = {ActorStatus.FAILED: Need.FAILED, ActorStatus.REVIEW: Need.REVIEW}
+            yield AttentionRow(
+                project=project,
+                name=view.name,
+                actor=view,
+                id=f"answered:{last.message.id}",
+                need=need.get(view.status, Need.ANSWERED),
+                reason=last.reason or last.words,
+                since=last.at,
+                cost_usd=view.cost_usd,
+                command=f"attractor actor seen {view.name}",
+                run_id=last.run_id,
+            )
+        case _:
+            pass
+
+
+def _rows_of_runs(
+    index: RunIndex, project: ProjectFolder, *, besides: set[str]
+) -> Iterator[AttentionRow]:
+    for run in index.runs(project.runs_dir, RunQuery(status=StatusWord.AWAITING_HUMAN)):
+        if run.run_id in besides:
+            continue
+        if run.phase == Phase.DECISION:
+            yield AttentionRow(
+                id=f"decision:{run.run_id}",
+                need=Need.DECISION,
+                project=project,
+                name=run.run_id,
+                reason=run.goal or run.pipeline,
+                since=run.written or run.started,
+                cost_usd=run.usage.cost_usd,
+                command=f"attractor decide {run.run_id}",
+                run_id=run.run_id,
+            )
+        elif run.questions:
+            yield _question_row(run, project)
+
+
+def _question_row(
+    run: RunOverview, project: ProjectFolder, actor: ActorView | None = None
+) -> AttentionRow:
+    ids = "+".join(question.id for question in run.questions)
+    return AttentionRow(
+        id=f"question:{run.run_id}:{ids}",
+        need=Need.QUESTION,
+        project=project,
+        name=actor.name if actor else run.run_id,
+        reason=run.questions[0].text,
+        since=run.written or run.started,
+        cost_usd=run.usage.cost_usd,
+        command=answer_command(run.run_id, "CHOICE"),
+        run_id=run.run_id,
+        questions=run.questions,
+        actor=actor,
+    )
+
+
+def read_snoozed(state: Path) -> Mapping[str, str]:
+    """Return the times until which rows are snoozed, by the ids of the rows."""
+    file = state / _SNOOZED
+    if not file.exists():
+        return {}
+    found = read_object(file, VerificationError)
+    return {id_: str(until) for id_, until in found.items()}
+
+
+def snooze(state: Path, row: AttentionRow, until: datetime, now: datetime) -> None:
+    """Leave a row out until a time; rows whose time is over are forgotten."""
+    with FileLock(state / _LOCK).acquire(wait=_PATIENCE_S):
+        kept = {id_: one for id_, one in read_snoozed(state).items() if one > now.isoformat()}
+        write_whole(state / _SNOOZED, canonical_json({**kept, row.id: until.isoformat()}))

@@ -1,0 +1,120 @@
+"""`attractor attention`: what needs a person, over all projects; answers are taken everywhere."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.locks import holder_of
+from tests.cli.git_desk import await_
+from tests.cli.plain_desk import PlainDesk
+from tests.cli.running import run_here
+
+GATE = """digraph ask {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  gate [shape=hexagon, label="Ship it?"]
+  work [prompt="$goal"]
+  start -> work -> gate
+  gate -> done [label="[Y] Yes"]
+  gate -> work [label="[N] No"]
+}
+"""
+SLOW = """digraph slow {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  nap [shape=parallelogram, tool_command="test -e ../again || { touch ../again; sleep 60; }"]
+  start -> nap -> done
+}
+"""
+SPAWN = ("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--pipeline", "pipeline.dot")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[PlainDesk]:
+    (tmp_path / "project").mkdir()
+    desk = PlacedDesk(tmp_path)
+    yield desk
+    for name in ("ask", "slow"):
+        desk.do("actor", "stop", name)
+
+
+class PlacedDesk(PlainDesk):
+    """A desk whose project does not contain the state folder."""
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "project"
+
+    def type(self, typed: str, *words: str) -> str:
+        done = run_here(words, folder=self.place, variables=self.environ, typed=typed)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self) -> list[dict[str, Any]]:
+        return json.loads(self.do("attention", "--json").stdout)
+
+
+def test_question_of_an_actor_is_answered_in_attention_next(desk: PlacedDesk) -> None:
+    desk.write(GATE)
+    assert desk.do(*SPAWN, "--name", "ask", "say hello").returncode == 0
+    waited = desk.do("actor", "wait", "ask", "--timeout", "30s")
+    assert (waited.returncode, waited.stdout) == (3, "ask: asking: Ship it?\n")
+    [row] = desk.rows()
+    assert (row["need"], row["actor"], row["reason"]) == ("question", "ask", "Ship it?")
+    assert "[Y] Yes" in desk.type("maybe\n", "attention", "next")
+    assert len(desk.rows()) == 1
+    assert "answered" in desk.type("Y\n", "attention", "next")
+    assert [one["need"] for one in desk.rows()] == []
+    desk.do("actor", "wait", "ask", "--until", "idle", "--timeout", "30s")
+    [row] = desk.rows()
+    assert row["need"] == "answered"
+    assert "succeeded; no files changed" in desk.type("seen\n", "attention", "next")
+    assert desk.do("attention").stdout == "Nothing needs you.\n"
+
+
+def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk) -> None:
+    desk.write(GATE)
+    desk.do(*SPAWN, "--name", "ask", "say hello")
+    desk.do("actor", "wait", "ask", "--timeout", "30s")
+    assert desk.do("snooze", "ask", "2h").stdout.startswith("ask: snoozed until ")
+    assert desk.do("attention").stdout == "Nothing needs you.\n1 snoozed.\n"
+    [run] = json.loads(desk.do("actor", "list", "--json").stdout)
+    desk.do("answer", run["run"], "Y")
+    desk.do("actor", "wait", "ask", "--until", "idle", "--timeout", "30s")
+    assert [row["need"] for row in desk.rows()] == ["answered"]
+
+
+@pytest.mark.parametrize("choice", ["go on", "start over", "leave"])
+def test_killed_actor_asks_whether_to_go_on(desk: PlacedDesk, choice: str) -> None:
+    desk.write(SLOW)
+    desk.do(*SPAWN, "--name", "slow", "sleep well")
+    lock = next((desk.folder / "state").glob("projects/*/actors/slow")) / "lock"
+    await_(lambda: (desk.folder / "again").exists())
+    holder = holder_of(lock)
+    assert holder
+    os.kill(holder.pid, signal.SIGKILL)
+    await_(desk.rows)
+    [row] = desk.rows()
+    assert (row["need"], row["reason"]) == (
+        "interrupted",
+        "its process died while it worked on: sleep well",
+    )
+    desk.do("message", "send", "slow", "another")
+    assert desk.do("actor", "list", "--json").stdout.count('"interrupted"') == 1
+    desk.type(f"{choice}\n", "attention", "next")
+    waited = desk.do("actor", "wait", "slow", "--timeout", "30s")
+    listed = json.loads(desk.do("message", "list", "slow", "--json").stdout)
+    ended = [(one["message"]["text"], one["succeeded"], one["reason"]) for one in listed]
+    done = {
+        "go on": [("sleep well", True, ""), ("another", True, "")],
+        "start over": [
+            ("sleep well", False, "started over"),
+            ("another", True, ""),
+            ("sleep well", True, ""),
+        ],
+        "leave": [("sleep well", False, "given up"), ("another", True, "")],
+    }[choice]
+    assert ended[: len(done)] == done, waited.stdout
