@@ -36,7 +36,7 @@ from attractor.factory.operations.start import start_run
 from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import reference_of
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.records.transcript import TRANSCRIPT
 
 _FILE = "agent.dot"
@@ -125,7 +125,7 @@ def agent(
         backend=backend,
         model=model,
         provider=provider,
-        workspace=WorkspaceKind.IN_PLACE,
+        workspace="in-place",
         sandbox=sandbox,
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         evaluate=False,
