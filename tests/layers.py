@@ -91,7 +91,7 @@ class Import:
 
 
 def read_table(page: Path = HOUSE) -> dict[str, Room]:
-    row = r"^\| (\d) \| \[?`(\w+)`(?:\]\(\S+\))? \|[^|]*\|([^|]*)\|$"
+    row = r"^\| (\d+) \| \[?`(\w+)`(?:\]\(\S+\))? \|[^|]*\|([^|]*)\|$"
     rows = re.findall(row, page.read_text("utf-8"), re.M)
     return {
         name: Room(name, int(floor), tuple(filter(None, re.split(r"[,\s]+", needs))))

@@ -143,6 +143,22 @@ class SharedLock:
             raise file_error("lock", path, cause) from cause
 
 
+def take_slot(folder: Path, most: int) -> io.FileIO | None:
+    """Return a locked file, one of `most` in a folder; None if all are locked.
+
+    The lock lasts until this process, and each process that inherited the file, has closed it.
+    """
+    try:
+        for number in range(most):
+            slot = open_to_lock(folder / f"slot-{number}")
+            if try_lock(slot):
+                return slot
+            slot.close()
+    except OSError as cause:
+        raise file_error("lock", folder, cause) from cause
+    return None
+
+
 def try_lock(file: io.FileIO) -> bool:
     """Try to acquire the kernel's lock on an open file; return whether the lock was acquired."""
     try:

@@ -124,8 +124,10 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 
 
 GROUP_SUMMARIES = {
+    "actor": "Let agents stay: spawn, list, prompt, stop and archive actors",
     "audit": "Verify all records, and build the index of runs again",
     "grow": "Plan, simulate and deploy the growth of an app",
+    "message": "Send messages to actors, and list them",
     "pipeline": "Manage the registered pipelines of the project",
     "profile": "Manage profiles: environment, models and policy of runs",
     "spec": "Turn desires into the specification of an app; show, draw, compare and verify it",
@@ -141,6 +143,7 @@ PURPOSES = {
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
+    "Let agents stay": "actor message",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -151,6 +154,7 @@ PURPOSES = {
 """The commands in the main help, by purpose; commands of other distributions come last."""
 
 OPERATOR_COMMANDS = (
+    "actor",
     "agent",
     "amend",
     "answer",
@@ -163,6 +167,7 @@ OPERATOR_COMMANDS = (
     "gc",
     "grow",
     "mcp",
+    "message",
     "new",
     "pause",
     "pipeline",

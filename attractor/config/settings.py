@@ -198,6 +198,17 @@ class SandboxLimitSettings(Section):
     )
 
 
+class WorldsSettings(Section):
+    """Settings of actors."""
+
+    max_working_actors: int | None = Field(
+        default=None,
+        ge=1,
+        description="Let at most this many actors of this machine work at once (default: one for "
+        "each 2 GB of free memory).",
+    )
+
+
 class TracingSettings(Section):
     """Settings of OpenTelemetry traces."""
 
@@ -442,6 +453,7 @@ class Settings(Section):
     workspace: WorkspaceSettings = WorkspaceSettings()
     caches: CachesSettings = CachesSettings()
     sandbox: SandboxLimitSettings = SandboxLimitSettings()
+    worlds: WorldsSettings = WorldsSettings()
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
     llm: LlmSettings = LlmSettings()

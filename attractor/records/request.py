@@ -41,6 +41,16 @@ class ContinuedRun:
         return directory, open_journal(directory.events, directory.checkpoint).head
 
 
+@dataclass(frozen=True)
+class ActorTask:
+    """The message to an actor for which a run was started: its id and hash, and its sender."""
+
+    actor: str
+    message: str
+    hash: str
+    sender: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """The settings that a caller chooses for a run; its manifest stores them without secrets.
@@ -52,7 +62,8 @@ class RunRequest:
     names the goal and the inputs that are missing here because they contain a secret. `continues`
     is the run whose conversations this run continues. `feedback` are context values about the
     verdict on an earlier run. `promoted_by` is the command that promotes the run, if not `attractor
-    promote`. `started_by` is `mcp` if a coding agent started the run over MCP.
+    promote`. `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the
+    message to an actor that the run answers.
     """
 
     file: Path
@@ -80,6 +91,7 @@ class RunRequest:
     feedback: JsonObject = field(default_factory=dict[str, Json])
     promoted_by: str = ""
     started_by: str = ""
+    task: ActorTask | None = None
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -100,7 +112,7 @@ class RunRequest:
         return redactor.members(replace(self, withheld=withheld).to_record())
 
 
-_NEWER = ("suite", "profile", "waits_for_limits", "started_by", "folder", "dimension")
+_NEWER = ("suite", "profile", "waits_for_limits", "started_by", "folder", "dimension", "task")
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 
 

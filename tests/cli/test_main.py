@@ -405,7 +405,7 @@ def test_help_of_a_command_and_of_a_group_is_printed() -> None:
     unknown = attractor("help", "nothing-like-it")
     assert unknown.returncode == 2
     # An error lists at most five known names.
-    assert "known: agent, agents, amend, answer, audit and " in unknown.stderr
+    assert "known: actor, agent, agents, amend, answer and " in unknown.stderr
 
 
 def test_main_help_groups_every_command_by_purpose() -> None:

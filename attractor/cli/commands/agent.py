@@ -1,6 +1,5 @@
 """Let one coding agent work in this folder, as a run with one stage."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +14,6 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
-from attractor.cli.runs.sessions import (
-    NAME,
-    STAGE,
-    AgentSession,
-    continue_session,
-    find_session,
-    keep_model,
-    read_answer,
-)
 from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
@@ -38,21 +28,16 @@ from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest
 from attractor.records.transcript import TRANSCRIPT
-
-_FILE = "agent.dot"
-
-
-def pipeline_text(agent: str = "") -> str:
-    """Return the pipeline of a session: one stage whose prompt is the goal."""
-    # A session ends with the agent's last words; a report is possible, but not requested.
-    own = f", agent={json.dumps(agent)}" if agent else ""
-    return (
-        f"digraph {NAME} {{\n"
-        "  start [shape=Mdiamond]; done [shape=Msquare]\n"
-        f'  {STAGE} [prompt="$goal", fidelity=full, thread_id={NAME}, auto_status=true{own}]\n'
-        f"  start -> {STAGE} -> done\n"
-        "}\n"
-    )
+from attractor.worlds.sessions import (
+    FILE,
+    STAGE,
+    AgentSession,
+    continue_session,
+    find_session,
+    keep_model,
+    pipeline_text,
+    read_answer,
+)
 
 
 @click.command()
@@ -120,7 +105,7 @@ def agent(
     'attractor logs --stage work' shows the session again. '-' reads TASK from standard input.
     """
     request = RunRequest(
-        file=Path(_FILE).absolute(),
+        file=Path(FILE).absolute(),
         goal=_read_task(task),
         backend=backend,
         model=model,
@@ -200,12 +185,15 @@ def _continue(
     if context.get_parameter_source("backend") is ParameterSource.DEFAULT:
         request = replace(request, backend=session.request.backend)
     request = keep_model(request, session)
-    result, project = work(continue_session(request, session, runs_dir, is_fresh=is_fresh))
+    tell = partial(show, err=True)
+    result, project = work(
+        continue_session(request, session, runs_dir, tell=tell, is_fresh=is_fresh)
+    )
     can_ask = invocation.has_terminal and not context.params["as_json"]
     if LOST_SESSION in result.reason and can_ask:
         show(result.reason, err=True)
         if click.confirm("Begin afresh, with what was said before as text?", err=True):
-            return work(continue_session(request, session, runs_dir, is_fresh=True))
+            return work(continue_session(request, session, runs_dir, tell=tell, is_fresh=True))
     return result, project
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +13,7 @@ from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.listings import landed, read_since, show_indexing
+from attractor.cli.runs.listings import format_age, landed, read_since, show_indexing
 from attractor.cli.runs.setup import opened_of
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -183,7 +183,7 @@ def _table(found: Sequence[RunOverview], now: datetime, projects: Projects) -> l
             (
                 visible(run.run_id),
                 *_names(run, projects),
-                _age(now - run.started),
+                format_age(now - run.started),
                 visible(listed_status(run)),
                 visible(run.outcome) or "-",
                 visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
@@ -205,15 +205,6 @@ def _cost(usage: Usage) -> str:
     if usage.cost_usd or not usage.tokens:
         return format_cost(usage.cost_usd)
     return f"{format_number(usage.tokens)} tokens"
-
-
-def _age(age: timedelta) -> str:
-    """Return the time since the start in its largest unit."""
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
 
 
 part = runs

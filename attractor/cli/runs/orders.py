@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.base.errors import ExitCode, Refused, UsageError
@@ -18,6 +19,7 @@ from attractor.records.lookup import find_run
 if TYPE_CHECKING:
     from attractor.factory.decisions.decide import Operator
     from attractor.factory.ledger.tokens import Scope, TokenStore
+    from attractor.factory.open_project import OpenProject
 
 
 def operator_name(invocation: Invocation, scope: "Scope | None" = None) -> str:
@@ -75,27 +77,34 @@ def token_store(invocation: Invocation) -> "TokenStore":
 
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:
-    """Return the object by which the calling user sends orders to a run."""
+    """Return the object by which the calling user sends orders to a run of this project."""
+    opened = opened_of(invocation)
+    return orders_in(invocation, opened, find_run(reference, opened.project.runs_dir))
+
+
+def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orders:
+    """Return the object by which the calling user sends orders to a run of a project."""
     # Imported here, because most orders do not end a run.
     from attractor.factory.ledger.tokens import Scope
     from attractor.factory.operations.run_end import record_end
 
-    opened, by = opened_of(invocation), operator_name(invocation, Scope.OPERATE)
-    has_token = bool(invocation.environ.get(TOKEN_VARIABLE))
+    by = operator_name(invocation, Scope.OPERATE)
     return Orders(
-        root=find_run(reference, opened.project.runs_dir),
+        root=root,
         by=by,
         clock=opened.project.machine.clock,
         randomness=opened.project.machine.randomness,
         redactor=opened.project.redactor,
         before_end=partial(record_end, opened),
         runs_dir=opened.project.runs_dir,
-        proof=token_proof(by) if has_token else _proof_by_terminal(invocation),
+        proof=proof_of(invocation, by),
     )
 
 
-def _proof_by_terminal(invocation: Invocation) -> str:
-    """Return the proof of an order without a token; an order without a proof is accepted too."""
+def proof_of(invocation: Invocation, by: str) -> str:
+    """Return the proof of an order of a person; an order without a proof is accepted too."""
+    if invocation.environ.get(TOKEN_VARIABLE):
+        return token_proof(by)
     try:
         refuse_while_unguarded("a proof by terminal", invocation.configuration.settings.state_dir)
     except Refused:

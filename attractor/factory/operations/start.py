@@ -26,13 +26,15 @@ async def start_run(
     *,
     root: Path | None = None,
     feedback: Path | None = None,
+    run_id: str = "",
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage.
 
     A suite whose name the ledger does not know is registered by its lock in the last commit.
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
+    `run_id` is the id of the run (default: a new id).
     """
-    origin = _origin(request, opened, root, feedback)
+    origin = changed(_origin(request, opened, root, feedback), run_id=run_id)
     if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
         from attractor.factory.registration.register_suite import register_by_lock

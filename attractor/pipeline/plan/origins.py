@@ -47,17 +47,19 @@ Read = tuple[PipelineSource, PlannedChange | None]
 class New:
     """A request for a new run; its directory is `root` (default: in the runs folder).
 
-    `texts` replace files of the pipeline, by path.
+    `texts` replace files of the pipeline, by path. `run_id` is the id of the run (default: a new
+    id).
     """
 
     request: RunRequest
     root: Path | None = None
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    run_id: str = ""
 
     is_new = walks = True
     is_resumed = is_restart = restores_sessions = False
     promises = Promises()
-    agents = run_id = ""
+    agents = ""
 
     def secrets(self, redactor: Redactor) -> Iterable[str]:
         """Return no secrets: the pipeline says which inputs are secret."""

@@ -11,7 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 from attractor.base.dataclasses import dataclass
 from attractor.config.projects import AGENTS
 from attractor.config.schema import Configuration
-from attractor.config.settings import CachesSettings, NotifySettings, Settings, WorkspaceSettings
+from attractor.config.settings import (
+    CachesSettings,
+    NotifySettings,
+    Settings,
+    WorkspaceSettings,
+    WorldsSettings,
+)
 from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.environments.environment import inherited
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
@@ -90,6 +96,7 @@ class Project:
     backends: "BackendsSettings | None" = None
     agent: "CodingAgentSettings | None" = None
     growth: "GrowthSettings | None" = None
+    worlds: WorldsSettings = WorldsSettings()
     suite: str = ""
     profile: str = ""
     secrets: tuple[str, ...] = ()
@@ -146,6 +153,7 @@ def project_from(
         backends=settings.backends,
         agent=settings.agent,
         growth=settings.growth,
+        worlds=settings.worlds,
         suite=settings.factory.suite,
         profile=settings.factory.profile,
         secrets=tuple(_secrets(settings.agent, settings.growth)),

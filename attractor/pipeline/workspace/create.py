@@ -137,7 +137,7 @@ async def choose_sandbox(
             covers=covers,
             guardian=Guardian(lock=machine.state_dir / UNGUARDED, adopts=machine.adopts_orphans),
         )
-    if request.folder and choice.settings and not choice.settings.bubblewrap:
+    if kind.needs_folder and choice.settings and not choice.settings.bubblewrap:
         _require_absent(at, covers)
     return choice
 

@@ -31,7 +31,7 @@ from attractor.base.errors import (
 )
 from attractor.base.files import file_error, make_private_folder
 from attractor.base.json import JsonObject, parse_object
-from attractor.base.locks import open_to_lock, try_lock
+from attractor.base.locks import take_slot
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.storage.json_files import Fields
 from attractor.server.errors import CommandFailed, TooManyProcesses
@@ -154,14 +154,8 @@ class RunProcesses:
 
     def _take_slot(self) -> io.FileIO:
         """Return a file whose lock lasts until this process and the started one have closed it."""
-        try:
-            for number in range(self.most):
-                slot = open_to_lock(self.folder / f"slot-{number}")
-                if try_lock(slot):
-                    return slot
-                slot.close()
-        except OSError as cause:
-            raise file_error("lock", self.folder, cause) from cause
+        if slot := take_slot(self.folder, self.most):
+            return slot
         raise TooManyProcesses(f"the limit of processes is reached: {self.most}")
 
     def _create_log(self) -> IO[bytes]:

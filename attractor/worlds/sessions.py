@@ -1,7 +1,8 @@
-"""Finds the sessions of `attractor agent`, and continues one of them in a new run."""
+"""Finds the sessions of `attractor agent` and of actors, and continues one of them in a new run."""
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,6 @@ from attractor.base.errors import UsageError
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_object
 from attractor.base.processes import OutputLimit
-from attractor.cli.output.streams import show
 from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
@@ -28,6 +28,9 @@ from attractor.records.transcript import TRANSCRIPT, EntryKind, read_page
 NAME, STAGE = "agent", "work"
 """The pipeline of a session, which is also its thread, and its stage."""
 
+FILE = "agent.dot"
+"""The file of the pipeline, which exists in no project."""
+
 _LARGEST_ANSWER = 8 << 20
 _RETOLD = "\n\n# What was said before\n\n"
 _LONGEST_RETOLD = OutputLimit(head=16_000, tail=48_000)
@@ -35,6 +38,19 @@ _CUT = (
     "You were cut off before you finished this task. Your last words and tool calls may be "
     "missing here, and files may be changed in part."
 )
+
+
+def pipeline_text(agent: str = "") -> str:
+    """Return the pipeline of a session: one stage whose prompt is the goal."""
+    # A session ends with the agent's last words; a report is possible, but not requested.
+    own = f", agent={json.dumps(agent)}" if agent else ""
+    return (
+        f"digraph {NAME} {{\n"
+        "  start [shape=Mdiamond]; done [shape=Msquare]\n"
+        f'  {STAGE} [prompt="$goal", fidelity=full, thread_id={NAME}, auto_status=true{own}]\n'
+        f"  start -> {STAGE} -> done\n"
+        "}\n"
+    )
 
 
 @dataclass(frozen=True)
@@ -128,7 +144,7 @@ def find_session(reference: str, runs_dir: Path) -> AgentSession:
     for root in candidates:
         # A killed session may have no transcript.
         if RunDirectory(root).stage(STAGE).is_dir():
-            session = _read_session(root)
+            session = read_session(root)
             if session.manifest.pipeline == NAME:
                 return session
     raise UsageError(
@@ -138,7 +154,12 @@ def find_session(reference: str, runs_dir: Path) -> AgentSession:
 
 
 def continue_session(
-    request: RunRequest, session: AgentSession, runs_dir: Path, *, is_fresh: bool = False
+    request: RunRequest,
+    session: AgentSession,
+    runs_dir: Path,
+    *,
+    tell: Callable[[str], None],
+    is_fresh: bool = False,
 ) -> RunRequest:
     """Return the request with an earlier session, which is continued with the same backend.
 
@@ -150,14 +171,14 @@ def continue_session(
     for earlier in _chain(session):
         if isinstance(earlier, str):
             told.insert(0, f"What was said in run {earlier} is lost.")
-        elif not is_fresh and (continues := _continued(earlier, request.backend, runs_dir)):
+        elif not is_fresh and (continues := _continued(earlier, request.backend, runs_dir, tell)):
             told[:0] = [earlier.retell(is_continued=True)] if earlier.is_cut else []
             break
         else:
             told.insert(0, earlier.retell())
     if told:
         how = f"the session of run {continues.run_id}" if continues else "a new session"
-        show(f"The agent continues with {how}, and reads what else was said as text.", err=True)
+        tell(f"The agent continues with {how}, and reads what else was said as text.")
         retold = keep_ends("\n\n".join(told), _LONGEST_RETOLD)
         request = replace(request, goal=f"{request.goal}{_RETOLD}{retold}")
     return replace(request, continues=continues)
@@ -192,10 +213,12 @@ def _chain(session: AgentSession) -> Iterator[AgentSession | str]:
         if not is_run(RunDirectory(root)):
             yield continued.run_id
             return
-        session = _read_session(root)
+        session = read_session(root)
 
 
-def _continued(session: AgentSession, backend: str, runs_dir: Path) -> ContinuedRun | None:
+def _continued(
+    session: AgentSession, backend: str, runs_dir: Path, tell: Callable[[str], None]
+) -> ContinuedRun | None:
     """Return a session as it is now, if the backend has saved a conversation of it."""
     directory = session.directory
     if session.request.backend != backend or directory.root.parent != runs_dir:
@@ -211,11 +234,12 @@ def _continued(session: AgentSession, backend: str, runs_dir: Path) -> Continued
         SavedConversations(directory, rebuild, until=head).take(NAME, [MAIN])
     except ConversationLost as lost:
         if not session.is_cut:
-            show(f"The conversation of run {session.run_id} cannot be read: {lost}", err=True)
+            tell(f"The conversation of run {session.run_id} cannot be read: {lost}")
         return None
     return ContinuedRun(session.run_id, head.seq, head.hash)
 
 
-def _read_session(root: Path) -> AgentSession:
+def read_session(root: Path) -> AgentSession:
+    """Return the session of the run in a directory."""
     directory = RunDirectory(root)
     return AgentSession(directory, read_manifest(directory))

@@ -1,0 +1,32 @@
+"""Archive an actor: it takes no more messages, and leaves the list."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record, find, sender_of
+from attractor.worlds.orders import archive
+from attractor.worlds.status import read_actor
+
+
+@click.command()
+@click.argument("name", metavar="ACTOR")
+@json_option
+@click.pass_obj
+def actor_archive(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Archive an actor: it takes no more messages, and leaves the list.
+
+    Its records and its runs stay. Messages that wait are answered with that. An actor that works is
+    refused: stop it first.
+    """
+    folder, opened = find(invocation, name)
+    archive(folder, sender_of(invocation), opened)
+    if as_json:
+        show_json(actor_record(read_actor(folder)))
+    else:
+        show(f"The actor {folder.name} is archived.")
+    return ExitCode.DONE
+
+
+part = actor_archive

@@ -1,0 +1,51 @@
+"""List the actors of all projects."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record, actor_table
+from attractor.cli.runs.setup import opened_of
+from attractor.worlds.actors import list_actors
+from attractor.worlds.process import most_working
+from attractor.worlds.status import ActorStatus, read_actor
+
+
+@click.command()
+@click.option("--here", is_flag=True, help="List only the actors of this project.")
+@click.option("--all", "with_archived", is_flag=True, help="List archived actors, too.")
+@json_option
+@click.pass_obj
+def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json: bool) -> ExitCode:
+    """List the actors of all projects of the state folder, with their statuses.
+
+    working: a run answers a message. asking: it waits for an answer of a person. review: its last
+    answer changed files, and is not seen. interrupted: its process died. A message that
+    waits because enough actors work already is shown as waiting.
+    """
+    opened = opened_of(invocation)
+    own = opened.identity.project_id()
+    folders = list_actors(opened.project.machine.state_dir)
+    views = [read_actor(one) for one in folders if not here or one.project.project_id == own]
+    views = [one for one in views if with_archived or one.status is not ActorStatus.ARCHIVED]
+    if as_json:
+        show_json([actor_record(view) for view in views])
+        return ExitCode.DONE
+    if not views:
+        show('There are no actors. Spawn one: attractor actor spawn "WORDS"')
+        return ExitCode.DONE
+    projects = {one.folder.project.project_id: one.folder.project.root.name for one in views}
+    show("\n".join(actor_table(views, projects if len(projects) > 1 else {})))
+    working = sum(one.status is ActorStatus.WORKING for one in views)
+    most = most_working(opened)
+    if working >= most and any(one.can_begin and not one.has_process for one in views):
+        show(
+            f"{working} actors work, which is the limit (worlds.max_working_actors); the others "
+            "begin as soon as one of them ends.",
+            err=True,
+        )
+    return ExitCode.DONE
+
+
+part = actor_list

@@ -1,0 +1,28 @@
+"""Mark the last answer of an actor as seen."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record, find, sender_of
+from attractor.worlds.orders import mark_seen
+from attractor.worlds.status import read_actor
+
+
+@click.command()
+@click.argument("name", metavar="ACTOR")
+@json_option
+@click.pass_obj
+def actor_seen(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Mark the last answer of an actor as seen: it needs no review any more."""
+    folder, opened = find(invocation, name)
+    run_id = mark_seen(folder, sender_of(invocation), opened)
+    if as_json:
+        show_json(actor_record(read_actor(folder)))
+    else:
+        show(f"The answer of the actor {folder.name} is seen{f': run {run_id}' if run_id else ''}.")
+    return ExitCode.DONE
+
+
+part = actor_seen

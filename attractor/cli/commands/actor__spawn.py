@@ -1,0 +1,103 @@
+"""Spawn an actor: an agent that stays, with its task."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record, sender_of
+from attractor.cli.runs.setup import chosen_model_options, opened_of
+from attractor.worlds.actors import Actor, ActorFolder
+from attractor.worlds.orders import here, name_after, names_of_project, spawn
+from attractor.worlds.status import read_actor
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORDS")
+@chosen_model_options
+@click.option("--name", default="", help="Name the actor (default: after its task).")
+@click.option(
+    "--with",
+    "backend",
+    default="agent",
+    show_default=True,
+    metavar="NAME",
+    help="Work with this backend, such as codex or claude.",
+)
+@click.option("--agent", "agent_name", default="", metavar="NAME", help="Use the agent NAME.")
+@click.option(
+    "--pipeline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Run this pipeline for each message, with the message as its goal.",
+)
+@click.option("-n", "count", type=click.IntRange(1, 20), default=1, help="Spawn this many actors.")
+@click.option(
+    "--sandbox",
+    default="auto",
+    show_default=True,
+    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
+)
+@click.option(
+    "--max-cost-usd",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Limit the cost of all runs of the actor.",
+)
+@json_option
+@click.pass_obj
+def actor_spawn(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    model: str,
+    provider: str,
+    name: str,
+    backend: str,
+    agent_name: str,
+    pipeline: Path | None,
+    count: int,
+    sandbox: str,
+    max_cost_usd: float | None,
+    as_json: bool,
+) -> ExitCode:
+    """Spawn an actor, with WORDS as its first task.
+
+    An actor is a name for a chain of runs: each message to it starts one run, which continues the
+    conversation of the run before. It stays after this command: its process works in the
+    background, and ends a few seconds after the last message is answered.
+    """
+    task = " ".join(words)
+    if pipeline and agent_name:
+        raise UsageError("--pipeline names its agents itself", hint="remove --agent")
+    opened = opened_of(invocation)
+    spawned: list[ActorFolder] = []
+    for _ in range(count):
+        taken = names_of_project(opened)
+        actor = Actor(
+            name=name_after(name, taken) if name and count > 1 else name or name_after(task, taken),
+            project=here(opened).project_id,
+            spawner=sender_of(invocation),
+            created=opened.now(),
+            pipeline=str(pipeline.absolute()) if pipeline else "",
+            agent=agent_name,
+            backend=backend,
+            model=model,
+            provider=provider,
+            sandbox=sandbox,
+            life_usd=max_cost_usd,
+        )
+        spawned.append(spawn(actor, task, opened))
+    if as_json:
+        show_json([actor_record(read_actor(folder)) for folder in spawned])
+        return ExitCode.DONE
+    for folder in spawned:
+        name = shlex.quote(folder.name)
+        show(f"The actor {folder.name} works on it.")
+        show(f"  watch it:       attractor actor attach {name}")
+        show(f"  its next task:  attractor actor prompt {name} TEXT")
+        show(f"  stop it:        attractor actor stop {name}")
+    return ExitCode.DONE
+
+
+part = actor_spawn

@@ -1,0 +1,39 @@
+"""Stop an actor: cancel its run, and end its process."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record, find, sender_of
+from attractor.cli.runs.orders import orders_in
+from attractor.worlds.orders import stop
+from attractor.worlds.status import read_actor
+
+
+@click.command()
+@click.argument("name", metavar="ACTOR")
+@json_option
+@click.pass_obj
+def actor_stop(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Stop an actor: cancel its run, and wait until its process has ended.
+
+    Messages that wait stay in its inbox. The next message starts it again, in its conversation.
+    """
+    folder, opened = find(invocation, name)
+
+    def cancel(run_id: str) -> None:
+        root = opened.project.runs_dir / run_id
+        orders_in(invocation, opened, root).cancel(f"actor {folder.name} stopped")
+
+    stop(folder, sender_of(invocation), opened, cancel)
+    view = read_actor(folder)
+    if as_json:
+        show_json(actor_record(view))
+        return ExitCode.DONE
+    waiting = f"; {len(view.waiting)} messages wait in its inbox" if view.waiting else ""
+    show(f"The actor {folder.name} is stopped{waiting}.")
+    return ExitCode.DONE
+
+
+part = actor_stop

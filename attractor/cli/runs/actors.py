@@ -1,0 +1,211 @@
+"""Finds actors for commands, and prints them."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from attractor.base.amounts import format_cost, number_of
+from attractor.base.clock import SystemClock
+from attractor.base.errors import ExitCode
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.cli.invocation import Invocation
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.listings import format_age
+from attractor.cli.runs.orders import operator_name, proof_of
+from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.transcripts import entry_lines, painter
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.truncation import shorten
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.language.source.text import visible
+from attractor.records.open_work import answer_command
+from attractor.records.transcript import TranscriptReader, read_entry
+from attractor.worlds.actors import ActorFolder, Answered, find_actor, list_actors
+from attractor.worlds.messages import Message, Sender, SenderKind
+from attractor.worlds.sessions import STAGE
+from attractor.worlds.status import ActorStatus, ActorView, read_actor
+
+_LONGEST_TASK = 48
+POLL_S = 0.1
+
+
+def find(invocation: Invocation, reference: str) -> tuple[ActorFolder, OpenProject]:
+    """Return an actor by its name or the beginning of its name, and its project."""
+    opened = opened_of(invocation)
+    state = opened.project.machine.state_dir
+    own = opened.identity.project_id()
+    folder = find_actor(reference, list_actors(state), own)
+    if folder.project.project_id != own:
+        environ = {**invocation.environ, "ATTRACTOR_STATE_DIR": str(state)}
+        opened = open_project(folder.project.root, environ)
+    return folder, opened
+
+
+def sender_of(invocation: Invocation) -> Sender:
+    """Return the person who types the command, with the proof of the process."""
+    # Imported here, because most commands need no token.
+    from attractor.factory.ledger.tokens import Scope
+
+    name = operator_name(invocation, Scope.OPERATE)
+    return Sender(SenderKind.PERSON, name, proof_of(invocation, name))
+
+
+def describe_status(view: ActorView, *, is_full: bool = False) -> str:
+    """Return the status of an actor for people, with what it waits for."""
+    run, words = view.run, view.status.value
+    match view.status:
+        case ActorStatus.ASKING if run:
+            return f"{words}: {visible(shorten(run.questions[0].text, _LONGEST_TASK))}"
+        case ActorStatus.WORKING if run and run.wait:
+            until = f" until {run.wait.until.astimezone():%H:%M}" if run.wait.until else ""
+            return f"{words} (waits for {run.wait.reason}{until})"
+        case ActorStatus.FAILED if view.history.last:
+            return f"{words}: {visible(shorten(view.history.last.reason, _LONGEST_TASK))}"
+        case ActorStatus.REVIEW if view.history.last:
+            return f"{words}: {number_of(view.history.last.changed, 'file')} changed"
+        case _:
+            pass
+    if view.waiting and not view.has_process:
+        return f"{words}; {number_of(len(view.waiting), 'message')} waiting"
+    return words
+
+
+def actor_record(view: ActorView) -> dict[str, Json]:
+    """Return an actor as JSON."""
+    actor, last = view.history.actor, view.history.last
+    return {
+        "name": actor.name,
+        "project": {
+            "id": view.folder.project.project_id,
+            "folder": str(view.folder.project.root),
+        },
+        "status": view.status.value,
+        "since": view.since.isoformat(),
+        "dimension": actor.dimension,
+        "workspace": actor.workspace,
+        "folder": actor.folder,
+        "backend": actor.backend,
+        "pipeline": actor.pipeline,
+        "run": view.run.run_id if view.run else "",
+        "last_run": last.run_id if last else "",
+        "waiting": len(view.waiting),
+        "answered": len(view.history.answers),
+        "cost_usd": round(view.cost_usd, 6),
+        "reason": last.reason if last and view.task is None else "",
+    }
+
+
+def actor_table(views: Sequence[ActorView], projects: Mapping[str, str]) -> list[str]:
+    """Return the lines of a list of actors; `projects` are the names of their projects by id."""
+    now = SystemClock().now()
+    rows = [("actor", *(["project"] if projects else []), "age", "status", "cost", "works on")]
+    for view in views:
+        names = [visible(projects[view.folder.project.project_id])] if projects else []
+        goal = view.task.message.text if view.task else ""
+        if not goal and view.history.last:
+            goal = view.history.last.message.text
+        rows.append(
+            (
+                visible(view.name),
+                *names,
+                format_age(now - view.since),
+                describe_status(view),
+                format_cost(view.cost_usd),
+                visible(shorten(goal, _LONGEST_TASK)),
+            )
+        )
+    return table(rows)
+
+
+def answered_lines(one: Answered) -> list[str]:
+    """Return an answer for people: last words, then what was changed."""
+    ended = "succeeded" if one.succeeded else f"failed: {one.reason}"
+    changed = f"{number_of(one.changed, 'file')} changed" if one.changed else "no files changed"
+    names = f": {', '.join(map(visible, one.files))}" if one.files else ""
+    more = f" and {one.changed - len(one.files)} more" if one.changed > len(one.files) else ""
+    return [
+        *([one.words] if one.words else []),
+        f"{visible(ended)}; {changed}{names}{more}; {format_cost(one.cost_usd)}; run {one.run_id}"
+        if one.run_id
+        else visible(ended),
+    ]
+
+
+def message_record(one: Answered) -> dict[str, Json]:
+    """Return an answered message as JSON."""
+    return {**write_fields(one), "status": "answered"}
+
+
+def code_of(status: ActorStatus) -> ExitCode:
+    """Return the exit status for an actor that does not work, as for a run."""
+    match status:
+        case ActorStatus.FAILED | ActorStatus.STOPPED:
+            return ExitCode.FAILED
+        case ActorStatus.ASKING | ActorStatus.INTERRUPTED | ActorStatus.WORKING:
+            return ExitCode.UNFINISHED
+        case _:
+            return ExitCode.DONE
+
+
+class ActorFollower:
+    """Prints what an actor says, from now on, as its runs go on."""
+
+    def __init__(self, invocation: Invocation, folder: ActorFolder) -> None:
+        self._folder = folder
+        self._color = (invocation.color and sys.stdout.isatty()) or None
+        self._paint = painter(bool(self._color))
+        self._run_id = ""
+        self._reader: TranscriptReader | None = None
+
+    def show_more(self, view: ActorView) -> None:
+        """Print the new lines of the run in work; the rest of a run that ended comes first."""
+        run_id = view.task.run_id if view.task and view.run else ""
+        if run_id != self._run_id:
+            self._show_rest()
+            self._run_id = run_id
+            stage = RunDirectory(self._folder.project.runs_dir / run_id).stage(STAGE)
+            self._reader = TranscriptReader(stage) if run_id else None
+            if view.task and run_id:
+                show(f"task: {visible(view.task.message.text)} (run {run_id})", err=True)
+        self._show_rest()
+
+    def _show_rest(self) -> None:
+        for record in self._reader.more() if self._reader else ():
+            if entry := read_entry(record):
+                show("\n".join(entry_lines(entry, self._paint)), err=True, color=self._color)
+
+
+def wait_for_answer(
+    folder: ActorFolder, message: Message, look: Callable[[ActorView], None]
+) -> Answered | ActorView:
+    """Return the answer to a message, or the actor if it waits for a person instead."""
+    while True:
+        view = read_actor(folder)
+        look(view)
+        for one in view.history.answers:
+            if one.message.id == message.id:
+                return one
+        if view.status in (ActorStatus.ASKING, ActorStatus.INTERRUPTED, ActorStatus.STOPPED):
+            return view
+        time.sleep(POLL_S)
+
+
+def show_answer(invocation: Invocation, found: Answered | ActorView, *, as_json: bool) -> ExitCode:
+    """Print the answer to a message, or why there is none yet."""
+    if isinstance(found, ActorView):
+        if as_json:
+            show_json(actor_record(found), is_line=True)
+        else:
+            command = answer_command(found.run.run_id, "CHOICE") if found.run else ""
+            words = describe_status(found)
+            show(f"{found.name} is {words}{f': {command}' if command else ''}", err=True)
+        return code_of(found.status)
+    if as_json:
+        show_json(message_record(found), is_line=True)
+    else:
+        *words, end = answered_lines(found)
+        for line in words:
+            show(line)
+        show(end, err=True)
+    return ExitCode.DONE if found.succeeded else ExitCode.FAILED

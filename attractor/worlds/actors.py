@@ -1,0 +1,306 @@
+"""Actors: their records, and the journal from which their state is read.
+
+The journal of an actor contains what people and its processes recorded: how it was spawned, which
+runs answered which messages, and that it was stopped, seen or archived. Nothing else is stored: the
+status is read from journal, inbox, lock and runs (`status.py`).
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError, VerificationError
+from attractor.base.files import (
+    StoredFile,
+    file_error,
+    make_private_folder,
+    read_regular,
+    remove_file,
+    store_private_folder,
+    write_whole,
+)
+from attractor.base.journal import Journal, read_lines
+from attractor.base.json import canonical_json, parse_object
+from attractor.base.records import read_record, write_record
+from attractor.config.tables import require_name
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
+from attractor.worlds.messages import Message, Sender, TaskAtWork
+
+ACTORS = "actors"
+_JOURNAL, _TASK = "journal.jsonl", "now.json"
+_MOST_NAMED = 5
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """An actor: a name for a chain of runs in one dimension.
+
+    Without a `pipeline`, each run is one stage of a coding agent. `budgets` are those of each run,
+    `life_usd` is the limit of the cost of all runs.
+    """
+
+    name: str
+    project: str
+    spawner: Sender
+    created: datetime
+    dimension: str = ""
+    workspace: str = "in-place"
+    folder: str = ""
+    pipeline: str = ""
+    agent: str = ""
+    backend: str = "agent"
+    model: str = ""
+    provider: str = ""
+    sandbox: str = "auto"
+    budgets: Budgets = NO_BUDGETS
+    life_usd: float | None = None
+
+
+class Mark(StrEnum):
+    """What a person recorded of an actor."""
+
+    STOPPED = "stopped"
+    SEEN = "seen"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to a message: what its run did. Without a run, the message was refused.
+
+    `words` are the last words of the run, shortened; `files` are the first changed files.
+    """
+
+    message: Message
+    run_id: str
+    succeeded: bool
+    reason: str
+    words: str
+    changed: int
+    files: Sequence[str]
+    cost_usd: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A mark of a person; `message` is the id of the message whose answer was seen."""
+
+    mark: Mark
+    by: Sender
+    at: datetime
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A message was sent to a stopped actor, which works again."""
+
+    by: Sender
+    at: datetime
+
+
+Line = Actor | Answered | Marked | Resumed
+_KINDS: Mapping[str, type[Line]] = {
+    "spawned": Actor,
+    "answered": Answered,
+    "marked": Marked,
+    "resumed": Resumed,
+}
+_NAMES = {type_: name for name, type_ in _KINDS.items()}
+
+
+@dataclass(frozen=True)
+class ActorHistory:
+    """What the journal of an actor records; `seen` is the message whose answer was seen."""
+
+    actor: Actor
+    answers: Sequence[Answered] = ()
+    stopped: Marked | None = None
+    archived: Marked | None = None
+    seen: str = ""
+
+    @classmethod
+    def of(cls, lines: Iterable[Line]) -> "ActorHistory | None":
+        """Return the history of the lines of a journal; None without any."""
+        actor, answers, marks, seen = None, list[Answered](), dict[Mark, Marked](), ""
+        for line in lines:
+            match line:
+                case Actor():
+                    actor = line
+                case Answered():
+                    answers.append(line)
+                case Resumed():
+                    marks.pop(Mark.STOPPED, None)
+                case Marked(mark=Mark.SEEN):
+                    seen = line.message
+                case Marked():
+                    marks[line.mark] = line
+        stopped, archived = marks.get(Mark.STOPPED), marks.get(Mark.ARCHIVED)
+        return cls(actor, answers, stopped, archived, seen) if actor else None
+
+    @property
+    def last(self) -> Answered | None:
+        """The last answer."""
+        return self.answers[-1] if self.answers else None
+
+    @property
+    def answered_ids(self) -> frozenset[str]:
+        """The ids of the answered messages."""
+        return frozenset(one.message.id for one in self.answers)
+
+    @property
+    def cost_usd(self) -> float:
+        """The cost of all runs that ended."""
+        return sum(one.cost_usd for one in self.answers)
+
+
+@dataclass(frozen=True)
+class ActorFolder:
+    """The folder of an actor in the state folder, and the project to which it belongs."""
+
+    root: Path
+    project: ProjectFolder
+
+    @property
+    def name(self) -> str:
+        """The name of the actor."""
+        return self.root.name
+
+    @property
+    def qualified_name(self) -> str:
+        """The name, after the name of the project's folder."""
+        return f"{self.project.root.name}/{self.name}"
+
+    @property
+    def lock(self) -> Path:
+        """The lock that the process of the actor holds."""
+        return self.root / "lock"
+
+    @property
+    def inbox(self) -> Path:
+        """The folder of the messages that are not answered."""
+        return self.root / "inbox"
+
+    @property
+    def log(self) -> Path:
+        """The output of the actor's processes."""
+        return self.root / "process.log"
+
+    def read(self) -> ActorHistory:
+        """Read the journal; a line that a killed writer left incomplete is skipped."""
+        place = self.root / _JOURNAL
+        history = ActorHistory.of(self._parse(line.content) for line in read_lines(place))
+        if history is None:
+            hint = "restore it from a backup"
+            raise VerificationError(f"{place} does not record an actor", hint=hint)
+        return history
+
+    def signature(self) -> tuple[int, ...]:
+        """Return numbers that differ after a new message and after a new line of the journal."""
+        return self.inbox.stat().st_mtime_ns, (self.root / _JOURNAL).stat().st_size
+
+    def record(self, line: Line) -> None:
+        """Append a line to the journal, and sync it."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with Journal.open(self.root / _JOURNAL) as journal:
+                    journal.append(_to_line(line))
+                return
+            except LockHeld:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+    def read_task(self) -> TaskAtWork | None:
+        """Return the message that the actor works on, with its run, if there is one."""
+        place = self.root / _TASK
+        try:
+            content = read_regular(place)
+        except FileNotFoundError:
+            return None
+        except OSError as cause:
+            raise file_error("read", place, cause) from cause
+        return read_record(TaskAtWork, parse_object(content) or {})
+
+    def write_task(self, task: TaskAtWork) -> None:
+        """Record the message that the actor works on from now on."""
+        write_whole(self.root / _TASK, canonical_json(write_record(task)))
+
+    def remove_task(self) -> None:
+        """Record that the actor works on no message; its journal has the answer."""
+        remove_file(self.root / _TASK)
+
+    def _parse(self, content: bytes) -> Line:
+        record = parse_object(content) or {}
+        data = record.get("data")
+        kind = _KINDS.get(str(record.get("kind")))
+        if kind is None or not isinstance(data, dict):
+            hint = "restore it from a backup"
+            raise VerificationError(f"invalid line in {self.root / _JOURNAL}", hint=hint)
+        return read_record(kind, data)
+
+
+def _to_line(line: Line) -> str:
+    return canonical_json({"kind": _NAMES[type(line)], "data": write_record(line)})
+
+
+def create_actor(actor: Actor, project: ProjectFolder, state: Path) -> ActorFolder:
+    """Create the folder of a new actor at once, or refuse a name that is taken."""
+    require_actor_name(actor.name)
+    root = project_folder(state, project.project_id) / ACTORS / actor.name
+    if root.exists():
+        raise Refused(
+            f"the actor {actor.name} exists already", hint="choose another name: --name NAME"
+        )
+    store_private_folder(root, [StoredFile(_JOURNAL, f"{_to_line(actor)}\n".encode())])
+    make_private_folder(root / "inbox")
+    return ActorFolder(root, project)
+
+
+def require_actor_name(name: str) -> None:
+    """Refuse a name that could be no folder, branch or word of a command."""
+    try:
+        require_name(name)
+    except ValueError as cause:
+        raise UsageError(f"invalid name of an actor {name!r}", hint=str(cause)) from cause
+
+
+def list_actors(state: Path) -> Sequence[ActorFolder]:
+    """Return the actors of all projects of a state folder, by project and name."""
+    return [
+        ActorFolder(root, project)
+        for project in list_project_folders(state)
+        for root in sorted((project_folder(state, project.project_id) / ACTORS).glob("[!.]*"))
+    ]
+
+
+def find_actor(reference: str, actors: Sequence[ActorFolder], project_id: str = "") -> ActorFolder:
+    """Return the actor with a name or the unique beginning of a name, over all projects.
+
+    `PROJECT/NAME` names the folder of its project. Actors of the project of this folder come first.
+    """
+    own = [one for one in actors if one.project.project_id == project_id]
+    for known in (own, actors):
+        exact = [one for one in known if reference in (one.name, one.qualified_name)]
+        found = exact or [
+            one
+            for one in known
+            if reference
+            and (one.name.startswith(reference) or one.qualified_name.startswith(reference))
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(one.qualified_name for one in found[:_MOST_NAMED])
+            raise UsageError(
+                f"{reference!r} is the beginning of {len(found)} names of actors",
+                hint=f"write one of them: {names}",
+            )
+    raise UnknownName("actor", reference, [one.name for one in own or actors])

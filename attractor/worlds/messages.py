@@ -1,0 +1,104 @@
+"""Messages to an actor: their order, and which of them the next run is for."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import canonical_json, content_hash
+from attractor.base.records import write_fields
+from attractor.engine.questions.question import UNVERIFIED, describe_author
+
+
+class MessageKind(StrEnum):
+    """The kind of a message: a task, or the answer to a task of this actor."""
+
+    TASK = "task"
+    RESULT = "result"
+
+
+class SenderKind(StrEnum):
+    """The kind of a sender."""
+
+    PERSON = "person"
+    ACTOR = "actor"
+    HARNESS = "harness"
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The sender of a message, as its process proved it; nobody names a sender in a parameter."""
+
+    kind: SenderKind
+    name: str
+    proof: str = UNVERIFIED
+
+    def __str__(self) -> str:
+        if self.kind is SenderKind.PERSON:
+            return describe_author(self.name, self.proof)
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message; `number` is its place in the order of the inbox. `about` is the answered one."""
+
+    id: str
+    number: int
+    kind: MessageKind
+    sender: Sender
+    text: str
+    sent: datetime
+    about: str = ""
+
+    @property
+    def hash(self) -> str:
+        """The hash of the message, which the manifest of its run names."""
+        return content_hash(canonical_json(write_fields(self)).encode())
+
+    @property
+    def goal(self) -> str:
+        """The goal of the run: the words of a person, otherwise a quotation with its sender."""
+        if self.sender.kind is SenderKind.PERSON and self.kind is MessageKind.TASK:
+            return self.text
+        about = f" about your message {self.about}" if self.about else ""
+        quoted = "\n".join(f"> {line}" for line in self.text.splitlines())
+        return f"A {self.kind}{about} from {self.sender}, which is not a person:\n\n{quoted}"
+
+
+@dataclass(frozen=True)
+class TaskAtWork:
+    """The message that an actor works on, and the run for it, which may not exist yet."""
+
+    message: Message
+    run_id: str
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """The next step of an actor's process.
+
+    `settled` are messages that were answered before, and of which a killed process left the file,
+    or the note that it works on them. With `at_work`, that run goes on; with `message`, a run
+    begins.
+    """
+
+    settled: Sequence[Message] = ()
+    at_work: TaskAtWork | None = None
+    message: Message | None = None
+
+
+def find_next_step(
+    waiting: Sequence[Message], at_work: TaskAtWork | None, answered: Collection[str]
+) -> NextStep:
+    """Return the next step: the task in work first, otherwise the oldest message.
+
+    A message that was answered is never taken again, whatever a killed process left behind.
+    """
+    settled = [message for message in waiting if message.id in answered]
+    if at_work and at_work.message.id not in answered:
+        return NextStep(settled, at_work)
+    if at_work:
+        settled.append(at_work.message)
+    left = [message for message in waiting if message.id not in answered]
+    return NextStep(settled, message=min(left, key=lambda one: one.number, default=None))

@@ -1,0 +1,136 @@
+"""What people do with actors: spawn them, send messages, mark their work as seen, stop and archive
+them.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+
+from attractor.base.errors import LockHeld, Refused
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import ProjectFolder
+from attractor.worlds.actors import (
+    Actor,
+    ActorFolder,
+    Mark,
+    Marked,
+    Resumed,
+    create_actor,
+    list_actors,
+)
+from attractor.worlds.errors import ActorArchived
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.messages import Message, Sender
+from attractor.worlds.process import refusal, settle, wake
+from attractor.worlds.status import ActorStatus, read_actor
+
+_LONGEST_NAME = 32
+_STOP_PATIENCE_S = 30.0
+_POLL_S = 0.1
+
+
+def name_after(words: str, taken: Iterable[str]) -> str:
+    """Return a name for an actor that begins with the first words of its task."""
+    slug = re.sub(r"[^a-z0-9]+", "-", words.casefold()).strip("-") or "actor"
+    if len(slug) > _LONGEST_NAME:
+        slug = slug[: _LONGEST_NAME + 1].rpartition("-")[0] or slug[:_LONGEST_NAME]
+    known, number = set(taken), 1
+    name = slug
+    while name in known:
+        number += 1
+        name = f"{slug}-{number}"
+    return name
+
+
+def here(opened: OpenProject) -> ProjectFolder:
+    """Return the folders of a project; its id is created with its first actor or run."""
+    project = opened.project
+    return ProjectFolder(opened.identity.create_id(), project.root, project.runs_dir)
+
+
+def names_of_project(opened: OpenProject) -> list[str]:
+    """Return the names of the actors of a project, archived ones as well."""
+    own = opened.identity.project_id()
+    actors = list_actors(opened.project.machine.state_dir)
+    return [one.name for one in actors if one.project.project_id == own]
+
+
+def spawn(actor: Actor, words: str, opened: OpenProject) -> ActorFolder:
+    """Create an actor, and send it its first message."""
+    opened.refuse_in_run("'attractor actor spawn'")
+    folder = create_actor(actor, here(opened), opened.project.machine.state_dir)
+    send(folder, words, actor.spawner, opened)
+    return folder
+
+
+def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) -> Message:
+    """Send a task to an actor, and start its process; an interrupted task waits for a person."""
+    opened.refuse_in_run("'attractor message send'")
+    machine, history = opened.project.machine, folder.read()
+    if history.archived:
+        raise ActorArchived(
+            f"the actor {folder.name} is archived",
+            hint='spawn another one: attractor actor spawn "WORDS"',
+        )
+    message = Inbox(folder.inbox).send(
+        text, sender, clock=machine.clock, randomness=machine.randomness
+    )
+    if history.stopped:
+        folder.record(Resumed(sender, opened.now()))
+    view = read_actor(folder)
+    if view.can_begin or view.can_go_on:
+        wake(folder, opened)
+    return message
+
+
+def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject) -> str:
+    """Record that a person has seen the last answer of an actor; return its run."""
+    opened.refuse_in_run("'attractor actor seen'")
+    last = folder.read().last
+    if last is None:
+        raise Refused(f"the actor {folder.name} has answered nothing yet", hint="wait for it")
+    folder.record(Marked(Mark.SEEN, by, opened.now(), last.message.id))
+    return last.run_id
+
+
+def stop(
+    folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
+) -> None:
+    """Stop an actor: cancel its run, and wait until its process has ended."""
+    opened.refuse_in_run("'attractor actor stop'")
+    folder.record(Marked(Mark.STOPPED, by, opened.now()))
+    until = time.monotonic() + _STOP_PATIENCE_S
+    canceled = ""
+    while True:
+        view = read_actor(folder)
+        task, run = view.task, view.run
+        if task and run and not (run.outcome or run.is_final) and canceled != task.run_id:
+            canceled = task.run_id
+            cancel(canceled)
+        elif not view.has_process and not view.task:
+            return
+        elif not view.has_process and view.can_go_on:
+            # Nobody has answered the message of the canceled run yet.
+            wake(folder, opened)
+        if time.monotonic() > until:
+            raise LockHeld(
+                f"the process of the actor {folder.name} has not ended in time",
+                hint=f"look at its log: {folder.log}",
+            )
+        time.sleep(_POLL_S)
+
+
+def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
+    """Archive an actor that does not work; waiting messages are answered with that."""
+    opened.refuse_in_run("'attractor actor archive'")
+    view = read_actor(folder)
+    if view.status is ActorStatus.ARCHIVED:
+        return
+    if view.task or view.has_process:
+        raise Refused(
+            f"the actor {folder.name} is {view.status}",
+            hint=f"stop it first: attractor actor stop {folder.name}",
+        )
+    folder.record(Marked(Mark.ARCHIVED, by, opened.now()))
+    for message in view.waiting:
+        settle(refusal(message, "the actor was archived", now=opened.now()), folder, opened)

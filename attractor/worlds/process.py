@@ -1,0 +1,362 @@
+"""The process of an actor: it answers the messages, one run after the other.
+
+It holds the lock of the actor. After the last message it waits a few seconds for another one, then
+releases the lock and looks again: a sender writes a message first and looks at the lock second, so
+one of both sees the message.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import Any
+
+from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
+from attractor.base.files import make_private_folder
+from attractor.base.locks import FileLock, SharedLock, take_slot, unlock
+from attractor.engine.budgets import Budgets
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.result import RunResult, result_of
+from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.engine.truncation import shorten
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import start_run
+from attractor.factory.operator_process import refuse_in_run
+from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.lookup import is_run, remove_incomplete, run_root
+from attractor.records.request import ActorTask, ContinuedRun, RunRequest
+from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, list_actors
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.messages import (
+    Message,
+    MessageKind,
+    Sender,
+    SenderKind,
+    TaskAtWork,
+    find_next_step,
+)
+from attractor.worlds.sessions import (
+    FILE,
+    STAGE,
+    continue_session,
+    keep_model,
+    pipeline_text,
+    read_answer,
+    read_session,
+)
+from attractor.worlds.status import ActorView, read_actor
+
+LINGER_S = 5.0
+_POLL_S = 0.05
+_BUSY_POLL_S = 1.0
+_LOCK_PATIENCE_S = 0.5
+"""A process that only looks whether a lock is held holds it for a moment."""
+
+_SLOTS = "working"
+_MEMORY_OF_AN_ACTOR = 2 << 30
+_LONGEST_WORDS = 4000
+_MOST_FILES = 10
+
+
+def most_working(opened: OpenProject) -> int:
+    """Return how many actors of this machine may work at once."""
+    if most := opened.project.worlds.max_working_actors:
+        return most
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, free // _MEMORY_OF_AN_ACTOR)
+
+
+class ActorProcess:
+    """The process of one actor. With `goes_on`, it first continues a task that was cut."""
+
+    def __init__(self, folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> None:
+        self._folder = folder
+        self._opened = opened
+        self._goes_on = goes_on
+        self._inbox = Inbox(folder.inbox)
+        self._slots = opened.project.machine.state_dir / _SLOTS
+
+    def work(self, linger_s: float = LINGER_S) -> None:
+        """Answer messages until none waits, or the actor has to wait for something else."""
+        while self._has_work() and self._may_work() and (lock := self._hold()):
+            try:
+                self._answer_all(linger_s)
+            finally:
+                lock.release()
+
+    def _hold(self) -> FileLock | None:
+        try:
+            return FileLock(self._folder.lock).acquire(
+                wait=_LOCK_PATIENCE_S, purpose=f"actor {self._folder.name}"
+            )
+        except LockHeld:
+            return None
+
+    def _has_work(self) -> bool:
+        view = read_actor(self._folder, has_process=False)
+        return view.can_begin or view.can_go_on or (self._goes_on and view.task is not None)
+
+    def _may_work(self) -> bool:
+        """Return whether a slot is free; an ending process starts the actors that wait for one."""
+        make_private_folder(self._slots)
+        slot = take_slot(self._slots, most_working(self._opened))
+        if slot:
+            unlock(slot)
+        return slot is not None
+
+    def _answer_all(self, linger_s: float) -> None:
+        until, seen = time.monotonic() + linger_s, ()
+        while time.monotonic() < until:
+            if seen == (now := self._folder.signature()):
+                time.sleep(_POLL_S)
+                continue
+            seen = now
+            if not self._has_work():
+                if self._folder.read().stopped:
+                    return
+                continue
+            slot = take_slot(self._slots, most_working(self._opened))
+            if slot is None:
+                return
+            try:
+                has_answered = self._answer_next()
+            finally:
+                unlock(slot)
+                start_waiting(self._opened, besides=self._folder)
+            if not has_answered:
+                return
+            until, seen = time.monotonic() + linger_s, ()
+
+    def _answer_next(self) -> bool:
+        """Take the next step; return False if a person is asked.
+
+        First end what a killed process left, then go on with a run or begin one.
+        """
+        history = self._folder.read()
+        step = find_next_step(self._inbox.waiting(), self._folder.read_task(), history.answered_ids)
+        for message in step.settled:
+            self._inbox.remove(message)
+        if step.settled and step.at_work is None:
+            self._folder.remove_task()
+        task = step.at_work
+        if task is None and step.message:
+            task = TaskAtWork(step.message, self._opened.project.machine.new_run_id())
+            self._folder.write_task(task)
+        return task is None or self._work_on(task, history)
+
+    def _work_on(self, task: TaskAtWork, history: ActorHistory) -> bool:
+        root = run_root(task.run_id, self._opened.project.runs_dir)
+        try:
+            if is_run(directory := RunDirectory(root)):
+                self._goes_on = False
+                state = open_journal(directory.events, directory.checkpoint).state
+                if state.may_walk:
+                    result = _once_free(lambda: resume_run(root, self._opened))
+                else:
+                    result = result_of(read_manifest(directory), root, state)
+            else:
+                # A killed process may have left an incomplete directory.
+                remove_incomplete(root)
+                result = self._start(task, history)
+        except AttractorError as fault:
+            hint = f" ({fault.hint})" if fault.hint else ""
+            settle(
+                refusal(task.message, f"{fault.message}{hint}", now=self._opened.now()),
+                self._folder,
+                self._opened,
+            )
+            return True
+        if result.status == AWAITING_ANSWER:
+            return False
+        settle(self._answer_of(task.message, result), self._folder, self._opened)
+        return True
+
+    def _start(self, task: TaskAtWork, history: ActorHistory) -> RunResult:
+        request = self._request(task.message, history)
+        project = replace(self._opened.project, suite="")
+        if not history.actor.pipeline:
+            project = project.with_texts({str(request.file): pipeline_text(history.actor.agent)})
+        opened = OpenProject(project)
+        return _once_free(lambda: start_run(request, opened, run_id=task.run_id))
+
+    def _request(self, message: Message, history: ActorHistory) -> RunRequest:
+        actor, project = history.actor, self._opened.project
+        budgets = actor.budgets
+        if actor.life_usd is not None:
+            budgets = budgets.within(Budgets(cost_usd=max(0, actor.life_usd - history.cost_usd)))
+        request = RunRequest(
+            file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
+            goal=message.goal,
+            backend=actor.backend,
+            model=actor.model,
+            provider=actor.provider,
+            workspace=actor.workspace,
+            folder=actor.folder,
+            dimension=actor.dimension,
+            sandbox=actor.sandbox,
+            budgets=budgets,
+            evaluate=False,
+            task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
+        )
+        before = next((one.run_id for one in reversed(history.answers) if one.run_id), "")
+        directory = RunDirectory(project.runs_dir / before)
+        if not before or not is_run(directory):
+            return request
+        if actor.pipeline:
+            head = open_journal(directory.events, directory.checkpoint).head
+            return replace(request, continues=ContinuedRun(before, head.seq, head.hash))
+        session = read_session(directory.root)
+        request = keep_model(request, session)
+        return continue_session(request, session, project.runs_dir, tell=_tell)
+
+    def _answer_of(self, message: Message, result: RunResult) -> Answered:
+        project = self._opened.project
+        stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
+        files = [one.path for one in stat.files] if stat else []
+        words = read_answer(RunDirectory(result.directory).stage(STAGE))
+        return Answered(
+            message=message,
+            run_id=result.run_id,
+            succeeded=bool(result.outcome and result.outcome.is_success),
+            reason=result.reason,
+            words=project.redactor.text(shorten(words, _LONGEST_WORDS)),
+            changed=len(files),
+            files=files[:_MOST_FILES],
+            cost_usd=result.usage.cost_usd,
+            at=self._opened.now(),
+        )
+
+
+def refusal(message: Message, reason: str, *, now: datetime) -> Answered:
+    """Return the answer to a message for which no run began."""
+    return Answered(message, "", False, reason, "", 0, (), 0.0, now)
+
+
+def settle(answered: Answered, folder: ActorFolder, opened: OpenProject) -> None:
+    """Send an answer to the actor that gave the task, record it, and remove the message."""
+    _send_result(answered, folder, opened)
+    folder.record(answered)
+    Inbox(folder.inbox).remove(answered.message)
+    folder.remove_task()
+
+
+def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -> None:
+    """Send an answer to the actor that gave the task, once; a person reads `attention`."""
+    message = answered.message
+    if message.sender.kind is not SenderKind.ACTOR or message.kind is not MessageKind.TASK:
+        return
+    sender = ActorFolder(folder.root.with_name(message.sender.name), folder.project)
+    inbox = Inbox(sender.inbox)
+    sent = [*inbox.waiting(), *(one.message for one in sender.read().answers)]
+    if any(one.about == message.id for one in sent):
+        return
+    ended = "succeeded" if answered.succeeded else f"failed: {answered.reason}"
+    changed = ", ".join(answered.files) or "no files"
+    machine = opened.project.machine
+    inbox.send(
+        f"{ended}\nchanged: {changed}\ncost: {answered.cost_usd:.4f} USD\n\n{answered.words}",
+        Sender(SenderKind.HARNESS, f"of the actor {folder.name}"),
+        clock=machine.clock,
+        randomness=machine.randomness,
+        kind=MessageKind.RESULT,
+        about=message.id,
+    )
+    if read_actor(sender).can_begin:
+        wake(sender, opened)
+
+
+def _once_free(work: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
+    """Run a coroutine as soon as no other run works in the folder."""
+    while True:
+        try:
+            return _run(work())
+        except LockHeld as busy:
+            _tell(f"{busy.message}; trying again")
+            time.sleep(_BUSY_POLL_S)
+
+
+def _run(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+    """Run a coroutine; a signal that ends this process interrupts the run first."""
+
+    async def interruptible() -> RunResult:
+        task = asyncio.current_task()
+        assert task
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError as cause:
+        raise SystemExit(130) from cause
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def wake(folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> bool:
+    """Start the process of an actor unless it has one; return whether it was started."""
+    if SharedLock.is_held(folder.lock):
+        return False
+    machine = opened.project.machine
+    words = [str(machine.state_dir), folder.project.project_id, folder.name]
+    with folder.log.open("ab") as log:
+        try:
+            process = Popen(
+                [sys.executable, "-P", "-m", __name__, *words, *(["--go-on"] if goes_on else [])],
+                cwd=folder.project.root,
+                env={**machine.environ, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as cause:
+            raise ProcessNotStarted(
+                f"cannot start the process of the actor {folder.name}: {cause.strerror}",
+                hint="free memory and processes; the message waits",
+            ) from cause
+    # Otherwise the process would stay in the process table after its end.
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return True
+
+
+def start_waiting(opened: OpenProject, *, besides: ActorFolder) -> None:
+    """Start the actor whose message has waited longest for a slot, if there is one."""
+    waiting: list[ActorView] = []
+    for folder in list_actors(opened.project.machine.state_dir):
+        if folder.root == besides.root or not Inbox(folder.inbox).has_messages():
+            continue
+        view = read_actor(folder)
+        if view.can_begin and not view.has_process:
+            waiting.append(view)
+    if waiting:
+        wake(min(waiting, key=lambda view: view.waiting[0].sent).folder, opened)
+
+
+def main(arguments: list[str]) -> None:
+    """Work as the process of an actor: `STATE PROJECT NAME [--go-on]`."""
+    refuse_in_run("the process of an actor", os.environ)
+    state, project_id, name, *options = arguments
+    folders = list_actors(Path(state))
+    folder = next(
+        one for one in folders if (one.project.project_id, one.name) == (project_id, name)
+    )
+    opened = open_project(folder.project.root, os.environ)
+    ActorProcess(folder, opened, goes_on="--go-on" in options).work()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,113 @@
+"""The status of an actor, read from its journal, inbox, lock and run at the moment of asking."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.locks import SharedLock
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.records.lookup import is_run, run_root
+from attractor.records.summary import RunOverview, summarize_any
+from attractor.worlds.actors import ActorFolder, ActorHistory
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.messages import Message, TaskAtWork
+
+
+class ActorStatus(StrEnum):
+    """The status of an actor in one word."""
+
+    WORKING = "working"
+    ASKING = "asking"
+    REVIEW = "review"
+    IDLE = "idle"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True)
+class ActorView:
+    """An actor as it is now: its records, its process, and the run of the message it works on."""
+
+    folder: ActorFolder
+    history: ActorHistory
+    waiting: Sequence[Message]
+    has_process: bool
+    task: TaskAtWork | None = None
+    run: RunOverview | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the actor."""
+        return self.history.actor.name
+
+    @property
+    def status(self) -> ActorStatus:
+        """The status in one word."""
+        last = self.history.last
+        if self.history.archived:
+            return ActorStatus.ARCHIVED
+        if self.task:
+            if self.run and self.run.questions:
+                return ActorStatus.ASKING
+            return ActorStatus.WORKING if self.has_process else ActorStatus.INTERRUPTED
+        if self.history.stopped:
+            return ActorStatus.STOPPED
+        if self.has_process and self.waiting:
+            return ActorStatus.WORKING
+        if last is None or last.message.id == self.history.seen:
+            return ActorStatus.IDLE
+        if not last.succeeded:
+            return ActorStatus.FAILED
+        return ActorStatus.REVIEW if last.changed else ActorStatus.IDLE
+
+    @property
+    def since(self) -> datetime:
+        """The time of the last change that is known."""
+        if self.run:
+            return self.run.written or self.run.started
+        last = self.history.last
+        return last.at if last else self.history.actor.created
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether a message waits, and a process could take it now."""
+        is_at_rest = self.task is None and not (self.history.stopped or self.history.archived)
+        return is_at_rest and bool(self.waiting)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the run needs a process and no person: its questions are answered, or it ended
+        and its message has no answer yet.
+        """
+        run = self.run if self.task else None
+        return run is not None and (run.is_answered or bool(run.outcome) or run.is_final)
+
+    @property
+    def cost_usd(self) -> float:
+        """The cost of all runs so far."""
+        return self.history.cost_usd + (self.run.usage.cost_usd if self.run else 0.0)
+
+
+def read_actor(folder: ActorFolder, *, has_process: bool | None = None) -> ActorView:
+    """Return an actor as it is now; `has_process` says whether its lock is held, if known."""
+    if has_process is None:
+        has_process = SharedLock.is_held(folder.lock)
+    # The inbox before the journal: a message that is answered in between is in the journal.
+    waiting, task = Inbox(folder.inbox).waiting(), folder.read_task()
+    history = folder.read()
+    answered = history.answered_ids
+    if task and task.message.id in answered:
+        task = None
+    root = run_root(task.run_id, folder.project.runs_dir) if task else None
+    has_run = root is not None and is_run(RunDirectory(root))
+    return ActorView(
+        folder,
+        history,
+        [one for one in waiting if one.id not in answered and (not task or one != task.message)],
+        has_process,
+        task,
+        summarize_any(root) if root and has_run else None,
+    )

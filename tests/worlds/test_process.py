@@ -1,0 +1,170 @@
+"""The process of an actor: lock, slots, kills, answers, and the look after the release."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.base.files import make_private_folder
+from attractor.base.locks import FileLock, SharedLock, take_slot
+from attractor.factory.open_project import OpenProject
+from attractor.worlds import process
+from attractor.worlds.actors import ActorFolder, Mark, Marked
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
+from attractor.worlds.process import ActorProcess
+from attractor.worlds.status import ActorStatus, read_actor
+from tests.worlds.flows import ANN, actor_in, open_at, send_to
+
+
+def begin_nothing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Start no process of an actor; return the names of those that would start."""
+    started = list[str]()
+
+    def wake(folder: ActorFolder, opened: OpenProject) -> None:
+        started.append(folder.name)
+
+    monkeypatch.setattr(process, "wake", wake)
+    return started
+
+
+def one(opened: OpenProject) -> int:
+    return 1
+
+
+def test_messages_are_answered_in_their_order_by_linked_runs(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    for text in ("one", "two", "three"):
+        send_to(folder, opened, text)
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    history = folder.read()
+    assert [one.message.text for one in history.answers] == ["one", "two", "three"]
+    assert all(one.succeeded for one in history.answers)
+    assert not Inbox(folder.inbox).has_messages()
+    assert folder.read_task() is None
+    assert read_actor(folder).status is ActorStatus.IDLE
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+def test_message_between_the_last_look_and_the_release_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_after: bool
+) -> None:
+    """Hold the process at the release of its lock, before or after it, and send a message there."""
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    send_to(folder, opened, "first")
+    release, sent = FileLock.release, list[str]()
+
+    def held(lock: FileLock) -> None:
+        if is_after:
+            release(lock)
+        if lock.path == folder.lock and not sent:
+            sent.append("second")
+            send_to(folder, opened, "second")
+            assert SharedLock.is_held(folder.lock) is not is_after
+        release(lock)
+
+    monkeypatch.setattr(FileLock, "release", held)
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    assert [one.message.text for one in folder.read().answers] == ["first", "second"]
+
+
+def test_answer_of_a_killed_process_is_not_given_again(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    message = send_to(folder, opened, "one")
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    run_id = folder.read().answers[0].run_id
+    # As a process that was killed after it recorded the answer.
+    folder.write_task(TaskAtWork(message, run_id))
+    send_to(folder, opened, "two")
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    assert [one.message.text for one in folder.read().answers] == ["one", "two"]
+
+
+def test_run_that_ended_before_its_answer_was_recorded_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    settle = process.settle
+
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    send_to(folder, opened, "one")
+    monkeypatch.setattr(process, "settle", die)
+    with pytest.raises(KeyboardInterrupt):
+        ActorProcess(folder, opened).work(linger_s=0.1)
+    monkeypatch.setattr(process, "settle", settle)
+    runs = [one.name for one in opened.project.runs_dir.glob("*/manifest.json")]
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    assert [one.name for one in opened.project.runs_dir.glob("*/manifest.json")] == runs
+    assert [one.succeeded for one in folder.read().answers] == [True]
+
+
+def test_task_without_a_run_begins_when_a_person_says_so(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    message = send_to(folder, opened, "one")
+    folder.write_task(TaskAtWork(message, opened.project.machine.new_run_id()))
+    assert read_actor(folder).status is ActorStatus.INTERRUPTED
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    assert folder.read().answers == []
+    ActorProcess(folder, opened, goes_on=True).work(linger_s=0.1)
+    assert len(folder.read().answers) == 1
+
+
+def test_stopped_actor_takes_no_message(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    folder.record(Marked(Mark.STOPPED, ANN, opened.now()))
+    send_to(folder, opened, "one")
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    assert read_actor(folder).status is ActorStatus.STOPPED
+    assert len(read_actor(folder).waiting) == 1
+
+
+def test_actor_waits_for_a_slot_and_the_ending_one_starts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_at(tmp_path)
+    started = begin_nothing(monkeypatch)
+    monkeypatch.setattr(process, "most_working", one)
+    first, second = actor_in(opened, "first"), actor_in(opened, "second")
+    send_to(second, opened, "two")
+    slots = tmp_path / "state" / "working"
+    make_private_folder(slots)
+    slot = take_slot(slots, 1)
+    assert slot
+    ActorProcess(second, opened).work(linger_s=0.1)
+    assert second.read().answers == []
+    slot.close()
+    send_to(first, opened, "one")
+    ActorProcess(first, opened).work(linger_s=0.1)
+    assert started == ["second"]
+
+
+def test_result_is_sent_once_to_the_actor_that_gave_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_at(tmp_path)
+    begin_nothing(monkeypatch)
+    giver, worker = actor_in(opened, "giver"), actor_in(opened, "worker")
+    message = send_to(worker, opened, "do it", Sender(SenderKind.ACTOR, "giver"))
+    ActorProcess(worker, opened).work(linger_s=0.1)
+    process.settle(worker.read().answers[0], worker, opened)
+    [result] = Inbox(giver.inbox).waiting()
+    assert result.about == message.id
+    assert "of the actor worker, which is not a person" in result.goal
+
+
+def test_run_that_cannot_begin_is_answered_with_its_reason(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened, backend="nonsense")
+    send_to(folder, opened, "one")
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    [answer] = folder.read().answers
+    assert not answer.succeeded
+    assert "unknown backend 'nonsense'" in answer.reason
+    assert read_actor(folder).status is ActorStatus.FAILED
