@@ -20,6 +20,7 @@ from attractor.llm.client import provider_registry
 from attractor.scenarios.check import check_registry
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.services.route import kind_registry
+from attractor.workspaces.create.registry import workspace_registry
 from tests.tables import table
 
 REGISTRIES: list[Registry[Any]] = [
@@ -37,6 +38,7 @@ REGISTRIES: list[Registry[Any]] = [
     check_registry(),
     wire_registry(),
     kind_registry(),
+    workspace_registry(),
 ]
 MEMBERS = [(registry, name) for registry in REGISTRIES for name in registry]
 

@@ -3,7 +3,8 @@
 `Registry("attractor.cli.commands", click.Command, noun="command")` lists the folder without
 importing a file, imports a file on first use, takes its object `part` and checks the type. Other
 distributions add parts by entry points with the name of the folder. The name of a part is the name
-of its file, with a dot for a double underscore.
+of its file, with a dot for a double underscore. With `is_hyphenated`, it has a hyphen for an
+underscore.
 
 Every start lists folders, so this module avoids pathlib, dataclasses and regular expressions:
 importing them costs more than the listing.
@@ -114,10 +115,13 @@ class PartSource(NamedTuple):
 class Registry(Mapping[str, T], Generic[T]):
     """The parts of one kind by name; each part is imported on first use."""
 
-    def __init__(self, package: str, kind: type[T], *, noun: str) -> None:
+    def __init__(
+        self, package: str, kind: type[T], *, noun: str, is_hyphenated: bool = False
+    ) -> None:
         self.package = package
         self.kind = kind
         self.noun = noun
+        self._is_hyphenated = is_hyphenated
         self._parts: dict[str, T] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -160,11 +164,15 @@ class Registry(Mapping[str, T], Generic[T]):
     def _sources(self) -> dict[str, PartSource]:
         sources: dict[str, PartSource] = {}
         for folder in importlib.import_module(self.package).__path__:
-            sources |= _sources_in(folder, self.package, os.stat(folder).st_mtime_ns)
+            listed = _sources_in(folder, self.package, os.stat(folder).st_mtime_ns)
+            sources |= {self._name(name): source for name, source in listed.items()}
         path = tuple((folder, _changed(folder)) for folder in sys.path)
         for point in _entry_points(path).get(self.package, ()):
             sources[point.name] = _from_entry_point(point, sources.get(point.name))
         return dict(sorted(sources.items()))
+
+    def _name(self, name: str) -> str:
+        return name.replace("_", "-") if self._is_hyphenated else name
 
     def _source(self, name: str) -> PartSource:
         source = self._sources.get(name)

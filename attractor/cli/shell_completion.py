@@ -38,6 +38,14 @@ def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
     return [*found, LATEST] if ids and LATEST.startswith(incomplete) else found
 
 
+def _workspaces(invocation: Invocation, incomplete: str) -> Iterable[str]:
+    # Slow to import, and not needed by other completions.
+    from attractor.workspaces.create.registry import workspace_registry
+
+    kinds = workspace_registry()
+    return [name for name in kinds if name.startswith(incomplete) and not kinds[name].needs_folder]
+
+
 def _resources(kind: str) -> Callable[[Invocation, str], Iterable[str]]:
     def names(invocation: Invocation, incomplete: str) -> Iterable[str]:
         # Slow to import, and not needed by other completions.
@@ -85,6 +93,7 @@ def complete_files_and_runs(
 
 
 complete_runs = _completing(_runs)
+complete_workspaces = _completing(_workspaces)
 complete_suites = _completing(_resources("suite"))
 complete_profiles = _completing(_resources("profile"))
 complete_pipelines = _completing(_resources("pipeline"))

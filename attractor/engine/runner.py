@@ -200,8 +200,9 @@ class Runner:
         is_interrupted = bool(interrupted_attempts(walks))
         aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
         tree = last_tree(walks, MAIN)
-        if not (self._walk.is_shared or self._walk.has_child_in(MAIN)):
-            await self._walk.workspace.restore(tree, set_aside=aside)
+        workspace = self._walk.workspace
+        if workspace.sets_back and not (self._walk.is_shared or self._walk.has_child_in(MAIN)):
+            await workspace.restore(tree, set_aside=aside)
         run.record(RunResumed(progress.next_node, tree, is_interrupted, heard))
         self._count_lost_calls(walks)
 

@@ -47,6 +47,11 @@ class Workspace(Protocol):
         ...
 
     @property
+    def sets_back(self) -> bool:
+        """Whether a resume and a retry restore the folder; that of a person is left as it is."""
+        ...
+
+    @property
     def environment(self) -> ExecutionEnvironment:
         """The environment of the stage in flight; the engine opens and closes it for each stage."""
         ...

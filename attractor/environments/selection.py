@@ -142,10 +142,14 @@ async def _test(settings: SandboxSettings, *, scratch: Path | None) -> Promises:
 
 
 def with_repository(choice: EnvironmentChoice, folder: Path) -> EnvironmentChoice:
-    """Return a choice of bubblewrap whose commands in the project use another repository."""
+    """Return a choice of a sandbox whose commands in the project use another repository."""
     assert choice.settings
-    settings = replace(choice.settings, repository=folder)
-    return _in_bubblewrap(settings, choice.promises, choice.sentence)
+    return _remade(choice, replace(choice.settings, repository=folder))
+
+
+def _remade(choice: EnvironmentChoice, settings: SandboxSettings) -> EnvironmentChoice:
+    remade = _in_bubblewrap if settings.bubblewrap else _in_landlock
+    return remade(settings, choice.promises, choice.sentence)
 
 
 def with_cache(
@@ -161,9 +165,7 @@ def with_cache(
     place = CACHE if choice.settings.bubblewrap else str(cache)
     named = {name: f"{place}/{folder}" for name, folder in variables.items()}
     named = {**choice.settings.variables, **named}
-    settings = replace(choice.settings, cache=cache, variables=named)
-    remade = _in_bubblewrap if settings.bubblewrap else _in_landlock
-    return remade(settings, choice.promises, choice.sentence)
+    return _remade(choice, replace(choice.settings, cache=cache, variables=named))
 
 
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
@@ -231,8 +233,6 @@ async def _landlock(
             " Records of runs and Git's configuration in the project are writable, scenarios are "
             "readable."
         )
-        if (settings.project / ".git").is_file():
-            sentence += " Git commands fail, because the project is a linked worktree."
     return _in_landlock(settings, promises, sentence)
 
 

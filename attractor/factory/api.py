@@ -43,7 +43,7 @@ from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import ProjectContext, context_of, prepare_source
 from attractor.pipeline.source.vocabulary import files_beside
 from attractor.records.lookup import find_run
-from attractor.records.request import Overrides, RunRequest, WorkspaceKind
+from attractor.records.request import Overrides, RunRequest
 
 
 class EventStream:
@@ -140,7 +140,7 @@ class RunOptions(CommonOptions, total=False):
     model: str
     provider: str
     outcomes: JsonObject
-    workspace: WorkspaceKind | str
+    workspace: str
     include_dirty: bool
     sandbox: str
     answers: Iterable[str]
@@ -312,7 +312,7 @@ def _request(file: Path, options: RunOptions, parts: CustomParts, project: Proje
         backend=_part_name(options.get("backend", default)),
         model=options.get("model", ""),
         provider=options.get("provider", ""),
-        workspace=_workspace(options.get("workspace", WorkspaceKind.ISOLATED)),
+        workspace=options.get("workspace", RunRequest.workspace),
         include_dirty=options.get("include_dirty", False),
         sandbox=options.get("sandbox", "auto"),
         interviewer=_part_name(options.get("interviewer", "")),
@@ -334,14 +334,6 @@ def _budgets(options: CommonOptions) -> Budgets:
         options.get("max_tokens"),
         parse_duration(duration) if isinstance(duration, str) else duration,
     )
-
-
-def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
-    try:
-        return WorkspaceKind(name)
-    except ValueError as cause:
-        known = ", ".join(kind.value for kind in WorkspaceKind)
-        raise UsageError(f"unknown workspace {name!r}", hint=f"known: {known}") from cause
 
 
 def _open(options: PrepareOptions, parts: CustomParts, observer: Observer | None) -> OpenProject:

@@ -21,11 +21,11 @@ from attractor.pipeline.project.pinned_agents import find_pinned_agents, read_ag
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.accept_change import accept_change
 from attractor.pipeline.source.read import pipeline_name, replace_pipeline
-from attractor.pipeline.workspace.create import create_workspace, open_workspace
+from attractor.pipeline.workspace.create import create_workspace, open_workspace, work_folder
 from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths, record_set_aside
 from attractor.pipeline.workspace.linked_worktree import borrow_repository, fill_repository
 from attractor.records.lookup import run_root
-from attractor.records.request import WorkspaceKind
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.folders import lock_writer
 
 
@@ -57,8 +57,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
         scope = replace(scope, agents_folder=find_pinned_agents(machine, agents))
     # The manifest keeps the chosen sandbox and model, because a resume must use the same ones.
     plan = replace(plan, scope=scope, request=replace(plan.request, sandbox=plan.sandbox.kind))
-    if plan.request.workspace is WorkspaceKind.IN_PLACE:
-        stack.enter_context(lock_writer(project.root, machine.state_dir, run_id=plan.run_id))
+    _lock_folder(plan, stack)
     left_out = LeftOutPaths(ours=record_paths(plan.request), tell=tell)
     repository = borrow_repository(plan.request, project, plan.sandbox, stack)
     sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
@@ -81,8 +80,12 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     left_out.run = run
     workspace = await open_workspace(*where, on_snapshot=left_out.record_new)
     await fill_repository(repository, workspace, project)
-    record_set_aside(run, workspace, plan.request.workspace)
-    if plan.origin.is_resumed and plan.change:
+    record_set_aside(run, workspace)
+    if not plan.origin.is_resumed:
+        # A resume leaves the files of a person, and a rewind is about them.
+        aside = run.directory.incidents / "rewound"
+        await workspace.restore(run.progress.tree, set_aside=aside)
+    elif plan.change:
         accept_change(run, plan.change, project)
     return BegunRun(plan, run, workspace)
 
@@ -91,6 +94,15 @@ _COMMITS = (
     "The project is a linked worktree: its commands commit to a repository that is removed at the "
     "end. The files stay: commit them yourself."
 )
+
+
+def _lock_folder(plan: RunPlan, stack: ExitStack) -> None:
+    """Lock the folder of a person in which the run works, or refuse a second run there."""
+    request, project = plan.request, plan.scope.project
+    kind = workspace_registry()[request.workspace]
+    if kind.create and not kind.is_apart:
+        folder, state = work_folder(request, project), project.machine.state_dir
+        stack.enter_context(lock_writer(folder, state, run_id=plan.run_id))
 
 
 def _tell(plan: RunPlan) -> None:

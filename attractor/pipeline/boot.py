@@ -109,7 +109,7 @@ def _record_phases(log: "_BootLog", begun: BegunRun, answers: "ProviderAnswers |
         log.step("providers", answers.fields)
     # The run id is recorded before all else.
     seconds = (begun.run.clock.now() - time_of(manifest.run_id)).total_seconds()
-    made: dict[str, Json] = {"kind": request.workspace.value, "commit": begun.workspace.base.commit}
+    made: dict[str, Json] = {"kind": request.workspace, "commit": begun.workspace.base.commit}
     log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
     log.step("environment", {"sandbox": begun.plan.sandbox.kind})
 

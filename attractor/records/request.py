@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -21,20 +20,6 @@ from attractor.language.diagnostics import suggester
 from attractor.language.source.text import quote
 
 _KEYS = {"waits_for_limits": "wait_for_limits", "custom_parts": "handed_in"}
-
-
-class WorkspaceKind(StrEnum):
-    """The kind of workspace of a run."""
-
-    ISOLATED = "isolated"
-    COPY = "copy"
-    IN_PLACE = "in-place"
-    NONE = "none"
-
-    @property
-    def is_apart(self) -> bool:
-        """Whether the run works on its own files and does not change the project."""
-        return self in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY)
 
 
 @dataclass(frozen=True)
@@ -70,13 +55,15 @@ class ActorTask:
 class RunRequest:
     """The settings that a caller chooses for a run; its manifest stores them without secrets.
 
-    Without an `interviewer`, each process chooses its own. `custom_parts` names the parts that a
-    program passed, which a manifest cannot store. `withheld` names the goal and the inputs that are
-    missing here because they contain a secret. `continues` is the run whose conversations this run
-    continues. `feedback` are context values about the verdict on an earlier
-    run. `promoted_by` is the command that promotes the run, if not `attractor promote`.
-    `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the message to an
-    actor that the run answers.
+    `workspace` is the name of a kind (`attractor/workspaces/create`). `folder` is the absolute
+    folder of the dimension `dimension` in which the run works; without it, the run works in the
+    project's own folder, or apart from it. Without an `interviewer`, each process chooses its own.
+    `custom_parts` names the parts that a program passed, which a manifest cannot store. `withheld`
+    names the goal and the inputs that are missing here because they contain a secret. `continues`
+    is the run whose conversations this run continues. `feedback` are context values about the
+    verdict on an earlier run. `promoted_by` is the command that promotes the run, if not `attractor
+    promote`. `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the
+    message to an actor that the run answers.
     """
 
     file: Path
@@ -85,7 +72,9 @@ class RunRequest:
     backend: str = "agent"
     model: str = ""
     provider: str = ""
-    workspace: WorkspaceKind = WorkspaceKind.ISOLATED
+    workspace: str = "isolated"
+    folder: str = ""
+    dimension: str = ""
     include_dirty: bool = False
     sandbox: str = "auto"
     interviewer: str = ""
@@ -123,7 +112,7 @@ class RunRequest:
         return redactor.members(replace(self, withheld=withheld).to_record())
 
 
-_NEWER = ("suite", "profile", "waits_for_limits", "started_by", "task")
+_NEWER = ("suite", "profile", "waits_for_limits", "started_by", "folder", "dimension", "task")
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 
 

@@ -44,6 +44,7 @@ from attractor.server.processes.bodies import (
 from attractor.server.resources import language
 from attractor.server.run_actions import answer_question, name_of, orders_to, start_run
 from attractor.server.service import Service
+from attractor.workspaces.create.registry import workspace_registry
 
 MCP = "mcp"
 """The value in the manifest of a run that an agent started with the tool `run`."""
@@ -162,7 +163,7 @@ def _run(service: Service, caller: Caller, body: StartBody) -> Content:
             "a coding agent cannot start a run whose interviewer reads or writes a file",
             hint="leave out the file, or let a person type 'attractor run'",
         )
-    if body.sandbox == "none" or not body.workspace.is_apart:
+    if body.sandbox == "none" or not workspace_registry()[body.workspace].is_apart:
         raise UsageError(
             "a coding agent cannot start a run without a sandbox, or in the project's own folder",
             hint="leave out sandbox and workspace, or let a person type 'attractor run'",

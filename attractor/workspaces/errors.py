@@ -12,13 +12,18 @@ AttractorError
 │   └── WorkspaceExists   3  the run already has a workspace
 ├── Refused
 │   ├── BranchMoved       4  a branch moved unexpectedly
-│   └── CheckoutInTheWay  4  files of a checked-out branch would be overwritten
+│   ├── DimensionMissing  4  the folder of a dimension is gone
+│   ├── CheckoutInTheWay  4  files of a checked-out branch would be overwritten
+│   └── LockHeld          4  a lock held by another process
+│       └── DimensionBusy 4  another run works in the folder of a dimension
 └── VerificationError
     ├── ObjectMissing     6  missing object
     └── RecordBroken      6  missing or corrupt record of a workspace
 """
 
-from attractor.base.errors import MachineryError, Refused, UsageError, VerificationError
+from types import MappingProxyType
+
+from attractor.base.errors import LockHeld, MachineryError, Refused, UsageError, VerificationError
 
 
 class NotARepository(UsageError):
@@ -69,6 +74,18 @@ class WorkspaceExists(MachineryError):
 
 class BranchMoved(Refused):
     """The branch moved unexpectedly."""
+
+
+class DimensionMissing(Refused):
+    """The folder of a dimension is gone."""
+
+    hint = "restore the folder; Attractor never makes a missing one"
+
+
+class DimensionBusy(LockHeld):
+    """Another run works in the folder of a dimension."""
+
+    details = MappingProxyType({"code": "dimension_busy"})
 
 
 class CheckoutInTheWay(Refused):

@@ -27,6 +27,7 @@ from attractor.base.files import (
     remove_tree,
 )
 from attractor.base.locks import FileLock, holder_of
+from attractor.workspaces.errors import DimensionBusy, DimensionMissing
 
 NAME = "workspaces"
 SHARED = Path("/var/tmp")
@@ -130,6 +131,12 @@ def _shown(place: Path, why: str) -> str:
 _WRITERS = "writers"
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse to work in a folder of a person that is gone."""
+    if not folder.is_dir():
+        raise DimensionMissing(f"the folder {folder} is missing")
+
+
 def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
     """Lock a folder of a person for the run that works in it; the lock ends with this process."""
     locks = state / _WRITERS
@@ -141,7 +148,7 @@ def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
     except LockHeld as cause:
         holder = holder_of(lock.path)
         command = f"attractor cancel {holder.purpose.removeprefix('run ')}" if holder else ""
-        raise LockHeld(
+        raise DimensionBusy(
             f"another run works in {folder}: {holder or 'an unknown process'}",
             hint=f"wait until it ends, or cancel it: {command}"
             if command

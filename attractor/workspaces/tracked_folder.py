@@ -77,7 +77,10 @@ PREPARED = "prepared"
 
 @dataclass(frozen=True)
 class FolderContext:
-    """Values shared by all dimensions of a run; `state` is the state folder."""
+    """Values shared by all dimensions of a run; `state` is the state folder.
+
+    Without `sets_back`, the folder of the run is a person's; branches have copies.
+    """
 
     state: Path
     store: ObjectStore
@@ -89,6 +92,7 @@ class FolderContext:
     redactor: Redactor = field(default_factory=Redactor)
     on_set_aside: OnSetAside = do_nothing
     tell: Callable[[str], None] = do_nothing
+    sets_back: bool = True
 
 
 class TrackedFolder:
@@ -126,6 +130,11 @@ class TrackedFolder:
     def base(self) -> Base:
         """The base of the run."""
         return self._context.base
+
+    @property
+    def sets_back(self) -> bool:
+        """Whether a resume and a retry restore the folder."""
+        return self._context.sets_back or self._index.name != MAIN
 
     @property
     def environment(self) -> ExecutionEnvironment:
@@ -202,11 +211,11 @@ class TrackedFolder:
     ) -> PreparationResult:
         """Copy carried files into the folder and run the setup, once; later forks repeat both.
 
-        Carried files are copied from the project. A workspace in place needs no preparation. The
+        Carried files are copied from the project. A person's folder needs no preparation. The
         setup runs on the base tree, and the created files are cached for other runs.
         """
         self._wanted, self._on_setup = wanted, on_setup
-        if self.folder.resolve() == project.resolve():
+        if not self.sets_back:
             return PreparationResult()
         place = (environment or self._context.environment)(self.folder)
         site = replace(

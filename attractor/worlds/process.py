@@ -33,7 +33,7 @@ from attractor.factory.operations.start import start_run
 from attractor.factory.operator_process import refuse_in_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run, remove_incomplete, run_root
-from attractor.records.request import ActorTask, ContinuedRun, RunRequest, WorkspaceKind
+from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, list_actors
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import (
@@ -200,7 +200,9 @@ class ActorProcess:
             backend=actor.backend,
             model=actor.model,
             provider=actor.provider,
-            workspace=WorkspaceKind(actor.workspace),
+            workspace=actor.workspace,
+            folder=actor.folder,
+            dimension=actor.dimension,
             sandbox=actor.sandbox,
             budgets=budgets,
             evaluate=False,

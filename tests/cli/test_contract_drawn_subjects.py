@@ -8,7 +8,7 @@ import pytest
 
 from attractor.cli.commands.render import Drawable, DrawablePipeline, DrawableRun
 from attractor.language.diagnostics import ParseError
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from tests.pipeline.projects import LINEAR, make_project, open_project, start
 
 Make = Callable[[Path], Drawable]
@@ -25,7 +25,7 @@ def a_run(folder: Path) -> Drawable:
     options = RunRequest(
         file=project / "pipeline.dot",
         backend="simulate",
-        workspace=WorkspaceKind.NONE,
+        workspace="none",
         sandbox="none",
         interviewer="auto_approve",
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 from attractor.cli.invocation import OPERATOR_COMMANDS, command_registry, is_operator_command
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.ledger.tokens import Scope, TokenStore
-from attractor.records.request import WorkspaceKind
 from tests.cli.plain_desk import WORDS as WITHOUT_SANDBOX, Desk
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit
@@ -110,7 +109,7 @@ def test_tool_of_an_unguarded_run_cannot_approve_another_run(tmp_path: Path) -> 
         "digraph attack { start [shape=Mdiamond]; exit [shape=Msquare];"
         f' make [shape=parallelogram, tool_command="bash {script}"]; start -> make -> exit }}'
     )
-    flow.launch(suite="", workspace=WorkspaceKind.NONE)
+    flow.launch(suite="", workspace="none")
     assert file.read_text().count("is only for the operator, and run ") == len(commands)
     kinds = {one.kind for one in flow.opened.ledger.entries()}
     assert not kinds & {"decided", "promoted"}

@@ -1,4 +1,4 @@
-"""A resume reports the files that it removes from a workspace, and keeps a copy."""
+"""A resume or a rewind reports the files that it removes from a workspace, and keeps a copy."""
 
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -37,8 +37,16 @@ def killed(desk: Desk, *words: str) -> None:
 
 
 def resumed(desk: Desk) -> str:
+    return continued(desk, "resume", "latest")
+
+
+def rewound(desk: Desk) -> str:
+    return continued(desk, "rewind", "latest", "work")
+
+
+def continued(desk: Desk, *words: str) -> str:
     (desk.folder / "go").touch()
-    done = desk.do("resume", "latest", "--no-evaluate")
+    done = desk.do(*words, "--no-evaluate")
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -53,7 +61,7 @@ def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) 
     killed(desk, "--workspace", "in-place")
     (desk.project / "person.txt").write_text("person\n")
     (desk.project / "readme.txt").write_text("changed\n")
-    line = line_of(resumed(desk))
+    line = line_of(rewound(desk))
     assert "3 paths of the project, changed later, moved to a patch" in line
     assert "half.txt, person.txt, readme.txt; restore with: git apply " in line
     [event] = events(desk.runs()[-1], "EditsSetAside")
@@ -66,7 +74,7 @@ def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) 
     subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
     assert (desk.project / "person.txt").read_text() == "person\n"
     assert (desk.project / "readme.txt").read_text() == "changed\n"
-    # Only a resume prints the message; `logs` shows it later too.
+    # Only the rewind prints the message; `logs` shows it later too.
     assert "git apply" in desk.do("logs", "latest").stdout
 
 
@@ -83,7 +91,7 @@ def test_changed_project_file_with_a_secret_is_restored(tmp_path: Path) -> None:
     desk.make(SLOW)
     killed(desk, "--workspace", "in-place")
     (desk.project / "person.txt").write_text("token = s3cret-s3cret\n")
-    command = line_of(resumed(desk)).partition("restore with: ")[2]
+    command = line_of(rewound(desk)).partition("restore with: ")[2]
     [patch] = desk.runs()[-1].glob("incidents/*/*.patch")
     assert "| +token = ***" in patch.read_text()
     # The patch is readable, but it cannot be applied, which would write the placeholder into a
@@ -120,7 +128,7 @@ def test_restore_command_works_in_a_subfolder(tmp_path: Path) -> None:
     try:
         killed(desk, "--workspace", "in-place")
         (desk.place / "person.txt").write_text("person\n")
-        line = line_of(resumed(desk))
+        line = line_of(rewound(desk))
         assert not (desk.place / "person.txt").exists()
         command = line.partition("restore with: ")[2]
         assert command.startswith("git apply '--directory=a folder' '/")

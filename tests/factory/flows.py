@@ -24,7 +24,7 @@ from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.project.machine import Machine
-from attractor.records.request import Overrides, WorkspaceKind
+from attractor.records.request import Overrides
 from tests.copies import copies
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated
@@ -88,7 +88,7 @@ class Flow:
         suite: str = "todo",
         profile: str = "lenient",
         sandbox: str = "none",
-        workspace: WorkspaceKind = WorkspaceKind.ISOLATED,
+        workspace: str = "isolated",
         evaluate: bool = True,
         interviewer: str = "",
         include_dirty: bool = False,

@@ -20,12 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
-from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import open_project, simulated
 
 project = Path(sys.argv[1])
 opened = OpenProject(open_project(project))
-request = simulated(project, workspace=WorkspaceKind.NONE)
+request = simulated(project, workspace="none")
 for _ in range(int(sys.argv[2])):
     print(asyncio.run(start_run(request, opened)).run_id)
 """

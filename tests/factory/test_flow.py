@@ -36,7 +36,6 @@ from attractor.factory.register import record_begin
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import BegunRun
-from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
@@ -293,7 +292,7 @@ def test_changed_base_in_the_manifest_loses_no_commit(tmp_path: Path) -> None:
 def test_run_in_place_never_counts_as_isolated(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     for _ in range(2):
-        result = flow.launch(workspace=WorkspaceKind.IN_PLACE, profile="strict", sandbox="auto")
+        result = flow.launch(workspace="in-place", profile="strict", sandbox="auto")
         assert rules(flow, result) == ["isolation_unverified"]
 
 

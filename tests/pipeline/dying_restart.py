@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from tests.pipeline.projects import adjusted, open_project, simulated, start
 from tests.prepared import plain, run_prepared
 
@@ -45,11 +45,11 @@ digraph parent {
 """
 
 
-def options(project: Path, kind: WorkspaceKind) -> RunRequest:
+def options(project: Path, kind: str) -> RunRequest:
     return simulated(project, workspace=kind, outcomes={"judge": ["fail", "success"]})
 
 
-def run_and_die(project: Path, moment: str, kind: WorkspaceKind) -> None:
+def run_and_die(project: Path, moment: str, kind: str) -> None:
     """Run the pipeline in a process that is killed at a moment."""
     done = run_prepared(
         [str(project), moment, kind],
@@ -87,7 +87,7 @@ def main(project: Path, moment: str, kind: str) -> None:
             _die()
 
     opened = adjusted(open_project(project, observer=_at(moment)), tell=tell)
-    chosen = options(project, WorkspaceKind(kind))
+    chosen = options(project, kind)
     if (project / "child.dot").exists():
         chosen = replace(chosen, outcomes=None)
     asyncio.run(start(chosen, opened))

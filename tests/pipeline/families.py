@@ -28,7 +28,7 @@ from attractor.pipeline.preflight.preflight import PreflightReport
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
 from tests.pipeline.projects import open_project
@@ -89,7 +89,7 @@ class Family:
             file=self.folder / "parent.dot",
             backend="simulate",
             interviewer="park",
-            workspace=WorkspaceKind.NONE,
+            workspace="none",
         )
         park = Park(
             InterviewerParts(input=self.opened.console.input, output=self.opened.console.output)

@@ -14,7 +14,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.boot import PHASES
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import adjusted, make_project, open_project, start
@@ -38,12 +38,12 @@ SETUP = "mkdir deps && echo made >deps/made && echo installed"
 IGNORED = {".gitignore": "deps/\nmodules/\n"}
 
 
-def options(opened: Project, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunRequest:
+def options(opened: Project, kind: str = "isolated") -> RunRequest:
     file = opened.root / "pipeline.dot"
     return RunRequest(file=file, backend="simulate", sandbox="none", workspace=kind)
 
 
-def go(opened: Project, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunResult:
+def go(opened: Project, kind: str = "isolated") -> RunResult:
     return asyncio.run(start(options(opened, kind), opened))
 
 

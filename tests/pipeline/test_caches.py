@@ -15,7 +15,7 @@ from attractor.environments.sandbox.landlock import landlock_abi, require_landlo
 from attractor.pipeline.execute import resume
 from attractor.pipeline.garbage import CACHE, Collector, Rules, Whereabouts
 from attractor.pipeline.project.project import Project
-from attractor.records.request import Overrides, WorkspaceKind
+from attractor.records.request import Overrides
 from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
@@ -66,9 +66,9 @@ BRANCHES = f"""digraph branches {{ {ENDS}
 """
 
 
-@pytest.mark.parametrize("kind", [WorkspaceKind.ISOLATED, WorkspaceKind.IN_PLACE])
+@pytest.mark.parametrize("kind", ["isolated", "in-place"])
 def test_stages_and_branches_share_the_cache_folder_of_their_run(
-    tmp_path: Path, sandbox: str, kind: WorkspaceKind
+    tmp_path: Path, sandbox: str, kind: str
 ) -> None:
     opened = open_project(make_project(tmp_path / "project", BRANCHES))
     first = execute(opened, sandbox, workspace=kind)
@@ -95,9 +95,9 @@ def test_settings_name_the_folders_and_no_sandbox_uses_those_of_the_operator(
 ) -> None:
     project = make_project(tmp_path / "project", stages("echo $MINE,$GOCACHE > named"))
     opened = adjusted(open_project(project, GOCACHE="/own"), cache_variables={"MINE": "mine"})
-    execute(opened, sandbox, workspace=WorkspaceKind.IN_PLACE)
+    execute(opened, sandbox, workspace="in-place")
     assert (project / "named").read_text().strip().endswith("/mine,")
-    execute(opened, "none", workspace=WorkspaceKind.IN_PLACE)
+    execute(opened, "none", workspace="in-place")
     assert (project / "named").read_text() == ",/own\n"
 
 
@@ -130,7 +130,7 @@ def test_second_stage_of_a_run_compiles_nothing_in_go(tmp_path: Path, sandbox: s
     project = make_project(tmp_path / "project", stages(build.format(1), build.format(2)))
     for name, text in GO_FILES.items():
         (project / name).write_text(text)
-    execute(with_go(open_project(project)), sandbox, workspace=WorkspaceKind.IN_PLACE)
+    execute(with_go(open_project(project)), sandbox, workspace="in-place")
     assert "/compile " in (project / "1.log").read_text()
     assert "/compile " not in (project / "2.log").read_text()
 

@@ -18,7 +18,6 @@ from zipfile import ZipFile
 import pytest
 
 from attractor.pipeline.project.project import Project
-from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import adjusted, make_project, open_project
 from tests.pipeline.test_caches import GO, execute, sandbox as sandbox, stages, with_cargo, with_go
 from tests.scenarios.suites import write_files
@@ -39,7 +38,7 @@ def download(folder: Path, *command: str, **environ: str) -> None:
 
 def said(opened: Project, sandbox: str) -> str:
     """Execute the pipeline in the project, and return what its stage wrote."""
-    execute(opened, sandbox, workspace=WorkspaceKind.IN_PLACE)
+    execute(opened, sandbox, workspace="in-place")
     return (opened.root / "said").read_text()
 
 

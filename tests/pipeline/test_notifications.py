@@ -28,7 +28,6 @@ from attractor.pipeline.execute import resume
 from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
 from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
 from attractor.pipeline.project.project import Notify, Project
-from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 from tests.tables import table
 
@@ -66,7 +65,7 @@ class Slow:
 
 
 def begin(opened: Project, interviewer: str = "park") -> RunResult:
-    options = simulated(opened.root, workspace=WorkspaceKind.NONE, interviewer=interviewer)
+    options = simulated(opened.root, workspace="none", interviewer=interviewer)
     return asyncio.run(asyncio.wait_for(start(options, opened), 60))
 
 
@@ -147,7 +146,7 @@ def test_no_notice_without_settings(tmp_path: Path) -> None:
 def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
     opened = project_in(tmp_path, Notify(command="touch begun; sleep 60; touch late"))
     begun = opened.root / "begun"
-    options = simulated(opened.root, workspace=WorkspaceKind.NONE, interviewer="park")
+    options = simulated(opened.root, workspace="none", interviewer="park")
 
     async def cut_off() -> None:
         walking = asyncio.create_task(start(options, opened))
@@ -205,9 +204,7 @@ def test_each_end_of_a_run_is_notified_once_with_command_and_address(
     (opened.root / "pipeline.dot").write_text(graph)
     note_address(opened, "http://127.0.0.1:8000")
     budgets = Budgets(duration=timedelta(seconds=0.1)) if kind == "budget" else Budgets()
-    options = simulated(
-        opened.root, workspace=WorkspaceKind.NONE, interviewer="park", budgets=budgets
-    )
+    options = simulated(opened.root, workspace="none", interviewer="park", budgets=budgets)
     result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
     [notice] = notices_of(opened)
     run = result.directory
@@ -222,7 +219,7 @@ def test_each_end_of_a_run_is_notified_once_with_command_and_address(
 def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
     opened = project_in(tmp_path, KEEPS)
     (opened.root / "pipeline.dot").write_text(DONE)
-    options = simulated(opened.root, workspace=WorkspaceKind.NONE)
+    options = simulated(opened.root, workspace="none")
 
     async def run_all() -> None:
         await asyncio.gather(*(start(options, opened) for _ in range(10)))
@@ -242,7 +239,7 @@ def test_ends_of_children_are_notified_only_if_asked(tmp_path: Path, asked: bool
     (opened.root / "pipeline.dot").write_text(
         TOOL.replace("HERE", 'type=pipeline, file="inner.dot"')
     )
-    options = simulated(opened.root, workspace=WorkspaceKind.NONE)
+    options = simulated(opened.root, workspace="none")
     result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
     pipelines = [one["pipeline"] for one in notices_of(opened)]
     assert pipelines == (["inner", "gate"] if asked else ["gate"])

@@ -27,7 +27,6 @@ from attractor.records.open_work import (
     read_choices,
     stages_in_flight,
 )
-from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 
@@ -53,7 +52,7 @@ digraph branches {{
 
 async def seen_meanwhile(project: Path) -> Sequence[StageInFlight]:
     """Run until both branches are at the same node; return the stages in flight."""
-    options = simulated(project, workspace=WorkspaceKind.NONE)
+    options = simulated(project, workspace="none")
     opened = open_project(project)
     walking = asyncio.create_task(start(options, opened))
     try:

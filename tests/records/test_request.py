@@ -19,7 +19,6 @@ from attractor.records.request import (
     ContinuedRun,
     Overrides,
     RunRequest,
-    WorkspaceKind,
     read_request,
     secret_overrides,
 )
@@ -54,7 +53,7 @@ def test_request_survives_its_manifest() -> None:
     request = RunRequest(
         file=Path("/p.dot"),
         goal="g",
-        workspace=WorkspaceKind.COPY,
+        workspace="copy",
         answers=("Y",),
         outcomes={"plan": "success"},
         evaluate=False,

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.stage.folder import TAIL
-from attractor.records.request import WorkspaceKind
 from attractor.records.stage_output import describe_failed_output, failed_output, read_output
 from attractor.records.timeline import StageAttempt, read_timeline
 from tests.pipeline.projects import open_project, simulated, start
@@ -58,7 +57,7 @@ def test_failed_stage_is_shown_with_lines_of_its_output(
 ) -> None:
     text = body.replace("{}", "shape=parallelogram, tool_command")
     (tmp_path / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {text} }}")
-    request = simulated(tmp_path, workspace=WorkspaceKind.NONE)
+    request = simulated(tmp_path, workspace="none")
     result = asyncio.run(start(request, open_project(tmp_path)))
     outputs = failed_output(read_timeline(result.directory))
     assert list(describe_failed_output(outputs)) == shown

@@ -21,7 +21,6 @@ from attractor.base.json import Json
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.simulation.report import Depth
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
-from attractor.records.request import WorkspaceKind
 from attractor.server.access.limits import LIMITS, UNLIMITED
 from attractor.server.application import OPENAPI, RESOURCES
 from attractor.server.http.cursors import write_cursor
@@ -150,7 +149,7 @@ def test_document_describes_choices_patterns_and_enums(server: RunningServer) ->
     assert not any(
         re.search(pattern, text) for pattern in cursors for text in ("A", "A=", "Ä", "A ")
     )
-    for kind in (WorkspaceKind, DecisionKind, DiagramFormat, SpecView, Depth, Language):
+    for kind in (DecisionKind, DiagramFormat, SpecView, Depth, Language):
         assert schemas[kind.__name__]["enum"] == [*kind]
 
 

@@ -10,7 +10,6 @@ from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.draw import dot_text
 from attractor.pipeline.simulation.simulate import Script, simulate
-from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 
@@ -71,6 +70,6 @@ def test_L4_simulation_rejects_outcomes_of_start_and_exit() -> None:
 
 def test_L4_a_run_works_at_the_stage_between_only(tmp_path: Path) -> None:
     opened = open_project(make_project(tmp_path / "project", NAMED))
-    options = simulated(opened.root, workspace=WorkspaceKind.NONE)
+    options = simulated(opened.root, workspace="none")
     asyncio.run(start(options, opened))
     assert [file.parent.name for file in tmp_path.rglob("prompt.md")] == ["a"]

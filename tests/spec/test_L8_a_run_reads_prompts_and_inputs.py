@@ -13,7 +13,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
-from attractor.records.request import Overrides, RunRequest, WorkspaceKind
+from attractor.records.request import Overrides, RunRequest
 from tests.pipeline.projects import make_project, open_project, simulated, start
 
 PIPELINE = """
@@ -48,9 +48,7 @@ def opened(tmp_path: Path) -> Project:
 
 
 def options(opened: Project, **inputs: str) -> RunRequest:
-    return simulated(
-        opened.root, inputs=inputs, workspace=WorkspaceKind.NONE, interviewer="auto_approve"
-    )
+    return simulated(opened.root, inputs=inputs, workspace="none", interviewer="auto_approve")
 
 
 def run(opened: Project, **inputs: str) -> RunResult:

@@ -22,7 +22,7 @@ from attractor.pipeline.execute import resume
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.project.project import Project
 from attractor.records.drawing import read_drawn
-from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
@@ -86,9 +86,7 @@ SIMPLE = f"""digraph simple {{
 
 
 def options(opened: Project, *, goal: str = "", **inputs: str) -> RunRequest:
-    return simulated(
-        opened.root, goal=goal, inputs=inputs, workspace=WorkspaceKind.NONE, interviewer="park"
-    )
+    return simulated(opened.root, goal=goal, inputs=inputs, workspace="none", interviewer="park")
 
 
 def simple(folder: Path, text: str = SIMPLE, **environ: str) -> Project:
@@ -145,7 +143,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         backend="agent",
         model=MODELS["openai"],
         provider="openai",
-        workspace=WorkspaceKind.ISOLATED,
+        workspace="isolated",
     )
     answers = [
         uses(use("shell", {"command": f"echo {TOKEN}"})),

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.records.request import WorkspaceKind
 from attractor.workspaces.create import from_folder
 from tests.pipeline.projects import make_project, open_project, start
 from tests.pipeline.test_boot import BRANCHES, IGNORED, go, options, prepared_world
@@ -41,7 +40,7 @@ def test_R14_all_workspace_faults_are_reported_together(tmp_path: Path) -> None:
     )
     assert "no file of the last commit matches 'lokc'" in text
     assert not (project / "runs").exists()
-    plain = options(opened, WorkspaceKind.NONE)
+    plain = options(opened, "none")
     assert asyncio.run(start(plain, opened)).run_id
 
 

@@ -11,7 +11,6 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
-from attractor.records.request import WorkspaceKind
 from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node
@@ -177,7 +176,7 @@ def test_R6_fan_in_of_a_shared_branch_keeps_the_files_of_other_branches(
     files = {"pipeline.dot": f"digraph outer {{ {ENDS}; {text} }}", "child": child, "old.txt": ""}
     files = {name: one.replace("$S", str(tmp_path)) for name, one in files.items()}
     project = make_project(tmp_path / "project", files.pop("pipeline.dot"), **files)
-    request = simulated(project, workspace=WorkspaceKind.IN_PLACE)
+    request = simulated(project, workspace="in-place")
     ended = asyncio.run(start(request, open_project(project)))
     assert ended.outcome is StageStatus.SUCCESS, ended.reason
     names = {name for name in contents(project) if name.endswith(".txt") and "/" not in name}

@@ -18,7 +18,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.start import start_run
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.records.summary import RunOverview, list_runs
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
@@ -137,8 +137,8 @@ def test_R7_files_stay_and_the_branch_is_that_of_the_last_run(tmp_path: Path) ->
     assert first != second
 
 
-@table("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
-def test_R7_restart_continues_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
+@table("kind", ["in-place", "none"])
+def test_R7_restart_continues_in_place(tmp_path: Path, kind: str) -> None:
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(ROUNDS)

@@ -26,7 +26,7 @@ from attractor.factory.operations.start import start_run
 from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import reference_of
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.records.transcript import TRANSCRIPT
 from attractor.worlds.sessions import (
     FILE,
@@ -110,7 +110,7 @@ def agent(
         backend=backend,
         model=model,
         provider=provider,
-        workspace=WorkspaceKind.IN_PLACE,
+        workspace="in-place",
         sandbox=sandbox,
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         evaluate=False,

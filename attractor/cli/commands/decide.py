@@ -35,7 +35,8 @@ from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import reference_of
-from attractor.records.request import WorkspaceKind, promoting_command
+from attractor.records.request import promoting_command, read_request
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import open_repository
 
 
@@ -166,8 +167,8 @@ def _decide(
         show_changes(changes)
         show(f"  {judges_line(facts)}")
         show(f"  ledger head: {entry.head.hash}")
-        is_isolated = facts.manifest.options.get("workspace") == WorkspaceKind.ISOLATED
-        if verdict is DecisionKind.APPROVED and is_isolated:
+        kind = workspace_registry()[read_request(facts.manifest).workspace]
+        if verdict is DecisionKind.APPROVED and kind.how_delivered == "branch":
             name = reference_of(root, opened.project.runs_dir)
             branch = asyncio.run(_checked_out_branch(opened.project))
             target = f" --to {shlex.quote(branch)}" if branch not in ("", "main") else ""

@@ -20,7 +20,12 @@ from attractor.cli.runs.setup import (
     read_inputs,
 )
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_profiles, complete_runs, complete_suites
+from attractor.cli.shell_completion import (
+    complete_profiles,
+    complete_runs,
+    complete_suites,
+    complete_workspaces,
+)
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import check_run, start_run, with_registered
@@ -30,7 +35,7 @@ from attractor.language.reading import decode
 from attractor.pipeline.preflight.toolchain import compare_called_programs
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 
 
 @click.command()
@@ -64,9 +69,10 @@ from attractor.records.request import RunRequest, WorkspaceKind
 )
 @click.option(
     "--workspace",
-    type=click.Choice([kind.value for kind in WorkspaceKind]),
-    default=WorkspaceKind.ISOLATED.value,
+    default=RunRequest.workspace,
     show_default=True,
+    metavar="KIND",
+    shell_complete=complete_workspaces,
     help="Choose the workspace. isolated: a checkout of the last commit, or a copy if "
     "the project is not in Git; copy: a copy of the current files; in-place: the project folder; "
     "none: the project folder without snapshots.",
@@ -176,7 +182,7 @@ def run(
         backend=backend or invocation.configuration.settings.backends.default,
         model=model,
         provider=provider,
-        workspace=WorkspaceKind(workspace),
+        workspace=workspace,
         include_dirty=flags["include_dirty"],
         sandbox=sandbox,
         interviewer=_interviewer(invocation, interviewer, auto_approve, answers),

@@ -105,7 +105,7 @@ def _again(manifest: Manifest) -> str:
         "--backend": "" if request.backend == RunRequest.backend else request.backend,
         "--model": request.model,
         "--provider": request.provider if _needs_provider(request) else "",
-        "--workspace": "" if request.workspace is RunRequest.workspace else request.workspace,
+        "--workspace": "" if request.workspace == RunRequest.workspace else request.workspace,
         # Any other is that which `auto` chose here.
         "--sandbox": request.sandbox if request.sandbox == "none" else "",
         "--max-cost-usd": "" if budgets.cost_usd is None else f"{budgets.cost_usd:.12g}",

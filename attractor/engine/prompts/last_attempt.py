@@ -1,12 +1,16 @@
 """Describes the end of an attempt in the prompt of the next attempt (ruling R3)."""
 
+from collections.abc import Sequence
+
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome
 from attractor.engine.truncation import both_ends, shorten
+from attractor.language.source.text import visible
 
 LONGEST_REASON = 1_000
 MOST_LINES = 10
 LONGEST_LINE = 200
+MOST_FILES = 50
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ def describe_last_attempt(number: int, ended: str, files: str) -> str:
     """Return the paragraph for an attempt; `files` is the state of its files."""
     before = f"Attempt {number - 1} ended without success{files}"
     return f"This is attempt {number} of this task. {before}: {ended}"
+
+
+def describe_changed_files(paths: Sequence[str]) -> str:
+    """Return the paragraph about files that changed between the last snapshot and an attempt."""
+    if not paths:
+        return ""
+    named = ", ".join(visible(shorten(path, LONGEST_LINE)) for path in sorted(paths)[:MOST_FILES])
+    more = f" and {len(paths) - MOST_FILES} more" if len(paths) > MOST_FILES else ""
+    return (
+        "These files were changed since the last step of this task, by a person or by an attempt "
+        f"that was interrupted: {named}{more}. Keep these changes, unless the task says otherwise."
+    )
 
 
 def add_last_attempt(prompt: str, last_attempt: str) -> str:

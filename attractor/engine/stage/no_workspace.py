@@ -131,6 +131,11 @@ class NoWorkspace:
         return _NOWHERE
 
     @property
+    def sets_back(self) -> bool:
+        """False: there are no trees."""
+        return False
+
+    @property
     def environment(self) -> ExecutionEnvironment:
         """The environment of the run, or an environment without files and commands."""
         return self._environment

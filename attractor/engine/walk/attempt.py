@@ -35,7 +35,12 @@ from attractor.engine.prompts.inherited_context import (
     is_conversation_turn,
     resolve,
 )
-from attractor.engine.prompts.last_attempt import LastCall, describe_end, describe_last_attempt
+from attractor.engine.prompts.last_attempt import (
+    LastCall,
+    describe_changed_files,
+    describe_end,
+    describe_last_attempt,
+)
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
 from attractor.engine.routing.retry import end_attempt, failure_of
 from attractor.engine.run_folder.open_run import OpenRun
@@ -313,13 +318,14 @@ class Attempt:
         starts_over = self.number > 1 and self._starts_over
         inheritance = inherit_context(walk, self.node, self.visit, starts_over=starts_over)
         self._record_start(inheritance)
+        changed_files = await self._describe_changed_files()
         stall = Stall(stall_limit(self.node, walk.graph))
         files = FolderFiles(folder, run.redactor, on_activity=stall.sign)
         emitter = Emitter(
             run, self._place, budgets=walk.budgets, parent=walk.parent, on_activity=stall.sign
         )
         limits = TimeLimits(stall, run.clock)
-        stage = self._stage(files, emitter, inheritance, limits)
+        stage = self._stage(files, emitter, inheritance, limits, changed_files)
         started, began = run.clock.now(), run.clock.monotonic()
         unavailable: Unavailable | None = None
         try:
@@ -343,7 +349,7 @@ class Attempt:
         visit = end_attempt(stage, outcome, self.flight.streak)
         if visit is None:
             # Before the end of the attempt is recorded: from then on, the attempt is not repeated.
-            left = await self._snapshot() if self._keeps_files else ""
+            left = await self._snapshot() if self._leaves_files else ""
             ended = describe_end(outcome, emitter.last_call, emitter.refusal)
             result = AttemptResult(outcome, seconds, left=left, ended=ended)
         elif unavailable:
@@ -406,6 +412,16 @@ class Attempt:
         """
         return not (self._keeps_files or self.walk.has_child)
 
+    @property
+    def _leaves_files(self) -> bool:
+        """Whether a new attempt begins with the files of the last one."""
+        return self._keeps_files or not self.walk.workspace.sets_back
+
+    @property
+    def _restores_files(self) -> bool:
+        """Whether the tree at the start of the visit is restored for a new attempt."""
+        return not (self._leaves_files or self.walk.has_child)
+
     async def _prepare_folder(self) -> Path:
         """Move the files of the last attempt to the history, restore the tree, return the folder.
 
@@ -414,12 +430,27 @@ class Attempt:
         folder = self.walk.run.directory.stage(self.node.id)
         is_aside = self.walk.run.state.is_aside(self.walk.key, self.node.id, self.visit)
         own = begin_attempt(folder, self.visit, self.number, is_aside=is_aside)
-        if self.number > 1 and self._starts_over:
+        if self.number > 1 and self._restores_files:
             past = history_folder(folder, self.visit, self.number - 1)
-            # The tree of the flight is that of an attempt that waited when its process ended.
-            tree = self.flight.tree or self.walk.progress.tree
-            await self.walk.workspace.restore(tree, set_aside=past)
+            await self.walk.workspace.restore(self._start_tree, set_aside=past)
         return own
+
+    @property
+    def _start_tree(self) -> TreeId:
+        """The tree at the start of the attempt."""
+        # The tree of the flight is that of an attempt that waited when its process ended.
+        return self.flight.tree or self.walk.progress.tree
+
+    async def _describe_changed_files(self) -> str:
+        """Return a paragraph about files that a person, or an interrupted attempt, changed.
+
+        Where a resume restores no files, they are changed since the last snapshot.
+        """
+        walk = self.walk
+        if walk.workspace.sets_back or walk.is_shared or self.node.type in TOUCH_NO_FILES:
+            return ""
+        tree = await self._snapshot()
+        return describe_changed_files(await walk.workspace.changed(self._start_tree, tree))
 
     def _record_start(self, inheritance: Inheritance) -> None:
         started = StageStarted(self._label, self._index, inheritance.fidelity, inheritance.thread)
@@ -435,6 +466,7 @@ class Attempt:
         emitter: Emitter,
         inheritance: Inheritance,
         limits: TimeLimits,
+        changed_files: str,
     ) -> Stage:
         walk, run = self.walk, self.walk.run
         values = walk.progress.context_of(self.node.id, self.number)
@@ -456,7 +488,7 @@ class Attempt:
             clock=run.clock,
             since=self.flight.since,
             is_shared=walk.is_shared,
-            last_attempt=self._describe_last_attempt(),
+            last_attempt="\n\n".join(filter(None, [self._describe_last_attempt(), changed_files])),
             inherited=inheritance.context,
             artifacts=run.artifacts,
         )
@@ -467,7 +499,7 @@ class Attempt:
             return ""
         files = ""
         if self.node.type not in TOUCH_NO_FILES:
-            is_undone = self._starts_over and self.walk.progress.tree
+            is_undone = self._restores_files and self.walk.progress.tree
             files = (
                 ", and its changes to files were undone" if is_undone else ", its files are left"
             )

@@ -84,6 +84,8 @@ def path_rules(settings: SandboxSettings, folder: Path, private: Path) -> Iterat
     """Yield the rules for a workspace and the private folder of its sandbox."""
     yield PathRule(str(folder), _READ if settings.read_only else _WRITE)
     yield PathRule(str(private), _WRITE)
+    if settings.repository and settings.is_project(folder):
+        yield PathRule(str(settings.repository), _WRITE)
     if settings.cache:
         yield PathRule(str(settings.cache), _WRITE)
     for path in (*system_paths(), *settings.read, *settings.python.needs):
@@ -118,6 +120,13 @@ def make_private_folder() -> Path:
     place = Path("/var/tmp")
     parent = place if os.access(place, os.W_OK) else None
     return Path(tempfile.mkdtemp(prefix="attractor-", dir=parent)).resolve()
+
+
+def repository_variables(settings: SandboxSettings, folder: Path) -> dict[str, str]:
+    """Return the variables that lead Git from a linked worktree to the repository for it."""
+    if not settings.repository or not settings.is_project(folder):
+        return {}
+    return {"GIT_DIR": str(settings.repository / ".git"), "GIT_WORK_TREE": str(folder)}
 
 
 def private_variables(private: Path) -> dict[str, str]:

@@ -34,6 +34,7 @@ from attractor.environments.sandbox.landlock import (
     confinement,
     make_private_folder,
     private_variables,
+    repository_variables,
 )
 from attractor.environments.sandbox.seccomp import seccomp_filter
 
@@ -337,7 +338,8 @@ def _spawn(
                 descriptors = list[int]()
                 private = make_private_folder()
                 failing.callback(shutil.rmtree, private, ignore_errors=True)
-                variables = {**private_variables(private), MARK: new_mark(settings.run_id)}
+                own = {**private_variables(private), **repository_variables(settings, folder)}
+                variables = {**own, MARK: new_mark(settings.run_id)}
                 argv = [*python, str(_SUPERVISOR)]
                 inside.append(_written(confinement(settings, folder, private)).hex())
             process = subprocess.Popen(

@@ -28,8 +28,9 @@ from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
-from attractor.records.request import RunRequest, WorkspaceKind, read_request
+from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.checkouts import move_branch
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, NotARepository, UnknownCommit
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -66,7 +67,7 @@ class CandidateTree:
 def require_isolated(run: OpenRun) -> RunRequest:
     """Return the request of a run; refuse a run without a base in the project's repository."""
     request = read_request(run.manifest)
-    if request.workspace is not WorkspaceKind.ISOLATED:
+    if workspace_registry()[request.workspace].how_delivered != "branch":
         raise UsageError(
             "only a run with an isolated workspace can be promoted",
             hint="run it with --workspace isolated, in a git repository",

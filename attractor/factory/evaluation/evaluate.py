@@ -61,7 +61,6 @@ from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import reference_of
-from attractor.records.request import WorkspaceKind
 from attractor.scenarios.carried_paths import read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import (
@@ -75,6 +74,7 @@ from attractor.scenarios.evaluation import (
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, threshold_faults
 from attractor.scenarios.trial_twins import require_startable
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 
@@ -397,7 +397,8 @@ class Evaluator:
             f"Files of {paths} are not those of the registration of the suite: a program that does "
             "nothing plays each holdout first."
         )
-        trees = KnownTrees(scope, begun.workspace, begun.plan.sandbox, begun.plan.request.workspace)
+        kind = workspace_registry()[begun.plan.request.workspace]
+        trees = KnownTrees(scope, begun.workspace, begun.plan.sandbox, kind)
         if passed := await trees.passed_by_nothing(sealed):
             names = ", ".join(map(self.results.opaque_name, passed))
             owner = f"which {'is' if len(carried.paths) == 1 else 'are'} your folder's"
@@ -454,7 +455,7 @@ def _why_not(judged: GateInput) -> str:
 
 async def _prefix_of_project(plan: RunPlan) -> str:
     """Return the path of the project in the trees of a run."""
-    if plan.request.workspace is not WorkspaceKind.ISOLATED:
+    if workspace_registry()[plan.request.workspace].how_delivered != "branch":
         return ""
     project = plan.scope.project
     repository = await open_repository(project.root, search_path=project.machine.search_path)
@@ -464,7 +465,7 @@ async def _prefix_of_project(plan: RunPlan) -> str:
 def _kept_promises(begun: BegunRun) -> Promises:
     """Return the promises that held for all stages and for the trials."""
     run, plan = begun.run, begun.plan
-    if not plan.request.workspace.is_apart:
+    if not workspace_registry()[plan.request.workspace].is_apart:
         return Promises()
     promises = [
         promises_to_record(run.manifest.promises),

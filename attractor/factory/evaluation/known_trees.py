@@ -26,7 +26,7 @@ from attractor.pipeline.workspace.create import (
     choose_workspace_kind,
     create_workspace,
 )
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario, SuiteSetup
@@ -39,6 +39,7 @@ from attractor.workspaces.cleanup import (
     remove_workspace_folder,
     stored_run,
 )
+from attractor.workspaces.create.registry import WorkspaceKind, workspace_registry
 from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.repository import Git, open_repository
 from attractor.workspaces.uncommitted import has_uncommitted
@@ -90,14 +91,19 @@ class KnownTrees:
     kind: WorkspaceKind
 
     @property
+    def _is_commit(self) -> bool:
+        """Whether the tree is that of a commit, not of a folder outside of Git."""
+        return self.kind.how_delivered == "branch"
+
+    @property
     def commit(self) -> str:
         """The commit of the tree; "" outside of Git."""
-        return self.workspace.base.commit if self.kind is WorkspaceKind.ISOLATED else ""
+        return self.workspace.base.commit if self._is_commit else ""
 
     async def top(self) -> Path:
         """Return the folder of this machine with the files of the tree."""
         project = self.scope.project.root.resolve()
-        if self.kind is not WorkspaceKind.ISOLATED:
+        if not self._is_commit:
             return project
         repository = await open_repository(
             project, search_path=self.scope.project.machine.search_path
@@ -107,7 +113,7 @@ class KnownTrees:
     async def describe(self) -> str:
         """Return the tree that trials get, for people."""
         base, project = self.workspace.base, self.scope.project.root
-        if self.kind is WorkspaceKind.COPY:
+        if not self._is_commit:
             return f"{base.candidate[:_SHOWN]}, the files in {project}"
         is_dirty = await has_uncommitted(project, environ=self.scope.project.machine.environ)
         commit = "HEAD with uncommitted changes" if is_dirty else f"commit {base.commit[:_SHOWN]}"
@@ -275,7 +281,7 @@ async def known_trees(
             request, quiet, run_id, choice, on_snapshot=do_nothing, commit=commit
         )
         try:
-            yield KnownTrees(scope, workspace, choice, request.workspace)
+            yield KnownTrees(scope, workspace, choice, workspace_registry()[request.workspace])
         finally:
             await workspace.close()
     finally:

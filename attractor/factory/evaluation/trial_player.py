@@ -113,7 +113,7 @@ async def trial_player(
             sealed.folder,
             copies,
             project.machine.clock,
-            make_showing=environments_of(sandbox, scope),
+            make_showing=environments_of(sandbox, scope, scope.project.root),
             carried=scope.preparation.carried_paths,
             advice="; ".join(map(describe_not_carried, lacking)),
         )

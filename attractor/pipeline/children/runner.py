@@ -71,6 +71,11 @@ class ChildWorkspace:
         return self.parent.base
 
     @property
+    def sets_back(self) -> bool:
+        """Whether a resume and a retry restore the folder."""
+        return self.parent.sets_back
+
+    @property
     def environment(self) -> ExecutionEnvironment:
         """The environment of the stage in flight."""
         return self.parent.environment
@@ -381,7 +386,8 @@ async def _work(
 ) -> RunResult:
     """Walk a child from its last step; if the child has ended, only restore its last files."""
     progress = run.state.progress
-    if progress and not run.state.may_walk and not is_shared:
+    may_restore = workspace.sets_back and not is_shared
+    if progress and not run.state.may_walk and may_restore:
         await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")
     if run.state.status.is_final:
         return result_of(run.manifest, run.directory.root, run.state)

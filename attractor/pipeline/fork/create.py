@@ -16,14 +16,14 @@ from attractor.pipeline.plan.origins import Forked
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.source.read import pipeline_name
 from attractor.records.lookup import run_root
-from attractor.records.request import WorkspaceKind
+from attractor.workspaces.create.registry import workspace_registry
 
 
 async def create_fork(plan: RunPlan, fork: Forked, agents: str) -> Path:
     """Create the workspace and the run directory of a planned fork; return the run directory."""
     old, scope, pipeline = fork.run.manifest, plan.scope, plan.pipeline
     project = scope.project
-    if plan.request.workspace is WorkspaceKind.NONE:
+    if workspace_registry()[plan.request.workspace].create is None:
         project.console.tell(
             f"Run {old.run_id} took no snapshots: the fork begins with the current files."
         )

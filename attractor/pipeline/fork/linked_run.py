@@ -38,11 +38,13 @@ from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
+from attractor.pipeline.workspace.create import work_folder
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import remove_incomplete
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.run_store import WorkspaceRecord, open_store
@@ -53,11 +55,12 @@ async def make_forked_tree(
     request: RunRequest, project: Project, run_id: str, parent: str, tree: TreeId
 ) -> Base:
     """Create a workspace from a tree of another run, and return the base of the workspace."""
-    if request.workspace is WorkspaceKind.NONE:
+    kind = workspace_registry()[request.workspace]
+    if kind.create is None:
         return NoWorkspace().base
-    if request.workspace is WorkspaceKind.IN_PLACE:
-        return await _in_place(project, run_id, parent, tree)
-    if request.workspace is WorkspaceKind.COPY:
+    if not kind.is_apart:
+        return await _in_place(work_folder(request, project), project, run_id, parent, tree)
+    if kind.how_delivered == "patch":
         return await _copied(project, run_id, parent, tree)
     return await _isolated(project, run_id, parent, tree)
 
@@ -123,12 +126,12 @@ async def _continue_from(theirs: ObjectStore, workspace: TrackedFolder, tree: Tr
     return workspace.base
 
 
-async def _in_place(project: Project, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Record the folder as a tree; the walk restores the tree later and moves other files aside."""
+async def _in_place(folder: Path, project: Project, run_id: str, parent: str, tree: TreeId) -> Base:
+    """Record the folder as a tree; a rewind restores the other tree and moves files aside."""
     machine = project.machine
     theirs, record = open_store(machine.state_dir, parent, search_path=machine.search_path)
     workspace = await create_in_place(
-        project.root,
+        folder,
         state=machine.state_dir,
         run_id=run_id,
         search_path=machine.search_path,

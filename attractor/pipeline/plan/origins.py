@@ -36,13 +36,8 @@ from attractor.pipeline.source.read import (
 )
 from attractor.pipeline.workspace.create import require_trees
 from attractor.records.lookup import RecordedRun, outermost_run_id, read_run
-from attractor.records.request import (
-    NO_OVERRIDES,
-    Overrides,
-    RunRequest,
-    WorkspaceKind,
-    current_request,
-)
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
+from attractor.workspaces.create.registry import workspace_registry
 
 Read = tuple[PipelineSource, PlannedChange | None]
 """A pipeline, and the change that made it if it is not the one that the run began with."""
@@ -246,11 +241,13 @@ class Forked:
     def _require_own_files(self, request: RunRequest) -> None:
         """Refuse a run that would use the same folder as the earlier run."""
         run_id = self.run.run_id
-        if request.workspace.is_apart:
+        kind = workspace_registry()[request.workspace]
+        if kind.is_apart:
             return
-        if request.workspace is WorkspaceKind.IN_PLACE:
+        if kind.create is not None:
+            place = f"the folder {request.folder or 'of the project'}"
             raise Refused(
-                f"run {run_id} works in the folder of the project, which two runs cannot share",
+                f"run {run_id} works in {place}, which two runs cannot share",
                 hint="use attractor rewind: it ends that run and restores the folder",
             )
         if is_held(self.run.directory.lock):

@@ -41,8 +41,9 @@ from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource, context_of, pipeline_name
 from attractor.pipeline.source.vocabulary import KnownAgents
 from attractor.pipeline.workspace.create import HEAD, choose_sandbox, excluded_paths
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.workspaces.create.from_folder import read_commit_rules, read_copy_rules
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import open_repository
@@ -197,16 +198,17 @@ async def find_workspace_faults(request: RunRequest, scope: RunScope) -> Sequenc
     """Return the errors in the workspace settings of a run, each with its fix."""
     project = scope.project
     wanted = scope.preparation
-    if request.workspace is WorkspaceKind.COPY:
+    delivered = workspace_registry()[request.workspace].how_delivered
+    if delivered == "patch":
         try:
-            ours = excluded_paths(project)
+            ours = excluded_paths(project, project.root)
             rules = await read_copy_rules(project.root, ours)
         except FolderTooLarge as fault:
             return [error(fault.message, fix=fault.hint)]
         protected = protected_paths({}, (*EXCLUDED, *ours))
         return list(_carry_faults(scope, replace(rules, protected=protected)))
     is_any = wanted.carry or wanted.carry_read_only or wanted.setup_files
-    if request.workspace is not WorkspaceKind.ISOLATED or not is_any:
+    if delivered != "branch" or not is_any:
         return []
     try:
         repository = await open_repository(project.root, search_path=project.machine.search_path)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from attractor.base.amounts import number_of
-from attractor.base.errors import AttractorError, Refused
+from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import make_private, make_private_folder, make_tree_private
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
@@ -19,34 +19,26 @@ from attractor.environments.selection import EnvironmentChoice, choose_environme
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.workspaces.caches import cache_folder, make_cache_folder
-from attractor.workspaces.create.from_folder import (
-    EXCLUDED_IN_PLACE,
-    create_from_copy,
-    create_in_place,
-)
-from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
+from attractor.workspaces.create.isolated import reopen_workspace
+from attractor.workspaces.create.registry import COPY, NewWorkspace, workspace_registry
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
     NAME as folders_NAME,
     borrowed_folder,
     prepare_workspaces_folder,
     remove_abandoned_folders,
+    require_folder,
 )
 from attractor.workspaces.git.gitignore import escape_pattern
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
 from attractor.workspaces.preparation import Preparation
-from attractor.workspaces.result_tree import EXCLUDED, excluded_in
+from attractor.workspaces.result_tree import EXCLUDED
 from attractor.workspaces.run_store import STORES, read_record, recorded_folders
 from attractor.workspaces.setup.cache import SETUPS, is_plain_entry
 from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
-from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
-
-_OTHER_WORKSPACES = (
-    ", or start a new run on a copy (--workspace copy) or in place (--workspace in-place)"
-)
 
 
 def prepare_state_folder(project: Project) -> Path:
@@ -98,6 +90,11 @@ def _close_store(store: Path) -> list[Path]:
     return closed + make_tree_private(store) if closed else []
 
 
+def work_folder(request: RunRequest, project: Project) -> Path:
+    """Return the folder of the dimension of a run; without a dimension, that of the project."""
+    return Path(request.folder) if request.folder else project.root
+
+
 async def choose_sandbox(
     request: RunRequest, scope: RunScope, *, run_id: str = "", read: Sequence[Path] = ()
 ) -> EnvironmentChoice:
@@ -106,26 +103,26 @@ async def choose_sandbox(
     workspaces = prepare_state_folder(project)
     home = machine.environ.get("HOME", "")
     hidden = [project.root, machine.state_dir, project.runs_dir, *([Path(home)] if home else [])]
-    at, covers = None, list[str]()
-    if not request.workspace.is_apart:
-        # The project itself is the workspace. Only folders at its top can be covered, and holdouts
-        # are visible; the gate takes this into account.
-        hidden = [folder for folder in hidden if not folder.is_relative_to(project.root)]
-        at = project.root
+    kind, at, covers = workspace_registry()[request.workspace], None, list[str]()
+    # The folder of the repository above a project may be readable, but its objects contain the
+    # holdouts. A copy of a folder needs no repository.
+    with suppress(NotARepository):
+        repository = await open_repository(project.root, search_path=machine.search_path)
+        hidden.append(repository.common_dir)
+        hidden += await _excluded_in_worktrees(repository, project.root)
+    if not kind.is_apart:
+        # The folder of a person is the workspace. Only folders at its top can be covered, and
+        # holdouts may be visible; the gate takes this into account.
+        at = work_folder(request, project)
+        require_folder(at)
+        hidden = [one for one in hidden if not one.resolve().is_relative_to(at.resolve())]
         records = [one for one in (project.runs_dir, machine.state_dir) if one.parent == at]
         covers = [folder.name for folder in records]
-        if request.workspace is WorkspaceKind.IN_PLACE:
+        if kind.hides_scenarios:
             covers = [*{*covers, *(one.strip("/") for one in EXCLUDED)}]
-    else:
-        # The folder of the repository above a project may be readable, but its objects contain
-        # the holdouts. A copy of a folder needs no repository.
-        with suppress(NotARepository):
-            repository = await open_repository(project.root, search_path=machine.search_path)
-            hidden.append(repository.common_dir)
-            hidden += await _excluded_in_worktrees(repository, project.root)
     # The test uses a folder beside the workspaces: it sees as little of them as they of each other.
     with borrowed_folder(workspaces) as scratch:
-        return await choose_environment(
+        choice = await choose_environment(
             request.sandbox,
             environ=scope.variables_of_tools,
             hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
@@ -140,6 +137,22 @@ async def choose_sandbox(
             covers=covers,
             guardian=Guardian(lock=machine.state_dir / UNGUARDED, adopts=machine.adopts_orphans),
         )
+    if kind.needs_folder and choice.settings and not choice.settings.bubblewrap:
+        _require_absent(at, covers)
+    return choice
+
+
+def _require_absent(folder: Path | None, names: Sequence[str]) -> None:
+    """Refuse a folder with hidden files: Landlock hides nothing inside of a readable folder."""
+    found = [folder / name for name in names if (folder / name).exists()] if folder else []
+    if found:
+        raise Refused(
+            f"this machine's sandbox (Landlock) cannot hide {found[0]}",
+            hint=(
+                "install bubblewrap; or remove these files, in a worktree with "
+                "'git sparse-checkout reapply'"
+            ),
+        )
 
 
 async def _excluded_in_worktrees(repository: Repository, project: Path) -> Sequence[Path]:
@@ -150,10 +163,12 @@ async def _excluded_in_worktrees(repository: Repository, project: Path) -> Seque
     return [one for one in folders if not one.is_relative_to(project)]
 
 
-def environments_of(place: EnvironmentChoice, scope: RunScope) -> EnvironmentFactory:
+def environments_of(
+    place: EnvironmentChoice, scope: RunScope, work_folder: Path
+) -> EnvironmentFactory:
     """Return the function that makes the environments of a run's folders.
 
-    In the folder of the project, an environment sees all files.
+    In the folder of a person, an environment sees all files.
     """
     paths = [
         one for one in scope.preparation.shown_paths if is_plain_entry(scope.project.root, one)
@@ -161,11 +176,11 @@ def environments_of(place: EnvironmentChoice, scope: RunScope) -> EnvironmentFac
     make_showing = place.make_showing
     if make_showing is None or not paths:
         return place.make
-    root = scope.project.root.resolve()
+    root, own = scope.project.root.resolve(), work_folder.resolve()
     shown = [BindMount(root, path) for path in paths]
 
     def make(folder: Path) -> ExecutionEnvironment:
-        return place.make(folder) if folder.resolve() == root else make_showing(folder, shown)
+        return place.make(folder) if folder.resolve() == own else make_showing(folder, shown)
 
     return make
 
@@ -184,11 +199,14 @@ async def choose_workspace_kind(request: RunRequest, project: Project) -> RunReq
 
     A corrupt repository is an error; it is not replaced by a copy.
     """
-    if request.workspace is not WorkspaceKind.ISOLATED or _has_git_entry(project.root):
+    kind = workspace_registry()[request.workspace]
+    if kind.needs_folder and not request.folder:
+        raise UsageError(f"{request.workspace} is the kind of a dimension, not a workspace")
+    if kind.how_delivered != "branch" or _has_git_entry(project.root):
         return request
     if await find_git_dir(project.root, search_path=project.machine.search_path):
         return request
-    return replace(request, workspace=WorkspaceKind.COPY)
+    return replace(request, workspace=COPY)
 
 
 def _has_git_entry(project: Path) -> bool:
@@ -207,55 +225,25 @@ async def create_workspace(
 ) -> Workspace:
     """Create the workspace of a new run, in a repository from a commit."""
     project, machine = scope.project, scope.project.machine
-    if request.workspace is WorkspaceKind.NONE:
-        return NoWorkspace(another=lambda: sandbox.make(project.root))
-    environment = environments_of(_caching(sandbox, project, run_id), scope)
-    if request.workspace is WorkspaceKind.IN_PLACE:
-        workspace = await create_in_place(
-            project.root,
-            state=machine.state_dir,
-            run_id=run_id,
-            search_path=machine.search_path,
-            environment=environment,
-            on_snapshot=on_snapshot,
-            also_excluded=(*EXCLUDED_IN_PLACE, *excluded_paths(project)),
-            leave_out=project.leave_out,
-        )
-    elif request.workspace is WorkspaceKind.COPY:
-        project.console.tell(f"The run works on a copy of the current files in {project.root}.")
-        workspace = await create_from_copy(
-            project.root,
-            state=machine.state_dir,
-            run_id=run_id,
-            search_path=machine.search_path,
-            author=Author(NAME, EMAIL, machine.clock.now()),
-            environment=environment,
-            on_snapshot=on_snapshot,
-            also_excluded=excluded_paths(project),
-            leave_out=project.leave_out,
-            tell=project.console.tell,
-        )
-    else:
-        if not request.include_dirty:
-            await _report_uncommitted(project)
-        try:
-            repository = await open_repository(project.root, search_path=machine.search_path)
-        except NotARepository as fault:
-            raise NotARepository(fault.message, hint=f"{fault.hint}{_OTHER_WORKSPACES}") from fault
-        workspace = await create_isolated(
-            repository,
-            state=machine.state_dir,
-            run_id=run_id,
-            commit=commit,
-            author=Author(NAME, EMAIL, machine.clock.now()),
-            environment=environment,
-            on_snapshot=on_snapshot,
-            excluded=excluded_in(repository.prefix),
-            leave_out=project.leave_out,
-            uncommitted=WorkTree(project.root, machine.environ) if request.include_dirty else None,
-            tell=project.console.tell,
-        )
-    return _complete(workspace, sandbox, scope, run_id)
+    kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
+    if kind.create is None:
+        return NoWorkspace(another=lambda: sandbox.make(folder))
+    new = NewWorkspace(
+        folder=folder,
+        state=machine.state_dir,
+        run_id=run_id,
+        search_path=machine.search_path,
+        environ=machine.environ,
+        author=Author(NAME, EMAIL, machine.clock.now()),
+        environment=environments_of(_caching(sandbox, project, run_id), scope, folder),
+        on_snapshot=on_snapshot,
+        records=excluded_paths(project, folder),
+        leave_out=project.leave_out,
+        tell=project.console.tell,
+        commit=commit,
+        include_dirty=request.include_dirty,
+    )
+    return _complete(await kind.create(new), sandbox, scope, run_id)
 
 
 def _caching(sandbox: EnvironmentChoice, project: Project, run_id: str) -> EnvironmentChoice:
@@ -280,21 +268,12 @@ def _complete(
     return workspace
 
 
-def excluded_paths(project: Project) -> Sequence[str]:
-    """Return the paths of Attractor's records in the project, as patterns of a `.gitignore`."""
-    root = project.root.resolve()
+def excluded_paths(project: Project, folder: Path) -> Sequence[str]:
+    """Return the paths of Attractor's records in a folder, as patterns of a `.gitignore`."""
+    root = folder.resolve()
     ours = (project.runs_dir.resolve(), project.machine.state_dir.resolve())
     inside = [one.relative_to(root) for one in ours if one.is_relative_to(root)]
     return [f"/{escape_pattern(str(one))}/" for one in inside if one.parts]
-
-
-async def _report_uncommitted(project: Project) -> None:
-    """Report uncommitted changes of the project, which are not part of the run."""
-    if await has_uncommitted(project.root, environ=project.machine.environ):
-        project.console.tell(
-            "Uncommitted changes of the project are not part of this run (include them with "
-            "--include-dirty)."
-        )
 
 
 async def open_workspace(
@@ -307,29 +286,31 @@ async def open_workspace(
 ) -> Workspace:
     """Open the workspace of a resumed run."""
     project = scope.project
-    if request.workspace is WorkspaceKind.NONE:
-        return NoWorkspace(another=lambda: sandbox.make(project.root))
+    kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
+    if kind.create is None:
+        return NoWorkspace(another=lambda: sandbox.make(folder))
     workspace = await reopen_workspace(
         state=project.machine.state_dir,
         run_id=run_id,
         search_path=project.machine.search_path,
-        environment=environments_of(_caching(sandbox, project, run_id), scope),
+        environment=environments_of(_caching(sandbox, project, run_id), scope, folder),
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(request, project),
+        sets_back=kind.sets_back,
     )
     return _complete(workspace, sandbox, scope, run_id)
 
 
 async def objects_of(request: RunRequest, project: Project) -> Path | None:
     """Return the current path of the project's Git objects, or None if the run borrows none."""
-    if request.workspace is not WorkspaceKind.ISOLATED:
+    if workspace_registry()[request.workspace].how_delivered != "branch":
         return None
     return (await open_repository(project.root, search_path=project.machine.search_path)).objects
 
 
 def require_trees(request: RunRequest, project: Project, run_id: str) -> None:
     """Refuse to continue a run whose trees were removed."""
-    if request.workspace is WorkspaceKind.NONE:
+    if workspace_registry()[request.workspace].create is None:
         return
     if read_record(project.machine.state_dir / STORES / run_id) is None:
         raise Refused(

@@ -22,9 +22,10 @@ from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
 from attractor.records.delivery import BRANCH_WRITTEN, NO_FILES, PATCH_WRITTEN, RESULT
-from attractor.records.request import RunRequest, WorkspaceKind, read_request
+from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.checkouts import write_run_branch
 from attractor.workspaces.create.isolated import reopen_workspace
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.tracked_folder import TrackedFolder
@@ -54,11 +55,10 @@ async def deliver(
     """
     if not isinstance(workspace, TrackedFolder) or run.state.progress is None:
         return
-    give = {WorkspaceKind.ISOLATED: _give_branch, WorkspaceKind.COPY: _write_result}.get(
-        request.workspace
-    )
-    if give is None:
+    delivered = workspace_registry()[request.workspace].how_delivered
+    if not delivered:
         return
+    give = _give_branch if delivered == "branch" else _write_result
     try:
         await give(run, workspace, graph, project)
     except AttractorError as trouble:
@@ -135,7 +135,8 @@ async def deliver_ended_run(root: Path, project: Project) -> None:
 async def _deliver(run: OpenRun, project: Project) -> None:
     manifest = run.manifest
     request = read_request(manifest)
-    if not request.workspace.is_apart or run.state.progress is None:
+    is_delivered = workspace_registry()[request.workspace].how_delivered
+    if not is_delivered or run.state.progress is None:
         return
     pipeline = read_saved_pipeline(
         run.directory,

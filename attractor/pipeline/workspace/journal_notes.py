@@ -14,8 +14,9 @@ from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import MAIN, StageReference
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from attractor.workspaces.create.from_folder import EXCLUDED_IN_PLACE
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.snapshot import Snapshot
 from attractor.workspaces.tracked_folder import PREPARED, SetAside, TrackedFolder
 
@@ -114,11 +115,9 @@ def _place(run: OpenRun, branch: str) -> StageReference:
 
 
 def record_paths(request: RunRequest) -> Sequence[str]:
-    """Return the paths that belong to no stage: the records of a run in place are in
-    its workspace.
-    """
-    in_place = request.workspace is WorkspaceKind.IN_PLACE
-    return [path.strip("/") for path in EXCLUDED_IN_PLACE] if in_place else ()
+    """Return the paths that belong to no stage: a person's folder may contain records of runs."""
+    is_apart = workspace_registry()[request.workspace].is_apart
+    return () if is_apart else [path.strip("/") for path in EXCLUDED_IN_PLACE]
 
 
 EDITS_SET_ASIDE = "EditsSetAside"
@@ -127,10 +126,10 @@ EDITS_SET_ASIDE = "EditsSetAside"
 _INCIDENTS = "incidents"
 
 
-def record_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> None:
-    """Record in the journal all edits that leave the workspace when a run is resumed."""
+def record_set_aside(run: OpenRun, workspace: Workspace) -> None:
+    """Record in the journal all edits that leave the workspace when a run is resumed or rewound."""
     if isinstance(workspace, TrackedFolder):
-        own = workspace.folder if kind is WorkspaceKind.IN_PLACE else None
+        own = None if workspace.sets_back else workspace.folder
         workspace.notify_set_aside(_SetAside(run, own).record_new)
 
 

@@ -1,8 +1,9 @@
 """Gives the commands of a run in a linked worktree a repository of their own.
 
 The `.git` of a linked worktree names a repository elsewhere, which contains the history of all
-branches, with scenarios. In bubblewrap, commands use a repository with the current files instead;
-it is removed with the process of the run.
+branches, with scenarios. In a sandbox, commands use a repository with the current files instead: in
+bubblewrap at the `.git` of the worktree, with Landlock by `GIT_DIR`. It is removed with the process
+of the run.
 """
 
 from contextlib import ExitStack
@@ -12,8 +13,10 @@ from attractor.engine.seams import Workspace
 from attractor.environments.sandbox.bubblewrap import GIT_DIR, GIT_LINK
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.project.project import Project
+from attractor.pipeline.workspace.create import work_folder
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.object_store import Author, create_agent_repository
 from attractor.workspaces.result_tree import EXCLUDED, candidate_files
@@ -24,10 +27,9 @@ def borrow_repository(
     request: RunRequest, project: Project, sandbox: EnvironmentChoice, stack: ExitStack
 ) -> Path | None:
     """Return a new folder for the repository of a run in a linked worktree, otherwise None."""
-    is_linked = (project.root / ".git").is_file()
-    if request.workspace is not WorkspaceKind.IN_PLACE or not is_linked:
-        return None
-    if sandbox.kind != "bubblewrap":
+    kind = workspace_registry()[request.workspace]
+    is_linked = (work_folder(request, project) / ".git").is_file()
+    if kind.is_apart or kind.create is None or not is_linked or sandbox.settings is None:
         return None
     return stack.enter_context(borrowed_folder(workspaces_folder(project.machine.state_dir)))
 

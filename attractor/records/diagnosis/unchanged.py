@@ -12,10 +12,10 @@ from attractor.base.json import parse_object
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.language.source.text import visible
 from attractor.records.delivery import NO_FILES, read_delivery
-from attractor.records.request import WorkspaceKind, read_request
+from attractor.records.request import read_request
 
-_UNCHANGED = {WorkspaceKind.ISOLATED: (NO_FILES,), WorkspaceKind.COPY: (NO_FILES, "")}
-"""The recorded changes of a run that changed no files; without changes, a copy has no record."""
+_UNRECORDED = ("copy",)
+"""The kinds of workspace whose delivery without changes has no record."""
 
 _MOST_NAMED = 3
 
@@ -28,7 +28,8 @@ def describe_unchanged(root: Path) -> str:
     directory = RunDirectory(root)
     try:
         workspace = read_request(read_manifest(directory)).workspace
-        if read_delivery(directory).changed not in _UNCHANGED.get(workspace, ()):
+        changed = read_delivery(directory).changed or (workspace in _UNRECORDED and NO_FILES)
+        if changed != NO_FILES:
             return ""
         refused = list(_refused(root))
     except AttractorError:

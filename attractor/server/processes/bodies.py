@@ -23,7 +23,6 @@ from pydantic import (
 from attractor.base.durations import DURATION_PATTERN
 from attractor.base.errors import UsageError
 from attractor.pipeline.source.find import PIPELINE_ENDINGS
-from attractor.records.request import WorkspaceKind
 from attractor.server.processes.run_processes import RunCommand
 
 LONGEST_WORD = 100_000
@@ -149,9 +148,7 @@ class StartBody(WalkBody):
     outcomes: dict[str, JsonValue] | None = Field(
         None, description="The outcome of each node, for the backend `simulate`."
     )
-    workspace: WorkspaceKind = Field(
-        default=WorkspaceKind.ISOLATED, description="isolated, copy, in-place or none."
-    )
+    workspace: Word = Field(default="isolated", description="isolated, copy, in-place or none.")
     include_dirty: StrictBool = Field(default=False, description="Include uncommitted changes.")
     evaluate: StrictBool = Field(
         default=True, description="Evaluate the result if the run has a suite."
@@ -174,9 +171,11 @@ class StartBody(WalkBody):
     def options(self) -> Iterator[str]:
         """Yield the options of the command."""
         yield from super().options()
-        for name in ("backend", "model", "provider", "sandbox", "suite", "profile", "feedback"):
+        for name in (
+            *("backend", "model", "provider", "workspace", "sandbox"),
+            *("suite", "profile", "feedback"),
+        ):
             yield from _option(name, getattr(self, name))
-        yield from _option("workspace", self.workspace.value)
         yield from _flag("include-dirty", self.include_dirty)
         yield from _flag("no-evaluate", not self.evaluate)
         yield from _flag("no-wait-for-limits", not self.wait_for_limits)

@@ -16,7 +16,7 @@ from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.errors import FolderTooLarge
-from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.folders import make_workspaces_folder, new_folder, require_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import (
@@ -268,6 +268,7 @@ async def create_in_place(
     leave_out: Sequence[str] = LEAVE_OUT,
 ) -> TrackedFolder:
     """Create a workspace of a folder without a copy; the run's base has a tree and no commit."""
+    require_folder(folder)
     store = await create_store(state, run_id, search_path=search_path)
     rules = SnapshotRules(await in_thread(partial(read_ignores, folder, also_excluded)))
     first = await in_thread(
@@ -299,4 +300,5 @@ async def create_in_place(
         search_path=search_path,
         environment=environment,
         on_snapshot=on_snapshot,
+        sets_back=False,
     )

@@ -1,4 +1,4 @@
-"""Creates and reopens isolated workspaces, which contain neither history nor holdouts."""
+"""A checkout of the last commit, with neither history nor holdouts."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +8,9 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.files import file_error
 from attractor.engine.seams import Base
-from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.create.registry import NewWorkspace, WorkspaceKind
+from attractor.workspaces.errors import NotARepository
+from attractor.workspaces.folders import make_workspaces_folder, new_folder, require_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import (
@@ -28,13 +30,14 @@ from attractor.workspaces.git.objects import (
     text_of,
     write_tree,
 )
-from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.git.submodules import find_submodules
 from attractor.workspaces.result_tree import (
     BUILD_FOLDERS,
     EXCLUDED,
     LEAVE_OUT,
     candidate_files,
+    excluded_in,
     protected_paths,
 )
 from attractor.workspaces.run_store import (
@@ -51,7 +54,12 @@ from attractor.workspaces.tracked_folder import (
     OnSnapshot,
     TrackedFolder,
 )
-from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted, find_large_files
+from attractor.workspaces.uncommitted import (
+    WorkTree,
+    commit_uncommitted,
+    find_large_files,
+    has_uncommitted,
+)
 
 
 async def reopen_workspace(
@@ -62,14 +70,21 @@ async def reopen_workspace(
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
     borrow_from: Path | None = None,
+    sets_back: bool = True,
 ) -> TrackedFolder:
     """Reopen the workspace of a run; no other process may have this workspace open.
 
-    `borrow_from` is the current folder of the project's objects.
+    `borrow_from` is the current folder of the project's objects. Without `sets_back`, the folder is
+    a person's.
     """
     store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
     return await _open_workspace(
-        state, store, record, environment=environment, on_snapshot=on_snapshot
+        state,
+        store,
+        record,
+        environment=environment,
+        on_snapshot=on_snapshot,
+        sets_back=sets_back,
     )
 
 
@@ -80,8 +95,11 @@ async def _open_workspace(
     *,
     environment: EnvironmentFactory,
     on_snapshot: OnSnapshot,
+    sets_back: bool = True,
 ) -> TrackedFolder:
     store.remove_abandoned_files()
+    if not sets_back:
+        require_folder(record.folder)
     if not record.folder.is_dir():
         # The entries of a lost folder are invalid for a new one.
         FolderIndex(store.folder).forget()
@@ -97,6 +115,7 @@ async def _open_workspace(
         rules=await _read_rules(store, record),
         environment=environment,
         on_snapshot=on_snapshot,
+        sets_back=sets_back,
     )
     return TrackedFolder(record.folder, ground)
 
@@ -254,3 +273,39 @@ async def gather_materials(
 
 def _objects_of_lfs(git_dir: Path) -> Path:
     return git_dir / "lfs" / "objects"
+
+
+_OTHER_WORKSPACES = (
+    ", or start a new run on a copy (--workspace copy) or in place (--workspace in-place)"
+)
+
+
+async def create(new: NewWorkspace) -> TrackedFolder:
+    """Create the workspace of a run from a commit, or refuse a folder outside of a repository."""
+    if not new.include_dirty and await has_uncommitted(new.folder, environ=new.environ):
+        new.tell(
+            "Uncommitted changes of the project are not part of this run (include them with "
+            "--include-dirty)."
+        )
+    try:
+        repository = await open_repository(new.folder, search_path=new.search_path)
+    except NotARepository as fault:
+        raise NotARepository(fault.message, hint=f"{fault.hint}{_OTHER_WORKSPACES}") from fault
+    return await create_isolated(
+        repository,
+        state=new.state,
+        run_id=new.run_id,
+        commit=new.commit,
+        author=new.author,
+        environment=new.environment,
+        on_snapshot=new.on_snapshot,
+        excluded=excluded_in(repository.prefix),
+        leave_out=new.leave_out,
+        uncommitted=WorkTree(new.folder, new.environ) if new.include_dirty else None,
+        tell=new.tell,
+    )
+
+
+part = WorkspaceKind(
+    is_apart=True, sets_back=True, hides_scenarios=True, how_delivered="branch", create=create
+)

@@ -28,7 +28,7 @@ from attractor.engine.state.run_state import (
     RunStatus,
 )
 from attractor.records.delivery import DeliveredPatch
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from tests.pipeline.projects import make_project, open_project, start
 from tests.tables import table
 
@@ -151,11 +151,9 @@ def test_result_text_matches_the_snapshot(snapshot: object) -> None:
 
 @table(
     ("kind", "has_branch"),
-    [(WorkspaceKind.ISOLATED, True), (WorkspaceKind.IN_PLACE, False), (WorkspaceKind.NONE, False)],
+    [("isolated", True), ("in-place", False), ("none", False)],
 )
-def test_only_isolated_runs_have_a_branch(
-    tmp_path: Path, kind: WorkspaceKind, has_branch: bool
-) -> None:
+def test_only_isolated_runs_have_a_branch(tmp_path: Path, kind: str, has_branch: bool) -> None:
     project = make_project(tmp_path / "project")
     opened = open_project(project)
     plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
@@ -185,7 +183,7 @@ def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> No
             + ["--max-cost-usd", "2", "--max-duration", "90m"],
         ),
         (
-            {"workspace": WorkspaceKind.COPY},
+            {"workspace": "copy"},
             ["--backend", "simulate", "--workspace", "copy", "--sandbox", "none"],
         ),
         (

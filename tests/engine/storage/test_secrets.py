@@ -16,7 +16,6 @@ from attractor.engine.storage.secrets import PLACEHOLDER, RECORD_WORDS, Redactor
 from attractor.engine.walk.steps import InterruptionChoice
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph.graph import Fidelity
-from attractor.records.request import WorkspaceKind
 from tests.tables import table
 
 SECRET = "s3cr3t/+? value"
@@ -95,7 +94,7 @@ def test_record_keys_and_words_of_records_are_not_redacted() -> None:
 def test_words_read_from_records_are_record_words() -> None:
     enums = (
         *(Action, AnswerKind, FailureClass, Fidelity, InterruptionChoice, QuestionKind),
-        *(RouteReason, StageStatus, StatusWord, WorkspaceKind),
+        *(RouteReason, StageStatus, StatusWord),
     )
     words = {str(one) for enum in enums for one in enum}
     words |= {*interviewer_registry(), *backend_registry()}

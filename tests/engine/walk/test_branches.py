@@ -42,6 +42,8 @@ class OpenedOnce(NoEnvironment):
 class Folders(NoWorkspace):
     """A workspace in memory: file names by dimension; a tree is the list of its file names."""
 
+    sets_back = True  # pyright: ignore
+
     def __init__(
         self, name: str = "", all: dict[str, set[str]] | None = None, notes: list[str] | None = None
     ) -> None:

@@ -44,7 +44,6 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
-from attractor.records.request import WorkspaceKind
 from attractor.records.summary import summarize
 from tests.cli.git_desk import PATIENCE_S, await_
 from tests.counts import count
@@ -134,7 +133,7 @@ def test_rationale_of_ten_characters_is_long_enough() -> None:
 
 def test_decision_on_a_run_in_place_pins_no_commit(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    data = flow.decide(flow.launch(workspace=WorkspaceKind.IN_PLACE), REJECTED).data
+    data = flow.decide(flow.launch(workspace="in-place"), REJECTED).data
     assert (data["commit"], data["result_tree"]) == ("", "")
 
 

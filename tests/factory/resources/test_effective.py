@@ -15,7 +15,6 @@ from attractor.factory.operations.start import start_run
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.source.read import context_of, open_pipeline
-from attractor.records.request import WorkspaceKind
 from attractor.scenarios.suite_files import MOST_BYTES
 from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
@@ -134,7 +133,7 @@ def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
     git(top, "commit", "--quiet", "--message", "More")
     git(top, "worktree", "add", "--quiet", str(tools / "other"))
     opened = adjusted(flow.opened.project, root=top / at, readable=(tools,))
-    options = simulated(top / at, sandbox="auto", workspace=WorkspaceKind.ISOLATED)
+    options = simulated(top / at, sandbox="auto", workspace="isolated")
     result = asyncio.run(start_run(options, OpenProject(opened)))
     made = git(top, "show", f"attractor/run/{result.run_id}:made.txt")
     assert made.strip() == shown

@@ -16,7 +16,6 @@ from attractor.engine.seams import Child, ChildEnd, Parked, Stopped, Suspended
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.execute import resume
 from attractor.records.lookup import find_run
-from attractor.records.request import WorkspaceKind
 from attractor.records.summary import list_runs
 from tests.counts import count
 from tests.engine.forked import until
@@ -211,7 +210,7 @@ async def test_error_in_the_next_round_stops_the_run(parent: Family) -> None:
 @pytest.mark.parametrize("moment", MOMENTS[:: count(ci=2, full=1)])
 def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, moment: str) -> None:
     project = make_project(tmp_path / "project", PARENT, **{"child.dot": CHILD})
-    run_and_die(project, moment, WorkspaceKind.ISOLATED)
+    run_and_die(project, moment, "isolated")
     opened = open_project(project)
     result = asyncio.run(resume(find_run("latest", opened.runs_dir), opened))
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
@@ -239,7 +238,7 @@ def test_child_runs_as_its_files_were_at_the_start_of_the_run(tmp_path: Path) ->
         'inner [type=pipeline, file="sub/inner.dot"]',
         "start -> swap -> inner -> exit",
     )
-    result = runs_run(tmp_path, text, workspace=WorkspaceKind.IN_PLACE)
+    result = runs_run(tmp_path, text, workspace="in-place")
     assert result.outcome is StageStatus.SUCCESS, result.reason
     stage = "children/inner@1.1/children/deep@1.1/do/prompt.md"
     assert "Do it." in (result.directory / stage).read_text()

@@ -84,6 +84,8 @@ async def test_incomplete_child_directory_is_replaced(parent: Family) -> None:
 class Trees(NoWorkspace):
     """A workspace that numbers its trees and records its calls."""
 
+    sets_back = True  # pyright: ignore
+
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []

@@ -23,7 +23,7 @@ from attractor.pipeline.estimate.samples import (
     spread,
 )
 from attractor.pipeline.source.read import PipelineSource, read_pipeline
-from attractor.records.request import RunRequest, WorkspaceKind
+from attractor.records.request import RunRequest
 from tests.pipeline.projects import open_project, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
@@ -187,7 +187,7 @@ def test_unreadable_runs_are_counted(tmp_path: Path) -> None:
     file = project / "pipeline.dot"
     file.write_text(f"digraph p {{ {ENDS} {TOOLS} }}")
     opened = open_project(project)
-    chosen = RunRequest(file=file, backend="simulate", sandbox="none", workspace=WorkspaceKind.NONE)
+    chosen = RunRequest(file=file, backend="simulate", sandbox="none", workspace="none")
     results = [asyncio.run(start(chosen, opened)) for _ in range(3)]
     (results[0].directory / "events.jsonl").write_text("torn\n")
     (results[0].directory / "checkpoint.json").unlink()

@@ -18,7 +18,6 @@ from attractor.pipeline.execute import resume
 from attractor.pipeline.fork import linked_run as restarting
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
-from attractor.records.request import WorkspaceKind
 from attractor.records.summary import list_runs
 from tests.counts import count
 from tests.engine.runs import read_events
@@ -39,7 +38,7 @@ def standings(opened: Project) -> list[str]:
 )
 def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, reference: str) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    run_and_die(project, moment, WorkspaceKind.ISOLATED)
+    run_and_die(project, moment, "isolated")
     opened = open_project(project)
     first = min(list_runs(opened.runs_dir), key=lambda one: one.restart).directory
     root = first if reference == "first" else find_run("latest", opened.runs_dir)
@@ -57,7 +56,7 @@ def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, referenc
 @pytest.mark.crash
 def test_kill_between_rounds_ends_a_run_with_a_directory_of_its_own(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    run_and_die(project, MADE, WorkspaceKind.ISOLATED)
+    run_and_die(project, MADE, "isolated")
     opened = open_project(project)
     second, first = (one.directory for one in list_runs(opened.runs_dir))
     first.rename(first.with_name("mine"))
@@ -68,7 +67,7 @@ def test_kill_between_rounds_ends_a_run_with_a_directory_of_its_own(tmp_path: Pa
 @pytest.mark.crash
 def test_a_kill_between_two_rounds_in_place_loses_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    run_and_die(project, "RunRestarting", WorkspaceKind.IN_PLACE)
+    run_and_die(project, "RunRestarting", "in-place")
     opened = open_project(project)
     result = asyncio.run(resume(find_run("latest", opened.runs_dir), opened))
     assert result.outcome is StageStatus.SUCCESS
@@ -86,7 +85,7 @@ def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.Monke
         # The workspace of the next round exists already.
         patched.setattr(restarting, "create_run_directory", full)
         with pytest.raises(FileError, match="no space left"):
-            asyncio.run(start(options(project, WorkspaceKind.ISOLATED), opened))
+            asyncio.run(start(options(project, "isolated"), opened))
     assert standings(opened) == ["executing: "]
     result = asyncio.run(resume(find_run("latest", opened.runs_dir), opened))
     assert result.outcome is StageStatus.SUCCESS
@@ -95,7 +94,7 @@ def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    run_and_die(project, "made", WorkspaceKind.ISOLATED)
+    run_and_die(project, "made", "isolated")
     opened = open_project(project)
     second, first = (one.directory for one in list_runs(opened.runs_dir))
     with open_run(first, clock=opened.machine.clock, before_end=None), pytest.raises(LockHeld):
@@ -106,7 +105,7 @@ def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
 def test_next_run_uses_the_pipeline_of_the_first_run(tmp_path: Path) -> None:
     changing = ROUNDS.replace("echo round", "cp /dev/null pipeline.dot; echo round")
     project = make_project(tmp_path / "project", changing)
-    result = asyncio.run(start(options(project, WorkspaceKind.IN_PLACE), open_project(project)))
+    result = asyncio.run(start(options(project, "in-place"), open_project(project)))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "pipeline.dot").read_text() == ""
 
@@ -114,7 +113,7 @@ def test_next_run_uses_the_pipeline_of_the_first_run(tmp_path: Path) -> None:
 def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     opened = open_project(project)
-    asyncio.run(start(options(project, WorkspaceKind.ISOLATED), opened))
+    asyncio.run(start(options(project, "isolated"), opened))
     second, first = (one.directory for one in list_runs(opened.runs_dir))
 
     for root, at in [(first, "judge"), (second, "work@2")]:
@@ -129,7 +128,7 @@ def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
 def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS.replace("{", "{ graph [max_restarts=1]", 1))
     opened = open_project(project)
-    chosen = replace(options(project, WorkspaceKind.ISOLATED), outcomes={"judge": "fail"})
+    chosen = replace(options(project, "isolated"), outcomes={"judge": "fail"})
     asyncio.run(start(chosen, opened))
     [last] = [one.directory for one in list_runs(opened.runs_dir) if one.restart]
     forked = asyncio.run(fork(last, "work", opened))
@@ -139,7 +138,7 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
 @pytest.mark.crash
 def test_interruption_names_the_last_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    run_and_die(project, "made", WorkspaceKind.ISOLATED)
+    run_and_die(project, "made", "isolated")
     opened = open_project(project)
     second, first = (one.directory for one in list_runs(opened.runs_dir))
     monkeypatch.chdir(project)

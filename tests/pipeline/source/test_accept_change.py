@@ -22,7 +22,7 @@ from attractor.pipeline.source.read import (
     open_pipeline,
     save_pipeline,
 )
-from attractor.records.request import Overrides, WorkspaceKind
+from attractor.records.request import Overrides
 from tests.engine.runs import read_events
 from tests.pipeline.projects import adjusted, fork, make_project, open_project, simulated, start
 
@@ -78,7 +78,7 @@ def opened(tmp_path: Path) -> Project:
 
 
 def parked(opened: Project) -> Path:
-    options = simulated(opened.root, workspace=WorkspaceKind.NONE, interviewer="park")
+    options = simulated(opened.root, workspace="none", interviewer="park")
     return asyncio.run(start(options, opened)).directory
 
 

@@ -16,7 +16,7 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project, project_from
 from attractor.pipeline.workspace.create import prepare_state_folder
-from attractor.records.request import Overrides, RunRequest, WorkspaceKind
+from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
@@ -221,9 +221,7 @@ def showing(opened: Project, *paths: str, setup: str = "", carry: tuple[str, ...
     return adjusted(opened, preparation=wanted)
 
 
-def go(
-    opened: Project, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
-) -> RunResult:
+def go(opened: Project, sandbox: str = "bubblewrap", kind: str = "isolated") -> RunResult:
     options = simulated(opened.root, sandbox=sandbox, interviewer="park", workspace=kind)
     return asyncio.run(start(options, opened))
 
@@ -311,7 +309,7 @@ def test_read_only_paths_of_a_run_in_place(opened: Project, isolation: str) -> N
     }}
     """
     (opened.root / "pipeline.dot").write_text(text)
-    result = go(showing(opened), kind=WorkspaceKind.IN_PLACE)
+    result = go(showing(opened), kind="in-place")
     assert result.outcome is StageStatus.SUCCESS
     assert sorted(one.name for one in (opened.root / "modules").iterdir()) == ["one", "own"]
 

@@ -15,7 +15,6 @@ from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import project_from
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOutPaths
 from attractor.records.event_lines import describe_event
-from attractor.records.request import WorkspaceKind
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.result_tree import LEAVE_OUT
 from attractor.workspaces.snapshot import Snapshot
@@ -33,9 +32,7 @@ TWO_STAGES = """digraph d {{
 """
 
 
-def left_out(
-    tmp_path: Path, one: str, two: str = "true", kind: WorkspaceKind = WorkspaceKind.ISOLATED
-) -> list[Event]:
+def left_out(tmp_path: Path, one: str, two: str = "true", kind: str = "isolated") -> list[Event]:
     """Run two commands, and return the notes about the paths that were left out."""
     pipeline = TWO_STAGES.format(one=one, two=two)
     project = make_project(tmp_path / "project", pipeline, **{".gitignore": "*.log\nbuilt/\n"})
@@ -66,9 +63,7 @@ def test_left_out_files_are_reported_with_their_stage(tmp_path: Path) -> None:
 
 
 def test_caches_of_a_stage_are_reported_and_not_in_its_result(tmp_path: Path) -> None:
-    for number, kind in enumerate(
-        (WorkspaceKind.ISOLATED, WorkspaceKind.COPY, WorkspaceKind.IN_PLACE)
-    ):
+    for number, kind in enumerate(("isolated", "copy", "in-place")):
         make = "mkdir __pycache__ node_modules dist && touch {__pycache__,node_modules,dist}/x y"
         [event] = left_out(tmp_path / str(number), f"bash -c '{make}'", kind=kind)
         assert (event.node, event.data["ignored"]) == ("one", ["__pycache__", "node_modules"])
@@ -92,9 +87,7 @@ def test_setting_leaves_out_more_or_fewer_files(tmp_path: Path) -> None:
 
 
 def test_build_folders_are_not_in_the_result_and_reported_once(tmp_path: Path) -> None:
-    for number, kind in enumerate(
-        (WorkspaceKind.ISOLATED, WorkspaceKind.COPY, WorkspaceKind.IN_PLACE)
-    ):
+    for number, kind in enumerate(("isolated", "copy", "in-place")):
         project = make_project(
             tmp_path / str(number),
             TWO_STAGES.format(
@@ -159,7 +152,7 @@ def test_event_lists_first_paths_and_counts_all(tmp_path: Path) -> None:
 
 
 def test_left_out_files_are_recorded_in_place_too(tmp_path: Path) -> None:
-    [event] = left_out(tmp_path, "touch a.log", kind=WorkspaceKind.IN_PLACE)
+    [event] = left_out(tmp_path, "touch a.log", kind="in-place")
     assert event.data["ignored"] == ["a.log"]
 
 

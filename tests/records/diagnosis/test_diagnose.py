@@ -11,7 +11,6 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.orders import Orders
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose
-from attractor.records.request import WorkspaceKind
 from attractor.records.totals import slowest
 from tests.pipeline.projects import make_project, open_project, simulated, start
 
@@ -24,7 +23,7 @@ def run(folder: Path, body: str, **chosen: object) -> RunResult:
     project = folder / "project"
     project.mkdir(exist_ok=True)
     (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")
-    plain = simulated(project, workspace=WorkspaceKind.NONE, interviewer="park")
+    plain = simulated(project, workspace="none", interviewer="park")
     return asyncio.run(start(replace(plain, **chosen), open_project(project)))
 
 

@@ -12,7 +12,6 @@ from attractor.factory.operations.start import start_run
 from attractor.pipeline.project.custom_parts import CustomParts
 from attractor.records.diagnosis.diagnose import diagnose
 from attractor.records.diagnosis.unchanged import describe_unchanged
-from attractor.records.request import WorkspaceKind
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated
 from tests.tables import table
 
@@ -64,7 +63,7 @@ class Refused:
 def test_run_without_changes_names_its_refused_calls(
     tmp_path: Path, calls: list[tuple[str, str]], command: str, words: str
 ) -> None:
-    for kind in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY):
+    for kind in ("isolated", "copy"):
         folder = tmp_path / f"{kind}"
         project = make_project(folder / "project", AGENT.replace("true", command))
         opened = adjusted(

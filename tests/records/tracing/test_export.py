@@ -9,7 +9,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from attractor.records.request import WorkspaceKind
 from attractor.records.tracing.export import Tracing
 from tests.cli.runs.live.run_events import RunEvents, a_run
 from tests.pipeline.projects import make_project, open_project, simulated, start
@@ -53,7 +52,7 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     exporter, messages = InMemorySpanExporter(), list[str]()
     tracing = traced(exporter, messages)
     opened = open_project(project, observer=tracing, SOME_TOKEN="sk-very-secret-value")
-    options = simulated(project, workspace=WorkspaceKind.NONE)
+    options = simulated(project, workspace="none")
     tracing.begin(None)
     asyncio.run(start(options, opened))
     tracing.end()
