@@ -133,6 +133,7 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 GROUP_SUMMARIES = {
     "actor": "Let agents stay: spawn, list, prompt, stop and archive actors",
     "audit": "Verify all records, and build the index of runs again",
+    "dimension": "Make, list, compare and remove folders in which runs work",
     "grow": "Plan, simulate and deploy the growth of an app",
     "message": "Send messages to actors, and list them",
     "pipeline": "Manage the registered pipelines of the project",
@@ -150,7 +151,7 @@ PURPOSES = {
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor message attention snooze",
+    "Let agents stay": "actor dimension message attention snooze",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -169,6 +170,7 @@ OPERATOR_COMMANDS = (
     "audit.clock",
     "cancel",
     "decide",
+    "dimension",
     "evaluate",
     "exec",
     "fork",

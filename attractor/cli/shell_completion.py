@@ -40,10 +40,15 @@ def _runs(invocation: Invocation, incomplete: str) -> Iterable[str]:
 
 def _workspaces(invocation: Invocation, incomplete: str) -> Iterable[str]:
     # Slow to import, and not needed by other completions.
+    from attractor.factory.dimensions import DimensionRecords
+    from attractor.factory.open_project import open_project
     from attractor.workspaces.create.registry import workspace_registry
 
     kinds = workspace_registry()
-    return [name for name in kinds if name.startswith(incomplete) and not kinds[name].needs_folder]
+    names = [name for name in kinds if not kinds[name].needs_folder]
+    opened = open_project(invocation.folder, invocation.environ)
+    names += [dimension.name for dimension in DimensionRecords.of(opened).all()]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _resources(kind: str) -> Callable[[Invocation, str], Iterable[str]]:

@@ -149,6 +149,16 @@ class WorkspaceSettings(Section):
         "addition to caches such as `node_modules/` and build folders such as `target/`; "
         "`!PATTERN` keeps them.",
     )
+    worktrees: str = Field(
+        default="",
+        description="Create the worktrees of dimensions in this folder (default: "
+        "`REPOSITORY.worktrees`, beside the repository).",
+    )
+    teardown: str = Field(
+        default="",
+        description="Run this command in the folder of a dimension before it is removed, for a "
+        "minute at most; a failure is reported only.",
+    )
 
 
 class CachesSettings(Section):

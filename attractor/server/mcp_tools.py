@@ -163,13 +163,19 @@ def _run(service: Service, caller: Caller, body: StartBody) -> Content:
             "a coding agent cannot start a run whose interviewer reads or writes a file",
             hint="leave out the file, or let a person type 'attractor run'",
         )
-    if body.sandbox == "none" or not workspace_registry()[body.workspace].is_apart:
+    if body.sandbox == "none" or not _is_apart(body.workspace):
         raise UsageError(
             "a coding agent cannot start a run without a sandbox, or in the project's own folder",
             hint="leave out sandbox and workspace, or let a person type 'attractor run'",
         )
     started = start_run(service, body, caller)
     return {"run": started.id, "status": started.status}
+
+
+def _is_apart(workspace: str) -> bool:
+    """Return whether a workspace is no folder of a person; a dimension may be one."""
+    kinds = workspace_registry()
+    return workspace in kinds and kinds[workspace].is_apart
 
 
 def _status(service: Service, caller: Caller, body: ChosenRun) -> Content:

@@ -26,7 +26,7 @@ from attractor.base.files import (
     reason_of,
     remove_tree,
 )
-from attractor.base.locks import FileLock, holder_of
+from attractor.base.locks import FileLock, LockHolder, SharedLock, holder_of
 from attractor.workspaces.errors import DimensionBusy, DimensionMissing
 
 NAME = "workspaces"
@@ -139,10 +139,8 @@ def require_folder(folder: Path) -> None:
 
 def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
     """Lock a folder of a person for the run that works in it; the lock ends with this process."""
-    locks = state / _WRITERS
-    make_private_folder(locks)
-    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
-    lock = FileLock(locks / f"{place}.lock")
+    make_private_folder(state / _WRITERS)
+    lock = FileLock(_writer_lock(folder, state))
     try:
         return lock.acquire(purpose=f"run {run_id}")
     except LockHeld as cause:
@@ -154,6 +152,17 @@ def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
             if command
             else "wait until it ends",
         ) from cause
+
+
+def writer_of(folder: Path, state: Path) -> LockHolder | None:
+    """Return the process with the run that works in a folder of a person, or None."""
+    place = _writer_lock(folder, state)
+    return holder_of(place) if SharedLock.is_held(place) else None
+
+
+def _writer_lock(folder: Path, state: Path) -> Path:
+    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    return state / _WRITERS / f"{place}.lock"
 
 
 _TRIES = 10

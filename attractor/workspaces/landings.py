@@ -160,6 +160,25 @@ async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Land
     }
     if not known or not branches:
         return {}
+    return await _landings(git, known, branches)
+
+
+async def find_landing(
+    git: Git, branches: Mapping[str, str], base: str, tip: str
+) -> Landing | None:
+    """Return the landing of the changes between two commits on other branches, by full ref name.
+
+    `git` may be a store that borrows the objects of the repository.
+    """
+    if not branches:
+        return None
+    return (await _landings(git, {"": (base, tip)}, branches)).get("")
+
+
+async def _landings(
+    git: Git, known: Mapping[str, tuple[str, str]], branches: Mapping[str, str]
+) -> Mapping[str, Landing]:
+    """Return the landings of results with these bases and tips, by name."""
     results = await _results(git, known)
     history = await _history(git, branches, sorted({base for base, _ in known.values()}))
     candidates = {run_id: history.candidates(result) for run_id, result in results.items()}

@@ -404,7 +404,7 @@ class Wrong:
         ({"backend": Wrong()}, "run() takes 0", "run(node, prompt, context)"),
         ({"interviewer": Wrong}, "the interviewer is a class", "Wrong()"),
         ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
-        ({"workspace": "insolated"}, "unknown workspace 'insolated'", "isolated, copy, in-place"),
+        ({"workspace": "insolated"}, "unknown workspace 'insolated'", "did you mean isolated?"),
         ({"max_duration": "soon"}, "soon", ""),
         ({"backend": "simulat"}, "unknown backend 'simulat'", ""),
         ({"transforms": [Same]}, "the transform Same is a class", "Same()"),

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
@@ -63,6 +64,13 @@ from attractor.worlds.sessions import (
     help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
 )
 @click.option(
+    "--in",
+    "dimension",
+    default="in-place",
+    metavar="NAME",
+    help="Work in this dimension (default: the project folder; list: attractor dimension list).",
+)
+@click.option(
     "--continue", "continues", is_flag=True, help="Continue the conversation of the last session."
 )
 @click.option(
@@ -90,6 +98,7 @@ def agent(
     agent_name: str,
     backend: str,
     sandbox: str,
+    dimension: str,
     continues: bool,
     reference: str,
     is_fresh: bool,
@@ -110,7 +119,7 @@ def agent(
         backend=backend,
         model=model,
         provider=provider,
-        workspace="in-place",
+        workspace=dimension,
         sandbox=sandbox,
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         evaluate=False,
@@ -128,20 +137,23 @@ def agent(
     folder = RunDirectory(result.directory).stage(STAGE)
     answer = read_answer(folder)
     if as_json:
-        more = {
-            "answer": answer,
-            "transcript": str(folder / TRANSCRIPT),
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "cost_usd": result.usage.cost_usd,
-        }
-        show_json({**as_record(result, outlook), **more}, is_line=True)
+        more = {"answer": answer, "transcript": str(folder / TRANSCRIPT)}
+        show_json({**as_record(result, outlook), **more, **_usage(result)}, is_line=True)
         return result.exit_code
     if answer:
         show(answer)
     show_changes(outlook.changes)
     show("\n".join(_summary(result, folder, project.runs_dir)), err=True)
     return result.exit_code
+
+
+def _usage(result: RunResult) -> dict[str, Json]:
+    usage = result.usage
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": usage.cost_usd,
+    }
 
 
 def _read_task(words: tuple[str, ...]) -> str:
@@ -184,6 +196,10 @@ def _continue(
     context = click.get_current_context()
     if context.get_parameter_source("backend") is ParameterSource.DEFAULT:
         request = replace(request, backend=session.request.backend)
+    if context.get_parameter_source("dimension") is ParameterSource.DEFAULT:
+        began = session.request
+        place = {"folder": began.folder, "dimension": began.dimension}
+        request = replace(request, workspace=began.workspace, **place)
     request = keep_model(request, session)
     tell = partial(show, err=True)
     result, project = work(

@@ -71,11 +71,11 @@ from attractor.records.request import RunRequest
     "--workspace",
     default=RunRequest.workspace,
     show_default=True,
-    metavar="KIND",
+    metavar="KIND|NAME",
     shell_complete=complete_workspaces,
     help="Choose the workspace. isolated: a checkout of the last commit, or a copy if "
     "the project is not in Git; copy: a copy of the current files; in-place: the project folder; "
-    "none: the project folder without snapshots.",
+    "none: the project folder without snapshots; NAME: the folder of a dimension.",
 )
 @click.option(
     "--include-dirty",

@@ -99,13 +99,14 @@ def _again(manifest: Manifest) -> str:
     has_all = not request.inputs and not request.withheld and request.goal.isprintable()
     if not has_all or not request.file.is_file():
         return ""
+    workspace = request.dimension or request.workspace
     here, file, budgets = Path.cwd(), request.file, request.budgets
     options = {
         "--goal": request.goal,
         "--backend": "" if request.backend == RunRequest.backend else request.backend,
         "--model": request.model,
         "--provider": request.provider if _needs_provider(request) else "",
-        "--workspace": "" if request.workspace == RunRequest.workspace else request.workspace,
+        "--workspace": "" if workspace == RunRequest.workspace else workspace,
         # Any other is that which `auto` chose here.
         "--sandbox": request.sandbox if request.sandbox == "none" else "",
         "--max-cost-usd": "" if budgets.cost_usd is None else f"{budgets.cost_usd:.12g}",

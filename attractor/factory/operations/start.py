@@ -7,6 +7,7 @@ from attractor.base.dataclasses import changed
 from attractor.config.user_folders import STARTED_BY_VARIABLE
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
 from attractor.factory.resources.versions import Version
@@ -66,6 +67,7 @@ def _origin(
     request: RunRequest, opened: OpenProject, root: Path | None, feedback: Path | None
 ) -> New:
     project = opened.project
+    request = with_dimension(request, opened)
     request = replace(request, started_by=project.machine.environ.get(STARTED_BY_VARIABLE, ""))
     origin = New(request, root, project.parts.texts)
     if request.suite or project.suite:

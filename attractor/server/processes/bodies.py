@@ -148,7 +148,9 @@ class StartBody(WalkBody):
     outcomes: dict[str, JsonValue] | None = Field(
         None, description="The outcome of each node, for the backend `simulate`."
     )
-    workspace: Word = Field(default="isolated", description="isolated, copy, in-place or none.")
+    workspace: Word = Field(
+        default="isolated", description="isolated, copy, in-place, none, or a dimension."
+    )
     include_dirty: StrictBool = Field(default=False, description="Include uncommitted changes.")
     evaluate: StrictBool = Field(
         default=True, description="Evaluate the result if the run has a suite."

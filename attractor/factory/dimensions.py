@@ -1,0 +1,116 @@
+"""Dimensions: names for the folders of a project in which runs work, and their records.
+
+A record is written before a folder is made, and removed after the folder is gone; until then it is
+not ready. `attractor/worlds/dimensions.py` makes and removes dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused, UnknownName
+from attractor.base.files import make_private_folder, remove_file, write_whole
+from attractor.base.json import Json, canonical_json
+from attractor.base.records import read_record, write_fields, write_record
+from attractor.engine.storage.json_files import read_document
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import project_folder
+from attractor.records.request import RunRequest
+from attractor.workspaces.create.registry import workspace_registry
+
+DIMENSIONS = "dimensions"
+
+
+class DimensionState(StrEnum):
+    """How far a dimension was made or removed."""
+
+    MAKING = "making"
+    READY = "ready"
+    REMOVING = "removing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """A dimension: its name, its kind of workspace, and its folder.
+
+    An `isolated` or `copy` dimension has no folder. `top` is the folder of a worktree, which
+    contains `folder`. `base` is the commit at which it was made, or the tree outside of Git, and
+    `base_branch` the branch from which it was made. What a person made is never deleted.
+    """
+
+    name: str
+    kind: str
+    created: datetime
+    folder: str = ""
+    top: str = ""
+    branch: str = ""
+    base: str = ""
+    base_branch: str = ""
+    made_by_attractor: bool = True
+    state: DimensionState = DimensionState.MAKING
+
+    def to_json(self) -> dict[str, Json]:
+        """Return all fields, for the output of a command."""
+        return {**write_fields(self, created="", state=""), "created": self.created.isoformat()}
+
+
+@dataclass(frozen=True)
+class DimensionRecords:
+    """The records of the dimensions of a project."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, opened: OpenProject) -> "DimensionRecords":
+        """Return the records of an open project."""
+        state, project_id = opened.project.machine.state_dir, opened.identity.project_id()
+        return cls(project_folder(state, project_id or "none") / DIMENSIONS)
+
+    def all(self) -> Sequence[Dimension]:
+        """Return the dimensions by name."""
+        files = sorted(self.folder.glob("*.json"))
+        return [read_record(Dimension, read_document(file).all()) for file in files]
+
+    def find(self, name: str) -> Dimension:
+        """Return the dimension with a name, or with the only name that begins so."""
+        dimensions = {one.name: one for one in self.all()}
+        begun = [one for known, one in dimensions.items() if known.startswith(name)]
+        found = dimensions.get(name) or (begun[0] if name and len(begun) == 1 else None)
+        if found is None:
+            raise UnknownName("dimension", name, dimensions)
+        return found
+
+    def write(self, dimension: Dimension) -> None:
+        """Write the record of a dimension."""
+        make_private_folder(self.folder)
+        write_whole(self._file(dimension), canonical_json(write_record(dimension)), mode=0o600)
+
+    def remove(self, dimension: Dimension) -> None:
+        """Remove the record of a dimension."""
+        remove_file(self._file(dimension))
+
+    def _file(self, dimension: Dimension) -> Path:
+        return self.folder / f"{dimension.name}.json"
+
+
+def with_dimension(request: RunRequest, opened: OpenProject) -> RunRequest:
+    """Return a request whose workspace is the kind of the named dimension, with its folder."""
+    kinds, records = workspace_registry(), DimensionRecords.of(opened)
+    if request.folder or request.dimension or request.workspace in kinds:
+        return request
+    try:
+        dimension = records.find(request.workspace)
+    except UnknownName as unknown:
+        plain = [name for name in kinds if not kinds[name].needs_folder]
+        raise UnknownName("workspace", request.workspace, [*plain, *unknown.known]) from None
+    if dimension.state is not DimensionState.READY:
+        raise Refused(
+            f"the dimension {dimension.name} is not ready: it is {dimension.state}",
+            hint="wait, or undo what was cut: attractor dimension list",
+        )
+    return replace(
+        request, workspace=dimension.kind, folder=dimension.folder, dimension=dimension.name
+    )
