@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from attractor.base.durations import parse_duration
+from attractor.base.errors import InvalidDuration
 from attractor.base.toml import HIDDEN_VALUE
 from attractor.config.tables import SandboxVariables
 from attractor.config.user_folders import default_state_dir
@@ -65,6 +67,15 @@ def require_header_value(secret: SecretStr) -> SecretStr:
             HIDDEN_VALUE, "invalid token: write printable ASCII characters, without a line break"
         )
     return secret
+
+
+def require_duration(text: str) -> str:
+    """Return a duration such as 12h; refuse others."""
+    try:
+        parse_duration(text)
+    except InvalidDuration as cause:
+        raise ValueError(f"{cause.message}: {cause.hint}") from cause
+    return text
 
 
 def require_variable_name(name: str) -> str:
@@ -216,6 +227,11 @@ class WorldsSettings(Section):
         ge=1,
         description="Let at most this many actors of this machine work at once (default: one for "
         "each 2 GB of free memory).",
+    )
+    resume_within: Annotated[str, AfterValidator(require_duration)] = Field(
+        default="12h",
+        description="`attractor up` continues a task by itself if its process died not longer ago "
+        "than this; otherwise it asks.",
     )
 
 

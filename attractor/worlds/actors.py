@@ -6,10 +6,11 @@ status is read from journal, inbox, lock and runs (`status.py`).
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError, VerificationError
@@ -96,11 +97,25 @@ class Marked:
     at: datetime
     message: str = ""
 
+    @property
+    def is_stop(self) -> bool:
+        """Whether the actor was stopped."""
+        return self.mark is Mark.STOPPED
+
 
 @dataclass(frozen=True)
 class Resumed:
     """A message was sent to a stopped actor, which works again."""
 
+    by: Sender
+    at: datetime
+
+
+@dataclass(frozen=True)
+class GoneOn:
+    """A task whose process died goes on: a person said so, or `attractor up` did."""
+
+    run_id: str
     by: Sender
     at: datetime
 
@@ -113,13 +128,15 @@ class Renewed:
     at: datetime
 
 
-Line = Actor | Answered | Marked | Resumed | Renewed
+Line = Actor | Answered | Marked | Resumed | Renewed | GoneOn
+L = TypeVar("L", bound=Line)
 _KINDS: Mapping[str, type[Line]] = {
     "spawned": Actor,
     "answered": Answered,
     "marked": Marked,
     "resumed": Resumed,
     "renewed": Renewed,
+    "gone_on": GoneOn,
 }
 _NAMES = {type_: name for name, type_ in _KINDS.items()}
 
@@ -128,7 +145,8 @@ _NAMES = {type_: name for name, type_ in _KINDS.items()}
 class ActorHistory:
     """What the journal of an actor records; `seen` is the message whose answer was seen.
 
-    `before` is the run whose conversation the next one continues.
+    `before` is the run whose conversation the next one continues, `gone_on` are the times when a
+    cut task was to go on.
     """
 
     actor: Actor
@@ -137,29 +155,26 @@ class ActorHistory:
     archived: Marked | None = None
     seen: str = ""
     before: str = ""
+    gone_on: Sequence[GoneOn] = ()
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> "ActorHistory | None":
         """Return the history of the lines of a journal; None without any."""
-        actor, answers, marks, seen = None, list[Answered](), dict[Mark, Marked](), ""
-        before = ""
-        for line in lines:
-            match line:
-                case Actor():
-                    actor = line
-                case Answered():
-                    answers.append(line)
-                    before = line.run_id or before
-                case Renewed():
-                    before = ""
-                case Resumed():
-                    marks.pop(Mark.STOPPED, None)
-                case Marked(mark=Mark.SEEN):
-                    seen = line.message
-                case Marked():
-                    marks[line.mark] = line
-        stopped, archived = marks.get(Mark.STOPPED), marks.get(Mark.ARCHIVED)
-        return cls(actor, answers, stopped, archived, seen, before) if actor else None
+        lines = [*lines]
+        actor = next((line for line in lines if isinstance(line, Actor)), None)
+        if actor is None:
+            return None
+        marks = {line.mark: line for line in lines if isinstance(line, Marked)}
+        seen = marks.get(Mark.SEEN)
+        return cls(
+            actor,
+            answers=[line for line in lines if isinstance(line, Answered)],
+            stopped=next((one for one in _since(lines, Resumed, Marked) if one.is_stop), None),
+            archived=marks.get(Mark.ARCHIVED),
+            seen=seen.message if seen else "",
+            before=next((one.run_id for one in _since(lines, Renewed, Answered) if one.run_id), ""),
+            gone_on=[line for line in lines if isinstance(line, GoneOn)],
+        )
 
     @property
     def last(self) -> Answered | None:
@@ -175,6 +190,15 @@ class ActorHistory:
     def cost_usd(self) -> float:
         """The cost of all runs that ended."""
         return sum(one.cost_usd for one in self.answers)
+
+
+def _since(lines: Sequence[Line], mark: type[Line], wanted: type[L]) -> Iterator[L]:
+    """Yield the lines of a type after the last line of another type, the newest first."""
+    for line in reversed(lines):
+        if isinstance(line, mark):
+            return
+        if isinstance(line, wanted):
+            yield line
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from attractor.records.summary import summarize_any
 from attractor.worlds.actors import (
     Actor,
     ActorFolder,
+    GoneOn,
     Mark,
     Marked,
     Renewed,
@@ -133,19 +134,23 @@ def stop(
         time.sleep(_POLL_S)
 
 
-def continue_actor(root: Path, opened: OpenProject, *, goes_on: bool = False) -> bool:
-    """Start the process of the actor whose message a run answers; return whether there is one.
-
-    With `goes_on`, a run whose process died goes on, too.
-    """
+def continue_actor(root: Path, opened: OpenProject) -> bool:
+    """Start the process of the actor whose message a run answers; return whether there is one."""
     name = summarize_any(root).actor
     if not name:
         return False
     folder = actor_of(name, opened)
-    view = read_actor(folder)
-    if view.can_go_on or (goes_on and view.task):
-        wake(folder, opened, goes_on=goes_on)
+    if read_actor(folder).can_go_on:
+        wake(folder, opened)
     return True
+
+
+def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
+    """Let a task whose process died go on; its actor begins as soon as it may work."""
+    opened.refuse_in_run("'attractor up'")
+    if task := folder.read_task():
+        folder.record(GoneOn(task.run_id, by, opened.now()))
+        wake(folder, opened, waits=True)
 
 
 def start_over(

@@ -77,12 +77,11 @@ def most_working(opened: OpenProject) -> int:
 
 
 class ActorProcess:
-    """The process of one actor. With `goes_on`, it first continues a task that was cut."""
+    """The process of one actor."""
 
-    def __init__(self, folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> None:
+    def __init__(self, folder: ActorFolder, opened: OpenProject) -> None:
         self._folder = folder
         self._opened = opened
-        self._goes_on = goes_on
         self._inbox = Inbox(folder.inbox)
         self._slots = opened.project.machine.state_dir / _SLOTS
 
@@ -104,7 +103,7 @@ class ActorProcess:
 
     def _has_work(self) -> bool:
         view = read_actor(self._folder, has_process=False)
-        return view.can_begin or view.can_go_on or (self._goes_on and view.task is not None)
+        return view.can_begin or view.can_go_on
 
     def _may_work(self) -> bool:
         """Return whether a slot is free; an ending process starts the actors that wait for one."""
@@ -158,7 +157,6 @@ class ActorProcess:
         root = run_root(task.run_id, self._opened.project.runs_dir)
         try:
             if is_run(directory := RunDirectory(root)):
-                self._goes_on = False
                 state = open_journal(directory.events, directory.checkpoint).state
                 if state.may_walk:
                     result = _once_free(lambda: resume_run(root, self._opened))
@@ -308,10 +306,10 @@ def _tell(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def wake(folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> bool:
+def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> bool:
     """Start the process of an actor unless it has one; return whether it was started.
 
-    With `goes_on`, it continues a task that was cut, and holds its lock when this returns.
+    With `waits`, it holds its lock when this returns.
     """
     if SharedLock.is_held(folder.lock):
         return False
@@ -320,7 +318,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> 
     with folder.log.open("ab") as log:
         try:
             process = Popen(
-                [sys.executable, "-P", "-m", __name__, *words, *(["--go-on"] if goes_on else [])],
+                [sys.executable, "-P", "-m", __name__, *words],
                 cwd=folder.project.root,
                 env={**machine.environ, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
                 stdin=DEVNULL,
@@ -335,7 +333,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, goes_on: bool = False) -> 
             ) from cause
     # Otherwise the process would stay in the process table after its end.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
-    if goes_on:
+    if waits:
         until = time.monotonic() + _START_PATIENCE_S
         while process.poll() is None and not SharedLock.is_held(folder.lock):
             if time.monotonic() > until:
@@ -354,22 +352,22 @@ def start_waiting(opened: OpenProject, *, besides: ActorFolder) -> None:
         if folder.root == besides.root or not Inbox(folder.inbox).has_messages():
             continue
         view = read_actor(folder)
-        if view.can_begin and not view.has_process:
+        if (view.can_begin or view.can_go_on) and not view.has_process:
             waiting.append(view)
     if waiting:
-        wake(min(waiting, key=lambda view: view.waiting[0].sent).folder, opened)
+        wake(min(waiting, key=lambda view: view.waits_since).folder, opened)
 
 
 def main(arguments: list[str]) -> None:
-    """Work as the process of an actor: `STATE PROJECT NAME [--go-on]`."""
+    """Work as the process of an actor: `STATE PROJECT NAME`."""
     refuse_in_run("the process of an actor", os.environ)
-    state, project_id, name, *options = arguments
+    state, project_id, name = arguments
     folders = list_actors(Path(state))
     folder = next(
         one for one in folders if (one.project.project_id, one.name) == (project_id, name)
     )
     opened = open_project(folder.project.root, os.environ)
-    ActorProcess(folder, opened, goes_on="--go-on" in options).work()
+    ActorProcess(folder, opened).work()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from attractor.base.locks import SharedLock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
-from attractor.worlds.actors import ActorFolder, ActorHistory
+from attractor.worlds.actors import ActorFolder, ActorHistory, GoneOn
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, TaskAtWork
 
@@ -74,6 +74,12 @@ class ActorView:
         return last.at if last else self.history.actor.created
 
     @property
+    def waits_since(self) -> datetime:
+        """The time of the oldest message that is not answered."""
+        task = [self.task.message] if self.task else []
+        return min((one.sent for one in (*task, *self.waiting)), default=self.since)
+
+    @property
     def can_begin(self) -> bool:
         """Whether a message waits, and a process could take it now."""
         is_at_rest = self.task is None and not (self.history.stopped or self.history.archived)
@@ -81,11 +87,24 @@ class ActorView:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether the run needs a process and no person: its questions are answered, or it ended
-        and its message has no answer yet.
+        """Whether the task needs a process and no person.
+
+        The questions of its run are answered, the run ended before its message was answered, or the
+        run is to go on since its process died.
         """
-        run = self.run if self.task else None
-        return run is not None and (run.is_answered or bool(run.outcome) or run.is_final)
+        if self.task is None:
+            return False
+        run = self.run
+        if run and (run.is_answered or run.outcome or run.is_final):
+            return True
+        last = self.times_gone_on[-1:]
+        return bool(last) and (run is None or run.written is None or run.written <= last[0].at)
+
+    @property
+    def times_gone_on(self) -> Sequence[GoneOn]:
+        """The times when the task in work was to go on after its process died."""
+        run_id = self.task.run_id if self.task else ""
+        return [one for one in self.history.gone_on if one.run_id == run_id]
 
     @property
     def cost_usd(self) -> float:

@@ -1,18 +1,13 @@
 """`attractor attention`: what needs a person, over all projects; answers are taken everywhere."""
 
 import json
-import os
-import signal
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from attractor.base.locks import holder_of
 from tests.cli.git_desk import await_
-from tests.cli.plain_desk import PlainDesk
-from tests.cli.running import run_here
+from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
+
+__all__ = ["desk"]
 
 GATE = """digraph ask {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -23,38 +18,6 @@ GATE = """digraph ask {
   gate -> work [label="[N] No"]
 }
 """
-SLOW = """digraph slow {
-  start [shape=Mdiamond]; done [shape=Msquare]
-  nap [shape=parallelogram, tool_command="test -e ../again || { touch ../again; sleep 60; }"]
-  start -> nap -> done
-}
-"""
-SPAWN = ("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--pipeline", "pipeline.dot")
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[PlainDesk]:
-    (tmp_path / "project").mkdir()
-    desk = PlacedDesk(tmp_path)
-    yield desk
-    for name in ("ask", "slow"):
-        desk.do("actor", "stop", name)
-
-
-class PlacedDesk(PlainDesk):
-    """A desk whose project does not contain the state folder."""
-
-    @property
-    def place(self) -> Path:
-        return self.folder / "project"
-
-    def type(self, typed: str, *words: str) -> str:
-        done = run_here(words, folder=self.place, variables=self.environ, typed=typed)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def rows(self) -> list[dict[str, Any]]:
-        return json.loads(self.do("attention", "--json").stdout)
 
 
 def test_question_of_an_actor_is_answered_in_attention_next(desk: PlacedDesk) -> None:
@@ -91,12 +54,8 @@ def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk
 def test_killed_actor_asks_whether_to_go_on(desk: PlacedDesk, choice: str) -> None:
     desk.write(SLOW)
     desk.do(*SPAWN, "--name", "slow", "sleep well")
-    lock = next((desk.folder / "state").glob("projects/*/actors/slow")) / "lock"
     await_(lambda: (desk.folder / "again").exists())
-    holder = holder_of(lock)
-    assert holder
-    os.kill(holder.pid, signal.SIGKILL)
-    await_(desk.rows)
+    kill_process(desk, "slow")
     [row] = desk.rows()
     assert (row["need"], row["reason"]) == (
         "interrupted",

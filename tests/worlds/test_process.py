@@ -8,7 +8,7 @@ from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, SharedLock, take_slot
 from attractor.factory.open_project import OpenProject
 from attractor.worlds import process
-from attractor.worlds.actors import ActorFolder, Mark, Marked
+from attractor.worlds.actors import ActorFolder, GoneOn, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
 from attractor.worlds.process import ActorProcess
@@ -107,11 +107,13 @@ def test_task_without_a_run_begins_when_a_person_says_so(tmp_path: Path) -> None
     opened = open_at(tmp_path)
     folder = actor_in(opened)
     message = send_to(folder, opened, "one")
-    folder.write_task(TaskAtWork(message, opened.project.machine.new_run_id()))
+    task = TaskAtWork(message, opened.project.machine.new_run_id())
+    folder.write_task(task)
     assert read_actor(folder).status is ActorStatus.INTERRUPTED
     ActorProcess(folder, opened).work(linger_s=0.1)
     assert folder.read().answers == []
-    ActorProcess(folder, opened, goes_on=True).work(linger_s=0.1)
+    folder.record(GoneOn(task.run_id, ANN, opened.now()))
+    ActorProcess(folder, opened).work(linger_s=0.1)
     assert len(folder.read().answers) == 1
 
 

@@ -21,7 +21,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.worlds.attention import Attention, AttentionRow, Need, read_attention, snooze
-from attractor.worlds.orders import continue_actor, leave, mark_seen, send, start_over
+from attractor.worlds.orders import continue_actor, go_on, leave, mark_seen, send, start_over
 
 _LONGEST_REASON = 60
 _PAUSE_S = 0.5
@@ -178,7 +178,7 @@ def _answer_interrupted(invocation: Invocation, opened: OpenProject, row: Attent
 
     match said:
         case "go on":
-            continue_actor(opened.project.runs_dir / row.run_id, opened, goes_on=True)
+            go_on(folder, by, opened)
             show(f"{folder.name} goes on")
         case "start over":
             start_over(folder, by, opened, cancel)

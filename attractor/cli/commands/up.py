@@ -1,0 +1,87 @@
+"""Start again what a crash or a reboot ended: actors whose work was cut, and messages that wait."""
+
+import shlex
+import sys
+import time
+from functools import partial
+
+import click
+
+from attractor.base.clock import SystemClock
+from attractor.base.durations import parse_duration
+from attractor.base.errors import ExitCode
+from attractor.base.json import Json
+from attractor.cli.invocation import Invocation, json_lines_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record
+from attractor.language.source.text import visible
+from attractor.worlds.up import FoundActor, Starter, find_actors
+
+_PAUSE_S = 2.0
+_UNIT = """\
+[Unit]
+Description=Attractor: agents that stay
+[Service]
+ExecStart={command}
+Restart=on-failure
+KillMode=process
+[Install]
+WantedBy=default.target
+"""
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Start what is to start, and end.")
+@click.option("--install", is_flag=True, help="Print a systemd unit that does this after a boot.")
+@json_lines_option
+@click.pass_obj
+def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> ExitCode:
+    """Start again what a crash or a reboot ended, over all projects, until Ctrl-C.
+
+    An actor whose process died goes on with its task, and one with messages that wait begins, four
+    at a time. If it was cut longer ago than worlds.resume_within, or twice, a person is asked
+    instead: 'attractor attention next'. Processes that a dead one left running are ended first.
+    """
+    settings = invocation.configuration.settings
+    if install:
+        command = [sys.executable, "-P", "-m", "attractor", "-c", f"state_dir={settings.state_dir}"]
+        show(_UNIT.format(command=shlex.join([*command, "up"])).rstrip("\n"))
+        show(
+            "Save this as ~/.config/systemd/user/attractor.service, then: "
+            "systemctl --user enable --now attractor; loginctl enable-linger",
+            err=True,
+        )
+        return ExitCode.DONE
+    within = parse_duration(settings.worlds.resume_within)
+    starter = Starter(settings.state_dir, invocation.environ, partial(show, err=True))
+    shown: set[str] = set()
+    while True:
+        found = find_actors(settings.state_dir, SystemClock().now(), within)
+        new = [one for one in found if _key(one) not in shown]
+        shown |= {_key(one) for one in new}
+        _show(new, as_json=as_json)
+        if once and not found and not as_json:
+            show("All is up: no actor has work without a process.")
+        starter.start(new)
+        if once:
+            return ExitCode.DONE
+        time.sleep(_PAUSE_S)
+
+
+def _key(one: FoundActor) -> str:
+    """Return what is the same as long as the actor waits for the same thing."""
+    task = one.view.task
+    oldest = task.message if task else one.view.waiting[0]
+    return f"{one.view.folder.root}:{oldest.id}:{len(one.view.times_gone_on)}:{one.question}"
+
+
+def _show(found: list[FoundActor], *, as_json: bool) -> None:
+    for one in found:
+        if as_json:
+            record: dict[str, Json] = {"question": one.question, "action": one.words}
+            show_json({**actor_record(one.view), **record}, is_line=True)
+        else:
+            show(visible(f"{one.view.folder.qualified_name} {one.words}"))
+
+
+part = up

@@ -1,0 +1,94 @@
+"""Starts again what a crash or a reboot ended, and asks where a program should not decide."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
+from attractor.base.errors import AttractorError
+from attractor.factory.open_project import open_project
+from attractor.pipeline.garbage import end_orphans_of
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.worlds.actors import list_actors
+from attractor.worlds.messages import Sender, SenderKind
+from attractor.worlds.orders import go_on
+from attractor.worlds.process import wake
+from attractor.worlds.status import ActorStatus, ActorView, read_actor
+
+UP = Sender(SenderKind.HARNESS, "up")
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class FoundActor:
+    """An actor that has work and no process; without a `question`, it goes on by itself."""
+
+    view: ActorView
+    question: str = ""
+
+    @property
+    def words(self) -> str:
+        """What becomes of it, for people."""
+        if self.question:
+            return f"asks whether to go on, since {self.question}: attractor attention next"
+        return "goes on" if self.view.task else "begins with the messages that wait"
+
+
+def question_about(view: ActorView, now: datetime, resume_within: timedelta) -> str:
+    """Return why a person is asked before a cut task goes on; "" if it goes on by itself."""
+    if view.task is None or view.can_go_on:
+        return ""
+    if view.times_gone_on:
+        return "its process died again after it had gone on"
+    cut = now - view.since
+    if cut > resume_within:
+        return f"its process died {describe_duration(cut)} ago"
+    return ""
+
+
+def find_actors(state: Path, now: datetime, resume_within: timedelta) -> Sequence[FoundActor]:
+    """Return the actors that have work and no process, those that wait longest first."""
+    views = [read_actor(folder) for folder in list_actors(state)]
+    views = [view for view in views if not view.has_process]
+    found = [
+        FoundActor(view, question_about(view, now, resume_within))
+        for view in views
+        if view.can_begin or view.can_go_on or view.status is ActorStatus.INTERRUPTED
+    ]
+    return sorted(found, key=lambda one: one.view.waits_since)
+
+
+class Starter:
+    """Starts actors of all projects of a state folder, four at a time."""
+
+    def __init__(
+        self, state: Path, environ: Mapping[str, str], tell: Callable[[str], None]
+    ) -> None:
+        self._environ = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
+        self._tell = tell
+
+    def start(self, found: Sequence[FoundActor]) -> None:
+        """End what dead processes left running, and start the actors that go on by themselves."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._try, found))
+
+    def _try(self, one: FoundActor) -> None:
+        try:
+            self._start(one)
+        except (AttractorError, OSError) as fault:
+            words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
+            self._tell(f"{one.view.folder.qualified_name} does not start: {words}")
+
+    def _start(self, one: FoundActor) -> None:
+        view, folder = one.view, one.view.folder
+        opened = open_project(folder.project.root, self._environ)
+        if one.question and view.run:
+            # A run that goes on does this itself.
+            asyncio.run(end_orphans_of(view.run.directory, RunScope.of(opened.project)))
+        elif view.task and not view.can_go_on and not one.question:
+            go_on(folder, UP, opened)
+        elif not one.question:
+            wake(folder, opened, waits=True)

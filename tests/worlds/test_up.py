@@ -1,0 +1,88 @@
+"""`attractor up`: what was cut goes on, or is asked about; leftovers end by their mark."""
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.worlds.actors import GoneOn
+from attractor.worlds.messages import TaskAtWork
+from attractor.worlds.status import read_actor
+from attractor.worlds.up import UP, find_actors
+from tests.cli.git_desk import await_
+from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
+from tests.worlds.flows import actor_in, open_at, send_to
+
+__all__ = ["desk"]
+HOURS = timedelta(hours=12)
+
+
+def test_cut_task_goes_on_and_an_old_one_or_one_that_died_twice_is_asked_about(
+    tmp_path: Path,
+) -> None:
+    opened = open_at(tmp_path)
+    state, now = tmp_path / "state", opened.now()
+    cut, twice, old = (actor_in(opened, name) for name in ("cut", "twice", "waits"))
+    for folder in (cut, twice, old):
+        message = send_to(folder, opened, "work")
+        if folder is not old:
+            folder.write_task(TaskAtWork(message, opened.project.machine.new_run_id()))
+    found = {one.view.name: one.words for one in find_actors(state, now, HOURS)}
+    assert found == {
+        "cut": "goes on",
+        "twice": "goes on",
+        "waits": "begins with the messages that wait",
+    }
+    task = twice.read_task()
+    assert task
+    (opened.project.runs_dir / task.run_id).mkdir(parents=True)
+    twice.record(GoneOn(task.run_id, UP, now))
+    view = read_actor(twice)
+    assert view.can_go_on
+    late = {one.view.name: one.question for one in find_actors(state, now + 2 * HOURS, HOURS)}
+    assert late.pop("cut").startswith("its process died ")
+    assert late == {"twice": "", "waits": ""}
+
+
+@pytest.mark.parametrize("is_second", [False, True])
+def test_killed_actors_go_on_once_by_up(desk: PlacedDesk, is_second: bool) -> None:
+    desk.write(SLOW.replace("test -e ../again || ", "") if is_second else SLOW)
+    desk.do(*SPAWN, "--name", "slow", "sleep well")
+    await_(lambda: (desk.folder / "again").exists())
+    kill_process(desk, "slow")
+    if is_second:
+        (desk.folder / "again").unlink()
+    done = desk.do("up", "--once")
+    assert done.stdout == "project/slow goes on\n", done.stderr
+    if is_second:
+        await_(lambda: (desk.folder / "again").exists())
+        kill_process(desk, "slow")
+        asked = json.loads(desk.do("up", "--once", "--json").stdout)
+        assert asked["question"] == "its process died again after it had gone on"
+        return
+    waited = desk.do("actor", "wait", "slow", "--timeout", "30s")
+    assert waited.stdout == "slow: idle\n"
+    assert desk.do("up", "--once").stdout == "All is up: no actor has work without a process.\n"
+
+
+def test_process_that_a_dead_one_left_running_is_ended_also_if_a_person_is_asked(
+    desk: PlacedDesk,
+) -> None:
+    desk.write(SLOW.replace("sleep 60", "sleep 60 & echo $! > ../again; wait"))
+    desk.do(*SPAWN, "--name", "slow", "sleep well")
+    await_(lambda: (desk.folder / "again").exists() and (desk.folder / "again").read_text())
+    left = int((desk.folder / "again").read_text())
+    kill_process(desk, "slow")
+    os.kill(left, 0)
+    desk.do("-c", "worlds.resume_within=0s", "up", "--once")
+    await_(lambda: not Path(f"/proc/{left}").exists())
+    [row] = desk.rows()
+    assert row["need"] == "interrupted"
+
+
+def test_unit_starts_this_program_with_this_state_folder(desk: PlacedDesk) -> None:
+    unit = desk.do("up", "--install").stdout
+    assert f"state_dir={desk.folder / 'state'} up\n" in unit
+    assert "WantedBy=default.target" in unit
