@@ -12,7 +12,7 @@ from attractor.engine.state.run_state import QUEUED
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.selection import with_repository
 from attractor.pipeline.fork.create import create_fork
-from attractor.pipeline.fork.linked_run import settle_parent
+from attractor.pipeline.fork.linked_run import create_on_result, settle_parent
 from attractor.pipeline.garbage import end_orphans
 from attractor.pipeline.plan.origins import Forked, New, Resumed
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
@@ -66,7 +66,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     where = plan.request, scope, plan.run_id, sandbox
     match plan.origin:
         case New() as origin:
-            workspace = await create_workspace(*where, on_snapshot=left_out.record_new)
+            create = create_on_result if plan.request.builds_on else create_workspace
+            workspace = await create(*where, on_snapshot=left_out.record_new)
             await fill_repository(repository, workspace, project)
             left_out.run = run = stack.enter_context(_create(plan, origin, workspace, agents))
             return BegunRun(plan, run, workspace)

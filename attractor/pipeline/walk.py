@@ -16,7 +16,7 @@ from attractor.pipeline.boot import boot
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.run_components import build_components, choose_interviewer
 from attractor.pipeline.end_notices import notify_end
-from attractor.pipeline.fork.linked_run import make_next
+from attractor.pipeline.fork.linked_run import make_next, result_tree
 from attractor.pipeline.notifications import Notifier, notifying
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.pipeline.workspace.deliver import deliver, describe_changes
@@ -98,6 +98,7 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
         handlers=components.handlers,
         workspace=begun.workspace,
         inputs=request.feedback,
+        tree=result_tree(request, scope.project),
         steer=children.steer,
         children=children,
         budgets=budgets,

@@ -92,6 +92,7 @@ class RunRequest:
     promoted_by: str = ""
     started_by: str = ""
     task: ActorTask | None = None
+    builds_on: str = ""
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -112,7 +113,16 @@ class RunRequest:
         return redactor.members(replace(self, withheld=withheld).to_record())
 
 
-_NEWER = ("suite", "profile", "waits_for_limits", "started_by", "folder", "dimension", "task")
+_NEWER = (
+    "suite",
+    "profile",
+    "waits_for_limits",
+    "started_by",
+    "folder",
+    "dimension",
+    "task",
+    "builds_on",
+)
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 
 

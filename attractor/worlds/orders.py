@@ -2,17 +2,21 @@
 them.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.base.errors import LockHeld, Refused
+from attractor.base.errors import LockHeld, Refused, UsageError
 from attractor.base.locks import FileLock
+from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.records.request import RunRequest
 from attractor.records.summary import summarize_any
+from attractor.workspaces.errors import DimensionBusy
 from attractor.worlds.actors import (
     Actor,
     ActorFolder,
@@ -24,7 +28,9 @@ from attractor.worlds.actors import (
     create_actor,
     find_actor,
     list_actors,
+    require_actor_name,
 )
+from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
@@ -69,12 +75,40 @@ def names_of_project(opened: OpenProject) -> list[str]:
     return [one.name for one in actors if one.project.project_id == own]
 
 
-def spawn(actor: Actor, words: str, opened: OpenProject) -> ActorFolder:
-    """Create an actor, and send it its first message."""
+def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> ActorFolder:
+    """Create an actor, and send it its first message.
+
+    It works in the dimension or the kind of workspace `where`; by default, a dimension of its name
+    is made: a worktree, or outside of Git a copy.
+    """
     opened.refuse_in_run("'attractor actor spawn'")
+    require_actor_name(actor.name)
+    if not words.strip():
+        raise UsageError("the task is empty", hint='describe it: attractor actor spawn "TASK"')
+    if not where:
+        where = asyncio.run(add_dimension(opened, actor.name)).name
+    wanted = RunRequest(file=opened.project.root, workspace=where)
+    placed = with_dimension(wanted, opened)
+    actor = replace(
+        actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
+    )
+    _require_alone(actor, opened)
     folder = create_actor(actor, here(opened), opened.project.machine.state_dir)
     send(folder, words, actor.spawner, opened)
     return folder
+
+
+def _require_alone(actor: Actor, opened: OpenProject) -> None:
+    """Refuse a second actor where one writes: both would change the same files."""
+    place = (actor.workspace, actor.folder, actor.dimension)
+    for name in names_of_project(opened):
+        history = actor_of(name, opened).read()
+        other = history.actor
+        if not history.archived and place == (other.workspace, other.folder, other.dimension):
+            raise DimensionBusy(
+                f"the actor {name} works in {actor.dimension or actor.workspace}",
+                hint=f"choose another place: --in; or archive it: attractor actor archive {name}",
+            )
 
 
 def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) -> Message:

@@ -34,6 +34,7 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
+from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, list_actors
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import (
@@ -207,6 +208,8 @@ class ActorProcess:
             task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
         )
         before = history.before
+        if workspace_registry()[request.workspace].is_apart:
+            request = replace(request, builds_on=before)
         directory = RunDirectory(project.runs_dir / before)
         if not before or not is_run(directory):
             return request

@@ -20,7 +20,10 @@ SLOW = """digraph slow {
   start -> nap -> done
 }
 """
-SPAWN = ("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--pipeline", "pipeline.dot")
+SPAWN = (
+    *("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--in", "in-place"),
+    *("--pipeline", "pipeline.dot"),
+)
 
 
 class PlacedDesk(PlainDesk):

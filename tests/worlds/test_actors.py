@@ -1,6 +1,7 @@
 """`attractor actor` and `attractor message`: agents that stay, over real processes and a twin."""
 
 import json
+import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import MODELS, says, uses
+from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
+from tests.repositories import begin_repository
 
+AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@localhost")
 MODEL = ("--model", MODELS["openai"])
 
 
@@ -30,7 +33,7 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
     rules = steps("fix", uses(EDITS["openai"]), says("Fixed add."))
     rules += [Rule(when=When(last_user="what", words="Fixed add"), answer=says("I fixed add."))]
     with twin(desk, *rules):
-        spawned = desk.do("actor", "spawn", "fix the sum", *MODEL)
+        spawned = desk.do("actor", "spawn", "fix the sum", "--in", "in-place", *MODEL)
         assert spawned.returncode == 0, spawned.stderr
         assert "attractor actor attach fix-the-sum" in spawned.stdout
         waited = desk.do("actor", "wait", "fix", "--timeout", "30s")
@@ -46,3 +49,51 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
     options = manifest["options"]
     assert options["continues"]["run_id"] == listed[0]["run_id"]
     assert options["task"]["message"] == listed[1]["message"]["id"]
+
+
+def test_actor_in_a_copy_begins_each_task_with_the_files_of_the_last_one(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    read = use("shell", {"command": "cat calc.py"})
+    rules = steps("fix", uses(EDITS["openai"]), says("Fixed add."))
+    rules += [Rule(when=When(last_user="look", step=2), answer=uses(read))]
+    rules += [Rule(when=When(last_user="look", step=3), answer=says("It adds."))]
+    with twin(desk, *rules):
+        spawned = desk.do("actor", "spawn", "fix the sum", "--name", "sum", *MODEL)
+        assert "attractor dimension submit sum --suite SUITE" in spawned.stdout, spawned.stderr
+        waited = desk.do("actor", "wait", "sum", "--timeout", "30s")
+        assert waited.stdout == "sum: review: 1 file changed\n", waited.stderr
+        asked = desk.do("message", "send", "sum", "look at it", "--wait")
+    assert asked.returncode == 0, asked.stderr
+    assert "return a - b" in (desk.place / "calc.py").read_text()
+    [first, second] = json.loads(desk.do("message", "list", "sum", "--json").stdout)
+    assert (first["changed"], second["changed"]) == (1, 1)
+    output = desk.do("logs", second["run_id"], "--stage", "work").stdout
+    assert "return a + b" in output
+
+
+def test_second_actor_in_one_place_is_refused_with_the_first(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    with twin(desk, *steps("x", says("Done."))):
+        desk.do("actor", "spawn", "x", "--name", "one", "--in", "in-place", *MODEL)
+        second = desk.do("actor", "spawn", "x", "--name", "two", "--in", "in-place", *MODEL)
+        desk.do("actor", "wait", "one", "--timeout", "30s")
+    assert second.returncode == 4
+    assert "the actor one works in in-place" in second.stderr
+
+
+def test_actor_of_a_repository_works_in_a_worktree_of_its_own(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    begin_repository(desk.place)
+    for words in (["add", "-A"], ["commit", "-qm", "Begin"]):
+        subprocess.run(["git", *AUTHOR, *words], cwd=desk.place, check=True)
+    rules = steps("fix", uses(EDITS["openai"]), says("Fixed add."))
+    with twin(desk, *rules):
+        spawned = desk.do("actor", "spawn", "fix the sum", "--name", "sum", *MODEL)
+        assert spawned.returncode == 0, spawned.stderr
+        waited = desk.do("actor", "wait", "sum", "--timeout", "30s")
+        assert waited.stdout == "sum: review: 1 file changed\n", waited.stderr
+    worktree = tmp_path / "project.worktrees" / "sum"
+    assert "return a + b" in (worktree / "calc.py").read_text()
+    assert "return a - b" in (desk.place / "calc.py").read_text()
+    [dimension] = json.loads(desk.do("dimension", "list", "--json").stdout)
+    assert (dimension["branch"], dimension["changed"]) == ("attractor/sum", 1)

@@ -33,6 +33,14 @@ from attractor.worlds.status import read_actor
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Run this pipeline for each message, with the message as its goal.",
 )
+@click.option(
+    "--in",
+    "where",
+    default="",
+    metavar="DIMENSION",
+    help="Work in this dimension or kind of workspace, such as in-place (default: a new worktree; "
+    "without git, a new copy).",
+)
 @click.option("-n", "count", type=click.IntRange(1, 20), default=1, help="Spawn this many actors.")
 @click.option(
     "--sandbox",
@@ -56,6 +64,7 @@ def actor_spawn(
     backend: str,
     agent_name: str,
     pipeline: Path | None,
+    where: str,
     count: int,
     sandbox: str,
     max_cost_usd: float | None,
@@ -87,7 +96,7 @@ def actor_spawn(
             sandbox=sandbox,
             life_usd=max_cost_usd,
         )
-        spawned.append(spawn(actor, task, opened))
+        spawned.append(spawn(actor, task, opened, where))
     if as_json:
         show_json([actor_record(read_actor(folder)) for folder in spawned])
         return ExitCode.DONE
@@ -97,6 +106,10 @@ def actor_spawn(
         show(f"  watch it:       attractor actor attach {name}")
         show(f"  its next task:  attractor actor prompt {name} TEXT")
         show(f"  stop it:        attractor actor stop {name}")
+        if dimension := folder.read().actor.dimension:
+            show(f"  its changes:    attractor dimension diff {dimension}")
+            show(f"  have it judged: attractor dimension submit {dimension} --suite SUITE")
+            show(f"  remove it:      attractor dimension remove {dimension}")
     return ExitCode.DONE
 
 

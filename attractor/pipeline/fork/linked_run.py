@@ -27,18 +27,19 @@ from attractor.engine.run_folder.layout import (
 )
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.seams import Base
+from attractor.engine.seams import Base, Workspace
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.storage.artifacts import ARTIFACTS, share_blobs
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
-from attractor.pipeline.workspace.create import work_folder
+from attractor.pipeline.workspace.create import open_workspace, require_trees, work_folder
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import remove_incomplete
 from attractor.records.request import RunRequest
@@ -48,7 +49,7 @@ from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.run_store import WorkspaceRecord, open_store
-from attractor.workspaces.tracked_folder import TrackedFolder
+from attractor.workspaces.tracked_folder import OnSnapshot, TrackedFolder
 
 
 async def make_forked_tree(
@@ -63,6 +64,31 @@ async def make_forked_tree(
     if kind.how_delivered == "patch":
         return await _copied(project, run_id, parent, tree)
     return await _isolated(project, run_id, parent, tree)
+
+
+async def create_on_result(
+    request: RunRequest,
+    scope: RunScope,
+    run_id: str,
+    sandbox: EnvironmentChoice,
+    *,
+    on_snapshot: OnSnapshot,
+) -> Workspace:
+    """Create the workspace of a run that begins with the files of an earlier one."""
+    project = scope.project
+    require_trees(request, project, request.builds_on)
+    tree = result_tree(request, project)
+    await make_forked_tree(request, project, run_id, request.builds_on, tree)
+    return await open_workspace(request, scope, run_id, sandbox, on_snapshot=on_snapshot)
+
+
+def result_tree(request: RunRequest, project: Project) -> TreeId:
+    """Return the tree with which a run begins; "" for that of its base."""
+    if not request.builds_on:
+        return ""
+    directory = RunDirectory(project.runs_dir / request.builds_on)
+    progress = open_journal(directory.events, directory.checkpoint).state.progress
+    return progress.tree if progress else ""
 
 
 async def _copied(project: Project, run_id: str, parent: str, tree: TreeId) -> Base:
