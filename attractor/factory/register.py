@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
+from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import promises_to_record
 from attractor.engine.run_folder.open_run import OpenRun
@@ -48,11 +49,13 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
         # A retired pipeline stays retired: only a person registers it again.
         renews=False,
     )
+    submission = plan.request.submission
     if not is_begun:
         made = {
             "manifest": facts.manifest_hash(),
             "pipeline": registered.pinned,
             **opened.identity.describe(run.directory.root),
+            **({"submission": write_fields(submission)} if submission else {}),
         }
         opened.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
         # A process that died may have begun with another manifest.

@@ -66,7 +66,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     where = plan.request, scope, plan.run_id, sandbox
     match plan.origin:
         case New() as origin:
-            create = create_on_result if plan.request.builds_on else create_workspace
+            begins = plan.request.builds_on or plan.request.submission
+            create = create_on_result if begins else create_workspace
             workspace = await create(*where, on_snapshot=left_out.record_new)
             await fill_repository(repository, workspace, project)
             left_out.run = run = stack.enter_context(_create(plan, origin, workspace, agents))

@@ -51,6 +51,20 @@ class ActorTask:
     sender: str
 
 
+@dataclass(frozen=True)
+class Submission:
+    """The files of a dimension that a run only evaluates: their tree, and the base commit.
+
+    `runs` are the runs that worked in the dimension, `actors` those whose tasks they answered.
+    """
+
+    dimension: str
+    base: str
+    tree: str
+    runs: Sequence[str]
+    actors: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """The settings that a caller chooses for a run; its manifest stores them without secrets.
@@ -63,7 +77,8 @@ class RunRequest:
     is the run whose conversations this run continues. `feedback` are context values about the
     verdict on an earlier run. `promoted_by` is the command that promotes the run, if not `attractor
     promote`. `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the
-    message to an actor that the run answers.
+    message to an actor that the run answers. `builds_on` is the run beside this one with whose
+    files it begins. With a `submission`, the run only evaluates the files of a dimension.
     """
 
     file: Path
@@ -93,6 +108,7 @@ class RunRequest:
     started_by: str = ""
     task: ActorTask | None = None
     builds_on: str = ""
+    submission: Submission | None = None
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -122,6 +138,7 @@ _NEWER = (
     "dimension",
     "task",
     "builds_on",
+    "submission",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -18,6 +18,7 @@ from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import make_private_folder, remove_tree
 from attractor.base.locks import FileLock, LockHolder
 from attractor.config.tables import require_name
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.factory.dimensions import DIMENSIONS, Dimension, DimensionRecords, DimensionState
@@ -35,6 +36,7 @@ from attractor.workspaces.errors import GitFailed, NotARepository
 from attractor.workspaces.folders import lock_writer, require_folder, writer_of
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit
+from attractor.workspaces.git.objects import write_tree
 from attractor.workspaces.git.repository import (
     Repository,
     find_git_dir,
@@ -42,7 +44,8 @@ from attractor.workspaces.git.repository import (
     run_git_as_owner,
 )
 from attractor.workspaces.landings import find_landing
-from attractor.workspaces.result_tree import excluded_in
+from attractor.workspaces.result_tree import candidate_files, excluded_in
+from attractor.workspaces.run_store import open_store
 from attractor.workspaces.setup.cache import carry, require_success, run_setup
 from attractor.workspaces.snapshot import take_snapshot, write_out
 from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted
@@ -370,6 +373,49 @@ async def _secure(
         store.folder.rename(place)
         kept = f"{_KEPT} in {place}"
     return RemovedDimension(dimension, kept, await _ignored_files(opened, dimension))
+
+
+@asynccontextmanager
+async def submitted(
+    opened: OpenProject, dimension: Dimension, *, base: str = "", last_run: str = ""
+) -> AsyncGenerator[tuple[ObjectStore, str, str]]:
+    """Yield a store with the current files of a dimension, their tree, and the base commit.
+
+    The files are those of a worktree, or of the last run in an isolated dimension. Hidden scenarios
+    are not part of the tree. Meanwhile no run can work in the worktree.
+    """
+    repository = await _try_repository(opened)
+    if repository is None or dimension.kind not in ("worktree", "isolated"):
+        raise Refused(
+            f"the dimension {dimension.name} is of the kind {dimension.kind}, and only the files "
+            "of a worktree or an isolated dimension can be promoted",
+            hint="apply its changes to a branch: attractor dimension diff NAME | git apply",
+        )
+    wanted = await repository.commit(base) if base else ""
+    machine = opened.project.machine
+    if dimension.kind == "isolated":
+        if not last_run:
+            raise Refused(f"no run has worked in the dimension {dimension.name} yet")
+        store, record = open_store(
+            machine.state_dir,
+            last_run,
+            search_path=machine.search_path,
+            borrow_from=repository.objects,
+        )
+        directory = RunDirectory(opened.project.runs_dir / last_run)
+        progress = open_journal(directory.events, directory.checkpoint).state.progress
+        yield store, progress.tree if progress else "", wanted or record.base.commit
+        return
+    _require_folder(dimension)
+    with lock_writer(Path(dimension.folder), machine.state_dir, run_id="of a submission"):
+        there = await _opened_worktree(opened, repository, dimension)
+        async with _store(opened, repository) as store:
+            head, tip = await _tip(opened, store, there, dimension)
+            whole = await store.files_of(await store.git.run("rev-parse", f"{tip}^{{tree}}"))
+            files = candidate_files(whole, excluded_in(repository.prefix))
+            tree = (await in_thread(partial(write_tree, store.objects, files))).hex()
+            store.objects.sync()
+            yield store, tree, wanted or await _merge_base(repository, dimension, head)
 
 
 async def _loss(

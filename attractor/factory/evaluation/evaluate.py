@@ -10,7 +10,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
-from attractor.engine.run_folder.layout import NAMES, promises_to_record
+from attractor.engine.run_folder.layout import (
+    NAMES,
+    RunDirectory,
+    promises_to_record,
+    read_manifest,
+)
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,
@@ -60,7 +65,9 @@ from attractor.factory.resources.protected_paths import protected_changes
 from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
-from attractor.records.lookup import reference_of
+from attractor.records.lookup import is_run, reference_of
+from attractor.records.request import Submission, read_request
+from attractor.records.summary import summarize_any
 from attractor.scenarios.carried_paths import read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import (
@@ -205,6 +212,7 @@ class Evaluator:
         require_manifest(self.opened, run, own)
         require_journal(run, own)
         seal = sealed.seal if sealed else ""
+        submission = read_request(run.manifest).submission
         evaluations = tuple(pool.of_run(run.run_id))
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
@@ -217,9 +225,9 @@ class Evaluator:
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
             suite_notes=self.opened.notes_of(run.manifest.suite),
-            other_versions=self.opened.other_versions(
-                sealed, run.manifest.pipeline, run.pipeline_hash
-            ),
+            other_versions=()
+            if submission
+            else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),
             evaluations=evaluations,
             profile=profile,
             by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
@@ -231,6 +239,7 @@ class Evaluator:
             now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
             attempts=pool.attempts(seal, run.tree),
             cost_usd=run.cost_usd
+            + self._cost_of(submission)
             + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
             window=window,
             incidents=leaks_of(own),
@@ -242,6 +251,14 @@ class Evaluator:
             is_burned=any(
                 entry.kind == LineKind.BURNED and entry.data["content"] == seal for entry in entries
             ),
+        )
+
+    def _cost_of(self, submission: Submission | None) -> float:
+        """Return the cost of the runs whose work is submitted."""
+        runs_dir = self.opened.project.runs_dir
+        roots = [runs_dir / run_id for run_id in (submission.runs if submission else ())]
+        return sum(
+            summarize_any(root).usage.cost_usd for root in roots if is_run(RunDirectory(root))
         )
 
     def holdout_names(self, suites: Iterable[str]) -> dict[str, str]:
@@ -471,6 +488,12 @@ def _kept_promises(begun: BegunRun) -> Promises:
         promises_to_record(run.manifest.promises),
         promises_to_record(plan.sandbox.promises),
     ]
+    submission = plan.request.submission
+    for run_id in submission.runs if submission else ():
+        # The weakest sandbox of the work counts.
+        directory = RunDirectory(run.directory.root.with_name(run_id))
+        promises.append(promises_to_record(read_manifest(directory).promises))
+        promises += [dict(one.data) for one in events_of(directory.events, (GUARDED,))]
     promises += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
     return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
 

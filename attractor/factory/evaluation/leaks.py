@@ -30,6 +30,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import find_directory
 from attractor.factory.resources.versions import BURNED, Ending
 from attractor.records.lookup import reference_of
+from attractor.records.request import read_request
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.workspaces.cleanup import stored_run
 
@@ -68,7 +69,7 @@ def find_leaks(canary: str, folders: Collection[SearchedFolder]) -> list[str]:
 def find_leaks_of_run(opened: OpenProject, run: OpenRun, sealed: SealedSuite | None) -> list[str]:
     """Search for the canary of a suite in all texts that the agents read or wrote.
 
-    The texts of a run that it continues are included.
+    The texts of a run that it continues, and of runs whose work it submits, are included.
     """
     if sealed is None:
         return []
@@ -77,6 +78,10 @@ def find_leaks_of_run(opened: OpenProject, run: OpenRun, sealed: SealedSuite | N
     while root := parent and find_directory(opened.ledger.entries(parent), runs_dir):
         folders.append(SearchedFolder(f"run {parent}", root))
         parent = read_manifest(RunDirectory(root)).parent
+    submission = read_request(run.manifest).submission
+    for run_id in submission.runs if submission else ():
+        if root := find_directory(opened.ledger.entries(run_id), runs_dir):
+            folders.append(SearchedFolder(f"run {run_id}", root))
     # A run in place works where the holdouts lie, and is not isolated anyway.
     workspace = stored_run(opened.project.machine.state_dir, run.manifest.run_id).workspace
     if workspace and workspace.is_dir():

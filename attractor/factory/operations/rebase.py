@@ -83,7 +83,7 @@ async def _create(run: OpenRun, opened: OpenProject, branch: str, by: str) -> Pa
     tree = await _merge(run, store, record, await repository.tree(commit), branch)
     new_id = new_run_id(machine.clock.now(), machine.randomness)
     base = await create_on_commit(
-        project, new_id, repository, store, record, commit=commit, tree=tree
+        project, new_id, repository, store, record.excluded, record.leave_out, commit, tree
     )
     manifest = replace(
         run.manifest,

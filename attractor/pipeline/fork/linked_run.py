@@ -1,6 +1,6 @@
 """Runs that continue an earlier run: forks and restarts."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,8 @@ from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import Repository, open_repository
-from attractor.workspaces.run_store import WorkspaceRecord, open_store
+from attractor.workspaces.result_tree import excluded_in
+from attractor.workspaces.run_store import open_store
 from attractor.workspaces.tracked_folder import OnSnapshot, TrackedFolder
 
 
@@ -74,16 +75,35 @@ async def create_on_result(
     *,
     on_snapshot: OnSnapshot,
 ) -> Workspace:
-    """Create the workspace of a run that begins with the files of an earlier one."""
-    project = scope.project
-    require_trees(request, project, request.builds_on)
-    tree = result_tree(request, project)
-    await make_forked_tree(request, project, run_id, request.builds_on, tree)
+    """Create the workspace of a run that begins with the files of an earlier one, or of a
+    submission.
+    """
+    project, submission = scope.project, request.submission
+    if submission:
+        search_path = project.machine.search_path
+        repository = await open_repository(project.root, search_path=search_path)
+        theirs = submission_store(project, run_id, repository.object_format)
+        excluded = excluded_in(repository.prefix)
+        where = project, run_id, repository, theirs, excluded, project.leave_out
+        await create_on_commit(*where, submission.base, submission.tree)
+    else:
+        require_trees(request, project, request.builds_on)
+        tree = result_tree(request, project)
+        await make_forked_tree(request, project, run_id, request.builds_on, tree)
     return await open_workspace(request, scope, run_id, sandbox, on_snapshot=on_snapshot)
+
+
+def submission_store(project: Project, run_id: str, object_format: str) -> ObjectStore:
+    """Return the store with the files of a submission until the workspace of its run is made."""
+    machine = project.machine
+    folder = machine.state_dir / "submissions" / f"{run_id}.git"
+    return ObjectStore(folder, object_format=object_format, search_path=machine.search_path)
 
 
 def result_tree(request: RunRequest, project: Project) -> TreeId:
     """Return the tree with which a run begins; "" for that of its base."""
+    if request.submission:
+        return request.submission.tree
     if not request.builds_on:
         return ""
     directory = RunDirectory(project.runs_dir / request.builds_on)
@@ -115,8 +135,9 @@ async def _isolated(project: Project, run_id: str, parent: str, tree: TreeId) ->
         search_path=machine.search_path,
         borrow_from=repository.objects,
     )
+    base = record.base.commit
     return await create_on_commit(
-        project, run_id, repository, theirs, record, commit=record.base.commit, tree=tree
+        project, run_id, repository, theirs, record.excluded, record.leave_out, base, tree
     )
 
 
@@ -125,12 +146,12 @@ async def create_on_commit(
     run_id: str,
     repository: Repository,
     theirs: ObjectStore,
-    record: WorkspaceRecord,
-    *,
+    excluded: Sequence[str],
+    leave_out: Sequence[str],
     commit: str,
     tree: TreeId,
 ) -> Base:
-    """Create a workspace with a base commit and a tree from the store of another run."""
+    """Create a workspace with a base commit and a tree from another store."""
     workspace = await create_isolated(
         repository,
         state=project.machine.state_dir,
@@ -138,8 +159,8 @@ async def create_on_commit(
         commit=commit,
         author=Author(NAME, EMAIL, project.machine.clock.now()),
         environment=_no_environment,
-        excluded=record.excluded,
-        leave_out=record.leave_out,
+        excluded=excluded,
+        leave_out=leave_out,
         tell=project.console.tell,
     )
     return await _continue_from(theirs, workspace, tree)

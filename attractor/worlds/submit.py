@@ -1,0 +1,123 @@
+"""Submits the files of a dimension to a suite: a run that only evaluates them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.base.files import remove_tree
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.dimensions import Dimension
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.start import start_run
+from attractor.pipeline.fork.linked_run import submission_store
+from attractor.records.lookup import list_folders
+from attractor.records.request import RunRequest, Submission, read_request
+from attractor.workspaces.git.object_store import ObjectStore, share_objects
+from attractor.workspaces.git.objects import write_tree
+from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.result_tree import candidate_files, excluded_in
+from attractor.worlds.dimensions import submitted
+
+FILE = "submit.dot"
+"""The file of the pipeline, which exists in no project."""
+
+PIPELINE = """digraph submit {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  start -> done
+}
+"""
+
+
+def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
+    """Return the runs that worked in a dimension since it was made, oldest first."""
+    found: list[Manifest] = []
+    for root in list_folders(opened.project.runs_dir):
+        # A damaged run of another dimension is no trouble here.
+        with suppress(AttractorError):
+            manifest = read_manifest(RunDirectory(root))
+            request = read_request(manifest)
+            is_work = request.dimension == dimension.name and not request.submission
+            if is_work and manifest.started >= dimension.created:
+                found.append(manifest)
+    return sorted(found, key=lambda one: one.started)
+
+
+async def submit_dimension(
+    dimension: Dimension,
+    opened: OpenProject,
+    *,
+    suite: str,
+    profile: str = "",
+    base: str = "",
+    goal: str = "",
+    sandbox: str = "auto",
+) -> RunResult:
+    """Evaluate the current files of a dimension with a suite, and leave the decision to a person.
+
+    The base is the commit at which the dimension left the branch that it was made from, or `base`.
+    """
+    opened.refuse_in_run("'attractor dimension submit'")
+    if not (suite or opened.project.suite):
+        raise UsageError("no suite judges the files", hint="name one: --suite NAME")
+    project, machine = opened.project, opened.project.machine
+    work = runs_in(dimension, opened)
+    for one in work:
+        if is_held(RunDirectory(project.runs_dir / one.run_id).lock):
+            raise Refused(
+                f"run {one.run_id} works in the dimension {dimension.name}",
+                hint="wait until it ends",
+            )
+    repository = await open_repository(project.root, search_path=machine.search_path)
+    run_id = machine.new_run_id()
+    store = submission_store(project, run_id, repository.object_format)
+    _remove_leftovers(store.folder.parent, project.runs_dir)
+    last_run = work[-1].run_id if work else ""
+    try:
+        tree, commit = await _take(dimension, opened, store, base=base, last_run=last_run)
+        tasks = [request.task for request in map(read_request, work) if request.task]
+        actors = dict.fromkeys(task.actor for task in tasks)
+        submission = Submission(
+            dimension.name, commit, tree, [one.run_id for one in work], [*actors]
+        )
+        request = RunRequest(
+            file=project.root / FILE,
+            goal=goal or (work[-1].goal if work else f"the files of {dimension.name}"),
+            sandbox=sandbox,
+            suite=suite,
+            profile=profile,
+            submission=submission,
+        )
+        ready = OpenProject(project.with_texts({str(request.file): PIPELINE}))
+        return await start_run(request, ready, run_id=run_id)
+    finally:
+        if store.folder.exists():
+            remove_tree(store.folder)
+
+
+async def _take(
+    dimension: Dimension, opened: OpenProject, store: ObjectStore, *, base: str, last_run: str
+) -> tuple[str, str]:
+    """Store the current files of a dimension; return their tree and the base commit."""
+    project = opened.project
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
+    async with submitted(opened, dimension, base=base, last_run=last_run) as found:
+        theirs, tree, commit = found
+        whole = await theirs.files_of(await repository.tree(commit))
+        files = candidate_files(whole, excluded_in(repository.prefix))
+        if write_tree(theirs.objects, files).hex() == tree:
+            raise Refused(
+                f"the dimension {dimension.name} has no changes since {commit[:12]}",
+                hint="there is nothing to judge",
+            )
+        await store.create(borrow_from=repository.objects)
+        await share_objects(theirs, store, tree=tree)
+    return tree, commit
+
+
+def _remove_leftovers(place: Path, runs_dir: Path) -> None:
+    """Remove the files of submissions whose process died before or after their run began."""
+    for folder in place.glob("*.git"):
+        if not is_held(RunDirectory(runs_dir / folder.stem).lock):
+            remove_tree(folder)
