@@ -233,6 +233,8 @@ def read_record(store: Path) -> WorkspaceRecord | None:
 
 
 STORES = "stores"
+SUBMISSIONS = "submissions"
+"""The folder of the files of submissions, until their runs have begun."""
 
 
 async def create_store(

@@ -19,6 +19,8 @@ from attractor.workspaces.git.objects import write_tree
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import candidate_files, excluded_in
 from attractor.worlds.dimensions import submitted
+from attractor.worlds.messages import Sender
+from attractor.worlds.orders import actor_of, mark_seen, names_of_project
 
 FILE = "submit.dot"
 """The file of the pipeline, which exists in no project."""
@@ -47,6 +49,7 @@ def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
 async def submit_dimension(
     dimension: Dimension,
     opened: OpenProject,
+    by: Sender,
     *,
     suite: str,
     profile: str = "",
@@ -56,7 +59,8 @@ async def submit_dimension(
 ) -> RunResult:
     """Evaluate the current files of a dimension with a suite, and leave the decision to a person.
 
-    The base is the commit at which the dimension left the branch that it was made from, or `base`.
+    The last answers of its actors count as seen. The base is the commit at which the dimension left
+    the branch that it was made from, or `base`.
     """
     opened.refuse_in_run("'attractor dimension submit'")
     if not (suite or opened.project.suite):
@@ -90,7 +94,10 @@ async def submit_dimension(
             submission=submission,
         )
         ready = OpenProject(project.with_texts({str(request.file): PIPELINE}))
-        return await start_run(request, ready, run_id=run_id)
+        result = await start_run(request, ready, run_id=run_id)
+        for actor in {*submission.actors} & {*names_of_project(opened)}:
+            mark_seen(actor_of(actor, opened), by, opened)
+        return result
     finally:
         if store.folder.exists():
             remove_tree(store.folder)

@@ -18,6 +18,7 @@ from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.submit import runs_in, submit_dimension
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git, simulated
+from tests.worlds.flows import ANN
 
 
 def add(flow: Flow, name: str, kind: str = "worktree") -> Dimension:
@@ -26,7 +27,7 @@ def add(flow: Flow, name: str, kind: str = "worktree") -> Dimension:
 
 def submit(flow: Flow, dimension: Dimension, **more: str) -> RunResult:
     wanted = {"suite": "todo", "profile": "lenient", "sandbox": "none", **more}
-    return asyncio.run(submit_dimension(dimension, flow.opened, **wanted))
+    return asyncio.run(submit_dimension(dimension, flow.opened, ANN, **wanted))
 
 
 def work(flow: Flow, dimension: Dimension) -> RunResult:

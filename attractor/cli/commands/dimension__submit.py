@@ -4,6 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
+from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
@@ -47,8 +48,9 @@ def dimension_submit(
     watcher = Watcher(invocation, as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     dimension = DimensionRecords.of(opened).find(name)
+    by = sender_of(invocation)
     work = submit_dimension(
-        dimension, opened, suite=suite, profile=profile, base=base, goal=goal, sandbox=sandbox
+        dimension, opened, by, suite=suite, profile=profile, base=base, goal=goal, sandbox=sandbox
     )
     return show_end(walk(work, watcher), opened.project, as_json=as_json)
 

@@ -49,7 +49,7 @@ from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.result_tree import excluded_in
-from attractor.workspaces.run_store import open_store
+from attractor.workspaces.run_store import SUBMISSIONS, open_store
 from attractor.workspaces.tracked_folder import OnSnapshot, TrackedFolder
 
 
@@ -96,7 +96,7 @@ async def create_on_result(
 def submission_store(project: Project, run_id: str, object_format: str) -> ObjectStore:
     """Return the store with the files of a submission until the workspace of its run is made."""
     machine = project.machine
-    folder = machine.state_dir / "submissions" / f"{run_id}.git"
+    folder = machine.state_dir / SUBMISSIONS / f"{run_id}.git"
     return ObjectStore(folder, object_format=object_format, search_path=machine.search_path)
 
 

@@ -36,7 +36,7 @@ from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
 from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import EXCLUDED
-from attractor.workspaces.run_store import STORES, read_record, recorded_folders
+from attractor.workspaces.run_store import STORES, SUBMISSIONS, read_record, recorded_folders
 from attractor.workspaces.setup.cache import SETUPS, is_plain_entry
 from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
 
@@ -74,7 +74,7 @@ def _close(state: Path) -> Iterator[list[Path]]:
     for one in state.iterdir():
         if one.name == folders_NAME:  # its content belongs to agents
             yield make_private(one)
-        elif one.name in (STORES, SETUPS):
+        elif one.name in (STORES, SUBMISSIONS, SETUPS):
             yield make_private(one)
             yield from map(_close_store, one.iterdir())
         else:
