@@ -141,6 +141,7 @@ GROUP_SUMMARIES = {
     "spec": "Turn desires into the specification of an app; show, draw, compare and verify it",
     "suite": "Manage suites of scenarios",
     "token": "Manage tokens that identify the person who decides",
+    "world": "Show the projects of the state folder with their dimensions and actors",
     "twin": "Serve and check twins (mock servers) of model providers and services",
 }
 """Summaries of the built-in groups; a group of another distribution lists its commands instead."""
@@ -151,7 +152,7 @@ PURPOSES = {
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor dimension message attention snooze up",
+    "Let agents stay": "actor dimension message attention snooze up world",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",

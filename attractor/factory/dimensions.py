@@ -67,7 +67,12 @@ class DimensionRecords:
     def of(cls, opened: OpenProject) -> "DimensionRecords":
         """Return the records of an open project."""
         state, project_id = opened.project.machine.state_dir, opened.identity.project_id()
-        return cls(project_folder(state, project_id or "none") / DIMENSIONS)
+        return cls.in_state(state, project_id or "none")
+
+    @classmethod
+    def in_state(cls, state: Path, project_id: str) -> "DimensionRecords":
+        """Return the records of a project of a state folder."""
+        return cls(project_folder(state, project_id) / DIMENSIONS)
 
     def all(self) -> Sequence[Dimension]:
         """Return the dimensions by name."""

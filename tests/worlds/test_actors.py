@@ -49,6 +49,18 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
     options = manifest["options"]
     assert options["continues"]["run_id"] == listed[0]["run_id"]
     assert options["task"]["message"] == listed[1]["message"]["id"]
+    [_, line] = desk.do("runs").stdout.splitlines()
+    assert "actor fix-the-sum, 2 runs: what was it?" in line
+    assert len(json.loads(desk.do("runs", "--json").stdout)) == 2
+    [world] = json.loads(desk.do("world", "list", "--json").stdout)
+    assert [one["name"] for one in world["actors"]] == ["fix-the-sum"]
+    assert json.loads(desk.do("world", "show", "--json").stdout) == world
+    assert "fix-the-sum" in desk.do("world", "show", "project").stdout
+    near = desk.do("actor", "show", "fix-the-smu")
+    assert "did you mean fix-the-sum" in near.stderr
+    archived = [desk.do("actor", verb, "fix") for verb in ("stop", "archive")]
+    assert [one.returncode for one in archived] == [0, 0]
+    assert desk.do("message", "send", "fix", "more").returncode == 4
 
 
 def test_actor_in_a_copy_begins_each_task_with_the_files_of_the_last_one(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """List the runs of the project, newest first."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from attractor.base.amounts import format_cost, format_number
+from attractor.base.amounts import format_cost, format_number, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.json import Json
@@ -67,7 +69,8 @@ def runs(
 ) -> ExitCode:
     """List the runs of the project, newest first.
 
-    A run without a suite ends as "not judged: no suite", and needs no decision. With --live, list
+    Of the runs of an actor, only the newest is listed, with their number; --json lists all. A run
+    without a suite ends as "not judged: no suite", and needs no decision. With --live, list
     the process, start and stages of each run that a process executes. With --everywhere, each run
     has the folder of its project.
     """
@@ -99,7 +102,8 @@ def runs(
         if as_json:
             show_json([{**run.to_record(), **_project_of(run, projects)} for run in found])
         else:
-            show("\n".join(_table(found, SystemClock().now(), projects)))
+            shown = [*_newest_of_actors(found)]
+            show("\n".join(_table(shown, SystemClock().now(), projects)))
     return ExitCode.DONE
 
 
@@ -198,6 +202,17 @@ def _table(found: Sequence[RunOverview], now: datetime, projects: Projects) -> l
         if trouble := found[at - 1].trouble:
             lines.insert(at + 1, f"  {visible(f'trouble: {trouble}')}")
     return lines
+
+
+def _newest_of_actors(found: Sequence[RunOverview]) -> Iterator[RunOverview]:
+    """Yield runs, and of each actor only its newest; its goal says whose it is."""
+    counts = Counter((run.directory.parent, run.actor) for run in found if run.actor)
+    for run in found:
+        if not run.actor:
+            yield run
+        elif count := counts.pop((run.directory.parent, run.actor), 0):
+            whose = f"actor {run.actor}, {number_of(count, 'run')}"
+            yield replace(run, goal=f"{whose}: {run.goal}")
 
 
 def _cost(usage: Usage) -> str:

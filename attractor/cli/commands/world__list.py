@@ -1,0 +1,61 @@
+"""List the projects of the state folder, with their dimensions and actors."""
+
+from collections import Counter
+
+import click
+
+from attractor.base.amounts import format_cost, number_of
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.actors import actor_record
+from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.project import list_project_folders
+from attractor.language.source.text import visible
+from attractor.worlds.actors import list_actors
+from attractor.worlds.status import ActorStatus, read_actor
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def world_list(invocation: Invocation, as_json: bool) -> ExitCode:
+    """List the projects of the state folder, each with its dimensions and actors.
+
+    Archived actors are left out.
+    """
+    state = invocation.configuration.settings.state_dir
+    views = [read_actor(folder) for folder in list_actors(state)]
+    views = [view for view in views if view.status is not ActorStatus.ARCHIVED]
+    rows = [("project", "dimensions", "actors", "cost", "folder")]
+    records: list[object] = []
+    for project in list_project_folders(state):
+        own = [one for one in views if one.folder.project.project_id == project.project_id]
+        dimensions = DimensionRecords.in_state(state, project.project_id).all()
+        counts = Counter(view.status.value for view in own)
+        statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        rows.append(
+            (
+                visible(project.root.name),
+                number_of(len(dimensions), "dimension"),
+                statuses or "none",
+                format_cost(sum(view.cost_usd for view in own)),
+                visible(str(project.root)),
+            )
+        )
+        records.append(
+            {
+                "id": project.project_id,
+                "folder": str(project.root),
+                "dimensions": [one.to_json() for one in dimensions],
+                "actors": [actor_record(view) for view in own],
+            }
+        )
+    if as_json:
+        show_json(records)
+    else:
+        show("\n".join(table(rows)) if len(rows) > 1 else "There are no projects yet.")
+    return ExitCode.DONE
+
+
+part = world_list

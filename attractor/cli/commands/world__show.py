@@ -1,0 +1,61 @@
+"""Show a project with its dimensions and actors."""
+
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UnknownName
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import actor_record, actor_table
+from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.project import list_project_folders
+from attractor.language.source.text import visible
+from attractor.worlds.actors import list_actors
+from attractor.worlds.status import ActorStatus, read_actor
+
+
+@click.command()
+@click.argument("name", metavar="[PROJECT]", default="")
+@json_option
+@click.pass_obj
+def world_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Show a project with its dimensions and actors.
+
+    PROJECT is the name or path of its folder (default: this project).
+    """
+    settings = invocation.configuration.settings
+    projects = list_project_folders(settings.state_dir)
+    wanted = Path(name).absolute() if name else invocation.configuration.root
+    found = [one for one in projects if name == one.root.name or one.root == wanted]
+    if not found:
+        known = [one.root.name for one in projects]
+        raise UnknownName("project", name or str(wanted), known)
+    project = found[0]
+    dimensions = DimensionRecords.in_state(settings.state_dir, project.project_id).all()
+    folders = [
+        one
+        for one in list_actors(settings.state_dir)
+        if one.project.project_id == project.project_id
+    ]
+    views = [read_actor(folder) for folder in folders]
+    views = [view for view in views if view.status is not ActorStatus.ARCHIVED]
+    if as_json:
+        show_json(
+            {
+                "id": project.project_id,
+                "folder": str(project.root),
+                "dimensions": [one.to_json() for one in dimensions],
+                "actors": [actor_record(view) for view in views],
+            }
+        )
+        return ExitCode.DONE
+    show(f"project {visible(project.root.name)}: {visible(str(project.root))}")
+    for one in dimensions:
+        gone = " (missing)" if one.folder and not Path(one.folder).is_dir() else ""
+        show(f"dimension {one.name} ({one.kind}){gone}: {visible(one.folder) or 'no folder'}")
+    show("\n".join(actor_table(views, {})) if views else "It has no actors.")
+    return ExitCode.DONE
+
+
+part = world_show
