@@ -139,11 +139,10 @@ class StayingProcess:
         with self._opened() as lock:
             if not self._take(lock, _GRACE_S):
                 return
-            note = _Note(f"{self.kind}.{secrets.token_hex(16)}", *_identity(os.getpid()))
-            self._write(note)
-            variables = {**environ, MARK: note.mark, LOCK: str(lock.fileno())}
+            mark = self._mark_anew()
+            variables = {**environ, MARK: mark, LOCK: str(lock.fileno())}
             process = self._spawn(argv, cwd, variables, lock, has_input=bool(stdin))
-            self._write(_Note(note.mark, *_identity(process.pid)))
+            self._write(_Note(mark, *_identity(process.pid)))
         if process.stdin:
             with suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(stdin)
@@ -161,9 +160,9 @@ class StayingProcess:
         make_private_folder(self.folder)
         with self._opened() as lock:
             self._take(lock, grace, ends=True, kills=kills)
-            if note := self._read():
-                # Its status meanwhile: held by a living process.
-                self._write(_Note(note.mark, *_identity(os.getpid())))
+            if self._read():
+                # Until the end of the block, this process holds the lock.
+                self._mark_anew()
             yield
 
     def forget(self) -> None:
@@ -188,7 +187,7 @@ class StayingProcess:
                 if note is None or not (is_left or kills):
                     raise LockHeld(
                         f"the {self.kind} in {self.folder} does not end",
-                        hint="it finishes its work first: try it again later",
+                        hint=f"try it again after its work; {self.lock} is locked until then",
                     )
                 note.kill()
                 if time.monotonic() > until + _KILL_S:
@@ -239,6 +238,12 @@ class StayingProcess:
 
     def _write(self, note: _Note) -> None:
         write_whole(self._note, canonical_json(write_record(note)), mode=0o600)
+
+    def _mark_anew(self) -> str:
+        """Note this process as the holder of the lock, with a new mark."""
+        mark = f"{self.kind}.{secrets.token_hex(16)}"
+        self._write(_Note(mark, *_identity(os.getpid())))
+        return mark
 
     def _opened(self) -> FileIO:
         try:

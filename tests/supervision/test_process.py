@@ -99,6 +99,16 @@ def test_next_start_ends_what_a_killed_process_left(process: StayingProcess) -> 
     assert process.mark != mark
 
 
+def test_children_of_a_process_that_ends_at_once_get_no_longer_grace(
+    process: StayingProcess,
+) -> None:
+    start(process, WITH_CHILD)
+    child, begun = child_of(process), time.monotonic()
+    with process.ended(grace=60):
+        assert not is_alive(child)
+    assert time.monotonic() < begun + 30
+
+
 def test_stubborn_process_is_killed_with_a_child_outside_of_its_session(
     process: StayingProcess,
 ) -> None:
@@ -129,9 +139,11 @@ def test_stranger_with_the_id_of_a_process_is_left_alone(process: StayingProcess
 
 def test_nothing_starts_while_a_process_is_kept_ended(process: StayingProcess) -> None:
     start(process, "exec sleep 1000")
+    started = process.mark
     with process.ended():
         assert process.status is ProcessStatus.RUNNING
         before = process.mark
+        assert before != started
         start(process, "exec sleep 1000")
         assert process.mark == before
     assert process.status is ProcessStatus.GONE

@@ -29,6 +29,7 @@ from attractor.growth.simulation.traffic import read_recordings
 from attractor.growth.specification.files import read_spec, write_spec
 from attractor.growth.tools import copied_adapters
 from attractor.pipeline.project.project import Notify
+from attractor.supervision.process import ProcessStatus
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
@@ -196,6 +197,7 @@ def test_supervisor_runs_due_pipelines_and_its_orphan_is_ended(
         os.kill(supervisor_of(app), signal.SIGKILL)
         # The app outlives its supervisor, and would write into a state that was already copied.
         assert app.get("/health")["ok"]
+        wait_until(lambda: app_process(folder).status is ProcessStatus.LEFT)
         left = processes_of(app)
         lines = "\n".join(app_lines(describe_app(app.plane)))
         assert f"{url}" in lines

@@ -39,6 +39,7 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
         assert start_app(down, environ) == url
         assert app.get("/health")["ok"]
         os.kill(supervisor_of(app), signal.SIGKILL)
+        wait_until(lambda: app_process(app.releases.folder).status is ProcessStatus.LEFT)
         [left] = apps_to_start(state)
         assert left.status is ProcessStatus.LEFT
         assert start_app(left, environ) == url
