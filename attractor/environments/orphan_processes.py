@@ -297,7 +297,7 @@ class ProcessHunt:
     """A search for processes with certain marks, and for processes in the same sessions.
 
     `ended` are the processes that got a signal. With `adopted`, the search includes orphans
-    that this process adopted.
+    that this process adopted. The marks are the values of a `variable`.
     """
 
     def __init__(
@@ -306,8 +306,10 @@ class ProcessHunt:
         *,
         spare: Spare = _ourselves,
         adopted: bool = False,
+        variable: str = MARK,
     ) -> None:
         self._is_hunted = is_hunted
+        self._variable = variable
         self._spare = spare
         self._adopted = adopted
         self._sessions: set[int] = set()
@@ -338,7 +340,7 @@ class ProcessHunt:
         """
         marked = _known(
             number
-            for number, carried in variable_of_all(MARK, settled)
+            for number, carried in variable_of_all(self._variable, settled)
             if any(map(self._is_hunted, carried))
         )
         if self._adopted:

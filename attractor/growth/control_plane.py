@@ -27,6 +27,11 @@ from attractor.growth.specification.store import SpecStore
 from attractor.pipeline.project.project import Project
 
 
+def releases_in(runs_dir: Path) -> Path:
+    """Return the folder of releases of the app whose project has a runs folder."""
+    return runs_dir / "growth" / "releases"
+
+
 @dataclass(frozen=True)
 class ControlPlane:
     """The control plane of the app of a project."""
@@ -51,7 +56,7 @@ class ControlPlane:
     @property
     def releases(self) -> Path:
         """The folder of releases."""
-        return self.folder / "releases"
+        return releases_in(self.project.runs_dir)
 
     @property
     def index(self) -> Path:

@@ -10,6 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.factory.open_project import open_project
+from attractor.growth.deployment.start import DownApp, start_app
 from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.worlds.actors import list_actors
@@ -74,6 +75,15 @@ class Starter:
         """End what dead processes left running, and start the actors that go on by themselves."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._try, found))
+
+    def start_app(self, app: DownApp) -> None:
+        """Start an app that was up, whatever its age."""
+        name = app.project.root.name
+        try:
+            if url := start_app(app, self._environ):
+                self._tell(f"{name}: the app answers at {url}")
+        except AttractorError as fault:
+            self._tell(f"{name}: the app does not start: {fault.in_one_line}")
 
     def _try(self, one: FoundActor) -> None:
         try:

@@ -64,7 +64,7 @@ def test_killed_actors_go_on_once_by_up(desk: PlacedDesk, is_second: bool) -> No
         return
     waited = desk.do("actor", "wait", "slow", "--timeout", "30s")
     assert waited.stdout == "slow: idle\n"
-    assert desk.do("up", "--once").stdout == "All is up: no actor has work without a process.\n"
+    assert desk.do("up", "--once").stdout.startswith("All is up: no actor has work without")
 
 
 def test_process_that_a_dead_one_left_running_is_ended_also_if_a_person_is_asked(

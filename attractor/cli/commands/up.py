@@ -4,6 +4,7 @@ import shlex
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,7 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import actor_record
+from attractor.growth.deployment.start import DownApp, apps_to_start
 from attractor.language.source.text import visible
 from attractor.worlds.up import FoundActor, Starter, find_actors
 
@@ -38,9 +40,10 @@ WantedBy=default.target
 def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> ExitCode:
     """Start again what a crash or a reboot ended, over all projects, until Ctrl-C.
 
-    An actor whose process died goes on with its task, and one with messages that wait begins, four
-    at a time. If it was cut longer ago than worlds.resume_within, or twice, a person is asked
-    instead: 'attractor attention next'. Processes that a dead one left running are ended first.
+    An app of growth that nobody stopped starts. An actor whose process died goes on with its task,
+    and one with messages that wait begins, four at a time. If it was cut longer ago than
+    worlds.resume_within, or twice, a person is asked instead: 'attractor attention next'. Processes
+    that a dead one left running are ended first.
     """
     settings = invocation.configuration.settings
     if install:
@@ -54,18 +57,32 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
         return ExitCode.DONE
     within = parse_duration(settings.worlds.resume_within)
     starter = Starter(settings.state_dir, invocation.environ, partial(show, err=True))
-    shown: set[str] = set()
+    shown, tried = set[str](), set[Path]()
     while True:
+        apps = [one for one in apps_to_start(settings.state_dir) if one.project.root not in tried]
+        for app in apps:
+            tried.add(app.project.root)
+            show_json(_app_record(app), is_line=True) if as_json else show(_app_words(app))
+            starter.start_app(app)
         found = find_actors(settings.state_dir, SystemClock().now(), within)
         new = [one for one in found if _key(one) not in shown]
         shown |= {_key(one) for one in new}
         _show(new, as_json=as_json)
-        if once and not found and not as_json:
-            show("All is up: no actor has work without a process.")
+        if once and not (found or apps or as_json):
+            show("All is up: no actor has work without a process, and no app is down.")
         starter.start(new)
         if once:
             return ExitCode.DONE
         time.sleep(_PAUSE_S)
+
+
+def _app_record(app: DownApp) -> dict[str, Json]:
+    folder = str(app.project.root)
+    return {"project": {"id": app.project.project_id, "folder": folder}, "app": app.status.value}
+
+
+def _app_words(app: DownApp) -> str:
+    return visible(f"{app.project.root.name}: the app of this project starts again")
 
 
 def _key(one: FoundActor) -> str:

@@ -155,9 +155,13 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         # It starts the app; a release of a roll-back has no plan to deploy again.
         start = f"deploy {app['plan_id']}" if app["plan_id"] else "record --stop"
         where = f" without a sandbox{_UNVERIFIED}" if app["sandbox"] == "none" else ""
-        place = f"{app['url']}{where}" if app["url"] else "does not answer"
+        silent = "is stopped" if app["supervisor"] == "none" else "does not answer"
+        place = f"{app['url']}{where}" if app["url"] else silent
         yield f"running: {app['running']} {place}"
-        if not app["url"]:
+        if app["supervisor"] == "left":
+            yield "  its supervisor was killed: nothing restarts it or runs its pipelines"
+            yield f"  end it and start it again: attractor grow {start}"
+        elif not app["url"]:
             yield f"  start it: attractor grow {start}"
         elif app["next_run"]:
             yield f"  next run of a pipeline: {app['next_run']}"

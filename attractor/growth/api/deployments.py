@@ -15,8 +15,7 @@ from attractor.factory.candidate_run import read_candidate_run
 from attractor.growth.apps.services import configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.deployment.app_notices import settings_of
-from attractor.growth.deployment.app_supervisor import next_run
+from attractor.growth.deployment.app_supervisor import app_process, next_run
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
     Deployment,
@@ -29,8 +28,9 @@ from attractor.growth.deployment.history import read_history
 from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.rollback import roll_back
+from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.target import target_registry
-from attractor.growth.deployment.targets.local import find_address, find_services
+from attractor.growth.deployment.targets.local import find_address, find_services, stop
 from attractor.growth.lineage import draw_lineage
 from attractor.growth.simulation.traffic import HEAD
 from attractor.growth.tools import adapters_in
@@ -72,25 +72,34 @@ def record_traffic(
     if current is None:
         raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
     name, mark = "", current.record_mark
-    services = configured(control_plane.project, adapters_in(current.tree))
+    # Before the app is stopped: a missing setting is refused.
+    configured(control_plane.project, adapters_in(current.tree))
     with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow record"):
         with place.drained(releases):
             if not is_on:
                 name = end_recording(control_plane, current)
             mark.touch() if is_on else mark.unlink(missing_ok=True)
-        url = place.start(
-            releases,
-            control_plane.project.machine.environ,
-            services,
-            settings_of(control_plane.project),
-        )
+        url = start_release(control_plane.project, releases, place)
     return {"url": url, "recording": name, "is_recorded": is_on}
+
+
+def stop_app(control_plane: ControlPlane) -> dict[str, Json]:
+    """Stop the running app: it answers its requests, and is not started again by itself."""
+    releases = Releases(control_plane.releases)
+    current = releases.current
+    if current is None:
+        raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
+    with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow stop"):
+        stop(releases)
+    return {"stopped": current.record.stage}
 
 
 def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
     """Return the running release, whether it answers, its changed telemetry, and recordings.
 
-    `next_run` is the time at which the cadence runs the next pipeline, or empty.
+    `supervisor` is `running`, `left` (it was killed, and its app was left running), `gone` (it went
+    down, and nobody stopped it) or `none` (a person stopped it, or no app was started). `next_run`
+    is the time at which the cadence runs the next pipeline, or empty.
     """
     releases = Releases(control_plane.releases)
     current = releases.current
@@ -100,6 +109,7 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
     return {
         "running": current.record.stage if current else "",
         "plan_id": current.record.plan_id if current else "",
+        "supervisor": app_process(releases.folder).status.value,
         "url": find_address(releases) if current else "",
         "sandbox": current.record.sandbox if current else "",
         "services": dict(find_services(releases)) if current else {},

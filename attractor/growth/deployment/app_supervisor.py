@@ -1,7 +1,7 @@
 """The process that keeps the app of the current release running on this machine.
 
 It starts the app, starts it again if it died or is not healthy, and runs its pipelines by the
-cadence of the specification. SIGTERM ends both. `python -m` starts it, for a release target.
+cadence of the specification. SIGTERM ends both. A release target starts it as a process that stays.
 """
 
 import json
@@ -20,10 +20,9 @@ from types import FrameType
 from typing import IO
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.errors import AttractorError
 from attractor.base.files import write_whole
 from attractor.base.json import JsonObject, canonical_json, content_hash, parse_object
-from attractor.base.locks import FileLock, holder_of, open_to_lock, try_lock
 from attractor.engine.storage.secrets import Redactor
 from attractor.growth.apps.services import urls_in, variables_in
 from attractor.growth.deployment import service
@@ -31,12 +30,9 @@ from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
 from attractor.growth.specification.files import read_spec
+from attractor.supervision.process import MARK, StayingProcess, held_lock
 
-LOCK = "keeper.lock"
-APP_LOCK = "app.lock"
-"""Held by the app as well, which may outlive a supervisor that was killed."""
 NOTE = "keeper.json"
-LOG = "keeper.log"
 RUNS = "cadence.json"
 NO_NOTICES: JsonObject = {}
 
@@ -54,15 +50,9 @@ _GRACE_S = 10.0
 _LONGEST_RUN_S = 600.0
 
 
-def running(folder: Path) -> int:
-    """Return the process id of the supervisor of a folder, or 0."""
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire().release()
-    except LockHeld:
-        holder = holder_of(folder / LOCK)
-        return holder.pid if holder else 0
-    return 0
+def app_process(folder: Path) -> StayingProcess:
+    """Return the supervisor of the app whose releases are in a folder, as a process that stays."""
+    return StayingProcess("app", folder)
 
 
 def settings_hash(environ: Mapping[str, str], release: Release) -> str:
@@ -108,9 +98,6 @@ class AppSupervisor:
         self.every, self.pipelines = _schedule(release)
         self._process: subprocess.Popen[str] | None = None
         self._reading: threading.Thread | None = None
-        self._lock = open_to_lock(folder / APP_LOCK)
-        if not try_lock(self._lock):
-            raise SystemExit(f"an app of a killed supervisor still runs on {folder}")
 
     def ensure(self) -> None:
         """Start the app unless it is healthy, or raise AppFailed."""
@@ -130,7 +117,8 @@ class AppSupervisor:
                 stderr=subprocess.STDOUT,
                 encoding="utf-8",
                 errors="replace",
-                pass_fds=[self._lock.fileno()],
+                # The app may outlive a supervisor that is killed.
+                pass_fds=held_lock(os.environ),
             )
             assert self._process.stdout
             lines = queue.SimpleQueue[str]()
@@ -150,7 +138,7 @@ class AppSupervisor:
         services = urls_in(os.environ, self.release.tree)
         stage = self.release.record.stage
         note: JsonObject = {
-            "pid": os.getpid(),
+            "mark": os.environ.get(MARK, ""),
             "url": self.url,
             "stage": stage,
             "services": dict(services),
@@ -218,11 +206,6 @@ class AppSupervisor:
                 except OSError as error:
                     _log(f"{pipeline} failed: {error}")
 
-    def close(self) -> None:
-        """Stop the app, and release its lock."""
-        self.stop()
-        self._lock.close()
-
     def stop(self) -> None:
         """Stop the app, and wait until it has answered its requests."""
         process, self._process = self._process, None
@@ -261,24 +244,9 @@ def _port(folder: Path) -> str:
 
 
 def main(folder: Path) -> None:
-    """Begin a supervisor that outlives this process; end once the app is healthy, or it.
-
-    Standard input has the settings of notices.
-    """
-    notices = parse_object(sys.stdin.buffer.read()) or {}
-    waiting, healthy = os.pipe()
-    if os.fork():
-        os.close(healthy)
-        os.read(waiting, 1)
-        os._exit(0)
-    os.setsid()
-    keep(folder, healthy, notices)
-
-
-def keep(folder: Path, healthy: int, notices: JsonObject = NO_NOTICES) -> None:
     """Keep the app of the current release running until a signal.
 
-    The file descriptor `healthy` is closed once the app is healthy.
+    Standard input has the settings of notices.
     """
     ended = threading.Event()
 
@@ -287,20 +255,18 @@ def keep(folder: Path, healthy: int, notices: JsonObject = NO_NOTICES) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    with FileLock(folder / LOCK).acquire(wait=_GRACE_S, purpose="attractor: supervisor"):
-        release = Releases(folder).current
-        if release is None:
-            raise SystemExit(f"{folder} has no current release")
-        supervisor = AppSupervisor(folder, release, notices)
-        try:
-            try:
-                supervisor.ensure()
-            except AppFailed as error:
-                raise SystemExit(error.message) from error
-            os.close(healthy)
-            supervisor.watch(ended)
-        finally:
-            supervisor.close()
+    notices = parse_object(sys.stdin.buffer.read()) or {}
+    release = Releases(folder).current
+    if release is None:
+        raise SystemExit(f"{folder} has no current release")
+    supervisor = AppSupervisor(folder, release, notices)
+    try:
+        supervisor.ensure()
+        supervisor.watch(ended)
+    except AppFailed as error:
+        raise SystemExit(error.message) from error
+    finally:
+        supervisor.stop()
 
 
 if __name__ == "__main__":

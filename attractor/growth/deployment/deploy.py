@@ -48,10 +48,10 @@ from attractor.growth.building import (
     work_tree,
 )
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
+from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import newest, read_stages
@@ -380,8 +380,7 @@ def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    services = configured(project, adapters_in(current.tree))
-    return target.start(releases, project.machine.environ, services, settings_of(project))
+    return start_release(project, releases, target)
 
 
 async def write_tree(project: Project, commit: str, folder: Path) -> None:

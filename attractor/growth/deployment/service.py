@@ -21,6 +21,7 @@ from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.growth.apps.process import app_sandbox, running_app
 from attractor.growth.apps.services import variables_in
 from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, Releases
+from attractor.supervision.process import carried_mark
 
 READY = "listening on "
 
@@ -39,7 +40,8 @@ def main(folder: Path, port: int) -> None:
     services = variables_in(os.environ, release.tree)
     core = inherited(os.environ, Inherit.CORE)
     trusted = certificates_in(os.environ)
-    variables = {**core, **trusted, **services, "APP_STATE": str(release.state)}
+    mark = carried_mark(os.environ)
+    variables = {**core, **trusted, **services, **mark, "APP_STATE": str(release.state)}
     if release.record_mark.exists():
         variables["APP_RECORDING"] = str(release.recorded)
     os.chdir(release.tree)

@@ -19,12 +19,9 @@ import pytest
 
 from attractor.cli.runs.growth import app_lines
 from attractor.growth.api.deployments import describe_app, record_traffic
-from attractor.growth.deployment import (
-    app_supervisor as supervisor_process,
-    service as service_process,
-)
+from attractor.growth.deployment import service as service_process
 from attractor.growth.deployment.app_notices import settings_of
-from attractor.growth.deployment.app_supervisor import AppSupervisor
+from attractor.growth.deployment.app_supervisor import AppSupervisor, app_process
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE
 from attractor.growth.deployment.targets import local
 from attractor.growth.morph import read_morph
@@ -32,6 +29,7 @@ from attractor.growth.simulation.traffic import read_recordings
 from attractor.growth.specification.files import read_spec, write_spec
 from attractor.growth.tools import copied_adapters
 from attractor.pipeline.project.project import Notify
+from attractor.supervision.process import ProcessStatus
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
@@ -121,8 +119,7 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
             local.start(app.releases, variables, settings)
             lines = [*app_lines(describe_app(app.plane))]
             found = app.get("/probe")
-            supervisor = supervisor_process.running(app.releases.folder)
-            kept = Path(f"/proc/{supervisor}/environ").read_text().split("\0")
+            kept = Path(f"/proc/{supervisor_of(app)}/environ").read_text().split("\0")
         assert f"SSL_CERT_FILE={tmp_path}/ca.pem" in kept
         assert (found["variables"].items() >= trusted.items()) == (sandbox == NONE)
         assert KEY not in found["variables"].values()
@@ -139,7 +136,7 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
             assert secret.read_text() == KEY
     finally:
         app.stop()
-    log = (app.releases.folder / "keeper.log").read_text()
+    log = (app.releases.folder / "app.log").read_text()
     assert (log.count("probed with"), token in log) == (2, False)
 
 
@@ -193,18 +190,26 @@ def test_supervisor_runs_due_pipelines_and_its_orphan_is_ended(
         assert current
         # The specification says nightly, and the pipeline ran long ago.
         cadence, note = folder / "cadence.json", current.state / "ran"
-        _wait_until(lambda: note.exists() and note.read_text() == "/run/contract_allocation")
+        wait_until(lambda: note.exists() and note.read_text() == "/run/contract_allocation")
         ran = datetime.fromtimestamp(json.loads(cadence.read_text())["contract_allocation"], UTC)
         due = (ran + timedelta(days=1)).isoformat(timespec="seconds")
         assert f"  next run of a pipeline: {due}" in [*app_lines(describe_app(app.plane))]
-        supervisor = json.loads((folder / "keeper.json").read_text())["pid"]
-        os.kill(supervisor, signal.SIGKILL)
+        os.kill(supervisor_of(app), signal.SIGKILL)
         # The app outlives its supervisor, and would write into a state that was already copied.
         assert app.get("/health")["ok"]
-        with local.drained(app.releases), pytest.raises(URLError):
-            app.get("/health")
+        wait_until(lambda: app_process(folder).status is ProcessStatus.LEFT)
+        left = processes_of(app)
+        lines = "\n".join(app_lines(describe_app(app.plane)))
+        assert f"{url}" in lines
+        assert "its supervisor was killed" in lines
+        assert "next run of a pipeline" not in lines
         assert local.start(app.releases, os.environ) == url
         assert app.get("/health")["ok"]
+        assert left
+        assert not left & processes_of(app)
+        os.kill(supervisor_of(app), signal.SIGKILL)
+        with local.drained(app.releases), pytest.raises(URLError):
+            app.get("/health")
     finally:
         app.stop()
 
@@ -228,7 +233,7 @@ def test_supervisor_notes_a_run_before_its_request(tmp_path: Path) -> None:
         supervisor.url = f"http://127.0.0.1:{server.server_port}"
         supervisor.run_due()
         thread.join()
-    supervisor.close()
+    supervisor.stop()
     assert noted[0] > 0
 
 
@@ -255,16 +260,16 @@ def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
         _kill_process_in(current.tree)
         watching.start()
         for _ in range(2):
-            _wait_until(lambda: "next try" in capfd.readouterr().err)
+            wait_until(lambda: "next try" in capfd.readouterr().err)
         [notice] = map(json.loads, (tmp_path / "told.jsonl").read_text().splitlines())
         assert (notice["kind"], notice["address"]) == ("app", before)
         assert notice["command"] == "attractor grow status"
         code.write_text(text)
-        _wait_until(lambda: supervisor.url == before and app.get("/health")["ok"])
+        wait_until(lambda: supervisor.url == before and app.get("/health")["ok"])
     finally:
         ended.set()
         watching.join()
-        supervisor.close()
+        supervisor.stop()
 
 
 @needs_bubblewrap
@@ -288,11 +293,11 @@ def test_killed_gateway_ends_its_app_and_both_start_again(
             first, *others = _descendants(os.getpid(), f"{service_process.__name__}\0{folder}")
             assert others
             os.kill(first, signal.SIGKILL)
-            _wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in others))
+            wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in others))
             supervisor.ensure()
             assert app.get("/probe")["called"] == {"items": []}
     finally:
-        supervisor.close()
+        supervisor.stop()
 
 
 def _descendants(parent: int, words: str = "") -> list[int]:
@@ -324,6 +329,20 @@ def test_running_app_records_its_traffic_until_it_is_stopped(tmp_path: Path, san
         app.stop()
 
 
+def supervisor_of(app: Living) -> int:
+    return json.loads((app.releases.folder / "app.json").read_text())["pid"]
+
+
+def processes_of(app: Living) -> set[str]:
+    """Return the processes of an app and its supervisor, by id and start."""
+    mark, found = app_process(app.releases.folder).mark.encode(), set[str]()
+    for one in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (one / "environ").read_bytes():
+                found.add(f"{one.name} {(one / 'stat').read_text().split()[21]}")
+    return found
+
+
 def _kill_process_in(folder: Path) -> None:
     for one in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -331,7 +350,7 @@ def _kill_process_in(folder: Path) -> None:
                 os.kill(int(one.name), signal.SIGKILL)
 
 
-def _wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     until = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < until

@@ -1,0 +1,30 @@
+"""Stop the running app until it is deployed again."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of
+
+
+@click.command("stop")
+@json_option
+@click.pass_obj
+def stop(invocation: Invocation, as_json: bool) -> ExitCode:
+    """Stop the running app until it is deployed again.
+
+    It answers its requests first. 'attractor grow status' prints the command that starts it again.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api.deployments import stop_app
+
+    record = stop_app(control_plane_of(invocation))
+    if as_json:
+        show_json(record)
+    else:
+        show(f"{record['stopped']} is stopped\nto start it: attractor grow status")
+    return ExitCode.DONE
+
+
+part = stop

@@ -1,0 +1,64 @@
+"""Starts the current release of an app, also of one that went down although nobody stopped it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.factory.open_project import open_project
+from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.growth.apps.services import configured
+from attractor.growth.control_plane import ControlPlane, releases_in
+from attractor.growth.deployment.app_notices import settings_of
+from attractor.growth.deployment.app_supervisor import app_process
+from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.target import ReleaseTarget, target_registry
+from attractor.growth.errors import AppFailed
+from attractor.growth.tools import adapters_in
+from attractor.pipeline.project.project import Project
+from attractor.supervision.process import ProcessStatus
+
+_DOWN = (ProcessStatus.GONE, ProcessStatus.LEFT)
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class DownApp:
+    """An app that nobody stopped, and that has no supervisor: its project, and its status.
+
+    The status is `gone`, or `left` if the app of a killed supervisor still runs.
+    """
+
+    project: ProjectFolder
+    status: ProcessStatus
+
+
+def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
+    """Start the current release unless it runs; return its address once it is healthy."""
+    current = releases.current
+    if current is None:
+        raise AppFailed(f"{releases.folder} has no current release")
+    services = configured(project, adapters_in(current.tree))
+    return target.start(releases, project.machine.environ, services, settings_of(project))
+
+
+def apps_to_start(state: Path) -> Sequence[DownApp]:
+    """Return the apps of all projects that were up when they, or the machine, went down."""
+    found = [
+        DownApp(project, app_process(releases_in(project.runs_dir)).status)
+        for project in list_project_folders(state)
+        if project.has_runs
+    ]
+    return [app for app in found if app.status in _DOWN]
+
+
+def start_app(app: DownApp, environ: Mapping[str, str]) -> str:
+    """Start an app again; return its address once it is healthy, or "" if a person stopped it.
+
+    A left app is ended first. `environ` names the state folder (`ATTRACTOR_STATE_DIR`).
+    """
+    control_plane = ControlPlane(open_project(app.project.root, environ).project)
+    releases = Releases(control_plane.releases)
+    with control_plane.lock().acquire(wait=_PATIENCE_S, purpose="attractor: start the app"):
+        if app_process(releases.folder).status is ProcessStatus.NONE:
+            return ""
+        return start_release(control_plane.project, releases, target_registry()["local"])

@@ -1,0 +1,1 @@
+"""Processes that stay: start, find and end them."""

@@ -1,0 +1,51 @@
+"""Apps that went down although nobody stopped them are found in all projects, and started again."""
+
+import os
+import signal
+from pathlib import Path
+
+from attractor.cli.runs.growth import app_lines
+from attractor.factory.open_project import OpenProject
+from attractor.growth.api.deployments import describe_app, stop_app
+from attractor.growth.deployment.app_supervisor import app_process
+from attractor.growth.deployment.start import apps_to_start, start_app, start_release
+from attractor.growth.deployment.targets import local
+from attractor.supervision.process import ProcessStatus
+from tests.growth.deployment.living import Living, make_released
+from tests.growth.deployment.test_local import processes_of, supervisor_of, wait_until
+
+
+def kill_all(app: Living) -> None:
+    """Kill supervisor and app at once, as the end of a machine does."""
+    for one in processes_of(app):
+        os.kill(int(one.split()[0]), signal.SIGKILL)
+    wait_until(lambda: app_process(app.releases.folder).status is ProcessStatus.GONE)
+
+
+def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    project = app.plane.project
+    state = project.machine.state_dir
+    project_id = OpenProject(project).identity.create_id()
+    environ = {**os.environ, "ATTRACTOR_STATE_DIR": str(state)}
+    try:
+        # It was released, but never started.
+        assert apps_to_start(state) == []
+        url = start_release(project, app.releases, local.part)
+        assert apps_to_start(state) == []
+        kill_all(app)
+        [down] = apps_to_start(state)
+        assert (down.project.project_id, down.status) == (project_id, ProcessStatus.GONE)
+        assert start_app(down, environ) == url
+        assert app.get("/health")["ok"]
+        os.kill(supervisor_of(app), signal.SIGKILL)
+        wait_until(lambda: app_process(app.releases.folder).status is ProcessStatus.LEFT)
+        [left] = apps_to_start(state)
+        assert left.status is ProcessStatus.LEFT
+        assert start_app(left, environ) == url
+        assert stop_app(app.plane) == {"stopped": "v0"}
+        assert apps_to_start(state) == []
+        assert start_app(left, environ) == ""
+        assert "running: v0 is stopped" in "\n".join(app_lines(describe_app(app.plane)))
+    finally:
+        app.stop()
