@@ -91,4 +91,4 @@ GEMINI = Program(
     providers=("gemini",),
     login=".gemini/oauth_creds.json",
 )
-part = outside_backend(lambda parts: GEMINI)
+part = outside_backend(lambda parts: GEMINI, keeps_sessions=False)

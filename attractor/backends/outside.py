@@ -197,6 +197,9 @@ class LimitWatch:
 class OutsideAgent:
     """Runs a program for each stage, and returns the outcome that its agent reports."""
 
+    keeps_sessions = True
+    """Whether a run can continue the session of another run."""
+
     def __init__(self, program: Program, parts: BackendParts) -> None:
         self._program = program
         self._parts = parts.outside
@@ -492,8 +495,13 @@ class OutsideAgent:
             work.stage.files.write(SESSION, json.dumps(saved.record()), is_private=True)
 
 
-def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[BuiltBackend]:
-    """Return the backend of a program; `make` returns the program, from the settings if needed."""
+def outside_backend(
+    make: Callable[[OutsideParts | None], Program], *, keeps_sessions: bool = True
+) -> type[BuiltBackend]:
+    """Return the backend of a program; `make` returns the program, from the settings if needed.
+
+    Without `keeps_sessions`, no run can continue the session of another run.
+    """
 
     class OutsideBackend(OutsideAgent):
         """Runs an outside agent."""
@@ -501,6 +509,7 @@ def outside_backend(make: Callable[[OutsideParts | None], Program]) -> type[Buil
         def __init__(self, parts: BackendParts) -> None:
             super().__init__(make(parts.outside), parts)
 
+    OutsideBackend.keeps_sessions = keeps_sessions
     return OutsideBackend
 
 

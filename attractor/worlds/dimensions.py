@@ -418,6 +418,19 @@ async def submitted(
             yield store, tree, wanted or await _merge_base(repository, dimension, head)
 
 
+async def is_merged(opened: OpenProject, dimension: Dimension) -> bool:
+    """Return whether a worktree has commits, and the branch that it was made from has them all."""
+    repository = await _try_repository(opened)
+    base_branch = f"refs/heads/{dimension.base_branch}"
+    if repository is None or not (dimension.branch and dimension.base_branch):
+        return False
+    head = await repository.ref(f"refs/heads/{dimension.branch}")
+    if head in ("", dimension.base):
+        return False
+    asked = await repository.git.answer("merge-base", "--is-ancestor", head, base_branch)
+    return asked.exit_code == 0
+
+
 async def _loss(
     opened: OpenProject,
     records: DimensionRecords,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.backends.registry import backend_registry
 from attractor.base.errors import LockHeld, Refused, UsageError
 from attractor.base.locks import FileLock
 from attractor.factory.dimensions import with_dimension
@@ -85,6 +86,8 @@ def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> Act
     require_actor_name(actor.name)
     if not words.strip():
         raise UsageError("the task is empty", hint='describe it: attractor actor spawn "TASK"')
+    # An unknown name is refused before anything is made.
+    backend = backend_registry()[actor.backend]
     if not where:
         where = asyncio.run(add_dimension(opened, actor.name)).name
     wanted = RunRequest(file=opened.project.root, workspace=where)
@@ -93,6 +96,11 @@ def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> Act
         actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
     )
     _require_alone(actor, opened)
+    if not getattr(backend, "keeps_sessions", True):
+        opened.project.console.tell(
+            f"{actor.backend} cannot continue a session of another run: it is told the earlier "
+            "conversation as text."
+        )
     folder = create_actor(actor, here(opened), opened.project.machine.state_dir)
     send(folder, words, actor.spawner, opened)
     return folder

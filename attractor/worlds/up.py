@@ -9,11 +9,13 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
+from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import open_project
 from attractor.growth.deployment.start import DownApp, start_app
 from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.worlds.actors import list_actors
+from attractor.worlds.dimensions import is_merged
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
 from attractor.worlds.process import wake
@@ -38,8 +40,13 @@ class FoundActor:
         return "goes on" if self.view.task else "begins with the messages that wait"
 
 
-def question_about(view: ActorView, now: datetime, resume_within: timedelta) -> str:
-    """Return why a person is asked before a cut task goes on; "" if it goes on by itself."""
+def question_about(
+    view: ActorView, now: datetime, resume_within: timedelta, *, is_merged: bool = False
+) -> str:
+    """Return why a person is asked before a cut task goes on; "" if it goes on by itself.
+
+    With `is_merged`, a person has merged the branch on which it works.
+    """
     if view.task is None or view.can_go_on:
         return ""
     if view.times_gone_on:
@@ -47,15 +54,23 @@ def question_about(view: ActorView, now: datetime, resume_within: timedelta) -> 
     cut = now - view.since
     if cut > resume_within:
         return f"its process died {describe_duration(cut)} ago"
-    return ""
+    return f"its branch was merged: {view.history.actor.dimension}" if is_merged else ""
 
 
-def find_actors(state: Path, now: datetime, resume_within: timedelta) -> Sequence[FoundActor]:
+def find_actors(
+    state: Path,
+    now: datetime,
+    resume_within: timedelta,
+    is_merged: Callable[[ActorView], bool] = lambda view: False,
+) -> Sequence[FoundActor]:
     """Return the actors that have work and no process, those that wait longest first."""
     views = [read_actor(folder) for folder in list_actors(state)]
     views = [view for view in views if not view.has_process]
     found = [
-        FoundActor(view, question_about(view, now, resume_within))
+        FoundActor(
+            view,
+            question_about(view, now, resume_within, is_merged=bool(view.task) and is_merged(view)),
+        )
         for view in views
         if view.can_begin or view.can_go_on or view.status is ActorStatus.INTERRUPTED
     ]
@@ -70,6 +85,13 @@ class Starter:
     ) -> None:
         self._environ = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
         self._tell = tell
+
+    def is_merged(self, view: ActorView) -> bool:
+        """Return whether a person merged the branch of an actor's worktree."""
+        name = view.history.actor.dimension
+        opened = open_project(view.folder.project.root, self._environ)
+        dimensions = {one.name: one for one in DimensionRecords.of(opened).all()}
+        return name in dimensions and asyncio.run(is_merged(opened, dimensions[name]))
 
     def start(self, found: Sequence[FoundActor]) -> None:
         """End what dead processes left running, and start the actors that go on by themselves."""

@@ -86,6 +86,8 @@ def test_actor_in_a_copy_begins_each_task_with_the_files_of_the_last_one(tmp_pat
 def test_second_actor_in_one_place_is_refused_with_the_first(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     with twin(desk, *steps("x", says("Done."))):
+        unknown = desk.do("actor", "spawn", "x", "--with", "codexx")
+        assert (unknown.returncode, "did you mean codex" in unknown.stderr) == (2, True)
         desk.do("actor", "spawn", "x", "--name", "one", "--in", "in-place", *MODEL)
         second = desk.do("actor", "spawn", "x", "--name", "two", "--in", "in-place", *MODEL)
         desk.do("actor", "wait", "one", "--timeout", "30s")

@@ -20,6 +20,7 @@ from attractor.worlds.dimensions import (
     DimensionView,
     add_dimension,
     diff_dimension,
+    is_merged,
     list_dimensions,
     remove_dimension,
 )
@@ -40,6 +41,19 @@ def opened_in(folder: Path, **files: str) -> OpenProject:
 
 def add(opened: OpenProject, name: str = "try", **more: object) -> Dimension:
     return asyncio.run(add_dimension(opened, name, **more))  # pyright: ignore
+
+
+def test_branch_is_merged_with_its_first_commit_on_the_branch_it_was_made_from(
+    tmp_path: Path,
+) -> None:
+    opened = opened_in(tmp_path)
+    dimension = add(opened)
+    seen = [asyncio.run(is_merged(opened, dimension))]
+    commit(Path(dimension.folder), one="1")
+    seen.append(asyncio.run(is_merged(opened, dimension)))
+    git(opened.project.root, "merge", "--quiet", dimension.branch)
+    seen.append(asyncio.run(is_merged(opened, dimension)))
+    assert seen == [False, False, True]
 
 
 def remove(opened: OpenProject, dimension: Dimension, *, force: bool = False) -> Sequence[str]:

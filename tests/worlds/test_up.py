@@ -41,6 +41,8 @@ def test_cut_task_goes_on_and_an_old_one_or_one_that_died_twice_is_asked_about(
     twice.record(GoneOn(task.run_id, UP, now))
     view = read_actor(twice)
     assert view.can_go_on
+    merged = find_actors(state, now, HOURS, lambda view: view.name == "cut")
+    assert [one.question for one in merged if one.view.name == "cut"] == ["its branch was merged: "]
     late = {one.view.name: one.question for one in find_actors(state, now + 2 * HOURS, HOURS)}
     assert late.pop("cut").startswith("its process died ")
     assert late == {"twice": "", "waits": ""}

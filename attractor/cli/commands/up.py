@@ -42,8 +42,8 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
 
     An app of growth that nobody stopped starts. An actor whose process died goes on with its task,
     and one with messages that wait begins, four at a time. If it was cut longer ago than
-    worlds.resume_within, or twice, a person is asked instead: 'attractor attention next'. Processes
-    that a dead one left running are ended first.
+    worlds.resume_within, or twice, or its branch was merged, a person is asked instead: 'attractor
+    attention next'. Processes that a dead one left running are ended first.
     """
     settings = invocation.configuration.settings
     if install:
@@ -64,7 +64,7 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
             tried.add(app.project.root)
             show_json(_app_record(app), is_line=True) if as_json else show(_app_words(app))
             starter.start_app(app)
-        found = find_actors(settings.state_dir, SystemClock().now(), within)
+        found = find_actors(settings.state_dir, SystemClock().now(), within, starter.is_merged)
         new = [one for one in found if _key(one) not in shown]
         shown |= {_key(one) for one in new}
         _show(new, as_json=as_json)
