@@ -648,7 +648,7 @@ def _require_folder(dimension: Dimension) -> None:
     if not dimension.folder:
         raise UsageError(
             f"the dimension {dimension.name} has no folder: each run has a workspace of its own",
-            hint="show the changes of a run: attractor diff RUN",
+            hint="its last run is in the list: attractor dimension list",
         )
     require_folder(Path(dimension.folder))
 
