@@ -21,7 +21,7 @@ from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import list_actors
-from attractor.worlds.status import ActorStatus, ActorView, read_actor
+from attractor.worlds.status import ActorStatus, ActorView, read_actors
 
 _SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
 _PATIENCE_S = 10.0
@@ -87,8 +87,8 @@ class Attention:
 def read_attention(state: Path, now: datetime) -> Attention:
     """Return what needs a person in all projects of a state folder, without what is snoozed."""
     rows, troubles = list[AttentionRow](), list[str]()
-    for folder in list_actors(state):
-        rows += _rows_of_actor(read_actor(folder))
+    for view in read_actors(list_actors(state), troubles.append):
+        rows += _rows_of_actor(view)
     of_actors = {row.run_id for row in rows if row.run_id}
     index = RunIndex(state)
     for project in list_project_folders(state):

@@ -7,6 +7,7 @@ one of both sees the message.
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from typing import Any
 from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, SharedLock, take_slot, unlock
+from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -54,7 +56,7 @@ from attractor.worlds.sessions import (
     read_answer,
     read_session,
 )
-from attractor.worlds.status import ActorView, read_actor
+from attractor.worlds.status import read_actor, read_actors
 
 LINGER_S = 5.0
 _POLL_S = 0.05
@@ -67,14 +69,25 @@ _SLOTS = "working"
 _MEMORY_OF_AN_ACTOR = 2 << 30
 _LONGEST_WORDS = 4000
 _MOST_FILES = 10
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
 
 
 def most_working(opened: OpenProject) -> int:
     """Return how many actors of this machine may work at once."""
     if most := opened.project.worlds.max_working_actors:
         return most
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, free // _MEMORY_OF_AN_ACTOR)
+    return max(1, available_memory() // _MEMORY_OF_AN_ACTOR)
+
+
+def available_memory(file: Path = Path("/proc/meminfo")) -> int:
+    """Return the bytes of memory that processes can still get, also from the cache of files."""
+    try:
+        found = _AVAILABLE.search(file.read_text())
+    except OSError:
+        found = None
+    if found:
+        return int(found[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 class ActorProcess:
@@ -318,12 +331,14 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> bo
         return False
     machine = opened.project.machine
     words = [str(machine.state_dir), folder.project.project_id, folder.name]
+    # Whoever sends a message proves it once; a process that stays keeps no proof.
+    variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
     with folder.log.open("ab") as log:
         try:
             process = Popen(
                 [sys.executable, "-P", "-m", __name__, *words],
                 cwd=folder.project.root,
-                env={**machine.environ, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
+                env={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -350,13 +365,16 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> bo
 
 def start_waiting(opened: OpenProject, *, besides: ActorFolder) -> None:
     """Start the actor whose message has waited longest for a slot, if there is one."""
-    waiting: list[ActorView] = []
-    for folder in list_actors(opened.project.machine.state_dir):
-        if folder.root == besides.root or not Inbox(folder.inbox).has_messages():
-            continue
-        view = read_actor(folder)
-        if (view.can_begin or view.can_go_on) and not view.has_process:
-            waiting.append(view)
+    folders = [
+        folder
+        for folder in list_actors(opened.project.machine.state_dir)
+        if folder.root != besides.root and Inbox(folder.inbox).has_messages()
+    ]
+    waiting = [
+        view
+        for view in read_actors(folders)
+        if (view.can_begin or view.can_go_on) and not view.has_process
+    ]
     if waiting:
         wake(min(waiting, key=lambda view: view.waits_since).folder, opened)
 

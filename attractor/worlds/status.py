@@ -1,10 +1,12 @@
 """The status of an actor, read from its journal, inbox, lock and run at the moment of asking."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.locks import SharedLock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.lookup import is_run, run_root
@@ -132,3 +134,17 @@ def read_actor(folder: ActorFolder, *, has_process: bool | None = None) -> Actor
         task,
         summarize_any(root) if root and has_run else None,
     )
+
+
+def read_actors(
+    folders: Iterable[ActorFolder], tell: Callable[[str], None] = do_nothing
+) -> list[ActorView]:
+    """Return actors as they are now; damaged records of one hide no other, and are reported."""
+    found: list[ActorView] = []
+    for folder in folders:
+        try:
+            found.append(read_actor(folder))
+        except (AttractorError, OSError) as fault:
+            words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
+            tell(f"The actor {folder.qualified_name} cannot be read: {words}.")
+    return found

@@ -19,7 +19,7 @@ from attractor.worlds.dimensions import is_merged
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
 from attractor.worlds.process import wake
-from attractor.worlds.status import ActorStatus, ActorView, read_actor
+from attractor.worlds.status import ActorStatus, ActorView, read_actors
 
 UP = Sender(SenderKind.HARNESS, "up")
 _AT_ONCE = 4
@@ -64,8 +64,7 @@ def find_actors(
     is_merged: Callable[[ActorView], bool] = lambda view: False,
 ) -> Sequence[FoundActor]:
     """Return the actors that have work and no process, those that wait longest first."""
-    views = [read_actor(folder) for folder in list_actors(state)]
-    views = [view for view in views if not view.has_process]
+    views = [view for view in read_actors(list_actors(state)) if not view.has_process]
     found = [
         FoundActor(
             view,

@@ -38,6 +38,22 @@ def test_question_of_an_actor_is_answered_in_attention_next(desk: PlacedDesk) ->
     assert desk.do("attention").stdout == "Nothing needs you.\n"
 
 
+def test_damaged_actor_hides_no_other_one(desk: PlacedDesk) -> None:
+    desk.write(GATE)
+    desk.do(*SPAWN, "--name", "ask", "say hello")
+    desk.do("actor", "wait", "ask", "--timeout", "30s")
+    [folder] = (desk.folder / "state").glob("projects/*/actors")
+    (folder / "bad").mkdir()
+    (folder / "bad" / "journal.jsonl").write_text("no line of a journal\n")
+    listed, attention = desk.do("actor", "list"), desk.do("attention")
+    for done in (listed, attention):
+        assert done.returncode == 0
+        assert "ask" in done.stdout
+        assert "The actor project/bad cannot be read: invalid line in " in done.stderr
+    (folder / "bad" / "journal.jsonl").unlink()
+    (folder / "bad").rmdir()
+
+
 def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk) -> None:
     desk.write(GATE)
     desk.do(*SPAWN, "--name", "ask", "say hello")

@@ -147,6 +147,13 @@ def test_actor_waits_for_a_slot_and_the_ending_one_starts_it(
     assert started == ["second"]
 
 
+def test_memory_of_the_file_cache_counts_as_free(tmp_path: Path) -> None:
+    file = tmp_path / "meminfo"
+    file.write_text("MemTotal: 9000 kB\nMemFree: 100 kB\nMemAvailable:  8000 kB\n")
+    assert process.available_memory(file) == 8000 * 1024
+    assert process.available_memory(tmp_path / "none") > 0
+
+
 def test_result_is_sent_once_to_the_actor_that_gave_the_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """List the actors of all projects."""
 
+from functools import partial
+
 import click
 
 from attractor.base.errors import ExitCode
@@ -9,7 +11,7 @@ from attractor.cli.runs.actors import actor_record, actor_table
 from attractor.cli.runs.setup import opened_of
 from attractor.worlds.actors import list_actors
 from attractor.worlds.process import most_working
-from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.status import ActorStatus, read_actors
 
 
 @click.command()
@@ -27,7 +29,8 @@ def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json:
     opened = opened_of(invocation)
     own = opened.identity.project_id()
     folders = list_actors(opened.project.machine.state_dir)
-    views = [read_actor(one) for one in folders if not here or one.project.project_id == own]
+    wanted = [one for one in folders if not here or one.project.project_id == own]
+    views = read_actors(wanted, partial(show, err=True))
     views = [one for one in views if with_archived or one.status is not ActorStatus.ARCHIVED]
     if as_json:
         show_json([actor_record(view) for view in views])

@@ -40,7 +40,7 @@ WantedBy=default.target
 def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> ExitCode:
     """Start again what a crash or a reboot ended, over all projects, until Ctrl-C.
 
-    An app of growth that nobody stopped starts. An actor whose process died goes on with its task,
+    An app of growth that was not stopped starts. An actor whose process died goes on with its task,
     and one with messages that wait begins, four at a time. If it was cut longer ago than
     worlds.resume_within, or twice, or its branch was merged, a person is asked instead: 'attractor
     attention next'. Processes that a dead one left running are ended first.

@@ -1,6 +1,7 @@
 """List the projects of the state folder, with their dimensions and actors."""
 
 from collections import Counter
+from functools import partial
 
 import click
 
@@ -13,7 +14,7 @@ from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
-from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.status import ActorStatus, read_actors
 
 
 @click.command()
@@ -25,7 +26,7 @@ def world_list(invocation: Invocation, as_json: bool) -> ExitCode:
     Archived actors are left out.
     """
     state = invocation.configuration.settings.state_dir
-    views = [read_actor(folder) for folder in list_actors(state)]
+    views = read_actors(list_actors(state), partial(show, err=True))
     views = [view for view in views if view.status is not ActorStatus.ARCHIVED]
     rows = [("project", "dimensions", "actors", "cost", "folder")]
     records: list[object] = []

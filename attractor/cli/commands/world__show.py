@@ -1,5 +1,6 @@
 """Show a project with its dimensions and actors."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
-from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.status import ActorStatus, read_actors
 
 
 @click.command()
@@ -38,7 +39,7 @@ def world_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
         for one in list_actors(settings.state_dir)
         if one.project.project_id == project.project_id
     ]
-    views = [read_actor(folder) for folder in folders]
+    views = read_actors(folders, partial(show, err=True))
     views = [view for view in views if view.status is not ActorStatus.ARCHIVED]
     if as_json:
         show_json(
