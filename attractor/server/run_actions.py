@@ -183,6 +183,7 @@ def cancel_run(service: Service, run: str, caller: Caller, why: str) -> ActionRe
     receipt = orders.cancel(why)
     if receipt.is_taken:
         asyncio.run(deliver_ended_run(orders.root, service.project))
+        continue_actor(orders.root, service.opened)
     return _result(orders, receipt)
 
 

@@ -25,9 +25,9 @@ from attractor.base.files import (
 )
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import canonical_json, parse_object
+from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
 from attractor.config.tables import require_name
-from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 
@@ -41,12 +41,11 @@ _PATIENCE_S = 10.0
 class Actor:
     """An actor: a name for a chain of runs in one dimension.
 
-    Without a `pipeline`, each run is one stage of a coding agent. `budgets` are those of each run,
-    `life_usd` is the limit of the cost of all runs.
+    Without a `pipeline`, each run is one stage of a coding agent. `life_usd` is the limit of the
+    cost of all runs.
     """
 
     name: str
-    project: str
     spawner: Sender
     created: datetime
     dimension: str = ""
@@ -58,7 +57,6 @@ class Actor:
     model: str = ""
     provider: str = ""
     sandbox: str = "auto"
-    budgets: Budgets = NO_BUDGETS
     life_usd: float | None = None
 
 
@@ -292,16 +290,25 @@ def _to_line(line: Line) -> str:
     return canonical_json({"kind": _NAMES[type(line)], "data": write_record(line)})
 
 
+def lock_actors(project: ProjectFolder, state: Path) -> FileLock:
+    """Lock the names of the actors of a project while one is created."""
+    place = project_folder(state, project.project_id)
+    make_private_folder(place)
+    return FileLock(place / f"{ACTORS}.lock").acquire(wait=_PATIENCE_S, purpose="attractor: spawn")
+
+
+def require_free_name(name: str, project: ProjectFolder, state: Path) -> None:
+    """Refuse the name of an actor that exists, or that is archived."""
+    require_actor_name(name)
+    if (project_folder(state, project.project_id) / ACTORS / name).exists():
+        raise Refused(f"the actor {name} exists already", hint="choose another name: --name NAME")
+
+
 def create_actor(actor: Actor, project: ProjectFolder, state: Path) -> ActorFolder:
     """Create the folder of a new actor at once, or refuse a name that is taken."""
-    require_actor_name(actor.name)
+    require_free_name(actor.name, project, state)
     root = project_folder(state, project.project_id) / ACTORS / actor.name
-    if root.exists():
-        raise Refused(
-            f"the actor {actor.name} exists already", hint="choose another name: --name NAME"
-        )
     store_private_folder(root, [StoredFile(_JOURNAL, f"{_to_line(actor)}\n".encode())])
-    make_private_folder(root / "inbox")
     return ActorFolder(root, project)
 
 

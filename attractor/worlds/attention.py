@@ -21,6 +21,7 @@ from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import list_actors
+from attractor.worlds.messages import SenderKind
 from attractor.worlds.status import ActorStatus, ActorView, read_actors
 
 _SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
@@ -123,7 +124,7 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
                 run_id=view.task.run_id,
             )
         case ActorStatus.FAILED | ActorStatus.REVIEW | ActorStatus.IDLE if (
-            last and last.message.id != view.history.seen
+            last and last.message.id != view.history.seen and _is_for_a_person(view)
         ):
             need = {ActorStatus.FAILED: Need.FAILED, ActorStatus.REVIEW: Need.REVIEW}
             yield AttentionRow(
@@ -140,6 +141,13 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
             )
         case _:
             pass
+
+
+def _is_for_a_person(view: ActorView) -> bool:
+    """Return whether a person waits for the last answer; another actor gets it in its inbox."""
+    last = view.history.last
+    is_asked = bool(last) and last.message.sender.kind is SenderKind.PERSON
+    return is_asked or view.status is not ActorStatus.IDLE
 
 
 def _rows_of_runs(

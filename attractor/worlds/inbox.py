@@ -6,7 +6,13 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, VerificationError
-from attractor.base.files import file_error, read_regular, remove_file, write_whole
+from attractor.base.files import (
+    file_error,
+    make_private_folder,
+    read_regular,
+    remove_file,
+    write_whole,
+)
 from attractor.base.ids import new_run_id
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
@@ -43,6 +49,7 @@ class Inbox:
                 hint="put the text into a file of the project, and name the file",
             )
         now = clock.now()
+        make_private_folder(self.folder)
         with FileLock(self.folder / "lock").acquire(wait=_PATIENCE_S):
             number = self._next_number()
             message = Message(new_run_id(now, randomness), number, kind, sender, text, now, about)

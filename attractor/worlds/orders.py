@@ -29,14 +29,16 @@ from attractor.worlds.actors import (
     create_actor,
     find_actor,
     list_actors,
+    lock_actors,
     require_actor_name,
+    require_free_name,
 )
 from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 from attractor.worlds.process import refusal, settle, wake
-from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.status import ActorStatus, read_actor, read_actors
 
 _LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
@@ -62,18 +64,11 @@ def here(opened: OpenProject) -> ProjectFolder:
     return ProjectFolder(opened.identity.create_id(), project.root, project.runs_dir)
 
 
-def actor_of(name: str, opened: OpenProject) -> ActorFolder:
-    """Return the actor of a project with a name."""
+def actors_of_project(opened: OpenProject) -> list[ActorFolder]:
+    """Return the actors of a project, archived ones as well."""
     own = opened.identity.project_id()
     actors = list_actors(opened.project.machine.state_dir)
-    return find_actor(name, [one for one in actors if one.project.project_id == own], own)
-
-
-def names_of_project(opened: OpenProject) -> list[str]:
-    """Return the names of the actors of a project, archived ones as well."""
-    own = opened.identity.project_id()
-    actors = list_actors(opened.project.machine.state_dir)
-    return [one.name for one in actors if one.project.project_id == own]
+    return [folder for folder in actors if folder.project.project_id == own]
 
 
 def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> ActorFolder:
@@ -86,22 +81,25 @@ def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> Act
     require_actor_name(actor.name)
     if not words.strip():
         raise UsageError("the task is empty", hint='describe it: attractor actor spawn "TASK"')
-    # An unknown name is refused before anything is made.
+    project, state = here(opened), opened.project.machine.state_dir
+    # Unknown names, and names that are taken, are refused before anything is made.
     backend = backend_registry()[actor.backend]
-    if not where:
-        where = asyncio.run(add_dimension(opened, actor.name)).name
-    wanted = RunRequest(file=opened.project.root, workspace=where)
-    placed = with_dimension(wanted, opened)
-    actor = replace(
-        actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
-    )
-    _require_alone(actor, opened)
+    with lock_actors(project, state):
+        require_free_name(actor.name, project, state)
+        if not where:
+            where = asyncio.run(add_dimension(opened, actor.name)).name
+        wanted = RunRequest(file=opened.project.root, workspace=where)
+        placed = with_dimension(wanted, opened)
+        actor = replace(
+            actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
+        )
+        _require_alone(actor, opened)
+        folder = create_actor(actor, project, state)
     if not getattr(backend, "keeps_sessions", True):
         opened.project.console.tell(
             f"{actor.backend} cannot continue a session of another run: it is told the earlier "
             "conversation as text."
         )
-    folder = create_actor(actor, here(opened), opened.project.machine.state_dir)
     send(folder, words, actor.spawner, opened)
     return folder
 
@@ -109,10 +107,10 @@ def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> Act
 def _require_alone(actor: Actor, opened: OpenProject) -> None:
     """Refuse a second actor where one writes: both would change the same files."""
     place = (actor.workspace, actor.folder, actor.dimension)
-    for name in names_of_project(opened):
-        history = actor_of(name, opened).read()
-        other = history.actor
-        if not history.archived and place == (other.workspace, other.folder, other.dimension):
+    for view in read_actors(actors_of_project(opened), opened.project.console.tell):
+        other, name = view.history.actor, view.name
+        is_here = place == (other.workspace, other.folder, other.dimension)
+        if is_here and view.status is not ActorStatus.ARCHIVED:
             raise DimensionBusy(
                 f"the actor {name} works in {actor.dimension or actor.workspace}",
                 hint=f"choose another place: --in; or archive it: attractor actor archive {name}",
@@ -177,11 +175,14 @@ def stop(
 
 
 def continue_actor(root: Path, opened: OpenProject) -> bool:
-    """Start the process of the actor whose message a run answers; return whether there is one."""
+    """Start the process of the actor whose message a run answers; return whether there is one.
+
+    It goes on with a run that is answered, and answers the message of a run that has ended.
+    """
     name = summarize_any(root).actor
     if not name:
         return False
-    folder = actor_of(name, opened)
+    folder = find_actor(name, actors_of_project(opened))
     if read_actor(folder).can_go_on:
         wake(folder, opened)
     return True

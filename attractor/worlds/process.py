@@ -203,9 +203,7 @@ class ActorProcess:
 
     def _request(self, message: Message, history: ActorHistory) -> RunRequest:
         actor, project = history.actor, self._opened.project
-        budgets = actor.budgets
-        if actor.life_usd is not None:
-            budgets = budgets.within(Budgets(cost_usd=max(0, actor.life_usd - history.cost_usd)))
+        left = None if actor.life_usd is None else max(0, actor.life_usd - history.cost_usd)
         request = RunRequest(
             file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
             goal=message.goal,
@@ -216,7 +214,7 @@ class ActorProcess:
             folder=actor.folder,
             dimension=actor.dimension,
             sandbox=actor.sandbox,
-            budgets=budgets,
+            budgets=Budgets(cost_usd=left),
             evaluate=False,
             task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
         )
@@ -322,13 +320,13 @@ def _tell(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> bool:
-    """Start the process of an actor unless it has one; return whether it was started.
+def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> None:
+    """Start the process of an actor unless it has one.
 
     With `waits`, it holds its lock when this returns.
     """
     if SharedLock.is_held(folder.lock):
-        return False
+        return
     machine = opened.project.machine
     words = [str(machine.state_dir), folder.project.project_id, folder.name]
     # Whoever sends a message proves it once; a process that stays keeps no proof.
@@ -360,7 +358,6 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> bo
                     hint=f"look at its log: {folder.log}",
                 )
             time.sleep(_POLL_S)
-    return True
 
 
 def start_waiting(opened: OpenProject, *, besides: ActorFolder) -> None:

@@ -1,5 +1,6 @@
 """Submits the files of a dimension to a suite: a run that only evaluates them."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +19,15 @@ from attractor.workspaces.git.object_store import ObjectStore, share_objects
 from attractor.workspaces.git.objects import write_tree
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import candidate_files, excluded_in
+from attractor.workspaces.run_store import STORES, read_record
 from attractor.worlds.dimensions import submitted
 from attractor.worlds.messages import Sender
-from attractor.worlds.orders import actor_of, mark_seen, names_of_project
+from attractor.worlds.orders import actors_of_project, mark_seen
 
 FILE = "submit.dot"
 """The file of the pipeline, which exists in no project."""
+
+_LEFT_S = 86400.0
 
 PIPELINE = """digraph submit {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -33,15 +37,21 @@ PIPELINE = """digraph submit {
 
 
 def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
-    """Return the runs that worked in a dimension since it was made, oldest first."""
+    """Return the runs that worked in a dimension since it was made, oldest first.
+
+    A run that a person started inside of its folder names no dimension, but works there too.
+    """
+    state = opened.project.machine.state_dir
     found: list[Manifest] = []
     for root in list_folders(opened.project.runs_dir):
         # A damaged run of another dimension is no trouble here.
         with suppress(AttractorError):
             manifest = read_manifest(RunDirectory(root))
             request = read_request(manifest)
-            is_work = request.dimension == dimension.name and not request.submission
-            if is_work and manifest.started >= dimension.created:
+            record = read_record(state / STORES / manifest.run_id)
+            is_there = record is not None and str(record.folder) == dimension.folder
+            is_work = is_there or request.dimension == dimension.name
+            if is_work and not request.submission and manifest.started >= dimension.created:
                 found.append(manifest)
     return sorted(found, key=lambda one: one.started)
 
@@ -76,7 +86,7 @@ async def submit_dimension(
     repository = await open_repository(project.root, search_path=machine.search_path)
     run_id = machine.new_run_id()
     store = submission_store(project, run_id, repository.object_format)
-    _remove_leftovers(store.folder.parent, project.runs_dir)
+    _remove_leftovers(store.folder.parent)
     last_run = work[-1].run_id if work else ""
     try:
         tree, commit = await _take(dimension, opened, store, base=base, last_run=last_run)
@@ -95,8 +105,11 @@ async def submit_dimension(
         )
         ready = OpenProject(project.with_texts({str(request.file): PIPELINE}))
         result = await start_run(request, ready, run_id=run_id)
-        for actor in {*submission.actors} & {*names_of_project(opened)}:
-            mark_seen(actor_of(actor, opened), by, opened)
+        for folder in actors_of_project(opened):
+            last = folder.read().last if folder.name in actors else None
+            # An answer that came after the files were taken is not judged.
+            if last and last.run_id in submission.runs:
+                mark_seen(folder, by, opened)
         return result
     finally:
         if store.folder.exists():
@@ -123,8 +136,8 @@ async def _take(
     return tree, commit
 
 
-def _remove_leftovers(place: Path, runs_dir: Path) -> None:
-    """Remove the files of submissions whose process died before or after their run began."""
+def _remove_leftovers(place: Path) -> None:
+    """Remove the files of submissions whose process died; another one may begin at this moment."""
     for folder in place.glob("*.git"):
-        if not is_held(RunDirectory(runs_dir / folder.stem).lock):
+        if time.time() - folder.stat().st_mtime > _LEFT_S:
             remove_tree(folder)

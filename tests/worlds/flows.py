@@ -31,7 +31,6 @@ def actor_in(
     project = here(opened)
     actor = Actor(
         name=name,
-        project=project.project_id,
         spawner=ANN,
         created=SystemClock().now(),
         backend=backend,

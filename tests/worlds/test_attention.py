@@ -54,6 +54,20 @@ def test_damaged_actor_hides_no_other_one(desk: PlacedDesk) -> None:
     (folder / "bad").rmdir()
 
 
+def test_actor_whose_run_was_canceled_by_hand_takes_its_next_message(desk: PlacedDesk) -> None:
+    desk.write(SLOW)
+    desk.do(*SPAWN, "--name", "slow", "sleep well")
+    await_(lambda: (desk.folder / "again").exists())
+    kill_process(desk, "slow")
+    desk.do("message", "send", "slow", "another")
+    [actor] = desk.actors()
+    assert (actor["status"], actor["waiting"]) == ("interrupted", 1)
+    assert desk.do("cancel", actor["run"]).returncode == 0
+    desk.do("actor", "wait", "slow", "--timeout", "30s")
+    listed = json.loads(desk.do("message", "list", "slow", "--json").stdout)
+    assert [one["succeeded"] for one in listed] == [False, True]
+
+
 def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk) -> None:
     desk.write(GATE)
     desk.do(*SPAWN, "--name", "ask", "say hello")

@@ -12,13 +12,17 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.dimensions import Dimension
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.records.request import ActorTask, RunRequest, read_request
+from attractor.worlds.actors import Actor, Answered, create_actor
 from attractor.worlds.dimensions import add_dimension
+from attractor.worlds.orders import here
+from attractor.worlds.process import settle
 from attractor.worlds.submit import runs_in, submit_dimension
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git, simulated
-from tests.worlds.flows import ANN
+from tests.worlds.flows import ANN, send_to
 
 
 def add(flow: Flow, name: str, kind: str = "worktree") -> Dimension:
@@ -60,6 +64,32 @@ def test_one_worktree_is_approved_and_landed_and_the_other_one_is_no_go(tmp_path
     flow.promote(passed)
     assert git(flow.project, "show", "main:made.txt") == "made"
     assert "scenarios/todo/secret.txt" in git(flow.project, "ls-tree", "-r", "--name-only", "main")
+
+
+def test_run_that_was_started_inside_of_a_worktree_belongs_to_its_work(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    dimension = add(flow, "inside")
+    inside = OpenProject(replace(flow.opened.project, root=Path(dimension.folder)))
+    request: RunRequest = simulated(flow.project, sandbox="none", workspace="in-place")
+    done = asyncio.run(start_run(replace(request, evaluate=False), inside))
+    assert [one.run_id for one in runs_in(dimension, flow.opened)] == [done.run_id]
+
+
+def test_answer_that_came_after_the_submission_is_not_seen(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    dimension = add(flow, "late")
+    project, state = here(flow.opened), flow.machine.state_dir
+    folder = create_actor(
+        Actor(name="helper", spawner=ANN, created=flow.opened.now()), project, state
+    )
+    done = work(flow, dimension)
+    Path(dimension.folder, "made.txt").write_text("made")
+    for run_id, is_seen in ((done.run_id, True), ("01JZ0000000000000000000000", False)):
+        message = send_to(folder, flow.opened, "do it")
+        answer = Answered(message, run_id, True, "", "", 1, (), 0.0, flow.opened.now())
+        settle(answer, folder, flow.opened)
+        submit(flow, dimension)
+        assert (folder.read().seen == message.id) is is_seen
 
 
 def test_isolated_dimension_is_submitted_with_the_files_of_its_last_run(tmp_path: Path) -> None:

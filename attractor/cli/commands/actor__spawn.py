@@ -11,7 +11,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import actor_record, sender_of
 from attractor.cli.runs.setup import chosen_model_options, opened_of
 from attractor.worlds.actors import Actor, ActorFolder
-from attractor.worlds.orders import here, name_after, names_of_project, spawn
+from attractor.worlds.orders import actors_of_project, name_after, spawn
 from attractor.worlds.status import read_actor
 
 
@@ -82,10 +82,9 @@ def actor_spawn(
     opened = opened_of(invocation)
     spawned: list[ActorFolder] = []
     for _ in range(count):
-        taken = names_of_project(opened)
+        taken = [folder.name for folder in actors_of_project(opened)]
         actor = Actor(
             name=name_after(name, taken) if name and count > 1 else name or name_after(task, taken),
-            project=here(opened).project_id,
             spawner=sender_of(invocation),
             created=opened.now(),
             pipeline=str(pipeline.absolute()) if pipeline else "",

@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
-from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
+from attractor.cli.runs.orders import continue_actor_of, orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import questions_text
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
@@ -16,8 +16,6 @@ from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
-from attractor.records.summary import summarize_any
-from attractor.worlds.orders import continue_actor
 
 
 @click.command()
@@ -73,9 +71,9 @@ def answer(
 def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> ExitCode:
     """Continue a run that has no process, or print the command to continue the run."""
     opened = opened_of(invocation)
-    if continue_actor(root, opened):
+    if actor := continue_actor_of(root, opened):
         if not as_json:
-            show(f"the actor {summarize_any(root).actor} continues")
+            show(f"the actor {actor} continues")
         return ExitCode.DONE
     if not resumes:
         if not as_json:

@@ -6,9 +6,9 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.runs.orders import orders_to, show_receipt
+from attractor.cli.runs.orders import continue_actor_of, orders_to, show_receipt
 from attractor.cli.runs.references import run_argument
-from attractor.cli.runs.setup import project_of
+from attractor.cli.runs.setup import opened_of
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 
 
@@ -28,7 +28,9 @@ def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> E
     orders = orders_to(invocation, reference)
     receipt = orders.cancel(why)
     if receipt.is_taken:
-        asyncio.run(deliver_ended_run(orders.root, project_of(invocation)))
+        opened = opened_of(invocation)
+        asyncio.run(deliver_ended_run(orders.root, opened.project))
+        continue_actor_of(orders.root, opened)
     return show_receipt(receipt, as_json=as_json)
 
 

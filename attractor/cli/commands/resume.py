@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
-from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
+from attractor.cli.runs.orders import continue_actor_of, operator_name, orders_to, show_receipt
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
@@ -60,9 +60,9 @@ def resume(
         restores_sessions=restore_sessions,
         accepts_graph=operator_name(invocation, Scope.OPERATE) if accept_graph else "",
     )
-    return show_end(
-        walk(resume_run(root, opened, overrides), watcher), opened.project, as_json=as_json
-    )
+    result = walk(resume_run(root, opened, overrides), watcher)
+    continue_actor_of(root, opened)
+    return show_end(result, opened.project, as_json=as_json)
 
 
 part = resume

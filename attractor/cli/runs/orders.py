@@ -15,6 +15,7 @@ from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proo
 from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.records.lookup import find_run
+from attractor.records.summary import summarize_any
 
 if TYPE_CHECKING:
     from attractor.factory.decisions.decide import Operator
@@ -99,6 +100,16 @@ def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orde
         runs_dir=opened.project.runs_dir,
         proof=proof_of(invocation, by),
     )
+
+
+def continue_actor_of(root: Path, opened: "OpenProject") -> str:
+    """Start the process of the actor whose message a run answers; return its name, or ""."""
+    if name := summarize_any(root).actor:
+        # Imported here, because most runs answer no message.
+        from attractor.worlds.orders import continue_actor
+
+        continue_actor(root, opened)
+    return name
 
 
 def proof_of(invocation: Invocation, by: str) -> str:
