@@ -6,7 +6,8 @@ status is read from journal, inbox, lock and runs (`status.py`).
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -156,9 +157,8 @@ class ActorHistory:
     gone_on: Sequence[GoneOn] = ()
 
     @classmethod
-    def of(cls, lines: Iterable[Line]) -> "ActorHistory | None":
+    def of(cls, lines: Sequence[Line]) -> "ActorHistory | None":
         """Return the history of the lines of a journal; None without any."""
-        lines = [*lines]
         actor = next((line for line in lines if isinstance(line, Actor)), None)
         if actor is None:
             return None
@@ -188,6 +188,14 @@ class ActorHistory:
     def cost_usd(self) -> float:
         """The cost of all runs that ended."""
         return sum(one.cost_usd for one in self.answers)
+
+
+@dataclass
+class KnownLines:
+    """The lines of a journal that were read before, so that 1,000 tasks slow no process down."""
+
+    lines: list[Line] = field(default_factory=list[Line])
+    end: int = 0
 
 
 def _since(lines: Sequence[Line], mark: type[Line], wanted: type[L]) -> Iterator[L]:
@@ -231,10 +239,16 @@ class ActorFolder:
         """The output of the actor's processes."""
         return self.root / "process.log"
 
-    def read(self) -> ActorHistory:
-        """Read the journal; a line that a killed writer left incomplete is skipped."""
-        place = self.root / _JOURNAL
-        history = ActorHistory.of(self._parse(line.content) for line in read_lines(place))
+    def read(self, known: "KnownLines | None" = None) -> ActorHistory:
+        """Read the journal; a line that a killed writer left incomplete is skipped.
+
+        Only the lines after the `known` ones are read, and added to them.
+        """
+        place, known = self.root / _JOURNAL, known or KnownLines()
+        for line in read_lines(place, offset=known.end):
+            known.lines.append(self._parse(line.content))
+            known.end = line.end
+        history = ActorHistory.of(known.lines)
         if history is None:
             hint = "restore it from a backup"
             raise VerificationError(f"{place} does not record an actor", hint=hint)

@@ -37,7 +37,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.workspaces.create.registry import workspace_registry
-from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, list_actors
+from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, KnownLines, list_actors
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import (
     Message,
@@ -97,6 +97,7 @@ class ActorProcess:
         self._folder = folder
         self._opened = opened
         self._inbox = Inbox(folder.inbox)
+        self._known = KnownLines()
         self._slots = opened.project.machine.state_dir / _SLOTS
 
     def work(self, linger_s: float = LINGER_S) -> None:
@@ -116,7 +117,7 @@ class ActorProcess:
             return None
 
     def _has_work(self) -> bool:
-        view = read_actor(self._folder, has_process=False)
+        view = read_actor(self._folder, has_process=False, known=self._known)
         return view.can_begin or view.can_go_on
 
     def _may_work(self) -> bool:
@@ -135,7 +136,7 @@ class ActorProcess:
                 continue
             seen = now
             if not self._has_work():
-                if self._folder.read().stopped:
+                if self._folder.read(self._known).stopped:
                     return
                 continue
             slot = take_slot(self._slots, most_working(self._opened))
@@ -155,7 +156,7 @@ class ActorProcess:
 
         First end what a killed process left, then go on with a run or begin one.
         """
-        history = self._folder.read()
+        history = self._folder.read(self._known)
         step = find_next_step(self._inbox.waiting(), self._folder.read_task(), history.answered_ids)
         for message in step.settled:
             self._inbox.remove(message)

@@ -11,7 +11,7 @@ from attractor.base.locks import SharedLock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
-from attractor.worlds.actors import ActorFolder, ActorHistory, GoneOn
+from attractor.worlds.actors import ActorFolder, ActorHistory, GoneOn, KnownLines
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, TaskAtWork
 
@@ -114,13 +114,15 @@ class ActorView:
         return self.history.cost_usd + (self.run.usage.cost_usd if self.run else 0.0)
 
 
-def read_actor(folder: ActorFolder, *, has_process: bool | None = None) -> ActorView:
+def read_actor(
+    folder: ActorFolder, *, has_process: bool | None = None, known: KnownLines | None = None
+) -> ActorView:
     """Return an actor as it is now; `has_process` says whether its lock is held, if known."""
     if has_process is None:
         has_process = SharedLock.is_held(folder.lock)
     # The inbox before the journal: a message that is answered in between is in the journal.
     waiting, task = Inbox(folder.inbox).waiting(), folder.read_task()
-    history = folder.read()
+    history = folder.read(known)
     answered = history.answered_ids
     if task and task.message.id in answered:
         task = None

@@ -8,7 +8,7 @@ from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, SharedLock, take_slot
 from attractor.factory.open_project import OpenProject
 from attractor.worlds import process
-from attractor.worlds.actors import ActorFolder, GoneOn, Mark, Marked
+from attractor.worlds.actors import ActorFolder, GoneOn, KnownLines, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
 from attractor.worlds.process import ActorProcess
@@ -145,6 +145,18 @@ def test_actor_waits_for_a_slot_and_the_ending_one_starts_it(
     send_to(first, opened, "one")
     ActorProcess(first, opened).work(linger_s=0.1)
     assert started == ["second"]
+
+
+def test_known_lines_of_a_journal_are_not_read_again(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder, known = actor_in(opened), KnownLines()
+    assert folder.read(known).stopped is None
+    journal = folder.root / "journal.jsonl"
+    first = journal.stat().st_size
+    journal.write_bytes(b"x" * (first - 1) + b"\n")
+    folder.record(Marked(Mark.STOPPED, ANN, opened.now()))
+    assert folder.read(known).stopped
+    assert known.end == journal.stat().st_size > first
 
 
 def test_memory_of_the_file_cache_counts_as_free(tmp_path: Path) -> None:
