@@ -61,7 +61,7 @@ class ProcessStatus(StrEnum):
     LEFT = "left"
     """The process is gone, and its children hold the lock."""
     GONE = "gone"
-    """Nobody stopped it: it was up when it, or the machine, went down."""
+    """It was up when it, or the machine, went down: no person stopped it."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class StayingProcess:
         until = time.monotonic() + grace
         asked: tuple[_Note, bool] | None = None
         while not try_lock(lock):
-            # Without a note, somebody looks at the lock, or starts the process for the first time.
+            # Without a note, another process looks at the lock, or starts this one first.
             note = self._read()
             is_left = note is not None and not note.is_led
             if note and not is_left and not ends:

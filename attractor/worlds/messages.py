@@ -27,7 +27,7 @@ class SenderKind(StrEnum):
 
 @dataclass(frozen=True)
 class Sender:
-    """The sender of a message, as its process proved it; nobody names a sender in a parameter."""
+    """The sender of a message, as its process proved it; no parameter names a sender."""
 
     kind: SenderKind
     name: str

@@ -164,7 +164,7 @@ def stop(
         elif not view.has_process and not view.task:
             return
         elif not view.has_process and view.can_go_on:
-            # Nobody has answered the message of the canceled run yet.
+            # The message of the canceled run has no answer yet.
             wake(folder, opened)
         if time.monotonic() > until:
             raise LockHeld(

@@ -1,20 +1,19 @@
 """List the projects of the state folder, with their dimensions and actors."""
 
 from collections import Counter
-from functools import partial
 
 import click
 
 from attractor.base.amounts import format_cost, number_of
 from attractor.base.errors import ExitCode
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.actors import actor_record
+from attractor.cli.runs.actors import read_unarchived, world_record
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
-from attractor.worlds.status import ActorStatus, read_actors
 
 
 @click.command()
@@ -26,10 +25,9 @@ def world_list(invocation: Invocation, as_json: bool) -> ExitCode:
     Archived actors are left out.
     """
     state = invocation.configuration.settings.state_dir
-    views = read_actors(list_actors(state), partial(show, err=True))
-    views = [view for view in views if view.status is not ActorStatus.ARCHIVED]
+    views = read_unarchived(list_actors(state))
     rows = [("project", "dimensions", "actors", "cost", "folder")]
-    records: list[object] = []
+    records: list[dict[str, Json]] = []
     for project in list_project_folders(state):
         own = [one for one in views if one.folder.project.project_id == project.project_id]
         dimensions = DimensionRecords.in_state(state, project.project_id).all()
@@ -44,14 +42,7 @@ def world_list(invocation: Invocation, as_json: bool) -> ExitCode:
                 visible(str(project.root)),
             )
         )
-        records.append(
-            {
-                "id": project.project_id,
-                "folder": str(project.root),
-                "dimensions": [one.to_json() for one in dimensions],
-                "actors": [actor_record(view) for view in own],
-            }
-        )
+        records.append(world_record(project, dimensions, own))
     if as_json:
         show_json(records)
     else:

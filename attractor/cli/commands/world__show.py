@@ -1,6 +1,5 @@
 """Show a project with its dimensions and actors."""
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -8,12 +7,11 @@ import click
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record, actor_table
+from attractor.cli.runs.actors import actor_table, read_unarchived, world_record
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
-from attractor.worlds.status import ActorStatus, read_actors
 
 
 @click.command()
@@ -39,17 +37,9 @@ def world_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
         for one in list_actors(settings.state_dir)
         if one.project.project_id == project.project_id
     ]
-    views = read_actors(folders, partial(show, err=True))
-    views = [view for view in views if view.status is not ActorStatus.ARCHIVED]
+    views = read_unarchived(folders)
     if as_json:
-        show_json(
-            {
-                "id": project.project_id,
-                "folder": str(project.root),
-                "dimensions": [one.to_json() for one in dimensions],
-                "actors": [actor_record(view) for view in views],
-            }
-        )
+        show_json(world_record(project, dimensions, views))
         return ExitCode.DONE
     show(f"project {visible(project.root.name)}: {visible(str(project.root))}")
     for one in dimensions:

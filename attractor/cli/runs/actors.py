@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from attractor.base.amounts import format_cost, number_of
 from attractor.base.clock import SystemClock
@@ -17,14 +18,16 @@ from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.truncation import shorten
+from attractor.factory.dimensions import Dimension
 from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.project import ProjectFolder
 from attractor.language.source.text import visible
 from attractor.records.open_work import answer_command
 from attractor.records.transcript import TranscriptReader, read_entry
 from attractor.worlds.actors import ActorFolder, Answered, find_actor, list_actors
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.sessions import STAGE
-from attractor.worlds.status import ActorStatus, ActorView, read_actor
+from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 
 _LONGEST_TASK = 48
 POLL_S = 0.1
@@ -94,6 +97,24 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "cost_usd": round(view.cost_usd, 6),
         "reason": last.reason if last and view.task is None else "",
     }
+
+
+def world_record(
+    project: ProjectFolder, dimensions: Sequence[Dimension], views: Sequence[ActorView]
+) -> dict[str, Json]:
+    """Return a project with its dimensions and actors as JSON."""
+    return {
+        "id": project.project_id,
+        "folder": str(project.root),
+        "dimensions": [one.to_json() for one in dimensions],
+        "actors": [actor_record(view) for view in views],
+    }
+
+
+def read_unarchived(folders: Iterable[ActorFolder]) -> list[ActorView]:
+    """Return actors that are not archived; report those that cannot be read."""
+    views = read_actors(folders, partial(show, err=True))
+    return [view for view in views if view.status is not ActorStatus.ARCHIVED]
 
 
 def actor_table(views: Sequence[ActorView], projects: Mapping[str, str]) -> list[str]:

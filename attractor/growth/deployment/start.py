@@ -1,4 +1,4 @@
-"""Starts the current release of an app, also of one that went down although nobody stopped it."""
+"""Starts the current release of an app, also of one that went down by itself."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class DownApp:
-    """An app that nobody stopped, and that has no supervisor: its project, and its status.
+    """An app that went down by itself, and has no supervisor: its project, and its status.
 
     The status is `gone`, or `left` if the app of a killed supervisor still runs.
     """

@@ -36,7 +36,7 @@ def drained(releases: Releases) -> Generator[None]:
 
 
 def stop(releases: Releases) -> None:
-    """Stop supervisor and app, until somebody starts them."""
+    """Stop supervisor and app, until a person starts them."""
     with drained(releases):
         app_process(releases.folder).forget()
 
