@@ -11,7 +11,8 @@ from pathlib import Path
 
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import LockHeld, Refused, UsageError
-from attractor.base.locks import FileLock
+from attractor.base.locks import FileLock, holder_of
+from attractor.environments.orphan_processes import Process, find_process
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
@@ -154,14 +155,16 @@ def stop(
     opened.refuse_in_run("'attractor actor stop'")
     folder.record(Marked(Mark.STOPPED, by, opened.now()))
     until = time.monotonic() + _STOP_PATIENCE_S
-    canceled = ""
+    canceled, process = "", None
     while True:
+        if holder := holder_of(folder.lock):
+            process = find_process(holder.pid)
         view = read_actor(folder)
         task, run = view.task, view.run
         if task and run and not (run.outcome or run.is_final) and canceled != task.run_id:
             canceled = task.run_id
             cancel(canceled)
-        elif not view.has_process and not view.task:
+        elif not (view.has_process or view.task or _is_there(process)):
             return
         elif not view.has_process and view.can_go_on:
             # The message of the canceled run has no answer yet.
@@ -172,6 +175,12 @@ def stop(
                 hint=f"look at its log: {folder.log}",
             )
         time.sleep(_POLL_S)
+
+
+def _is_there(process: Process | None) -> bool:
+    """Return whether a process has not ended yet; it releases its lock a moment before."""
+    now = find_process(process.number) if process else None
+    return now is not None and process is not None and now.started == process.started
 
 
 def continue_actor(root: Path, opened: OpenProject) -> bool:

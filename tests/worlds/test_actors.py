@@ -58,9 +58,19 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
     assert "fix-the-sum" in desk.do("world", "show", "project").stdout
     near = desk.do("actor", "show", "fix-the-smu")
     assert "did you mean fix-the-sum" in near.stderr
-    archived = [desk.do("actor", verb, "fix") for verb in ("stop", "archive")]
-    assert [one.returncode for one in archived] == [0, 0]
+    assert desk.do("actor", "stop", "fix").returncode == 0
+    commands = [found for file in Path("/proc").glob("[0-9]*/cmdline") if (found := read(file))]
+    assert not [one for one in commands if str(tmp_path).encode() in one and b"worlds" in one]
+    assert desk.do("actor", "archive", "fix").returncode == 0
     assert desk.do("message", "send", "fix", "more").returncode == 4
+
+
+def read(file: Path) -> bytes:
+    """Return the command line of a process, or nothing of one that has ended."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_actor_in_a_copy_begins_each_task_with_the_files_of_the_last_one(tmp_path: Path) -> None:
