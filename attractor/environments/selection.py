@@ -147,6 +147,16 @@ def with_repository(choice: EnvironmentChoice, folder: Path) -> EnvironmentChoic
     return _remade(choice, replace(choice.settings, repository=folder))
 
 
+def with_read_only(choice: EnvironmentChoice) -> EnvironmentChoice:
+    """Return a choice of a sandbox whose commands cannot change the workspace."""
+    if choice.settings is None:
+        raise SandboxUnavailable(
+            "without a sandbox, nothing keeps commands from changing files",
+            hint="install bubblewrap (Debian: apt-get install bubblewrap)",
+        )
+    return _remade(choice, replace(choice.settings, read_only=True))
+
+
 def _remade(choice: EnvironmentChoice, settings: SandboxSettings) -> EnvironmentChoice:
     remade = _in_bubblewrap if settings.bubblewrap else _in_landlock
     return remade(settings, choice.promises, choice.sentence)

@@ -18,6 +18,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.records.request import RunRequest
 from attractor.records.summary import summarize_any
+from attractor.workspaces.create.registry import READ_ONLY, workspace_registry
 from attractor.workspaces.errors import DimensionBusy
 from attractor.worlds.actors import (
     Actor,
@@ -72,11 +73,14 @@ def actors_of_project(opened: OpenProject) -> list[ActorFolder]:
     return [folder for folder in actors if folder.project.project_id == own]
 
 
-def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> ActorFolder:
+def spawn(
+    actor: Actor, words: str, opened: OpenProject, where: str = "", *, only_reads: bool = False
+) -> ActorFolder:
     """Create an actor, and send it its first message.
 
     It works in the dimension or the kind of workspace `where`; by default, a dimension of its name
-    is made: a worktree, or outside of Git a copy.
+    is made: a worktree, or outside of Git a copy. An actor that `only_reads` works where others do,
+    by default in the folder of the project.
     """
     opened.refuse_in_run("'attractor actor spawn'")
     require_actor_name(actor.name)
@@ -87,10 +91,14 @@ def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> Act
     backend = backend_registry()[actor.backend]
     with lock_actors(project, state):
         require_free_name(actor.name, project, state)
+        if only_reads and not where:
+            where = READ_ONLY
         if not where:
             where = asyncio.run(add_dimension(opened, actor.name)).name
         wanted = RunRequest(file=opened.project.root, workspace=where)
         placed = with_dimension(wanted, opened)
+        if only_reads:
+            placed = _reading(placed)
         actor = replace(
             actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
         )
@@ -105,13 +113,28 @@ def spawn(actor: Actor, words: str, opened: OpenProject, where: str = "") -> Act
     return folder
 
 
+def _reading(request: RunRequest) -> RunRequest:
+    """Return a request that only reads the folder of its dimension."""
+    if request.dimension and not request.folder:
+        raise UsageError(
+            f"the dimension {request.dimension} has no folder to read",
+            hint="name a worktree or a folder: attractor dimension list",
+        )
+    if request.workspace not in (READ_ONLY, "in-place") and not request.folder:
+        raise UsageError(
+            f"{request.workspace} is no folder of yours", hint="remove --in, or name a dimension"
+        )
+    return replace(request, workspace=READ_ONLY)
+
+
 def _require_alone(actor: Actor, opened: OpenProject) -> None:
     """Refuse a second actor where one writes: both would change the same files."""
     place = (actor.workspace, actor.folder, actor.dimension)
     for view in read_actors(actors_of_project(opened), opened.project.console.tell):
         other, name = view.history.actor, view.name
         is_here = place == (other.workspace, other.folder, other.dimension)
-        if is_here and view.status is not ActorStatus.ARCHIVED:
+        only_reads = workspace_registry()[actor.workspace].only_reads
+        if is_here and not only_reads and view.status is not ActorStatus.ARCHIVED:
             raise DimensionBusy(
                 f"the actor {name} works in {actor.dimension or actor.workspace}",
                 hint=f"choose another place: --in; or archive it: attractor actor archive {name}",

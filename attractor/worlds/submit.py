@@ -15,6 +15,7 @@ from attractor.factory.operations.start import start_run
 from attractor.pipeline.fork.linked_run import submission_store
 from attractor.records.lookup import list_folders
 from attractor.records.request import RunRequest, Submission, read_request
+from attractor.workspaces.create.registry import READ_ONLY
 from attractor.workspaces.git.object_store import ObjectStore, share_objects
 from attractor.workspaces.git.objects import write_tree
 from attractor.workspaces.git.repository import open_repository
@@ -51,7 +52,12 @@ def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
             record = read_record(state / STORES / manifest.run_id)
             is_there = record is not None and str(record.folder) == dimension.folder
             is_work = is_there or request.dimension == dimension.name
-            if is_work and not request.submission and manifest.started >= dimension.created:
+            if (
+                is_work
+                and request.workspace != READ_ONLY
+                and not request.submission
+                and manifest.started >= dimension.created
+            ):
                 found.append(manifest)
     return sorted(found, key=lambda one: one.started)
 

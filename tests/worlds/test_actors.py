@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
+from tests.environments.places import why_no_sandbox
 from tests.repositories import begin_repository
 
 AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@localhost")
@@ -103,6 +106,26 @@ def test_second_actor_in_one_place_is_refused_with_the_first(tmp_path: Path) -> 
         desk.do("actor", "wait", "one", "--timeout", "30s")
     assert second.returncode == 4
     assert "the actor one works in in-place" in second.stderr
+
+
+def test_reader_changes_nothing_beside_the_actor_that_writes(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    desk = desk_with(tmp_path)
+    with twin(
+        desk, *steps("write", says("Done.")), *steps("read", uses(EDITS["openai"]), says("Ok."))
+    ):
+        desk.do("actor", "spawn", "write", "--in", "in-place", *MODEL)
+        for number in ("one", "two"):
+            name = f"reader-{number}"
+            spawned = desk.do(
+                "actor", "spawn", f"read {number}", "--name", name, "--read-only", *MODEL
+            )
+            assert spawned.returncode == 0, spawned.stderr
+            desk.do("actor", "wait", name, "--timeout", "30s")
+            shown = json.loads(desk.do("actor", "show", name, "--json").stdout)
+            assert shown["status"] == "idle"
+    assert "return a - b" in (desk.place / "calc.py").read_text()
 
 
 def test_actor_of_a_repository_works_in_a_worktree_of_its_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import actor_record, sender_of
 from attractor.cli.runs.setup import chosen_model_options, opened_of
+from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder
 from attractor.worlds.orders import actors_of_project, name_after, spawn
 from attractor.worlds.status import read_actor
@@ -41,6 +42,13 @@ from attractor.worlds.status import read_actor
     help="Work in this dimension or kind of workspace, such as in-place (default: a new worktree; "
     "without git, a new copy).",
 )
+@click.option(
+    "--read-only",
+    "only_reads",
+    is_flag=True,
+    help="Let it read the files and change none, beside other actors (default place: the project "
+    "folder).",
+)
 @click.option("-n", "count", type=click.IntRange(1, 20), default=1, help="Spawn this many actors.")
 @click.option(
     "--sandbox",
@@ -65,6 +73,7 @@ def actor_spawn(
     agent_name: str,
     pipeline: Path | None,
     where: str,
+    only_reads: bool,
     count: int,
     sandbox: str,
     max_cost_usd: float | None,
@@ -95,7 +104,7 @@ def actor_spawn(
             sandbox=sandbox,
             life_usd=max_cost_usd,
         )
-        spawned.append(spawn(actor, task, opened, where))
+        spawned.append(spawn(actor, task, opened, where, only_reads=only_reads))
     if as_json:
         show_json([actor_record(read_actor(folder)) for folder in spawned])
         return ExitCode.DONE
@@ -105,7 +114,8 @@ def actor_spawn(
         show(f"  watch it:       attractor actor attach {name}")
         show(f"  its next task:  attractor actor prompt {name} TEXT")
         show(f"  stop it:        attractor actor stop {name}")
-        if dimension := folder.read().actor.dimension:
+        made = folder.read().actor
+        if (dimension := made.dimension) and made.workspace != READ_ONLY:
             show(f"  its changes:    attractor dimension diff {dimension}")
             show(f"  have it judged: attractor dimension submit {dimension} --suite SUITE")
             show(f"  remove it:      attractor dimension remove {dimension}")

@@ -14,15 +14,26 @@ from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.orphan_processes import UNGUARDED, Guardian
+from attractor.environments.read_only import ReadOnlyExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
-from attractor.environments.selection import EnvironmentChoice, choose_environment, with_cache
+from attractor.environments.selection import (
+    EnvironmentChoice,
+    choose_environment,
+    with_cache,
+    with_read_only,
+)
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.caches import cache_folder, make_cache_folder
 from attractor.workspaces.create.isolated import reopen_workspace
-from attractor.workspaces.create.registry import COPY, NewWorkspace, workspace_registry
+from attractor.workspaces.create.registry import (
+    COPY,
+    NewWorkspace,
+    WorkspaceKind,
+    workspace_registry,
+)
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
     NAME as folders_NAME,
@@ -137,9 +148,9 @@ async def choose_sandbox(
             covers=covers,
             guardian=Guardian(lock=machine.state_dir / UNGUARDED, adopts=machine.adopts_orphans),
         )
-    if kind.needs_folder and choice.settings and not choice.settings.bubblewrap:
+    if request.folder and choice.settings and not choice.settings.bubblewrap:
         _require_absent(at, covers)
-    return choice
+    return with_read_only(choice) if kind.only_reads else choice
 
 
 def _require_absent(folder: Path | None, names: Sequence[str]) -> None:
@@ -227,7 +238,7 @@ async def create_workspace(
     project, machine = scope.project, scope.project.machine
     kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
     if kind.create is None:
-        return NoWorkspace(another=lambda: sandbox.make(folder))
+        return _untracked(kind, sandbox, folder)
     new = NewWorkspace(
         folder=folder,
         state=machine.state_dir,
@@ -244,6 +255,14 @@ async def create_workspace(
         include_dirty=request.include_dirty,
     )
     return _complete(await kind.create(new), sandbox, scope, run_id)
+
+
+def _untracked(kind: WorkspaceKind, sandbox: EnvironmentChoice, folder: Path) -> NoWorkspace:
+    def make() -> ExecutionEnvironment:
+        environment = sandbox.make(folder)
+        return ReadOnlyExecutionEnvironment(environment) if kind.only_reads else environment
+
+    return NoWorkspace(another=make)
 
 
 def _caching(sandbox: EnvironmentChoice, project: Project, run_id: str) -> EnvironmentChoice:
@@ -288,7 +307,7 @@ async def open_workspace(
     project = scope.project
     kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
     if kind.create is None:
-        return NoWorkspace(another=lambda: sandbox.make(folder))
+        return _untracked(kind, sandbox, folder)
     workspace = await reopen_workspace(
         state=project.machine.state_dir,
         run_id=run_id,

@@ -14,6 +14,8 @@ ISOLATED = "isolated"
 """The default kind."""
 COPY = "copy"
 """The kind that takes its place outside of a git repository."""
+READ_ONLY = "read-only"
+"""The kind for runs that only read a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,8 @@ class WorkspaceKind:
     `is_apart`: the run works on its own files and does not change the folder of a person.
     `sets_back`: a resume and a retry restore the files. `hides_scenarios`: a sandbox hides hidden
     scenarios. `how_delivered`: the result is a branch or a patch, or the files themselves.
-    `needs_folder`: the run names the folder to work in. Without `create`, the run takes no
-    snapshots.
+    `needs_folder`: the run names the folder to work in. `only_reads`: a sandbox keeps the run from
+    changing its folder. Without `create`, the run takes no snapshots.
     """
 
     is_apart: bool
@@ -56,6 +58,7 @@ class WorkspaceKind:
     hides_scenarios: bool
     how_delivered: Literal["branch", "patch", ""] = ""
     needs_folder: bool = False
+    only_reads: bool = False
     create: Callable[[NewWorkspace], Awaitable[TrackedFolder]] | None = None
 
 

@@ -1,6 +1,7 @@
 """Contract of the kinds of workspace: a person's edits, two runs in one folder."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.environments.errors import SandboxUnavailable
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
@@ -18,6 +20,7 @@ from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.errors import DimensionBusy, DimensionMissing
 from attractor.workspaces.folders import lock_writer
 from attractor.workspaces.run_store import STORES, read_record
+from tests.environments.places import why_no_sandbox
 from tests.pipeline.dying_task import APPROVING, resume_and_die
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
 from tests.tables import table
@@ -35,7 +38,7 @@ digraph tasks {
     tell -> exit
 }
 """
-KINDS = sorted(workspace_registry())
+KINDS = sorted(name for name, kind in workspace_registry().items() if not kind.only_reads)
 
 
 def person_folder(project: Path, kind: str) -> Path:
@@ -107,6 +110,42 @@ def test_second_run_in_a_folder_is_refused(tmp_path: Path, kind: str) -> None:
     assert asyncio.run(start(request, opened)).outcome is StageStatus.SUCCESS
     assert (place / "made.txt").exists()
     assert [*(project / "runs").glob("*/manifest.json")]
+
+
+READER = """
+digraph reader {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    read  [shape=parallelogram, tool_command="cat readme.txt; ls scenarios; ! touch made.txt"]
+    start -> read -> exit
+}
+"""
+
+
+@table("kind", ["", "worktree", "directory"])
+def test_any_number_of_runs_reads_a_folder_while_another_writes_there(
+    tmp_path: Path, kind: str
+) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    project = make_project(tmp_path / (kind or "project") / "project", READER)
+    opened, place = open_project(project), person_folder(project, kind)
+    (place / "readme.txt").write_text("hello\n")
+    (place / "scenarios").mkdir()
+    (place / "scenarios/secret.toml").write_text("hidden")
+    folder = str(place) if kind else ""
+    request = simulated(project, workspace="read-only", folder=folder, sandbox="bubblewrap")
+    opened.machine.state_dir.mkdir()
+    with lock_writer(place, opened.machine.state_dir, run_id="01WRITER"):
+        for _ in range(2):
+            result = asyncio.run(start(request, opened))
+            assert result.outcome is StageStatus.SUCCESS, result.reason
+            output = (RunDirectory(result.directory).stage("read") / "output.txt").read_text()
+            assert "hello" in output
+            assert "secret" not in output
+    assert not (place / "made.txt").exists()
+    with pytest.raises(SandboxUnavailable, match="nothing keeps commands from changing files"):
+        asyncio.run(start(replace(request, sandbox="none"), opened))
 
 
 @table("kind", ["worktree", "directory"])
