@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from io import FileIO
 from pathlib import Path
@@ -112,6 +113,12 @@ class StayingProcess:
     def log(self) -> Path:
         """The output of the process."""
         return self.folder / f"{self.kind}.log"
+
+    @property
+    def last_sign(self) -> datetime:
+        """When the process was started, or printed something last."""
+        times = [file.stat().st_mtime for file in (self._note, self.log) if file.exists()]
+        return datetime.fromtimestamp(max(times, default=0), UTC)
 
     @property
     def mark(self) -> str:

@@ -3,6 +3,7 @@
 Every row is read at the moment of asking, so a row that is settled anywhere is gone everywhere.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import list_actors
@@ -37,6 +39,9 @@ class Need(StrEnum):
     FAILED = "failed"
     REVIEW = "review"
     ANSWERED = "answered"
+    LIMIT = "limit"
+    PLAN = "plan"
+    APP = "app"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +101,7 @@ def read_attention(state: Path, now: datetime) -> Attention:
         try:
             if project.has_runs:
                 rows += _rows_of_runs(index, project, besides=of_actors)
+                rows += _rows_of_growth(project)
         except AttractorError as fault:
             troubles.append(f"the runs of {project.root} cannot be read: {fault.message}")
     snoozed = read_snoozed(state)
@@ -170,6 +176,60 @@ def _rows_of_runs(
             )
         elif run.questions:
             yield _question_row(run, project)
+    for run in index.runs(project.runs_dir, RunQuery(status=StatusWord.EXECUTING)):
+        option = budget_option(run.why_stopped)
+        # A task that a limit stopped has failed, and is a row of its actor.
+        if run.is_stopped and option and not run.actor:
+            yield _limit_row(run, project, option)
+
+
+def _limit_row(run: RunOverview, project: ProjectFolder, option: Sequence[str]) -> AttentionRow:
+    return AttentionRow(
+        id=f"limit:{run.run_id}:{run.why_stopped}",
+        need=Need.LIMIT,
+        project=project,
+        name=run.run_id,
+        reason=run.why_stopped,
+        since=run.written or run.started,
+        cost_usd=run.usage.cost_usd,
+        command=f"attractor resume {run.run_id} {shlex.join(option)}",
+        run_id=run.run_id,
+    )
+
+
+def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
+    """Yield the plans of an app that wait for a person, and the app if it went down."""
+    if not (growth := project.runs_dir / "growth").is_dir():
+        return
+    # Imported here, because only projects with an app need it.
+    from attractor.growth.deployment.start import down_app
+    from attractor.growth.plans.store import plans_that_wait
+    from attractor.supervision.process import ProcessStatus
+
+    at = f"cd {shlex.quote(str(project.root))} && attractor grow status"
+    for plan in plans_that_wait(growth):
+        yield AttentionRow(
+            id=f"plan:{plan.id}:{plan.state}",
+            need=Need.PLAN,
+            project=project,
+            name=plan.id,
+            reason=f"the plan is {plan.state}",
+            since=plan.since,
+            cost_usd=0.0,
+            command=f"{at} {plan.id}",
+        )
+    if app := down_app(project):
+        left = ", and its processes are left" if app.status is ProcessStatus.LEFT else ""
+        yield AttentionRow(
+            id=f"app:{project.project_id}:{app.since.isoformat()}",
+            need=Need.APP,
+            project=project,
+            name=project.root.name,
+            reason=f"the app went down{left}",
+            since=app.since,
+            cost_usd=0.0,
+            command="attractor up --once",
+        )
 
 
 def _question_row(

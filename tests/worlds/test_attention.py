@@ -1,10 +1,21 @@
 """`attractor attention`: what needs a person, over all projects; answers are taken everywhere."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from attractor.base.clock import SystemClock
+from attractor.factory.open_project import OpenProject
+from attractor.growth.api.plans import plan_proposal
+from attractor.growth.deployment.start import start_release
+from attractor.growth.deployment.targets import local
+from attractor.growth.plans.plan import read_proposal
+from attractor.worlds.attention import read_attention
 from tests.cli.git_desk import await_
+from tests.growth.app import PROPOSAL
+from tests.growth.deployment.living import make_released
+from tests.growth.deployment.test_start import kill_all
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
 
 __all__ = ["desk"]
@@ -16,6 +27,13 @@ GATE = """digraph ask {
   start -> work -> gate
   gate -> done [label="[Y] Yes"]
   gate -> work [label="[N] No"]
+}
+"""
+
+NAPS = """digraph naps {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  node [shape=parallelogram, tool_command="sleep 0.3"]
+  start -> one -> two -> done
 }
 """
 
@@ -107,3 +125,37 @@ def test_killed_actor_asks_whether_to_go_on(desk: PlacedDesk, choice: str) -> No
         "leave": [("sleep well", False, "given up"), ("another", True, "")],
     }[choice]
     assert ended[: len(done)] == done, waited.stdout
+
+
+def test_run_that_a_limit_stopped_names_the_command_that_raises_it(desk: PlacedDesk) -> None:
+    desk.write(NAPS)
+    assert desk.do("run", "pipeline.dot", "--max-duration", "100ms").returncode == 3
+    [row] = desk.rows()
+    assert row["need"] == "limit"
+    assert "the budget max_duration is exhausted" in row["reason"]
+    *words, _ = row["command"].split()[1:]
+    assert desk.do(*words, "60s").returncode == 0
+    assert desk.rows() == []
+
+
+def test_plans_and_apps_that_went_down_are_rows(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    project = app.plane.project
+    state = project.machine.state_dir
+    OpenProject(project).identity.create_id()
+
+    def rows() -> list[tuple[str, str]]:
+        found = read_attention(state, SystemClock().now()).rows
+        return [(row.need.value, row.reason) for row in found]
+
+    try:
+        start_release(project, app.releases, local.part)
+        planned = read_proposal(PROPOSAL)
+        plan_id = str(plan_proposal(app.plane, "HEAD", planned)["plan_id"])
+        assert rows() == [("plan", "the plan is open")]
+        kill_all(app)
+        assert sorted(rows()) == [("app", "the app went down"), ("plan", "the plan is open")]
+        app.plane.plans.drop(plan_id, "not needed")
+        assert rows() == [("app", "the app went down")]
+    finally:
+        app.stop()

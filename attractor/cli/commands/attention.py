@@ -36,8 +36,9 @@ _NOTHING = "Nothing needs you."
 def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: bool) -> ExitCode:
     """List what needs a person in all projects of the state folder, the oldest first.
 
-    These are questions and decisions of runs, and actors that failed, answered, or lost their
-    process. Each row has the command that settles it; what is settled anywhere is gone here.
+    These are questions and decisions of runs, runs that a limit stopped, actors that failed,
+    answered, or lost their process, plans of growth, and apps that went down. Each row has the
+    command that settles it; what is settled anywhere is gone here.
     'attractor attention next' shows one after the other, and takes the answer.
     """
     if next_:
@@ -121,7 +122,7 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
     match row.need:
         case Need.QUESTION:
             _answer_questions(invocation, opened, row)
-        case Need.DECISION:
+        case Need.DECISION | Need.LIMIT | Need.PLAN | Need.APP:
             show(f"  {visible(row.reason)}\n  {row.command}")
             _prompt(invocation, row, "Enter: next", [])
         case Need.INTERRUPTED:

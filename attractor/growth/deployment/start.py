@@ -1,6 +1,7 @@
 """Starts the current release of an app, also of one that went down by itself."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -25,11 +26,13 @@ _PATIENCE_S = 60.0
 class DownApp:
     """An app that went down by itself, and has no supervisor: its project, and its status.
 
-    The status is `gone`, or `left` if the app of a killed supervisor still runs.
+    The status is `gone`, or `left` if the app of a killed supervisor still runs. Its last sign of
+    life was `since`.
     """
 
     project: ProjectFolder
     status: ProcessStatus
+    since: datetime
 
 
 def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
@@ -43,12 +46,15 @@ def start_release(project: Project, releases: Releases, target: ReleaseTarget) -
 
 def apps_to_start(state: Path) -> Sequence[DownApp]:
     """Return the apps of all projects that were up when they, or the machine, went down."""
-    found = [
-        DownApp(project, app_process(releases_in(project.runs_dir)).status)
-        for project in list_project_folders(state)
-        if project.has_runs
-    ]
-    return [app for app in found if app.status in _DOWN]
+    found = [down_app(project) for project in list_project_folders(state) if project.has_runs]
+    return [app for app in found if app]
+
+
+def down_app(project: ProjectFolder) -> DownApp | None:
+    """Return the app of a project if it was up when it, or the machine, went down."""
+    process = app_process(releases_in(project.runs_dir))
+    status = process.status
+    return DownApp(project, status, process.last_sign) if status in _DOWN else None
 
 
 def start_app(app: DownApp, environ: Mapping[str, str]) -> str:

@@ -8,9 +8,11 @@ others do not notice it.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NotCanonical
 from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.journal import read_lines
@@ -56,6 +58,31 @@ class PlanState(StrEnum):
         A parked plan is not deploying: it waits for a person.
         """
         return self in (PlanState.DEPLOYING, PlanState.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class WaitingPlan:
+    """A plan that goes on only when a person does something, and since when."""
+
+    id: str
+    state: PlanState
+    since: datetime
+
+
+def plans_that_wait(growth: Path) -> Sequence[WaitingPlan]:
+    """Return the plans of a control plane's folder that wait for a person.
+
+    Of a parked plan, the run is what waits.
+    """
+    plans = PlanStore(growth / "plans", SpecStore(growth / "specs", growth))
+    found: list[WaitingPlan] = []
+    for id_ in plans.ids():
+        state, folder = plans.recorded_state(id_), plans.folder_of(id_)
+        if not (state.is_final or state in (PlanState.DEPLOYING, PlanState.PARKED)):
+            noted = next(file for file in (folder / DEPLOYMENT, folder / PLAN) if file.is_file())
+            since = datetime.fromtimestamp(noted.stat().st_mtime, UTC)
+            found.append(WaitingPlan(id_, state, since))
+    return found
 
 
 class PlanStore:
