@@ -550,6 +550,15 @@ class Leaked(Record):
     count: int
 
 
+class TaskRemoved(Record):
+    """Data of `task_removed`: `gc` removed an old run of an actor."""
+
+    actor: str
+    dimension: str = Field(description="where it worked; empty if no suite can judge its files")
+    promises: dict[str, bool]
+    cost_usd: float
+
+
 class _ByPerson(Record):
     pipeline: str
     by: str
@@ -770,6 +779,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.TRIALS_REPLAYED: TrialsReplayed,
     LineKind.ENDED: Ended,
     LineKind.LEAKED: Leaked,
+    LineKind.TASK_REMOVED: TaskRemoved,
     LineKind.DECIDED: Decided,
     LineKind.WAIVED: Waived,
     LineKind.AMENDED: Amended,

@@ -1,15 +1,22 @@
 """Registers runs in the ledger: their begin, their end, and the files that must be unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import verify_journal
-from attractor.engine.run_folder.layout import promises_to_record
+from attractor.engine.journal.reader import events_of
+from attractor.engine.run_folder.layout import (
+    NAMES,
+    RunDirectory,
+    promises_to_record,
+    read_manifest,
+)
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import AWAITING_DECISION, BOOTING, QUEUED
 from attractor.engine.storage.json_files import write_document
+from attractor.environments.environment import Promises
 from attractor.factory.candidate_run import CandidateRun, facts_of
 from attractor.factory.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
@@ -61,6 +68,19 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
         # A process that died may have begun with another manifest.
         require_manifest(opened, facts, list(opened.ledger.entries(facts.run_id)))
     run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
+
+
+def promises_kept_in(directory: RunDirectory) -> Promises:
+    """Return the promises that held for all stages of a run, also after it was resumed."""
+    promises = [promises_to_record(read_manifest(directory).promises)]
+    promises += [dict(one.data) for one in events_of(directory.events, (GUARDED,))]
+    return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
+
+
+def weakest(promises: Iterable[Promises]) -> Promises:
+    """Return the promises that all of several sandboxes keep."""
+    records = [promises_to_record(one) for one in promises]
+    return Promises(**{name: all(one[name] is True for one in records) for name in NAMES})
 
 
 def end_without_suite(run: OpenRun) -> None:

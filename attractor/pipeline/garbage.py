@@ -1,6 +1,6 @@
 """Removes the leftovers of ended runs: folders and processes."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
@@ -276,6 +276,11 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
 
 WORKSPACE, FORK, CACHE = "workspace", "fork", "cache"
 
+RUN = "run directory"
+"""The kind of the directories of old runs of actors; no other run directory is removed."""
+
+_REMOVED = ".removed"
+
 STORE, AGENTS = "store", "agents"
 
 BASE_REF, BRANCH, LEFT_BEHIND = "base ref", "branch", "left behind"
@@ -297,6 +302,18 @@ class Freed:
     path: str
     bytes: int
     why: str
+
+
+@dataclass(frozen=True)
+class OldRun:
+    """A run whose directory is removed too, since newer runs replaced it.
+
+    `let_go` records what has to stay of it; it returns a reason to keep the run instead, or "".
+    """
+
+    root: Path
+    why: str
+    let_go: Callable[[], str]
 
 
 @dataclass
@@ -337,13 +354,15 @@ class Sweep:
 class Collector:
     """Goes through the runs in a state folder; requests the facts of each run only when needed.
 
-    `run_ids` are the recorded runs, also those without a store. `confirm` asks a person a question.
+    `run_ids` are the recorded runs, also those without a store. `old_runs` are removed whole.
+    `confirm` asks a person a question.
     """
 
     project: Project
     where: Ask
     rules: Rules
     run_ids: Collection[str] = ()
+    old_runs: Mapping[str, OldRun] = field(default_factory=dict[str, OldRun])
     is_dry: bool = False
     confirm: Callable[[str], bool] | None = None
 
@@ -355,10 +374,14 @@ class Collector:
     async def collect(self) -> Sweep:
         """Remove all that is not needed; an error at one run does not stop the others."""
         await self._find_landings()
+        await self._free_half_removed()
         for run_id in sorted(runs_with_orphans()):
             await self._end_left_running(run_id)
         for run_id in stored_run_ids(self._state):
-            await self._judge(run_id, self._free_run)
+            if run_id not in self.old_runs:
+                await self._judge(run_id, self._free_run)
+        for run_id, old in self.old_runs.items():
+            await self._judge_old(run_id, old)
         await self._judge_refs()
         await self._free_left_behind()
         self._free_drawings()
@@ -407,6 +430,37 @@ class Collector:
         except LockHeld:
             self._sweep.kept[run_id] = "a process is running it"
         except AttractorError as trouble:
+            self._sweep.troubles.append(f"run {run_id}: {trouble}")
+
+    async def _free_half_removed(self) -> None:
+        """Remove what a killed collection left of the directories of old runs."""
+        places = {self.project.runs_dir, *(old.root.parent for old in self.old_runs.values())}
+        for folder in sorted(one for place in places for one in place.glob(f".*{_REMOVED}")):
+            size, why = await self._size(folder), "a killed 'gc' had begun to remove it"
+            await self._free(Freed("", LEFT_BEHIND, str(folder), size, why))
+
+    async def _judge_old(self, run_id: str, old: OldRun) -> None:
+        """Remove an old run with its directory; a killed removal leaves no half directory there."""
+        events = RunDirectory(old.root).events
+        try:
+            age = self.rules.now - datetime.fromtimestamp(events.stat().st_mtime, UTC)
+            need = _by_age(old.why, age, self.rules.older_than, old.root)
+            if need.is_needed:
+                self._sweep.kept[run_id] = need.why
+                return
+            with self._held(need):
+                if not self.is_dry and (why := old.let_go()):
+                    self._sweep.kept[run_id] = why
+                    return
+                await self._free_run(run_id, old.why)
+                size, place = await self._size(old.root), old.root
+                if not self.is_dry:
+                    place = old.root.rename(old.root.with_name(f".{run_id}{_REMOVED}"))
+                if await self._free(Freed(run_id, RUN, str(place), size, old.why)):
+                    self._sweep.freed[-1] = replace(self._sweep.freed[-1], path=str(old.root))
+        except LockHeld:
+            self._sweep.kept[run_id] = "a process is running it"
+        except (AttractorError, OSError) as trouble:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
 
     def _agrees(self, run_id: str, need: Need) -> bool:

@@ -1,15 +1,17 @@
 """Submits the files of a dimension to a suite: a run that only evaluates them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import remove_tree
+from attractor.base.ids import time_of
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import Dimension
+from attractor.factory.history.records import removed_tasks
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.pipeline.fork.linked_run import submission_store
@@ -62,6 +64,15 @@ def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
     return sorted(found, key=lambda one: one.started)
 
 
+def _removed_runs(dimension: Dimension, opened: OpenProject) -> Mapping[str, str]:
+    """Return the actors of the runs of a dimension that `gc` removed, by run, oldest first."""
+    return {
+        run_id: task.actor
+        for run_id, task in sorted(removed_tasks(opened.ledger.entries()).items())
+        if task.dimension == dimension.name and time_of(run_id) >= dimension.created
+    }
+
+
 async def submit_dimension(
     dimension: Dimension,
     opened: OpenProject,
@@ -82,7 +93,7 @@ async def submit_dimension(
     if not (suite or opened.project.suite):
         raise UsageError("no suite judges the files", hint="name one: --suite NAME")
     project, machine = opened.project, opened.project.machine
-    work = runs_in(dimension, opened)
+    work, removed = runs_in(dimension, opened), _removed_runs(dimension, opened)
     for one in work:
         if is_held(RunDirectory(project.runs_dir / one.run_id).lock):
             raise Refused(
@@ -97,9 +108,13 @@ async def submit_dimension(
     try:
         tree, commit = await _take(dimension, opened, store, base=base, last_run=last_run)
         tasks = [request.task for request in map(read_request, work) if request.task]
-        actors = dict.fromkeys(task.actor for task in tasks)
+        actors = dict.fromkeys([*removed.values(), *(task.actor for task in tasks)])
         submission = Submission(
-            dimension.name, commit, tree, [one.run_id for one in work], [*actors]
+            dimension.name,
+            commit,
+            tree,
+            [*removed, *(one.run_id for one in work)],
+            [*actors],
         )
         request = RunRequest(
             file=project.root / FILE,

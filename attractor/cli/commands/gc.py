@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
@@ -15,9 +16,14 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import project_of
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.ledger.ledger import Ledger
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.project import ProjectFolder
 from attractor.language.source.text import visible
 from attractor.pipeline.disk_use import DiskUse, read_disk_use
 from attractor.pipeline.garbage import YET, Collector, Freed, Rules, Sweep, name_processes
+from attractor.worlds.actors import list_actors
+from attractor.worlds.old_runs import old_runs
+from attractor.worlds.status import read_actors
 
 
 @click.command()
@@ -52,12 +58,14 @@ def gc(
     landed means that another branch has its changes, also after a squash or a rebase by hand, and
     did not revert them. If an approved run landed without a promotion, or was rolled back, ask
     first; without a terminal, keep it. Workspaces of parallel branches are included. Print why the
-    others are kept. Also remove temporary files of killed processes, drawings that the server
-    keeps, and copies of agents that no run needs. All runs in the state folder are checked,
-    including runs of other projects. Run directories, the ledger, live runs, and branches with
-    commits of a person are never removed. A run whose workspace and snapshots were removed cannot
-    be forked or rewound. With --usage, only measure the runs folder of this project, and the
-    workspaces, snapshots and records in the state folder, which all projects share.
+    others are kept. Of an actor, only the last 20 runs stay, and those of submitted work: the run
+    directories of the others are removed too. Also remove temporary files of killed processes,
+    drawings that the server keeps, and copies of agents that no run needs. All runs in the state
+    folder are checked, including runs of other projects. Other run directories, the ledger, live
+    runs, and branches with commits of a person are never removed. A run whose workspace and
+    snapshots were removed cannot be forked or rewound. With --usage, only measure the runs folder
+    of this project, and the workspaces, snapshots and records in the state folder, which all
+    projects share.
     """
     project = project_of(invocation)
     if usage:
@@ -65,15 +73,32 @@ def gc(
         show_json(use.to_record()) if as_json else show(disk_text(use))
         return ExitCode.DONE
     rules = Rules(project.machine.clock.now(), parse_duration(older_than), missing_projects)
-    places = RunLocations(Ledger(project.machine.state_dir), project.runs_dir)
+    ledger = Ledger(project.machine.state_dir)
+    places = RunLocations(ledger, project.runs_dir)
     confirm = None if as_json or not invocation.has_terminal else _confirm
-    collector = Collector(project, places, rules, places.run_ids, is_dry=dry_run, confirm=confirm)
+    troubles: list[str] = []
+    actors = read_actors(list_actors(project.machine.state_dir), troubles.append)
+    collector = Collector(
+        project,
+        places,
+        rules,
+        places.run_ids,
+        old_runs=old_runs(actors, ledger.entries(), partial(_open, invocation)),
+        is_dry=dry_run,
+        confirm=confirm,
+    )
     swept = asyncio.run(collector.collect())
+    swept.troubles += troubles
     if as_json:
         show_json(swept.to_record())
     else:
         show(sweep_text(swept))
     return ExitCode.UNFINISHED if swept.troubles else ExitCode.DONE
+
+
+def _open(invocation: Invocation, project: ProjectFolder) -> OpenProject:
+    state = str(invocation.configuration.settings.state_dir)
+    return open_project(project.root, {**invocation.environ, "ATTRACTOR_STATE_DIR": state})
 
 
 def _confirm(question: str) -> bool:

@@ -10,12 +10,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
-from attractor.engine.run_folder.layout import (
-    NAMES,
-    RunDirectory,
-    promises_to_record,
-    read_manifest,
-)
+from attractor.engine.journal.reader import events_of
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,
@@ -46,19 +42,21 @@ from attractor.factory.history.records import (
     evaluated_to_record,
     last_approved,
     leaks_of,
+    removed_tasks,
     replays_of,
     unsearched_of,
     waivers_of,
 )
-from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore, events_of
+from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore
 from attractor.factory.history.window import window_figures
-from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import (
-    GUARDED,
     LEAKED_REASON,
+    promises_kept_in,
     require_journal,
     require_manifest,
+    weakest,
     write_report,
 )
 from attractor.factory.resources.protected_paths import protected_changes
@@ -239,7 +237,7 @@ class Evaluator:
             now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
             attempts=pool.attempts(seal, run.tree),
             cost_usd=run.cost_usd
-            + self._cost_of(submission)
+            + self._cost_of(submission, entries)
             + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
             window=window,
             incidents=leaks_of(own),
@@ -253,13 +251,15 @@ class Evaluator:
             ),
         )
 
-    def _cost_of(self, submission: Submission | None) -> float:
+    def _cost_of(self, submission: Submission | None, entries: Iterable[LedgerEntry]) -> float:
         """Return the cost of the runs whose work is submitted."""
         runs_dir = self.opened.project.runs_dir
-        roots = [runs_dir / run_id for run_id in (submission.runs if submission else ())]
-        return sum(
-            summarize_any(root).usage.cost_usd for root in roots if is_run(RunDirectory(root))
-        )
+        if submission is None:
+            return 0.0
+        removed = removed_tasks(entries)
+        roots = [runs_dir / run_id for run_id in submission.runs]
+        costs = [summarize_any(root).usage.cost_usd for root in roots if is_run(RunDirectory(root))]
+        return sum(costs) + sum(removed[one].cost_usd for one in submission.runs if one in removed)
 
     def holdout_names(self, suites: Iterable[str]) -> dict[str, str]:
         """Return the held-out scenarios of pinned suites, for the operator, by opaque names."""
@@ -311,7 +311,7 @@ class Evaluator:
         downloads = [f"{name} downloads" for name in project.downloads]
         carried = CarriedPaths((*files.paths, *downloads), files.content)
         start = EvaluationStart(
-            evaluation_id, sealed.seal, _kept_promises(begun), protected, carried
+            evaluation_id, sealed.seal, _kept_promises(begun, self.ledger), protected, carried
         )
         earlier = log.earlier(sealed.suite)
         state, tell = project.machine.state_dir, project.console.tell
@@ -479,23 +479,24 @@ async def _prefix_of_project(plan: RunPlan) -> str:
     return repository.prefix
 
 
-def _kept_promises(begun: BegunRun) -> Promises:
+def _kept_promises(begun: BegunRun, ledger: Ledger) -> Promises:
     """Return the promises that held for all stages and for the trials."""
     run, plan = begun.run, begun.plan
     if not workspace_registry()[plan.request.workspace].is_apart:
         return Promises()
-    promises = [
-        promises_to_record(run.manifest.promises),
-        promises_to_record(plan.sandbox.promises),
-    ]
+    promises = [plan.sandbox.promises, promises_kept_in(run.directory)]
     submission = plan.request.submission
-    for run_id in submission.runs if submission else ():
+    if submission:
+        removed = removed_tasks(ledger.entries())
+        runs_dir = run.directory.root.parent
         # The weakest sandbox of the work counts.
-        directory = RunDirectory(run.directory.root.with_name(run_id))
-        promises.append(promises_to_record(read_manifest(directory).promises))
-        promises += [dict(one.data) for one in events_of(directory.events, (GUARDED,))]
-    promises += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
-    return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
+        promises += [
+            removed[run_id].promises
+            if run_id in removed
+            else promises_kept_in(RunDirectory(runs_dir / run_id))
+            for run_id in submission.runs
+        ]
+    return weakest(promises)
 
 
 def read_feedback(root: Path, opened: OpenProject, suite: str) -> Feedback:

@@ -128,6 +128,10 @@ def _version(fields: Fields) -> str:
     return f"{name} {ending.text('how')}: {ending.text('reason')}"
 
 
+def _task_removed(fields: Fields) -> str:
+    return f"of the actor {fields.text('actor')}"
+
+
 def _token(fields: Fields) -> str:
     scope = f" with the scope {fields.text('scope')}" if fields.has("scope") else ""
     return f"{fields.text('name')}{scope}"
@@ -159,6 +163,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.EVALUATED: _evaluated,
     LineKind.ENDED: _ended,
     LineKind.LEAKED: _leaked,
+    LineKind.TASK_REMOVED: _task_removed,
     LineKind.PROFILE_REGISTERED: _version,
     LineKind.SUITE_REGISTERED: _version,
     LineKind.PIPELINE_REGISTERED: _version,

@@ -14,7 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject
-from attractor.base.records import write_fields
+from attractor.base.records import read_record, write_fields
 from attractor.engine.run_folder.layout import promises_from_record, promises_to_record
 from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
@@ -89,6 +89,25 @@ def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
     """Return the places of a run where the canary of its suite was found."""
     found = [entry for entry in entries if entry.kind == LineKind.LEAKED]
     return tuple(place for one in found for place in _fields(one).texts("places"))
+
+
+@dataclass(frozen=True)
+class RemovedTask:
+    """What is left of an old run of an actor that `gc` removed: its cost, and how it was guarded.
+
+    Without a `dimension`, no suite can judge its files any more.
+    """
+
+    actor: str
+    dimension: str
+    promises: Promises
+    cost_usd: float
+
+
+def removed_tasks(entries: Iterable[LedgerEntry]) -> Mapping[str, RemovedTask]:
+    """Return the removed runs of actors by their ids."""
+    found = [entry for entry in entries if entry.kind == LineKind.TASK_REMOVED]
+    return {entry.run_id: read_record(RemovedTask, entry.data) for entry in found}
 
 
 UNSEARCHED = "unsearched"

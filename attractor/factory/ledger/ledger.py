@@ -221,6 +221,12 @@ class LineKind(StrEnum):
     LEAKED = "leaked"
     """A holdout leaked in a run: `suite`, `count`, and the first `places` of its canary."""
 
+    TASK_REMOVED = "task_removed"
+    """An old run of an actor was removed: what a judge of its files needs of it, as `RemovedTask`.
+
+    `gc` searched it for holdouts of all suites first.
+    """
+
     DECIDED = "decided"
     """`verdict`, `rationale`, `proof`, and all that the decision is about."""
 

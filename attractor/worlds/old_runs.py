@@ -1,0 +1,72 @@
+"""Old runs of actors, which `gc` removes whole: the last ones stay, and all that is submitted."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from attractor.base.records import write_record
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.evaluation.leaks import SearchedFolder, find_leaks
+from attractor.factory.history.records import RemovedTask
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import ProjectFolder
+from attractor.factory.register import promises_kept_in
+from attractor.pipeline.garbage import OldRun
+from attractor.records.lookup import is_run, run_root
+from attractor.records.request import read_request
+from attractor.records.summary import summarize_any
+from attractor.workspaces.create.registry import READ_ONLY
+from attractor.worlds.actors import ActorFolder
+from attractor.worlds.status import ActorView
+
+KEPT = 20
+"""How many of its last runs an actor keeps."""
+
+Open = Callable[[ProjectFolder], OpenProject]
+
+
+def old_runs(
+    actors: Iterable[ActorView], entries: Iterable[LedgerEntry], open_: Open
+) -> Mapping[str, OldRun]:
+    """Return the runs of answered tasks that are not among the last, and that no run submits."""
+    cited = {run_id for entry in entries for run_id in _submitted_in(entry)}
+    found: dict[str, OldRun] = {}
+    for view in actors:
+        run_ids = [*dict.fromkeys(one.run_id for one in view.history.answers if one.run_id)]
+        for run_id in run_ids[:-KEPT]:
+            root = run_root(run_id, view.folder.project.runs_dir)
+            if run_id not in cited and is_run(RunDirectory(root)):
+                why = f"the actor {view.name} has {KEPT} newer runs"
+                found[run_id] = OldRun(root, why, partial(_let_go, root, view.folder, open_))
+    return found
+
+
+def _submitted_in(entry: LedgerEntry) -> Iterable[str]:
+    if entry.kind != LineKind.CREATED or "submission" not in entry.data:
+        return ()
+    return Fields(entry.data, "ledger: created").inner("submission").texts("runs")
+
+
+def _let_go(root: Path, folder: ActorFolder, open_: Open) -> str:
+    """Record what a judge of the files needs of a run; return why it has to stay, or ""."""
+    opened, directory = open_(folder.project), RunDirectory(root)
+    request = read_request(read_manifest(directory))
+    is_work = bool(request.dimension) and request.workspace != READ_ONLY
+    # A suite that is registered later has another canary, which cannot be in this run.
+    for name in opened.suites.versions.names() if is_work else ():
+        for version in opened.suites.versions.versions(name):
+            sealed = opened.suite(version.pinned)
+            if sealed and find_leaks(sealed.canary, [SearchedFolder("run", root)]):
+                return f"a holdout of {version.name}@{version.number} leaked in it, and nothing has judged its files yet"
+    task = RemovedTask(
+        folder.name,
+        request.dimension if is_work else "",
+        promises_kept_in(directory),
+        summarize_any(root).usage.cost_usd,
+    )
+    opened.ledger.append(
+        LineKind.TASK_REMOVED, root.name, write_record(task), now=opened.now(), once=True
+    )
+    return ""
