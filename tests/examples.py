@@ -15,7 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,9 @@ PAGES = sorted(
     for file in ROOT.glob(pattern)
 )
 HOW_TO = ROOT / "docs" / "how-to"
+TUTORIAL = ROOT / "docs" / "tutorial"
+# Pages that go on where another one ends.
+NEXT_PAGES = {TUTORIAL / "agents-that-stay.md": [TUTORIAL / "judge-agents.md"]}
 # Their examples need a project with runs, or a server.
 SITUATED = [
     HOW_TO / f"{name}.md"
@@ -89,9 +92,16 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
         yield command, expected.rstrip("\n")
 
 
-def play(page: Path, folder: Path, more: Mapping[str, str] | None = None) -> None:
-    """Run all examples of a page, and compare their output with the page."""
-    story = [one for one in fences(page=page) if one.title != NETWORK]
+def play(
+    page: Path,
+    folder: Path,
+    more: Mapping[str, str] | None = None,
+    *,
+    next_pages: Sequence[Path] = (),
+) -> None:
+    """Run all examples of a page, and of those after it; compare their output with the pages."""
+    written = [one for each in (page, *next_pages) for one in fences(page=each)]
+    story = [one for one in written if one.title != NETWORK]
     # A server without a port option listens at 8420.
     ports = {port: str(free_port()) for one in story for port in ["8420", *_PORT.findall(one.text)]}
     found = [(one, _PORT.sub(lambda port: ports[port[0]], one.text)) for one in story]

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ from tests.examples import (
     HOW_TO,
     LANGUAGES,
     NETWORK,
+    NEXT_PAGES,
     PAGES,
     ROOT,
     RUNBOOKS,
@@ -125,7 +127,7 @@ def models() -> Iterator[Mapping[str, str]]:
         one
         for one in PAGES
         if one.parent != RUNBOOKS
-        and one not in [*SITUATED, *LANGUAGES]
+        and one not in [*SITUATED, *LANGUAGES, *chain.from_iterable(NEXT_PAGES.values())]
         and fences("console", page=one)
     ],
     ids=lambda page: str(page.relative_to(ROOT)),
@@ -153,7 +155,15 @@ def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
         (folder / "notes.txt").write_text("Ann asked for it.\n")
         git(folder, "add", "notes.txt")
         git(folder, "commit", "--message", "Keep a note")
-    play(page, folder, {**models, "HOME": str(tmp_path), "ATTRACTOR_WORKSPACES_DIR": str(tmp_path)})
+    environ = {**models, "HOME": str(tmp_path), "ATTRACTOR_WORKSPACES_DIR": str(tmp_path)}
+    play(page, folder, environ, next_pages=NEXT_PAGES.get(page, ()))
+
+
+def test_first_page_about_agents_that_stay_needs_no_word_of_the_second() -> None:
+    for page, [following] in NEXT_PAGES.items():
+        words = re.compile(r"\b(world|universe|dimension)s?\b", re.I)
+        assert words.findall(page.read_text("utf-8")) == []
+        assert words.search(following.read_text("utf-8"))
 
 
 def test_pipeline_of_the_readme_is_the_drawn_one() -> None:
@@ -184,6 +194,13 @@ def test_every_command_that_a_page_names_exists() -> None:
     assert is_command("fork RUN NODE --graph FILE")
     assert not is_command("fork RUN --at NODE")
     assert not is_command("spoon RUN")
+
+
+def test_every_wish_has_a_command_or_is_named_as_missing() -> None:
+    page = (ROOT / "docs" / "explanation" / "managing-agents.md").read_text("utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    wishes = [row for row in rows if row[0] != "wish"]
+    assert [wish for wish, *rest in wishes if not re.search("`attractor |not yet", rest[-1])] == []
 
 
 def is_command(words: str) -> bool:

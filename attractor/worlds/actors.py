@@ -180,6 +180,16 @@ class ActorHistory:
         return self.answers[-1] if self.answers else None
 
     @property
+    def unreviewed(self) -> Answered | None:
+        """The last answer that changed files, unless it, or a later one, was seen."""
+        for answer in reversed(self.answers):
+            if answer.message.id == self.seen:
+                return None
+            if answer.changed:
+                return answer
+        return None
+
+    @property
     def answered_ids(self) -> frozenset[str]:
         """The ids of the answered messages."""
         return frozenset(one.message.id for one in self.answers)

@@ -236,7 +236,10 @@ class ActorProcess:
         project = self._opened.project
         stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
         files = [one.path for one in stat.files] if stat else []
-        words = read_answer(RunDirectory(result.directory).stage(STAGE))
+        directory = RunDirectory(result.directory)
+        # The last stage of a pipeline that said something; an agent has only one stage.
+        said = (read_answer(directory.stage(node)) for node in (*result.completed[::-1], STAGE))
+        words = next(filter(None, said), "")
         succeeded = bool(result.outcome and result.outcome.is_success)
         return Answered(
             message=message,

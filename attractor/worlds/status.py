@@ -65,7 +65,7 @@ class ActorView:
             return ActorStatus.IDLE
         if not last.succeeded:
             return ActorStatus.FAILED
-        return ActorStatus.REVIEW if last.changed else ActorStatus.IDLE
+        return ActorStatus.REVIEW if self.history.unreviewed else ActorStatus.IDLE
 
     @property
     def since(self) -> datetime:

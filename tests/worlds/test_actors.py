@@ -44,7 +44,7 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
         asked = desk.do("message", "send", "fix", "what was it?", "--wait")
         assert (asked.returncode, asked.stdout) == (0, "I fixed add.\n"), asked.stderr
     [actor] = actors(desk)
-    assert actor["answered"] == 2
+    assert (actor["answered"], actor["status"]) == (2, "review")
     assert "return a + b" in (desk.place / "calc.py").read_text()
     listed = json.loads(desk.do("message", "list", "fix", "--json").stdout)
     assert [one["message"]["text"] for one in listed] == ["fix the sum", "what was it?"]

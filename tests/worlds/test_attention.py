@@ -23,10 +23,10 @@ __all__ = ["desk"]
 GATE = """digraph ask {
   start [shape=Mdiamond]; done [shape=Msquare]
   gate [shape=hexagon, label="Ship it?"]
-  work [prompt="$goal"]
-  start -> work -> gate
+  make [prompt="$goal"]
+  start -> make -> gate
   gate -> done [label="[Y] Yes"]
-  gate -> work [label="[N] No"]
+  gate -> make [label="[N] No"]
 }
 """
 
@@ -51,7 +51,7 @@ def test_question_of_an_actor_is_answered_in_attention_next(desk: PlacedDesk) ->
     assert [one["need"] for one in desk.rows()] == []
     desk.do("actor", "wait", "ask", "--until", "idle", "--timeout", "30s")
     [row] = desk.rows()
-    assert row["need"] == "answered"
+    assert (row["need"], "make" in row["reason"]) == ("answered", True)
     assert "succeeded; no files changed" in desk.type("seen\n", "attention", "next")
     assert desk.do("attention").stdout == "Nothing needs you.\n"
 

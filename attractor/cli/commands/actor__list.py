@@ -22,9 +22,9 @@ from attractor.worlds.status import ActorStatus, read_actors
 def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json: bool) -> ExitCode:
     """List the actors of all projects of the state folder, with their statuses.
 
-    working: a run answers a message. asking: it waits for an answer of a person. review: its last
-    answer changed files, and is not seen. interrupted: its process died. A message that
-    waits because enough actors work already is shown as waiting.
+    working: a run answers a message. asking: it waits for an answer of a person. review: an answer
+    changed files, and neither it nor a later one is seen. interrupted: its process died. A message
+    that waits because enough actors work already is shown as waiting.
     """
     opened = opened_of(invocation)
     own = opened.identity.project_id()

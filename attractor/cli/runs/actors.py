@@ -65,8 +65,8 @@ def describe_status(view: ActorView, *, is_full: bool = False) -> str:
             return f"{words} (waits for {run.wait.reason}{until})"
         case ActorStatus.FAILED if view.history.last:
             return f"{words}: {visible(shorten(view.history.last.reason, _LONGEST_TASK))}"
-        case ActorStatus.REVIEW if view.history.last:
-            return f"{words}: {number_of(view.history.last.changed, 'file')} changed"
+        case ActorStatus.REVIEW if view.history.unreviewed:
+            return f"{words}: {number_of(view.history.unreviewed.changed, 'file')} changed"
         case _:
             pass
     if view.waiting and not view.has_process:
