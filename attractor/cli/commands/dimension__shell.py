@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_json
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.dimensions import DimensionRecords
-from attractor.worlds.dimensions import shell_folder
+from attractor.worlds.dimension_folders import folder_of
 
 
 @click.command()
@@ -21,7 +21,7 @@ def dimension_shell(invocation: Invocation, name: str, as_json: bool) -> ExitCod
 
     With --json, only print the folder.
     """
-    folder = shell_folder(DimensionRecords.of(opened_of(invocation)).find(name))
+    folder = folder_of(DimensionRecords.of(opened_of(invocation)).find(name))
     if as_json:
         show_json({"folder": str(folder)})
         return ExitCode.DONE
