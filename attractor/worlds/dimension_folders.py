@@ -5,10 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, UsageError
+from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import OpenProject
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import choose_sandbox, excluded_paths
+from attractor.pipeline.workspace.ports import ports_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.directories import PlainDirectory
@@ -100,5 +102,7 @@ async def _run(
     project, folder = opened.project, dimension.folder
     request = RunRequest(file=project.root, workspace=dimension.kind, folder=folder)
     sandbox = await choose_sandbox(request, RunScope.of(project))
-    result = await run_setup(sandbox.make(Path(folder)), command, time_limit)
+    ports = ports_of(Path(folder), project)
+    environment = EnvironmentWrapper(sandbox.make(Path(folder)), variables=ports)
+    result = await run_setup(environment, command, time_limit)
     require_success(result, command, time_limit)

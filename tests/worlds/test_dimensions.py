@@ -13,9 +13,11 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
+from attractor.pipeline.workspace.ports import ports_of
 from attractor.records.request import RunRequest, read_request
 from attractor.workspaces import worktrees
 from attractor.workspaces.folders import lock_writer
+from attractor.workspaces.preparation import Preparation
 from attractor.worlds import dimensions
 from attractor.worlds.dimensions import (
     DimensionView,
@@ -24,7 +26,7 @@ from attractor.worlds.dimensions import (
     list_dimensions,
     remove_dimension,
 )
-from tests.pipeline.projects import git, make_project, open_project
+from tests.pipeline.projects import adjusted, git, make_project, open_project
 from tests.tables import table
 
 Change = Callable[[Path, Path], None]
@@ -276,6 +278,27 @@ def test_kill_leaves_nothing_without_a_record(
         remove(opened, made)
     assert asyncio.run(list_dimensions(opened)) == []
     assert marks(project) == before
+
+
+def test_setup_and_teardown_know_the_ports(tmp_path: Path) -> None:
+    opened = opened_in(tmp_path)
+    preparation = Preparation(setup="echo $WEB_PORT > .env")
+    teardown = "echo the port $WEB_PORT; false"
+    said: list[str] = []
+    project = adjusted(
+        opened.project,
+        ports=("WEB_PORT",),
+        preparation=preparation,
+        teardown=teardown,
+        tell=said.append,
+    )
+    opened = OpenProject(project)
+    made = add(opened)
+    folder = Path(made.folder)
+    port = ports_of(folder, project)["WEB_PORT"]
+    assert (folder / ".env").read_text() == f"{port}\n"
+    remove(opened, made)
+    assert f"the port {port}" in said[-1]
 
 
 def test_run_names_its_dimension(tmp_path: Path) -> None:
