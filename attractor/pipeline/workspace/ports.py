@@ -35,7 +35,9 @@ class _OwnedPorts:
         run = RunDirectory(Path(owner))
         if not run.root.exists():
             return is_running(self.pid)
-        return not run.final.exists() or is_held(run.lock)
+        # A project may have a file with the name of the final record.
+        has_ended = run.lock.exists() and run.final.exists()
+        return not has_ended or is_held(run.lock)
 
 
 def ports_of(owner: Path, project: Project) -> Mapping[str, str]:

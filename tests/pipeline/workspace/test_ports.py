@@ -38,6 +38,7 @@ def test_owners_keep_different_ports_until_their_folder_is_gone(
 ) -> None:
     owners = [make_owner(tmp_path / name) for name in ("a", "b")]
     given = [ports_of(owner, project) for owner in owners]
+    (owners[1] / "final.json").write_text("{}")
     assert len({port for one in given for port in one.values()}) == 4
     assert [ports_of(owner, project) for owner in owners] == given
     other = make_owner(tmp_path / "c")
