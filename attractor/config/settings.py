@@ -160,6 +160,11 @@ class WorkspaceSettings(Section):
         "addition to caches such as `node_modules/` and build folders such as `target/`; "
         "`!PATTERN` keeps them.",
     )
+    ports: tuple[Annotated[str, AfterValidator(require_variable_name)], ...] = Field(
+        default=(),
+        description="Give each run and each dimension a free port of its own in each of these "
+        "environment variables, such as `WEB_PORT`.",
+    )
     worktrees: str = Field(
         default="",
         description="Create the worktrees of dimensions in this folder (default: "

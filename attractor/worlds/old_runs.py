@@ -59,7 +59,8 @@ def _let_go(root: Path, folder: ActorFolder, open_: Open) -> str:
         for version in opened.suites.versions.versions(name):
             sealed = opened.suite(version.pinned)
             if sealed and find_leaks(sealed.canary, [SearchedFolder("run", root)]):
-                return f"a holdout of {version.name}@{version.number} leaked in it, and nothing has judged its files yet"
+                name = f"{version.name}@{version.number}"
+                return f"a holdout of {name} leaked in it, and nothing has judged its files yet"
     task = RemovedTask(
         folder.name,
         request.dimension if is_work else "",

@@ -1,13 +1,14 @@
 """Submits the files of a dimension to a suite: a run that only evaluates them."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import remove_tree
 from attractor.base.ids import time_of
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import Dimension
@@ -18,12 +19,14 @@ from attractor.pipeline.fork.linked_run import submission_store
 from attractor.records.lookup import list_folders
 from attractor.records.request import RunRequest, Submission, read_request
 from attractor.workspaces.create.registry import READ_ONLY
+from attractor.workspaces.folders import lock_writer
 from attractor.workspaces.git.object_store import ObjectStore, share_objects
 from attractor.workspaces.git.objects import write_tree
-from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.result_tree import candidate_files, excluded_in
-from attractor.workspaces.run_store import STORES, read_record
-from attractor.worlds.dimensions import submitted
+from attractor.workspaces.run_store import STORES, open_store, read_record
+from attractor.workspaces.worktrees import LinkedWorktree
+from attractor.worlds.dimension_folders import folder_of, place_of
 from attractor.worlds.messages import Sender
 from attractor.worlds.orders import actors_of_project, mark_seen
 
@@ -143,8 +146,8 @@ async def _take(
     """Store the current files of a dimension; return their tree and the base commit."""
     project = opened.project
     repository = await open_repository(project.root, search_path=project.machine.search_path)
-    async with submitted(opened, dimension, base=base, last_run=last_run) as found:
-        theirs, tree, commit = found
+    async with _files_of(dimension, opened, repository, last_run) as (theirs, tree, fork):
+        commit = await repository.commit(base) if base else fork
         whole = await theirs.files_of(await repository.tree(commit))
         files = candidate_files(whole, excluded_in(repository.prefix))
         if write_tree(theirs.objects, files).hex() == tree:
@@ -155,6 +158,41 @@ async def _take(
         await store.create(borrow_from=repository.objects)
         await share_objects(theirs, store, tree=tree)
     return tree, commit
+
+
+@asynccontextmanager
+async def _files_of(
+    dimension: Dimension, opened: OpenProject, repository: Repository, last_run: str
+) -> AsyncGenerator[tuple[ObjectStore, str, str]]:
+    """Yield a store with the current files of a dimension, their tree, and the base commit.
+
+    The files are those of a worktree, or of the last run in an isolated dimension. Hidden scenarios
+    are not part of the tree. Meanwhile no run can work in the worktree.
+    """
+    machine = opened.project.machine
+    if dimension.kind == "isolated":
+        if not last_run:
+            raise Refused(f"no run has worked in the dimension {dimension.name} yet")
+        store, record = open_store(
+            machine.state_dir,
+            last_run,
+            search_path=machine.search_path,
+            borrow_from=repository.objects,
+        )
+        directory = RunDirectory(opened.project.runs_dir / last_run)
+        progress = open_journal(directory.events, directory.checkpoint).state.progress
+        yield store, progress.tree if progress else "", record.base.commit
+        return
+    place = place_of(opened, repository, dimension)
+    if not isinstance(place, LinkedWorktree):
+        raise Refused(
+            f"the dimension {dimension.name} is of the kind {dimension.kind}, and only the files "
+            "of a worktree or an isolated dimension can be promoted",
+            hint="apply its changes to a branch: attractor dimension diff NAME | git apply",
+        )
+    with lock_writer(folder_of(dimension), machine.state_dir, run_id="of a submission"):
+        async with place.candidate() as (store, tree, fork):
+            yield store, tree, fork
 
 
 def _remove_leftovers(place: Path) -> None:

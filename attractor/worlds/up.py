@@ -14,8 +14,9 @@ from attractor.factory.open_project import open_project
 from attractor.growth.deployment.start import DownApp, start_app
 from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
+from attractor.workspaces.worktrees import LinkedWorktree
 from attractor.worlds.actors import list_actors
-from attractor.worlds.dimensions import is_merged
+from attractor.worlds.dimension_folders import place_of, try_repository
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
 from attractor.worlds.process import wake
@@ -90,7 +91,11 @@ class Starter:
         name = view.history.actor.dimension
         opened = open_project(view.folder.project.root, self._environ)
         dimensions = {one.name: one for one in DimensionRecords.of(opened).all()}
-        return name in dimensions and asyncio.run(is_merged(opened, dimensions[name]))
+        if name not in dimensions:
+            return False
+        repository = asyncio.run(try_repository(opened))
+        place = place_of(opened, repository, dimensions[name])
+        return isinstance(place, LinkedWorktree) and asyncio.run(place.is_merged())
 
     def start(self, found: Sequence[FoundActor]) -> None:
         """End what dead processes left running, and start the actors that go on by themselves."""

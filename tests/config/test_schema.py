@@ -33,6 +33,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspace.carry", (), "default"),
         ("workspace.carry_read_only", (), "default"),
         ("workspace.leave_out", (), "default"),
+        ("workspace.ports", (), "default"),
         ("workspace.worktrees", "", "default"),
         ("workspace.teardown", "", "default"),
         ("caches.write", {}, "default"),

@@ -13,18 +13,20 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
+from attractor.pipeline.workspace.ports import ports_of
 from attractor.records.request import RunRequest, read_request
+from attractor.workspaces import worktrees
 from attractor.workspaces.folders import lock_writer
+from attractor.workspaces.preparation import Preparation
 from attractor.worlds import dimensions
 from attractor.worlds.dimensions import (
     DimensionView,
     add_dimension,
     diff_dimension,
-    is_merged,
     list_dimensions,
     remove_dimension,
 )
-from tests.pipeline.projects import git, make_project, open_project
+from tests.pipeline.projects import adjusted, git, make_project, open_project
 from tests.tables import table
 
 Change = Callable[[Path, Path], None]
@@ -41,19 +43,6 @@ def opened_in(folder: Path, **files: str) -> OpenProject:
 
 def add(opened: OpenProject, name: str = "try", **more: object) -> Dimension:
     return asyncio.run(add_dimension(opened, name, **more))  # pyright: ignore
-
-
-def test_branch_is_merged_with_its_first_commit_on_the_branch_it_was_made_from(
-    tmp_path: Path,
-) -> None:
-    opened = opened_in(tmp_path)
-    dimension = add(opened)
-    seen = [asyncio.run(is_merged(opened, dimension))]
-    commit(Path(dimension.folder), one="1")
-    seen.append(asyncio.run(is_merged(opened, dimension)))
-    git(opened.project.root, "merge", "--quiet", dimension.branch)
-    seen.append(asyncio.run(is_merged(opened, dimension)))
-    assert seen == [False, False, True]
 
 
 def remove(opened: OpenProject, dimension: Dimension, *, force: bool = False) -> Sequence[str]:
@@ -150,20 +139,9 @@ def test_names_are_found_by_prefix_and_taken_once(tmp_path: Path) -> None:
     assert [view.dimension.folder for view in asyncio.run(list_dimensions(opened))] == ["", ""]
 
 
-def unchanged(project: Path, top: Path) -> None:
-    """Change nothing."""
-
-
 def merged(project: Path, top: Path) -> None:
     commit(top, **{"new.txt": "new\n"})
     git(project, "merge", "--quiet", "--no-ff", "attractor/try")
-
-
-def squashed(project: Path, top: Path) -> None:
-    commit(top, **{"new.txt": "1\n"})
-    commit(top, **{"new.txt": "2\n"})
-    git(project, "merge", "--quiet", "--squash", "attractor/try")
-    commit(project)
 
 
 def uncommitted(project: Path, top: Path) -> None:
@@ -174,11 +152,6 @@ def unmerged(project: Path, top: Path) -> None:
     commit(top, **{"new.txt": "new\n"})
 
 
-def merging(project: Path, top: Path) -> None:
-    commit(project, **{"other.txt": "other\n"})
-    git(top, "merge", "--quiet", "--no-ff", "--no-commit", "main")
-
-
 def replaced(project: Path, top: Path) -> None:
     (top / ".git").unlink()
     git(top, "init", "--quiet")
@@ -187,18 +160,13 @@ def replaced(project: Path, top: Path) -> None:
 @table(
     ("change", "refusal"),
     [
-        (unchanged, ""),
         (merged, ""),
-        (squashed, ""),
         (uncommitted, "uncommitted changes"),
         (unmerged, "commits on attractor/try only"),
-        (merging, "a merge is not complete"),
         (replaced, "cannot be inspected"),
     ],
 )
-def test_removal_loses_nothing(
-    tmp_path: Path, change: Callable[[Path, Path], None], refusal: str
-) -> None:
+def test_removal_loses_nothing(tmp_path: Path, change: Change, refusal: str) -> None:
     opened = opened_in(tmp_path / "here")
     project = opened.project.root
     before, made = marks(project), add(opened)
@@ -231,9 +199,9 @@ def test_forced_removal_keeps_a_snapshot_and_names_ignored_files(tmp_path: Path)
     assert "refs/heads/attractor/try" not in refs
     assert git(opened.project.root, "show", f"{kept}:late.txt") == "late\n"
     assert git(opened.project.root, "show", f"{kept}:new.txt") == "new\n"
-    git(opened.project.root, "update-ref", f"{dimensions.REMOVED_REFS}try/1000", "HEAD")
+    git(opened.project.root, "update-ref", f"{worktrees.REMOVED_REFS}try/1000", "HEAD")
     asyncio.run(list_dimensions(opened))
-    listed = git(opened.project.root, "for-each-ref", dimensions.REMOVED_REFS)
+    listed = git(opened.project.root, "for-each-ref", worktrees.REMOVED_REFS)
     assert (kept in listed, "try/1000" in listed) == (True, False)
 
 
@@ -276,14 +244,14 @@ def test_kill_leaves_nothing_without_a_record(
     opened = opened_in(tmp_path)
     project, before = opened.project.root, marks(opened.project.root)
     calls, most = 0, 0
-    ask = dimensions._git  # pyright: ignore
+    ask = worktrees.run_git_as_owner
 
     class Killed(BaseException):
         """The end of the process."""
 
-    async def killed(*arguments: object, **more: object) -> str:
+    async def killed(*arguments: str, **more: object) -> object:
         nonlocal calls
-        calls += 1
+        calls += arguments[0] in ("worktree", "sparse-checkout", "checkout")
         if calls > most:
             raise Killed
         return await ask(*arguments, **more)  # pyright: ignore
@@ -294,7 +262,7 @@ def test_kill_leaves_nothing_without_a_record(
     for number in range(3):
         calls, most = 0, number
         with monkeypatch.context() as patched:
-            patched.setattr(dimensions, "_git", killed)
+            patched.setattr(worktrees, "run_git_as_owner", killed)
             patched.setattr(dimensions, "_undo", not_undone)
             with pytest.raises(Killed):
                 add(opened)
@@ -310,6 +278,27 @@ def test_kill_leaves_nothing_without_a_record(
         remove(opened, made)
     assert asyncio.run(list_dimensions(opened)) == []
     assert marks(project) == before
+
+
+def test_setup_and_teardown_know_the_ports(tmp_path: Path) -> None:
+    opened = opened_in(tmp_path)
+    preparation = Preparation(setup="echo $WEB_PORT > .env")
+    teardown = "echo the port $WEB_PORT; false"
+    said: list[str] = []
+    project = adjusted(
+        opened.project,
+        ports=("WEB_PORT",),
+        preparation=preparation,
+        teardown=teardown,
+        tell=said.append,
+    )
+    opened = OpenProject(project)
+    made = add(opened)
+    folder = Path(made.folder)
+    port = ports_of(folder, project)["WEB_PORT"]
+    assert (folder / ".env").read_text() == f"{port}\n"
+    remove(opened, made)
+    assert f"the port {port}" in said[-1]
 
 
 def test_run_names_its_dimension(tmp_path: Path) -> None:

@@ -69,10 +69,10 @@ class Project:
     """A project: its folder `root`, its settings, and the machine and console that use it.
 
     `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path.
-    `leave_out` are patterns of new files that no result contains. `worktrees` is the folder of the
-    worktrees of dimensions, if not beside the repository, and `teardown` a command before one is
-    removed. `cache_variables` are the folders
-    in the cache folder of a run, by variable. `downloads` names the package managers whose
+    `leave_out` are patterns of new files that no result contains. `ports` are variables with ports
+    of each workspace. `worktrees` is the folder of the worktrees of dimensions, if not beside the
+    repository, and `teardown` a command before one is removed. `cache_variables` are the folders in
+    the cache folder of a run, by variable. `downloads` names the package managers whose
     downloads a sandbox shows; `readable` are more paths that it shows, and `sandbox_env` the
     variables that it adds. `suite` and `profile`
     judge runs that name none. `secrets` are values in the settings, in addition to the variables
@@ -88,6 +88,7 @@ class Project:
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
     leave_out: Sequence[str] = LEAVE_OUT
+    ports: Sequence[str] = ()
     worktrees: str = ""
     teardown: str = ""
     cache_variables: Mapping[str, str] = field(default_factory=lambda: CACHE_VARIABLES)
@@ -148,6 +149,7 @@ def project_from(
         levels=rule_levels(configuration),
         preparation=_preparation(settings.workspace),
         leave_out=(*LEAVE_OUT, *settings.workspace.leave_out),
+        ports=settings.workspace.ports,
         worktrees=settings.workspace.worktrees,
         teardown=settings.workspace.teardown,
         cache_variables=_cache_variables(settings.caches),

@@ -22,18 +22,15 @@ from attractor.environments.selection import (
     with_cache,
     with_read_only,
 )
+from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.workspace.ports import ports_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.caches import cache_folder, make_cache_folder
 from attractor.workspaces.create.isolated import reopen_workspace
-from attractor.workspaces.create.registry import (
-    COPY,
-    NewWorkspace,
-    WorkspaceKind,
-    workspace_registry,
-)
+from attractor.workspaces.create.registry import COPY, NewWorkspace, workspace_registry
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
     NAME as folders_NAME,
@@ -237,8 +234,9 @@ async def create_workspace(
     """Create the workspace of a new run, in a repository from a commit."""
     project, machine = scope.project, scope.project.machine
     kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
+    make = _make_environments(sandbox, scope, request, run_id)
     if kind.create is None:
-        return _untracked(kind, sandbox, folder)
+        return NoWorkspace(another=lambda: make(folder))
     new = NewWorkspace(
         folder=folder,
         state=machine.state_dir,
@@ -246,7 +244,7 @@ async def create_workspace(
         search_path=machine.search_path,
         environ=machine.environ,
         author=Author(NAME, EMAIL, machine.clock.now()),
-        environment=environments_of(_caching(sandbox, project, run_id), scope, folder),
+        environment=make,
         on_snapshot=on_snapshot,
         records=excluded_paths(project, folder),
         leave_out=project.leave_out,
@@ -257,22 +255,25 @@ async def create_workspace(
     return _complete(await kind.create(new), sandbox, scope, run_id)
 
 
-def _untracked(kind: WorkspaceKind, sandbox: EnvironmentChoice, folder: Path) -> NoWorkspace:
-    def make() -> ExecutionEnvironment:
-        environment = sandbox.make(folder)
-        return ReadOnlyExecutionEnvironment(environment) if kind.only_reads else environment
+def _make_environments(
+    sandbox: EnvironmentChoice, scope: RunScope, request: RunRequest, run_id: str
+) -> EnvironmentFactory:
+    """Return the function that makes the environments of the stages of a run.
 
-    return NoWorkspace(another=make)
-
-
-def _caching(sandbox: EnvironmentChoice, project: Project, run_id: str) -> EnvironmentChoice:
-    """Return the sandbox of the stages of a run, which can write the run's cache folder.
-
-    All that judges the run uses the sandbox without it.
+    They can write the run's cache folder, and know the ports of the workspace. All that judges the
+    run uses the sandbox without both.
     """
-    return with_cache(
-        sandbox, cache_folder(project.machine.state_dir, run_id), project.cache_variables
-    )
+    project, folder, make = scope.project, work_folder(request, scope.project), sandbox.make
+    kind = workspace_registry()[request.workspace]
+    if kind.create:
+        cache = cache_folder(project.machine.state_dir, run_id)
+        caching = with_cache(sandbox, cache, project.cache_variables)
+        make = environments_of(caching, scope, folder)
+    owner = folder if request.folder else project.runs_dir / run_id
+    ports = ports_of(owner, project)
+    if kind.only_reads:
+        return lambda at: ReadOnlyExecutionEnvironment(make(at), variables=ports)
+    return (lambda at: EnvironmentWrapper(make(at), variables=ports)) if ports else make
 
 
 def _complete(
@@ -306,13 +307,14 @@ async def open_workspace(
     """Open the workspace of a resumed run."""
     project = scope.project
     kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
+    make = _make_environments(sandbox, scope, request, run_id)
     if kind.create is None:
-        return _untracked(kind, sandbox, folder)
+        return NoWorkspace(another=lambda: make(folder))
     workspace = await reopen_workspace(
         state=project.machine.state_dir,
         run_id=run_id,
         search_path=project.machine.search_path,
-        environment=environments_of(_caching(sandbox, project, run_id), scope, folder),
+        environment=make,
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(request, project),
         sets_back=kind.sets_back,

@@ -13,7 +13,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
-from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.errors import FolderTooLarge
 from attractor.workspaces.folders import make_workspaces_folder, new_folder, require_folder
@@ -34,7 +33,13 @@ from attractor.workspaces.result_tree import (
     protected_paths,
 )
 from attractor.workspaces.run_store import FolderIndex, WorkspaceRecord, create_store, write_record
-from attractor.workspaces.snapshot import Snapshot, SnapshotRules, take_snapshot, write_out
+from attractor.workspaces.snapshot import (
+    Snapshot,
+    SnapshotRules,
+    filesystem_time,
+    take_snapshot,
+    write_out,
+)
 from attractor.workspaces.tracked_folder import EnvironmentFactory, OnSnapshot, TrackedFolder
 
 
@@ -176,7 +181,7 @@ async def create_from_copy(
     """
     rules = await read_copy_rules(folder, also_excluded)
     store = await create_store(state, run_id, search_path=search_path)
-    taken = await in_thread(partial(_take_first_snapshot, folder, store, rules))
+    taken = await in_thread(partial(take_first_snapshot, folder, store, rules))
     if skipped := taken.skipped:
         named = ", ".join(f"{path.path} ({path.reason})" for path in skipped[:_SHOWN])
         more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
@@ -219,8 +224,9 @@ async def read_copy_rules(folder: Path, also_excluded: Sequence[str]) -> Snapsho
     return SnapshotRules(await in_thread(partial(read_ignores, folder, excluded, **limits)))
 
 
-def _take_first_snapshot(folder: Path, store: ObjectStore, rules: SnapshotRules) -> Snapshot:
-    now_ns = stat_cache.filesystem_time(folder, store.folder)
+def take_first_snapshot(folder: Path, store: ObjectStore, rules: SnapshotRules) -> Snapshot:
+    """Take a snapshot of a folder of which nothing is known yet."""
+    now_ns = filesystem_time(folder, store.folder)
     return take_snapshot(folder, store.objects, rules, cache={}, now_ns=now_ns)
 
 
@@ -271,16 +277,7 @@ async def create_in_place(
     require_folder(folder)
     store = await create_store(state, run_id, search_path=search_path)
     rules = SnapshotRules(await in_thread(partial(read_ignores, folder, also_excluded)))
-    first = await in_thread(
-        partial(
-            take_snapshot,
-            folder,
-            store.objects,
-            rules,
-            cache={},
-            now_ns=stat_cache.filesystem_time(folder, store.folder),
-        )
-    )
+    first = await in_thread(partial(take_first_snapshot, folder, store, rules))
     store.objects.sync()
     FolderIndex(store.folder).save_stat_cache(first.cache)
     base = Base("", first.tree, first.tree)

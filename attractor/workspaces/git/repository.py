@@ -236,9 +236,19 @@ class Repository:
         """Return the folders of all work trees, the main one first; none if it is the only one."""
         if not (self.common_dir / "worktrees").is_dir():
             return []
+        return [*await self.checkouts()]
+
+    async def checkouts(self) -> Mapping[Path, str]:
+        """Return the folders of all work trees, the main one first, with their refs or ""."""
         listed = await self.git.run("worktree", "list", "--porcelain", "-z")
-        found = [field.partition(" ") for field in listed.split("\0")]
-        return [Path(folder) for name, _, folder in found if name == "worktree"]
+        found, folder = dict[Path, str](), Path()
+        for name, _, value in (field.partition(" ") for field in listed.split("\0")):
+            if name == "worktree":
+                folder = Path(value)
+                found[folder] = ""
+            elif name == "branch":
+                found[folder] = value
+        return found
 
     async def tree(self, commit: str) -> str:
         """Return the id of a commit's tree."""

@@ -22,7 +22,7 @@ from attractor.workspaces.folders import lock_writer
 from attractor.workspaces.run_store import STORES, read_record
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.dying_task import APPROVING, resume_and_die
-from tests.pipeline.projects import git, make_project, open_project, simulated, start
+from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 from tests.tables import table
 
 TASKS = r"""
@@ -146,6 +146,34 @@ def test_any_number_of_runs_reads_a_folder_while_another_writes_there(
     assert not (place / "made.txt").exists()
     with pytest.raises(SandboxUnavailable, match="nothing keeps commands from changing files"):
         asyncio.run(start(replace(request, sandbox="none"), opened))
+
+
+SERVING = r"""
+digraph serving {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    work  [shape=parallelogram, tool_command="echo $WEB_PORT $DB_PORT >> ~/ports"]
+    ask   [shape=hexagon, label="Go on?"]
+    again [shape=parallelogram, tool_command="echo $WEB_PORT $DB_PORT >> ~/ports"]
+    start -> work -> ask
+    ask -> again [label="Yes"]
+    again -> exit
+}
+"""
+
+
+@table("kind", KINDS)
+def test_ports_are_those_of_the_dimension_or_the_run(tmp_path: Path, kind: str) -> None:
+    project = make_project(tmp_path / kind / "project", SERVING)
+    request, opened = request_of(project, kind), open_project(project)
+    opened = adjusted(opened, ports=("WEB_PORT", "DB_PORT"))
+    for _ in range(2):
+        assert asyncio.run(start(request, opened)).status == AWAITING_ANSWER
+        asyncio.run(resume(find_run("latest", opened.runs_dir), opened, APPROVING))
+    first, resumed, second, _ = (tmp_path / kind / "ports").read_text().splitlines()
+    assert len({*first.split()}) == 2
+    assert resumed == first
+    assert (second == first) == bool(request.folder)
 
 
 @table("kind", ["worktree", "directory"])
