@@ -4,6 +4,7 @@ The record of a dimension is written first and removed last. What a killed comma
 the next one: a worktree, a branch or a folder without a record never stays.
 """
 
+import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -89,6 +90,7 @@ class _Making:
     async def make(self, name: str, kind: str, ref: str, at: Path | None) -> Dimension:
         """Check everything, write the record, make the folder, and complete the record."""
         kind = kind or ("worktree" if self.repository else "copy")
+        at = Path(os.path.normpath(at.absolute())) if at else None
         self._require_usable(name, kind, ref, at)
         plan = Dimension(name=name, kind=kind, created=self.opened.project.machine.clock.now())
         if not workspace_registry()[kind].needs_folder:
@@ -125,7 +127,10 @@ class _Making:
         if kinds[kind].create is None or kind == "in-place":
             raise UsageError(f"{kind} is no kind of a dimension")
         if at and not kinds[kind].needs_folder:
-            raise UsageError(f"a dimension of the kind {kind} has no folder", hint="remove --at")
+            raise UsageError(
+                f"a dimension of the kind {kind} has no folder",
+                hint="remove --at, or name a kind that has one: --kind directory",
+            )
         if ref and kind != "worktree":
             raise UsageError(f"--from is for worktrees, not for {kind}", hint="remove --from")
 

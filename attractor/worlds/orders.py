@@ -271,9 +271,10 @@ def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     view = read_actor(folder)
     if view.status is ActorStatus.ARCHIVED:
         return
-    if view.task or view.has_process:
+    # A process that only waits for another message ends by itself.
+    if view.task or (view.has_process and view.waiting):
         raise Refused(
-            f"the actor {folder.name} is {view.status}",
+            f"the actor {folder.name} has work",
             hint=f"stop it first: attractor actor stop {folder.name}",
         )
     folder.record(Marked(Mark.ARCHIVED, by, opened.now()))

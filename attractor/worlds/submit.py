@@ -1,7 +1,7 @@
 """Submits the files of a dimension to a suite: a run that only evaluates them."""
 
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -67,13 +67,23 @@ def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
     return sorted(found, key=lambda one: one.started)
 
 
-def _removed_runs(dimension: Dimension, opened: OpenProject) -> Mapping[str, str]:
-    """Return the actors of the runs of a dimension that `gc` removed, by run, oldest first."""
-    return {
+def _submission_of(
+    dimension: Dimension, commit: str, tree: str, work: Sequence[Manifest], opened: OpenProject
+) -> Submission:
+    """Return a submission with all runs of the dimension, also those that `gc` removed."""
+    removed = {
         run_id: task.actor
         for run_id, task in sorted(removed_tasks(opened.ledger.entries()).items())
         if task.dimension == dimension.name and time_of(run_id) >= dimension.created
     }
+    tasks = [request.task for request in map(read_request, work) if request.task]
+    return Submission(
+        dimension.name,
+        commit,
+        tree,
+        runs=[*removed, *(one.run_id for one in work)],
+        actors=[*dict.fromkeys([*removed.values(), *(task.actor for task in tasks)])],
+    )
 
 
 async def submit_dimension(
@@ -96,7 +106,7 @@ async def submit_dimension(
     if not (suite or opened.project.suite):
         raise UsageError("no suite judges the files", hint="name one: --suite NAME")
     project, machine = opened.project, opened.project.machine
-    work, removed = runs_in(dimension, opened), _removed_runs(dimension, opened)
+    work = runs_in(dimension, opened)
     for one in work:
         if is_held(RunDirectory(project.runs_dir / one.run_id).lock):
             raise Refused(
@@ -110,15 +120,7 @@ async def submit_dimension(
     last_run = work[-1].run_id if work else ""
     try:
         tree, commit = await _take(dimension, opened, store, base=base, last_run=last_run)
-        tasks = [request.task for request in map(read_request, work) if request.task]
-        actors = dict.fromkeys([*removed.values(), *(task.actor for task in tasks)])
-        submission = Submission(
-            dimension.name,
-            commit,
-            tree,
-            [*removed, *(one.run_id for one in work)],
-            [*actors],
-        )
+        submission = _submission_of(dimension, commit, tree, work, opened)
         request = RunRequest(
             file=project.root / FILE,
             goal=goal or (work[-1].goal if work else f"the files of {dimension.name}"),
@@ -130,7 +132,7 @@ async def submit_dimension(
         ready = OpenProject(project.with_texts({str(request.file): PIPELINE}))
         result = await start_run(request, ready, run_id=run_id)
         for folder in actors_of_project(opened):
-            last = folder.read().last if folder.name in actors else None
+            last = folder.read().last if folder.name in submission.actors else None
             # An answer that came after the files were taken is not judged.
             if last and last.run_id in submission.runs:
                 mark_seen(folder, by, opened)

@@ -1,10 +1,12 @@
 """Starts again what a crash or a reboot ended, and asks where a program should not decide."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Semaphore
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
@@ -23,7 +25,8 @@ from attractor.worlds.process import wake
 from attractor.worlds.status import ActorStatus, ActorView, read_actors
 
 UP = Sender(SenderKind.HARNESS, "up")
-_AT_ONCE = 4
+_AT_ONCE, _OF_AN_ACCOUNT = 4, 2
+"""How many actors start at the same time, and how many of them with the same account."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def find_actors(
     resume_within: timedelta,
     is_merged: Callable[[ActorView], bool] = lambda view: False,
 ) -> Sequence[FoundActor]:
-    """Return the actors that have work and no process, those that wait longest first."""
+    """Return the actors that have work and no process: first what a person waits for, by age."""
     views = [view for view in read_actors(list_actors(state)) if not view.has_process]
     found = [
         FoundActor(
@@ -74,17 +77,31 @@ def find_actors(
         for view in views
         if view.can_begin or view.can_go_on or view.status is ActorStatus.INTERRUPTED
     ]
-    return sorted(found, key=lambda one: one.view.waits_since)
+    return sorted(found, key=lambda one: (not _is_for_a_person(one.view), one.view.waits_since))
+
+
+def _is_for_a_person(view: ActorView) -> bool:
+    messages = [view.task.message] if view.task else view.waiting
+    return any(one.sender.kind is SenderKind.PERSON for one in messages)
+
+
+def _account_of(view: ActorView) -> tuple[str, str]:
+    """Return what stands for the account of an actor: its program, and its provider or model."""
+    actor = view.history.actor
+    return actor.backend, actor.provider or actor.model
 
 
 class Starter:
-    """Starts actors of all projects of a state folder, four at a time."""
+    """Starts actors of all projects of a state folder, a few at a time."""
 
     def __init__(
         self, state: Path, environ: Mapping[str, str], tell: Callable[[str], None]
     ) -> None:
         self._environ = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
         self._tell = tell
+        self._of_an_account: defaultdict[tuple[str, str], Semaphore] = defaultdict(
+            lambda: Semaphore(_OF_AN_ACCOUNT)
+        )
 
     def is_merged(self, view: ActorView) -> bool:
         """Return whether a person merged the branch of an actor's worktree."""
@@ -113,7 +130,8 @@ class Starter:
 
     def _try(self, one: FoundActor) -> None:
         try:
-            self._start(one)
+            with self._of_an_account[_account_of(one.view)]:
+                self._start(one)
         except (AttractorError, OSError) as fault:
             words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
             self._tell(f"{one.view.folder.qualified_name} does not start: {words}")

@@ -142,5 +142,7 @@ def test_actor_of_a_repository_works_in_a_worktree_of_its_own(tmp_path: Path) ->
     worktree = tmp_path / "project.worktrees" / "sum"
     assert "return a + b" in (worktree / "calc.py").read_text()
     assert "return a - b" in (desk.place / "calc.py").read_text()
+    # Its process waits a few seconds for another message.
+    assert desk.do("actor", "archive", "sum").returncode == 0
     [dimension] = json.loads(desk.do("dimension", "list", "--json").stdout)
     assert (dimension["branch"], dimension["changed"]) == ("attractor/sum", 1)

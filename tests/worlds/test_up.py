@@ -2,18 +2,21 @@
 
 import json
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from attractor.worlds.actors import GoneOn
-from attractor.worlds.messages import TaskAtWork
+from attractor.factory.open_project import OpenProject
+from attractor.worlds import up
+from attractor.worlds.actors import ActorFolder, GoneOn
+from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
 from attractor.worlds.status import read_actor
 from attractor.worlds.up import UP, find_actors
 from tests.cli.git_desk import await_
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
-from tests.worlds.flows import actor_in, open_at, send_to
+from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
 __all__ = ["desk"]
 HOURS = timedelta(hours=12)
@@ -46,6 +49,34 @@ def test_cut_task_goes_on_and_an_old_one_or_one_that_died_twice_is_asked_about(
     late = {one.view.name: one.question for one in find_actors(state, now + 2 * HOURS, HOURS)}
     assert late.pop("cut").startswith("its process died ")
     assert late == {"twice": "", "waits": ""}
+
+
+def test_actors_for_whom_a_person_waits_start_first(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    boss = Sender(SenderKind.ACTOR, "boss")
+    for name, sender in (("a", boss), ("b", ANN), ("c", boss), ("d", ANN)):
+        send_to(actor_in(opened, name), opened, "work", sender)
+    found = find_actors(tmp_path / "state", opened.now(), HOURS)
+    assert [one.view.name for one in found] == ["b", "d", "a", "c"]
+
+
+def test_two_actors_of_an_account_start_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, starting, most = open_at(tmp_path), list[str](), list[int]()
+
+    def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool) -> None:
+        starting.append(folder.name)
+        time.sleep(0.05)
+        most.append(len(starting))
+        starting.remove(folder.name)
+
+    monkeypatch.setattr(up, "wake", wake)
+    for name in "abcd":
+        send_to(actor_in(opened, name), opened, "work")
+    found = find_actors(tmp_path / "state", opened.now(), HOURS)
+    up.Starter(tmp_path / "state", opened.project.machine.environ, print).start(found)
+    assert (len(most), max(most)) == (4, 2)
 
 
 @pytest.mark.parametrize("is_second", [False, True])
