@@ -21,6 +21,7 @@ from attractor.config.tables import require_name
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.orphan_processes import MARK, kill_orphans, new_mark
 from attractor.factory.dimensions import DIMENSIONS, Dimension, DimensionRecords, DimensionState
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import list_project_folders
@@ -564,12 +565,16 @@ async def _add_worktree(opened: OpenProject, repository: Repository, plan: Dimen
 
 async def _git(opened: OpenProject, *arguments: str, folder: Path) -> str:
     """Run git with the person's configuration, in a folder that no agent has seen."""
-    result = await run_git_as_owner(
-        *arguments, folder=folder, environ=opened.project.machine.environ, timeout=_GIT_TIME
-    )
+    environ = {**opened.project.machine.environ, MARK: new_mark(_marked(opened))}
+    result = await run_git_as_owner(*arguments, folder=folder, environ=environ, timeout=_GIT_TIME)
     if result.exit_code:
         raise GitFailed(f"git {arguments[0]} in {folder} failed: {result.stderr.strip()}")
     return result.stdout
+
+
+def _marked(opened: OpenProject) -> str:
+    """Return the mark of commands that change dimensions of the project."""
+    return f"dimensions of {opened.identity.project_id()}"
 
 
 async def _undo(
@@ -592,7 +597,7 @@ async def _undo(
         # A person may have made a branch with this name, if the command was cut before.
         is_own = dimension.state is not DimensionState.MAKING or commit == dimension.base
         if commit and is_own and not keeps_branch:
-            await repository.git.run("update-ref", "-d", ref, commit)
+            await _git(opened, "update-ref", "-d", ref, commit, folder=opened.project.root)
         with suppress(OSError):
             top.parent.rmdir()
     elif dimension.made_by_attractor and dimension.folder:
@@ -619,6 +624,8 @@ async def _settle(opened: OpenProject, records: DimensionRecords) -> None:
     """Undo what killed commands left, and remove snapshots that were kept long enough."""
     for dimension in records.all():
         if dimension.state is not DimensionState.READY:
+            # Git works on after a kill of the command that started it.
+            await kill_orphans(_marked(opened))
             await _undo(opened, records, dimension)
             opened.project.console.tell(
                 f"The dimension {dimension.name} was cut while it was {dimension.state}: what was "
@@ -732,7 +739,8 @@ async def _environment(opened: OpenProject, dimension: Dimension) -> ExecutionEn
     """Return the environment of commands in the folder of a dimension, in a sandbox if possible."""
     project, folder = opened.project, dimension.folder
     request = RunRequest(file=project.root, workspace=dimension.kind, folder=folder)
-    return (await choose_sandbox(request, RunScope.of(project))).make(Path(folder))
+    sandbox = await choose_sandbox(request, RunScope.of(project), run_id=_marked(opened))
+    return sandbox.make(Path(folder))
 
 
 async def _tear_down(opened: OpenProject, dimension: Dimension) -> None:
