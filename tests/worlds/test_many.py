@@ -225,7 +225,8 @@ def test_all_actors_are_back_after_a_reboot_and_stale_ones_ask(folder: Path) -> 
             "project-1/actor-0 asks whether to go on, since its process died 2d ago",
         ]
         assert sum("goes on" in words for words in listed) == WORKING - 2
-        assert 1 < most <= 4
+        # A process that found no free place may end a moment later.
+        assert 1 < most <= 4 + 2
         await_(lambda: naps.read_text().count("nap") == 2 * WORKING)
         assert [one.wait(10) for one in left] == [-signal.SIGTERM] * WORKING
         assert stranger.poll() is None

@@ -2,12 +2,16 @@
 
 import json
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
-from attractor.worlds.actors import GoneOn
+from attractor.factory.open_project import OpenProject
+from attractor.worlds import up
+from attractor.worlds.actors import ActorFolder, GoneOn
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.status import read_actor
 from attractor.worlds.up import UP, find_actors
@@ -46,6 +50,26 @@ def test_cut_task_goes_on_and_an_old_one_or_one_that_died_twice_is_asked_about(
     late = {one.view.name: one.question for one in find_actors(state, now + 2 * HOURS, HOURS)}
     assert late.pop("cut").startswith("its process died ")
     assert late == {"twice": "", "waits": ""}
+
+
+def test_four_actors_start_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_at(tmp_path)
+    for number in range(9):
+        send_to(actor_in(opened, f"actor-{number}"), opened, "work")
+    at_once, most = Barrier(4), list[int]()
+    starting = set[str]()
+
+    def start(folder: ActorFolder, opened: OpenProject, *, waits: bool) -> None:
+        starting.add(folder.name)
+        with suppress(BrokenBarrierError):
+            at_once.wait(1.0)
+        most.append(len(starting))
+        starting.discard(folder.name)
+
+    monkeypatch.setattr(up, "wake", start)
+    found = find_actors(tmp_path / "state", opened.now(), HOURS)
+    up.Starter(tmp_path / "state", opened.project.machine.environ, print).start(found)
+    assert (len(most), max(most)) == (9, 4)
 
 
 @pytest.mark.parametrize("is_second", [False, True])
