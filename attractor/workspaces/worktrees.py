@@ -97,7 +97,7 @@ class LinkedWorktree:
         ref = f"refs/heads/{self.branch}"
         commit = await self.repository.ref(ref)
         if commit and (commit == self.base or not only_unchanged):
-            await self.repository.git.run("update-ref", "-d", ref, commit)
+            await self._ask("update-ref", "-d", ref, commit, folder=self.repository.common_dir)
 
     async def checked_out_branch(self) -> str:
         """Return the branch that is checked out now, or ""."""

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, UsageError
+from attractor.environments.orphan_processes import MARK, new_mark
 from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import OpenProject
@@ -45,6 +46,14 @@ async def try_repository(opened: OpenProject) -> Repository | None:
         return None
 
 
+def mark_of(opened: OpenProject) -> str:
+    """Return the mark of commands that change dimensions of the project.
+
+    They work on after a kill of the command that started them; the next one ends them.
+    """
+    return f"dimensions of {opened.identity.project_id()}"
+
+
 def place_of(
     opened: OpenProject, repository: Repository | None, dimension: Dimension
 ) -> LinkedWorktree | PlainDirectory:
@@ -57,7 +66,7 @@ def place_of(
             branch=dimension.branch,
             base=dimension.base,
             base_branch=dimension.base_branch,
-            environ=machine.environ,
+            environ={**machine.environ, MARK: new_mark(mark_of(opened))},
             author=Author(NAME, EMAIL, machine.clock.now()),
             scratch=machine.state_dir,
         )
@@ -101,7 +110,7 @@ async def _run(
     """Run a command that must succeed, in a sandbox if possible."""
     project, folder = opened.project, dimension.folder
     request = RunRequest(file=project.root, workspace=dimension.kind, folder=folder)
-    sandbox = await choose_sandbox(request, RunScope.of(project))
+    sandbox = await choose_sandbox(request, RunScope.of(project), run_id=mark_of(opened))
     ports = ports_of(Path(folder), project)
     environment = EnvironmentWrapper(sandbox.make(Path(folder)), variables=ports)
     result = await run_setup(environment, command, time_limit)

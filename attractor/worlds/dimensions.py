@@ -17,6 +17,7 @@ from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, LockHolder
 from attractor.config.tables import require_name
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.environments.orphan_processes import kill_orphans
 from attractor.factory.dimensions import DIMENSIONS, Dimension, DimensionRecords, DimensionState
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import list_project_folders
@@ -28,7 +29,14 @@ from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import lock_writer, writer_of
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
 from attractor.workspaces.worktrees import LinkedWorktree, remove_old_refs, worktrees_folder
-from attractor.worlds.dimension_folders import fill, folder_of, place_of, tear_down, try_repository
+from attractor.worlds.dimension_folders import (
+    fill,
+    folder_of,
+    mark_of,
+    place_of,
+    tear_down,
+    try_repository,
+)
 
 BRANCHES = "attractor/"
 KEPT_DAYS = 30
@@ -323,6 +331,8 @@ async def _settle(opened: OpenProject, records: DimensionRecords) -> None:
     """Undo what killed commands left, and remove snapshots that were kept long enough."""
     for dimension in records.all():
         if dimension.state is not DimensionState.READY:
+            # Git works on after a kill of the command that started it.
+            await kill_orphans(mark_of(opened))
             await _undo(opened, records, dimension)
             opened.project.console.tell(
                 f"The dimension {dimension.name} was cut while it was {dimension.state}: what was "

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Semaphore
@@ -99,9 +100,7 @@ class Starter:
     ) -> None:
         self._environ = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
         self._tell = tell
-        self._of_an_account: defaultdict[tuple[str, str], Semaphore] = defaultdict(
-            lambda: Semaphore(_OF_AN_ACCOUNT)
-        )
+        self._free = Semaphore(_AT_ONCE)
 
     def is_merged(self, view: ActorView) -> bool:
         """Return whether a person merged the branch of an actor's worktree."""
@@ -116,8 +115,17 @@ class Starter:
 
     def start(self, found: Sequence[FoundActor]) -> None:
         """End what dead processes left running, and start the actors that go on by themselves."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self._try, found))
+        by_account: defaultdict[tuple[str, str], list[FoundActor]] = defaultdict(list)
+        for one in found:
+            by_account[_account_of(one.view)].append(one)
+        with ExitStack() as stack:
+            # A pool starts them in their order, and the first that start get the free places.
+            pools = [stack.enter_context(ThreadPoolExecutor(_OF_AN_ACCOUNT)) for _ in by_account]
+            for started in [
+                pool.map(self._try, ones)
+                for pool, ones in zip(pools, by_account.values(), strict=True)
+            ]:
+                list(started)
 
     def start_app(self, app: DownApp) -> None:
         """Start an app that was up, whatever its age."""
@@ -130,7 +138,7 @@ class Starter:
 
     def _try(self, one: FoundActor) -> None:
         try:
-            with self._of_an_account[_account_of(one.view)]:
+            with self._free:
                 self._start(one)
         except (AttractorError, OSError) as fault:
             words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)

@@ -1,5 +1,6 @@
 """A project with actors whose runs are simulated in this process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import SystemClock
@@ -12,20 +13,21 @@ from attractor.worlds.orders import here
 ANN = Sender(SenderKind.PERSON, "ann")
 
 
-def open_at(folder: Path) -> OpenProject:
-    project = folder / "project"
+def open_at(folder: Path, name: str = "project", **variables: str) -> OpenProject:
+    project = folder / name
     project.mkdir(exist_ok=True)
     environ = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
         "ATTRACTOR_STATE_DIR": str(folder / "state"),
         "ATTRACTOR_WORKSPACES_DIR": str(folder),
+        **variables,
     }
     return open_project(project, environ)
 
 
 def actor_in(
-    opened: OpenProject, name: str = "helper", *, backend: str = "simulate"
+    opened: OpenProject, name: str = "helper", *, backend: str = "simulate", **more: str
 ) -> ActorFolder:
     """Return a new actor whose runs are simulated; it has no message and no process."""
     project = here(opened)
@@ -37,7 +39,7 @@ def actor_in(
         workspace="none",
         sandbox="none",
     )
-    return create_actor(actor, project, opened.project.machine.state_dir)
+    return create_actor(replace(actor, **more), project, opened.project.machine.state_dir)
 
 
 def send_to(folder: ActorFolder, opened: OpenProject, text: str, sender: Sender = ANN) -> Message:

@@ -2,9 +2,10 @@
 
 import json
 import os
-import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
@@ -60,23 +61,26 @@ def test_actors_for_whom_a_person_waits_start_first(tmp_path: Path) -> None:
     assert [one.view.name for one in found] == ["b", "d", "a", "c"]
 
 
-def test_two_actors_of_an_account_start_at_the_same_time(
+def test_four_actors_start_at_a_time_and_two_of_an_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, starting, most = open_at(tmp_path), list[str](), list[int]()
+    opened, starting, counts = open_at(tmp_path), list[str](), list[tuple[int, int]]()
+    at_once = Barrier(4)
 
-    def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool) -> None:
-        starting.append(folder.name)
-        time.sleep(0.05)
-        most.append(len(starting))
-        starting.remove(folder.name)
+    def start(folder: ActorFolder, opened: OpenProject, *, waits: bool) -> None:
+        starting.append(folder.name[0])
+        with suppress(BrokenBarrierError):
+            at_once.wait(1.0)
+        counts.append((len(starting), max(map(starting.count, starting))))
+        starting.remove(folder.name[0])
 
-    monkeypatch.setattr(up, "wake", wake)
-    for name in "abcd":
-        send_to(actor_in(opened, name), opened, "work")
+    monkeypatch.setattr(up, "wake", start)
+    for number in range(9):
+        backend = ("simulate", "agent", "claude")[number % 3]
+        send_to(actor_in(opened, f"{backend}{number}", backend=backend), opened, "work")
     found = find_actors(tmp_path / "state", opened.now(), HOURS)
     up.Starter(tmp_path / "state", opened.project.machine.environ, print).start(found)
-    assert (len(most), max(most)) == (4, 2)
+    assert (len(counts), max(counts)) == (9, (4, 2))
 
 
 @pytest.mark.parametrize("is_second", [False, True])
