@@ -191,7 +191,7 @@ def stop(
             return
         elif not view.has_process and view.can_go_on:
             # The message of the canceled run has no answer yet.
-            wake(folder, opened)
+            wake(folder, opened, waits=True)
         if time.monotonic() > until:
             raise LockHeld(
                 f"the process of the actor {folder.name} has not ended in time",

@@ -11,7 +11,7 @@ import pytest
 
 from attractor.base.locks import SharedLock, holder_of
 from tests.cli.git_desk import await_
-from tests.cli.plain_desk import PlainDesk
+from tests.cli.plain_desk import Desk, PlainDesk
 from tests.cli.running import run_here
 
 SLOW = """digraph slow {
@@ -54,7 +54,7 @@ def desk(tmp_path: Path) -> Iterator[PlacedDesk]:
         desk.do("actor", "stop", actor["name"])
 
 
-def kill_process(desk: PlacedDesk, name: str) -> None:
+def kill_process(desk: Desk, name: str) -> None:
     """Kill the process of an actor, and wait until the kernel has released its lock."""
     [lock] = (desk.folder / "state").glob(f"projects/*/actors/{name}/lock")
     holder = holder_of(lock)

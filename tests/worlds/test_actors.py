@@ -25,6 +25,11 @@ def actors(desk: ProjectDesk, *options: str) -> list[dict[str, Any]]:
     return json.loads(desk.do("actor", "list", "--json", *options).stdout)
 
 
+def commit_all(project: Path) -> None:
+    for words in (["add", "-A"], ["commit", "-qm", "Begin"]):
+        subprocess.run(["git", *AUTHOR, *words], cwd=project, check=True)
+
+
 @contextmanager
 def twin(desk: ProjectDesk, *rules: Rule) -> Generator[None]:
     with in_background(ProviderTwin(Script(rules=rules))) as desk.twin:
@@ -131,8 +136,7 @@ def test_reader_changes_nothing_beside_the_actor_that_writes(tmp_path: Path) -> 
 def test_actor_of_a_repository_works_in_a_worktree_of_its_own(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     begin_repository(desk.place)
-    for words in (["add", "-A"], ["commit", "-qm", "Begin"]):
-        subprocess.run(["git", *AUTHOR, *words], cwd=desk.place, check=True)
+    commit_all(desk.place)
     rules = steps("fix", uses(EDITS["openai"]), says("Fixed add."))
     with twin(desk, *rules):
         spawned = desk.do("actor", "spawn", "fix the sum", "--name", "sum", *MODEL)
