@@ -33,7 +33,7 @@ from attractor.config.errors import (
     raise_mistakes,
     unknown_setting,
 )
-from attractor.config.projects import ID_FILE, PROJECT_FILE, find_project_root, in_main_checkout
+from attractor.config.projects import ID_FILE, find_project_root, in_main_checkout, project_file
 from attractor.config.schema import (
     DEFAULT,
     Configuration,
@@ -304,7 +304,7 @@ def load(
     user_file: Path,
 ) -> Configuration[Model]:
     """Load a model of settings; folders and the user's file are absolute paths."""
-    files = {OriginKind.USER: user_file, OriginKind.PROJECT: root / PROJECT_FILE}
+    files = {OriginKind.USER: user_file, OriginKind.PROJECT: project_file(root)}
     readers: list[Callable[[], Source]] = [
         partial(Source, DEFAULT, root, default_values(model)),
         *(

@@ -37,12 +37,31 @@ def in_main_checkout(path: Path, root: Path) -> Path:
     if top is None or not path.is_relative_to(top):
         return path
     try:
-        text = (top / ".git").read_text()
-        git_dir = top / text.removeprefix("gitdir:").strip()
+        git_dir = _linked_git_dir(top)
         shared = (git_dir / (git_dir / "commondir").read_text().strip()).resolve()
     except (OSError, UnicodeError):  # a main checkout or a submodule
         return path
     return shared.parent / path.relative_to(top) if shared.name == ".git" else path
+
+
+def project_file(root: Path) -> Path:
+    """Return the settings file of a project.
+
+    In a worktree of a dimension, agents write the files: there, it is that of the main checkout.
+    """
+    file, top = root / PROJECT_FILE, _nearest_with(".git", root)
+    try:
+        head = (_linked_git_dir(top) / "HEAD").read_text() if top else ""
+    except (OSError, UnicodeError):  # a main checkout
+        return file
+    return in_main_checkout(file, root) if head.startswith(_OF_A_DIMENSION) else file
+
+
+_OF_A_DIMENSION = "ref: refs/heads/attractor/"
+
+
+def _linked_git_dir(top: Path) -> Path:
+    return top / (top / ".git").read_text().removeprefix("gitdir:").strip()
 
 
 def _nearest_with(name: str, folder: Path) -> Path | None:

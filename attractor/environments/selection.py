@@ -86,6 +86,7 @@ async def choose_environment(
     run_id: str = "",
     project: Path | None = None,
     covers: Sequence[str] = (),
+    keeps: Sequence[str] = (),
     guardian: Guardian | None = None,
 ) -> EnvironmentChoice:
     """Choose by `auto`, `bubblewrap`, `landlock` or `none`, and check the isolation.
@@ -93,7 +94,8 @@ async def choose_environment(
     `hide` are folders of the operator, `read` readable exceptions, `pass_env` names of variables,
     `env` more variables. A sandbox shows the downloads of the package managers `downloads`. Without
     bubblewrap, `run_id` marks the commands. If the workspace is the folder `project`, its names
-    `covers` are hidden. `guardian` watches commands without a sandbox.
+    `covers` are hidden, and its files `keeps` read-only. `guardian` watches commands without a
+    sandbox.
     """
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
@@ -114,6 +116,7 @@ async def choose_environment(
         run_id=run_id,
         project=project,
         covers=tuple(covers),
+        keeps=tuple(keeps),
     )
 
     test = partial(_test, scratch=scratch)

@@ -1,10 +1,12 @@
 """Begins a planned run: makes all writes of its start in one order."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.files import read_regular
+from attractor.config.projects import PROJECT_FILE
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, open_run
 from attractor.engine.seams import Workspace
@@ -58,6 +60,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     # The manifest keeps the chosen sandbox and model, because a resume must use the same ones.
     plan = replace(plan, scope=scope, request=replace(plan.request, sandbox=plan.sandbox.kind))
     _lock_folder(plan, stack)
+    _keep_settings(plan, stack, tell)
     left_out = LeftOutPaths(ours=record_paths(plan.request), tell=tell)
     repository = borrow_repository(plan.request, project, plan.sandbox, stack)
     sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
@@ -105,6 +108,25 @@ def _lock_folder(plan: RunPlan, stack: ExitStack) -> None:
     if kind.create and not kind.is_apart:
         folder, state = work_folder(request, project), project.machine.state_dir
         stack.enter_context(lock_writer(folder, state, run_id=plan.run_id))
+
+
+def _keep_settings(plan: RunPlan, stack: ExitStack, tell: Callable[[str], None]) -> None:
+    """Move settings aside that appear in the folder of a person while agents write there.
+
+    They name commands that Attractor starts without a sandbox. Existing ones are read-only there.
+    """
+    request, project = plan.request, plan.scope.project
+    kind = workspace_registry()[request.workspace]
+    file = work_folder(request, project) / PROJECT_FILE
+    if kind.is_apart or plan.sandbox.settings is None or file.exists():
+        return
+
+    def move() -> None:
+        if file.exists():
+            aside = file.rename(file.with_name(f"{PROJECT_FILE}.new"))
+            tell(f"{file} was made during the run: look at {aside}, and rename it to use it.")
+
+    stack.callback(move)
 
 
 def _tell(plan: RunPlan) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import remove_tree
+from attractor.workspaces.checkouts import RUN_BRANCHES
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit
@@ -160,6 +161,9 @@ class LinkedWorktree:
             lines = (await git.run(*refs)).splitlines()
             branches = dict(line.rsplit(" ", 1) for line in lines)
             branches.pop(f"refs/heads/{self.branch}", None)
+            # `gc` removes the branches of runs that were rejected.
+            runs = [ref for ref in branches if ref.startswith(RUN_BRANCHES)]
+            branches = {ref: one for ref, one in branches.items() if ref not in runs}
             containing = await git.run(*refs, f"--contains={now.head}")
             holders = {line.rsplit(" ", 1)[0] for line in containing.splitlines()}
             if now.tip == now.head and holders & branches.keys():

@@ -214,7 +214,12 @@ class _Making:
         """Refuse a folder in another project, in the state folder, or of another dimension."""
         project, place = self.opened.project, folder.resolve()
         state = project.machine.state_dir
-        taken = {one.root: "is the folder of a project" for one in list_project_folders(state)}
+        taken = {
+            one.root: "is the folder of a project"
+            for one in list_project_folders(state)
+            # A project around this one does not own the places beside it.
+            if not project.root.is_relative_to(one.root)
+        }
         taken |= {project.root: "is the folder of this project"}
         taken |= {state: "is the state folder, which sandboxes hide"}
         taken |= {Path(one.folder): "is a dimension" for one in self.records.all() if one.folder}

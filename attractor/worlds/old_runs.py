@@ -1,9 +1,11 @@
 """Old runs of actors, which `gc` removes whole: the last ones stay, and all that is submitted."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from attractor.base.errors import AttractorError
 from attractor.base.records import write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import Fields
@@ -17,6 +19,8 @@ from attractor.pipeline.garbage import OldRun
 from attractor.records.lookup import is_run, run_root
 from attractor.records.request import read_request
 from attractor.records.summary import summarize_any
+from attractor.scenarios.suite_files import SUITE_FILE
+from attractor.scenarios.suite_reader import read_suite
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import ActorFolder
 from attractor.worlds.status import ActorView
@@ -49,18 +53,26 @@ def _submitted_in(entry: LedgerEntry) -> Iterable[str]:
     return Fields(entry.data, "ledger: created").inner("submission").texts("runs")
 
 
+def _canaries(opened: OpenProject) -> Iterator[tuple[str, str]]:
+    """Yield the suites with their canaries, also those that are not registered yet."""
+    for name in opened.suites.versions.names():
+        for version in opened.suites.versions.versions(name):
+            if sealed := opened.suite(version.pinned):
+                yield f"{version.name}@{version.number}", sealed.canary
+    for file in sorted(opened.project.root.glob(f"scenarios/*/{SUITE_FILE}")):
+        with suppress(AttractorError):
+            if canary := read_suite(file.parent).settings.isolation.canary:
+                yield file.parent.name, canary
+
+
 def _let_go(root: Path, folder: ActorFolder, open_: Open) -> str:
     """Record what a judge of the files needs of a run; return why it has to stay, or ""."""
     opened, directory = open_(folder.project), RunDirectory(root)
     request = read_request(read_manifest(directory))
     is_work = bool(request.dimension) and request.workspace != READ_ONLY
-    # A suite that is registered later has another canary, which cannot be in this run.
-    for name in opened.suites.versions.names() if is_work else ():
-        for version in opened.suites.versions.versions(name):
-            sealed = opened.suite(version.pinned)
-            if sealed and find_leaks(sealed.canary, [SearchedFolder("run", root)]):
-                name = f"{version.name}@{version.number}"
-                return f"a holdout of {name} leaked in it, and nothing has judged its files yet"
+    for name, canary in _canaries(opened) if is_work else ():
+        if find_leaks(canary, [SearchedFolder("run", root)]):
+            return f"a holdout of {name} leaked in it, and nothing has judged its files yet"
     task = RemovedTask(
         folder.name,
         request.dimension if is_work else "",

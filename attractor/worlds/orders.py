@@ -223,8 +223,9 @@ def continue_actor(root: Path, opened: OpenProject) -> bool:
 def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     """Let a task whose process died go on; its actor begins as soon as it may work."""
     opened.refuse_in_run("'attractor up'")
-    if task := folder.read_task():
+    if (task := folder.read_task()) and not read_actor(folder).can_go_on:
         folder.record(GoneOn(task.run_id, by, opened.now()))
+    if task:
         wake(folder, opened, waits=True)
 
 

@@ -331,7 +331,13 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
     """
     if SharedLock.is_held(folder.lock):
         return
-    machine = opened.project.machine
+    machine, project = opened.project.machine, folder.project
+    if not project.root.is_dir():
+        raise ProcessNotStarted(
+            f"the folder of the project of the actor {folder.name} is gone: {project.root}",
+            hint="move it back; or in its new place: attractor doctor --project "
+            f"{project.project_id}",
+        )
     words = [str(machine.state_dir), folder.project.project_id, folder.name]
     # Whoever sends a message proves it once; a process that stays keeps no proof.
     variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.config.projects import find_project_root
+from attractor.config.projects import PROJECT_FILE, find_project_root, project_file
+from tests.pipeline.projects import git
+from tests.repositories import begin_repository
 
 
 @pytest.fixture
@@ -71,3 +73,18 @@ def test_links_in_a_circle_end(top: Path):
 def test_broken_link_marks_the_root(top: Path):
     (top / "attractor.toml").symlink_to(top / "missing.toml")
     assert find_project_root(top / "a") == top
+
+
+@pytest.mark.parametrize(("branch", "is_main"), [("attractor/one", True), ("feature", False)])
+def test_settings_in_a_worktree_of_agents_are_those_of_the_main_checkout(
+    tmp_path: Path, branch: str, is_main: bool
+) -> None:
+    main, worktree = tmp_path / "main", tmp_path / "one"
+    main.mkdir()
+    begin_repository(main)
+    (main / PROJECT_FILE).write_text("")
+    git(main, "add", "--all")
+    git(main, "commit", "--quiet", "--message", "Begin")
+    git(main, "worktree", "add", "--quiet", "-b", branch, str(worktree))
+    assert project_file(worktree) == (main if is_main else worktree) / PROJECT_FILE
+    assert project_file(main) == main / PROJECT_FILE

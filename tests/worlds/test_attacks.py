@@ -4,13 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from attractor.twins.script.script import Rule, When
 from tests.agent.twinned import says, use, uses
-from tests.cli.test_agent import desk_with
+from tests.cli.git_desk import await_
+from tests.cli.test_agent import desk_with, steps
 from tests.needs import needs_bubblewrap
 from tests.repositories import begin_repository
-from tests.worlds.desks import SPAWN, PlacedDesk, desk
-from tests.worlds.test_actors import AUTHOR, MODEL, twin
+from tests.worlds.desks import SPAWN, PlacedDesk, desk, kill_process
+from tests.worlds.test_actors import AUTHOR, MODEL, commit_all, twin
 
 __all__ = ["desk"]
 
@@ -82,6 +85,55 @@ def test_tool_of_an_actor_sees_neither_a_neighbour_nor_an_inbox(tmp_path: Path) 
     assert "wait for it" not in said
     assert not (tmp_path / "new").exists()
     assert not (tmp_path / "project.worktrees" / "other" / "new").exists()
+
+
+NOTIFY = '[notify]\ncommand = "touch $HOME/escaped"\nafter_seconds = 0\n'
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("has_settings", [False, True])
+def test_agent_cannot_name_commands_that_start_without_a_sandbox(
+    tmp_path: Path, has_settings: bool
+) -> None:
+    desk = desk_with(tmp_path)
+    if has_settings:
+        (desk.place / "attractor.toml").write_text("[notify]\n")
+    attack = use("shell", {"command": f"printf '{NOTIFY}' > attractor.toml; true"})
+    rules = steps("attack", uses(attack), says("Tried."))
+    rules.append(Rule(when=When(last_user="again"), answer=says("Again.")))
+    with twin(desk, *rules):
+        desk.do("actor", "spawn", "attack", "--name", "own", "--in", "in-place", *MODEL)
+        desk.do("actor", "wait", "own", "--timeout", "60s")
+        kill_process(desk, "own")
+        done = desk.do("message", "send", "own", "again", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "escaped").exists()
+    file = desk.place / "attractor.toml"
+    assert file.read_text() == "[notify]\n" if has_settings else not file.exists()
+
+
+@needs_bubblewrap
+def test_hidden_scenarios_that_appear_during_a_task_stay_hidden(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    begin_repository(desk.place)
+    commit_all(desk.place)
+    look = use("shell", {"command": "touch begun; sleep 3; cat scenarios/one.toml; ls scenarios"})
+    with twin(desk, *steps("look", uses(look), says("Looked."))):
+        desk.do("actor", "spawn", "look", "--name", "own", *MODEL)
+        worktree = tmp_path / "project.worktrees" / "own"
+        await_(lambda: (worktree / "begun").exists())
+        (worktree / "scenarios").mkdir(exist_ok=True)
+        (worktree / "scenarios" / "one.toml").write_text("quokka\n")
+        desk.do("actor", "wait", "own", "--timeout", "60s")
+        [run] = (desk.place / "runs").glob("*/work")
+        said = "".join(one.read_text() for one in run.glob("*.jsonl"))
+        assert "Looked." in said
+        assert "quokka" not in said
+        (worktree / "scenarios" / "one.toml").unlink()
+        (worktree / "scenarios").rmdir()
+        (worktree / "scenarios").symlink_to(tmp_path)
+        refused = desk.do("message", "send", "own", "look", "--wait")
+    assert "scenarios is a link, which a sandbox cannot hide (remove it: rm " in refused.stderr
 
 
 def _goal(run: Path) -> str:

@@ -1,10 +1,11 @@
 """Remove a dimension."""
 
 import asyncio
+import shlex
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, Refused
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import opened_of
@@ -30,6 +31,11 @@ def dimension_remove(invocation: Invocation, name: str, force: bool, as_json: bo
     """
     opened = opened_of(invocation)
     dimension = DimensionRecords.of(opened).find(name)
+    if dimension.folder and invocation.folder.resolve().is_relative_to(dimension.folder):
+        raise Refused(
+            f"this is a folder of the dimension {dimension.name}",
+            hint=f"type it elsewhere: cd {shlex.quote(str(opened.project.root.parent))}",
+        )
     removed = asyncio.run(remove_dimension(opened, dimension, force=force))
     if as_json:
         record = dimension.to_json()

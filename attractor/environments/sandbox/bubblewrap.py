@@ -188,10 +188,10 @@ class SandboxSettings:
 
     `read_only` is about the workspace; `opens_network` gives commands in bubblewrap the network of
     this machine; `run_id` marks the commands of a Landlock sandbox. In the folder `project`, the
-    names `covers` are hidden, and Git's configuration is read-only, because the operator's own Git
-    would run commands that it names. If the project is a linked worktree, its commands use the
-    `.git` in the folder `repository` instead of the operator's repository. The folder `cache` is
-    writable too.
+    names `covers` are hidden, and the files `keeps` and Git's configuration are read-only, because
+    Attractor and the operator's own Git would run commands that they name. If the project is a
+    linked worktree, its commands use the `.git` in the folder `repository` instead of the
+    operator's repository. The folder `cache` is writable too.
     """
 
     bubblewrap: str | None
@@ -206,6 +206,7 @@ class SandboxSettings:
     run_id: str = ""
     project: Path | None = None
     covers: Sequence[str] = ()
+    keeps: Sequence[str] = ()
     repository: Path | None = None
     cache: Path | None = None
 
@@ -220,6 +221,7 @@ class SandboxSettings:
         hidden = [GuardedPath(folder / name, is_hidden=True) for name in self.covers]
         git = folder / ".git"
         kept = [GuardedPath(git / name) for name in _GIT_COMMANDS] if git.is_dir() else []
+        kept += [GuardedPath(folder / name) for name in self.keeps]
         return [guard for guard in [*hidden, *kept] if guard.path.exists()]
 
 

@@ -1,6 +1,7 @@
 """Creates the workspace of a run, its state folder and its sandbox."""
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from attractor.base.amounts import number_of
 from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import make_private, make_private_folder, make_tree_private
+from attractor.config.projects import PROJECT_FILE
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment
@@ -143,11 +145,27 @@ async def choose_sandbox(
             run_id=run_id,
             project=at,
             covers=covers,
+            # They name commands that Attractor starts without a sandbox.
+            keeps=[PROJECT_FILE],
             guardian=Guardian(lock=machine.state_dir / UNGUARDED, adopts=machine.adopts_orphans),
         )
-    if request.folder and choice.settings and not choice.settings.bubblewrap:
+    if at and choice.settings and choice.settings.bubblewrap:
+        _require_coverable(at, covers, makes=bool(request.folder) and (at / ".git").is_file())
+    elif request.folder and choice.settings:
         _require_absent(at, covers)
     return with_read_only(choice) if kind.only_reads else choice
+
+
+def _require_coverable(folder: Path, names: Sequence[str], *, makes: bool) -> None:
+    """Refuse links in place of hidden folders; `makes` those that a merge may bring later."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise Refused(
+                f"{folder / name} is a link, which a sandbox cannot hide",
+                hint=f"remove it: rm {shlex.quote(str(folder / name))}",
+            )
+        if makes:
+            (folder / name).mkdir(exist_ok=True)
 
 
 def _require_absent(folder: Path | None, names: Sequence[str]) -> None:
