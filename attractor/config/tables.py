@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME_PATTERN = r"[a-z0-9][a-z0-9_-]*"
+_NAME = re.compile(NAME_PATTERN)
 
 
 def require_name(name: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.evaluate import request_evaluation
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import with_registered
@@ -127,15 +128,20 @@ def walk(service: Service, command: RunCommand, caller: Caller) -> StartedRun:
 
 
 def orders_to(service: Service, run: str, caller: Caller) -> Orders:
-    """Return the object by which a caller sends orders to a run."""
-    project = service.project
+    """Return the object by which a caller sends orders to a run of the server's project."""
+    return orders_in(service.opened, service.root(run), caller)
+
+
+def orders_in(opened: OpenProject, root: Path, caller: Caller) -> Orders:
+    """Return the object by which a caller sends orders to a run of a project."""
+    project = opened.project
     return Orders(
-        root=service.root(run),
+        root=root,
         by=caller.name,
         clock=project.machine.clock,
         randomness=project.machine.randomness,
         redactor=project.redactor,
-        before_end=partial(record_end, service.opened),
+        before_end=partial(record_end, opened),
         runs_dir=project.runs_dir,
         proof=caller.proof,
     )

@@ -16,6 +16,7 @@ from tests.worlds.desks import kill_process
 
 pytestmark = pytest.mark.agents
 
+SPAWN = ("actor", "spawn", "Remember a word", "--name", "one", "--in", "in-place")
 RULES = (
     Rule(when=When(last_user="which word", words="Noted: quokka"), answer=says("It was quokka.")),
     Rule(when=When(last_user="Remember"), answer=says("Noted: quokka.")),
@@ -36,7 +37,8 @@ def test_actor_continues_its_conversation_also_after_a_kill(
             desk.do(
                 "actor", "spawn", "Remember a word", "--name", "one", "--in", "in-place", *words
             )
-            desk.do("actor", "wait", "one", "--timeout", "60s")
+            waited = desk.do("actor", "wait", "one", "--timeout", "60s")
+            assert waited.returncode == 0, waited.stdout + waited.stderr
             kill_process(desk, "one")
             for _ in range(2):
                 desk.do("message", "send", "one", "which word was it?", "--wait")

@@ -44,7 +44,7 @@ STREAM = "text/event-stream"
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 # Requests that start processes, and other names of one of them.
-STARTS = "^/(run|pipelines)$|/(runs|resume|fork|rewind|rebase|evaluate|execute)$"
+STARTS = "^/(run|pipelines)$|/(runs|resume|fork|rewind|rebase|evaluate|execute|actors|dimensions)$"
 OTHER_NAMES = "^/(run|pipelines)$"
 
 INTEGER = r"[\w.]+: Input should be a valid integer"

@@ -5,8 +5,9 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record, find, sender_of
+from attractor.cli.runs.actors import find, sender_of
 from attractor.worlds.orders import archive
+from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 
 

@@ -7,15 +7,8 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import (
-    POLL_S,
-    ActorFollower,
-    actor_record,
-    answered_lines,
-    describe_status,
-    find,
-    message_record,
-)
+from attractor.cli.runs.actors import POLL_S, ActorFollower, answered_lines, describe_status, find
+from attractor.worlds.records import actor_record, message_record
 from attractor.worlds.status import ActorStatus, read_actor
 
 

@@ -7,10 +7,11 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record, actor_table
+from attractor.cli.runs.actors import actor_table
 from attractor.cli.runs.setup import opened_of
 from attractor.worlds.actors import list_actors
 from attractor.worlds.process import most_working
+from attractor.worlds.records import actor_record
 from attractor.worlds.status import ActorStatus, read_actors
 
 

@@ -5,8 +5,9 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record, answered_lines, describe_status, find
+from attractor.cli.runs.actors import answered_lines, describe_status, find
 from attractor.language.source.text import visible
+from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 
 _SHOWN = 5

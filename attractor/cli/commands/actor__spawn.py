@@ -8,11 +8,12 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record, sender_of
+from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.setup import chosen_model_options, opened_of
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder
 from attractor.worlds.orders import actors_of_project, name_after, spawn
+from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 
 

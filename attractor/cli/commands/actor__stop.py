@@ -5,9 +5,10 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record, find, sender_of
+from attractor.cli.runs.actors import find, sender_of
 from attractor.cli.runs.orders import orders_in
 from attractor.worlds.orders import stop
+from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 
 

@@ -9,7 +9,8 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import POLL_S, actor_record, code_of, describe_status, find
+from attractor.cli.runs.actors import POLL_S, code_of, describe_status, find
+from attractor.worlds.records import actor_record
 from attractor.worlds.status import ActorStatus, ActorView, read_actor
 
 

@@ -3,14 +3,13 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.base.json import Json
-from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.actors import find, message_record
+from attractor.cli.runs.actors import find
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.worlds.messages import Message
+from attractor.worlds.records import message_records, open_messages
 from attractor.worlds.status import read_actor
 
 _LONGEST_TEXT = 60
@@ -24,22 +23,14 @@ def message_list(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     """List the messages of an actor, oldest first, with their answers."""
     folder, _ = find(invocation, name)
     view = read_actor(folder)
-    open_messages: list[tuple[Message, str, str]] = []
-    if view.task:
-        open_messages.append((view.task.message, view.status.value, view.task.run_id))
-    open_messages += [(one, "waiting", "") for one in view.waiting]
     if as_json:
-        rest: list[dict[str, Json]] = [
-            {"message": write_fields(one), "status": status, "run_id": run_id}
-            for one, status, run_id in open_messages
-        ]
-        show_json([*map(message_record, view.history.answers), *rest])
+        show_json(message_records(view))
         return ExitCode.DONE
     rows = [("sent", "from", "text", "status", "run")]
     for one in view.history.answers:
         ended = "succeeded" if one.succeeded else "failed"
         rows.append(_row(one.message, ended, one.run_id))
-    rows += [_row(*one) for one in open_messages]
+    rows += [_row(*one) for one in open_messages(view)]
     show("\n".join(table(rows)) if len(rows) > 1 else "There are no messages.")
     return ExitCode.DONE
 

@@ -14,9 +14,9 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_record
 from attractor.growth.deployment.start import DownApp, apps_to_start
 from attractor.language.source.text import visible
+from attractor.worlds.records import actor_record
 from attractor.worlds.up import FoundActor, Starter, find_actors
 
 _PAUSE_S = 2.0

@@ -9,11 +9,12 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.actors import read_unarchived, world_record
+from attractor.cli.runs.actors import read_unarchived
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
+from attractor.worlds.records import world_record
 
 
 @click.command()

@@ -7,11 +7,12 @@ import click
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import actor_table, read_unarchived, world_record
+from attractor.cli.runs.actors import actor_table, read_unarchived
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
+from attractor.worlds.records import world_record
 
 
 @click.command()

@@ -8,8 +8,6 @@ from functools import partial
 from attractor.base.amounts import format_cost, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
-from attractor.base.json import Json
-from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import format_age
@@ -18,14 +16,13 @@ from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.truncation import shorten
-from attractor.factory.dimensions import Dimension
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.project import ProjectFolder
 from attractor.language.source.text import visible
 from attractor.records.open_work import answer_command
 from attractor.records.transcript import TranscriptReader, read_entry
 from attractor.worlds.actors import ActorFolder, Answered, find_actor, list_actors
 from attractor.worlds.messages import Message, Sender, SenderKind
+from attractor.worlds.records import actor_record, message_record
 from attractor.worlds.sessions import STAGE
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 
@@ -74,43 +71,6 @@ def describe_status(view: ActorView, *, is_full: bool = False) -> str:
     return words
 
 
-def actor_record(view: ActorView) -> dict[str, Json]:
-    """Return an actor as JSON."""
-    actor, last = view.history.actor, view.history.last
-    return {
-        "name": actor.name,
-        "project": {
-            "id": view.folder.project.project_id,
-            "folder": str(view.folder.project.root),
-        },
-        "status": view.status.value,
-        "since": view.since.isoformat(),
-        "dimension": actor.dimension,
-        "workspace": actor.workspace,
-        "folder": actor.folder,
-        "backend": actor.backend,
-        "pipeline": actor.pipeline,
-        "run": view.run.run_id if view.run else "",
-        "last_run": last.run_id if last else "",
-        "waiting": len(view.waiting),
-        "answered": len(view.history.answers),
-        "cost_usd": round(view.cost_usd, 6),
-        "reason": last.reason if last and view.task is None else "",
-    }
-
-
-def world_record(
-    project: ProjectFolder, dimensions: Sequence[Dimension], views: Sequence[ActorView]
-) -> dict[str, Json]:
-    """Return a project with its dimensions and actors as JSON."""
-    return {
-        "id": project.project_id,
-        "folder": str(project.root),
-        "dimensions": [one.to_json() for one in dimensions],
-        "actors": [actor_record(view) for view in views],
-    }
-
-
 def read_unarchived(folders: Iterable[ActorFolder]) -> list[ActorView]:
     """Return actors that are not archived; report those that cannot be read."""
     views = read_actors(folders, partial(show, err=True))
@@ -151,11 +111,6 @@ def answered_lines(one: Answered) -> list[str]:
         if one.run_id
         else visible(ended),
     ]
-
-
-def message_record(one: Answered) -> dict[str, Json]:
-    """Return an answered message as JSON."""
-    return {**write_fields(one), "status": "answered"}
 
 
 def code_of(status: ActorStatus) -> ExitCode:

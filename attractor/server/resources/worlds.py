@@ -1,0 +1,413 @@
+"""Worlds, dimensions, actors, messages and what needs a person, over all projects."""
+
+import asyncio
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field, JsonValue
+
+from attractor.base.durations import DURATION_PATTERN, parse_duration
+from attractor.base.errors import UnknownName
+from attractor.config.tables import NAME_PATTERN
+from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.server.http.problems import problem_statuses
+from attractor.server.http.records import AnswerModel, JsonRecord
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
+from attractor.server.processes.bodies import Body, Word, Words
+from attractor.server.run_actions import orders_in
+from attractor.server.service import Service
+from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
+from attractor.worlds.attention import read_attention, snooze
+from attractor.worlds.dimensions import add_dimension, diff_dimension, remove_dimension
+from attractor.worlds.messages import Sender, SenderKind
+from attractor.worlds.orders import (
+    archive,
+    go_on,
+    leave,
+    mark_seen,
+    name_after,
+    send,
+    spawn,
+    start_over,
+    stop,
+)
+from attractor.worlds.records import actor_record, message_records, world_record
+from attractor.worlds.status import ActorStatus, read_actor, read_actors
+
+part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
+
+
+_SAYS_SOMETHING: dict[str, JsonValue] = {"pattern": r"\S"}
+
+
+class ProjectPlace(AnswerModel):
+    """A project, and its folder on the machine of the server."""
+
+    id: str
+    folder: str
+
+
+class ActorAnswer(AnswerModel):
+    """An actor as it is now."""
+
+    name: str
+    project: ProjectPlace
+    status: ActorStatus
+    since: datetime
+    dimension: str
+    workspace: str
+    folder: str
+    backend: str
+    pipeline: str
+    run: str = Field(description="The run of the task at work; empty without one.")
+    last_run: str
+    waiting: int = Field(description="The number of messages that wait.")
+    answered: int
+    cost_usd: float
+    reason: str
+
+
+class DimensionAnswer(AnswerModel):
+    """A folder, or a name for isolated runs, in which work is done."""
+
+    name: str
+    kind: str
+    folder: str
+    top: str
+    branch: str
+    base: str
+    base_branch: str
+    made_by_attractor: bool
+    created: datetime
+
+
+class WorldAnswer(AnswerModel):
+    """A project with its dimensions and actors."""
+
+    id: str
+    folder: str
+    dimensions: list[DimensionAnswer]
+    actors: list[ActorAnswer]
+
+
+class SenderAnswer(AnswerModel):
+    """The sender of a message, and how it is proved."""
+
+    kind: SenderKind
+    name: str
+    proof: str
+
+
+class MessageFields(AnswerModel):
+    """A message, as it was sent."""
+
+    id: str
+    number: int
+    kind: str
+    sender: SenderAnswer
+    text: str
+    sent: datetime
+    about: str
+
+
+class MessageAnswer(AnswerModel):
+    """A message, with its answer if it has one."""
+
+    message: MessageFields
+    status: str
+    run_id: str
+    succeeded: bool | None = None
+    reason: str = ""
+    words: str = ""
+    changed: int = 0
+    files: list[str] = Field(default_factory=list[str])
+    cost_usd: float = 0.0
+    at: datetime | None = None
+
+
+class AttentionAnswer(AnswerModel):
+    """One thing that needs a person, with the command that settles it."""
+
+    id: str
+    need: str
+    project: ProjectPlace
+    name: str
+    actor: str
+    run_id: str
+    reason: str
+    since: datetime
+    cost_usd: float
+    command: str
+    questions: list[JsonRecord]
+
+
+class DiffAnswer(AnswerModel):
+    """The changes in a dimension."""
+
+    dimension: str
+    diff: str
+
+
+class RemovedAnswer(AnswerModel):
+    """A removed dimension: where its changes are kept, and the ignored files that are gone."""
+
+    name: str
+    kept: str
+    ignored: list[str]
+
+
+class SpawnBody(Body):
+    """An actor to spawn, with its first task."""
+
+    project: Word = Field(default="", description="The id of its project (default: the server's).")
+    words: Words = Field(description="Its first task.", json_schema_extra=_SAYS_SOMETHING)
+    name: Word = Field(
+        default="",
+        description="Its name (default: after its task).",
+        json_schema_extra={"pattern": f"^({NAME_PATTERN})?$"},
+    )
+    backend: Word = Field(default="agent", description="Work with this backend, such as `codex`.")
+    agent: Word = Field(default="", description="Use this agent.")
+    model: Word = ""
+    provider: Word = ""
+    dimension: Word = Field(default="", description="Work in this dimension (default: a new one).")
+    read_only: bool = Field(default=False, description="Let it read the files and change none.")
+    sandbox: Word = "auto"
+    max_cost_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+class MessageBody(Body):
+    """A task for an actor."""
+
+    text: Words = Field(json_schema_extra=_SAYS_SOMETHING)
+
+
+class SnoozeBody(Body):
+    """How long a row is left out."""
+
+    duration: Word = Field(default="1h", json_schema_extra={"pattern": DURATION_PATTERN})
+
+
+class ChoiceBody(Body):
+    """What becomes of a task whose process died."""
+
+    choice: Literal["go on", "start over", "leave"]
+
+
+class DimensionBody(Body):
+    """A dimension to make."""
+
+    project: Word = Field(default="", description="The id of its project (default: the server's).")
+    name: Word = Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
+    kind: Word = Field(default="", description="Such as `worktree` or `isolated`.")
+    ref: Word = Field(default="", description="Begin a worktree here (default: HEAD).")
+
+
+def open_other(service: Service, project_id: str) -> OpenProject:
+    """Open a project of the state folder by its id (default: that of the server)."""
+    own, state = service.opened, service.project.machine.state_dir
+    if project_id in ("", own.identity.project_id()):
+        return own
+    project = _project(state, project_id)
+    return open_project(
+        project.root, {**service.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
+    )
+
+
+def _project(state: Path, project_id: str) -> ProjectFolder:
+    projects = {one.project_id: one for one in list_project_folders(state)}
+    if project_id not in projects:
+        raise UnknownName("project", project_id, projects)
+    return projects[project_id]
+
+
+def find(service: Service, project: str, name: str) -> ActorFolder:
+    """Return the actor with exactly this name in a project."""
+    state = service.project.machine.state_dir
+    own = [one for one in list_actors(state) if one.project.project_id == project]
+    if not own:
+        _project(state, project)
+    found = find_actor(name, own, project)
+    if found.name != name:
+        raise UnknownName("actor", name, [one.name for one in own])
+    return found
+
+
+def sender(caller: Calling) -> Sender:
+    """Return the caller as the sender of messages."""
+    return Sender(SenderKind.PERSON, caller.name, caller.proof)
+
+
+def _answer(folder: ActorFolder) -> ActorAnswer:
+    return ActorAnswer.model_validate(actor_record(read_actor(folder)))
+
+
+@part.get("/api/v1/worlds", dependencies=[READ])
+def list_worlds(service: Serving) -> list[WorldAnswer]:
+    """List the projects of the state folder, with their dimensions and actors."""
+    state = service.project.machine.state_dir
+    views = [one for one in read_actors(list_actors(state)) if not one.history.archived]
+    return [
+        WorldAnswer.model_validate(
+            world_record(
+                project,
+                DimensionRecords.in_state(state, project.project_id).all(),
+                [one for one in views if one.folder.project.project_id == project.project_id],
+            )
+        )
+        for project in list_project_folders(state)
+    ]
+
+
+@part.get("/api/v1/attention", dependencies=[READ])
+def list_attention(service: Serving) -> list[AttentionAnswer]:
+    """List what needs a person in all projects, the oldest first."""
+    state, now = service.project.machine.state_dir, service.opened.now()
+    rows = read_attention(state, now).rows
+    return [AttentionAnswer.model_validate(row.to_record()) for row in rows]
+
+
+@part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
+def snooze_row(service: Serving, row: str, body: SnoozeBody) -> None:
+    """Leave a row out for a time."""
+    state, now = service.project.machine.state_dir, service.opened.now()
+    rows = {one.id: one for one in read_attention(state, now).rows}
+    if row not in rows:
+        raise UnknownName("row of attention", row, rows)
+    snooze(state, rows[row], now + parse_duration(body.duration), now)
+
+
+@part.get("/api/v1/actors", dependencies=[READ])
+def list_all_actors(
+    service: Serving, *, archived: Annotated[bool, Query(description="Also archived ones.")] = False
+) -> list[ActorAnswer]:
+    """List the actors of all projects."""
+    views = read_actors(list_actors(service.project.machine.state_dir))
+    shown = [one for one in views if archived or not one.history.archived]
+    return [ActorAnswer.model_validate(actor_record(one)) for one in shown]
+
+
+@part.post("/api/v1/actors", status_code=201, dependencies=[OPERATE, IN_TURN])
+def spawn_actor(service: Serving, caller: Calling, body: SpawnBody) -> ActorAnswer:
+    """Spawn an actor with its first task."""
+    opened = open_other(service, body.project)
+    taken = [one.name for one in list_actors(opened.project.machine.state_dir)]
+    actor = Actor(
+        name=body.name or name_after(body.words, taken),
+        spawner=sender(caller),
+        created=opened.now(),
+        agent=body.agent,
+        backend=body.backend,
+        model=body.model,
+        provider=body.provider,
+        sandbox=body.sandbox,
+        life_usd=body.max_cost_usd,
+    )
+    return _answer(spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only))
+
+
+@part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
+def show_actor(service: Serving, project: str, name: str) -> ActorAnswer:
+    """Return an actor."""
+    return _answer(find(service, project, name))
+
+
+@part.get("/api/v1/actors/{project}/{name}/messages", dependencies=[READ])
+def list_messages(service: Serving, project: str, name: str) -> list[MessageAnswer]:
+    """List the messages of an actor with their answers, oldest first."""
+    records = message_records(read_actor(find(service, project, name)))
+    return [MessageAnswer.model_validate(one) for one in records]
+
+
+@part.post("/api/v1/actors/{project}/{name}/messages", status_code=201, dependencies=[OPERATE])
+def send_message(
+    service: Serving, caller: Calling, project: str, name: str, body: MessageBody
+) -> MessageAnswer:
+    """Send a task to an actor; it is stored when this is answered."""
+    folder = find(service, project, name)
+    message = send(folder, body.text, sender(caller), open_other(service, project))
+    found = message_records(read_actor(folder))
+    [record] = [one for one in found if MessageAnswer.model_validate(one).message.id == message.id]
+    return MessageAnswer.model_validate(record)
+
+
+@part.post("/api/v1/actors/{project}/{name}/seen", dependencies=[OPERATE])
+def see_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
+    """Record that the last answer of an actor needs no review."""
+    folder = find(service, project, name)
+    mark_seen(folder, sender(caller), open_other(service, project))
+    return _answer(folder)
+
+
+@part.post("/api/v1/actors/{project}/{name}/stop", dependencies=[OPERATE, IN_TURN])
+def stop_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
+    """Cancel the run of an actor, and end its process."""
+    folder, opened = find(service, project, name), open_other(service, project)
+    stop(folder, sender(caller), opened, partial(_cancel, opened, caller, "the actor is stopped"))
+    return _answer(folder)
+
+
+@part.post("/api/v1/actors/{project}/{name}/archive", dependencies=[OPERATE])
+def archive_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
+    """Take an actor without work off the list."""
+    folder = find(service, project, name)
+    archive(folder, sender(caller), open_other(service, project))
+    return _answer(folder)
+
+
+@part.post("/api/v1/actors/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
+def settle_interrupted(
+    service: Serving, caller: Calling, project: str, name: str, body: ChoiceBody
+) -> ActorAnswer:
+    """Decide what becomes of a task whose process died."""
+    folder, opened, by = find(service, project, name), open_other(service, project), sender(caller)
+    cancel = partial(_cancel, opened, caller, body.choice)
+    match body.choice:
+        case "go on":
+            go_on(folder, by, opened)
+        case "start over":
+            start_over(folder, by, opened, cancel)
+        case "leave":
+            leave(folder, by, opened, cancel)
+    return _answer(folder)
+
+
+def _cancel(opened: OpenProject, caller: Calling, why: str, run_id: str) -> None:
+    orders_in(opened, opened.project.runs_dir / run_id, caller).cancel(why)
+
+
+@part.post("/api/v1/dimensions", status_code=201, dependencies=[OPERATE, IN_TURN])
+def make_dimension(service: Serving, body: DimensionBody) -> DimensionAnswer:
+    """Make a dimension of a project."""
+    opened = open_other(service, body.project)
+    made = asyncio.run(add_dimension(opened, body.name, kind=body.kind, ref=body.ref))
+    return DimensionAnswer.model_validate(made.to_json())
+
+
+@part.get("/api/v1/dimensions/{project}/{name}/diff", dependencies=[READ, IN_TURN])
+def show_diff(service: Serving, project: str, name: str) -> DiffAnswer:
+    """Return the changes in a dimension, committed or not, in the format of `git apply`."""
+    opened = open_other(service, project)
+    dimension = DimensionRecords.of(opened).find(name)
+    diff = asyncio.run(diff_dimension(opened, dimension, stat=False))
+    return DiffAnswer(dimension=dimension.name, diff=diff.decode("utf-8", "replace"))
+
+
+@part.delete("/api/v1/dimensions/{project}/{name}", dependencies=[OPERATE, IN_TURN])
+def delete_dimension(
+    service: Serving,
+    project: str,
+    name: str,
+    *,
+    force: Annotated[bool, Query(description="Remove changes too, after a snapshot.")] = False,
+) -> RemovedAnswer:
+    """Remove a dimension, unless its changes would be lost."""
+    opened = open_other(service, project)
+    dimension = DimensionRecords.of(opened).find(name)
+    removed = asyncio.run(remove_dimension(opened, dimension, force=force))
+    return RemovedAnswer(name=dimension.name, kept=removed.kept, ignored=[*removed.ignored])

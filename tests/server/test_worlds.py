@@ -1,0 +1,72 @@
+"""Worlds, actors, messages, dimensions and attention over HTTP, for all projects."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.factory.open_project import OpenProject
+from attractor.server.service import Service
+from tests.cli.git_desk import await_
+from tests.pipeline.projects import make_project
+from tests.server.conftest import SETTINGS, service_of, serving
+
+
+@pytest.fixture
+def client(project: Path) -> Iterator[httpx.Client]:
+    """A client of a server, whose actors are stopped at the end."""
+    with serving(service_of(project)) as server, server.client() as client:
+        yield client
+        for one in client.get("/api/v1/actors").json():
+            client.post(f"/api/v1/actors/{one['project']['id']}/{one['name']}/stop")
+
+
+def spawn(client: httpx.Client, words: str, **more: Any) -> dict[str, Any]:
+    body = {"words": words, "backend": "simulate", "sandbox": "none", **more}
+    made = client.post("/api/v1/actors", json=body)
+    assert made.status_code == 201, made.text
+    return made.json()
+
+
+def test_actor_answers_a_message_and_is_archived(client: httpx.Client) -> None:
+    one = spawn(client, "say hello", name="one")
+    assert (one["name"], one["dimension"]) == ("one", "one")
+    place = f"/api/v1/actors/{one['project']['id']}/one"
+    sent = client.post(f"{place}/messages", json={"text": "and again"}).json()
+    assert (sent["message"]["sender"]["kind"], sent["message"]["number"]) == ("person", 2)
+
+    def answers() -> list[dict[str, Any]]:
+        listed = client.get(f"{place}/messages").json()
+        return [answer for answer in listed if answer["status"] == "answered"]
+
+    await_(lambda: len(answers()) == 2)
+    assert [answer["succeeded"] for answer in answers()] == [True, True]
+    [world] = client.get("/api/v1/worlds").json()
+    assert [dimension["name"] for dimension in world["dimensions"]] == ["one"]
+    [row] = client.get("/api/v1/attention").json()
+    assert (row["need"], row["actor"]) == ("answered", "one")
+    assert client.post(f"/api/v1/attention/{row['id']}/snooze", json={}).status_code == 204
+    assert client.get("/api/v1/attention").json() == []
+    assert client.post(f"{place}/seen").json()["status"] == "idle"
+    assert client.post(f"{place}/archive").json()["status"] == "archived"
+    assert client.get("/api/v1/actors").json() == []
+    late = client.post(f"{place}/messages", json={"text": "more"})
+    assert (late.status_code, late.json()["type"]) == (409, "urn:attractor:ActorArchived")
+    removed = client.delete(f"/api/v1/dimensions/{one['project']['id']}/one").json()
+    assert removed == {"name": "one", "kept": "", "ignored": []}
+
+
+def test_actors_of_another_project_are_spawned_and_found(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    folder = make_project(tmp_path / "second", **{"attractor.toml": SETTINGS})
+    environ = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state"), "PATH": "/usr/bin:/bin"}
+    second = OpenProject(Service.of(folder, environ).project).identity.create_id()
+    one = spawn(client, "say hello", project=second, read_only=False)
+    assert one["project"] == {"id": second, "folder": str(folder)}
+    listed = client.get("/api/v1/actors").json()
+    assert [actor["project"]["id"] for actor in listed] == [second]
+    wrong = client.get(f"/api/v1/actors/nosuch/{one['name']}")
+    assert (wrong.status_code, "unknown project" in wrong.json()["detail"]) == (404, True)
