@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -14,6 +15,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.factory import Factory
 from attractor.factory.history.index import RunIndex
 from attractor.factory.open_project import OpenProject
+from attractor.factory.project import list_project_folders
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
@@ -92,6 +94,22 @@ class Service:
     def project(self) -> Project:
         """The project, with its settings."""
         return self.factory.opened.project
+
+    def of_project(self, project_id: str) -> "Service":
+        """Return the service of a project of the state folder by its id (default: this one)."""
+        own, state = self.opened, self.project.machine.state_dir
+        if project_id in ("", own.identity.project_id()):
+            return self
+        folders = {one.project_id: one.root for one in list_project_folders(state)}
+        if project_id not in folders:
+            raise UnknownName("project", project_id, folders)
+        root = folders[project_id]
+        environ = {**self.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
+        return replace(
+            self,
+            factory=Factory.open(root, environ=environ),
+            processes=replace(self.processes, project=root, environ=environ),
+        )
 
     def root(self, run: str) -> Path:
         """Return the directory of a run, by its name, a unique prefix of the name, or `latest`.

@@ -43,6 +43,10 @@ _LOOKS: Mapping[str, StateLook] = {
     **{f"waiting ({reason})": _HELD for reason in WaitReason},
     **dict.fromkeys(("interrupted", "partial_success", "flaky"), _WARN),
     **dict.fromkeys(("skipped", "parked"), _OFF),
+    # Actors
+    "working": _RUN,
+    **dict.fromkeys(("asking", "review"), _WAIT),
+    "archived": _OFF,
     **dict.fromkeys(("unreached", "never reached"), _IDLE),
 }
 

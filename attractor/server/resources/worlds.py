@@ -3,7 +3,6 @@
 import asyncio
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -13,8 +12,8 @@ from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.base.errors import UnknownName
 from attractor.config.tables import NAME_PATTERN
 from attractor.factory.dimensions import DimensionRecords
-from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import list_project_folders
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
@@ -210,20 +209,7 @@ class DimensionBody(Body):
 
 def open_other(service: Service, project_id: str) -> OpenProject:
     """Open a project of the state folder by its id (default: that of the server)."""
-    own, state = service.opened, service.project.machine.state_dir
-    if project_id in ("", own.identity.project_id()):
-        return own
-    project = _project(state, project_id)
-    return open_project(
-        project.root, {**service.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
-    )
-
-
-def _project(state: Path, project_id: str) -> ProjectFolder:
-    projects = {one.project_id: one for one in list_project_folders(state)}
-    if project_id not in projects:
-        raise UnknownName("project", project_id, projects)
-    return projects[project_id]
+    return service.of_project(project_id).opened
 
 
 def find(service: Service, project: str, name: str) -> ActorFolder:
@@ -231,7 +217,7 @@ def find(service: Service, project: str, name: str) -> ActorFolder:
     state = service.project.machine.state_dir
     own = [one for one in list_actors(state) if one.project.project_id == project]
     if not own:
-        _project(state, project)
+        service.of_project(project)
     found = find_actor(name, own, project)
     if found.name != name:
         raise UnknownName("actor", name, [one.name for one in own])

@@ -1,0 +1,89 @@
+"""The pages of what needs a person, and of actors, over all projects, in Chromium."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from attractor.factory.open_project import OpenProject
+from attractor.server.service import Service
+from attractor.worlds.actors import Actor, ActorFolder, create_actor
+from attractor.worlds.messages import Sender, SenderKind
+from attractor.worlds.orders import here, send
+from attractor.worlds.status import ActorStatus, read_actor
+from tests.browsers import chromium
+from tests.cli.git_desk import await_
+from tests.pipeline.projects import make_project
+from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
+from tests.server.test_pages_in_a_browser import look_at
+
+ANN = Sender(SenderKind.PERSON, "ann")
+ASK = """digraph ask {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  gate [shape=hexagon, label="Ship <b>it</b>?"]
+  start -> gate
+  gate -> done [label="[Y] Yes"]
+}
+"""
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server of one project, beside another one whose actor asks a question."""
+    other = make_project(tmp_path / "other", ASK, **{"attractor.toml": SETTINGS})
+    service = service_of(make_project(tmp_path / "project", **{"attractor.toml": SETTINGS}))
+    service.opened.identity.create_id()
+    opened = Service.of(other, service.processes.environ).opened
+    with serving(service) as running:
+        actor = spawn(opened, "asker", pipeline=str(other / "pipeline.dot"))
+        await_(lambda: read_actor(actor).status is ActorStatus.ASKING)
+        yield running
+        with running.client() as client:
+            client.post(f"/api/v1/actors/{actor.project.project_id}/asker/stop")
+
+
+def spawn(opened: OpenProject, name: str, *, pipeline: str) -> ActorFolder:
+    actor = Actor(
+        name=name,
+        spawner=ANN,
+        created=opened.now(),
+        pipeline=pipeline,
+        backend="simulate",
+        workspace="none",
+        sandbox="none",
+    )
+    folder = create_actor(actor, here(opened), opened.project.machine.state_dir)
+    send(folder, "ship <i>it</i>", ANN, opened)
+    return folder
+
+
+def sign_in(server: RunningServer, page: Page) -> None:
+    page.goto(f"{server.url}/login?code={server.service.access.codes.create()}&here=1")
+
+
+def test_question_of_another_project_is_answered_in_place(server: RunningServer) -> None:
+    with chromium() as screen:
+        page = screen.page
+        sign_in(server, page)
+        page.get_by_role("link", name="Attention").click()
+        expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
+        assert look_at(page, "attention", page.url) == []
+        page.get_by_role("button", name="Yes Y").click()
+        expect(page.get_by_role("status").filter(has_text="Answered")).to_be_visible()
+        expect(page.get_by_role("textbox", name="Next task")).to_be_visible()
+        # What a person types stays, although the rows are read again each second.
+        page.get_by_role("textbox", name="Next task").fill("and deploy it")
+        page.wait_for_timeout(2500)
+        expect(page.get_by_role("textbox", name="Next task")).to_have_value("and deploy it")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("asker")
+        expect(page.get_by_text("and deploy it")).to_be_visible()
+        expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
+        assert look_at(page, "actor", page.url) == []
+        page.get_by_role("button", name="Yes Y").click()
+        page.get_by_role("link", name="Projects and actors").click()
+        expect(page.get_by_role("link", name="asker")).to_be_visible()
+        assert look_at(page, "worlds", page.url) == []
+        assert [one for one in screen.said if not one.startswith("asks for")] == []
