@@ -35,6 +35,8 @@ LOOKS = {
 }
 RUN = "/runs/{run}"
 PAGES = {
+    "attention": "/attention",
+    "worlds": "/worlds",
     "runs": "/runs",
     "start": "/start",
     "run": RUN,
