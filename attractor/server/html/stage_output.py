@@ -1,7 +1,7 @@
 """The printed output of a stage as its page shows it: a part of its lines, and searches in it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -18,7 +18,7 @@ LONGEST = 32_000
 """The characters of an output that a page shows, with those of the numbers of its lines."""
 
 LONGEST_LINE = 4000
-"""The characters of a line that a page shows."""
+"""The characters of a line that a page shows, with those of its escape sequences."""
 
 QUOTED = 10
 """The number of lines that the banner of a failed run quotes."""
@@ -157,9 +157,11 @@ def _part(lines: Sequence[str], current: int, words: str) -> Sequence[LogLine]:
     *_, (_, style) = runs("\n".join(lines[:begin])[-_STYLED:], PLAIN)
     found: list[LogLine] = []
     for number, line in enumerate(lines[begin:end], begin + 1):
-        pieces = list(runs(line, style))
+        pieces = list(runs(line[:LONGEST_LINE], style))
         style = pieces[-1].style
-        found.append(LogLine(number, render(_shortened(pieces), sought)))
+        if len(line) > LONGEST_LINE:
+            pieces.append(Run(f" [{len(line) - LONGEST_LINE} more characters]", PLAIN))
+        found.append(LogLine(number, render(pieces, sought)))
     return found
 
 
@@ -171,15 +173,6 @@ def _fitting(lines: Iterable[str], room: int) -> int:
         if room < 0:
             return number - 1
     return number
-
-
-def _shortened(pieces: Sequence[Run]) -> Iterator[Run]:
-    room = LONGEST_LINE
-    for text, style in pieces:
-        yield Run(text[: max(0, room)], style)
-        room -= len(text)
-    if room < 0:
-        yield Run(f" [{-room} more characters]", PLAIN)
 
 
 def last_lines(attempt: StageAttempt) -> Sequence[str]:
