@@ -22,14 +22,15 @@ class FailedOutput:
     lines: tuple[str, ...]
 
 
-def read_output(attempt: StageAttempt) -> str | None:
+def read_output(attempt: StageAttempt, stream: str = "") -> str | None:
     """Return the output of an attempt in order of arrival; None if no command ran.
 
-    Older records have no order of arrival: standard output comes first. A running or canceled
-    command has its last lines only.
+    `stream`: that of `stdout` or `stderr` alone. Older records have no order of arrival: standard
+    output comes first. A running or canceled command has its last lines only.
     """
     names = {file.name for file in attempt.files()}
-    for files in ((OUTPUT,), (STDOUT, STDERR), (TAIL,)):
+    choices = ((f"{stream}.txt",),) if stream else ((OUTPUT,), (STDOUT, STDERR), (TAIL,))
+    for files in choices:
         if found := [_text(attempt, name) for name in files if name in names]:
             return "".join(f"{text}\n" if text[-1:] not in ("\n", "") else text for text in found)
     return None

@@ -1,7 +1,7 @@
 """The output of a command: in order of arrival, and the line that says why the command failed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import DEFAULT_LIMIT, BoundedOutput, OutputChunk
@@ -88,15 +88,21 @@ def find_failure(stdout: str, stderr: str) -> FailureLine | None:
     """
     outputs = [plain_lines(stdout), plain_lines(stderr)]
     for lines in outputs:
-        for at, line in enumerate(lines):
-            if _is_failure(line):
-                return FailureLine(line, one_line(_reason(lines, at), LONGEST_WORDS))
+        if number := first_failure(lines):
+            reason = _reason(lines, number - 1)
+            return FailureLine(lines[number - 1], one_line(reason, LONGEST_WORDS))
     for is_wanted in (_is_informative, bool):
         for lines in reversed(outputs):
             for line in reversed(lines):
                 if is_wanted(line):
                     return FailureLine(line, one_line(_DURATION.sub("", line), LONGEST_WORDS))
     return None
+
+
+def first_failure(lines: Iterable[str]) -> int | None:
+    """Return the number of the first line with a word of a failure, counted from 1."""
+    numbered = enumerate(lines, 1)
+    return next((at for at, line in numbered if _is_failure(line[:LONGEST_LINE])), None)
 
 
 def lines_below(output: str, line: str) -> Sequence[str]:

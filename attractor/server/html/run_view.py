@@ -33,7 +33,14 @@ from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
 from attractor.server.html.assets import icon_content
 from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted
 from attractor.server.html.rendering import in_address
-from attractor.server.html.stage_output import OUTPUT_FILES, Output, last_lines, read_output
+from attractor.server.html.stage_output import (
+    AT_THE_END,
+    OUTPUT_FILES,
+    Log,
+    LogPlace,
+    last_lines,
+    read_log,
+)
 from attractor.server.html.states import SIGNS, state_look
 from attractor.server.pieces import Pieces, PieceSource
 
@@ -322,7 +329,7 @@ class StageView:
     transcript: TranscriptPage | None = None
     text: str = ""
     changes: Changes = Changes()
-    output: Sequence[Output] = ()
+    log: Log | None = None
 
     @property
     def name(self) -> str:
@@ -332,8 +339,13 @@ class StageView:
         return self.node.id if self.node else ""
 
 
-def view_stage(view: RunView, reference: str, tab: str = "") -> StageView:
-    """Return a stage of a run; the first tab with content, or the tab with a name."""
+def view_stage(
+    view: RunView, reference: str, tab: str = "", place: LogPlace = AT_THE_END
+) -> StageView:
+    """Return a stage of a run; the first tab with content, or the tab with a name.
+
+    `place`: the part of its output.
+    """
     nodes = view.drawing.graph.nodes
     attempts = view.timeline.attempts
     try:
@@ -353,7 +365,7 @@ def view_stage(view: RunView, reference: str, tab: str = "") -> StageView:
     chosen = tab or names[0]
     others = [each for each in attempts if each.node == attempt.node]
     plain = StageView(node, attempt, others, tabs, chosen)
-    return _with_content(plain, attempt, diff)
+    return _with_content(plain, attempt, diff, place)
 
 
 def _tabs(attempt: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) -> Iterator[Tab]:
@@ -375,7 +387,9 @@ def _tabs(attempt: StageAttempt, files: set[str], diff: Diff, *, is_tool: bool) 
         yield Tab("files", "Files", len(files))
 
 
-def _with_content(plain: StageView, attempt: StageAttempt, diff: Diff) -> StageView:
+def _with_content(
+    plain: StageView, attempt: StageAttempt, diff: Diff, place: LogPlace
+) -> StageView:
     folder = attempt.folder
     match plain.tab:
         case "conversation" if folder:
@@ -387,7 +401,7 @@ def _with_content(plain: StageView, attempt: StageAttempt, diff: Diff) -> StageV
         case "changes":
             return replace(plain, changes=_changes_in(diff))
         case "output":
-            return replace(plain, output=read_output(attempt))
+            return replace(plain, log=read_log(attempt, place))
         case _:
             return plain
 

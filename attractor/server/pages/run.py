@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends, Query, Request
 from fastapi.responses import Response
@@ -12,7 +13,8 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
 from attractor.records.context import read_context
-from attractor.records.timeline import find_attempt
+from attractor.records.stage_output import read_output
+from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
@@ -34,6 +36,7 @@ from attractor.server.html.run_view import (
     run_values,
     view_stage,
 )
+from attractor.server.html.stage_output import AT_THE_END, FIRST_ERROR, LogPlace
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
@@ -43,11 +46,13 @@ part = PageRouter()
 RUN = "/runs/{run}"
 FRAGMENTS = fragments_pattern("head", "question", "graph", "stage", "timeline")
 Word = Annotated[str, Query(max_length=200)]
+Stream = Annotated[str, Query(pattern="^(stdout|stderr|)$")]
 
 
 @dataclass(frozen=True)
 class PageChoice:
-    """The parameters of the page of a run: its stage and tab, and the look of the graph.
+    """The parameters of the page of a run: its stage, its tab, the part of its output, and the
+    look of the graph.
 
     `known`: the tokens of the fragments that the page has, which gets what changed since.
     `unfolded`: the branches of the timeline, and the menus, that are open in the page.
@@ -55,6 +60,7 @@ class PageChoice:
 
     stage: str = ""
     tab: str = ""
+    place: LogPlace = AT_THE_END
     look: Look = PLAIN
     fragment: str = ""
     known: str = ""
@@ -62,8 +68,9 @@ class PageChoice:
 
     @property
     def query(self) -> str:
-        """The parameters of stage and tab."""
-        return f"?stage={in_address(self.stage)}&tab={in_address(self.tab)}"
+        """The parameters of the stage and of what is shown of it."""
+        chosen = f"?stage={in_address(self.stage)}&tab={in_address(self.tab)}"
+        return f"{chosen}{self.place.query}"
 
 
 NO_CHOICE = PageChoice()
@@ -71,6 +78,9 @@ NO_CHOICE = PageChoice()
 
 def _read_choice(
     tab: Word = "",
+    stream: Stream = "",
+    q: Word = "",
+    line: Annotated[str, Query(pattern=f"^([0-9]{{1,9}}|{FIRST_ERROR}|)$")] = "",
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Word = "",
     unfolded: Annotated[str, Query(max_length=10_000)] = "",
@@ -78,9 +88,9 @@ def _read_choice(
     fold: FoldKind = FoldKind.DEFAULT,
     open: Annotated[Sequence[Word], Query()] = (),
 ) -> PageChoice:
-    return PageChoice(
-        "", tab, Look(direction, fold, tuple(open)), fragment, known, tuple(unfolded.split(","))
-    )
+    look = Look(direction, fold, tuple(open))
+    place = LogPlace(stream, q, line)
+    return PageChoice("", tab, place, look, fragment, known, tuple(unfolded.split(",")))
 
 
 Choosing = Annotated[PageChoice, Depends(_read_choice)]
@@ -136,7 +146,7 @@ def show_stage(
 def _stages(request: Request, service: Service, run: str, choice: PageChoice) -> Response:
     view = _view(service, run, choice.look)
     name = choice.stage or view.default_stage()
-    stage = view_stage(view, name, choice.tab) if name else None
+    stage = view_stage(view, name, choice.tab, choice.place) if name else None
     attempt = stage.attempt if stage else None
     values = {
         **_values(service, view, "Stages", choice),
@@ -159,6 +169,19 @@ def show_file(request: Request, service: Serving, run: str, stage: str, name: st
     text = highlighted(read_text(attempt, name), name)
     values = {**_values(service, view, ""), "attempt": attempt, "name": name, "text": text}
     return render(request, "run_file.html.j2", values)
+
+
+@part.get(RUN + "/stages/{stage}/output", dependencies=[READ])
+def download_output(service: Serving, run: str, stage: str, stream: Stream = "") -> Response:
+    """Show the whole output of a stage, or one stream of it, as a file to keep."""
+    attempt = find_attempt(read_stages(service.root(run)), stage)
+    text = read_output(attempt, stream) or ""
+    name = quote(f"{run}-{attempt.id}-{stream or 'output'}.txt".replace(":", "-"), safe="@")
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{name}",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(text.encode(), media_type="text/plain; charset=utf-8", headers=headers)
 
 
 @part.get(RUN + "/changes", dependencies=[READ])

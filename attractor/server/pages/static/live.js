@@ -71,7 +71,8 @@ export function refresh(element) {
   loaders.get(address).refresh(element.id);
 }
 
-export function insert(id, page) {
+// `isAsked`: a person asked for it, so that nothing keeps the old fragment.
+export function insert(id, page, isAsked = false) {
   const old = document.getElementById(id);
   const fresh = page.getElementById(id);
   if (!old || !fresh) return;
@@ -81,9 +82,7 @@ export function insert(id, page) {
   }
   if (shown.get(id) === fresh.outerHTML) return;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const fields = [...old.querySelectorAll("textarea, input:not([type=hidden])")];
-  // Nobody loses a text.
-  if (fields.some((one) => one.value) || focused?.matches("input, textarea, select")) return;
+  if (!isAsked && isBusy(old, focused)) return;
   shown.set(id, fresh.outerHTML);
   document.adoptNode(fresh);
   keepOpen(old, fresh);
@@ -96,8 +95,14 @@ export function insert(id, page) {
   for (const [name, left, top] of scrolled) document.getElementById(name)?.scrollTo(left, top);
   if (focused) refocus(focused, fresh);
   show();
-  fresh.dispatchEvent(new CustomEvent("inserted", { bubbles: true }));
+  fresh.dispatchEvent(new CustomEvent("inserted", { bubbles: true, detail: { isAsked } }));
   if (fresh.dataset.say && fresh.dataset.say !== old.dataset.say) say(fresh.dataset.say);
+}
+
+// Nobody loses a text.
+function isBusy(element, focused) {
+  const fields = [...element.querySelectorAll("textarea, input:not([type=hidden], [type=checkbox])")];
+  return fields.some((one) => one.value !== one.defaultValue) || focused?.matches("input, textarea, select");
 }
 
 function versionOf(element) {
@@ -134,8 +139,7 @@ function add(piece) {
 
 function exchange(old, fresh) {
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const fields = [...old.querySelectorAll("textarea, input:not([type=hidden])")];
-  if (fields.some((one) => one.value) || focused?.matches("input, textarea, select")) return false;
+  if (isBusy(old, focused)) return false;
   document.adoptNode(fresh);
   keepOpen(old, fresh);
   old.replaceWith(fresh);

@@ -15,27 +15,38 @@ function addressOf(link) {
 
 let opening = new AbortController();
 
-async function open(address, { isNew = true } = {}) {
+export async function open(address, { isNew = true, isStep = isNew } = {}) {
   // An answer that comes late must not replace the stage of a later click or step back.
   opening.abort();
   const own = (opening = new AbortController());
-  address = withLook(address, location.href);
+  const { hash } = new URL(address, location.href);
+  address = withLine(withLook(address, location.href), hash);
   // Without an answer the browser says why.
   const page = await ask(address, ["stage"], own.signal).catch(() => null);
   if (own.signal.aborted) return;
   if (!page?.getElementById("stage")) {
-    location.assign(address);
+    location.assign(address + hash);
     return;
   }
-  insert("stage", page);
-  if (isNew) history.pushState({ stage: address }, "", address);
+  insert("stage", page, true);
+  if (isStep) history.pushState({ stage: address }, "", address + hash);
+  else if (isNew) history.replaceState({ stage: address }, "", address + hash);
   const row = document.querySelector(`#timeline a[data-stage="${CSS.escape(stage().dataset.selected)}"]`);
   if (row?.closest("details")) row.closest("details").open = true;
   // From now on all fragments are those of this stage.
   for (const one of document.querySelectorAll("[data-part]"))
     one.dataset.part = stage().dataset.part;
   if (isNew && matchMedia("(max-width: 999px)").matches) stage().scrollIntoView();
-  say(document.getElementById("stage-title").textContent);
+  say((document.getElementById("log-found") || document.getElementById("stage-title")).textContent);
+}
+
+// A server does not get the hash of an address.
+function withLine(address, hash) {
+  const line = hash.match(/^#L(\d{1,9})$/);
+  if (!line) return address;
+  const url = new URL(address, location.href);
+  url.searchParams.set("line", line[1]);
+  return url.pathname + url.search;
 }
 
 function mark(id) {
@@ -55,7 +66,7 @@ function click(event) {
   const link = stageLink(event.target);
   if (!link || !stage() || !document.getElementById("graph")) return;
   event.preventDefault();
-  open(addressOf(link));
+  open(addressOf(link), { isStep: !link.closest(".log") });
 }
 
 // Of the links in the direction of an arrow key, the nearest one; sideways counts double.
