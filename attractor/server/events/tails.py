@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import takewhile
@@ -20,6 +21,9 @@ from attractor.server.events.buffer import KEPT, EventBuffer, StreamEvent, strea
 
 POLL_S = 0.1
 """The pause between two looks at a journal; the lines of one pause are sent together."""
+
+LOOK_S = 1.0
+"""The pause between two looks at the lock of a run, which says whether a process holds it."""
 
 PAGE = 500
 """The number of lines that are read at once."""
@@ -106,6 +110,7 @@ class Tail:
         return JournalReader(self._journal, find_position(self._journal, first))
 
     async def _follow(self) -> None:
+        looked = 0.0
         while True:
             # Before reading, so that lines written before the release of the lock are read.
             may_end = self._is_final and not is_held(self._directory.lock)
@@ -114,6 +119,9 @@ class Tail:
             require_intact(self._reader.verdict, str(self._journal))
             if len(events) == PAGE:
                 continue
+            if not events and (now := time.monotonic()) - looked >= LOOK_S:
+                looked = now
+                self.buffer.note_process(is_live=is_held(self._directory.lock))
             self._begun.set()
             if not events and may_end:
                 self.buffer.close(_end_of(await asyncio.to_thread(self._state)))

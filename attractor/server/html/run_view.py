@@ -22,7 +22,13 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.project.project import Project
-from attractor.pipeline.status import RunStatusView, listed_status, read_status
+from attractor.pipeline.status import (
+    PlainStatus,
+    PlainWord,
+    RunStatusView,
+    plain_status,
+    read_status,
+)
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
 from attractor.records.drawing import draw_states
 from attractor.records.event_lines import describe_without_time
@@ -101,6 +107,11 @@ class RunView:
         return f"?{query}" if query else ""
 
     @property
+    def plain(self) -> PlainStatus:
+        """The status for people."""
+        return plain_status(self.summary)
+
+    @property
     def needs_decision(self) -> bool:
         """Whether the run waits for a person's decision."""
         summary = self.summary
@@ -138,9 +149,8 @@ def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
     manifest = read_manifest(directory)
     # The timeline first: newer events are requested again.
     timeline = read_recorded(root)
-    # A drawing has the states in the journal, also of a killed process.
-    states = draw_states(timeline)
     timeline.rest()
+    states = draw_states(timeline)
     timeline.find_folders(directory)
     return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing)
 
@@ -164,7 +174,7 @@ def actions_of(view: RunView) -> Actions:
         pause=is_walking,
         resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,
         steer=is_walking and bool(view.status.at_work),
-        cancel=not summary.is_final,
+        cancel=view.plain.word is not PlainWord.ENDED,
         fork=bool(view.timeline.attempts),
     )
 
@@ -180,7 +190,9 @@ def run_values(
         "pieces": pieces,
         "address": address,
         "stage_address": f"{address}/stages/",
-        "status_words": listed_status(view.summary),
+        "plain": view.plain,
+        "title": f"{view.manifest.pipeline} {view.plain}",
+        "favicon": state_look(view.plain.head).favicon,
         "can": actions_of(view),
         "visits": list(reversed(visits)),
         "bars_of": partial(bars_of, timeline=view.timeline),

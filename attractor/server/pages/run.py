@@ -106,15 +106,25 @@ def _values(
         ),
         "tabs": run_tabs(address),
         "section": section,
-        "stream": f"/pipelines/{in_address(name)}/events?after={view.timeline.last_event}",
+        "stream": f"/pipelines/{in_address(name)}/events?process=yes"
+        f"&after={view.timeline.last_event}",
         "event_types": EVENT_TYPES,
         "changes_words": service.changes.words(view.root, service.project)
         if view.summary.questions
         else "",
+        "judge_address": _judge_address(view, service),
         "frozen": False,
         "query": "",
         "look_address": f"{address}{choice.query}",
     }
+
+
+def _judge_address(view: RunView, service: Service) -> str:
+    """Return the address of the form that starts the pipeline of a run again, with a suite."""
+    root = service.project.root
+    file = root / str(view.manifest.options.get("file", ""))
+    is_known = file.is_file() and file.is_relative_to(root)
+    return f"/start?file={in_address(str(file.relative_to(root)))}" if is_known else "/start"
 
 
 @part.get(RUN, dependencies=[READ])

@@ -14,7 +14,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunQuery
 from attractor.factory.history.report import read_costs
-from attractor.pipeline.status import STOPPED, listed_status, require_known_status
+from attractor.pipeline.status import STOPPED, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.html.rendering import (
     PageRouter,
@@ -97,7 +97,6 @@ def show_runs(
         "is_first": not before,
         "is_overview": not before and not chosen,
         "statuses": STATUSES,
-        "listed_status": listed_status,
         "changes_of": partial(_changes_of, service),
         "event_types": EVENT_TYPES,
         "frozen": False,
