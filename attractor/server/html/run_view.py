@@ -477,6 +477,13 @@ def _sign_content(name: str) -> Markup:
     return Markup(icon_content(name))
 
 
+def judge_address(manifest: Manifest, project: Path) -> str:
+    """Return the address of the form that starts the pipeline of a run again, with a suite."""
+    file = project / str(manifest.options.get("file", ""))
+    is_known = file.is_file() and file.is_relative_to(project)
+    return f"/start?file={in_address(str(file.relative_to(project)))}" if is_known else "/start"
+
+
 SECTIONS = ("Changes", "Events", "Context", "Checkpoint")
 """The views of a run besides its stages and the decision."""
 

@@ -25,6 +25,7 @@ from attractor.server.html.rendering import (
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
+    judge_address,
     pretty,
     read_changes,
     read_event_page,
@@ -112,19 +113,11 @@ def _values(
         "changes_words": service.changes.words(view.root, service.project)
         if view.summary.questions
         else "",
-        "judge_address": _judge_address(view, service),
+        "judge_address": judge_address(view.manifest, service.project.root),
         "frozen": False,
         "query": "",
         "look_address": f"{address}{choice.query}",
     }
-
-
-def _judge_address(view: RunView, service: Service) -> str:
-    """Return the address of the form that starts the pipeline of a run again, with a suite."""
-    root = service.project.root
-    file = root / str(view.manifest.options.get("file", ""))
-    is_known = file.is_file() and file.is_relative_to(root)
-    return f"/start?file={in_address(str(file.relative_to(root)))}" if is_known else "/start"
 
 
 @part.get(RUN, dependencies=[READ])
