@@ -56,7 +56,7 @@ def look_at(page: Page, name: str) -> None:
     faults: list[str] = []
     for look, (width, scheme) in LOOKS.items():
         page.set_viewport_size({"width": width, "height": 844})
-        page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # pyright: ignore[reportArgumentType]
         if PICTURES:
             page.screenshot(path=f"{PICTURES}/{name}-{look}.png")
         found: Any = Axe().run(page).response

@@ -14,7 +14,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunQuery
 from attractor.factory.history.report import read_costs
-from attractor.pipeline.status import STOPPED, require_known_status
+from attractor.pipeline.status import STOPPED, PlainWord, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.html.rendering import (
     PageRouter,
@@ -41,6 +41,8 @@ MOST_READ = 200
 """The number of waiting runs of which the oldest cards are found."""
 
 STATUSES = (
+    PlainWord.RUNNING.value,
+    PlainWord.NEEDS_YOU.value,
     *(status.value for status in StatusWord),
     NOT_JUDGED,
     *(status.value for status in StageStatus),
