@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -11,9 +13,10 @@ from attractor.base.records import write_fields
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
-from attractor.engine.state.run_state import EVALUATING, RunStatus, StatusWord
+from attractor.engine.state.run_state import EVALUATING, Phase, RunStatus, StatusWord
 from attractor.language.source.text import visible
 from attractor.records.delivery import Delivery, read_delivery
+from attractor.records.diagnosis.failures import budget_option
 from attractor.records.incidents import Incident, read_incidents
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import StageInFlight, last_output, shown_lines, stages_in_flight
@@ -117,7 +120,11 @@ def _printing(root: Path) -> Sequence[tuple[StageInFlight, tuple[str, ...]]]:
 
 NOT_EVALUATED = "not evaluated"
 MARKS = (ANSWERED, PAUSED, STOPPED) = ("answered", "paused", "stopped")
-"""Words that follow the status of a run in a list."""
+"""Words that find runs in a list besides their status and outcome."""
+
+SUCCEEDED, QUESTION, DECISION, LIMIT = "succeeded", "question", "decision", "limit"
+DEAD_PROCESS = "dead process"
+"""The reason of a run whose process ended without recording a reason."""
 
 
 def status_words(status: RunStatus) -> str:
@@ -125,44 +132,107 @@ def status_words(status: RunStatus) -> str:
     return NOT_EVALUATED if status == EVALUATING else str(status)
 
 
-def status_of(run: RunOverview) -> str:
+class PlainWord(StrEnum):
+    """The status of a run or an actor for people, in one of three words."""
+
+    RUNNING = "running"
+    NEEDS_YOU = "needs you"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class PlainStatus:
+    """The status of a run or an actor for people: a word, and the reason behind it.
+
+    `details` are further facts, such as the branch that has the result. `until` is the time at
+    which a wait ends.
+    """
+
+    word: PlainWord
+    reason: str = ""
+    details: tuple[str, ...] = ()
+    until: datetime | None = None
+
+    @property
+    def head(self) -> str:
+        """The status without details; what ended is named by its reason alone."""
+        if self.word is PlainWord.ENDED:
+            return self.reason
+        return f"{self.word} ({self.reason})" if self.reason else self.word.value
+
+    def __str__(self) -> str:
+        return ", ".join([self.head, *self.details])
+
+
+def plain_status(run: RunOverview) -> PlainStatus:
     """Return the status of a run for people."""
-    landed = f", landed on {visible(run.landed_on)}" if run.landed_on else ""
+    ended = _ended_as(run)
+    if ended:
+        return PlainStatus(PlainWord.ENDED, *ended)
+    if reason := _why_it_needs_a_person(run):
+        is_cut = reason == QUESTION and run.is_stopped
+        return PlainStatus(PlainWord.NEEDS_YOU, reason, ("no process",) if is_cut else ())
+    if run.is_paused:
+        details = (f"pauses after {visible(', '.join(run.pausing))}",) if run.pausing else ()
+        return PlainStatus(PlainWord.RUNNING, "" if details else PAUSED, details)
+    if run.wait:
+        return PlainStatus(PlainWord.RUNNING, f"waits for {run.wait.reason}", until=run.wait.until)
+    is_at_work = run.status in (StatusWord.EXECUTING, StatusWord.AWAITING_HUMAN)
+    return PlainStatus(PlainWord.RUNNING, "" if is_at_work else run.status)
+
+
+def _ended_as(run: RunOverview) -> tuple[str, tuple[str, ...]] | None:
+    """Return how a run ended, and the branch that has its result; None if it goes on."""
+    landed = (f"landed on {visible(run.landed_on)}",) if run.landed_on else ()
     if run.is_resting:
-        return f"{NOT_JUDGED}{landed}"
+        return SUCCEEDED, (NOT_JUDGED, *landed)
     if run.status == StatusWord.EVALUATING and not run.is_live:
-        return f"{NOT_EVALUATED}{landed}"
-    details = run.phase or (run.wait.reason if run.wait else "")
-    status = f"{run.status} ({details})" if details else run.status
-    status = f"{status}, promoted to {run.promoted_to}" if run.promoted_to else status
-    if run.rolled_back_from:
-        status = f"{status}, rolled back from {run.rolled_back_from}"
-    return visible(f"{status}, {PAUSED}" if run.is_paused else status) + landed
+        return SUCCEEDED, (NOT_EVALUATED, *landed)
+    if not run.is_final:
+        return None
+    moves = {"promoted to": run.promoted_to, "rolled back from": run.rolled_back_from}
+    moved = tuple(f"{words} {visible(branch)}" for words, branch in moves.items() if branch)
+    return run.status, (*moved, *landed)
 
 
-def listed_status(run: RunOverview) -> str:
-    """Return the status of a run in a list, for people."""
+def _why_it_needs_a_person(run: RunOverview) -> str:
+    """Return the reason why a run does not go on without a person; empty if it does."""
+    if run.status == UNKNOWN:
+        return "unreadable"
+    if run.questions:
+        return QUESTION
+    if run.phase == Phase.DECISION:
+        return DECISION
     if run.is_answered:
-        return f"{run.status}, {ANSWERED}"
-    shown = status_of(run)
-    is_plain = shown == run.status or run.wait is not None
-    return f"{shown}, {STOPPED}" if run.is_stopped and is_plain else shown
+        return ANSWERED
+    if not run.is_stopped:
+        return ""
+    if budget_option(run.why_stopped):
+        return LIMIT
+    return STOPPED if run.why_stopped else DEAD_PROCESS
 
 
-def require_known_status(word: str) -> None:
-    """Refuse a word that no run in a list can have as its status or outcome."""
-    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN}
+def require_known_status(words: str) -> None:
+    """Refuse words that no run in a list can have as its status or outcome."""
+    known = {*StatusWord, *StageStatus, *MARKS, NOT_EVALUATED, NOT_JUDGED, UNKNOWN, SUCCEEDED}
+    known |= {PlainWord.RUNNING, PlainWord.NEEDS_YOU}
     # A status in the list may have details, such as a branch.
-    if word not in known and word.partition(" (")[0].partition(", ")[0] not in known:
-        raise UnknownName("status", word, known)
+    if words not in known and words.partition(" (")[0].partition(", ")[0] not in known:
+        raise UnknownName("status", words, known)
 
 
-def filter_words(run: RunOverview) -> set[str]:
-    """Return the words by which a list of runs finds a run: of its status and its outcome."""
-    if run.is_resting:
-        return {NOT_JUDGED, run.outcome}
-    listed = listed_status(run)
-    return {run.status, listed, *listed.split(", "), run.outcome}
+def is_found_by(words: str, run: RunOverview) -> bool:
+    """Return whether a list of runs finds a run by its status, its outcome, or several words.
+
+    A run that was not judged needs no decision: the status of its journal does not find it.
+    """
+    plain = plain_status(run)
+    found = {run.outcome, plain.head, *plain.details, *([] if run.is_resting else [run.status])}
+    if plain.word is not PlainWord.ENDED:
+        phase = run.phase or (run.wait.reason if run.wait else "")
+        marks = {ANSWERED: run.is_answered, PAUSED: run.is_paused, STOPPED: run.is_stopped}
+        found |= {plain.word, f"{run.status} ({phase})", *(word for word in marks if marks[word])}
+    return found >= set(words.split(", "))
 
 
 _Look = tuple[object, ...]

@@ -88,6 +88,7 @@ class RunOverview:
     actor: str = ""
     is_live: bool = False
     is_paused: bool = False
+    pausing: tuple[str, ...] = ()
     why_stopped: str = ""
     stage: str = ""
     written: datetime | None = None
@@ -122,8 +123,9 @@ class RunOverview:
 
         `live`: a process holds the run now. `stopped`: no process holds the run, and the status is
         not final, so `resume` continues the run; `why_stopped` is the reason, if the last process
-        recorded a reason. `paused`: no stage begins until the run is resumed. `stage`: the stage in
-        flight, also of a stopped run. `written`: the time of the last change to the records.
+        recorded a reason. `paused`: no stage begins until the run is resumed. `pausing`: the
+        stages that a run works on before it pauses. `stage`: the stage in flight, also of a
+        stopped run. `written`: the time of the last change to the records.
         `wait`: what a waiting run waits for, and until when; no person is asked.
         `answered`: recorded answers that the run has not used yet, by question. `parent`: the run
         that this run continues; `restart`: the number of restarts before this run. `restarted_as`:
@@ -148,6 +150,7 @@ class RunOverview:
             "stopped": self.is_stopped,
             "why_stopped": self.why_stopped if self.is_stopped else "",
             "paused": self.is_paused,
+            "pausing": list(self.pausing),
             "stage": self.stage,
             "written": self.written.isoformat() if self.written else "",
             "outcome": self.outcome,
@@ -189,6 +192,7 @@ class RunOverview:
             restart=fields.number("restart"),
             is_live=fields.flag("live"),
             is_paused=fields.flag("paused"),
+            pausing=fields.texts("pausing"),
             written=fields.time("written") if fields.text("written") else None,
             usage=usage_from_record(fields),
             seconds=fields.real("seconds"),
@@ -285,6 +289,7 @@ def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
         },
         stage=state.in_flight.node if state.in_flight else "",
         is_paused=state.is_paused and not state.status.is_final,
+        pausing=tuple(_at_work(state)) if state.is_paused else (),
         restarted_as=state.restarted_as,
         promoted_to=moves.promoted_to,
         rolled_back_from=moves.rolled_back_from,
@@ -292,6 +297,15 @@ def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
         usage=used_by(directory, state),
         seconds=found.at_rest.seconds(found.last_activity),
     )
+
+
+def _at_work(state: RunState) -> Iterator[str]:
+    """Yield the nodes in flight; one whose branches are at work only waits for them."""
+    for key, walk in state.walks.items():
+        inside = f"{key}/" if key else ""
+        has_branches = any(other != key and other.startswith(inside) for other in state.walks)
+        if walk.in_flight and not has_branches:
+            yield walk.in_flight.node
 
 
 RESULT_LANDED = "ResultLanded"

@@ -9,6 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.locks import SharedLock
 from attractor.engine.run_folder.layout import RunDirectory
+from attractor.pipeline.status import DEAD_PROCESS, PlainStatus, PlainWord, plain_status
 from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.worlds.actors import ActorFolder, ActorHistory, GoneOn, KnownLines
@@ -66,6 +67,23 @@ class ActorView:
         if not last.succeeded:
             return ActorStatus.FAILED
         return ActorStatus.REVIEW if self.history.unreviewed else ActorStatus.IDLE
+
+    @property
+    def plain(self) -> PlainStatus:
+        """The status for people; as long as a run answers a message, that of the run."""
+        of_run = plain_status(self.run) if self.run else None
+        match self.status:
+            case ActorStatus.WORKING:
+                word, reason = PlainWord.RUNNING, ""
+            case ActorStatus.ASKING | ActorStatus.INTERRUPTED:
+                word, reason = PlainWord.NEEDS_YOU, DEAD_PROCESS
+            case ActorStatus.FAILED | ActorStatus.REVIEW:
+                return PlainStatus(PlainWord.NEEDS_YOU, self.status.value)
+            case _ if self.can_begin:
+                return PlainStatus(PlainWord.RUNNING, "queued")
+            case _:
+                return PlainStatus(PlainWord.ENDED, self.status.value)
+        return of_run if of_run and of_run.word is word else PlainStatus(word, reason)
 
     @property
     def since(self) -> datetime:

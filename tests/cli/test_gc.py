@@ -282,7 +282,7 @@ def test_run_without_a_suite_is_kept_after_its_result_was_reverted(desk: GitDesk
     on = f"main ({git(desk.project, 'rev-parse', 'main')[:12]}), reverted on main"
     git(desk.project, "revert", "--no-edit", "main")
     assert desk.json("status", root.name)["landed_on"] == on
-    assert f"not judged: no suite, landed on {on}" in desk.do("runs").stdout
+    assert f"succeeded, not judged: no suite, landed on {on}" in desk.do("runs").stdout
     why = f"no suite judges it, and it landed on {on} (end it: attractor cancel {root.name})"
     swept = desk.json("gc", *NOW)
     assert (swept["kept"], swept["freed"]) == ([{"run_id": root.name, "why": why}], [])
@@ -301,7 +301,7 @@ def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     (desk.project / "made.txt").write_text("made by a person")
     git(desk.project, "commit", "--quiet", "--all", "--message", "A commit of a person")
     git(desk.project, "checkout", "--quiet", "main")
-    assert f"not judged: no suite, landed on {on}" in desk.do("runs").stdout
+    assert f"succeeded, not judged: no suite, landed on {on}" in desk.do("runs").stdout
     assert desk.json("status", landed.name)["landed_on"] == on
     assert desk.json("status", other.name)["landed_on"] == ""
     swept = desk.json("gc", *NOW)
@@ -315,7 +315,7 @@ def test_landed_run_is_known_and_freed_with_its_branch(desk: GitDesk) -> None:
     branches = git(desk.project, "branch", "--format=%(refname:short)").splitlines()
     assert branches == [f"attractor/run/{other.name}", "main"]
     # The run keeps what its branch showed.
-    assert f"not judged: no suite, landed on {on}" in desk.do("runs").stdout
+    assert f"succeeded, not judged: no suite, landed on {on}" in desk.do("runs").stdout
     assert desk.json("status", landed.name)["landed_on"] == on
     assert desk.do("audit", "verify").returncode == 0
     assert desk.do("cancel", other.name).returncode == 0

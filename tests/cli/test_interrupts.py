@@ -123,7 +123,7 @@ def test_interrupted_run_leaves_no_process_and_can_be_resumed(
     output = attractor(project, environ, "status")
     assert re.search(r"^stopped +in stage slow at 20", output, re.M)
     assert f"attractor resume {run_id}" in output
-    assert "executing, stopped" in attractor(project, environ, "runs")
+    assert re.search(r"needs you \((dead process|stopped)\)", attractor(project, environ, "runs"))
     attractor(project, environ, "resume", run_id)
     branch = f"attractor/run/{run_id}"
     assert git(project, "show", f"{branch}:done.txt") == "first\nslow\n"

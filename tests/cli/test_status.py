@@ -210,11 +210,11 @@ def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
         watched(desk, "status", "--watch") as lines,
         watched(desk, "status", "--watch", "--json") as objects,
     ):
-        until(lines, "is executing, running: build")
+        until(lines, ": running, at build")
         found = [json.loads(one) for one in until(objects, "compiling")]
         assert found[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
         (desk.folder / "go").touch()
-        words = [one[8:] for one in until(lines, "is finished; not judged (no suite), success")]
+        words = [one[8:] for one in until(lines, ": succeeded, not judged: no suite, success")]
         assert len(words) == len({*words})
         last = json.loads(until(objects, '"outcome": "success"')[-1])
         assert last["status"] in ("executing", "awaiting_human")
@@ -229,7 +229,7 @@ def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
         desk.do("answer", "latest", "S")
         until(lines, "answered")
         desk.do("resume", "latest", "--no-evaluate")
-        until(lines, "is finished; not judged (no suite), success")
+        until(lines, ": succeeded, not judged: no suite, success")
         assert lines.wait(60) == 0
 
 

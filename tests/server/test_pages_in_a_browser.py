@@ -179,7 +179,7 @@ def test_run_is_started_watched_and_answered_by_keyboard_alone(
     page.wait_for_timeout(1000)  # a letter does not answer a question that has just appeared
     press("s")
     node(page, "ship", "done")
-    expect(page.locator("#head .badge")).to_contain_text("not judged")
+    expect(page.locator("#head .badge")).to_have_text("succeeded")
 
 
 FAILING = f"""digraph failing {{ start [shape=Mdiamond]; exit [shape=Msquare]

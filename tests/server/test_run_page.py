@@ -206,7 +206,7 @@ def test_run_that_waits_for_a_limit_is_listed_until_when_and_asks_no_person(
             page = browser.get("/runs").text
             own = browser.get(f"/runs/{account.roots()[-1].name}").text
     held = page[page.index('id="held-title"') : page.index('id="list"')]
-    assert "waiting (limit)" in held
+    assert "running (waits for limit)" in held
     for text in (held, own):
         assert re.search("limit of anthropic.*", text)
         assert "until <time" in text

@@ -16,7 +16,7 @@ from attractor import RunResult
 from attractor.backends.limit_texts import TABLE
 from attractor.base.json import Json
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.pipeline.status import listed_status
+from attractor.pipeline.status import plain_status
 from attractor.records.summary import summarize
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
@@ -229,7 +229,7 @@ def test_a_waiting_run_is_no_run_that_waits_for_a_person(tmp_path: Path) -> None
         until(lambda: one.statuses() == ["waiting"])
         [root] = one.roots()
         summary = summarize(root)
-        assert (listed_status(summary), summary.is_live) == ("waiting (limit)", True)
+        assert (str(plain_status(summary)), summary.is_live) == ("running (waits for limit)", True)
         assert summary.questions == ()
         found = {words: one.output(*words.split()) for words in SURFACES}
         assert root.name in found["runs --status waiting"]
@@ -241,7 +241,7 @@ def test_a_waiting_run_is_no_run_that_waits_for_a_person(tmp_path: Path) -> None
         assert "limit of anthropic" in found["logs latest"]
         process.kill()
         process.wait()
-        assert listed_status(summarize(root)) == "waiting (limit), stopped"
+        assert str(plain_status(summarize(root))) == "needs you (dead process)"
 
 
 SURFACES = (

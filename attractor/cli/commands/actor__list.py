@@ -23,9 +23,10 @@ from attractor.worlds.status import ActorStatus, read_actors
 def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json: bool) -> ExitCode:
     """List the actors of all projects of the state folder, with their statuses.
 
-    working: a run answers a message. asking: it waits for an answer of a person. review: an answer
-    changed files, and neither it nor a later one is seen. interrupted: its process died. A message
-    that waits because enough actors work already is shown as waiting.
+    running: a run answers a message, or a message is queued because enough actors work already.
+    needs you: to answer a question, to see changed files (review) or a failure, or because its
+    process died. Others are idle, stopped or archived. --json has the statuses that 'actor wait
+    --until' takes.
     """
     opened = opened_of(invocation)
     own = opened.identity.project_id()

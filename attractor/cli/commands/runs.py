@@ -17,13 +17,14 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import format_age, landed, read_since, show_indexing
 from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.status import describe_plain
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.truncation import shorten
 from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.language.source.text import visible
-from attractor.pipeline.status import listed_status, require_known_status
+from attractor.pipeline.status import plain_status, require_known_status
 from attractor.records.summary import RunOverview
 from attractor.records.workers import read_worker
 
@@ -69,10 +70,13 @@ def runs(
 ) -> ExitCode:
     """List the runs of the project, newest first.
 
-    Of the runs of an actor, only the newest is listed, with their number; --json lists all. A run
-    without a suite ends as "not judged: no suite", and needs no decision. With --live, list
-    the process, start and stages of each run that a process executes. With --everywhere, each run
-    has the folder of its project.
+    A run is running, needs you (with the reason), or has ended: succeeded, failed, canceled,
+    approved or rejected. A run without a suite ends as "succeeded, not judged: no suite", and needs
+    no decision. --json has the status of its journal; --status takes both.
+
+    Of the runs of an actor, only the newest is listed, with their number; --json lists all. With
+    --live, list the process, start and stages of each run that a process executes. With
+    --everywhere, each run has the folder of its project.
     """
     settings = invocation.configuration.settings
     index = RunIndex(settings.state_dir, on_progress=show_indexing)
@@ -120,7 +124,7 @@ def _show_workers(found: Sequence[RunOverview], projects: Projects, *, as_json: 
             *_names(worker.summary, projects),
             f"process {worker.pid}" if worker.pid else "unknown process",
             f"since {worker.since.astimezone():%Y-%m-%d %H:%M:%S}" if worker.since else "",
-            visible(listed_status(worker.summary)),
+            describe_plain(plain_status(worker.summary)),
             visible(", ".join(stage.name for stage in worker.stages)),
         )
         for worker in workers
@@ -188,7 +192,7 @@ def _table(found: Sequence[RunOverview], now: datetime, projects: Projects) -> l
                 visible(run.run_id),
                 *_names(run, projects),
                 format_age(now - run.started),
-                visible(listed_status(run)),
+                describe_plain(plain_status(run)),
                 visible(run.outcome) or "-",
                 visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
                 _cost(run.usage),

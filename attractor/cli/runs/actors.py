@@ -13,6 +13,7 @@ from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import format_age
 from attractor.cli.runs.orders import operator_name, proof_of
 from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.status import describe_plain
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.truncation import shorten
@@ -51,24 +52,30 @@ def sender_of(invocation: Invocation) -> Sender:
     return Sender(SenderKind.PERSON, name, proof_of(invocation, name))
 
 
-def describe_status(view: ActorView, *, is_full: bool = False) -> str:
-    """Return the status of an actor for people, with what it waits for."""
-    run, words = view.run, view.status.value
+def describe_status(view: ActorView) -> str:
+    """Return the status of an actor, as `wait --until` takes it, with its cause."""
+    words = view.status.value
+    if view.status is ActorStatus.WORKING and view.run and view.run.wait:
+        until = view.run.wait.until
+        end = f" until {until.astimezone():%H:%M}" if until else ""
+        words = f"{words} ({view.plain.reason}{end})"
+    return f"{words}{_cause(view)}"
+
+
+def _cause(view: ActorView) -> str:
+    """Return the question, the reason of the failure, or the result that is behind a status."""
+    run, history = view.run, view.history
     match view.status:
         case ActorStatus.ASKING if run:
-            return f"{words}: {visible(shorten(run.questions[0].text, _LONGEST_TASK))}"
-        case ActorStatus.WORKING if run and run.wait:
-            until = f" until {run.wait.until.astimezone():%H:%M}" if run.wait.until else ""
-            return f"{words} (waits for {run.wait.reason}{until})"
-        case ActorStatus.FAILED if view.history.last:
-            return f"{words}: {visible(shorten(view.history.last.reason, _LONGEST_TASK))}"
-        case ActorStatus.REVIEW if view.history.unreviewed:
-            return f"{words}: {number_of(view.history.unreviewed.changed, 'file')} changed"
+            return f": {visible(shorten(run.questions[0].text, _LONGEST_TASK))}"
+        case ActorStatus.FAILED if history.last:
+            return f": {visible(shorten(history.last.reason, _LONGEST_TASK))}"
+        case ActorStatus.REVIEW if history.unreviewed:
+            return f": {number_of(history.unreviewed.changed, 'file')} changed"
+        case _ if view.waiting and not view.has_process:
+            return f"; {number_of(len(view.waiting), 'message')} waiting"
         case _:
-            pass
-    if view.waiting and not view.has_process:
-        return f"{words}; {number_of(len(view.waiting), 'message')} waiting"
-    return words
+            return ""
 
 
 def read_unarchived(folders: Iterable[ActorFolder]) -> list[ActorView]:
@@ -91,7 +98,7 @@ def actor_table(views: Sequence[ActorView], projects: Mapping[str, str]) -> list
                 visible(view.name),
                 *names,
                 format_age(now - view.since),
-                describe_status(view),
+                f"{describe_plain(view.plain)}{_cause(view)}",
                 format_cost(view.cost_usd),
                 visible(shorten(goal, _LONGEST_TASK)),
             )

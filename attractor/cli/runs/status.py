@@ -9,13 +9,13 @@ from attractor.engine.questions.question import Answer, describe_author, describ
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
-from attractor.pipeline.status import RunStatusView, status_of
+from attractor.pipeline.status import PlainStatus, RunStatusView, plain_status
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import restart_reference
 from attractor.records.open_work import describe_model_wait
 from attractor.records.stage_output import describe_failed_output
-from attractor.records.summary import FINISHED_UNJUDGED, RunOverview
+from attractor.records.summary import RunOverview
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
@@ -31,7 +31,7 @@ def as_text(status: RunStatusView, now: datetime) -> str:
         ("pipeline", run.pipeline),
         ("goal", run.goal),
         ("started", _time(run.started)),
-        ("status", status_of(run)),
+        ("status", describe_plain(plain_status(run))),
         *_work(run, reference),
         *_waiting(status, now),
         *_printed(status),
@@ -56,13 +56,18 @@ def as_text(status: RunStatusView, now: datetime) -> str:
     return "\n".join(f"{name:<10} {visible(value)}" for name, value in rows if value)
 
 
+def describe_plain(plain: PlainStatus) -> str:
+    """Return a status in words, with the end of a wait in the time of the machine."""
+    until = f", until {plain.until.astimezone():%H:%M}" if plain.until else ""
+    return visible(f"{plain}{until}")
+
+
 def in_words(run: RunOverview) -> str:
     """Return the status as one line."""
+    is_at_work = run.is_live and run.stage and not run.pausing
     words = [
-        f"run {run.run_id} is {FINISHED_UNJUDGED if run.is_resting else status_of(run)}",
-        f"running: {run.stage}" if run.is_live and run.stage else "",
-        "answered" if _waits_no_more(run) else "",
-        "no live process" if run.is_stopped and run.status != StatusWord.EVALUATING else "",
+        f"run {run.run_id}: {describe_plain(plain_status(run))}",
+        f"at {run.stage}" if is_at_work else "",
         run.outcome,
         "" if run.is_resting else _reason(run),
     ]
@@ -89,8 +94,9 @@ def _work(run: RunOverview, reference: str) -> list[tuple[str, str]]:
     before = f"before stage {run.next_node}" if run.next_node else last
     stage = f"stage {run.stage}" if run.stage else before
     if run.is_live and run.is_paused:
-        when = f"after stage {run.stage}" if run.stage else before
-        return [("paused", when), ("resume", f"attractor resume {reference}")]
+        when = f"after stage {', '.join(run.pausing)}" if run.pausing else before
+        name = "pauses" if run.pausing else "paused"
+        return [(name, when), ("resume", f"attractor resume {reference}")]
     if run.is_live:
         at_work = stage
         return [("running", "evaluation" if is_judged else at_work)]

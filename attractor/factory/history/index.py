@@ -32,7 +32,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind, read_format
-from attractor.pipeline.status import filter_words
+from attractor.pipeline.status import is_found_by
 from attractor.records.lookup import is_run, unsorted_run_names
 from attractor.records.summary import NOT_JUDGED, RunOverview, summarize_any
 
@@ -107,6 +107,7 @@ _STEPS: Mapping[str, str] = {
     "filters_and_costs": _FILTERS_AND_COSTS,
     "landed_on": "UPDATE runs SET models = '';\n",
     "actor": "UPDATE runs SET models = '';\n",
+    "pausing": "UPDATE runs SET models = '';\n",
 }
 """The migrations, by name: a new one is added at the end."""
 
@@ -140,7 +141,7 @@ def _statements(script: str) -> Iterator[str]:
 class RunQuery:
     """The runs to list: all, newest first, by default.
 
-    `status` is a status, an outcome, or the status in a list such as `executing, paused`. Runs
+    `status` is a status, an outcome, or the status in a list such as `running (paused)`. Runs
     without a suite that could be decided are not found by their status, because they need no
     decision. `suite` is `NAME` or `NAME@VERSION`. `goal` is a text in the goal, in any case.
     `before` is the name of a run's directory: only older runs are listed. With `is_live`, only runs
@@ -163,7 +164,7 @@ class RunQuery:
 
     def finds(self, one: RunOverview) -> bool:
         """Return whether the query finds a run that the database selected."""
-        is_found = not self.status or self.status in filter_words(one)
+        is_found = not self.status or is_found_by(self.status, one)
         return is_found and (one.is_live or not self.is_live)
 
     def where(self, folder: Path) -> tuple[str, list[object]]:

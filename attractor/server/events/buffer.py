@@ -24,6 +24,10 @@ DROPPED = "dropped"
 """The notice to a reader that was too slow."""
 
 
+PROCESS = "process"
+"""The notice that a process took or left the run."""
+
+
 @dataclass(frozen=True)
 class StreamEvent:
     """One event as readers receive it; `id` is 0 for a notice of the server.
@@ -59,13 +63,19 @@ def skipped(id_: int) -> StreamEvent:
 
 @dataclass(frozen=True)
 class EventFilter:
-    """The events that a reader wants: by type and node (default: all)."""
+    """The events that a reader wants: by type and node (default: all).
+
+    `wants_process`: also the notices about the process of the run.
+    """
 
     types: frozenset[str] = frozenset()
     node: str = ""
+    wants_process: bool = False
 
     def wants(self, event: StreamEvent) -> bool:
-        """Return whether a reader gets an event; every reader gets the notices."""
+        """Return whether a reader gets an event; every reader gets the other notices."""
+        if event.type == PROCESS and not event.id:
+            return self.wants_process
         is_selected = not self.types or event.type in self.types
         return not event.id or (is_selected and self.node in ("", event.node))
 
@@ -73,13 +83,15 @@ class EventFilter:
 class EventBuffer:
     """The newest events of one stream; belongs to one event loop.
 
-    `floor` is the id of the event before the oldest event of the buffer.
+    `floor` is the id of the event before the oldest event of the buffer. `process` is the last
+    notice about the process of a run.
     """
 
     def __init__(self, floor: int) -> None:
         self.floor = floor
         self.last = floor
         self.end: AttractorError | JsonObject | None = None
+        self.process: StreamEvent | None = None
         self._events: deque[StreamEvent] = deque()
         self._size = 0
         self._changed = asyncio.Event()
@@ -95,6 +107,13 @@ class EventBuffer:
             self._size -= len(oldest.frame)
             self.floor = oldest.id
         self._wake()
+
+    def note_process(self, *, is_live: bool) -> None:
+        """Tell the readers whether a process holds the run, if that changed."""
+        found = notice(PROCESS, {"live": is_live})
+        if found != self.process:
+            self.process = found
+            self._wake()
 
     def close(self, end: AttractorError | JsonObject) -> None:
         """Let the readers finish, with a record of the end or an error."""

@@ -74,7 +74,7 @@ async def follow(
             if not wanted and last - sent >= KEPT:
                 wanted = [skipped(last)]
             if wanted:
-                sent = last
+                sent = last or sent
                 yield wanted
 
 
@@ -82,6 +82,7 @@ async def _follow(
     source: EventSource, after: int, describe: DescribeError
 ) -> AsyncGenerator[Sequence[StreamEvent]]:
     buffer, was_behind = source.buffer, True
+    process: StreamEvent | None = None
     while True:
         events = buffer.after(after)
         if events is None and not was_behind:
@@ -94,14 +95,20 @@ async def _follow(
         except AttractorError as error:
             yield _end_notices(error, after, describe)
             return
-        for part in _parts(events):
+        # The events that a process wrote before it ended come before the notice of its end.
+        before, process = process, process if events else buffer.process
+        for part in _parts(events or _changed(before, process)):
             yield part
-            after = part[-1].id
+            after = part[-1].id or after
         if not events:
             if buffer.end is not None:
                 yield _end_notices(buffer.end, after, describe)
                 return
             await buffer.wait()
+
+
+def _changed(before: StreamEvent | None, now: StreamEvent | None) -> Sequence[StreamEvent]:
+    return [now] if now and now != before else []
 
 
 def _parts(events: Sequence[StreamEvent]) -> Iterator[Sequence[StreamEvent]]:

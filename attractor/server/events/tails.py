@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import takewhile
@@ -20,6 +21,9 @@ from attractor.server.events.buffer import KEPT, EventBuffer, StreamEvent, strea
 
 POLL_S = 0.1
 """The pause between two looks at a journal; the lines of one pause are sent together."""
+
+LOOK_S = 1.0
+"""The pause between two looks at the lock of a run, which says whether a process holds it."""
 
 PAGE = 500
 """The number of lines that are read at once."""
@@ -106,16 +110,21 @@ class Tail:
         return JournalReader(self._journal, find_position(self._journal, first))
 
     async def _follow(self) -> None:
+        looked = 0.0
         while True:
             # Before reading, so that lines written before the release of the lock are read.
-            may_end = self._is_final and not is_held(self._directory.lock)
+            is_due = time.monotonic() - looked >= LOOK_S
+            is_live = is_held(self._directory.lock) if is_due or self._is_final else None
             events = await asyncio.to_thread(self._read_more) if self._has_more() else ()
             self.buffer.publish(events)
             require_intact(self._reader.verdict, str(self._journal))
             if len(events) == PAGE:
                 continue
+            if not events and is_live is not None:
+                looked = time.monotonic()
+                self.buffer.note_process(is_live=is_live)
             self._begun.set()
-            if not events and may_end:
+            if not events and self._is_final and is_live is False:
                 self.buffer.close(_end_of(await asyncio.to_thread(self._state)))
                 return
             if not events and self._has_new_status:

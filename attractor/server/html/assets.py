@@ -1,6 +1,7 @@
 """The static files of the pages: style sheets, scripts and icons."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -9,6 +10,7 @@ from importlib.resources.abc import Traversable
 from markupsafe import Markup
 
 from attractor.server.drawings import drawing_style_sheet
+from attractor.server.html.states import LOOKS
 
 _PAGES = "attractor.server.pages"
 
@@ -31,7 +33,20 @@ def _folder(name: str) -> Traversable:
 def static_files() -> Mapping[str, bytes]:
     """Return all static files by name."""
     found = {path.name: path.read_bytes() for path in _folder("static").iterdir() if path.is_file()}
-    return {**dict(sorted(found.items())), DRAWING_CSS: drawing_style_sheet().encode()}
+    made = {DRAWING_CSS: drawing_style_sheet(), **_favicons(found["pages.css"].decode())}
+    return {**dict(sorted(found.items())), **{name: text.encode() for name, text in made.items()}}
+
+
+def _favicons(style_sheet: str) -> Mapping[str, str]:
+    """Return an icon for each state of a page: its sign, in the colour of its tone."""
+    colours = dict(re.findall(r"--(\w+): (#\w+);", style_sheet.partition("@media")[0]))
+    colours["off"] = colours["idle"]
+    return {
+        look.favicon: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none" '
+        f'color="{colours[look.tone]}" stroke="currentColor" stroke-width="2.2" '
+        f'stroke-linecap="round" stroke-linejoin="round">{icon_content(look.icon)}</svg>'
+        for look in sorted(LOOKS, key=lambda look: look.favicon)
+    }
 
 
 @cache

@@ -22,6 +22,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.edge_labels import without_accelerator
 from attractor.language.drawing.picture import encoded
+from attractor.pipeline.status import plain_status
 from attractor.server.access.origins import is_of_this_user, is_plain_loopback
 from attractor.server.drawings import inline_drawing
 from attractor.server.errors import Unauthenticated
@@ -254,6 +255,7 @@ def _environment() -> Environment:
         "static": static_address,
         "icon": icon,
         "look": state_look,
+        "plain_status": plain_status,
         "number_of": number_of,
         "style_sheet": inline_style_sheet,
     }

@@ -22,7 +22,13 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.project.project import Project
-from attractor.pipeline.status import RunStatusView, listed_status, read_status
+from attractor.pipeline.status import (
+    PlainStatus,
+    PlainWord,
+    RunStatusView,
+    plain_status,
+    read_status,
+)
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
 from attractor.records.drawing import draw_states
 from attractor.records.event_lines import describe_without_time
@@ -108,6 +114,11 @@ class RunView:
         return f"?{query}" if query else ""
 
     @property
+    def plain(self) -> PlainStatus:
+        """The status for people."""
+        return plain_status(self.summary)
+
+    @property
     def needs_decision(self) -> bool:
         """Whether the run waits for a person's decision."""
         summary = self.summary
@@ -145,9 +156,8 @@ def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
     manifest = read_manifest(directory)
     # The timeline first: newer events are requested again.
     timeline = read_recorded(root)
-    # A drawing has the states in the journal, also of a killed process.
-    states = draw_states(timeline)
     timeline.rest()
+    states = draw_states(timeline)
     timeline.find_folders(directory)
     return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing)
 
@@ -171,7 +181,7 @@ def actions_of(view: RunView) -> Actions:
         pause=is_walking,
         resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,
         steer=is_walking and bool(view.status.at_work),
-        cancel=not summary.is_final,
+        cancel=view.plain.word is not PlainWord.ENDED,
         fork=bool(view.timeline.attempts),
     )
 
@@ -187,7 +197,9 @@ def run_values(
         "pieces": pieces,
         "address": address,
         "stage_address": f"{address}/stages/",
-        "status_words": listed_status(view.summary),
+        "plain": view.plain,
+        "title": f"{view.manifest.pipeline} {view.plain}",
+        "favicon": state_look(view.plain.head).favicon,
         "can": actions_of(view),
         "visits": list(reversed(visits)),
         "bars_of": partial(bars_of, timeline=view.timeline),
@@ -477,6 +489,13 @@ def pretty(value: Json | Mapping[str, Json]) -> str:
 
 def _sign_content(name: str) -> Markup:
     return Markup(icon_content(name))
+
+
+def judge_address(manifest: Manifest, project: Path) -> str:
+    """Return the address of the form that starts the pipeline of a run again, with a suite."""
+    file = project / str(manifest.options.get("file", ""))
+    is_known = file.is_file() and file.is_relative_to(project)
+    return f"/start?file={in_address(str(file.relative_to(project)))}" if is_known else "/start"
 
 
 SECTIONS = ("Changes", "Events", "Context", "Checkpoint")

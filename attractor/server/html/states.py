@@ -1,10 +1,11 @@
 """The look of states: a tone (colour) and a sign (icon); colour is never the only difference."""
 
-import re
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.state.run_state import WaitReason
+from attractor.pipeline.status import DECISION, PAUSED, QUESTION, SUCCEEDED, PlainWord
+from attractor.records.summary import NOT_JUDGED
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,11 @@ class StateLook:
 
     tone: str
     icon: str
+
+    @property
+    def favicon(self) -> str:
+        """The name of the icon that a page with this state has."""
+        return f"favicon-{self.tone}-{self.icon}.svg"
 
 
 _OK = StateLook("ok", "check")
@@ -26,21 +32,20 @@ _PAUSED = StateLook("warn", "pause")
 _HELD = StateLook("idle", "pause")
 
 _LOOKS: Mapping[str, StateLook] = {
-    # Runs
-    **dict.fromkeys(("queued", "booting"), _IDLE),
-    **dict.fromkeys(("executing", "evaluating"), _RUN),
-    "awaiting_human": _WAIT,
-    **dict.fromkeys(("approved", "promoted"), _OK),
+    # Runs: the words of `PlainStatus.head`
+    **dict.fromkeys((PlainWord.RUNNING, "in flight"), _RUN),
+    **dict.fromkeys(("running (queued)", "running (booting)"), _IDLE),
+    f"running ({PAUSED})": _PAUSED,
+    **{f"running (waits for {reason})": _HELD for reason in WaitReason},
+    PlainWord.NEEDS_YOU: _WARN,
+    **dict.fromkeys((f"needs you ({QUESTION})", f"needs you ({DECISION})"), _WAIT),
+    **dict.fromkeys((SUCCEEDED, "approved"), _OK),
     **dict.fromkeys(("rejected", "failed"), _BAD),
-    **dict.fromkeys(("canceled", "not evaluated", "not judged"), _OFF),
-    **dict.fromkeys(("stopped", "unknown"), _WARN),
-    "paused": _PAUSED,
+    **dict.fromkeys(("canceled", NOT_JUDGED), _OFF),
     # Stages, trials and rules
     **dict.fromkeys(("done", "success", "go", "satisfied", "pass"), _OK),
     **dict.fromkeys(("fail", "no-go", "retry"), _BAD),
-    **dict.fromkeys(("running", "in flight"), _RUN),
     **dict.fromkeys(("waiting", "waits for a person"), _WAIT),
-    **{f"waiting ({reason})": _HELD for reason in WaitReason},
     **dict.fromkeys(("interrupted", "partial_success", "flaky"), _WARN),
     **dict.fromkeys(("skipped", "parked"), _OFF),
     # Actors
@@ -51,11 +56,13 @@ _LOOKS: Mapping[str, StateLook] = {
 }
 
 
-SIGNS = tuple(sorted({look.icon for look in _LOOKS.values()}))
+LOOKS = frozenset(_LOOKS.values())
+
+SIGNS = tuple(sorted({look.icon for look in LOOKS}))
 """The icons of all states."""
 
 
 def state_look(state: str) -> StateLook:
-    """Return the look of a state: its first words decide (`awaiting_human (decision), paused`)."""
-    words = re.split(r",|:", state)[0].lower()
+    """Return the look of a state: its first words decide (`needs you (question), no process`)."""
+    words = state.split(",")[0].lower()
     return _LOOKS.get(words) or _LOOKS.get(words.split(" (")[0], _IDLE)

@@ -11,9 +11,9 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.pipeline.status import read_status, status_of
+from attractor.pipeline.status import read_status
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import read_changes, run_tabs
+from attractor.server.html.run_view import judge_address, read_changes, run_tabs
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
@@ -48,13 +48,15 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "tabs": run_tabs(f"/runs/{in_address(root.name)}"),
             "review": review,
             "report": review.report,
+            "has_suite": suite is not None,
+            "judge_address": judge_address(review.facts.manifest, service.project.root),
             "gauge": {
                 "satisfaction": 100 * float(review.report.satisfaction),
                 "bound": 100 * review.report.bound,
                 "wanted": 100 * float(gate.min_satisfaction) if gate else 0.0,
                 "wanted_bound": 100 * gate.min_lower_bound if gate else 0.0,
             },
-            "status": status_of(status),
+            "status": status,
             "goal": status.goal,
             "history": service.factory.history(run=root),
             "can_decide": review.facts.state.status == AWAITING_DECISION,

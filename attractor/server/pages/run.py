@@ -27,6 +27,7 @@ from attractor.server.html.rendering import (
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
+    judge_address,
     pretty,
     read_changes,
     read_event_page,
@@ -116,11 +117,13 @@ def _values(
         ),
         "tabs": run_tabs(address),
         "section": section,
-        "stream": f"/pipelines/{in_address(name)}/events?after={view.timeline.last_event}",
+        "stream": f"/pipelines/{in_address(name)}/events?process=yes"
+        f"&after={view.timeline.last_event}",
         "event_types": EVENT_TYPES,
         "changes_words": service.changes.words(view.root, service.project)
         if view.summary.questions
         else "",
+        "judge_address": judge_address(view.manifest, service.project.root),
         "frozen": False,
         "query": "",
         "look_address": f"{address}{choice.query}",

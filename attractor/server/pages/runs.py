@@ -14,7 +14,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunQuery
 from attractor.factory.history.report import read_costs
-from attractor.pipeline.status import STOPPED, listed_status, require_known_status
+from attractor.pipeline.status import STOPPED, PlainWord, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.html.rendering import (
     PageRouter,
@@ -41,6 +41,8 @@ MOST_READ = 200
 """The number of waiting runs of which the oldest cards are found."""
 
 STATUSES = (
+    PlainWord.RUNNING.value,
+    PlainWord.NEEDS_YOU.value,
     *(status.value for status in StatusWord),
     NOT_JUDGED,
     *(status.value for status in StageStatus),
@@ -97,7 +99,6 @@ def show_runs(
         "is_first": not before,
         "is_overview": not before and not chosen,
         "statuses": STATUSES,
-        "listed_status": listed_status,
         "changes_of": partial(_changes_of, service),
         "event_types": EVENT_TYPES,
         "frozen": False,

@@ -114,6 +114,10 @@ Node = Annotated[str, Query(description="Only events of this node (default: all)
 After = Annotated[
     int | None, Query(ge=0, lt=_MOST, description="Only events after the one with this number.")
 ]
+Process = Annotated[
+    bool,
+    Query(description="Also a notice `process` when a process takes or leaves the run."),
+]
 LastEventId = Annotated[
     int | None, Header(ge=0, lt=_MOST, description="The id of the last event that was received.")
 ]
@@ -131,6 +135,7 @@ class EventReader:
         types: Types = [],  # noqa: B006 - FastAPI copies it
         node: Node = "",
         after: After = None,
+        process: Process = False,
         last_event_id: LastEventId = None,
     ) -> None:
         self._is_head = is_head(connection)
@@ -138,7 +143,7 @@ class EventReader:
         self._events = service.events
         self._caller = caller.name
         self._until_sent = until_sent
-        self._selected = EventFilter(frozenset(types), node)
+        self._selected = EventFilter(frozenset(types), node, process)
         # A browser repeats the address of the stream when it connects again.
         self._after = after if last_event_id is None else last_event_id
 

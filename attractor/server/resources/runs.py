@@ -36,6 +36,7 @@ class RunAnswer(AnswerModel):
     stopped: bool = Field(description="No process holds the run, and it can be resumed.")
     why_stopped: str
     paused: bool
+    pausing: list[str] = Field(description="The stages that a run works on before it pauses.")
     stage: str = Field(description="The stage in flight, also of a stopped run.")
     written: str = Field(description="The time of the last change.")
     outcome: str

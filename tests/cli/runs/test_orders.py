@@ -127,7 +127,7 @@ def test_paused_run_waits_until_resumed(desk: PlainDesk) -> None:
     time.sleep(0.6)
     assert process.poll() is None
     output = desk.do("status", "latest").stdout
-    assert "status     executing, paused\n" in output
+    assert "status     running (paused)\n" in output
     assert "paused     before stage two\n" in output
     assert status_of(desk)["paused"] is True
     assert not (desk.folder / "two").exists()

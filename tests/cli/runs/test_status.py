@@ -52,14 +52,14 @@ def test_forged_approval_is_not_shown(flow: Flow) -> None:
     forge_status(flow.launch(), status="approved", phase="")
     result = call(flow, "status")
     assert result.returncode == BROKEN
-    assert "status     awaiting_human (decision)\n" in result.stdout
+    assert "status     needs you (decision)\n" in result.stdout
     assert "run.json says approved" in result.stdout
     as_json = call(flow, "status", "--json")
     assert as_json.returncode == BROKEN
     assert json.loads(as_json.stdout)["status"] == "awaiting_human"
     listed = call(flow, "runs")
     assert listed.returncode == 0
-    assert "awaiting_human (decision)" in listed.stdout
+    assert "needs you (decision)" in listed.stdout
     assert "\n  trouble: " in listed.stdout
 
 
@@ -181,10 +181,12 @@ def waiting_summary(**changes: Any) -> RunOverview:
 
 
 def test_answered_run_is_not_waiting() -> None:
-    assert in_words(waiting_summary()).endswith("running: gate, waits for an answer: Go?")
+    assert in_words(waiting_summary()).endswith(
+        "needs you (question), at gate, waits for an answer: Go?"
+    )
     given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
     answered = waiting_summary(questions=(), answers=given)
-    assert in_words(answered).endswith("running: gate, answered")
+    assert in_words(answered).endswith("running, at gate")
     text = as_text(RunStatusView(answered, "01AB"), answered.started)
     assert "waits for" not in text
     assert "attractor answer" not in text

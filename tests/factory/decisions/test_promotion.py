@@ -25,7 +25,7 @@ from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
 from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
-from attractor.pipeline.status import status_of
+from attractor.pipeline.status import plain_status
 from attractor.records.diagnosis.diagnose import diagnose
 from attractor.records.summary import summarize
 from attractor.workspaces.errors import CheckoutInTheWay
@@ -277,7 +277,7 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
         "reason": "It broke the shop.",
     }
     one = summarize(result.directory)
-    assert (one.promoted_to, status_of(one)) == ("", "approved, rolled back from main")
+    assert (one.promoted_to, str(plain_status(one))) == ("", "approved, rolled back from main")
     explained = str(
         diagnose(result.directory, reference="RUN", now=flow.machine.clock.now()).finding
     )

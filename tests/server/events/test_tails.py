@@ -51,6 +51,33 @@ def test_reader_continues_while_the_run_is_idle(tmp_path: Path) -> None:
     run(scene)
 
 
+def test_reader_who_asks_for_it_is_told_when_a_process_takes_or_leaves_the_run(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        writer = Journalist(tmp_path / "run")
+        writer.say("one")
+        async with Sources(Tail).watch(tmp_path / "run") as tail:
+            asking = await open_reader(tail, wanted=EventFilter(wants_process=True))
+            plain = await open_reader(tail)
+            await asking.see('"live":true')
+            writer.say("two")
+            writer.stop()
+            await asking.see('"live":false')
+            other = Journalist(tmp_path / "run", writer.head)
+            other.change("failed")
+            other.stop()
+            await asking.finish()
+            await plain.finish()
+        assert asking.ids == plain.ids == [1, 2, 3]
+        told = [data for name, data in asking.notices if name == "process"]
+        assert told[:2] == [{"live": True}, {"live": False}]
+        assert [one.id for one in asking.events][:4] == [1, 0, 2, 0]
+        assert [name for name, _ in plain.notices] == ["end"]
+
+    run(scene)
+
+
 def test_stream_of_a_removed_run_ends_with_a_problem(tmp_path: Path) -> None:
     async def scene() -> None:
         async with Sources(Tail).watch(tmp_path / "run") as tail:

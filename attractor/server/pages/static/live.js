@@ -1,8 +1,9 @@
 // Follows the events of a page's stream, and asks the server again for the fragments they change.
 //
 // <body> or another element: data-stream="ADDRESS OF EVENTS", data-from="number of the last event
-// in the page". A fragment: id, data-part="ADDRESS", data-on="TYPE TYPE" (or "*"), and
-// data-every="SECONDS" if it also changes without an event. All fragments of an address come in one
+// in the page", and for one run data-live="whether a process holds it". A fragment: id,
+// data-part="ADDRESS", data-on="TYPE TYPE" (or "*"), and data-every="SECONDS" if it also changes
+// without an event. All fragments of an address come in one
 // answer to ADDRESS with the parameter fragment=ID,ID. A fragment of pieces has a token of its
 // version (data-version): sent as known=TOKEN,TOKEN, it lets the answer have only what changed
 // (data-update), or the first part of it (data-more). A piece (data-piece) replaces the one with its
@@ -199,6 +200,12 @@ export function follow() {
     source = new EventSource(address);
     for (const type of types) source.addEventListener(type, take);
     source.addEventListener("message", take);
+    source.addEventListener("process", (event) => {
+      const isLive = String(JSON.parse(event.data).live);
+      if (isLive === page.dataset.live) return;
+      page.dataset.live = isLive;
+      fragments().forEach(refresh);
+    });
     source.addEventListener("end", () => {
       source.close();
       fragments().forEach(refresh);

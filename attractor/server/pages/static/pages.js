@@ -102,6 +102,16 @@ function countInTitle() {
   if (counts.length) document.title = document.title.replace(/^(\(\d+\) )?/, waiting ? `(${waiting}) ` : "");
 }
 
+// The title and the icon begin with the status of the run, which changes while the page is open.
+let titled = document.querySelector("[data-title]")?.dataset.title;
+function followStatus({ target }) {
+  const { title, icon } = target.dataset;
+  if (!title || title === titled) return;
+  document.title = document.title.replace(titled, () => title);
+  document.querySelector("link[rel=icon]").href = icon;
+  titled = title;
+}
+
 // Fields of another choice than the one in view are not sent.
 function decide({ target }) {
   const rest = document.getElementById(target.dataset.decides);
@@ -120,6 +130,7 @@ addEventListener("pageshow", () => {
 document.addEventListener("inserted", (event) => showTimes(event.target));
 document.addEventListener("inserted", noteQuestions);
 document.addEventListener("inserted", countInTitle);
+document.addEventListener("inserted", followStatus);
 showTimes();
 noteQuestions();
 setInterval(showTimes, 1000);
