@@ -167,7 +167,7 @@ def test_unused_answer_is_shown(desk: PlainDesk) -> None:
     assert f"resume     attractor resume {run}\n" in output
     assert "question" not in output
     assert "attractor answer" not in output
-    assert "awaiting_human, answered" in desk.do("runs").stdout
+    assert "needs you (answered)" in desk.do("runs").stdout
     answered = json.loads(desk.do("status", "--json").stdout)["answered"]
     assert answered["ask@1.1"]["value"] == "S"
     desk.do("resume", "latest", "--no-evaluate")
