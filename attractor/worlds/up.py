@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Semaphore
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
@@ -67,9 +68,10 @@ def find_actors(
     now: datetime,
     resume_within: timedelta,
     is_merged: Callable[[ActorView], bool] = lambda view: False,
+    tell: Callable[[str], None] = do_nothing,
 ) -> Sequence[FoundActor]:
     """Return the actors that have work and no process: first what a person waits for, by age."""
-    views = [view for view in read_actors(list_actors(state)) if not view.has_process]
+    views = [view for view in read_actors(list_actors(state), tell) if not view.has_process]
     found = [
         FoundActor(
             view,

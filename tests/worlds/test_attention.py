@@ -63,10 +63,15 @@ def test_damaged_actor_hides_no_other_one(desk: PlacedDesk) -> None:
     [folder] = (desk.folder / "state").glob("projects/*/actors")
     (folder / "bad").mkdir()
     (folder / "bad" / "journal.jsonl").write_text("no line of a journal\n")
-    listed, attention = desk.do("actor", "list"), desk.do("attention")
-    for done in (listed, attention):
-        assert done.returncode == 0
-        assert "ask" in done.stdout
+    for words, shown in (
+        (("actor", "list"), "ask"),
+        (("attention",), "ask"),
+        (("up", "--once"), ""),
+    ):
+        done = desk.do(*words)
+        assert done.returncode == 3
+        assert shown in done.stdout
+        assert "All is up" not in done.stdout
         assert "The actor project/bad cannot be read: invalid line in " in done.stderr
     (folder / "bad" / "journal.jsonl").unlink()
     (folder / "bad").rmdir()

@@ -26,20 +26,22 @@ def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json:
     running: a run answers a message, or a message is queued because enough actors work already.
     needs you: to answer a question, to see changed files (review) or a failure, or because its
     process died. Others are idle, stopped or archived. --json has the statuses that 'actor wait
-    --until' takes.
+    --until' takes. If an actor cannot be read, the exit status is 3.
     """
     opened = opened_of(invocation)
     own = opened.identity.project_id()
     folders = list_actors(opened.project.machine.state_dir)
     wanted = [one for one in folders if not here or one.project.project_id == own]
-    views = read_actors(wanted, partial(show, err=True))
-    views = [one for one in views if with_archived or one.status is not ActorStatus.ARCHIVED]
+    found = read_actors(wanted, partial(show, err=True))
+    code = ExitCode.DONE if len(found) == len(wanted) else ExitCode.UNFINISHED
+    views = [one for one in found if with_archived or one.status is not ActorStatus.ARCHIVED]
     if as_json:
         show_json([actor_record(view) for view in views])
-        return ExitCode.DONE
+        return code
     if not views:
-        show('There are no actors. Spawn one: attractor actor spawn "WORDS"')
-        return ExitCode.DONE
+        if code is ExitCode.DONE:
+            show('There are no actors. Spawn one: attractor actor spawn "WORDS"')
+        return code
     projects = {one.folder.project.project_id: one.folder.project.root.name for one in views}
     show("\n".join(actor_table(views, projects if len(projects) > 1 else {})))
     working = sum(one.status is ActorStatus.WORKING for one in views)
@@ -50,7 +52,7 @@ def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json:
             "begin as soon as one of them ends.",
             err=True,
         )
-    return ExitCode.DONE
+    return code
 
 
 part = actor_list

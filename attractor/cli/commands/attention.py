@@ -38,7 +38,8 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
 
     These are questions and decisions of runs, runs that a limit stopped, actors that failed,
     answered, or lost their process, plans of growth, and apps that went down. Each row has the
-    command that settles it; what is settled anywhere is gone here.
+    command that settles it; what is settled anywhere is gone here. If something cannot be read, the
+    exit status is 3.
     'attractor attention next' shows one after the other, and takes the answer.
     """
     if next_:
@@ -54,7 +55,7 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
             else:
                 show("\n".join(_lines(found)))
         if not watch:
-            return ExitCode.DONE
+            return ExitCode.UNFINISHED if found.troubles else ExitCode.DONE
         time.sleep(_PAUSE_S)
 
 
@@ -68,7 +69,8 @@ def _read(invocation: Invocation) -> Attention:
 def _lines(found: Attention) -> list[str]:
     snoozed = [f"{found.snoozed} snoozed."] if found.snoozed else []
     if not found.rows:
-        return [_NOTHING, *snoozed]
+        # What cannot be read may need a person.
+        return [*([] if found.troubles else [_NOTHING]), *snoozed]
     now = SystemClock().now()
     rows = [("age", "project", "who", "needs", "cost", "reason")]
     for row in found.rows:

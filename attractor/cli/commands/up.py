@@ -57,22 +57,30 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
         return ExitCode.DONE
     within = parse_duration(settings.worlds.resume_within)
     starter = Starter(settings.state_dir, invocation.environ, partial(show, err=True))
-    shown, tried = set[str](), set[Path]()
+    shown, tried, troubles = set[str](), set[Path](), set[str]()
+
+    def tell(trouble: str) -> None:
+        if trouble not in troubles:
+            show(visible(trouble), err=True)
+        troubles.add(trouble)
+
     while True:
         apps = [one for one in apps_to_start(settings.state_dir) if one.project.root not in tried]
         for app in apps:
             tried.add(app.project.root)
             show_json(_app_record(app), is_line=True) if as_json else show(_app_words(app))
             starter.start_app(app)
-        found = find_actors(settings.state_dir, SystemClock().now(), within, starter.is_merged)
+        found = find_actors(
+            settings.state_dir, SystemClock().now(), within, starter.is_merged, tell
+        )
         new = [one for one in found if _key(one) not in shown]
         shown |= {_key(one) for one in new}
         _show(new, as_json=as_json)
-        if once and not (found or apps or as_json):
+        if once and not (found or apps or troubles or as_json):
             show("All is up: no actor has work without a process, and no app is down.")
         starter.start(new)
         if once:
-            return ExitCode.DONE
+            return ExitCode.UNFINISHED if troubles else ExitCode.DONE
         time.sleep(_PAUSE_S)
 
 
