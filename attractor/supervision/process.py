@@ -97,6 +97,43 @@ class _Note:
             time.sleep(POLL_S)
 
 
+def begin_process(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    log: Path,
+    pass_fds: Sequence[int] = (),
+    has_input: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a process that outlives this one, in its own session; a log gets its output.
+
+    With `has_input`, the caller writes its standard input. If the program cannot be started, this
+    raises ProcessNotStarted.
+    """
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=environ,
+                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+    except OSError as cause:
+        raise ProcessNotStarted(
+            f"cannot start {argv[0]} in {cwd}: {cause.strerror}",
+            hint="look whether the program exists and memory is free",
+        ) from cause
+    STARTED.add(process.pid)
+    # Otherwise it would stay in the process table after its end.
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return process
+
+
 @dataclass(frozen=True)
 class StayingProcess:
     """A process that stays, of a kind such as `app`, in its folder."""
@@ -148,13 +185,18 @@ class StayingProcess:
                 return
             mark = self._mark_anew()
             variables = {**environ, MARK: mark, LOCK: str(lock.fileno())}
-            process = self._spawn(argv, cwd, variables, lock, has_input=bool(stdin))
+            process = begin_process(
+                argv,
+                cwd=cwd,
+                environ=variables,
+                log=self.log,
+                pass_fds=[lock.fileno()],
+                has_input=bool(stdin),
+            )
             self._write(_Note(mark, *_identity(process.pid)))
         if process.stdin:
             with suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(stdin)
-        # Otherwise it would stay in the process table after its end.
-        threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
 
     @contextmanager
     def ended(self, *, grace: float = _GRACE_S, kills: bool = True) -> Generator[None]:
@@ -203,35 +245,6 @@ class StayingProcess:
                     )
             time.sleep(POLL_S)
         return True
-
-    def _spawn(
-        self,
-        argv: Sequence[str],
-        cwd: Path,
-        variables: Mapping[str, str],
-        lock: FileIO,
-        *,
-        has_input: bool,
-    ) -> subprocess.Popen[bytes]:
-        try:
-            with self.log.open("ab") as log:
-                process = subprocess.Popen(
-                    argv,
-                    cwd=cwd,
-                    env=variables,
-                    stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[lock.fileno()],
-                    start_new_session=True,
-                )
-        except OSError as cause:
-            raise ProcessNotStarted(
-                f"cannot start {argv[0]} in {cwd}: {cause.strerror}",
-                hint="look whether the program exists and memory is free",
-            ) from cause
-        STARTED.add(process.pid)
-        return process
 
     @property
     def _note(self) -> Path:

@@ -10,13 +10,11 @@ import os
 import re
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 from typing import Any
 
 from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
@@ -36,6 +34,7 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
+from attractor.supervision.process import begin_process
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, KnownLines, list_actors
 from attractor.worlds.inbox import Inbox
@@ -341,24 +340,12 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
     words = [str(machine.state_dir), folder.project.project_id, folder.name]
     # Whoever sends a message proves it once; a process that stays keeps no proof.
     variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
-    with folder.log.open("ab") as log:
-        try:
-            process = Popen(
-                [sys.executable, "-P", "-m", __name__, *words],
-                cwd=folder.project.root,
-                env={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
-                stdin=DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        except OSError as cause:
-            raise ProcessNotStarted(
-                f"cannot start the process of the actor {folder.name}: {cause.strerror}",
-                hint="free memory and processes; the message waits",
-            ) from cause
-    # Otherwise the process would stay in the process table after its end.
-    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    process = begin_process(
+        [sys.executable, "-P", "-m", __name__, *words],
+        cwd=project.root,
+        environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
+        log=folder.log,
+    )
     if waits:
         until = time.monotonic() + _START_PATIENCE_S
         while process.poll() is None and not SharedLock.is_held(folder.lock):
