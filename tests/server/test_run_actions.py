@@ -261,7 +261,7 @@ def test_run_that_waits_for_a_limit_says_until_when_and_asks_no_person(
     with server.client() as client:
         until = client.get(f"/pipelines/{run}").json()["wait"]["until"]
     assert f'Waiting for the limit of an account until <time datetime="{until}">' in page
-    assert "waiting (limit)" in page
+    assert "running (waits for limit)" in page
     assert "<title>(" not in page
     assert 'id="held-title"' in listed
     assert "<b>0</b> waiting for a person" in listed
