@@ -319,8 +319,10 @@ def _shown(mount: BindMount) -> _Bind:
 def _guarded(settings: SandboxSettings, folder: Path) -> Iterator[_Bind]:
     """Yield binds for read-only paths; their folder is bound too, so that it cannot be renamed."""
     kept = [guard.path for guard in settings.guards(folder) if not guard.is_hidden]
-    for parent in dict.fromkeys(path.parent for path in kept):
-        yield _Bind(parent, Path(WORKSPACE, parent.relative_to(folder)), "--bind")
+    mount = "--ro-bind" if settings.read_only else "--bind"
+    # The workspace itself is bound already.
+    for parent in dict.fromkeys(path.parent for path in kept if path.parent != folder):
+        yield _Bind(parent, Path(WORKSPACE, parent.relative_to(folder)), mount)
     for path in kept:
         yield _Bind(path, Path(WORKSPACE, path.relative_to(folder)), "--ro-bind")
 

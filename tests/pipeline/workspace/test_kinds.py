@@ -116,7 +116,7 @@ READER = """
 digraph reader {
     start [shape=Mdiamond]
     exit  [shape=Msquare]
-    read  [shape=parallelogram, tool_command="cat readme.txt; ls scenarios; ! touch made.txt"]
+    read  [shape=parallelogram, tool_command="cat readme.txt; ls scenarios; ! touch made.txt && ! touch .git/made"]
     start -> read -> exit
 }
 """
@@ -131,6 +131,8 @@ def test_any_number_of_runs_reads_a_folder_while_another_writes_there(
     project = make_project(tmp_path / (kind or "project") / "project", READER)
     opened, place = open_project(project), person_folder(project, kind)
     (place / "readme.txt").write_text("hello\n")
+    # It and `.git` have mounts of their own.
+    (place / "attractor.toml").touch()
     (place / "scenarios").mkdir()
     (place / "scenarios/secret.toml").write_text("hidden")
     folder = str(place) if kind else ""
@@ -144,6 +146,7 @@ def test_any_number_of_runs_reads_a_folder_while_another_writes_there(
             assert "hello" in output
             assert "secret" not in output
     assert not (place / "made.txt").exists()
+    assert not (place / ".git" / "made").exists()
     with pytest.raises(SandboxUnavailable, match="nothing keeps commands from changing files"):
         asyncio.run(start(replace(request, sandbox="none"), opened))
 
