@@ -123,7 +123,8 @@ def _keep_settings(plan: RunPlan, stack: ExitStack, tell: Callable[[str], None])
 
     def move() -> None:
         if file.exists():
-            aside = file.rename(file.with_name(f"{PROJECT_FILE}.new"))
+            # A name of its own: a person may have kept an earlier one.
+            aside = file.rename(file.with_name(f"{PROJECT_FILE}.of-{plan.run_id}"))
             tell(f"{file} was made during the run: look at {aside}, and rename it to use it.")
 
     stack.callback(move)

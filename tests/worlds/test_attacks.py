@@ -110,6 +110,7 @@ def test_agent_cannot_name_commands_that_start_without_a_sandbox(
     assert not (tmp_path / "escaped").exists()
     file = desk.place / "attractor.toml"
     assert file.read_text() == "[notify]\n" if has_settings else not file.exists()
+    assert len([*desk.place.glob("attractor.toml.of-*")]) == (not has_settings)
 
 
 @needs_bubblewrap
@@ -117,13 +118,15 @@ def test_hidden_scenarios_that_appear_during_a_task_stay_hidden(tmp_path: Path) 
     desk = desk_with(tmp_path)
     begin_repository(desk.place)
     commit_all(desk.place)
-    look = use("shell", {"command": "touch begun; sleep 3; cat scenarios/one.toml; ls scenarios"})
+    wait = "touch begun; until [ -e shown ]; do sleep 0.1; done"
+    look = use("shell", {"command": f"{wait}; cat scenarios/one.toml; ls scenarios"})
     with twin(desk, *steps("look", uses(look), says("Looked."))):
         desk.do("actor", "spawn", "look", "--name", "own", *MODEL)
         worktree = tmp_path / "project.worktrees" / "own"
         await_(lambda: (worktree / "begun").exists())
         (worktree / "scenarios").mkdir(exist_ok=True)
         (worktree / "scenarios" / "one.toml").write_text("quokka\n")
+        (worktree / "shown").touch()
         desk.do("actor", "wait", "own", "--timeout", "60s")
         [run] = (desk.place / "runs").glob("*/work")
         said = "".join(one.read_text() for one in run.glob("*.jsonl"))
