@@ -86,6 +86,11 @@ def spawn(
     require_actor_name(actor.name)
     if not words.strip():
         raise UsageError("the task is empty", hint='describe it: attractor actor spawn "TASK"')
+    if only_reads and actor.sandbox == "none":
+        raise UsageError(
+            "without a sandbox, nothing keeps an actor from changing files",
+            hint="remove --sandbox none",
+        )
     project, state = here(opened), opened.project.machine.state_dir
     # Unknown names, and names that are taken, are refused before anything is made.
     backend = backend_registry()[actor.backend]
@@ -129,12 +134,13 @@ def _reading(request: RunRequest) -> RunRequest:
 
 def _require_alone(actor: Actor, opened: OpenProject) -> None:
     """Refuse a second actor where one writes: both would change the same files."""
+    if workspace_registry()[actor.workspace].only_reads:
+        return
     place = (actor.workspace, actor.folder, actor.dimension)
     for view in read_actors(actors_of_project(opened), opened.project.console.tell):
         other, name = view.history.actor, view.name
         is_here = place == (other.workspace, other.folder, other.dimension)
-        only_reads = workspace_registry()[actor.workspace].only_reads
-        if is_here and not only_reads and view.status is not ActorStatus.ARCHIVED:
+        if is_here and view.status is not ActorStatus.ARCHIVED:
             raise DimensionBusy(
                 f"the actor {name} works in {actor.dimension or actor.workspace}",
                 hint=f"choose another place: --in; or archive it: attractor actor archive {name}",
