@@ -48,10 +48,8 @@ _LOOKS: Mapping[str, StateLook] = {
     **dict.fromkeys(("waiting", "waits for a person"), _WAIT),
     **dict.fromkeys(("interrupted", "partial_success", "flaky"), _WARN),
     **dict.fromkeys(("skipped", "parked"), _OFF),
-    # Actors
-    "working": _RUN,
-    **dict.fromkeys(("asking", "review"), _WAIT),
-    "archived": _OFF,
+    "needs you (review)": _WAIT,
+    "needs you (failed)": _BAD,
     **dict.fromkeys(("unreached", "never reached"), _IDLE),
 }
 

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 
 from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.base.errors import UnknownName
+from attractor.base.records import write_fields
 from attractor.config.tables import NAME_PATTERN
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject
@@ -212,7 +213,7 @@ def open_other(service: Service, project_id: str) -> OpenProject:
     return service.of_project(project_id).opened
 
 
-def find(service: Service, project: str, name: str) -> ActorFolder:
+def actor_of(service: Service, project: str, name: str) -> ActorFolder:
     """Return the actor with exactly this name in a project."""
     state = service.project.machine.state_dir
     own = [one for one in list_actors(state) if one.project.project_id == project]
@@ -224,7 +225,7 @@ def find(service: Service, project: str, name: str) -> ActorFolder:
     return found
 
 
-def sender(caller: Calling) -> Sender:
+def sender_of(caller: Calling) -> Sender:
     """Return the caller as the sender of messages."""
     return Sender(SenderKind.PERSON, caller.name, caller.proof)
 
@@ -285,7 +286,7 @@ def spawn_actor(service: Serving, caller: Calling, body: SpawnBody) -> ActorAnsw
     taken = [one.name for one in list_actors(opened.project.machine.state_dir)]
     actor = Actor(
         name=body.name or name_after(body.words, taken),
-        spawner=sender(caller),
+        spawner=sender_of(caller),
         created=opened.now(),
         agent=body.agent,
         backend=body.backend,
@@ -300,13 +301,13 @@ def spawn_actor(service: Serving, caller: Calling, body: SpawnBody) -> ActorAnsw
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
 def show_actor(service: Serving, project: str, name: str) -> ActorAnswer:
     """Return an actor."""
-    return _answer(find(service, project, name))
+    return _answer(actor_of(service, project, name))
 
 
 @part.get("/api/v1/actors/{project}/{name}/messages", dependencies=[READ])
 def list_messages(service: Serving, project: str, name: str) -> list[MessageAnswer]:
     """List the messages of an actor with their answers, oldest first."""
-    records = message_records(read_actor(find(service, project, name)))
+    records = message_records(read_actor(actor_of(service, project, name)))
     return [MessageAnswer.model_validate(one) for one in records]
 
 
@@ -315,34 +316,36 @@ def send_message(
     service: Serving, caller: Calling, project: str, name: str, body: MessageBody
 ) -> MessageAnswer:
     """Send a task to an actor; it is stored when this is answered."""
-    folder = find(service, project, name)
-    message = send(folder, body.text, sender(caller), open_other(service, project))
-    found = message_records(read_actor(folder))
-    [record] = [one for one in found if MessageAnswer.model_validate(one).message.id == message.id]
-    return MessageAnswer.model_validate(record)
+    folder = actor_of(service, project, name)
+    message = send(folder, body.text, sender_of(caller), open_other(service, project))
+    return MessageAnswer(
+        message=MessageFields.model_validate(write_fields(message)), status="waiting", run_id=""
+    )
 
 
 @part.post("/api/v1/actors/{project}/{name}/seen", dependencies=[OPERATE])
 def see_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
     """Record that the last answer of an actor needs no review."""
-    folder = find(service, project, name)
-    mark_seen(folder, sender(caller), open_other(service, project))
+    folder = actor_of(service, project, name)
+    mark_seen(folder, sender_of(caller), open_other(service, project))
     return _answer(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/stop", dependencies=[OPERATE, IN_TURN])
 def stop_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
     """Cancel the run of an actor, and end its process."""
-    folder, opened = find(service, project, name), open_other(service, project)
-    stop(folder, sender(caller), opened, partial(_cancel, opened, caller, "the actor is stopped"))
+    folder, opened = actor_of(service, project, name), open_other(service, project)
+    stop(
+        folder, sender_of(caller), opened, partial(_cancel, opened, caller, "the actor is stopped")
+    )
     return _answer(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/archive", dependencies=[OPERATE])
 def archive_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
     """Take an actor without work off the list."""
-    folder = find(service, project, name)
-    archive(folder, sender(caller), open_other(service, project))
+    folder = actor_of(service, project, name)
+    archive(folder, sender_of(caller), open_other(service, project))
     return _answer(folder)
 
 
@@ -351,7 +354,11 @@ def settle_interrupted(
     service: Serving, caller: Calling, project: str, name: str, body: ChoiceBody
 ) -> ActorAnswer:
     """Decide what becomes of a task whose process died."""
-    folder, opened, by = find(service, project, name), open_other(service, project), sender(caller)
+    folder, opened, by = (
+        actor_of(service, project, name),
+        open_other(service, project),
+        sender_of(caller),
+    )
     cancel = partial(_cancel, opened, caller, body.choice)
     match body.choice:
         case "go on":

@@ -1,0 +1,111 @@
+"""The projects of the state folder with their actors, and the page of an actor."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated
+
+from fastapi import Form, Query, Request
+from fastapi.responses import Response
+
+from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.project import list_project_folders
+from attractor.server.html.rendering import (
+    PageRouter,
+    after,
+    fragments_pattern,
+    in_address,
+    render,
+    render_fragments,
+)
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.resources.worlds import actor_of, open_other, sender_of
+from attractor.worlds.actors import list_actors
+from attractor.worlds.orders import mark_seen, send
+from attractor.worlds.records import open_messages
+from attractor.worlds.status import read_actor, read_actors
+
+part = PageRouter()
+
+ACTOR = "/actors/{project}/{name}"
+FRAGMENTS = fragments_pattern("now")
+MOST = 50
+"""The number of answers on the page of an actor."""
+
+Words = Annotated[str, Form(max_length=20_000)]
+
+
+@part.get("/worlds", dependencies=[READ])
+def show_worlds(request: Request, service: Serving) -> Response:
+    """Show the projects of the state folder, with their dimensions and actors."""
+    state = service.project.machine.state_dir
+    troubles = list[str]()
+    views = read_actors(list_actors(state), troubles.append)
+    worlds = [
+        {
+            "project": project,
+            "dimensions": DimensionRecords.in_state(state, project.project_id).all(),
+            "actors": [
+                one
+                for one in views
+                if one.folder.project.project_id == project.project_id and not one.history.archived
+            ],
+        }
+        for project in list_project_folders(state)
+    ]
+    return render(request, "worlds.html.j2", {"worlds": worlds, "troubles": troubles})
+
+
+@part.get(ACTOR, dependencies=[READ])
+def show_actor(
+    request: Request,
+    service: Serving,
+    project: str,
+    name: str,
+    *,
+    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
+) -> Response:
+    """Show an actor: what it does now, its messages and their answers, newest first."""
+    view = read_actor(actor_of(service, project, name))
+    values: Mapping[str, object] = {
+        "actor": view,
+        "address": address_of(project, name),
+        "is_here": project == service.opened.identity.project_id(),
+        "open": open_messages(view),
+        "answers": [*reversed(view.history.answers)][:MOST],
+        "changes_words": "",
+        "frozen": False,
+    }
+    if fragment:
+        return render_fragments(request, "actor", fragment, values)
+    return render(request, "actor.html.j2", values)
+
+
+def address_of(project: str, name: str) -> str:
+    """Return the address of the page of an actor."""
+    return f"/actors/{in_address(project)}/{in_address(name)}"
+
+
+@part.post(f"{ACTOR}/message", dependencies=[OPERATE])
+def message(service: Serving, caller: Calling, project: str, name: str, text: Words) -> Response:
+    """Send a task to an actor."""
+    folder = actor_of(service, project, name)
+    act = partial(send, folder, text, sender_of(caller), open_other(service, project))
+    return _done(act, project, name, f"Sent to {name}.")
+
+
+@part.post(f"{ACTOR}/seen", dependencies=[OPERATE])
+def seen(service: Serving, caller: Calling, project: str, name: str) -> Response:
+    """Record that the last answer of an actor needs no review."""
+    folder = actor_of(service, project, name)
+    act = partial(mark_seen, folder, sender_of(caller), open_other(service, project))
+    return _done(act, project, name, f"{name}: seen.")
+
+
+def _done(act: Callable[[], object], project: str, name: str, words: str) -> Response:
+    """Do what a form asks for, and show the actor again."""
+
+    def then() -> tuple[str, str]:
+        act()
+        return address_of(project, name), words
+
+    return after(then, address_of(project, name))
