@@ -62,11 +62,11 @@ class PlainDirectory:
             changed = len(await store.changes(since, until))
         return f"{changed} files were changed" if changed else ""
 
-    async def keep(self, name: str, seconds: int) -> str:
+    async def keep(self, name: str, seconds: float) -> str:
         """Keep the current files in a store beside the records at a time; return ref and place."""
         store = self._store
         await _keep_tree(store, _KEPT, await _tree_of(store, self.folder, self.excluded))
-        place = self.records / _REMOVED / f"{name}-{seconds}.git"
+        place = self.records / _REMOVED / f"{name}-{seconds:.6f}.git"
         make_private_folder(place.parent)
         store.folder.rename(place)
         return f"{_KEPT} in {place}"
@@ -81,7 +81,7 @@ class PlainDirectory:
 async def remove_old_stores(records: Path, oldest: float) -> None:
     """Remove the stores of folders that were removed before a time."""
     for place in (records / _REMOVED).glob("*.git"):
-        if int(place.stem.rpartition("-")[2]) < oldest:
+        if float(place.stem.rpartition("-")[2]) < oldest:
             await in_thread(partial(remove_tree, place))
 
 

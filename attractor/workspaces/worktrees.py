@@ -175,9 +175,9 @@ class LinkedWorktree:
             return ""
         return "uncommitted changes" if now.tip != now.head else f"commits on {self.branch} only"
 
-    async def keep(self, name: str, seconds: int) -> str:
+    async def keep(self, name: str, seconds: float) -> str:
         """Keep the current files in the repository at a time; return the name of their ref."""
-        kept = f"{REMOVED_REFS}{name}/{seconds}"
+        kept = f"{REMOVED_REFS}{name}/{seconds:.6f}"
         async with self.files() as now:
             if now.tip != now.head:
                 into = self.repository.git
@@ -232,7 +232,7 @@ async def remove_old_refs(repository: Repository, oldest: float) -> None:
     """Remove the refs of worktrees that were removed before a time."""
     listed = await repository.git.run("for-each-ref", "--format=%(refname)", REMOVED_REFS)
     for ref in listed.splitlines():
-        if int(ref.rpartition("/")[2]) < oldest:
+        if float(ref.rpartition("/")[2]) < oldest:
             await repository.git.run("update-ref", "-d", ref)
 
 

@@ -309,7 +309,7 @@ async def _secure(opened: OpenProject, dimension: Dimension, *, force: bool) -> 
             hint=f"commit and merge its changes, or keep a snapshot: attractor dimension remove "
             f"{dimension.name} --force",
         )
-    kept = await place.keep(dimension.name, int(time.time()))
+    kept = await place.keep(dimension.name, time.time())
     ignored = await place.ignored_files() if isinstance(place, LinkedWorktree) else ()
     return RemovedDimension(dimension, kept, ignored)
 

@@ -106,6 +106,8 @@ def test_second_actor_in_one_place_is_refused_with_the_first(tmp_path: Path) -> 
     with twin(desk, *steps("x", says("Done."))):
         unknown = desk.do("actor", "spawn", "x", "--with", "codexx")
         assert (unknown.returncode, "did you mean codex" in unknown.stderr) == (2, True)
+        unguarded = desk.do("actor", "spawn", "x", "--read-only", "--sandbox", "none")
+        assert (unguarded.returncode, "nothing keeps an actor" in unguarded.stderr) == (2, True)
         desk.do("actor", "spawn", "x", "--name", "one", "--in", "in-place", *MODEL)
         second = desk.do("actor", "spawn", "x", "--name", "two", "--in", "in-place", *MODEL)
         desk.do("actor", "wait", "one", "--timeout", "30s")
