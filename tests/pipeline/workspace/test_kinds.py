@@ -116,7 +116,8 @@ READER = """
 digraph reader {
     start [shape=Mdiamond]
     exit  [shape=Msquare]
-    read  [shape=parallelogram, tool_command="cat readme.txt; ls scenarios; ! touch made.txt && ! touch .git/made"]
+    read  [shape=parallelogram,
+           tool_command="cat readme.txt; ls scenarios; ! touch made.txt && ! touch .git/made"]
     start -> read -> exit
 }
 """
