@@ -23,7 +23,7 @@ from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access, Caller
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
-from attractor.server.kept_changes import KeptChanges
+from attractor.server.evidence import KeptEvidence
 from attractor.server.pieces import PieceVersions
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 from attractor.server.snippets import SnippetThread
@@ -45,7 +45,7 @@ class Service:
     processes: RunProcesses
     run_drawings: RunDrawings
     graph_drawings: GraphDrawings
-    changes: KeptChanges
+    evidence: KeptEvidence
     pieces: PieceVersions
     events: EventStreams
     snippets: SnippetThread
@@ -86,7 +86,7 @@ class Service:
             processes,
             RunDrawings(),
             GraphDrawings(state / DRAWINGS),
-            KeptChanges(),
+            KeptEvidence(),
             PieceVersions(),
             EventStreams(state),
             SnippetThread(project),

@@ -21,8 +21,9 @@ from tests.server.test_pages_in_a_browser import look_at
 ANN = Sender(SenderKind.PERSON, "ann")
 ASK = """digraph ask {
   start [shape=Mdiamond]; done [shape=Msquare]
+  make [shape=parallelogram, tool_command="echo '<i>all</i> 12 tests pass'"]
   gate [shape=hexagon, label="Ship <b>it</b>?"]
-  start -> gate
+  start -> make -> gate
   gate -> done [label="[Y] Yes"]
 }
 """
@@ -69,11 +70,18 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         sign_in(server, page)
         page.get_by_role("link", name="Attention").click()
         expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
+        expect(page.get_by_role("figure")).to_have_text("make@1.1: success<i>all</i> 12 tests pass")
         assert look_at(page, "attention", page.url) == []
+        # Enter in the reason presses no choice.
+        page.get_by_role("textbox", name="Reason").fill("the tests pass")
+        page.get_by_role("textbox", name="Reason").press("Enter")
+        expect(page.get_by_role("textbox", name="Reason")).to_have_value("the tests pass")
         page.get_by_role("button", name="Yes Y").click()
         expect(page.get_by_role("status").filter(has_text="Answered")).to_be_visible()
         expect(page.get_by_role("textbox", name="Next task")).to_be_visible()
         # What a person types stays, although the rows are read again each second.
+        [action] = Path(server.service.project.root.parent).glob("other/runs/*/events.jsonl")
+        assert "the tests pass" in action.read_text()
         page.get_by_role("textbox", name="Next task").fill("and deploy it")
         page.wait_for_timeout(2500)
         expect(page.get_by_role("textbox", name="Next task")).to_have_value("and deploy it")

@@ -54,7 +54,13 @@ def parked(server: RunningServer) -> Iterator[tuple[httpx.Client, str]]:
 
 
 PAGES = {
-    "": ["ask waits for an answer", 'name="choice" value="S"', "Again", 'aria-label="plan: done'],
+    "": [
+        '<span class="muted">ask, ',
+        "<figcaption",
+        'name="choice" value="S"',
+        "Again",
+        'aria-label="plan: done',
+    ],
     "/stages/plan": ["Response", 'data-node="plan" aria-current="true"'],
     "/stages/plan@1.1?tab=prompt": ["Plan: Say"],
     "/stages/make?tab=changes": ["a&lt;b&gt;.py", 'class="added"'],
@@ -228,7 +234,7 @@ def test_report_is_one_file_without_secrets_and_requests(
     assert (result.returncode, result.stdout) == (0, f"written: {file}\n")
     text = file.read_text()
     for words in (
-        "ask waits for an answer",
+        '<span class="muted">ask, ',
         'id="stage-make@1.1"',
         "a&lt;b&gt;.py",
         "make: started",
@@ -256,6 +262,6 @@ def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> 
     assert "Forked from run" in forked.text
     assert "Answered ask: S; a new process continues the run." in send("/answer", choice="S").text
     await_rest(browser, address.rpartition("/")[2])
-    assert "ask waits for an answer" not in browser.get(address).text
+    assert '<span class="muted">ask, ' not in browser.get(address).text
     assert f'action="{address}/answer"' not in browser.get("/runs").text
     assert browser.post(address + "/cancel", data={"why": "x"}).status_code == 403

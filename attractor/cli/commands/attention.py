@@ -20,6 +20,7 @@ from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
+from attractor.records.evidence import words_before
 from attractor.worlds.attention import Attention, AttentionRow, Need, read_attention, snooze
 from attractor.worlds.orders import continue_actor, go_on, leave, mark_seen, send, start_over
 
@@ -159,6 +160,9 @@ def _prompt(invocation: Invocation, row: AttentionRow, words: str, known: Sequen
 def _answer_questions(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
     orders = orders_in(invocation, opened, opened.project.runs_dir / row.run_id)
     for question in row.questions:
+        for words in words_before(orders.root, question):
+            lines = "\n".join(f"  | {line}" for line in words.lines)
+            show(f"  {words.attempt}: {words.outcome}\n{lines}")
         show(shown_question(question).rstrip("\n"))
         said = _prompt(invocation, row, f"{shown_prompt(question).strip()} (Enter: later)", [])
         if not said:

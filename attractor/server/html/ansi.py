@@ -8,18 +8,8 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.escapes import ESCAPE
 from attractor.language.source.text import visible
-
-# The body of a string ends at the next escape, so that matching takes linear time.
-_ESCAPE = re.compile(
-    r"""\x1b(?:
-    \[(?P<rendition>[0-9;:]{0,100})m
-    | \[[0-?]*[ -/]*[@-~]
-    | [\]PX^_][^\n\x07\x1b]*(?:\x07|\x1b\\)
-    | [ -/]*[0-~]
-    )""",
-    re.VERBOSE,
-)
 
 # Black and white are the colour of the text, which differs by theme.
 _HUES = ("", "red", "green", "yellow", "blue", "magenta", "cyan", "")
@@ -111,17 +101,12 @@ def _hue(color: Sequence[int]) -> str:
     return _HUES[sum((channel > middle) << at for at, channel in enumerate(channels))]
 
 
-def without_escapes(text: str) -> str:
-    """Return a text without escape sequences. It has the same lines."""
-    return _ESCAPE.sub("", text) if "\x1b" in text else text
-
-
 def runs(text: str, style: Style = PLAIN) -> Iterator[Run]:
     """Yield the pieces of a text that begins in a style; the last one, maybe empty, has the final
     style.
     """
     at = 0
-    for found in _ESCAPE.finditer(text):
+    for found in ESCAPE.finditer(text):
         yield Run(text[at : found.start()], style)
         if (rendition := found["rendition"]) is not None:
             style = style.after(rendition)

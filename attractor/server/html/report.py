@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
@@ -13,6 +14,7 @@ from attractor.records.context import read_context
 from attractor.records.drawing import read_events
 from attractor.records.lookup import latest_verdict
 from attractor.server.drawings import FoldKind, GraphDrawings, Look
+from attractor.server.evidence import NO_EVIDENCE, Evidence
 from attractor.server.html.rendering import render_text
 from attractor.server.html.run_view import (
     RunView,
@@ -49,7 +51,7 @@ def report_of_run(root: Path, opened: OpenProject) -> str:
         **run_values(view, "", PieceSource(PieceVersions()), machine.clock.now()),
         "stage_address": "#stage-",
         "frozen": True,
-        "changes_words": "",
+        "evidence_of": _no_evidence,
         "selected": "",
         "stage": None,
         "csrf": "",
@@ -64,6 +66,11 @@ def report_of_run(root: Path, opened: OpenProject) -> str:
         "version": machine.version,
     }
     return project.redactor.text(render_text("report.html.j2", values))
+
+
+def _no_evidence(question: Question) -> Evidence:
+    # The report has the outputs and changes themselves.
+    return NO_EVIDENCE
 
 
 def _stages(view: RunView) -> Iterator[ReportedStage]:

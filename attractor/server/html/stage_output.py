@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.escapes import without_escapes
 from attractor.engine.stage.command_output import OUTPUT, STDERR, STDOUT, first_failure
 from attractor.engine.stage.folder import TAIL
 from attractor.language.source.text import visible
 from attractor.records.stage_output import read_output
 from attractor.records.timeline import StageAttempt
-from attractor.server.html.ansi import PLAIN, Run, render, runs, without_escapes
+from attractor.server.html.ansi import PLAIN, Run, render, runs
 
 LONGEST = 32_000
 """The characters of an output that a page shows, with those of the numbers of its lines."""

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
+from attractor.engine.questions.question import Question
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
+from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
     after,
@@ -19,10 +21,11 @@ from attractor.server.html.rendering import (
 )
 from attractor.server.http.scopes import OPERATE, READ, Calling, ServingAll, ServingOther
 from attractor.server.resources.worlds import actor_of, sender_of
+from attractor.server.service import Service
 from attractor.worlds.actors import list_actors
 from attractor.worlds.orders import mark_seen, send
 from attractor.worlds.records import open_messages
-from attractor.worlds.status import read_actor, read_actors
+from attractor.worlds.status import ActorView, read_actor, read_actors
 
 part = PageRouter()
 
@@ -72,12 +75,17 @@ def show_actor(
         "address": address_of(project, name),
         "open": open_messages(view),
         "answers": [*reversed(view.history.answers)][:MOST],
-        "changes_words": "",
+        "evidence_of": partial(_evidence_of, service, view),
         "frozen": False,
     }
     if fragment:
         return render_fragments(request, "actor", fragment, values)
     return render(request, "actor.html.j2", values)
+
+
+def _evidence_of(service: Service, view: ActorView, question: Question) -> Evidence:
+    assert view.run
+    return service.evidence.of(view.run.directory, question, service.project)
 
 
 def address_of(project: str, name: str) -> str:

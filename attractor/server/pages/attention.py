@@ -1,11 +1,14 @@
 """What needs a person, over all projects, answered in place."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
+from attractor.engine.questions.question import Question
+from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
     after,
@@ -16,7 +19,8 @@ from attractor.server.html.rendering import (
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving, ServingAll, ServingOther
 from attractor.server.resources.worlds import ChoiceBody, attention_of, settle_interrupted
 from attractor.server.run_actions import answer_question
-from attractor.worlds.attention import Need
+from attractor.server.service import Service
+from attractor.worlds.attention import AttentionRow, Need
 
 part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
 
@@ -46,21 +50,34 @@ def show_attention(
         "troubles": found.troubles,
         "Need": Need,
         "frozen": False,
-        "changes_words": "",
+        "evidence_of": partial(_evidence_of, service),
     }
     if fragment:
         return render_fragments(request, "attention", fragment, values)
     return render(request, "attention.html.j2", values)
 
 
+def _evidence_of(service: Service, row: AttentionRow, question: Question) -> Evidence:
+    project = service.of_project(row.project.project_id).project
+    return service.evidence.of(row.project.runs_dir / row.run_id, question, project)
+
+
 @part.post("/attention/{run}/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving, caller: Calling, run: str, choice: Words, question: Words = ""
+    service: Serving,
+    caller: Calling,
+    run: str,
+    *,
+    choice: Words,
+    question: Words = "",
+    why: Words = "",
 ) -> Response:
     """Answer a question of a run of any project."""
 
     def act() -> tuple[str, str]:
-        words = answer_question(service, run, caller, answer=choice, question=question).words
+        words = answer_question(
+            service, run, caller, answer=choice, question=question, why=why
+        ).words
         return "/attention", f"{words[:1].upper()}{words[1:]}."
 
     return after(act, "/attention")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,12 +11,14 @@ from fastapi.responses import Response
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
 from attractor.records.context import read_context
 from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
+from attractor.server.evidence import Evidence
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.rendering import (
     PageRouter,
@@ -120,14 +123,16 @@ def _values(
         "stream": f"/pipelines/{in_address(name)}/events?process=yes"
         f"&after={view.timeline.last_event}",
         "event_types": EVENT_TYPES,
-        "changes_words": service.changes.words(view.root, service.project)
-        if view.summary.questions
-        else "",
+        "evidence_of": partial(_evidence_of, service, view),
         "judge_address": judge_address(view.manifest, service),
         "frozen": False,
         "query": "",
         "look_address": f"{address}{choice.query}",
     }
+
+
+def _evidence_of(service: Service, view: RunView, question: Question) -> Evidence:
+    return service.evidence.of(view.root, question, service.project)
 
 
 @part.get(RUN, dependencies=[READ])

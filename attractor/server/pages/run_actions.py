@@ -38,11 +38,18 @@ def _done(run: str, action: Callable[[], ActionResult]) -> Response:
 
 @part.post(RUN + "/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving, caller: Calling, run: str, choice: Words, question: Words = ""
+    service: Serving,
+    caller: Calling,
+    run: str,
+    *,
+    choice: Words,
+    question: Words = "",
+    why: Words = "",
 ) -> Response:
     """Answer a question; a parked run is resumed."""
     return _done(
-        run, lambda: answer_question(service, run, caller, answer=choice, question=question)
+        run,
+        lambda: answer_question(service, run, caller, answer=choice, question=question, why=why),
     )
 
 

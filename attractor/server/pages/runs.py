@@ -11,11 +11,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from attractor.base.durations import parse_since
 from attractor.engine.outcome import StageStatus
+from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunQuery
 from attractor.factory.history.report import read_costs
 from attractor.pipeline.status import STOPPED, PlainWord, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
+from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
     fragments_pattern,
@@ -99,7 +101,7 @@ def show_runs(
         "is_first": not before,
         "is_overview": not before and not chosen,
         "statuses": STATUSES,
-        "changes_of": partial(_changes_of, service),
+        "evidence_of": partial(_evidence_of, service),
         "event_types": EVENT_TYPES,
         "frozen": False,
     }
@@ -124,8 +126,8 @@ def _now(service: Service, newest: Sequence[RunOverview], now: datetime) -> Mapp
     }
 
 
-def _changes_of(service: Service, run: RunOverview) -> str:
-    return service.changes.words(run.directory, service.project)
+def _evidence_of(service: Service, run: RunOverview, question: Question) -> Evidence:
+    return service.evidence.of(run.directory, question, service.project)
 
 
 def address_of(run: RunOverview) -> str:

@@ -6,12 +6,15 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from attractor.base.durations import parse_since
+from attractor.base.errors import UnknownName
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.history.index import RunQuery
 from attractor.language.drawing.run_overlay import states_record
 from attractor.pipeline.status import read_status, require_known_status
 from attractor.records.context import read_context
 from attractor.records.drawing import read_states
+from attractor.records.summary import summarize
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
@@ -186,6 +189,37 @@ def show_run(service: Serving, run: str) -> RunStatusAnswer:
     """Show the status of a run, read from its journal."""
     status = read_status(service.root(run), service.project.runs_dir)
     return RunStatusAnswer.model_validate(status.to_record())
+
+
+class StageWordsAnswer(AnswerModel):
+    """The last lines that a stage before a question answered or printed."""
+
+    attempt: str
+    node: str
+    outcome: str
+    lines: list[str]
+
+
+class EvidenceAnswer(AnswerModel):
+    """What a person needs to answer a question."""
+
+    stages: list[StageWordsAnswer]
+    changes: str = Field(description="A summary of the changed files so far.")
+
+
+@part.get("/api/v1/runs/{run}/evidence", dependencies=[READ])
+def show_evidence(
+    service: Serving,
+    run: str,
+    question: Annotated[str, Query(max_length=200, description="The id of an open question.")],
+) -> EvidenceAnswer:
+    """Return what a person needs to answer a question: last outputs, and changes so far."""
+    root = service.root(run)
+    asked = {one.id: one for one in summarize(root).questions}
+    if question not in asked:
+        raise UnknownName("question", question, asked)
+    found = service.evidence.of(root, asked[question], service.project)
+    return EvidenceAnswer.model_validate(write_fields(found))
 
 
 @part.get("/api/v1/runs/{run}/context", dependencies=[READ])

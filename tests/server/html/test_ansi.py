@@ -5,8 +5,9 @@ from html import unescape
 
 from hypothesis import given, strategies as st
 
+from attractor.base.escapes import without_escapes
 from attractor.language.source.text import visible
-from attractor.server.html.ansi import PLAIN, render, runs, without_escapes
+from attractor.server.html.ansi import PLAIN, render, runs
 from tests.tables import table
 
 ESCAPES = st.sampled_from(

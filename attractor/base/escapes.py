@@ -1,0 +1,19 @@
+"""Escape sequences in the output of programs for a terminal."""
+
+import re
+
+# The body of a string ends at the next escape, so that matching takes linear time.
+ESCAPE = re.compile(
+    r"""\x1b(?:
+    \[(?P<rendition>[0-9;:]{0,100})m
+    | \[[0-?]*[ -/]*[@-~]
+    | [\]PX^_][^\n\x07\x1b]*(?:\x07|\x1b\\)
+    | [ -/]*[0-~]
+    )""",
+    re.VERBOSE,
+)
+
+
+def without_escapes(text: str) -> str:
+    """Return a text without escape sequences. It has the same lines."""
+    return ESCAPE.sub("", text) if "\x1b" in text else text

@@ -1,0 +1,78 @@
+"""What a person needs to answer the questions of runs, kept until their journals grow."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.engine.questions.question import Question
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.workspace.diffs import read_run_diff
+from attractor.records.evidence import StageWords, words_before
+
+MOST_KEPT = 500
+MOST_NAMED = 3
+"""The number of changed files whose names are shown."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The last words of the stages before a question, and a summary of the changes so far."""
+
+    stages: Sequence[StageWords] = ()
+    changes: str = ""
+
+
+NO_EVIDENCE = Evidence()
+
+
+class KeptEvidence:
+    """The evidence for the questions of runs."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Path, str], tuple[int, Evidence]] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, root: Path, question: Question, project: Project) -> Evidence:
+        """Return the evidence for a question of a run of a project."""
+        journal = RunDirectory(root).events
+        size = journal.stat().st_size if journal.exists() else 0
+        key = root, question.id
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept and kept[0] == size:
+            return kept[1]
+        found = read_evidence(root, question, project)
+        with self._lock:
+            self._kept[key] = size, found
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+def read_evidence(root: Path, question: Question, project: Project) -> Evidence:
+    """Return the evidence for a question; a question can be answered without it."""
+    try:
+        stages = words_before(root, question)
+    except AttractorError:
+        stages = ()
+    return Evidence(stages, _changes(root, project))
+
+
+def _changes(root: Path, project: Project) -> str:
+    # The page of the changes names the reason.
+    try:
+        files = asyncio.run(read_run_diff(root, project)).files
+    except AttractorError:
+        return ""
+    if not files:
+        return ""
+    added, deleted = sum(file.added for file in files), sum(file.deleted for file in files)
+    names = ", ".join(file.path for file in files[:MOST_NAMED])
+    more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+    return f"{number_of(len(files), 'file')}, +{added} \N{MINUS SIGN}{deleted}: {names}{more}"
