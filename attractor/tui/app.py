@@ -1,7 +1,7 @@
 """The screen: a list on the left, what is chosen on the right, and the keys below.
 
-One worker polls the server, another one follows the events of the chosen run. Only what changed is
-drawn again.
+One worker asks what needs a person, one asks about the chosen row, and one follows the events of
+its run; none asks twice at once. Only what changed is drawn again.
 """
 
 import asyncio
@@ -17,8 +17,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, OptionList, RichLog, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, RichLog, Static
 from textual.worker import Worker
 
 from attractor.base.clock import SystemClock
@@ -42,9 +41,13 @@ from attractor.tui.model import (
     overview_of,
     spawn_in,
 )
+from attractor.tui.row_list import Line, RowList
 
 BUSY_PAUSE_S, IDLE_PAUSE_S = 0.5, 0.8
 """The pauses between two looks at the server: what needs a person is shown within a second."""
+
+DIFF_PAUSE_S = 3.0
+"""A diff reads a whole folder."""
 
 FLUSH_S = 0.1
 MOST_LINES = 2000
@@ -113,7 +116,7 @@ class AttractorTui(App[None]):
         self.listing = Listing()
         self.view = View.OVERVIEW
         self.detail = Detail()
-        self._list = OptionList(id="list", markup=False)
+        self._list = RowList(id="list")
         self._head = Static(id="head", markup=False)
         self._body = RichLog(id="body", wrap=True, max_lines=MOST_LINES, min_width=20)
         self._field = Input(id="message")
@@ -124,7 +127,7 @@ class AttractorTui(App[None]):
         self._followed = ""
         self._stream: Worker[None] | None = None
         self._drafts: dict[str, str] = {}
-        self._wake = asyncio.Event()
+        self._wake, self._wake_detail = asyncio.Event(), asyncio.Event()
 
     def compose(self) -> ComposeResult:
         """Lay out the list, the details, the message field and the keys."""
@@ -140,7 +143,8 @@ class AttractorTui(App[None]):
     def on_mount(self) -> None:
         """Begin to look at the server."""
         self._list.focus()
-        self.run_worker(self._poll(), exclusive=True, group="poll")
+        self.run_worker(self._poll(), group="poll")
+        self.run_worker(self._poll_detail(), group="poll")
         self.set_interval(FLUSH_S, self._write_events)
 
     async def on_unmount(self) -> None:
@@ -150,54 +154,71 @@ class AttractorTui(App[None]):
     # What the server says
 
     async def _poll(self) -> None:
+        """Look at what needs a person and at the actors, again and again."""
         is_lost = True
         while True:
             self._wake.clear()
             try:
-                await self._look()
+                self.take(*await asyncio.gather(self.client.attention(), self.client.actors()))
                 if is_lost:
                     self.say("")
                 is_lost = False
             except AttractorError as fault:
                 is_lost = True
                 self.say(fault.in_one_line)
-            is_busy = any(row.status.startswith(PlainWord.RUNNING) for row in self.listing.rows)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BUSY_PAUSE_S if is_busy else IDLE_PAUSE_S):
-                    await self._wake.wait()
+            await self._pause(self._wake)
 
-    async def _look(self) -> None:
-        self.take(*await asyncio.gather(self.client.attention(), self.client.actors()))
-        if row := self.listing.chosen:
-            try:
-                found = await self._read_detail(row, self.view)
-            except AttractorError as fault:
-                found = Detail(row.id, self.view, None, [visible(fault.in_one_line)])
-            self.detail = found
-            self._draw_right()
+    async def _poll_detail(self) -> None:
+        """Look at the chosen row; a slow diff does not delay what needs a person."""
+        while True:
+            self._wake_detail.clear()
+            if row := self.listing.chosen:
+                self.detail = await self._read_detail(row, self.view)
+                self._draw_right()
+            await self._pause(self._wake_detail, DIFF_PAUSE_S if self.view is View.DIFF else 0.0)
+
+    async def _pause(self, wake: asyncio.Event, least: float = 0.0) -> None:
+        is_busy = any(row.status.startswith(PlainWord.RUNNING) for row in self.listing.rows)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(least, BUSY_PAUSE_S if is_busy else IDLE_PAUSE_S)):
+                await wake.wait()
+
+    def _look_now(self) -> None:
+        self._wake.set()
+        self._wake_detail.set()
 
     def take(self, needs: Sequence[Attention], actors: Sequence[Actor]) -> None:
         """Show what needs a person, and the actors."""
-        self.listing = self.listing.refresh(needs, actors)
+        before, self.listing = self.listing, self.listing.refresh(needs, actors)
+        if before.chosen_id != self.listing.chosen_id:
+            self._wake_detail.set()
         self._draw_list()
         self._draw_right()
 
     async def _read_detail(self, row: Row, view: View) -> Detail:
-        run = await self.client.run(row.run_id) if row.run_id else None
+        run: Run | None = None
+        try:
+            run = await self.client.run(row.run_id) if row.run_id else None
+            return Detail(row.id, view, run, await self._read_lines(row, run, view))
+        except AttractorError as fault:
+            # Such as a run that was removed, or a dimension that is gone.
+            return Detail(row.id, view, run, [visible(fault.in_one_line)])
+
+    async def _read_lines(self, row: Row, run: Run | None, view: View) -> Sequence[str]:
         match view:
             case View.OVERVIEW:
                 stages = await self.client.last_stages(row.run_id) if row.run_id else []
-                lines = overview_of(row, run, stages)
+                return overview_of(row, run, stages)
             case View.EVENTS:
-                lines = list[str]()
+                return ()
             case View.DIFF:
-                lines = lines_of(await self._read_diff(row)) or ["No changes."]
+                diff = await self._read_diff(row)
+                return lines_of(diff) if diff else ["No changes."]
             case View.MESSAGES if row.actor:
                 actor = row.actor
-                lines = messages_of(await self.client.messages(actor.project.id, actor.name))
+                return messages_of(await self.client.messages(actor.project.id, actor.name))
             case View.MESSAGES:
-                lines = ["This run answers no messages of an actor."]
-        return Detail(row.id, view, run, lines)
+                return ["This run answers no messages of an actor."]
 
     async def _read_diff(self, row: Row) -> str:
         if row.actor and row.actor.dimension:
@@ -221,31 +242,18 @@ class AttractorTui(App[None]):
     # Drawing
 
     def _draw_list(self) -> None:
-        width = self._list.scrollable_content_region.width or self.size.width // 3
+        # A terminal that is not measured yet has no width.
+        width = self._list.size.width or self.size.width // 3
         now, chosen = SystemClock().now(), self.listing.chosen_id
-        wanted = list[tuple[str, str]]()
+        lines = list[Line]()
         for section in Section:
             rows = self.listing.of(section)
             count = sum(not row.is_settled for row in rows)
-            wanted.append((section.name, f"{section} ({count})"))
-            wanted += [
-                (row.id, line_of(row, now, width, is_chosen=row.id == chosen)) for row in rows
+            lines.append(Line("", f"{section} ({count})"))
+            lines += [
+                Line(row.id, line_of(row, now, width, is_chosen=row.id == chosen)) for row in rows
             ]
-        with self.prevent(OptionList.OptionHighlighted):
-            if [one.id for one in self._list.options] != [id_ for id_, _ in wanted]:
-                headings = [section.name for section in Section]
-                self._list.clear_options()
-                self._list.add_options(
-                    Option(line, id_, disabled=id_ in headings) for id_, line in wanted
-                )
-            else:
-                for old, (id_, line) in zip(self._list.options, wanted, strict=True):
-                    if old.prompt != line:
-                        self._list.replace_option_prompt(id_, line)
-            if chosen:
-                place = self._list.get_option_index(chosen)
-                if self._list.highlighted != place:
-                    self._list.highlighted = place
+        self._list.show(lines, chosen)
 
     def _draw_right(self) -> None:
         row = self.listing.chosen
@@ -270,7 +278,7 @@ class AttractorTui(App[None]):
     def _head_words(self, row: Row | None, run: Run | None) -> str:
         if row is None:
             return "Nothing needs you. N begins a new actor."
-        return f"{head_of(row, run, SystemClock().now())}\n[{self.view}]"
+        return f"{head_of(row, run)}\n[{self.view}]"
 
     def _key_words(self, row: Row | None, run: Run | None) -> str:
         pairs = [(one.key, one.label) for one in self._actions(row, run) if one.key]
@@ -324,11 +332,11 @@ class AttractorTui(App[None]):
 
     # Keys
 
-    @on(OptionList.OptionHighlighted, "#list")
-    def choose(self, event: OptionList.OptionHighlighted) -> None:
+    @on(RowList.Chosen)
+    def choose(self, event: RowList.Chosen) -> None:
         """Choose the row under the cursor."""
-        if event.option_id and event.option_id != self.listing.chosen_id:
-            self._choose(event.option_id)
+        if event.row_id != self.listing.chosen_id:
+            self._choose(event.row_id)
 
     def _choose(self, row_id: str) -> None:
         self._drafts[self.listing.chosen_id] = self._field.value
@@ -338,9 +346,9 @@ class AttractorTui(App[None]):
         self._body.clear()
         self._draw_list()
         self._draw_right()
-        self._wake.set()
+        self._look_now()
 
-    @on(OptionList.OptionSelected, "#list")
+    @on(RowList.Opened)
     def open_row(self) -> None:
         """Go to the details of the chosen row."""
         self.screen.add_class("open")
@@ -375,7 +383,7 @@ class AttractorTui(App[None]):
         self._body.clear()
         self.screen.add_class("open")
         self._draw_right()
-        self._wake.set()
+        self._look_now()
 
     def _act(self, action: Action) -> None:
         self.run_worker(self._ask_and_send(action), group="act")
@@ -398,7 +406,7 @@ class AttractorTui(App[None]):
             self.say(f"{label}: {fault.in_one_line}")
             return False
         self.say(words or f"{label}: done")
-        self._wake.set()
+        self._look_now()
         return True
 
     @on(Input.Submitted, "#message")

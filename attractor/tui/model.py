@@ -332,7 +332,7 @@ def spawn_in(project: str) -> Action:
     return Action("N", "new actor", Request(place("actors"), {"project": project}), [prompt])
 
 
-def head_of(row: Row, run: Run | None, now: datetime) -> str:
+def head_of(row: Row, run: Run | None) -> str:
     """Return the lines above the details of a row."""
     status = row.actor.plain if row.actor and not row.is_settled else row.status
     if run and not row.actor and not row.is_settled:
@@ -341,7 +341,7 @@ def head_of(row: Row, run: Run | None, now: datetime) -> str:
     facts = [
         f"{row.name} in {folder}",
         status,
-        f"{format_age(now - row.since)} ago",
+        f"since {row.since.astimezone():%Y-%m-%d %H:%M}",
         format_cost(row.cost_usd),
     ]
     if row.actor and row.actor.waiting:

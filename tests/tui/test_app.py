@@ -10,13 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, RichLog, Static
+from textual.widgets import Input, RichLog, Static
 
 from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
 from attractor.tui.client import ApiClient, Attention
+from attractor.tui.row_list import RowList
 from tests.cli.git_desk import GitDesk, await_
 from tests.server.conftest import RunningServer, serving
+from tests.tui.test_model import actor, question
 from tests.worlds.desks import SLOW, SPAWN, kill_process
 from tests.worlds.test_attention import GATE
 
@@ -84,8 +86,7 @@ class Person:
 
     @property
     def list(self) -> str:
-        options = self.app.query_one("#list", OptionList)
-        return "\n".join(str(one.prompt) for one in options.options)
+        return "\n".join(line.text for line in self.app.query_one("#list", RowList).lines)
 
     @property
     def right(self) -> str:
@@ -236,3 +237,25 @@ def test_palette_lists_the_actions_without_a_key(world: World) -> None:
         assert "remove dimension" not in ann.keys
 
     sit(world.server, work)
+
+
+def test_many_actors_and_events_are_drawn_quickly() -> None:
+    actors = [actor(f"a{number}") for number in range(100)]
+
+    async def main() -> None:
+        client = LateClient("http://127.0.0.1:9", "")
+        client.is_late = True
+        app = AttractorTui(client)
+        async with app.run_test(size=WIDE) as pilot:
+            times = list[float]()
+            for turn in range(40):
+                actors[turn % 100] = actor(f"a{turn % 100}", "working", waiting=turn)
+                begun = time.process_time()
+                app.take([question(str(turn))], actors)
+                app.lines += [f"event {turn}.{number}" for number in range(5)]
+                await pilot.pause()
+                times.append(time.process_time() - begun)
+            # Processor time, since the machine of the tests has other work; the 95th percentile.
+            assert sorted(times)[-3] < 0.1
+
+    asyncio.run(main())
