@@ -242,8 +242,8 @@ class AttractorTui(App[None]):
     # Drawing
 
     def _draw_list(self) -> None:
-        # A terminal that is not measured yet has no width.
-        width = self._list.size.width or self.size.width // 3
+        # A hidden list has no width.
+        width = self._list.size.width or self.size.width
         now, chosen = SystemClock().now(), self.listing.chosen_id
         lines = list[Line]()
         for section in Section:
@@ -381,7 +381,8 @@ class AttractorTui(App[None]):
         self.view = view
         self._lines = None
         self._body.clear()
-        self.screen.add_class("open")
+        if self.screen.has_class("-narrow"):
+            self.open_row()
         self._draw_right()
         self._look_now()
 

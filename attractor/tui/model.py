@@ -154,7 +154,9 @@ def line_of(row: Row, now: datetime, width: int, *, is_chosen: bool) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """Return a text in exactly so many columns of a terminal."""
+    """Return a text in exactly so many columns of a terminal; none are left for it below 1."""
+    if width < 1:
+        return ""
     shown, columns = "", 0
     for letter in visible(text):
         if columns + columns_of(letter) > width:
@@ -162,7 +164,7 @@ def fit(text: str, width: int) -> str:
             while columns > width - 1:
                 columns -= columns_of(shown[-1])
                 shown = shown[:-1]
-            return f"{shown}…{' ' * (width - columns - 1)}" if width > 0 else ""
+            return f"{shown}…{' ' * (width - columns - 1)}"
         shown, columns = shown + letter, columns + columns_of(letter)
     return shown + " " * (width - columns)
 

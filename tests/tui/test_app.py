@@ -193,7 +193,10 @@ def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
         await ann.sees("INTERRUPTED", lambda: ann.right)
         assert ann.columns == (0, 40)
         assert "g go on  b start over  l leave" in ann.keys
-        await ann.types("escape")
+        await ann.types("escape", "t")
+        await ann.sees("[messages]", lambda: ann.right)
+        assert ann.app.focused is ann.app.query_one("#body")
+        await ann.types("escape", "o", "escape")
         assert ann.columns == (40, 0)
         assert screen.max_scroll_x == 0
         await ann.types("k", "escape")

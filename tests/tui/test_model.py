@@ -130,7 +130,7 @@ def test_requests_name_project_and_actor() -> None:
 @table(
     "text, width, shown",
     [("fixer", 7, "fixer  "), ("fixer", 4, "fix…"), ("日本語", 5, "日本…"), ("日本語", 4, "日… "),
-     ("a\x1b[31m", 9, "a\N{REPLACEMENT CHARACTER}[31m   "), ("", 0, "")],
+     ("a\x1b[31m", 9, "a\N{REPLACEMENT CHARACTER}[31m   "), ("", 0, ""), ("fixer", -6, "")],
 )  # fmt: skip
 def test_text_is_fitted_into_columns(text: str, width: int, shown: str) -> None:
     assert fit(text, width) == shown
