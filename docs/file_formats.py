@@ -662,6 +662,9 @@ class TokenCreated(TokenRevoked):
     """Data of `token_created`."""
 
     scope: Scope
+    projects: list[str] = Field(
+        default_factory=list[str], description="the ids of its projects; without it, all"
+    )
 
 
 class ProjectAdopted(Record):

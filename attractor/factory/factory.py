@@ -128,7 +128,8 @@ class Factory:
     def _operator(self, token: str) -> Operator:
         """Return the person that a token of the scope `decide` identifies."""
         tokens = TokenStore(self.opened.project.machine.state_dir)
-        return Operator(tokens.holder(token, Scope.DECIDE), Proof.TOKEN)
+        name = tokens.holder(token, Scope.DECIDE, self.opened.identity.project_id)
+        return Operator(name, Proof.TOKEN)
 
     def _root(self, run: RunName) -> Path:
         return self.opened.find(str(run))

@@ -4,6 +4,7 @@ AttractorError
 ├── HttpError                     an error with an HTTP status of its own
 │   ├── Unauthenticated     401   a request without a valid token or session
 │   ├── Forbidden           403   a scope that is too low, or a refused origin
+│   │   └── OtherProjects   403   a token for other projects
 │   ├── MethodNotAllowed    405   a method that the address does not have
 │   ├── BodyTooSlow         408   a body that does not arrive in time
 │   ├── BodyTooLarge        413   a body that is too large
@@ -46,6 +47,16 @@ class Forbidden(HttpError):
     """The token or session does not allow this."""
 
     status = 403
+
+
+class OtherProjects(Forbidden):
+    """The token or session is for other projects."""
+
+    def __init__(self, caller: str) -> None:
+        super().__init__(
+            f"the token of {caller} is for other projects",
+            hint="use a token for this project, or for all: attractor token create NAME",
+        )
 
 
 class MethodNotAllowed(HttpError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
+from attractor.base.ids import is_run_id
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
@@ -19,7 +20,7 @@ from attractor.factory.project import list_project_folders
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
-from attractor.server.access.callers import Access
+from attractor.server.access.callers import Access, Caller
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.kept_changes import KeptChanges
@@ -33,7 +34,10 @@ COMPUTED_AT_ONCE = 4
 
 @dataclass(frozen=True)
 class Service:
-    """One project with its records, and the callers of the server."""
+    """One project with its records, and the callers of the server.
+
+    The services of other projects of the state folder are opened when they are shown.
+    """
 
     factory: Factory
     index: RunIndex
@@ -47,6 +51,10 @@ class Service:
     snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
     """Taken by each request that computes for long, such as the check of a pipeline."""
+
+    others: dict[Path, "Service"]
+    named: str = ""
+    """The id of the project in addresses; empty for that of the server."""
 
     @classmethod
     def of(
@@ -83,6 +91,7 @@ class Service:
             EventStreams(state),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
+            {},
         )
 
     @property
@@ -95,21 +104,55 @@ class Service:
         """The project, with its settings."""
         return self.factory.opened.project
 
+    @property
+    def project_id(self) -> str:
+        """The id of the project; empty before its first run."""
+        return self.opened.identity.project_id()
+
+    @property
+    def here(self) -> str:
+        """The query of an address by which a page is of this project."""
+        return f"?project={self.named}" if self.named else ""
+
+    @property
+    def and_here(self) -> str:
+        """The same after another parameter."""
+        return f"&project={self.named}" if self.named else ""
+
+    def prove(self, token: str) -> Caller:
+        """Return the person with a token of the scope decide for this project."""
+        return self.access.prove(token, self.project_id)
+
     def of_project(self, project_id: str) -> "Service":
         """Return the service of a project of the state folder by its id (default: this one)."""
-        own, state = self.opened, self.project.machine.state_dir
-        if project_id in ("", own.identity.project_id()):
+        if project_id in ("", self.project_id):
             return self
+        state = self.project.machine.state_dir
         folders = {one.project_id: one.root for one in list_project_folders(state)}
         if project_id not in folders:
             raise UnknownName("project", project_id, folders)
         root = folders[project_id]
-        environ = {**self.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
-        return replace(
-            self,
-            factory=Factory.open(root, environ=environ),
-            processes=replace(self.processes, project=root, environ=environ),
-        )
+        if root not in self.others:
+            environ = {**self.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
+            factory = Factory.open(root, environ=environ)
+            self.others[root] = replace(
+                self,
+                named=project_id,
+                factory=factory,
+                processes=replace(self.processes, project=root, environ=environ, program=PROGRAM),
+                snippets=SnippetThread(factory.opened.project),
+            )
+        return self.others[root]
+
+    def of_run(self, run: str) -> "Service":
+        """Return the service of the project with a run, by its whole id (default: this one)."""
+        name = run.partition(":")[0]
+        if not is_run_id(name) or is_run(RunDirectory(self.project.runs_dir / name)):
+            return self
+        for one in list_project_folders(self.project.machine.state_dir):
+            if is_run(RunDirectory(one.runs_dir / name)):
+                return self.of_project(one.project_id)
+        return self
 
     def root(self, run: str) -> Path:
         """Return the directory of a run, by its name, a unique prefix of the name, or `latest`.
@@ -136,4 +179,5 @@ class Service:
             yield
         finally:
             await self.events.close()
-            await self.snippets.close()
+            for one in (self, *self.others.values()):
+                await one.snippets.close()

@@ -4,7 +4,7 @@ Every row is read at the moment of asking, so a row that is settled anywhere is 
 """
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -90,16 +90,22 @@ class Attention:
     troubles: Sequence[str]
 
 
-def read_attention(state: Path, now: datetime) -> Attention:
-    """Return what needs a person in all projects of a state folder, without what is snoozed."""
+def read_attention(
+    state: Path, now: datetime, *, reaches: Callable[[str], bool] = lambda project_id: True
+) -> Attention:
+    """Return what needs a person in all projects of a state folder, without what is snoozed.
+
+    `reaches` says which projects are read, by their ids.
+    """
     rows, troubles = list[AttentionRow](), list[str]()
-    for view in read_actors(list_actors(state), troubles.append):
+    actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
+    for view in read_actors(actors, troubles.append):
         rows += _rows_of_actor(view)
     of_actors = {row.run_id for row in rows if row.run_id}
     index = RunIndex(state)
     for project in list_project_folders(state):
         try:
-            if project.has_runs:
+            if reaches(project.project_id) and project.has_runs:
                 rows += _rows_of_runs(index, project, besides=of_actors)
                 rows += _rows_of_growth(project)
         except AttractorError as fault:

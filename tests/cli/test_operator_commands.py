@@ -136,7 +136,7 @@ def test_token_is_created_at_a_terminal_or_by_a_token(tmp_path: Path) -> None:
     token = flow.make_token()
     code, secret, _ = call(flow, "token", "create", "ci", "--scope=read", ATTRACTOR_TOKEN=token)
     assert code == 0
-    assert TokenStore(flow.machine.state_dir).holder(secret.strip(), Scope.READ) == "ci"
+    assert TokenStore(flow.machine.state_dir).holder(secret.strip(), Scope.READ, str) == "ci"
     state = str(flow.machine.state_dir)
     environ = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "ATTRACTOR_STATE_DIR": state}
     for answer, exit_code in (("n", 130), ("y", 0)):

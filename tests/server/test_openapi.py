@@ -44,7 +44,8 @@ STREAM = "text/event-stream"
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 # Requests that start processes, and other names of one of them.
-STARTS = "^/(run|pipelines)$|/(runs|resume|fork|rewind|rebase|evaluate|execute|actors|dimensions)$"
+STARTED = "runs|resume|fork|rewind|rebase|evaluate|execute|actors|dimensions|submit"
+STARTS = f"^/(run|pipelines)$|/({STARTED})$"
 OTHER_NAMES = "^/(run|pipelines)$"
 
 INTEGER = r"[\w.]+: Input should be a valid integer"

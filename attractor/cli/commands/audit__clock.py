@@ -33,7 +33,7 @@ def clock(invocation: Invocation, correct: bool, as_json: bool) -> ExitCode:
     if correct:
         if not is_ahead:
             raise Refused("no record is dated ahead", hint="see: attractor audit clock")
-        operator = prove_operator(invocation, sandboxed=True)
+        operator = prove_operator(invocation, sandboxed=True, everywhere=True)
         if operator.proof is Proof.TERMINAL:
             question = f"Is it {_shown(now)}, and not {_shown(last.when if last else now)}?"
             click.confirm(question, abort=True, err=True)

@@ -9,10 +9,12 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name, token_store
+from attractor.cli.runs.references import find_project
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.factory.decisions.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.tokens import Scope
+from attractor.language.source.text import visible
 
 
 @click.command()
@@ -24,30 +26,45 @@ from attractor.factory.ledger.tokens import Scope
     show_default=True,
     help="Allow only these actions with the token; each scope includes the scopes before it.",
 )
+@click.option(
+    "--project",
+    "projects",
+    metavar="PROJECT",
+    multiple=True,
+    help="Allow them only in this project, the name or path of its folder (default: in all).",
+)
 @json_option
 @click.pass_obj
-def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> ExitCode:
+def create(
+    invocation: Invocation, name: str, scope: str, projects: tuple[str, ...], as_json: bool
+) -> ExitCode:
     """Create a token that proves who decides.
 
     Asks for confirmation at a terminal; without a terminal, set ATTRACTOR_TOKEN to a token with the
     scope 'decide'. The new token is printed once and not stored. Pass it to 'attractor decide' in
     the variable ATTRACTOR_TOKEN. Never give it to an agent.
     """
+    chosen = [find_project(invocation, one) for one in projects]
     if invocation.environ.get(TOKEN_VARIABLE):
-        creator = Operator(operator_name(invocation), Proof.TOKEN)
+        creator = Operator(operator_name(invocation, everywhere=True), Proof.TOKEN)
     else:
         if not invocation.has_terminal:
             raise InvalidToken(
                 "cannot prove who creates the token: there is no terminal",
                 hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope decide",
             )
-        click.confirm(f"Create the token {name!r} with the scope {scope}?", abort=True, err=True)
-        creator = Operator(operator_name(invocation), Proof.TERMINAL)
+        within = " for " + ", ".join(one.root.name for one in chosen) if chosen else ""
+        asked = f"Create the token {name!r} with the scope {scope}{within}?"
+        click.confirm(visible(asked), abort=True, err=True)
+        creator = Operator(operator_name(invocation, everywhere=True), Proof.TERMINAL)
     secret = secrets.token_urlsafe(32)
     by = f"{creator.name} ({creator.proof})"
-    token = token_store(invocation).create(name, scope, secret, by=by, now=SystemClock().now())
+    ids = [one.project_id for one in chosen]
+    token = token_store(invocation).create(
+        name, scope, secret, by=by, now=SystemClock().now(), projects=ids
+    )
     if as_json:
-        show_json({"name": token.name, "scope": token.scope, "token": secret})
+        show_json({"name": token.name, "scope": token.scope, "projects": ids, "token": secret})
     else:
         show(secret)
     return ExitCode.DONE

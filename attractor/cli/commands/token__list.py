@@ -21,9 +21,9 @@ def list_tokens(invocation: Invocation, as_json: bool) -> ExitCode:
         show_json([token.to_record() for token in tokens])
     elif tokens:
         for token in tokens:
-            show(
-                f"{token.name}  {token.scope}  created {token.created:%Y-%m-%d %H:%M} by {token.by}"
-            )
+            made = f"created {token.created:%Y-%m-%d %H:%M} by {token.by}"
+            within = f"  for {', '.join(token.projects)}" if token.projects else ""
+            show(f"{token.name}  {token.scope}  {made}{within}")
     else:
         show("There are no tokens. Create one: attractor token create NAME")
     return ExitCode.DONE

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import actor_table, read_unarchived
+from attractor.cli.runs.references import find_project
 from attractor.factory.dimensions import DimensionRecords
-from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
 from attractor.worlds.actors import list_actors
 from attractor.worlds.records import world_record
@@ -25,13 +25,7 @@ def world_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     PROJECT is the name or path of its folder (default: this project).
     """
     settings = invocation.configuration.settings
-    projects = list_project_folders(settings.state_dir)
-    wanted = Path(name).absolute() if name else invocation.configuration.root
-    found = [one for one in projects if name == one.root.name or one.root == wanted]
-    if not found:
-        known = [one.root.name for one in projects]
-        raise UnknownName("project", name or str(wanted), known)
-    project = found[0]
+    project = find_project(invocation, name)
     dimensions = DimensionRecords.in_state(settings.state_dir, project.project_id).all()
     folders = [
         one

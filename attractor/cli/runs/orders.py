@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from attractor.factory.open_project import OpenProject
 
 
-def operator_name(invocation: Invocation, scope: "Scope | None" = None) -> str:
+def operator_name(
+    invocation: Invocation, scope: "Scope | None" = None, *, everywhere: bool = False
+) -> str:
     """Return the person to record: the holder of the token that is set, or else the user.
 
-    The token has to allow a scope (default: `decide`).
+    The token has to allow a scope (default: `decide`) in this project, or in all projects.
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if not secret:
@@ -34,7 +36,10 @@ def operator_name(invocation: Invocation, scope: "Scope | None" = None) -> str:
     # Imported here, because most orders need no token.
     from attractor.factory.ledger.tokens import Scope
 
-    return token_store(invocation).holder(secret, scope or Scope.DECIDE)
+    def project() -> str:
+        return "" if everywhere else opened_of(invocation).identity.project_id()
+
+    return token_store(invocation).holder(secret, scope or Scope.DECIDE, project)
 
 
 def user_name(invocation: Invocation) -> str:
@@ -47,7 +52,9 @@ def user_name(invocation: Invocation) -> str:
         return "unknown user"
 
 
-def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
+def prove_operator(
+    invocation: Invocation, *, sandboxed: bool, everywhere: bool = False
+) -> "Operator":
     """Return the person who decides, identified by a token or a terminal.
 
     If tools ran without a sandbox, a terminal is not accepted, because an agent could have opened
@@ -57,7 +64,7 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> "Operator":
     from attractor.factory.decisions.decide import Operator, Proof
 
     if invocation.environ.get(TOKEN_VARIABLE):
-        return Operator(operator_name(invocation), Proof.TOKEN)
+        return Operator(operator_name(invocation, everywhere=everywhere), Proof.TOKEN)
     if invocation.has_terminal and sandboxed:
         state_dir = invocation.configuration.settings.state_dir
         refuse_while_unguarded("a proof by terminal", state_dir)

@@ -1,8 +1,9 @@
-"""The argument that names a run, of this project or of another one of the state folder."""
+"""Names of runs and projects, of this project or of another one of the state folder."""
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from attractor.cli.output.streams import show
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.errors import NoRun
 from attractor.records.lookup import find_run, run_names
+
+if TYPE_CHECKING:
+    from attractor.factory.project import ProjectFolder
 
 _SHORTEST = 4
 _FILL = "0" * 26
@@ -54,3 +58,22 @@ def _enter_project(ctx: click.Context, param: click.Parameter, reference: str) -
         invocation.enter(project.root)
         show(f"project: {project.root}", err=True)
     return reference
+
+
+def find_project(invocation: Invocation, name: str) -> "ProjectFolder":
+    """Return a project by the name or path of its folder (default: that of this command)."""
+    # Imported here, because most commands name no project.
+    from attractor.factory.project import list_project_folders
+
+    projects = list_project_folders(invocation.configuration.settings.state_dir)
+    wanted = Path(name).absolute() if name else invocation.configuration.root
+    found = [one for one in projects if one.root == wanted]
+    found = found or [one for one in projects if name == one.root.name]
+    if not found:
+        raise UnknownName("project", name or str(wanted), [one.root.name for one in projects])
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} projects are in a folder of the name {name!r}",
+            hint=f"pass the path: {', '.join(str(one.root) for one in found)}",
+        )
+    return found[0]

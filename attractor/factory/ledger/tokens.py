@@ -6,6 +6,7 @@ of an unknown author, or one that was restored after it was revoked, is detected
 """
 
 import hmac
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -53,10 +54,16 @@ class StoredToken(BaseModel):
     created: datetime
     by: str
     seal: str = ""
+    projects: tuple[str, ...] = ()
+    """The ids of the projects that the token is for; empty for all."""
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the token, without its hash."""
-        return self.model_dump(mode="json", include={"name", "scope", "created", "by"})
+        return self.model_dump(mode="json", include={"name", "scope", "created", "by", "projects"})
+
+    def is_for(self, project_id: str) -> bool:
+        """Return whether the token is for a project; "" stands for all projects."""
+        return not self.projects or project_id in self.projects
 
 
 _STORED = TypeAdapter(tuple[StoredToken, ...])
@@ -68,8 +75,17 @@ class TokenStore:
 
     folder: Path
 
-    def create(self, name: str, scope: str, secret: str, *, by: str, now: datetime) -> StoredToken:
-        """Store the hash of a new token, and record it in the ledger."""
+    def create(
+        self,
+        name: str,
+        scope: str,
+        secret: str,
+        *,
+        by: str,
+        now: datetime,
+        projects: Sequence[str] = (),
+    ) -> StoredToken:
+        """Store the hash of a new token, for some projects (default: all); record it."""
         refuse_while_unguarded("a new token", self.folder)
         if scope not in [*Scope]:
             raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(Scope)}")
@@ -78,10 +94,21 @@ class TokenStore:
             if any(one.name == name for one in tokens):
                 raise InvalidToken(f"token {name!r} already exists", hint="choose another name")
             token = StoredToken(
-                name=name, scope=Scope(scope), digest=digest_of(secret), created=now, by=by
+                name=name,
+                scope=Scope(scope),
+                digest=digest_of(secret),
+                created=now,
+                by=by,
+                projects=tuple(projects),
             )
             token = token.model_copy(update={"seal": self._seal(token)})
-            record = {"name": name, "scope": scope, "digest": token.digest, "by": by}
+            record: dict[str, Json] = {
+                "name": name,
+                "scope": scope,
+                "digest": token.digest,
+                "by": by,
+                **({"projects": [*projects]} if projects else {}),
+            }
             self._ledger.append(LineKind.TOKEN_CREATED, "", record, now=now)
             self._write((*tokens, token))
         return token
@@ -114,12 +141,20 @@ class TokenStore:
                 self._ledger.append(LineKind.TOKEN_REVOKED, "", record, now=now)
             self._write(tuple(token for token in tokens if token.name != name))
 
-    def holder(self, secret: str, scope: Scope) -> str:
-        """Return the name of the token with this secret, if it allows the scope."""
+    def holder(self, secret: str, scope: Scope, project: Callable[[], str]) -> str:
+        """Return the name of the token with this secret, if it allows the scope.
+
+        `project` returns the id of the project to act in, or "" for all.
+        """
         digest = digest_of(secret)
         for one in self.list():
             if hmac.compare_digest(one.digest, digest) and one.scope.includes(scope):
                 self.require_recorded(one)
+                if one.projects and not one.is_for(project()):
+                    raise InvalidToken(
+                        f"the token {one.name!r} is for other projects",
+                        hint="use a token for this project: attractor token create NAME",
+                    )
                 return one.name
         raise InvalidToken(f"invalid token for the scope {scope.value!r}")
 
@@ -158,6 +193,9 @@ class TokenStore:
 
     def _seal(self, token: StoredToken) -> str:
         content = token.model_dump(mode="json", exclude={"seal"})
+        if not token.projects:
+            # As in versions whose tokens were for all projects.
+            del content["projects"]
         return self._ledger.seal_of(canonical_json({"token": content}))
 
     def _planted(self, name: str, fault: str) -> VerificationError:

@@ -15,7 +15,7 @@ from attractor.engine.questions.question import BROWSER_SESSION, mcp_proof, toke
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.tokens import Scope, StoredToken, TokenStore, digest_of
 from attractor.server.access.sessions import LoginCodes, Sessions
-from attractor.server.errors import Unauthenticated
+from attractor.server.errors import OtherProjects, Unauthenticated
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,19 @@ class Caller:
     client: str = ""
     """The name and version of an MCP client."""
 
+    projects: tuple[str, ...] = ()
+    """The ids of the projects that the caller may reach; empty for all."""
+
     @property
     def proof(self) -> str:
         """How the caller of an order is identified."""
         if self.client:
             return mcp_proof(self.client)
         return BROWSER_SESSION if self.is_session else token_proof(self.name)
+
+    def reaches(self, project_id: str) -> bool:
+        """Return whether the caller may reach a project; "" stands for all projects."""
+        return not self.projects or project_id in self.projects
 
     @property
     def is_session(self) -> bool:
@@ -109,12 +116,14 @@ class Access:
         secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         return self._of_session(secret) if secret else None
 
-    def prove(self, secret: str) -> Caller:
-        """Return the person with a token of the scope decide."""
+    def prove(self, secret: str, project_id: str) -> Caller:
+        """Return the person with a token of the scope decide for a project."""
         caller = self._holder(secret)
         if caller is None or not caller.scope.includes(Scope.DECIDE):
             hint = f"create one: attractor token create NAME --scope {Scope.DECIDE}"
             raise Unauthenticated(f"a token of the scope {Scope.DECIDE} is required", hint=hint)
+        if not caller.reaches(project_id):
+            raise OtherProjects(caller.name)
         return caller
 
     def log_in(self, code: str) -> str:
@@ -156,10 +165,17 @@ class Access:
 
     def _holder(self, secret: str) -> Caller | None:
         token = self._verified.find(digest_of(secret)) if secret else None
-        return Caller(token.name, Scope(token.scope), secret) if token else None
+        if token is None:
+            return None
+        return Caller(token.name, Scope(token.scope), secret, projects=token.projects)
 
     def _of_session(self, secret: str) -> Caller | None:
         session = self._sessions.find(secret)
-        if session is None or (session.token and self._verified.find(session.token) is None):
+        if session is None:
             return None
-        return Caller(session.name, session.scope, csrf=digest_of(f"csrf {secret}"))
+        token = self._verified.find(session.token) if session.token else None
+        if session.token and token is None:
+            return None
+        projects = token.projects if token else ()
+        csrf = digest_of(f"csrf {secret}")
+        return Caller(session.name, session.scope, csrf=csrf, projects=projects)

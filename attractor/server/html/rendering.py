@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from attractor.base.amounts import (
     format_cost,
@@ -21,8 +22,10 @@ from attractor.base.amounts import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.edge_labels import without_accelerator
+from attractor.factory.project import list_project_folders
 from attractor.language.drawing.picture import encoded
 from attractor.pipeline.status import plain_status
+from attractor.server.access.callers import Caller
 from attractor.server.access.origins import is_of_this_user, is_plain_loopback
 from attractor.server.drawings import inline_drawing
 from attractor.server.errors import Unauthenticated
@@ -30,6 +33,7 @@ from attractor.server.html.assets import icon, inline_style_sheet, static_addres
 from attractor.server.html.states import state_look
 from attractor.server.http.problems import headers_of, problem_of, problem_response
 from attractor.server.pieces import PieceSource
+from attractor.server.service import Service
 
 _FLASH = "attractor_flash"
 _LONGEST_FLASH = 2900
@@ -89,12 +93,19 @@ def render(
     path = request.url.path
     entries: Sequence[NavigationEntry] = request.app.state.navigation
     inside = [entry for entry in entries if entry.length_at(path)]
+    service = _shown(request)
+    caller: Caller | None = getattr(request.state, "caller", None)
+    state = service.project.machine.state_dir
     frame = {
         "navigation": entries,
         "current": max(inside, key=lambda one: one.length_at(path), default=None),
-        "project": request.app.state.service.project.root.name,
+        "project": service.project.root.name,
+        "project_id": service.project_id,
+        "projects": [
+            one for one in list_project_folders(state) if caller and caller.reaches(one.project_id)
+        ],
         "flash": _read_flash(request),
-        "csrf": csrf_of(request),
+        **_own_values(request),
     }
     response = HTMLResponse(render_text(template, {**frame, **values}), status)
     if _FLASH in request.cookies:
@@ -104,7 +115,7 @@ def render(
 
 def render_fragment(request: Request, template: str, values: Mapping[str, object]) -> Response:
     """Return a fragment of a page, which a script of the page inserts."""
-    return HTMLResponse(render_text(template, {"csrf": csrf_of(request), **values}))
+    return HTMLResponse(render_text(template, {**_own_values(request), **values}))
 
 
 def render_fragments(
@@ -114,7 +125,7 @@ def render_fragments(
 
     Each name, separated by commas, is a template in a folder, and the id of its element.
     """
-    own = {"csrf": csrf_of(request), **values}
+    own = {**_own_values(request), **values}
     pieces = own.get("pieces")
 
     texts: list[str] = []
@@ -130,6 +141,23 @@ def render_fragments(
                 versions.append(version)
         texts.append(text)
     return HTMLResponse("\n".join(texts), headers={"x-fragment-versions": ",".join(versions)})
+
+
+def _shown(request: Request) -> Service:
+    """Return the service of the project that a page shows; that of the server after an error."""
+    return getattr(request.state, "service", None) or request.app.state.service
+
+
+def _own_values(request: Request) -> Mapping[str, object]:
+    """Return the values of each template: the session, and the project for its addresses."""
+    service = _shown(request)
+    field = '<input type="hidden" name="project" value="{}">'
+    return {
+        "csrf": csrf_of(request),
+        "here": service.here,
+        "and_here": service.and_here,
+        "here_field": Markup(field).format(service.named) if service.named else "",
+    }
 
 
 def fragments_pattern(*names: str) -> str:
@@ -258,6 +286,10 @@ def _environment() -> Environment:
         "plain_status": plain_status,
         "number_of": number_of,
         "style_sheet": inline_style_sheet,
+        # Overwritten in pages of a server.
+        "here": "",
+        "and_here": "",
+        "here_field": "",
     }
     return environment
 

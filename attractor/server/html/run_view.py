@@ -49,6 +49,7 @@ from attractor.server.html.stage_output import (
 )
 from attractor.server.html.states import SIGNS, state_look
 from attractor.server.pieces import Pieces, PieceSource
+from attractor.server.service import Service
 
 PROMPT, RESPONSE = "prompt.md", "response.md"
 LARGEST_FILE = 200_000
@@ -491,11 +492,13 @@ def _sign_content(name: str) -> Markup:
     return Markup(icon_content(name))
 
 
-def judge_address(manifest: Manifest, project: Path) -> str:
+def judge_address(manifest: Manifest, service: Service) -> str:
     """Return the address of the form that starts the pipeline of a run again, with a suite."""
+    project = service.project.root
     file = project / str(manifest.options.get("file", ""))
-    is_known = file.is_file() and file.is_relative_to(project)
-    return f"/start?file={in_address(str(file.relative_to(project)))}" if is_known else "/start"
+    if not (file.is_file() and file.is_relative_to(project)):
+        return f"/start{service.here}"
+    return f"/start?file={in_address(str(file.relative_to(project)))}{service.and_here}"
 
 
 SECTIONS = ("Changes", "Events", "Context", "Checkpoint")

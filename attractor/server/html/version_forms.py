@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.factory.errors import InvalidToken
 from attractor.factory.resources.versions import VersionStore
-from attractor.server.errors import Unauthenticated
+from attractor.server.errors import OtherProjects, Unauthenticated
 from attractor.server.html.rendering import in_address, see_other
 from attractor.server.http.problems import problem_of
 from attractor.server.http.versions import end
@@ -31,7 +31,8 @@ class Refusal:
     @property
     def at(self) -> str:
         """The field at fault: the token, or the one with the resource."""
-        return "token" if isinstance(self.error, (Unauthenticated, InvalidToken)) else "resource"
+        is_of_token = isinstance(self.error, (Unauthenticated, InvalidToken, OtherProjects))
+        return "token" if is_of_token else "resource"
 
     @property
     def status(self) -> int:
@@ -58,7 +59,7 @@ def end_by_form(
     If that is refused, `page` returns the page with what the person wrote, but never the token.
     """
     try:
-        end(service, service.access.prove(token), store, name, how, reason)
+        end(service, service.prove(token), store, name, how, reason)
     except AttractorError as error:
         return page(Refusal({"how": how, "reason": reason}, error))
-    return see_other(f"{address}/{in_address(name)}", f"{name} is {how}.")
+    return see_other(f"{address}/{in_address(name)}{service.here}", f"{name} is {how}.")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
@@ -11,22 +11,80 @@ from starlette.requests import HTTPConnection
 from attractor.base.errors import UnknownName
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
-from attractor.server.errors import Forbidden, Unauthenticated
+from attractor.server.errors import Forbidden, OtherProjects, Unauthenticated
 from attractor.server.http.problems import InvalidRequest
 from attractor.server.service import Service
 
 
-def _service(connection: HTTPConnection) -> Service:
+def service_of(connection: HTTPConnection) -> Service:
+    """Return the service of the server's own project."""
     return connection.app.state.service
 
 
+def _service(
+    connection: HTTPConnection,
+    project_id: Annotated[
+        str,
+        Query(
+            alias="project",
+            max_length=200,
+            description="The id of the project (default: that of the run, or of the server).",
+        ),
+    ] = "",
+) -> Service:
+    own, caller = service_of(connection), caller_of(connection)
+    if run := connection.path_params.get("run"):
+        found = own.of_run(run)
+        if not caller.reaches(found.project_id):
+            raise OtherProjects(caller.name)
+    else:
+        found = enter(own, caller, project_id)
+    connection.state.service = found
+    return found
+
+
+def _service_of_path(
+    connection: HTTPConnection,
+    project: Annotated[str, Path(max_length=200, description="The id of the project.")],
+) -> Service:
+    found = enter(service_of(connection), caller_of(connection), project)
+    connection.state.service = found
+    return found
+
+
+def enter(service: Service, caller: Caller, project_id: str) -> Service:
+    """Return the service of a project that a caller may reach.
+
+    By default, it is the given one, or the first project of the caller.
+    """
+    if not project_id and not caller.reaches(service.project_id):
+        project_id = caller.projects[0]
+    if project_id and not caller.reaches(project_id):
+        raise OtherProjects(caller.name)
+    return service.of_project(project_id)
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """Return the sender of a request, which has to be known."""
+    caller: Caller | None = connection.state.caller
+    if caller is None:
+        raise Unauthenticated()
+    return caller
+
+
 Serving = Annotated[Service, Depends(_service)]
-"""The service, as a parameter of an endpoint."""
+"""The service of the project that a request names, as a parameter of an endpoint."""
+
+ServingOther = Annotated[Service, Depends(_service_of_path)]
+"""The service of the project in the path of an endpoint."""
+
+ServingAll = Annotated[Service, Depends(service_of)]
+"""The service of the server, as a parameter of an endpoint about all projects, or about none."""
 
 
-async def _turn(service: Serving) -> AsyncGenerator[None]:
+async def _turn(connection: HTTPConnection) -> AsyncGenerator[None]:
     # Waiting takes no thread from the requests of others.
-    async with service.turns:
+    async with service_of(connection).turns:
         yield
 
 
@@ -34,15 +92,17 @@ IN_TURN = Depends(_turn)
 """The dependency of endpoints that compute for long."""
 
 
-def _caller(connection: HTTPConnection) -> Caller:
-    caller: Caller | None = connection.state.caller
-    if caller is None:
-        raise Unauthenticated()
-    return caller
-
-
-Calling = Annotated[Caller, Depends(_caller)]
+Calling = Annotated[Caller, Depends(caller_of)]
 """The caller, as a parameter of an endpoint."""
+
+
+def _require_all_projects(caller: Calling) -> None:
+    if caller.projects:
+        raise OtherProjects(caller.name)
+
+
+ALL_PROJECTS = Depends(_require_all_projects)
+"""The dependency of endpoints about all projects, beside their scope."""
 
 
 def _require_known_query(connection: HTTPConnection) -> None:

@@ -17,8 +17,8 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
-from attractor.server.resources.worlds import actor_of, open_other, sender_of
+from attractor.server.http.scopes import OPERATE, READ, Calling, ServingAll, ServingOther
+from attractor.server.resources.worlds import actor_of, sender_of
 from attractor.worlds.actors import list_actors
 from attractor.worlds.orders import mark_seen, send
 from attractor.worlds.records import open_messages
@@ -35,7 +35,7 @@ Words = Annotated[str, Form(max_length=20_000)]
 
 
 @part.get("/worlds", dependencies=[READ])
-def show_worlds(request: Request, service: Serving) -> Response:
+def show_worlds(request: Request, service: ServingAll, caller: Calling) -> Response:
     """Show the projects of the state folder, with their dimensions and actors."""
     state = service.project.machine.state_dir
     troubles = list[str]()
@@ -51,6 +51,7 @@ def show_worlds(request: Request, service: Serving) -> Response:
             ],
         }
         for project in list_project_folders(state)
+        if caller.reaches(project.project_id)
     ]
     return render(request, "worlds.html.j2", {"worlds": worlds, "troubles": troubles})
 
@@ -58,18 +59,17 @@ def show_worlds(request: Request, service: Serving) -> Response:
 @part.get(ACTOR, dependencies=[READ])
 def show_actor(
     request: Request,
-    service: Serving,
+    service: ServingOther,
     project: str,
     name: str,
     *,
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show an actor: what it does now, its messages and their answers, newest first."""
-    view = read_actor(actor_of(service, project, name))
+    view = read_actor(actor_of(service, name))
     values: Mapping[str, object] = {
         "actor": view,
         "address": address_of(project, name),
-        "is_here": project == service.opened.identity.project_id(),
         "open": open_messages(view),
         "answers": [*reversed(view.history.answers)][:MOST],
         "changes_words": "",
@@ -86,18 +86,20 @@ def address_of(project: str, name: str) -> str:
 
 
 @part.post(f"{ACTOR}/message", dependencies=[OPERATE])
-def message(service: Serving, caller: Calling, project: str, name: str, text: Words) -> Response:
+def message(
+    service: ServingOther, caller: Calling, project: str, name: str, text: Words
+) -> Response:
     """Send a task to an actor."""
-    folder = actor_of(service, project, name)
-    act = partial(send, folder, text, sender_of(caller), open_other(service, project))
+    folder = actor_of(service, name)
+    act = partial(send, folder, text, sender_of(caller), service.opened)
     return _done(act, project, name, f"Sent to {name}.")
 
 
 @part.post(f"{ACTOR}/seen", dependencies=[OPERATE])
-def seen(service: Serving, caller: Calling, project: str, name: str) -> Response:
+def seen(service: ServingOther, caller: Calling, project: str, name: str) -> Response:
     """Record that the last answer of an actor needs no review."""
-    folder = actor_of(service, project, name)
-    act = partial(mark_seen, folder, sender_of(caller), open_other(service, project))
+    folder = actor_of(service, name)
+    act = partial(mark_seen, folder, sender_of(caller), service.opened)
     return _done(act, project, name, f"{name}: seen.")
 
 

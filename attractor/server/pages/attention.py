@@ -13,10 +13,10 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
-from attractor.server.resources.worlds import ChoiceBody, settle_interrupted
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving, ServingAll, ServingOther
+from attractor.server.resources.worlds import ChoiceBody, attention_of, settle_interrupted
 from attractor.server.run_actions import answer_question
-from attractor.worlds.attention import Need, read_attention
+from attractor.worlds.attention import Need
 
 part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
 
@@ -29,10 +29,14 @@ Words = Annotated[str, Form(max_length=20_000)]
 
 @part.get("/attention", dependencies=[READ])
 def show_attention(
-    request: Request, service: Serving, *, fragment: Annotated[str, Query(pattern=FRAGMENTS)] = ""
+    request: Request,
+    service: ServingAll,
+    caller: Calling,
+    *,
+    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show what needs a person in all projects, the oldest first."""
-    found = read_attention(service.project.machine.state_dir, service.opened.now())
+    found = attention_of(service, caller)
     rows = [*found.rows]
     values: Mapping[str, object] = {
         "rows": rows if len(rows) <= MOST else [*rows[: MOST - 10], *rows[-10:]],
@@ -40,7 +44,6 @@ def show_attention(
         "left_out": max(0, len(rows) - MOST),
         "snoozed": found.snoozed,
         "troubles": found.troubles,
-        "here": service.opened.identity.project_id(),
         "Need": Need,
         "frozen": False,
         "changes_words": "",
@@ -50,27 +53,26 @@ def show_attention(
     return render(request, "attention.html.j2", values)
 
 
-@part.post("/attention/{project}/{run}/answer", dependencies=[OPERATE])
+@part.post("/attention/{run}/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving, caller: Calling, project: str, run: str, choice: Words, question: Words = ""
+    service: Serving, caller: Calling, run: str, choice: Words, question: Words = ""
 ) -> Response:
     """Answer a question of a run of any project."""
 
     def act() -> tuple[str, str]:
-        other = service.of_project(project)
-        words = answer_question(other, run, caller, answer=choice, question=question).words
+        words = answer_question(service, run, caller, answer=choice, question=question).words
         return "/attention", f"{words[:1].upper()}{words[1:]}."
 
     return after(act, "/attention")
 
 
 @part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE])
-def settle(service: Serving, caller: Calling, project: str, name: str, choice: Words) -> Response:
+def settle(service: ServingOther, caller: Calling, name: str, choice: Words) -> Response:
     """Decide what becomes of a task whose process died."""
 
     def act() -> tuple[str, str]:
         body = ChoiceBody.of(choice=choice)
-        settle_interrupted(service, caller, project, name, body)
+        settle_interrupted(service, caller, name, body)
         return "/attention", f"{name}: {choice}."
 
     return after(act, "/attention")

@@ -48,11 +48,11 @@ def show_ledger(
         "audit.html.j2",
         {
             "lines": lines[:MOST],
-            "next": f"/audit?{urlencode(older)}" if older else "",
+            "next": f"/audit?{urlencode(older)}{service.and_here}" if older else "",
             "kinds": list(LineKind),
             "filters": filters,
             "is_filtered": any(filters.values()),
-            "verification": f"/audit?{urlencode({**filters, 'verify': 'true'})}",
+            "verification": f"/audit?{urlencode({**filters, 'verify': 'true'})}{service.and_here}",
             "report": audit(service.project.machine.state_dir, service.project.runs_dir, only=root)
             if verify
             else None,

@@ -49,7 +49,7 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "review": review,
             "report": review.report,
             "has_suite": suite is not None,
-            "judge_address": judge_address(review.facts.manifest, service.project.root),
+            "judge_address": judge_address(review.facts.manifest, service),
             "gauge": {
                 "satisfaction": 100 * float(review.report.satisfaction),
                 "bound": 100 * review.report.bound,
@@ -132,7 +132,7 @@ def promote(
     """Move a branch to the result of an approved run."""
 
     def act() -> str:
-        by = service.access.prove(token).name
+        by = service.prove(token).name
         done = asyncio.run(service.factory.promote(service.root(run), by=by, to=branch))
         return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
 
@@ -146,7 +146,7 @@ def roll_back(
     """Take the changes of a promoted run out of a branch."""
 
     def act() -> str:
-        by = service.access.prove(token).name
+        by = service.prove(token).name
         root = service.root(run)
         done = asyncio.run(service.factory.roll_back(root, reason, by=by, branch=branch))
         return f"Rolled back: {done.branch} is now {done.commit[:12]}."

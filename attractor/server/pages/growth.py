@@ -132,9 +132,9 @@ def answer(service: Serving, id: str, node: FieldText, text: FieldText) -> Respo
 
     def act() -> tuple[str, str]:
         made = specs.answer_clarification(_plane(service), id, node, _lf(text))
-        return _spec_address(made["spec_graph_id"]), f"Answered the question about {node}."
+        return _spec_address(service, made["spec_graph_id"]), f"Answered the question about {node}."
 
-    return after(act, _spec_address(id))
+    return after(act, _spec_address(service, id))
 
 
 @part.post("/growth/specs/{id}/desires", dependencies=[OPERATE, IN_TURN])
@@ -161,9 +161,9 @@ def add_desire(
             "preferences": _lines(preferences),
         }
         made = specs.normalize(_plane(service), [desire], id)
-        return _spec_address(made["spec_graph_id"]), "Added the desire. Plan for it next."
+        return _spec_address(service, made["spec_graph_id"]), "Added the desire. Plan for it next."
 
-    return after(act, _spec_address(id))
+    return after(act, _spec_address(service, id))
 
 
 @part.post("/growth/specs/{id}/plan", dependencies=[OPERATE, IN_TURN])
@@ -172,9 +172,9 @@ def plan(service: Serving, id: str) -> Response:
 
     def act() -> tuple[str, str]:
         made = plans.plan(_plane(service), id)
-        return _plan_address(made["plan_id"]), f"{made['plan_id']} is planned."
+        return _plan_address(service, made["plan_id"]), f"{made['plan_id']} is planned."
 
-    return after(act, _spec_address(id))
+    return after(act, _spec_address(service, id))
 
 
 @part.get("/growth/plans/{id}", dependencies=[READ])
@@ -187,7 +187,7 @@ def show_plan(request: Request, service: Serving, id: str) -> Response:
     has_deployment = state.is_deploying or state in (PlanState.PARKED, PlanState.DEPLOYED)
     values = {
         "plan": described,
-        "address": _plan_address(described["plan_id"]),
+        "address": f"/growth/plans/{in_address(str(described['plan_id']))}",
         "is_final": state.is_final,
         "mutation": plans.review(plane, id)["mutation"],
         "simulation": found[0] if found else None,
@@ -235,9 +235,9 @@ def simulate(service: Serving, id: str) -> Response:
 
     def act() -> tuple[str, str]:
         plans.simulate(_plane(service), id)
-        return _plan_address(id), "Simulated the plan."
+        return _plan_address(service, id), "Simulated the plan."
 
-    return after(act, _plan_address(id))
+    return after(act, _plan_address(service, id))
 
 
 @part.post("/growth/plans/{id}/rehearse", dependencies=[OPERATE])
@@ -251,7 +251,7 @@ def rehearse(service: Serving, caller: Calling, id: str) -> Response:
         said = f"The crew builds {plan.id}. The page of the plan shows the rehearsal afterwards."
         return f"/runs/{in_address(run)}", said
 
-    return after(act, _plan_address(id))
+    return after(act, _plan_address(service, id))
 
 
 @part.post("/growth/plans/{id}/deploy", dependencies=[OPERATE])
@@ -261,9 +261,10 @@ def deploy(service: Serving, caller: Calling, id: str) -> Response:
     def act() -> tuple[str, str]:
         plan = _plane(service).plans.load(id)
         service.processes.start(RunCommand("grow deploy", [plan.id]), by=caller.name)
-        return _plan_address(id), "The deployment has begun. It waits for a decision of a person."
+        said = "The deployment has begun. It waits for a decision of a person."
+        return _plan_address(service, id), said
 
-    return after(act, _plan_address(id))
+    return after(act, _plan_address(service, id))
 
 
 @part.get("/growth/lineage", dependencies=[READ])
@@ -314,12 +315,12 @@ def _plane(service: Service) -> ControlPlane:
     return ControlPlane(service.project)
 
 
-def _spec_address(id: Json) -> str:
-    return f"/growth/specs/{in_address(str(id))}"
+def _spec_address(service: Service, id: Json) -> str:
+    return f"/growth/specs/{in_address(str(id))}{service.here}"
 
 
-def _plan_address(id: Json) -> str:
-    return f"/growth/plans/{in_address(str(id))}"
+def _plan_address(service: Service, id: Json) -> str:
+    return f"/growth/plans/{in_address(str(id))}{service.here}"
 
 
 def _lf(text: str) -> str:

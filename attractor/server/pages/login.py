@@ -12,14 +12,14 @@ from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import MEDIA_TYPES, static_files
 from attractor.server.html.rendering import PageRouter, answer_error, own_page, safe_login
 from attractor.server.http.methods import is_head
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ServingAll
 
 part = PageRouter()
 
 
 @part.get("/login")
 def log_in_with_code(
-    request: Request, service: Serving, code: str = "", next: str = "/"
+    request: Request, service: ServingAll, code: str = "", next: str = "/"
 ) -> Response:
     """Begin a session by the one-time address, or show the form for a token."""
     if address := safe_login(request, next, **({"code": code} if code else {})):
@@ -37,7 +37,7 @@ def show_style_sheet() -> Response:
 
 @part.post("/login")
 def log_in_with_token(
-    request: Request, service: Serving, token: Annotated[str, Form()], next: str = "/"
+    request: Request, service: ServingAll, token: Annotated[str, Form()], next: str = "/"
 ) -> Response:
     """Begin a session with a token, which is not stored."""
     if address := safe_login(request, next):
@@ -46,7 +46,7 @@ def log_in_with_token(
 
 
 @part.post("/logout", dependencies=[READ])
-def log_out(request: Request, service: Serving) -> Response:
+def log_out(request: Request, service: ServingAll) -> Response:
     """End the session."""
     service.access.log_out(request.headers)
     response = RedirectResponse("/login", 303)

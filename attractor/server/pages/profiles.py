@@ -42,13 +42,15 @@ def create(
     """Create a profile, with a token of the scope `decide`; the text is kept if it is refused."""
     opened = service.opened
     try:
-        caller = service.access.prove(token)
+        caller = service.prove(token)
         profile = parse_profile(source, "profile")
         store = opened.profiles
         version = store.create(profile, by=caller.name, now=opened.now())
     except AttractorError as error:
         return _list(request, service, Refusal({"source": source}, error))
-    return see_other(f"/profiles/{in_address(version.name)}", f"{version} is created.")
+    return see_other(
+        f"/profiles/{in_address(version.name)}{service.here}", f"{version} is created."
+    )
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:

@@ -123,7 +123,7 @@ def _values(
         "changes_words": service.changes.words(view.root, service.project)
         if view.summary.questions
         else "",
-        "judge_address": judge_address(view.manifest, service.project.root),
+        "judge_address": judge_address(view.manifest, service),
         "frozen": False,
         "query": "",
         "look_address": f"{address}{choice.query}",

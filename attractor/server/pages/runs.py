@@ -90,8 +90,8 @@ def show_runs(
     values: dict[str, object] = {
         "runs": found[:MOST],
         "address_of": address_of,
-        "next": f"/runs?{urlencode({**chosen, 'before': last})}" if last else "",
-        "list_address": f"/runs?{urlencode({**chosen, 'before': before})}",
+        "next": f"/runs?{urlencode({**chosen, 'before': last})}{service.and_here}" if last else "",
+        "list_address": f"/runs?{urlencode({**chosen, 'before': before})}{service.and_here}",
         "cards": cards[:MOST_WAITING],
         "waiting": len(cards),
         "filters": filters,

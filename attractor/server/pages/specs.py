@@ -193,7 +193,7 @@ def _saved(
         write_pipeline_file(service.project.root, file, text, known=known)
     except AttractorError as error:
         return _editor(request, service, file, text, known, refusal=error)
-    return see_other(f"{page}?file={in_address(file)}", f"Saved {file}.")
+    return see_other(f"{page}?file={in_address(file)}{service.and_here}", f"Saved {file}.")
 
 
 @part.post("/editor/register", dependencies=[OPERATE])
@@ -214,7 +214,7 @@ def register(
     except AttractorError as error:
         return _editor(request, service, file, _text(source), known, refusal=error)
     said = f"{version} is {'registered' if is_new else 'unchanged'}."
-    return see_other(f"/specs/{in_address(version.name)}", said)
+    return see_other(f"/specs/{in_address(version.name)}{service.here}", said)
 
 
 def _editor(

@@ -36,13 +36,13 @@ def register(request: Request, service: Serving, folder: EndText, token: EndText
     """Register a suite of the project after its trials, with a token of the scope `decide`."""
     opened = service.opened
     try:
-        caller = service.access.prove(token)
+        caller = service.prove(token)
         place = path_in(opened.project.root, folder)
         found = asyncio.run(register_suite(place, opened, sandbox="auto", by=caller.name))
     except AttractorError as error:
         return _list(request, service, Refusal({"folder": folder}, error))
     said = f"{found.version} is {'registered' if found.is_new else 'unchanged'}."
-    return see_other(f"/suites/{in_address(found.version.name)}", said)
+    return see_other(f"/suites/{in_address(found.version.name)}{service.here}", said)
 
 
 def _list(request: Request, service: Service, refusal: Refusal) -> Response:

@@ -268,6 +268,25 @@ class RewindBody(ForkBody):
         return RunCommand(name, command.arguments, options, command.files)
 
 
+class SubmitBody(Body):
+    """The judges of the files of a dimension."""
+
+    suite: Word = Field(default="", description="NAME[@VERSION] of the suite.")
+    profile: Word = Field(default="", description="The name of the profile.")
+    base: Word = Field(
+        default="",
+        description="Promote the changes since this commit (default: where it left its branch).",
+    )
+    goal: Words = Field(default="", description="Name the work (default: the last task).")
+    sandbox: Word = Field(default="auto", description="Run trials in this sandbox.")
+
+    def command(self, dimension: str) -> RunCommand:
+        """Return the command that submits a dimension."""
+        names = ("suite", "profile", "base", "goal", "sandbox")
+        options = [one for name in names for one in _option(name, getattr(self, name))]
+        return RunCommand("dimension submit", [dimension], options)
+
+
 class RebaseBody(Body):
     """A branch onto which the result of a run is merged."""
 

@@ -10,7 +10,7 @@ from attractor.factory.history.index import LineQuery
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import ALL_PROJECTS, READ, Serving
 
 part = APIRouter(tags=["audit"], responses=problem_statuses(400, 404, 409))
 
@@ -67,7 +67,7 @@ def list_ledger(
     return Page(items=items, next=write_cursor(items[-1].seq) if len(found) > limit else "")
 
 
-@part.get("/api/v1/audit/verification", dependencies=[READ])
+@part.get("/api/v1/audit/verification", dependencies=[READ, ALL_PROJECTS])
 def verify(service: Serving, run: Name = "") -> AuditAnswer:
     """Verify ledger, journals, decisions, results, tokens and versions; or only those of a run."""
     root = service.root(run) if run else None

@@ -261,14 +261,14 @@ async def list_events_of_run(
 
 
 @part.get(
-    "/pipelines/{id}/events",
+    "/pipelines/{run}/events",
     dependencies=[READ],
     response_class=EventSourceResponse,
     responses=_STREAM_ONLY,
 )
-async def stream_events(service: Serving, reader: Reading, id: str) -> Response:
+async def stream_events(service: Serving, reader: Reading, run: str) -> Response:
     """Stream the events of a run: the past ones first, then each new one, until the run ends."""
-    root = await asyncio.to_thread(service.root, id)
+    root = await asyncio.to_thread(service.root, run)
     return await reader.stream(service.events.tails, root)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import Field, JsonValue
 
 from attractor.base.durations import DURATION_PATTERN, parse_duration
@@ -15,14 +15,24 @@ from attractor.config.tables import NAME_PATTERN
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import list_project_folders
+from attractor.server.access.callers import Caller
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
-from attractor.server.processes.bodies import Body, Word, Words
-from attractor.server.run_actions import orders_in
+from attractor.server.http.scopes import (
+    IN_TURN,
+    OPERATE,
+    READ,
+    Calling,
+    ServingAll,
+    ServingOther,
+    enter,
+)
+from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
+from attractor.server.resources.pipeline_runs import STARTED
+from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
-from attractor.worlds.attention import read_attention, snooze
+from attractor.worlds.attention import Attention, read_attention, snooze
 from attractor.worlds.dimensions import add_dimension, diff_dimension, remove_dimension
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import (
@@ -209,18 +219,14 @@ class DimensionBody(Body):
     ref: Word = Field(default="", description="Begin a worktree here (default: HEAD).")
 
 
-def open_other(service: Service, project_id: str) -> OpenProject:
-    """Open a project of the state folder by its id (default: that of the server)."""
-    return service.of_project(project_id).opened
-
-
-def actor_of(service: Service, project: str, name: str) -> ActorFolder:
-    """Return the actor with exactly this name in a project."""
-    state = service.project.machine.state_dir
-    own = [one for one in list_actors(state) if one.project.project_id == project]
-    if not own:
-        service.of_project(project)
-    found = find_actor(name, own, project)
+def actor_of(service: Service, name: str) -> ActorFolder:
+    """Return the actor with exactly this name in the project of a service."""
+    own = [
+        one
+        for one in list_actors(service.project.machine.state_dir)
+        if one.project.project_id == service.project_id
+    ]
+    found = find_actor(name, own, service.project_id)
     if found.name != name:
         raise UnknownName("actor", name, [one.name for one in own])
     return found
@@ -236,7 +242,7 @@ def _answer(folder: ActorFolder) -> ActorAnswer:
 
 
 @part.get("/api/v1/worlds", dependencies=[READ])
-def list_worlds(service: Serving) -> list[WorldAnswer]:
+def list_worlds(service: ServingAll, caller: Calling) -> list[WorldAnswer]:
     """List the projects of the state folder, with their dimensions and actors."""
     state = service.project.machine.state_dir
     views = [one for one in read_actors(list_actors(state)) if not one.history.archived]
@@ -249,22 +255,28 @@ def list_worlds(service: Serving) -> list[WorldAnswer]:
             )
         )
         for project in list_project_folders(state)
+        if caller.reaches(project.project_id)
     ]
 
 
 @part.get("/api/v1/attention", dependencies=[READ])
-def list_attention(service: Serving) -> list[AttentionAnswer]:
+def list_attention(service: ServingAll, caller: Calling) -> list[AttentionAnswer]:
     """List what needs a person in all projects, the oldest first."""
-    state, now = service.project.machine.state_dir, service.opened.now()
-    rows = read_attention(state, now).rows
+    rows = attention_of(service, caller).rows
     return [AttentionAnswer.model_validate(row.to_record()) for row in rows]
 
 
+def attention_of(service: Service, caller: Caller) -> Attention:
+    """Return what needs a person in the projects that a caller may reach."""
+    state, now = service.project.machine.state_dir, service.opened.now()
+    return read_attention(state, now, reaches=caller.reaches)
+
+
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
-def snooze_row(service: Serving, row: str, body: SnoozeBody) -> None:
+def snooze_row(service: ServingAll, caller: Calling, row: str, body: SnoozeBody) -> None:
     """Leave a row out for a time."""
     state, now = service.project.machine.state_dir, service.opened.now()
-    rows = {one.id: one for one in read_attention(state, now).rows}
+    rows = {one.id: one for one in attention_of(service, caller).rows}
     if row not in rows:
         raise UnknownName("row of attention", row, rows)
     snooze(state, rows[row], now + parse_duration(body.duration), now)
@@ -272,18 +284,22 @@ def snooze_row(service: Serving, row: str, body: SnoozeBody) -> None:
 
 @part.get("/api/v1/actors", dependencies=[READ])
 def list_all_actors(
-    service: Serving, *, archived: Annotated[bool, Query(description="Also archived ones.")] = False
+    service: ServingAll,
+    caller: Calling,
+    *,
+    archived: Annotated[bool, Query(description="Also archived ones.")] = False,
 ) -> list[ActorAnswer]:
     """List the actors of all projects."""
-    views = read_actors(list_actors(service.project.machine.state_dir))
+    folders = list_actors(service.project.machine.state_dir)
+    views = read_actors([one for one in folders if caller.reaches(one.project.project_id)])
     shown = [one for one in views if archived or not one.history.archived]
     return [ActorAnswer.model_validate(actor_record(one)) for one in shown]
 
 
 @part.post("/api/v1/actors", status_code=201, dependencies=[OPERATE, IN_TURN])
-def spawn_actor(service: Serving, caller: Calling, body: SpawnBody) -> ActorAnswer:
+def spawn_actor(service: ServingAll, caller: Calling, body: SpawnBody) -> ActorAnswer:
     """Spawn an actor with its first task."""
-    opened = open_other(service, body.project)
+    opened = enter(service, caller, body.project).opened
     taken = [one.name for one in list_actors(opened.project.machine.state_dir)]
     actor = Actor(
         name=body.name or name_after(body.words, taken),
@@ -300,66 +316,61 @@ def spawn_actor(service: Serving, caller: Calling, body: SpawnBody) -> ActorAnsw
 
 
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
-def show_actor(service: Serving, project: str, name: str) -> ActorAnswer:
+def show_actor(service: ServingOther, name: str) -> ActorAnswer:
     """Return an actor."""
-    return _answer(actor_of(service, project, name))
+    return _answer(actor_of(service, name))
 
 
 @part.get("/api/v1/actors/{project}/{name}/messages", dependencies=[READ])
-def list_messages(service: Serving, project: str, name: str) -> list[MessageAnswer]:
+def list_messages(service: ServingOther, name: str) -> list[MessageAnswer]:
     """List the messages of an actor with their answers, oldest first."""
-    records = message_records(read_actor(actor_of(service, project, name)))
+    records = message_records(read_actor(actor_of(service, name)))
     return [MessageAnswer.model_validate(one) for one in records]
 
 
 @part.post("/api/v1/actors/{project}/{name}/messages", status_code=201, dependencies=[OPERATE])
 def send_message(
-    service: Serving, caller: Calling, project: str, name: str, body: MessageBody
+    service: ServingOther, caller: Calling, name: str, body: MessageBody
 ) -> MessageAnswer:
     """Send a task to an actor; it is stored when this is answered."""
-    folder = actor_of(service, project, name)
-    message = send(folder, body.text, sender_of(caller), open_other(service, project))
+    folder = actor_of(service, name)
+    message = send(folder, body.text, sender_of(caller), service.opened)
     return MessageAnswer(
         message=MessageFields.model_validate(write_fields(message)), status="waiting", run_id=""
     )
 
 
 @part.post("/api/v1/actors/{project}/{name}/seen", dependencies=[OPERATE])
-def see_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
+def see_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
     """Record that the last answer of an actor needs no review."""
-    folder = actor_of(service, project, name)
-    mark_seen(folder, sender_of(caller), open_other(service, project))
+    folder = actor_of(service, name)
+    mark_seen(folder, sender_of(caller), service.opened)
     return _answer(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/stop", dependencies=[OPERATE, IN_TURN])
-def stop_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
+def stop_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
     """Cancel the run of an actor, and end its process."""
-    folder, opened = actor_of(service, project, name), open_other(service, project)
-    stop(
-        folder, sender_of(caller), opened, partial(_cancel, opened, caller, "the actor is stopped")
-    )
+    folder, opened = actor_of(service, name), service.opened
+    cancel = partial(_cancel, opened, caller, "the actor is stopped")
+    stop(folder, sender_of(caller), opened, cancel)
     return _answer(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/archive", dependencies=[OPERATE])
-def archive_actor(service: Serving, caller: Calling, project: str, name: str) -> ActorAnswer:
+def archive_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
     """Take an actor without work off the list."""
-    folder = actor_of(service, project, name)
-    archive(folder, sender_of(caller), open_other(service, project))
+    folder = actor_of(service, name)
+    archive(folder, sender_of(caller), service.opened)
     return _answer(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
 def settle_interrupted(
-    service: Serving, caller: Calling, project: str, name: str, body: ChoiceBody
+    service: ServingOther, caller: Calling, name: str, body: ChoiceBody
 ) -> ActorAnswer:
     """Decide what becomes of a task whose process died."""
-    folder, opened, by = (
-        actor_of(service, project, name),
-        open_other(service, project),
-        sender_of(caller),
-    )
+    folder, opened, by = actor_of(service, name), service.opened, sender_of(caller)
     cancel = partial(_cancel, opened, caller, body.choice)
     match body.choice:
         case "go on":
@@ -371,37 +382,52 @@ def settle_interrupted(
     return _answer(folder)
 
 
-def _cancel(opened: OpenProject, caller: Calling, why: str, run_id: str) -> None:
+def _cancel(opened: OpenProject, caller: Caller, why: str, run_id: str) -> None:
     orders_in(opened, opened.project.runs_dir / run_id, caller).cancel(why)
 
 
 @part.post("/api/v1/dimensions", status_code=201, dependencies=[OPERATE, IN_TURN])
-def make_dimension(service: Serving, body: DimensionBody) -> DimensionAnswer:
+def make_dimension(service: ServingAll, caller: Calling, body: DimensionBody) -> DimensionAnswer:
     """Make a dimension of a project."""
-    opened = open_other(service, body.project)
+    opened = enter(service, caller, body.project).opened
     made = asyncio.run(add_dimension(opened, body.name, kind=body.kind, ref=body.ref))
     return DimensionAnswer.model_validate(made.to_json())
 
 
 @part.get("/api/v1/dimensions/{project}/{name}/diff", dependencies=[READ, IN_TURN])
-def show_diff(service: Serving, project: str, name: str) -> DiffAnswer:
+def show_diff(service: ServingOther, name: str) -> DiffAnswer:
     """Return the changes in a dimension, committed or not, in the format of `git apply`."""
-    opened = open_other(service, project)
+    opened = service.opened
     dimension = DimensionRecords.of(opened).find(name)
     diff = asyncio.run(diff_dimension(opened, dimension, stat=False))
     return DiffAnswer(dimension=dimension.name, diff=diff.decode("utf-8", "replace"))
 
 
+@part.post(
+    "/api/v1/dimensions/{project}/{name}/submit",
+    dependencies=[OPERATE],
+    status_code=201,
+    responses=STARTED,
+)
+def submit(
+    service: ServingOther, caller: Calling, name: str, body: SubmitBody, response: Response
+) -> StartedRun:
+    """Have the files of a dimension judged by a suite, in a new run that only evaluates."""
+    dimension = DimensionRecords.of(service.opened).find(name)
+    started = walk(service, body.command(dimension.name), caller)
+    response.headers["location"] = started.links["self"]
+    return started
+
+
 @part.delete("/api/v1/dimensions/{project}/{name}", dependencies=[OPERATE, IN_TURN])
 def delete_dimension(
-    service: Serving,
-    project: str,
+    service: ServingOther,
     name: str,
     *,
     force: Annotated[bool, Query(description="Remove changes too, after a snapshot.")] = False,
 ) -> RemovedAnswer:
     """Remove a dimension, unless its changes would be lost."""
-    opened = open_other(service, project)
+    opened = service.opened
     dimension = DimensionRecords.of(opened).find(name)
     removed = asyncio.run(remove_dimension(opened, dimension, force=force))
     return RemovedAnswer(name=dimension.name, kept=removed.kept, ignored=[*removed.ignored])

@@ -30,10 +30,10 @@ def test_scope_includes_the_scopes_before_it(tmp_path: Path, scope: Scope) -> No
     for one in Scope:
         for secret in (SECRET, "another", ""):
             if secret == SECRET and one in allowed:
-                assert tokens.holder(secret, one) == "ci"
+                assert tokens.holder(secret, one, str) == "ci"
             else:
                 with pytest.raises(InvalidToken):
-                    tokens.holder(secret, one)
+                    tokens.holder(secret, one, str)
 
 
 def test_token_secret_is_not_stored(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_revoked_token_opens_nothing(tmp_path: Path) -> None:
     tokens.revoke("ci", by="ann", now=NOW)
     assert tokens.list() == ()
     with pytest.raises(InvalidToken):
-        tokens.holder(SECRET, Scope.DECIDE)
+        tokens.holder(SECRET, Scope.DECIDE, str)
     with pytest.raises(InvalidToken, match="unknown token 'ci'"):
         tokens.revoke("ci", by="ann", now=NOW)
     records = [(one.kind, one.data["name"], one.data["by"]) for one in Ledger(tmp_path).entries()]
@@ -108,7 +108,7 @@ def test_changed_token_file_is_detected(
     create(tmp_path, scope="read")
     forge(tmp_path)
     with pytest.raises(VerificationError, match=message) as caught:
-        TokenStore(tmp_path).holder(SECRET, Scope.READ)
+        TokenStore(tmp_path).holder(SECRET, Scope.READ, str)
     assert caught.value.exit_code is ExitCode.BROKEN
 
 

@@ -16,7 +16,7 @@ async function check() {
   const turn = ++asked;
   const body = new URLSearchParams(new FormData(form));
   const type = "application/x-www-form-urlencoded";
-  const answer = await fetch("/editor?fragment=checked", { method: "POST", headers: headers(type), body });
+  const answer = await fetch(`${form.action}${form.action.includes("?") ? "&" : "?"}fragment=checked`, { method: "POST", headers: headers(type), body });
   if (!answer.ok || turn !== asked) return; // a newer text is being checked
   const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ["checked", "colours"])
@@ -162,7 +162,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.key !== "s") return;
   event.preventDefault();
-  form.requestSubmit(form.querySelector("[formaction='/editor/save']"));
+  form.requestSubmit(form.querySelector("[formaction^='/editor/save']"));
 });
 form.addEventListener("submit", () => removeEventListener("beforeunload", warn));
 function warn(event) {

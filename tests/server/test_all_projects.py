@@ -1,0 +1,145 @@
+"""One server for all projects: their runs and pages, and tokens that are for some of them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from attractor.server.service import Service
+from tests.cli.git_desk import await_
+from tests.factory.flows import make_flow
+from tests.pipeline.projects import git, make_project
+from tests.server.conftest import PAGE, SETTINGS, RunningServer, service_of, serving
+from tests.server.test_attention_page import ASK
+from tests.tables import table
+
+PIPELINE = {"file": "pipeline.dot", "sandbox": "none", "workspace": "none", "interviewer": "park"}
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Service:
+    """Another project than that of the server."""
+    folder = make_project(tmp_path / "other", ASK, **{"attractor.toml": SETTINGS})
+    environ = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state"), "PATH": "/usr/bin:/bin"}
+    service = Service.of(folder, environ)
+    service.opened.identity.create_id()
+    return service
+
+
+@pytest.fixture
+def server(tmp_path: Path, other: Service) -> Iterator[RunningServer]:
+    service = service_of(make_project(tmp_path / "project", **{"attractor.toml": SETTINGS}))
+    service.opened.identity.create_id()
+    assert other.project_id
+    with serving(service) as running:
+        yield running
+
+
+def start(client: httpx.Client, project: str) -> str:
+    """Start a run of a project, which asks a question; return its id."""
+    made = client.post("/api/v1/runs", params={"project": project}, json=PIPELINE)
+    assert made.status_code == 201, made.text
+    run = made.json()["id"]
+    await_(lambda: client.get(f"/api/v1/runs/{run}").json()["status"] == "awaiting_human")
+    return run
+
+
+def test_run_of_another_project_is_started_shown_and_answered(
+    server: RunningServer, other: Service
+) -> None:
+    project = other.project_id
+    with server.client() as client:
+        run = start(client, project)
+        listed = client.get("/api/v1/runs", params={"project": project}).json()["items"]
+        assert [one["run_id"] for one in listed] == [run]
+        assert client.get("/api/v1/runs").json()["items"] == []
+        page = client.get(f"/runs/{run}", headers=PAGE).text
+        assert "other · Attractor</title>" in page
+        # The navigation stays in the project of the run, and leads to that of the server.
+        assert f'href="/suites?project={project}"' in page
+        assert f"?project={server.service.project_id}" in page
+        answered = client.post(f"/api/v1/runs/{run}/answer", json={"answer": "Y"}).json()
+        assert answered["process"] == "started"
+        await_(lambda: client.get(f"/api/v1/runs/{run}").json()["outcome"] == "success")
+
+
+@table("page", ["runs", "specs", "suites", "profiles", "growth", "audit", "system", "start"])
+def test_each_address_of_a_page_names_its_project(
+    server: RunningServer, other: Service, page: str
+) -> None:
+    """An address without it would show, or change, the server's own project."""
+    of_all = ("/attention", "/worlds", "/login", "/logout", "/static/", "/runs/")
+    address, project = f"/{page}?project={other.project_id}", other.project_id
+    shown = server.browser().get(address)
+    assert shown.status_code == 200, shown.text
+    asking = re.findall(r'<form[^>]*method="get".*?</form>', shown.text, re.DOTALL)
+    assert all(f'name="project" value="{project}"' in form for form in asking)
+    text = shown.text
+    for form in asking:
+        text = text.replace(form, "")
+    places = re.findall(r'(?:href|action|formaction|src)="(/[^"]*)"', text)
+    assert len(places) > 10
+    lost = [one for one in places if "project=" not in one and not one.startswith(of_all)]
+    assert lost == []
+
+
+def test_token_of_one_project_reaches_no_other(server: RunningServer, other: Service) -> None:
+    own = server.service.project_id
+    with server.client() as client:
+        run = start(client, other.project_id)
+    secret = limited(server, "decide", own)
+    headers = {"authorization": f"Bearer {secret}"}
+    with httpx.Client(base_url=server.url, headers=headers) as client:
+        refused = [
+            client.get(f"/api/v1/runs/{run}"),
+            client.get(f"/runs/{run}", headers=PAGE),
+            client.post(f"/api/v1/runs/{run}/answer", json={"answer": "Y"}),
+            client.post(f"/attention/{run}/answer", data={"choice": "Y"}),
+            client.get("/api/v1/runs", params={"project": other.project_id}),
+            client.get(f"/api/v1/actors/{other.project_id}/asker"),
+            client.post("/api/v1/actors", json={"project": other.project_id, "words": "work"}),
+            client.post("/api/v1/dimensions", json={"project": other.project_id, "name": "one"}),
+            client.get("/api/v1/tokens"),
+            client.get("/api/v1/audit/verification"),
+        ]
+        assert [one.status_code for one in refused] == [403] * len(refused)
+        assert client.get("/api/v1/attention").json() == []
+        assert [one["id"] for one in client.get("/api/v1/worlds").json()] == [own]
+        assert client.get("/api/v1/runs").json()["items"] == []
+    # A session that began with it, and a decision that it proves, reach no more.
+    with httpx.Client(base_url=server.url, headers=PAGE) as browser:
+        browser.post("/login", data={"token": secret})
+        assert browser.get("/runs").status_code == 200
+        assert browser.get(f"/runs/{run}").status_code == 403
+        assert str(other.project.root) not in browser.get("/runs").text
+    with server.client() as client:
+        place, form = f"/runs/{run}/decision/promote", {"branch": "main"}
+        refused = client.post(place, data={**form, "token": secret}, headers=PAGE)
+        too_early = client.post(place, data={**form, "token": server.token()}, headers=PAGE)
+        assert (refused.status_code, too_early.status_code) == (403, 400)
+
+
+def limited(server: RunningServer, scope: str, *projects: str) -> str:
+    """Return a token for some projects."""
+    store, now = server.service.access.tokens, server.service.opened.now()
+    store.create(f"some-{scope}", scope, "hush", by="ann", now=now, projects=projects)
+    return "hush"
+
+
+def test_files_of_a_dimension_are_submitted(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    service = service_of(flow.project)
+    with serving(service) as server, server.client() as client:
+        project = service.project_id
+        made = client.post("/api/v1/dimensions", json={"name": "one", "kind": "worktree"}).json()
+        Path(made["folder"], "made.txt").write_text("made")
+        body = {"suite": "todo", "profile": "lenient", "sandbox": "none"}
+        place = f"/api/v1/dimensions/{project}/one/submit"
+        run = client.post(place, json=body).json()["id"]
+        await_(lambda: client.get(f"/api/v1/runs/{run}").json()["phase"] == "decision")
+        assert client.get(f"/api/v1/runs/{run}/gate").json()["go"] is True
+        unknown = client.post(place, json={"suite": "nosuch"})
+        assert (unknown.status_code, "nosuch" in unknown.text) == (404, True)
+    assert git(flow.project, "status", "--porcelain") == ""
