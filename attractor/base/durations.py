@@ -86,6 +86,15 @@ def format_duration(duration: timedelta) -> str:
     return f"{duration // _UNITS[unit]}{unit}"
 
 
+def format_age(age: timedelta) -> str:
+    """Return the time since the start in its largest unit."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
 def describe_duration(duration: timedelta) -> str:
     """Write a duration for people, in its two largest units: `2h 5m`, `1m 30s`, `340ms`."""
     parts: list[tuple[int, str]] = []

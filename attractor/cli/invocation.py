@@ -152,7 +152,7 @@ PURPOSES = {
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor dimension message attention snooze up world",
+    "Let agents stay": "actor dimension message attention snooze tui up world",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -195,6 +195,7 @@ OPERATOR_COMMANDS = (
     "steer",
     "suite",
     "token",
+    "tui",
     "up",
 )
 """The commands and groups that act for a person: they are refused in processes of a run."""

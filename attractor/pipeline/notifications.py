@@ -512,6 +512,25 @@ class NotedServer:
     project: str
 
 
+def noted_addresses(project: Project) -> list[str]:
+    """Return the addresses of running servers of the state folder, that of the project first.
+
+    They are for programs: only browsers resolve the names below `localhost`.
+    """
+    servers = _servers(project.machine.state_dir / ADDRESS)
+    own = str(project.runs_dir)
+    found = list[str]()
+    for runs_dir in sorted(servers, key=lambda one: one != own):
+        match servers[runs_dir]:
+            case {"url": str(url), "pid": int(pid)} if is_running(pid):
+                parts = urlsplit(url)
+                is_own_name = (parts.hostname or "").endswith(".localhost")
+                found.append(f"http://127.0.0.1:{parts.port}" if is_own_name else url)
+            case _:
+                pass
+    return found
+
+
 def find_server(machine: Machine, port: int) -> NotedServer | None:
     """Return the running server that noted a port."""
     for server in _servers(machine.state_dir / ADDRESS).values():

@@ -21,6 +21,7 @@ def actor_record(view: ActorView) -> dict[str, Json]:
             "folder": str(view.folder.project.root),
         },
         "status": view.status.value,
+        "plain": str(view.plain),
         "since": view.since.isoformat(),
         "dimension": actor.dimension,
         "workspace": actor.workspace,

@@ -9,12 +9,11 @@ import click
 
 from attractor.base.amounts import format_cost
 from attractor.base.clock import SystemClock
-from attractor.base.durations import parse_duration
+from attractor.base.durations import format_age, parse_duration
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.actors import answered_lines, sender_of
-from attractor.cli.runs.listings import format_age
 from attractor.cli.runs.orders import orders_in
 from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project

@@ -11,11 +11,12 @@ import click
 
 from attractor.base.amounts import format_cost, format_number, number_of
 from attractor.base.clock import SystemClock
+from attractor.base.durations import format_age
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.listings import format_age, landed, read_since, show_indexing
+from attractor.cli.runs.listings import landed, read_since, show_indexing
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.status import describe_plain
 from attractor.engine.outcome import Usage

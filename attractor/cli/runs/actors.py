@@ -7,10 +7,10 @@ from functools import partial
 
 from attractor.base.amounts import format_cost, number_of
 from attractor.base.clock import SystemClock
+from attractor.base.durations import format_age
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.listings import format_age
 from attractor.cli.runs.orders import operator_name, proof_of
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.status import describe_plain

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from attractor.base.clock import SystemClock
@@ -54,12 +54,3 @@ def landed(
         return [known[one.run_id] for one in found]
 
     return asyncio.run(look())
-
-
-def format_age(age: timedelta) -> str:
-    """Return the time since the start in its largest unit."""
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -68,6 +68,7 @@ class ActorAnswer(AnswerModel):
     name: str
     project: ProjectPlace
     status: ActorStatus
+    plain: str = Field(description="The status for people: running, needs you, or how it ended.")
     since: datetime
     dimension: str
     workspace: str

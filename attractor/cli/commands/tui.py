@@ -1,0 +1,145 @@
+"""Show what needs a person, actors and runs in the terminal, and act on them."""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import ExitCode, ProcessNotStarted, UsageError
+from attractor.base.files import is_running
+from attractor.base.json import parse_object
+from attractor.cli.invocation import Invocation
+from attractor.cli.runs.orders import operator_name, token_store
+from attractor.cli.runs.setup import opened_of
+
+if TYPE_CHECKING:
+    from attractor.factory.ledger.tokens import TokenStore
+
+PROGRAM = (sys.executable, "-P", "-m", "attractor")
+PREFIX = "tui"
+PATIENCE_S = 10.0
+
+
+@click.command()
+@click.pass_obj
+def tui(invocation: Invocation) -> ExitCode:
+    """Show what needs a person, actors and runs in the terminal, and act on them.
+
+    All keys are shown at the bottom; Ctrl-P opens all commands, and q ends. It asks the running
+    server of the project, or starts one until it ends. It acts with a token of its own, with the
+    scope 'decide', which is revoked at the end.
+    """
+    # The screen is drawn on stderr.
+    if not (invocation.has_terminal and sys.stderr.isatty()):
+        hint = "in a script: attractor attention --json, attractor actor list --json"
+        raise UsageError("the terminal interface needs a terminal", hint=hint)
+    # Imported here, because only this command needs a screen.
+    from attractor.tui.app import AttractorTui
+    from attractor.tui.client import ApiClient
+
+    with _token(invocation) as token, _server(invocation, token) as url:
+        app = AttractorTui(ApiClient(url, token))
+        app.run()
+    return ExitCode(app.return_code or 0)
+
+
+@contextmanager
+def _token(invocation: Invocation) -> Generator[str]:
+    """Create a token until the block ends; revoke those of processes that were killed."""
+    store, now, by = token_store(invocation), SystemClock().now(), _person(invocation)
+    for name in _left_tokens(store):
+        store.revoke(name, by=by, now=now)
+    secret = secrets.token_urlsafe(32)
+    name = f"{PREFIX}-{os.getpid()}-{secrets.token_hex(4)}"
+    store.create(name, "decide", secret, by=by, now=now)
+    try:
+        yield secret
+    finally:
+        store.revoke(name, by=by, now=SystemClock().now())
+
+
+def _person(invocation: Invocation) -> str:
+    return f"{operator_name(invocation)} (terminal)"
+
+
+def _left_tokens(store: "TokenStore") -> list[str]:
+    """Return the names of tokens whose process has ended."""
+    left = list[str]()
+    for token in store.list():
+        match token.name.split("-"):
+            case [prefix, number, _] if prefix == PREFIX and number.isdecimal():
+                left += [] if is_running(int(number)) else [token.name]
+            case _:
+                pass
+    return left
+
+
+@contextmanager
+def _server(invocation: Invocation, token: str) -> Generator[str]:
+    """Yield the address of a running server, or of one that is started until the block ends."""
+    # Imported here, because only this command asks for servers.
+    from attractor.pipeline.notifications import noted_addresses
+
+    for url in noted_addresses(opened_of(invocation).project):
+        if _answers(url, token):
+            yield url
+            return
+    flags = [f"--config={flag}" for flag in invocation.flags]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [*PROGRAM, *flags, "serve", "--port", "0", "--json"],
+            env=dict(invocation.environ),
+            cwd=invocation.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            assert process.stdout
+            match parse_object(process.stdout.readline()):
+                case {"url": str(url)}:
+                    yield url
+                case _:
+                    process.wait(PATIENCE_S)
+                    log.seek(0)
+                    words = log.read().decode("utf-8", "replace").strip()
+                    raise ProcessNotStarted(f"the server did not start: {words}")
+        finally:
+            _end(process)
+
+
+def _answers(url: str, token: str) -> bool:
+    """Return whether a server answers, and takes the token."""
+    # Imported here, because only this command sends requests.
+    import httpx
+
+    try:
+        headers = {"authorization": f"Bearer {token}"}
+        found = httpx.get(
+            f"{url}/api/v1/attention", headers=headers, timeout=PATIENCE_S, trust_env=False
+        )
+    except httpx.HTTPError:
+        return False
+    return found.is_success
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+part = tui

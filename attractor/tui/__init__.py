@@ -1,0 +1,1 @@
+"""The terminal interface: what needs a person, actors and runs, over the HTTP API."""

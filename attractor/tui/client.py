@@ -1,0 +1,294 @@
+"""The HTTP API as the terminal interface uses it: typed answers, and requests as data."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from httpx_sse import SSEError, aconnect_sse
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.events import Event
+from attractor.base.json import Json, JsonObject, parse_object
+from attractor.pipeline.status import PlainStatus, plain_status
+from attractor.records.summary import RunOverview
+from attractor.tui.errors import NoServer, RequestRefused
+
+T = TypeVar("T")
+
+TIMEOUT_S = 30.0
+"""A diff of a large folder takes seconds."""
+
+SILENCE_S = 60.0
+"""The server sends a comment on a quiet stream more often."""
+
+NEWEST = 10
+"""The number of the last stages that are shown as evidence."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Project(_Answer):
+    """A project, and its folder on the machine of the server."""
+
+    id: str
+    folder: str
+
+
+class Option(_Answer):
+    """A choice of a question."""
+
+    key: str
+    label: str
+
+
+class Question(_Answer):
+    """A question to a person."""
+
+    id: str
+    text: str
+    kind: str
+    options: Sequence[Option] = ()
+    default: str = ""
+    deadline: str = ""
+
+
+class Attention(_Answer):
+    """One thing that needs a person."""
+
+    id: str
+    need: str
+    project: Project
+    name: str
+    actor: str
+    run_id: str
+    reason: str
+    since: datetime
+    cost_usd: float
+    command: str
+    questions: Sequence[Question] = ()
+
+
+class Actor(_Answer):
+    """An actor as it is now; `plain` is its status for people."""
+
+    name: str
+    project: Project
+    status: str
+    plain: str
+    since: datetime
+    dimension: str
+    run: str
+    last_run: str
+    waiting: int
+    cost_usd: float
+    reason: str
+
+
+class MessageText(_Answer):
+    """A message, as it was sent."""
+
+    text: str
+    sent: datetime
+
+
+class Message(_Answer):
+    """A message, with its answer if it has one."""
+
+    message: MessageText
+    status: str
+    succeeded: bool | None = None
+    reason: str = ""
+    words: str = ""
+    files: Sequence[str] = ()
+
+
+class Stage(_Answer):
+    """An attempt at a stage."""
+
+    id: str
+    state: str
+    outcome: str
+    notes: str
+    error: str
+
+
+class _Diff(_Answer):
+    diff: str
+
+
+class _FileDiff(_Answer):
+    text: str
+
+
+class _RunDiff(_Answer):
+    files: Sequence[_FileDiff]
+
+
+class _Stages(_Answer):
+    items: Sequence[Stage]
+    next: str
+
+
+class _AtWork(_Answer):
+    node: str
+    last_lines: Sequence[str]
+
+
+class _RunOutput(_Answer):
+    at_work: Sequence[_AtWork]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, with the last lines of its stages at work."""
+
+    overview: RunOverview
+    at_work: Sequence[tuple[str, Sequence[str]]]
+
+    @property
+    def plain(self) -> PlainStatus:
+        """The status for people."""
+        return plain_status(self.overview)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that changes something."""
+
+    path: str
+    body: Mapping[str, Json]
+    method: str = "POST"
+
+
+_ATTENTION = TypeAdapter(list[Attention])
+_ACTORS = TypeAdapter(list[Actor])
+_MESSAGES = TypeAdapter(list[Message])
+_DIFF, _RUN_DIFF = TypeAdapter(_Diff), TypeAdapter(_RunDiff)
+_STAGES, _OUTPUT = TypeAdapter(_Stages), TypeAdapter(_RunOutput)
+
+
+def place(*words: str) -> str:
+    """Return the path of a resource of the API."""
+    return "/".join(("/api/v1", *(quote(word, safe="") for word in words)))
+
+
+class ApiClient:
+    """A client of one server, with the token of a person."""
+
+    def __init__(self, url: str, token: str) -> None:
+        # No proxy of the environment gets the token.
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def attention(self) -> list[Attention]:
+        """Return what needs a person, the oldest first."""
+        return await self._get(_ATTENTION, place("attention"))
+
+    async def actors(self) -> list[Actor]:
+        """Return the actors of all projects."""
+        return await self._get(_ACTORS, place("actors"))
+
+    async def messages(self, project: str, actor: str) -> list[Message]:
+        """Return the messages of an actor with their answers, oldest first."""
+        return await self._get(_MESSAGES, place("actors", project, actor, "messages"))
+
+    async def run(self, run_id: str) -> Run:
+        """Return a run as it is now."""
+        content = await self._read(place("runs", run_id))
+        at_work = [(one.node, one.last_lines) for one in _parse(_OUTPUT, content).at_work]
+        return Run(RunOverview.from_record(_object(content)), at_work)
+
+    async def last_stages(self, run_id: str) -> list[Stage]:
+        """Return the last attempts at stages of a run, oldest first."""
+        found, cursor = list[Stage](), ""
+        while True:
+            page = await self._get(_STAGES, place("runs", run_id, "stages"), cursor=cursor)
+            found, cursor = [*found, *page.items][-NEWEST:], page.next
+            if not cursor:
+                return found
+
+    async def diff_of_dimension(self, project: str, dimension: str) -> str:
+        """Return the changes in a dimension."""
+        return (await self._get(_DIFF, place("dimensions", project, dimension, "diff"))).diff
+
+    async def diff_of_run(self, run_id: str) -> str:
+        """Return the changes of a run."""
+        found = await self._get(_RUN_DIFF, place("runs", run_id, "diff"))
+        return "\n".join(one.text for one in found.files)
+
+    async def send(self, request: Request) -> str:
+        """Send a request that changes something, and return the words of the answer."""
+        content = await self._read(request.path, method=request.method, json=dict(request.body))
+        words = (parse_object(content) or {}).get("words")
+        return words if isinstance(words, str) else ""
+
+    async def events(self, run_id: str, after: int) -> AsyncGenerator[Event]:
+        """Yield the past events of a run after a number, then each new one, until the run ends."""
+        path, params = place("runs", run_id, "events"), {"after": after}
+        timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
+        try:
+            async with aconnect_sse(
+                self._http, "GET", path, params=params, timeout=timeout
+            ) as source:
+                if source.response.is_error:
+                    raise _refusal(source.response, await source.response.aread())
+                async with aclosing(source.aiter_sse()) as received:
+                    async for one in received:
+                        if one.data:
+                            yield Event.from_record(_object(one.data.encode()))
+        except (httpx.HTTPError, SSEError) as fault:
+            raise NoServer(f"the stream of {run_id} ended: {fault}") from fault
+
+    async def _get(self, answer: TypeAdapter[T], path: str, **params: str) -> T:
+        return _parse(answer, await self._read(path, params=params))
+
+    async def _read(self, path: str, *, method: str = "GET", **more: Any) -> bytes:
+        try:
+            response = await self._http.request(method, path, **more)
+        except httpx.HTTPError as fault:
+            words = str(fault) or type(fault).__name__
+            raise NoServer(f"{self._http.base_url} does not answer: {words}") from fault
+        if response.is_error:
+            raise _refusal(response, response.content)
+        return response.content
+
+
+def _parse(answer: TypeAdapter[T], content: bytes) -> T:
+    try:
+        return answer.validate_json(content)
+    except ValidationError as fault:
+        raise _strange() from fault
+
+
+def _object(content: bytes) -> JsonObject:
+    found = parse_object(content)
+    if found is None:
+        raise _strange()
+    return found
+
+
+def _strange() -> RequestRefused:
+    hint = "end the server, and start it with this version: attractor serve"
+    return RequestRefused("the server answers in the words of another version", hint=hint)
+
+
+def _refusal(response: httpx.Response, content: bytes) -> RequestRefused:
+    match parse_object(content):
+        case {"detail": str(detail), "hint": str(hint)}:
+            return RequestRefused(detail, hint=hint)
+        case _:
+            return RequestRefused(f"the server answers with status {response.status_code}")

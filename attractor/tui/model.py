@@ -1,0 +1,411 @@
+"""The screen as data: the rows, the chosen one, and the actions that a key takes on it.
+
+Every action is a request that was made for the row that is shown. So a key that is pressed after a
+question was replaced answers nothing: the request names the old question.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain
+
+from attractor.base.amounts import format_cost, number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_age
+from attractor.base.json import Json
+from attractor.engine.state.run_state import Phase, StatusWord
+from attractor.language.source.text import columns_of, visible
+from attractor.pipeline.status import PlainWord
+from attractor.tui.client import (
+    Actor,
+    Attention,
+    Message,
+    Project,
+    Question,
+    Request,
+    Run,
+    Stage,
+    place,
+)
+
+YES_NO = ("yes_no", "confirmation")
+SETTLED = "settled"
+"""The word of a row that needs nobody any more."""
+
+
+class Section(StrEnum):
+    """A part of the list."""
+
+    ATTENTION = "NEEDS YOU"
+    ACTORS = "ACTORS"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the list: one thing that needs a person, or an actor."""
+
+    id: str
+    section: Section
+    project: Project
+    name: str
+    status: str
+    reason: str
+    since: datetime
+    cost_usd: float
+    run_id: str
+    actor: Actor | None = None
+    need: str = ""
+    command: str = ""
+    questions: Sequence[Question] = ()
+    is_settled: bool = False
+
+
+def row_of_need(need: Attention, actors: Mapping[tuple[str, str], Actor]) -> Row:
+    """Return the row of something that needs a person."""
+    return Row(
+        need.id,
+        Section.ATTENTION,
+        need.project,
+        need.name,
+        need.need,
+        need.reason,
+        need.since,
+        need.cost_usd,
+        need.run_id,
+        actors.get((need.project.id, need.actor)),
+        need.need,
+        need.command,
+        need.questions,
+    )
+
+
+def row_of_actor(actor: Actor) -> Row:
+    """Return the row of an actor."""
+    return Row(
+        f"actor:{actor.project.id}/{actor.name}",
+        Section.ACTORS,
+        actor.project,
+        actor.name,
+        actor.plain,
+        actor.reason,
+        actor.since,
+        actor.cost_usd,
+        actor.run or actor.last_run,
+        actor,
+    )
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The rows, and the id of the chosen one."""
+
+    rows: Sequence[Row] = ()
+    chosen_id: str = ""
+
+    @property
+    def chosen(self) -> Row | None:
+        """The chosen row."""
+        return next((row for row in self.rows if row.id == self.chosen_id), None)
+
+    def of(self, section: Section) -> Sequence[Row]:
+        """Return the rows of a section."""
+        return [row for row in self.rows if row.section is section]
+
+    def choose(self, row_id: str) -> "Listing":
+        """Choose a row; a settled one leaves the list as soon as another is chosen."""
+        kept = [row for row in self.rows if row.id == row_id or not row.is_settled]
+        return Listing(kept, row_id)
+
+    def refresh(self, needs: Sequence[Attention], actors: Sequence[Actor]) -> "Listing":
+        """Return the list with new facts; the chosen row stays in its place, also when settled."""
+        known = {(actor.project.id, actor.name): actor for actor in actors}
+        rows = [
+            *(row_of_need(need, known) for need in needs),
+            *sorted(map(row_of_actor, actors), key=lambda row: (row.name, row.project.folder)),
+        ]
+        chosen = self.chosen
+        if chosen and not any(row.id == chosen.id for row in rows):
+            of_actor = chosen.actor and known.get((chosen.project.id, chosen.actor.name))
+            settled = replace(chosen, status=SETTLED, is_settled=True, actor=of_actor, questions=())
+            # The last need may be gone: then the row begins the list.
+            before = [row.id for row in self.rows].index(chosen.id)
+            rows.insert(min(before, len(rows)), settled)
+            rows.sort(key=lambda row: row.section is Section.ACTORS)
+        first = rows[0].id if rows else ""
+        return Listing(rows, chosen.id if chosen else first)
+
+    def next_need(self) -> str:
+        """Return the id of the oldest need after the chosen row, or else the oldest one."""
+        ids = [row.id for row in self.of(Section.ATTENTION) if not row.is_settled]
+        every = [row.id for row in self.rows]
+        place_of = every.index(self.chosen_id) if self.chosen_id in every else -1
+        after = (one for one in ids if every.index(one) > place_of)
+        return next(after, ids[0] if ids else "")
+
+
+def line_of(row: Row, now: datetime, width: int, *, is_chosen: bool) -> str:
+    """Return the line of a row; the chosen one has a mark, so that it is seen without colors."""
+    mark, age = ">" if is_chosen else " ", format_age(now - row.since)
+    first = row.reason.strip().partition("\n")[0]
+    words = f"{row.status}: {first}" if row.need and first else row.status
+    start = f"{mark} {fit(row.name, 12)} {age:>3} "
+    return start + fit(words, width - columns_of(start))
+
+
+def fit(text: str, width: int) -> str:
+    """Return a text in exactly so many columns of a terminal; none are left for it below 1."""
+    if width < 1:
+        return ""
+    shown, columns = "", 0
+    for letter in visible(text):
+        if columns + columns_of(letter) > width:
+            # A letter may be two columns wide.
+            while columns > width - 1:
+                columns -= columns_of(shown[-1])
+                shown = shown[:-1]
+            return f"{shown}…{' ' * (width - columns - 1)}"
+        shown, columns = shown + letter, columns + columns_of(letter)
+    return shown + " " * (width - columns)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text that an agent wrote, with visible control characters."""
+    return [visible(line.expandtabs(4)) for line in text.replace("\r\n", "\n").split("\n")]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text that a person types before a request is sent; it becomes a field of the body."""
+
+    field: str
+    words: str
+    default: str = ""
+    is_required: bool = True
+
+
+@dataclass(frozen=True)
+class Action:
+    """A key that changes something; an action without a key is in the palette only."""
+
+    key: str
+    label: str
+    request: Request
+    prompts: Sequence[Prompt] = ()
+
+    def filled(self, texts: Sequence[str]) -> Request:
+        """Return the request with the texts that the person typed, one for each prompt."""
+        typed = {
+            prompt.field: text
+            for prompt, text in zip(self.prompts, texts, strict=True)
+            if prompt.field and text
+        }
+        return replace(self.request, body={**self.request.body, **typed})
+
+
+def actions_for(row: Row, run: Run | None) -> Sequence[Action]:
+    """Return what a person can do with a row and its run, the nearest first."""
+    return [
+        *chain.from_iterable(_answers(row, question) for question in row.questions[:1]),
+        *_of_need(row),
+        *_of_run(row, run),
+        *_of_actor(row),
+    ]
+
+
+def _answers(row: Row, question: Question) -> Iterator[Action]:
+    """Yield the answers to a question; each names the question."""
+    choices = [(one.key, one.label) for one in question.options]
+    if not choices and question.kind in YES_NO:
+        choices = [("yes", "yes"), ("no", "no")]
+    about: dict[str, Json] = {"question": question.id}
+    path = place("runs", row.run_id, "answer")
+    for number, (key, label) in enumerate(choices, 1):
+        shown = str(number) if number < 10 else ""
+        yield Action(shown, label, Request(path, {**about, "answer": key}))
+    prompt = Prompt("answer", f"Answer to: {question.text}", question.default)
+    yield Action("a", "answer in words", Request(path, about), [prompt])
+
+
+def _of_need(row: Row) -> Iterator[Action]:
+    if row.section is Section.ACTORS or row.is_settled:
+        return
+    if row.need == "interrupted" and row.actor:
+        path = place("actors", row.project.id, row.actor.name, "interrupted")
+        for key, choice in (("g", "go on"), ("b", "start over"), ("l", "leave")):
+            yield Action(key, choice, Request(path, {"choice": choice}))
+    prompt = Prompt("duration", "Leave it out for", "1h")
+    yield Action("z", "snooze", Request(place("attention", row.id, "snooze"), {}), [prompt])
+
+
+def _of_run(row: Row, run: Run | None) -> Iterator[Action]:
+    if run is None:
+        return
+    has_ended = run.plain.word is PlainWord.ENDED
+    yield from _decisions(row, run) if has_ended or row.need == "decision" else ()
+    if not has_ended:
+        yield from _orders(row, run)
+    elif run.overview.suite:
+        yield _run_action(row, "v", "evaluate", "evaluate")
+    if not run.overview.actor:
+        stage = "NODE or NODE@VISIT"
+        for key, label, words in (("f", "fork", "From"), ("w", "rewind", "Back to")):
+            prompt = Prompt("at", f"{words} which stage ({stage})")
+            yield _run_action(row, key, label, label, prompt)
+
+
+def _run_action(
+    row: Row, key: str, label: str, word: str, *prompts: Prompt, **body: Json
+) -> Action:
+    return Action(key, label, Request(place("runs", row.run_id, word), body), prompts)
+
+
+def _decisions(row: Row, run: Run) -> Iterator[Action]:
+    now = run.overview
+    if row.need == "decision" and now.phase == Phase.DECISION:
+        for key, label, verdict in (("y", "approve", "approved"), ("n", "reject", "rejected")):
+            prompt = Prompt("rationale", f"Why do you {label} it? One sentence")
+            yield _run_action(row, key, label, "decision", prompt, verdict=verdict)
+        scenario = Prompt("scenario", "Waive which failed scenario")
+        prompt = Prompt("reason", "Why is it waived? One sentence")
+        yield _run_action(row, "W", "waive", "waivers", scenario, prompt)
+    if now.status in (StatusWord.APPROVED, StatusWord.REJECTED):
+        prompt = Prompt("note", "Words to add to the decision")
+        yield _run_action(row, "A", "amend", "amendments", prompt)
+    if now.status == StatusWord.APPROVED:
+        prompt = Prompt("branch", "Promote to which branch", "main")
+        yield _run_action(row, "P", "promote", "promotion", prompt)
+        prompt = Prompt("onto", "Merge onto which branch", "main")
+        yield _run_action(row, "B", "rebase", "rebase", prompt)
+    if now.promoted_to:
+        prompt = Prompt("reason", "Why is it rolled back? One sentence")
+        yield _run_action(row, "R", "roll back", "rollback", prompt, branch=now.promoted_to)
+
+
+def _orders(row: Row, run: Run) -> Iterator[Action]:
+    now = run.overview
+    why = Prompt("why", "Why (may be empty)", is_required=False)
+    if now.is_paused or (now.is_stopped and not now.actor):
+        yield _run_action(row, "r", "resume", "resume")
+    elif now.is_live:
+        yield _run_action(row, "p", "pause", "pause", why)
+    if now.is_live:
+        prompt = Prompt("text", "Message to the agents of the run")
+        yield _run_action(row, "i", "steer", "steer", prompt)
+    yield _run_action(row, "x", "cancel", "cancel", why)
+
+
+def _of_actor(row: Row) -> Iterator[Action]:
+    actor = row.actor
+    if actor is None:
+        return
+
+    def action(key: str, label: str, word: str, *prompts: Prompt) -> Action:
+        path = place("actors", actor.project.id, actor.name, word)
+        return Action(key, label, Request(path, {}), prompts)
+
+    if actor.status in ("failed", "review") or row.need == "answered":
+        yield action("s", "seen", "seen")
+    is_at_rest = actor.status in ("idle", "failed", "review", "stopped") and not actor.waiting
+    if is_at_rest:
+        yield action("h", "archive", "archive")
+    if actor.status != "stopped":
+        prompt = Prompt(
+            "", f"Stop {actor.name}? Enter stops it, Escape does not", is_required=False
+        )
+        yield action("k", "stop", "stop", prompt)
+    if actor.dimension:
+        at = ("dimensions", actor.project.id, actor.dimension)
+        prompt = Prompt("suite", f"Judge the files of {actor.dimension} with which suite")
+        yield Action("S", "submit", Request(place(*at, "submit"), {}), [prompt])
+        words = f"Remove the folder of {actor.dimension}? Enter removes it, Escape does not"
+        prompt = Prompt("", words, is_required=False)
+        yield Action("", "remove dimension", Request(place(*at), {}, "DELETE"), [prompt])
+
+
+def message_to(actor: Actor, text: str) -> Request:
+    """Return the request that sends a task to an actor."""
+    return Request(place("actors", actor.project.id, actor.name, "messages"), {"text": text})
+
+
+def spawn_in(project: str) -> Action:
+    """Return the action that spawns an actor in a project (default: that of the server)."""
+    prompt = Prompt("words", "First task of a new actor")
+    return Action("N", "new actor", Request(place("actors"), {"project": project}), [prompt])
+
+
+def head_of(row: Row, run: Run | None) -> str:
+    """Return the lines above the details of a row."""
+    status = row.actor.plain if row.actor and not row.is_settled else row.status
+    if run and not row.actor and not row.is_settled:
+        status = str(run.plain)
+    folder = row.project.folder.rpartition("/")[2]
+    facts = [
+        f"{row.name} in {folder}",
+        status,
+        f"since {row.since.astimezone():%Y-%m-%d %H:%M}",
+        format_cost(row.cost_usd),
+    ]
+    if row.actor and row.actor.waiting:
+        facts.append(f"{number_of(row.actor.waiting, 'message')} waiting")
+    lines = [", ".join(facts)]
+    if run:
+        lines.append(f"run {row.run_id}: {run.plain}; {run.overview.goal}")
+    return "\n".join(visible(line) for line in lines)
+
+
+def overview_of(row: Row, run: Run | None, stages: Sequence[Stage]) -> list[str]:
+    """Return the question with its choices, the evidence, and the output of running stages."""
+    lines = list[str]()
+    if row.questions:
+        lines += _question_lines(row, row.questions[0])
+    elif row.reason:
+        lines += [row.need.upper() or "LAST RESULT", *lines_of(row.reason)]
+    if row.section is Section.ACTORS and row.actor and row.actor.status == "asking":
+        lines.append("It asks a question: j goes to it.")
+    if row.command and not row.is_settled:
+        lines.append(f"  {visible(row.command)}")
+    ended = [one for one in stages if one.outcome or one.error]
+    lines += ["", "STAGES"] if ended else []
+    for one in ended:
+        words = "; ".join(filter(None, (one.outcome, one.notes, one.error)))
+        lines += _indented(f"{one.id}: {words}")
+    for node, last in run.at_work if run else ():
+        lines += ["", f"OUTPUT OF {visible(node)}", *(visible(line) for line in last)]
+    return lines
+
+
+def _question_lines(row: Row, question: Question) -> Iterator[str]:
+    yield "QUESTION"
+    yield from lines_of(question.text)
+    for one in _answers(row, question):
+        if not one.prompts:
+            yield f"  {one.key}  {visible(one.label)}"
+    if question.default:
+        yield f"  (default: {visible(question.default)})"
+    if question.deadline:
+        yield f"  (until {visible(question.deadline)})"
+    if left := len(row.questions) - 1:
+        yield f"  ({number_of(left, 'further question')})"
+
+
+def _indented(text: str) -> list[str]:
+    first, *rest = lines_of(text)
+    return [first, *(f"    {line}" for line in rest)]
+
+
+def messages_of(messages: Sequence[Message]) -> list[str]:
+    """Return the messages of an actor with their answers, oldest first."""
+    lines = list[str]()
+    for one in messages:
+        sent = f"{one.message.sent.astimezone():%Y-%m-%d %H:%M}"
+        lines += [f"{sent}  you", *_indented(f"    {one.message.text}")]
+        if one.succeeded is None:
+            lines += [f"    ({visible(one.status)})", ""]
+            continue
+        end = "succeeded" if one.succeeded else "failed"
+        files = f"; {number_of(len(one.files), 'file')} changed" if one.files else ""
+        lines.append(f"  {end}{files}")
+        words = "\n".join(filter(None, (one.reason, one.words)))
+        lines += [*_indented(f"    {words}"), ""]
+    return lines

@@ -1,0 +1,264 @@
+"""The terminal interface by keyboard, against a server with real actors."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, RichLog, Static
+
+from attractor.server.service import Service
+from attractor.tui.app import AttractorTui
+from attractor.tui.client import ApiClient, Attention
+from attractor.tui.row_list import RowList
+from tests.cli.git_desk import GitDesk, await_
+from tests.server.conftest import RunningServer, serving
+from tests.tui.test_model import actor, question
+from tests.worlds.desks import SLOW, SPAWN, kill_process
+from tests.worlds.test_attention import GATE
+
+PATIENCE_S = 30.0
+WIDE, MIDDLE, PHONE = (120, 40), (80, 30), (40, 30)
+TASK = "[red]do[/red] more"
+
+
+@dataclass
+class World:
+    """A project with a server, in which actors are spawned."""
+
+    desk: GitDesk
+    server: RunningServer
+    http: httpx.Client
+
+    def spawn(self, name: str, pipeline: str) -> None:
+        self.desk.place.joinpath("pipeline.dot").write_text(pipeline)
+        done = self.desk.do(*SPAWN, "--name", name, "say hello")
+        assert done.returncode == 0, done.stderr
+
+    def spawn_simulated(self, name: str, words: str) -> dict[str, Any]:
+        body = {"words": words, "name": name, "backend": "simulate", "sandbox": "none"}
+        made = self.http.post("/api/v1/actors", json=body)
+        assert made.status_code == 201, made.text
+        return made.json()
+
+    def needs(self) -> list[str]:
+        return [row["need"] for row in self.http.get("/api/v1/attention").json()]
+
+    def actors(self) -> list[dict[str, Any]]:
+        return self.http.get("/api/v1/actors").json()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world, whose actors are stopped at the end."""
+    desk = GitDesk(tmp_path)
+    desk.make(GATE)
+    with serving(Service.of(desk.place, desk.environ)) as server, server.client("decide") as http:
+        world = World(desk, server, http)
+        yield world
+        for one in world.actors():
+            http.post(f"/api/v1/actors/{one['project']['id']}/{one['name']}/stop")
+
+
+class LateClient(ApiClient):
+    """A client that can stop to hear what needs a person, as if the server were slow."""
+
+    is_late = False
+
+    async def attention(self) -> list[Attention]:
+        if self.is_late:
+            await asyncio.Event().wait()
+        return await super().attention()
+
+
+@dataclass
+class Person:
+    """A person who looks at the screen, and types."""
+
+    app: AttractorTui
+    pilot: Pilot[None]
+    client: LateClient
+
+    @property
+    def list(self) -> str:
+        return "\n".join(line.text for line in self.app.query_one("#list", RowList).lines)
+
+    @property
+    def right(self) -> str:
+        body = self.app.query_one("#body", RichLog)
+        return "\n".join([self.text("#head"), *(line.text for line in body.lines)])
+
+    def text(self, selector: str) -> str:
+        return str(self.app.query_one(selector, Static).content)
+
+    @property
+    def keys(self) -> str:
+        return self.text("#keys").replace("\N{NO-BREAK SPACE}", " ")
+
+    async def sees(self, words: str, where: Callable[[], str]) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while words not in where():
+            assert time.monotonic() < until, f"{words!r} is not in:\n{where()}"
+            await asyncio.sleep(0.02)
+            await self.pilot.pause()
+
+    async def waits(self, is_so: Callable[[], bool]) -> None:
+        await self.sees("yes", lambda: "yes" if is_so() else "not yet")
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The widths of the list and of the details; 0 is hidden."""
+        both = (self.app.query_one(selector) for selector in ("#list", "#right"))
+        return tuple(one.region.width if one.display else 0 for one in both)
+
+    async def types(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+
+def sit(
+    server: RunningServer,
+    work: Callable[[Person], Awaitable[None]],
+    size: tuple[int, int] = WIDE,
+) -> None:
+    async def main() -> None:
+        client = LateClient(server.url, server.token())
+        app = AttractorTui(client)
+        async with app.run_test(size=size) as pilot:
+            await work(Person(app, pilot, client))
+
+    asyncio.run(main())
+
+
+def test_question_is_answered_by_its_key(world: World) -> None:
+    world.spawn("ask", GATE)
+
+    async def work(ann: Person) -> None:
+        await ann.sees("question: Ship it?", lambda: ann.list)
+        await ann.types("j")
+        await ann.sees("1  [Y] Yes", lambda: ann.right)
+        await ann.sees("make@1.1: success", lambda: ann.right)
+        assert "1 [Y] Yes  2 [N] No  a answer in words  z snooze" in ann.keys
+        await ann.types("1")
+        await ann.sees("answered", lambda: ann.text("#said"))
+        await ann.sees("settled", lambda: ann.list)
+        assert "[Y] Yes" not in ann.keys
+        await ann.sees("answered: ", lambda: ann.list)
+        await ann.types("j", "s")
+        await ann.sees("NEEDS YOU (0)", lambda: ann.list)
+        await ann.sees("idle", lambda: ann.list)
+
+    sit(world.server, work)
+    assert world.needs() == []
+
+
+def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) -> None:
+    one = world.spawn_simulated("fixer", "say hello")
+    [place] = world.http.get("/api/v1/worlds").json()[0]["dimensions"]
+    Path(place["folder"], "readme.txt").write_text("good bye\n")
+
+    async def work(ann: Person) -> None:
+        await ann.sees("answered: ", lambda: ann.list)
+        await ann.types("j", "d")
+        await ann.sees("+good bye", lambda: ann.right)
+        await ann.types("e")
+        await ann.sees("stages ended", lambda: ann.right)
+        await ann.types("t", "m", *TASK, "enter")
+        await ann.sees(TASK, lambda: ann.right)
+        assert ann.app.query_one("#message", Input).value == ""
+        assert ann.app.focused is ann.app.query_one("#list")
+        await ann.types("N", *"make it", "enter")
+        await ann.sees("ACTORS (2)", lambda: ann.list)
+
+    sit(world.server, work, MIDDLE)
+    place = f"/api/v1/actors/{one['project']['id']}/fixer/messages"
+    sent = world.http.get(place).json()[-1]["message"]
+    assert (sent["text"], sent["sender"]["kind"]) == (TASK, "person")
+
+
+def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
+    world.spawn("slow", SLOW)
+    await_(lambda: (world.desk.folder / "again").exists())
+    kill_process(world.desk, "slow")
+
+    async def work(ann: Person) -> None:
+        screen = ann.app.screen
+        await ann.sees("interrupted: ", lambda: ann.list)
+        assert ann.columns == (40, 0)
+        await ann.types("j", "enter")
+        await ann.sees("INTERRUPTED", lambda: ann.right)
+        assert ann.columns == (0, 40)
+        assert "g go on  b start over  l leave" in ann.keys
+        await ann.types("escape", "t")
+        await ann.sees("[messages]", lambda: ann.right)
+        assert ann.app.focused is ann.app.query_one("#body")
+        await ann.types("escape", "o", "escape")
+        assert ann.columns == (40, 0)
+        assert screen.max_scroll_x == 0
+        await ann.types("k", "escape")
+        await ann.types("g")
+        await ann.sees("go on: done", lambda: ann.text("#said"))
+        await ann.sees("s answered", lambda: ann.list)
+        await ann.types("j", "z", "enter")
+        await ann.sees("NEEDS YOU (0)", lambda: ann.list)
+
+    sit(world.server, work, PHONE)
+    assert [one["status"] for one in world.actors()] == ["idle"]
+
+
+def test_key_of_a_replaced_question_answers_nothing(world: World) -> None:
+    world.spawn("ask", GATE)
+
+    async def work(ann: Person) -> None:
+        await ann.sees("question: Ship it?", lambda: ann.list)
+        await ann.types("j")
+        ann.client.is_late = True
+        [row] = world.http.get("/api/v1/attention").json()
+        address = f"/api/v1/runs/{row['run_id']}/answer"
+        world.http.post(address, json={"answer": "N"})
+        await ann.waits(lambda: world.needs() == ["question"])
+        await ann.types("1")
+        await ann.sees("[Y] Yes: ", lambda: ann.text("#said"))
+
+    sit(world.server, work)
+    [row] = world.http.get("/api/v1/attention").json()
+    assert row["questions"][0]["id"] == "gate@2.1"
+
+
+def test_palette_lists_the_actions_without_a_key(world: World) -> None:
+    world.spawn_simulated("fixer", "say hello")
+
+    async def work(ann: Person) -> None:
+        await ann.sees("fixer", lambda: ann.list)
+        screen = ann.app.screen
+        titles = [one.title for one in ann.app.get_system_commands(screen)]
+        assert {"remove dimension", "submit", "new actor"} <= {*titles}
+        assert "remove dimension" not in ann.keys
+
+    sit(world.server, work)
+
+
+def test_many_actors_and_events_are_drawn_quickly() -> None:
+    actors = [actor(f"a{number}") for number in range(100)]
+
+    async def main() -> None:
+        client = LateClient("http://127.0.0.1:9", "")
+        client.is_late = True
+        app = AttractorTui(client)
+        async with app.run_test(size=WIDE) as pilot:
+            times = list[float]()
+            for turn in range(40):
+                actors[turn % 100] = actor(f"a{turn % 100}", "working", waiting=turn)
+                begun = time.process_time()
+                app.take([question(str(turn))], actors)
+                app.lines += [f"event {turn}.{number}" for number in range(5)]
+                await pilot.pause()
+                times.append(time.process_time() - begun)
+            # Processor time, since the machine of the tests has other work; the 95th percentile.
+            assert sorted(times)[-3] < 0.1
+
+    asyncio.run(main())

@@ -1,0 +1,66 @@
+"""`attractor tui` at a terminal: its server, its token, and their end."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from attractor.base.clock import SystemClock
+from attractor.base.files import is_running
+from attractor.factory.ledger.tokens import TokenStore
+from tests.cli.git_desk import GitDesk, await_
+from tests.cli.terminals import Sitting, sit
+from tests.prepared import PROGRAM
+
+
+def make_desk(folder: Path) -> GitDesk:
+    desk = GitDesk(folder)
+    desk.make("digraph { start [shape=Mdiamond]; done [shape=Msquare]; start -> done }")
+    return desk
+
+
+def noted(desk: GitDesk) -> list[int]:
+    servers = json.loads((desk.state / "server" / "address.json").read_text())["servers"]
+    return [server["pid"] for server in servers.values()]
+
+
+def quit_from(ann: Sitting) -> None:
+    ann.until("NEEDS YOU (0)")
+    ann.type("q")
+    assert ann.ends_with() == 0
+
+
+def test_server_and_token_last_as_long_as_the_interface(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    store = TokenStore(desk.state)
+    store.create("tui-999999999-0badcafe", "decide", "x" * 40, by="ann", now=SystemClock().now())
+    with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
+        ann.until("NEEDS YOU (0)")
+        [token] = store.list()
+        assert (token.name.split("-")[1], token.scope) == (str(ann.process.pid), "decide")
+        [server] = noted(desk)
+        assert is_running(server)
+        quit_from(ann)
+    assert store.list() == ()
+    await_(lambda: not is_running(server))
+
+
+def test_running_server_is_used_and_stays(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    server = desk.begin("serve", "--port", "0")
+    try:
+        await_(lambda: (desk.state / "server" / "address.json").exists())
+        with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
+            quit_from(ann)
+        assert noted(desk) == [server.pid]
+        assert is_running(server.pid)
+    finally:
+        os.kill(server.pid, signal.SIGTERM)
+        desk.end()
+
+
+def test_interface_without_a_terminal_is_refused(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    done = desk.do("tui")
+    assert (done.returncode, "needs a terminal" in done.stderr) == (2, True)
+    assert not TokenStore(desk.state).list()

@@ -1,0 +1,174 @@
+"""The screen as data: rows, the chosen one, and the request of each key."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from attractor.records.summary import RunOverview
+from attractor.tui.client import Actor, Attention, Message, Run
+from attractor.tui.model import (
+    Listing,
+    Row,
+    Section,
+    actions_for,
+    fit,
+    line_of,
+    lines_of,
+    messages_of,
+    overview_of,
+    row_of_actor,
+    row_of_need,
+)
+from tests.layers import ROOT, read_modules
+from tests.tables import table
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+PROJECT = {"id": "p1", "folder": "/home/ann/shop"}
+YES = [{"key": "Y", "label": "[Y] Yes"}, {"key": "N", "label": "[N] No"}]
+
+
+def need(kind: str, of: str = "1", actor: str = "", **more: Any) -> Attention:
+    record = {"id": f"{kind}:{of}", "need": kind, "project": PROJECT, "name": actor or f"run-{of}"}
+    record |= {"actor": actor, "run_id": f"run-{of}", "reason": "Ship it?", "since": NOW}
+    return Attention.model_validate({**record, "cost_usd": 0.5, "command": "", **more})
+
+
+def question(of: str, text: str = "Ship it?", actor: str = "fixer", **more: Any) -> Attention:
+    asked = {"id": f"gate@{of}", "text": text, "kind": "multiple_choice", "options": YES, **more}
+    return need("question", of, actor, questions=[asked])
+
+
+def actor(name: str = "fixer", status: str = "idle", **more: Any) -> Actor:
+    record = {"name": name, "project": PROJECT, "status": status, "plain": status, "since": NOW}
+    record |= {"dimension": name, "run": "", "last_run": "run-1", "waiting": 0, "cost_usd": 0.0}
+    return Actor.model_validate({**record, "reason": "", **more})
+
+
+def run(status: str, **more: Any) -> Run:
+    return Run(RunOverview("run-1", Path("/run-1"), "p.dot", "goal", NOW, status, **more), ())
+
+
+def keys(row: Row, of: Run | None = None) -> dict[str, str]:
+    pairs = [(one.key, one.label) for one in actions_for(row, of) if one.key]
+    assert len({key for key, _ in pairs}) == len(pairs)
+    return dict(pairs)
+
+
+def test_chosen_row_stays_under_the_cursor_while_others_come_and_go() -> None:
+    listing = Listing().refresh([question("1"), question("2", actor="b")], [actor(), actor("b")])
+    assert listing.chosen_id == "question:1"
+    listing = listing.choose("question:2").refresh([question("2", actor="b")], [actor("b")])
+    assert [row.id for row in listing.rows] == ["question:2", "actor:p1/b"]
+    assert listing.chosen_id == "question:2"
+    listing = listing.refresh([question("3", actor="b")], [actor("b")])
+    assert [(row.id, row.is_settled) for row in listing.of(Section.ATTENTION)] == [
+        ("question:2", True),
+        ("question:3", False),
+    ]
+    listing = listing.choose(listing.next_need())
+    assert [row.id for row in listing.rows] == ["question:3", "actor:p1/b"]
+    assert listing.choose("actor:p1/b").next_need() == "question:3"
+    assert Listing().next_need() == ""
+
+
+def test_answer_names_the_question_that_was_shown() -> None:
+    before = Listing().refresh([question("1")], [actor()])
+    shown = before.chosen
+    assert shown
+    first, second, words, *_ = actions_for(shown, None)
+    assert (first.key, first.label, first.request.path) == (
+        "1",
+        "[Y] Yes",
+        "/api/v1/runs/run-1/answer",
+    )
+    assert first.filled([]).body == {"question": "gate@1", "answer": "Y"}
+    assert (second.key, words.filled(["maybe"]).body["answer"]) == ("2", "maybe")
+    after = before.refresh([question("2", "Delete it?")], [actor()]).chosen
+    assert after
+    assert {"1", "2", "a"}.isdisjoint(keys(after))
+
+
+@table(
+    "row, of, wanted",
+    [
+        (row_of_need(question("1", kind="yes_no", options=[]), {}), None, "1:yes 2:no a: z:"),
+        (row_of_need(need("interrupted", actor="x"), {("p1", "x"): actor("x", "interrupted")}),
+         None, "g:go-on b:start-over l:leave z: k:stop S:"),
+        (row_of_need(need("review", actor="x"), {("p1", "x"): actor("x", "review")}), None,
+         "z: s:seen h:archive k:stop S:"),
+        (row_of_need(need("decision"), {}), run("awaiting_human", phase="decision", suite="s@1"),
+         "z: y:approve n:reject W:waive x:cancel f: w:"),
+        (row_of_need(need("limit"), {}), run("executing", why_stopped="budget"),
+         "z: r:resume x:cancel f: w:"),
+        (row_of_actor(actor(status="working")), run("executing", is_live=True, actor="fixer"),
+         "p:pause i:steer x:cancel k:stop S:"),
+        (row_of_actor(actor(status="working")),
+         run("executing", is_live=True, is_paused=True, actor="fixer"),
+         "r:resume i:steer x:cancel k:stop S:"),
+        (row_of_need(need("plan"), {}), run("approved", suite="s@1", promoted_to="main"),
+         "z: A: P:promote B:rebase R:roll-back v:evaluate f: w:"),
+    ],
+)  # fmt: skip
+def test_keys_fit_what_is_chosen(row: Row, of: Run | None, wanted: str) -> None:
+    found = keys(row, of)
+    assert list(found) == [pair.partition(":")[0] for pair in wanted.split()]
+    for pair in wanted.split():
+        key, _, label = pair.partition(":")
+        assert not label or found[key].replace(" ", "-") == label
+
+
+def test_requests_name_project_and_actor() -> None:
+    row = row_of_need(need("interrupted", actor="x"), {("p1", "x"): actor("x", "interrupted")})
+    requests = {one.key: one.request for one in actions_for(row, None)}
+    assert requests["g"].path == "/api/v1/actors/p1/x/interrupted"
+    assert requests["l"].body == {"choice": "leave"}
+    assert requests["z"].path == "/api/v1/attention/interrupted%3A1/snooze"
+    assert (requests[""].method, requests[""].path) == ("DELETE", "/api/v1/dimensions/p1/x")
+
+
+@table(
+    "text, width, shown",
+    [("fixer", 7, "fixer  "), ("fixer", 4, "fix…"), ("日本語", 5, "日本…"), ("日本語", 4, "日… "),
+     ("a\x1b[31m", 9, "a\N{REPLACEMENT CHARACTER}[31m   "), ("", 0, ""), ("fixer", -6, "")],
+)  # fmt: skip
+def test_text_is_fitted_into_columns(text: str, width: int, shown: str) -> None:
+    assert fit(text, width) == shown
+
+
+def test_line_names_the_need_and_marks_the_chosen_row() -> None:
+    row = row_of_need(question("1", actor="fixer"), {})
+    later = NOW + timedelta(minutes=3)
+    assert line_of(row, later, 40, is_chosen=True) == "> fixer         3m question: Ship it?   "
+    assert len(line_of(row, later, 30, is_chosen=False)) == 30
+    settled = replace(row, status="settled", is_settled=True)
+    assert "settled" in line_of(settled, later, 40, is_chosen=False)
+
+
+def test_texts_of_agents_are_shown_as_texts() -> None:
+    asked = question("1", "[bold]Ship[/bold]\n\x1b[2Jit?\tnow")
+    lines = overview_of(row_of_need(asked, {}), None, [])
+    assert lines[:3] == ["QUESTION", "[bold]Ship[/bold]", "\N{REPLACEMENT CHARACTER}[2Jit? now"]
+    assert lines_of("a\r\nb\rc") == ["a", "b\N{REPLACEMENT CHARACTER}c"]
+    answered = {"message": {"text": "do\x07", "sent": NOW}, "status": "answered"}
+    record = {**answered, "succeeded": False, "reason": "broke", "words": "no", "files": ["a"]}
+    shown = messages_of([Message.model_validate(record)])
+    assert shown[1:] == [
+        "    do\N{REPLACEMENT CHARACTER}",
+        "  failed; 1 file changed",
+        "    broke",
+        "    no",
+        "",
+    ]
+
+
+def test_room_knows_the_api_only() -> None:
+    allowed = {"base", "language", "engine", "records", "pipeline", "tui"}
+    rooms = {
+        one.target.split(".")[1]
+        for module in read_modules(ROOT)
+        if module.room == "tui"
+        for one in module.imports
+        if one.target.startswith("attractor.")
+    }
+    assert rooms <= allowed
