@@ -283,6 +283,13 @@ class RunIndex:
             found = (one for one in _in_parts(update, folder, query) if query.finds(one))
             return list(islice(found, query.limit if query.limit >= 0 else None))
 
+    def newest(self, folder: Path) -> Mapping[str, RunOverview]:
+        """Return the newest run of each pipeline in a folder, by the name of the pipeline."""
+        with self._opened() as db:
+            update = _Update(db, self._ledger, self._on_progress)
+            update.run(folder)
+            return {run.pipeline: run for run in update.newest(folder)}
+
     @contextmanager
     def reading(self, folder: Path) -> Generator["Database"]:
         """Yield the database, after bringing it up to date with a folder of runs."""
@@ -404,6 +411,14 @@ class _Update:
         self._reread(self._changed_among(unsettled, [*values, query.limit]))
         sql = f"SELECT summary FROM runs WHERE {where} {order}"
         rows = self._db.conn.execute(sql, [*values, query.limit])
+        return [RunOverview.from_record(_object(text)) for (text,) in rows]
+
+    def newest(self, folder: Path) -> list[RunOverview]:
+        """Return the newest run of each pipeline, after comparing them with their files."""
+        of_each = "SELECT max(directory) FROM runs WHERE folder = ? GROUP BY pipeline"
+        where, values = f"directory IN ({of_each})", [str(folder)]
+        self._reread(self._changed_among(f"NOT is_settled AND {where}", values))
+        rows = self._db.conn.execute(f"SELECT summary FROM runs WHERE {where}", values)
         return [RunOverview.from_record(_object(text)) for (text,) in rows]
 
     def _add_lines(self) -> bool:
