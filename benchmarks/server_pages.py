@@ -1,8 +1,11 @@
-"""First page of a list of 100,000 runs over HTTP, also right after a run started."""
+"""Pages of many runs over HTTP: the list of 100,000, and the start page with 1,500 real ones."""
 
 import os
 import secrets
+import shutil
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -27,6 +30,9 @@ ROUNDS = 15
 LIMIT_MS = 150
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 PIPELINES = 20
+REAL_RUNS = 1500
+NOW = "/runs?fragment=now"
+NOW_MS = 100
 PAGES = ("/api/v1/runs", "/api/v1/runs?status=failed&pipeline=wish7", "/runs")
 
 
@@ -38,6 +44,12 @@ def rows() -> Iterator[Row]:
         with _client(Service.of(project, state)) as client:
             yield from (_at_rest(client, page) for page in PAGES)
             yield _after_a_start(client, project / "runs")
+        project = _make_real_runs(folders.new())
+        state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(project / "state")}
+        with _client(Service.of(project, state)) as client:
+            client.get(NOW).raise_for_status()
+            times = [_milliseconds(client, NOW) for _ in range(ROUNDS)]
+            yield Figure(f"{REAL_RUNS:,} real runs: {NOW}", statistics.median(times), NOW_MS, "ms")
 
 
 def _make_project(project: Path) -> Path:
@@ -61,6 +73,25 @@ def _make_project(project: Path) -> Path:
         changed = {"folder": str(runs), "changed": runs.stat().st_mtime_ns}
         db.table("folders").insert(changed, pk="folder", replace=True)
         db.conn.commit()
+    return project
+
+
+def _make_real_runs(project: Path) -> Path:
+    """Run a pipeline once, and copy the run: no suite judges it, so that each copy may change."""
+    (project / "attractor.toml").write_text("")
+    (project / "small.dot").write_text(
+        "digraph small { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    )
+    words = ["run", "small.dot", "--workspace", "none", "--sandbox", "none"]
+    environ = {**os.environ, "ATTRACTOR_STATE_DIR": str(project / "state")}
+    command = [sys.executable, "-m", "attractor", *words]
+    subprocess.run(command, cwd=project, env=environ, capture_output=True, check=True)
+    [first] = (one for one in (project / "runs").iterdir() if one.is_dir())
+    for number in range(1, REAL_RUNS):
+        copy = new_run_id(BEGUN + timedelta(minutes=number), os.urandom)
+        shutil.copytree(first, first.with_name(copy))
+        manifest = first.with_name(copy) / "manifest.json"
+        manifest.write_text(manifest.read_text().replace(first.name, copy))
     return project
 
 

@@ -213,14 +213,16 @@ def test_output_of_a_tool_stays_and_its_end_is_in_view_and_quoted_by_the_banner(
 def test_a_letter_answers_only_the_question_with_the_focus_and_new_cards_go_below(
     server: RunningServer, page: Page
 ) -> None:
-    cards = page.locator("#waiting .question")
+    cards = page.locator("#list .question")
     with server.client("operate") as client:
         first = start(client, GATE, goal="First")
         await_rest(client, first)
         page.goto(f"{server.url}/runs")
         expect(page.locator("[data-connection=live]")).to_be_visible()
-        mine = cards.filter(has=page.locator(f'form[action="/runs/{first}/answer"]'))
+        form = page.locator(f'form[action="/runs/{first}/answer"]')
+        mine = cards.filter(has=form)
         number = cards.count()
+        page.locator("#list details").filter(has=form).locator("summary").click()
         mine.locator(".text").click()
         second = start(client, GATE, goal="Second")
         expect(cards).to_have_count(number + 1)

@@ -146,16 +146,21 @@ def test_unknown_stage_or_file_is_not_found(parked: tuple[httpx.Client, str], vi
     assert browser.get(address + view).status_code == 404
 
 
-def test_list_of_runs_has_waiting_runs_on_top_and_filters(
+def test_list_of_runs_has_waiting_runs_on_top_and_finds_words_and_filters(
     parked: tuple[httpx.Client, str],
 ) -> None:
     browser, address = parked
-    waiting, listed = browser.get("/runs").text.split('id="list"')
-    assert f'action="{address}/answer"' in waiting
-    assert ">Again <kbd>A</kbd>" in waiting
-    assert f'href="{address}"' in listed
-    assert NASTY not in waiting + listed
+    listed = browser.get("/runs").text
+    first, *others = re.findall(r'<tr role="row".*?</tr>', listed[listed.index("<tbody") :], re.S)
+    assert f'href="{address}"' in first
+    assert f'action="{address}/answer"' in others[0]
+    assert ">Again <kbd>A</kbd>" in others[0]
+    assert not any(f'href="{address}"' in one for one in others[1:])
+    assert NASTY not in listed
     for query, is_found in (
+        ({"q": f"HELLO needs say {address.rpartition('/')[2]}"}, True),
+        ({"q": "hello failed"}, False),
+        ({"q": "%"}, False),
         ({"goal": "say <"}, True),
         ({"goal": "100%"}, False),
         ({"status": "awaiting_human", "pipeline": "hello", "since": "1d"}, True),
@@ -173,7 +178,7 @@ STAGES = f"""digraph stages {{ start [shape=Mdiamond]; exit [shape=Msquare]
     start -> one -> two -> last -> exit }}"""
 
 
-def test_list_of_runs_shows_first_what_runs_waits_failed_and_is_done(
+def test_list_of_runs_says_what_runs_and_why_a_run_failed(
     server: RunningServer, parked: tuple[httpx.Client, str]
 ) -> None:
     browser, address = parked
@@ -181,9 +186,10 @@ def test_list_of_runs_shows_first_what_runs_waits_failed_and_is_done(
     with server.client("operate") as client:
         run = start(client, STAGES, goal="Watch stages")
         await_status(client, run, lambda one: one["stage"] == "two")
-        now = browser.get("/runs", params={"fragment": "now"}).text
+        now = browser.get("/runs", params={"fragment": "now,list"}).text
+        assert "<b>1</b> running" in now
         assert re.search(
-            r"Watch stages.*stage 2 of 3 \(two\), .*<progress value=\"2\" max=\"3\"", now, re.S
+            r"Watch stages.*stage 2 of 3 \(two\).*<progress value=\"2\" max=\"3\"", now, re.S
         )
         go.touch()
         await_rest(client, run)
@@ -191,8 +197,7 @@ def test_list_of_runs_shows_first_what_runs_waits_failed_and_is_done(
     page = browser.get("/runs").text
     assert "<title>(1) Runs" in page
     assert re.search(r">Today <b class=\"number\">\$[0-9.]+<", page)
-    failed = page[page.index('id="failed-title"') : page.index('id="list"')]
-    assert f"/runs/{run}" in failed
+    [failed] = [one for one in page.split("<tr ") if f'href="/runs/{run}"' in one]
     assert "exit code 3: broken" in failed
     # The question says what the run changed so far.
     for text in (page, browser.get(address).text):
@@ -211,7 +216,7 @@ def test_run_that_waits_for_a_limit_is_listed_until_when_and_asks_no_person(
         ):
             page = browser.get("/runs").text
             own = browser.get(f"/runs/{account.roots()[-1].name}").text
-    held = page[page.index('id="held-title"') : page.index('id="list"')]
+    held = page[page.index('id="list"') :]
     assert "running (waits for limit)" in held
     for text in (held, own):
         assert re.search("limit of anthropic.*", text)

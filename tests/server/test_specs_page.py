@@ -7,10 +7,12 @@ import httpx
 
 from tests.pipeline.projects import LINEAR
 from tests.server.conftest import PAGE, RunningServer
+from tests.server.runs import await_rest, start
 
 LONGER = LINEAR.replace("plan -> make", "plan -> check -> make")
 FAULTY = LINEAR.replace("plan -> make", "plan -> nowhere")
 FILE = "pipeline.dot"
+NAMES = (FILE, "faulty.dot", "unreadable.dot", "gone@1")
 
 
 def known(text: str) -> str:
@@ -61,6 +63,24 @@ def test_pipeline_is_checked_saved_and_registered(server: RunningServer) -> None
     assert "<style" not in changes
     version = server.service.opened.pipelines.versions.find("linear")
     assert (version.number, version.by.startswith("ann-operate")) == (2, True)
+
+
+def test_table_has_the_newest_result_the_problems_and_a_link_that_starts_a_run(
+    server: RunningServer,
+) -> None:
+    project = server.service.project.root
+    (project / "faulty.dot").write_text(FAULTY.replace("linear", "faulty"))
+    (project / "unreadable.dot").write_bytes(b"\xff")
+    with server.client("operate") as client:
+        for source in (LINEAR, LONGER):
+            await_rest(client, run := start(client, source))
+        send(client, "/register", file="gone.dot", source=LINEAR.replace("linear", "gone"))
+        page = client.get("/specs", headers=PAGE).text
+    rows = {one: next(row for row in page.split("<tr ") if one in row) for one in NAMES}
+    assert f'href="/runs/{run}"' in rows["pipeline.dot"]
+    assert 'href="/start?file=pipeline.dot"' in rows["pipeline.dot"]
+    assert re.search(r">[1-9] errors?<|>[1-9] errors?,", rows["faulty.dot"])
+    assert ("/start" in rows["unreadable.dot"], "/start" in rows["gone@1"]) == (False, False)
 
 
 def test_reading_token_saves_nothing(server: RunningServer) -> None:

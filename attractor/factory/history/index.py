@@ -10,6 +10,7 @@ is read again.
 Without the index, a list of 100,000 runs takes some minutes; with it, a quarter of a second.
 """
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind, read_format
-from attractor.pipeline.status import is_found_by
+from attractor.pipeline.status import MARKS, PlainWord, is_found_by, plain_status
 from attractor.records.lookup import is_run, unsorted_run_names
 from attractor.records.summary import NOT_JUDGED, RunOverview, summarize_any
 
@@ -99,6 +100,11 @@ CREATE INDEX runs_by_pipeline ON runs (folder, pipeline, directory);
 CREATE INDEX runs_by_start ON runs (folder, started, pipeline, models, run_id, cost_usd, tokens);
 """
 
+_SEARCH = """
+ALTER TABLE runs ADD COLUMN search TEXT NOT NULL DEFAULT '';
+UPDATE runs SET models = '';
+"""
+
 _STEPS: Mapping[str, str] = {
     "runs_and_ledger": _SCHEMA,
     "economics": _ECONOMICS,
@@ -108,6 +114,7 @@ _STEPS: Mapping[str, str] = {
     "landed_on": "UPDATE runs SET models = '';\n",
     "actor": "UPDATE runs SET models = '';\n",
     "pausing": "UPDATE runs SET models = '';\n",
+    "search": _SEARCH,
 }
 """The migrations, by name: a new one is added at the end."""
 
@@ -144,6 +151,7 @@ class RunQuery:
     `status` is a status, an outcome, or the status in a list such as `running (paused)`. Runs
     without a suite that could be decided are not found by their status, because they need no
     decision. `suite` is `NAME` or `NAME@VERSION`. `goal` is a text in the goal, in any case.
+    `words` are words that each occur in the goal, pipeline, name, status, reason or branch.
     `before` is the name of a run's directory: only older runs are listed. With `is_live`, only runs
     that a process holds are listed.
     """
@@ -152,6 +160,7 @@ class RunQuery:
     pipeline: str = ""
     suite: str = ""
     goal: str = ""
+    words: str = ""
     since: str = ""
     before: str = ""
     is_live: bool = False
@@ -179,8 +188,10 @@ class RunQuery:
             conditions.append("outcome = ?")
             values.append(self.status)
         elif self.status:
-            # The status of a settled run is one word, which the database finds.
-            conditions.append("NOT is_settled")
+            # The status of a settled run is one word, which the database finds; a run that has
+            # ended or rests is neither at work nor stopped.
+            goes_on = re.split(r" \(|, ", self.status)[0] in _OF_OPEN_RUNS
+            conditions.append("is_unsure" if goes_on else "NOT is_settled")
         if self.is_live:
             conditions.append("is_unsure AND NOT is_settled")
         if self.suite:
@@ -196,7 +207,9 @@ class RunQuery:
         }
         conditions += [condition for condition, value in simple.items() if value]
         values += filter(None, simple.values())
-        return " AND ".join(conditions), [*values]
+        words = self.words.casefold().split()
+        conditions += ["instr(search, ?)"] * len(words)
+        return " AND ".join(conditions), [*values, *words]
 
 
 @dataclass(frozen=True)
@@ -244,6 +257,9 @@ _STATUSES = frozenset(one.value for one in StatusWord)
 _FILTERS = _STATUSES | {status.value for status in StageStatus} | {NOT_JUDGED}
 """The words that the database can find runs by."""
 
+_OF_OPEN_RUNS = frozenset({PlainWord.RUNNING, PlainWord.NEEDS_YOU, *MARKS})
+"""The words for runs that go on or wait, of which there are few."""
+
 OnProgress = Callable[[int, int], None]
 """Type of a function that is called with the number of runs read so far, and of all to read."""
 
@@ -264,9 +280,15 @@ class RunIndex:
             update.run(folder)
             if query.is_indexed:
                 return update.select(folder, query)
-            found = update.select(folder, replace(query, limit=-1))
-        found = [one for one in found if query.finds(one)]
-        return found[: query.limit] if query.limit >= 0 else found
+            found = (one for one in _in_parts(update, folder, query) if query.finds(one))
+            return list(islice(found, query.limit if query.limit >= 0 else None))
+
+    def newest(self, folder: Path) -> Mapping[str, RunOverview]:
+        """Return the newest run of each pipeline in a folder, by the name of the pipeline."""
+        with self._opened() as db:
+            update = _Update(db, self._ledger, self._on_progress)
+            update.run(folder)
+            return {run.pipeline: run for run in update.newest(folder)}
 
     @contextmanager
     def reading(self, folder: Path) -> Generator["Database"]:
@@ -391,6 +413,14 @@ class _Update:
         rows = self._db.conn.execute(sql, [*values, query.limit])
         return [RunOverview.from_record(_object(text)) for (text,) in rows]
 
+    def newest(self, folder: Path) -> list[RunOverview]:
+        """Return the newest run of each pipeline, after comparing them with their files."""
+        of_each = "SELECT max(directory) FROM runs WHERE folder = ? GROUP BY pipeline"
+        where, values = f"directory IN ({of_each})", [str(folder)]
+        self._reread(self._changed_among(f"NOT is_settled AND {where}", values))
+        rows = self._db.conn.execute(f"SELECT summary FROM runs WHERE {where}", values)
+        return [RunOverview.from_record(_object(text)) for (text,) in rows]
+
     def _add_lines(self) -> bool:
         """Add some lines of the ledger, and read their runs; return whether there may be more."""
         size = self._ledger.stat().st_size if self._ledger.exists() else 0
@@ -502,6 +532,16 @@ class _Update:
         self._db.conn.commit()
 
 
+def _in_parts(update: _Update, folder: Path, query: RunQuery) -> Iterator[RunOverview]:
+    """Yield the runs that the database selects, in parts: the first part is often enough."""
+    part = update.select(folder, replace(query, limit=BATCH))
+    while part:
+        yield from part
+        before = part[-1].directory.name
+        is_last = len(part) < BATCH
+        part = [] if is_last else update.select(folder, replace(query, before=before, limit=BATCH))
+
+
 def row_of(one: RunOverview, *, signature: str = "", has_end: bool = False) -> dict[str, object]:
     """Return the row of a run; `has_end` if the ledger has a line about the run's end."""
     # A process may have died between the line of the ledger and the status.
@@ -520,7 +560,15 @@ def row_of(one: RunOverview, *, signature: str = "", has_end: bool = False) -> d
         "is_unsure": may_change,
         "signature": signature,
         "summary": canonical_json(one.to_record()),
+        "search": "\n".join(_searched(one)).casefold(),
     }
+
+
+def _searched(one: RunOverview) -> Iterator[str]:
+    """Yield the texts in which words of a query are searched."""
+    yield from (one.goal, one.pipeline, one.run_id, one.directory.name)
+    yield from (f"{plain_status(one)}", one.status, one.reason, one.why_stopped)
+    yield from (one.promoted_to, one.landed_on)
 
 
 def _walk_of(journal: Path, started: datetime) -> tuple[str, float]:

@@ -1,42 +1,95 @@
-"""The runs above the list of runs: those that wait for a person, run, failed and are done."""
+"""The rows of the list of runs: facts of a run that its summary has, or that need the time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.base.ids import is_run_id
 from attractor.engine.journal.reader import events_of
-from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
+from attractor.pipeline.status import SUCCEEDED, PlainWord, plain_status
 from attractor.records.drawing import read_graph
 from attractor.records.summary import RunOverview
 
+_MILLISECOND = 10
+"""The characters of a run id that are its time: commands find the run by them."""
+
 
 @dataclass(frozen=True)
-class WaitingCard:
-    """A question of a run, or a run that waits for another step of a person."""
+class RunRow:
+    """A run in the list; of a run at work, also the stages that it has reached, of all stages.
+
+    Without a readable pipeline, and of a run that is not at work, `stages` is 0.
+    """
 
     run: RunOverview
-    since: datetime
-    question: Question | None = None
+    seconds: float
+    reached: int = 0
+    stages: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the run in addresses."""
+        return self.run.directory.name
+
+    @property
+    def short_name(self) -> str:
+        """The beginning of the name, by which commands find the run."""
+        return self.name[:_MILLISECOND] if is_run_id(self.name) else self.name
+
+    @property
+    def branch(self) -> str:
+        """The branch that has the result."""
+        return self.run.promoted_to or self.run.landed_on
+
+    @property
+    def reason(self) -> str:
+        """Why the run waits, stopped or ended without success; questions have rows of their own."""
+        run, plain = self.run, plain_status(self.run)
+        is_at_work = plain.word is PlainWord.RUNNING and not run.wait
+        if is_at_work or run.questions or plain.reason in (SUCCEEDED, StatusWord.APPROVED):
+            return ""
+        return run.why_stopped or run.reason
 
 
-def waiting_cards(runs: Iterable[RunOverview]) -> Sequence[WaitingCard]:
-    """Return cards of runs that wait for a person, the oldest first.
+def row_of(run: RunOverview, now: datetime) -> RunRow:
+    """Return the row of a run."""
+    if not run.is_live:
+        return RunRow(run, run.seconds)
+    seconds = max(0.0, (now - run.started).total_seconds())
+    # The page of the run names the error.
+    try:
+        stages = _stages_of(run.directory)
+        started = events_of(RunDirectory(run.directory).events, ("StageStarted",))
+        reached = stages & {event.node for event in started}
+    except AttractorError:
+        return RunRow(run, seconds)
+    return RunRow(run, seconds, len(reached), len(stages))
 
-    A new card is below all others, so that no card moves while a person reads it.
+
+@lru_cache(maxsize=1000)
+def _stages_of(root: Path) -> frozenset[str]:
+    """Return the nodes of a run that are stages: all but start and exit."""
+    nodes = read_graph(RunDirectory(root)).nodes.values()
+    return frozenset(node.id for node in nodes if node.type not in ("start", "exit"))
+
+
+def longest_waiting_first(runs: Sequence[RunOverview]) -> Sequence[RunOverview]:
+    """Return runs that wait for a person, the one that has waited longest first.
+
+    A new one is below all others, so that no row moves while a person reads it.
     """
-    return sorted((card for run in runs for card in _cards_of(run)), key=lambda card: card.since)
+    return sorted(runs, key=_waits_since)
 
 
-def _cards_of(run: RunOverview) -> Iterator[WaitingCard]:
-    for question in run.questions:
-        yield WaitingCard(run, _asked_at(run.directory, question.id, run.started), question)
-    if not run.questions:
-        yield WaitingCard(run, run.written or run.started)
+def _waits_since(run: RunOverview) -> datetime:
+    if run.questions:
+        return _asked_at(run.directory, run.questions[0].id, run.started)
+    return run.written or run.started
 
 
 @lru_cache(maxsize=10_000)
@@ -49,52 +102,3 @@ def _asked_at(root: Path, question: str, default: datetime) -> datetime:
             case _:
                 pass
     return default
-
-
-@dataclass(frozen=True)
-class RunningCard:
-    """A run at work: the stages that it has reached, of all stages, and the time since its start.
-
-    Without a readable pipeline, `stages` is 0.
-    """
-
-    run: RunOverview
-    reached: int
-    stages: int
-    seconds: float
-
-
-def running_card(run: RunOverview, now: datetime) -> RunningCard:
-    """Return the card of a run at work."""
-    seconds = max(0.0, (now - run.started).total_seconds())
-    # The page of the run names the error.
-    try:
-        stages = _stages_of(run.directory)
-        started = events_of(RunDirectory(run.directory).events, ("StageStarted",))
-        reached = stages & {event.node for event in started}
-    except AttractorError:
-        return RunningCard(run, 0, 0, seconds)
-    return RunningCard(run, len(reached), len(stages), seconds)
-
-
-@lru_cache(maxsize=1000)
-def _stages_of(root: Path) -> frozenset[str]:
-    """Return the nodes of a run that are stages: all but start and exit."""
-    nodes = read_graph(RunDirectory(root)).nodes.values()
-    return frozenset(node.id for node in nodes if node.type not in ("start", "exit"))
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The newest runs that ended, apart: failed ones with their reason, and those that are done."""
-
-    failed: Sequence[RunOverview]
-    done: Sequence[RunOverview]
-
-
-def ended_among(runs: Iterable[RunOverview], most: int) -> Ended:
-    """Return the newest runs that ended among runs."""
-    ended = [run for run in runs if run.is_final or run.is_resting]
-    failed = [run for run in ended if run.status == StatusWord.FAILED or run.outcome == "fail"]
-    done = [run for run in ended if run not in failed and run.status != StatusWord.CANCELED]
-    return Ended(failed[:most], done[:most])

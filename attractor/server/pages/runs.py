@@ -1,6 +1,6 @@
-"""The list of runs, with the runs that wait for a person on top."""
+"""The list of runs, with those that wait for a person and those at work on top."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -25,7 +25,7 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.html.run_list import ended_among, running_card, waiting_cards
+from attractor.server.html.run_list import longest_waiting_first, row_of
 from attractor.server.html.run_view import EVENT_TYPES
 from attractor.server.http.scopes import READ, Serving
 from attractor.server.service import Service
@@ -34,13 +34,13 @@ MOST = 50
 """The number of runs of a page."""
 
 MOST_WAITING = 10
-"""The number of cards on top, each of something that waits for a person."""
+"""The number of rows on top, each of a run that waits for a person."""
 
-MOST_SHOWN = 5
-"""The number of ended runs in each group on top."""
+MOST_STOPPED = 5
+"""The number of stopped runs on top."""
 
 MOST_READ = 200
-"""The number of waiting runs of which the oldest cards are found."""
+"""The number of waiting runs of which the oldest are found."""
 
 STATUSES = (
     PlainWord.RUNNING.value,
@@ -52,7 +52,7 @@ STATUSES = (
 
 part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
 
-FRAGMENTS = fragments_pattern("waiting", "now", "list")
+FRAGMENTS = fragments_pattern("now", "list")
 Word = Annotated[str, Query(max_length=200)]
 
 
@@ -67,6 +67,7 @@ def show_runs(
     request: Request,
     service: Serving,
     *,
+    q: Word = "",
     status: Word = "",
     pipeline: Word = "",
     goal: Word = "",
@@ -77,53 +78,62 @@ def show_runs(
     """Show the runs that the filters find, newest first."""
     project = service.project
     now = project.machine.clock.now()
-    moment = parse_since(since, now, name="since").isoformat() if since else ""
     query = RunQuery(
-        status=status, pipeline=pipeline, goal=goal, since=moment, before=before, limit=MOST + 1
+        words=q,
+        status=status,
+        pipeline=pipeline,
+        goal=goal,
+        since=parse_since(since, now, name="since").isoformat() if since else "",
+        before=before,
+        limit=MOST + 1,
     )
     found = service.index.runs(project.runs_dir, query)
     if status and not found:
         require_known_status(status)
-    filters = {"status": status, "pipeline": pipeline, "goal": goal, "since": since}
+    filters = {"q": q, "status": status, "pipeline": pipeline, "goal": goal, "since": since}
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
-    waiting = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_READ)
-    cards = waiting_cards(service.index.runs(project.runs_dir, waiting))
+    is_overview = not before and not chosen
+    facts, on_top = _now(service, now) if is_overview else (dict[str, object](waiting=0), ())
+    places = {run.directory for run in on_top}
+    listed = [*on_top, *(run for run in found[:MOST] if run.directory not in places)]
     values: dict[str, object] = {
-        "runs": found[:MOST],
+        "rows": [row_of(run, now) for run in listed],
         "address_of": address_of,
         "next": f"/runs?{urlencode({**chosen, 'before': last})}{service.and_here}" if last else "",
         "list_address": f"/runs?{urlencode({**chosen, 'before': before})}{service.and_here}",
-        "cards": cards[:MOST_WAITING],
-        "waiting": len(cards),
         "filters": filters,
         "is_filtered": bool(chosen),
         "is_first": not before,
-        "is_overview": not before and not chosen,
+        "is_overview": is_overview,
         "statuses": STATUSES,
         "evidence_of": partial(_evidence_of, service),
         "event_types": EVENT_TYPES,
         "frozen": False,
+        **facts,
     }
-    values |= _now(service, found, now) if values["is_overview"] else {}
     if fragment:
         return render_fragments(request, "runs", fragment, values)
     return render(request, "runs.html.j2", values)
 
 
-def _now(service: Service, newest: Sequence[RunOverview], now: datetime) -> Mapping[str, object]:
-    """Return the values for the runs at work, the ones that just ended, and the cost of today."""
-    folder = service.project.runs_dir
-    live = service.index.runs(folder, RunQuery(is_live=True, limit=MOST))
+def _now(service: Service, now: datetime) -> tuple[dict[str, object], Sequence[RunOverview]]:
+    """Return the figures of now, and the runs on top: those that need a person or are at work."""
+    index, folder = service.index, service.project.runs_dir
+    asked = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_READ)
+    waiting = longest_waiting_first(index.runs(folder, asked))
+    stopped = index.runs(folder, RunQuery(status=STOPPED, limit=MOST_STOPPED))
+    live = index.runs(folder, RunQuery(is_live=True, limit=MOST))
     at_work = [run for run in live if run.status != StatusWord.AWAITING_HUMAN]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
-    return {
-        "running": [running_card(run, now) for run in at_work if not run.wait],
-        "held": [run for run in at_work if run.wait],
-        "stopped": service.index.runs(folder, RunQuery(status=STOPPED, limit=MOST_SHOWN)),
-        "ended": ended_among(newest, MOST_SHOWN),
-        "cost_today": sum(day.cost_usd for day in read_costs(service.index, folder, today)),
+    facts: dict[str, object] = {
+        "waiting": len(waiting),
+        "left_out": max(0, len(waiting) - MOST_WAITING),
+        "running": sum(not run.wait for run in at_work),
+        "is_at_work": bool(at_work),
+        "cost_today": sum(day.cost_usd for day in read_costs(index, folder, today)),
     }
+    return facts, [*waiting[:MOST_WAITING], *stopped, *at_work]
 
 
 def _evidence_of(service: Service, run: RunOverview, question: Question) -> Evidence:

@@ -20,7 +20,7 @@ from attractor.language.comparison.difference_picture import difference_picture
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.drawing.draw import draw
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import KnownFiles
+from attractor.language.preparation.prepare import KnownFiles, Prepared
 from attractor.language.source.text import Source
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import (
@@ -31,6 +31,7 @@ from attractor.pipeline.source.files import (
     write_pipeline_file,
 )
 from attractor.pipeline.source.read import context_of, prepare_source, read_pipeline
+from attractor.records.summary import RunOverview
 from attractor.server.html.highlighting import highlighted, lines_of
 from attractor.server.html.rendering import (
     PageRouter,
@@ -58,6 +59,25 @@ NEW = """digraph new_pipeline {
     start -> work -> exit
 }
 """
+
+
+@dataclass(frozen=True)
+class PipelineRow:
+    """A file of the project, or a registered pipeline without one, with its newest run.
+
+    `fault` is the reason why the file cannot be read.
+    """
+
+    name: str
+    file: str
+    version: Version | None = None
+    newest: RunOverview | None = None
+    problems: Sequence[Diagnostic] = ()
+    fault: str = ""
+
+    def count(self, severity: str) -> int:
+        """Return the number of problems of a severity."""
+        return sum(one.severity == severity for one in self.problems)
 
 
 @dataclass(frozen=True)
@@ -91,13 +111,30 @@ class Checked:
             yield SourceLine(code, problems.get(number, ()))
 
 
-@part.get("/specs", dependencies=[READ])
+@part.get("/specs", dependencies=[READ, IN_TURN])
 def show_specs(request: Request, service: Serving) -> Response:
-    """Show the registered pipelines, and the pipeline files of the project."""
-    store = service.opened.pipelines.versions
-    specs = [(name, list(reversed(store.versions(name)))) for name in store.names()]
-    files = list(list_pipeline_files(service.project.root, service.project.runs_dir))
-    return render(request, "specs.html.j2", {"specs": specs, "files": files})
+    """Show the pipeline files of the project and the registered pipelines in one table."""
+    return render(request, "specs.html.j2", {"rows": list(_rows(service))})
+
+
+def _rows(service: Service) -> Iterator[PipelineRow]:
+    store, project = service.opened.pipelines.versions, service.project
+    versions = {name: store.versions(name)[-1] for name in store.names()}
+    newest = service.index.newest(project.runs_dir)
+    unseen = dict(versions)
+    for file in list_pipeline_files(project.root, project.runs_dir):
+        try:
+            text = read_pipeline_file(project.root, file, project.runs_dir).text
+            prepared = _prepare(service, file, text)
+        except AttractorError as error:
+            yield PipelineRow("", file, fault=error.in_one_line)
+            continue
+        name = prepared.graph.name if prepared.graph else ""
+        unseen.pop(name, None)
+        problems = tuple(prepared.diagnostics)
+        yield PipelineRow(name, file, versions.get(name), newest.get(name), problems)
+    for name, version in unseen.items():
+        yield PipelineRow(name, "", version, newest.get(name))
 
 
 @part.get("/specs/{name}", dependencies=[READ])
@@ -236,11 +273,15 @@ def _editor(
 
 
 def _check(service: Service, file: str, text: str) -> Checked:
-    project = service.project
-    files = VisibleFiles(find_place(project.root, file), project.root)
-    prepared = prepare_source(Source(text, file), "", files, None, context_of(RunScope.of(project)))
+    prepared = _prepare(service, file, text)
     svg = asyncio.run(draw(prepared.graph)) if prepared.graph and prepared.graph.nodes else ""
     return Checked(text, tuple(prepared.diagnostics), svg)
+
+
+def _prepare(service: Service, file: str, text: str) -> Prepared:
+    project = service.project
+    files = VisibleFiles(find_place(project.root, file), project.root)
+    return prepare_source(Source(text, file), "", files, None, context_of(RunScope.of(project)))
 
 
 def _registered(service: Service, version: Version) -> Graph:

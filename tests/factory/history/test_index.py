@@ -102,6 +102,9 @@ def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
         (RunQuery(before=judged), []),
         (RunQuery(goal="SAY HÄ", limit=1), [judged]),
         (RunQuery(goal="say%"), []),
+        (RunQuery(words=f"HÄLLO needs {judged.lower()}"), []),
+        (RunQuery(words=f"HÄLLO succeeded {judged.lower()}"), [judged]),
+        (RunQuery(words="evaluated r2", limit=1), ["R2"]),
         (RunQuery("not evaluated", limit=2), ["R3", "R2"]),
         (RunQuery(is_live=True), ["R1"]),
         (RunQuery("evaluating", is_live=True), ["R1"]),
@@ -110,6 +113,22 @@ def test_runs_are_found_by_suite_age_and_process(place: Flow) -> None:
         assert [one.directory.name for one in index.runs(folder, query)] == names, query
     live.close()
     assert index.runs(folder, RunQuery(is_live=True)) == []
+
+
+def test_runs_are_found_by_their_plain_status_behind_many_others(place: Flow) -> None:
+    index, folder = RunIndex(place.machine.state_dir), place.runs_dir
+    for number in range(BATCH):
+        shutil.copytree(folder / "R2", folder / f"S{number:03}")
+    with open_run(folder / "R1", clock=place.machine.clock, before_end=None):
+        for query, count_found, last in (
+            (RunQuery("running"), 1, "R1"),
+            (RunQuery("running (evaluating)", limit=1), 1, "R1"),
+            (RunQuery("succeeded", limit=BATCH + 1), BATCH + 1, "R3"),
+            (RunQuery("succeeded"), BATCH + 2, "R2"),
+            (RunQuery("succeeded", before="R3"), 1, "R2"),
+        ):
+            found = [one.directory.name for one in index.runs(folder, query)]
+            assert (len(found), found[-1]) == (count_found, last), query
 
 
 def test_runs_without_a_suite_do_not_wait_for_a_decision(place: Flow) -> None:
