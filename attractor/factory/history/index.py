@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.sqlite3"
 PATIENCE_S = 60.0
+MOST_TYPICAL = 10
+"""The number of runs whose time is typical of a pipeline."""
+
 BATCH = 200
 """The runs or lines that are written while other processes wait."""
 
@@ -289,6 +293,16 @@ class RunIndex:
             update = _Update(db, self._ledger, self._on_progress)
             update.run(folder)
             return {run.pipeline: run for run in update.newest(folder)}
+
+    def typical_seconds(self, folder: Path, pipeline: str) -> float:
+        """Return the median time of the last successful runs of a pipeline; 0 without any."""
+        sql = (
+            "SELECT wall_seconds FROM runs WHERE folder = ? AND pipeline = ? "
+            "AND outcome = 'success' ORDER BY directory DESC LIMIT ?"
+        )
+        with self._opened() as db:
+            rows = db.conn.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
+        return float(median(seconds for (seconds,) in rows)) if rows else 0.0
 
     @contextmanager
     def reading(self, folder: Path) -> Generator["Database"]:

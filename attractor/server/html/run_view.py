@@ -66,6 +66,14 @@ EVENT_TYPES = " ".join(sorted(ENGINE_KINDS))
 
 
 @dataclass(frozen=True)
+class Steps:
+    """The number of stages that ended, of those of the pipeline."""
+
+    ended: int
+    of: int
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run as its page shows it."""
 
@@ -133,6 +141,14 @@ class RunView:
                 return found[-1].id
         last = self.failed_attempt() or next(reversed(attempts), None)
         return last.id if last else ""
+
+    @property
+    def steps(self) -> "Steps":
+        """The stages that ended, of all stages of the pipeline."""
+        nodes = self.drawing.graph.nodes.values()
+        stages = {node.id for node in nodes if node.type not in ("start", "exit")}
+        ended = {attempt.node for attempt in self.timeline.attempts if attempt.ends}
+        return Steps(len(stages & ended), len(stages))
 
     def failed_attempt(self) -> StageAttempt | None:
         """Return the attempt whose failure ended the run, if the run failed."""

@@ -14,6 +14,7 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
+from attractor.pipeline.status import PlainWord
 from attractor.records.context import read_context
 from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
@@ -125,6 +126,11 @@ def _values(
         "event_types": EVENT_TYPES,
         "evidence_of": partial(_evidence_of, service, view),
         "judge_address": judge_address(view.manifest, service),
+        "typical_seconds": service.index.typical_seconds(
+            service.project.runs_dir, view.manifest.pipeline
+        )
+        if view.plain.word is not PlainWord.ENDED
+        else 0.0,
         "frozen": False,
         "query": "",
         "look_address": f"{address}{choice.query}",

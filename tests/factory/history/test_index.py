@@ -68,6 +68,20 @@ def test_listed_runs_are_those_of_the_folder(place: Flow) -> None:
     assert result.run_id in listed(place, status="success")
 
 
+def test_typical_time_is_the_median_of_the_last_successful_runs(place: Flow) -> None:
+    index, folder = RunIndex(place.machine.state_dir), place.runs_dir
+    assert index.typical_seconds(folder, "walk") == 0.0
+    listed(place)
+    [name] = {one.pipeline for one in index.runs(folder, RunQuery())}
+    for run, seconds in (("R1", 2), ("R2", 8), ("R3", 5)):
+        change(place, f"UPDATE runs SET wall_seconds={seconds} WHERE directory LIKE '%{run}'")
+    assert index.typical_seconds(folder, name) == 5.0
+    change(place, "UPDATE runs SET outcome='fail' WHERE directory LIKE '%R3'")
+    assert index.typical_seconds(folder, name) == 5.0
+    change(place, "UPDATE runs SET outcome='fail' WHERE directory LIKE '%R2'")
+    assert index.typical_seconds(folder, name) == 2.0
+
+
 def test_changed_runs_are_found_by_their_new_status(place: Flow) -> None:
     assert listed(place, status="evaluating") == ["R3", "R2", "R1"]
     set_status(place, "R1", FAILED)

@@ -13,12 +13,29 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "
 export function showTimes(root = document) {
   for (const one of root.querySelectorAll("time[datetime]")) {
     if (one.hasAttribute("data-absolute")) continue;
+    if (one.hasAttribute("data-elapsed")) {
+      tick(one);
+      continue;
+    }
     one.title ||= one.textContent.trim();
     const seconds = (Date.now() - Date.parse(one.dateTime)) / 1000;
     const [, size, unit] = STEPS.find(([limit]) => Math.abs(seconds) < limit);
     const text = Math.abs(seconds) < 2 ? "now" : relative.format(-Math.round(seconds / size), unit);
     if (one.textContent !== text) one.textContent = text;
   }
+}
+
+// The time since a moment, as the server writes durations.
+function tick(one) {
+  let rest = Math.max(0, Math.round((Date.now() - Date.parse(one.dateTime)) / 1000));
+  const parts = [];
+  for (const [unit, length] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
+    const number = Math.floor(rest / length);
+    rest %= length;
+    if (number || parts.length || unit === "s") parts.push(number + unit);
+  }
+  const text = parts.slice(0, 2).filter((part, at) => !at || !part.startsWith("0")).join(" ");
+  if (one.textContent !== text) one.textContent = text;
 }
 
 function isTyping(target) {
