@@ -85,14 +85,19 @@ def show_runs(
         before=before,
         limit=MOST + 1,
     )
-    found = service.index.runs(project.runs_dir, query)
+    # At the first request after a start, there may be many runs that the index does not know.
+    reading = service.index.catch_up(project.runs_dir)
+    find = service.index.known if reading else service.index.runs
+    found = find(project.runs_dir, query)
     if status and not found:
         require_known_status(status)
     filters = {"q": q, "status": status, "pipeline": pipeline, "goal": goal, "since": since}
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
     is_overview = not before and not chosen
-    facts, on_top = _now(service, now) if is_overview else (dict[str, object](waiting=0), ())
+    facts, on_top = (
+        _now(service, now) if is_overview and not reading else (dict[str, object](waiting=0), ())
+    )
     places = {run.directory for run in on_top}
     listed = [*on_top, *(run for run in found[:MOST] if run.directory not in places)]
     values: dict[str, object] = {
@@ -104,6 +109,7 @@ def show_runs(
         "is_filtered": bool(chosen),
         "is_first": not before,
         "is_overview": is_overview,
+        "reading": reading,
         "statuses": STATUSES,
         "changes_of": partial(_changes_of, service),
         "event_types": EVENT_TYPES,
