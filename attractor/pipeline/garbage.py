@@ -388,6 +388,14 @@ class Collector:
         await self._free_agents()
         return self._sweep
 
+    async def collect_of(self, run_ids: Collection[str]) -> Sweep:
+        """Remove what is not needed of some runs, and nothing else."""
+        await self._find_landings()
+        for run_id in stored_run_ids(self._state):
+            if run_id in run_ids:
+                await self._judge(run_id, self._free_run)
+        return self._sweep
+
     @property
     def _state(self) -> Path:
         return self.project.machine.state_dir

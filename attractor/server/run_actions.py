@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,13 +12,15 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from attractor.base.errors import AttractorError, UnknownName, UsageError
-from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
+from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.evaluate import request_evaluation
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import with_registered
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
+from attractor.pipeline.garbage import Collector, Rules, Sweep
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
@@ -191,6 +194,20 @@ def cancel_run(service: Service, run: str, caller: Caller, why: str) -> ActionRe
         asyncio.run(deliver_ended_run(orders.root, service.project))
         continue_actor(orders.root, service.opened)
     return _result(orders, receipt)
+
+
+KEPT_FOR = timedelta(days=7)
+"""The age up to which the files of ended runs stay, as with `attractor gc`."""
+
+
+def free_runs(service: Service, runs: Sequence[str]) -> Sweep:
+    """Remove the files of runs that nobody needs, as `attractor gc` would."""
+    project = service.project
+    places = RunLocations(service.opened.ledger, project.runs_dir)
+    rules = Rules(project.machine.clock.now(), KEPT_FOR)
+    run_ids = [read_manifest(RunDirectory(service.root(run))).run_id for run in runs]
+    collector = Collector(project, places, rules, places.run_ids)
+    return asyncio.run(collector.collect_of(run_ids))
 
 
 def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) -> ActionResult:

@@ -70,7 +70,7 @@ def test_each_address_of_a_page_names_its_project(
     server: RunningServer, other: Service, page: str
 ) -> None:
     """An address without it would show, or change, the server's own project."""
-    of_all = ("/attention", "/worlds", "/login", "/logout", "/static/", "/runs/")
+    of_all = ("/attention", "/worlds", "/login", "/logout", "/static/", "/runs/0")
     address, project = f"/{page}?project={other.project_id}", other.project_id
     shown = server.browser().get(address)
     assert shown.status_code == 200, shown.text

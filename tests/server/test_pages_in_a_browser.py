@@ -244,6 +244,24 @@ def test_a_letter_answers_only_the_question_with_the_focus_and_new_cards_go_belo
             client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
 
 
+def test_selected_runs_stay_selected_while_the_list_changes(
+    server: RunningServer, page: Page
+) -> None:
+    with server.client("operate") as client:
+        first = start(client, GATE, goal="Select me")
+        await_rest(client, first)
+        page.goto(f"{server.url}/runs")
+        expect(page.locator("[data-connection=live]")).to_be_visible()
+        page.get_by_label("Select Select me").check()
+        second = start(client, GATE, goal="Leave me")
+        expect(page.get_by_label("Select Leave me")).not_to_be_checked()
+        expect(page.get_by_label("Select Select me")).to_be_checked()
+        page.get_by_text("With the selected runs").click()
+        page.get_by_role("button", name="Cancel them").click()
+        expect(page.get_by_role("status").filter(has_text="Canceled 1 run.")).to_be_visible()
+        client.post(f"/pipelines/{second}/cancel", json={"why": "enough"})
+
+
 EDITED = PIPELINE.replace("wait -> ask", "wait -> nowhere // why?") + "\n" * 60
 SHOWN = """() => [...document.querySelectorAll("#colours > div")].map((one) => one.textContent)
     .join("\\n") === document.getElementById("source").value"""

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
@@ -268,6 +269,14 @@ OnProgress = Callable[[int, int], None]
 """Type of a function that is called with the number of runs read so far, and of all to read."""
 
 
+@dataclass(frozen=True)
+class Progress:
+    """The number of runs that a thread has read so far, and of all that it reads."""
+
+    done: int
+    of: int
+
+
 class RunIndex:
     """The index of a state folder."""
 
@@ -276,6 +285,43 @@ class RunIndex:
         self._ledger = state_dir / LEDGER_FILE
         self._lock = FileLock(state_dir / "index.lock")
         self._on_progress = on_progress
+        self._guard = Lock()
+        self._progress: dict[Path, Progress | None] = {}
+
+    def catch_up(self, folder: Path) -> Progress | None:
+        """Return how far a thread has read a folder with many new runs; start it if need be.
+
+        Return None if the thread has ended, or if there are so few that any reader reads them.
+        """
+        with self._guard:
+            if folder not in self._progress:
+                with self._opened() as db:
+                    unread = _Update(db, self._ledger, self._on_progress).count_unread(folder)
+                self._progress[folder] = Progress(0, unread) if unread > BATCH else None
+                if unread > BATCH:
+                    Thread(target=self._catch_up, args=(folder,), daemon=True).start()
+            return self._progress[folder]
+
+    def _catch_up(self, folder: Path) -> None:
+        def note(done: int, of: int) -> None:
+            self._progress[folder] = Progress(done, of)
+
+        try:
+            # The next reader reads the rest, and raises the error.
+            with suppress(AttractorError), self._opened() as db:
+                _Update(db, self._ledger, note).run(folder)
+        finally:
+            self._progress[folder] = None
+
+    def known(self, folder: Path, query: RunQuery) -> list[RunOverview]:
+        """Return the runs that the index has and a query finds, without bringing it up to date."""
+        with self._opened() as db:
+            update = _Update(db, self._ledger, self._on_progress)
+            if query.is_indexed:
+                return update.known(folder, query)
+            found = update.known(folder, replace(query, limit=-1))
+        found = [run for run in found if query.finds(run)]
+        return found[: query.limit] if query.limit >= 0 else found
 
     def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs in a folder that a query finds, newest first."""
@@ -300,7 +346,8 @@ class RunIndex:
             "SELECT wall_seconds FROM runs WHERE folder = ? AND pipeline = ? "
             "AND outcome = 'success' ORDER BY directory DESC LIMIT ?"
         )
-        with self._opened() as db:
+        is_behind = self.catch_up(folder) is not None
+        with self._opened() if is_behind else self.reading(folder) as db:
             rows = db.conn.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
         return float(median(seconds for (seconds,) in rows)) if rows else 0.0
 
@@ -427,6 +474,20 @@ class _Update:
         rows = self._db.conn.execute(sql, [*values, query.limit])
         return [RunOverview.from_record(_object(text)) for (text,) in rows]
 
+    def known(self, folder: Path, query: RunQuery) -> list[RunOverview]:
+        """Return the runs that a query finds among those that were read."""
+        where, values = query.where(folder)
+        sql = f"SELECT summary FROM runs WHERE signature <> '' AND {where}"
+        order = "ORDER BY directory DESC LIMIT ?"
+        rows = self._db.conn.execute(f"{sql} {order}", [*values, query.limit])
+        return [RunOverview.from_record(_object(text)) for (text,) in rows]
+
+    def count_unread(self, folder: Path) -> int:
+        """Return the number of runs of a folder to read: new ones, and those of another version."""
+        read = "SELECT count(*) FROM runs WHERE signature <> '' AND folder = ?"
+        [[count]] = self._db.conn.execute(read, [str(folder)])
+        return len(unsorted_run_names(folder)) - count
+
     def newest(self, folder: Path) -> list[RunOverview]:
         """Return the newest run of each pipeline, after comparing them with their files."""
         of_each = "SELECT max(directory) FROM runs WHERE folder = ? GROUP BY pipeline"
@@ -490,7 +551,7 @@ class _Update:
         [[listed]] = self._db.conn.execute(sql, values)
         known = set[str](listed.split("/")) if listed else set[str]()
         unknown = [name for name in names if name not in known]
-        new = [folder / one for one in sorted(unknown)]
+        new = [folder / one for one in sorted(unknown, reverse=True)]
         found = [one for one in new if is_run(RunDirectory(one))]
         # Usually none is removed, and the names need not be compared a second time.
         is_any_removed = len(names) - len(unknown) < len(known)

@@ -1,33 +1,41 @@
 """The list of runs, with those that wait for a person and those at work on top."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from attractor.base.amounts import format_size, number_of
 from attractor.base.durations import parse_since
+from attractor.base.errors import AttractorError
 from attractor.engine.outcome import StageStatus
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunQuery
 from attractor.factory.history.report import read_costs
+from attractor.pipeline.garbage import Sweep
 from attractor.pipeline.status import STOPPED, PlainWord, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
+from attractor.server.access.callers import Caller
 from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
+    after,
     fragments_pattern,
     in_address,
+    own_page,
     render,
     render_fragments,
+    see_other,
 )
 from attractor.server.html.run_list import longest_waiting_first, row_of
 from attractor.server.html.run_view import EVENT_TYPES
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.run_actions import cancel_run, free_runs
 from attractor.server.service import Service
 
 MOST = 50
@@ -54,6 +62,7 @@ part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
 
 FRAGMENTS = fragments_pattern("now", "list")
 Word = Annotated[str, Query(max_length=200)]
+Words = Annotated[str, Form(max_length=20_000)]
 
 
 @part.get("/", dependencies=[READ])
@@ -87,14 +96,19 @@ def show_runs(
         before=before,
         limit=MOST + 1,
     )
-    found = service.index.runs(project.runs_dir, query)
+    # At the first request after a start, there may be many runs that the index does not know.
+    reading = service.index.catch_up(project.runs_dir)
+    find = service.index.known if reading else service.index.runs
+    found = find(project.runs_dir, query)
     if status and not found:
         require_known_status(status)
     filters = {"q": q, "status": status, "pipeline": pipeline, "goal": goal, "since": since}
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
     is_overview = not before and not chosen
-    facts, on_top = _now(service, now) if is_overview else (dict[str, object](waiting=0), ())
+    facts, on_top = (
+        _now(service, now) if is_overview and not reading else (dict[str, object](waiting=0), ())
+    )
     places = {run.directory for run in on_top}
     listed = [*on_top, *(run for run in found[:MOST] if run.directory not in places)]
     values: dict[str, object] = {
@@ -106,6 +120,7 @@ def show_runs(
         "is_filtered": bool(chosen),
         "is_first": not before,
         "is_overview": is_overview,
+        "reading": reading,
         "statuses": STATUSES,
         "evidence_of": partial(_evidence_of, service),
         "event_types": EVENT_TYPES,
@@ -115,6 +130,43 @@ def show_runs(
     if fragment:
         return render_fragments(request, "runs", fragment, values)
     return render(request, "runs.html.j2", values)
+
+
+@part.post("/runs/several", dependencies=[OPERATE])
+def act_on_several(
+    service: Serving,
+    caller: Calling,
+    *,
+    action: Annotated[Literal["cancel", "gc"], Form()],
+    run: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+    why: Words = "",
+    back: Words = "/runs",
+) -> Response:
+    """Cancel the selected runs, or free what nobody needs of them."""
+    if not run:
+        return see_other(own_page(back), "No run is selected.", is_error=True)
+    if action == "cancel":
+        faults = list(_cancel(service, caller, run, why))
+        said = f"Canceled {number_of(len(run) - len(faults), 'run')}."
+        return see_other(own_page(back), " ".join([said, *faults]), is_error=bool(faults))
+    return after(lambda: (own_page(back), _freed(free_runs(service, run))), own_page(back))
+
+
+def _cancel(service: Service, caller: Caller, runs: Sequence[str], why: str) -> Iterator[str]:
+    """Cancel runs; yield the error of each that cannot be canceled."""
+    for run in runs:
+        try:
+            cancel_run(service, run, caller, why)
+        except AttractorError as error:
+            yield f"{run}: {error.in_one_line}."
+
+
+def _freed(swept: Sweep) -> str:
+    """Return in words what was removed, and why other files stay."""
+    freed = len({one.run_id for one in swept.freed})
+    of = f" of {number_of(freed, 'run')}" if freed else ""
+    kept = [f"Kept {run}: {why}." for run, why in swept.kept.items()]
+    return " ".join([f"Freed {format_size(swept.bytes)}{of}.", *kept, *swept.troubles])
 
 
 def _now(service: Service, now: datetime) -> tuple[dict[str, object], Sequence[RunOverview]]:

@@ -1,7 +1,7 @@
 """The pages of pipelines: registered versions, their differences, and the editor."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -114,13 +114,16 @@ class Checked:
 @part.get("/specs", dependencies=[READ, IN_TURN])
 def show_specs(request: Request, service: Serving) -> Response:
     """Show the pipeline files of the project and the registered pipelines in one table."""
-    return render(request, "specs.html.j2", {"rows": list(_rows(service))})
+    reading = service.index.catch_up(service.project.runs_dir)
+    runs_dir = service.project.runs_dir
+    newest = dict[str, RunOverview]() if reading else service.index.newest(runs_dir)
+    values = {"rows": list(_rows(service, newest)), "reading": reading}
+    return render(request, "specs.html.j2", values)
 
 
-def _rows(service: Service) -> Iterator[PipelineRow]:
+def _rows(service: Service, newest: Mapping[str, RunOverview]) -> Iterator[PipelineRow]:
     store, project = service.opened.pipelines.versions, service.project
     versions = {name: store.versions(name)[-1] for name in store.names()}
-    newest = service.index.newest(project.runs_dir)
     unseen = dict(versions)
     for file in list_pipeline_files(project.root, project.runs_dir):
         try:

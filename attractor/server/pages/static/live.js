@@ -103,7 +103,7 @@ export function insert(id, page, isAsked = false) {
 // Nobody loses a text.
 function isBusy(element, focused) {
   const fields = [...element.querySelectorAll("textarea, input:not([type=hidden], [type=checkbox])")];
-  return fields.some((one) => one.value !== one.defaultValue) || focused?.matches("input, textarea, select");
+  return fields.some((one) => one.value !== one.defaultValue) || focused?.matches("input:not([type=checkbox]), textarea, select");
 }
 
 function versionOf(element) {
@@ -161,6 +161,10 @@ function keepOpen(old, fresh) {
   for (const one of old.querySelectorAll("details[id]")) {
     const same = fresh.querySelector(`#${CSS.escape(one.id)}`);
     if (same) same.open = one.open;
+  }
+  for (const one of old.querySelectorAll("input[type=checkbox][id]")) {
+    const same = fresh.querySelector(`#${CSS.escape(one.id)}`);
+    if (same) same.checked = one.checked;
   }
 }
 
