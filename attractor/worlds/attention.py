@@ -17,7 +17,7 @@ from attractor.base.locks import FileLock
 from attractor.base.records import read_object, write_fields
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
-from attractor.factory.history.index import RunIndex, RunQuery
+from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
@@ -102,14 +102,13 @@ def read_attention(
     for view in read_actors(actors, troubles.append):
         rows += _rows_of_actor(view)
     of_actors = {row.run_id for row in rows if row.run_id}
-    index = RunIndex(state)
-    for project in list_project_folders(state):
-        try:
-            if reaches(project.project_id) and project.has_runs:
-                rows += _rows_of_runs(index, project, besides=of_actors)
-                rows += _rows_of_growth(project)
-        except AttractorError as fault:
-            troubles.append(f"the runs of {project.root} cannot be read: {fault.message}")
+    projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
+    try:
+        with RunIndex(state).opened() as index:
+            for project in projects:
+                rows += _rows_of_project(index, project, of_actors, troubles.append)
+    except AttractorError as fault:
+        troubles.append(f"the runs of the projects cannot be read: {fault.message}")
     snoozed = read_snoozed(state)
     awake = [row for row in rows if snoozed.get(row.id, "") <= now.isoformat()]
     awake.sort(key=lambda row: row.since)
@@ -162,8 +161,20 @@ def _is_for_a_person(view: ActorView) -> bool:
     return is_asked or view.status is not ActorStatus.IDLE
 
 
+def _rows_of_project(
+    index: OpenIndex, project: ProjectFolder, of_actors: set[str], tell: Callable[[str], None]
+) -> list[AttentionRow]:
+    try:
+        if project.has_runs:
+            runs = list(_rows_of_runs(index, project, besides=of_actors))
+            return [*runs, *_rows_of_growth(project)]
+    except AttractorError as fault:
+        tell(f"the runs of {project.root} cannot be read: {fault.message}")
+    return []
+
+
 def _rows_of_runs(
-    index: RunIndex, project: ProjectFolder, *, besides: set[str]
+    index: OpenIndex, project: ProjectFolder, *, besides: set[str]
 ) -> Iterator[AttentionRow]:
     for run in index.runs(project.runs_dir, RunQuery(status=StatusWord.AWAITING_HUMAN)):
         if run.run_id in besides:

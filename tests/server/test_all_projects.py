@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -30,7 +31,7 @@ def other(tmp_path: Path) -> Service:
 
 @pytest.fixture
 def server(tmp_path: Path, other: Service) -> Iterator[RunningServer]:
-    service = service_of(make_project(tmp_path / "project", **{"attractor.toml": SETTINGS}))
+    service = service_of(make_project(tmp_path / "project", ASK, **{"attractor.toml": SETTINGS}))
     service.opened.identity.create_id()
     assert other.project_id
     with serving(service) as running:
@@ -65,14 +66,53 @@ def test_run_of_another_project_is_started_shown_and_answered(
         await_(lambda: client.get(f"/api/v1/runs/{run}").json()["outcome"] == "success")
 
 
+def test_runs_of_all_projects_are_listed_and_canceled_together(
+    server: RunningServer, other: Service
+) -> None:
+    with server.client() as client:
+        runs = [start(client, server.service.project_id), start(client, other.project_id)]
+        listed = client.get("/api/v1/runs", params={"everywhere": True, "limit": 1}).json()
+        rest = client.get(
+            "/api/v1/runs", params={"everywhere": True, "cursor": listed["next"]}
+        ).json()
+        assert [one["run_id"] for one in [*listed["items"], *rest["items"]]] == runs[::-1]
+        place = "/runs?everywhere=yes"
+        page = client.get(place, headers=PAGE).text
+        assert page.count('class="panel question"') == 2
+        assert all(f'href="/runs/{run}"' in page for run in runs)
+        fields = {"action": "cancel", "run": runs, "why": "enough", "back": place}
+        done = client.post("/runs/several", data=fields, headers=PAGE, follow_redirects=True)
+        assert "Canceled 2 runs." in done.text
+        assert [client.get(f"/api/v1/runs/{run}").json()["status"] for run in runs] == [
+            "canceled",
+            "canceled",
+        ]
+        freed = client.post(
+            "/runs/several",
+            data={**fields, "action": "gc"},
+            headers=PAGE,
+            follow_redirects=True,
+        )
+        assert freed.text.count("Freed ") == 2
+
+
 @table("page", ["runs", "specs", "suites", "profiles", "growth", "audit", "system", "start"])
 def test_each_address_of_a_page_names_its_project(
     server: RunningServer, other: Service, page: str
 ) -> None:
     """An address without it would show, or change, the server's own project."""
-    of_all = ("/attention", "/worlds", "/login", "/logout", "/static/", "/runs/0")
+    of_all = (
+        "/runs?everywhere",
+        "/attention",
+        "/worlds",
+        "/login",
+        "/logout",
+        "/static/",
+        "/runs/0",
+    )
     address, project = f"/{page}?project={other.project_id}", other.project_id
-    shown = server.browser().get(address)
+    with closing(server.browser()) as browser:
+        shown = browser.get(address)
     assert shown.status_code == 200, shown.text
     asking = re.findall(r'<form[^>]*method="get".*?</form>', shown.text, re.DOTALL)
     assert all(f'name="project" value="{project}"' in form for form in asking)
@@ -101,6 +141,7 @@ def test_token_of_one_project_reaches_no_other(server: RunningServer, other: Ser
             client.get(f"/api/v1/actors/{other.project_id}/asker"),
             client.post("/api/v1/actors", json={"project": other.project_id, "words": "work"}),
             client.post("/api/v1/dimensions", json={"project": other.project_id, "name": "one"}),
+            client.post("/runs/several", data={"action": "cancel", "run": [run]}),
             client.get("/api/v1/tokens"),
             client.get("/api/v1/audit/verification"),
         ]
@@ -108,6 +149,7 @@ def test_token_of_one_project_reaches_no_other(server: RunningServer, other: Ser
         assert client.get("/api/v1/attention").json() == []
         assert [one["id"] for one in client.get("/api/v1/worlds").json()] == [own]
         assert client.get("/api/v1/runs").json()["items"] == []
+        assert client.get("/api/v1/runs", params={"everywhere": True}).json()["items"] == []
     # A session that began with it, and a decision that it proves, reach no more.
     with httpx.Client(base_url=server.url, headers=PAGE) as browser:
         browser.post("/login", data={"token": secret})

@@ -92,8 +92,7 @@ def runs(
     )
     projects: Projects = _projects(settings.state_dir) if everywhere else {}
     if everywhere:
-        found = [run for folder in projects for run in index.runs(folder, query)]
-        found = sorted(found, key=lambda run: run.started, reverse=True)[:limit]
+        found = index.everywhere(projects, query)
     else:
         found = index.runs(settings.runs_dir, query)
     if status and not found:

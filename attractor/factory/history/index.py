@@ -296,7 +296,7 @@ class RunIndex:
         with self._guard:
             if folder not in self._progress:
                 with self._opened() as db:
-                    unread = _Update(db, self._ledger, self._on_progress).count_unread(folder)
+                    unread = OpenIndex(db, self._ledger, self._on_progress).count_unread(folder)
                 self._progress[folder] = Progress(0, unread) if unread > BATCH else None
                 if unread > BATCH:
                     Thread(target=self._catch_up, args=(folder,), daemon=True).start()
@@ -309,36 +309,47 @@ class RunIndex:
         try:
             # The next reader reads the rest, and raises the error.
             with suppress(AttractorError), self._opened() as db:
-                _Update(db, self._ledger, note).run(folder)
+                OpenIndex(db, self._ledger, note).update(folder)
         finally:
             self._progress[folder] = None
 
-    def known(self, folder: Path, query: RunQuery) -> list[RunOverview]:
-        """Return the runs that the index has and a query finds, without bringing it up to date."""
-        with self._opened() as db:
-            update = _Update(db, self._ledger, self._on_progress)
+    def known(self, folders: Iterable[Path], query: RunQuery) -> list[RunOverview]:
+        """Return the runs in several folders that the index has and a query finds, newest first.
+
+        The index is not brought up to date.
+        """
+        with self.opened() as index:
             if query.is_indexed:
-                return update.known(folder, query)
-            found = update.known(folder, replace(query, limit=-1))
-        found = [run for run in found if query.finds(run)]
-        return found[: query.limit] if query.limit >= 0 else found
+                found = [run for folder in folders for run in index.known(folder, query)]
+            else:
+                every = replace(query, limit=-1)
+                known = (run for folder in folders for run in index.known(folder, every))
+                found = [run for run in known if query.finds(run)]
+        return _newest(found, query)
 
     def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs in a folder that a query finds, newest first."""
+        with self.opened() as index:
+            return index.runs(folder, query)
+
+    def everywhere(self, folders: Iterable[Path], query: RunQuery) -> list[RunOverview]:
+        """Return the runs in several folders that a query finds, newest first."""
+        with self.opened() as index:
+            found = [run for folder in folders for run in index.runs(folder, query)]
+        return _newest(found, query)
+
+    @contextmanager
+    def opened(self) -> Generator["OpenIndex"]:
+        """Yield the index, to ask it several times."""
         with self._opened() as db:
-            update = _Update(db, self._ledger, self._on_progress)
-            update.run(folder)
-            if query.is_indexed:
-                return update.select(folder, query)
-            found = (one for one in _in_parts(update, folder, query) if query.finds(one))
-            return list(islice(found, query.limit if query.limit >= 0 else None))
+            yield OpenIndex(db, self._ledger, self._on_progress)
 
     def newest(self, folder: Path) -> Mapping[str, RunOverview]:
         """Return the newest run of each pipeline in a folder, by the name of the pipeline."""
         with self._opened() as db:
-            update = _Update(db, self._ledger, self._on_progress)
-            update.run(folder)
-            return {run.pipeline: run for run in update.newest(folder)}
+            index = OpenIndex(db, self._ledger, self._on_progress)
+            index.update(folder)
+            return {run.pipeline: run for run in index.newest(folder)}
 
     def typical_seconds(self, folder: Path, pipeline: str) -> float:
         """Return the median time of the last successful runs of a pipeline; 0 without any."""
@@ -355,7 +366,7 @@ class RunIndex:
     def reading(self, folder: Path) -> Generator["Database"]:
         """Yield the database, after bringing it up to date with a folder of runs."""
         with self._opened() as db:
-            _Update(db, self._ledger, self._on_progress).run(folder)
+            OpenIndex(db, self._ledger, self._on_progress).update(folder)
             yield db
 
     def lines(self, folder: Path, query: LineQuery) -> list[LedgerLine]:
@@ -444,11 +455,11 @@ def _is_known(db: "Database", steps: "Migrations") -> bool:
     return applied <= set(_STEPS) and bool(applied or not db.table_names())
 
 
-class _Update:
-    """Brings an index up to date, in short transactions, of which one process has one at a time.
+class OpenIndex:
+    """Reads an index, and brings it up to date, in short transactions.
 
-    All that is written is read within the transaction. Therefore no process overwrites the newer
-    rows of another process.
+    One process at a time has a transaction, in which all that it writes is read. Therefore no
+    process overwrites the newer rows of another process.
     """
 
     def __init__(self, db: "Database", ledger: Path, on_progress: OnProgress) -> None:
@@ -457,7 +468,15 @@ class _Update:
         self._on_progress = on_progress
         self._has_restarted = False
 
-    def run(self, folder: Path) -> None:
+    def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
+        """Return the runs in a folder that a query finds, newest first."""
+        self.update(folder)
+        if query.is_indexed:
+            return self.select(folder, query)
+        found = (one for one in _in_parts(self, folder, query) if query.finds(one))
+        return list(islice(found, query.limit if query.limit >= 0 else None))
+
+    def update(self, folder: Path) -> None:
         """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
         while self._add_lines():
             pass
@@ -607,14 +626,19 @@ class _Update:
         self._db.conn.commit()
 
 
-def _in_parts(update: _Update, folder: Path, query: RunQuery) -> Iterator[RunOverview]:
+def _newest(found: Iterable[RunOverview], query: RunQuery) -> list[RunOverview]:
+    newest = sorted(found, key=lambda run: run.directory.name, reverse=True)
+    return newest[: query.limit] if query.limit >= 0 else newest
+
+
+def _in_parts(index: OpenIndex, folder: Path, query: RunQuery) -> Iterator[RunOverview]:
     """Yield the runs that the database selects, in parts: the first part is often enough."""
-    part = update.select(folder, replace(query, limit=BATCH))
+    part = index.select(folder, replace(query, limit=BATCH))
     while part:
         yield from part
         before = part[-1].directory.name
         is_last = len(part) < BATCH
-        part = [] if is_last else update.select(folder, replace(query, before=before, limit=BATCH))
+        part = [] if is_last else index.select(folder, replace(query, before=before, limit=BATCH))
 
 
 def row_of(one: RunOverview, *, signature: str = "", has_end: bool = False) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Dependencies of endpoints: the service, the caller, the scope that a request needs, its query."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from pathlib import Path as Folder
 from typing import Annotated
 
 from fastapi import Depends, Path, Query
@@ -10,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from attractor.base.errors import UnknownName
 from attractor.factory.ledger.tokens import Scope
+from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.server.access.callers import Caller
 from attractor.server.errors import Forbidden, OtherProjects, Unauthenticated
 from attractor.server.http.problems import InvalidRequest
@@ -33,12 +35,8 @@ def _service(
     ] = "",
 ) -> Service:
     own, caller = service_of(connection), caller_of(connection)
-    if run := connection.path_params.get("run"):
-        found = own.of_run(run)
-        if not caller.reaches(found.project_id):
-            raise OtherProjects(caller.name)
-    else:
-        found = enter(own, caller, project_id)
+    run = connection.path_params.get("run")
+    found = enter_run(own, caller, run) if run else enter(own, caller, project_id)
     connection.state.service = found
     return found
 
@@ -62,6 +60,20 @@ def enter(service: Service, caller: Caller, project_id: str) -> Service:
     if project_id and not caller.reaches(project_id):
         raise OtherProjects(caller.name)
     return service.of_project(project_id)
+
+
+def enter_run(service: Service, caller: Caller, run: str) -> Service:
+    """Return the service of the project of a run, which a caller may reach."""
+    found = service.of_run(run)
+    if not caller.reaches(found.project_id):
+        raise OtherProjects(caller.name)
+    return found
+
+
+def reached_projects(service: Service, caller: Caller) -> Mapping[Folder, ProjectFolder]:
+    """Return the projects with runs that a caller may reach, by the folder of their runs."""
+    found = list_project_folders(service.project.machine.state_dir)
+    return {one.runs_dir: one for one in found if caller.reaches(one.project_id) and one.has_runs}
 
 
 def caller_of(connection: HTTPConnection) -> Caller:

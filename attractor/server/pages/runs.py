@@ -1,12 +1,13 @@
 """The list of runs, with those that wait for a person and those at work on top."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import Form, Query, Request
+from fastapi import Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from attractor.base.amounts import format_size, number_of
@@ -15,8 +16,9 @@ from attractor.base.errors import AttractorError
 from attractor.engine.outcome import StageStatus
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import StatusWord
-from attractor.factory.history.index import RunQuery
+from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.history.report import read_costs
+from attractor.factory.project import ProjectFolder
 from attractor.pipeline.garbage import Sweep
 from attractor.pipeline.status import STOPPED, PlainWord, require_known_status
 from attractor.records.summary import NOT_JUDGED, RunOverview
@@ -34,7 +36,14 @@ from attractor.server.html.rendering import (
 )
 from attractor.server.html.run_list import longest_waiting_first, row_of
 from attractor.server.html.run_view import EVENT_TYPES
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import (
+    OPERATE,
+    READ,
+    Calling,
+    Serving,
+    enter_run,
+    reached_projects,
+)
 from attractor.server.run_actions import cancel_run, free_runs
 from attractor.server.service import Service
 
@@ -71,58 +80,59 @@ def show_start() -> Response:
     return RedirectResponse("/runs", 303)
 
 
+def _read_filters(
+    q: Word = "", status: Word = "", pipeline: Word = "", goal: Word = "", since: Word = ""
+) -> Mapping[str, str]:
+    return {"q": q, "status": status, "pipeline": pipeline, "goal": goal, "since": since}
+
+
 @part.get("/runs", dependencies=[READ])
 def show_runs(
     request: Request,
     service: Serving,
+    caller: Calling,
+    filters: Annotated[Mapping[str, str], Depends(_read_filters)],
     *,
-    q: Word = "",
-    status: Word = "",
-    pipeline: Word = "",
-    goal: Word = "",
-    since: Word = "",
+    everywhere: bool = False,
     before: Word = "",
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
-    """Show the runs that the filters find, newest first."""
-    project = service.project
-    now = project.machine.clock.now()
-    query = RunQuery(
-        words=q,
-        status=status,
-        pipeline=pipeline,
-        goal=goal,
-        since=parse_since(since, now, name="since").isoformat() if since else "",
-        before=before,
-        limit=MOST + 1,
-    )
+    """Show the runs that the filters find, newest first: of a project, or of all."""
+    now = service.project.machine.clock.now()
+    projects = reached_projects(service, caller) if everywhere else dict[Path, ProjectFolder]()
+    folders = [*projects] if everywhere else [service.project.runs_dir]
+    query = _query(filters, before, now)
     # At the first request after a start, there may be many runs that the index does not know.
-    reading = service.index.catch_up(project.runs_dir)
-    find = service.index.known if reading else service.index.runs
-    found = find(project.runs_dir, query)
-    if status and not found:
-        require_known_status(status)
-    filters = {"q": q, "status": status, "pipeline": pipeline, "goal": goal, "since": since}
+    index = service.index
+    reading = next(filter(None, map(index.catch_up, folders)), None)
+    found = index.known(folders, query) if reading else index.everywhere(folders, query)
+    if query.status and not found:
+        require_known_status(query.status)
     chosen = {name: value for name, value in filters.items() if value}
     last = found[MOST - 1].directory.name if len(found) > MOST else ""
     is_overview = not before and not chosen
     facts, on_top = (
-        _now(service, now) if is_overview and not reading else (dict[str, object](waiting=0), ())
+        _now(index, folders, now)
+        if is_overview and not reading
+        else (dict[str, object](waiting=0), ())
     )
     places = {run.directory for run in on_top}
     listed = [*on_top, *(run for run in found[:MOST] if run.directory not in places)]
+    of_project = "&everywhere=yes" if everywhere else service.and_here
     values: dict[str, object] = {
+        "everywhere": everywhere,
+        "projects_of": {folder: one.root.name for folder, one in projects.items()},
         "rows": [row_of(run, now) for run in listed],
         "address_of": address_of,
-        "next": f"/runs?{urlencode({**chosen, 'before': last})}{service.and_here}" if last else "",
-        "list_address": f"/runs?{urlencode({**chosen, 'before': before})}{service.and_here}",
+        "next": f"/runs?{urlencode({**chosen, 'before': last})}{of_project}" if last else "",
+        "list_address": f"/runs?{urlencode({**chosen, 'before': before})}{of_project}",
         "filters": filters,
         "is_filtered": bool(chosen),
         "is_first": not before,
         "is_overview": is_overview,
         "reading": reading,
         "statuses": STATUSES,
-        "evidence_of": partial(_evidence_of, service),
+        "evidence_of": partial(_evidence_of, service, projects),
         "event_types": EVENT_TYPES,
         "frozen": False,
         **facts,
@@ -130,6 +140,19 @@ def show_runs(
     if fragment:
         return render_fragments(request, "runs", fragment, values)
     return render(request, "runs.html.j2", values)
+
+
+def _query(filters: Mapping[str, str], before: str, now: datetime) -> RunQuery:
+    since = filters["since"]
+    return RunQuery(
+        words=filters["q"],
+        status=filters["status"],
+        pipeline=filters["pipeline"],
+        goal=filters["goal"],
+        since=parse_since(since, now, name="since").isoformat() if since else "",
+        before=before,
+        limit=MOST + 1,
+    )
 
 
 @part.post("/runs/several", dependencies=[OPERATE])
@@ -145,18 +168,26 @@ def act_on_several(
     """Cancel the selected runs, or free what nobody needs of them."""
     if not run:
         return see_other(own_page(back), "No run is selected.", is_error=True)
+    places = {one: enter_run(service, caller, one) for one in run}
     if action == "cancel":
-        faults = list(_cancel(service, caller, run, why))
+        faults = list(_cancel(places, caller, why))
         said = f"Canceled {number_of(len(run) - len(faults), 'run')}."
         return see_other(own_page(back), " ".join([said, *faults]), is_error=bool(faults))
-    return after(lambda: (own_page(back), _freed(free_runs(service, run))), own_page(back))
+
+    def free() -> tuple[str, str]:
+        # A list of the services of the runs, each once.
+        own = {id(place): place for place in places.values()}.values()
+        swept = [free_runs(one, [run for run in places if places[run] is one]) for one in own]
+        return own_page(back), " ".join(map(_freed, swept))
+
+    return after(free, own_page(back))
 
 
-def _cancel(service: Service, caller: Caller, runs: Sequence[str], why: str) -> Iterator[str]:
-    """Cancel runs; yield the error of each that cannot be canceled."""
-    for run in runs:
+def _cancel(places: Mapping[str, Service], caller: Caller, why: str) -> Iterator[str]:
+    """Cancel runs of projects; yield the error of each that cannot be canceled."""
+    for run, place in places.items():
         try:
-            cancel_run(service, run, caller, why)
+            cancel_run(place, run, caller, why)
         except AttractorError as error:
             yield f"{run}: {error.in_one_line}."
 
@@ -169,13 +200,14 @@ def _freed(swept: Sweep) -> str:
     return " ".join([f"Freed {format_size(swept.bytes)}{of}.", *kept, *swept.troubles])
 
 
-def _now(service: Service, now: datetime) -> tuple[dict[str, object], Sequence[RunOverview]]:
+def _now(
+    index: RunIndex, folders: Sequence[Path], now: datetime
+) -> tuple[dict[str, object], Sequence[RunOverview]]:
     """Return the figures of now, and the runs on top: those that need a person or are at work."""
-    index, folder = service.index, service.project.runs_dir
     asked = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_READ)
-    waiting = longest_waiting_first(index.runs(folder, asked))
-    stopped = index.runs(folder, RunQuery(status=STOPPED, limit=MOST_STOPPED))
-    live = index.runs(folder, RunQuery(is_live=True, limit=MOST))
+    waiting = longest_waiting_first(index.everywhere(folders, asked))
+    stopped = index.everywhere(folders, RunQuery(status=STOPPED, limit=MOST_STOPPED))
+    live = index.everywhere(folders, RunQuery(is_live=True, limit=MOST))
     at_work = [run for run in live if run.status != StatusWord.AWAITING_HUMAN]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
     facts: dict[str, object] = {
@@ -183,13 +215,22 @@ def _now(service: Service, now: datetime) -> tuple[dict[str, object], Sequence[R
         "left_out": max(0, len(waiting) - MOST_WAITING),
         "running": sum(not run.wait for run in at_work),
         "is_at_work": bool(at_work),
-        "cost_today": sum(day.cost_usd for day in read_costs(index, folder, today)),
+        "cost_today": sum(
+            day.cost_usd for folder in folders for day in read_costs(index, folder, today)
+        ),
     }
     return facts, [*waiting[:MOST_WAITING], *stopped, *at_work]
 
 
-def _evidence_of(service: Service, run: RunOverview, question: Question) -> Evidence:
-    return service.evidence.of(run.directory, question, service.project)
+def _evidence_of(
+    service: Service,
+    projects: Mapping[Path, ProjectFolder],
+    run: RunOverview,
+    question: Question,
+) -> Evidence:
+    other = projects.get(run.directory.parent)
+    place = service.of_project(other.project_id) if other else service
+    return service.evidence.of(run.directory, question, place.project)
 
 
 def address_of(run: RunOverview) -> str:

@@ -18,7 +18,7 @@ from attractor.records.summary import summarize
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, Calling, Serving, reached_projects
 
 part = APIRouter(tags=["runs"], responses=problem_statuses(400, 404, 409))
 
@@ -149,7 +149,9 @@ class RunStatesAnswer(AnswerModel):
 @part.get("/api/v1/runs", dependencies=[READ])
 def list_runs(
     service: Serving,
+    caller: Calling,
     *,
+    everywhere: Annotated[bool, Query(description="List the runs of all projects.")] = False,
     status: Annotated[
         str, Query(max_length=200, description="A status or outcome, such as failed.")
     ] = "",
@@ -161,8 +163,9 @@ def list_runs(
     cursor: Cursor = "",
     limit: Limit = MOST,
 ) -> Page[RunAnswer]:
-    """List the runs of the project, newest first."""
+    """List the runs of a project, or of all projects, newest first."""
     project = service.project
+    folders = reached_projects(service, caller) if everywhere else [project.runs_dir]
     moment = (
         parse_since(since, project.machine.clock.now(), name="since").isoformat() if since else ""
     )
@@ -176,7 +179,7 @@ def list_runs(
         is_live=live,
         limit=limit + 1,
     )
-    found = service.index.runs(project.runs_dir, query)
+    found = service.index.everywhere(folders, query)
     if status and not found:
         require_known_status(status)
     items = [RunAnswer.model_validate(one.to_record()) for one in found[:limit]]
