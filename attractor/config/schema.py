@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
+from attractor.base.json import Json
 from attractor.base.toml import KeyPath, dotted, printable, shown_value
 from attractor.config.user_folders import variable_name
 
@@ -180,6 +181,31 @@ class Entry:
     key: str
     value: object
     origin: Origin
+
+    @property
+    def plain(self) -> Json:
+        """The value as JSON; an unset setting is null."""
+        return _as_json(self.value)
+
+    @property
+    def words(self) -> str:
+        """The value as text for people."""
+        if self.plain in (None, ""):
+            return "not set"
+        return "none" if self.plain in ({}, []) else str(self.plain)
+
+
+def _as_json(value: object) -> Json:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            members = cast("Mapping[object, object]", value)
+            return {str(key): _as_json(one) for key, one in members.items()}
+        case list() | tuple():
+            return [_as_json(one) for one in cast("Sequence[object]", value)]
+        case _:
+            return str(value)
 
 
 @dataclass(frozen=True)

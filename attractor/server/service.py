@@ -11,6 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.ids import is_run_id
 from attractor.config.load import load_configuration
+from attractor.config.schema import Entry
 from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.factory import Factory
@@ -56,6 +57,9 @@ class Service:
     named: str = ""
     """The id of the project in addresses; empty for that of the server."""
 
+    flags: tuple[str, ...] = ()
+    """The settings on the command line of the server, for its project only."""
+
     @classmethod
     def of(
         cls,
@@ -92,6 +96,7 @@ class Service:
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             {},
+            flags=tuple(flags),
         )
 
     @property
@@ -119,6 +124,18 @@ class Service:
         """The same after another parameter."""
         return f"&project={self.named}" if self.named else ""
 
+    def read_settings(self) -> Sequence[Entry]:
+        """Return the settings of the project as its files are now, each with its origin."""
+        folder = self.processes.project
+        configuration = load_configuration(
+            start=folder,
+            cwd=folder,
+            environ=self.processes.environ,
+            flags=self.flags,
+            user_file=user_config_file(),
+        )
+        return configuration.entries()
+
     def prove(self, token: str) -> Caller:
         """Return the person with a token of the scope decide for this project."""
         return self.access.prove(token, self.project_id)
@@ -138,6 +155,7 @@ class Service:
             self.others[root] = replace(
                 self,
                 named=project_id,
+                flags=(),
                 factory=factory,
                 processes=replace(self.processes, project=root, environ=environ, program=PROGRAM),
                 snippets=SnippetThread(factory.opened.project),

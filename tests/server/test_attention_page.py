@@ -94,4 +94,7 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         page.get_by_role("link", name="Projects and actors").click()
         expect(page.get_by_role("link", name="asker")).to_be_visible()
         assert look_at(page, "worlds", page.url) == []
+        page.get_by_role("link", name="other").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("other")
+        assert look_at(page, "world", page.url) == []
         assert [one for one in screen.said if not one.startswith("asks for")] == []

@@ -11,7 +11,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.server.service import Service
 from tests.cli.git_desk import await_
 from tests.pipeline.projects import make_project
-from tests.server.conftest import SETTINGS, service_of, serving
+from tests.server.conftest import PAGE, SETTINGS, service_of, serving
 
 
 @pytest.fixture
@@ -44,6 +44,12 @@ def test_actor_answers_a_message_and_is_archived(client: httpx.Client) -> None:
     await_(lambda: len(answers()) == 2)
     assert [answer["succeeded"] for answer in answers()] == [True, True]
     [world] = client.get("/api/v1/worlds").json()
+    settings = client.get(f"/api/v1/worlds/{world['id']}/settings").json()
+    [backend] = [one for one in settings if one["key"] == "backends.default"]
+    assert (backend["value"], backend["origin"]) == ("simulate", "attractor.toml:2")
+    page = client.get(f"/worlds/{world['id']}", headers=PAGE).text
+    assert page.index("backends.default") < page.index("output.color")
+    assert f'href="/actors/{world["id"]}/one"' in page
     assert [dimension["name"] for dimension in world["dimensions"]] == ["one"]
     [row] = client.get("/api/v1/attention").json()
     assert (row["need"], row["actor"]) == ("answered", "one")

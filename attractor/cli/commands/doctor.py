@@ -1,10 +1,9 @@
 """Check this machine and list remedies for problems."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import click
 
@@ -127,25 +126,11 @@ def as_record(
         "attractor": __version__,
         "findings": [asdict(finding) for finding in findings],
         "configuration": [
-            {"key": entry.key, "value": _plain(entry.value), "origin": entry.origin.describe()}
+            {"key": entry.key, "value": entry.plain, "origin": entry.origin.describe()}
             for entry in configuration.entries()
         ],
         "summary": count,
     }
-
-
-def _plain(value: object) -> object:
-    """Return a setting as a JSON value; an unset setting is null."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Mapping():
-            members = cast("Mapping[object, object]", value)
-            return {str(key): _plain(one) for key, one in members.items()}
-        case list() | tuple():
-            return [_plain(one) for one in cast("Sequence[object]", value)]
-        case _:
-            return str(value)
 
 
 def as_text(findings: Sequence[Finding], configuration: Configuration[Settings]) -> str:
@@ -169,17 +154,9 @@ def as_text(findings: Sequence[Finding], configuration: Configuration[Settings])
     return "\n".join([*lines, summary])
 
 
-def _in_words(value: object) -> str:
-    """Return a setting as text for people."""
-    plain = _plain(value)
-    if plain in (None, ""):
-        return "not set"
-    return "none" if plain in ({}, []) else str(plain)
-
-
 def _settings(configuration: Configuration[Settings]) -> list[str]:
     entries = configuration.entries()
-    rows = [(entry.key, _in_words(entry.value), entry.origin.describe()) for entry in entries]
+    rows = [(entry.key, entry.words, entry.origin.describe()) for entry in entries]
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     return [visible(f"  {key:<{keys}}  {value:<{values}}  {origin}") for key, value, origin in rows]
 

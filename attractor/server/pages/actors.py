@@ -8,8 +8,6 @@ from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from attractor.engine.questions.question import Question
-from attractor.factory.dimensions import DimensionRecords
-from attractor.factory.project import list_project_folders
 from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
@@ -19,13 +17,12 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.http.scopes import OPERATE, READ, Calling, ServingAll, ServingOther
+from attractor.server.http.scopes import OPERATE, READ, Calling, ServingOther
 from attractor.server.resources.worlds import actor_of, sender_of
 from attractor.server.service import Service
-from attractor.worlds.actors import list_actors
 from attractor.worlds.orders import mark_seen, send
 from attractor.worlds.records import open_messages
-from attractor.worlds.status import ActorView, read_actor, read_actors
+from attractor.worlds.status import ActorView, read_actor
 
 part = PageRouter()
 
@@ -35,28 +32,6 @@ MOST = 50
 """The number of answers on the page of an actor."""
 
 Words = Annotated[str, Form(max_length=20_000)]
-
-
-@part.get("/worlds", dependencies=[READ])
-def show_worlds(request: Request, service: ServingAll, caller: Calling) -> Response:
-    """Show the projects of the state folder, with their dimensions and actors."""
-    state = service.project.machine.state_dir
-    troubles = list[str]()
-    views = read_actors(list_actors(state), troubles.append)
-    worlds = [
-        {
-            "project": project,
-            "dimensions": DimensionRecords.in_state(state, project.project_id).all(),
-            "actors": [
-                one
-                for one in views
-                if one.folder.project.project_id == project.project_id and not one.history.archived
-            ],
-        }
-        for project in list_project_folders(state)
-        if caller.reaches(project.project_id)
-    ]
-    return render(request, "worlds.html.j2", {"worlds": worlds, "troubles": troubles})
 
 
 @part.get(ACTOR, dependencies=[READ])

@@ -106,6 +106,14 @@ class WorldAnswer(AnswerModel):
     actors: list[ActorAnswer]
 
 
+class SettingAnswer(AnswerModel):
+    """A setting with its effective value, and where the value comes from."""
+
+    key: str
+    value: JsonValue
+    origin: str = Field(description="`default`, a file with its line, a variable or a flag.")
+
+
 class SenderAnswer(AnswerModel):
     """The sender of a message, and how it is proved."""
 
@@ -256,6 +264,15 @@ def list_worlds(service: ServingAll, caller: Calling) -> list[WorldAnswer]:
         )
         for project in list_project_folders(state)
         if caller.reaches(project.project_id)
+    ]
+
+
+@part.get("/api/v1/worlds/{project}/settings", dependencies=[READ])
+def list_settings(service: ServingOther) -> list[SettingAnswer]:
+    """List the effective settings of a project, as its files are now."""
+    return [
+        SettingAnswer(key=one.key, value=one.plain, origin=one.origin.describe())
+        for one in service.read_settings()
     ]
 
 
