@@ -9,7 +9,7 @@ from tests.browsers import chromium
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.people import Person, WithKeyboard, WithMouse
-from tests.server.runs import await_rest, start
+from tests.server.runs import UNGUARDED, await_rest
 from tests.server.test_run_status_in_a_browser import look_at
 from tests.tables import table
 
@@ -33,7 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def failed(server: RunningServer) -> str:
     """The id of a failed run."""
     with server.client() as client:
-        run = start(client, FAILING)
+        sent = {"file": "pipeline.dot", **UNGUARDED}
+        run = client.post("/api/v1/runs", json=sent).json()["id"]
         await_rest(client, run)
     return run
 
@@ -72,3 +73,28 @@ def test_head_of_a_failed_run_looks_right_and_has_no_violation_of_axe(
     look_at(page, "failed")
     page.locator("#fork-menu summary").click()
     look_at(page, "fork-menu")
+
+
+OTHER = """digraph asking { graph [goal="Ask", inputs="who:str"]
+    start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"""
+
+
+@people
+def test_run_is_started_by_two_buttons_and_another_pipeline_shows_its_inputs(
+    server: RunningServer, page: Page, failed: str, person: Person
+) -> None:
+    server.service.project.root.joinpath("other.dot").write_text(OTHER)
+    page.goto(f"{server.url}/runs")
+    person.press(page.get_by_role("link", name="Start a run"))
+    person.press(page.get_by_role("button", name="Start the run"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Test it")
+    person.press(page.get_by_role("link", name="Run again"))
+    expect(page.get_by_label("Goal")).to_have_value("Test it")
+    page.get_by_label("Model").fill("typed")
+    person.choose(page.get_by_label("Pipeline", exact=True), "other.dot")
+    expect(page.get_by_label("who")).to_be_visible()
+    expect(page.get_by_label("Goal")).to_have_value("Ask")
+    expect(page.get_by_label("Model")).to_have_value("typed")
+    expect(page.get_by_role("button", name="Show its inputs")).to_have_count(0)
+    expect(page.locator("#file, #model").and_(page.locator(":focus"))).to_have_count(1)
+    look_at(page, "start")
