@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -60,6 +61,7 @@ def test_run_of_another_project_is_started_shown_and_answered(
         # The navigation stays in the project of the run, and leads to that of the server.
         assert f'href="/suites?project={project}"' in page
         assert f"?project={server.service.project_id}" in page
+        assert f'href="/start?again={run}&amp;project={project}"' in page
         answered = client.post(f"/api/v1/runs/{run}/answer", json={"answer": "Y"}).json()
         assert answered["process"] == "started"
         await_(lambda: client.get(f"/api/v1/runs/{run}").json()["outcome"] == "success")
@@ -72,7 +74,8 @@ def test_each_address_of_a_page_names_its_project(
     """An address without it would show, or change, the server's own project."""
     of_all = ("/attention", "/worlds", "/login", "/logout", "/static/", "/runs/")
     address, project = f"/{page}?project={other.project_id}", other.project_id
-    shown = server.browser().get(address)
+    with closing(server.browser()) as browser:
+        shown = browser.get(address)
     assert shown.status_code == 200, shown.text
     asking = re.findall(r'<form[^>]*method="get".*?</form>', shown.text, re.DOTALL)
     assert all(f'name="project" value="{project}"' in form for form in asking)
