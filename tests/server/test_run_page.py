@@ -275,7 +275,7 @@ def test_failed_run_and_each_stage_are_retried_with_other_limits(server: Running
         assert re.search(r" selected[^>]*>build@1</option>", stage)
         assert "Retry from here</button>" in stage
         assert "Retry from both</button>" in browser.get(f"{address}/stages/left").text
-        sent = {"csrf": csrf_in(page), "at": "build@1", "max_tokens": "77", "max_cost_usd": ""}
+        sent = {"csrf": csrf_in(page), "at": "build@1", "max_tokens": "77", "model": "m-9"}
         refused = browser.post(f"{address}/fork", data={**sent, "max_tokens": "many"})
         assert (
             "max_tokens: Input should be a valid" in browser.get(refused.headers["location"]).text
@@ -284,6 +284,7 @@ def test_failed_run_and_each_stage_are_retried_with_other_limits(server: Running
         await_rest(client, retried)
         manifest = (server.service.root(retried) / "manifest.json").read_text()
         assert '"tokens": 77' in manifest
+        assert '"model": "m-9"' in manifest
         shared = start(client, IN_BRANCHES, workspace="in-place", sandbox="none")
         await_rest(client, shared)
         assert "Retry from" not in browser.get(f"/runs/{shared}").text

@@ -84,19 +84,21 @@ def fork(
     run: str,
     *,
     at: Words,
+    model: Words = "",
     max_cost_usd: Words = "",
     max_tokens: Words = "",
     max_duration: Words = "",
 ) -> Response:
-    """Start a new run from before a stage of a run, with the limits of that run or other ones."""
-    limits = {
+    """Start a new run from before a stage of a run, with its model and limits or other ones."""
+    changed = {
+        "model": model,
         "max_cost_usd": max_cost_usd,
         "max_tokens": max_tokens,
         "max_duration": max_duration,
     }
 
     def act() -> tuple[str, str]:
-        body = ForkBody.of(at=at, **{name: limit for name, limit in limits.items() if limit})
+        body = ForkBody.of(at=at, **{name: value for name, value in changed.items() if value})
         new = walk(service, body.command(name_of(service, service.root(run))), caller).id
         return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
 
