@@ -184,7 +184,8 @@ INPUT_PREFIX = "inputs."
 class Overrides:
     """The changes to the request of a run when it is resumed or forked.
 
-    `goal` and `inputs` repeat the values that the manifest does not store. If `evaluate` or
+    `goal` and `inputs` repeat the values that the manifest does not store. A `model` implies its
+    provider. If `evaluate` or
     `waits_for_limits` is None, the value of the run stays. `accepts_graph` is the name of the
     operator who accepts a changed pipeline.
     """
@@ -193,6 +194,7 @@ class Overrides:
     budgets: Budgets = NO_BUDGETS
     goal: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    model: str = ""
     evaluate: bool | None = None
     waits_for_limits: bool | None = None
     accepts_graph: str = ""
@@ -237,6 +239,8 @@ class Overrides:
             goal=goal,
             inputs=inputs,
             withheld=tuple(missing),
+            model=self.model or request.model,
+            provider="" if self.model else request.provider,
             interviewer=self.interviewer or request.interviewer,
             budgets=self.budgets.over(request.budgets),
             evaluate=request.evaluate if self.evaluate is None else self.evaluate,

@@ -123,3 +123,11 @@ def test_secret_overrides_restore_the_request(goal: str, inputs: dict[str, str])
     redactor = Redactor([goal, *inputs.values()])
     request = RunRequest(file=Path("/p.dot"), goal=goal, inputs=inputs)
     assert secret_overrides(request, redactor).apply(reread(request, redactor), {}) == request
+
+
+def test_other_model_replaces_the_provider_too() -> None:
+    request = replace(REQUEST, model="gpt-5.2", provider="openai")
+    other = Overrides(model="claude-opus-5").apply(request, {})
+    assert (other.model, other.provider) == ("claude-opus-5", "")
+    same = NO_OVERRIDES.apply(request, {})
+    assert (same.model, same.provider) == ("gpt-5.2", "openai")

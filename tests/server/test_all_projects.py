@@ -61,6 +61,7 @@ def test_run_of_another_project_is_started_shown_and_answered(
         # The navigation stays in the project of the run, and leads to that of the server.
         assert f'href="/suites?project={project}"' in page
         assert f"?project={server.service.project_id}" in page
+        assert f'href="/start?again={run}&amp;project={project}"' in page
         answered = client.post(f"/api/v1/runs/{run}/answer", json={"answer": "Y"}).json()
         assert answered["process"] == "started"
         await_(lambda: client.get(f"/api/v1/runs/{run}").json()["outcome"] == "success")

@@ -267,20 +267,6 @@ SHOWN = """() => [...document.querySelectorAll("#colours > div")].map((one) => o
     .join("\\n") === document.getElementById("source").value"""
 
 
-def test_form_that_starts_a_run_is_hidden_while_another_pipeline_is_chosen(
-    server: RunningServer, page: Page
-) -> None:
-    server.service.project.root.joinpath("other.dot").write_text(PIPELINE)
-    page.goto(f"{server.url}/start?file=other.dot")
-    button = page.get_by_role("button", name="Start the run")
-    for chosen, is_hidden in (("pipeline.dot", True), ("other.dot", False)):
-        page.get_by_label("Pipeline", exact=True).select_option(chosen)
-        expect(button).to_be_hidden() if is_hidden else expect(button).to_be_visible()
-    page.get_by_label("Pipeline", exact=True).select_option("pipeline.dot")
-    page.get_by_role("button", name="Choose").click()
-    expect(button).to_be_visible()
-
-
 BROKEN = """digraph broken { graph [goal="A broken one"] // why?
     start [shape=Mdiamond]; exit [shape=Msquare] /* all */
     build [shape=parallelogram, tool_comand="make", timeout="five"]

@@ -251,6 +251,45 @@ def test_report_is_one_file_without_secrets_and_requests(
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r'id="([^"]+)"', text))
 
 
+IN_BRANCHES = """digraph split { start [shape=Mdiamond]; exit [shape=Msquare]
+    build [shape=parallelogram, tool_command="true"]
+    both  [shape=component]; meet [shape=tripleoctagon]
+    left  [shape=parallelogram, max_retries=0, tool_command="exit 3"]
+    right [shape=parallelogram, max_retries=0, tool_command="exit 4"]
+    start -> build -> both; both -> left -> meet; both -> right -> meet; meet -> exit }"""
+
+
+def test_failed_run_and_each_stage_are_retried_with_other_limits(server: RunningServer) -> None:
+    """A fork cannot begin in a branch: it begins at the parallel node."""
+    with closing(server.browser()) as browser, server.client() as client:
+        run = start(client, IN_BRANCHES)
+        await_rest(client, run)
+        address = f"/runs/{run}"
+        page = browser.get(address).text
+        first = page.partition('id="head-actions"')[2].partition("</form>")[0]
+        assert 'name="at" value="both@1"' in first
+        assert "Retry from both</button>" in first
+        menu = page.partition('id="fork-at"')[2].partition("</select>")[0]
+        assert re.findall(r">(\w+@1)<", menu) == ["meet@1", "both@1", "build@1", "start@1"]
+        stage = browser.get(f"{address}/stages/build").text
+        assert re.search(r" selected[^>]*>build@1</option>", stage)
+        assert "Retry from here</button>" in stage
+        assert "Retry from both</button>" in browser.get(f"{address}/stages/left").text
+        sent = {"csrf": csrf_in(page), "at": "build@1", "max_tokens": "77", "model": "m-9"}
+        refused = browser.post(f"{address}/fork", data={**sent, "max_tokens": "many"})
+        assert (
+            "max_tokens: Input should be a valid" in browser.get(refused.headers["location"]).text
+        )
+        retried = browser.post(f"{address}/fork", data=sent).headers["location"].rpartition("/")[2]
+        await_rest(client, retried)
+        manifest = (server.service.root(retried) / "manifest.json").read_text()
+        assert '"tokens": 77' in manifest
+        assert '"model": "m-9"' in manifest
+        shared = start(client, IN_BRANCHES, workspace="in-place", sandbox="none")
+        await_rest(client, shared)
+        assert "Retry from" not in browser.get(f"/runs/{shared}").text
+
+
 def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> None:
     browser, address = parked
     token = csrf_in(browser.get(address).text)

@@ -4,10 +4,13 @@ import re
 from contextlib import closing
 from dataclasses import replace
 
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
+from tests.factory.resources.stores import register
+from tests.scenarios.suites import write_suite
 from tests.server.conftest import PAGE, RunningServer, csrf_in, serving
-from tests.server.runs import await_rest
+from tests.server.runs import UNGUARDED, UNTIL_GO, WAITING, await_rest, start
 
 WITH_INPUTS = """digraph asked { graph [goal="Greet", inputs="who:str, key:secret"]
     start [shape=Mdiamond]; exit [shape=Msquare]
@@ -92,3 +95,61 @@ def test_form_has_model_limits_and_problems_and_the_editor_leads_to_it(
             'value="m-1"',
         ):
             assert kept in refused.text
+
+
+def test_form_has_the_values_of_an_earlier_run_and_another_pipeline_keeps_what_was_typed(
+    service: Service,
+) -> None:
+    processes = replace(service.processes, program=PROGRAM)
+    with serving(replace(service, processes=processes)) as server:
+        _run_again_with_inputs(server)
+
+
+def _run_again_with_inputs(server: RunningServer) -> None:
+    project = server.service.project.root
+    (project / "asked.dot").write_text(WITH_INPUTS.replace(", key:secret", ""))
+    limits = {"max_cost_usd": 1.5, "max_tokens": 1000, "max_duration": "2h"}
+    sent = {"file": "asked.dot", "goal": "Wave", "model": "m-1", **limits, **UNGUARDED}
+    suite = """name = "todo"\npipeline = "asked"\n"""
+    register(server.service.opened.suites, write_suite(project.parent / "suite", suite=suite))
+    with server.client() as client, closing(server.browser()) as browser:
+        run = client.post("/api/v1/runs", json={**sent, "inputs": {"who": "Eve"}}).json()["id"]
+        await_rest(client, run)
+        assert f'href="/start?again={run}">Run again</a>' in browser.get(f"/runs/{run}").text
+        form = browser.get("/start", params={"again": run}).text
+        for words in ('value="Eve"', ">Wave<", 'value="m-1"', 'value="1.5"', 'value="1000"'):
+            assert words in form, words
+        assert "workspace none, sandbox none" in form
+        assert '<datalist id="models"><option value="' in form
+        assert "<option>todo</option>" in form
+        fields = {"csrf": csrf_in(form), "shown": "asked.dot", "again": run, "goal": "Greet"}
+        typed = {**fields, "declared_goal": "Greet", "input.who": "Ann", "model": "m-2"}
+        other = browser.post("/start", data={**typed, "file": "pipeline.dot"})
+        assert other.status_code == 200
+        assert 'name="input.who"' not in other.text
+        assert 'value="m-2"' in other.text
+        assert "<option>todo</option>" not in other.text
+        back = browser.post("/start", data={**typed, "file": "asked.dot", "show": "yes"}).text
+        assert 'value="Ann"' in back
+        started = browser.post("/start", data={**typed, "file": "asked.dot"}).headers["location"]
+        await_rest(client, started.rpartition("/")[2])
+        options = read_manifest(
+            RunDirectory(server.service.root(started.rpartition("/")[2]))
+        ).options
+        found = {name: options[name] for name in ("workspace", "sandbox", "model", "inputs")}
+        assert found == {**UNGUARDED, "model": "m-2", "inputs": {"who": "Ann"}}
+        # The pipeline that ran last comes first, and is chosen.
+        assert "<option selected>asked.dot</option>" in browser.get("/start").text
+
+
+def test_run_whose_pipeline_is_no_file_of_the_project_runs_again(server: RunningServer) -> None:
+    with server.client() as client, closing(server.browser()) as browser:
+        run = start(client, WAITING.replace(UNTIL_GO, "true"))
+        await_rest(client, run)
+        form = browser.get("/start", params={"again": run}).text
+        assert '<option value="" selected>The pipeline of that run</option>' in form
+        fields = {"csrf": csrf_in(form), "file": "", "shown": "", "again": run, "goal": ""}
+        again = browser.post("/start", data=fields).headers["location"].rpartition("/")[2]
+        await_rest(client, again)
+        graphs = [(server.service.root(one) / "graph.dot").read_text() for one in (run, again)]
+        assert graphs[0] == graphs[1]

@@ -1,6 +1,7 @@
 """Starts a new run from an earlier visit, for the commands `fork` and `rewind`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -13,7 +14,7 @@ from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to
 from attractor.cli.runs.setup import opened_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_runs
+from attractor.cli.shell_completion import complete_models, complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations.fork import fork_run
 from attractor.pipeline.plan.fork_point import ForkPoint
@@ -27,6 +28,7 @@ class ForkOptions(TypedDict):
     reference: str
     at: str
     graph: Path | None
+    model: str
     overrides: Overrides
     run_dir: Path | None
     as_json: bool
@@ -40,6 +42,12 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Continue with this changed pipeline.",
+    ),
+    click.option(
+        "--model",
+        default="",
+        shell_complete=complete_models,
+        help="Use this model for nodes without one (default: as before).",
     ),
     override_options,
     click.option(
@@ -76,7 +84,7 @@ def fork_and_walk(
         root,
         options["at"],
         opened,
-        options["overrides"],
+        replace(options["overrides"], model=options["model"]),
         graph=options["graph"],
         new_root=new_root,
         end_other=None if rewind_reason is None else end_other,

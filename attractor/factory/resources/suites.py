@@ -108,6 +108,13 @@ def other_pipeline(
     )
 
 
+def is_for(version: Version, pipeline: str) -> bool:
+    """Return whether a version of a suite judges a pipeline."""
+    named = version.data["pipeline"]
+    pipelines = [str(one) for one in named] if isinstance(named, list) else [str(named)]
+    return other_pipeline(version.name, pipelines, pipeline, Path()) is None
+
+
 class SuiteStore:
     """The suites of a project, with versions; projects share the sealed copies."""
 

@@ -18,6 +18,7 @@ from attractor.base.json import Json
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.journal.reader import JournalReader, find_position
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
+from attractor.engine.state.attempts import attempt_key
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.drawing.run_overlay import RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
@@ -50,6 +51,7 @@ from attractor.server.html.stage_output import (
 from attractor.server.html.states import SIGNS, state_look
 from attractor.server.pieces import Pieces, PieceSource
 from attractor.server.service import Service
+from attractor.workspaces.create.registry import workspace_registry
 
 PROMPT, RESPONSE = "prompt.md", "response.md"
 LARGEST_FILE = 200_000
@@ -128,6 +130,12 @@ class RunView:
         return plain_status(self.summary)
 
     @property
+    def can_fork(self) -> bool:
+        """Whether another run can begin within this one; two runs cannot share a folder."""
+        kind = workspace_registry()[str(self.manifest.options.get("workspace", "isolated"))]
+        return bool(self.timeline.attempts) and (kind.is_apart or kind.create is None)
+
+    @property
     def needs_decision(self) -> bool:
         """Whether the run waits for a person's decision."""
         summary = self.summary
@@ -160,6 +168,21 @@ class RunView:
             if attempt.state is StageState.FAILED and not attempt.will_retry
         )
         return next(ended, None)
+
+    def retry_point(self) -> str:
+        """Return the visit from which a fork repeats the failure; empty if the run did not fail.
+
+        A join fails because of its branches: the parallel node before it starts them again.
+        """
+        attempts, nodes = self.timeline.attempts, self.drawing.graph.nodes
+        failed = self.failed_attempt()
+        if failed is None:
+            return ""
+        if (join := nodes.get(failed.node)) and join.type == "parallel.fan_in":
+            parallel = {node.id for node in nodes.values() if node.type == "parallel"}
+            before = (each for each in reversed(attempts) if each.node in parallel)
+            failed = next(before, failed)
+        return fork_point(failed, attempts)
 
 
 def _name(root: Path) -> str:
@@ -199,7 +222,7 @@ def actions_of(view: RunView) -> Actions:
         resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,
         steer=is_walking and bool(view.status.at_work),
         cancel=view.plain.word is not PlainWord.ENDED,
-        fork=bool(view.timeline.attempts),
+        fork=view.can_fork,
     )
 
 
@@ -208,7 +231,8 @@ def run_values(
 ) -> dict[str, object]:
     """Return the values of templates that every view of a run needs."""
     failed = view.failed_attempt()
-    visits = dict.fromkeys(f"{attempt.node}@{attempt.visit}" for attempt in view.timeline.attempts)
+    attempts = view.timeline.attempts
+    visits = dict.fromkeys(fork_point(each, attempts) for each in attempts if not each.branch)
     return {
         "run": view,
         "pieces": pieces,
@@ -219,6 +243,8 @@ def run_values(
         "favicon": state_look(view.plain.head).favicon,
         "can": actions_of(view),
         "visits": list(reversed(visits)),
+        "fork_point_of": partial(fork_point, attempts=attempts),
+        "open_visit": "",
         "bars_of": partial(bars_of, timeline=view.timeline),
         "timeline_groups": timeline_groups(
             view.timeline, is_short=len(view.drawing.graph.nodes) <= MOST_PLAIN
@@ -232,8 +258,24 @@ def run_values(
         "needs_decision": view.needs_decision,
         "waits": len(view.summary.questions) + view.needs_decision,
         "failed": failed,
+        "retry_at": view.retry_point() if view.can_fork else "",
         "failed_lines": last_lines(failed) if failed else (),
     }
+
+
+def fork_point(attempt: StageAttempt, attempts: Sequence[StageAttempt]) -> str:
+    """Return the visit from which a fork repeats an attempt.
+
+    A fork cannot begin in a branch: it begins at the parallel node that started the branch.
+    """
+    outer = (
+        each
+        for each in attempts
+        if not each.branch
+        and attempt.branch.startswith(attempt_key("", each.node, each.visit, each.attempt))
+    )
+    begin = next(outer, attempt) if attempt.branch else attempt
+    return f"{begin.node}@{begin.visit}"
 
 
 @dataclass(frozen=True)

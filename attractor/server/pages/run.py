@@ -31,6 +31,7 @@ from attractor.server.html.rendering import (
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
+    fork_point,
     judge_address,
     pretty,
     read_changes,
@@ -167,6 +168,7 @@ def _stages(request: Request, service: Service, run: str, choice: PageChoice) ->
         "stage": stage,
         "unfolded": choice.unfolded,
         "picked": attempt.id if attempt and choice.stage else "",
+        "open_visit": fork_point(attempt, view.timeline.attempts) if attempt else "",
         "selected": attempt.id if attempt else name,
         "query": f"{choice.query}&{choice.look.query}".rstrip("&"),
     }

@@ -78,12 +78,28 @@ def cancel(service: Serving, caller: Calling, run: str, why: Words = "") -> Resp
 
 
 @part.post(RUN + "/fork", dependencies=[OPERATE])
-def fork(service: Serving, caller: Calling, run: str, at: Words) -> Response:
-    """Start a new run from before a stage of a run."""
+def fork(
+    service: Serving,
+    caller: Calling,
+    run: str,
+    *,
+    at: Words,
+    model: Words = "",
+    max_cost_usd: Words = "",
+    max_tokens: Words = "",
+    max_duration: Words = "",
+) -> Response:
+    """Start a new run from before a stage of a run, with its model and limits or other ones."""
+    changed = {
+        "model": model,
+        "max_cost_usd": max_cost_usd,
+        "max_tokens": max_tokens,
+        "max_duration": max_duration,
+    }
 
     def act() -> tuple[str, str]:
-        command = ForkBody.of(at=at).command(name_of(service, service.root(run)))
-        new = walk(service, command, caller).id
+        body = ForkBody.of(at=at, **{name: value for name, value in changed.items() if value})
+        new = walk(service, body.command(name_of(service, service.root(run))), caller).id
         return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
 
     return after(act, f"/runs/{in_address(run)}")

@@ -1,6 +1,8 @@
 """The form that starts a run: a pipeline of the project, its goal, its inputs, and a suite."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +10,13 @@ from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from attractor.backends.models import list_catalogue, read_provider_keys
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.question import natural_key
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.factory.open_project import OpenProject
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.language.reading import parse
@@ -22,7 +28,8 @@ from attractor.pipeline.source.files import (
     list_pipeline_files,
     read_pipeline_file,
 )
-from attractor.pipeline.source.read import context_of, prepare_source
+from attractor.pipeline.source.read import STDIN, context_of, pipeline_name, prepare_source
+from attractor.records.request import GOAL, INPUT_PREFIX, RunRequest, read_request
 from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
@@ -37,60 +44,143 @@ Word = Annotated[str, Query(max_length=1000)]
 INPUT = "input."
 """The beginning of the names of fields with an input."""
 
+MOST_RECENT = 5
+"""The number of pipelines that come first because they ran last."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person wants to start: a file, or the pipeline of an earlier run with its values.
+
+    The new run gets the feedback on the run `feedback`; it only repeats the run `again`.
+    """
+
+    file: str = ""
+    feedback: str = ""
+    again: str = ""
+
+    def directory(self, service: Service) -> RunDirectory | None:
+        """Return the directory of the earlier run."""
+        earlier = self.feedback or self.again
+        return RunDirectory(service.root(earlier)) if earlier else None
+
 
 @part.get("/start", dependencies=[READ])
 def show_form(
-    request: Request, service: Serving, *, file: Word = "", feedback: Word = ""
+    request: Request, service: Serving, *, file: Word = "", feedback: Word = "", again: Word = ""
 ) -> Response:
-    """Show the pipelines of the project, or the form that starts one of them.
+    """Show the form that starts a run: of a file, or else of the pipeline that ran last.
 
-    With the feedback on an earlier run, it is the pipeline of that run, unless a file is given.
+    With an earlier run, it has the pipeline of that run, its goal, inputs, model, limits and suite.
     """
-    return _page(request, service, file, feedback)
+    return _page(request, service, Wanted(file, feedback, again))
 
 
 def _page(
-    request: Request, service: Service, file: str, feedback: str, refusal: Refusal = NOT_REFUSED
+    request: Request, service: Service, wanted: Wanted, refusal: Refusal = NOT_REFUSED
 ) -> Response:
     names = list(list_pipeline_files(service.project.root, service.project.runs_dir))
-    earlier = read_manifest(RunDirectory(service.root(feedback))) if feedback else None
-    chosen = file or (_file_of(service, earlier) if earlier else "")
-    chosen = chosen or (names[0] if len(names) == 1 else "")
+    recent = list(_recent_files(service, names))
+    earlier = wanted.directory(service)
+    manifest = read_manifest(earlier) if earlier else None
+    own = _file_of(service, manifest, names) if manifest else ""
+    file = wanted.file or own
+    if not file and not manifest:
+        file = next(iter([*recent, *names]), "")
+    filled = _values_of(read_request(manifest)) if manifest else dict[str, str]()
     values: dict[str, object] = {
-        "files": names,
-        "file": chosen,
+        "recent": recent,
+        "files": [name for name in names if name not in recent],
+        "file": file,
+        "own_graph": manifest is not None and not own,
         "graph": None,
         "fault": "",
-        "feedback": earlier.run_id if earlier else "",
-        "suite": earlier.suite.partition("@")[0] if earlier else "",
-        "profile": earlier.profile.partition("@")[0] if earlier else "",
+        "feedback": wanted.feedback,
+        "again": wanted.again,
+        "kept": ", ".join(f"{name} {value}" for name, value in _kept(service, wanted, filled)),
         "error": refusal.error,
-        "typed": refusal.values,
+        "typed": refusal.values or filled,
+        "input_field": INPUT,
     }
-    if chosen:
-        values |= _form(service, chosen)
+    if file or earlier:
+        values |= _form(service, file, earlier)
     return render(request, "start.html.j2", values, status=refusal.status)
 
 
-def _file_of(service: Service, manifest: Manifest) -> str:
-    """Return the file of the project that a run was started with; empty if it is elsewhere."""
-    store = service.opened.pipelines.versions
-    version = store.with_content(manifest.pipeline, manifest.content_hash)
-    file = Path(str(version.data["file"]))
+def _recent_files(service: Service, names: Sequence[str]) -> Iterator[str]:
+    """Yield the files of the pipelines that ran last, newest first."""
+    newest = service.index.newest(service.project.runs_dir).values()
+    found: list[str] = []
+    for run in sorted(newest, key=lambda run: run.started, reverse=True):
+        # A run can be removed meanwhile.
+        with suppress(AttractorError):
+            found.append(_file_of(service, read_manifest(RunDirectory(run.directory)), names))
+        if len(set(found)) > MOST_RECENT:
+            break
+    yield from [file for file in dict.fromkeys(found) if file][:MOST_RECENT]
+
+
+def _file_of(service: Service, manifest: Manifest, names: Sequence[str]) -> str:
+    """Return the file of the project with the pipeline of a run; empty if it is elsewhere."""
     project = service.project.root
-    return str(file.relative_to(project)) if file.is_relative_to(project) else ""
+    places = [str(manifest.options.get("file", ""))]
+    with suppress(AttractorError):
+        store = service.opened.pipelines.versions
+        version = store.with_content(manifest.pipeline, manifest.content_hash)
+        places.append(str(version.data["file"]))
+    for file in (project / Path(place) for place in places):
+        if file.is_relative_to(project) and (name := str(file.relative_to(project))) in names:
+            return name
+    return ""
 
 
-def _form(service: Service, name: str) -> dict[str, object]:
-    """Return the values for the form of a pipeline; an unreadable pipeline has a fault."""
-    text = read_pipeline_file(service.project.root, name, service.project.runs_dir).text
+def _values_of(request: RunRequest) -> Mapping[str, str]:
+    """Return the values of the form for a run like an earlier one, as far as they are stored."""
+    budgets = request.budgets
+    inputs = {
+        f"{INPUT}{name}": value
+        for name, value in request.inputs.items()
+        if f"{INPUT_PREFIX}{name}" not in request.withheld
+    }
+    values = {
+        **inputs,
+        "goal": "" if GOAL in request.withheld else request.goal,
+        "model": request.model,
+        "suite": request.suite.partition("@")[0],
+        "profile": request.profile.partition("@")[0],
+        "max_cost_usd": "" if budgets.cost_usd is None else f"{budgets.cost_usd:.12g}",
+        "max_tokens": "" if budgets.tokens is None else str(budgets.tokens),
+        "max_duration": "" if budgets.duration is None else format_duration(budgets.duration),
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _kept(service: Service, wanted: Wanted, fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the settings of an earlier run that the form does not have; a model has a provider."""
+    if directory := wanted.directory(service):
+        request = read_request(read_manifest(directory))
+        yield "backend", request.backend
+        yield "workspace", request.dimension or request.workspace
+        yield "sandbox", request.sandbox
+        if request.provider and fields.get("model", "") == request.model:
+            yield "provider", request.provider
+
+
+def _form(service: Service, name: str, earlier: RunDirectory | None) -> dict[str, object]:
+    """Return the values for the form of a pipeline; an unreadable pipeline has a fault.
+
+    Without a name, it is the pipeline as the earlier run had it.
+    """
+    opened = service.opened
+    project = opened.project
+    text = _text_of(service, name, earlier)
+    place = find_place(project.root, name) if name else project.root / STDIN
+    name = name or STDIN
     try:
         graph = parse(text, file=name)
     except InvalidPipeline as fault:
         return {"fault": f"{fault.message}: run attractor validate {name}"}
-    opened = service.opened
-    project = opened.project
-    visible = VisibleFiles(find_place(project.root, name), project.root)
+    visible = VisibleFiles(place, project.root)
     prepared = prepare_source(
         Source(text, name), "", visible, None, context_of(RunScope.of(project))
     )
@@ -98,15 +188,39 @@ def _form(service: Service, name: str) -> dict[str, object]:
         "graph": graph,
         "problems": prepared.diagnostics,
         "inputs": declared_inputs(graph),
-        "suites": sorted(opened.suites.versions.names(), key=natural_key),
+        "suites": _suites_for(opened, pipeline_name(graph, place)),
         "profiles": sorted(opened.profiles.versions.names(), key=natural_key),
-        "input_field": INPUT,
+        "models": _known_models(project.machine.environ),
     }
+
+
+def _text_of(service: Service, name: str, earlier: RunDirectory | None) -> str:
+    if earlier and not name:
+        return earlier.graph.read_text()
+    return read_pipeline_file(service.project.root, name, service.project.runs_dir).text
+
+
+def _suites_for(opened: OpenProject, pipeline: str) -> Sequence[str]:
+    """Return the suites in use that judge a pipeline."""
+    # Suites are slow to import.
+    from attractor.factory.resources.suites import is_for
+
+    versions = opened.suites.versions
+    found = [versions.find(name) for name in sorted(versions.names(), key=natural_key)]
+    return [suite.name for suite in found if not suite.ending and is_for(suite, pipeline)]
+
+
+def _known_models(environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the known models of the providers with a key; without any, of all providers."""
+    keys = asyncio.run(read_provider_keys(environ))
+    usable = {one.provider for one in keys if one.is_set}
+    models = list_catalogue()
+    return [one.id for one in models if one.provider in usable] or [one.id for one in models]
 
 
 @part.post("/start", dependencies=[OPERATE])
 async def start(request: Request, service: Serving, caller: Calling) -> Response:
-    """Start a run, and show its page."""
+    """Start a run and show its page; show the form again if another pipeline was chosen."""
     # The names of the inputs are those of the pipeline, so that they are no parameters here.
     fields = {name: str(one).replace("\r\n", "\n") for name, one in (await request.form()).items()}
     return await run_in_threadpool(_start, request, service, caller, fields)
@@ -116,11 +230,20 @@ def _start(
     request: Request, service: Service, caller: Caller, fields: Mapping[str, str]
 ) -> Response:
     """Start a run; if that is refused, show the form again, with all that was typed."""
-    file, goal, feedback = (fields.get(name, "") for name in ("file", "goal", "feedback"))
+    file, goal = fields.get("file", ""), fields.get("goal", "")
+    wanted = Wanted(file, fields.get("feedback", ""), fields.get("again", ""))
+    if goal == fields.get("declared_goal"):
+        goal = ""
+        fields = {name: value for name, value in fields.items() if name != "goal"}
+    # The inputs in the form are those of the pipeline that was shown.
+    if "show" in fields or fields.get("shown", file) != file:
+        return _page(request, service, wanted, Refusal(fields))
     try:
+        earlier = wanted.directory(service)
         body = StartBody.of(
             file=file,
-            goal="" if goal == fields.get("declared_goal") else goal,
+            source="" if file or not earlier else _text_of(service, "", earlier),
+            goal=goal,
             inputs={
                 name.removeprefix(INPUT): text
                 for name, text in fields.items()
@@ -128,12 +251,13 @@ def _start(
             },
             suite=fields.get("suite", ""),
             profile=fields.get("profile", ""),
-            feedback=feedback,
+            feedback=wanted.feedback,
             model=fields.get("model", ""),
             max_duration=fields.get("max_duration", ""),
             **{name: fields[name] for name in ("max_cost_usd", "max_tokens") if fields.get(name)},
+            **dict(_kept(service, wanted, fields)),
         )
         run = start_run(service, body, caller).id
     except AttractorError as error:
-        return _page(request, service, file, feedback, Refusal(fields, error))
+        return _page(request, service, wanted, Refusal(fields, error))
     return see_other(f"/runs/{in_address(run)}")

@@ -249,10 +249,17 @@ class ForkBody(ContinueBody):
     graph: Word = Field(
         default="", description="Continue with this changed pipeline file of the project."
     )
+    model: Word = Field(
+        default="", description="Use this model for nodes without one (default: as before)."
+    )
 
     def command(self, run: str, name: str = "fork") -> RunCommand:
         """Return the command that forks a run."""
-        options = [*self.options(), *_option("graph", self.graph)]
+        options = [
+            *self.options(),
+            *_option("graph", self.graph),
+            *_option("model", self.model),
+        ]
         return RunCommand(name, [run, self.at], options, self.files())
 
 

@@ -129,17 +129,10 @@ function followStatus({ target }) {
   titled = title;
 }
 
-// Fields of another choice than the one in view are not sent.
-function decide({ target }) {
-  const rest = document.getElementById(target.dataset.decides);
-  if (rest) rest.hidden = target.value !== rest.dataset.of;
-}
-
 for (const one of document.querySelectorAll(".keys-button")) one.hidden = false;
 document.addEventListener("keydown", press);
 document.addEventListener("click", toggle);
 document.addEventListener("click", (event) => closeMenus(event.target));
-document.addEventListener("change", decide);
 document.addEventListener("submit", sendOnce);
 addEventListener("pageshow", () => {
   for (const one of document.querySelectorAll("form[data-sent]")) delete one.dataset.sent;

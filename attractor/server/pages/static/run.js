@@ -128,6 +128,7 @@ function inserted(event) {
   if (event.target.matches?.("#timeline")) scale();
   if (stage() && event.target.matches?.("#graph, #timeline, #stage")) mark(stage().dataset.selected);
   if (event.target.matches?.("#graph, #stage")) rove();
+  if (event.target.matches?.("#head, #stage")) offer();
 }
 
 // The rows of a folded branch, and the choices of a closed menu, do not travel until it is opened.
@@ -135,6 +136,19 @@ function unfold(event) {
   if (event.target.open && event.target.matches("[data-lazy]")) refresh(event.target.closest("[data-part]"));
 }
 
+// The menu of forks begins with the stage in view, until a person chooses another one.
+function offer() {
+  const choice = document.getElementById("fork-at");
+  const visit = stage()?.dataset.visit;
+  if (!choice || !visit || choice.dataset.chosenAt === visit) return;
+  if ([...choice.options].some((one) => one.value === visit)) choice.value = visit;
+}
+
+function choose({ target }) {
+  if (target.id === "fork-at") target.dataset.chosenAt = stage()?.dataset.visit || "";
+}
+
+document.addEventListener("change", choose);
 document.addEventListener("toggle", unfold, true);
 document.addEventListener("click", click);
 document.addEventListener("keydown", move);
