@@ -203,7 +203,6 @@ def decide(desk: Desk, token: str) -> None:
     person.write(field("Token"), token)
     person.press(desk.button("Approve"))
     expect(page.get_by_text("Approved by ann-decide")).to_be_visible()
-    person.write(field("Token"), token)
     person.press(desk.button("Promote"))
     expect(page.get_by_text("main is now")).to_be_visible()
 
