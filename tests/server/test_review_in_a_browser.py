@@ -71,7 +71,7 @@ def server(flow: Flow) -> Iterator[RunningServer]:
 @pytest.fixture(scope="module")
 def runs(flow: Flow) -> list[str]:
     """Runs that wait for a decision, with the verdict go; begun before the browser has a loop."""
-    return [flow.launch().run_id for _ in range(3)]
+    return [flow.launch().run_id for _ in range(5)]
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,23 @@ def test_one_typed_token_approves_and_promotes_by_keyboard(
     page.reload()
     page.get_by_text("Roll back").click()
     expect(panel.get_by_label("Token")).to_have_value("")
+
+
+def test_form_is_in_view_beside_all_diffs_and_one_press_away_on_a_phone(
+    address: str, page: Page
+) -> None:
+    page.goto(f"{address}/decision")
+    approve = page.get_by_role("button", name="Approve")
+    page.mouse.wheel(0, 100_000)
+    page.wait_for_function("scrollY > 1000")
+    expect(approve).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Approve…")).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/decision")
+    expect(approve).not_to_be_in_viewport()
+    page.get_by_role("link", name="Approve…").click()
+    expect(approve).to_be_in_viewport(ratio=1)
+    approve.click(trial=True)
 
 
 def test_form_that_does_not_reach_the_server_keeps_what_was_typed(
