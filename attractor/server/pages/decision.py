@@ -14,7 +14,7 @@ from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.pipeline.status import read_status
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import judge_address, read_changes, run_tabs
+from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
@@ -69,6 +69,8 @@ def _page(
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
             "changes": read_changes(root, service.project),
+            "changes_address": _address(run),
+            "split_query": split_query(request),
             "now": service.project.machine.clock.now(),
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
@@ -99,7 +101,7 @@ def decide(
     if verdict is DecisionKind.APPROVED and also_promote:
         act = partial(_promote, service, run, branch, token)
         return _done(request, service, run, act, recorded, form="promote", branch=branch)
-    return see_other(_address(run), recorded)
+    return see_other(_address(run) + split_query(request), recorded)
 
 
 @part.post(f"{PLACE}/waive", dependencies=[OPERATE])
@@ -185,7 +187,7 @@ def _done(
         said = act()
     except AttractorError as error:
         return _page(request, service, run, Refusal(typed, error), recorded)
-    return see_other(_address(run), f"{recorded} {said}".strip())
+    return see_other(_address(run) + split_query(request), f"{recorded} {said}".strip())
 
 
 def _address(run: str) -> str:

@@ -1,4 +1,4 @@
-// The review of a result: its token is typed once.
+// The review of a result: files are marked as viewed, and the token of a decision is typed once.
 
 import { insert, say } from "./live.js";
 
@@ -58,5 +58,57 @@ function complain(form, fault) {
   line.dataset.fault = "";
 }
 
+// Marks belong to a run and to what a file contains: other changes of the file are not viewed yet.
+const VIEWED = "viewed";
+const MOST_VIEWED = 2000; // marks that the browser keeps, of all runs
+
+const run = location.pathname.match(/^\/runs\/([^/]+)/)?.[1];
+const markOf = (box) => `${run}/${box.dataset.viewed}`;
+
+function readMarks() {
+  try {
+    return [...JSON.parse(localStorage.getItem(VIEWED) || "[]")];
+  } catch {
+    return []; // another program of this origin wrote it
+  }
+}
+
+const boxes = () => [...document.querySelectorAll("[data-viewed]")];
+const fileOf = (box) => box.closest(".changed").querySelector("details");
+
+function showMarks(isNew) {
+  const marks = new Set(readMarks());
+  for (const box of boxes()) {
+    box.closest("label").hidden = false;
+    box.checked = marks.has(markOf(box));
+    if (isNew && box.checked) fileOf(box).open = false;
+    for (const link of document.querySelectorAll(`.file-tree a[href="#${CSS.escape(fileOf(box).id)}"]`))
+      link.toggleAttribute("data-is-viewed", box.checked);
+  }
+  const number = boxes().filter((one) => one.checked).length;
+  const count = document.querySelector("[data-viewed-count]");
+  if (count) count.textContent = `${number} of ${boxes().length} viewed`;
+}
+
+function mark({ target: box }) {
+  if (!box.matches("[data-viewed]")) return;
+  const others = readMarks().filter((one) => one !== markOf(box));
+  const marks = box.checked ? [...others, markOf(box)] : others;
+  localStorage.setItem(VIEWED, JSON.stringify(marks.slice(-MOST_VIEWED)));
+  fileOf(box).open = !box.checked;
+  showMarks(false);
+}
+
+// A link to a file opens it.
+function unfold({ target }) {
+  const link = target.closest?.(".file-tree a");
+  if (link) document.getElementById(link.hash.slice(1)).open = true;
+}
+
+document.addEventListener("change", mark);
+document.addEventListener("click", unfold);
+document.addEventListener("inserted", ({ detail }) => showMarks(detail?.isAsked));
+addEventListener("storage", () => showMarks(false));
+showMarks(true);
 document.addEventListener("submit", send);
 addEventListener("pagehide", forget);
