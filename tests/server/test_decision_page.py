@@ -53,6 +53,34 @@ def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
     assert "Rolled back: main is now" in text
 
 
+def test_one_form_approves_and_promotes_and_an_approval_outlives_a_refused_promotion(
+    judged: Judged,
+) -> None:
+    server, run = judged
+    token = server.token("decide")
+    assert "also_promote" not in show(server, run)
+    [name] = re.findall("<option>(.+?)</option>", show(server, run))
+    assert "is waived" in show(server, run, "/waive", scenario=name, reason=REASON, token=token)
+    both = {"verdict": "approved", "also_promote": "yes", "branch": "no branch"}
+    text = show(server, run, rationale="Words.", token=token, **both)
+    assert re.search(r'name="also_promote" value="yes" checked>.* value="no branch"', text)
+    text = show(server, run, rationale=REASON, token=token, **both)
+    assert "Approved by ann-decide" in text
+    assert "invalid branch name" in text
+    assert re.search(r'<input id="branch" [^>]*value="no branch"', text)
+    text = show(server, run)
+    assert "<b>decided</b> by ann-decide" in text
+    assert "main is now" in show(server, run, "/promote", branch="main", token=token)
+
+
+def test_rejection_never_promotes(judged: Judged) -> None:
+    server, run = judged
+    form = {"verdict": "rejected", "also_promote": "yes", "rationale": REASON}
+    text = show(server, run, token=server.token("decide"), **form)
+    assert "Rejected by ann-decide" in text
+    assert "is now" not in text
+
+
 def test_wrong_token_keeps_the_typed_words_and_a_password_manager_fills_the_token(
     judged: Judged,
 ) -> None:

@@ -197,15 +197,13 @@ def start_with_feedback(desk: Desk) -> str:
 
 
 def decide(desk: Desk, token: str) -> None:
-    page, person = desk.page, desk.person
-    field = page.get_by_role("region", name="Decide").get_by_label
-    person.write(field("Rationale"), REASON)
-    person.write(field("Token"), token)
+    person, panel = desk.person, desk.page.get_by_role("region", name="Decide")
+    person.write(panel.get_by_label("Rationale"), REASON)
+    person.write(panel.get_by_label("Token"), token)
     person.press(desk.button("Approve"))
-    expect(page.get_by_text("Approved by ann-decide")).to_be_visible()
-    person.write(field("Token"), token)
+    expect(panel.get_by_text("Approved by ann-decide")).to_be_visible()
     person.press(desk.button("Promote"))
-    expect(page.get_by_text("main is now")).to_be_visible()
+    expect(panel.get_by_text("main is now")).to_be_visible()
 
 
 def look_at(page: Page, pages: dict[str, str], run: str, server: RunningServer) -> None:

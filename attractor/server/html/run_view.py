@@ -1,6 +1,7 @@
 """The content of the page of a run and of its report, put together from the run's records."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from fastapi import Request
 from markupsafe import Markup
 
 from attractor.base.dataclasses import dataclass
@@ -38,7 +40,13 @@ from attractor.records.timeline import StageAttempt, Timeline, find_attempt, rea
 from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
 from attractor.server.html.assets import icon_content
-from attractor.server.html.highlighting import DiffLine, diff_lines, highlighted
+from attractor.server.html.highlighting import (
+    DiffLine,
+    DiffRow,
+    diff_lines,
+    highlighted,
+    side_by_side,
+)
 from attractor.server.html.rendering import in_address
 from attractor.server.html.stage_output import (
     AT_THE_END,
@@ -377,6 +385,47 @@ class HighlightedDiff:
     file: FileDiff
     lines: Sequence[DiffLine]
 
+    @property
+    def rows(self) -> Iterator[DiffRow]:
+        """The lines side by side."""
+        return side_by_side(self.lines)
+
+    @property
+    def digest(self) -> str:
+        """A short hash of path and content: other changes of the file have another one."""
+        text = f"{self.file.path}\0{self.file.text}"
+        return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+
+
+MOST_FOLDERS = 20
+"""The depth of a tree of files; deeper files have the rest of their path as name."""
+
+
+@dataclass(frozen=True)
+class FileTree:
+    """Changed files below a folder, with their names in it."""
+
+    name: str
+    folders: Sequence["FileTree"]
+    files: Sequence[tuple[str, HighlightedDiff]]
+
+
+def tree_of(diffs: Sequence[HighlightedDiff], name: str = "", depth: int = 0) -> FileTree:
+    """Return changed files as a tree; a folder that has one folder alone is joined to it."""
+    files: list[tuple[str, HighlightedDiff]] = []
+    folders: dict[str, list[HighlightedDiff]] = {}
+    for each in diffs:
+        first, *rest = each.file.path.split("/")[depth:]
+        if rest and depth < MOST_FOLDERS:
+            folders.setdefault(first, []).append(each)
+        else:
+            files.append(("/".join([first, *rest]), each))
+    if name and not files and len(folders) == 1:
+        [(inner, found)] = folders.items()
+        return tree_of(found, f"{name}/{inner}", depth + 1)
+    below = [tree_of(found, inner, depth + 1) for inner, found in folders.items()]
+    return FileTree(name, below, files)
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -386,6 +435,11 @@ class Changes:
     remarks: str = ""
     refused: str = ""
     hint: str = ""
+
+    @property
+    def tree(self) -> FileTree:
+        """The changed files by folders."""
+        return tree_of(self.files)
 
 
 @dataclass(frozen=True)
@@ -490,6 +544,11 @@ def read_changes(root: Path, project: Project) -> Changes:
         return _changes_in(asyncio.run(read_run_diff(root, project)))
     except Refused as refused:
         return Changes(refused=refused.message, hint=refused.hint)
+
+
+def split_query(request: Request) -> str:
+    """Return the query of a page that shows changes side by side; empty for one column."""
+    return "?view=split" if request.query_params.get("view") == "split" else ""
 
 
 def _changes_in(diff: Diff) -> Changes:

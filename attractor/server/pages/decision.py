@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import Form, Request
@@ -12,8 +13,8 @@ from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.pipeline.status import read_status
-from attractor.server.html.rendering import PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import judge_address, read_changes, run_tabs
+from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
+from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service
@@ -22,8 +23,8 @@ part = PageRouter()
 
 Text = Annotated[str, Form(max_length=5000)]
 PLACE = "/runs/{run}/decision"
-_FIELDS = ("rationale", "scenario", "reason", "expires", "branch", "rollback_reason", "note")
-_NOTHING_TYPED = dict.fromkeys(("form", *_FIELDS), "")
+_FIELDS = ("form", "rationale", "also_promote", "branch", "scenario", "reason", "expires")
+_NOTHING_TYPED = dict.fromkeys((*_FIELDS, "rollback_reason", "note"), "")
 
 
 @part.get(PLACE, dependencies=[READ])
@@ -32,8 +33,13 @@ def show_decision(request: Request, service: Serving, run: str) -> Response:
     return _page(request, service, run, NOT_REFUSED)
 
 
-def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Response:
-    """Return the page; after a refusal, with the values that the person wrote."""
+def _page(
+    request: Request, service: Service, run: str, refusal: Refusal, recorded: str = ""
+) -> Response:
+    """Return the page; after a refusal, with the values that the person wrote.
+
+    `recorded`: what was done before the refusal.
+    """
     root = service.root(run)
     review = asyncio.run(service.factory.review(root))
     status = read_status(root, service.project.runs_dir).summary
@@ -63,9 +69,12 @@ def _page(request: Request, service: Service, run: str, refusal: Refusal) -> Res
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
             "changes": read_changes(root, service.project),
+            "changes_address": _address(run),
+            "split_query": split_query(request),
             "now": service.project.machine.clock.now(),
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
+            **({"flash": Flash(recorded)} if recorded else {}),
         },
         status=refusal.status,
     )
@@ -79,14 +88,20 @@ def decide(
     verdict: Annotated[DecisionKind, Form()],
     rationale: Text = "",
     token: Text = "",
+    also_promote: Text = "",
+    branch: Text = "main",
 ) -> Response:
-    """Approve or reject a run, with a token of the scope `decide`."""
-
-    def act() -> str:
+    """Approve or reject a run, with a token of the scope `decide`; promote it after an approval."""
+    typed = {"rationale": rationale, "also_promote": also_promote, "branch": branch}
+    try:
         entry = service.factory.decide(service.root(run), verdict, rationale, token=token)
-        return f"{verdict.value.capitalize()} by {entry.data['by']}."
-
-    return _done(request, service, run, act, form="decide", rationale=rationale)
+    except AttractorError as error:
+        return _page(request, service, run, Refusal({"form": "decide", **typed}, error))
+    recorded = f"{verdict.value.capitalize()} by {entry.data['by']}."
+    if verdict is DecisionKind.APPROVED and also_promote:
+        act = partial(_promote, service, run, branch, token)
+        return _done(request, service, run, act, recorded, form="promote", branch=branch)
+    return see_other(_address(run) + split_query(request), recorded)
 
 
 @part.post(f"{PLACE}/waive", dependencies=[OPERATE])
@@ -131,12 +146,14 @@ def promote(
 ) -> Response:
     """Move a branch to the result of an approved run."""
 
-    def act() -> str:
-        by = service.prove(token).name
-        done = asyncio.run(service.factory.promote(service.root(run), by=by, to=branch))
-        return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
-
+    act = partial(_promote, service, run, branch, token)
     return _done(request, service, run, act, form="promote", branch=branch)
+
+
+def _promote(service: Service, run: str, branch: str, token: str) -> str:
+    by = service.prove(token).name
+    done = asyncio.run(service.factory.promote(service.root(run), by=by, to=branch))
+    return f"{done.branch} is now {done.commit[:12]} (tag {done.tag})."
 
 
 @part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
@@ -159,6 +176,7 @@ def _done(
     service: Service,
     run: str,
     act: Callable[[], str],
+    recorded: str = "",
     **typed: str,
 ) -> Response:
     """Execute the action of a form, and show the page again with the result.
@@ -168,5 +186,9 @@ def _done(
     try:
         said = act()
     except AttractorError as error:
-        return _page(request, service, run, Refusal(typed, error))
-    return see_other(f"/runs/{in_address(run)}/decision", said)
+        return _page(request, service, run, Refusal(typed, error), recorded)
+    return see_other(_address(run) + split_query(request), f"{recorded} {said}".strip())
+
+
+def _address(run: str) -> str:
+    return f"/runs/{in_address(run)}/decision"

@@ -40,6 +40,7 @@ from attractor.server.html.run_view import (
     read_view,
     run_tabs,
     run_values,
+    split_query,
     view_stage,
 )
 from attractor.server.html.stage_output import AT_THE_END, FIRST_ERROR, LogPlace
@@ -207,10 +208,12 @@ def show_changes(
     run: str,
     fragment: Annotated[str, Query(pattern="^(changes|)$")] = "",
 ) -> Response:
-    """Show the changes of a run from its base."""
+    """Show the changes of a run from its base, in one column or side by side."""
     view = _view(service, run)
     values = {
         **_values(service, view, "Changes"),
+        "changes_address": f"/runs/{in_address(run)}/changes",
+        "split_query": split_query(request),
         "changes": read_changes(view.root, service.project),
     }
     if fragment:
