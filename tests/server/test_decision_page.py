@@ -73,6 +73,21 @@ def test_one_form_approves_and_promotes_and_an_approval_outlives_a_refused_promo
     assert "main is now" in show(server, run, "/promote", branch="main", token=token)
 
 
+def test_titles_of_hidden_scenarios_need_a_token_of_the_scope_decide(judged: Judged) -> None:
+    server, run = judged
+    with server.client("operate") as client:
+        for token, is_shown in (
+            ("", False),
+            (server.token("operate"), False),
+            (server.token("decide"), True),
+        ):
+            form = {"token": token}
+            answer = client.post(f"/runs/{run}/decision/scenarios", data=form, headers=PAGE)
+            assert (answer.status_code == 200) is is_shown
+            assert ("It is made" in answer.text) is is_shown
+        assert "It is made" not in client.get(f"/runs/{run}/decision", headers=PAGE).text
+
+
 def test_rejection_never_promotes(judged: Judged) -> None:
     server, run = judged
     form = {"verdict": "rejected", "also_promote": "yes", "rationale": REASON}

@@ -34,11 +34,17 @@ def show_decision(request: Request, service: Serving, run: str) -> Response:
 
 
 def _page(
-    request: Request, service: Service, run: str, refusal: Refusal, recorded: str = ""
+    request: Request,
+    service: Service,
+    run: str,
+    refusal: Refusal,
+    recorded: str = "",
+    *,
+    to_operator: bool = False,
 ) -> Response:
     """Return the page; after a refusal, with the values that the person wrote.
 
-    `recorded`: what was done before the refusal.
+    `recorded`: what was done before the refusal. `to_operator`: with the words of hidden scenarios.
     """
     root = service.root(run)
     review = asyncio.run(service.factory.review(root))
@@ -53,6 +59,7 @@ def _page(
             "run": root.name,
             "tabs": run_tabs(f"/runs/{in_address(root.name)}"),
             "review": review,
+            "to_operator": to_operator,
             "report": review.report,
             "has_suite": suite is not None,
             "judge_address": judge_address(review.facts.manifest, service),
@@ -78,6 +85,16 @@ def _page(
         },
         status=refusal.status,
     )
+
+
+@part.post(f"{PLACE}/scenarios", dependencies=[OPERATE])
+def name_scenarios(request: Request, service: Serving, run: str, token: Text = "") -> Response:
+    """Show the page with the titles of hidden scenarios, for a token of the scope `decide`."""
+    try:
+        service.prove(token)
+    except AttractorError as error:
+        return _page(request, service, run, Refusal({"form": "scenarios"}, error))
+    return _page(request, service, run, NOT_REFUSED, to_operator=True)
 
 
 @part.post(PLACE, dependencies=[OPERATE])

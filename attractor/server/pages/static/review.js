@@ -31,25 +31,29 @@ async function send(event) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (page.getElementById("decide")) {
       token = page.querySelector("[name=token][aria-invalid]") ? "" : typed;
-      show(page);
+      show(page, form.closest("section").getAttribute("aria-labelledby"));
       return;
     }
   } catch {
     // Without an answer, the fault says so.
+  } finally {
+    // The form stays if the same page is the answer again.
+    delete form.dataset.sent;
   }
-  delete form.dataset.sent;
   complain(form, fault);
 }
 
-function show(page) {
+function show(page, label) {
   insert("main", page, true);
   fill();
+  const section = document.querySelector(`section[aria-labelledby="${label}"]`);
+  section.tabIndex = -1;
   const decide = document.getElementById("decide");
   // The answer is in view, wherever the page was scrolled to.
   const said = document.querySelector("main > .notice");
   if (said) decide.querySelector(".body").prepend(said);
   say([...decide.querySelectorAll(".notice")].map((one) => one.textContent).join(" "));
-  (document.querySelector("main [autofocus]") || decide).focus();
+  (document.querySelector("main [autofocus]") || section).focus();
 }
 
 function complain(form, fault) {
