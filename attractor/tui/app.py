@@ -208,7 +208,9 @@ class AttractorTui(App[None]):
         match view:
             case View.OVERVIEW:
                 stages = await self.client.last_stages(row.run_id) if row.run_id else []
-                return overview_of(row, run, stages)
+                asked = row.questions[:1]
+                evidence = [await self.client.evidence(row.run_id, one.id) for one in asked]
+                return overview_of(row, run, stages, *evidence)
             case View.EVENTS:
                 return ()
             case View.DIFF:

@@ -158,6 +158,23 @@ class Run:
 
 
 @dataclass(frozen=True)
+class StageWords:
+    """The last lines of a stage before a question."""
+
+    attempt: str
+    outcome: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a person needs to answer a question."""
+
+    stages: Sequence[StageWords]
+    changes: str
+
+
+@dataclass(frozen=True)
 class Request:
     """A request that changes something."""
 
@@ -170,6 +187,7 @@ _ATTENTION = TypeAdapter(list[Attention])
 _ACTORS = TypeAdapter(list[Actor])
 _MESSAGES = TypeAdapter(list[Message])
 _DIFF, _RUN_DIFF = TypeAdapter(_Diff), TypeAdapter(_RunDiff)
+_EVIDENCE = TypeAdapter(Evidence)
 _STAGES, _OUTPUT = TypeAdapter(_Stages), TypeAdapter(_RunOutput)
 
 
@@ -220,6 +238,10 @@ class ApiClient:
             found, cursor = [*found, *page.items][-NEWEST:], page.next
             if not cursor:
                 return found
+
+    async def evidence(self, run_id: str, question: str) -> Evidence:
+        """Return what a person needs to answer a question of a run."""
+        return await self._get(_EVIDENCE, place("runs", run_id, "evidence"), question=question)
 
     async def diff_of_dimension(self, project: str, dimension: str) -> str:
         """Return the changes in a dimension."""

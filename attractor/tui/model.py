@@ -20,6 +20,7 @@ from attractor.pipeline.status import PlainWord
 from attractor.tui.client import (
     Actor,
     Attention,
+    Evidence,
     Message,
     Project,
     Question,
@@ -354,11 +355,14 @@ def head_of(row: Row, run: Run | None) -> str:
     return "\n".join(visible(line) for line in lines)
 
 
-def overview_of(row: Row, run: Run | None, stages: Sequence[Stage]) -> list[str]:
+def overview_of(
+    row: Row, run: Run | None, stages: Sequence[Stage], evidence: Evidence | None = None
+) -> list[str]:
     """Return the question with its choices, the evidence, and the output of running stages."""
     lines = list[str]()
     if row.questions:
         lines += _question_lines(row, row.questions[0])
+        lines += _evidence_lines(evidence) if evidence else []
     elif row.reason:
         lines += [row.need.upper() or "LAST RESULT", *lines_of(row.reason)]
     if row.section is Section.ACTORS and row.actor and row.actor.status == "asking":
@@ -387,6 +391,14 @@ def _question_lines(row: Row, question: Question) -> Iterator[str]:
         yield f"  (until {visible(question.deadline)})"
     if left := len(row.questions) - 1:
         yield f"  ({number_of(left, 'further question')})"
+
+
+def _evidence_lines(evidence: Evidence) -> Iterator[str]:
+    if evidence.changes:
+        yield f"CHANGED SO FAR: {visible(evidence.changes)} (d: diff)"
+    for one in evidence.stages:
+        yield f"{visible(one.attempt)}: {visible(one.outcome)}"
+        yield from (f"  | {visible(line)}" for line in one.lines)
 
 
 def _indented(text: str) -> list[str]:

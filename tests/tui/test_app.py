@@ -142,6 +142,7 @@ def test_question_is_answered_by_its_key(world: World) -> None:
         await ann.types("j")
         await ann.sees("1  [Y] Yes", lambda: ann.right)
         await ann.sees("make@1.1: success", lambda: ann.right)
+        await ann.sees("  | [Simulated] Response for stage: make", lambda: ann.right)
         assert "1 [Y] Yes  2 [N] No  a answer in words  z snooze" in ann.keys
         await ann.types("1")
         await ann.sees("answered", lambda: ann.text("#said"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.records.summary import RunOverview
-from attractor.tui.client import Actor, Attention, Message, Run
+from attractor.tui.client import Actor, Attention, Evidence, Message, Run, StageWords
 from attractor.tui.model import (
     Listing,
     Row,
@@ -143,6 +143,17 @@ def test_line_names_the_need_and_marks_the_chosen_row() -> None:
     assert len(line_of(row, later, 30, is_chosen=False)) == 30
     settled = replace(row, status="settled", is_settled=True)
     assert "settled" in line_of(settled, later, 40, is_chosen=False)
+
+
+def test_question_is_shown_with_what_an_answer_needs() -> None:
+    words = StageWords("make@1.1", "success", ["12 passed\x07"])
+    evidence = Evidence([words], "1 file, +1 -0: new.txt")
+    lines = overview_of(row_of_need(question("1"), {}), None, [], evidence)
+    assert lines[-3:] == [
+        "CHANGED SO FAR: 1 file, +1 -0: new.txt (d: diff)",
+        "make@1.1: success",
+        "  | 12 passed\N{REPLACEMENT CHARACTER}",
+    ]
 
 
 def test_texts_of_agents_are_shown_as_texts() -> None:
