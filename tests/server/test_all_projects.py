@@ -97,6 +97,20 @@ def test_runs_of_all_projects_are_listed_and_canceled_together(
         assert freed.text.count("Freed ") == 2
 
 
+@table("page, fragment", [("attention", "rows"), ("runs", "list")])
+def test_rows_travel_again_only_after_a_change(
+    server: RunningServer, page: str, fragment: str
+) -> None:
+    with server.client() as client:
+        start(client, server.service.project_id)
+        first = client.get(f"/{page}", params={"fragment": fragment}, headers=PAGE)
+        assert "Ship" in first.text
+        known = {"fragment": fragment, "known": first.headers["x-fragment-versions"]}
+        assert client.get(f"/{page}", params=known, headers=PAGE).text == ""
+        start(client, server.service.project_id)
+        assert "Ship" in client.get(f"/{page}", params=known, headers=PAGE).text
+
+
 @table("page", ["runs", "specs", "suites", "profiles", "growth", "audit", "system", "start"])
 def test_each_address_of_a_page_names_its_project(
     server: RunningServer, other: Service, page: str

@@ -17,6 +17,7 @@ from attractor.server.html.rendering import (
     render_fragments,
 )
 from attractor.server.http.scopes import OPERATE, READ, Calling, Serving, ServingAll, ServingOther
+from attractor.server.pieces import PieceSource
 from attractor.server.resources.worlds import ChoiceBody, attention_of, settle_interrupted
 from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
@@ -38,6 +39,7 @@ def show_attention(
     caller: Calling,
     *,
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
+    known: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show what needs a person in all projects, the oldest first."""
     found = attention_of(service, caller)
@@ -50,6 +52,7 @@ def show_attention(
         "troubles": found.troubles,
         "Need": Need,
         "frozen": False,
+        "pieces": PieceSource(service.pieces, known),
         "evidence_of": partial(_evidence_of, service),
     }
     if fragment:

@@ -44,6 +44,7 @@ from attractor.server.http.scopes import (
     enter_run,
     reached_projects,
 )
+from attractor.server.pieces import PieceSource
 from attractor.server.run_actions import cancel_run, free_runs
 from attractor.server.service import Service
 
@@ -96,6 +97,7 @@ def show_runs(
     everywhere: bool = False,
     before: Word = "",
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
+    known: Word = "",
 ) -> Response:
     """Show the runs that the filters find, newest first: of a project, or of all."""
     now = service.project.machine.clock.now()
@@ -135,6 +137,7 @@ def show_runs(
         "evidence_of": partial(_evidence_of, service, projects),
         "event_types": EVENT_TYPES,
         "frozen": False,
+        "pieces": PieceSource(service.pieces, known),
         **facts,
     }
     if fragment:
