@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
+from attractor.base.errors import AttractorError, Refused, UnknownName
 from attractor.base.ids import is_run_id
 from attractor.config.load import load_configuration
 from attractor.config.schema import Entry
 from attractor.config.user_folders import user_config_file
+from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.factory import Factory
 from attractor.factory.history.index import RunIndex
@@ -24,7 +25,7 @@ from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access, Caller
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
-from attractor.server.evidence import KeptEvidence
+from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
 from attractor.server.pieces import PieceVersions
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 from attractor.server.snippets import SnippetThread
@@ -149,6 +150,12 @@ class Service:
         if project_id not in folders:
             raise UnknownName("project", project_id, folders)
         root = folders[project_id]
+        if not root.is_dir():
+            # Settings are searched in the folders above, and those are of another project.
+            raise Refused(
+                f"the folder {root} of the project is gone",
+                hint="restore it; if you moved it: attractor doctor --project, in the new folder",
+            )
         if root not in self.others:
             environ = {**self.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
             factory = Factory.open(root, environ=environ)
@@ -161,6 +168,14 @@ class Service:
                 snippets=SnippetThread(factory.opened.project),
             )
         return self.others[root]
+
+    def evidence_of(self, project_id: str, root: Path, question: Question) -> Evidence:
+        """Return the evidence for a question of a run of a project, which may be gone."""
+        try:
+            project = self.of_project(project_id).project
+        except AttractorError:
+            return NO_EVIDENCE
+        return self.evidence.of(root, question, project)
 
     def of_run(self, run: str) -> "Service":
         """Return the service of the project with a run, by its whole id (default: this one)."""

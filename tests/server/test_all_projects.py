@@ -1,6 +1,7 @@
 """One server for all projects: their runs and pages, and tokens that are for some of them."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -176,6 +177,16 @@ def test_token_of_one_project_reaches_no_other(server: RunningServer, other: Ser
         refused = client.post(place, data={**form, "token": secret}, headers=PAGE)
         too_early = client.post(place, data={**form, "token": server.token()}, headers=PAGE)
         assert (refused.status_code, too_early.status_code) == (403, 400)
+
+
+def test_project_whose_folder_is_gone_is_refused(server: RunningServer, other: Service) -> None:
+    project = other.project_id
+    shutil.rmtree(other.project.root)
+    with server.client() as client:
+        for page in ("/runs", "/api/v1/runs", f"/worlds/{project}"):
+            refused = client.get(page, params={"project": project})
+            assert (refused.status_code, "is gone" in refused.text) == (409, True)
+        assert "?project=" not in client.get("/runs", headers=PAGE).text
 
 
 def limited(server: RunningServer, scope: str, *projects: str) -> str:

@@ -102,7 +102,9 @@ def render(
         "project": service.project.root.name,
         "project_id": service.project_id,
         "projects": [
-            one for one in list_project_folders(state) if caller and caller.reaches(one.project_id)
+            one
+            for one in list_project_folders(state)
+            if caller and caller.reaches(one.project_id) and one.root.is_dir()
         ],
         "flash": _read_flash(request),
         **_own_values(request),

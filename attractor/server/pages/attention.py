@@ -61,8 +61,8 @@ def show_attention(
 
 
 def _evidence_of(service: Service, row: AttentionRow, question: Question) -> Evidence:
-    project = service.of_project(row.project.project_id).project
-    return service.evidence.of(row.project.runs_dir / row.run_id, question, project)
+    root = row.project.runs_dir / row.run_id
+    return service.evidence_of(row.project.project_id, root, question)
 
 
 @part.post("/attention/{run}/answer", dependencies=[OPERATE])

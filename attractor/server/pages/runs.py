@@ -232,8 +232,7 @@ def _evidence_of(
     question: Question,
 ) -> Evidence:
     other = projects.get(run.directory.parent)
-    place = service.of_project(other.project_id) if other else service
-    return service.evidence.of(run.directory, question, place.project)
+    return service.evidence_of(other.project_id if other else "", run.directory, question)
 
 
 def address_of(run: RunOverview) -> str:
