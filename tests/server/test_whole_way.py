@@ -26,10 +26,10 @@ Axe: Any = import_module("axe_playwright_python.sync_playwright").Axe
 PATIENCE_MS = 60_000
 MESSAGE = "Greet by the first argument."
 REASON = "Everybody is greeted by name."
-WIDTHS = (1280, 390)
+WIDTHS = (1440, 390)
 LOOKS = {
-    "desktop-light": (1280, "light"),
-    "desktop-dark": (1280, "dark"),
+    "desktop-light": (1440, "light"),
+    "desktop-dark": (1440, "dark"),
     "phone-light": (390, "light"),
     "phone-dark": (390, "dark"),
 }
