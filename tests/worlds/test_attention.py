@@ -1,6 +1,7 @@
 """`attractor attention`: what needs a person, over all projects; answers are taken everywhere."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from attractor.growth.api.plans import plan_proposal
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
+from attractor.server.service import Service
 from attractor.worlds.attention import read_attention
 from tests.cli.git_desk import await_
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import make_released
 from tests.growth.deployment.test_start import kill_all
+from tests.server.conftest import PAGE, serving
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
 
 __all__ = ["desk"]
@@ -158,6 +161,14 @@ def test_plans_and_apps_that_went_down_are_rows(tmp_path: Path) -> None:
         planned = read_proposal(PROPOSAL)
         plan_id = str(plan_proposal(app.plane, "HEAD", planned)["plan_id"])
         assert rows() == [("plan", "the plan is open")]
+        environ = {**project.machine.environ, "ATTRACTOR_STATE_DIR": str(state)}
+        with (
+            serving(Service.of(project.root, environ)) as server,
+            server.client() as client,
+        ):
+            page = client.get("/attention", headers=PAGE).text
+            [place] = re.findall(r'href="(/growth/plans/[^"]*)"', page)
+            assert plan_id in client.get(place, headers=PAGE).text
         kill_all(app)
         assert sorted(rows()) == [("app", "the app went down"), ("plan", "the plan is open")]
         app.plane.plans.drop(plan_id, "not needed")
