@@ -24,16 +24,12 @@ from attractor.worlds.messages import Message, Sender
 from attractor.worlds.orders import send
 
 _LONGEST_LINE = 1000
-_LARGEST_FILE = 1 << 24
 _COMMAND = "attractor comment FILE:LINE TEXT"
 
 
 @dataclass(frozen=True)
 class Remark:
-    """A remark on a line, with the content of the line when it was written.
-
-    It is stale if the line was changed or removed since.
-    """
+    """A remark on a line as it was when written; stale if it was changed or removed since."""
 
     id: str
     file: str
@@ -69,25 +65,6 @@ def as_message(remarks: Sequence[Remark]) -> str:
     return "\n\n".join(parts)
 
 
-def read_lines(dimension: Dimension, file: str) -> tuple[str, Sequence[str]]:
-    """Return the path of a file in a dimension, and its lines; refuse what agents never see."""
-    folder = folder_of(dimension)
-    # No link may lead to hidden scenarios: the message would show their lines to the agent.
-    hidden = [folder / name for name in (".git", *(one.strip("/") for one in EXCLUDED))]
-    identities = {file_identity(one.stat()) for one in hidden if one.exists()}
-    confined = ConfinedFolder(folder, [str(folder), str(folder.resolve())], hidden=identities)
-    try:
-        path = confined.relative(file)
-        content = read_data(confined, path, limit=_LARGEST_FILE)
-        if b"\0" in content:
-            raise FileUnusable(f"{path} is a binary file")
-    except FileUnusable as fault:
-        raise UsageError(fault.message, hint=f"name a text file in {folder}") from fault
-    # Not splitlines: in a diff, only a newline ends a line.
-    lines = content.decode("utf-8", "replace").removesuffix("\n").split("\n") if content else []
-    return path, [line.removesuffix("\r")[:_LONGEST_LINE] for line in lines]
-
-
 class Remarks:
     """The remarks on a dimension that are not sent yet."""
 
@@ -102,7 +79,7 @@ class Remarks:
         for file in {one.file for one in stored}:
             # The file or the whole folder may be gone.
             with suppress(UsageError, Refused):
-                lines[file] = read_lines(self._dimension, file)[1]
+                lines[file] = self._lines(file)[1]
         placed = [place(one, lines.get(one.file, ())) for one in stored]
         return sorted(placed, key=lambda one: (one.file, one.line, one.written))
 
@@ -110,10 +87,9 @@ class Remarks:
         """Store a remark on a line of a file."""
         if not text.strip():
             raise UsageError("the remark is empty", hint=f"write it: {_COMMAND}")
-        path, lines = read_lines(self._dimension, file)
+        path, lines = self._lines(file)
         if not 1 <= line <= len(lines):
-            has = number_of(len(lines), "line")
-            raise UsageError(f"{path} has no line {line}", hint=f"it has {has}")
+            raise UsageError(f"{path} has no line {line}", hint=f"its lines: {len(lines)}")
         new_id, now = self._opened.project.machine.randomness(4).hex(), self._opened.now()
         remark = Remark(new_id, path, line, lines[line - 1], text.strip(), author, now)
         with self._locked():
@@ -138,11 +114,30 @@ class Remarks:
             self._store([])
         return message
 
+    def _lines(self, file: str) -> tuple[str, Sequence[str]]:
+        """Return the path of a file in the dimension, and its lines without secrets."""
+        folder = folder_of(self._dimension)
+        # No link may lead to hidden scenarios: the message would show their lines to the agent.
+        hidden = [folder / name for name in (".git", *(one.strip("/") for one in EXCLUDED))]
+        identities = {file_identity(one.stat()) for one in hidden if one.exists()}
+        confined = ConfinedFolder(folder, [str(folder), str(folder.resolve())], hidden=identities)
+        try:
+            path = confined.relative(file)
+            content = read_data(confined, path, limit=1 << 24)
+            if b"\0" in content:
+                raise FileUnusable(f"{path} is a binary file")
+        except FileUnusable as fault:
+            raise UsageError(fault.message, hint=f"name a text file in {folder}") from fault
+        # Not splitlines: in a diff, only a newline ends a line.
+        lines = content.decode("utf-8", "replace").removesuffix("\n").split("\n") if content else []
+        clean = self._opened.project.redactor.text
+        return path, [clean(line.removesuffix("\r"))[:_LONGEST_LINE] for line in lines]
+
     def _locked(self) -> FileLock:
         self._opened.refuse_in_run("'attractor comment'")
         make_private_folder(self._file.parent)
-        lock = FileLock(self._file.parent.with_name("remarks.lock"))
-        return lock.acquire(wait=10.0, purpose="attractor comment")
+        place = self._file.parent.with_name("remarks.lock")
+        return FileLock(place).acquire(wait=10.0, purpose="attractor comment")
 
     def _stored(self) -> Sequence[Remark]:
         if not self._file.exists():

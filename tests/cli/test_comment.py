@@ -60,7 +60,7 @@ def test_mistakes_name_their_remedy(desk: PlacedDesk, folder: Path) -> None:
     for words, remedy in (
         (["a.py:1", "why?"], "name one: --in DIMENSION"),
         (["--in", "try", "a.py", "why?"], "write FILE:LINE"),
-        (["--in", "try", "a.py:3", "why?"], "it has 2 lines"),
+        (["--in", "try", "a.py:3", "why?"], "its lines: 2"),
         (["--in", "try", "missing.py:1", "why?"], "name a text file in"),
         (["--in", "try", "a.py:1"], "write it: attractor comment FILE:LINE TEXT"),
         (["--in", "try", "a.py:1", "why?", "--send"], "name one"),

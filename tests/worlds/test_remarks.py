@@ -12,11 +12,13 @@ from hypothesis import given, strategies as st
 from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
 from attractor.base.locks import FileLock
 from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.open_project import OpenProject
 from attractor.worlds.actors import Actor, create_actor
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import actor_in, dimension_of, here
 from attractor.worlds.remarks import Remark, Remarks, as_message, place
+from tests.pipeline.projects import make_project, open_project
 from tests.tables import table
 from tests.worlds.test_dimensions import add, opened_in, remove
 
@@ -97,6 +99,16 @@ def test_remarks_are_sent_once_as_one_message(tmp_path: Path) -> None:
         dimension_of(nowhere, opened)
 
 
+def test_secrets_are_not_quoted(tmp_path: Path) -> None:
+    opened = OpenProject(open_project(make_project(tmp_path / "project"), API_KEY="s3cr3t-words"))
+    made = add(opened)
+    (Path(made.folder) / "a.py").write_text("key = 's3cr3t-words'\n")
+    remarks = Remarks(opened, made)
+    remarks.add("a.py", 1, "read the variable", ANN)
+    [one] = remarks.read()
+    assert ("s3cr3t" in one.quoted, one.is_stale) == (False, False)
+
+
 def test_removed_file_makes_remarks_stale_and_removed_dimension_takes_them_along(
     tmp_path: Path,
 ) -> None:
@@ -107,6 +119,9 @@ def test_removed_file_makes_remarks_stale_and_removed_dimension_takes_them_along
     (Path(made.folder) / "readme.txt").unlink()
     [left] = remarks.read()
     assert (left.file, left.is_stale) == ("readme.txt", True)
+    Path(made.folder).rename(away := tmp_path / "away")
+    assert [one.is_stale for one in remarks.read()] == [True]
+    away.rename(made.folder)
     remove(opened, made, force=True)
     assert list(DimensionRecords.of(opened).folder.glob("try*")) == []
 

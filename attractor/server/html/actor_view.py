@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from itertools import groupby
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -60,16 +61,15 @@ class ReviewedChanges:
 
     def remarks_at(self, path: str) -> Mapping[int, Sequence[Remark]]:
         """Return the remarks on a file by line, without stale ones."""
-        here = [one for one in self.remarks if one.file == path and not one.is_stale]
-        return {line: [one for one in here if one.line == line] for line in {o.line for o in here}}
+        here = (one for one in self.remarks if one.file == path and not one.is_stale)
+        # They are sorted by line.
+        return {line: list(found) for line, found in groupby(here, lambda one: one.line)}
 
 
 def read_reviewed(service: Service, name: str) -> ReviewedChanges | None:
     """Return the changes and the remarks in the dimension with a name; None without one."""
-    opened, dimension = service.opened, None
-    if name:
-        known = {one.name: one for one in DimensionRecords.of(opened).all()}
-        dimension = known.get(name)
+    opened = service.opened
+    dimension = {one.name: one for one in DimensionRecords.of(opened).all()}.get(name)
     if dimension is None or not dimension.folder:
         return None
     remarks = Remarks(opened, dimension).read()
@@ -82,7 +82,5 @@ def read_reviewed(service: Service, name: str) -> ReviewedChanges | None:
 
 
 def _top_of(dimension: Dimension) -> str:
-    if not dimension.top:
-        return ""
-    inside = PurePath(dimension.folder).relative_to(Path(dimension.top))
+    inside = Path(dimension.folder).relative_to(dimension.top) if dimension.top else Path()
     return f"{inside}/" if inside.parts else ""
