@@ -152,7 +152,7 @@ PURPOSES = {
         "init new validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor dimension message attention snooze tui up world",
+    "Let agents stay": "actor dimension comment message attention snooze tui up world",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -170,6 +170,7 @@ OPERATOR_COMMANDS = (
     "attention",
     "audit.clock",
     "cancel",
+    "comment",
     "decide",
     "dimension",
     "evaluate",

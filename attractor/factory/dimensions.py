@@ -94,8 +94,13 @@ class DimensionRecords:
         write_whole(self._file(dimension), canonical_json(write_record(dimension)), mode=0o600)
 
     def remove(self, dimension: Dimension) -> None:
-        """Remove the record of a dimension."""
+        """Remove the record of a dimension, and the remarks on it."""
+        remove_file(self.remarks_file(dimension))
         remove_file(self._file(dimension))
+
+    def remarks_file(self, dimension: Dimension) -> Path:
+        """Return the file of the remarks on a dimension, which may be missing."""
+        return self.folder / f"{dimension.name}.remarks"
 
     def _file(self, dimension: Dimension) -> Path:
         return self.folder / f"{dimension.name}.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 from attractor.base.amounts import number_of
 from attractor.base.call_text import EDITS, describe_call, first_line
 from attractor.base.dataclasses import dataclass
+from attractor.base.files import open_regular
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_object
 
@@ -87,6 +88,23 @@ def read_page(folder: Path, *, offset: int, most: int) -> TranscriptPage:
         if record is not None and (entry := read_entry(record)):
             entries.append(entry)
     return TranscriptPage(entries, offset, is_last=True)
+
+
+def read_last(folder: Path, most: int) -> Sequence[TranscriptEntry]:
+    """Return the last entries of a stage folder's transcript, if they are not too long."""
+    try:
+        with open_regular(folder / TRANSCRIPT) as file:
+            begin = max(0, os.fstat(file.fileno()).st_size - _LONGEST_END)
+            file.seek(begin)
+            lines = file.read().split(b"\n")[1 if begin else 0 : -1]
+    except OSError:
+        return ()
+    records = filter(None, map(parse_object, lines[-_MOST_RECORDS:]))
+    return list(filter(None, map(read_entry, records)))[-most:]
+
+
+_LONGEST_END = 1 << 16
+_MOST_RECORDS = 200
 
 
 class TranscriptReader:

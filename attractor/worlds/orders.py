@@ -13,7 +13,7 @@ from attractor.backends.registry import backend_registry
 from attractor.base.errors import LockHeld, Refused, UsageError
 from attractor.base.locks import FileLock, holder_of
 from attractor.environments.orphan_processes import Process, find_process
-from attractor.factory.dimensions import with_dimension
+from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.records.request import RunRequest
@@ -165,6 +165,34 @@ def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) ->
     if view.can_begin or view.can_go_on:
         wake(folder, opened)
     return message
+
+
+def dimension_of(folder: ActorFolder, opened: OpenProject) -> Dimension:
+    """Return the dimension in which an actor works."""
+    name = folder.read().actor.dimension
+    if not name:
+        raise Refused(
+            f"the actor {folder.name} works in no dimension",
+            hint=f'send it a message: attractor message send {folder.name} "TEXT"',
+        )
+    return DimensionRecords.of(opened).find(name)
+
+
+def actor_in(dimension: Dimension, opened: OpenProject) -> ActorFolder:
+    """Return the only actor that works in a dimension."""
+    name = dimension.name
+    views = read_actors(actors_of_project(opened), opened.project.console.tell)
+    open_ = [one for one in views if not one.history.archived]
+    found = [one.folder for one in open_ if one.history.actor.dimension == name]
+    if not found:
+        raise Refused(
+            f"no actor works in the dimension {name}",
+            hint=f'spawn one: attractor actor spawn "WORDS" --in {name}',
+        )
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found)
+        raise UsageError(f"several actors work in {name}: {names}", hint="name one: --actor NAME")
+    return found[0]
 
 
 def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject) -> str:

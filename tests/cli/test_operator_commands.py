@@ -23,6 +23,7 @@ WORDS = {
     "profile.create": ["profile", "create", "x"],
     "suite.register": ["suite", "register", "x"],
     "answer": ["answer", "latest", "yes"],
+    "comment": ["comment", "main.py:1", "Why?"],
     "steer": ["steer", "latest", "Hurry"],
     "resume": ["resume", "latest"],
     "cancel": ["cancel", "latest"],

@@ -7,6 +7,7 @@ from attractor.records.transcript import (
     EntryKind,
     TranscriptReader,
     read_entry,
+    read_last,
     read_page,
 )
 from tests.tables import table
@@ -77,3 +78,17 @@ def test_pages_follow_each_other_while_the_agent_writes(tmp_path: Path) -> None:
     third = read_page(tmp_path, offset=second.end, most=2)
     assert [one.body for one in third.entries] == [["4"]]
     assert len(list(TranscriptReader(tmp_path).more())) == len(said)
+
+
+def test_last_entries_of_a_long_transcript_are_read(tmp_path: Path) -> None:
+    assert read_last(tmp_path, 3) == ()
+    lines = [
+        json.dumps({"kind": "ASSISTANT_TEXT_END", "text": f"{number} {'x' * 1000}"})
+        for number in range(200)
+    ]
+    (tmp_path / TRANSCRIPT).write_text("\n".join([*lines, '{"kind": "SESSION_START"}', "{", ""]))
+    with (tmp_path / TRANSCRIPT).open("a") as file:
+        file.write(lines[0])  # not complete yet
+    found = read_last(tmp_path, 3)
+    assert [entry.body[0].split()[0] for entry in found] == ["197", "198", "199"]
+    assert len(read_last(tmp_path, 1000)) < 70

@@ -76,3 +76,26 @@ def test_actors_of_another_project_are_spawned_and_found(
     assert [actor["project"]["id"] for actor in listed] == [second]
     wrong = client.get(f"/api/v1/actors/nosuch/{one['name']}")
     assert (wrong.status_code, "unknown project" in wrong.json()["detail"]) == (404, True)
+
+
+def test_remarks_are_written_removed_and_sent(client: httpx.Client) -> None:
+    one = spawn(client, "say hello", name="one")
+    project = one["project"]["id"]
+    place, actor = f"/api/v1/dimensions/{project}/one/remarks", f"/api/v1/actors/{project}/one"
+    file = Path(one["folder"]) / "a.py"
+    file.write_text("a = 1\nb = 2\n")
+    written = [
+        client.post(place, json={"file": "a.py", "line": line, "text": f"<b>{line}</b>"}).json()
+        for line in (1, 2, 2)
+    ]
+    assert (written[0]["quoted"], written[0]["author"]["kind"]) == ("a = 1", "person")
+    assert client.delete(f"{place}/{written[2]['id']}").status_code == 204
+    gone = client.delete(f"{place}/{written[2]['id']}")
+    outside = client.post(place, json={"file": "../x", "line": 1, "text": "why?"})
+    assert (gone.status_code, outside.status_code) == (404, 400)
+    file.write_text("a = 1\nb = 3\n")
+    assert [each["stale"] for each in client.get(place).json()] == [False, True]
+    sent = client.post(f"{actor}/remarks").json()["message"]
+    assert sent["text"].startswith("2 remarks on your changes:\n\na.py:1\n> a = 1\n\n<b>1</b>")
+    assert client.get(place).json() == []
+    assert client.post(f"{actor}/remarks").status_code == 409

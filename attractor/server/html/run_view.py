@@ -524,7 +524,7 @@ def _with_content(
             name = PROMPT if plain.tab == "prompt" else RESPONSE
             return replace(plain, text=read_text(attempt, name))
         case "changes":
-            return replace(plain, changes=_changes_in(diff))
+            return replace(plain, changes=changes_in(diff))
         case "output":
             return replace(plain, log=read_log(attempt, place))
         case _:
@@ -541,7 +541,7 @@ def read_text(attempt: StageAttempt, name: str) -> str:
 def read_changes(root: Path, project: Project) -> Changes:
     """Return the changes of a run from its base."""
     try:
-        return _changes_in(asyncio.run(read_run_diff(root, project)))
+        return changes_in(asyncio.run(read_run_diff(root, project)))
     except Refused as refused:
         return Changes(refused=refused.message, hint=refused.hint)
 
@@ -551,7 +551,8 @@ def split_query(request: Request) -> str:
     return "?view=split" if request.query_params.get("view") == "split" else ""
 
 
-def _changes_in(diff: Diff) -> Changes:
+def changes_in(diff: Diff) -> Changes:
+    """Return changes to show, with their lines highlighted."""
     files = [HighlightedDiff(file, diff_lines(file.text, file.path)) for file in diff.files]
     cut = "The changes are cut off here: there are more." if diff.is_cut else ""
     return Changes(files, " ".join(filter(None, [diff.remarks, cut])))

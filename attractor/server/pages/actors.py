@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from attractor.engine.questions.question import Question
 from attractor.server.evidence import Evidence
+from attractor.server.html.actor_view import read_reviewed, read_tails
 from attractor.server.html.rendering import (
     PageRouter,
     after,
@@ -20,14 +21,15 @@ from attractor.server.html.rendering import (
 from attractor.server.http.scopes import OPERATE, READ, Calling, ServingOther
 from attractor.server.resources.worlds import actor_of, sender_of
 from attractor.server.service import Service
-from attractor.worlds.orders import mark_seen, send
+from attractor.worlds.orders import dimension_of, mark_seen, send
 from attractor.worlds.records import open_messages
+from attractor.worlds.remarks import Remarks
 from attractor.worlds.status import ActorView, read_actor
 
 part = PageRouter()
 
 ACTOR = "/actors/{project}/{name}"
-FRAGMENTS = fragments_pattern("now")
+FRAGMENTS = fragments_pattern("now", "stream", "changes", "messages")
 MOST = 50
 """The number of answers on the page of an actor."""
 
@@ -41,15 +43,22 @@ def show_actor(
     project: str,
     name: str,
     *,
+    remark: Annotated[str, Query(max_length=2000)] = "",
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
-    """Show an actor: what it does now, its messages and their answers, newest first."""
+    """Show an actor: what it does now, its changes and the remarks on them, its messages.
+
+    `remark`: FILE:LINE of the form for a new remark.
+    """
     view = read_actor(actor_of(service, name))
     values: Mapping[str, object] = {
         "actor": view,
         "address": address_of(project, name),
         "open": open_messages(view),
         "answers": [*reversed(view.history.answers)][:MOST],
+        "tails": partial(read_tails, view),
+        "reviewed": partial(read_reviewed, service, view.history.actor.dimension),
+        "remarked": remark,
         "evidence_of": partial(_evidence_of, service, view),
         "frozen": False,
     }
@@ -86,11 +95,60 @@ def seen(service: ServingOther, caller: Calling, project: str, name: str) -> Res
     return _done(act, project, name, f"{name}: seen.")
 
 
-def _done(act: Callable[[], object], project: str, name: str, words: str) -> Response:
+@part.post(f"{ACTOR}/remarks", dependencies=[OPERATE])
+def write_remark(
+    service: ServingOther,
+    caller: Calling,
+    project: str,
+    name: str,
+    file: Annotated[str, Form(max_length=1000)],
+    line: Annotated[int, Form(ge=1)],
+    text: Words,
+) -> Response:
+    """Write a remark on a line of the changes of an actor."""
+
+    def act() -> None:
+        _remarks(service, name).add(file, line, text, sender_of(caller))
+
+    return _done(act, project, name, "The remark waits until the remarks are sent.", _CHANGES)
+
+
+@part.post(f"{ACTOR}/remarks/{{remark}}/remove", dependencies=[OPERATE])
+def remove_remark(service: ServingOther, project: str, name: str, remark: str) -> Response:
+    """Remove a remark."""
+
+    def act() -> None:
+        _remarks(service, name).remove(remark)
+
+    return _done(act, project, name, "The remark is removed.", _CHANGES)
+
+
+@part.post(f"{ACTOR}/remarks/send", dependencies=[OPERATE])
+def send_remarks(service: ServingOther, caller: Calling, project: str, name: str) -> Response:
+    """Send all remarks on the dimension of an actor to it as one message."""
+
+    def act() -> None:
+        _remarks(service, name).send(actor_of(service, name), sender_of(caller))
+
+    return _done(act, project, name, f"Remarks sent to {name}.")
+
+
+_CHANGES = "#changes"
+
+
+def _remarks(service: Service, name: str) -> Remarks:
+    return Remarks(service.opened, dimension_of(actor_of(service, name), service.opened))
+
+
+def _done(
+    act: Callable[[], object], project: str, name: str, words: str, place: str = ""
+) -> Response:
     """Do what a form asks for, and show the actor again."""
+
+    address = f"{address_of(project, name)}{place}"
 
     def then() -> tuple[str, str]:
         act()
-        return address_of(project, name), words
+        return address, words
 
-    return after(then, address_of(project, name))
+    return after(then, address)

@@ -34,7 +34,7 @@ from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
 from attractor.worlds.attention import Attention, read_attention, snooze
 from attractor.worlds.dimensions import add_dimension, diff_dimension, remove_dimension
-from attractor.worlds.messages import Sender, SenderKind
+from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
     archive,
     go_on,
@@ -52,7 +52,7 @@ from attractor.worlds.status import ActorStatus, read_actor, read_actors
 part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
 
 
-_SAYS_SOMETHING: dict[str, JsonValue] = {"pattern": r"\S"}
+SAYS_SOMETHING: dict[str, JsonValue] = {"pattern": r"\S"}
 
 
 class ProjectPlace(AnswerModel):
@@ -184,7 +184,7 @@ class SpawnBody(Body):
     """An actor to spawn, with its first task."""
 
     project: Word = Field(default="", description="The id of its project (default: the server's).")
-    words: Words = Field(description="Its first task.", json_schema_extra=_SAYS_SOMETHING)
+    words: Words = Field(description="Its first task.", json_schema_extra=SAYS_SOMETHING)
     name: Word = Field(
         default="",
         description="Its name (default: after its task).",
@@ -203,7 +203,7 @@ class SpawnBody(Body):
 class MessageBody(Body):
     """A task for an actor."""
 
-    text: Words = Field(json_schema_extra=_SAYS_SOMETHING)
+    text: Words = Field(json_schema_extra=SAYS_SOMETHING)
 
 
 class SnoozeBody(Body):
@@ -351,10 +351,13 @@ def send_message(
 ) -> MessageAnswer:
     """Send a task to an actor; it is stored when this is answered."""
     folder = actor_of(service, name)
-    message = send(folder, body.text, sender_of(caller), service.opened)
-    return MessageAnswer(
-        message=MessageFields.model_validate(write_fields(message)), status="waiting", run_id=""
-    )
+    return taken(send(folder, body.text, sender_of(caller), service.opened))
+
+
+def taken(message: Message) -> MessageAnswer:
+    """Return a message that was sent just now."""
+    fields = MessageFields.model_validate(write_fields(message))
+    return MessageAnswer(message=fields, status="waiting", run_id="")
 
 
 @part.post("/api/v1/actors/{project}/{name}/seen", dependencies=[OPERATE])
