@@ -48,8 +48,8 @@ def test_a_registry_has_members(registry: Registry[Any]) -> None:
     assert list(registry)
 
 
-# lsp and mcp use protocols of their own; help prints pages for people.
-TALKING = frozenset({"lsp", "mcp", "help"})
+# lsp and mcp use protocols of their own; help prints pages for people, and tui is a screen.
+TALKING = frozenset({"lsp", "mcp", "help", "tui"})
 
 
 @table(("registry", "name"), MEMBERS)

@@ -12,6 +12,7 @@ from attractor.base.registry import Registry
 from attractor.server.access.limits import LIMITS, Limits
 from attractor.server.access.log import Log
 from attractor.server.html.rendering import PageRouter, answer_error, navigation_of
+from attractor.server.http.compression import Compression
 from attractor.server.http.document import complete_document
 from attractor.server.http.guard import Guard
 from attractor.server.http.idempotency import AnswerStore, Idempotency
@@ -68,6 +69,7 @@ def build_application(
     complete_document(application, (one for part in RESOURCES.values() for one in part.routes))
     # Each is inside the one that is added after it.
     application.add_middleware(Idempotency, store=store, project=service.project.root)
+    application.add_middleware(Compression)
     own = (route for part in _parts() for route in part.routes)
     application.add_middleware(Methods, routes=[*application.routes, *own])
     application.add_middleware(

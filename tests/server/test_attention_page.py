@@ -91,6 +91,7 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
         assert look_at(page, "actor", page.url) == []
         page.get_by_role("button", name="Yes Y").click()
+        expect(page.get_by_role("status").filter(has_text="Answered")).to_be_visible()
         page.get_by_role("link", name="Projects and actors").click()
         expect(page.get_by_role("link", name="asker")).to_be_visible()
         assert look_at(page, "worlds", page.url) == []

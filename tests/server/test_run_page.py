@@ -75,6 +75,7 @@ PAGES = {
     f"/events?before={10**15}": ["make: started"],
     "/context": ["graph.goal"],
     "/checkpoint": ["completed_nodes", "Next stage"],
+    "/checkpoint?part=context": ["graph.goal", ">State</a>"],
 }
 
 

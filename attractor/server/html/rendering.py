@@ -32,6 +32,7 @@ from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
 from attractor.server.html.states import state_look
 from attractor.server.http.problems import headers_of, problem_of, problem_response
+from attractor.server.http.unsent import UnsentForm
 from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
 
@@ -249,15 +250,24 @@ def answer_error(request: Request, error: AttractorError) -> Response:
         return problem_response(error)
     problem = problem_of(error)
     if isinstance(error, Unauthenticated):
-        if request.url.path == "/login":
-            address = own_page(request.query_params.get("next", "/"))
-        else:
-            address = f"/{request.url.path.lstrip('/')}?{request.url.query}".rstrip("?")
-        values = {"problem": problem, "address": address, "safe": safe_login(request, address)}
+        address = _left_page(request)
+        unsent: UnsentForm | None = getattr(request.state, "unsent", None)
+        # A form is sent again at the address at which its page was.
+        safe = "" if unsent else safe_login(request, address)
+        values = {"problem": problem, "address": address, "safe": safe, "unsent": unsent}
         return HTMLResponse(render_text("signed_out.html.j2", values), problem.status)
     response = render(request, "error.html.j2", {"problem": problem}, status=problem.status)
     response.headers.update(headers_of(error))
     return response
+
+
+def _left_page(request: Request) -> str:
+    """Return the address of the page to open after signing in: for a form, the page that has it."""
+    if request.url.path == "/login":
+        return own_page(request.query_params.get("next", "/"))
+    is_form = request.method == "POST"
+    url = urlsplit(request.headers.get("referer", "") if is_form else str(request.url))
+    return own_page(f"/{url.path.lstrip('/')}?{url.query}".rstrip("?"))
 
 
 @cache

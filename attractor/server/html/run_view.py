@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +15,6 @@ from markupsafe import Markup
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.events import Event
-from attractor.base.json import Json
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.journal.reader import JournalReader, find_position
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
@@ -47,6 +45,7 @@ from attractor.server.html.highlighting import (
     highlighted,
     side_by_side,
 )
+from attractor.server.html.json_parts import pretty
 from attractor.server.html.rendering import in_address
 from attractor.server.html.stage_output import (
     AT_THE_END,
@@ -68,7 +67,7 @@ LARGEST_FILE = 200_000
 MOST_ENTRIES = 300
 """The entries of a transcript on a page."""
 
-MOST_EVENTS = 100
+MOST_EVENTS = 50
 """The events on a page."""
 
 EVENT_TYPES = " ".join(sorted(ENGINE_KINDS))
@@ -599,11 +598,6 @@ def event_line(event: Event) -> EventLine:
     """Return an event for a list."""
     text = pretty(event.data)
     return EventLine(event, describe_without_time(event), highlighted(text, "data.json"))
-
-
-def pretty(value: Json | Mapping[str, Json]) -> str:
-    """Return a JSON value as text on several lines."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _sign_content(name: str) -> Markup:

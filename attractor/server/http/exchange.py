@@ -5,9 +5,9 @@ such as a stream of events, after its caller's token or session ended.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -93,6 +93,11 @@ class Exchange:
         self._valid_until = 0.0
 
     @property
+    def announced_bytes(self) -> int:
+        """The size of the body by its header; 0 without one."""
+        return int(self.headers.get("content-length", "0"))
+
+    @property
     def sender(self) -> str:
         """The caller, or the address of an unknown sender."""
         client = self.connection.get("client")
@@ -140,15 +145,19 @@ class Exchange:
         self._is_whole = not message.get("more_body", False)
         return message
 
-    async def read_form_field(self, name: str) -> str:
-        """Return a field of a form, whose body the application still receives."""
+    async def read_form(self) -> Sequence[tuple[str, str]]:
+        """Return the fields of a form, whose body the application still receives."""
         if self.headers.get("content-type", "").partition(";")[0] != _FORM:
-            return ""
+            return ()
         body = b""
-        while not self._is_whole:
-            body += (await self.receive()).get("body", b"")
+        try:
+            while not self._is_whole:
+                body += (await self.receive()).get("body", b"")
+        except HTTPException as cause:
+            assert self.fault
+            raise self.fault from cause
         self._kept = {"type": "http.request", "body": body, "more_body": False}
-        return parse_qs(body.decode(errors="replace")).get(name, [""])[0]
+        return parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""

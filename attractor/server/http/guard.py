@@ -35,6 +35,7 @@ from attractor.server.errors import (
 )
 from attractor.server.http.exchange import Exchange
 from attractor.server.http.problems import problem_response
+from attractor.server.http.unsent import UnsentForm
 
 OPEN_PATHS = frozenset({"/login", "/login.css"})
 """The paths for senders without a token or session, which have no caller."""
@@ -47,6 +48,9 @@ REFUSED = frozenset({401, 403, 408, 413, 429})
 
 IDENTIFIED_AT_ONCE = 8
 """The number of callers that are identified at one time, in threads that endpoints do not use."""
+
+LONGEST_UNSENT = 1 << 18
+"""The bytes of a form that is read although its sender is unknown, to be shown again."""
 
 Respond = Callable[[Request, AttractorError], Response]
 
@@ -127,8 +131,9 @@ class Guard:
         caller = None if is_open else await self._identify(exchange.headers)
         exchange.admit(caller)
         if caller is None and not is_open:
+            await self._keep_form(exchange)
             raise Unauthenticated()
-        if int(exchange.headers.get("content-length", "0")) > self._limits.body_bytes:
+        if exchange.announced_bytes > self._limits.body_bytes:
             raise exchange.too_large()
         with self._requests.counted(exchange.sender):
             if caller and caller.is_session and exchange.method not in SAFE_METHODS:
@@ -136,6 +141,18 @@ class Guard:
             await self._app(exchange.connection, exchange.receive, exchange.send)
         if exchange.fault:
             raise exchange.fault
+
+    async def _keep_form(self, exchange: Exchange) -> None:
+        """Keep the form that a browser sent after its session ended, for the page that signs in."""
+        is_page = exchange.method == "POST" and "text/html" in exchange.headers.get("accept", "")
+        is_small = 0 < exchange.announced_bytes <= LONGEST_UNSENT
+        if is_page and is_small and not self._refusals.is_exceeded(exchange.sender):
+            with self._requests.counted(exchange.sender):
+                fields = await exchange.read_form()
+            address = exchange.connection["raw_path"].decode("ascii")
+            if query := exchange.connection["query_string"].decode("ascii"):
+                address += f"?{query}"
+            exchange.connection["state"]["unsent"] = UnsentForm.of(address, fields)
 
     async def _identify(self, headers: Headers) -> Caller | None:
         # In a thread, because a new token is searched for in the ledger.
@@ -163,7 +180,7 @@ class Guard:
 
 async def _require_csrf(exchange: Exchange, caller: Caller) -> None:
     """Refuse a change by a page that does not know the value of the session."""
-    sent = exchange.headers.get(CSRF_HEADER) or await exchange.read_form_field(CSRF_FIELD)
+    sent = exchange.headers.get(CSRF_HEADER) or dict(await exchange.read_form()).get(CSRF_FIELD, "")
     if not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
         raise Forbidden(
             "the form is not of this session", hint="load the page again, and send its form again"

@@ -11,8 +11,8 @@ from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import parse_profile
 from attractor.factory.resources.versions import RETIRED
 from attractor.server.html.highlighting import highlighted
+from attractor.server.html.json_parts import pretty
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import pretty
 from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.http.scopes import OPERATE, READ, Serving
 from attractor.server.service import Service

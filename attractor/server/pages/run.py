@@ -21,6 +21,7 @@ from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
 from attractor.server.evidence import Evidence
 from attractor.server.html.highlighting import highlighted
+from attractor.server.html.json_parts import part_at, pretty
 from attractor.server.html.rendering import (
     PageRouter,
     fragments_pattern,
@@ -33,7 +34,6 @@ from attractor.server.html.run_view import (
     RunView,
     fork_point,
     judge_address,
-    pretty,
     read_changes,
     read_event_page,
     read_text,
@@ -266,14 +266,23 @@ def show_context(request: Request, service: Serving, run: str) -> Response:
 
 
 @part.get(RUN + "/checkpoint", dependencies=[READ])
-def show_checkpoint(request: Request, service: Serving, run: str) -> Response:
-    """Show the state from which a process continues a run."""
+def show_checkpoint(
+    request: Request,
+    service: Serving,
+    run: str,
+    part: Annotated[str, Query(max_length=2000)] = "",
+    begin: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """Show the state from which a process continues a run, a part at a time."""
     view = _view(service, run)
     directory = RunDirectory(view.root)
-    state = open_journal(directory.events, directory.checkpoint).state
+    shown = part_at(
+        state_to_record(open_journal(directory.events, directory.checkpoint).state), part, begin
+    )
     values = {
         **_values(service, view, "Checkpoint"),
         "walks": read_context(view.root).walks,
-        "state": highlighted(pretty(state_to_record(state)), "state.json"),
+        "part": shown,
+        "text": highlighted(shown.text, "state.json"),
     }
     return render(request, "run_checkpoint.html.j2", values)

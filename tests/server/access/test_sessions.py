@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
-from playwright.sync_api import Error
+from playwright.sync_api import Error, expect
 
 from attractor.base.clock import ManualClock, SystemClock
 from attractor.base.errors import VerificationError
@@ -229,7 +229,8 @@ def test_other_programs_of_the_machine_get_no_session(service: Service) -> None:
             page.goto(f"http://127.0.0.1:{other.server_port}/")
         page.goto(f"{address}/runs")
         page.get_by_role("button", name="Sign out").click()
-        assert page.get_by_role("heading").inner_text() == "This browser is not signed in"
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_have_text("This browser is not signed in")
         other.shutdown()
         thread.join()
     assert got

@@ -164,9 +164,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   form.requestSubmit(form.querySelector("[formaction^='/editor/save']"));
 });
-form.addEventListener("submit", () => removeEventListener("beforeunload", warn));
 function warn(event) {
-  if (source.value !== saved) event.preventDefault();
+  const isSent = form.dataset.sent && form.dataset.sent !== "asks";
+  if (source.value !== saved && !isSent) event.preventDefault();
 }
 addEventListener("beforeunload", warn);
 document.getElementById("source-frame").classList.add("coloured");

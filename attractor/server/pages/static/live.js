@@ -102,6 +102,7 @@ export function insert(id, page, isAsked = false) {
 
 // Nobody loses a text.
 function isBusy(element, focused) {
+  if (element.querySelector("form[data-sent]")) return true; // on its way
   const fields = [...element.querySelectorAll("textarea, input:not([type=hidden], [type=checkbox])")];
   return fields.some((one) => one.value !== one.defaultValue) || focused?.matches("input:not([type=checkbox]), textarea, select");
 }

@@ -42,6 +42,7 @@ function isTyping(target) {
   return target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
 }
 
+const PATIENCE = 10_000; // ms in which a slow phone gets an answer
 const READING = 1000; // ms in which a person can have read a new question
 const asked = new Map();
 
@@ -106,10 +107,34 @@ function toggle(event) {
   else dialog.showModal();
 }
 
-// A form is sent once, however often its button is pressed.
-function sendOnce(event) {
-  if (event.target.dataset.sent) event.preventDefault();
-  else if (event.target.method === "post") event.target.dataset.sent = "yes";
+// A form is sent once, however often its button is pressed, and only to a server that answers: a
+// browser would replace the page, and what was typed, by its own page about a lost connection.
+async function sendOnce(event) {
+  const { target: form, submitter } = event;
+  if (form.method !== "post" || event.defaultPrevented || form.dataset.sent === "asked") return;
+  event.preventDefault();
+  if (form.dataset.sent) return;
+  form.dataset.sent = "asks";
+  form.querySelector(":scope > .unsent")?.remove();
+  if (await answers()) {
+    form.dataset.sent = "asked";
+    form.requestSubmit(submitter);
+    form.dataset.sent = "sent";
+  } else {
+    delete form.dataset.sent;
+    const text = "Not sent: the server does not answer. Your text is kept; try again in a moment.";
+    form.append(Object.assign(document.createElement("p"), { className: "fault unsent", role: "alert", textContent: text }));
+  }
+}
+
+// A refusal is an answer too, unless the server stops, or a proxy has lost it.
+async function answers() {
+  try {
+    const { status } = await fetch("/api/v1/version", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    return status < 502 || status > 504;
+  } catch {
+    return false;
+  }
 }
 
 // The title counts what waits for a person, for people who look at other tabs.
