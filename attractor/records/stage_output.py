@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.engine.routing.edge_selection import RouteReason
@@ -50,7 +51,7 @@ def describe_failed_output(outputs: Sequence[FailedOutput]) -> Iterator[str]:
         yield f"{output.stage}:"
         yield from (f"| {line}" for line in output.lines)
     if len(outputs) > MOST_STAGES:
-        yield f"and {len(outputs) - MOST_STAGES} more"
+        yield f"and {number_of(len(outputs) - MOST_STAGES, 'more stage')}"
 
 
 def failed_stages(timeline: Timeline) -> Sequence[CompletedVisit]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.events import Event
@@ -542,7 +543,7 @@ class Timeline:
     def _left_out(self, event: Event, left_out: recorded.FilesLeftOut) -> None:
         count = left_out.refused_count
         if count:
-            more = f" and {count - 1} more" if count > 1 else ""
+            more = f" and {number_of(count - 1, 'more file')}" if count > 1 else ""
             self.not_kept.append(f"{event.node}: {_refused(left_out.refused[0])}{more}")
 
     _changes: ClassVar[Mapping[str, Callable[..., None]]] = {

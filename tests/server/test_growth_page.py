@@ -90,7 +90,7 @@ def test_desire_is_added_answered_and_planned_by_forms(app: Farm) -> None:
         assert "constraints: phi compliant; fair" in added.text
         assert "Plan for its desires" in added.text
         planned = client.post(f"{added.url.path}/plan")
-        assert "serve tuesday first" in planned.text.partition("Morphs")[0]
+        assert "serve tuesday first" in planned.text.partition(">Morphs</h2>")[0]
 
 
 def test_plan_shows_collision_simulation_and_pictures(app: Farm) -> None:

@@ -122,8 +122,13 @@ def test_graph_fits_zooms_drags_searches_follows_turns_and_unfolds(
         page.keyboard.press("+")
     expect(zoom).to_have_text("200 %")
     canvas.hover()
+    page.mouse.wheel(0, 100)
+    page.wait_for_function("() => scrollY > 0 || canvas.scrollTop > 0")
+    expect(zoom).to_have_text("200 %")
+    page.keyboard.down("Control")
     for _ in range(30):
         page.mouse.wheel(0, 100)
+    page.keyboard.up("Control")
     expect(zoom).to_have_text("25 %")
     for _ in range(5):
         page.keyboard.press("+")

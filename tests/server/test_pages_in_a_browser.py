@@ -349,11 +349,14 @@ def test_runs_and_the_output_of_a_tool_look_right_and_have_no_violation_of_axe(
     server: RunningServer, page: Page
 ) -> None:
     with server.client() as client:
-        asks = start(client, GATE, goal="Ship it")
-        await_rest(client, asks)
+        for goal in ("Ship it", "Ship it too"):
+            await_rest(client, start(client, GATE, goal=goal))
         failed = start(client, FAILING.replace(UNTIL_GO, "true"), goal="Test a long goal " * 5)
         await_rest(client, failed)
     faults = look_at(page, "runs", f"{server.url}/runs")
+    # Both runs ask the same, but no two landmarks have the same name.
+    page.goto(f"{server.url}/attention")
+    faults += [one["id"] for one in Axe().run(page).response["violations"]]
     faults += look_at(page, "output", f"{server.url}/runs/{failed}/stages/test")
     assert faults == []
 
@@ -431,6 +434,23 @@ def test_page_in_the_background_uses_no_connection(server: RunningServer, page: 
         )
     hide(page, False)
     expect(page.locator(f'a[href="/runs/{run}"]').first).to_be_visible()
+
+
+def test_header_reaches_the_edge_and_names_all_pages_on_a_phone(
+    server: RunningServer, page: Page
+) -> None:
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{server.url}/system")
+        box = page.locator("header.top").bounding_box()
+        assert box
+        assert box["width"] == page.evaluate("innerWidth")
+        for name in ("System", "Keys ?"):
+            entry = page.locator("header.top").get_by_text(name, exact=True).bounding_box()
+            assert entry
+            assert entry["x"] + entry["width"] <= width
+    page.get_by_role("button", name="Keys").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def test_page_without_a_stream_is_marked(server: RunningServer, page: Page) -> None:

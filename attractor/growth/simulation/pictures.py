@@ -81,5 +81,7 @@ async def take_pictures(
                 await page.set_content(html)
                 await page.screenshot(path=folder / f"{name}.png", full_page=True)
     except (AttractorError, Error, TimeoutError) as error:
-        return f"Chromium failed: {str(error) or type(error).__name__}"
+        # The lines after the first one are the log of the browser.
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        return f"Chromium failed: {reason}"
     return ""

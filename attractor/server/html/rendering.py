@@ -284,6 +284,7 @@ def _environment() -> Environment:
         "lasted": format_seconds,
         "whole": format_number,
         "size": format_size,
+        "sentence": _sentence,
         "in_address": in_address,
         "element_id": encoded,
         "safe_drawing": inline_drawing,
@@ -304,6 +305,11 @@ def _environment() -> Environment:
         "here_field": "",
     }
     return environment
+
+
+def _sentence(text: str) -> str:
+    """Return a message with a full stop; one that ends with a command or a sign has none more."""
+    return text if not text or text.rstrip()[-1:] in ".!?:…" else f"{text.rstrip()}."
 
 
 def in_address(text: str) -> str:

@@ -57,12 +57,11 @@ function begin() {
   center(canvas().querySelector("a[aria-current]") || canvas().querySelector("a:has(.current)"));
 }
 
+// A plain wheel scrolls the page; with Ctrl, it would zoom the whole page.
 function wheel(event) {
-  if (!event.target.closest?.("#canvas") || !event.deltaY || event.shiftKey) return;
-  const wanted = bounded(zoom * STEP ** (-event.deltaY / 100));
-  if (wanted === zoom) return; // at a bound, the page scrolls
+  if (!event.target.closest?.("#canvas") || !event.deltaY || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
-  zoomTo(wanted, [event.clientX, event.clientY]);
+  zoomTo(bounded(zoom * STEP ** (-event.deltaY / 100)), [event.clientX, event.clientY]);
 }
 
 // Drag with the mouse; a finger scrolls, and two fingers zoom.
