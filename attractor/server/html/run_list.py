@@ -10,7 +10,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.ids import is_run_id
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.state.run_state import StatusWord
+from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.pipeline.status import SUCCEEDED, PlainWord, plain_status
 from attractor.records.drawing import read_graph
 from attractor.records.summary import RunOverview
@@ -51,7 +51,10 @@ class RunRow:
         """Why the run waits, stopped or ended without success; questions have rows of their own."""
         run, plain = self.run, plain_status(self.run)
         is_at_work = plain.word is PlainWord.RUNNING and not run.wait
-        if is_at_work or run.questions or plain.reason in (SUCCEEDED, StatusWord.APPROVED):
+        if is_at_work or plain.reason in (SUCCEEDED, StatusWord.APPROVED):
+            return ""
+        if run.questions or run.phase == AWAITING_ANSWER.phase:
+            # After the answer, the reason names the question until a process goes on.
             return ""
         return run.why_stopped or run.reason
 
