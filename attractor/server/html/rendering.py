@@ -309,7 +309,8 @@ def _environment() -> Environment:
 
 def _sentence(text: str) -> str:
     """Return a message with a full stop; one that ends with a command or a sign has none more."""
-    return text if not text or text.rstrip()[-1:] in ".!?:…" else f"{text.rstrip()}."
+    # Added, because an f-string would make HTML a plain text again.
+    return text if not text or text.rstrip()[-1:] in ".!?:…" else text.rstrip() + "."
 
 
 def in_address(text: str) -> str:
