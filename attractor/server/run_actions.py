@@ -201,7 +201,7 @@ KEPT_FOR = timedelta(days=7)
 
 
 def free_runs(service: Service, runs: Sequence[str]) -> Sweep:
-    """Remove the files of runs that nobody needs, as `attractor gc` would."""
+    """Remove the files of runs that `attractor gc` would remove."""
     project = service.project
     places = RunLocations(service.opened.ledger, project.runs_dir)
     rules = Rules(project.machine.clock.now(), KEPT_FOR)

@@ -32,7 +32,7 @@ from attractor.tui.client import (
 
 YES_NO = ("yes_no", "confirmation")
 SETTLED = "settled"
-"""The word of a row that needs nobody any more."""
+"""The word of a row that was settled meanwhile."""
 
 
 class Section(StrEnum):

@@ -29,7 +29,7 @@ class JsonPart:
     """A part of a value: the names of its large members, and some of the other members as text.
 
     `names`: the parts around it, from the whole value down to itself. `next`: the number of the
-    first member that is not in the text; 0 if there is none.
+    first member after the text; 0 if the text has the last one.
     """
 
     names: Sequence[PartName]

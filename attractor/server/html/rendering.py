@@ -308,7 +308,7 @@ def _environment() -> Environment:
 
 
 def _sentence(text: str) -> str:
-    """Return a message with a full stop; one that ends with a command or a sign has none more."""
+    """Return a message with a full stop; one that ends with a sign stays as it is."""
     # Added, because an f-string would make HTML a plain text again.
     return text if not text or text.rstrip()[-1:] in ".!?:…" else text.rstrip() + "."
 

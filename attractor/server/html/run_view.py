@@ -33,6 +33,7 @@ from attractor.pipeline.status import (
 from attractor.pipeline.workspace.diffs import Diff, FileDiff, read_run_diff, read_stage_diff
 from attractor.records.drawing import draw_states
 from attractor.records.event_lines import describe_without_time
+from attractor.records.evidence import RESPONSE
 from attractor.records.summary import RunOverview
 from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_recorded
 from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
@@ -60,7 +61,7 @@ from attractor.server.pieces import Pieces, PieceSource
 from attractor.server.service import Service
 from attractor.workspaces.create.registry import workspace_registry
 
-PROMPT, RESPONSE = "prompt.md", "response.md"
+PROMPT = "prompt.md"
 LARGEST_FILE = 200_000
 """The bytes of a file that a page shows."""
 

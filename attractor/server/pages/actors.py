@@ -1,4 +1,4 @@
-"""The projects of the state folder with their actors, and the page of an actor."""
+"""The page of an actor: what it does, its changes with remarks, and its messages."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,8 +7,6 @@ from typing import Annotated
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
-from attractor.engine.questions.question import Question
-from attractor.server.evidence import Evidence
 from attractor.server.html.actor_view import read_reviewed, read_tails
 from attractor.server.html.rendering import (
     PageRouter,
@@ -24,7 +22,7 @@ from attractor.server.service import Service
 from attractor.worlds.orders import dimension_of, mark_seen, send
 from attractor.worlds.records import open_messages
 from attractor.worlds.remarks import Remarks
-from attractor.worlds.status import ActorView, read_actor
+from attractor.worlds.status import read_actor
 
 part = PageRouter()
 
@@ -59,17 +57,12 @@ def show_actor(
         "tails": partial(read_tails, view),
         "reviewed": partial(read_reviewed, service, view.history.actor.dimension),
         "remarked": remark,
-        "evidence_of": partial(_evidence_of, service, view),
+        "evidence_of": partial(service.evidence_of, "", view.run.directory) if view.run else None,
         "frozen": False,
     }
     if fragment:
         return render_fragments(request, "actor", fragment, values)
     return render(request, "actor.html.j2", values)
-
-
-def _evidence_of(service: Service, view: ActorView, question: Question) -> Evidence:
-    assert view.run
-    return service.evidence.of(view.run.directory, question, service.project)
 
 
 def address_of(project: str, name: str) -> str:

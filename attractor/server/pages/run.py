@@ -11,7 +11,6 @@ from fastapi.responses import Response
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import state_to_record
 from attractor.pipeline.status import PlainWord
@@ -19,7 +18,6 @@ from attractor.records.context import read_context
 from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
-from attractor.server.evidence import Evidence
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.json_parts import part_at, pretty
 from attractor.server.html.rendering import (
@@ -126,7 +124,7 @@ def _values(
         "stream": f"/pipelines/{in_address(name)}/events?process=yes"
         f"&after={view.timeline.last_event}",
         "event_types": EVENT_TYPES,
-        "evidence_of": partial(_evidence_of, service, view),
+        "evidence_of": partial(service.evidence_of, "", view.root),
         "judge_address": judge_address(view.manifest, service),
         "typical_seconds": service.index.typical_seconds(
             service.project.runs_dir, view.manifest.pipeline
@@ -137,10 +135,6 @@ def _values(
         "query": "",
         "look_address": f"{address}{choice.query}",
     }
-
-
-def _evidence_of(service: Service, view: RunView, question: Question) -> Evidence:
-    return service.evidence.of(view.root, question, service.project)
 
 
 @part.get(RUN, dependencies=[READ])

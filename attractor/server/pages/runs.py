@@ -168,7 +168,7 @@ def act_on_several(
     why: Words = "",
     back: Words = "/runs",
 ) -> Response:
-    """Cancel the selected runs, or free what nobody needs of them."""
+    """Cancel the selected runs, or free their files as `attractor gc` would."""
     if not run:
         return see_other(own_page(back), "No run is selected.", is_error=True)
     places = {one: enter_run(service, caller, one) for one in run}
