@@ -86,11 +86,12 @@ def test_answered_question_is_gone_everywhere_within_a_second(desk: ProjectDesk)
 def test_killed_agents_go_on_and_learn_what_happened(desk: ProjectDesk) -> None:
     ask = ("actor", "spawn", "the list", "--name", "asker", "--pipeline", "ask.dot")
     assert desk.do(*ask, "--sandbox", "none").returncode == 0
+    # The oldest row is the first that a person answers.
+    assert desk.do("actor", "wait", "asker", "--timeout", "30s").returncode == 3
     fix = ("actor", "spawn", "fix the sum", "--name", "fixer", "--sandbox", "none", *MODEL)
     assert desk.do(*fix).returncode == 0
     worktrees = desk.folder / "project.worktrees"
     await_(lambda: (worktrees / "began").exists())
-    assert desk.do("actor", "wait", "asker", "--timeout", "30s").returncode == 3
     (worktrees / "fixer" / "mine.txt").write_text("by hand")
     desk.do("message", "send", "fixer", "later, fix more")
     kill_process(desk, "fixer")
