@@ -26,7 +26,8 @@ OPEN = re.compile(r"needs you \(question\)")
 ASK = """digraph ask {
   start [shape=Mdiamond]; done [shape=Msquare]
   numbers [shape=hexagon, label="Which numbers?"]
-  work [llm_provider=openai, llm_model="MODEL", auto_status=true, prompt="Number them: $goal"]
+  work [llm_provider=openai, llm_model="MODEL", auto_status=true, prompt="Number them: $goal",
+        fidelity=full, thread_id=work]
   start -> numbers
   numbers -> work [label="[W] Those of the list"]
   work -> done
@@ -106,4 +107,9 @@ def test_killed_agents_go_on_and_learn_what_happened(desk: ProjectDesk) -> None:
     # The cut task is told so, with the file of the person; its conversation is that of the next.
     assert [one for one in said if "mine.txt" in one and "was interrupted" in one]
     assert desk.do("message", "send", "asker", "And now", "--wait").returncode == 3
-    type_(desk, "W\n", "attention", "next")
+    for name in ("fixer", "asker"):
+        desk.do("actor", "seen", name)
+    assert "answered" in type_(desk, "W\n", "attention", "next")
+    assert desk.do("actor", "wait", "asker", "--timeout", "60s").returncode == 0
+    answers = json.loads(desk.do("message", "list", "asker", "--json").stdout)
+    assert [one["words"] for one in answers] == ["All numbered.", "Also that."]
