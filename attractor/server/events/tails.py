@@ -22,7 +22,7 @@ from attractor.server.events.buffer import KEPT, EventBuffer, StreamEvent, strea
 POLL_S = 0.1
 """The pause between two looks at a journal; the lines of one pause are sent together."""
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 """The pause between two looks at the lock of a run, which says whether a process holds it."""
 
 PAGE = 500
