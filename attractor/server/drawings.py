@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
@@ -28,7 +28,15 @@ from attractor.base.json import content_hash
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawing.draw import Format, describe, dot_text, draw, render_async
-from attractor.language.drawing.lanes import Lane, find_lanes, fold, fold_states
+from attractor.language.drawing.lanes import (
+    Bundle,
+    Folded,
+    Lane,
+    find_bundles,
+    find_lanes,
+    fold,
+    fold_states,
+)
 from attractor.language.drawing.picture import node_element
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, overlay
 from attractor.language.drawing.theme import PAINTS
@@ -113,18 +121,21 @@ class FoldKind(StrEnum):
 class Look:
     """The way to draw a graph: direction (default: that of the graph), and folded branches.
 
-    The branches in `open`, named by their first nodes, are not folded.
+    The branches in `open`, named by their first nodes, are not folded. Those in `out` are drawn
+    beside the bundle of their fork, and with the name of a fork, all its branches.
     """
 
     direction: str = ""
     fold: FoldKind = FoldKind.DEFAULT
     open: tuple[str, ...] = ()
+    out: tuple[str, ...] = ()
 
     @property
     def query(self) -> str:
         """The parameters of an address; empty by default."""
         pairs = [("direction", self.direction), ("fold", self.fold.value)]
         pairs += [("open", begin) for begin in self.open]
+        pairs += [("out", begin) for begin in self.out]
         return urlencode([(name, value) for name, value in pairs if value])
 
     def folds(self, graph: Graph, lanes: Sequence[Lane]) -> Sequence[Lane]:
@@ -133,6 +144,15 @@ class Look:
         if self.fold is FoldKind.NONE or (self.fold is FoldKind.DEFAULT and not is_large):
             return ()
         return [lane for lane in lanes if lane.begin not in self.open]
+
+    def bundled(self, bundles: Sequence[Bundle]) -> Iterator[Bundle]:
+        """Yield the bundles to draw, each with the branches that are in it."""
+        if self.fold is FoldKind.NONE:
+            return
+        for bundle in bundles:
+            lanes = tuple(one for one in bundle.lanes if one.begin not in self.out)
+            if bundle.fork not in self.out and len(lanes) > 1:
+                yield Bundle(bundle.fork, lanes)
 
 
 PLAIN = Look()
@@ -155,8 +175,11 @@ class GraphDrawing:
     lanes: Sequence[Lane] = ()
     """All branches that can be folded."""
 
-    folded: Sequence[Lane] = ()
-    """The branches that are folded to a node."""
+    bundles: Sequence[Bundle] = ()
+    """The branches of each fork with many."""
+
+    folded: Sequence[Folded] = ()
+    """The branches and bundles that are folded to a node."""
 
     look: Look = PLAIN
 
@@ -179,6 +202,17 @@ class GraphDrawing:
     def all_unfolded(self) -> Look:
         """The look with all branches unfolded."""
         return Look(self.look.direction, FoldKind.NONE)
+
+    def with_branch(self, lane: Lane) -> Look:
+        """Return the look with a branch of a bundle beside it, unfolded; again, inside it."""
+        look = self.look
+        if {lane.fork, lane.begin} & {*look.out}:
+            kept = tuple(one for one in look.out if one not in (lane.fork, lane.begin))
+            return replace(look, out=kept)
+        folds = {one.begin for one in look.folds(self.graph, self.lanes)}
+        if lane.begin in folds:
+            look = _look(self, folds - {lane.begin})
+        return replace(look, out=(*look.out, lane.begin))
 
     @property
     def is_wide(self) -> bool:
@@ -215,8 +249,8 @@ class GraphDrawings:
                 self._known.move_to_end(key)
                 return found
         graph = read()
-        lanes = find_lanes(graph)
-        drawn, folded = fold(graph, look.folds(graph, lanes))
+        lanes, bundles = find_lanes(graph), find_bundles(graph)
+        drawn, folded = fold(graph, [*look.bundled(bundles), *look.folds(graph, lanes)])
         if look.direction:
             attributes = drawn.attributes.replaced("rankdir", Value.of(look.direction))
             drawn = replace(drawn, attributes=attributes)
@@ -230,7 +264,8 @@ class GraphDrawings:
                 write_whole(file, svg, sync=False)
         except (NoDrawingProgram, DrawingFailed) as error:
             return GraphDrawing(graph, (), f"{error.message}: {error.hint}")
-        drawing = GraphDrawing(graph, tuple(_pieces(svg)), "", drawn, lanes, folded, look)
+        pieces = tuple(_pieces(svg))
+        drawing = GraphDrawing(graph, pieces, "", drawn, lanes, bundles, folded, look)
         with self._lock:
             self._known[key] = drawing
             if len(self._known) > MOST_GRAPHS:
@@ -295,12 +330,11 @@ def marked(
     """
     if drawing.drawn is None:
         return
-    lanes = {lane.begin: lane for lane in drawing.lanes}
-    folded = {lane.begin: lane for lane in drawing.folded}
-    folds = {lane.begin for lane in drawing.look.folds(drawing.graph, drawing.lanes)}
+    folded = {one.begin: one for one in drawing.folded}
     shown = fold_states(states, drawing.folded)
     marks = overlay(drawing.drawn, shown).marks
     nodes = {node_element(id_): id_ for id_ in drawing.drawn.nodes}
+    links = look_address and _look_links(drawing, look_address)
     for piece in drawing.pieces:
         if isinstance(piece, str):
             yield piece
@@ -317,33 +351,49 @@ def marked(
         state = shown.nodes.get(id_, NodeState(StageState.UNREACHED))
         count = lane.count(states) if lane else ""
         note = mark.note if mark and mark.note else state.state.value
-        words = f"{id_}: {note}, {count}: unfold" if lane else f"{id_}: {note}"
+        words = f"{lane.name}: {note}, {count}: unfold" if lane else f"{id_}: {note}"
         signs = _sign(piece.corner, state, sign)
         content, unfolds = piece.content, ""
         if lane:
             content = content.replace(f">{lane.count(RunStates())}<", f' data-lane="">{count}<')
-            names = escape("\n".join(lane.nodes))
+            # The branches of a bundle are found in their table.
+            names = escape("\n".join(lane.nodes)) if isinstance(lane, Lane) else ""
             unfolds = f' data-look data-names="{names}"'
         current = ' aria-current="true"' if id_ == selected else ""
-        target, fold_link = address(id_), ""
-        if look_address and lane:
-            target = look_address(_look(drawing, folds - {lane.begin}))
-        elif look_address and id_ in lanes:
-            folded_too = look_address(_look(drawing, folds | {id_}))
-            fold_link = _fold_link(piece.corner, id_, folded_too)
+        target = links[id_] if links and lane else address(id_)
+        folds = links.get(id_) if links and not lane else None
         yield MarkedElement(
             piece.id,
             f'<a href="{escape(target)}" data-node="{escape(id_)}"{current}{unfolds}'
-            f' aria-label="{escape(words)}">{group}>{content}{signs}</g></a>{fold_link}',
+            f' aria-label="{escape(words)}">{group}>{content}{signs}</g></a>'
+            f"{_fold_link(piece.corner, id_, folds) if folds else ''}",
             f'{group} data-piece="mark" data-label="{escape(words)}" data-text="{count}">'
             f"{signs}</g>",
         )
 
 
+def _look_links(drawing: GraphDrawing, address: Callable[[Look], str]) -> Mapping[str, str]:
+    """Return the addresses that unfold what is folded, or fold an unfolded lane, by node."""
+    folds = {lane.begin for lane in drawing.look.folds(drawing.graph, drawing.lanes)}
+    drawn = drawing.drawn.nodes if drawing.drawn else ()
+    links = {
+        lane.begin: address(_look(drawing, folds ^ {lane.begin}))
+        for lane in drawing.lanes
+        if lane.begin in drawn
+    }
+    for one in drawing.folded:
+        if isinstance(one, Bundle):
+            look = drawing.look
+            links[one.begin] = address(replace(look, out=(*look.out, one.fork)))
+    return links
+
+
 def _look(drawing: GraphDrawing, folded: Collection[str]) -> Look:
     unfolded = tuple(lane.begin for lane in drawing.lanes if lane.begin not in folded)
-    fold = FoldKind.ALL if folded else FoldKind.NONE
-    return Look(drawing.look.direction, fold, unfolded if folded else ())
+    # Without folding, there are no bundles either.
+    fold = FoldKind.ALL if folded or drawing.bundles else FoldKind.NONE
+    opened = unfolded if fold is FoldKind.ALL else ()
+    return replace(drawing.look, fold=fold, open=opened)
 
 
 def _fold_link(corner: tuple[float, float], begin: str, address: str) -> str:

@@ -1,8 +1,10 @@
 """What a person needs to answer the questions of runs, kept until their journals grow."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from threading import Lock
 
@@ -26,9 +28,11 @@ class Evidence:
 
     stages: Sequence[StageWords] = ()
     changes: str = ""
+    is_read: bool = True
 
 
 NO_EVIDENCE = Evidence()
+NOT_YET = Evidence(is_read=False)
 
 
 class KeptEvidence:
@@ -38,8 +42,11 @@ class KeptEvidence:
         self._kept: OrderedDict[tuple[Path, str], tuple[int, Evidence]] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, root: Path, question: Question, project: Project) -> Evidence:
-        """Return the evidence for a question of a run of a project."""
+    def of(self, root: Path, question: Question, project: Project, until: float = inf) -> Evidence:
+        """Return the evidence for a question of a run of a project.
+
+        After the monotonic time `until`, only what is kept is returned, otherwise `NOT_YET`.
+        """
         journal = RunDirectory(root).events
         size = journal.stat().st_size if journal.exists() else 0
         key = root, question.id
@@ -47,6 +54,8 @@ class KeptEvidence:
             kept = self._kept.get(key)
         if kept and kept[0] == size:
             return kept[1]
+        if time.monotonic() > until:
+            return NOT_YET
         found = read_evidence(root, question, project)
         with self._lock:
             self._kept[key] = size, found
@@ -74,5 +83,7 @@ def _changes(root: Path, project: Project) -> str:
         return ""
     added, deleted = sum(file.added for file in files), sum(file.deleted for file in files)
     names = ", ".join(file.path for file in files[:MOST_NAMED])
-    more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+    more = (
+        f" and {number_of(len(files) - MOST_NAMED, 'more file')}" if len(files) > MOST_NAMED else ""
+    )
     return f"{number_of(len(files), 'file')}, +{added} \N{MINUS SIGN}{deleted}: {names}{more}"

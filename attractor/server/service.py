@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -169,13 +170,18 @@ class Service:
             )
         return self.others[root]
 
-    def evidence_of(self, project_id: str, root: Path, question: Question) -> Evidence:
-        """Return the evidence for a question of a run of a project, which may be gone."""
+    def evidence_of(
+        self, project_id: str, root: Path, question: Question, until: float = inf
+    ) -> Evidence:
+        """Return the evidence for a question of a run of a project, which may be gone.
+
+        `until` is as in `KeptEvidence.of`.
+        """
         try:
             project = self.of_project(project_id).project
         except AttractorError:
             return NO_EVIDENCE
-        return self.evidence.of(root, question, project)
+        return self.evidence.of(root, question, project, until)
 
     def of_run(self, run: str) -> "Service":
         """Return the service of the project with a run, by its whole id (default: this one)."""

@@ -4,7 +4,7 @@ Every row is read at the moment of asking, so a row that is settled anywhere is 
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ from attractor.base.locks import FileLock
 from attractor.base.records import read_object, write_fields
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
-from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
+from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
@@ -28,6 +28,9 @@ from attractor.worlds.status import ActorStatus, ActorView, read_actors
 
 _SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
 _PATIENCE_S = 10.0
+
+ReadRuns = Callable[[Path, RunQuery], Iterable[RunOverview]]
+"""Type of a function that returns the runs of a folder that a query finds."""
 
 
 class Need(StrEnum):
@@ -91,22 +94,31 @@ class Attention:
 
 
 def read_attention(
-    state: Path, now: datetime, *, reaches: Callable[[str], bool] = lambda project_id: True
+    state: Path,
+    now: datetime,
+    *,
+    reaches: Callable[[str], bool] = lambda project_id: True,
+    views: Sequence[ActorView] | None = None,
+    only_known: bool = False,
 ) -> Attention:
     """Return what needs a person in all projects of a state folder, without what is snoozed.
 
-    `reaches` says which projects are read, by their ids.
+    `reaches` says which projects are read, by their ids; `views` has their actors, if they are
+    read already. With `only_known`, runs that the index does not have yet are left out.
     """
     rows, troubles = list[AttentionRow](), list[str]()
-    actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
-    for view in read_actors(actors, troubles.append):
+    if views is None:
+        actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
+        views = read_actors(actors, troubles.append)
+    for view in views:
         rows += _rows_of_actor(view)
     of_actors = {row.run_id for row in rows if row.run_id}
     projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
     try:
         with RunIndex(state).opened() as index:
             for project in projects:
-                rows += _rows_of_project(index, project, of_actors, troubles.append)
+                read = index.known if only_known else index.runs
+                rows += _rows_of_project(read, project, of_actors, troubles.append)
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
     snoozed = read_snoozed(state)
@@ -162,11 +174,11 @@ def _is_for_a_person(view: ActorView) -> bool:
 
 
 def _rows_of_project(
-    index: OpenIndex, project: ProjectFolder, of_actors: set[str], tell: Callable[[str], None]
+    read: ReadRuns, project: ProjectFolder, of_actors: set[str], tell: Callable[[str], None]
 ) -> list[AttentionRow]:
     try:
         if project.has_runs:
-            runs = list(_rows_of_runs(index, project, besides=of_actors))
+            runs = list(_rows_of_runs(read, project, besides=of_actors))
             return [*runs, *_rows_of_growth(project)]
     except AttractorError as fault:
         tell(f"the runs of {project.root} cannot be read: {fault.message}")
@@ -174,9 +186,9 @@ def _rows_of_project(
 
 
 def _rows_of_runs(
-    index: OpenIndex, project: ProjectFolder, *, besides: set[str]
+    read: ReadRuns, project: ProjectFolder, *, besides: set[str]
 ) -> Iterator[AttentionRow]:
-    for run in index.runs(project.runs_dir, RunQuery(status=StatusWord.AWAITING_HUMAN)):
+    for run in read(project.runs_dir, RunQuery(status=StatusWord.AWAITING_HUMAN)):
         if run.run_id in besides:
             continue
         if run.phase == Phase.DECISION:
@@ -193,7 +205,7 @@ def _rows_of_runs(
             )
         elif run.questions:
             yield _question_row(run, project)
-    for run in index.runs(project.runs_dir, RunQuery(status=StatusWord.EXECUTING)):
+    for run in read(project.runs_dir, RunQuery(status=StatusWord.EXECUTING)):
         option = budget_option(run.why_stopped)
         # A task that a limit stopped has failed, and is a row of its actor.
         if run.is_stopped and option and not run.actor:

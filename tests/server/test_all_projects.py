@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from httpx_sse import connect_sse
 
 from attractor.server.service import Service
 from tests.cli.git_desk import await_
@@ -82,6 +83,8 @@ def test_runs_of_all_projects_are_listed_and_canceled_together(
         page = client.get(place, headers=PAGE).text
         assert page.count('class="panel question"') == 2
         assert all(f'href="/runs/{run}"' in page for run in runs)
+        compared = client.get("/compare", params={"run": runs}, headers=PAGE).text
+        assert all(f">{one}</td>" in compared for one in ("project", "other"))
         fields = {"action": "cancel", "run": runs, "why": "enough", "back": place}
         done = client.post("/runs/several", data=fields, headers=PAGE, follow_redirects=True)
         assert "Canceled 2 runs." in done.text
@@ -158,12 +161,15 @@ def test_token_of_one_project_reaches_no_other(server: RunningServer, other: Ser
             client.post("/api/v1/actors", json={"project": other.project_id, "words": "work"}),
             client.post("/api/v1/dimensions", json={"project": other.project_id, "name": "one"}),
             client.post("/runs/several", data={"action": "cancel", "run": [run]}),
+            client.get("/compare", params={"run": [run, "X"]}),
             client.get("/api/v1/tokens"),
             client.get("/api/v1/audit/verification"),
         ]
         assert [one.status_code for one in refused] == [403] * len(refused)
         assert client.get("/api/v1/attention").json() == []
         assert [one["id"] for one in client.get("/api/v1/worlds").json()] == [own]
+        with connect_sse(client, "GET", "/api/v1/worlds/events") as stream:
+            assert next(stream.iter_sse()).json()["id"] == own
         assert client.get("/api/v1/runs").json()["items"] == []
         assert client.get("/api/v1/runs", params={"everywhere": True}).json()["items"] == []
     # A session that began with it, and a decision that it proves, reach no more.

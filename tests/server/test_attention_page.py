@@ -1,14 +1,16 @@
 """The pages of what needs a person, and of actors, over all projects, in Chromium."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from attractor.factory.open_project import OpenProject
+from attractor.server.pages import attention
 from attractor.server.service import Service
-from attractor.worlds.actors import Actor, ActorFolder, create_actor
+from attractor.worlds.actors import Actor, ActorFolder, create_actor, list_actors
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import here, send
 from attractor.worlds.status import ActorStatus, read_actor
@@ -99,3 +101,28 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         expect(page.get_by_role("heading", level=1)).to_have_text("other")
         assert look_at(page, "world", page.url) == []
         assert [one for one in screen.said if not one.startswith("asks for")] == []
+
+
+def test_every_row_is_reached_and_its_evidence_is_read_in_time(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [asker] = list_actors(server.service.project.machine.state_dir)
+    opened = Service.of(asker.project.root, server.service.processes.environ).opened
+    second = spawn(opened, "second", pipeline=str(asker.project.root / "pipeline.dot"))
+    await_(lambda: read_actor(second).status is ActorStatus.ASKING)
+    monkeypatch.setattr(attention, "MOST", 1)
+    monkeypatch.setattr(attention, "PATIENCE_S", -1.0)
+    with closing(server.browser()) as browser:
+        for address, shown, left_out in (
+            ("/attention", "asker", "second"),
+            ("/attention?from=1", "second", "asker"),
+            ("/attention?newest=yes", "second", "asker"),
+        ):
+            rows = browser.get(address).text.partition('id="rows"')[2]
+            assert f">{shown}</a>" in rows, address
+            assert f">{left_out}</a>" not in rows, address
+            assert "are being read" in rows
+        monkeypatch.undo()
+        assert "12 tests pass" in browser.get("/attention").text
+    with server.client() as client:
+        client.post(f"/api/v1/actors/{second.project.project_id}/second/stop")

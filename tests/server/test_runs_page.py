@@ -1,6 +1,7 @@
 """The list of runs: after a start with many runs, and actions on several at once."""
 
 import os
+import re
 import shutil
 import time
 from contextlib import closing
@@ -18,6 +19,7 @@ PATIENCE_S = 60
 
 def test_first_request_says_how_many_runs_are_read_until_all_are(service: Service) -> None:
     folder = service.project.runs_dir
+    service.opened.identity.create_id()
     Workplace(folder / "R0", line("plan")).run()
     for number in range(1, 2 * BATCH):
         shutil.copytree(folder / "R0", folder / f"R{number}")
@@ -26,6 +28,10 @@ def test_first_request_says_how_many_runs_are_read_until_all_are(service: Servic
         began = time.monotonic()
         assert f"of {2 * BATCH} runs, the newest first." in first
         assert 'href="/runs?before=">Show again</a>' in first
+        # What needs a person may not be known yet.
+        attention = browser.get("/attention").text
+        assert re.search(f"Reading [0-9]+ of {2 * BATCH} runs", attention)
+        assert "Nothing needs you." not in attention
         while "Reading" in browser.get("/runs", params={"fragment": "now"}).text:
             assert time.monotonic() - began < PATIENCE_S
             time.sleep(0.05)
@@ -49,6 +55,13 @@ def test_selected_runs_are_canceled_and_freed_as_gc_would(server: RunningServer)
             assert answer.headers["location"] == form["back"], answer.text
             return browser.get(form["back"]).text
 
+        chosen = browser.post("/compare", data={**form, "run": [old, young]})
+        page = browser.get(chosen.headers["location"]).text
+        assert page.count("needs you (question)") == 2
+        stages = page[page.index("stages-title") :]
+        assert [stages.count(f"/runs/{run}/stages/") for run in (old, young)] == [3, 3]
+        few = browser.get("/compare", params={"run": [old, old]})
+        assert (few.status_code, "1 run cannot be compared" in few.text) == (400, True)
         said = send("cancel", old, young, "NONE")
         assert "Canceled 2 runs. NONE: " in said
         assert said.count("<span>canceled</span>") == 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from httpx_sse import connect_sse
 
 from attractor.factory.open_project import OpenProject
 from attractor.server.service import Service
@@ -99,3 +100,24 @@ def test_remarks_are_written_removed_and_sent(client: httpx.Client) -> None:
     assert sent["text"].startswith("2 remarks on your changes:\n\na.py:1\n> a = 1\n\n<b>1</b>")
     assert client.get(place).json() == []
     assert client.post(f"{actor}/remarks").status_code == 409
+
+
+def test_each_change_of_a_world_is_an_event(client: httpx.Client) -> None:
+    path = "/api/v1/worlds/events"
+    with connect_sse(client, "GET", path) as it:
+        stream = it.iter_sse()
+        one = spawn(client, "say hello", name="one")
+        actor = f"{one['project']['id']}/one"
+        row = next(each for each in stream if each.event == "AttentionChanged").json()
+        assert (row["project"], row["record"]["need"]) == (one["project"]["id"], "answered")
+        client.post(f"/api/v1/actors/{actor}/seen")
+        gone = next(each for each in stream if each.event == "AttentionGone").json()
+        assert (gone["id"], gone["record"]) == (row["id"], None)
+        client.post(f"/api/v1/actors/{actor}/archive")
+        assert next(each for each in stream if each.event == "ActorGone").json()["id"] == actor
+    with connect_sse(client, "GET", f"{path}?type=WorldChanged") as it:
+        first = next(it.iter_sse())
+        assert (first.event, [d["name"] for d in first.json()["record"]["dimensions"]]) == (
+            "WorldChanged",
+            ["one"],
+        )

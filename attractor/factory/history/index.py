@@ -302,6 +302,10 @@ class RunIndex:
                     Thread(target=self._catch_up, args=(folder,), daemon=True).start()
             return self._progress[folder]
 
+    def catch_up_all(self, folders: Iterable[Path]) -> Progress | None:
+        """Return how far a thread has read one of several folders, the first with new runs."""
+        return next(filter(None, map(self.catch_up, folders)), None)
+
     def _catch_up(self, folder: Path) -> None:
         def note(done: int, of: int) -> None:
             self._progress[folder] = Progress(done, of)
@@ -505,7 +509,8 @@ class OpenIndex:
         """Return the number of runs of a folder to read: new ones, and those of another version."""
         read = "SELECT count(*) FROM runs WHERE signature <> '' AND folder = ?"
         [[count]] = self._db.conn.execute(read, [str(folder)])
-        return len(unsorted_run_names(folder)) - count
+        # The file of the project, and runs that are being made, begin with a dot.
+        return sum(not name.startswith(".") for name in unsorted_run_names(folder)) - count
 
     def newest(self, folder: Path) -> list[RunOverview]:
         """Return the newest run of each pipeline, after comparing them with their files."""

@@ -62,7 +62,12 @@ def start_app(app: DownApp, environ: Mapping[str, str]) -> str:
 
     A left app is ended first. `environ` names the state folder (`ATTRACTOR_STATE_DIR`).
     """
-    control_plane = ControlPlane(open_project(app.project.root, environ).project)
+    return start_again(open_project(app.project.root, environ).project)
+
+
+def start_again(project: Project) -> str:
+    """Start the app of a project as `start_app` does."""
+    control_plane = ControlPlane(project)
     releases = Releases(control_plane.releases)
     with control_plane.lock().acquire(wait=_PATIENCE_S, purpose="attractor: start the app"):
         if app_process(releases.folder).status is ProcessStatus.NONE:

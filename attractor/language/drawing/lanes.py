@@ -1,6 +1,9 @@
-"""Branches of forks as lanes of a drawing: a lane can be folded to a single node."""
+"""Branches of forks as lanes of a drawing: a lane can be folded to a single node.
 
-from collections.abc import Collection, Mapping, Sequence
+The lanes of a fork with many branches can be folded together, as a bundle.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +18,9 @@ _SHAPE, _TYPE = "box3d", "branch"
 _URGENT = (StageState.FAILED, StageState.WAITING, StageState.RUNNING, StageState.INTERRUPTED)
 _ENDED = frozenset({StageState.DONE, StageState.SKIPPED, StageState.FAILED})
 
+MANY = 10
+"""The branches of a fork with so many are a bundle."""
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -24,6 +30,15 @@ class Lane:
     begin: str
     nodes: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """The folded lane in words."""
+        return self.begin
+
+    def title(self, graph: Graph) -> str:
+        """Return the first line of the folded lane."""
+        return graph.nodes[self.begin].label
+
     def count(self, states: RunStates) -> str:
         """Return how many nodes have ended, as the text in the folded lane."""
         known = (states.nodes.get(node) for node in self.nodes)
@@ -31,20 +46,67 @@ class Lane:
         return f"{ended} of {number_of(len(self.nodes), 'stage')}"
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """Several lanes of a fork, which are folded to one node."""
+
+    fork: str
+    lanes: tuple[Lane, ...]
+
+    @property
+    def begin(self) -> str:
+        """The id of the folded node, which no node of a pipeline has."""
+        return f"{self.fork}/"
+
+    @property
+    def name(self) -> str:
+        """The folded bundle in words."""
+        return f"branches of {self.fork}"
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The nodes of all lanes."""
+        return [node for lane in self.lanes for node in lane.nodes]
+
+    def title(self, graph: Graph) -> str:
+        """Return the first line of the folded bundle."""
+        rest = len(self.lanes) < len({edge.target for edge in graph.outgoing(self.fork)})
+        return f"{len(self.lanes)} other branches" if rest else f"{len(self.lanes)} branches"
+
+    def count(self, states: RunStates) -> str:
+        """Return how many branches have ended, as the text in the folded bundle."""
+        ended = sum(lane_state(lane, states).state in _ENDED for lane in self.lanes)
+        return f"{ended} of {len(self.lanes)} ended"
+
+
+Folded = Lane | Bundle
+"""What is folded to one node."""
+
+
+def find_bundles(graph: Graph) -> Sequence[Bundle]:
+    """Return the branches of each fork that has many, also those with a single node."""
+    by_fork: dict[str, list[Lane]] = {}
+    for lane in _all_lanes(graph):
+        by_fork.setdefault(lane.fork, []).append(lane)
+    return [Bundle(fork, tuple(one)) for fork, one in by_fork.items() if len(one) >= MANY]
+
+
 def find_lanes(graph: Graph) -> Sequence[Lane]:
     """Return the branches with several nodes, each before the branches inside it."""
+    found = [lane for lane in _all_lanes(graph) if len(lane.nodes) > 1]
+    return sorted(found, key=lambda lane: -len(lane.nodes))
+
+
+def _all_lanes(graph: Graph) -> Iterator[Lane]:
     forks = {fork.node: fork for fork in find_forks(graph)}
-    found: list[Lane] = []
     for fork in forks.values():
         whole = {begin: _with_inner(nodes, forks) for begin, nodes in fork.branches.items()}
         shared = [node for nodes in whole.values() for node in nodes]
         if len(shared) != len(set(shared)):
             continue  # branches that share nodes cannot be folded apart
         for begin, nodes in whole.items():
-            if begin in nodes and len(nodes) > 1:
-                order = tuple(node for node in graph.nodes if node in nodes)
-                found.append(Lane(fork.node, begin, order))
-    return sorted(found, key=lambda lane: -len(lane.nodes))
+            if begin in nodes:
+                yield Lane(fork.node, begin, tuple(node for node in graph.nodes if node in nodes))
 
 
 def _with_inner(nodes: Collection[str], forks: Mapping[str, Fork]) -> set[str]:
@@ -60,9 +122,12 @@ def _with_inner(nodes: Collection[str], forks: Mapping[str, Fork]) -> set[str]:
     return found
 
 
-def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
-    """Return a graph in which each lane is a single node, and the lanes that are drawn."""
-    drawn: list[Lane] = []
+def fold(graph: Graph, lanes: Sequence[Folded]) -> tuple[Graph, Sequence[Folded]]:
+    """Return a graph in which each lane or bundle is one node, and those that are drawn.
+
+    One inside of another that comes before it is not drawn.
+    """
+    drawn: list[Folded] = []
     home: dict[str, str] = {}
     for lane in lanes:
         if home.keys().isdisjoint(lane.nodes):
@@ -70,7 +135,7 @@ def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
             home.update(dict.fromkeys(lane.nodes, lane.begin))
     nodes = {id_: node for id_, node in graph.nodes.items() if home.get(id_, id_) == id_}
     for lane in drawn:
-        label = f"{nodes[lane.begin].label}\n{lane.count(RunStates())}"
+        label = f"{lane.title(graph)}\n{lane.count(RunStates())}"
         attributes = Attributes.of({"label": label, "shape": _SHAPE, "type": _TYPE})
         nodes[lane.begin] = Node(lane.begin, attributes)
     edges: dict[object, Edge] = {}
@@ -87,12 +152,12 @@ def fold(graph: Graph, lanes: Sequence[Lane]) -> tuple[Graph, Sequence[Lane]]:
     return Graph(graph.name, nodes, tuple(edges.values()), graph.attributes, boxes), drawn
 
 
-def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
+def fold_states(states: RunStates, lanes: Sequence[Folded]) -> RunStates:
     """Return the states of a graph whose lanes are folded."""
     home = {node: lane.begin for lane in lanes for node in lane.nodes}
     nodes = {id_: node for id_, node in states.nodes.items() if id_ not in home}
     for lane in lanes:
-        nodes[lane.begin] = _lane_state(lane, states)
+        nodes[lane.begin] = lane_state(lane, states)
     taken: dict[TakenEdge, int] = {}
     for edge, times in states.taken.items():
         source, target = home.get(edge.source, edge.source), home.get(edge.target, edge.target)
@@ -104,7 +169,8 @@ def fold_states(states: RunStates, lanes: Sequence[Lane]) -> RunStates:
     return RunStates(nodes, taken, current, states.caption)
 
 
-def _lane_state(lane: Lane, states: RunStates) -> NodeState:
+def lane_state(lane: Folded, states: RunStates) -> NodeState:
+    """Return the state of what is folded: of what is at work or failed in it first."""
     known = [states.nodes[node] for node in lane.nodes if node in states.nodes]
     found = {one.state for one in known} - {StageState.UNREACHED}
     state = next((one for one in _URGENT if one in found), None)

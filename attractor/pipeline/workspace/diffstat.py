@@ -41,7 +41,7 @@ class Diffstat:
         lines = [f"{indent}changes: {self.summary}"]
         lines += [f"{indent}  {path:<{width}}  {counts}" for path, counts in shown]
         more = len(self.files) - MOST_SHOWN
-        lines += [f"{indent}  and {more} more"] if more > 0 else []
+        lines += [f"{indent}  and {number_of(more, 'more file')}"] if more > 0 else []
         return [*lines, *(f"{indent}{warning}" for warning in self.warnings)]
 
     @property

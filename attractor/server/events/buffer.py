@@ -7,7 +7,7 @@ buffer, it is dropped.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -54,6 +54,10 @@ def stream_event(id_: int, type_: str, content: bytes, *, node: str = "") -> Str
 def notice(type_: str, record: JsonObject) -> StreamEvent:
     """Return a notice of the server to its readers."""
     return stream_event(0, type_, canonical_json(record).encode())
+
+
+DescribeError = Callable[[AttractorError], JsonObject]
+"""Type of a function that returns the record of an error for readers."""
 
 
 def skipped(id_: int) -> StreamEvent:

@@ -13,6 +13,7 @@ from attractor.server.errors import TooManyRequests
 from attractor.server.events.buffer import (
     DROPPED,
     KEPT,
+    DescribeError,
     EventBuffer,
     EventFilter,
     StreamEvent,
@@ -21,28 +22,33 @@ from attractor.server.events.buffer import (
 )
 from attractor.server.events.feed import Feed
 from attractor.server.events.tails import Tail
+from attractor.server.events.worlds import WorldsSource
 
 SENT_BYTES = 1 << 16
 """Waiting events are sent together, up to this size."""
 
 
-class EventSource(Protocol):
-    """A stream of events: the newest in a buffer, all others on the disk."""
+class Source(Protocol):
+    """Something that is followed as long as it has readers."""
 
     @property
     def is_over(self) -> bool:
         """Whether no more events will come."""
         ...
 
+    async def stop(self) -> None:
+        """Stop following."""
+        ...
+
+
+class EventSource(Source, Protocol):
+    """A stream of events: the newest in a buffer, all others on the disk."""
+
     async def begin(self, after: int | None) -> int:
         """Wait for the newest events; return the id of the event before a new reader's first one.
 
         `after` is the id that the reader names; an id that was never given is refused.
         """
-        ...
-
-    async def stop(self) -> None:
-        """Stop following."""
         ...
 
     @property
@@ -53,10 +59,6 @@ class EventSource(Protocol):
     def read(self, after: int) -> Sequence[StreamEvent]:
         """Read some events after an id from the disk; called in a thread."""
         ...
-
-
-DescribeError = Callable[[AttractorError], JsonObject]
-"""Type of a function that returns the record of an error for readers."""
 
 
 async def follow(
@@ -129,7 +131,7 @@ def _end_notices(
     return [notice("end", {**end, "last": last})]
 
 
-S = TypeVar("S", bound=EventSource)
+S = TypeVar("S", bound=Source)
 
 
 class Sources(Generic[S]):
@@ -196,6 +198,7 @@ class EventStreams:
     def __init__(self, state_dir: Path) -> None:
         self.tails = Sources(Tail)
         self.feeds = Sources(lambda folder: Feed(folder, state_dir), linger_s=LINGER_S)
+        self.worlds = Sources(WorldsSource)
         self._open = Counter[str]()
 
     def __len__(self) -> int:
@@ -206,6 +209,7 @@ class EventStreams:
         """Stop all sources without readers, at the end of the server."""
         await self.tails.close()
         await self.feeds.close()
+        await self.worlds.close()
 
     @contextmanager
     def hold(self, caller: str) -> Generator[None]:

@@ -20,7 +20,8 @@ from attractor.engine.journal.reader import JournalReader, find_position
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.engine.state.attempts import attempt_key
 from attractor.engine.state.run_state import AWAITING_DECISION
-from attractor.language.drawing.run_overlay import RunStates, StageState
+from attractor.language.drawing.lanes import Lane, lane_state
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState
 from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.status import (
@@ -37,7 +38,7 @@ from attractor.records.evidence import RESPONSE
 from attractor.records.summary import RunOverview
 from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_recorded
 from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
-from attractor.server.drawings import MOST_PLAIN, GraphDrawing, marked
+from attractor.server.drawings import MOST_PLAIN, FoldKind, GraphDrawing, Look, marked
 from attractor.server.html.assets import icon_content
 from attractor.server.html.highlighting import (
     DiffLine,
@@ -84,6 +85,22 @@ class Steps:
 
 
 @dataclass(frozen=True)
+class BranchRow:
+    """A branch of a fork with many, as a row of a table.
+
+    `look` draws it beside the others, or with them again, unless all are drawn anyway; `attempt` is
+    its newest one.
+    """
+
+    lane: Lane
+    state: NodeState
+    count: str
+    attempt: str
+    look: Look | None
+    is_beside: bool
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run as its page shows it."""
 
@@ -125,6 +142,32 @@ class RunView:
         ]
         text = "".join(parts)
         return Markup(f"<svg>{text}</svg>" if pieces.is_update else text)
+
+    @property
+    def branches(self) -> Iterator[tuple[str, Sequence[BranchRow]]]:
+        """Yield each fork with many branches, and a row for each of them."""
+        newest = {attempt.node: attempt.id for attempt in self.timeline.attempts}
+        order = {id_: number for number, id_ in enumerate(newest.values())}
+        drawing = self.drawing
+        for bundle in drawing.bundles:
+            yield (
+                bundle.fork,
+                [
+                    BranchRow(
+                        lane,
+                        lane_state(lane, self.states),
+                        lane.count(self.states),
+                        max(
+                            (newest[one] for one in lane.nodes if one in newest),
+                            key=order.__getitem__,
+                            default="",
+                        ),
+                        None if drawing.look.fold is FoldKind.NONE else drawing.with_branch(lane),
+                        bool({lane.fork, lane.begin} & {*drawing.look.out}),
+                    )
+                    for lane in bundle.lanes
+                ],
+            )
 
     @property
     def look_query(self) -> str:

@@ -1,5 +1,6 @@
 """What needs a person, over all projects, answered in place."""
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
@@ -16,8 +17,18 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving, ServingAll, ServingOther
+from attractor.server.http.scopes import (
+    IN_TURN,
+    OPERATE,
+    READ,
+    Calling,
+    Serving,
+    ServingAll,
+    ServingOther,
+    reached_projects,
+)
 from attractor.server.pieces import PieceSource
+from attractor.server.resources.growth import start
 from attractor.server.resources.worlds import ChoiceBody, attention_of, settle_interrupted
 from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
@@ -26,7 +37,10 @@ from attractor.worlds.attention import AttentionRow, Need
 part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
 
 MOST = 50
-"""The number of rows of the page; the oldest and the newest are always among them."""
+"""The number of rows of the page."""
+
+PATIENCE_S = 0.5
+"""The evidence that is not kept is read for so long; the next look reads more."""
 
 FRAGMENTS = fragments_pattern("rows")
 Words = Annotated[str, Form(max_length=20_000)]
@@ -38,31 +52,41 @@ def show_attention(
     service: ServingAll,
     caller: Calling,
     *,
+    newest: bool = False,
+    begin: Annotated[int, Query(alias="from", ge=0, le=1_000_000)] = 0,
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Show what needs a person in all projects, the oldest first."""
-    found = attention_of(service, caller)
-    rows = [*found.rows]
+    """Show what needs a person in all projects, the oldest first or the newest."""
+    reading = next(
+        filter(None, map(service.index.catch_up, reached_projects(service, caller))), None
+    )
+    found = attention_of(service, caller, only_known=reading is not None)
+    rows = [*reversed(found.rows)] if newest else [*found.rows]
+    # A row that was settled meanwhile may have been the only one from there on.
+    begin = begin if begin < len(rows) else 0
     values: Mapping[str, object] = {
-        "rows": rows if len(rows) <= MOST else [*rows[: MOST - 10], *rows[-10:]],
+        "rows": rows[begin : begin + MOST],
         "count": len(rows),
-        "left_out": max(0, len(rows) - MOST),
+        "begin": begin,
+        "newest": newest,
+        "most": MOST,
+        "reading": reading,
         "snoozed": found.snoozed,
         "troubles": found.troubles,
         "Need": Need,
         "frozen": False,
         "pieces": PieceSource(service.pieces, known),
-        "evidence_of": partial(_evidence_of, service),
+        "evidence_of": partial(_evidence_of, service, time.monotonic() + PATIENCE_S),
     }
     if fragment:
         return render_fragments(request, "attention", fragment, values)
     return render(request, "attention.html.j2", values)
 
 
-def _evidence_of(service: Service, row: AttentionRow, question: Question) -> Evidence:
+def _evidence_of(service: Service, until: float, row: AttentionRow, question: Question) -> Evidence:
     root = row.project.runs_dir / row.run_id
-    return service.evidence_of(row.project.project_id, root, question)
+    return service.evidence_of(row.project.project_id, root, question, until)
 
 
 @part.post("/attention/{run}/answer", dependencies=[OPERATE])
@@ -84,6 +108,12 @@ def answer(
         return "/attention", f"{words[:1].upper()}{words[1:]}."
 
     return after(act, "/attention")
+
+
+@part.post("/attention/{project}/app/start", dependencies=[OPERATE, IN_TURN])
+def start_app(service: ServingOther) -> Response:
+    """Start the app of a project again."""
+    return after(lambda: ("/attention", f"The app answers at {start(service).url}."), "/attention")
 
 
 @part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE])

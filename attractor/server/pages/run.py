@@ -92,8 +92,9 @@ def _read_choice(
     direction: Annotated[str, Query(pattern="^(TB|LR|)$")] = "",
     fold: FoldKind = FoldKind.DEFAULT,
     open: Annotated[Sequence[Word], Query()] = (),
+    out: Annotated[Sequence[Word], Query()] = (),
 ) -> PageChoice:
-    look = Look(direction, fold, tuple(open))
+    look = Look(direction, fold, tuple(open), tuple(out))
     place = LogPlace(stream, q, line)
     return PageChoice("", tab, place, look, fragment, known, tuple(unfolded.split(",")))
 

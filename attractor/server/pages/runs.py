@@ -106,7 +106,7 @@ def show_runs(
     query = _query(filters, before, now)
     # At the first request after a start, there may be many runs that the index does not know.
     index = service.index
-    reading = next(filter(None, map(index.catch_up, folders)), None)
+    reading = index.catch_up_all(folders)
     found = index.known(folders, query) if reading else index.everywhere(folders, query)
     if query.status and not found:
         require_known_status(query.status)

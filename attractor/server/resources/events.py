@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -25,7 +25,7 @@ from attractor.server.events.tails import read_events
 from attractor.server.http.cursors import MOST, Cursor, Limit, read_number, write_cursor
 from attractor.server.http.methods import is_head
 from attractor.server.http.problems import problem_of, problem_statuses
-from attractor.server.http.scopes import READ, Calling, Serving
+from attractor.server.http.scopes import READ, Calling, Serving, ServingAll
 
 part = APIRouter(tags=["events"])
 
@@ -286,3 +286,28 @@ async def list_events(
     async with service.events.feeds.watch(folder) as feed:
         await feed.begin(None)
         return await asyncio.to_thread(reader.page, feed.read, _numbered, limit, cursor)
+
+
+@part.get(
+    "/api/v1/worlds/events",
+    dependencies=[READ],
+    response_class=EventSourceResponse,
+    responses=_STREAM_ONLY,
+)
+async def stream_worlds(
+    connection: Request,
+    service: ServingAll,
+    caller: Calling,
+    until_sent: UntilSent,
+    types: Types = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Stream the projects, their actors, and what needs a person: all of them, then each change.
+
+    The types are `WorldChanged`, `ActorChanged`, `AttentionChanged`, and the same with `Gone`.
+    """
+    if is_head(connection):
+        return StreamingResponse(iter(()), media_type=_STREAM)
+    until_sent.enter_context(service.events.hold(caller.name))
+    state = service.project.machine.state_dir
+    source = await until_sent.enter_async_context(service.events.worlds.watch(state))
+    return EventStream(_frames(source.follow(caller.reaches, types, describe)))

@@ -9,8 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
+from attractor.base.errors import Refused
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.start import start_again
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.simulation.report import Depth
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
@@ -117,6 +119,12 @@ class DeploymentAnswer(BaseModel):
     waits_for: str = Field(description="answer, decision, run, or nothing.")
 
 
+class AppAnswer(BaseModel):
+    """The running app."""
+
+    url: str = Field(description="The address at which it answers.")
+
+
 class DrawingAnswer(BaseModel):
     """A specification as a diagram."""
 
@@ -160,6 +168,16 @@ def deploy(service: Serving, caller: Calling, body: PlanReference) -> Deployment
     plan = plane.plans.load(body.plan_id)
     service.processes.start(RunCommand("grow deploy", [plan.id]), by=caller.name)
     return DeploymentAnswer.model_validate(deployments.deployment(plane, plan.id))
+
+
+@part.post("/growth/start", dependencies=[OPERATE, IN_TURN])
+def start(service: Serving) -> AppAnswer:
+    """Start the app again after it went down; a stopped app is deployed anew instead."""
+    if url := start_again(service.project):
+        return AppAnswer(url=url)
+    raise Refused(
+        "the app was stopped, or was never started", hint="use: attractor grow deploy PLAN"
+    )
 
 
 @part.get("/lineage/{id}", dependencies=[READ])

@@ -283,10 +283,13 @@ def list_attention(service: ServingAll, caller: Calling) -> list[AttentionAnswer
     return [AttentionAnswer.model_validate(row.to_record()) for row in rows]
 
 
-def attention_of(service: Service, caller: Caller) -> Attention:
-    """Return what needs a person in the projects that a caller may reach."""
+def attention_of(service: Service, caller: Caller, *, only_known: bool = False) -> Attention:
+    """Return what needs a person in the projects that a caller may reach.
+
+    `only_known` is as in `read_attention`.
+    """
     state, now = service.project.machine.state_dir, service.opened.now()
-    return read_attention(state, now, reaches=caller.reaches)
+    return read_attention(state, now, reaches=caller.reaches, only_known=only_known)
 
 
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])

@@ -1,7 +1,9 @@
 """Apps that went down although nobody stopped them are found in all projects, and started again."""
 
 import os
+import re
 import signal
+from contextlib import closing
 from pathlib import Path
 
 from attractor.cli.runs.growth import app_lines
@@ -10,9 +12,11 @@ from attractor.growth.api.deployments import describe_app, stop_app
 from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.start import apps_to_start, start_app, start_release
 from attractor.growth.deployment.targets import local
+from attractor.server.service import Service
 from attractor.supervision.process import ProcessStatus
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_local import processes_of, supervisor_of, wait_until
+from tests.server.conftest import csrf_in, serving
 
 
 def kill_all(app: Living) -> None:
@@ -38,6 +42,14 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
         assert (down.project.project_id, down.status) == (project_id, ProcessStatus.GONE)
         assert start_app(down, environ) == url
         assert app.get("/health")["ok"]
+        kill_all(app)
+        service = Service.of(project.root, environ)
+        with serving(service) as server, closing(server.browser()) as browser:
+            page = browser.get("/attention").text
+            [place] = re.findall('action="([^"]+/app/start)"', page)
+            browser.post(place, data={"csrf": csrf_in(page)})
+            assert f"The app answers at {url}." in browser.get("/attention").text
+            assert not re.search('action="([^"]+/app/start)"', browser.get("/attention").text)
         os.kill(supervisor_of(app), signal.SIGKILL)
         wait_until(lambda: app_process(app.releases.folder).status is ProcessStatus.LEFT)
         [left] = apps_to_start(state)
@@ -46,6 +58,8 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
         assert stop_app(app.plane) == {"stopped": "v0"}
         assert apps_to_start(state) == []
         assert start_app(left, environ) == ""
+        with serving(service) as server, server.client() as client:
+            assert client.post("/growth/start").status_code == 409
         assert "running: v0 is stopped" in "\n".join(app_lines(describe_app(app.plane)))
     finally:
         app.stop()

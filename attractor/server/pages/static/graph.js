@@ -1,8 +1,9 @@
-// The view of a run's graph: fit, zoom, drag, search, follow, and folded branches.
+// The view of a run's graph: fit, zoom, drag, search, follow, folded branches, and a map of the whole.
 
 import { ask, insert, say } from "./live.js";
 
 const LEAST = 0.25;
+const LEAST_TEXT = 11;
 const MOST = 2;
 const STEP = 1.25;
 const byId = (id) => document.getElementById(id);
@@ -34,6 +35,7 @@ function zoomTo(wanted, at) {
   frame.scrollLeft += after.x + share[0] * after.width - x;
   frame.scrollTop += after.y + share[1] * after.height - y;
   byId("zoom").textContent = `${Math.round(zoom * 100)} %`;
+  chart();
 }
 
 const bounded = (wanted) => Math.min(MOST, Math.max(LEAST, wanted));
@@ -44,16 +46,69 @@ function fitting() {
   return Math.min((frame.clientWidth - 16) / width, (frame.clientHeight - 16) / height, 1);
 }
 
+// The zoom at which the smallest text can be read.
+function readable() {
+  const sizes = [...drawing().querySelectorAll("text[font-size]")].map((one) => one.getAttribute("font-size"));
+  return sizes.length ? (LEAST_TEXT * 1.001 * 3) / 4 / Math.min(...sizes) : LEAST;
+}
+
+// The text of a graph that fits can be read; what then does not fit is on the map.
 function fit() {
   if (!drawing()) return;
-  zoomTo(fitting());
+  zoomTo(Math.max(fitting(), readable()));
   canvas().scrollTo(0, 0);
+}
+
+// A copy of the drawing without texts and links.
+let isCharted = false;
+
+function copyTo(map, svg) {
+  const copy = svg.querySelector("g").cloneNode(true);
+  for (const one of copy.querySelectorAll("text, .folder")) one.remove();
+  for (const one of [copy, ...copy.querySelectorAll("[id], a")])
+    for (const name of ["id", "href", "data-node", "data-look", "aria-label"]) one.removeAttribute(name);
+  map.setAttribute("viewBox", svg.getAttribute("viewBox"));
+  map.replaceChildren(copy, map.lastElementChild);
+  isCharted = true;
+}
+
+// The map shows the whole graph, and the part of it in view.
+function chart() {
+  const [map, svg, frame] = [byId("map"), drawing(), canvas()];
+  if (!map) return;
+  map.toggleAttribute("hidden", !svg || (frame.scrollWidth <= frame.clientWidth && frame.scrollHeight <= frame.clientHeight));
+  if (!svg || map.hasAttribute("hidden")) return;
+  const { x, y, width, height } = svg.viewBox.baseVal;
+  const points = (pixels) => (pixels * 3) / 4 / zoom;
+  const [box, around] = [svg.getBoundingClientRect(), frame.getBoundingClientRect()];
+  if (!isCharted) copyTo(map, svg);
+  const view = map.lastElementChild;
+  const left = Math.max(0, points(around.x + frame.clientLeft - box.x));
+  const top = Math.max(0, points(around.y + frame.clientTop - box.y));
+  const sides = {
+    x: x + left,
+    y: y + top,
+    width: Math.min(width - left, points(frame.clientWidth)),
+    height: Math.min(height - top, points(frame.clientHeight)),
+  };
+  for (const [name, value] of Object.entries(sides)) view.setAttribute(name, value);
+}
+
+function showPlace(event) {
+  const map = event.target.closest?.("#map");
+  if (!map || !(event.buttons & 1)) return;
+  event.preventDefault();
+  const [box, frame] = [map.getBoundingClientRect(), canvas()];
+  frame.scrollTo(
+    ((event.clientX - box.x) / box.width) * frame.scrollWidth - frame.clientWidth / 2,
+    ((event.clientY - box.y) / box.height) * frame.scrollHeight - frame.clientHeight / 2,
+  );
 }
 
 // A large graph is not smaller than can be read.
 function begin() {
   if (!drawing()) return;
-  zoomTo(Math.max(fitting(), 0.5));
+  zoomTo(Math.max(fitting(), readable()));
   center(canvas().querySelector("a[aria-current]") || canvas().querySelector("a:has(.current)"));
 }
 
@@ -118,25 +173,29 @@ function touch(event) {
 function center(link) {
   const frame = canvas();
   if (!link || !frame) return;
+  if (!frame.contains(link)) {
+    link.scrollIntoView({ block: "nearest" });
+    return;
+  }
   const [box, around] = [link.getBoundingClientRect(), frame.getBoundingClientRect()];
   frame.scrollLeft += box.x + box.width / 2 - around.x - frame.clientWidth / 2;
   frame.scrollTop += box.y + box.height / 2 - around.y - frame.clientHeight / 2;
 }
 
-// Search by name, also in folded branches.
+// Search by name, also in folded branches, and in those that are rows of a table.
 let at = 0;
 
 function matches() {
   const wanted = byId("graph-search").value.trim().toLowerCase();
   const names = (one) => `${one.dataset.node}\n${one.dataset.names || ""}\n${one.querySelector(".node")?.textContent || ""}`;
-  const links = [...canvas().querySelectorAll("a[data-node]")];
+  const links = [...byId("graph").querySelectorAll(":is(#canvas, .branches) a[data-node]")];
   return wanted ? links.filter((one) => names(one).toLowerCase().includes(wanted)) : [];
 }
 
 function search() {
   if (!canvas()) return;
   const found = matches();
-  for (const one of canvas().querySelectorAll("a.found")) one.classList.remove("found");
+  for (const one of byId("graph").querySelectorAll("a.found")) one.classList.remove("found");
   for (const one of found) one.classList.add("found");
   at = 0;
   const wanted = byId("graph-search").value.trim();
@@ -174,7 +233,7 @@ function followNow() {
 }
 
 // Another direction, or other folded branches: the address of the page has the look.
-const LOOK = ["direction", "fold", "open"];
+const LOOK = ["direction", "fold", "open", "out"];
 
 export function withLook(address, from) {
   const [url, source] = [new URL(address, location.href), new URL(from, location.href)];
@@ -219,8 +278,10 @@ function open(event) {
 
 function redrawn(event) {
   if (!event.target.matches?.("#graph")) return;
+  isCharted = false;
   const svg = drawing();
   if (svg && !svg.style.width) zoomTo(zoom);
+  else chart();
   if (follows) followNow();
   if (byId("graph-search").value) search();
 }
@@ -243,6 +304,10 @@ if (byId("graph-tools")) {
     document.addEventListener(name, touch, { passive: false });
   document.addEventListener("click", open, true);
   document.addEventListener("inserted", redrawn);
+  document.addEventListener("scroll", (event) => event.target.id === "canvas" && chart(), true);
+  window.addEventListener("resize", chart);
+  document.addEventListener("pointerdown", showPlace);
+  document.addEventListener("pointermove", showPlace);
   begin();
   setFollow(follows);
 }

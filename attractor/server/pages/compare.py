@@ -1,0 +1,106 @@
+"""A few runs side by side: what they were given, how they ended, and each of their stages."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UsageError
+from attractor.base.files import read_regular
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.pipeline.workspace.diffs import Diff, read_run_diff
+from attractor.records.lookup import latest_verdict
+from attractor.records.summary import RunOverview, summarize_any
+from attractor.records.timeline import StageAttempt, read_recorded
+from attractor.server.html.rendering import PageRouter, render
+from attractor.server.html.run_list import RunRow, row_of
+from attractor.server.http.scopes import READ, Calling, ServingAll, enter_run
+from attractor.server.service import Service
+
+MOST = 4
+"""The number of runs that fit beside each other."""
+
+part = PageRouter()
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run in the comparison; `stages` has the attempts of each node, in their order."""
+
+    row: RunRow
+    project: str
+    graph: bytes
+    models: Sequence[str]
+    is_go: bool | None
+    diff: Diff | None
+    stages: Mapping[str, Sequence[StageAttempt]]
+
+    @property
+    def run(self) -> RunOverview:
+        """The summary of the run."""
+        return self.row.run
+
+    @property
+    def changes(self) -> str:
+        """The sum of the changes to files; empty if they are not kept."""
+        if self.diff is None:
+            return ""
+        files = self.diff.files
+        added, deleted = sum(one.added for one in files), sum(one.deleted for one in files)
+        return f"{len(files)} files, +{added} \N{MINUS SIGN}{deleted}"
+
+
+@part.get("/compare", dependencies=[READ])
+def compare_runs(
+    request: Request,
+    service: ServingAll,
+    caller: Calling,
+    run: Annotated[Sequence[str], Query(max_length=MOST)] = (),
+) -> Response:
+    """Show a few runs side by side, of one project or of several."""
+    names = [*dict.fromkeys(run)]
+    if not 1 < len(names) <= MOST:
+        raise UsageError(
+            f"{number_of(len(names), 'run')} cannot be compared",
+            hint=f"select two to {MOST} runs in the list of runs",
+        )
+    runs = [_read(enter_run(service, caller, name), name) for name in names]
+    nodes = dict.fromkeys(node for one in runs for node in one.stages)
+    values = {"runs": runs, "nodes": nodes, "is_one_graph": len({one.graph for one in runs}) == 1}
+    return render(request, "compare.html.j2", values)
+
+
+@part.post("/compare", dependencies=[READ])
+def choose_runs(run: Annotated[list[str], Form()] = []) -> Response:  # noqa: B006 - FastAPI copies it
+    """Show the runs that are selected in a list."""
+    return RedirectResponse(f"/compare?{urlencode({'run': run}, doseq=True)}", 303)
+
+
+def _read(service: Service, name: str) -> ComparedRun:
+    root = service.root(name)
+    stages: dict[str, list[StageAttempt]] = {}
+    for attempt in read_recorded(root).attempts:
+        stages.setdefault(attempt.node, []).append(attempt)
+    graph = RunDirectory(root).graph
+    models = (attempt.model for tried in stages.values() for attempt in tried)
+    return ComparedRun(
+        row_of(summarize_any(root), service.project.machine.clock.now()),
+        service.project.root.name,
+        read_regular(graph) if graph.exists() else b"",
+        sorted(set(filter(None, models))),
+        latest_verdict(root),
+        _diff_of(service, name),
+        stages,
+    )
+
+
+def _diff_of(service: Service, name: str) -> Diff | None:
+    try:
+        return asyncio.run(read_run_diff(service.root(name), service.project))
+    except AttractorError:
+        return None  # the page of the changes has the reason
