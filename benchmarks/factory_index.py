@@ -10,7 +10,8 @@ from pathlib import Path
 from attractor.base.hash_chain import seal
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
-from attractor.factory.history.index import RunIndex, RunQuery, row_of
+from attractor.factory.history.index import RunIndex, RunQuery
+from attractor.factory.history.index_update import row_of
 from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head
 from attractor.records.summary import RunOverview
 from benchmarks.figures import Figure, Row, measure

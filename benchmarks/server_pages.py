@@ -17,7 +17,8 @@ import httpx
 
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
-from attractor.factory.history.index import RunIndex, row_of
+from attractor.factory.history.index import RunIndex
+from attractor.factory.history.index_update import row_of
 from attractor.records.summary import RunOverview
 from attractor.server.application import build_application
 from attractor.server.service import Service

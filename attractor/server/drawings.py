@@ -47,6 +47,9 @@ from attractor.records.drawing import read_drawn, read_graph
 MOST_BYTES = 64 << 20
 """The maximum size of the kept drawings of runs; one of 500 nodes has half a megabyte."""
 
+LARGE = 40_000
+"""The size of a drawing that a page asks for after its first view."""
+
 MOST_GRAPHS = 64
 """The number of graphs whose drawings are kept in memory."""
 
@@ -206,13 +209,23 @@ class GraphDrawing:
     def with_branch(self, lane: Lane) -> Look:
         """Return the look with a branch of a bundle beside it, unfolded; again, inside it."""
         look = self.look
-        if {lane.fork, lane.begin} & {*look.out}:
-            kept = tuple(one for one in look.out if one not in (lane.fork, lane.begin))
-            return replace(look, out=kept)
+        if lane.fork in look.out:
+            others = {
+                one.begin for each in self.bundles for one in each.lanes if one.fork == lane.fork
+            }
+            return replace(look, out=(*({*look.out} | others) - {lane.fork, lane.begin},))
+        if lane.begin in look.out:
+            return replace(look, out=tuple(one for one in look.out if one != lane.begin))
         folds = {one.begin for one in look.folds(self.graph, self.lanes)}
         if lane.begin in folds:
             look = _look(self, folds - {lane.begin})
         return replace(look, out=(*look.out, lane.begin))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the drawing would delay the first view of a page."""
+        texts = (one if isinstance(one, str) else one.content for one in self.pieces)
+        return sum(map(len, texts)) > LARGE
 
     @property
     def is_wide(self) -> bool:

@@ -51,7 +51,8 @@ class KeptEvidence:
         size = journal.stat().st_size if journal.exists() else 0
         key = root, question.id
         with self._lock:
-            kept = self._kept.get(key)
+            if kept := self._kept.get(key):
+                self._kept.move_to_end(key)
         if kept and kept[0] == size:
             return kept[1]
         if time.monotonic() > until:
@@ -76,14 +77,10 @@ def read_evidence(root: Path, question: Question, project: Project) -> Evidence:
 def _changes(root: Path, project: Project) -> str:
     # The page of the changes names the reason.
     try:
-        files = asyncio.run(read_run_diff(root, project)).files
+        diff = asyncio.run(read_run_diff(root, project))
     except AttractorError:
         return ""
-    if not files:
-        return ""
-    added, deleted = sum(file.added for file in files), sum(file.deleted for file in files)
-    names = ", ".join(file.path for file in files[:MOST_NAMED])
-    more = (
-        f" and {number_of(len(files) - MOST_NAMED, 'more file')}" if len(files) > MOST_NAMED else ""
-    )
-    return f"{number_of(len(files), 'file')}, +{added} \N{MINUS SIGN}{deleted}: {names}{more}"
+    names = ", ".join(file.path for file in diff.files[:MOST_NAMED])
+    rest = len(diff.files) - MOST_NAMED
+    more = f" and {number_of(rest, 'more file')}" if rest > 0 else ""
+    return f"{diff.summary}: {names}{more}" if names else ""

@@ -15,7 +15,7 @@ from markupsafe import Markup
 MOST_VERSIONS = 500
 """The number of remembered versions; one of 500 pieces has 50 kB."""
 
-MOST_BYTES = 6000
+MOST_BYTES = 5500
 """The size of the pieces in an update, after which no other piece begins."""
 
 Hashes = Mapping[str, int]
@@ -58,6 +58,7 @@ class Pieces:
         self._room = room
         self._changed = 0
         self._ignored = ignored
+        self._gone = set[str]()
         self.has_more = False
         """Whether the page must ask again for pieces that were too many for this answer."""
 
@@ -68,8 +69,19 @@ class Pieces:
 
     @property
     def lacks_pieces(self) -> bool:
-        """Whether the fragment lacks pieces of the page: an update cannot remove them."""
-        return self._known is not None and not self._known.keys() <= self._hashes.keys()
+        """Whether the fragment lacks pieces of the page that the update does not remove."""
+        return bool(self._missing() - self._gone)
+
+    def gone(self, begin: str) -> str:
+        """Return the keys of the pieces that the page removes; all begin with a text.
+
+        The keys are the ids of their elements. Called after all pieces.
+        """
+        self._gone |= {key for key in self._missing() if key.startswith(begin)}
+        return " ".join(sorted(self._gone))
+
+    def _missing(self) -> set[str]:
+        return {*self._known} - {*self._hashes} if self._known else set()
 
     def __call__(self, key: str, caller: Callable[[], str]) -> Markup:
         """Return a piece in a template; empty if the page has it."""

@@ -91,7 +91,7 @@ class Ask(ModalScreen[str | None]):
         with Vertical():
             yield Static(Text("\n".join(lines_of(self._words))), markup=False)
             yield Input(self._default)
-            yield Static("Enter: yes   Escape: no", markup=False)
+            yield Static("Enter: send   Escape: cancel", markup=False)
 
     @on(Input.Submitted)
     def give(self, event: Input.Submitted) -> None:
@@ -309,16 +309,20 @@ class AttractorTui(App[None]):
         self._body.scroll_to(y=at if self._lines is not None else 0, animate=False)
         self._lines = lines
 
-    def _change_run(self, run_id: str) -> None:
-        if run_id == self._followed:
-            return
-        self._followed = run_id
+    def _empty_body(self) -> None:
+        """Empty the body, to write it from the beginning."""
+        self._body.clear()
+        self._lines, self._followed = None, ""
         self.lines.clear()
         if self._stream:
             self._stream.cancel()
+
+    def _change_run(self, run_id: str) -> None:
+        if run_id == self._followed:
+            return
+        self._empty_body()
         if run_id:
-            self._body.clear()
-            self._lines = None
+            self._followed = run_id
             self._stream = self.run_worker(self._follow(run_id), exclusive=True, group="events")
 
     def _write_events(self) -> None:
@@ -344,8 +348,7 @@ class AttractorTui(App[None]):
         self._drafts[self.listing.chosen_id] = self._field.value
         self.listing = self.listing.choose(row_id)
         self._field.value = self._drafts.get(row_id, "")
-        self._lines = None
-        self._body.clear()
+        self._empty_body()
         self._draw_list()
         self._draw_right()
         self._look_now()
@@ -381,8 +384,7 @@ class AttractorTui(App[None]):
 
     def _show(self, view: View) -> None:
         self.view = view
-        self._lines = None
-        self._body.clear()
+        self._empty_body()
         if self.screen.has_class("-narrow"):
             self.open_row()
         self._draw_right()
@@ -415,11 +417,20 @@ class AttractorTui(App[None]):
     @on(Input.Submitted, "#message")
     async def send_message(self, event: Input.Submitted) -> None:
         """Send the message to the actor that the field names."""
-        row = self.listing.chosen
-        if row and row.actor and event.value.strip():
-            if await self._send(f"message to {row.name}", message_to(row.actor, event.value)):
-                event.input.clear()
+        row, text = self.listing.chosen, event.value
+        if row and row.actor and text.strip():
+            # Keys work while the server answers.
+            self.run_worker(self._send_message(row, row.actor, text), group="act")
             await self.action_back()
+
+    async def _send_message(self, row: Row, actor: Actor, text: str) -> None:
+        if not await self._send(f"message to {row.name}", message_to(actor, text)):
+            return
+        # Meanwhile the person may have written another text, or gone to another row.
+        if self._drafts.get(row.id) == text:
+            del self._drafts[row.id]
+        if self.listing.chosen_id == row.id and self._field.value == text:
+            self._field.clear()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """List all actions on the chosen row, also those without a key."""

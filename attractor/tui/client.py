@@ -90,9 +90,17 @@ class Actor(_Answer):
     reason: str
 
 
+class Sender(_Answer):
+    """The sender of a message."""
+
+    kind: str
+    name: str
+
+
 class MessageText(_Answer):
     """A message, as it was sent."""
 
+    sender: Sender
     text: str
     sent: datetime
 
@@ -270,7 +278,10 @@ class ApiClient:
                     raise _refusal(source.response, await source.response.aread())
                 async with aclosing(source.aiter_sse()) as received:
                     async for one in received:
-                        if one.data:
+                        if one.event == "end":
+                            return
+                        # The other notices, which have no number, end the stream.
+                        if one.data and one.id:
                             yield Event.from_record(_object(one.data.encode()))
         except (httpx.HTTPError, SSEError) as fault:
             raise NoServer(f"the stream of {run_id} ended: {fault}") from fault

@@ -235,7 +235,7 @@ def _of_need(row: Row) -> Iterator[Action]:
         path = place("actors", row.project.id, row.actor.name, "interrupted")
         for key, choice in (("g", "go on"), ("b", "start over"), ("l", "leave")):
             yield Action(key, choice, Request(path, {"choice": choice}))
-    prompt = Prompt("duration", "Leave it out for", "1h")
+    prompt = Prompt("duration", "Snooze for", "1h")
     yield Action("z", "snooze", Request(place("attention", row.id, "snooze"), {}), [prompt])
 
 
@@ -411,7 +411,11 @@ def messages_of(messages: Sequence[Message]) -> list[str]:
     lines = list[str]()
     for one in messages:
         sent = f"{one.message.sent.astimezone():%Y-%m-%d %H:%M}"
-        lines += [f"{sent}  you", *_indented(f"    {one.message.text}")]
+        sender = one.message.sender
+        lines += [
+            f"{sent}  {visible(f'{sender.kind} {sender.name}')}",
+            *_indented(f"    {one.message.text}"),
+        ]
         if one.succeeded is None:
             lines += [f"    ({visible(one.status)})", ""]
             continue

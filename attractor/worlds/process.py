@@ -6,6 +6,7 @@ one of both sees the message.
 """
 
 import asyncio
+import io
 import os
 import re
 import signal
@@ -122,10 +123,18 @@ class ActorProcess:
     def _may_work(self) -> bool:
         """Return whether a slot is free; an ending process starts the actors that wait for one."""
         make_private_folder(self._slots)
-        slot = take_slot(self._slots, most_working(self._opened))
-        if slot:
+        if slot := self._take_slot():
             unlock(slot)
         return slot is not None
+
+    def _take_slot(self) -> io.FileIO | None:
+        """Take a free slot; another process that only looks for one takes it for a moment."""
+        until = time.monotonic() + _LOCK_PATIENCE_S
+        while (slot := take_slot(self._slots, most_working(self._opened))) is None:
+            if time.monotonic() > until:
+                return None
+            time.sleep(_POLL_S)
+        return slot
 
     def _answer_all(self, linger_s: float) -> None:
         until, seen = time.monotonic() + linger_s, ()
@@ -138,7 +147,7 @@ class ActorProcess:
                 if self._folder.read(self._known).stopped:
                     return
                 continue
-            slot = take_slot(self._slots, most_working(self._opened))
+            slot = self._take_slot()
             if slot is None:
                 return
             try:
@@ -274,8 +283,16 @@ def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -
     sender = ActorFolder(folder.root.with_name(message.sender.name), folder.project)
     inbox = Inbox(sender.inbox)
     sent = [*inbox.waiting(), *(one.message for one in sender.read().answers)]
-    if any(one.about == message.id for one in sent):
-        return
+    if not any(one.about == message.id for one in sent):
+        _write_result(answered, inbox, folder, opened)
+    # Also after a result that was sent before: a killed process sent it and started nothing.
+    if read_actor(sender).can_begin:
+        wake(sender, opened)
+
+
+def _write_result(
+    answered: Answered, inbox: Inbox, folder: ActorFolder, opened: OpenProject
+) -> None:
     ended = "succeeded" if answered.succeeded else f"failed: {answered.reason}"
     changed = ", ".join(answered.files) or "no files"
     machine = opened.project.machine
@@ -285,10 +302,8 @@ def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -
         clock=machine.clock,
         randomness=machine.randomness,
         kind=MessageKind.RESULT,
-        about=message.id,
+        about=answered.message.id,
     )
-    if read_actor(sender).can_begin:
-        wake(sender, opened)
 
 
 def _once_free(work: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:

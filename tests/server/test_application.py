@@ -135,7 +135,10 @@ def test_every_endpoint_requires_a_scope(name: str) -> None:
         assert len(required) == 1, one.path
 
 
-ONLY_WAIT = {"converse", "execute", "list_events", "list_events_of_run", "start", "stream_events"}
+ONLY_WAIT = {
+    *("converse", "execute", "list_events", "list_events_of_run", "start"),
+    *("stream_events", "stream_worlds"),
+}
 """Endpoints that leave reading and computing to threads by themselves."""
 
 

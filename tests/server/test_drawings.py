@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from attractor.language.drawing.lanes import Bundle
 from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
 from attractor.language.reading import parse
-from attractor.server.drawings import GraphDrawing, GraphDrawings, marked as parts_of
+from attractor.server.drawings import PLAIN, GraphDrawing, GraphDrawings, Look, marked as parts_of
 
 GRAPH = """digraph small { start [shape=Mdiamond]; exit [shape=Msquare]
     "a <b>" [prompt="x"]; start -> "a <b>" -> exit }"""
@@ -84,3 +85,28 @@ def test_graph_without_a_drawer_has_the_reason_and_is_tried_again(
     assert not drawing.is_wide
     assert marked(drawing, STATES, address=str, sign=str) == ""
     assert not drawings.of([GRAPH.encode()], lambda: parse(GRAPH)).fault
+
+
+def test_branch_is_drawn_beside_its_bundle_and_put_back(tmp_path: Path) -> None:
+    branches = "; ".join(f"fork -> b{number} -> join" for number in range(10))
+    graph = parse(
+        "digraph many { start [shape=Mdiamond]; exit [shape=Msquare]; fork [shape=component]"
+        f" join [shape=tripleoctagon]; start -> fork; {branches}; join -> exit }}"
+    )
+
+    def draw(look: Look) -> GraphDrawing:
+        return GraphDrawings(tmp_path).of([], lambda: graph, look)
+
+    def inside(drawing: GraphDrawing) -> list[int]:
+        return [len(one.lanes) for one in drawing.folded if isinstance(one, Bundle)]
+
+    plain = draw(PLAIN)
+    [bundle] = plain.bundles
+    beside = draw(plain.with_branch(bundle.lanes[3]))
+    assert (inside(plain), inside(beside)) == ([10], [9])
+    assert draw(beside.with_branch(bundle.lanes[3])).look.query == ""
+    # If all are drawn, only the one that is put back is folded again.
+    whole = draw(Look(out=("fork",)))
+    assert inside(whole) == []
+    back = whole.with_branch(bundle.lanes[3]).out
+    assert sorted(back) == [f"b{number}" for number in range(10) if number != 3]

@@ -116,7 +116,7 @@ def test_only_changed_nodes_travel_and_branches_are_rows(run: str, screen: Scree
     expect(nodes).to_have_count(6 + EACH)
     expect(lane(page, "fork/")).to_have_attribute("aria-label", re.compile("18 of 19 ended"))
     page.locator("#graph-search").fill("")
-    page.get_by_role("link", name="Put back b03_0").click()
+    page.get_by_role("link", name="Hide b03_0").click()
     expect(nodes).to_have_count(6)
     page.get_by_role("link", name="b07_0", exact=True).click()
     expect(page.locator("#stage-title")).to_have_text(WAITS)

@@ -37,3 +37,18 @@ def test_many_changes_travel_in_several_answers_of_a_bounded_size() -> None:
         turns += 1
     assert (turns, found) == (4, whole)
     assert answer("new", token)[:2] == ([], 0)
+
+
+def test_pieces_that_a_fragment_lacks_are_removed_by_name() -> None:
+    versions = PieceVersions()
+    pieces = PieceSource(versions)("rows")
+    for key in ("row-1", "row-2", "head"):
+        pieces(key, lambda key=key: key)
+    source = PieceSource(versions, pieces.version)
+    less = source("rows")
+    less("row-2", lambda: "row-2")
+    assert less.gone("row-") == "row-1"
+    # The head has no such name: only the whole fragment removes it.
+    assert less.lacks_pieces
+    less("head", lambda: "head")
+    assert not less.lacks_pieces

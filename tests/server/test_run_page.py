@@ -64,6 +64,7 @@ PAGES = {
     "/stages/plan": ["Response", 'data-node="plan" aria-current="true"'],
     "/stages/plan@1.1?tab=prompt": ["Plan: Say"],
     "/stages/make?tab=changes": ["a&lt;b&gt;.py", 'class="added"'],
+    "/stages/make?tab=changes&view=split": ["One column", "a&lt;b&gt;.py"],
     "/stages/make": ["Standard output", "&lt;script&gt;alert(1)"],
     "/stages/make?tab=details": ["Outcome", "success", "tool_command", "To <b>ask</b>"],
     "/stages/make?tab=files": ["stdout.txt"],

@@ -6,7 +6,7 @@ import shutil
 import time
 from contextlib import closing
 
-from attractor.factory.history.index import BATCH
+from attractor.factory.history.index_update import BATCH
 from attractor.server.service import Service
 from attractor.workspaces.cleanup import stored_run_ids
 from tests.engine.graphs import line
@@ -60,8 +60,10 @@ def test_selected_runs_are_canceled_and_freed_as_gc_would(server: RunningServer)
         assert page.count("needs you (question)") == 2
         stages = page[page.index("stages-title") :]
         assert [stages.count(f"/runs/{run}/stages/") for run in (old, young)] == [3, 3]
-        few = browser.get("/compare", params={"run": [old, old]})
-        assert (few.status_code, "1 run cannot be compared" in few.text) == (400, True)
+        for runs, words in (([old, old], "1 run"), (["A", "B", "C", "D", "E"], "5 runs")):
+            refused = browser.get("/compare", params={"run": runs})
+            assert refused.status_code == 400
+            assert f"{words} cannot be compared" in refused.text
         said = send("cancel", old, young, "NONE")
         assert "Canceled 2 runs. NONE: " in said
         assert said.count("<span>canceled</span>") == 2

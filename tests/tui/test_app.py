@@ -166,8 +166,14 @@ def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) 
         await ann.sees("answered: ", lambda: ann.list)
         await ann.types("j", "d")
         await ann.sees("+good bye", lambda: ann.right)
-        await ann.types("e")
-        await ann.sees("stages ended", lambda: ann.right)
+        for _ in range(2):
+            await ann.types("e")
+            await ann.sees("stages ended", lambda: ann.right)
+        run = world.actors()[0]["last_run"]
+        assert world.http.post(f"/api/v1/runs/{run}/cancel", json={}).is_success
+        async with asyncio.timeout(PATIENCE_S):
+            events = [one async for one in ann.app.client.events(run, 0)]
+        assert [one.seq for one in events] == [*range(1, len(events) + 1)]
         await ann.types("t", "m", *TASK, "enter")
         await ann.sees(TASK, lambda: ann.right)
         assert ann.app.query_one("#message", Input).value == ""

@@ -161,9 +161,11 @@ def test_texts_of_agents_are_shown_as_texts() -> None:
     lines = overview_of(row_of_need(asked, {}), None, [])
     assert lines[:3] == ["QUESTION", "[bold]Ship[/bold]", "\N{REPLACEMENT CHARACTER}[2Jit? now"]
     assert lines_of("a\r\nb\rc") == ["a", "b\N{REPLACEMENT CHARACTER}c"]
-    answered = {"message": {"text": "do\x07", "sent": NOW}, "status": "answered"}
+    message = {"text": "do\x07", "sent": NOW, "sender": {"kind": "actor", "name": "lead\x07"}}
+    answered = {"message": message, "status": "answered"}
     record = {**answered, "succeeded": False, "reason": "broke", "words": "no", "files": ["a"]}
     shown = messages_of([Message.model_validate(record)])
+    assert shown[0].endswith("  actor lead\N{REPLACEMENT CHARACTER}")
     assert shown[1:] == [
         "    do\N{REPLACEMENT CHARACTER}",
         "  failed; 1 file changed",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.base.json import Json
@@ -53,6 +54,17 @@ class Diff:
     files: Sequence[FileDiff] = ()
     remarks: str = ""
     is_cut: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The numbers of files and lines; empty without changes."""
+        if not self.files:
+            return ""
+        added, deleted = (
+            sum(one.added for one in self.files),
+            sum(one.deleted for one in self.files),
+        )
+        return f"{number_of(len(self.files), 'file')}, +{added} \N{MINUS SIGN}{deleted}"
 
     @property
     def text(self) -> str:

@@ -50,13 +50,15 @@ Snapshot = Mapping[tuple[Thing, str], Known]
 
 def read_worlds(state: Path) -> Snapshot:
     """Return all worlds without archived actors, as they are now."""
-    # What cannot be read is told by the lists; here it is gone.
+    # What cannot be read is left out: the lists say what it is.
     views = read_actors(list_actors(state))
     found: dict[tuple[Thing, str], Known] = {}
     for project in list_project_folders(state):
-        dimensions = DimensionRecords.in_state(state, project.project_id).all()
-        record = world_record(project, dimensions, ())
-        found[Thing.WORLD, project.project_id] = Known(project.project_id, record)
+        with suppress(AttractorError):
+            dimensions = DimensionRecords.in_state(state, project.project_id).all()
+            record = world_record(project, dimensions, ())
+            del record["actors"]
+            found[Thing.WORLD, project.project_id] = Known(project.project_id, record)
     for view in views:
         project_id = view.folder.project.project_id
         if not view.history.archived:

@@ -69,6 +69,9 @@ LARGEST_FILE = 200_000
 MOST_ENTRIES = 300
 """The entries of a transcript on a page."""
 
+MOST_ROWS = 50
+"""The attempts outside of branches in the timeline, and the visits to fork at, in a page."""
+
 MOST_EVENTS = 50
 """The events on a page."""
 
@@ -146,8 +149,7 @@ class RunView:
     @property
     def branches(self) -> Iterator[tuple[str, Sequence[BranchRow]]]:
         """Yield each fork with many branches, and a row for each of them."""
-        newest = {attempt.node: attempt.id for attempt in self.timeline.attempts}
-        order = {id_: number for number, id_ in enumerate(newest.values())}
+        newest = {one.node: (at, one.id) for at, one in enumerate(self.timeline.attempts)}
         drawing = self.drawing
         for bundle in drawing.bundles:
             yield (
@@ -157,11 +159,9 @@ class RunView:
                         lane,
                         lane_state(lane, self.states),
                         lane.count(self.states),
-                        max(
-                            (newest[one] for one in lane.nodes if one in newest),
-                            key=order.__getitem__,
-                            default="",
-                        ),
+                        max((newest[one] for one in lane.nodes if one in newest), default=(0, ""))[
+                            1
+                        ],
                         None if drawing.look.fold is FoldKind.NONE else drawing.with_branch(lane),
                         bool({lane.fork, lane.begin} & {*drawing.look.out}),
                     )
@@ -208,6 +208,12 @@ class RunView:
         stages = {node.id for node in nodes if node.type not in ("start", "exit")}
         ended = {attempt.node for attempt in self.timeline.attempts if attempt.ends}
         return Steps(len(stages & ended), len(stages))
+
+    @property
+    def groups(self) -> Sequence["TimelineGroup"]:
+        """The attempts, with those of each branch together."""
+        is_short = len(self.drawing.graph.nodes) <= MOST_PLAIN
+        return timeline_groups(self.timeline.attempts, is_short=is_short)
 
     def failed_attempt(self) -> StageAttempt | None:
         """Return the attempt whose failure ended the run, if the run failed."""
@@ -293,13 +299,13 @@ def run_values(
         "title": f"{view.manifest.pipeline} {view.plain}",
         "favicon": state_look(view.plain.head).favicon,
         "can": actions_of(view),
-        "visits": list(reversed(visits)),
+        "visits": list(reversed(visits))[:MOST_ROWS],
         "fork_point_of": partial(fork_point, attempts=attempts),
         "open_visit": "",
         "bars_of": partial(bars_of, timeline=view.timeline),
-        "timeline_groups": timeline_groups(
-            view.timeline, is_short=len(view.drawing.graph.nodes) <= MOST_PLAIN
-        ),
+        "timeline_groups": view.groups,
+        "left_out": 0,
+        "is_late": False,
         "signs": SIGNS,
         "unfolded": (),
         "picked": "",
@@ -400,16 +406,25 @@ class TimelineGroup:
         return [Bar(start, round(max(bar.start + bar.width for bar in found) - start, 2))]
 
 
-def timeline_groups(timeline: Timeline, *, is_short: bool) -> Sequence[TimelineGroup]:
+def timeline_groups(attempts: Sequence[StageAttempt], *, is_short: bool) -> Sequence[TimelineGroup]:
     """Return the attempts of a timeline, with those of each branch together."""
     groups: dict[str, list[StageAttempt]] = {}
-    for number, attempt in enumerate(timeline.attempts):
+    for number, attempt in enumerate(attempts):
         key = "/".join(attempt.branch.split("/")[:2]) or f"/{number}"
         groups.setdefault(key, []).append(attempt)
     return [
         TimelineGroup("" if key.startswith("/") else key, attempts, is_short)
         for key, attempts in groups.items()
     ]
+
+
+def newest_groups(groups: Sequence[TimelineGroup], picked: str) -> Sequence[TimelineGroup]:
+    """Return all branches, and the newest attempts outside of them with the one that is open."""
+    rows = [one for one in groups if not one.branch]
+    left_out = {
+        id(one) for one in rows[:-MOST_ROWS] if all(each.id != picked for each in one.attempts)
+    }
+    return [one for one in groups if id(one) not in left_out]
 
 
 @dataclass(frozen=True)
@@ -429,6 +444,11 @@ class HighlightedDiff:
     lines: Sequence[DiffLine]
 
     @property
+    def is_short(self) -> bool:
+        """Whether the lines are shown at first."""
+        return len(self.lines) <= MOST_DIFF_LINES
+
+    @property
     def rows(self) -> Iterator[DiffRow]:
         """The lines side by side."""
         return side_by_side(self.lines)
@@ -440,6 +460,7 @@ class HighlightedDiff:
         return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
+MOST_DIFF_LINES = 400
 MOST_FOLDERS = 20
 """The depth of a tree of files; deeper files have the rest of their path as name."""
 

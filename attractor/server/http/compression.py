@@ -22,6 +22,11 @@ LARGE = 1 << 16
 """The bytes from which compression takes longer than a change of threads."""
 
 
+def accepts_gzip(accepted: str) -> bool:
+    """Return whether a header accepts gzip; a weight of 0 refuses it."""
+    return bool(re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accepted))
+
+
 class Compression:
     """Compresses the answers to known callers that accept it.
 
@@ -36,7 +41,7 @@ class Compression:
         if connection["type"] != "http" or connection["state"]["caller"] is None:
             await self._app(connection, receive, send)
             return
-        accepts = "gzip" in Headers(scope=connection).get("accept-encoding", "")
+        accepts = accepts_gzip(Headers(scope=connection).get("accept-encoding", ""))
         compress = partial(compressed, secret=connection["state"]["csrf"].encode())
         begin: Message | None = None
 

@@ -116,7 +116,7 @@ def start_app(service: ServingOther) -> Response:
     return after(lambda: ("/attention", f"The app answers at {start(service).url}."), "/attention")
 
 
-@part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE])
+@part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
 def settle(service: ServingOther, caller: Calling, name: str, choice: Words) -> Response:
     """Decide what becomes of a task whose process died."""
 

@@ -13,7 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.files import read_regular
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.pipeline.workspace.diffs import Diff, read_run_diff
+from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.records.lookup import latest_verdict
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.records.timeline import StageAttempt, read_recorded
@@ -37,7 +37,7 @@ class ComparedRun:
     graph: bytes
     models: Sequence[str]
     is_go: bool | None
-    diff: Diff | None
+    changes: str
     stages: Mapping[str, Sequence[StageAttempt]]
 
     @property
@@ -45,22 +45,13 @@ class ComparedRun:
         """The summary of the run."""
         return self.row.run
 
-    @property
-    def changes(self) -> str:
-        """The sum of the changes to files; empty if they are not kept."""
-        if self.diff is None:
-            return ""
-        files = self.diff.files
-        added, deleted = sum(one.added for one in files), sum(one.deleted for one in files)
-        return f"{len(files)} files, +{added} \N{MINUS SIGN}{deleted}"
-
 
 @part.get("/compare", dependencies=[READ])
 def compare_runs(
     request: Request,
     service: ServingAll,
     caller: Calling,
-    run: Annotated[Sequence[str], Query(max_length=MOST)] = (),
+    run: Annotated[Sequence[str], Query(max_length=1000)] = (),
 ) -> Response:
     """Show a few runs side by side, of one project or of several."""
     names = [*dict.fromkeys(run)]
@@ -94,13 +85,14 @@ def _read(service: Service, name: str) -> ComparedRun:
         read_regular(graph) if graph.exists() else b"",
         sorted(set(filter(None, models))),
         latest_verdict(root),
-        _diff_of(service, name),
+        _changes_of(service, name),
         stages,
     )
 
 
-def _diff_of(service: Service, name: str) -> Diff | None:
+def _changes_of(service: Service, name: str) -> str:
     try:
-        return asyncio.run(read_run_diff(service.root(name), service.project))
+        diff = asyncio.run(read_run_diff(service.root(name), service.project))
     except AttractorError:
-        return None  # the page of the changes has the reason
+        return ""  # the page of the changes has the reason
+    return diff.summary or "none"

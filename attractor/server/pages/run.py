@@ -32,6 +32,7 @@ from attractor.server.html.run_view import (
     RunView,
     fork_point,
     judge_address,
+    newest_groups,
     read_changes,
     read_event_page,
     read_text,
@@ -60,7 +61,9 @@ class PageChoice:
     look of the graph.
 
     `known`: the tokens of the fragments that the page has, which gets what changed since.
-    `unfolded`: the branches of the timeline, and the menus, that are open in the page.
+    `unfolded`: the branches of the timeline, and the menus, that are open in the page. `is_whole`:
+    a large graph and all attempts are in the page from the beginning. With `split_query`, changes
+    are side by side.
     """
 
     stage: str = ""
@@ -70,18 +73,22 @@ class PageChoice:
     fragment: str = ""
     known: str = ""
     unfolded: tuple[str, ...] = ()
+    is_whole: bool = False
+    split_query: str = ""
 
     @property
     def query(self) -> str:
         """The parameters of the stage and of what is shown of it."""
         chosen = f"?stage={in_address(self.stage)}&tab={in_address(self.tab)}"
-        return f"{chosen}{self.place.query}"
+        whole = "&whole=yes" if self.is_whole else ""
+        return f"{chosen}{self.place.query}{whole}{self.split_query.replace('?', '&')}"
 
 
 NO_CHOICE = PageChoice()
 
 
 def _read_choice(
+    request: Request,
     tab: Word = "",
     stream: Stream = "",
     q: Word = "",
@@ -93,10 +100,21 @@ def _read_choice(
     fold: FoldKind = FoldKind.DEFAULT,
     open: Annotated[Sequence[Word], Query()] = (),
     out: Annotated[Sequence[Word], Query()] = (),
+    whole: bool = False,
 ) -> PageChoice:
     look = Look(direction, fold, tuple(open), tuple(out))
     place = LogPlace(stream, q, line)
-    return PageChoice("", tab, place, look, fragment, known, tuple(unfolded.split(",")))
+    return PageChoice(
+        "",
+        tab,
+        place,
+        look,
+        fragment,
+        known,
+        tuple(unfolded.split(",")),
+        whole,
+        split_query(request),
+    )
 
 
 Choosing = Annotated[PageChoice, Depends(_read_choice)]
@@ -159,13 +177,20 @@ def _stages(request: Request, service: Service, run: str, choice: PageChoice) ->
     name = choice.stage or view.default_stage()
     stage = view_stage(view, name, choice.tab, choice.place) if name else None
     attempt = stage.attempt if stage else None
+    groups = view.groups
+    selected = attempt.id if attempt else name
+    shown = groups if choice.is_whole else newest_groups(groups, selected)
     values = {
         **_values(service, view, "Stages", choice),
+        "timeline_groups": shown,
+        "left_out": len(groups) - len(shown),
+        "is_late": view.drawing.is_large and not (choice.fragment or choice.is_whole),
         "stage": stage,
         "unfolded": choice.unfolded,
         "picked": attempt.id if attempt and choice.stage else "",
         "open_visit": fork_point(attempt, view.timeline.attempts) if attempt else "",
-        "selected": attempt.id if attempt else name,
+        "selected": selected,
+        "split_query": choice.split_query,
         "query": f"{choice.query}&{choice.look.query}".rstrip("&"),
     }
     if choice.fragment:

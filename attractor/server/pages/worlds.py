@@ -1,15 +1,19 @@
 """The projects of the state folder, and the page of one: its dimensions, actors and settings."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from fastapi import Request
 from fastapi.responses import Response
 
+from attractor.base.errors import AttractorError
 from attractor.config.schema import OriginKind
-from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.html.rendering import PageRouter, render
 from attractor.server.http.scopes import READ, Calling, ServingAll, ServingOther
 from attractor.worlds.actors import list_actors
-from attractor.worlds.status import ActorView, read_actors
+from attractor.worlds.status import read_actors
 
 part = PageRouter()
 
@@ -19,13 +23,8 @@ def show_worlds(request: Request, service: ServingAll, caller: Calling) -> Respo
     """Show the projects of the state folder, with their dimensions and actors."""
     state = service.project.machine.state_dir
     troubles = list[str]()
-    views = read_actors(list_actors(state), troubles.append)
     worlds = [
-        {
-            "project": project,
-            "dimensions": DimensionRecords.in_state(state, project.project_id).all(),
-            "actors": _actors_of(project.project_id, views),
-        }
+        {"project": project, **_world(state, project.project_id, troubles)}
         for project in list_project_folders(state)
         if caller.reaches(project.project_id)
     ]
@@ -41,11 +40,7 @@ def show_world(request: Request, service: ServingOther, project: str) -> Respons
     is_default = {one.key: one.origin.kind is OriginKind.DEFAULT for one in settings}
     values = {
         "root": service.project.root,
-        "world": {
-            "id": project,
-            "dimensions": DimensionRecords.of(service.opened).all(),
-            "actors": _actors_of(project, read_actors(list_actors(state), troubles.append)),
-        },
+        "world": {"id": project, **_world(state, project, troubles)},
         "troubles": troubles,
         # Those that a person made first.
         "settings": sorted(settings, key=lambda one: is_default[one.key]),
@@ -54,6 +49,16 @@ def show_world(request: Request, service: ServingOther, project: str) -> Respons
     return render(request, "world.html.j2", values)
 
 
-def _actors_of(project_id: str, views: list[ActorView]) -> list[ActorView]:
-    own = [one for one in views if one.folder.project.project_id == project_id]
-    return [one for one in own if not one.history.archived]
+def _world(state: Path, project_id: str, troubles: list[str]) -> dict[str, object]:
+    """Return the dimensions and actors of a project; what cannot be read is a trouble."""
+    dimensions: Sequence[Dimension] = ()
+    try:
+        dimensions = DimensionRecords.in_state(state, project_id).all()
+    except AttractorError as fault:
+        troubles.append(fault.in_one_line)
+    own = [one for one in list_actors(state) if one.project.project_id == project_id]
+    views = read_actors(own, troubles.append)
+    return {
+        "dimensions": dimensions,
+        "actors": [one for one in views if not one.history.archived],
+    }

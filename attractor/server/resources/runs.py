@@ -222,7 +222,7 @@ def show_evidence(
     if question not in asked:
         raise UnknownName("question", question, asked)
     found = service.evidence.of(root, asked[question], service.project)
-    return EvidenceAnswer.model_validate(write_fields(found))
+    return EvidenceAnswer.model_validate(write_fields(found, is_read=""))
 
 
 @part.get("/api/v1/runs/{run}/context", dependencies=[READ])

@@ -16,7 +16,8 @@ from attractor.base.json import JsonObject
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, FAILED
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.history.index import BATCH, INDEX_FILE, RunIndex, RunQuery
+from attractor.factory.history.index import INDEX_FILE, RunIndex, RunQuery
+from attractor.factory.history.index_update import BATCH
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.records.summary import list_runs, summarize
 from tests.counts import count

@@ -14,6 +14,8 @@ ENCODINGS: list[tuple[str, dict[str, str], str | None]] = [
     ("/api/v1/openapi.json", {}, "gzip"),
     (static_address("pages.css"), {}, "gzip"),
     (static_address("pages.js"), {}, "gzip"),
+    ("/system", {"accept-encoding": "br, gzip;q=0, *;q=0.1"}, None),
+    ("/system", {"accept-encoding": "br;q=0, gzip;q=0.5"}, "gzip"),
     ("/api/v1/version", {}, None),
     ("/api/v1/events", {}, None),
     ("/login?next=/runs", {}, None),

@@ -106,8 +106,11 @@ function showPlace(event) {
 }
 
 // A large graph is not smaller than can be read.
+let hasBegun = false;
+
 function begin() {
   if (!drawing()) return;
+  hasBegun = true;
   zoomTo(Math.max(fitting(), readable()));
   center(canvas().querySelector("a[aria-current]") || canvas().querySelector("a:has(.current)"));
 }
@@ -129,6 +132,8 @@ function press(event) {
 }
 
 function move(event) {
+  // Outside of the window, a button is released without an event.
+  if (drag && !(event.buttons & 1)) release((drag = null));
   if (!drag) return;
   const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
   if (!drag.isMoved && Math.hypot(dx, dy) < 4) return;
@@ -280,7 +285,8 @@ function redrawn(event) {
   if (!event.target.matches?.("#graph")) return;
   isCharted = false;
   const svg = drawing();
-  if (svg && !svg.style.width) zoomTo(zoom);
+  if (!hasBegun) begin();
+  else if (svg && !svg.style.width) zoomTo(zoom);
   else chart();
   if (follows) followNow();
   if (byId("graph-search").value) search();

@@ -6,7 +6,8 @@
 // without an event. All fragments of an address come in one
 // answer to ADDRESS with the parameter fragment=ID,ID. A fragment of pieces has a token of its
 // version (data-version): sent as known=TOKEN,TOKEN, it lets the answer have only what changed
-// (data-update), or the first part of it (data-more). A piece (data-piece) replaces the one with its
+// (data-update), or the first part of it (data-more), and the ids of pieces to remove (data-gone).
+// A fragment that is not in the first answer (data-late) is asked for at once. A piece (data-piece) replaces the one with its
 // id, or is added to the element data-into; data-piece="shell" surrounds pieces, and
 // data-piece="mark" is the state of a node or edge.
 
@@ -18,11 +19,12 @@ class Loader {
     this.ids = new Set();
     this.timer = 0;
     this.isLoading = false;
+    this.hasMore = false;
   }
 
-  refresh(id) {
+  refresh(id, pause = PAUSE) {
     this.ids.add(id);
-    if (!this.isLoading) this.timer ||= setTimeout(() => this.load(), PAUSE);
+    if (!this.isLoading) this.timer ||= setTimeout(() => this.load(), pause);
   }
 
   async load() {
@@ -32,6 +34,7 @@ class Loader {
     this.ids.clear();
     try {
       const page = await ask(this.address, ids);
+      this.hasMore = Boolean(page?.querySelector("[data-more]"));
       // Meanwhile a person may have opened another stage.
       for (const id of page ? ids : [])
         if (document.getElementById(id)?.dataset.part === this.address) insert(id, page);
@@ -40,7 +43,8 @@ class Loader {
     } finally {
       this.isLoading = false;
       for (const id of ids) loaded.set(id, performance.now());
-      if (this.ids.size) this.timer ||= setTimeout(() => this.load(), 3 * PAUSE);
+      // An answer that lacks some changes is followed by the next one at once.
+      if (this.ids.size) this.timer ||= setTimeout(() => this.load(), this.hasMore ? 0 : PAUSE);
     }
   }
 }
@@ -66,10 +70,10 @@ export async function ask(address, ids, signal, isWhole = false) {
   return page;
 }
 
-export function refresh(element) {
+export function refresh(element, pause) {
   const address = element.dataset.part;
   if (!loaders.has(address)) loaders.set(address, new Loader(address));
-  loaders.get(address).refresh(element.id);
+  loaders.get(address).refresh(element.id, pause);
 }
 
 // `isAsked`: a person asked for it, so that nothing keeps the old fragment.
@@ -123,6 +127,8 @@ function update(old, fresh) {
     else if (kind === "mark") mark(same, piece);
     else if (kind !== "shell") isSkipped = !exchange(same, piece) || isSkipped;
   }
+  const gone = fresh.querySelector(":scope > [data-version]").dataset.gone || "";
+  for (const id of gone.split(" ").filter(Boolean)) document.getElementById(id)?.remove();
   if (fresh.dataset.say && fresh.dataset.say !== old.dataset.say) say(fresh.dataset.say);
   for (const one of fresh.attributes) if (one.name !== "data-update") old.setAttribute(one.name, one.value);
   // With the old version, the server sends skipped pieces again.
@@ -190,6 +196,7 @@ export function follow() {
   setInterval(() => {
     for (const one of fragments()) if (isDue(one)) refresh(one);
   }, 500);
+  for (const one of document.querySelectorAll("[data-late]")) refresh(one, 0);
   let last = Number(page.dataset.from || 0);
   let source = null;
   const take = (event) => {
@@ -209,17 +216,17 @@ export function follow() {
       const isLive = String(JSON.parse(event.data).live);
       if (isLive === page.dataset.live) return;
       page.dataset.live = isLive;
-      fragments().forEach(refresh);
+      fragments().forEach((one) => refresh(one));
     });
     source.addEventListener("end", () => {
       source.close();
-      fragments().forEach(refresh);
+      fragments().forEach((one) => refresh(one));
       show("ended");
     });
     source.addEventListener("open", () => {
       show("live");
       // A page without a number may have missed events before its stream began.
-      if (!page.dataset.from) fragments().forEach(refresh);
+      if (!page.dataset.from) fragments().forEach((one) => refresh(one));
     });
     // After an answer that is no stream, a browser does not connect again.
     source.addEventListener("error", () => show(source.readyState === EventSource.CLOSED ? "lost" : "reconnecting"));
