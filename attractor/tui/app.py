@@ -26,10 +26,11 @@ from attractor.base.errors import AttractorError
 from attractor.language.source.text import visible
 from attractor.pipeline.status import PlainWord
 from attractor.records.event_lines import describe_logged
-from attractor.tui.client import Actor, ApiClient, Attention, Request, Run
+from attractor.tui.client import Actor, ApiClient, Attention, Remark, Request, Run
 from attractor.tui.model import (
     Action,
     Listing,
+    Prompt,
     Row,
     Section,
     actions_for,
@@ -39,6 +40,7 @@ from attractor.tui.model import (
     message_to,
     messages_of,
     overview_of,
+    remarks_of,
     spawn_in,
 )
 from attractor.tui.row_list import Line, RowList
@@ -78,26 +80,30 @@ class Detail:
 
 
 class Ask(ModalScreen[str | None]):
-    """Asks for a text: Enter gives it, Escape gives None."""
+    """Asks for a text, or whether to act: Enter gives it, Escape gives None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel"),
+        Binding("enter", "dismiss('')", "Yes"),
+    ]
 
-    def __init__(self, words: str, default: str, *, is_required: bool) -> None:
+    def __init__(self, prompt: Prompt) -> None:
         super().__init__()
-        self._words, self._default, self._is_required = words, default, is_required
+        self._prompt = prompt
 
     def compose(self) -> ComposeResult:
-        """Show the words, and a field."""
+        """Show the words, and a field if a text is asked for."""
         with Vertical():
-            yield Static(Text("\n".join(lines_of(self._words))), markup=False)
-            yield Input(self._default)
-            yield Static("Enter: send   Escape: cancel", markup=False)
+            yield Static(Text("\n".join(lines_of(self._prompt.words))), markup=False)
+            if self._prompt.field:
+                yield Input(self._prompt.default)
+            yield Static("Enter: go on   Escape: cancel", markup=False)
 
     @on(Input.Submitted)
     def give(self, event: Input.Submitted) -> None:
-        """Return the text, unless one is required and missing."""
+        """Return the text, unless it does not do."""
         event.stop()
-        if event.value.strip() or not self._is_required:
+        if self._prompt.takes(event.value.strip()):
             self.dismiss(event.value.strip())
 
 
@@ -214,13 +220,19 @@ class AttractorTui(App[None]):
             case View.EVENTS:
                 return ()
             case View.DIFF:
+                remarks = await self._read_remarks(row)
                 diff = await self._read_diff(row)
-                return lines_of(diff) if diff else ["No changes."]
+                return [*remarks_of(remarks), *(lines_of(diff) if diff else ["No changes."])]
             case View.MESSAGES if row.actor:
                 actor = row.actor
                 return messages_of(await self.client.messages(actor.project.id, actor.name))
             case View.MESSAGES:
                 return ["This run answers no messages of an actor."]
+
+    async def _read_remarks(self, row: Row) -> Sequence[Remark]:
+        if row.actor and row.actor.dimension:
+            return await self.client.remarks(row.project.id, row.actor.dimension)
+        return ()
 
     async def _read_diff(self, row: Row) -> str:
         if row.actor and row.actor.dimension:
@@ -396,8 +408,7 @@ class AttractorTui(App[None]):
     async def _ask_and_send(self, action: Action) -> None:
         texts = list[str]()
         for prompt in action.prompts:
-            ask = Ask(prompt.words, prompt.default, is_required=prompt.is_required)
-            text = await self.push_screen_wait(ask)
+            text = await self.push_screen_wait(Ask(prompt))
             if text is None:
                 return
             texts.append(text)

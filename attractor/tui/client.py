@@ -126,6 +126,16 @@ class Stage(_Answer):
     error: str
 
 
+class Remark(_Answer):
+    """A remark on a line of a dimension, at its line now."""
+
+    file: str
+    line: int
+    quoted: str
+    text: str
+    stale: bool
+
+
 class _Diff(_Answer):
     diff: str
 
@@ -194,6 +204,7 @@ class Request:
 _ATTENTION = TypeAdapter(list[Attention])
 _ACTORS = TypeAdapter(list[Actor])
 _MESSAGES = TypeAdapter(list[Message])
+_REMARKS = TypeAdapter(list[Remark])
 _DIFF, _RUN_DIFF = TypeAdapter(_Diff), TypeAdapter(_RunDiff)
 _EVIDENCE = TypeAdapter(Evidence)
 _STAGES, _OUTPUT = TypeAdapter(_Stages), TypeAdapter(_RunOutput)
@@ -250,6 +261,10 @@ class ApiClient:
     async def evidence(self, run_id: str, question: str) -> Evidence:
         """Return what a person needs to answer a question of a run."""
         return await self._get(_EVIDENCE, place("runs", run_id, "evidence"), question=question)
+
+    async def remarks(self, project: str, dimension: str) -> list[Remark]:
+        """Return the remarks on a dimension that are not sent yet."""
+        return await self._get(_REMARKS, place("dimensions", project, dimension, "remarks"))
 
     async def diff_of_dimension(self, project: str, dimension: str) -> str:
         """Return the changes in a dimension."""

@@ -4,6 +4,7 @@ Every action is a request that was made for the row that is shown. So a key that
 question was replaced answers nothing: the request names the old question.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,11 +25,17 @@ from attractor.tui.client import (
     Message,
     Project,
     Question,
+    Remark,
     Request,
     Run,
     Stage,
     place,
 )
+
+PLACE = "file:line"
+"""The field of a prompt that becomes the file and the line of a remark."""
+
+_PLACE = re.compile(r".+:[1-9][0-9]{0,8}")
 
 YES_NO = ("yes_no", "confirmation")
 SETTLED = "settled"
@@ -177,12 +184,21 @@ def lines_of(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A text that a person types before a request is sent; it becomes a field of the body."""
+    """A text that a person types before a request is sent; it becomes a field of the body.
+
+    Without a field, the person only confirms.
+    """
 
     field: str
     words: str
     default: str = ""
     is_required: bool = True
+
+    def takes(self, text: str) -> bool:
+        """Return whether a text does; the place of a remark is FILE:LINE."""
+        if self.field == PLACE:
+            return bool(_PLACE.fullmatch(text))
+        return bool(text) or not self.is_required
 
 
 @dataclass(frozen=True)
@@ -196,11 +212,14 @@ class Action:
 
     def filled(self, texts: Sequence[str]) -> Request:
         """Return the request with the texts that the person typed, one for each prompt."""
-        typed = {
+        typed: dict[str, Json] = {
             prompt.field: text
             for prompt, text in zip(self.prompts, texts, strict=True)
             if prompt.field and text
         }
+        if at := typed.pop(PLACE, None):
+            file, _, line = str(at).rpartition(":")
+            typed |= {"file": file, "line": int(line)}
         return replace(self.request, body={**self.request.body, **typed})
 
 
@@ -316,12 +335,21 @@ def _of_actor(row: Row) -> Iterator[Action]:
         )
         yield action("k", "stop", "stop", prompt)
     if actor.dimension:
+        yield from _remarks_on(actor)
         at = ("dimensions", actor.project.id, actor.dimension)
         prompt = Prompt("suite", f"Judge the files of {actor.dimension} with which suite")
         yield Action("S", "submit", Request(place(*at, "submit"), {}), [prompt])
         words = f"Remove the folder of {actor.dimension}? Enter removes it, Escape does not"
         prompt = Prompt("", words, is_required=False)
         yield Action("", "remove dimension", Request(place(*at), {}, "DELETE"), [prompt])
+
+
+def _remarks_on(actor: Actor) -> Iterator[Action]:
+    path = place("dimensions", actor.project.id, actor.dimension, "remarks")
+    prompts = [Prompt(PLACE, "Remark on which line: FILE:LINE"), Prompt("text", "Remark")]
+    yield Action("c", "remark on a line", Request(path, {}), prompts)
+    path = place("actors", actor.project.id, actor.name, "remarks")
+    yield Action("C", "send all remarks", Request(path, {}))
 
 
 def message_to(actor: Actor, text: str) -> Request:
@@ -404,6 +432,18 @@ def _evidence_lines(evidence: Evidence) -> Iterator[str]:
 def _indented(text: str) -> list[str]:
     first, *rest = lines_of(text)
     return [first, *(f"    {line}" for line in rest)]
+
+
+def remarks_of(remarks: Sequence[Remark]) -> list[str]:
+    """Return the remarks that are not sent yet."""
+    if not remarks:
+        return []
+    lines = [f"REMARKS ({len(remarks)}; C: send all)"]
+    for one in remarks:
+        stale = " (stale: the line changed)" if one.stale else ""
+        lines.append(f"{visible(one.file)}:{one.line}{stale}")
+        lines += [f"  | {visible(one.quoted)}", *_indented(f"    {one.text}")]
+    return [*lines, ""]
 
 
 def messages_of(messages: Sequence[Message]) -> list[str]:

@@ -178,13 +178,20 @@ def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) 
         await ann.sees(TASK, lambda: ann.right)
         assert ann.app.query_one("#message", Input).value == ""
         assert ann.app.focused is ann.app.query_one("#list")
+        # A remark needs a line; all are sent as one message.
+        await ann.types("d", "c", *"readme.txt", "enter", *":1", "enter", *"in German", "enter")
+        await ann.sees("REMARKS (1; C: send all)", lambda: ann.right)
+        await ann.sees("readme.txt:1", lambda: ann.right)
+        await ann.types("C", "t")
+        await ann.sees("in German", lambda: ann.right)
         await ann.types("N", *"make it", "enter")
         await ann.sees("ACTORS (2)", lambda: ann.list)
 
     sit(world.server, work, MIDDLE)
     place = f"/api/v1/actors/{one['project']['id']}/fixer/messages"
-    sent = world.http.get(place).json()[-1]["message"]
+    sent, remarks = (one["message"] for one in world.http.get(place).json()[1:])
     assert (sent["text"], sent["sender"]["kind"]) == (TASK, "person")
+    assert "good bye" in remarks["text"]
 
 
 def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:

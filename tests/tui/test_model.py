@@ -94,18 +94,18 @@ def test_answer_names_the_question_that_was_shown() -> None:
     [
         (row_of_need(question("1", kind="yes_no", options=[]), {}), None, "1:yes 2:no a: z:"),
         (row_of_need(need("interrupted", actor="x"), {("p1", "x"): actor("x", "interrupted")}),
-         None, "g:go-on b:start-over l:leave z: k:stop S:"),
+         None, "g:go-on b:start-over l:leave z: k:stop c: C: S:"),
         (row_of_need(need("review", actor="x"), {("p1", "x"): actor("x", "review")}), None,
-         "z: s:seen h:archive k:stop S:"),
+         "z: s:seen h:archive k:stop c: C: S:"),
         (row_of_need(need("decision"), {}), run("awaiting_human", phase="decision", suite="s@1"),
          "z: y:approve n:reject W:waive x:cancel f: w:"),
         (row_of_need(need("limit"), {}), run("executing", why_stopped="budget"),
          "z: r:resume x:cancel f: w:"),
         (row_of_actor(actor(status="working")), run("executing", is_live=True, actor="fixer"),
-         "p:pause i:steer x:cancel k:stop S:"),
+         "p:pause i:steer x:cancel k:stop c: C: S:"),
         (row_of_actor(actor(status="working")),
          run("executing", is_live=True, is_paused=True, actor="fixer"),
-         "r:resume i:steer x:cancel k:stop S:"),
+         "r:resume i:steer x:cancel k:stop c: C: S:"),
         (row_of_need(need("plan"), {}), run("approved", suite="s@1", promoted_to="main"),
          "z: A: P:promote B:rebase R:roll-back v:evaluate f: w:"),
     ],
@@ -116,6 +116,18 @@ def test_keys_fit_what_is_chosen(row: Row, of: Run | None, wanted: str) -> None:
     for pair in wanted.split():
         key, _, label = pair.partition(":")
         assert not label or found[key].replace(" ", "-") == label
+
+
+def test_remark_names_file_and_line() -> None:
+    [remark, _] = [
+        one
+        for one in actions_for(row_of_actor(actor(status="idle")), None)
+        if one.key in "cC" and one.key
+    ]
+    taken = [text for text in ("a.py", "a.py:0", "a:b.py:12") if remark.prompts[0].takes(text)]
+    assert taken == ["a:b.py:12"]
+    body = remark.filled([*taken, "why?"]).body
+    assert body == {"text": "why?", "file": "a:b.py", "line": 12}
 
 
 def test_requests_name_project_and_actor() -> None:
