@@ -20,7 +20,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo agents-demo grow-demo e2e test check fmt docs site bench mutants coverage build thorough crash agents live clean
+.PHONY: tables help demo agents-demo grow-demo e2e test check fmt docs site pictures bench mutants coverage build thorough crash agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -64,6 +64,10 @@ docs: $(READY) ## write the generated parts of the docs anew, schemas, and stale
 # The theme warns at each start that it ends in 2027.
 site: $(READY) ## make a static site of the docs in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+
+pictures: $(READY) ## make the pictures of pages and terminal in the documentation anew
+	@PICTURES=docs/pictures/desk $(PYTEST) tests/server/test_attention_page.py \
+		tests/tui/test_app.py -k "question_of_another or answered_by_its_key"
 
 bench: $(READY) ## run the benchmarks, write benchmarks/RESULTS.md, fail if a bound is missed
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m benchmarks

@@ -29,6 +29,17 @@ class Screen:
         return value
 
 
+PICTURES = os.environ.get("PICTURES", "")
+"""The folder in which tests keep the pictures of the documentation; by default, they keep none."""
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture of the upper part of a page."""
+    if PICTURES:
+        page.set_viewport_size({"width": 1100, "height": 640})
+        page.screenshot(path=f"{PICTURES}/{name}.png")
+
+
 @contextmanager
 def chromium() -> Generator[Screen]:
     """Start a browser with one page; skip the test if there is no browser."""

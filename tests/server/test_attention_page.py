@@ -14,7 +14,7 @@ from attractor.worlds.actors import Actor, ActorFolder, create_actor, list_actor
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import here, send
 from attractor.worlds.status import ActorStatus, read_actor
-from tests.browsers import chromium
+from tests.browsers import chromium, keep_picture
 from tests.cli.git_desk import await_
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
@@ -73,6 +73,7 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         page.get_by_role("link", name="Attention").click()
         expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
         expect(page.get_by_role("figure")).to_have_text("make@1.1: success<i>all</i> 12 tests pass")
+        keep_picture(page, "attention")
         assert look_at(page, "attention", page.url) == []
         # Enter in the reason presses no choice.
         page.get_by_role("textbox", name="Reason").fill("the tests pass")
@@ -91,6 +92,7 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         expect(page.get_by_role("heading", level=1)).to_contain_text("asker")
         expect(page.get_by_text("and deploy it")).to_be_visible()
         expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
+        keep_picture(page, "actor")
         assert look_at(page, "actor", page.url) == []
         page.get_by_role("button", name="Yes Y").click()
         expect(page.get_by_role("status").filter(has_text="Answered")).to_be_visible()

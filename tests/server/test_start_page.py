@@ -87,6 +87,10 @@ def test_form_has_model_limits_and_problems_and_the_editor_leads_to_it(
         typed = {**started, "max_tokens": "many", "goal": "Words of mine."}
         refused = browser.post("/start", data=typed)
         assert "max_tokens: Input should be a valid integer" in refused.text
+        # The field says it too, and has the focus.
+        [fault] = re.findall('id="([^"]*)-fault"', refused.text)
+        assert f'id="{fault}" name="max_tokens" value="many"' in refused.text
+        assert 'aria-describedby="max_tokens-fault " aria-invalid="true" autofocus' in refused.text
         for kept in (
             ">Words of mine.<",
             'value="many"',

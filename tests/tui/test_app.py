@@ -1,6 +1,7 @@
 """The terminal interface by keyboard, against a server with real actors."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
 from attractor.tui.client import ApiClient, Attention
 from attractor.tui.row_list import RowList
+from tests.browsers import PICTURES
 from tests.cli.git_desk import GitDesk, await_
 from tests.server.conftest import RunningServer, serving
 from tests.tui.test_model import actor, question
@@ -119,6 +121,14 @@ class Person:
     async def types(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 
+    def keep_picture(self, name: str) -> None:
+        """Keep a picture of the screen, with fonts of the machine."""
+        if PICTURES:
+            drawn = self.app.export_screenshot(title="attractor tui")
+            Path(PICTURES, f"{name}.svg").write_text(
+                re.sub(r"@font-face {.*?}", "", drawn, flags=re.S)
+            )
+
 
 def sit(
     server: RunningServer,
@@ -144,6 +154,7 @@ def test_question_is_answered_by_its_key(world: World) -> None:
         await ann.sees("make@1.1: success", lambda: ann.right)
         await ann.sees("  | [Simulated] Response for stage: make", lambda: ann.right)
         assert "1 [Y] Yes  2 [N] No  a answer in words  z snooze" in ann.keys
+        ann.keep_picture("terminal")
         await ann.types("1")
         await ann.sees("answered", lambda: ann.text("#said"))
         await ann.sees("settled", lambda: ann.list)

@@ -8,13 +8,14 @@ from fastapi import Form
 from fastapi.responses import Response
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, UsageError
 from attractor.factory.errors import InvalidToken
 from attractor.factory.resources.versions import VersionStore
 from attractor.server.errors import OtherProjects, Unauthenticated
 from attractor.server.html.rendering import in_address, see_other
 from attractor.server.http.problems import problem_of
 from attractor.server.http.versions import end
+from attractor.server.processes.bodies import InvalidFields
 from attractor.server.service import Service
 
 EndText = Annotated[str, Form(max_length=5000)]
@@ -33,6 +34,11 @@ class Refusal:
         """The field at fault: the token, or the one with the resource."""
         is_of_token = isinstance(self.error, (Unauthenticated, InvalidToken, OtherProjects))
         return "token" if is_of_token else "resource"
+
+    def fault_of(self, field: str) -> UsageError | None:
+        """Return what is wrong with a field, as an error."""
+        found = self.error.faults.get(field) if isinstance(self.error, InvalidFields) else None
+        return UsageError(found) if found else None
 
     @property
     def status(self) -> int:

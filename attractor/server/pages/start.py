@@ -99,6 +99,7 @@ def _page(
         "again": wanted.again,
         "kept": ", ".join(f"{name} {value}" for name, value in _kept(service, wanted, filled)),
         "error": refusal.error,
+        "fault_of": refusal.fault_of,
         "typed": refusal.values or filled,
         "input_field": INPUT,
     }

@@ -49,6 +49,15 @@ MOST_INPUTS = 100
 InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=]+$")]
 
 
+class InvalidFields(UsageError):
+    """Fields of a form are invalid; `faults` has a sentence for each."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        words = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+        super().__init__(words, hint="correct the form")
+        self.faults = faults
+
+
 class Body(BaseModel):
     """A body without unknown fields. Numbers and switches have strict types: no text is converted,
     and `true` is not 1.
@@ -62,7 +71,9 @@ class Body(BaseModel):
         try:
             return cls.model_validate_strings(fields)
         except ValidationError as cause:
-            raise UsageError("; ".join(faults_in(cause)), hint="correct the form") from cause
+            raise InvalidFields(
+                {".".join(map(str, one["loc"])): one["msg"] for one in cause.errors()}
+            ) from cause
 
 
 def faults_in(error: ValidationError) -> list[str]:
