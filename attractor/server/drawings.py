@@ -50,6 +50,9 @@ MOST_BYTES = 64 << 20
 LARGE = 40_000
 """The size of a drawing that a page asks for after its first view."""
 
+MOST_FILES = 1000
+"""The number of drawings of graphs that are kept in the folder."""
+
 MOST_GRAPHS = 64
 """The number of graphs whose drawings are kept in memory."""
 
@@ -140,6 +143,17 @@ class Look:
         pairs += [("open", begin) for begin in self.open]
         pairs += [("out", begin) for begin in self.out]
         return urlencode([(name, value) for name, value in pairs if value])
+
+    def among(self, drawing: "GraphDrawing") -> "Look":
+        """Return the look with the names of branches that a graph has."""
+        begins = {lane.begin for lane in drawing.lanes}
+        outs = {bundle.fork for bundle in drawing.bundles}
+        outs |= {lane.begin for bundle in drawing.bundles for lane in bundle.lanes}
+        return replace(
+            self,
+            open=tuple(sorted({*self.open} & begins)),
+            out=tuple(sorted({*self.out} & outs)),
+        )
 
     def folds(self, graph: Graph, lanes: Sequence[Lane]) -> Sequence[Lane]:
         """Return the branches to fold."""
@@ -255,6 +269,9 @@ class GraphDrawings:
         self, contents: Sequence[bytes], read: Callable[[], Graph], look: Look = PLAIN
     ) -> GraphDrawing:
         """Return the drawing of the graph that certain contents determine."""
+        if look.open or look.out:
+            # Invented names would make drawings of their own.
+            look = look.among(self.of(contents, read))
         parts = (hashlib.sha256(part).digest() for part in (*contents, look.query.encode()))
         key = hashlib.sha256(b"".join(parts)).hexdigest()
         with self._lock:
@@ -275,6 +292,7 @@ class GraphDrawings:
                 svg = asyncio.run(draw(drawn, time_limit=PATIENCE))
                 make_private_folder(self._folder)
                 write_whole(file, svg, sync=False)
+                self._remove_oldest()
         except (NoDrawingProgram, DrawingFailed) as error:
             return GraphDrawing(graph, (), f"{error.message}: {error.hint}")
         pieces = tuple(_pieces(svg))
@@ -284,6 +302,12 @@ class GraphDrawings:
             if len(self._known) > MOST_GRAPHS:
                 self._known.popitem(last=False)
         return drawing
+
+    def _remove_oldest(self) -> None:
+        """Keep the newest files: a person may look at a graph in many ways."""
+        files = sorted(self._folder.glob("*.svg"), key=lambda one: one.stat().st_mtime)
+        for one in files[:-MOST_FILES]:
+            one.unlink(missing_ok=True)
 
 
 def _content(file: Path) -> bytes:

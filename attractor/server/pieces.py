@@ -34,9 +34,14 @@ class Room:
         """Whether no other piece may begin."""
         return self._left <= 0
 
-    def use(self, text: str) -> None:
-        """Count a piece."""
-        self._left -= len(text.encode())
+    @property
+    def left(self) -> int:
+        """The bytes that are left."""
+        return self._left
+
+    def use(self, size: int) -> None:
+        """Count the bytes of a piece."""
+        self._left -= size
 
 
 class Pieces:
@@ -101,7 +106,7 @@ class Pieces:
         self._hashes[key] = digest
         self._changed += 1
         text = change if self._known and key in self._known else full
-        self._room.use(text)
+        self._room.use(len(text.encode()))
         return text
 
     def skip(self, key: str) -> str:
@@ -113,12 +118,15 @@ class Pieces:
     def shell(self, key: str, caller: Callable[[], str]) -> Markup:
         """Return an element around pieces; empty if the page has it and all pieces inside."""
         is_late = self._known and key not in self._known and self._room.is_used
-        before, text = self._changed, caller()
+        before, left, text = self._changed, self._room.left, caller()
         if is_late:
             return Markup("")
         self._hashes[key] = 0
-        is_needed = self._known is None or key not in self._known or self._changed > before
-        return Markup(text if is_needed else "")
+        if not (self._known is None or key not in self._known or self._changed > before):
+            return Markup("")
+        # The pieces inside are counted already.
+        self._room.use(len(text.encode()) - (left - self._room.left))
+        return Markup(text)
 
     @property
     def version(self) -> str:
@@ -174,6 +182,10 @@ class PieceSource:
         made = Pieces(name, base, known, self._versions.keep, self._room, ignored)
         self._made[name] = made
         return made
+
+    def use_room(self, text: str) -> None:
+        """Count a fragment without pieces in the same answer."""
+        self._room.use(len(text.encode()))
 
     def version_of_whole(self, name: str, text: str) -> str:
         """Return the token of a fragment without pieces; empty for one with pieces."""

@@ -65,9 +65,14 @@ class RunProcesses:
         words = [sys.executable, "-c", LIFE, str(self.folder), run_id, command]
         self.started.append(subprocess.Popen(words, cwd=ROOT))
         until = time.monotonic() + PATIENCE_S
-        while len(self.pids) < known + staying:
+        # In exec, a process shows no variables for a moment.
+        while len(self.pids) < known + staying or (command == STAY and not self._sleeps()):
             assert time.monotonic() < until
             time.sleep(0.01)
+
+    def _sleeps(self) -> bool:
+        found = find_process(self.pids[-1])
+        return found is not None and found.name == "sleep"
 
     def kill(self) -> None:
         """Kill the last run process."""

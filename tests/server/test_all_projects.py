@@ -58,6 +58,11 @@ def test_run_of_another_project_is_started_shown_and_answered(
         listed = client.get("/api/v1/runs", params={"project": project}).json()["items"]
         assert [one["run_id"] for one in listed] == [run]
         assert client.get("/api/v1/runs").json()["items"] == []
+        # Only a whole id names its project.
+        for name in ("latest", run[:12]):
+            shown = client.get(f"/api/v1/runs/{name}", params={"project": project})
+            assert shown.json()["run_id"] == run
+            assert client.get(f"/api/v1/runs/{name}").status_code == 404
         page = client.get(f"/runs/{run}", headers=PAGE).text
         assert "other · Attractor</title>" in page
         # The navigation stays in the project of the run, and leads to that of the server.

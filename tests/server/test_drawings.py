@@ -101,6 +101,9 @@ def test_branch_is_drawn_beside_its_bundle_and_put_back(tmp_path: Path) -> None:
         return [len(one.lanes) for one in drawing.folded if isinstance(one, Bundle)]
 
     plain = draw(PLAIN)
+    # Names that the graph does not have make no other drawing.
+    assert draw(Look(open=("b0", "odd"), out=("odd",))).look == PLAIN
+    assert len(list(tmp_path.glob("*.svg"))) == 1
     [bundle] = plain.bundles
     beside = draw(plain.with_branch(bundle.lanes[3]))
     assert (inside(plain), inside(beside)) == ([10], [9])

@@ -64,6 +64,9 @@ def test_selected_runs_are_canceled_and_freed_as_gc_would(server: RunningServer)
             refused = browser.get("/compare", params={"run": runs})
             assert refused.status_code == 400
             assert f"{words} cannot be compared" in refused.text
+        few = browser.post("/compare", data={**form, "run": [old]})
+        assert few.headers["location"] == form["back"]
+        assert "Select two to 4 runs to compare." in browser.get(form["back"]).text
         said = send("cancel", old, young, "NONE")
         assert "Canceled 2 runs. NONE: " in said
         assert said.count("<span>canceled</span>") == 2

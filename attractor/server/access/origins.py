@@ -18,8 +18,11 @@ _OWN = frozenset({"same-origin", "none"})
 """Values of Sec-Fetch-Site: a page of this server, or the person (such as the address bar)."""
 
 
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]*)?")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]*))?")
 """A host and a port as browsers send them: without a user, a path and the like."""
+
+
+_LARGEST_PORT = 65535
 
 
 def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
@@ -28,8 +31,7 @@ def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
     `address`: the address at which the connection arrived. `names`: the other names of the server.
     An address is safe, because only a name can be made to point elsewhere.
     """
-    found = _HOST.fullmatch(host)
-    name = (found[1] or found[2]).lower() if found else ""
+    name = _name_in(host)
     if name in map(str.lower, names):
         return True
     if name == "localhost":
@@ -42,12 +44,18 @@ def is_known_host(host: str, address: str, names: Collection[str]) -> bool:
 
 def is_plain_loopback(host: str) -> bool:
     """Return whether a Host header is an address of this machine, which all its programs share."""
-    found = _HOST.fullmatch(host)
-    name = (found[1] or found[2]).lower() if found else ""
+    name = _name_in(host)
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _name_in(host: str) -> str:
+    """Return the name or address in a Host header; empty if it is none, or its port."""
+    found = _HOST.fullmatch(host)
+    is_possible = found and int(found[3] or 0) <= _LARGEST_PORT
+    return (found[1] or found[2]).lower() if found and is_possible else ""
 
 
 def is_of_this_user(client_port: int, server_port: int) -> bool:

@@ -121,6 +121,10 @@ def render_fragment(request: Request, template: str, values: Mapping[str, object
     return HTMLResponse(render_text(template, {**_own_values(request), **values}))
 
 
+IN_PIECES = ("head", "graph", "timeline")
+"""The fragments of which only changed pieces travel."""
+
+
 def render_fragments(
     request: Request, folder: str, names: str, values: Mapping[str, object]
 ) -> Response:
@@ -133,7 +137,8 @@ def render_fragments(
 
     texts: list[str] = []
     versions: list[str] = []
-    for name in names.split(","):
+    # Fragments that travel whole take their room first.
+    for name in sorted(names.split(","), key=lambda one: one in IN_PIECES):
         template = f"{folder}/{name}.html.j2"
         text = render_text(template, own)
         if isinstance(pieces, PieceSource):
@@ -141,6 +146,7 @@ def render_fragments(
                 text = render_text(template, own)
             if version := pieces.version_of_whole(name, text):
                 text = "" if version in pieces.tokens else text
+                pieces.use_room(text)
                 versions.append(version)
         texts.append(text)
     return HTMLResponse("\n".join(texts), headers={"x-fragment-versions": ",".join(versions)})

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from zlib import crc32
 
 from fastapi import Request
 from markupsafe import Markup
@@ -377,6 +378,11 @@ class TimelineGroup:
     branch: str
     attempts: Sequence[StageAttempt]
     is_short: bool
+
+    @property
+    def id(self) -> str:
+        """A short name of the branch for elements of a page."""
+        return f"group-{crc32(self.branch.encode()):08x}"
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
 
 from attractor.base.errors import UnknownName
+from attractor.base.ids import is_run_id
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.server.access.callers import Caller
@@ -35,8 +36,10 @@ def _service(
     ] = "",
 ) -> Service:
     own, caller = service_of(connection), caller_of(connection)
-    run = connection.path_params.get("run")
-    found = enter_run(own, caller, run) if run else enter(own, caller, project_id)
+    run = str(connection.path_params.get("run", ""))
+    # `latest` and the beginning of an id are those of a project.
+    is_whole = is_run_id(run.partition(":")[0])
+    found = enter_run(own, caller, run) if is_whole else enter(own, caller, project_id)
     connection.state.service = found
     return found
 

@@ -17,7 +17,7 @@ from attractor.pipeline.workspace.diffs import read_run_diff
 from attractor.records.lookup import latest_verdict
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.records.timeline import StageAttempt, read_recorded
-from attractor.server.html.rendering import PageRouter, render
+from attractor.server.html.rendering import PageRouter, own_page, render, see_other
 from attractor.server.html.run_list import RunRow, row_of
 from attractor.server.http.scopes import READ, Calling, ServingAll, enter_run
 from attractor.server.service import Service
@@ -67,8 +67,13 @@ def compare_runs(
 
 
 @part.post("/compare", dependencies=[READ])
-def choose_runs(run: Annotated[list[str], Form()] = []) -> Response:  # noqa: B006 - FastAPI copies it
+def choose_runs(
+    run: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+    back: Annotated[str, Form(max_length=2000)] = "/runs",
+) -> Response:
     """Show the runs that are selected in a list."""
+    if not 1 < len(set(run)) <= MOST:
+        return see_other(own_page(back), f"Select two to {MOST} runs to compare.", is_error=True)
     return RedirectResponse(f"/compare?{urlencode({'run': run}, doseq=True)}", 303)
 
 

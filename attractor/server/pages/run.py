@@ -50,6 +50,9 @@ from attractor.server.service import Service
 part = PageRouter()
 
 RUN = "/runs/{run}"
+MOST_BRANCHES = 500
+"""The number of branches that are unfolded, or drawn beside others, in an address."""
+
 FRAGMENTS = fragments_pattern("head", "question", "graph", "stage", "timeline")
 Word = Annotated[str, Query(max_length=200)]
 Stream = Annotated[str, Query(pattern="^(stdout|stderr|)$")]
@@ -98,8 +101,8 @@ def _read_choice(
     unfolded: Annotated[str, Query(max_length=10_000)] = "",
     direction: Annotated[str, Query(pattern="^(TB|LR|)$")] = "",
     fold: FoldKind = FoldKind.DEFAULT,
-    open: Annotated[Sequence[Word], Query()] = (),
-    out: Annotated[Sequence[Word], Query()] = (),
+    open: Annotated[Sequence[Word], Query(max_length=MOST_BRANCHES)] = (),
+    out: Annotated[Sequence[Word], Query(max_length=MOST_BRANCHES)] = (),
     whole: bool = False,
 ) -> PageChoice:
     look = Look(direction, fold, tuple(open), tuple(out))
