@@ -135,10 +135,11 @@ def render_fragments(
     own = {**_own_values(request), **values}
     pieces = own.get("pieces")
 
-    texts: list[str] = []
+    wanted = names.split(",")
+    texts: dict[str, str] = {}
     versions: list[str] = []
     # Fragments that travel whole take their room first.
-    for name in sorted(names.split(","), key=lambda one: one in IN_PIECES):
+    for name in sorted(wanted, key=lambda one: one in IN_PIECES):
         template = f"{folder}/{name}.html.j2"
         text = render_text(template, own)
         if isinstance(pieces, PieceSource):
@@ -148,8 +149,9 @@ def render_fragments(
                 text = "" if version in pieces.tokens else text
                 pieces.use_room(text)
                 versions.append(version)
-        texts.append(text)
-    return HTMLResponse("\n".join(texts), headers={"x-fragment-versions": ",".join(versions)})
+        texts[name] = text
+    content = "\n".join(texts[name] for name in wanted)
+    return HTMLResponse(content, headers={"x-fragment-versions": ",".join(versions)})
 
 
 def _shown(request: Request) -> Service:
