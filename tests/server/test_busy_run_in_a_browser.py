@@ -28,7 +28,7 @@ from tests.server.test_run_status_in_a_browser import kill
 
 NODES, EACH_S = 200, 25
 SECONDS = count(ci=6, full=600)
-LATE_S = 1.0 if IS_FULL else 15.0
+LATE_S = 1.0 if IS_FULL else 60.0
 """How late a change may be shown; beside other tests, it may take longer."""
 
 CHAIN = " -> ".join(f"n{number}" for number in range(NODES))
@@ -104,13 +104,14 @@ def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: Runn
                 time.monotonic() < until
             ):
                 page.wait_for_timeout(200)
+            assert shown.keys() >= busy[1].ended.keys()
             late = sorted(shown[name] - ended for name, ended in busy[1].ended.items())
             after = heap_of(heap)
             first = page.request.get(address).text()
         finally:
             busy[1].stop()
         assert late[-1] < LATE_S, late[-10:]
-        assert max(sizes) < 10_000, sorted(sizes)[-5:]
+        assert max(sizes[1:]) < 10_000, sizes
         assert after < 1.3 * before + 2_000_000, (before, after)
         assert len(first.encode()) < 80_000
         assert len(gzip.compress(first.encode(), 6)) < 20_000
