@@ -27,6 +27,7 @@ from attractor.language.source.text import visible
 from attractor.pipeline.status import PlainWord
 from attractor.records.event_lines import describe_logged
 from attractor.tui.client import Actor, ApiClient, Attention, Remark, Request, Run
+from attractor.tui.errors import NoServer
 from attractor.tui.model import (
     Action,
     Listing,
@@ -101,7 +102,7 @@ class Ask(ModalScreen[str | None]):
 
     @on(Input.Submitted)
     def give(self, event: Input.Submitted) -> None:
-        """Return the text, unless it does not do."""
+        """Return the text if the prompt takes it."""
         event.stop()
         if self._prompt.takes(event.value.strip()):
             self.dismiss(event.value.strip())
@@ -250,8 +251,12 @@ class AttractorTui(App[None]):
                         if words := describe_logged(event):
                             self.lines.append(words)
                 return
-            except AttractorError:
+            except NoServer:
                 await asyncio.sleep(1)
+            except AttractorError as fault:
+                # Such as a corrupt journal, or a run that was removed.
+                self.lines.append(visible(fault.in_one_line))
+                return
 
     # Drawing
 

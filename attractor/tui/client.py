@@ -11,6 +11,7 @@ from httpx_sse import SSEError, aconnect_sse
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
 from attractor.base.events import Event
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.pipeline.status import PlainStatus, plain_status
@@ -292,12 +293,18 @@ class ApiClient:
                 if source.response.is_error:
                     raise _refusal(source.response, await source.response.aread())
                 async with aclosing(source.aiter_sse()) as received:
-                    async for one in received:
-                        if one.event == "end":
-                            return
-                        # The other notices, which have no number, end the stream.
-                        if one.data and one.id:
-                            yield Event.from_record(_object(one.data.encode()))
+                    async for message in received:
+                        match message.event:
+                            case "end":
+                                return
+                            case "problem":
+                                detail = _object(message.data.encode()).get("detail")
+                                raise VerificationError(f"{detail}")
+                            case "skipped" | "dropped":
+                                continue
+                            case _:
+                                yield Event.from_record(_object(message.data.encode()))
+                raise NoServer(f"the stream of {run_id} ended before the run")
         except (httpx.HTTPError, SSEError) as fault:
             raise NoServer(f"the stream of {run_id} ended: {fault}") from fault
 

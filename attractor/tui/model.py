@@ -195,7 +195,7 @@ class Prompt:
     is_required: bool = True
 
     def takes(self, text: str) -> bool:
-        """Return whether a text does; the place of a remark is FILE:LINE."""
+        """Return whether a text is an answer; the place of a remark is FILE:LINE."""
         if self.field == PLACE:
             return bool(_PLACE.fullmatch(text))
         return bool(text) or not self.is_required

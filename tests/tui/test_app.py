@@ -13,6 +13,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, RichLog, Static
 
+from attractor.base.errors import VerificationError
 from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
 from attractor.tui.client import ApiClient, Attention
@@ -197,6 +198,11 @@ def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) 
         await ann.sees("in German", lambda: ann.right)
         await ann.types("N", *"make it", "enter")
         await ann.sees("ACTORS (2)", lambda: ann.list)
+        # A corrupt journal is said once, after its events.
+        with world.desk.place.joinpath("runs", run, "events.jsonl").open("ab") as journal:
+            journal.write(b"{}\n")
+        with pytest.raises(VerificationError, match="lacks seq"):
+            events = [one async for one in ann.app.client.events(run, 0)]
 
     sit(world.server, work, MIDDLE)
     place = f"/api/v1/actors/{one['project']['id']}/fixer/messages"
