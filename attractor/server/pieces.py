@@ -15,8 +15,8 @@ from markupsafe import Markup
 MOST_VERSIONS = 500
 """The number of remembered versions; one of 500 pieces has 50 kB."""
 
-MOST_BYTES = 5500
-"""The size of the pieces in an update, after which no other piece begins."""
+MOST_BYTES = 8000
+"""The size of an answer after which no other piece begins."""
 
 Hashes = Mapping[str, int]
 _BASE = ""
@@ -27,21 +27,12 @@ class Room:
     """The room for pieces in one answer."""
 
     def __init__(self) -> None:
-        self._left = MOST_BYTES
+        self.left = MOST_BYTES
 
     @property
     def is_used(self) -> bool:
         """Whether no other piece may begin."""
-        return self._left <= 0
-
-    @property
-    def left(self) -> int:
-        """The bytes that are left."""
-        return self._left
-
-    def use(self, size: int) -> None:
-        """Count the bytes of a piece."""
-        self._left -= size
+        return self.left <= 0
 
 
 class Pieces:
@@ -106,7 +97,7 @@ class Pieces:
         self._hashes[key] = digest
         self._changed += 1
         text = change if self._known and key in self._known else full
-        self._room.use(len(text.encode()))
+        self._room.left -= len(text.encode())
         return text
 
     def skip(self, key: str) -> str:
@@ -124,8 +115,7 @@ class Pieces:
         self._hashes[key] = 0
         if not (self._known is None or key not in self._known or self._changed > before):
             return Markup("")
-        # The pieces inside are counted already.
-        self._room.use(len(text.encode()) - (left - self._room.left))
+        self._room.left = left - len(text.encode())
         return Markup(text)
 
     @property
@@ -166,7 +156,7 @@ class PieceSource:
 
     def __init__(self, versions: PieceVersions, tokens: str = "") -> None:
         self._versions = versions
-        self.tokens = frozenset(tokens.split(","))
+        self._tokens = frozenset(tokens.split(","))
         self._known = {
             token.rpartition("-")[0]: versions.find(token) for token in tokens.split(",")
         }
@@ -183,18 +173,19 @@ class PieceSource:
         self._made[name] = made
         return made
 
-    def use_room(self, text: str) -> None:
-        """Count a fragment without pieces in the same answer."""
-        self._room.use(len(text.encode()))
+    def settle(self, name: str, render: Callable[[], str]) -> tuple[str, str]:
+        """Return a fragment, and its token if it has no pieces.
 
-    def version_of_whole(self, name: str, text: str) -> str:
-        """Return the token of a fragment without pieces; empty for one with pieces."""
-        return "" if name in self._made else _token(name, hash(text))
-
-    def forget_if_incomplete(self, name: str) -> bool:
-        """Forget a fragment if the page lacks its pieces; rendered again, it is whole."""
+        It is empty if the page has all of it. What is sent takes room from the next fragments. If
+        the page has pieces that an update cannot remove, the fragment is rendered again, whole.
+        """
+        left, text = self._room.left, render()
         made = self._made.get(name)
-        if made is None or not made.lacks_pieces:
-            return False
-        del self._known[name]
-        return True
+        if made and made.lacks_pieces:
+            del self._known[name]
+            text = render()
+        version = "" if made else _token(name, hash(text))
+        if version and version in self._tokens:
+            text = ""
+        self._room.left = left - len(text.encode())
+        return text, version

@@ -3,7 +3,7 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import cast
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -140,16 +140,12 @@ def render_fragments(
     versions: list[str] = []
     # Fragments that travel whole take their room first.
     for name in sorted(wanted, key=lambda one: one in IN_PIECES):
-        template = f"{folder}/{name}.html.j2"
-        text = render_text(template, own)
+        render = partial(render_text, f"{folder}/{name}.html.j2", own)
         if isinstance(pieces, PieceSource):
-            if pieces.forget_if_incomplete(name):
-                text = render_text(template, own)
-            if version := pieces.version_of_whole(name, text):
-                text = "" if version in pieces.tokens else text
-                pieces.use_room(text)
-                versions.append(version)
-        texts[name] = text
+            texts[name], version = pieces.settle(name, render)
+            versions += [version] if version else []
+        else:
+            texts[name] = render()
     content = "\n".join(texts[name] for name in wanted)
     return HTMLResponse(content, headers={"x-fragment-versions": ",".join(versions)})
 

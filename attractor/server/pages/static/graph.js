@@ -133,7 +133,10 @@ function press(event) {
 
 function move(event) {
   // Outside of the window, a button is released without an event.
-  if (drag && !(event.buttons & 1)) release((drag = null));
+  if (drag && !(event.buttons & 1)) {
+    drag = null;
+    release();
+  }
   if (!drag) return;
   const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
   if (!drag.isMoved && Math.hypot(dx, dy) < 4) return;

@@ -19,7 +19,6 @@ class Loader {
     this.ids = new Set();
     this.timer = 0;
     this.isLoading = false;
-    this.hasMore = false;
   }
 
   refresh(id, pause = PAUSE) {
@@ -31,20 +30,22 @@ class Loader {
     this.timer = 0;
     this.isLoading = true;
     const ids = [...this.ids];
+    let pause = PAUSE;
     this.ids.clear();
     try {
       const page = await ask(this.address, ids);
-      this.hasMore = Boolean(page?.querySelector("[data-more]"));
+      // An answer that lacks some changes is followed by the next one at once.
+      if (page?.querySelector("[data-more]")) pause = 0;
       // Meanwhile a person may have opened another stage.
       for (const id of page ? ids : [])
         if (document.getElementById(id)?.dataset.part === this.address) insert(id, page);
     } catch {
-      for (const id of ids) this.ids.add(id); // the server is away: try again
+      for (const id of ids) this.ids.add(id); // the server is away: try again, after a while
+      pause = 3 * PAUSE;
     } finally {
       this.isLoading = false;
       for (const id of ids) loaded.set(id, performance.now());
-      // An answer that lacks some changes is followed by the next one at once.
-      if (this.ids.size) this.timer ||= setTimeout(() => this.load(), this.hasMore ? 0 : PAUSE);
+      if (this.ids.size) this.timer ||= setTimeout(() => this.load(), pause);
     }
   }
 }
