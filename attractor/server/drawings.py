@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
@@ -305,9 +306,11 @@ class GraphDrawings:
 
     def _remove_oldest(self) -> None:
         """Keep the newest files: a person may look at a graph in many ways."""
-        files = sorted(self._folder.glob("*.svg"), key=lambda one: one.stat().st_mtime)
-        for one in files[:-MOST_FILES]:
-            one.unlink(missing_ok=True)
+        # Another server may remove them at the same time.
+        with suppress(FileNotFoundError):
+            files = sorted(self._folder.glob("*.svg"), key=lambda file: file.stat().st_mtime)
+            for file in files[:-MOST_FILES]:
+                file.unlink()
 
 
 def _content(file: Path) -> bytes:

@@ -36,10 +36,10 @@ from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import (
     LONGEST_SOURCE,
     Body,
+    InvalidFields,
     PickedAnswerBody,
     StartBody,
     Word,
-    faults_in,
 )
 from attractor.server.resources import language
 from attractor.server.run_actions import answer_question, name_of, orders_to, start_run
@@ -229,7 +229,7 @@ class McpTool:
                 body = self.body.model_validate(arguments)
             except ValidationError as cause:
                 hint = f"the arguments of {self.name} are {', '.join(self.body.model_fields)}"
-                raise UsageError("; ".join(faults_in(cause)), hint=hint) from cause
+                raise InvalidFields(cause, hint=hint) from cause
             content = self.call(service, caller, body)
         except AttractorError as error:
             redact = service.project.redactor.text

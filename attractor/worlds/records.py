@@ -37,16 +37,21 @@ def actor_record(view: ActorView) -> dict[str, Json]:
     }
 
 
-def world_record(
-    project: ProjectFolder, dimensions: Sequence[Dimension], views: Sequence[ActorView]
-) -> dict[str, Json]:
-    """Return a project with its dimensions and actors as JSON."""
+def project_record(project: ProjectFolder, dimensions: Sequence[Dimension]) -> dict[str, Json]:
+    """Return a project with its dimensions as JSON."""
     return {
         "id": project.project_id,
         "folder": str(project.root),
         "dimensions": [one.to_json() for one in dimensions],
-        "actors": [actor_record(view) for view in views],
     }
+
+
+def world_record(
+    project: ProjectFolder, dimensions: Sequence[Dimension], views: Sequence[ActorView]
+) -> dict[str, Json]:
+    """Return a project with its dimensions and actors as JSON."""
+    actors: list[Json] = [actor_record(view) for view in views]
+    return {**project_record(project, dimensions), "actors": actors}
 
 
 def message_record(one: Answered) -> dict[str, Json]:

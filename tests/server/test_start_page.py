@@ -90,7 +90,7 @@ def test_form_has_model_limits_and_problems_and_the_editor_leads_to_it(
         # The field says it too, and has the focus.
         [fault] = re.findall('id="([^"]*)-fault"', refused.text)
         assert f'id="{fault}" name="max_tokens" value="many"' in refused.text
-        assert 'aria-describedby="max_tokens-fault " aria-invalid="true" autofocus' in refused.text
+        assert 'aria-describedby="max_tokens-fault" aria-invalid="true" autofocus' in refused.text
         for kept in (
             ">Words of mine.<",
             'value="many"',

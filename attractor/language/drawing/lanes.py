@@ -70,8 +70,8 @@ class Bundle:
 
     def title(self, graph: Graph) -> str:
         """Return the first line of the folded bundle."""
-        rest = len(self.lanes) < len({edge.target for edge in graph.outgoing(self.fork)})
-        return f"{len(self.lanes)} other branches" if rest else f"{len(self.lanes)} branches"
+        is_part = len(self.lanes) < len({edge.target for edge in graph.outgoing(self.fork)})
+        return f"{len(self.lanes)} other branches" if is_part else f"{len(self.lanes)} branches"
 
     def count(self, states: RunStates) -> str:
         """Return how many branches have ended, as the text in the folded bundle."""
@@ -88,7 +88,7 @@ def find_bundles(graph: Graph) -> Sequence[Bundle]:
     by_fork: dict[str, list[Lane]] = {}
     for lane in _all_lanes(graph):
         by_fork.setdefault(lane.fork, []).append(lane)
-    return [Bundle(fork, tuple(one)) for fork, one in by_fork.items() if len(one) >= MANY]
+    return [Bundle(fork, tuple(lanes)) for fork, lanes in by_fork.items() if len(lanes) >= MANY]
 
 
 def find_lanes(graph: Graph) -> Sequence[Lane]:

@@ -18,7 +18,7 @@ _OWN = frozenset({"same-origin", "none"})
 """Values of Sec-Fetch-Site: a page of this server, or the person (such as the address bar)."""
 
 
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]*))?")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{0,5}))?")
 """A host and a port as browsers send them: without a user, a path and the like."""
 
 
@@ -52,7 +52,7 @@ def is_plain_loopback(host: str) -> bool:
 
 
 def _name_in(host: str) -> str:
-    """Return the name or address in a Host header; empty if it is none, or its port."""
+    """Return the name or address in a Host header; empty if the header or its port is invalid."""
     found = _HOST.fullmatch(host)
     is_possible = found and int(found[3] or 0) <= _LARGEST_PORT
     return (found[1] or found[2]).lower() if found and is_possible else ""

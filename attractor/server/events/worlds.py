@@ -21,7 +21,7 @@ from attractor.factory.project import list_project_folders
 from attractor.server.events.buffer import DescribeError, StreamEvent, notice
 from attractor.worlds.actors import list_actors
 from attractor.worlds.attention import read_attention
-from attractor.worlds.records import actor_record, world_record
+from attractor.worlds.records import actor_record, project_record
 from attractor.worlds.status import read_actors
 
 POLL_S = 0.5
@@ -56,8 +56,7 @@ def read_worlds(state: Path) -> Snapshot:
     for project in list_project_folders(state):
         with suppress(AttractorError):
             dimensions = DimensionRecords.in_state(state, project.project_id).all()
-            record = world_record(project, dimensions, ())
-            del record["actors"]
+            record = project_record(project, dimensions)
             found[Thing.WORLD, project.project_id] = Known(project.project_id, record)
     for view in views:
         project_id = view.folder.project.project_id

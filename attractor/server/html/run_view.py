@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -150,25 +150,21 @@ class RunView:
     @property
     def branches(self) -> Iterator[tuple[str, Sequence[BranchRow]]]:
         """Yield each fork with many branches, and a row for each of them."""
-        newest = {one.node: (at, one.id) for at, one in enumerate(self.timeline.attempts)}
-        drawing = self.drawing
-        for bundle in drawing.bundles:
-            yield (
-                bundle.fork,
-                [
-                    BranchRow(
-                        lane,
-                        lane_state(lane, self.states),
-                        lane.count(self.states),
-                        max((newest[one] for one in lane.nodes if one in newest), default=(0, ""))[
-                            1
-                        ],
-                        None if drawing.look.fold is FoldKind.NONE else drawing.with_branch(lane),
-                        bool({lane.fork, lane.begin} & {*drawing.look.out}),
-                    )
-                    for lane in bundle.lanes
-                ],
-            )
+        attempts = enumerate(self.timeline.attempts)
+        newest = {attempt.node: (place, attempt.id) for place, attempt in attempts}
+        for bundle in self.drawing.bundles:
+            yield bundle.fork, [self._row_of(lane, newest) for lane in bundle.lanes]
+
+    def _row_of(self, lane: Lane, newest: Mapping[str, tuple[int, str]]) -> BranchRow:
+        look, tried = self.drawing.look, [newest[node] for node in lane.nodes if node in newest]
+        return BranchRow(
+            lane,
+            lane_state(lane, self.states),
+            lane.count(self.states),
+            attempt=max(tried)[1] if tried else "",
+            look=None if look.fold is FoldKind.NONE else self.drawing.with_branch(lane),
+            is_beside=bool({lane.fork, lane.begin} & {*look.out}),
+        )
 
     @property
     def look_query(self) -> str:

@@ -58,9 +58,7 @@ def show_attention(
     known: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show what needs a person in all projects, the oldest first or the newest."""
-    reading = next(
-        filter(None, map(service.index.catch_up, reached_projects(service, caller))), None
-    )
+    reading = service.index.catch_up_all(reached_projects(service, caller))
     found = attention_of(service, caller, only_known=reading is not None)
     rows = [*reversed(found.rows)] if newest else [*found.rows]
     # A row that was settled meanwhile may have been the only one from there on.

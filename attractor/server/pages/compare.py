@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -51,7 +52,7 @@ def compare_runs(
     request: Request,
     service: ServingAll,
     caller: Calling,
-    run: Annotated[Sequence[str], Query(max_length=1000)] = (),
+    run: Annotated[Sequence[str], Query()] = (),
 ) -> Response:
     """Show a few runs side by side, of one project or of several."""
     names = [*dict.fromkeys(run)]
@@ -90,14 +91,14 @@ def _read(service: Service, name: str) -> ComparedRun:
         read_regular(graph) if graph.exists() else b"",
         sorted(set(filter(None, models))),
         latest_verdict(root),
-        _changes_of(service, name),
+        _changes_of(root, service),
         stages,
     )
 
 
-def _changes_of(service: Service, name: str) -> str:
+def _changes_of(root: Path, service: Service) -> str:
     try:
-        diff = asyncio.run(read_run_diff(service.root(name), service.project))
+        diff = asyncio.run(read_run_diff(root, service.project))
     except AttractorError:
         return ""  # the page of the changes has the reason
     return diff.summary or "none"

@@ -50,12 +50,12 @@ InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=
 
 
 class InvalidFields(UsageError):
-    """Fields of a form are invalid; `faults` has a sentence for each."""
+    """Fields are invalid; `faults` has a sentence for each."""
 
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        words = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
-        super().__init__(words, hint="correct the form")
-        self.faults = faults
+    def __init__(self, cause: ValidationError, *, hint: str) -> None:
+        self.faults = {".".join(map(str, one["loc"])): one["msg"] for one in cause.errors()}
+        words = "; ".join(f"{field}: {fault}" for field, fault in self.faults.items())
+        super().__init__(words, hint=hint)
 
 
 class Body(BaseModel):
@@ -71,14 +71,7 @@ class Body(BaseModel):
         try:
             return cls.model_validate_strings(fields)
         except ValidationError as cause:
-            raise InvalidFields(
-                {".".join(map(str, one["loc"])): one["msg"] for one in cause.errors()}
-            ) from cause
-
-
-def faults_in(error: ValidationError) -> list[str]:
-    """Return the faults of a body, each with the path of its field."""
-    return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+            raise InvalidFields(cause, hint="correct the form") from cause
 
 
 class WalkBody(Body):
