@@ -583,6 +583,7 @@ class Decided(_ByPerson):
     retries: int
     evaluations: list[str]
     journal_head: str
+    shown_s: float | None = None
 
 
 class Waived(_ByPerson):
@@ -601,6 +602,9 @@ class Amended(_ByPerson):
     decision: str
     rationale: str = ""
     note: str = ""
+    defect: str = ""
+    repaired_by: str = ""
+    no_defect: str = ""
 
 
 class Promoted(Record):

@@ -68,6 +68,10 @@ TYPED = {
     "a-blocked-gate": BAD,
     "a-broken-chain": "attractor run greet.dot",
     "a-flaky-scenario": "attractor run luck.dot --suite luck --profile careful",
+    "a-wrong-go": f"""
+        {GOOD}
+        attractor decide --approve --rationale "It was right at the time."
+    """,
     "approve-reject-amend": GOOD,
     "decide-and-promote": BAD,
     "free-space": "attractor run fails.dot || true",

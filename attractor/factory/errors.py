@@ -4,6 +4,7 @@ Refused
 ├── NoDecision               4  no decision on the run
 ├── AlreadyDecided           4  the run is already decided
 ├── NotDecidable             4  the run does not wait for a decision
+├── NotMarkable              4  an approval cannot be marked as defective, or the mark withdrawn
 ├── Retired                  4  a retired or burned version of a resource
 ├── InUse                    4  a resource that active runs use
 ├── ClockSetBack             4  a time before the last record of the ledger
@@ -43,6 +44,10 @@ class AlreadyDecided(Refused):
 
 class NotDecidable(Refused):
     """The run does not wait for a decision."""
+
+
+class NotMarkable(Refused):
+    """Only an approval can be marked as defective, once."""
 
 
 class Retired(Refused):

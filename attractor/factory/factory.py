@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
-from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof
+from attractor.factory.decisions.decide import Amendment, Decision, DecisionKind, Operator, Proof
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.decisions.review import Review, review
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -68,13 +68,20 @@ class Factory:
         return await review(read_candidate_run(root), Evaluator(self.opened), self.opened.project)
 
     def decide(
-        self, run: RunName, verdict: DecisionKind | str, rationale: str, *, token: str
+        self,
+        run: RunName,
+        verdict: DecisionKind | str,
+        rationale: str,
+        *,
+        token: str,
+        shown_s: float | None = None,
     ) -> LedgerEntry:
         """Approve or reject a run, as the person with a token of the scope `decide`.
 
-        An approval requires that the gate says go.
+        An approval requires that the gate says go. `shown_s` are the seconds for which a page
+        showed the facts to the person.
         """
-        decision = Decision(DecisionKind(verdict), self._operator(token), rationale)
+        decision = Decision(DecisionKind(verdict), self._operator(token), rationale, shown_s)
         return decide_run(self._root(run), self.opened, decision)
 
     def waive(
@@ -93,11 +100,20 @@ class Factory:
         )
 
     def amend(
-        self, run: RunName, *, token: str, rationale: str = "", note: str = ""
+        self,
+        run: RunName,
+        *,
+        token: str,
+        rationale: str = "",
+        note: str = "",
+        defect: str = "",
+        repaired_by: str = "",
+        no_defect: str = "",
     ) -> LedgerEntry:
-        """Add words to the decision on a run; the verdict stays."""
+        """Add words to the decision on a run, or a mark to an approval; the verdict stays."""
+        amendment = Amendment(rationale, note, defect, repaired_by, no_defect)
         by, root = self._operator(token), self._root(run)
-        return amend_decision(root, self.opened, by=by, rationale=rationale, note=note)
+        return amend_decision(root, self.opened, amendment, by=by)
 
     async def promote(self, run: RunName, *, by: str, to: str = "main") -> Promotion:
         """Move a Git branch to the result of an approved run."""

@@ -145,7 +145,8 @@ class WindowFigures:
     """Figures over the last decided runs of a project, as many as the profile's window says.
 
     `first_try` are approved runs without a run of the same pipeline that was rejected or failed
-    since the approval before; `incidents` are approved runs whose suite was burned later.
+    since the approval before; `incidents` are approved runs whose suite was burned later, and
+    `false_go` approved runs that a person marked as defective.
     """
 
     runs: int = 0
@@ -156,6 +157,7 @@ class WindowFigures:
     promoted: int = 0
     rolled_back: int = 0
     incidents: int = 0
+    false_go: int = 0
 
 
 NEVER_VALID = datetime.max.replace(tzinfo=UTC)
@@ -172,7 +174,8 @@ class GateInput:
     evaluated with this version. Without `now`, no waiver is valid. `ended` is the status of a run
     that failed or was canceled. `answers` are those of people to the run's questions.
     `other_versions` are the pipeline's versions that the suite is for, if the run used another.
-    `suite_notes` are what people should know of the registration of the suite.
+    `suite_notes` are what people should know of the registration of the suite, which proved the
+    baselines of scenarios if `has_baselines`.
     """
 
     tree: str
@@ -196,6 +199,7 @@ class GateInput:
     other_versions: Sequence[str] = ()
     suite_notes: tuple[str, ...] = ()
     replays: tuple[Replay, ...] = ()
+    has_baselines: bool = False
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not

@@ -21,6 +21,7 @@ from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import STRICT_PROFILE, Profile, ProfileStore
 from attractor.factory.resources.versions import (
     LOCK,
+    PROVED_ON,
     ResourceKind,
     Version,
     VersionStore,
@@ -249,6 +250,10 @@ class OpenProject:
     def notes_of(self, pinned: str) -> tuple[str, ...]:
         """Return what people should know of the registration of a pinned suite."""
         return (*registration_notes(self.suites.versions.of_pin(pinned)),) if pinned else ()
+
+    def has_baselines(self, pinned: str) -> bool:
+        """Return whether the registration of a pinned suite proved the baselines of scenarios."""
+        return bool(pinned and self.suites.versions.of_pin(pinned).data.get(PROVED_ON))
 
     def profile(self, pinned: str) -> Profile:
         """Return the profile that a run pinned (default: strict), and verify its hash."""

@@ -29,6 +29,7 @@ from attractor.server.events.streams import EventStreams
 from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
 from attractor.server.pieces import PieceVersions
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
+from attractor.server.sights import FirstSights
 from attractor.server.snippets import SnippetThread
 
 COMPUTED_AT_ONCE = 4
@@ -51,6 +52,7 @@ class Service:
     evidence: KeptEvidence
     pieces: PieceVersions
     events: EventStreams
+    sights: FirstSights
     snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
     """Taken by each request that computes for long, such as the check of a pipeline."""
@@ -95,6 +97,7 @@ class Service:
             KeptEvidence(),
             PieceVersions(),
             EventStreams(state),
+            FirstSights(),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             {},

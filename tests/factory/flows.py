@@ -8,7 +8,7 @@ from typing import Any
 
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.decisions.decide import Decision, DecisionKind, Operator, Proof
+from attractor.factory.decisions.decide import Amendment, Decision, DecisionKind, Operator, Proof
 from attractor.factory.decisions.promotion import Promotion
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
@@ -141,8 +141,8 @@ class Flow:
             root, self.opened, scenario, by=ANN, reason=reason, expires_in=expires_in
         )
 
-    def amend(self, result: RunResult, rationale: str = "", note: str = "") -> LedgerEntry:
-        return amend_decision(result.directory, self.opened, by=ANN, rationale=rationale, note=note)
+    def amend(self, result: RunResult, **words: str) -> LedgerEntry:
+        return amend_decision(result.directory, self.opened, Amendment(**words), by=ANN)
 
     def at(self, **shift: float) -> "Flow":
         """Return the project with a clock that has an offset."""

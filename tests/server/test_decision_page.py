@@ -2,11 +2,12 @@
 
 import html
 import re
+from contextlib import closing
 
 import httpx
 
 from tests.pipeline.projects import git
-from tests.server.conftest import PAGE, Judged, RunningServer
+from tests.server.conftest import PAGE, Judged, RunningServer, csrf_in
 
 REASON = "The file says what it should."
 
@@ -49,8 +50,25 @@ def test_run_is_waived_approved_and_promoted(judged: Judged) -> None:
     assert "made.txt" in git(project, "ls-tree", "--name-only", "main")
     text = show(server, run, "/amend", note=REASON, token=token)
     assert "The note is on record." in text
+    text = show(server, run, "/amend", defect="It broke the shop.", token=token)
+    assert "The mark is on record." in text
+    assert "defect: It broke the shop." in text
+    assert "Marked as wrong: It broke the shop." in text
+    text = show(server, run, "/amend", no_defect="The shop was closed.", token=token)
+    assert "Mark the approval as wrong" in text
     text = show(server, run, "/rollback", branch="main", reason=REASON, token=token)
     assert "Rolled back: main is now" in text
+
+
+def test_decision_in_a_browser_records_how_long_the_page_was_shown(judged: Judged) -> None:
+    server, run = judged
+    form = {"verdict": "rejected", "rationale": REASON, "token": server.token("decide")}
+    place = f"/runs/{run}/decision"
+    with closing(server.browser()) as browser:
+        csrf = csrf_in(browser.get(place).text)
+        assert browser.post(place, data={**form, "csrf": csrf}).status_code == 303
+    [entry] = [one.entry for one in server.service.factory.history(run=run)]
+    assert 0 <= entry.data["shown_s"] < 60
 
 
 def test_one_form_approves_and_promotes_and_an_approval_outlives_a_refused_promotion(

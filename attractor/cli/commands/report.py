@@ -1,7 +1,7 @@
 """Report cost, time and results of runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.history.decision_figures import FEWEST, HASTY_S, Spread, read_decisions
 from attractor.factory.history.index import RunIndex
 from attractor.factory.history.report import (
     DayCosts,
@@ -46,6 +47,9 @@ from attractor.records.lookup import find_run
 )
 @click.option("--daily", is_flag=True, help="Report only the cost, by day.")
 @click.option(
+    "--decisions", is_flag=True, help="Report how persons decided, and how often wrongly."
+)
+@click.option(
     "--html",
     "html",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -60,6 +64,7 @@ def report(
     reference: str,
     since: str,
     daily: bool,
+    decisions: bool,
     html: Path | None,
     to_operator: bool,
     as_json: bool,
@@ -70,35 +75,50 @@ def report(
     share of satisfied trials, approved runs, cost, cost per approved run, tokens, agent time and
     wall time, and flaky scenarios. With RUN: by stage and by trial. Scenarios have opaque names
     unless --operator is given. With --daily: the cost by the day (UTC) on which the runs started,
-    by pipeline and models. With RUN and --html: write the run with its graph, timeline, stages,
-    changes, events and context to a file, for a pull request or an archive.
+    by pipeline and models. With --decisions: the time from the last evaluation to the decision, and
+    from the first sight of the page; who decided; waivers, approvals that were rolled back, and
+    those that 'attractor amend --defect' marked as wrong. With RUN and --html: write the run with
+    its graph, timeline, stages, changes, events and context to a file, for a pull request or an
+    archive.
     """
     opened = opened_of(invocation)
-    project = opened.project
+    if decisions and (daily or reference):
+        raise UsageError("--decisions is about all runs", hint="leave RUN and --daily out")
     if html:
-        # Imported here, because only this option needs the templates of the server's pages.
-        from attractor.server.html.report import report_of_run
-
-        if not reference:
-            raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
-        root = find_run(reference, project.runs_dir)
-        write_whole(html, report_of_run(root, opened), sync=False)
-        if as_json:
-            show_json({"run_id": root.name, "html": str(html)})
-        else:
-            show(f"written: {html}")
-        return ExitCode.DONE
+        return _write_page(opened, reference, html, as_json=as_json)
     if reference:
         return _report_run(opened, reference, to_operator=to_operator, as_json=as_json)
-    began = read_since(since).astimezone(UTC).isoformat()
-    index = RunIndex(project.machine.state_dir, on_progress=show_indexing)
+    began = read_since(since).astimezone(UTC)
+    if decisions:
+        return _report_decisions(opened, began, as_json=as_json)
+    index = RunIndex(opened.project.machine.state_dir, on_progress=show_indexing)
+    runs_dir, moment = opened.project.runs_dir, began.isoformat()
     if daily:
-        return _report_days(read_costs(index, project.runs_dir, began), began, as_json=as_json)
-    groups = read_groups(index, project.runs_dir, began)
-    suites = (
-        {run.summary.suite for group in groups for run in group.runs} if to_operator else set[str]()
-    )
+        return _report_days(read_costs(index, runs_dir, moment), moment, as_json=as_json)
+    groups = read_groups(index, runs_dir, moment)
+    suites = {run.summary.suite for group in groups for run in group.runs if to_operator}
     names = Evaluator(opened).holdout_names(suites)
+    return _report_groups(groups, names, moment, as_json=as_json)
+
+
+def _write_page(opened: OpenProject, reference: str, html: Path, *, as_json: bool) -> ExitCode:
+    # Imported here, because only this option needs the templates of the server's pages.
+    from attractor.server.html.report import report_of_run
+
+    if not reference:
+        raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
+    root = find_run(reference, opened.project.runs_dir)
+    write_whole(html, report_of_run(root, opened), sync=False)
+    if as_json:
+        show_json({"run_id": root.name, "html": str(html)})
+    else:
+        show(f"written: {html}")
+    return ExitCode.DONE
+
+
+def _report_groups(
+    groups: Sequence[GroupFigures], names: Mapping[str, str], began: str, *, as_json: bool
+) -> ExitCode:
     if as_json:
         show_json({"since": began, "groups": [_group_record(group, names) for group in groups]})
     elif groups:
@@ -112,6 +132,38 @@ def report(
     else:
         show(f"No run started since {began}.")
     return ExitCode.DONE
+
+
+def _report_decisions(opened: OpenProject, began: datetime, *, as_json: bool) -> ExitCode:
+    entries = list(opened.ledger.entries())
+    found = read_decisions(entries, opened.identity.project_id(), began)
+    count, approved = len(found.decisions), found.approved
+    if as_json:
+        show_json({"since": began.isoformat(), **found.to_record()})
+    elif count:
+        persons = [f"{by} ({proof}) {n}" for (by, proof), n in found.persons.items()]
+        lines = [
+            f"{number_of(count, 'decision')} since {began:%Y-%m-%d %H:%M} UTC: "
+            f"{approved} approved, {count - approved} rejected",
+            f"decided by: {', '.join(persons)}",
+            f"from the evaluation to the decision: {_spread(found.since_evaluated)}",
+            f"from the first sight of the page: {_spread(found.since_shown)}",
+            f"waived scenarios: {found.waivers}",
+            f"approvals rolled back: {found.rolled_back} of {approved}",
+            f"approvals marked as wrong: {found.false_go} of {approved}",
+        ]
+        show("\n".join(map(visible, lines)))
+    else:
+        show(f"No run was decided since {began:%Y-%m-%d %H:%M} UTC.")
+    return ExitCode.DONE
+
+
+def _spread(found: Spread) -> str:
+    if found.median_s is None or found.p90_s is None:
+        few = f"; {FEWEST} are needed for figures" if found.measured else ""
+        return f"{found.measured or 'not'} measured{few}"
+    times = f"median {format_seconds(found.median_s)}, p90 {format_seconds(found.p90_s)}"
+    return f"{times}, {_share(found.hasty)} under {HASTY_S:g} s ({found.measured} measured)"
 
 
 def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> ExitCode:

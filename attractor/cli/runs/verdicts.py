@@ -14,7 +14,12 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
 from attractor.factory.candidate_run import CandidateRun, before_a_decision
 from attractor.factory.decisions.review import Review, ScenarioTrials
-from attractor.factory.evaluation.failed_scenarios import FailedScenario, failed_scenarios
+from attractor.factory.evaluation.failed_scenarios import (
+    FailedScenario,
+    count_failures,
+    failed_scenarios,
+    in_words,
+)
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.gate_records import BOUND_SENTENCE, GateInput, GateReport, RuleResult
 from attractor.factory.operator_process import refuse_in_run
@@ -76,6 +81,8 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         *(visible(f"  {replay}") for replay in report.replays),
         *_reasons(report),
     ]
+    if failures := count_failures(judged):
+        lines.append(f"  failed scenarios: {in_words(failures)}")
     if to_operator:
         lines += [line for one in failed_scenarios(judged) for line in _scenario_lines(one)]
         lines += [visible(f"  leak found in {place}") for place in judged.incidents]
@@ -148,6 +155,7 @@ def _wrapped(text: str, width: int, indent: int) -> list[str]:
 
 def _scenario_lines(one: FailedScenario) -> list[str]:
     head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
+    head += f", {one.failure}"
     lines = [head, *(f"    {reason}" for reason in one.reasons)]
     lines += [f"    stderr| {line}" for line in one.stderr]
     if one.remedy:

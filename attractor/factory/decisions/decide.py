@@ -24,13 +24,14 @@ from attractor.factory.errors import (
     InvalidWaiver,
     NoDecision,
     NotDecidable,
+    NotMarkable,
     RationaleTooShort,
 )
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput
-from attractor.factory.history.records import copy_to_run, find_decision
+from attractor.factory.history.records import copy_to_run, find_decision, marked_defects
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LONGEST_DELAY, Ledger, LedgerEntry, LineKind
 from attractor.factory.register import GATE_EVALUATED
@@ -78,6 +79,38 @@ class Decision:
     verdict: DecisionKind
     by: Operator
     rationale: str
+    shown_s: float | None = None
+    """The seconds since the person was first shown the page; None if nothing measured them."""
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """Words for a decision: a better rationale, a note, or a mark on an approval.
+
+    A `defect` says what went wrong with the approved result, which the commit `repaired_by`
+    corrected; `no_defect` says why an earlier mark was wrong.
+    """
+
+    rationale: str = ""
+    note: str = ""
+    defect: str = ""
+    repaired_by: str = ""
+    no_defect: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the words that are given, or raise an error."""
+        words = {name: one.strip() for name, one in vars(self).items() if one}
+        if not words.keys() - {"repaired_by"}:
+            raise UsageError(
+                "missing amendment", hint="pass --rationale, --note, --defect or --no-defect"
+            )
+        if self.repaired_by and not self.defect:
+            raise UsageError("a commit without a defect", hint="pass --defect, too")
+        if self.defect and self.no_defect:
+            raise UsageError("a defect and its withdrawal", hint="pass one of them")
+        for name in words.keys() - {"repaired_by"}:
+            require_words(words[name])
+        return {**words}
 
 
 def require_decidable(
@@ -150,31 +183,46 @@ def waive(
     return entry
 
 
-def amend(
-    run: OpenRun, evaluator: Evaluator, *, by: Operator, rationale: str = "", note: str = ""
-) -> LedgerEntry:
-    """Add a better rationale or a note to a decision; neither can change the verdict."""
+def amend(run: OpenRun, evaluator: Evaluator, amendment: Amendment, *, by: Operator) -> LedgerEntry:
+    """Add words to a decision; they cannot change the verdict."""
     _require_proof(run, by)
-    words = {name: one for name, one in (("rationale", rationale), ("note", note)) if one}
-    if not words:
-        raise UsageError("missing amendment", hint="pass --rationale or --note")
-    for one in words.values():
-        require_words(one)
+    words = amendment.to_record()
 
     def check() -> LedgerEntry:
         evaluator.judged(facts_of(run))
         decision = find_decision(evaluator.ledger, facts_of(run))
         if decision is None:
             raise NoDecision(f"no decision on {run.manifest.run_id}")
+        _require_markable(run, evaluator, amendment, decision)
         return decision
 
     with _checked(evaluator, "attractor amend", check) as decision:
-        stripped = {name: one.strip() for name, one in words.items()}
-        data: dict[str, Json] = {"decision": decision.head.hash, **stripped}
+        data: dict[str, Json] = {"decision": decision.head.hash, **words}
         entry = _append(run, evaluator, LineKind.AMENDED, by, data)
         data = {name: one for name, one in entry.data.items() if name != "pipeline"}
         run.emit("DecisionAmended", data, sync=True)
     return entry
+
+
+def _require_markable(
+    run: OpenRun, evaluator: Evaluator, amendment: Amendment, decision: LedgerEntry
+) -> None:
+    """Refuse a mark on a run that is not approved, a second one, and the withdrawal of none."""
+    run_id, verdict = run.manifest.run_id, decision.data["verdict"]
+    if not (amendment.defect or amendment.no_defect):
+        return
+    if verdict != DecisionKind.APPROVED:
+        raise NotMarkable(f"{run_id} is {verdict}", hint="mark the run that was approved")
+    marked = marked_defects(evaluator.ledger.entries(run_id))
+    if amendment.defect and marked:
+        raise NotMarkable(
+            f"{run_id} is marked already: {marked[run_id]}",
+            hint="to withdraw the mark: attractor amend RUN --no-defect",
+        )
+    if amendment.no_defect and not marked:
+        raise NotMarkable(
+            f"{run_id} is not marked", hint="to mark it: attractor amend RUN --defect"
+        )
 
 
 def settle_decision(run: OpenRun, ledger: Ledger) -> None:
@@ -331,6 +379,7 @@ def _decision(
         "retries": sum(one.retries for one in run.progress.stages.values()),
         "evaluations": [one.head.hash for one in entries if one.kind == LineKind.EVALUATED],
         "journal_head": run.events.head.hash,
+        **({} if decision.shown_s is None else {"shown_s": round(decision.shown_s, 1)}),
     }
 
 

@@ -223,6 +223,7 @@ class Evaluator:
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
             suite_notes=self.opened.notes_of(run.manifest.suite),
+            has_baselines=self.opened.has_baselines(run.manifest.suite),
             other_versions=()
             if submission
             else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),

@@ -1,6 +1,8 @@
 """The verdict of the gate as JSON, with the failed held-out scenarios for the operator only."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -8,6 +10,24 @@ from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput
 from attractor.scenarios.evaluation import TrialResult, count_trials
+from attractor.scenarios.suite import Scenario
+from attractor.scenarios.suite_lint import has_rubric
+
+
+class Failure(StrEnum):
+    """What kind of failure a scenario is, by the baseline that its registration proved."""
+
+    BROKEN = "broken"
+    """It passed without the candidate."""
+
+    STILL_FAILING = "still failing"
+    """It failed without the candidate: to make it pass was the aim of the run."""
+
+    WITHOUT_RESULT = "without a result"
+    """Machine, twin or judge failed, or the trial was cut."""
+
+    UNKNOWN = "of no known kind"
+    """Its baseline may be either, or was not proved."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +42,7 @@ class FailedScenario:
     title: str
     played: int
     satisfied: int
+    failure: Failure
     reasons: tuple[str, ...]
     stderr: tuple[str, ...] = ()
     remedy: str = ""
@@ -33,6 +54,7 @@ class FailedScenario:
             "title": self.title,
             "played": self.played,
             "satisfied": self.satisfied,
+            "failure": self.failure.value,
             "reasons": list(self.reasons),
             "stderr": list(self.stderr),
             "remedy": self.remedy,
@@ -55,12 +77,61 @@ def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
                     scenario.title,
                     count.played,
                     count.satisfied,
+                    failure_of(scenario, own, proved=judged.has_baselines),
                     _reasons(own),
                     _stderr(own),
                     _remedy(own, suite),
                 )
             )
     return found
+
+
+def failure_of(scenario: Scenario, own: Sequence[TrialResult], *, proved: bool) -> Failure:
+    """Return the kind of a failure; `own` are the trials of the scenario."""
+    failed = [result for result in own if not result.satisfied]
+    if all(one.no_result or _is_trouble(one) for one in failed):
+        return Failure.WITHOUT_RESULT
+    return _kind_by_baseline(scenario, proved=proved)
+
+
+def _is_trouble(result: TrialResult) -> bool:
+    return bool(result.error) and result.culprit is not Culprit.CANDIDATE
+
+
+def _kind_by_baseline(scenario: Scenario, *, proved: bool) -> Failure:
+    # The baselines are played without rubrics.
+    if not proved or has_rubric(scenario):
+        return Failure.UNKNOWN
+    return _KINDS[scenario.baseline]
+
+
+_KINDS = {
+    "pass": Failure.BROKEN,
+    "fail": Failure.STILL_FAILING,
+    "any": Failure.UNKNOWN,
+}
+
+
+def count_failures(judged: GateInput) -> Mapping[str, int]:
+    """Return how many held-out scenarios failed, by the kind of the failure."""
+    found = Counter(one.failure for one in failed_scenarios(judged))
+    return {kind.value: found[kind] for kind in Failure if found[kind]}
+
+
+def in_words(failures: Mapping[str, int]) -> str:
+    """Return counts of failures in words, such as "1 broken, 2 still failing"."""
+    return ", ".join(f"{count} {kind}" for kind, count in failures.items())
+
+
+def can_tell_failures(judged: GateInput) -> bool:
+    """Return whether counts would not tell a candidate which scenario failed."""
+    holdouts = judged.suite.of_split("holdout") if judged.suite else ()
+    kinds = Counter(_kind_by_baseline(one, proved=judged.has_baselines) for one in holdouts)
+    return all(kinds[one] >= FEWEST for one in (Failure.BROKEN, Failure.STILL_FAILING))
+
+
+FEWEST = 2
+"""The number of holdouts with each baseline with which feedback tells the counts."""
 
 
 def _stderr(results: Sequence[TrialResult]) -> tuple[str, ...]:
@@ -103,8 +174,9 @@ def verdict_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
 
 
 def shortcomings_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
-    """Return the failed scenarios if the operator asked for them."""
+    """Return the failed scenarios: how many of each kind, and if the operator asks, which."""
+    failures: dict[str, Json] = {**count_failures(judged)}
     if not to_operator:
-        return {}
+        return {"failures": failures}
     scenarios: list[Json] = [one.to_record() for one in failed_scenarios(judged)]
-    return {"scenarios": scenarios, "leaks": list(judged.incidents)}
+    return {"failures": failures, "scenarios": scenarios, "leaks": list(judged.incidents)}

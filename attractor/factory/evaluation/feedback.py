@@ -4,6 +4,11 @@ from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.factory.evaluation.failed_scenarios import (
+    can_tell_failures,
+    count_failures,
+    in_words,
+)
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput
 from attractor.scenarios.evaluation import count_trials
@@ -30,6 +35,8 @@ class Feedback:
     failed: int
     flaky: int
     tags: Mapping[str, TagCount]
+    failures: Mapping[str, int]
+    """How many holdouts failed of each kind; empty where that would tell which ones."""
 
     def to_context(self) -> dict[str, Json]:
         """Return the values for the context of the next run."""
@@ -43,6 +50,7 @@ class Feedback:
             "feedback.gate": "go" if self.go else "no-go",
             "feedback.rules": ", ".join(self.rules),
             "feedback.tags": "; ".join(failed),
+            **({"feedback.failures": in_words(self.failures)} if self.failures else {}),
             "feedback.failed_scenarios": self.failed,
             "feedback.scenarios": self.scenarios,
         }
@@ -63,5 +71,6 @@ def feedback_on(run_id: str, judged: GateInput) -> Feedback:
         scenarios=len(holdouts),
         failed=len(failed),
         flaky=report.flaky,
+        failures=count_failures(judged) if can_tell_failures(judged) else {},
         tags={tag: TagCount(len(failed & {*ids}), len(ids)) for tag, ids in tagged.items()},
     )

@@ -610,6 +610,9 @@ def _process(judged: _Judged) -> RuleResult:
         (_share(found.rolled_back, found.promoted), "<=", wanted.max_rolled_back, "rolled back"),
         (found.incidents, "<=", 0, "approved runs whose suite was burned later"),
     ]
+    if wanted.max_false_go is not None:
+        share = _share(found.false_go, found.approved)
+        limits.append((share, "<=", wanted.max_false_go, "of the approvals marked as wrong"))
     if wanted.max_retries is not None:
         mean = _share(found.retries, found.runs)
         limits.append((mean, "<=", wanted.max_retries, "retries a run"))

@@ -71,8 +71,17 @@ def _waived(fields: Fields) -> str:
 
 
 def _amended(fields: Fields) -> str:
-    words = (fields.text(one) for one in ("rationale", "note") if fields.has(one))
+    words = [f"{label}{fields.text(name)}" for name, label in _AMENDED.items() if fields.has(name)]
     return "; ".join(words)
+
+
+_AMENDED = {
+    "rationale": "",
+    "note": "",
+    "defect": "defect: ",
+    "repaired_by": "repaired by ",
+    "no_defect": "no defect: ",
+}
 
 
 def _promoted(fields: Fields) -> str:

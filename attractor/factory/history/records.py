@@ -85,6 +85,20 @@ def waivers_of(entries: Iterable[LedgerEntry], scenarios: Mapping[str, str]) -> 
     return tuple(found)
 
 
+def marked_defects(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
+    """Return the defects of approved runs by run id, without those that were withdrawn."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry.kind != LineKind.AMENDED:
+            continue
+        fields = _fields(entry)
+        if fields.has("defect"):
+            found[entry.run_id] = fields.text("defect")
+        elif fields.has("no_defect"):
+            found.pop(entry.run_id, None)
+    return found
+
+
 def leaks_of(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
     """Return the places of a run where the canary of its suite was found."""
     found = [entry for entry in entries if entry.kind == LineKind.LEAKED]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from attractor.factory.gate_records import WindowFigures
+from attractor.factory.history.records import marked_defects
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.project import created_runs
 
@@ -15,6 +16,7 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
     }
     decided: dict[str, LedgerEntry] = {}
     about: dict[str, list[str]] = {}
+    marked = marked_defects(entries)
     suites = {
         entry.run_id: entry.data["suite_seal"]
         for entry in entries
@@ -47,6 +49,7 @@ def window_figures(entries: Sequence[LedgerEntry], project: str, runs: int) -> W
         retries=sum(_retries(decided[one]) for one in window),
         promoted=sum(LineKind.PROMOTED in about[one] for one in window),
         rolled_back=sum(LineKind.ROLLED_BACK in about[one] for one in window),
+        false_go=sum(one in marked for one in approved),
         # No run is approved after its suite was burned.
         incidents=sum(suites.get(one) in burned for one in approved),
     )

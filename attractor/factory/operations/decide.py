@@ -1,9 +1,12 @@
 """Decides on a run as a person: approves, rejects, waives a failed scenario, or adds words."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from attractor.factory.decisions.decide import (
+    Amendment,
     Decision,
     DecisionKind,
     Operator,
@@ -16,6 +19,7 @@ from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
+from attractor.workspaces.git.repository import open_repository
 
 
 def decide_run(root: Path, opened: OpenProject, decision: Decision) -> LedgerEntry:
@@ -50,9 +54,17 @@ def waive_scenario(
 
 
 def amend_decision(
-    root: Path, opened: OpenProject, *, by: Operator, rationale: str = "", note: str = ""
+    root: Path, opened: OpenProject, amendment: Amendment, *, by: Operator
 ) -> LedgerEntry:
     """Add words to the decision on a run; the verdict stays."""
     opened.refuse_in_run("an amendment")
+    if name := amendment.repaired_by:
+        amendment = replace(amendment, repaired_by=asyncio.run(_commit_of(name, opened)))
     with lock_run(root, opened) as run:
-        return amend(run, Evaluator(opened), by=by, rationale=rationale, note=note)
+        return amend(run, Evaluator(opened), amendment, by=by)
+
+
+async def _commit_of(name: str, opened: OpenProject) -> str:
+    project = opened.project
+    repository = await open_repository(project.root, search_path=project.machine.search_path)
+    return await repository.commit(name)

@@ -65,6 +65,7 @@ class ProfileWindow(StrictTable):
     min_first_try: Share = 0.0
     max_retries: StrictFloat | None = Field(default=None, ge=0)
     max_rolled_back: Share = 1.0
+    max_false_go: Share | None = None
 
 
 class Profile(StrictTable):

@@ -12,11 +12,14 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.evaluation.failed_scenarios import count_failures, in_words
+from attractor.factory.history.records import marked_defects
 from attractor.pipeline.status import read_status
+from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
-from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
 from attractor.server.service import Service
 
 part = PageRouter()
@@ -24,13 +27,14 @@ part = PageRouter()
 Text = Annotated[str, Form(max_length=5000)]
 PLACE = "/runs/{run}/decision"
 _FIELDS = ("form", "rationale", "also_promote", "branch", "scenario", "reason", "expires")
-_NOTHING_TYPED = dict.fromkeys((*_FIELDS, "rollback_reason", "note"), "")
+_MARKS = ("defect", "repaired_by", "no_defect")
+_NOTHING_TYPED = dict.fromkeys((*_FIELDS, "rollback_reason", "note", *_MARKS), "")
 
 
 @part.get(PLACE, dependencies=[READ])
-def show_decision(request: Request, service: Serving, run: str) -> Response:
+def show_decision(request: Request, service: Serving, caller: Calling, run: str) -> Response:
     """Show the facts for a decision on a run."""
-    return _page(request, service, run, NOT_REFUSED)
+    return _page(request, service, run, NOT_REFUSED, seen_by=caller)
 
 
 def _page(
@@ -41,6 +45,7 @@ def _page(
     recorded: str = "",
     *,
     to_operator: bool = False,
+    seen_by: Caller | None = None,
 ) -> Response:
     """Return the page; after a refusal, with the values that the person wrote.
 
@@ -52,6 +57,11 @@ def _page(
     is_promoted = bool(status.promoted_to) and not status.rolled_back_from
     suite = review.judged.suite
     gate = suite.settings.gate if suite else None
+    now = service.project.machine.clock.now()
+    history = service.factory.history(run=root)
+    can_decide = review.facts.state.status == AWAITING_DECISION
+    if seen_by and can_decide:
+        service.sights.note(seen_by, root.name, now)
     return render(
         request,
         "decision.html.j2",
@@ -61,6 +71,7 @@ def _page(
             "review": review,
             "to_operator": to_operator,
             "report": review.report,
+            "failures": in_words(count_failures(review.judged)),
             "has_suite": suite is not None,
             "judge_address": judge_address(review.facts.manifest, service),
             "gauge": {
@@ -71,14 +82,16 @@ def _page(
             },
             "status": status,
             "goal": status.goal,
-            "history": service.factory.history(run=root),
-            "can_decide": review.facts.state.status == AWAITING_DECISION,
+            "history": history,
+            "marked": "".join(marked_defects(one.entry for one in history).values()),
+            "can_decide": can_decide,
+            "can_mark": review.facts.state.status == APPROVED,
             "can_promote": status.status == APPROVED.word and not is_promoted,
             "promoted_to": status.promoted_to if is_promoted else "",
             "changes": read_changes(root, service.project),
             "changes_address": _address(run),
             "split_query": split_query(request),
-            "now": service.project.machine.clock.now(),
+            "now": now,
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
             **({"flash": Flash(recorded)} if recorded else {}),
@@ -101,6 +114,7 @@ def name_scenarios(request: Request, service: Serving, run: str, token: Text = "
 def decide(
     request: Request,
     service: Serving,
+    caller: Calling,
     run: str,
     verdict: Annotated[DecisionKind, Form()],
     rationale: Text = "",
@@ -111,7 +125,9 @@ def decide(
     """Approve or reject a run, with a token of the scope `decide`; promote it after an approval."""
     typed = {"rationale": rationale, "also_promote": also_promote, "branch": branch}
     try:
-        entry = service.factory.decide(service.root(run), verdict, rationale, token=token)
+        root, now = service.root(run), service.project.machine.clock.now()
+        shown_s = service.sights.seconds(caller, root.name, now)
+        entry = service.factory.decide(root, verdict, rationale, token=token, shown_s=shown_s)
     except AttractorError as error:
         return _page(request, service, run, Refusal({"form": "decide", **typed}, error))
     recorded = f"{verdict.value.capitalize()} by {entry.data['by']}."
@@ -146,15 +162,25 @@ def waive(
 
 @part.post(f"{PLACE}/amend", dependencies=[OPERATE])
 def amend(
-    request: Request, service: Serving, run: str, note: Text = "", token: Text = ""
+    request: Request,
+    service: Serving,
+    run: str,
+    note: Text = "",
+    defect: Text = "",
+    repaired_by: Text = "",
+    no_defect: Text = "",
+    token: Text = "",
 ) -> Response:
-    """Add a note to the decision on a run."""
+    """Add a note to the decision on a run, mark an approval as wrong, or withdraw the mark."""
+    words = {"note": note, "defect": defect, "repaired_by": repaired_by, "no_defect": no_defect}
 
     def act() -> str:
-        service.factory.amend(service.root(run), token=token, note=note)
-        return "The note is on record."
+        service.factory.amend(service.root(run), token=token, **words)
+        return f"The {'mark' if defect or no_defect else 'note'} is on record."
 
-    return _done(request, service, run, act, form="amend", note=note)
+    return _done(
+        request, service, run, act, form="mark" if defect or no_defect else "amend", **words
+    )
 
 
 @part.post(f"{PLACE}/promote", dependencies=[OPERATE])

@@ -46,12 +46,17 @@ class NewWaiver(Body):
 
 
 class NewAmendment(Body):
-    """Words that are added to a decision."""
+    """Words that are added to a decision, or a mark on an approval."""
 
-    model_config = some_of("anyOf", rationale=_WRITTEN, note=_WRITTEN)
+    model_config = some_of(
+        "anyOf", rationale=_WRITTEN, note=_WRITTEN, defect=_WRITTEN, no_defect=_WRITTEN
+    )
 
     rationale: str = Field(default="", description="Replaces the reason of the decision.")
     note: str = ""
+    defect: str = Field(default="", description="What went wrong after the approval.")
+    repaired_by: str = Field(default="", description="The commit that repaired the defect.")
+    no_defect: str = Field(default="", description="Why a mark of a defect is withdrawn.")
 
 
 class NewPromotion(Body):
@@ -115,9 +120,7 @@ def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> JsonR
 @part.post("/api/v1/runs/{run}/amendments", dependencies=[DECIDE], status_code=201)
 def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> JsonRecord:
     """Add words to the decision on a run; the verdict stays."""
-    entry = service.factory.amend(
-        service.root(run), token=caller.token, rationale=body.rationale, note=body.note
-    )
+    entry = service.factory.amend(service.root(run), token=caller.token, **body.model_dump())
     return entry_record(entry)
 
 

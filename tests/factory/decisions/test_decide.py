@@ -43,6 +43,7 @@ from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.run_end import record_end
+from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.orders import Orders
 from attractor.records.summary import summarize
 from tests.cli.git_desk import PATIENCE_S, await_
@@ -243,6 +244,40 @@ def test_decision_is_not_dated_before_its_run(tmp_path: Path) -> None:
     with pytest.raises(AttractorError):
         flow.at(hours=-1).decide(result, APPROVED)
     assert flow.decide(result, APPROVED)
+
+
+def test_approval_is_marked_as_wrong_once_and_the_mark_is_withdrawn(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    approved, rejected = flow.launch(), flow.launch()
+    flow.decide(approved, APPROVED)
+    flow.decide(rejected, REJECTED)
+    commit = git(flow.project, "rev-parse", "main").strip()
+    for result, words, refusal in (
+        (rejected, {"defect": REASON}, "is rejected"),
+        (approved, {"no_defect": REASON}, "is not marked"),
+        (approved, {"defect": REASON, "repaired_by": "nothing"}, "unknown commit 'nothing'"),
+        (approved, {"repaired_by": "main"}, "missing amendment"),
+        (approved, {"note": REASON, "repaired_by": "main"}, "a commit without a defect"),
+        (approved, {"defect": REASON, "no_defect": REASON}, "a defect and its withdrawal"),
+    ):
+        with pytest.raises(AttractorError, match=refusal):
+            flow.amend(result, **words)
+    window = {"runs": 2, "max_false_go": 0.5}
+    profile = Profile.model_validate({"name": "wary", "window": window})
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
+    third = flow.launch(profile="wary", sandbox="none")
+    assert "process" not in flow.rules(third)
+    marked = flow.amend(approved, defect="It broke the shop.", repaired_by="main")
+    assert (marked.data["defect"], marked.data["repaired_by"]) == ("It broke the shop.", commit)
+    [reason] = [one for one in flow.report(third).reasons if one.rule == "process"]
+    assert "of the approvals marked as wrong 1 (<= 0.5)" in reason.words
+    with pytest.raises(Refused, match="is marked already: It broke the shop."):
+        flow.amend(approved, defect=REASON)
+    assert summarize(approved.directory).status == "approved"
+    flow.amend(approved, no_defect="The shop was closed.")
+    assert "process" not in flow.rules(third)
+    flow.amend(approved, defect="It broke the shop again.")
+    assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
 
 
 def test_amendment_changes_words_and_no_verdict(tmp_path: Path) -> None:

@@ -11,7 +11,12 @@ from syrupy.assertion import SnapshotAssertion
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import Promises
-from attractor.factory.evaluation.failed_scenarios import failed_scenarios
+from attractor.factory.evaluation.failed_scenarios import (
+    count_failures,
+    failed_scenarios,
+    verdict_record,
+)
+from attractor.factory.evaluation.feedback import feedback_on
 from attractor.factory.evaluation.gate import gate, unverifiable
 from attractor.factory.gate_records import (
     NEVER_VALID,
@@ -450,6 +455,7 @@ WINDOW = {
     "min_first_try": 0.7,
     "max_retries": 2,
     "max_rolled_back": 0.05,
+    "max_false_go": 0.1,
 }
 GOOD = WindowFigures(
     runs=10, pipelines=2, approved=9, first_try=7, retries=20, promoted=9, rolled_back=0
@@ -466,6 +472,7 @@ GOOD = WindowFigures(
         ({"first_try": 6}, "approved at first try 0.6 (>= 0.7)"),
         ({"retries": 21}, "retries a run 2.1 (<= 2)"),
         ({"rolled_back": 1}, "rolled back 0.111 (<= 0.05)"),
+        ({"false_go": 1}, "of the approvals marked as wrong 0.111 (<= 0.1)"),
         ({"incidents": 1}, "approved runs whose suite was burned later 1 (<= 0)"),
     ],
 )
@@ -475,6 +482,34 @@ def test_process_compares_the_window_of_the_profile(changed: dict[str, int], wor
     assert [words] == [one.removeprefix("over the last 10 decided runs: ") for one in found or [""]]
     [result] = [one for one in gate(judged).rules if one.rule == "process"]
     assert bool(result.words) is not result.passed
+
+
+def test_failures_are_told_apart_by_proved_baselines() -> None:
+    kinds = {"was": "pass", "aim": "fail", "either": "any", "cut": "pass", "good": "pass"}
+    held = suite(*(scenario(name, baseline=kind) for name, kind in kinds.items()))
+    failed = results(was=[False], aim=[False, True], either=[False], good=[True])
+    judged = judge(held, (*failed, cut_trial(TrialKey("cut", 1), CRASHED, 1)))
+    proved = replace(judged, has_baselines=True)
+    counts = {"broken": 1, "still failing": 1, "without a result": 1, "of no known kind": 1}
+    assert count_failures(proved) == counts
+    assert count_failures(judged) == {"without a result": 1, "of no known kind": 3}
+    assert verdict_record(proved, to_operator=False)["failures"] == counts
+    named = {one.scenario: one.failure.value for one in failed_scenarios(proved)}
+    assert named == {
+        **dict(
+            zip(
+                ("was", "aim", "either", "cut"),
+                ("broken", "still failing", "of no known kind", "without a result"),
+                strict=True,
+            )
+        )
+    }
+    # One holdout only was to fail: the count would tell which one does.
+    assert feedback_on("run", proved).failures == {}
+    more = replace(proved, suite=suite(*held.scenarios, scenario("more", baseline="fail")))
+    told = feedback_on("run", more)
+    assert told.failures == {**counts, "without a result": 2}
+    assert told.to_context()["feedback.failures"].startswith("1 broken, 1 still failing, ")
 
 
 def test_every_rule_is_reported_once_in_the_documented_order() -> None:
