@@ -8,9 +8,10 @@ continues, is `engine/journal/reducer.py`.
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import changed, dataclass
@@ -20,7 +21,7 @@ from attractor.base.files import file_error, open_regular
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.journal import events as recorded
-from attractor.engine.journal.reader import selected_events
+from attractor.engine.journal.reader import selected_from
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.questions.question import AnswerKind, describe_author
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -272,6 +273,7 @@ class Timeline:
         self._parked: datetime | None = None
         self._attempts: dict[_Key, StageAttempt] = {}
         self._waits: dict[str, Wait] = {}
+        self._sought: set[_Key] = set()
 
     @property
     def attempts(self) -> Sequence[StageAttempt]:
@@ -326,10 +328,23 @@ class Timeline:
             is_waiting = StageState.WAITING in states
             self._stop(self.end, StageState.WAITING if is_waiting else StageState.INTERRUPTED)
 
+    def copy(self) -> "Timeline":
+        """Return a copy, which later events do not change."""
+        found = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, (list, dict, set)):
+                setattr(found, name, copy(cast(object, value)))
+        return found
+
     def find_folders(self, directory: RunDirectory) -> None:
         """Find the folders of the attempts in the run directory."""
         newest = {attempt.node: key for key, attempt in self._attempts.items()}
         for key, attempt in self._attempts.items():
+            if key in self._sought:
+                continue
+            if newest[attempt.node] is not key:
+                # It was moved before the next attempt began, and stays there.
+                self._sought.add(key)
             folder = directory.stage(attempt.node)
             aside = history_folder(folder, attempt.visit, attempt.attempt)
             if aside.is_dir():
@@ -612,12 +627,33 @@ def read_recorded(root: Path) -> Timeline:
 
     The hash chain is not verified.
     """
-    directory = RunDirectory(root)
-    # Before the journal: an attempt that ends meanwhile is not interrupted.
-    is_live = is_held(directory.lock)
-    timeline = fold_timeline(selected_events(directory.events, Timeline.kinds), is_live=True)
-    timeline.is_live = is_live
-    return timeline
+    return TimelineReader(RunDirectory(root)).read()
+
+
+class TimelineReader:
+    """Reads the timeline of a run again and again: each time, only the new lines."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._timeline = Timeline()
+        self._offset = 0
+
+    def read(self, *, with_folders: bool = False) -> Timeline:
+        """Return the timeline as the journal has it, with the folders of the attempts if wanted."""
+        journal = self._directory.events
+        # Before the journal: an attempt that ends meanwhile is not interrupted.
+        is_live = is_held(self._directory.lock)
+        if journal.exists() and journal.stat().st_size < self._offset:
+            # A copy was restored.
+            self._timeline, self._offset = Timeline(), 0
+        for event, end in selected_from(journal, Timeline.kinds, self._offset):
+            self._timeline.take(event)
+            self._offset = end
+        if with_folders:
+            self._timeline.find_folders(self._directory)
+        found = self._timeline.copy()
+        found.is_live = is_live
+        return found
 
 
 def fold_timeline(events: Iterable[Event], *, is_live: bool) -> Timeline:

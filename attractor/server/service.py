@@ -24,13 +24,14 @@ from attractor.pipeline.garbage import DRAWINGS
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access, Caller
+from attractor.server.access.sights import FirstSights
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
 from attractor.server.pieces import PieceVersions
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
-from attractor.server.sights import FirstSights
 from attractor.server.snippets import SnippetThread
+from attractor.server.timelines import KeptTimelines
 
 COMPUTED_AT_ONCE = 4
 """The number of long computations at one time; all requests share 40 threads."""
@@ -53,6 +54,7 @@ class Service:
     pieces: PieceVersions
     events: EventStreams
     sights: FirstSights
+    timelines: KeptTimelines
     snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
     """Taken by each request that computes for long, such as the check of a pipeline."""
@@ -98,6 +100,7 @@ class Service:
             PieceVersions(),
             EventStreams(state),
             FirstSights(),
+            KeptTimelines(),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             {},

@@ -12,12 +12,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from attractor.base.clock import SystemClock
-from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.journal.events import EventLog, StageCompleted, StageStarted, data_of
-from attractor.engine.run_folder.layout import FileFence, RunDirectory
+from attractor.engine.journal.events import StageCompleted, StageStarted
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
-from attractor.engine.storage.secrets import Redactor
+from attractor.factory.operations.lock import lock_run
 from tests.browsers import Screen, chromium
 from tests.cli.git_desk import await_
 from tests.counts import IS_FULL, count
@@ -40,8 +38,9 @@ SOURCE = re.sub(
 )
 WATCH = """() => { window.shown = {};
     const note = () => { const now = (performance.timeOrigin + performance.now()) / 1000;
-        for (const one of canvas.querySelectorAll("a[data-node]:has(.state-done)"))
-            shown[one.dataset.node] ??= now; };
+        for (const one of canvas.querySelectorAll("a[data-node]:has(.state-done)")) {
+            const visits = one.textContent.match(/×([0-9]+)/)?.[1] ?? 1;
+            shown[`${one.dataset.node} ${visits}`] ??= now; } };
     new MutationObserver(note).observe(canvas, {subtree: true, attributes: true, childList: true});
 }"""
 
@@ -56,15 +55,10 @@ def server(tmp_path: Any) -> Iterator[RunningServer]:
 class Busy:
     """Continues the journal of a killed run: one stage after the other starts and ends."""
 
-    def __init__(self, root: RunDirectory) -> None:
+    def __init__(self, run: OpenRun) -> None:
         self.ended: dict[str, float] = {}
         self._numbers = numbers()
-        self._fence = FileFence(root.lock)
-        self._fence.begin()
-        self._log = EventLog(
-            root.events, run_id=root.root.name, clock=SystemClock(), redactor=Redactor([])
-        )
-        self._log.continue_from(open_journal(root.events, root.checkpoint).head)
+        self._run = run
 
     def work(self, page: Page, seconds: float) -> None:
         """Write 50 events a second; the page goes on meanwhile."""
@@ -74,14 +68,14 @@ class Busy:
             page.wait_for_timeout(max(0.0, due - time.monotonic()) * 1000)
             visit, name = number // NODES + 1, f"n{number % NODES}"
             at = StageReference(name, visit, 1)
-            self._log.append("StageStarted", data_of(StageStarted(name, number)), place=at)
-            done = StageCompleted(name, number, "success", 0.01, "")
-            self._log.append("StageCompleted", data_of(done), place=at)
-            self.ended.setdefault(name, time.time())
+            self._run.record(StageStarted(name, number), place=at)
+            self._run.record(StageCompleted(name, number, "success", 0.01, ""), place=at)
+            self.ended[f"{name} {visit}"] = time.time()
+            if not number % NODES:
+                self._run.save()
 
     def stop(self) -> None:
-        self._log.close()
-        self._fence.end()
+        self._run.close()
 
 
 def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: RunningServer) -> None:
@@ -127,7 +121,7 @@ def begin(server: RunningServer, client: httpx.Client) -> tuple[str, Busy]:
     await_(lambda: client.get(f"/pipelines/{run}").json()["stage"] == "wait")
     kill(client, run)
     await_(lambda: not client.get(f"/pipelines/{run}").json()["live"])
-    return run, Busy(RunDirectory(server.service.root(run)))
+    return run, Busy(lock_run(server.service.root(run), server.service.opened))
 
 
 def note(answer: Response, sizes: list[int]) -> None:

@@ -18,8 +18,8 @@ from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.decisions.figures import FEWEST, HASTY_S, Spread, read_decisions
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.history.decision_figures import FEWEST, HASTY_S, Spread, read_decisions
 from attractor.factory.history.index import RunIndex
 from attractor.factory.history.report import (
     DayCosts,

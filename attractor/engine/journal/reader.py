@@ -119,20 +119,25 @@ def selected_events(journal: Path, kinds: Iterable[str]) -> Iterator[Event]:
 
     Other lines are not parsed: a stage of an agent has thousands, and parsing takes the time.
     """
+    return (event for event, _ in selected_from(journal, kinds, 0))
+
+
+def selected_from(journal: Path, kinds: Iterable[str], offset: int) -> Iterator[tuple[Event, int]]:
+    """Yield the selected events after an offset, each with the offset after it."""
     wanted = _pattern(kinds)
     skipped: JournalLine | None = None
-    for line in _lines(journal):
+    for line in _lines(journal, offset):
         if line.offset == 0 or wanted(line.content):
             skipped = None
-            yield _parsed(line, journal)
+            yield _parsed(line, journal), line.end
         else:
             skipped = line
     if skipped:
-        yield _parsed(skipped, journal)
+        yield _parsed(skipped, journal), skipped.end
 
 
-def _lines(journal: Path) -> Iterable[JournalLine]:
-    return read_lines(journal) if journal.exists() else ()
+def _lines(journal: Path, offset: int = 0) -> Iterable[JournalLine]:
+    return read_lines(journal, offset=offset) if journal.exists() else ()
 
 
 def _pattern(kinds: Iterable[str]) -> Callable[[bytes], object]:

@@ -209,6 +209,7 @@ def _require_markable(
 ) -> None:
     """Refuse a mark on a run that is not approved, a second one, and the withdrawal of none."""
     run_id, verdict = run.manifest.run_id, decision.data["verdict"]
+    name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
     if not (amendment.defect or amendment.no_defect):
         return
     if verdict != DecisionKind.APPROVED:
@@ -217,11 +218,11 @@ def _require_markable(
     if amendment.defect and marked:
         raise NotMarkable(
             f"{run_id} is marked already: {marked[run_id]}",
-            hint="to withdraw the mark: attractor amend RUN --no-defect",
+            hint=f"to withdraw the mark: attractor amend {name} --no-defect",
         )
     if amendment.no_defect and not marked:
         raise NotMarkable(
-            f"{run_id} is not marked", hint="to mark it: attractor amend RUN --defect"
+            f"{run_id} is not marked", hint=f"to mark it: attractor amend {name} --defect"
         )
 
 

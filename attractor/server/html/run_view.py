@@ -37,7 +37,7 @@ from attractor.records.drawing import draw_states
 from attractor.records.event_lines import describe_without_time
 from attractor.records.evidence import RESPONSE
 from attractor.records.summary import RunOverview
-from attractor.records.timeline import StageAttempt, Timeline, find_attempt, read_recorded
+from attractor.records.timeline import StageAttempt, Timeline, TimelineReader, find_attempt
 from attractor.records.transcript import TRANSCRIPT, TranscriptPage, read_page
 from attractor.server.drawings import MOST_PLAIN, FoldKind, GraphDrawing, Look, marked
 from attractor.server.html.assets import icon_content
@@ -244,15 +244,16 @@ def _name(root: Path) -> str:
     return f"{_name(root.parent.parent)}:{root.name}" if is_child else root.name
 
 
-def read_view(root: Path, runs_dir: Path, drawing: GraphDrawing) -> RunView:
-    """Read the values for the page of a run."""
+def read_view(
+    root: Path, runs_dir: Path, drawing: GraphDrawing, reader: TimelineReader | None = None
+) -> RunView:
+    """Read the values for the page of a run; the reader may have read a part before."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     # The timeline first: newer events are requested again.
-    timeline = read_recorded(root)
+    timeline = (reader or TimelineReader(directory)).read(with_folders=True)
     timeline.rest()
     states = draw_states(timeline)
-    timeline.find_folders(directory)
     return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing)
 
 

@@ -12,6 +12,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.review import Review
 from attractor.factory.evaluation.failed_scenarios import count_failures, in_words
 from attractor.factory.history.records import marked_defects
 from attractor.pipeline.status import read_status
@@ -56,7 +57,6 @@ def _page(
     status = read_status(root, service.project.runs_dir).summary
     is_promoted = bool(status.promoted_to) and not status.rolled_back_from
     suite = review.judged.suite
-    gate = suite.settings.gate if suite else None
     now = service.project.machine.clock.now()
     history = service.factory.history(run=root)
     can_decide = review.facts.state.status == AWAITING_DECISION
@@ -74,12 +74,7 @@ def _page(
             "failures": in_words(count_failures(review.judged)),
             "has_suite": suite is not None,
             "judge_address": judge_address(review.facts.manifest, service),
-            "gauge": {
-                "satisfaction": 100 * float(review.report.satisfaction),
-                "bound": 100 * review.report.bound,
-                "wanted": 100 * float(gate.min_satisfaction) if gate else 0.0,
-                "wanted_bound": 100 * gate.min_lower_bound if gate else 0.0,
-            },
+            "gauge": _gauge(review),
             "status": status,
             "goal": status.goal,
             "history": history,
@@ -98,6 +93,18 @@ def _page(
         },
         status=refusal.status,
     )
+
+
+def _gauge(review: Review) -> dict[str, float]:
+    """Return the figures of the gate in percent."""
+    suite, report = review.judged.suite, review.report
+    gate = suite.settings.gate if suite else None
+    return {
+        "satisfaction": 100 * float(report.satisfaction),
+        "bound": 100 * report.bound,
+        "wanted": 100 * float(gate.min_satisfaction) if gate else 0.0,
+        "wanted_bound": 100 * gate.min_lower_bound if gate else 0.0,
+    }
 
 
 @part.post(f"{PLACE}/scenarios", dependencies=[OPERATE])

@@ -125,7 +125,9 @@ Choosing = Annotated[PageChoice, Depends(_read_choice)]
 
 def _view(service: Service, run: str, look: Look = PLAIN) -> RunView:
     root = service.root(run)
-    return read_view(root, service.project.runs_dir, service.graph_drawings.of_run(root, look))
+    drawing = service.graph_drawings.of_run(root, look)
+    with service.timelines.reading(root) as reader:
+        return read_view(root, service.project.runs_dir, drawing, reader)
 
 
 def _values(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attractor.base.json import Json
-from attractor.factory.history.decision_figures import DecisionFigures, Spread, read_decisions
+from attractor.factory.decisions.figures import DecisionFigures, Spread, read_decisions
 from attractor.factory.history.window import window_figures
 from attractor.factory.ledger.ledger import Ledger
 

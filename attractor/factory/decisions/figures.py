@@ -26,7 +26,7 @@ HASTY_S = 10.0
 
 @dataclass(frozen=True)
 class DecisionFacts:
-    """A decision, and what became of it.
+    """A decision, and what followed from it.
 
     `seconds` are those since the last evaluation ended, and `shown_s` those since the person was
     first shown the page; None where nothing measured them.
