@@ -94,7 +94,7 @@ class Service:
             GraphDrawings(state / DRAWINGS),
             KeptEvidence(),
             PieceVersions(),
-            EventStreams(state),
+            EventStreams(state, environ),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             {},
