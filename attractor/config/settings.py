@@ -373,6 +373,12 @@ class FactorySettings(Section):
         description="Judge runs by this profile, as `NAME` or `NAME@REVISION`, unless `--profile` "
         "names one.",
     )
+    max_same_cause: int = Field(
+        default=5,
+        ge=0,
+        description="After so many task runs of a pipeline that stopped for one cause within an "
+        "hour, ask a person before the next one begins; 0 is off.",
+    )
 
 
 class ServerSettings(Section):

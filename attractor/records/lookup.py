@@ -21,7 +21,7 @@ from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory,
 from attractor.engine.state.attempts import stage_id
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import RunState
-from attractor.engine.storage.json_files import read_document
+from attractor.engine.storage.json_files import Fields, read_document
 from attractor.engine.truncation import shorten
 from attractor.language.graph.graph import folder_name
 
@@ -199,9 +199,25 @@ def latest_verdict(root: Path) -> bool | None:
 
     The verdict is only for display, because a decision evaluates the gate again.
     """
+    report = latest_report(root)
+    return report.flag("go") if report else None
+
+
+def latest_report(root: Path) -> Fields | None:
+    """Return the latest report of the gate about a run; None without one."""
     folders = RunDirectory(root).evaluation.glob("*/report.json")
     reports = {int(file.parent.name): file for file in folders if file.parent.name.isdecimal()}
-    return read_document(reports[max(reports)]).flag("go") if reports else None
+    return read_document(reports[max(reports)]) if reports else None
+
+
+def failed_rules(root: Path) -> Sequence[str]:
+    """Return the rules because of which the gate said no-go last; none if it said go."""
+    try:
+        report = latest_report(root)
+        return [reason.text("rule") for reason in report.inners("reasons")] if report else []
+    except AttractorError:
+        # The corrupt record is reported where it is read for its own sake.
+        return []
 
 
 def _unknown(reference: str, names: list[str]) -> UnknownName:

@@ -98,7 +98,7 @@ class Service:
             GraphDrawings(state / DRAWINGS),
             KeptEvidence(),
             PieceVersions(),
-            EventStreams(state),
+            EventStreams(state, environ),
             FirstSights(),
             KeptTimelines(),
             SnippetThread(project),

@@ -73,6 +73,7 @@ class Attention(_Answer):
     cost_usd: float
     command: str
     questions: Sequence[Question] = ()
+    rows: Sequence["Attention"] = ()
 
 
 class Actor(_Answer):

@@ -129,7 +129,7 @@ class Listing:
         """Return the list with new facts; the chosen row stays in its place, also when settled."""
         known = {(actor.project.id, actor.name): actor for actor in actors}
         rows = [
-            *(row_of_need(need, known) for need in needs),
+            *(row_of_need(one, known) for need in needs for one in (need, *need.rows)),
             *sorted(map(row_of_actor, actors), key=lambda row: (row.name, row.project.folder)),
         ]
         chosen = self.chosen
@@ -254,6 +254,10 @@ def _of_need(row: Row) -> Iterator[Action]:
         path = place("actors", row.project.id, row.actor.name, "interrupted")
         for key, choice in (("g", "go on"), ("b", "start over"), ("l", "leave")):
             yield Action(key, choice, Request(path, {"choice": choice}))
+    for key, choice in (("g", "go on"), ("l", "leave")) if row.need == "held" else ():
+        yield Action(key, choice, Request(place("attention", row.id, "held"), {"choice": choice}))
+    if row.need == "failed" and not row.actor:
+        yield Action("s", "all seen", Request(place("attention", row.id, "seen"), {}))
     prompt = Prompt("duration", "Snooze for", "1h")
     yield Action("z", "snooze", Request(place("attention", row.id, "snooze"), {}), [prompt])
 

@@ -4,28 +4,35 @@ Every row is read at the moment of asking, so a row that is settled anywhere is 
 """
 
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, VerificationError
 from attractor.base.files import write_whole
-from attractor.base.json import Json, canonical_json
+from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.base.records import read_object, write_fields
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
-from attractor.factory.history.index import RunIndex, RunQuery
+from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
+from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.records.diagnosis.causes import Cause, cause_of
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import list_actors
-from attractor.worlds.messages import SenderKind
+from attractor.worlds.breaker import Hold, hold_of
+from attractor.worlds.messages import Sender, SenderKind
+from attractor.worlds.orders import leave_held, let_begin, mark_seen
 from attractor.worlds.status import ActorStatus, ActorView, read_actors
 
+_ANSWERED = "answered:"
 _SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
 _PATIENCE_S = 10.0
 
@@ -43,6 +50,7 @@ class Need(StrEnum):
     REVIEW = "review"
     ANSWERED = "answered"
     LIMIT = "limit"
+    HELD = "held"
     PLAN = "plan"
     APP = "app"
 
@@ -51,8 +59,9 @@ class Need(StrEnum):
 class AttentionRow:
     """One thing that needs a person, with the command that settles it.
 
-    `id` is the same as long as it is the same thing. `run` is the overview of a run, `actor` is set
-    for the work of an actor.
+    `id` is the same as long as it is the same thing. `actor` is set for the work of an actor.
+    `rows` are the failed tasks of a row about their common cause; each has a command of its own.
+    `held` are the actors whose messages wait for an answer about the cause in `hold`.
     """
 
     id: str
@@ -66,6 +75,14 @@ class AttentionRow:
     run_id: str = ""
     questions: Sequence[Question] = ()
     actor: ActorView | None = None
+    rows: Sequence["AttentionRow"] = ()
+    hold: Hold | None = None
+    held: Sequence[ActorView] = ()
+
+    @property
+    def message(self) -> str:
+        """The message whose answer the row shows; "" for another row."""
+        return self.id.removeprefix(_ANSWERED) if self.id.startswith(_ANSWERED) else ""
 
     def to_record(self) -> dict[str, Json]:
         """Return the row as JSON."""
@@ -81,6 +98,7 @@ class AttentionRow:
             "cost_usd": round(self.cost_usd, 6),
             "command": self.command,
             "questions": [write_fields(question) for question in self.questions],
+            "rows": [row.to_record() for row in self.rows],
         }
 
 
@@ -96,6 +114,7 @@ class Attention:
 def read_attention(
     state: Path,
     now: datetime,
+    environ: Mapping[str, str],
     *,
     reaches: Callable[[str], bool] = lambda project_id: True,
     views: Sequence[ActorView] | None = None,
@@ -103,7 +122,8 @@ def read_attention(
 ) -> Attention:
     """Return what needs a person in all projects of a state folder, without what is snoozed.
 
-    `reaches` says which projects are read, by their ids; `views` has their actors, if they are
+    The settings of a project are read with `environ`. `reaches` says which projects are read, by
+    their ids; `views` has their actors, if they are
     read already. With `only_known`, runs that the index does not have yet are left out.
     """
     rows, troubles = list[AttentionRow](), list[str]()
@@ -112,19 +132,63 @@ def read_attention(
         views = read_actors(actors, troubles.append)
     for view in views:
         rows += _rows_of_actor(view)
-    of_actors = {row.run_id for row in rows if row.run_id}
+    rows += _rows_of_holds(views, {**environ, "ATTRACTOR_STATE_DIR": str(state)}, troubles.append)
+    of_actors = {row.run_id for row in rows if row.run_id and row.need is not Need.HELD}
     projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
+    snoozed = {id_ for id_, until in read_snoozed(state).items() if until > now.isoformat()}
     try:
         with RunIndex(state).opened() as index:
             for project in projects:
                 read = index.known if only_known else index.runs
                 rows += _rows_of_project(read, project, of_actors, troubles.append)
+            awake = _group([row for row in rows if row.id not in snoozed], index)
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
-    snoozed = read_snoozed(state)
-    awake = [row for row in rows if snoozed.get(row.id, "") <= now.isoformat()]
+        awake = [row for row in rows if row.id not in snoozed]
+    awake = [row for row in awake if row.id not in snoozed]
     awake.sort(key=lambda row: row.since)
-    return Attention(awake, len(rows) - len(awake), troubles)
+    left = sum(len(row.rows) or 1 for row in awake)
+    return Attention(awake, len(rows) - left, troubles)
+
+
+def _group(rows: Sequence[AttentionRow], index: OpenIndex) -> list[AttentionRow]:
+    """Return the rows with one row for the failed tasks of each cause, from two tasks on."""
+    failed = [row for row in rows if row.need is Need.FAILED and not budget_option(row.reason)]
+    if len(failed) < 2:
+        return [*rows]
+    known = index.causes([row.run_id for row in failed if row.run_id])
+    groups: defaultdict[tuple[str, Cause], list[AttentionRow]] = defaultdict(list)
+    for row in failed:
+        # A task that was refused has no run.
+        cause = known.get(row.run_id) if row.run_id else _cause_of_refusal(row)
+        if cause:
+            groups[row.project.project_id, cause].append(row)
+    common = {cause: found for cause, found in groups.items() if len(found) > 1}
+    grouped = {row.id for found in common.values() for row in found}
+    single = [row for row in rows if row.id not in grouped]
+    return [*single, *(_row_of_cause(cause, found) for (_, cause), found in common.items())]
+
+
+def _cause_of_refusal(row: AttentionRow) -> Cause:
+    actor = row.actor.history.actor if row.actor else None
+    return cause_of(row.reason, pipeline=actor.pipeline if actor else "")
+
+
+def _row_of_cause(cause: Cause, rows: Sequence[AttentionRow]) -> AttentionRow:
+    rows = sorted(rows, key=lambda row: row.since)
+    project = rows[0].project
+    key = canonical_json([project.project_id, write_fields(cause)])
+    return AttentionRow(
+        id=f"cause:{content_hash(key.encode())}",
+        need=Need.FAILED,
+        project=project,
+        name=f"{len(rows)} tasks",
+        reason=f"{cause.reason} ({cause.place})",
+        since=rows[0].since,
+        cost_usd=sum(row.cost_usd for row in rows),
+        command="attractor attention next",
+        rows=rows,
+    )
 
 
 def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
@@ -154,7 +218,7 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
                 project=project,
                 name=view.name,
                 actor=view,
-                id=f"answered:{last.message.id}",
+                id=f"{_ANSWERED}{last.message.id}",
                 need=need.get(view.status, Need.ANSWERED),
                 reason=last.reason or last.words,
                 since=last.at,
@@ -164,6 +228,49 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
             )
         case _:
             pass
+
+
+def _rows_of_holds(
+    views: Iterable[ActorView], environ: Mapping[str, str], tell: Callable[[str], None]
+) -> Iterator[AttentionRow]:
+    """Yield a row for each cause for which messages wait."""
+    held: defaultdict[str, list[tuple[ActorView, Hold]]] = defaultdict(list)
+    for view in views:
+        root = view.folder.project.root
+        if not (view.can_begin and root.is_dir()):
+            continue
+        try:
+            hold = hold_of(view.folder, open_project(root, environ))
+        except AttractorError as fault:
+            tell(f"the causes of the runs of {root} cannot be read: {fault.message}")
+            continue
+        if hold and not hold.is_tried:
+            held[f"{view.folder.project.project_id}:{hold.id}"].append((view, hold))
+    for id_, found in held.items():
+        (first, hold), waiting = found[0], [view for view, _ in found]
+        last = hold.runs[-1]
+        messages = sum(len(view.waiting) for view in waiting)
+        yield AttentionRow(
+            id=f"held:{id_}:{last.run_id}",
+            need=Need.HELD,
+            project=first.folder.project,
+            name=last.pipeline,
+            reason=f"{hold.words}; {number_of(messages, 'message')} not begun",
+            since=last.ended,
+            cost_usd=0.0,
+            command="attractor attention next",
+            run_id=last.run_id,
+            hold=hold,
+            held=sorted(waiting, key=lambda view: view.waits_since),
+        )
+
+
+def settle_held(row: AttentionRow, choice: str, by: Sender, opened: OpenProject) -> None:
+    """Let one of the held actors begin (`go on`), or answer their messages as not begun."""
+    if row.hold and choice == "go on":
+        let_begin(row.hold, row.held, opened)
+    elif row.hold:
+        leave_held(row.hold, row.held, by, opened)
 
 
 def _is_for_a_person(view: ActorView) -> bool:
@@ -278,6 +385,13 @@ def _question_row(
         questions=run.questions,
         actor=actor,
     )
+
+
+def mark_rows_seen(rows: Iterable[AttentionRow], by: Sender, opened: OpenProject) -> None:
+    """Record that a person has seen the answers of rows of one project; newer answers stay."""
+    for row in rows:
+        if row.actor and row.message:
+            mark_seen(row.actor.folder, by, opened, row.message)
 
 
 def read_snoozed(state: Path) -> Mapping[str, str]:

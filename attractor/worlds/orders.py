@@ -5,7 +5,7 @@ them.
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +35,19 @@ from attractor.worlds.actors import (
     require_actor_name,
     require_free_name,
 )
+from attractor.worlds.breaker import Hold, record_answer
 from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 from attractor.worlds.process import refusal, settle, wake
-from attractor.worlds.status import ActorStatus, read_actor, read_actors
+from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 
 _LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
 _POLL_S = 0.1
+_LINGERING_S = 10.0
+"""The process of an actor that is held ends after a few seconds."""
 
 
 def name_after(words: str, taken: Iterable[str]) -> str:
@@ -195,13 +198,17 @@ def actor_in(dimension: Dimension, opened: OpenProject) -> ActorFolder:
     return found[0]
 
 
-def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject) -> str:
-    """Record that a person has seen the last answer of an actor; return its run."""
+def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject, message: str = "") -> str:
+    """Record that a person has seen the last answer of an actor; return its run.
+
+    With a `message`, record nothing if that is not the message of the last answer any more.
+    """
     opened.refuse_in_run("'attractor actor seen'")
     last = folder.read().last
     if last is None:
         raise Refused(f"the actor {folder.name} has answered nothing yet", hint="wait for it")
-    folder.record(Marked(Mark.SEEN, by, opened.now(), last.message.id))
+    if message in ("", last.message.id):
+        folder.record(Marked(Mark.SEEN, by, opened.now(), last.message.id))
     return last.run_id
 
 
@@ -280,6 +287,27 @@ def leave(
     mark_seen(folder, by, opened)
     if read_actor(folder).can_begin:
         wake(folder, opened)
+
+
+def let_begin(hold: Hold, held: Sequence[ActorView], opened: OpenProject) -> None:
+    """Let one run begin despite a hold: that of the oldest message."""
+    opened.refuse_in_run("'attractor attention'")
+    view = held[0]
+    record_answer(opened.project.machine.state_dir, view.folder.project, hold, opened.now())
+    wake(view.folder, opened)
+
+
+def leave_held(hold: Hold, held: Iterable[ActorView], by: Sender, opened: OpenProject) -> None:
+    """Answer the waiting messages of held actors as not begun; the person knows about it."""
+    opened.refuse_in_run("'attractor attention'")
+    for view in held:
+        with FileLock(view.folder.lock).acquire(wait=_LINGERING_S, purpose="not begun"):
+            now = read_actor(view.folder, has_process=False)
+            for message in now.waiting if now.can_begin else ():
+                reason = f"not begun: {hold.words}"
+                settle(refusal(message, reason, now=opened.now()), view.folder, opened)
+            if now.can_begin:
+                mark_seen(view.folder, by, opened)
 
 
 def _give_up(

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.supervision.process import begin_process
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, KnownLines, list_actors
+from attractor.worlds.breaker import beginning, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import (
     Message,
@@ -118,7 +120,7 @@ class ActorProcess:
 
     def _has_work(self) -> bool:
         view = read_actor(self._folder, has_process=False, known=self._known)
-        return view.can_begin or view.can_go_on
+        return view.can_go_on or (view.can_begin and not hold_of(self._folder, self._opened))
 
     def _may_work(self) -> bool:
         """Return whether a slot is free; an ending process starts the actors that wait for one."""
@@ -172,8 +174,12 @@ class ActorProcess:
             self._folder.remove_task()
         task = step.at_work
         if task is None and step.message:
-            task = TaskAtWork(step.message, self._opened.project.machine.new_run_id())
-            self._folder.write_task(task)
+            # Of several actors that are let go on, one begins.
+            with beginning(self._folder, self._opened.project.machine.state_dir):
+                if hold_of(self._folder, self._opened):
+                    return False
+                task = TaskAtWork(step.message, self._opened.project.machine.new_run_id())
+                self._folder.write_task(task)
         return task is None or self._work_on(task, history)
 
     def _work_on(self, task: TaskAtWork, history: ActorHistory) -> bool:
@@ -372,20 +378,31 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
             time.sleep(_POLL_S)
 
 
-def start_waiting(opened: OpenProject, *, besides: ActorFolder) -> None:
+def start_waiting(opened: OpenProject, *, besides: ActorFolder | None = None) -> None:
     """Start the actor whose message has waited longest for a slot, if there is one."""
     folders = [
         folder
         for folder in list_actors(opened.project.machine.state_dir)
-        if folder.root != besides.root and Inbox(folder.inbox).has_messages()
+        if (besides is None or folder.root != besides.root) and Inbox(folder.inbox).has_messages()
     ]
     waiting = [
         view
         for view in read_actors(folders)
         if (view.can_begin or view.can_go_on) and not view.has_process
     ]
-    if waiting:
-        wake(min(waiting, key=lambda view: view.waits_since).folder, opened)
+    for view in sorted(waiting, key=lambda view: view.waits_since):
+        if view.can_go_on or not _is_held(view.folder, opened):
+            wake(view.folder, opened)
+            return
+
+
+def _is_held(folder: ActorFolder, opened: OpenProject) -> bool:
+    """Return whether a person is asked before an actor of any project begins."""
+    machine = opened.project.machine
+    environ = {**machine.environ, "ATTRACTOR_STATE_DIR": str(machine.state_dir)}
+    with suppress(AttractorError):
+        return hold_of(folder, open_project(folder.project.root, environ)) is not None
+    return False
 
 
 def main(arguments: list[str]) -> None:

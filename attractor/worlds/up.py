@@ -20,6 +20,7 @@ from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.workspaces.worktrees import LinkedWorktree
 from attractor.worlds.actors import list_actors
+from attractor.worlds.breaker import hold_of
 from attractor.worlds.dimension_folders import place_of, try_repository
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
@@ -153,6 +154,9 @@ class Starter:
             # A run that goes on does this itself.
             asyncio.run(end_orphans_of(view.run.directory, RunScope.of(opened.project)))
         elif view.task and not view.can_go_on and not one.question:
-            go_on(folder, UP, opened)
+            if hold := hold_of(folder, opened):
+                self._tell(f"{folder.qualified_name} does not go on: {hold.words}")
+            else:
+                go_on(folder, UP, opened)
         elif not one.question:
             wake(folder, opened, waits=True)

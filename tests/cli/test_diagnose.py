@@ -101,6 +101,25 @@ def test_failed_branches_are_named_with_the_lines_below_their_reasons(desk: GitD
         assert [one["stage"] for one in shown["failed_output"]] == ["lint@1.1", "test@1.1"]
 
 
+def test_failed_runs_are_grouped_by_their_cause(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    root = starting_runs.restore(desk, FAILING)
+    desk.do("rewind", root.name, "test", "--no-evaluate")
+    nothing = desk.do("diagnose", "--since", "2999-01-01").stdout
+    assert nothing.startswith("No run failed or stopped since ")
+    shown = desk.do("diagnose", "--since", "7d").stdout
+    assert "failing test  tool_command ended with exit code 7\n" in shown
+    names = sorted(root.name for root in desk.runs())
+    assert f"  runs: {' '.join(names)}\n" in shown
+    assert f"attractor logs {names[-1]} --stage test" in shown
+    found = desk.json("diagnose", "--since", "7d")
+    [group] = found["causes"]
+    assert (group["count"], group["runs"], found["no_goes"]) == (2, names, [])
+    assert group["cause"]["failure_class"] == "verdict"
+    refused = desk.do("diagnose", names[0], "--since", "7d")
+    assert (refused.returncode, "--since takes no run" in refused.stderr) == (2, True)
+    assert "invalid time in --since" in desk.do("diagnose", "--since", "soon").stderr
+
+
 def test_corrupt_journal_is_reported(desk: GitDesk, starting_runs: StartingRuns) -> None:
     root = starting_runs.restore(desk, FAILING)
     journal = root / "events.jsonl"

@@ -73,6 +73,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("agent.mcp", {}, "default"),
         ("factory.suite", "", "default"),
         ("factory.profile", "", "default"),
+        ("factory.max_same_cause", 5, "default"),
         ("growth.adapters", {}, "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),

@@ -29,6 +29,12 @@ ASK = """digraph ask {
   gate -> done [label="[Y] Yes"]
 }
 """
+FAILS = """digraph fails {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  test [shape=parallelogram, tool_command="exit 7"]
+  start -> test -> done
+}
+"""
 expect.set_options(timeout=30_000)
 
 
@@ -102,6 +108,30 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         expect(page.get_by_role("heading", level=1)).to_have_text("other")
         assert look_at(page, "world", page.url) == []
         assert [one for one in screen.said if not one.startswith("asks for")] == []
+
+
+def test_failed_tasks_of_one_cause_are_answered_at_once(server: RunningServer) -> None:
+    state = server.service.project.machine.state_dir
+    [asker] = list_actors(state)
+    opened = Service.of(asker.project.root, server.service.processes.environ).opened
+    (asker.project.root / "fails.dot").write_text(FAILS)
+    for name in ("first", "second"):
+        failed = spawn(opened, name, pipeline=str(asker.project.root / "fails.dot"))
+        await_(lambda folder=failed: read_actor(folder).status is ActorStatus.FAILED)
+    with chromium() as screen:
+        page = screen.page
+        sign_in(server, page)
+        page.goto(f"{server.url}/attention")
+        group = page.get_by_role("region", name="2 tasks of one cause")
+        expect(group.get_by_text("exit code 7 (fails test)")).to_be_visible()
+        expect(group.get_by_role("article")).to_have_count(2)
+        assert look_at(page, "attention_cause", page.url) == []
+        group.get_by_role("button", name="Mark all as reviewed").click()
+        expect(page.get_by_text("2 tasks marked as reviewed.")).to_be_visible()
+        expect(page.get_by_role("article")).to_have_count(1)
+    with server.client() as client:
+        refused = client.post("/api/v1/attention/cause:none/seen")
+        assert refused.status_code == 404
 
 
 def test_every_row_is_reached_and_its_evidence_is_read_in_time(

@@ -55,6 +55,16 @@ def keys(row: Row, of: Run | None = None) -> dict[str, str]:
     return dict(pairs)
 
 
+def test_failed_tasks_of_one_cause_are_below_their_common_row() -> None:
+    tasks = [need("failed", of, name) for of, name in (("1", "a"), ("2", "b"))]
+    group = need("failed", "cause", rows=[task.model_dump() for task in tasks])
+    rows = Listing().refresh([group], [actor("a", "failed"), actor("b", "failed")]).rows
+    assert [row.id for row in rows[:3]] == ["failed:cause", "failed:1", "failed:2"]
+    [seen] = [one for one in actions_for(rows[0], None) if one.key == "s"]
+    assert seen.request.path == "/api/v1/attention/failed%3Acause/seen"
+    assert keys(rows[1])["s"] == "seen"
+
+
 def test_chosen_row_stays_under_the_cursor_while_others_come_and_go() -> None:
     listing = Listing().refresh([question("1"), question("2", actor="b")], [actor(), actor("b")])
     assert listing.chosen_id == "question:1"

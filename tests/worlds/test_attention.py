@@ -2,24 +2,27 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.factory.open_project import OpenProject
+from attractor.factory.open_project import OpenProject, open_project
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
 from attractor.server.service import Service
-from attractor.worlds.attention import read_attention
+from attractor.worlds.attention import mark_rows_seen, read_attention, snooze
+from attractor.worlds.process import ActorProcess
 from tests.cli.git_desk import await_
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import make_released
 from tests.growth.deployment.test_start import kill_all
 from tests.server.conftest import PAGE, serving
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
+from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
 __all__ = ["desk"]
 
@@ -57,6 +60,61 @@ def test_question_of_an_actor_is_answered_in_attention_next(desk: PlacedDesk) ->
     assert (row["need"], "make" in row["reason"]) == ("answered", True)
     assert "succeeded; no files changed" in desk.type("seen\n", "attention", "next")
     assert desk.do("attention").stdout == "Nothing needs you.\n"
+
+
+FAILS = """digraph fails {{
+  start [shape=Mdiamond]; done [shape=Msquare]
+  test [shape=parallelogram, tool_command="echo $RANDOM tests failed; exit {status}"]
+  start -> test -> done
+}}
+"""
+
+
+def test_failed_tasks_of_one_cause_are_one_row(tmp_path: Path) -> None:
+    opened, now = open_at(tmp_path), SystemClock().now()
+    for name, status in (("a", 7), ("b", 7), ("c", 7), ("d", 8)):
+        file = opened.project.root / f"{status}.dot"
+        file.write_text(FAILS.format(status=status))
+        folder = actor_in(opened, name, pipeline=str(file))
+        send_to(folder, opened, "test it")
+        ActorProcess(folder, opened).work(linger_s=0.05)
+    state = opened.project.machine.state_dir
+
+    def rows() -> list[tuple[str, list[str]]]:
+        found = read_attention(state, now, {}).rows
+        assert len({row.id for row in found}) == len(found)
+        return [(row.name, [one.name for one in row.rows]) for row in found]
+
+    assert rows() == [("3 tasks", ["a", "b", "c"]), ("d", [])]
+    [group, _] = read_attention(state, now, {}).rows
+    assert "tool_command ended with exit code 7" in group.reason
+    assert "(fails test)" in group.reason
+    snooze(state, group.rows[0], now + timedelta(hours=1), now)
+    assert rows() == [("2 tasks", ["b", "c"]), ("d", [])]
+    # An answer to one of them leaves the other one; a task that failed since is not marked.
+    mark_rows_seen(group.rows[1:2], ANN, opened)
+    assert rows() == [("c", []), ("d", [])]
+    send_to(group.rows[2].actor.folder, opened, "again")  # pyright: ignore
+    ActorProcess(group.rows[2].actor.folder, opened).work(linger_s=0.05)  # pyright: ignore
+    mark_rows_seen(group.rows, ANN, opened)
+    assert rows() == [("d", []), ("c", [])]
+
+
+def test_group_of_failed_tasks_is_answered_one_by_one_or_at_once(desk: PlacedDesk) -> None:
+    desk.write(FAILS.format(status=7))
+    opened = open_project(desk.place, desk.environ)
+    for name in ("a", "b", "c"):
+        folder = actor_in(opened, name, pipeline=str(desk.place / "pipeline.dot"))
+        send_to(folder, opened, "test it")
+        ActorProcess(folder, opened).work(linger_s=0.05)
+    [row] = desk.rows()
+    assert [one["actor"] for one in row["rows"]] == ["a", "b", "c"]
+    assert "attractor actor seen b" in desk.do("attention").stdout
+    assert "1. a: tool_command ended" in desk.type("1\nseen\n", "attention", "next")
+    [row] = desk.rows()
+    assert [one["actor"] for one in row["rows"]] == ["b", "c"]
+    assert "2. c: tool_command ended" in desk.type("seen\n", "attention", "next")
+    assert desk.rows() == []
 
 
 def test_damaged_actor_hides_no_other_one(desk: PlacedDesk) -> None:
@@ -153,7 +211,7 @@ def test_plans_and_apps_that_went_down_are_rows(tmp_path: Path) -> None:
     OpenProject(project).identity.create_id()
 
     def rows() -> list[tuple[str, str]]:
-        found = read_attention(state, SystemClock().now()).rows
+        found = read_attention(state, SystemClock().now(), {}).rows
         return [(row.need.value, row.reason) for row in found]
 
     try:

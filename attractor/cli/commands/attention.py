@@ -20,7 +20,15 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.records.evidence import words_before
-from attractor.worlds.attention import Attention, AttentionRow, Need, read_attention, snooze
+from attractor.worlds.attention import (
+    Attention,
+    AttentionRow,
+    Need,
+    mark_rows_seen,
+    read_attention,
+    settle_held,
+    snooze,
+)
 from attractor.worlds.orders import continue_actor, go_on, leave, mark_seen, send, start_over
 
 _LONGEST_REASON = 60
@@ -37,9 +45,9 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
     """List what needs a person in all projects of the state folder, the oldest first.
 
     These are questions and decisions of runs, runs that a limit stopped, actors that failed,
-    answered, or lost their process, plans of growth, and apps that went down. Each row has the
-    command that settles it; what is settled anywhere is gone here. If something cannot be read, the
-    exit status is 3.
+    answered, or lost their process, plans of growth, and apps that went down. Failed tasks of one
+    cause are one row. Each row has the command that settles it; what is settled anywhere is gone
+    here. If something cannot be read, the exit status is 3.
     'attractor attention next' shows one after the other, and takes the answer.
     """
     if next_:
@@ -60,7 +68,8 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
 
 
 def _read(invocation: Invocation) -> Attention:
-    found = read_attention(invocation.configuration.settings.state_dir, SystemClock().now())
+    state = invocation.configuration.settings.state_dir
+    found = read_attention(state, SystemClock().now(), invocation.environ)
     for trouble in found.troubles:
         show(visible(trouble), err=True)
     return found
@@ -86,8 +95,11 @@ def _lines(found: Attention) -> list[str]:
             )
         )
     heading, *lines = table(rows)
-    pairs = [[line, f"  {row.command}"] for line, row in zip(lines, found.rows, strict=True)]
-    return [heading, *(line for pair in pairs for line in pair), *snoozed]
+    parts = [
+        [line, f"  {row.command}", *(f"  {visible(one.command)}" for one in row.rows)]
+        for line, row in zip(lines, found.rows, strict=True)
+    ]
+    return [heading, *(line for part in parts for line in part), *snoozed]
 
 
 class _Quit(Exception):
@@ -122,6 +134,8 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
     age = format_age(now - row.since)
     show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
     match row.need:
+        case _ if row.rows:
+            _answer_group(invocation, opened, row)
         case Need.QUESTION:
             _answer_questions(invocation, opened, row)
         case Need.DECISION | Need.LIMIT | Need.PLAN | Need.APP:
@@ -129,6 +143,11 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
             _prompt(invocation, row, "Enter: next", [])
         case Need.INTERRUPTED:
             _answer_interrupted(invocation, opened, row)
+        case Need.HELD:
+            show(f"  {visible(row.reason)}")
+            words = "go on: begin one; leave: answer them as not begun (Enter: later)"
+            if said := _prompt(invocation, row, words, ["go on", "leave"]):
+                settle_held(row, said, sender_of(invocation), opened)
         case _:
             _answer_answered(invocation, opened, row)
 
@@ -194,6 +213,25 @@ def _answer_interrupted(invocation: Invocation, opened: OpenProject, row: Attent
             show(f"{folder.name} leaves it")
         case _:
             pass
+
+
+def _answer_group(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
+    """Take answers to failed tasks of one cause: to one task after the other, or to all."""
+    show(f"  {visible(row.reason)}")
+    left = [*row.rows]
+    while left:
+        for number, one in enumerate(left, 1):
+            first = one.reason.strip().partition("\n")[0]
+            show(f"  {number}. {visible(one.name)}: {visible(shorten(first, _LONGEST_REASON))}")
+        numbers = [str(number) for number in range(1, len(left) + 1)]
+        words = "seen: mark all; a number: answer that task alone (Enter: later)"
+        said = _prompt(invocation, row, words, ["seen", *numbers])
+        if not said:
+            return
+        if said == "seen":
+            mark_rows_seen(left, sender_of(invocation), opened)
+            return
+        _answer_answered(invocation, opened, left.pop(int(said) - 1))
 
 
 def _answer_answered(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:

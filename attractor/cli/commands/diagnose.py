@@ -1,19 +1,24 @@
 """Explain why a run ended or stopped, and list remedies."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 
 import click
 
-from attractor.base.amounts import format_seconds, number_of
+from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.references import run_argument
 from attractor.engine.outcome import describe_usage
+from attractor.engine.truncation import shorten
+from attractor.factory.history.causes import CauseGroup, read_causes
+from attractor.factory.history.index import RunIndex
 from attractor.language.source.text import visible
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose as examine
-from attractor.records.lookup import find_run, reference_of
+from attractor.records.lookup import LATEST, find_run, reference_of
 from attractor.records.stage_output import describe_failed_output
 from attractor.records.totals import StageTotal, costliest, slowest
 
@@ -21,26 +26,110 @@ _MOST = 8
 """The maximum number of lines in a section; --json has all."""
 
 
+_LONGEST_REASON = 60
+
+
 @click.command()
-@run_argument(default="latest")
+@run_argument(default="")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Group the failed and stopped runs of the project by cause: runs that started after this "
+    "time, such as 2026-01-31, or in this last time, such as 7d.",
+)
 @json_option
 @click.pass_obj
-def diagnose(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def diagnose(invocation: Invocation, reference: str, since: str | None, as_json: bool) -> ExitCode:
     """Explain why a run ended or stopped, and list remedies.
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     The diagnosis lists the chain of causes, the slowest and the most expensive stages, loops,
     retries, stages whose success was assumed, interruptions, and a command for each remedy. The
     diagnosis is computed from the records of the run, without calling a model.
+
+    With --since: the causes of all runs of the project that failed, or stopped and can be resumed.
+    Runs have the same cause if class, reason, pipeline and node are equal; paths, times, ids and
+    counts in a reason are ignored, and pipeline and node of a cause of the machine or a provider.
     """
+    if since is not None and reference:
+        raise UsageError("--since takes no run", hint=f"attractor diagnose --since {since}")
+    if since is not None:
+        return _diagnose_all(invocation, since, as_json=as_json)
     runs_dir = invocation.configuration.settings.runs_dir
-    root = find_run(reference, runs_dir)
+    root = find_run(reference or LATEST, runs_dir)
     found = examine(root, reference=reference_of(root, runs_dir), now=SystemClock().now())
     if as_json:
         show_json(found.to_record())
     else:
         show(diagnosis_text(found))
     return ExitCode.DONE
+
+
+def _diagnose_all(invocation: Invocation, since: str, *, as_json: bool) -> ExitCode:
+    settings = invocation.configuration.settings
+    began = read_since(since).astimezone(UTC).isoformat()
+    index = RunIndex(settings.state_dir, on_progress=show_indexing)
+    groups = read_causes(index, settings.runs_dir, began)
+    failed = [group for group in groups if not group.cause.is_no_go]
+    no_goes = [group for group in groups if group.cause.is_no_go]
+    if as_json:
+        now = SystemClock().now()
+        records = {
+            name: [group.to_record(now) for group in found]
+            for name, found in (("causes", failed), ("no_goes", no_goes))
+        }
+        show_json({"since": began, **records})
+    elif groups:
+        show("\n".join(map(visible, _causes_text(failed, no_goes))))
+    else:
+        show(f"No run failed or stopped since {began}.")
+    return ExitCode.DONE
+
+
+def _causes_text(failed: Sequence[CauseGroup], no_goes: Sequence[CauseGroup]) -> Iterator[str]:
+    if failed:
+        yield from _group_lines("cause", failed)
+    if failed and no_goes:
+        yield ""
+    if no_goes:
+        yield from _group_lines("no-go by", no_goes)
+
+
+def _group_lines(title: str, groups: Sequence[CauseGroup]) -> Iterator[str]:
+    heading = ("runs", "tokens", "cost", "first", "last", "where", title)
+    rows = [heading, *map(_group_row, groups[:_MOST])]
+    first, *lines = table([[visible(cell) for cell in row] for row in rows])
+    yield first
+    now = SystemClock().now()
+    for line, group in zip(lines, groups[:_MOST], strict=True):
+        yield line
+        names = [run.run_id for run in group.runs[-_MOST:]]
+        more = ["..."] if len(group.runs) > _MOST else []
+        yield f"  runs: {' '.join([*more, *names])}"
+        for remedy in group.read_advice(now)[:1]:
+            yield f"  latest: {remedy.what}"
+            yield from [f"      {remedy.command}"] if remedy.command else []
+        if group.last_success:
+            facts = [
+                f"{one.fact} {one.before or '-'} -> {one.now or '-'}" for one in group.differences
+            ]
+            changes = ", ".join(facts) or "no change"
+            yield f"  since the last success {group.last_success}: {changes}"
+    if len(groups) > _MOST:
+        yield f"  and {len(groups) - _MOST} more (see --json)"
+
+
+def _group_row(group: CauseGroup) -> tuple[str, ...]:
+    usage = group.usage
+    return (
+        str(len(group.runs)),
+        format_number(usage.tokens),
+        format_cost(usage.cost_usd),
+        f"{group.first:%Y-%m-%d %H:%M}",
+        f"{group.last:%Y-%m-%d %H:%M}",
+        group.cause.place,
+        shorten(group.cause.reason, _LONGEST_REASON),
+    )
 
 
 def diagnosis_text(one: Diagnosis) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
@@ -26,12 +28,14 @@ from attractor.cli.shell_completion import (
     complete_suites,
     complete_workspaces,
 )
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import check_run, start_run, with_registered
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
+from attractor.language.source.text import visible
 from attractor.pipeline.preflight.toolchain import compare_called_programs
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
@@ -197,8 +201,32 @@ def run(
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
     if only_checks:
         return _check(request, opened, earlier, as_json=as_json)
-    result = walk(start_run(request, opened, root=root, feedback=earlier), watcher)
-    return show_end(result, opened.project, as_json=as_json)
+    work = start_run(request, opened, root=root, feedback=earlier)
+    return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
+
+
+def _walk(
+    work: Coroutine[Any, Any, RunResult], file: Path, opened: OpenProject, watcher: Watcher
+) -> RunResult:
+    """Execute a run; warn if task runs of its pipeline are held, and let them begin if it succeeds.
+
+    A run by hand begins nevertheless.
+    """
+    # Imported here, because most projects have no actors.
+    from attractor.worlds.breaker import hold_of_pipeline
+
+    hold = None
+    # A warning fails no run.
+    with suppress(AttractorError):
+        hold = hold_of_pipeline(str(file), opened)
+    if hold:
+        show(visible(f"warning: {hold.words}; messages wait: attractor attention"), err=True)
+    result = walk(work, watcher)
+    if hold and result.outcome and result.outcome.is_success:
+        from attractor.worlds.process import start_waiting
+
+        start_waiting(opened)
+    return result
 
 
 def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject]:

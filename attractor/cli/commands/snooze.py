@@ -22,7 +22,7 @@ def snooze(invocation: Invocation, name: str, duration: str, as_json: bool) -> E
     """
     state, now = invocation.configuration.settings.state_dir, SystemClock().now()
     until = now + parse_duration(duration)
-    rows = read_attention(state, now).rows
+    rows = read_attention(state, now, invocation.environ).rows
     found = [row for row in rows if row.name.startswith(name)]
     if not found:
         raise UnknownName("row of attention", name, [row.name for row in rows])

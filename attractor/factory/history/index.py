@@ -12,7 +12,7 @@ Without the index, a list of 100,000 runs takes some minutes; with it, a quarter
 
 import re
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +27,7 @@ from attractor.base.errors import AttractorError, MachineryError
 from attractor.base.files import make_private_folder
 from attractor.base.json import JsonObject
 from attractor.base.locks import FileLock
+from attractor.base.records import read_record
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index_update import (
@@ -39,6 +40,7 @@ from attractor.factory.history.index_update import (
 )
 from attractor.factory.ledger.ledger import LEDGER_FILE, read_format
 from attractor.pipeline.status import MARKS, PlainWord, is_found_by
+from attractor.records.diagnosis.causes import Cause
 from attractor.records.summary import NOT_JUDGED, RunOverview
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.sqlite3"
 PATIENCE_S = 60.0
+MOST_PAST = 200
+"""The number of runs among which runs with the same cause are counted."""
+
 MOST_TYPICAL = 10
 """The number of runs whose time is typical of a pipeline."""
 
@@ -165,6 +170,22 @@ _FILTERS = _STATUSES | {status.value for status in StageStatus} | {NOT_JUDGED}
 
 _OF_OPEN_RUNS = frozenset({PlainWord.RUNNING, PlainWord.NEEDS_YOU, *MARKS})
 """The words for runs that go on or wait, of which there are few."""
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that succeeded, or that failed or stopped for a cause; `actor` of a task run."""
+
+    run_id: str
+    pipeline: str
+    actor: str
+    ended: datetime
+    cause: Cause | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run succeeded."""
+        return self.cause is None
 
 
 @dataclass(frozen=True)
@@ -391,6 +412,32 @@ class OpenIndex:
         order = "ORDER BY directory DESC LIMIT ?"
         rows = self._db.conn.execute(f"{sql} {order}", [*values, query.limit])
         return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
+
+    def causes(self, run_ids: Sequence[str]) -> Mapping[str, Cause]:
+        """Return the causes of failed and stopped runs among those that were read."""
+        marks = ", ".join("?" * len(run_ids))
+        sql = f"SELECT run_id, cause FROM runs WHERE cause <> '' AND run_id IN ({marks})"
+        rows = self._db.conn.execute(sql, [*run_ids])
+        return {run_id: read_record(Cause, parse_row(cause)) for run_id, cause in rows}
+
+    def past_runs(self, folder: Path) -> list[PastRun]:
+        """Return the last runs that ended or stopped with a reason, oldest first."""
+        self.update(folder)
+        sql = (
+            "SELECT summary, cause FROM runs WHERE folder = ? AND "
+            "(cause <> '' OR outcome IN ('success', 'partial_success')) "
+            "ORDER BY directory DESC LIMIT ?"
+        )
+        found: list[PastRun] = []
+        for summary, text in self._db.conn.execute(sql, [str(folder), MOST_PAST]):
+            one = RunOverview.from_record(parse_row(summary))
+            cause = read_record(Cause, parse_row(text)) if text else None
+            # A killed run goes on, and a no-go is a verdict about a walk that succeeded.
+            if one.outcome or one.is_final or one.why_stopped:
+                ended = one.written or one.started
+                known = None if cause and cause.is_no_go else cause
+                found.append(PastRun(one.run_id, one.pipeline, one.actor, ended, known))
+        return found[::-1]
 
     def newest(self, folder: Path) -> list[RunOverview]:
         """Return the newest run of each pipeline, after comparing them with their files."""

@@ -5,20 +5,24 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError, VerificationError
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, canonical_json, parse_json
+from attractor.base.records import write_record
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.status import plain_status
-from attractor.records.lookup import is_run, unsorted_run_names
+from attractor.records.diagnosis.causes import NO_ATTEMPT, FailedAttempt, cause_of_run
+from attractor.records.lookup import failed_rules, is_run, unsorted_run_names
 from attractor.records.summary import RunOverview, summarize_any
 
 if TYPE_CHECKING:
@@ -91,6 +95,12 @@ ALTER TABLE runs ADD COLUMN search TEXT NOT NULL DEFAULT '';
 UPDATE runs SET models = '';
 """
 
+_CAUSES = """
+ALTER TABLE runs ADD COLUMN cause TEXT NOT NULL DEFAULT '';
+CREATE INDEX runs_by_cause ON runs (folder, cause) WHERE cause <> '';
+UPDATE runs SET models = '';
+"""
+
 _STEPS: Mapping[str, str] = {
     "runs_and_ledger": _SCHEMA,
     "economics": _ECONOMICS,
@@ -101,6 +111,7 @@ _STEPS: Mapping[str, str] = {
     "actor": "UPDATE runs SET models = '';\n",
     "pausing": "UPDATE runs SET models = '';\n",
     "search": _SEARCH,
+    "causes": _CAUSES,
 }
 """The migrations, by name: a new one is added at the end."""
 
@@ -264,9 +275,11 @@ class IndexUpdate:
                 sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
                 ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
                 [[ends]] = self._db.conn.execute(sql, ended)
-                models, wall = _walk_of(RunDirectory(directory).events, one.started)
+                walk = _read_walk(RunDirectory(directory).events, one.started)
                 row = row_of(one, signature=signature, has_end=bool(ends))
-                row = {**row, "models": models, "wall_seconds": wall}
+                row = {**row, "models": walk.models, "wall_seconds": walk.seconds}
+                cause = cause_of_run(one, walk.last_failed, partial(failed_rules, directory))
+                row["cause"] = canonical_json(write_record(cause)) if cause else ""
                 self._db.table("runs").insert(row, pk="directory", replace=True)
             else:
                 self._db.conn.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
@@ -311,23 +324,37 @@ def _searched(one: RunOverview) -> Iterator[str]:
     yield from (one.promoted_to, one.landed_on)
 
 
-def _walk_of(journal: Path, started: datetime) -> tuple[str, float]:
-    """Return the models of a run, and the seconds until its last stage ended.
+@dataclass(frozen=True)
+class _Walk:
+    """The models of a run, the seconds until its last stage ended, and its last failure."""
+
+    models: str
+    seconds: float
+    last_failed: FailedAttempt
+
+
+def _read_walk(journal: Path, started: datetime) -> _Walk:
+    """Read the walk of a run.
 
     Most lines are not parsed: a journal of 10 MB takes 20 ms.
     """
     models: set[str] = set()
-    last = b""
+    last = failed = b""
+    seconds, attempt = 0.0, NO_ATTEMPT
     with suppress(AttractorError):
         for line in read_lines(journal) if journal.exists() else ():
             last = line.content if b'"node":"' in line.content else last
+            failed = line.content if b'"type":"StageFailed"' in line.content else failed
             if b'"type":"SESSION_START"' in line.content:
                 event = Event.from_record(dict(parse_row(line.content)))
                 models.add(f"{event.data.get('provider')}/{event.data.get('model')}")
+        if failed:
+            event = Event.from_record(dict(parse_row(failed)))
+            attempt = FailedAttempt(event.node or "", str(event.data.get("failure_class", "")))
         if last:
             ended = Event.from_record(dict(parse_row(last))).time
-            return " + ".join(sorted(models)), max(0.0, (ended - started).total_seconds())
-    return " + ".join(sorted(models)), 0.0
+            seconds = max(0.0, (ended - started).total_seconds())
+    return _Walk(" + ".join(sorted(models)), seconds, attempt)
 
 
 _LIVE = "live"

@@ -157,7 +157,7 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
         found: list[RunFigures] = []
         for text, models, wall in db.conn.execute(sql, values):
             summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
-            summary = _without_inherited(summary)
+            summary = without_inherited(summary)
             own = lines.get(summary.run_id, [])
             decided = [
                 one.inner("gate").flag("go") for kind, one in own if kind == LineKind.DECIDED
@@ -170,7 +170,7 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
         return found
 
 
-def _without_inherited(summary: RunOverview) -> RunOverview:
+def without_inherited(summary: RunOverview) -> RunOverview:
     """Return the summary of a run without the usage and time of the run that it continues."""
     if not summary.parent or summary.trouble:
         return summary
@@ -236,7 +236,7 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
         inherited: dict[tuple[str, ...], Usage] = {}
         for day, pipeline, models, text in db.conn.execute(_LINKED, values):
             summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
-            key, own = (day, pipeline, models), _without_inherited(summary).usage
+            key, own = (day, pipeline, models), without_inherited(summary).usage
             inherited[key] = inherited.get(key, NOTHING_USED) + (summary.usage - own)
     return [
         replace(cost, cost_usd=cost.cost_usd - more.cost_usd, tokens=cost.tokens - more.tokens)

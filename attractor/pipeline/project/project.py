@@ -75,7 +75,8 @@ class Project:
     the cache folder of a run, by variable. `downloads` names the package managers whose
     downloads a sandbox shows; `readable` are more paths that it shows, and `sandbox_env` the
     variables that it adds. `suite` and `profile`
-    judge runs that name none. `secrets` are values in the settings, in addition to the variables
+    judge runs that name none. After `max_same_cause` task runs that stopped for one cause, a person
+    is asked. `secrets` are values in the settings, in addition to the variables
     whose names indicate secrets.
     """
 
@@ -104,6 +105,7 @@ class Project:
     worlds: WorldsSettings = WorldsSettings()
     suite: str = ""
     profile: str = ""
+    max_same_cause: int = 0
     secrets: tuple[str, ...] = ()
 
     @property
@@ -164,6 +166,7 @@ def project_from(
         worlds=settings.worlds,
         suite=settings.factory.suite,
         profile=settings.factory.profile,
+        max_same_cause=settings.factory.max_same_cause,
         secrets=tuple(_secrets(settings.agent, settings.growth)),
     )
 

@@ -20,7 +20,6 @@ from attractor.engine.routing.edge_selection import Loop, find_loops
 from attractor.engine.run_folder.layout import is_held, read_files
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, StatusWord, outcome_of
 from attractor.engine.state.walks import interrupted_attempts
-from attractor.engine.storage.json_files import read_document
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.reading import decode
 from attractor.records.delivery import read_delivery
@@ -34,7 +33,13 @@ from attractor.records.diagnosis.failures import (
     explain_failure,
 )
 from attractor.records.diagnosis.unchanged import describe_unchanged
-from attractor.records.lookup import RecordedRun, read_run, restart_reference, used_by
+from attractor.records.lookup import (
+    RecordedRun,
+    latest_report,
+    read_run,
+    restart_reference,
+    used_by,
+)
 from attractor.records.request import promoting_command
 from attractor.records.stage_output import FailedOutput, failed_output
 from attractor.records.summary import NOT_JUDGED, find_branch_moves
@@ -255,16 +260,11 @@ def _process_gone(case: Case) -> tuple[str, ...]:
 
 def _gate(case: Case) -> list[str]:
     """Return the latest verdict of the gate about a run, in sentences."""
-    reports = [
-        file for file in case.run.directory.evaluation.glob("*/report.json")
-        if file.parent.name.isdecimal()
-    ]  # fmt: skip
-    if not reports:
-        return []
     try:
-        report = read_document(max(reports, key=lambda file: int(file.parent.name)))
+        report = latest_report(case.run.directory.root)
         return [
-            f"{reason.text('rule')}: {reason.text('words')}" for reason in report.inners("reasons")
+            f"{reason.text('rule')}: {reason.text('words')}"
+            for reason in (report.inners("reasons") if report else ())
         ]
     except AttractorError as trouble:
         return [f"the report of the gate cannot be read: {trouble}"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -195,10 +195,10 @@ MOST, MOST_EACH = 1024, 256
 class EventStreams:
     """The sources of all streams, and the open streams of each caller."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, environ: Mapping[str, str]) -> None:
         self.tails = Sources(Tail)
         self.feeds = Sources(lambda folder: Feed(folder, state_dir), linger_s=LINGER_S)
-        self.worlds = Sources(WorldsSource)
+        self.worlds = Sources(lambda state: WorldsSource(state, environ))
         self._open = Counter[str]()
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ Snapshot = Mapping[tuple[Thing, str], Known]
 """The things of all worlds, by their ids: that of a project, `PROJECT/ACTOR`, that of a row."""
 
 
-def read_worlds(state: Path) -> Snapshot:
+def read_worlds(state: Path, environ: Mapping[str, str]) -> Snapshot:
     """Return all worlds without archived actors, as they are now."""
     # What cannot be read is left out: the lists say what it is.
     views = read_actors(list_actors(state))
@@ -62,7 +62,7 @@ def read_worlds(state: Path) -> Snapshot:
         project_id = view.folder.project.project_id
         if not view.history.archived:
             found[Thing.ACTOR, f"{project_id}/{view.name}"] = Known(project_id, actor_record(view))
-    for row in read_attention(state, SystemClock().now(), views=views).rows:
+    for row in read_attention(state, SystemClock().now(), environ, views=views).rows:
         found[Thing.ATTENTION, row.id] = Known(row.project.project_id, row.to_record())
     return found
 
@@ -87,8 +87,9 @@ def _event(thing: Thing, what: str, id_: str, one: Known, record: Json) -> Strea
 class WorldsSource:
     """The newest snapshot of the worlds of a state folder, for all readers."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, environ: Mapping[str, str]) -> None:
         self._state = state
+        self._environ = environ
         self._now: Snapshot = {}
         self._error: AttractorError | None = None
         self._has_new = asyncio.Event()
@@ -122,7 +123,7 @@ class WorldsSource:
     async def _run(self) -> None:
         try:
             while True:
-                now = await asyncio.to_thread(read_worlds, self._state)
+                now = await asyncio.to_thread(read_worlds, self._state, self._environ)
                 if now != self._now:
                     self._now = now
                     self._tell()

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
+from attractor.base.amounts import number_of
 from attractor.engine.questions.question import Question
 from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
@@ -29,10 +30,17 @@ from attractor.server.http.scopes import (
 )
 from attractor.server.pieces import PieceSource
 from attractor.server.resources.growth import start
-from attractor.server.resources.worlds import ChoiceBody, attention_of, settle_interrupted
+from attractor.server.resources.worlds import (
+    ChoiceBody,
+    HeldBody,
+    attention_of,
+    sender_of,
+    settle_held_row,
+    settle_interrupted,
+)
 from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
-from attractor.worlds.attention import AttentionRow, Need
+from attractor.worlds.attention import AttentionRow, Need, mark_rows_seen
 
 part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
 
@@ -112,6 +120,38 @@ def answer(
 def start_app(service: ServingOther) -> Response:
     """Start the app of a project again."""
     return after(lambda: ("/attention", f"The app answers at {start(service).url}."), "/attention")
+
+
+@part.post("/attention/{project}/cause/seen", dependencies=[OPERATE])
+def see_all(
+    service: ServingOther, caller: Calling, row: Annotated[list[str], Form(max_length=1000)]
+) -> Response:
+    """Mark failed tasks of one cause as reviewed, those that the page showed."""
+
+    def act() -> tuple[str, str]:
+        own = [one for one in attention_of(service, caller).rows if one.rows]
+        shown = [
+            one
+            for group in own
+            if group.project.project_id == service.project_id
+            for one in group.rows
+            if one.id in row
+        ]
+        mark_rows_seen(shown, sender_of(caller), service.opened)
+        return "/attention", f"{number_of(len(shown), 'task')} marked as reviewed."
+
+    return after(act, "/attention")
+
+
+@part.post("/attention/{project}/held", dependencies=[OPERATE, IN_TURN])
+def answer_held(service: ServingOther, caller: Calling, row: Words, choice: Words) -> Response:
+    """Decide what becomes of messages that wait because several runs stopped for one cause."""
+
+    def act() -> tuple[str, str]:
+        settle_held_row(service, caller, row, HeldBody.of(choice=choice))
+        return "/attention", f"{choice.capitalize()}."
+
+    return after(act, "/attention")
 
 
 @part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])

@@ -32,7 +32,13 @@ from attractor.server.resources.pipeline_runs import STARTED
 from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
-from attractor.worlds.attention import Attention, read_attention, snooze
+from attractor.worlds.attention import (
+    Attention,
+    mark_rows_seen,
+    read_attention,
+    settle_held,
+    snooze,
+)
 from attractor.worlds.dimensions import add_dimension, diff_dimension, remove_dimension
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
@@ -163,6 +169,10 @@ class AttentionAnswer(AnswerModel):
     cost_usd: float
     command: str
     questions: list[JsonRecord]
+    rows: list["AttentionAnswer"] = Field(
+        default_factory=list["AttentionAnswer"],
+        description="The failed tasks of a row about their common cause.",
+    )
 
 
 class DiffAnswer(AnswerModel):
@@ -216,6 +226,12 @@ class ChoiceBody(Body):
     """What becomes of a task whose process died."""
 
     choice: Literal["go on", "start over", "leave"]
+
+
+class HeldBody(Body):
+    """What becomes of messages that wait because several runs stopped for one cause."""
+
+    choice: Literal["go on", "leave"]
 
 
 class DimensionBody(Body):
@@ -289,7 +305,8 @@ def attention_of(service: Service, caller: Caller, *, only_known: bool = False) 
     `only_known` is as in `read_attention`.
     """
     state, now = service.project.machine.state_dir, service.opened.now()
-    return read_attention(state, now, reaches=caller.reaches, only_known=only_known)
+    environ = service.processes.environ
+    return read_attention(state, now, environ, reaches=caller.reaches, only_known=only_known)
 
 
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
@@ -300,6 +317,27 @@ def snooze_row(service: ServingAll, caller: Calling, row: str, body: SnoozeBody)
     if row not in rows:
         raise UnknownName("row of attention", row, rows)
     snooze(state, rows[row], now + parse_duration(body.duration), now)
+
+
+@part.post("/api/v1/attention/{row:path}/seen", status_code=204, dependencies=[OPERATE])
+def see_row(service: ServingAll, caller: Calling, row: str) -> None:
+    """Record that the answer of a row needs no review, or all answers of a row about a cause."""
+    rows = {one.id: one for one in attention_of(service, caller).rows}
+    if row not in rows:
+        raise UnknownName("row of attention", row, rows)
+    found = rows[row]
+    opened = enter(service, caller, found.project.project_id).opened
+    mark_rows_seen(found.rows or [found], sender_of(caller), opened)
+
+
+@part.post("/api/v1/attention/{row:path}/held", status_code=204, dependencies=[OPERATE, IN_TURN])
+def settle_held_row(service: ServingAll, caller: Calling, row: str, body: HeldBody) -> None:
+    """Decide what becomes of messages that wait because several runs stopped for one cause."""
+    rows = {one.id: one for one in attention_of(service, caller).rows if one.hold}
+    if row not in rows:
+        raise UnknownName("row of attention", row, rows)
+    opened = enter(service, caller, rows[row].project.project_id).opened
+    settle_held(rows[row], body.choice, sender_of(caller), opened)
 
 
 @part.get("/api/v1/actors", dependencies=[READ])
