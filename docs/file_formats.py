@@ -376,6 +376,21 @@ class SuiteSetupRecord(Record):
     starts: int = Field(description="more than 1 if the process died during the setup")
 
 
+class MeasuredRecord(Record):
+    """Counts of what a suite noticed at its registration; they contain no names."""
+
+    project: str
+    seal: str
+    attractor: str = Field(description="the version that measured")
+    commit: str = Field(description="the commit on which it was measured; empty outside of Git")
+    wrong: int = Field(description="wrong solutions that count")
+    noticed: int = Field(description="wrong solutions that a holdout noticed")
+    elsewhere: int = Field(description="of them, those that no holdout in `noticed_by` noticed")
+    silent: int = Field(description="wrong solutions that say nothing, which do not count")
+    changes: int = Field(description="changes that were left out of references")
+    changes_noticed: int
+
+
 class GateRecord(Record):
     """The verdict of the gate, without any text of a holdout."""
 
@@ -397,6 +412,9 @@ class GateRecord(Record):
     suite_notes: list[str] = Field(
         default=[],
         description="absent if a person registered the suite, and its trials proved it",
+    )
+    measured: MeasuredRecord | None = Field(
+        default=None, description="null if the suite was not measured"
     )
 
 
@@ -794,6 +812,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.ROLLED_BACK: RolledBack,
     LineKind.PROFILE_REGISTERED: VersionLine,
     LineKind.SUITE_REGISTERED: VersionLine,
+    LineKind.SUITE_MEASURED: MeasuredRecord,
     LineKind.PIPELINE_REGISTERED: VersionLine,
     LineKind.RETIRED: VersionLine,
     LineKind.BURNED: VersionLine,

@@ -14,6 +14,7 @@ from attractor.engine.outcome import Culprit
 from attractor.engine.questions.question import describe_author
 from attractor.environments.environment import Promises
 from attractor.factory.resources.profiles import Profile
+from attractor.factory.resources.suite_figures import NOT_MEASURED, SuiteFigures
 from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 NO_SUITE = "no_suite"
 """The rule that a run without a suite fails."""
 
+WEAK_SUITE = "weak_suite"
+"""The rule about the suite alone, which feedback leaves out."""
+
 RULES = (
     NO_SUITE,
     "no_verdict",
@@ -32,6 +36,7 @@ RULES = (
     "isolation_unverified",
     "holdout_leak",
     "suite_burned",
+    WEAK_SUITE,
     "credential_exposed",
     "dirty_base",
     "protected_path",
@@ -176,6 +181,7 @@ class GateInput:
     `other_versions` are the pipeline's versions that the suite is for, if the run used another.
     `suite_notes` are what people should know of the registration of the suite, which proved the
     baselines of scenarios if `has_baselines`.
+    `measured` are the counts of what the suite noticed then, if it was measured.
     """
 
     tree: str
@@ -198,6 +204,7 @@ class GateInput:
     answers: tuple[GivenAnswer, ...] = ()
     other_versions: Sequence[str] = ()
     suite_notes: tuple[str, ...] = ()
+    measured: SuiteFigures | None = None
     replays: tuple[Replay, ...] = ()
     has_baselines: bool = False
 
@@ -294,7 +301,8 @@ class GateReport:
     `troubles` are those of all trials, also of trials that were played again. `replays` are the
     orders of persons to play cut trials again. `carried` are the paths of the project that trials
     of the run got. `setups` are the results of the suite's setup in evaluations of the run.
-    `suite_notes` are what people should know of the registration of the suite.
+    `suite_notes` are what people should know of the registration of the suite. `measured` are the
+    counts of what it noticed then, if it was measured.
     """
 
     rules: tuple[RuleResult, ...]
@@ -308,6 +316,7 @@ class GateReport:
     carried: tuple[str, ...] = ()
     setups: "tuple[SetupResult, ...]" = ()
     suite_notes: tuple[str, ...] = ()
+    measured: SuiteFigures | None = None
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -318,6 +327,11 @@ class GateReport:
         """Return sentences about the setup of the suite, each once."""
         found = (sentence for one in self.setups for sentence in one.sentences())
         return [*dict.fromkeys(found)]
+
+    @property
+    def measured_words(self) -> str:
+        """The counts of what the suite noticed at its registration, for people."""
+        return str(self.measured or NOT_MEASURED)
 
     @property
     def go(self) -> bool:
@@ -348,6 +362,7 @@ class GateReport:
             "carried": [*self.carried],
             **({"setups": [write_fields(one) for one in self.setups]} if self.setups else {}),
             **({"suite_notes": [*self.suite_notes]} if self.suite_notes else {}),
+            "measured": self.measured.to_record() if self.measured else None,
         }
 
 

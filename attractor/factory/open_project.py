@@ -19,6 +19,7 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.project import ProjectIdentity, created_runs, find_directory
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import STRICT_PROFILE, Profile, ProfileStore
+from attractor.factory.resources.suite_figures import STRENGTHEN, SuiteFigures, figures_in, weakness
 from attractor.factory.resources.versions import (
     LOCK,
     PROVED_ON,
@@ -174,6 +175,20 @@ class OpenProject:
                 f"{name} is not registered by a person, as the profile {by} demands",
                 hint="read it, then: attractor suite register FOLDER",
             )
+
+    def figures(self, content: str) -> SuiteFigures | None:
+        """Return the counts of what a suite with this content noticed, or None."""
+        lines = self.ledger.mentioning(content)
+        return figures_in(lines, self.identity.project_id(), content)
+
+    def require_measured(self, version: Version | None, profile: str) -> None:
+        """Refuse a suite that noticed fewer wrong solutions than a profile wants."""
+        wanted = self.profile(profile).policy.min_wrong_noticed
+        if wanted is None:
+            return
+        if why := weakness(self.figures(version.content) if version else None, wanted):
+            by = split_pin(profile)[0]
+            raise Refused(f"{why}, as the profile {by} demands", hint=STRENGTHEN)
 
     def other_pipeline(self, suite: str, name: str) -> UsageError | None:
         """Return the fault of a pipeline whose name the suite of its run does not contain."""

@@ -18,8 +18,10 @@ from attractor.base.records import read_fields, write_record
 from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
     LOCK_FILE,
+    PATCH_END,
     SCENARIO_END,
     SUITE_FILE,
+    WRONG,
     SuiteFile,
     files_of_suite,
     list_suite_files,
@@ -36,7 +38,7 @@ _EXECUTABLE = "+x"
 class SealedSuite:
     """A suite, the hash of its files, and the folder of the sealed copy.
 
-    Every holdout of the copy contains the canary, so that a leaked holdout is recognized.
+    Every holdout and wrong solution of the copy contains the canary, so that a leak is recognized.
     """
 
     suite: Suite
@@ -74,7 +76,8 @@ def seal_suite(folder: Path, store: Path) -> SealedSuite:
     if not copy.exists():
         mark = b""
         if not suite.settings.isolation.canary:
-            # A comment with a new canary ends every holdout of a sealed copy.
+            # A comment with a new canary ends every holdout of a sealed copy, and begins every
+            # wrong solution: Git ignores words before the first header of a patch.
             mark = f"\n# canary: attractor-canary-{secrets.token_hex(16)}\n".encode()
         make_private_folder(copy.parent)
         copy.parent.chmod(OWNER_ONLY)
@@ -114,19 +117,27 @@ def _mark_of(folder: Path) -> bytes:
 def hash_files(files: Iterable[SuiteFile], mark: bytes = b"") -> Mapping[str, str]:
     """Return the hash of each file by path; the hash of an executable file ends in `+x`.
 
-    The hash of a holdout does not cover the mark of the sealed copy.
+    The hash of a holdout or wrong solution does not cover the mark of the sealed copy.
     """
     return {
-        file.path: content_hash(
-            read_suite_file(file.source).removesuffix(mark if _is_holdout(file) else b"")
-        )
-        + _EXECUTABLE * file.is_executable
+        file.path: content_hash(_unmarked(file, mark)) + _EXECUTABLE * file.is_executable
         for file in files
     }
 
 
+def _unmarked(file: SuiteFile, mark: bytes) -> bytes:
+    content = read_suite_file(file.source)
+    if _is_wrong(file):
+        return content.removeprefix(mark.lstrip())
+    return content.removesuffix(mark) if _is_holdout(file) else content
+
+
 def _is_holdout(file: SuiteFile) -> bool:
     return file.path.startswith("holdout/") and file.path.endswith(SCENARIO_END)
+
+
+def _is_wrong(file: SuiteFile) -> bool:
+    return file.path.startswith(f"{WRONG}/") and file.path.endswith(PATCH_END)
 
 
 def seal_of(hashes: Mapping[str, str]) -> str:
@@ -207,5 +218,9 @@ def _seal_of_copy(folder: Path, mark: bytes) -> str:
 
 
 def _stored(file: SuiteFile, mark: bytes) -> StoredFile:
-    content = read_suite_file(file.source) + (mark if _is_holdout(file) else b"")
+    content = read_suite_file(file.source)
+    if _is_wrong(file):
+        content = mark.lstrip() + content
+    elif _is_holdout(file):
+        content += mark
     return StoredFile(file.path, content, OWNER_ONLY if file.is_executable else OWNER_READS)

@@ -451,6 +451,20 @@ class Scenario(SuiteTable):
         return self
 
 
+class WrongSolution(SuiteTable):
+    """A patch in `wrong/` with a mistake that holdouts must notice."""
+
+    id: Name = Field(description="the name of the patch `wrong/ID.patch`")
+    on: str | None = Field(
+        default=None,
+        description='the id of the reference patch that is applied before; `""`: none, the patch '
+        "changes the commit itself (default: the only reference)",
+    )
+    noticed_by: tuple[Name, ...] = Field(
+        min_length=1, description="the ids of holdouts of which one must fail"
+    )
+
+
 class SuiteSettings(SuiteTable):
     """The content of `suite.toml`."""
 
@@ -469,6 +483,9 @@ class SuiteSettings(SuiteTable):
     )
     twins: tuple[TwinSettings, ...] = Field(default=(), description="see [twins](#twins)")
     judge: JudgeSettings = Field(default=JudgeSettings(), description="see [judge](#judge)")
+    wrong: tuple[WrongSolution, ...] = Field(
+        default=(), description="see [wrong solutions](#wrong-solutions)"
+    )
 
     @property
     def judges_all(self) -> bool:

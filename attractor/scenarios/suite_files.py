@@ -115,9 +115,11 @@ FIXTURES = "fixtures"
 CHECKS = "checks"
 RUBRICS = "rubrics"
 PATCHES = "reference"
+PATCH_END = ".patch"
+WRONG = "wrong"
 TWINS = "_twins"
 TWIN_FILE = "twin.toml"
-_FREE_FOLDERS = (FIXTURES, CHECKS, RUBRICS, PATCHES, TWINS)
+_FREE_FOLDERS = (FIXTURES, CHECKS, RUBRICS, PATCHES, WRONG, TWINS)
 _FREE_FILES = (SUITE_FILE, "README.md")
 # Files that programs create by themselves; they are not part of a suite.
 _IGNORED = {LOCK_FILE, "__pycache__", ".gitkeep", ".gitignore", ".DS_Store"}

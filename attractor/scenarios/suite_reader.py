@@ -22,10 +22,12 @@ from attractor.base.toml import (
 )
 from attractor.config.tables import read_table
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
+from attractor.scenarios.patches import same_changes, windows_line
 from attractor.scenarios.suite import InvalidSuite, Scenario, Suite, SuiteSettings, mistakes_of
 from attractor.scenarios.suite_files import (
     CHECKS,
     FIXTURES,
+    PATCH_END,
     PATCHES,
     RUBRICS,
     SCENARIO_END,
@@ -33,6 +35,7 @@ from attractor.scenarios.suite_files import (
     SUITE_FILE,
     TWIN_FILE,
     TWINS,
+    WRONG,
     SuiteFile,
     files_of_suite,
     list_suite_files,
@@ -74,7 +77,11 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
         raise InvalidSuite(
             f"{folder}: no held-out scenario", hint=f"write one in holdout/NAME{SCENARIO_END}"
         )
-    if mistakes := list(_unmatched_musts(settings, scenarios)):
+    mistakes = [
+        *_unmatched_musts(settings, scenarios),
+        *_invalid_wrongs(folder, settings, scenarios),
+    ]
+    if mistakes:
         raise source.error(mistakes)
     _refuse_unnamed(files, settings, scenarios, reader.kinds)
     programs = {path for scenario in scenarios for path in files_of_checks(scenario, reader.kinds)}
@@ -201,6 +208,56 @@ def _unmatched_musts(
             yield _mistake(("gate", "must", number), message, did_you_mean(pattern, ids))
 
 
+def _invalid_wrongs(
+    folder: Path, settings: SuiteSettings, scenarios: Sequence[Scenario]
+) -> Iterator[TomlMistake]:
+    """Yield the mistakes in `[[wrong]]` and in the patches in `wrong/`."""
+    splits = {one.id: one.split for one in scenarios}
+    holdouts = [id_ for id_, split in splits.items() if split == "holdout"]
+    references, ids = references_of(folder), [wrong.id for wrong in settings.wrong]
+    for number, wrong in enumerate(settings.wrong):
+        at: KeyPath = (WRONG, number)
+        if wrong.id in ids[:number]:
+            yield _mistake((*at, "id"), f"duplicate wrong solution {wrong.id!r}", "rename one")
+        for place, id_ in enumerate(wrong.noticed_by):
+            if id_ not in holdouts:
+                kind = "a train scenario, which agents may read" if id_ in splits else "unknown"
+                hint = did_you_mean(id_, holdouts) or "name a holdout"
+                yield _mistake((*at, "noticed_by", place), f"{id_!r} is {kind}", hint)
+        if wrong.on is None and len(references) != 1:
+            hint = f'write on = "ID" for {PATCHES}/ID{PATCH_END}, or on = "" for the commit itself'
+            yield _mistake((*at, "on"), f"the suite has {len(references)} references", hint)
+        elif wrong.on and wrong.on not in references:
+            hint = did_you_mean(wrong.on, references) or f"add it to {PATCHES}/"
+            yield _mistake((*at, "on"), f"unknown reference {wrong.on!r}", hint)
+        file = folder / WRONG / f"{wrong.id}{PATCH_END}"
+        for fault, hint in _patch_faults(file, references, settings.isolation.canary):
+            yield TomlMistake((*at, "id"), fault, hint)
+
+
+def _patch_faults(
+    file: Path, references: Mapping[str, Path], canary: str
+) -> Iterator[tuple[str, str]]:
+    """Yield the faults of the patch of a wrong solution, each with its remedy."""
+    if not file.is_file():
+        yield f"missing file {file}", "add it, or remove the table"
+        return
+    patch = read_suite_file(file)
+    if line := windows_line(patch):
+        yield f"{file}:{line}: the header ends in CRLF", "save it with the line ends of Git (LF)"
+    if canary.encode() not in patch.split(b"\n")[0]:
+        yield f"{file}:1: missing canary of {SUITE_FILE}", f"begin it with the line: # {canary}"
+    for reference in references.values():
+        if same_changes(patch, read_suite_file(reference)):
+            yield f"{file} equals {PATCHES}/{reference.name}", "write a patch with a mistake"
+
+
+def references_of(folder: Path) -> Mapping[str, Path]:
+    """Return the reference patches in the folder of a suite, by the ids of their scenarios."""
+    files = sorted((folder / PATCHES).glob(f"*{PATCH_END}"))
+    return {file.name.removesuffix(PATCH_END): file for file in files}
+
+
 def _read_twins(source: _Source, settings: SuiteSettings, folder: Path) -> "dict[str, Service]":
     """Read the twins that a suite names, and refuse twins that no candidate could use."""
     twins: dict[str, Service] = {}
@@ -254,17 +311,19 @@ def _refuse_unnamed(
     scenarios: Sequence[Scenario],
     kinds: Registry[type[Check]],
 ) -> None:
-    """Refuse fixtures, rubrics, patches and twins that nothing names."""
+    """Refuse fixtures, rubrics, patches, wrong solutions and twins that nothing names."""
     named = {
         *(f"{FIXTURES}/{fixture.source}" for one in scenarios for fixture in one.fixtures),
         *(path for scenario in scenarios for path in files_of_checks(scenario, kinds)),
-        *(f"{PATCHES}/{scenario.id}.patch" for scenario in scenarios),
+        *(f"{PATCHES}/{scenario.id}{PATCH_END}" for scenario in scenarios),
+        *(f"{WRONG}/{wrong.id}{PATCH_END}" for wrong in settings.wrong),
         *(f"{TWINS}/{twin.name}" for twin in settings.twins),
     }
     remedies = {
         FIXTURES: ("no scenario names this fixture", "name it in fixtures of a scenario"),
         RUBRICS: ("no check names this rubric", "name it in a check of kind rubric"),
         PATCHES: ("no scenario has this id", f"name it {PATCHES}/ID.patch"),
+        WRONG: ("no wrong solution has this id", f"describe it in a [[wrong]] of {SUITE_FILE}"),
         TWINS: ("the suite does not name this twin", f"name it in a [[twins]] of {SUITE_FILE}"),
     }
     for one in files:

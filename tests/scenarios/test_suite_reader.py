@@ -1,6 +1,7 @@
 """A suite is read, or refused with the file, line and key of every mistake."""
 
 import json
+import re
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -346,3 +347,66 @@ def test_files_that_nothing_names_are_refused(tmp_path: Path, path: str, message
     assert caught.value.hint.endswith("or remove it")
     (folder / path).rename(folder / "README.md")
     assert read_suite(write_files(folder, {"reference/adding.patch": ""}))
+
+
+PATCH = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+{}\n"
+
+
+@table(
+    ("row", "message", "hint"),
+    [
+        ('id = "w"\nnoticed_by = ["adding"]', "", ""),
+        ('id = "w"\non = ""\nnoticed_by = ["adding"]', "", ""),
+        ('id = "w"\nnoticed_by = ["old"]', "6: wrong[0].noticed_by[0]: 'old' is a train", "adding"),
+        ('id = "w"\nnoticed_by = ["addin"]', "noticed_by[0]: 'addin' is unknown", "adding?"),
+        ('id = "w"\nnoticed_by = []', "suite.toml:6: wrong[0].noticed_by is empty", ""),
+        ('id = "w"', "wrong[0]", ""),
+        (
+            'id = "w"\non = "add"\nnoticed_by = ["adding"]',
+            "unknown reference 'add'",
+            "known: adding",
+        ),
+        ('id = "v"\nnoticed_by = ["adding"]', "suite.toml:5: missing file ", "add it"),
+        ('id = "r"\nnoticed_by = ["adding"]', "equals reference/adding.patch", "a mistake"),
+        ('id = "crlf"\nnoticed_by = ["adding"]', "crlf.patch:1: the header ends in CRLF", "LF"),
+    ],
+)
+def test_wrong_solutions_have_a_patch_and_holdouts(
+    tmp_path: Path, row: str, message: str, hint: str
+) -> None:
+    files = {
+        "train/old.scenario.toml": SCENARIO.format(id="old", story="Ann is old."),
+        "reference/adding.patch": PATCH.format("b"),
+        "wrong/w.patch": PATCH.format("c"),
+        "wrong/r.patch": PATCH.format("b"),
+        "wrong/crlf.patch": PATCH.format("d").replace("\n", "\r\n"),
+    }
+    named = re.findall('^id = "(.*)"', row)
+    files = {
+        path: text for path, text in files.items() if path[:6] != "wrong/" or path[6:-6] in named
+    }
+    folder = write_files(write_suite(tmp_path, suite=f"{SUITE}[[wrong]]\n{row}\n"), files)
+    if not message:
+        assert read_suite(folder).settings.wrong[0].id == "w"
+        return
+    with pytest.raises(InvalidSuite) as error:
+        read_suite(folder)
+    assert message in error.value.message
+    assert hint in f"{error.value.message} {error.value.hint}"
+
+
+def test_references_that_could_be_meant_and_unnamed_patches_are_refused(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path, suite=SUITE)
+    write_files(folder, {"wrong/w.patch": PATCH.format("c")})
+    with pytest.raises(InvalidSuite, match=r"w\.patch: no wrong solution has this id"):
+        read_suite(folder)
+    row = '[[wrong]]\nid = "w"\nnoticed_by = ["adding"]\n'
+    write_files(folder, {"suite.toml": SUITE + row})
+    with pytest.raises(InvalidSuite, match=r"wrong\[0\]\.on: the suite has 0 references"):
+        read_suite(folder)
+    canary = "[isolation]\ncanary = 'canary-of-the-suite'\n"
+    write_files(folder, {"suite.toml": SUITE + row + 'on = ""\n' + canary})
+    file = folder / "holdout" / "adding.scenario.toml"
+    file.write_text(file.read_text() + "# canary-of-the-suite\n")
+    with pytest.raises(InvalidSuite, match=r"w\.patch:1: missing canary of suite\.toml"):
+        read_suite(folder)

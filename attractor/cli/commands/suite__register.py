@@ -12,6 +12,7 @@ from attractor.cli.resources import trial_options
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.registration.register_suite import register_suite
+from attractor.factory.resources.suite_figures import NOT_MEASURED
 
 
 @click.command()
@@ -28,7 +29,9 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     The suite is refused if 'attractor suite lint' finds a fault, if the last commit (or the commit
     that the committed suite.lock.json names) does not give the baseline that a scenario declares,
     if a reference patch does not pass, or if a program that does nothing passes a holdout. These
-    trials are played in sandboxes.
+    trials are played in sandboxes. It is also refused if a wrong solution ([[wrong]] in suite.toml)
+    passes all holdouts. How many wrong solutions, and changes left out of a reference, were noticed
+    is recorded without names.
     """
     opened = opened_of(invocation)
     by = operator_name(invocation)
@@ -46,8 +49,11 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
         )
         show(
             f"suite {version.name}: {news} version {version.number} ({version.content[:12]})\n"
-            f"  {_count(registered.trials)} with held-out scenarios; {gate}"
+            f"  {_count(registered.trials)} with held-out scenarios; {gate}\n"
+            f"  {registered.figures or NOT_MEASURED}"
         )
+        for line in registered.measured:
+            show(f"  {line}")
     return ExitCode.DONE
 
 

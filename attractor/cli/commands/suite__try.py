@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.resources import trial_options
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
+from attractor.factory.registration.wrong_solutions import PlayedWrong, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.played import PlayedScenario
@@ -24,6 +25,12 @@ from attractor.scenarios.suite import Scenario
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("ids", nargs=-1, metavar="[SCENARIO]...")
 @operator_option("Also play the hidden scenarios.")
+@click.option(
+    "--wrong",
+    is_flag=True,
+    help="Play the wrong solutions of the suite instead, or those with these ids, on the last "
+    "commit. Requires --operator.",
+)
 @trial_options
 @json_option
 @click.pass_obj
@@ -32,6 +39,7 @@ def try_suite(
     folder: Path,
     ids: tuple[str, ...],
     to_operator: bool,
+    wrong: bool,
     sandbox: str,
     as_json: bool,
 ) -> ExitCode:
@@ -39,20 +47,26 @@ def try_suite(
 
     Only train scenarios are played; with --operator, holdouts are played too. Nothing is recorded.
     The first line names the tree: what Git ignores, such as a binary, is not in it. Exit with 1 if
-    a scenario is not satisfied.
+    a scenario is not satisfied, or a wrong solution is not noticed.
     """
+    if wrong and not to_operator:
+        raise UsageError("wrong solutions are hidden", hint="add --operator")
     with tempfile.TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
+        opened = opened_of(invocation)
+        project = opened.project
+        profile = opened.profile(opened.pin_profile(project.profile))
+        scope = policy_of_profile(profile, project).scope_in(project)
+        if wrong:
+            return _show_wrong(
+                asyncio.run(_try_wrong(sealed, ids, scope, sandbox)), as_json=as_json
+            )
         scenarios = list(sealed.suite.scenarios if to_operator else sealed.suite.of_split("train"))
         known = {scenario.id: scenario for scenario in scenarios}
         for id_ in ids:
             if id_ not in known:
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
-        opened = opened_of(invocation)
-        project = opened.project
-        profile = opened.profile(opened.pin_profile(project.profile))
-        scope = policy_of_profile(profile, project).scope_in(project)
         tree, tried = asyncio.run(_try(sealed, scenarios, scope, sandbox))
     if as_json:
         show_json([{**one.to_record(), "tree": tree} for one in tried])
@@ -70,6 +84,26 @@ async def _try(
             scope.project.console.tell(f"{one.id}: {number} of {len(scenarios)}")
             tried.append(await trees.play_once(sealed, one))
         return await trees.describe(), tried
+
+
+async def _try_wrong(
+    sealed: SealedSuite, ids: tuple[str, ...], scope: RunScope, sandbox: str
+) -> list[PlayedWrong]:
+    known = {one.id: one for one in sealed.suite.settings.wrong}
+    for id_ in ids:
+        if id_ not in known:
+            raise UnknownName("wrong solution", id_, known)
+    async with known_trees(scope, sandbox=sandbox) as trees:
+        chosen = [known[id_] for id_ in ids] or known.values()
+        return await WrongSolutions(sealed, trees).play(chosen)
+
+
+def _show_wrong(played: list[PlayedWrong], *, as_json: bool) -> ExitCode:
+    if as_json:
+        show_json([one.to_record() for one in played])
+    else:
+        show("\n".join(map(str, played)) or "the suite has no wrong solution")
+    return ExitCode.FAILED if any(one.fault for one in played) else ExitCode.DONE
 
 
 part = try_suite

@@ -76,6 +76,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         f"  {BOUND_SENTENCE}",
         *carried_lines(report.carried),
         *(visible(f"  {sentence}") for sentence in report.setup_sentences()),
+        f"  wrong solutions: {report.measured_words}",
         *(f"  {note}" for note in report.suite_notes),
         *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *(visible(f"  {replay}") for replay in report.replays),

@@ -60,6 +60,7 @@ from attractor.factory.register import (
     write_report,
 )
 from attractor.factory.resources.protected_paths import protected_changes
+from attractor.factory.resources.suite_figures import figures_in
 from attractor.factory.resources.suites import CARRIED
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
@@ -224,6 +225,7 @@ class Evaluator:
             suite_seal=seal,
             suite_notes=self.opened.notes_of(run.manifest.suite),
             has_baselines=self.opened.has_baselines(run.manifest.suite),
+            measured=figures_in(entries, self.opened.identity.project_id(), seal),
             other_versions=()
             if submission
             else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),

@@ -10,7 +10,7 @@ from attractor.factory.evaluation.failed_scenarios import (
     in_words,
 )
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.gate_records import GateInput
+from attractor.factory.gate_records import WEAK_SUITE, GateInput
 from attractor.scenarios.evaluation import count_trials
 
 FEEDBACK_FILE = "feedback.json"
@@ -67,7 +67,8 @@ def feedback_on(run_id: str, judged: GateInput) -> Feedback:
     return Feedback(
         run_id=run_id,
         go=report.go,
-        rules=tuple(reason.rule for reason in report.reasons),
+        # No change of the candidate makes the suite stronger.
+        rules=tuple(one.rule for one in report.reasons if one.rule != WEAK_SUITE),
         scenarios=len(holdouts),
         failed=len(failed),
         flaky=report.flaky,

@@ -16,6 +16,7 @@ from attractor.engine.outcome import Culprit
 from attractor.engine.questions.question import proves_person
 from attractor.factory.gate_records import (
     NO_SUITE,
+    WEAK_SUITE,
     CarriedPaths,
     Domain,
     GateInput,
@@ -27,6 +28,7 @@ from attractor.factory.gate_records import (
     without_suite,
 )
 from attractor.factory.resources.protected_paths import allowing_line
+from attractor.factory.resources.suite_figures import NOT_MEASURED, STRENGTHEN, weakness
 from attractor.scenarios.evaluation import NoResult, TrialResult, count_trials, count_troubles
 from attractor.scenarios.satisfaction import ScenarioTally, lower_bound, satisfaction
 from attractor.scenarios.suite import GateSettings, Scenario, Suite
@@ -137,6 +139,7 @@ def gate(judged: GateInput) -> GateReport:
         carried=_carried(one.carried for one in judged.evaluations),
         setups=tuple(one.setup for one in judged.evaluations if one.setup),
         suite_notes=judged.suite_notes,
+        measured=judged.measured,
     )
 
 
@@ -494,6 +497,24 @@ def _suite_burned(judged: _Judged) -> RuleResult:
     )
 
 
+def _weak_suite(judged: _Judged) -> RuleResult:
+    wanted = judged.input.profile.policy.min_wrong_noticed
+    if wanted is None:
+        return idle(WEAK_SUITE, "the profile sets no min_wrong_noticed")
+    figures = judged.input.measured
+    why = weakness(figures, wanted)
+    return RuleResult(
+        WEAK_SUITE,
+        passed=not why,
+        figure=f"{figures.noticed} noticed" if figures else NOT_MEASURED,
+        threshold=f"at least {wanted}",
+        words=why,
+        remedy=STRENGTHEN,
+        domain=Domain.BOOT,
+        culprit=Culprit.SUITE,
+    )
+
+
 _SHOWN = 5
 
 
@@ -645,6 +666,7 @@ _RULES: Mapping[str, Callable[[_Judged], RuleResult]] = {
     "isolation_unverified": _isolation_unverified,
     "holdout_leak": _holdout_leak,
     "suite_burned": _suite_burned,
+    WEAK_SUITE: _weak_suite,
     "credential_exposed": _credential_exposed,
     "dirty_base": _dirty_base,
     "protected_path": _protected_path,

@@ -73,6 +73,10 @@ async def apply_patch(patch: Path, search_path: str, folder: Path) -> None:
         raise InvalidSuite(f"{patch.name} does not apply to the commit: {done.stderr.strip()}")
 
 
+PlayOnce = Callable[[Scenario], Awaitable[TrialResult]]
+"""Plays one trial of a scenario."""
+
+
 @dataclass(frozen=True)
 class PlayedTree:
     """The results of trials on a tree, and the reason why the setup of the suite failed there."""
@@ -138,15 +142,35 @@ class KnownTrees:
             sealed, scenarios, what, self.scope.project.console.tell, n, change
         )
         for result in played.results:
-            if result.error and result.culprit is not Culprit.CANDIDATE:
-                scenario = result.key.scenario
-                if result.culprit is not Culprit.SUITE:
-                    raise MachineryError(
-                        f"a trial of {scenario} could not be played: {result.error}"
-                    )
-                words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
-                raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
+            _refuse_trouble(result)
         return played
+
+    @asynccontextmanager
+    async def play_one_by_one(
+        self, sealed: SealedSuite, change: Change
+    ) -> AsyncGenerator[PlayOnce]:
+        """Yield a function that plays a trial of a scenario, on the tree after a change.
+
+        Refuse a suite with trouble in a trial. Print nothing.
+        """
+        console = replace(self.scope.project.console, tell=do_nothing)
+        quiet = replace(self.scope, project=replace(self.scope.project, console=console))
+        settings = sealed.suite.settings.trials.model_copy(update={"n": 1, "concurrency": 1})
+        async with replace(self, scope=quiet)._player(sealed, change) as player:
+
+            async def play(scenario: Scenario) -> TrialResult:
+                log = _ProgressLog("", do_nothing)
+                [result] = await evaluate([scenario], player.play_trial, log, settings)
+                _refuse_trouble(result)
+                return result
+
+            yield play
+
+    def trials_at_once(self, sealed: SealedSuite) -> int:
+        """Return the number of trials of a suite that are played at once."""
+        # Without network namespaces, parallel trials would share their ports.
+        is_alone = not self.sandbox.promises.own_network
+        return 1 if is_alone else sealed.suite.settings.trials.concurrency
 
     async def passed_by_nothing(self, sealed: SealedSuite) -> list[str]:
         """Return the ids of holdouts that a program passes that does nothing.
@@ -173,11 +197,7 @@ class KnownTrees:
         change: Change,
     ) -> PlayedTree:
         settings = sealed.suite.settings.trials
-        # Without network namespaces, parallel trials would share their ports.
-        is_alone = not self.sandbox.promises.own_network
-        settings = settings.model_copy(
-            update={"n": n, "concurrency": 1 if is_alone else settings.concurrency}
-        )
+        settings = settings.model_copy(update={"n": n, "concurrency": self.trials_at_once(sealed)})
         if change is empty_files:
             # Its build always fails, so every holdout would fail for that reason alone.
             sealed = replace(sealed, suite=sealed.suite.without_setup())
@@ -237,6 +257,17 @@ class KnownTrees:
             await change(to)
 
         return trial_player(export, self.sandbox, sealed, self.scope)
+
+
+def _refuse_trouble(result: TrialResult) -> None:
+    """Refuse a trial with an error that is not the candidate's."""
+    scenario = result.key.scenario
+    if not result.error or result.culprit is Culprit.CANDIDATE:
+        return
+    if result.culprit is not Culprit.SUITE:
+        raise MachineryError(f"a trial of {scenario} could not be played: {result.error}")
+    words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
+    raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
 
 
 def _refused(words: str, remedy: str) -> SuiteRefused:

@@ -10,6 +10,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.factory.history.records import UNSEARCHED
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import created_runs
+from attractor.factory.resources.suite_figures import SuiteFigures
 
 SHOWN_HASH = 12
 
@@ -137,6 +138,10 @@ def _version(fields: Fields) -> str:
     return f"{name} {ending.text('how')}: {ending.text('reason')}"
 
 
+def _measured(fields: Fields) -> str:
+    return f"suite {fields.text('seal')[:12]}: {fields.whole(SuiteFigures)}"
+
+
 def _task_removed(fields: Fields) -> str:
     return f"of the actor {fields.text('actor')}"
 
@@ -176,6 +181,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.PROFILE_REGISTERED: _version,
     LineKind.SUITE_REGISTERED: _version,
     LineKind.PIPELINE_REGISTERED: _version,
+    LineKind.SUITE_MEASURED: _measured,
     LineKind.RETIRED: _version,
     LineKind.BURNED: _version,
     LineKind.TOKEN_CREATED: _token,

@@ -247,6 +247,9 @@ class LineKind(StrEnum):
 
     SUITE_REGISTERED = "suite_registered"
     PIPELINE_REGISTERED = "pipeline_registered"
+    SUITE_MEASURED = "suite_measured"
+    """The counts of what a suite noticed at its registration, as `SuiteFigures`."""
+
     RETIRED = "retired"
     """A version was retired or archived: the version, and the `project`."""
 

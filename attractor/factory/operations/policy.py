@@ -56,7 +56,9 @@ class _Policies:
             suite, notices = await self._pin_suite(origin, request)
             profile = opened.pin_profile(profile or opened.project.profile)
             if suite:
-                opened.require_registrar(opened.suites.versions.of_pin(suite), profile)
+                version = opened.suites.versions.of_pin(suite)
+                opened.require_registrar(version, profile)
+                opened.require_measured(version, profile)
         notices += opened.describe_judges(suite, profile)
         if suite and origin.is_new:
             # Suites are slow to import.

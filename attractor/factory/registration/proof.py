@@ -27,11 +27,10 @@ from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import CommandStep, Scenario, ServiceStep
 from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, has_rubric
+from attractor.scenarios.suite_reader import references_of
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import run_git_as_owner
 
-REFERENCE = "reference"
-_PATCH = ".patch"
 _CHECKED = (0, 1)
 """The exit statuses of `git check-ignore` with and without an ignored path."""
 _NO_PROGRAM = "a scenario failed on the base only because a program is missing"
@@ -96,7 +95,7 @@ class SuiteProof:
         return SuiteFault(
             "baseline",
             f"{scenario.id} declares baseline = {quote(scenario.baseline)}, and on {where} it "
-            f"{'passed' if result.satisfied else f'failed: {_reasons(result)}'}",
+            f"{'passed' if result.satisfied else f'failed: {reasons_of(result)}'}",
             "correct the scenario, or its baseline",
             scenario.id,
         )
@@ -131,14 +130,13 @@ class SuiteProof:
         """Return the scenarios that a reference patch does not pass in all trials."""
         faults: list[SuiteFault] = []
         n = self.sealed.suite.settings.trials.n
-        for patch in sorted((self.sealed.folder / REFERENCE).glob(f"*{_PATCH}")):
-            name = patch.name.removesuffix(_PATCH)
+        for name, patch in references_of(self.sealed.folder).items():
             scenarios = [unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
             change = partial(apply_patch, patch, self.trees.scope.project.machine.search_path)
             played = await self._play(scenarios, f"reference {name}", n=n, change=change)
             if failed := [result for result in played.results if not result.satisfied]:
                 words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
-                reasons = _reasons(failed[0])
+                reasons = reasons_of(failed[0])
                 remedy = "correct the patch, or the scenario"
                 faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, name))
         return faults
@@ -202,7 +200,8 @@ def _is_ignored(path: str, top: Path) -> bool:
     return IgnoreRules(texts).ignores_file(os.fsencode(path))
 
 
-def _reasons(result: TrialResult) -> str:
+def reasons_of(result: TrialResult) -> str:
+    """Return why a trial was not satisfied."""
     reasons = [result.error] if result.error else []
     reasons += [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
     return "; ".join(reasons)

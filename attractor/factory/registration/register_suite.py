@@ -2,15 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Never
 
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName
 from attractor.factory.evaluation.known_trees import known_trees
+from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.registration.committed_suites import (
@@ -19,10 +24,23 @@ from attractor.factory.registration.committed_suites import (
     read_committed_lock,
     why_not_committed,
 )
-from attractor.factory.registration.proof import SuiteProof, unrated
+from attractor.factory.registration.proof import ProofResult, SuiteProof, unrated
+from attractor.factory.registration.wrong_solutions import (
+    Measured,
+    WrongSolutions,
+    has_wrong_solutions,
+)
 from attractor.factory.resources.effective import policy_of_profile
+from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.factory.resources.suites import Proof, Registration
-from attractor.factory.resources.versions import GAP, ResourceKind, Version, split_reference
+from attractor.factory.resources.versions import (
+    GAP,
+    PROVED_ON,
+    UNPROVED,
+    ResourceKind,
+    Version,
+    split_reference,
+)
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
@@ -71,10 +89,15 @@ async def register_suite(
     same = committed if committed and committed.has_settings else None
     if by is None:
         committed = same = await _require_committed(folder, project, sealed, same)
-    current, proof = opened.suites.current(sealed), None
-    if current is None or GAP in current.data:
-        proof = await _prove(sealed, committed, opened, sandbox=sandbox, current=current)
-    name = sealed.suite.settings.name
+    current = opened.suites.current(sealed)
+    is_proved = current is not None and not {GAP, UNPROVED} & current.data.keys()
+    # Not for a lock: the person who cloned may not know the wrong solutions.
+    measures = by is not None and has_wrong_solutions(sealed) and not opened.figures(sealed.seal)
+    played = _Played()
+    if measures or not is_proved:
+        trials = _Trials(sealed, committed, current, proves=not is_proved, measures=measures)
+        played = await trials.play(opened, sandbox)
+    proof, name = played.proof, sealed.suite.settings.name
     if by is None and opened.suites.versions.knows(name):
         # By a person or another run, since this run has looked.
         if known := opened.suites.current(sealed):
@@ -85,7 +108,7 @@ async def register_suite(
         )
     by_lock = committed.commit if committed and by is None else ""
     keeps_lock = same and (by_lock or same.lock.proved_on)
-    return opened.suites.add(
+    registered = opened.suites.add(
         sealed,
         folder,
         by=by or f"lock of {by_lock}",
@@ -93,6 +116,11 @@ async def register_suite(
         proof=proof and replace(proof, lock=by_lock),
         lock=same.lock if same and keeps_lock else None,
     )
+    if not played.figures:
+        return replace(registered, figures=opened.figures(sealed.seal))
+    record, now = played.figures.to_record(), project.machine.clock.now()
+    opened.ledger.append(LineKind.SUITE_MEASURED, "", record, now=now)
+    return replace(registered, figures=played.figures, measured=played.lines)
 
 
 async def _require_sound(folder: Path, opened: OpenProject) -> None:
@@ -104,42 +132,75 @@ async def _require_sound(folder: Path, opened: OpenProject) -> None:
         opened.project.console.tell(f"hint: {hint}")
 
 
-async def _prove(
-    sealed: SealedSuite,
-    committed: CommittedLock | None,
-    opened: OpenProject,
-    *,
-    sandbox: str,
-    current: Version | None,
-) -> Proof:
-    """Play the trials of a registration, and tell what they did not prove; refuse what is wrong.
+@dataclass(frozen=True)
+class _Played:
+    """The results of the trials of a registration; None for a part that was not played."""
 
-    A `current` version that is played again is marked as unproved then.
+    proof: Proof | None = None
+    figures: SuiteFigures | None = None
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """The trials of a registration: those that prove the suite, and those that measure it.
+
+    A `current` version that is played again is marked as unproved if it is refused.
     """
-    project = opened.project
-    rated = tuple(unrated(scenario) for scenario in sealed.suite.scenarios)
-    await require_judgeable(
-        sealed.suite.model_copy(update={"scenarios": rated}), project.machine.environ
-    )
-    profile = opened.profile(opened.pin_profile(project.profile))
-    allowed = policy_of_profile(profile, project).scope_in(project)
-    wanted = allowed.preparation
-    carried = await in_thread(partial(read_carried, sealed.suite, wanted, project.root))
-    base = _base_of(committed, project)
-    async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
-        found = await SuiteProof(sealed, trees).play(has_base=bool(base))
-        proved_on = trees.commit if base else ""
-    if found.faults:
-        if current:
-            rules = dict.fromkeys(fault.rule for fault in found.faults)
-            opened.suites.mark_unproved(current, ", ".join(rules), now=project.machine.clock.now())
-            project.console.tell(f"{current} stays registered, and is marked as unproved.")
-        raise SuiteRefused(found.faults)
-    for gap, details in found.gaps.items():
-        project.console.tell(f"warning: {gap}: {details}")
-    gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
-    has_changed = await in_thread(carried.have_changed)
-    return Proof("" if has_changed else carried.content, proved_on, gap="; ".join(gaps))
+
+    sealed: SealedSuite
+    committed: CommittedLock | None
+    current: Version | None
+    proves: bool
+    measures: bool
+
+    async def play(self, opened: OpenProject, sandbox: str) -> _Played:
+        """Play the trials, and tell what they did not prove; refuse what is wrong."""
+        project, suite = opened.project, self.sealed.suite
+        rated = tuple(unrated(scenario) for scenario in suite.scenarios)
+        await require_judgeable(
+            suite.model_copy(update={"scenarios": rated}), project.machine.environ
+        )
+        profile = opened.profile(opened.pin_profile(project.profile))
+        allowed = policy_of_profile(profile, project).scope_in(project)
+        wanted = allowed.preparation
+        carried = await in_thread(partial(read_carried, suite, wanted, project.root))
+        base, found, measured = self._base(project), ProofResult(), Measured()
+        async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
+            if self.proves:
+                found = await SuiteProof(self.sealed, trees).play(has_base=bool(base))
+            if self.measures and base and not found.faults:
+                measured = await WrongSolutions(self.sealed, trees).measure()
+            commit = trees.commit if base else ""
+        if faults := [*found.faults, *measured.faults]:
+            self._refuse(faults, opened)
+        for gap, details in found.gaps.items():
+            project.console.tell(f"warning: {gap}: {details}")
+        for warning in measured.warnings():
+            project.console.tell(f"warning: {warning}")
+        gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
+        has_changed = await in_thread(carried.have_changed)
+        proof = Proof("" if has_changed else carried.content, commit, gap="; ".join(gaps))
+        figures = None
+        if self.measures and base:
+            project_id = opened.identity.create_id()
+            figures = measured.figures(self.sealed, project=project_id, commit=commit)
+        return _Played(proof if self.proves else None, figures, measured.lines())
+
+    def _base(self, project: Project) -> str:
+        """Return the commit on which baselines are proved, or "" if the history lacks it."""
+        if not self.proves and self.committed is None and self.current:
+            return str(self.current.data.get(PROVED_ON, HEAD))
+        return _base_of(self.committed, project)
+
+    def _refuse(self, faults: Sequence[SuiteFault], opened: OpenProject) -> Never:
+        if self.current:
+            rules, now = dict.fromkeys(fault.rule for fault in faults), opened.now()
+            opened.suites.mark_unproved(self.current, ", ".join(rules), now=now)
+            opened.project.console.tell(
+                f"{self.current} stays registered, and is marked as unproved."
+            )
+        raise SuiteRefused(faults)
 
 
 def _base_of(committed: CommittedLock | None, project: Project) -> str:
@@ -167,7 +228,10 @@ async def register_by_lock(name: str, request: RunRequest, opened: OpenProject) 
     Refuse in a process of a run, and if the profile demands a person.
     """
     folder = _require_registrable(name, request, opened)
-    registered = await register_suite(folder, opened, sandbox=request.sandbox, by=None)
+    try:
+        registered = await register_suite(folder, opened, sandbox=request.sandbox, by=None)
+    except SuiteRefused as refused:
+        raise _without_names(refused, folder) from None
     if registered.is_new:
         opened.project.console.tell(
             f"Registered {registered.version} by its {registered.version.by}."
@@ -177,13 +241,25 @@ async def register_by_lock(name: str, request: RunRequest, opened: OpenProject) 
 async def check_lock(name: str, request: RunRequest, opened: OpenProject) -> None:
     """Refuse what `register_by_lock` refuses before it plays trials; store nothing."""
     folder = _require_registrable(name, request, opened)
-    await _require_sound(folder, opened)
+    try:
+        await _require_sound(folder, opened)
+    except SuiteRefused as refused:
+        raise _without_names(refused, folder) from None
     with TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
         opened.suites.require_unburned(name, sealed.seal)
         committed = await read_committed_lock(folder, opened.project, sealed)
         same = committed if committed and committed.has_settings else None
         await _require_committed(folder, opened.project, sealed, same)
+
+
+def _without_names(refused: SuiteRefused, folder: Path) -> SuiteRefused:
+    """Return a refusal with rules and numbers: the output of `run` may reach an agent."""
+    counts = Counter(fault.rule for fault in refused.faults)
+    remedy = f"read it, then: attractor suite register {folder}"
+    return SuiteRefused(
+        [SuiteFault(rule, number_of(count, "fault"), remedy) for rule, count in counts.items()]
+    )
 
 
 def _require_registrable(name: str, request: RunRequest, opened: OpenProject) -> Path:
@@ -193,7 +269,10 @@ def _require_registrable(name: str, request: RunRequest, opened: OpenProject) ->
     found = find_suite_folder(name, project.root)
     if found is None:
         raise UnknownName(ResourceKind.SUITE, name, ())
-    opened.require_registrar(None, opened.pin_profile(request.profile or project.profile))
+    profile = opened.pin_profile(request.profile or project.profile)
+    opened.require_registrar(None, profile)
+    # A registration by a lock measures nothing.
+    opened.require_measured(None, profile)
     return found.path
 
 

@@ -40,7 +40,8 @@ class ProfilePolicy(StrictTable):
     With `twins = "twin"`, no run asks a real model provider. With `ask_providers = false`, the
     first stage begins without a request to each model provider of the run. With `answers =
     "verified"`, the gate demands a proof of who answered each question. With `suites = "registered
-    by a person"`, no run uses a suite that was registered by its committed lock.
+    by a person"`, no run uses a suite that was registered by its committed lock. With
+    `min_wrong_noticed`, no run uses a suite that noticed fewer wrong solutions at its registration.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -51,6 +52,7 @@ class ProfilePolicy(StrictTable):
     ask_providers: StrictBool = True
     answers: Literal["any", "verified"] = "any"
     suites: Literal["any", "registered by a person"] = "any"
+    min_wrong_noticed: StrictInt | None = Field(default=None, ge=1)
 
 
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]

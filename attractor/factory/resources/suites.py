@@ -12,6 +12,7 @@ from attractor.base.json import Json
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.project import ProjectIdentity
+from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.factory.resources.versions import (
     LOCK,
     PROVED_ON,
@@ -63,12 +64,18 @@ class Proof:
 
 @dataclass(frozen=True)
 class Registration:
-    """The result of registering a suite."""
+    """The result of registering a suite.
+
+    `figures` are the counts of what it noticed, and `measured` the lines about each wrong solution
+    and change, for the person who registers.
+    """
 
     version: Version
     is_new: bool
     trials: int
     failures_allowed: int
+    figures: SuiteFigures | None = None
+    measured: Sequence[str] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the registration."""
@@ -79,13 +86,14 @@ class Registration:
             "is_new": self.is_new,
             "trials": self.trials,
             "failures_allowed": self.failures_allowed,
+            "measured": self.figures.to_record() if self.figures else None,
         }
 
 
 def suite_record(version: Version, suite: Suite, *, to_operator: bool) -> dict[str, Json]:
     """Return the JSON record of a version of a suite; only the operator gets the holdouts."""
     shown = suite.scenarios if to_operator else suite.of_split("train")
-    hidden = {} if to_operator else {"gate": {"must"}, "isolation": {"canary"}}
+    hidden = {} if to_operator else {"gate": {"must"}, "isolation": {"canary"}, "wrong": True}
     return {
         **version.to_record(),
         "settings": suite.settings.model_dump(mode="json", exclude=hidden),

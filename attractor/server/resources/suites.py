@@ -72,6 +72,9 @@ class RegistrationAnswer(AnswerModel):
     is_new: bool = Field(description="False: the same content was registered before.")
     trials: int = Field(description="The trials of each evaluation.")
     failures_allowed: int
+    measured: JsonRecord | None = Field(
+        default=None, description="Counts of wrong solutions that the suite noticed."
+    )
 
 
 @part.get("/api/v1/suites", dependencies=[READ])

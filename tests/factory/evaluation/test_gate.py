@@ -29,6 +29,7 @@ from attractor.factory.gate_records import (
     WindowFigures,
 )
 from attractor.factory.resources.profiles import Profile, make_profile
+from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.scenarios.evaluation import CRASHED, StepStderr, TrialKey, TrialResult, cut_trial
 from attractor.scenarios.suite import (
     CheckSpec,
@@ -308,6 +309,9 @@ TROUBLED = tuple(
 )
 HALF = judge(suite(scenario("a", min_pass_rate=0.5)), results(a=[True, False]))
 
+WANTS_TWO = {"min_wrong_noticed": 2}
+FIGURES = SuiteFigures("p", SEAL, "0", "c", 1, 1, 0, 0, 0, 0)
+
 FAILURES: dict[str, tuple[GateInput, str, str]] = {
     "must": (with_results(with_limits(GREEN, must=("b*",)), RED), "1 of 1", "0"),
     "satisfaction": (with_results(with_limits(GREEN), RED), "0.500", "at least 1.000"),
@@ -325,6 +329,7 @@ FAILURES: dict[str, tuple[GateInput, str, str]] = {
     "instability": (with_limits(GREEN, stability=2), "1 in a row", "at least 2"),
     "holdout_leak": (replace(GREEN, incidents=("a stage's output",)), "1", "0"),
     "suite_burned": (replace(GREEN, attempts=21), "21 trees", "at most 20"),
+    "weak_suite": (with_profile(GREEN, policy=WANTS_TWO), "not measured", "at least 2"),
     "dirty_base": (replace(GREEN, base_is_dirty=True), "uncommitted changes", "a commit"),
     "credential_exposed": (with_profile(GREEN, sandbox={"expose": ("~/.codex",)}), "1", "0"),
     "budget": (
@@ -401,6 +406,7 @@ REPORTS = {
         (*results(a=[True, False]), TROUBLED[1]),
     ),
     "stable": with_results(with_limits(GREEN, stability=2), *TWICE),
+    "one wrong solution noticed": replace(with_profile(GREEN, policy=WANTS_TWO), measured=FIGURES),
     "large window": replace(with_profile(GREEN, window={"runs": 1}), window=WindowFigures(runs=1)),
 }
 
@@ -422,6 +428,16 @@ def test_text_of_every_rule(snapshot: SnapshotAssertion) -> None:
         lines.append(f"{name}: {report.satisfied} of {report.played}, {bound}, {flaky}")
         lines += [as_read(one) for one in report.rules if one not in green]
     assert "\n".join(lines) == snapshot
+
+
+def test_weak_suite_fails_by_itself_and_feedback_leaves_it_out() -> None:
+    weak = replace(with_profile(GREEN, policy=WANTS_TWO), measured=FIGURES)
+    assert rules(gate(weak)) == ["weak_suite"]
+    assert feedback_on("run", weak).rules == ()
+    assert "weak" not in str(feedback_on("run", weak).to_context())
+    strong = replace(weak, measured=replace(FIGURES, wrong=2, noticed=2))
+    assert rules(gate(strong)) == []
+    assert gate(strong).measured_words.startswith("2 of 2 wrong solutions noticed, 0 of 0")
 
 
 def test_profile_permits_rules_by_name() -> None:
