@@ -13,6 +13,7 @@ from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.pipeline.status import read_status
+from attractor.records.receipts import IGNORED_SENTENCE, PROOF_SENTENCE
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
@@ -78,6 +79,8 @@ def _page(
             "changes": read_changes(root, service.project),
             "changes_address": _address(run),
             "split_query": split_query(request),
+            "ignored_sentence": IGNORED_SENTENCE.capitalize(),
+            "proof_sentence": PROOF_SENTENCE,
             "now": service.project.machine.clock.now(),
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
