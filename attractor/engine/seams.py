@@ -241,7 +241,8 @@ class Stage:
     `since` is the start of the visit, and stays the same after a crash. Without `children`, the
     stage can run no child pipeline. With `is_shared`, other walks use the workspace at the same
     time. `inherited` is the context from earlier stages. `last_attempt` is a paragraph for the
-    prompt about the attempt before this one, empty for the first attempt of a visit.
+    prompt about the attempt before this one, empty for the first attempt of a visit. `redact`
+    removes secrets from a text.
     """
 
     node: Node
@@ -264,6 +265,7 @@ class Stage:
     spending: Spending = UNLIMITED
     waits: Waits = NO_WAITS
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
+    redact: Callable[[str], str] = str
 
     @property
     def id(self) -> str:
@@ -385,13 +387,18 @@ The function raises UsageError if the choice is invalid.
 """
 
 
+def _takes_none(_: Node) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts that every handler is built from.
 
     Values of `secrets` must not appear in prompts. `project` is the folder of the project, not the
     workspace of the run. `task_note` ends the prompt of each task for an agent. `search_path` is
-    the PATH of the operator.
+    the PATH of the operator. `takes_receipts` returns whether an agent does the work of a node;
+    simulations and callbacks do not take receipts.
     """
 
     backend: Backend
@@ -402,6 +409,7 @@ class Parts:
     project: Path | None = None
     task_note: str = ""
     search_path: str = ""
+    takes_receipts: Callable[[Node], bool] = _takes_none
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.prompts.last_attempt import add_last_attempt
 from attractor.engine.prompts.preamble import prepend_preamble
+from attractor.engine.receipts import add_receipt_note, receipt_command
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
+from attractor.engine.stage.commands import require_receipt
 from attractor.engine.truncation import response_updates
 from attractor.language.source.syntax_tree import ValueKind
 
@@ -30,19 +32,24 @@ class Codergen:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Run the backend; if the backend only returns text, the stage succeeds."""
+        """Run the backend; if the backend only returns text, the stage succeeds.
+
+        A success of a stage with a `receipt` needs the command to end with 0.
+        """
         try:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
             return failure(str(error), FailureClass.PIPELINE)
         prompt = prepend_preamble(stage.inherited.preamble, prompt)
+        if command := receipt_command(stage.node):
+            prompt = add_receipt_note(prompt, command)
         prompt = f"{prompt}\n\n{self.parts.task_note}" if self.parts.task_note else prompt
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
-        if isinstance(result, Outcome):
-            return result
-        stage.files.write("response.md", result)
-        return judge_text(stage, result)
+        if not isinstance(result, Outcome):
+            stage.files.write("response.md", result)
+            result = judge_text(stage, result)
+        return await require_receipt(stage, result, self.parts)
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:

@@ -14,6 +14,7 @@ from attractor.engine.questions.question import (
     describe_author,
     describe_recorded_branches,
 )
+from attractor.engine.receipts import RECEIPT_SKIPPED, RECEIPT_TAKEN
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.records.summary import FINISHED_UNJUDGED, NOT_JUDGED
@@ -247,6 +248,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "StageCompleted": _completed,
     "StageFailed": "{node}: failed: {error}",
     "StageRetrying": "{node}: retrying",
+    RECEIPT_TAKEN: "{node}: receipt: {command}: exit status {exit_status} ({seconds} s)",
+    RECEIPT_SKIPPED: "{node}: no receipt: {reason}",
     "StageWaiting": "{node}: waits: {words}",
     "StageContinued": "{node}: continues",
     "ParallelBranchStarted": "branch started",

@@ -24,6 +24,7 @@ from attractor.engine.journal import events as recorded
 from attractor.engine.journal.reader import selected_from
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.questions.question import AnswerKind, describe_author
+from attractor.engine.receipts import RECEIPT_SKIPPED
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import SESSION, history_folder
 from attractor.engine.state.attempts import stage_id
@@ -251,7 +252,8 @@ _Key = tuple[str, int, int]
 class Timeline:
     """The timeline after the events so far; lists are in the order of the events.
 
-    `assumed` and `not_kept` are sentences. `waited` is the number of seconds in which the run only
+    `assumed`, `without_receipt` and `not_kept` are sentences. `ignored` are new files that Git
+    ignores. `waited` is the number of seconds in which the run only
     waited for people. `next_node` is the node at which the walk from the start is.
     """
 
@@ -268,6 +270,8 @@ class Timeline:
         self.branches: list[BranchEnd] = []
         self.notes: list[Note] = []
         self.assumed: list[str] = []
+        self.without_receipt: list[str] = []
+        self.ignored: list[str] = []
         self.not_kept: list[str] = []
         self.waited = 0.0
         self._parked: datetime | None = None
@@ -555,7 +559,11 @@ class Timeline:
         reason = event.data.get("reason") or "it did not report its outcome"
         self.assumed.append(f"{event.node}@{event.visit}: {reason}")
 
+    def _receipt_skipped(self, event: Event, _: None) -> None:
+        self.without_receipt.append(f"{event.node}@{event.visit}: {event.data.get('reason')}")
+
     def _left_out(self, event: Event, left_out: recorded.FilesLeftOut) -> None:
+        self.ignored.extend(map(str, left_out.ignored))
         count = left_out.refused_count
         if count:
             more = f" and {number_of(count - 1, 'more file')}" if count > 1 else ""
@@ -582,6 +590,7 @@ class Timeline:
         "CheckpointSaved": _saved,
         "ChildRunStarted": _child,
         recorded.OUTCOME_ASSUMED: _assumed_outcome,
+        RECEIPT_SKIPPED: _receipt_skipped,
         "FilesLeftOut": _left_out,
     }
 

@@ -96,9 +96,11 @@ class Flow:
         feedback: RunResult | None = None,
         goal: str = "",
         promoted_by: str = "",
+        backend: str = "simulate",
     ) -> RunResult:
         options = simulated(
             self.project,
+            backend=backend,
             sandbox=sandbox,
             workspace=workspace,
             suite=suite,

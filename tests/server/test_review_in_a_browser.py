@@ -3,6 +3,7 @@
 Set SCREENSHOTS to a folder to keep a picture in each look.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,13 +11,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from attractor.config.settings import BackendsSettings, ProgramSettings
 from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.profiles import make_profile
 from tests.browsers import Screen, chromium
+from tests.cli.test_judging import call
 from tests.counts import IS_FULL
 from tests.factory.flows import HOLDOUT, REASON, Flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import git, make_project, open_project
+from tests.pipeline.projects import adjusted, git, make_project, open_project
 from tests.scenarios.suites import write_suite
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.people import WithKeyboard
@@ -39,12 +42,17 @@ app = Path("src/app/greet.py")
 text = app.read_text().replace("Say hello.", "Say hello to a person.")
 app.write_text(text.replace("name)", "name: str) -> str").replace("-> str:", "-> str:", 1))
 Path("src/app/long.py").write_text("".join(f"value_{{n}} = {{n}}\\n" for n in range(300)))
+Path(".venv").mkdir()
+Path(".venv/made.txt").write_text("ignored")
 Path("docs").mkdir()
 Path("docs/{NASTY}").write_text("<script>alert(2)</script>\\n")
 """
+AGENT = """python3 change.py && echo Done.
+echo '{"outcome": "success"}' > $ATTRACTOR_STATUS_FILE
+"""
 SOURCE = """digraph linear { graph [goal="Greet a person"]
     start [shape=Mdiamond]; exit [shape=Msquare]
-    make [shape=parallelogram, tool_command="python3 change.py"]
+    make [prompt="Make it", receipt="grep -q person src/app/greet.py"]
     start -> make -> exit }
 """
 expect.set_options(timeout=15_000)
@@ -53,10 +61,17 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Flow:
     folder = tmp_path_factory.mktemp("review")
-    files = {"attractor.toml": SETTINGS, "change.py": CHANGE, "src/app/greet.py": BEFORE}
+    files = {
+        "attractor.toml": SETTINGS,
+        "agent.sh": AGENT,
+        ".gitignore": ".venv/\n",
+        "change.py": CHANGE,
+        "src/app/greet.py": BEFORE,
+    }
     project = make_project(folder / "project", SOURCE, **files)
     git(project, "branch", "greeted")
-    flow = Flow(project, OpenProject(open_project(project)))
+    backends = BackendsSettings(command=ProgramSettings(run="bash agent.sh"))
+    flow = Flow(project, OpenProject(adjusted(open_project(project), backends=backends)))
     now = flow.machine.clock.now()
     suite = write_suite(folder / "suite", made=HOLDOUT.format(wanted="made"))
     register(flow.opened.suites, suite, now=now)
@@ -74,11 +89,17 @@ def server(flow: Flow) -> Iterator[RunningServer]:
 @pytest.fixture(scope="module")
 def runs(flow: Flow) -> list[str]:
     """Runs that wait for a decision, with the verdict go; begun before the browser has a loop."""
-    return [flow.launch().run_id for _ in range(4)]
+    return [flow.launch(backend="command").run_id for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
-def screen(server: RunningServer, runs: list[str]) -> Iterator[Screen]:
+def judged(flow: Flow, runs: list[str]) -> tuple[str, str]:
+    """The gate of the first run as text and as JSON; asked before the browser has a loop."""
+    return call(flow, "gate", runs[0]).stdout, call(flow, "gate", runs[0], "--json").stdout
+
+
+@pytest.fixture(scope="module")
+def screen(server: RunningServer, runs: list[str], judged: tuple[str, str]) -> Iterator[Screen]:
     with chromium() as screen:
         screen.page.goto(f"{server.url}/login?code={server.service.access.codes.create()}")
         yield screen
@@ -154,6 +175,26 @@ def test_form_is_in_view_beside_all_diffs_and_one_press_away_on_a_phone(
     page.get_by_role("link", name="Approve…").click()
     expect(approve).to_be_in_viewport(ratio=1)
     approve.click(trial=True)
+
+
+def test_receipts_are_listed_with_the_files_on_which_they_depend(
+    judged: tuple[str, str], address: str, page: Page
+) -> None:
+    page.goto(f"{address}/decision")
+    panel = page.get_by_role("region", name="Receipts")
+    row = panel.get_by_role("row").filter(has_text="make@1")
+    expect(row.get_by_role("cell")).to_contain_text(
+        ["make@1", "grep -q person src/app/greet.py", "0", re.compile("[0-9a-f]{12}"), "s"]
+    )
+    expect(panel.get_by_role("listitem")).to_have_text(["src/app/greet.py", ".venv"])
+    expect(panel).to_contain_text("Ignored files such as .venv are in no tree")
+    text, record = judged
+    [line, *more] = [one.strip() for one in text.splitlines() if "receipt" in one]
+    assert line.startswith("receipt of make@1: grep -q person src/app/greet.py: exit status 0 (")
+    assert more == ["changed files that a receipt depends on: src/app/greet.py"]
+    found = json.loads(record)["receipts"]
+    assert (found["touched"], found["ignored"]) == (["src/app/greet.py"], [".venv"])
+    assert found["taken"][0]["is_of_result"]
 
 
 def test_viewed_file_is_folded_and_stays_so_until_its_content_changes(

@@ -17,9 +17,11 @@ from attractor.cli.runs.verdicts import (
     terminal_width,
     verdict_text,
 )
+from attractor.factory.decisions.review import evidence_of
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
 from attractor.factory.operations.gate import ask_gate
+from attractor.language.source.text import visible
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
@@ -49,16 +51,20 @@ def gate(
         show_json(unverifiable(error).to_record())
         return ExitCode.BROKEN
     changes = asyncio.run(read_diffstat(opened.project, facts.run_id, facts.tree))
+    evidence = evidence_of(facts, changes)
     if as_json:
         record = verdict_record(judged, to_operator=to_operator)
         pins = {"suite": facts.manifest.suite, "profile": facts.manifest.profile}
         shown = changes.to_record() if changes else None
-        show_json({**record, **pins, "changes": shown})
+        receipts = {"receipts": evidence.to_record()} if evidence else {}
+        show_json({**record, **pins, "changes": shown, **receipts})
     else:
         show(verdict_text(facts, judged, to_operator=to_operator))
         if judged.suite:
             show(rules_text(judge(judged), terminal_width(), shows_all=shows_all))
         show_changes(changes)
+        for line in evidence.lines():
+            show(visible(f"  {line}"))
         show(f"  {judges_line(facts)}")
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO
 

@@ -84,6 +84,8 @@ def _lines(ran: Sequence[_TestedFile], *, coverage: bool) -> Iterator[str]:
                 f"      never: {edge_text(edge)}  (line {edge.span.line})" for edge in never
             )
     results = [result for one in ran for result in one.results]
+    if nodes := dict.fromkeys(node for one in results for node in one.walk.without_receipt):
+        yield visible(f"no receipt was taken of {', '.join(nodes)}: tests run no commands")
     failed = sum(not result.is_passed for result in results)
     yield f"{len(results)} test{'s' if len(results) != 1 else ''}, {failed or 'none'} failed"
 

@@ -100,6 +100,8 @@ def _summary(walk: SimulatedWalk) -> Iterator[str]:
         yield f"stopped: {describe_cut(walk)}"
     for loop, times in count_loops(walk).items():
         yield f"loop, {times} time{'s' if times > 1 else ''}: {loop_text(loop)}"
+    if walk.without_receipt:
+        yield visible(f"no receipt was taken of {', '.join(walk.without_receipt)}")
     if walk.never_visited:
         yield visible(f"never visited: {', '.join(walk.never_visited)}")
     if walk.never_taken:

@@ -203,6 +203,9 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
         f"refused files {_some(out.refused)}" if out.refused else "",
     ]
     yield visible(f"left out: {'; '.join(filter(None, left_out)) or 'nothing'}")
+    yield from (visible(line) for line in review.receipts.lines())
+    if review.providers:
+        yield f"models: {visible(review.providers)}"
     yield judges_line(facts)
     if facts.state.status == AWAITING_DECISION:
         verdict = "--approve" if review.report.go else "--reject"

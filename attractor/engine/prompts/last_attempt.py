@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome
+from attractor.engine.receipts import RECEIPT
 from attractor.engine.truncation import both_ends, shorten
 from attractor.language.source.text import visible
 
@@ -15,7 +16,9 @@ MOST_FILES = 50
 
 @dataclass(frozen=True)
 class LastCall:
-    """The last tool call of an attempt: the name of the tool, and its output or its error."""
+    """The last tool call of an attempt, or its receipt: the name of the tool, and its output or
+    its error.
+    """
 
     tool: str
     output: str
@@ -29,7 +32,8 @@ def describe_end(outcome: Outcome, call: LastCall | None, refusal: str) -> str:
         parts.append(f"Its report was refused: {both_ends(refusal, LONGEST_REASON)}")
     lines = [line for line in call.output.splitlines() if line.strip()] if call else []
     if call and lines:
-        parts.append(f"The last lines of its last tool call{call.tool and f' ({call.tool})'}:")
+        last = f"last tool call{call.tool and f' ({call.tool})'}"
+        parts.append(f"The last lines of its {RECEIPT if call.tool == RECEIPT else last}:")
         parts += [f"    {shorten(line.strip(), LONGEST_LINE)}" for line in lines[-MOST_LINES:]]
     return "\n".join(parts)
 

@@ -11,6 +11,7 @@ from attractor.base.backoff import Backoff
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.receipts import receipt_command
 from attractor.engine.seams import Stage
 from attractor.engine.state.attempts import NO_STREAK, TRIED_OUT, Streak, signature
 from attractor.engine.state.progress import Visit
@@ -124,10 +125,13 @@ def _failures_left(stage: Stage, outcome: Outcome, streak: Streak) -> int | None
 
 
 def settle(node: Node, outcome: Outcome) -> Outcome:
-    """Return the final outcome after the last attempt: RETRY becomes FAIL or PARTIAL_SUCCESS."""
+    """Return the final outcome after the last attempt: RETRY becomes FAIL or PARTIAL_SUCCESS.
+
+    A stage with a `receipt` cannot succeed without it.
+    """
     if outcome.status is not StageStatus.RETRY:
         return outcome
-    if node.attributes.flag("allow_partial"):
+    if node.attributes.flag("allow_partial") and not receipt_command(node):
         notes = "\n".join(filter(None, [outcome.notes, "retries exhausted, partial accepted"]))
         return replace(outcome, status=StageStatus.PARTIAL_SUCCESS, notes=notes, failure_class=None)
     reason = ": ".join(filter(None, [TRIED_OUT, outcome.failure_reason]))

@@ -25,6 +25,7 @@ def walk_record(walk: SimulatedWalk) -> dict[str, object]:
         "loops": [{"nodes": list(loop), "times": times} for loop, times in loops.items()],
         "never_visited": list(walk.never_visited),
         "never_taken": [edge_record(edge) for edge in walk.never_taken],
+        **({"without_receipt": [*walk.without_receipt]} if walk.without_receipt else {}),
     }
 
 

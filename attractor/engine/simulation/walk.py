@@ -11,6 +11,7 @@ from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import StageStatus
 from attractor.engine.preflight import resolve_handler
+from attractor.engine.receipts import receipt_command
 from attractor.engine.routing.next_move import (
     NO_BOUNDS,
     Bounds,
@@ -177,6 +178,12 @@ class SimulatedWalk:
         """The nodes that were not visited."""
         visited = set(self.path)
         return tuple(node for node in self.graph.nodes if node not in visited)
+
+    @property
+    def without_receipt(self) -> tuple[str, ...]:
+        """The visited nodes with a receipt, whose commands a simulation does not run."""
+        nodes = dict.fromkeys(step.visit.node for step in self.steps)
+        return tuple(node for node in nodes if receipt_command(self.graph.nodes[node]))
 
     @property
     def never_taken(self) -> tuple[Edge, ...]:

@@ -9,6 +9,7 @@ from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.records import write_fields
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record
+from attractor.engine.receipts import Receipt
 
 REPORT_OUTCOME = "report_outcome"
 """The tool with which an agent reports its outcome."""
@@ -39,9 +40,12 @@ class AttemptTimes:
     ended: datetime
 
 
-def status_record(outcome: Outcome, times: AttemptTimes) -> dict[str, Json]:
+def status_record(
+    outcome: Outcome, times: AttemptTimes, receipt: Receipt | None = None
+) -> dict[str, Json]:
     """Return the content of status.json for an attempt (attractor-spec, appendix C; ruling R8)."""
-    return {**outcome_to_record(outcome), **write_fields(times)}
+    taken: dict[str, Json] = {"receipt": write_fields(receipt)} if receipt else {}
+    return {**outcome_to_record(outcome), **write_fields(times), **taken}
 
 
 def parse_report(text: str | bytes) -> Outcome:

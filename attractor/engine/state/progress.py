@@ -22,6 +22,7 @@ from attractor.engine.prompts.preamble import (
     remember,
     remember_keys,
 )
+from attractor.engine.receipts import Receipt
 from attractor.engine.state.attempts import NO_STREAK, Streak, TreeId, signature
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import one_line
@@ -53,7 +54,7 @@ class Visit:
     `meeting` is the node where the branches of the visit meet (ruling R6). `fidelity` is empty for
     a stage that uses no model. `tools` counts the tool calls of the stage. `streak` counts the
     failures of earlier attempts of the visit. `has_no_winner` marks a fan-in that selects no
-    branch.
+    branch. `receipt` is that of the last attempt, if its command ran.
     """
 
     node: str
@@ -71,6 +72,7 @@ class Visit:
     tools: Mapping[str, int] = field(default_factory=dict[str, int])
     streak: Streak = NO_STREAK
     has_no_winner: bool = False
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from attractor.engine.prompts.last_attempt import (
     describe_last_attempt,
 )
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
+from attractor.engine.receipts import RECEIPT, RECEIPT_TAKEN, Receipt
 from attractor.engine.routing.retry import end_attempt, failure_of
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, Handler, ParentRun, Stage, Suspended, require_summary
@@ -50,6 +51,7 @@ from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_fo
 from attractor.engine.stage.report import REPORT_OUTCOME, AttemptTimes, status_record
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, TreeId
 from attractor.engine.state.progress import LEFT_OUT, Visit
+from attractor.engine.storage.json_files import read_known
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.waits import AttemptWaits
 from attractor.engine.walk.walk import Walk
@@ -164,7 +166,8 @@ class Emitter:
 
     `on_activity` is called for each event. `trouble` is the first error of the journal. `tools`
     counts the calls of each tool. `last_call` and `refusal` are the last tool call of the agent
-    itself, and the reason of the last refused report.
+    itself, and the reason of the last refused report. `receipt` is the receipt of the stage, whose
+    last lines then replace those of the last tool call.
     """
 
     def __init__(
@@ -188,6 +191,7 @@ class Emitter:
         self.tools: dict[str, int] = {}
         self.last_call: LastCall | None = None
         self.refusal = ""
+        self.receipt: Receipt | None = None
         self.trouble: MachineryError | None = None
 
     def __call__(self, kind: str, **data: Json) -> None:
@@ -202,12 +206,20 @@ class Emitter:
             self._remember_result(data)
         if kind == REPORT_REFUSED:
             self.refusal = str(data.get("reason", ""))
+        if kind == RECEIPT_TAKEN:
+            self._remember_receipt(data)
         self._on_activity()
 
     def _remember_result(self, data: Mapping[str, Json]) -> None:
         tool, said = str(data.get("tool_name", "")), data.get("output") or data.get("error")
         if tool != REPORT_OUTCOME:
             self.last_call = LastCall(tool, str(said or ""))
+
+    def _remember_receipt(self, data: Mapping[str, Json]) -> None:
+        self.receipt = read_known(Receipt, data)
+        lines = data.get("lines")
+        words = "\n".join(map(str, lines)) if isinstance(lines, list) else ""
+        self.last_call = LastCall(RECEIPT, words)
 
     def require_budget(self) -> None:
         """Halt if a budget of the run, or of a parent run, is exhausted."""
@@ -310,8 +322,7 @@ class Attempt:
     async def make(self, handler: Handler) -> AttemptResult:
         """Execute the handler, and record the outcome.
 
-        If a service is unavailable, the stage is retried. Without attempts left, the run stops, and
-        a resume repeats the stage.
+        If a service is unavailable at the last attempt, the run stops; a resume repeats the stage.
         """
         walk, run = self.walk, self.walk.run
         folder = await self._prepare_folder()
@@ -360,11 +371,12 @@ class Attempt:
                 is_assumed=OUTCOME_ASSUMED in emitter.kinds,
                 fidelity=inheritance.fidelity,
                 thread=inheritance.thread,
+                receipt=emitter.receipt,
                 tools=dict(Counter(emitter.tools).most_common(MOST_TOOLS)) if emitter.tools else {},
             )
             result = AttemptResult(visit.outcome, seconds, visit)
         times = AttemptTimes(self.visit, self.number, started, run.clock.now())
-        files.finish(status_record(result.outcome, times))
+        files.finish(status_record(result.outcome, times, emitter.receipt))
         run.record(self._end_event(result), place=self._place)
         return result
 
@@ -491,6 +503,7 @@ class Attempt:
             last_attempt="\n\n".join(filter(None, [self._describe_last_attempt(), changed_files])),
             inherited=inheritance.context,
             artifacts=run.artifacts,
+            redact=run.redactor.text,
         )
 
     def _describe_last_attempt(self) -> str:

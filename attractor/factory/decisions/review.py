@@ -9,7 +9,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.outcome import Usage, usage_to_record
-from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.candidate_run import CandidateRun
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -22,7 +21,8 @@ from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat
 from attractor.records.delivery import read_delivery
 from attractor.records.lookup import used_by
-from attractor.records.timeline import read_recorded
+from attractor.records.receipts import ReceiptEvidence, describe_providers, find_evidence
+from attractor.records.timeline import Timeline, read_recorded
 from attractor.scenarios.evaluation import count_trials
 from attractor.workspaces.result_tree import BUILD_FOLDERS
 from attractor.workspaces.run_store import STORES, read_record
@@ -90,7 +90,8 @@ class Review:
     """The facts that a person sees before deciding on a run.
 
     `look` is the command that shows all changes. `assumed` are stages whose success was assumed,
-    `auto_approved` counts the human gates that were approved automatically.
+    `auto_approved` counts the human gates that were approved automatically. `providers` says with
+    which providers agents wrote and reviewed.
     """
 
     facts: CandidateRun
@@ -106,6 +107,8 @@ class Review:
     assumed: tuple[str, ...]
     auto_approved: int
     left_out: LeftOut
+    receipts: ReceiptEvidence = ReceiptEvidence()
+    providers: str = ""
 
     def to_record(self, *, to_operator: bool) -> dict[str, Json]:
         """Return the JSON record, with words of holdouts for the operator only."""
@@ -127,6 +130,8 @@ class Review:
             },
             "assumed": {"stages": list(self.assumed), "auto_approved_gates": self.auto_approved},
             "left_out": write_fields(self.left_out),
+            **({"receipts": self.receipts.to_record()} if self.receipts else {}),
+            **({"providers": self.providers} if self.providers else {}),
             "judged_by": {
                 "pipeline": manifest.pipeline,
                 "pipeline_hash": self.facts.pipeline_hash,
@@ -141,11 +146,13 @@ async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) ->
     judged = evaluator.judged(facts)
     results = [one for record in judged.evaluations for one in record.results]
     state = facts.state
+    changes = await read_diffstat(project, facts.run_id, facts.tree)
+    timeline = read_recorded(facts.directory.root)
     return Review(
         facts=facts,
         judged=judged,
         report=gate(judged),
-        changes=await read_diffstat(project, facts.run_id, facts.tree),
+        changes=changes,
         look=_look(facts),
         scenarios=tuple(_scenarios(facts, judged, evaluator)),
         usage=used_by(facts.directory, state),
@@ -154,8 +161,18 @@ async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) ->
         trial_seconds=sum(one.duration_ms for one in results) / 1000,
         assumed=tuple(dict.fromkeys(state.progress.assumed)) if state.progress else (),
         auto_approved=state.answer_counts.get(AUTO_APPROVE, 0),
-        left_out=_left_out(facts.directory, project, facts.run_id),
+        left_out=_left_out(project, facts.run_id, timeline.not_kept),
+        receipts=evidence_of(facts, changes, timeline),
+        providers=describe_providers(timeline),
     )
+
+
+def evidence_of(
+    facts: CandidateRun, changes: Diffstat | None, timeline: Timeline | None = None
+) -> ReceiptEvidence:
+    """Return the receipts of a run, and the changed files on which they depend."""
+    paths = [one.path for one in changes.files] if changes else []
+    return find_evidence(timeline or read_recorded(facts.directory.root), facts.tree, paths)
 
 
 def _look(facts: CandidateRun) -> str:
@@ -166,10 +183,10 @@ def _look(facts: CandidateRun) -> str:
     return f"less {shlex.quote(str(delivery.patch.place))}" if delivery.patch else ""
 
 
-def _left_out(directory: RunDirectory, project: Project, run_id: str) -> LeftOut:
+def _left_out(project: Project, run_id: str, not_kept: Sequence[str]) -> LeftOut:
     # The workspace may be removed already.
     record = read_record(project.machine.state_dir / STORES / run_id)
-    refused = tuple(read_recorded(directory.root).not_kept)
+    refused = tuple(not_kept)
     if record is None:
         return LeftOut(refused=refused)
     builds = [f"{name}/ beside {' or '.join(files)}" for name, files in BUILD_FOLDERS.items()]

@@ -83,7 +83,7 @@ truth = partial(KnownAttribute, type=AttributeType.BOOLEAN)
 time = partial(KnownAttribute, type=AttributeType.DURATION)
 """Create the row of a duration attribute."""
 
-COMMANDS = frozenset({"tool_command", "tool_hooks.pre", "tool_hooks.post"})
+COMMANDS = frozenset({"tool_command", "receipt", "tool_hooks.pre", "tool_hooks.post"})
 """The attributes with shell commands."""
 
 RETRY_TARGETS = ("retry_target", "fallback_retry_target")
@@ -174,6 +174,12 @@ DESCRIBING = (
     ),
     text("class", NODE, "Classes for the model stylesheet, separated by commas or blanks."),
     text("tool_command", NODE, "Shell command of a tool stage."),
+    text(
+        "receipt",
+        NODE,
+        "Shell command that must end with 0 after an agent reported success; otherwise the stage "
+        "fails.",
+    ),
     text(
         "secrets",
         NODE,

@@ -179,7 +179,7 @@ _NAMED_OTHERWISE = {
     "default_fidelity": "fidelity",
     "max_node_visits": "max_visits",
 }
-_PATHS = ("prompt", "tool_command")
+_PATHS = ("prompt", "tool_command", "receipt")
 _NOT_HANDED_DOWN = frozenset({"label", "inputs", *RETRY_TARGETS})
 
 

@@ -138,7 +138,7 @@ _JOINS = tuple("&|(!=<>")
 _WITH_ASSIGNMENTS = frozenset(
     {
         *("condition", "manager.stop_condition"),
-        *("tool_command", "script", "tool_hooks.pre", "tool_hooks.post"),
+        *("tool_command", "script", "receipt", "tool_hooks.pre", "tool_hooks.post"),
     }
 )
 _PROSE = _WITH_ASSIGNMENTS | {

@@ -12,7 +12,7 @@ from attractor.language.source.text import quote
 
 _RULE = "prompt_file"
 _SIGN = "@"
-_KEYS = ("prompt", "tool_command")
+_KEYS = ("prompt", "tool_command", "receipt")
 _TEMPLATE = ".j2"
 
 

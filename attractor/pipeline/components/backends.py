@@ -26,6 +26,12 @@ def backend_of(node: Node, of_run: str) -> str:
     return of_run if of_run == SIMULATE else node.attributes.text("backend") or of_run
 
 
+def takes_receipts(node: Node, request: RunRequest, custom_parts: CustomParts) -> bool:
+    """Return whether a backend does real work for a node: no simulation, and no callback."""
+    of_run = HANDED_IN if custom_parts.backend else request.backend
+    return backend_of(node, of_run) not in (SIMULATE, HANDED_IN)
+
+
 @dataclass(frozen=True)
 class NodeBackends:
     """Passes each stage to the backend of its node."""

@@ -13,7 +13,7 @@ from attractor.engine.walk.saved_conversations import Rebuild, rebuilder_of
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
-from attractor.pipeline.components.backends import build_backend, executed_type
+from attractor.pipeline.components.backends import build_backend, executed_type, takes_receipts
 from attractor.pipeline.project.custom_parts import adapt_handler
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
@@ -117,6 +117,7 @@ async def build_components(
         project=project.root,
         task_note=task_note,
         search_path=project.machine.search_path,
+        takes_receipts=lambda node: takes_receipts(node, request, custom_parts),
     )
     registry = handler_registry()
     used = {

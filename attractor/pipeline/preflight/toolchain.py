@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.receipts import receipt_command
 from attractor.engine.stage.toolchain import (
     ProgramAnswer,
     ask_versions,
@@ -100,6 +101,7 @@ def _commands_of(graphs: Iterable[Graph]) -> Iterator[str]:
     for graph in graphs:
         for node in graph.nodes.values():
             yield node.attributes.text("tool_command") or node.attributes.text("script")
+            yield receipt_command(node)
 
 
 async def _ask(

@@ -370,7 +370,7 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
         finding=explain(case),
         stages=add_up(timeline.visits, flights, now),
         loops=sorted(find_loops(timeline.path()).items(), key=lambda found: -found[1]),
-        assumed=[*timeline.assumed, *undeclared],
+        assumed=[*timeline.assumed, *timeline.without_receipt, *undeclared],
         interruptions=timeline.notes,
         not_kept=timeline.not_kept,
         usage=used_by(run.directory, state),

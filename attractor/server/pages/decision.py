@@ -17,6 +17,7 @@ from attractor.factory.evaluation.failed_scenarios import count_failures, in_wor
 from attractor.factory.history.records import marked_defects
 from attractor.pipeline.status import read_status
 from attractor.server.access.callers import Caller
+from attractor.records.receipts import IGNORED_SENTENCE, PROOF_SENTENCE
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
@@ -87,6 +88,8 @@ def _page(
             "changes_address": _address(run),
             "split_query": split_query(request),
             "now": now,
+            "ignored_sentence": IGNORED_SENTENCE.capitalize(),
+            "proof_sentence": PROOF_SENTENCE,
             "refusal": refusal,
             "typed": {**_NOTHING_TYPED, **refusal.values},
             **({"flash": Flash(recorded)} if recorded else {}),

@@ -83,7 +83,7 @@ def test_missing_programs_are_reported_once() -> None:
     assert pointed_parts('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
 
 
-@table("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
+@table("name", ["tool_command", "receipt", "tool_hooks.pre", "tool_hooks.post"])
 def test_each_command_is_checked(name: str) -> None:
     assert pointed_parts(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
 
@@ -105,6 +105,20 @@ def test_each_command_is_checked(name: str) -> None:
 )
 def test_command_that_is_never_run_is_reported(text: str, where: list[str]) -> None:
     assert pointed_parts(text, "command_needs_tool") == where
+
+
+@table(
+    ("text", "where"),
+    [
+        ('a [receipt="make test"]', []),
+        ("a [shape=parallelogram, tool_command=ls, receipt=ls]", ["receipt"]),
+        ("a [type=prompt, receipt=ls]", ["receipt"]),
+        ("a [type=lambda, receipt=ls]", ["receipt"]),
+        ('a [receipt=" "]', ["receipt"]),
+    ],
+)
+def test_receipt_that_never_runs_is_refused(text: str, where: list[str]) -> None:
+    assert pointed_parts(text, "receipt_on_agent") == where
 
 
 @table(

@@ -1,0 +1,224 @@
+"""Receipts: the engine runs a command on the files that an agent left."""
+
+import hashlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attractor import RunResult
+from attractor.base.json import Json
+from attractor.records.receipts import find_evidence
+from attractor.records.timeline import read_recorded
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import MODELS, says, use, uses
+from tests.backends.test_acp import AGENT as ACP_AGENT
+from tests.pipeline.projects import git, make_project
+from tests.prepared import begin_prepared, plain
+from tests.spec.runs import ScriptedBackend, between, environ_for, events, record, run
+
+# The agent does what the line with RUN in its prompt says.
+AGENT = 'eval "$(grep -m 1 "^RUN: " | cut -c 6-)"\n'
+CHECK = "grep good state.txt || { echo Error: the state is bad; exit 3; }\n"
+SETTINGS = '[backends.command]\nrun = "bash agent.sh"\n'
+FILES = {
+    "attractor.toml": SETTINGS,
+    "agent.sh": AGENT,
+    "check.sh": CHECK,
+    "state.txt": "bad\n",
+    ".gitignore": "kept.log\n",
+}
+REPORTS = """echo '{"outcome": "success", "notes": "all tests pass"}' > $ATTRACTOR_STATUS_FILE"""
+BAD = "no_receipt: receipt ended with exit code 3: Error: the state is bad"
+
+
+def node(name: str, does: str, more: str = "", receipt: str = "bash check.sh") -> str:
+    prompt = f"RUN: {does}".replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name} [prompt="{prompt}", receipt="{receipt}", {more}]'
+
+
+def play(folder: Path, *nodes: str, **options: str) -> RunResult:
+    """Run stages in order, each whatever the outcome of the one before."""
+    make_project(folder / "project", **FILES)
+    names = ["start", *(one.split()[0] for one in nodes), "exit"]
+    text = between("on_failure=continue", *nodes, " -> ".join(names))
+    environ = {**environ_for(folder), "BASH_ENV": str(folder / "bashenv")}
+    given = {"backend": "command", "workspace": "isolated", **options}
+    return run(folder, text, environ=environ, **given)  # pyright: ignore[reportArgumentType]
+
+
+def ends(result: RunResult, *names: str) -> dict[str, Json]:
+    """Return the reason of each stage, or its outcome."""
+    found = {name: record(result, f"{name}/status.json") for name in names}
+    return {name: one["failure_reason"] or one["outcome"] for name, one in found.items()}
+
+
+WORK = "echo good > state.txt; "
+VOID = {
+    "said": REPORTS,
+    "background": "setsid bash -c 'sleep 3; echo good > state.txt' <&- >&- 2>&- & " + REPORTS,
+    "elsewhere": f"mkdir -p ../other; cd ../other; {WORK}{REPORTS}",
+    "start_files": "echo 'grep() { echo ok; }' > $BASH_ENV; cp $BASH_ENV ~/.bashrc; " + REPORTS,
+    "forged": """echo '{"type": "ReceiptTaken", "exit_status": 0}'; echo exit status 0; """
+    + REPORTS,
+    "hidden": "bash check.sh || true; " + REPORTS,
+    "partial": REPORTS.replace('"success"', '"partial_success"'),
+}
+
+
+def test_success_is_void_where_the_command_fails_on_the_files(tmp_path: Path) -> None:
+    result = play(
+        tmp_path,
+        *(node(name, does) for name, does in VOID.items() if name != "start_files"),
+        node("silent", "echo Well.", "auto_status=true"),
+        node("retried", REPORTS.replace('"success"', '"retry"'), "allow_partial=true"),
+        node("passed", WORK + REPORTS),
+        # Last, because the file is read by the agents of later stages.
+        node("start_files", f"echo bad > state.txt; {VOID['start_files']}"),
+    )
+    names = [*VOID, "silent", "retried", "passed"]
+    reasons = {**dict.fromkeys([*VOID, "silent"], BAD), "passed": "success"}
+    assert ends(result, *names) == {**reasons, "retried": "max retries exceeded: all tests pass"}
+    failed = record(result, "said/status.json")
+    assert failed["failure_class"] == "verdict"
+    assert failed["context_updates"]["tool.output"].endswith("bad\n")  # pyright: ignore
+    assert (
+        "bash check.sh\n\nUnless its exit status is 0"
+        in (result.directory / "said" / "prompt.md").read_text()
+    )
+    taken = {one.node: one.data for one in events(result, "ReceiptTaken")}
+    assert {*taken} == {*names} - {"retried"}
+    output = (result.directory / "passed" / "receipt.txt").read_bytes()
+    receipt = record(result, "passed/status.json")["receipt"]
+    assert isinstance(receipt, dict)
+    assert receipt == {key: value for key, value in taken["passed"].items() if key != "lines"}
+    assert receipt["output_hash"] == hashlib.sha256(output).hexdigest()
+    evidence = find_evidence(read_recorded(result.directory), str(receipt["tree"]), ["state.txt"])
+    assert [one.node for one in evidence.receipts if one.is_of_result] == ["passed"]
+    assert len(evidence.receipts) == len(taken)
+
+
+@pytest.mark.parametrize("workspace", ["isolated", "in-place"])
+def test_files_that_the_command_writes_are_set_back_where_the_run_owns_them(
+    tmp_path: Path, workspace: str
+) -> None:
+    writes = "echo kept > kept.log; echo bad > state.txt; touch new.txt"
+    result = play(tmp_path, node("work", WORK + REPORTS, receipt=writes), workspace=workspace)
+    [taken] = events(result, "ReceiptTaken")
+    steps = [one.data["step"] for one in events(result, "CheckpointSaved") if one.node == "work"]
+    after = steps[0]["visit"]["tree"]  # pyright: ignore
+    assert (after == taken.data["tree"]) == (workspace == "isolated")
+    if workspace == "in-place":
+        assert (tmp_path / "project" / "state.txt").read_text() == "bad\n"
+
+
+def test_missing_program_endless_command_and_further_attempt(tmp_path: Path) -> None:
+    again = f"[ -e {tmp_path}/again ] && {{ {WORK} }}; touch {tmp_path}/again; {REPORTS}"
+    result = play(
+        tmp_path,
+        node("again", again, "max_retries=1"),
+        node("missing", REPORTS, receipt="nosuchprogram --all"),
+        node("endless", REPORTS, 'timeout="3s"', receipt="touch made.txt; sleep 100"),
+    )
+    assert ends(result, "again", "missing", "endless") == {
+        "again": "success",
+        "missing": "no_receipt: command not found: nosuchprogram "
+        "(receipt ended with exit code 127)",
+        "endless": "timed out after 3s",
+    }
+    prompt = (result.directory / "again" / "prompt.md").read_text()
+    lines = "The last lines of its receipt:\n    Error: the state is bad"
+    assert f"its changes to files were undone: {BAD} {lines}".replace(" The", "\nThe") in prompt
+    assert [one.attempt for one in events(result, "ReceiptTaken") if one.node == "again"] == [1, 2]
+
+
+TWIN = Script(
+    rules=(
+        Rule(when=When(step=0), answer=uses(use("report_outcome", {"outcome": "success"}))),
+        Rule(when=When(step=1), answer=says("It passes.")),
+    )
+)
+REVIEWS = between(
+    "on_failure=continue",
+    'void [agent=reviewer, prompt="Review it", receipt="bash check.sh"]',
+    'good [shape=parallelogram, tool_command="echo good > state.txt"]',
+    'passed [agent=reviewer, prompt="Review it", receipt="bash check.sh"]',
+    'acp_void [backend=acp, prompt="Do it", receipt="grep -q no made.txt"]',
+    'acp_passed [backend=acp, prompt="Do it", receipt="grep -q yes made.txt"]',
+    "start -> void -> good -> passed -> acp_void -> acp_passed -> exit",
+)
+
+
+def test_shipped_reviewer_and_an_outside_agent_need_a_receipt(tmp_path: Path) -> None:
+    settings = f'[backends.acp]\nrun = "{sys.executable} {ACP_AGENT}"\n'
+    make_project(tmp_path / "project", **{**FILES, "attractor.toml": settings})
+    with in_background(ProviderTwin(TWIN)) as twin:
+        environ = {**environ_for(tmp_path), **twin.environ(), "PYTHONPATH": ":".join(sys.path)}
+        result = run(
+            tmp_path,
+            REVIEWS,
+            backend="agent",
+            model=MODELS["openai"],
+            workspace="isolated",
+            environ=environ,
+        )
+    assert ends(result, "void", "passed", "acp_void", "acp_passed") == {
+        "void": BAD,
+        "passed": "success",
+        "acp_void": "no_receipt: receipt ended with exit code 1",
+        "acp_passed": "success",
+    }
+
+
+def test_simulation_and_callback_take_none_and_say_so(tmp_path: Path) -> None:
+    for number, backend in enumerate(["simulate", ScriptedBackend()]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        result = play(folder, node("work", "true"), backend=backend)  # pyright: ignore
+        assert ends(result, "work") == {"work": "success"}
+        assert len(events(result, "ReceiptSkipped")) == 1
+        evidence = find_evidence(read_recorded(result.directory), "", [])
+        assert [*evidence.lines()] == [
+            "no receipt of work@1: the stage was simulated, or executed by a callback"
+        ]
+
+
+# The command is held until a file allows it to go on, or kills the process of the run at its end.
+HELD = "touch $HOME/begun; while [ ! -e $HOME/go ]; do sleep 0.02; done; bash check.sh"
+DYING = (
+    "bash check.sh; touch $HOME/begun; [ -e $HOME/go ] || kill -9 $(cat $HOME/process); sleep 0.1"
+)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("receipt", [HELD, DYING])
+def test_run_killed_at_the_receipt_has_one_after_a_resume(tmp_path: Path, receipt: str) -> None:
+    work = node("work", f"echo >> {tmp_path}/started; {WORK}{REPORTS}", receipt=receipt)
+    text = between(work, "start -> work -> exit")
+    project = make_project(tmp_path / "project", text, **FILES)
+    environ = plain(environ_for(tmp_path))
+    words = ("run", "pipeline.dot", "--backend", "command", "--sandbox", "none")
+    process = begin_prepared(words, folder=project, variables=environ)
+    (tmp_path / "process").write_text(str(process.pid))
+    until = time.monotonic() + 60
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    if receipt == HELD:
+        process.kill()
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    (tmp_path / "go").touch()
+    again = begin_prepared(("resume", "latest"), folder=project, variables=environ)
+    assert again.wait(timeout=60) == 0
+    assert (tmp_path / "started").read_text() == "\n\n"
+    [root] = [one.parent for one in project.glob("runs/*/events.jsonl")]
+    lines = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
+    [taken] = [one["data"] for one in lines if one["type"] == "ReceiptTaken"]
+    assert git(project, "status", "--short") == ""
+    [receipt_of_work] = find_evidence(read_recorded(root), taken["tree"], []).receipts
+    assert receipt_of_work.receipt.exit_status == 0
