@@ -16,8 +16,8 @@ from attractor.factory.decisions.review import Review
 from attractor.factory.evaluation.failed_scenarios import count_failures, in_words
 from attractor.factory.history.records import marked_defects
 from attractor.pipeline.status import read_status
-from attractor.server.access.callers import Caller
 from attractor.records.receipts import IGNORED_SENTENCE, PROOF_SENTENCE
+from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
