@@ -86,6 +86,29 @@ class FileLock:
         """Release the lock."""
         self.release()
 
+    @staticmethod
+    def is_held(path: str | Path) -> bool:
+        """Return whether a process holds the lock on a path.
+
+        The check takes a shared lock and releases it at once, so that two processes which look at
+        the same time do not take each other for a holder.
+        """
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as cause:
+            raise file_error("read", path, cause) from cause
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as cause:
+            raise file_error("lock", path, cause) from cause
+        finally:
+            os.close(file)
+        return False
+
     def _await(self, file: io.FileIO, wait: float) -> None:
         end = time.monotonic() + wait
         while not try_lock(file):
@@ -133,7 +156,7 @@ class SharedLock:
 
     @staticmethod
     def is_held(path: Path) -> bool:
-        """Return whether any process holds the lock on a path."""
+        """Return whether any process holds the lock, or looks at it at this moment."""
         if not path.exists():
             return False
         try:

@@ -26,7 +26,7 @@ from attractor.base.files import (
     reason_of,
     remove_tree,
 )
-from attractor.base.locks import FileLock, LockHolder, SharedLock, holder_of
+from attractor.base.locks import FileLock, LockHolder, holder_of
 from attractor.workspaces.errors import DimensionBusy, DimensionMissing
 
 NAME = "workspaces"
@@ -157,7 +157,7 @@ def lock_writer(folder: Path, state: Path, *, run_id: str) -> FileLock:
 def writer_of(folder: Path, state: Path) -> LockHolder | None:
     """Return the process with the run that works in a folder of a person, or None."""
     place = _writer_lock(folder, state)
-    return holder_of(place) if SharedLock.is_held(place) else None
+    return holder_of(place) if FileLock.is_held(place) else None
 
 
 def _writer_lock(folder: Path, state: Path) -> Path:

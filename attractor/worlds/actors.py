@@ -264,6 +264,10 @@ class ActorFolder:
             raise VerificationError(f"{place} does not record an actor", hint=hint)
         return history
 
+    def count_failures(self) -> int:
+        """Return how many messages were answered without success; the lines are not parsed."""
+        return read_regular(self.root / _JOURNAL).count(b'"succeeded":false')
+
     def signature(self) -> tuple[int, ...]:
         """Return numbers that differ after a new message and after a new line of the journal."""
         return self.inbox.stat().st_mtime_ns, (self.root / _JOURNAL).stat().st_size

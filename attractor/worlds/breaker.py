@@ -144,18 +144,20 @@ def _begun_after(
 def hold_of(folder: ActorFolder, opened: OpenProject) -> Hold | None:
     """Return why no further run of an actor begins by itself; None if one may begin."""
     most, state = opened.project.max_same_cause, opened.project.machine.state_dir
-    if not most:
+    folders = [
+        other
+        for other in list_actors(state)
+        if other.project.project_id == folder.project.project_id
+    ]
+    has_answers = bool(read_answers(state, folder.project))
+    # The index takes a second for an actor that is woken; the journals of actors take none.
+    if not most or (sum(one.count_failures() for one in folders) < most and not has_answers):
         return None
     with RunIndex(state).opened() as index:
         runs = index.past_runs(folder.project.runs_dir)
     stopped = Counter(run.cause for run in runs if run.actor and run.cause)
     if not any(count >= most for count in stopped.values()):
         return None
-    folders = [
-        other
-        for other in list_actors(state)
-        if other.project.project_id == folder.project.project_id
-    ]
     return find_hold(
         runs,
         peers_of(folder.read().actor, [other.read().actor for other in folders]),

@@ -21,7 +21,7 @@ from typing import Any
 
 from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
 from attractor.base.files import make_private_folder
-from attractor.base.locks import FileLock, SharedLock, take_slot, unlock
+from attractor.base.locks import FileLock, take_slot, unlock
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.checkpoint import open_journal
@@ -349,7 +349,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
 
     With `waits`, it holds its lock when this returns.
     """
-    if SharedLock.is_held(folder.lock):
+    if FileLock.is_held(folder.lock):
         return
     machine, project = opened.project.machine, folder.project
     if not project.root.is_dir():
@@ -369,7 +369,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
     )
     if waits:
         until = time.monotonic() + _START_PATIENCE_S
-        while process.poll() is None and not SharedLock.is_held(folder.lock):
+        while process.poll() is None and not FileLock.is_held(folder.lock):
             if time.monotonic() > until:
                 raise ProcessNotStarted(
                     f"the process of the actor {folder.name} has not begun in time",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.locks import SharedLock
+from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.pipeline.status import DEAD_PROCESS, PlainStatus, PlainWord, plain_status
 from attractor.records.lookup import is_run, run_root
@@ -137,7 +137,7 @@ def read_actor(
 ) -> ActorView:
     """Return an actor as it is now; `has_process` says whether its lock is held, if known."""
     if has_process is None:
-        has_process = SharedLock.is_held(folder.lock)
+        has_process = FileLock.is_held(folder.lock)
     # The inbox before the journal: a message that is answered in between is in the journal.
     waiting, task = Inbox(folder.inbox).waiting(), folder.read_task()
     history = folder.read(known)

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import signal
@@ -238,6 +239,16 @@ def test_released_lock_is_free_while_a_forked_child_has_its_file(tmp_path: Path)
 
 @pytest.mark.crash
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a zombie is")
+def test_processes_that_look_at_a_lock_are_no_holders(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    assert not FileLock.is_held(lock.path)
+    with lock:
+        assert FileLock.is_held(lock.path)
+    with open_to_lock(lock.path) as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not FileLock.is_held(lock.path)
+
+
 def test_zombie_holds_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with racing(path, 1) as race:

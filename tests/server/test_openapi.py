@@ -124,7 +124,7 @@ def test_document_describes_choices_patterns_and_enums(server: RunningServer) ->
     assert choices == {
         ("StartBody", "oneOf"): [["source"], ["file"], ["pipeline"]],
         ("Snippet", "oneOf"): [["code"], ["command"]],
-        ("NewAmendment", "anyOf"): [["rationale"], ["note"]],
+        ("NewAmendment", "anyOf"): [["rationale"], ["note"], ["defect"], ["no_defect"]],
     }
     patterns = {
         ("NewWaiver", "expires"): DURATION_PATTERN,

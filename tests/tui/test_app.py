@@ -1,148 +1,21 @@
 """The terminal interface by keyboard, against a server with real actors."""
 
 import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input, RichLog, Static
+from textual.widgets import Input
 
 from attractor.base.errors import VerificationError
-from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
-from attractor.tui.client import ApiClient, Attention
-from attractor.tui.row_list import RowList
-from tests.browsers import PICTURES
-from tests.cli.git_desk import GitDesk, await_
-from tests.server.conftest import RunningServer, serving
+from tests.cli.git_desk import await_
+from tests.tui.conftest import MIDDLE, PATIENCE_S, PHONE, WIDE, LateClient, Person, World, sit
 from tests.tui.test_model import actor, question
-from tests.worlds.desks import SLOW, SPAWN, kill_process
+from tests.worlds.desks import SLOW, kill_process
 from tests.worlds.test_attention import GATE
 
-PATIENCE_S = 30.0
-WIDE, MIDDLE, PHONE = (120, 40), (80, 30), (40, 30)
 TASK = "[red]do[/red] more"
-
-
-@dataclass
-class World:
-    """A project with a server, in which actors are spawned."""
-
-    desk: GitDesk
-    server: RunningServer
-    http: httpx.Client
-
-    def spawn(self, name: str, pipeline: str) -> None:
-        self.desk.place.joinpath("pipeline.dot").write_text(pipeline)
-        done = self.desk.do(*SPAWN, "--name", name, "say hello")
-        assert done.returncode == 0, done.stderr
-
-    def spawn_simulated(self, name: str, words: str) -> dict[str, Any]:
-        body = {"words": words, "name": name, "backend": "simulate", "sandbox": "none"}
-        made = self.http.post("/api/v1/actors", json=body)
-        assert made.status_code == 201, made.text
-        return made.json()
-
-    def needs(self) -> list[str]:
-        return [row["need"] for row in self.http.get("/api/v1/attention").json()]
-
-    def actors(self) -> list[dict[str, Any]]:
-        return self.http.get("/api/v1/actors").json()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world, whose actors are stopped at the end."""
-    desk = GitDesk(tmp_path)
-    desk.make(GATE)
-    with serving(Service.of(desk.place, desk.environ)) as server, server.client("decide") as http:
-        world = World(desk, server, http)
-        yield world
-        for one in world.actors():
-            http.post(f"/api/v1/actors/{one['project']['id']}/{one['name']}/stop")
-
-
-class LateClient(ApiClient):
-    """A client that can stop to hear what needs a person, as if the server were slow."""
-
-    is_late = False
-
-    async def attention(self) -> list[Attention]:
-        if self.is_late:
-            await asyncio.Event().wait()
-        return await super().attention()
-
-
-@dataclass
-class Person:
-    """A person who looks at the screen, and types."""
-
-    app: AttractorTui
-    pilot: Pilot[None]
-    client: LateClient
-
-    @property
-    def list(self) -> str:
-        return "\n".join(line.text for line in self.app.query_one("#list", RowList).lines)
-
-    @property
-    def right(self) -> str:
-        body = self.app.query_one("#body", RichLog)
-        return "\n".join([self.text("#head"), *(line.text for line in body.lines)])
-
-    def text(self, selector: str) -> str:
-        return str(self.app.query_one(selector, Static).content)
-
-    @property
-    def keys(self) -> str:
-        return self.text("#keys").replace("\N{NO-BREAK SPACE}", " ")
-
-    async def sees(self, words: str, where: Callable[[], str]) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while words not in where():
-            assert time.monotonic() < until, f"{words!r} is not in:\n{where()}"
-            await asyncio.sleep(0.02)
-            await self.pilot.pause()
-
-    async def waits(self, is_so: Callable[[], bool]) -> None:
-        await self.sees("yes", lambda: "yes" if is_so() else "not yet")
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """The widths of the list and of the details; 0 is hidden."""
-        both = (self.app.query_one(selector) for selector in ("#list", "#right"))
-        return tuple(one.region.width if one.display else 0 for one in both)
-
-    async def types(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    def keep_picture(self, name: str) -> None:
-        """Keep a picture of the screen, with fonts of the machine."""
-        if PICTURES:
-            drawn = self.app.export_screenshot(title="attractor tui")
-            Path(PICTURES, f"{name}.svg").write_text(
-                re.sub(r"@font-face {.*?}", "", drawn, flags=re.S)
-            )
-
-
-def sit(
-    server: RunningServer,
-    work: Callable[[Person], Awaitable[None]],
-    size: tuple[int, int] = WIDE,
-) -> None:
-    async def main() -> None:
-        client = LateClient(server.url, server.token())
-        app = AttractorTui(client)
-        async with app.run_test(size=size) as pilot:
-            await work(Person(app, pilot, client))
-
-    asyncio.run(main())
 
 
 def test_question_is_answered_by_its_key(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.locks import SharedLock, holder_of
+from attractor.base.locks import FileLock, holder_of
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import Desk, PlainDesk
 from tests.cli.running import run_here
@@ -60,4 +60,4 @@ def kill_process(desk: Desk, name: str) -> None:
     holder = holder_of(lock)
     assert holder
     os.kill(holder.pid, signal.SIGKILL)
-    await_(lambda: not SharedLock.is_held(lock))
+    await_(lambda: not FileLock.is_held(lock))

@@ -18,7 +18,7 @@ from typing import IO
 import pytest
 
 from attractor.base.json import canonical_json
-from attractor.base.locks import SharedLock, holder_of
+from attractor.base.locks import FileLock, holder_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.environments.orphan_processes import MARK, find_process, process_numbers
 from attractor.factory.open_project import OpenProject
@@ -60,7 +60,7 @@ _CAP = "ATTRACTOR_WORLDS__MAX_WORKING_ACTORS"
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Return a folder for projects; kill the processes of their actors at the end."""
     yield tmp_path
-    while alive := [one for one in list_actors(tmp_path / "state") if SharedLock.is_held(one.lock)]:
+    while alive := [one for one in list_actors(tmp_path / "state") if FileLock.is_held(one.lock)]:
         for one in alive:
             kill(one, is_group=True)
 
@@ -110,7 +110,7 @@ class Crowd:
 
     def kill_one(self) -> bool:
         """Kill an actor at work after a moment, and start it again; return whether there is one."""
-        working = [one for one in self.actors if one.read_task() and SharedLock.is_held(one.lock)]
+        working = [one for one in self.actors if one.read_task() and FileLock.is_held(one.lock)]
         if not working:
             return False
         victim = self.dice.choice(working)
@@ -205,7 +205,7 @@ def test_all_actors_are_back_after_a_reboot_and_stale_ones_ask(folder: Path) -> 
     for holder in [holder_of(actor.lock) for _, actor in actors[:WORKING]]:
         assert holder
         os.killpg(holder.pid, signal.SIGKILL)
-    await_(lambda: not any(SharedLock.is_held(actor.lock) for _, actor in actors))
+    await_(lambda: not any(FileLock.is_held(actor.lock) for _, actor in actors))
     # One was cut two days ago, and a person merged the branch of another one.
     (Path(made.top) / "new.txt").write_text("new")
     git(Path(made.top), "add", "new.txt")
@@ -310,7 +310,7 @@ def test_first_request_of_the_model_follows_soon(folder: Path) -> None:
         opened = open_at(folder, **twin.environ())
         actor = actor_in(opened, backend="agent", model=MODELS["openai"], provider="openai")
         for number in range(2 * MESSAGES):
-            is_lingering = SharedLock.is_held(actor.lock)
+            is_lingering = FileLock.is_held(actor.lock)
             seen.clear()
             began = time.monotonic()
             send(actor, "Go on", ANN, opened)

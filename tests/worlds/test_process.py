@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.files import make_private_folder
-from attractor.base.locks import FileLock, SharedLock, take_slot
+from attractor.base.locks import FileLock, take_slot
 from attractor.factory.open_project import OpenProject
 from attractor.worlds import process
 from attractor.worlds.actors import ActorFolder, GoneOn, KnownLines, Mark, Marked
@@ -61,7 +61,7 @@ def test_message_between_the_last_look_and_the_release_is_answered(
         if lock.path == folder.lock and not sent:
             sent.append("second")
             send_to(folder, opened, "second")
-            assert SharedLock.is_held(folder.lock) is not is_after
+            assert FileLock.is_held(folder.lock) is not is_after
         release(lock)
 
     monkeypatch.setattr(FileLock, "release", held)

@@ -1,6 +1,5 @@
 """The files of a run directory, and the lock that reserves the directory for one process."""
 
-import fcntl
 import os
 import shutil
 from base64 import b64decode, b64encode
@@ -338,23 +337,4 @@ class FileFence:
         return found.st_dev, found.st_ino
 
 
-def is_held(path: Path) -> bool:
-    """Return whether a process holds the lock of a run directory.
-
-    The check takes a shared lock, and releases it immediately.
-    """
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError as cause:
-        raise file_error("read", path, cause) from cause
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as cause:
-        raise file_error("lock", path, cause) from cause
-    finally:
-        os.close(file)
-    return False
+is_held = FileLock.is_held

@@ -1,6 +1,7 @@
 """Feedback of the gate for the next run: rule ids, tags and counts, without texts of holdouts."""
 
 from collections.abc import Mapping
+from dataclasses import field
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -35,7 +36,7 @@ class Feedback:
     failed: int
     flaky: int
     tags: Mapping[str, TagCount]
-    failures: Mapping[str, int]
+    failures: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many holdouts failed of each kind; empty where that would tell which ones."""
 
     def to_context(self) -> dict[str, Json]:

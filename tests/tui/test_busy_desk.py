@@ -1,0 +1,111 @@
+"""100 actors, of which 50 a second record something, in the terminal interface and in Chromium."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count as numbers
+
+from playwright.sync_api import expect
+
+from attractor.worlds.actors import ActorFolder, Answered, list_actors
+from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
+from tests.browsers import chromium
+from tests.counts import IS_FULL, count
+from tests.tui.conftest import Person, World, sit
+
+ACTORS, EACH_S = 100, 50
+SECONDS, LATE_S = count(ci=2.0, full=20.0), count(ci=30.0, full=1.0)
+SLOWEST_S = count(ci=2.0, full=0.1)
+ANN = Sender(SenderKind.PERSON, "ann")
+
+
+def populate(world: World) -> list[ActorFolder]:
+    """Spawn an actor, and write 99 more like it."""
+    world.spawn_simulated("a0", "say hello")
+    state = world.server.service.project.machine.state_dir
+    first = next(iter(list_actors(state)))
+    for number in range(1, ACTORS):
+        copy = first.root.with_name(f"a{number}")
+        shutil.copytree(first.root, copy)
+        journal = copy / "journal.jsonl"
+        journal.write_text(journal.read_text().replace('"name":"a0"', f'"name":"a{number}"', 1))
+    return [*list_actors(state)]
+
+
+def answer(number: int, *, succeeded: bool) -> Answered:
+    message = Message(
+        f"m{number}", number, MessageKind.TASK, ANN, f"task {number}", datetime.now(UTC)
+    )
+    reason = "" if succeeded else f"it broke at {number}"
+    now = datetime.now(UTC)
+    return Answered(message, "", succeeded, reason, f"done {number}", 0, (), 0.0, now)
+
+
+class Busy(threading.Thread):
+    """Records 50 answers a second, each of another actor."""
+
+    def __init__(self, actors: list[ActorFolder]) -> None:
+        super().__init__()
+        self.actors, self.is_over = actors, threading.Event()
+
+    def run(self) -> None:
+        began = time.monotonic()
+        for number in numbers(1000):
+            due = began + (number - 1000) / EACH_S
+            if self.is_over.wait(max(0.0, due - time.monotonic())):
+                return
+            self.actors[number % (ACTORS - 1)].record(answer(number, succeeded=True))
+
+
+def while_busy(actors: list[ActorFolder], look: Callable[[], None]) -> None:
+    busy = Busy(actors)
+    busy.start()
+    try:
+        look()
+    finally:
+        busy.is_over.set()
+        busy.join()
+
+
+def test_what_needs_a_person_is_in_the_terminal_in_time(world: World) -> None:
+    actors = populate(world)
+    [last] = [one for one in actors if one.name == actors[-1].name]
+
+    async def work(ann: Person) -> None:
+        await ann.sees("ACTORS (100)", lambda: ann.list)
+        slow: list[float] = []
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            begun = time.monotonic()
+            await ann.pilot.press("down")
+            slow.append(time.monotonic() - begun)
+        last.record(answer(1, succeeded=False))
+        begun = time.monotonic()
+        await ann.sees("it broke at 1", lambda: ann.list + ann.right)
+        assert time.monotonic() - begun < LATE_S
+        slow.sort()
+        assert slow[int(0.95 * len(slow))] < SLOWEST_S, slow[-10:]
+
+    while_busy(actors, lambda: sit(world.server, work))
+
+
+def test_what_needs_a_person_is_on_the_page_in_time(world: World) -> None:
+    actors = populate(world)
+
+    def look() -> None:
+        with chromium() as screen:
+            code = world.server.service.access.codes.create()
+            screen.page.goto(f"{world.server.url}/login?code={code}")
+            screen.page.goto(f"{world.server.url}/attention")
+            screen.page.wait_for_timeout(SECONDS * 500)
+            actors[-1].record(answer(1, succeeded=False))
+            begun = time.monotonic()
+            expect(screen.page.get_by_text("it broke at 1").first).to_be_visible(
+                timeout=30_000 if not IS_FULL else 5000
+            )
+            late = time.monotonic() - begun
+            assert late < LATE_S
+
+    while_busy(actors, look)
