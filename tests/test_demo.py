@@ -64,6 +64,7 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     in_order = [
         "$ python3 todo.py list --open\nusage:",
         "sealed as version 1",
+        "3 of 3 wrong solutions noticed, 9 of 9 changes left out noticed by their scenario",
         "$ kill -9 ",
         "resumed at implement",
         "test: failed: tool_command ended with exit code 1",

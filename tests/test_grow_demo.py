@@ -51,6 +51,7 @@ def test_example_grows_from_desires_to_a_running_app(example: str, tmp_path: Pat
     assert ended.returncode == 0, said
     assert said.splitlines()[0].startswith("The models are scripts")
     assert [f"# {number}. " in said for number in range(1, 7)] == [True] * 6
+    assert "3 of 3 wrong solutions noticed, 3 of 3 changes left out noticed" in said
     assert '"version":"v0"' in said
     assert "v0     seed" in said
     assert "No problems found." in said

@@ -12,6 +12,7 @@ from dataclasses import field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.environments.missing_program import lacks_file
 from attractor.factory.evaluation.known_trees import (
@@ -202,6 +203,19 @@ def _is_ignored(path: str, top: Path) -> bool:
 
 def reasons_of(result: TrialResult) -> str:
     """Return why a trial was not satisfied."""
-    reasons = [result.error] if result.error else []
-    reasons += [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
-    return "; ".join(reasons)
+    return "; ".join(_reasons(result))
+
+
+def first_reason_of(result: TrialResult) -> str:
+    """Return the first reason why a trial was not satisfied, and the number of others.
+
+    If a step did not run, each check of a later step repeats why.
+    """
+    first, *others = _reasons(result)
+    more = f" (and {number_of(len(others), 'other failure')})" if others else ""
+    return f"{first}{more}"
+
+
+def _reasons(result: TrialResult) -> list[str]:
+    failed = [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
+    return [result.error, *failed] if result.error else failed

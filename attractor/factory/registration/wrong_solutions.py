@@ -19,7 +19,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.factory.evaluation.known_trees import KnownTrees, PlayOnce, apply_patch
-from attractor.factory.registration.proof import reasons_of, unrated
+from attractor.factory.registration.proof import first_reason_of, unrated
 from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.scenarios.candidate_tree import read_tree
 from attractor.scenarios.evaluation import TrialResult
@@ -274,7 +274,7 @@ class WrongSolutions:
         outcome = Outcome.NOTICED if is_named else Outcome.ELSEWHERE
         if len(self._failed_by_base) > 1 and await self._fails_all(played, play):
             outcome = Outcome.SILENT
-        return PlayedWrong(wrong.id, outcome, failed.key.scenario, reasons_of(failed))
+        return PlayedWrong(wrong.id, outcome, failed.key.scenario, first_reason_of(failed))
 
     async def _fails_all(self, played: dict[str, bool], play: PlayOnce) -> bool:
         """Return whether each holdout fails that the base fails."""
@@ -296,7 +296,7 @@ class WrongSolutions:
             if not change.fault:
                 raise
             return None
-        return replace(left, reason="" if result.satisfied else reasons_of(result))
+        return replace(left, reason="" if result.satisfied else first_reason_of(result))
 
 
 @dataclass

@@ -15,10 +15,13 @@ from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.start import start_run
+from attractor.factory.registration.proof import first_reason_of
 from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.suites import Registration
 from attractor.pipeline.project.project import Project
+from attractor.scenarios.check import check_result
+from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.sealed_suite import seal_suite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.server.service import Service
@@ -145,6 +148,16 @@ def test_wrong_solutions_and_changes_left_out_are_counted(opened: Project) -> No
     messages.clear()
     again = register(opened, folder)
     assert (again.figures, again.measured, messages) == (registered.figures, (), [])
+
+
+def test_failures_after_the_first_one_are_counted() -> None:
+    reason = "step app ended with 1"
+    failed = [
+        check_result(one, passed=False, reason=reason, evidence="") for one in ("exit", "http")
+    ]
+    for checks, more in ((failed[:1], ""), (failed, " (and 1 other failure)")):
+        result = TrialResult(TrialKey("adding", 1), False, tuple(checks), 5)
+        assert first_reason_of(result) == f"exit: {reason}{more}"
 
 
 @table(
