@@ -13,7 +13,9 @@ import mcp_types
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from tests.pipeline.projects import fork, make_project, open_project, simulated, start
+from tests.cli.running import attractor
+from tests.factory.canaries import CANARIES, FOLDER, canaries_in, commit, make_flow_with_canaries
+from tests.pipeline.projects import fork, git, make_project, open_project, simulated, start
 from tests.prepared import quick_programs
 from tests.server.conftest import SETTINGS
 from tests.server.runs import GATE, UNGUARDED
@@ -174,3 +176,37 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
             assert "KEY_OF_ANN" not in await agent.call("validate", source=quoting)
 
     asyncio.run(work())
+
+
+def test_no_tool_shows_a_wrong_solution(tmp_path: Path) -> None:
+    flow = make_flow_with_canaries(tmp_path, **{"attractor.toml": SETTINGS})
+    judged, settings = flow.launch().run_id, f"{FOLDER}/suite.toml"
+    quoting = GATE.replace("build [", f'a [prompt="@{settings}"]; build [')
+    git(tmp_path, "clone", "--quiet", f"file://{flow.project}", "other/project")
+    clone = tmp_path / "other" / "project"
+    text = (clone / settings).read_text()
+    (clone / settings).write_text(text.replace('["made"]', f'["{CANARIES[0]}"]'))
+    commit(clone)
+    words: list[str] = []
+
+    async def work() -> None:
+        async with working_in(flow.project) as agent:
+            words.append(await agent.call("status", run=judged))
+            words.append(await agent.call("render", run=judged))
+            for tool in ("validate", "simulate", "render", "run"):
+                for file in (settings, f"{FOLDER}/wrong/{CANARIES[0]}.patch"):
+                    refused = await agent.refused(tool, file=file)
+                    words.append(refused.replace(file, ""))
+                found = await agent.client.call_tool(tool, {"source": quoting})
+                words.append(str(found.content))
+        async with working_in(clone) as agent:
+            words.append(await agent.refused("run", file="pipeline.dot", suite="todo"))
+
+    asyncio.run(work())
+    assert "invalid_suite: a file is invalid" in words[-1]
+    assert [found for one in words if (found := canaries_in(one))] == []
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
+    shown = attractor(
+        *("suite", "show", "todo", "--operator", "--json"), folder=flow.project, variables=state
+    )
+    assert canaries_in(shown.stdout) == [*CANARIES]

@@ -87,12 +87,16 @@ class PlayedTree:
 
 @dataclass(frozen=True)
 class KnownTrees:
-    """A tree of the project, and the sandbox in which trials are played on it."""
+    """A tree of the project, and the sandbox in which trials are played on it.
+
+    With `hides_words`, neither messages nor errors of the machine contain words of a scenario.
+    """
 
     scope: RunScope
     workspace: Workspace
     sandbox: EnvironmentChoice
     kind: WorkspaceKind
+    hides_words: bool = False
 
     @property
     def _is_commit(self) -> bool:
@@ -142,7 +146,7 @@ class KnownTrees:
             sealed, scenarios, what, self.scope.project.console.tell, n, change
         )
         for result in played.results:
-            _refuse_trouble(result)
+            self._refuse_trouble(result)
         return played
 
     @asynccontextmanager
@@ -161,7 +165,7 @@ class KnownTrees:
             async def play(scenario: Scenario) -> TrialResult:
                 log = _ProgressLog("", do_nothing)
                 [result] = await evaluate([scenario], player.play_trial, log, settings)
-                _refuse_trouble(result)
+                self._refuse_trouble(result)
                 return result
 
             yield play
@@ -211,7 +215,7 @@ class KnownTrees:
             if setup and failure:
                 await self._require_toolchain(sealed.suite.settings.setup, setup)
                 tell(f"{what}: the setup of the suite failed: {failure}")
-            log = _ProgressLog(what, tell)
+            log = _ProgressLog(what, tell, self.hides_words)
             return PlayedTree(await evaluate(scenarios, player.play_trial, log, settings), failure)
 
     async def _require_toolchain(self, setup: SuiteSetup, done: SetupResult) -> None:
@@ -258,16 +262,17 @@ class KnownTrees:
 
         return trial_player(export, self.sandbox, sealed, self.scope)
 
-
-def _refuse_trouble(result: TrialResult) -> None:
-    """Refuse a trial with an error that is not the candidate's."""
-    scenario = result.key.scenario
-    if not result.error or result.culprit is Culprit.CANDIDATE:
-        return
-    if result.culprit is not Culprit.SUITE:
-        raise MachineryError(f"a trial of {scenario} could not be played: {result.error}")
-    words, remedy = f"{scenario}: {result.error}", "fix the files of the scenario"
-    raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
+    def _refuse_trouble(self, result: TrialResult) -> None:
+        """Refuse a trial with an error that is not the candidate's."""
+        scenario, error = result.key.scenario, result.error
+        if not error or result.culprit is Culprit.CANDIDATE:
+            return
+        if result.culprit is Culprit.SUITE:
+            words, remedy = f"{scenario}: {error}", "fix the files of the scenario"
+            raise SuiteRefused([SuiteFault("unplayable", words, remedy, scenario)])
+        if self.hides_words:
+            scenario, error = "a scenario", result.troubles[-1].reason
+        raise MachineryError(f"a trial of {scenario} could not be played: {error}")
 
 
 def _refused(words: str, remedy: str) -> SuiteRefused:
@@ -280,13 +285,17 @@ class _ProgressLog:
 
     what: str
     tell: Callable[[str], None]
+    hides_words: bool = False
 
     def started(self, key: TrialKey) -> None:
         """Print nothing at the start of a trial."""
 
     def troubled(self, key: TrialKey, error: TrialTrouble) -> None:
         """Print trouble of a trial."""
-        self.tell(f"{self.what}: trouble in {key.scenario} ({error.culprit}): {error}")
+        scenario, words = key.scenario, str(error)
+        if self.hides_words:
+            scenario, words = "a scenario", error.trouble.reason
+        self.tell(f"{self.what}: trouble in {scenario} ({error.culprit}): {words}")
 
     def completed(self, result: TrialResult, progress: Progress) -> None:
         """Print the number of finished trials and the remaining time."""
@@ -296,7 +305,12 @@ class _ProgressLog:
 
 @asynccontextmanager
 async def known_trees(
-    scope: RunScope, *, sandbox: str, include_dirty: bool = False, commit: str = HEAD
+    scope: RunScope,
+    *,
+    sandbox: str,
+    include_dirty: bool = False,
+    commit: str = HEAD,
+    hides_words: bool = False,
 ) -> AsyncGenerator[KnownTrees]:
     """Open a commit of the project, or its working tree; at the end, remove all traces."""
     project, machine = scope.project, scope.project.machine
@@ -312,7 +326,8 @@ async def known_trees(
             request, quiet, run_id, choice, on_snapshot=do_nothing, commit=commit
         )
         try:
-            yield KnownTrees(scope, workspace, choice, workspace_registry()[request.workspace])
+            kind = workspace_registry()[request.workspace]
+            yield KnownTrees(scope, workspace, choice, kind, hides_words)
         finally:
             await workspace.close()
     finally:

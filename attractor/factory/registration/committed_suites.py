@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.pipeline.project.project import Project
@@ -95,15 +96,18 @@ async def read_committed_lock(
 
 
 async def why_not_committed(folder: Path, project: Project, sealed: SealedSuite) -> str:
-    """Return how a suite differs from its files in the last commit, or that a run wrote these."""
+    """Return how a suite differs from its files in the last commit, or that a run wrote these.
+
+    Files are counted, not named: `run` prints the words.
+    """
     repository = await open_repository(folder, search_path=project.machine.search_path)
     prefix = Path(repository.prefix)
     top = folder.resolve().parents[len(prefix.parts) - 1]
     names = sealed.suite.twin_names
     files = files_of_suite(folder, names)
-    for file in files:
-        if not file.source.resolve().is_relative_to(top):
-            return f"{file.source} is outside of the repository"
+    outside = [file for file in files if not file.source.resolve().is_relative_to(top)]
+    if outside:
+        return f"{number_of(len(outside), 'file')} outside of the repository"
     twins = twins_folder(folder).resolve()
     places = [str(prefix), *(str((twins / name).relative_to(top)) for name in names)]
     listed = await repository.git.run("ls-tree", "-r", "-z", HEAD, "--", *places)
@@ -115,12 +119,12 @@ async def why_not_committed(folder: Path, project: Project, sealed: SealedSuite)
         )
         for file in files
     }
-    if differing := sorted(
+    if differing := [
         path
         for path in here.keys() | committed.keys()
         if here.get(path) != committed.get(path) and not is_ignored(path)
-    ):
-        return f"{differing[0]} differs from the last commit"
+    ]:
+        return f"{number_of(len(differing), 'file')} changed since the last commit"
     # The first commit of a shallow clone contains the changes of all before it.
     messages = await repository.git.run(
         "log", "--min-parents=1", "--format=%B", HEAD, "--", *places

@@ -134,7 +134,8 @@ class SuiteProof:
         for name, patch in references_of(self.sealed.folder).items():
             scenarios = [unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
             change = partial(apply_patch, patch, self.trees.scope.project.machine.search_path)
-            played = await self._play(scenarios, f"reference {name}", n=n, change=change)
+            what = "a reference" if self.trees.hides_words else f"reference {name}"
+            played = await self._play(scenarios, what, n=n, change=change)
             if failed := [result for result in played.results if not result.satisfied]:
                 words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
                 reasons = reasons_of(failed[0])

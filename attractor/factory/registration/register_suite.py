@@ -3,8 +3,8 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,7 @@ from attractor.records.request import RunRequest
 from attractor.scenarios.carried_paths import carry_hints, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
-from attractor.scenarios.suite import Suite
+from attractor.scenarios.suite import InvalidSuite, Suite
 from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, lint_suite, verifier_hints
 from attractor.scenarios.suite_reader import read_suite
@@ -81,9 +81,12 @@ async def register_suite(
 ) -> Registration:
     """Register a suite as a sealed version; refuse a suite that could not judge.
 
-    Without a person `by`, refuse also files that the lock in the last commit does not name.
+    Without a person `by`, refuse also files that the lock in the last commit does not name, and
+    print no words of a scenario.
     """
-    await _require_sound(folder, opened)
+    hints = await _require_sound(folder, opened)
+    for hint in hints if by else ():
+        opened.project.console.tell(f"hint: {hint}")
     project, sealed = opened.project, opened.suites.seal(folder)
     committed = await read_committed_lock(folder, project, sealed)
     same = committed if committed and committed.has_settings else None
@@ -95,7 +98,14 @@ async def register_suite(
     measures = by is not None and has_wrong_solutions(sealed) and not opened.figures(sealed.seal)
     played = _Played()
     if measures or not is_proved:
-        trials = _Trials(sealed, committed, current, proves=not is_proved, measures=measures)
+        trials = _Trials(
+            sealed,
+            committed,
+            current,
+            proves=not is_proved,
+            measures=measures,
+            hides_words=by is None,
+        )
         played = await trials.play(opened, sandbox)
     proof, name = played.proof, sealed.suite.settings.name
     if by is None and opened.suites.versions.knows(name):
@@ -123,13 +133,12 @@ async def register_suite(
     return replace(registered, figures=played.figures, measured=played.lines)
 
 
-async def _require_sound(folder: Path, opened: OpenProject) -> None:
-    """Refuse a suite with faults that static checks find, and tell the hints."""
+async def _require_sound(folder: Path, opened: OpenProject) -> Sequence[SuiteFault]:
+    """Refuse a suite with faults that static checks find, and return the hints."""
     _, found = await lint(folder, opened)
     if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
-    for hint in found:
-        opened.project.console.tell(f"hint: {hint}")
+    return found
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,7 @@ class _Trials:
     current: Version | None
     proves: bool
     measures: bool
+    hides_words: bool
 
     async def play(self, opened: OpenProject, sandbox: str) -> _Played:
         """Play the trials, and tell what they did not prove; refuse what is wrong."""
@@ -166,7 +176,9 @@ class _Trials:
         wanted = allowed.preparation
         carried = await in_thread(partial(read_carried, suite, wanted, project.root))
         base, found, measured = self._base(project), ProofResult(), Measured()
-        async with known_trees(allowed, sandbox=sandbox, commit=base or HEAD) as trees:
+        async with known_trees(
+            allowed, sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
+        ) as trees:
             if self.proves:
                 found = await SuiteProof(self.sealed, trees).play(has_base=bool(base))
             if self.measures and base and not found.faults:
@@ -175,7 +187,7 @@ class _Trials:
         if faults := [*found.faults, *measured.faults]:
             self._refuse(faults, opened)
         for gap, details in found.gaps.items():
-            project.console.tell(f"warning: {gap}: {details}")
+            project.console.tell(f"warning: {gap}{'' if self.hides_words else f': {details}'}")
         for warning in measured.warnings():
             project.console.tell(f"warning: {warning}")
         gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
@@ -228,10 +240,8 @@ async def register_by_lock(name: str, request: RunRequest, opened: OpenProject) 
     Refuse in a process of a run, and if the profile demands a person.
     """
     folder = _require_registrable(name, request, opened)
-    try:
+    with _without_names(folder):
         registered = await register_suite(folder, opened, sandbox=request.sandbox, by=None)
-    except SuiteRefused as refused:
-        raise _without_names(refused, folder) from None
     if registered.is_new:
         opened.project.console.tell(
             f"Registered {registered.version} by its {registered.version.by}."
@@ -241,11 +251,8 @@ async def register_by_lock(name: str, request: RunRequest, opened: OpenProject) 
 async def check_lock(name: str, request: RunRequest, opened: OpenProject) -> None:
     """Refuse what `register_by_lock` refuses before it plays trials; store nothing."""
     folder = _require_registrable(name, request, opened)
-    try:
+    with _without_names(folder), TemporaryDirectory() as store:
         await _require_sound(folder, opened)
-    except SuiteRefused as refused:
-        raise _without_names(refused, folder) from None
-    with TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
         opened.suites.require_unburned(name, sealed.seal)
         committed = await read_committed_lock(folder, opened.project, sealed)
@@ -253,13 +260,19 @@ async def check_lock(name: str, request: RunRequest, opened: OpenProject) -> Non
         await _require_committed(folder, opened.project, sealed, same)
 
 
-def _without_names(refused: SuiteRefused, folder: Path) -> SuiteRefused:
-    """Return a refusal with rules and numbers: the output of `run` may reach an agent."""
-    counts = Counter(fault.rule for fault in refused.faults)
+@contextmanager
+def _without_names(folder: Path) -> Generator[None]:
+    """Reword a refusal as rules and numbers: the output of `run` may reach an agent."""
     remedy = f"read it, then: attractor suite register {folder}"
-    return SuiteRefused(
-        [SuiteFault(rule, number_of(count, "fault"), remedy) for rule, count in counts.items()]
-    )
+    try:
+        yield
+    except SuiteRefused as refused:
+        counts = Counter(fault.rule for fault in refused.faults)
+        faults = [(rule, number_of(count, "fault")) for rule, count in counts.items()]
+        raise SuiteRefused([SuiteFault(*one, remedy) for one in faults]) from None
+    except InvalidSuite:
+        words = "a file is invalid or missing"
+        raise SuiteRefused([SuiteFault("invalid_suite", words, remedy)]) from None
 
 
 def _require_registrable(name: str, request: RunRequest, opened: OpenProject) -> Path:

@@ -314,9 +314,9 @@ def squash_commits_of_a_run(folder: Path) -> None:
     [
         (edit, "the last commit has no suite.lock.json of its files"),
         (commit_without_lock, "the last commit has no suite.lock.json of its files"),
-        (commit_only_the_lock, "greets.scenario.toml differs from the last commit"),
-        (link_twins_outside, "twin.toml is outside of the repository"),
-        (hide_a_removed_file, "b.scenario.toml differs from the last commit"),
+        (commit_only_the_lock, "1 file changed since the last commit"),
+        (link_twins_outside, "1 file outside of the repository"),
+        (hide_a_removed_file, "1 file changed since the last commit"),
         (commit_by_a_run, "run 01ABC changed its files"),
         (squash_commits_of_a_run, "run 01ABC changed its files"),
     ],

@@ -68,6 +68,21 @@ SUITE = 'name = "todo"\npipeline = "linear"\n'
 WRONG = '[[wrong]]\nid = "{id}"\nnoticed_by = ["{by}"]\n'
 BRIEF = RIGHT.replace("HELLO$name", "HELLO")
 COMMENT = RIGHT + "# One more comment.\n"
+THROUGH_A_LINK = """\
+diff --git a/out b/out
+new file mode 120000
+--- /dev/null
++++ b/out
+@@ -0,0 +1 @@
++..
+\\ No newline at end of file
+diff --git a/out/stolen b/out/stolen
+new file mode 100644
+--- /dev/null
++++ b/out/stolen
+@@ -0,0 +1 @@
++x
+"""
 
 
 @pytest.fixture
@@ -166,6 +181,8 @@ def test_failures_after_the_first_one_are_counted() -> None:
         (COMMENT, "unnoticed", "the wrong solution careless passes all holdouts"),
         ("diff --git a/no b/no\n--- a/no\n+++ b/no\n@@ -1 +1 @@\n-a\n+b\n", "", "does not apply"),
         ("diff --git a/../x b/../x\n--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n", "", "../x"),
+        (THROUGH_A_LINK, "", "out/stolen"),
+        ("diff --git a/greet.sh b/greet.sh\n", "", "it does not apply"),
         (
             "diff --git a/greet.sh b/greet.sh\n--- a/greet.sh\n+++ b/greet.sh\n@@ -1,2 +1,2 @@\n"
             "-#!/bin/sh\n+#!/bin/sh\n # Greet a person.\n",
