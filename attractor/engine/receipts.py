@@ -32,13 +32,18 @@ LONGEST_WORDS = 200
 
 @dataclass(frozen=True)
 class Receipt:
-    """The end of a command on a tree; `output_hash` is the SHA-256 of its redacted output."""
+    """The end of a command on a tree; `output_hash` is the SHA-256 of its redacted output.
+
+    `tree_after` is the tree at the end of the command, if it differs and the workspace is not only
+    the stage's: the command may have passed on files that others changed while it ran.
+    """
 
     command: str
     exit_status: int
     tree: str
     seconds: float
     output_hash: str
+    tree_after: str = ""
 
     def __str__(self) -> str:
         return f"{one_line(self.command, LONGEST_WORDS)}: exit status {self.exit_status}"

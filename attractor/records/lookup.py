@@ -65,8 +65,12 @@ def child_folder(name: str) -> str:
 
 def newest_round(first: RunDirectory) -> RunDirectory:
     """Return the directory of the newest restart of a child (default: of the child itself)."""
-    rounds = takewhile(lambda run: run.manifest.exists(), (_round(first, at) for at in count(1)))
-    return next(iter(deque(rounds, maxlen=1)), first)
+    return next(iter(deque(rounds_of(first), maxlen=1)), first)
+
+
+def rounds_of(first: RunDirectory) -> Iterator[RunDirectory]:
+    """Return the directories of a child and of its restarts, in order."""
+    return takewhile(lambda run: run.manifest.exists(), (_round(first, at) for at in count()))
 
 
 def next_round(first: RunDirectory, progress: Progress) -> RunDirectory:

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.receipts import Receipt
-from attractor.engine.state.attempts import TreeId
-from attractor.records.timeline import CompletedVisit, Timeline
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.state.attempts import TreeId, stage_id
+from attractor.records.lookup import child_directory, rounds_of
+from attractor.records.timeline import CompletedVisit, Timeline, read_recorded
 
 _BUILD_FILES = """
 Makefile makefile GNUmakefile *.mk Justfile justfile Taskfile.y*ml Rakefile Gemfile* *.gemspec
@@ -36,21 +39,33 @@ _WORDS = re.compile(r"[^\s'\"=;&|()<>,:]+")
 
 @dataclass(frozen=True)
 class StageReceipt:
-    """The receipt of a visit; `is_of_result` says whether its tree is the judged tree."""
+    """The receipt of a visit; `is_of_result` says whether its tree is the judged tree.
+
+    `child` names the child run, as in `attractor status RUN:CHILD`; it is empty for the run itself.
+    """
 
     node: str
     visit: int
     branch: str
     receipt: Receipt
     is_of_result: bool
+    child: str = ""
+
+    @property
+    def place(self) -> str:
+        """The visit, with the child run that made it."""
+        return f"{self.child}:{self.node}@{self.visit}".removeprefix(":")
+
+    @property
+    def warning(self) -> str:
+        """The reason why the command says little about the judged files, or an empty text."""
+        during = "files changed while it ran" if self.receipt.tree_after else ""
+        return during or ("" if self.is_of_result else "files changed since")
 
     def __str__(self) -> str:
         tree = self.receipt.tree[:12] or "no tree"
-        later = "" if self.is_of_result else ", files changed since"
-        return (
-            f"{self.node}@{self.visit}: {self.receipt} "
-            f"({self.receipt.seconds:.1f} s, tree {tree}{later})"
-        )
+        warning = f", {self.warning}" if self.warning else ""
+        return f"{self.place}: {self.receipt} ({self.receipt.seconds:.1f} s, tree {tree}{warning})"
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the receipt."""
@@ -58,6 +73,7 @@ class StageReceipt:
             "node": self.node,
             "visit": self.visit,
             "branch": self.branch,
+            "child": self.child,
             **write_fields(self.receipt),
             "is_of_result": self.is_of_result,
         }
@@ -107,20 +123,52 @@ def some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
-def find_evidence(timeline: Timeline, tree: TreeId, changed: Sequence[str]) -> ReceiptEvidence:
-    """Return the evidence of a run whose result is a tree with changed files."""
+def find_evidence(
+    root: Path, timeline: Timeline, tree: TreeId, changed: Sequence[str]
+) -> ReceiptEvidence:
+    """Return the evidence of a run and its child runs, whose result is a tree with changed files.
+
+    `root` is the directory of the run.
+    """
+    runs = [*_with_child_runs(RunDirectory(root), timeline)]
     receipts = [
-        StageReceipt(one.node, one.visit.number, one.branch, taken, taken.tree == tree)
-        for one in timeline.visits
+        StageReceipt(one.node, one.visit.number, one.branch, taken, taken.tree == tree, name)
+        for name, run in runs
+        for one in run.visits
         if (taken := one.visit.receipt)
     ]
     commands = [one.receipt.command for one in receipts]
+    skipped = [(name, words) for name, run in runs for words in run.without_receipt]
     return ReceiptEvidence(
         tuple(receipts),
-        tuple(timeline.without_receipt),
+        tuple(f"{name}:{words}".removeprefix(":") for name, words in skipped),
         tuple(path for path in changed if is_depended_on(path, commands)),
-        tuple(dict.fromkeys(timeline.ignored)),
+        tuple(dict.fromkeys(path for _, run in runs for path in run.ignored)),
     )
+
+
+def _with_child_runs(
+    directory: RunDirectory, timeline: Timeline, name: str = ""
+) -> Iterator[tuple[str, Timeline]]:
+    """Yield a run and the child runs of its completed visits, with their names."""
+    yield name, timeline
+    last = {(one.node, one.visit.number, one.visit.attempts) for one in timeline.visits}
+    for attempt in timeline.attempts:
+        if attempt.children and (attempt.node, attempt.visit, attempt.attempt) in last:
+            stage = stage_id(attempt.node, attempt.visit, attempt.attempt)
+            for child in rounds_of(child_directory(directory, stage)):
+                inner = f"{name}:{child.root.name}".removeprefix(":")
+                yield from _with_child_runs(child, _read_child(child), inner)
+
+
+def _read_child(child: RunDirectory) -> Timeline:
+    """Return the timeline of a child run; if its journal is damaged, without receipts."""
+    try:
+        return read_recorded(child.root)
+    except AttractorError as error:
+        damaged = Timeline()
+        damaged.without_receipt.append(error.in_one_line)
+        return damaged
 
 
 def is_depended_on(path: str, commands: Sequence[str]) -> bool:

@@ -53,6 +53,18 @@ def test_outcomes_come_from_files_and_options(folder: Path) -> None:
     assert all(path == paths[0] for path in paths)
 
 
+def test_stages_whose_receipt_is_not_taken_are_named(folder: Path) -> None:
+    (folder / "receipts.dot").write_text(
+        "digraph { start [shape=Mdiamond]; exit [shape=Msquare]\n"
+        'plan; work [receipt="make test"]; late [receipt=make]; start -> plan -> work -> exit\n'
+        'work -> late [condition="outcome=fail"]; late -> exit }'
+    )
+    result = attractor("simulate", "receipts.dot", folder=folder)
+    assert "no receipt was taken of work" in result.stdout.splitlines()
+    record = json.loads(attractor("simulate", "receipts.dot", "--json", folder=folder).stdout)
+    assert record["without_receipt"] == ["work"]
+
+
 def test_step_limit_reports_the_loop(folder: Path) -> None:
     words = ["gate.dot", "--answer", "review_gate=Fix", "--max-steps", "6"]
     result = attractor("simulate", *words, folder=folder)

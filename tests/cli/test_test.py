@@ -68,6 +68,16 @@ def test_coverage_counts_the_edges_of_all_tests(folder: Path) -> None:
     assert lines[-1] == "3 tests, 1 failed"
 
 
+def test_stages_whose_receipt_is_not_taken_are_named(folder: Path) -> None:
+    text = BRANCH.replace("plan ", 'plan [receipt="make test"]; plan ', 1)
+    (folder / "branch.dot").write_text(text)
+    lines = attractor("test", "branch.dot", folder=folder).stdout.splitlines()
+    assert lines[1:] == [
+        "no receipt was taken of plan: tests run no commands",
+        "1 test, none failed",
+    ]
+
+
 def test_json_output_is_complete(folder: Path) -> None:
     record = json.loads(attractor("test", ".", "--json", folder=folder).stdout)
     assert (record["passed"], record["failed"]) == (2, 1)

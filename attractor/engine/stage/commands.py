@@ -8,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.json import content_hash
 from attractor.base.processes import ExecResult, OutputChunk
-from attractor.base.records import write_fields
+from attractor.base.records import write_record
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.receipts import (
     NO_RECEIPT,
@@ -114,14 +114,13 @@ async def require_receipt(stage: Stage, outcome: Outcome, parts: Parts) -> Outco
         return outcome
     if fault := find_input_fault(parts.inputs):
         return replace(failure(fault, FailureClass.PIPELINE), usage=outcome.usage)
-    end, tree = await _run_on_tree(stage, command, parts)
+    end, tree, tree_after = await _run_on_tree(stage, command, parts)
     result, output = end.result, stage.redact(end.output)
     content = output.encode("utf-8", "backslashreplace")
     stage.files.write(RECEIPT_FILE, output)
-    receipt = Receipt(
-        command, result.exit_code, tree, result.duration_ms / 1000, content_hash(content)
-    )
-    stage.emit(RECEIPT_TAKEN, **write_fields(receipt), lines=[*last_lines(output)])
+    seconds = result.duration_ms / 1000
+    receipt = Receipt(command, result.exit_code, tree, seconds, content_hash(content), tree_after)
+    stage.emit(RECEIPT_TAKEN, **write_record(receipt), lines=[*last_lines(output)])
     if not result.exit_code and not result.timed_out:
         return outcome
     if result.timed_out:
@@ -134,23 +133,26 @@ async def require_receipt(stage: Stage, outcome: Outcome, parts: Parts) -> Outco
     return replace(failed, notes=outcome.notes, usage=outcome.usage, context_updates=updates)
 
 
-async def _run_on_tree(stage: Stage, command: str, parts: Parts) -> tuple[CommandEnd, str]:
-    """Run the command of a receipt on the files that the stage left; return also their tree.
+async def _run_on_tree(stage: Stage, command: str, parts: Parts) -> tuple[CommandEnd, str, str]:
+    """Run the command of a receipt on the files that the stage left.
 
-    All processes of the stage are ended first. What the command writes is undone where the
-    workspace is the run's own.
+    Return also their tree, and the tree at the end of the command if it differs. All processes of
+    the stage are ended first. What the command writes is undone where the workspace is the run's
+    own; elsewhere others may write at the same time, so the files are compared.
     """
-    workspace = stage.workspace
+    workspace, subject = stage.workspace, f"{stage.node.id} {stage.visit}"
+    is_own = workspace.sets_back and not stage.is_shared
     await workspace.environment.cleanup()
-    tree = await workspace.snapshot(f"{stage.node.id} {stage.visit}")
+    tree = await workspace.snapshot(subject)
     try:
         await workspace.environment.initialize()
         # Without a start-up file, which an agent could have written.
         end = await run_command(stage, command, parts.inputs, variables={"BASH_ENV": ""})
         if end.result.exit_code:
             await require_toolchain(stage, parts, command, end.result)
-        return end, tree
+        after = tree if is_own else await workspace.snapshot(subject)
+        return end, tree, "" if after == tree else after
     finally:
         await workspace.environment.cleanup()
-        if workspace.sets_back and not stage.is_shared:
+        if is_own:
             await workspace.restore(tree)

@@ -6,7 +6,7 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, suggest
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.base.records import write_fields
+from attractor.base.records import write_fields, write_record
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record
 from attractor.engine.receipts import Receipt
@@ -44,7 +44,7 @@ def status_record(
     outcome: Outcome, times: AttemptTimes, receipt: Receipt | None = None
 ) -> dict[str, Json]:
     """Return the content of status.json for an attempt (attractor-spec, appendix C; ruling R8)."""
-    taken: dict[str, Json] = {"receipt": write_fields(receipt)} if receipt else {}
+    taken: dict[str, Json] = {"receipt": write_record(receipt)} if receipt else {}
     return {**outcome_to_record(outcome), **write_fields(times), **taken}
 
 

@@ -171,8 +171,9 @@ def evidence_of(
     facts: CandidateRun, changes: Diffstat | None, timeline: Timeline | None = None
 ) -> ReceiptEvidence:
     """Return the receipts of a run, and the changed files on which they depend."""
+    root = facts.directory.root
     paths = [one.path for one in changes.files] if changes else []
-    return find_evidence(timeline or read_recorded(facts.directory.root), facts.tree, paths)
+    return find_evidence(root, timeline or read_recorded(root), facts.tree, paths)
 
 
 def _look(facts: CandidateRun) -> str:
