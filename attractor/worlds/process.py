@@ -60,6 +60,9 @@ from attractor.worlds.sessions import (
 )
 from attractor.worlds.status import read_actor, read_actors
 
+MODULE = "attractor.worlds.process"
+"""This module, also in the process of an actor, where its name is `__main__`."""
+
 LINGER_S = 5.0
 _POLL_S = 0.05
 _BUSY_POLL_S = 1.0
@@ -362,7 +365,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
     # Whoever sends a message proves it once; a process that stays keeps no proof.
     variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
     process = begin_process(
-        [sys.executable, "-P", "-m", __name__, *words],
+        [sys.executable, "-P", "-m", MODULE, *words],
         cwd=project.root,
         environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
         log=folder.log,
