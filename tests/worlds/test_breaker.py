@@ -285,7 +285,7 @@ def test_killed_processes_change_no_hold(
     kill(one)
     other = failing(alive, "other", 1)
     assert row.hold
-    assert bring_up(alive) == [
+    assert sorted(bring_up(alive)) == [
         f"project/{name} waits: {row.hold.words}" for name in ("one", "other")
     ]
     [row] = held(alive)
