@@ -68,7 +68,10 @@ def _register(folder: Path, project: Path, name: str, *, measured: bool) -> floa
             _write(suite / "reference" / f"s{number}.patch", _patch(f"echo {number} done", "true"))
     for number in range(WRONG if measured else 0):
         patch = "--- a/program.sh\n+++ b/program.sh\n@@ -3,3 +3,3 @@\n sleep 0.3\n"
-        _write(suite / "wrong" / f"w{number}.patch", f"{patch}-echo 1 done\n+echo {number}\n echo ended\n")
+        _write(
+            suite / "wrong" / f"w{number}.patch",
+            f"{patch}-echo 1 done\n+echo {number}\n echo ended\n",
+        )
     began = time.monotonic()
     _do([ATTRACTOR, "suite", "register", f"scenarios/{name}"], folder, project)
     return time.monotonic() - began

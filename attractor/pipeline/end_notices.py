@@ -1,13 +1,31 @@
-"""Notifies people that a run waits for a decision, is done, failed, or used up its budget."""
+"""Notifies people that a run waits for a decision, is done, failed, or used up its budget.
 
+Of several runs of a project that fail for one cause within an hour, only the first one is notified.
+"""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from attractor.base.errors import AttractorError
+from attractor.base.files import write_whole
+from attractor.base.json import canonical_json, content_hash, parse_object
+from attractor.base.locks import FileLock
+from attractor.base.records import write_fields
+from attractor.engine.journal.reader import events_of
+from attractor.engine.run_folder.layout import LOCK_WAIT_S
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import result_of
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, EXECUTING, FAILED
-from attractor.pipeline.notifications import NoticeKind, Notifier
+from attractor.pipeline.notifications import QUEUE, NoticeKind, Notifier
 from attractor.pipeline.project.project import Project
+from attractor.records.diagnosis.causes import NO_REASON, cause_of
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.diagnosis.unchanged import describe_unchanged
 from attractor.records.lookup import reference_of
+
+_CAUSES = "causes.json"
+_WITHIN = timedelta(hours=1)
 
 
 async def notify_end(run: OpenRun, project: Project) -> None:
@@ -34,4 +52,35 @@ async def notify_end(run: OpenRun, project: Project) -> None:
         word = "evaluate" if run.manifest.suite else "status"
         await send(NoticeKind.DONE, reason, f"attractor {word} {reference}")
     elif status == FAILED:
-        await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
+        file, key = project.machine.state_dir / QUEUE / _CAUSES, _key_of(run, reason, project)
+        if key in _notified(file, run.clock.now()):
+            project.console.tell("No notice is sent: this cause was notified within the last hour.")
+        elif await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}"):
+            # The run has ended: a full disk must not change this.
+            with suppress(AttractorError):
+                _note(file, key, run.clock.now())
+
+
+def _key_of(run: OpenRun, reason: str, project: Project) -> str:
+    """Return a text that is equal for the failed runs of a project with the same cause."""
+    node = failure_class = ""
+    for event in events_of(run.directory.events, ("StageFailed",)):
+        node, failure_class = event.node or "", str(event.data.get("failure_class", ""))
+    cause = cause_of(reason or NO_REASON, failure_class, run.manifest.pipeline, node)
+    return content_hash(canonical_json([str(project.runs_dir), write_fields(cause)]).encode())
+
+
+def _notified(file: Path, now: datetime) -> dict[str, str]:
+    """Return the keys of the causes notified within the last hour, with the times."""
+    try:
+        found = parse_object(file.read_bytes()) or {}
+    except OSError:
+        found = {}
+    oldest = (now - _WITHIN).isoformat()
+    return {key: str(time) for key, time in found.items() if str(time) > oldest}
+
+
+def _note(file: Path, key: str, now: datetime) -> None:
+    with FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S):
+        times = {**_notified(file, now), key: now.isoformat()}
+        write_whole(file, canonical_json(times), mode=0o600)

@@ -182,7 +182,9 @@ _MOST_GATHERED = 5
 _STALE_S = 3600.0
 """The age at which a notice of a process that died is dropped."""
 
-_QUEUE = "notices"
+QUEUE = "notices"
+"""The folder below the state folder with notices to send, and with notified causes."""
+
 _SENT = ".sent"
 
 
@@ -195,7 +197,7 @@ async def send_notice(
     The processes share a folder. The first one that gets its lock sends all notices in it.
     """
     target = f"{notify.folder}\0{notify.command}\0{notify.url}"
-    folder = state_dir / _QUEUE / content_hash(target.encode())[:16]
+    folder = state_dir / QUEUE / content_hash(target.encode())[:16]
     await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
     own = folder / f"{uuid.uuid4().hex}.json"
     sent = own.with_suffix(_SENT)
@@ -275,7 +277,7 @@ class Notifier:
         # The address of a chat is a secret: everyone who knows it may write there.
         self._redactor = Redactor([address, urlsplit(address).path])
         self._sent: set[str] | None = None
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[object]] = set()
 
     def wrap(self, interviewer: Interviewer) -> Interviewer:
         """Return an interviewer that also sends notices of the questions that it asks."""
@@ -291,7 +293,7 @@ class Notifier:
         command = f"attractor status {reference}"
         self._start(self.send_once(NoticeKind.LIMIT, words, command, key=words))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.create_task(work)
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -335,11 +337,14 @@ class Notifier:
             notice = self._notice(question, place, is_parked)
             await self._send_record(notice.to_record(), {"question": question.id}, place)
 
-    async def send_once(self, kind: NoticeKind, text: str, command: str, *, key: str = "") -> None:
-        """Send a notice about the run, once for each kind and key; do nothing without settings."""
+    async def send_once(self, kind: NoticeKind, text: str, command: str, *, key: str = "") -> bool:
+        """Send a notice about the run, once for each kind and key; do nothing without settings.
+
+        Return whether a messenger took the notice.
+        """
         run, name = self._run, f"{kind}:{key}"
         if not self._notify.messengers or name in self._sent_before():
-            return
+            return False
         # The run has ended, or goes on: a full disk must not change this.
         with suppress(AttractorError):
             self._sent_before().add(name)
@@ -356,11 +361,12 @@ class Notifier:
                 "pipeline": manifest.pipeline,
                 "directory": str(root),
             }
-            await self._send_record(record, {"notice": name}, NO_PLACE)
+            return await self._send_record(record, {"notice": name}, NO_PLACE)
+        return False
 
     async def _send_record(
         self, record: JsonObject, about: dict[str, Json], place: StageReference
-    ) -> None:
+    ) -> bool:
         names = self._notify.messengers
         faults, started = dict.fromkeys(names, "it was interrupted"), self._run.clock.monotonic()
         project = self._project
@@ -380,6 +386,7 @@ class Notifier:
                     continue
                 words = shorten(self._redactor.text(fault), LONGEST_FAULT)
                 self._run.emit(FAILED, {**data, "error": words}, place=place)
+        return not all(faults.values())
 
     def _notice(self, question: Question, place: StageReference, is_parked: bool) -> Notice:
         root = self._run.directory.root

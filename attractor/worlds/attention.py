@@ -244,7 +244,7 @@ def _rows_of_holds(
         except AttractorError as fault:
             tell(f"the causes of the runs of {root} cannot be read: {fault.message}")
             continue
-        if hold and not hold.is_tried:
+        if hold and not hold.tried:
             held[f"{view.folder.project.project_id}:{hold.id}"].append((view, hold))
     for id_, found in held.items():
         (first, hold), waiting = found[0], [view for view, _ in found]

@@ -4,22 +4,27 @@ All of it is read from the runs: only a person's `go on` is stored.
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
+from attractor.base.errors import AttractorError, VerificationError
 from attractor.base.files import write_whole
 from attractor.base.ids import time_of
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.base.records import read_object, write_fields
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.history.index import PastRun, RunIndex
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, project_folder
 from attractor.records.diagnosis.causes import Cause
+from attractor.records.lookup import is_run, run_root
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
 
 WITHIN = timedelta(hours=1)
@@ -27,6 +32,9 @@ WITHIN = timedelta(hours=1)
 
 _ANSWERS, _BEGIN = "went_on.json", "begin.lock"
 _PATIENCE_S = 10.0
+
+HasPassed = Callable[[str, str], bool]
+"""Type of a function that returns whether a run in work has completed a node."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +53,34 @@ class Peers:
         """Return the actors whose runs count for a cause."""
         return self.same if self.pipeline or cause.is_of_machine else frozenset({self.name})
 
+    def scope_of(self, cause: Cause) -> str:
+        """Return a text that is the same for all these actors, also after one more is spawned."""
+        return self.pipeline or ("" if cause.is_of_machine else self.name)
+
 
 @dataclass(frozen=True)
 class Hold:
     """The reason why no further run of an actor begins.
 
-    `runs` are the runs that stopped for the cause. With `is_tried`, a person let one run go on,
-    which has not ended yet, and nobody is asked.
+    `runs` are the runs that stopped for the cause. `tried` is the run that a person let go on; as
+    long as it has not ended or passed the stage of the cause, the others wait, and nobody is asked.
     """
 
     cause: Cause
     runs: Sequence[PastRun]
     actors: frozenset[str]
-    is_tried: bool = False
+    scope: str
+    tried: str = ""
 
     @property
     def words(self) -> str:
         """The hold in words, for people."""
-        return f"{len(self.runs)} runs stopped for one cause: {self.cause.reason}"
+        return f"{number_of(len(self.runs), 'run')} stopped for one cause: {self.cause.reason}"
 
     @property
     def id(self) -> str:
         """The id of what the person is asked, the same for all actors that are held."""
-        key = canonical_json([write_fields(self.cause), *sorted(self.actors)])
-        return content_hash(key.encode())
+        return content_hash(canonical_json([write_fields(self.cause), self.scope]).encode())
 
 
 def find_hold(
@@ -77,6 +89,7 @@ def find_hold(
     most: int,
     went_on: Mapping[str, datetime],
     at_work: Mapping[str, str],
+    has_passed: HasPassed,
 ) -> Hold | None:
     """Return why no further run of an actor begins by itself; None if one may begin.
 
@@ -86,35 +99,39 @@ def find_hold(
     """
     causes = dict.fromkeys(run.cause for run in reversed(runs) if run.actor in peers.same)
     for cause in causes if most else ():
-        if cause and (hold := _hold_for(cause, runs, peers.of(cause), most, went_on, at_work)):
+        if not cause:
+            continue
+        actors = peers.of(cause)
+        hold = Hold(cause, _stopped(runs, cause, actors), actors, peers.scope_of(cause))
+        answered = went_on.get(hold.id)
+        if answered is None and _is_full(hold.runs, most):
             return hold
+        if answered and (left := _after_answer(hold, answered, runs, most, at_work, has_passed)):
+            return left
     return None
 
 
-def _hold_for(
-    cause: Cause,
+def _after_answer(
+    hold: Hold,
+    answered: datetime,
     runs: Sequence[PastRun],
-    actors: frozenset[str],
     most: int,
-    went_on: Mapping[str, datetime],
     at_work: Mapping[str, str],
+    has_passed: HasPassed,
 ) -> Hold | None:
-    """Return the hold of actors for a cause, if there is one."""
-    hold = Hold(cause, _stopped(runs, cause, actors), actors)
-    answered = went_on.get(hold.id)
-    if answered is None:
-        return hold if _is_full(hold.runs, most) else None
-    first = next((one for one in _begun_after(runs, actors, answered)), None)
-    if first:
-        # If the run that went on ended otherwise, earlier runs count no more.
-        after = _begun_after(hold.runs, actors, answered)
-        is_back = first.cause == cause and bool(after)
-        return hold if is_back or _is_full(after, most) else None
-    if not _is_full(hold.runs, most):
+    """Return what is left of a hold after a person let one run go on: the first that began then."""
+    ended = [run.run_id for run in _begun_after(runs, hold.actors, answered)]
+    working = [at_work[name] for name in hold.actors if name in at_work]
+    begun = [*ended, *(run_id for run_id in working if time_of(run_id) > answered)]
+    if not begun:
         return None
-    working = [at_work[name] for name in sorted(actors) if name in at_work]
-    is_tried = any(time_of(run_id) > answered for run_id in working)
-    return Hold(cause, hold.runs, actors, is_tried=True) if is_tried else None
+    first = min(begun)
+    after = _begun_after(hold.runs, hold.actors, answered)
+    if first in ended or has_passed(first, hold.cause.node):
+        # If the run that went on did not stop for the cause, earlier runs count no more.
+        is_back = any(run.run_id == first for run in after)
+        return hold if is_back or _is_full(after, most) else None
+    return replace(hold, tried=first) if _is_full(hold.runs, most) else None
 
 
 def _stopped(runs: Sequence[PastRun], cause: Cause, actors: frozenset[str]) -> Sequence[PastRun]:
@@ -164,7 +181,21 @@ def hold_of(folder: ActorFolder, opened: OpenProject) -> Hold | None:
         most,
         read_answers(state, folder.project),
         {other.name: task.run_id for other in folders if (task := other.read_task())},
+        lambda run_id, node: _has_completed(run_root(run_id, folder.project.runs_dir), node),
     )
+
+
+def _has_completed(root: Path, node: str) -> bool:
+    """Return whether the last visit of a node in a run succeeded."""
+    if not is_run(directory := RunDirectory(root)):
+        return False
+    try:
+        walks = open_journal(directory.events, directory.checkpoint).state.walks.values()
+    except AttractorError:
+        # The run is reported as corrupt where it is listed.
+        return False
+    records = [walk.progress.stages.get(node) for walk in walks]
+    return any(record and record.outcome.is_success for record in records)
 
 
 def hold_of_pipeline(pipeline: str, opened: OpenProject) -> Hold | None:

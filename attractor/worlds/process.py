@@ -12,11 +12,12 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
@@ -59,6 +60,9 @@ from attractor.worlds.sessions import (
     read_session,
 )
 from attractor.worlds.status import read_actor, read_actors
+
+MODULE = "attractor.worlds.process"
+"""This module, also in the process of an actor, where its name is `__main__`."""
 
 LINGER_S = 5.0
 _POLL_S = 0.05
@@ -180,7 +184,39 @@ class ActorProcess:
                     return False
                 task = TaskAtWork(step.message, self._opened.project.machine.new_run_id())
                 self._folder.write_task(task)
-        return task is None or self._work_on(task, history)
+        if task is None:
+            return True
+        with self._letting_others_follow():
+            return self._work_on(task, history)
+
+    @contextmanager
+    def _letting_others_follow(self) -> Generator[None]:
+        """Start the held actors as soon as a run that a person let go on passes the stage.
+
+        As long as a stage executes without a sandbox, the processes are refused: they are started
+        again at the end of the run.
+        """
+        if not hold_of(self._folder, self._opened):
+            yield
+            return
+        has_ended = Event()
+
+        def watch() -> None:
+            is_last = has_started = False
+            while not is_last:
+                is_last = has_ended.wait(_BUSY_POLL_S)
+                with suppress(AttractorError):
+                    if (is_last or not has_started) and not hold_of(self._folder, self._opened):
+                        start_waiting(self._opened, besides=self._folder, is_hold_over=True)
+                        has_started = True
+
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            has_ended.set()
+            watcher.join()
 
     def _work_on(self, task: TaskAtWork, history: ActorHistory) -> bool:
         root = run_root(task.run_id, self._opened.project.runs_dir)
@@ -362,7 +398,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
     # Whoever sends a message proves it once; a process that stays keeps no proof.
     variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
     process = begin_process(
-        [sys.executable, "-P", "-m", __name__, *words],
+        [sys.executable, "-P", "-m", MODULE, *words],
         cwd=project.root,
         environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
         log=folder.log,
@@ -378,8 +414,13 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
             time.sleep(_POLL_S)
 
 
-def start_waiting(opened: OpenProject, *, besides: ActorFolder | None = None) -> None:
-    """Start the actor whose message has waited longest for a slot, if there is one."""
+def start_waiting(
+    opened: OpenProject, *, besides: ActorFolder | None = None, is_hold_over: bool = False
+) -> None:
+    """Start the actor whose message has waited longest for a slot, if there is one.
+
+    With `is_hold_over`, start all: they did not wait for a slot.
+    """
     folders = [
         folder
         for folder in list_actors(opened.project.machine.state_dir)
@@ -393,7 +434,8 @@ def start_waiting(opened: OpenProject, *, besides: ActorFolder | None = None) ->
     for view in sorted(waiting, key=lambda view: view.waits_since):
         if view.can_go_on or not _is_held(view.folder, opened):
             wake(view.folder, opened)
-            return
+            if not is_hold_over:
+                return
 
 
 def _is_held(folder: ActorFolder, opened: OpenProject) -> bool:

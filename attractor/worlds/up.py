@@ -14,13 +14,13 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.factory.dimensions import DimensionRecords
-from attractor.factory.open_project import open_project
+from attractor.factory.open_project import OpenProject, open_project
 from attractor.growth.deployment.start import DownApp, start_app
 from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.workspaces.worktrees import LinkedWorktree
 from attractor.worlds.actors import list_actors
-from attractor.worlds.breaker import hold_of
+from attractor.worlds.breaker import Hold, hold_of
 from attractor.worlds.dimension_folders import place_of, try_repository
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
@@ -153,10 +153,16 @@ class Starter:
         if one.question and view.run:
             # A run that goes on does this itself.
             asyncio.run(end_orphans_of(view.run.directory, RunScope.of(opened.project)))
-        elif view.task and not view.can_go_on and not one.question:
-            if hold := hold_of(folder, opened):
-                self._tell(f"{folder.qualified_name} does not go on: {hold.words}")
-            else:
-                go_on(folder, UP, opened)
+        elif not (one.question or view.can_go_on) and (hold := _hold_of(view, opened)):
+            self._tell(f"{folder.qualified_name} waits: {hold.words}")
+        elif view.task and not (one.question or view.can_go_on):
+            go_on(folder, UP, opened)
         elif not one.question:
             wake(folder, opened, waits=True)
+
+
+def _hold_of(view: ActorView, opened: OpenProject) -> Hold | None:
+    """Return why an actor does not go on; the run that a person let go on does."""
+    hold = hold_of(view.folder, opened)
+    is_tried = hold and view.task and hold.tried == view.task.run_id
+    return None if is_tried else hold

@@ -24,6 +24,7 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question, as
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
+from attractor.pipeline import notifications
 from attractor.pipeline.execute import resume
 from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
 from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
@@ -230,6 +231,29 @@ def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
     assert len({one["run_id"] for one in notice["notices"]}) == 10
     journals = [one.read_text() for one in opened.runs_dir.glob("*/events.jsonl")]
     assert all(one.count('"NotificationCompleted"') == 1 for one in journals)
+
+
+def test_runs_that_fail_for_one_cause_within_an_hour_are_one_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "GATHER_S", 0.01)
+    opened = project_in(tmp_path, KEEPS)
+    known = opened.machine.state_dir / "notices" / "causes.json"
+
+    def run(status: int, notify: Notify = KEEPS) -> int:
+        """Return the number of notices after a run that fails with a status."""
+        (opened.root / "pipeline.dot").write_text(BROKEN.replace("exit 3", f"exit {status}"))
+        begin(adjusted(opened, notify=replace(opened.notify, command=notify.command)))
+        return len(notices_of(opened))
+
+    # A notice that no messenger took is none.
+    assert run(3, Notify(command="exit 1")) == 0
+    assert [run(3), run(3), run(4), run(3)] == [1, 1, 2, 2]
+    [*times] = json.loads(known.read_bytes()).values()
+    assert len(times) == 2
+    long_ago = (datetime.now(UTC) - timedelta(minutes=61)).isoformat()
+    known.write_text(known.read_text().replace(min(times), long_ago))
+    assert [run(3), run(4)] == [3, 3]
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -132,6 +133,38 @@ def test_failed_tasks_of_one_cause_are_answered_at_once(server: RunningServer) -
     with server.client() as client:
         refused = client.post("/api/v1/attention/cause:none/seen")
         assert refused.status_code == 404
+
+
+def test_held_messages_are_let_go_on_and_left(server: RunningServer) -> None:
+    [asker] = list_actors(server.service.project.machine.state_dir)
+    root = asker.project.root
+    opened = Service.of(root, server.service.processes.environ).opened
+    (root / "fails.dot").write_text(FAILS)
+    (root / "attractor.toml").write_text(f"{SETTINGS}[factory]\nmax_same_cause = 2\n")
+    broken = spawn(opened, "broken", pipeline=str(root / "fails.dot"))
+    for text in ("second", "third", "fourth"):
+        send(broken, text, ANN, opened)
+    await_(lambda: len(broken.read().answers) == 2)
+    with chromium() as screen, server.client() as client:
+        page = screen.page
+        sign_in(server, page)
+        page.goto(f"{server.url}/attention")
+        row = page.get_by_role("article", name="fails: held")
+        expect(row.get_by_text("exit code 7; 2 messages not begun")).to_be_visible()
+        assert look_at(page, "attention_held", page.url) == []
+        row.get_by_role("button", name="Go on with one").click()
+        expect(page.get_by_role("status").filter(has_text="Go on.")).to_be_visible()
+        expect(row.get_by_text("3 runs stopped for one cause")).to_be_visible()
+        [held] = [one for one in client.get("/api/v1/attention").json() if one["need"] == "held"]
+        assert "1 message not begun" in held["reason"]
+        address = f"/api/v1/attention/{quote(held['id'], safe='')}/held"
+        assert client.post(address, json={"choice": "wait"}).status_code == 422
+        assert client.post(f"{address}x", json={"choice": "leave"}).status_code == 404
+        row.get_by_role("button", name="Leave them, not begun").click()
+        expect(page.get_by_role("status").filter(has_text="Leave.")).to_be_visible()
+        expect(row).to_have_count(0)
+        assert client.post(address, json={"choice": "leave"}).status_code == 404
+    assert [bool(one.run_id) for one in broken.read().answers] == [True, True, True, False]
 
 
 def test_every_row_is_reached_and_its_evidence_is_read_in_time(

@@ -13,7 +13,7 @@ from tests.cli.git_desk import await_
 from tests.tui.conftest import MIDDLE, PATIENCE_S, PHONE, WIDE, LateClient, Person, World, sit
 from tests.tui.test_model import actor, question
 from tests.worlds.desks import SLOW, kill_process
-from tests.worlds.test_attention import GATE
+from tests.worlds.test_attention import FAILS, GATE
 
 TASK = "[red]do[/red] more"
 
@@ -112,6 +112,29 @@ def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
 
     sit(world.server, work, PHONE)
     assert [one["status"] for one in world.actors()] == ["idle"]
+
+
+def test_held_message_is_let_go_on_and_left_by_keys(world: World) -> None:
+    (world.desk.place / "attractor.toml").write_text("[factory]\nmax_same_cause = 1\n")
+    world.spawn("broken", FAILS.format(status=7))
+    await_(lambda: world.needs() == ["failed"])
+    world.desk.do("actor", "seen", "broken")
+    for text in ("second", "third"):
+        world.desk.do("message", "send", "broken", text)
+
+    async def work(ann: Person) -> None:
+        await ann.sees("held: 1 run stopped", lambda: ann.list)
+        await ann.types("j")
+        await ann.sees("2 messages not begun", lambda: ann.right)
+        assert "g go on  l leave  z snooze" in ann.keys
+        await ann.types("g")
+        await ann.sees("go on: done", lambda: ann.text("#said"))
+        await ann.sees("held: 2 runs stopped", lambda: ann.list)
+        await ann.types("j", "k", "l")
+        await ann.sees("leave: done", lambda: ann.text("#said"))
+        await ann.waits(lambda: world.needs() == [])
+
+    sit(world.server, work)
 
 
 def test_key_of_a_replaced_question_answers_nothing(world: World) -> None:

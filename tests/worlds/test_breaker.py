@@ -1,6 +1,10 @@
 """The breaker: task runs that stopped for one cause, the question about them, and its answers."""
 
-from collections.abc import Sequence
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,19 +12,28 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
+from attractor.base.locks import SharedLock, holder_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.history.index import PastRun
 from attractor.factory.open_project import OpenProject
 from attractor.records.diagnosis.causes import Cause
+from attractor.workspaces.folders import lock_writer
 from attractor.worlds import orders, process
-from attractor.worlds.actors import ActorFolder
+from attractor.worlds.actors import ActorFolder, list_actors
 from attractor.worlds.attention import AttentionRow, Need, read_attention, settle_held
 from attractor.worlds.breaker import Peers, find_hold, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
-from attractor.worlds.process import ActorProcess
+from attractor.worlds.process import ActorProcess, wake
+from attractor.worlds.up import Starter, find_actors
+from tests.cli.git_desk import await_
+from tests.cli.plain_desk import WORDS
+from tests.cli.running import run_here
 from tests.tables import table
+from tests.worlds.desks import SPAWN, PlacedDesk, desk
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
+
+__all__ = ["desk"]
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 BROKEN, OTHER = Cause("broken", "verdict", "p", "n"), Cause("other", "verdict", "p", "n")
@@ -68,32 +81,48 @@ def test_runs_of_one_cause_within_an_hour_hold_the_next_one(
     runs: str, pipeline: str, expected: int
 ) -> None:
     peers = Peers("a", frozenset({"a", "other"}), pipeline)
-    hold = find_hold(past(runs), peers, 3, {}, {})
+    hold = find_hold(past(runs), peers, 3, {}, {}, passes_nothing)
     assert (len(hold.runs) if hold else 0) == expected
-    assert find_hold(past(runs), peers, 0, {}, {}) is None
+    assert find_hold(past(runs), peers, 0, {}, {}, passes_nothing) is None
+
+
+def passes_nothing(run_id: str, node: str) -> bool:
+    return False
 
 
 @table(
-    "runs, at_work, expected",
+    "runs, at_work, passed, expected",
     [
-        ("b@1 b@2 b@3", {}, "begins"),
-        ("b@1 b@2 b@3", {"other": 11.0}, "tried"),
-        ("b@1 b@2 b@3", {"other": 4.0}, "begins"),
-        ("b@1 b@2 b@3 b@11", {}, "asks"),
-        ("b@1 b@2 b@3 o@11", {}, "begins"),
-        ("b@1 b@2 b@3 o@11 b@12 b@13", {"other": 14.0}, "begins"),
-        ("b@1 b@2 b@3 o@11 b@12 b@13 b@14", {}, "asks"),
-        ("b@1 b@2 b@3 s@11", {}, "begins"),
+        ("b@1 b@2 b@3", {}, 0, "begins"),
+        ("b@1 b@2 b@3", {"other": 11.0}, 0, "tried"),
+        ("b@1 b@2 b@3", {"other": 4.0}, 0, "begins"),
+        ("b@1 b@2 b@3 b@11", {}, 0, "asks"),
+        ("b@1 b@2 b@3 o@11", {}, 0, "begins"),
+        ("b@1 b@2 b@3 o@11 b@12 b@13", {"other": 14.0}, 0, "begins"),
+        ("b@1 b@2 b@3 o@11 b@12 b@13 b@14", {}, 0, "asks"),
+        ("b@1 b@2 b@3 s@11", {}, 0, "begins"),
+        ("b@1 b@2 b@3 b@11 s@12 b@13", {}, 0, "begins"),
+        ("b@1 b@2 b@3", {"other": 11.0}, 11, "begins"),
+        ("b@1 b@2 b@3 b@12", {"other": 11.0}, 11, "begins"),
+        ("b@1 b@2 b@3 b@12 b@13 b@14", {"other": 11.0}, 11, "asks"),
+        ("b@1 b@2 b@3 b@11:other b@12", {}, 11, "asks"),
     ],
 )
-def test_answer_lets_one_run_begin(runs: str, at_work: dict[str, float], expected: str) -> None:
+def test_answer_lets_one_run_begin_and_the_others_if_it_passes_the_stage(
+    runs: str, at_work: dict[str, float], passed: float, expected: str
+) -> None:
     peers = Peers("a", frozenset({"a", "other"}), "p.dot")
-    first = find_hold(past("b@1 b@2 b@3"), peers, 3, {}, {})
+    first = find_hold(past("b@1 b@2 b@3"), peers, 3, {}, {}, passes_nothing)
     assert first
     went_on = {first.id: NOW + timedelta(minutes=10)}
     working = {name: run_id_at(minute) for name, minute in at_work.items()}
-    hold = find_hold(past(runs), peers, 3, went_on, working)
-    found = "begins" if hold is None else "tried" if hold.is_tried else "asks"
+
+    def has_passed(run_id: str, node: str) -> bool:
+        assert node == "n"
+        return run_id == run_id_at(passed)
+
+    hold = find_hold(past(runs), peers, 3, went_on, working, has_passed)
+    found = "begins" if hold is None else "tried" if hold.tried else "asks"
     assert found == expected
 
 
@@ -105,12 +134,17 @@ FAILS = """digraph fails {
 """
 
 
+def broken_project(folder: Path, text: str = FAILS, **variables: str) -> OpenProject:
+    """Return a project with a pipeline that fails until the file `fixed` is there."""
+    opened = open_at(folder, **variables)
+    (opened.project.root / "fails.dot").write_text(text.replace("FIXED", str(folder / "fixed")))
+    return opened
+
+
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenProject:
     """A project with a pipeline that fails; no process of an actor starts by itself."""
-    opened = open_at(tmp_path)
-    text = FAILS.replace("FIXED", str(tmp_path / "fixed"))
-    (opened.project.root / "fails.dot").write_text(text)
+    opened = broken_project(tmp_path)
     for module in (orders, process):
         monkeypatch.setattr(module, "wake", wake_nothing)
     return opened
@@ -184,8 +218,173 @@ def test_others_wait_for_the_run_that_went_on_also_after_a_kill(opened: OpenProj
     task = TaskAtWork(message, opened.project.machine.new_run_id())
     one.write_task(task)
     assert work(other, opened) == (0, 1)
+    failing(opened, "spawned-meanwhile", 1)
     hold = hold_of(other, opened)
     assert hold
-    assert hold.is_tried
+    assert hold.tried == task.run_id
     assert held(opened) == []
     assert not RunDirectory(opened.project.runs_dir / task.run_id).manifest.exists()
+
+
+TWO = {"ATTRACTOR_FACTORY__MAX_SAME_CAUSE": "2", "ATTRACTOR_WORLDS__MAX_WORKING_ACTORS": "4"}
+PASSES = """digraph passes {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  test [shape=parallelogram, tool_command="test -e FIXED || exit 7"]
+  wait [shape=parallelogram
+        tool_command="timeout 60 sh -c 'until test -e FIXED.more; do sleep 0.05; done'"]
+  start -> test -> wait -> done
+}
+"""
+
+
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[OpenProject]:
+    """A project in which two runs of one cause hold the next; its actors have real processes."""
+    opened = broken_project(tmp_path, **TWO)
+    yield opened
+    for folder in list_actors(opened.project.machine.state_dir):
+        kill(folder)
+
+
+def kill(folder: ActorFolder) -> None:
+    """Kill the process of an actor, if it has one."""
+    if holder := holder_of(folder.lock):
+        with suppress(ProcessLookupError):
+            os.kill(holder.pid, signal.SIGKILL)
+    await_(lambda: not SharedLock.is_held(folder.lock))
+
+
+def answers(*folders: ActorFolder) -> int:
+    return sum(len(folder.read().answers) for folder in folders)
+
+
+def bring_up(opened: OpenProject) -> list[str]:
+    """Start what is to start, as `attractor up` does; return what it says about the rest."""
+    machine, said = opened.project.machine, list[str]()
+    found = find_actors(machine.state_dir, opened.now(), timedelta(hours=1))
+    Starter(machine.state_dir, machine.environ, said.append).start(found)
+    return said
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("has_taken_a_message", [False, True])
+def test_killed_processes_change_no_hold(
+    alive: OpenProject, monkeypatch: pytest.MonkeyPatch, has_taken_a_message: bool
+) -> None:
+    place = alive.project.root, alive.project.machine.state_dir
+    one = actor_in(alive, "one", pipeline=str(place[0] / "fails.dot"), workspace="in-place")
+    send_to(one, alive, "first")
+    wake(one, alive)
+    await_(lambda: answers(one) == 1)
+    kill(one)
+    send_to(one, alive, "second")
+    send_to(one, alive, "third")
+    wake(one, alive)
+    await_(lambda: answers(one) == 2)
+    [row] = held(alive)
+    kill(one)
+    other = failing(alive, "other", 1)
+    assert row.hold
+    assert sorted(bring_up(alive)) == [
+        f"project/{name} waits: {row.hold.words}" for name in ("one", "other")
+    ]
+    [row] = held(alive)
+    assert row.hold
+    with lock_writer(*place, run_id="of a person"):
+        if has_taken_a_message:
+            settle_held(row, "go on", ANN, alive)
+            await_(one.read_task)
+            kill(one)
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(orders, "wake", wake_nothing)
+                settle_held(row, "go on", ANN, alive)
+    assert (held(alive), answers(one, other)) == ([], 2)
+    said = bring_up(alive)
+    if has_taken_a_message:
+        assert said == [f"project/other waits: {row.hold.words}"]
+    await_(lambda: held(alive))
+    [again] = held(alive)
+    assert again.hold
+    assert again.hold.id == row.hold.id
+    assert (answers(one, other), len(again.held)) == (3, 1)
+
+
+def test_run_by_hand_is_only_warned_and_its_success_wakes_the_held_actors(
+    alive: OpenProject, tmp_path: Path
+) -> None:
+    one, other = failing(alive, "one", 3), failing(alive, "other", 1)
+    assert work(one, alive) == (2, 1)
+    machine = alive.project.machine
+    [row] = held(alive)
+
+    def run() -> tuple[int, bool]:
+        words = ["run", "fails.dot", *WORDS]
+        done = run_here(words, folder=alive.project.root, variables=machine.environ)
+        warning = "warning: 2 runs stopped for one cause: tool_command ended with exit code 7"
+        return done.returncode, f"{warning}; messages wait: attractor attention" in done.stderr
+
+    assert run() == (1, True)
+    assert ([again.id for again in held(alive)], answers(one, other)) == ([row.id], 2)
+    (tmp_path / "fixed").touch()
+    assert run() == (0, True)
+    await_(lambda: answers(one, other) == 4)
+    assert run() == (0, False)
+
+
+def test_others_may_begin_as_soon_as_a_run_passes_the_stage(tmp_path: Path) -> None:
+    opened = broken_project(tmp_path, PASSES, **TWO)
+    one, others = failing(opened, "one", 3), [failing(opened, name, 1) for name in ("b", "c")]
+    try:
+        assert work(one, opened) == (2, 1)
+        (tmp_path / "fixed").touch()
+        [row] = held(opened)
+        settle_held(row, "go on", ANN, opened)
+        await_(one.read_task)
+        await_(lambda: not any(hold_of(folder, opened) for folder in others))
+        assert answers(one) == 2
+        (tmp_path / "fixed.more").touch()
+        await_(lambda: answers(one, *others) == 5)
+    finally:
+        for folder in (one, *others):
+            kill(folder)
+
+
+def test_agents_without_a_pipeline_do_not_stop_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "wake", wake_nothing)
+    opened = open_at(tmp_path, **TWO, ATTRACTOR_BACKENDS__COMMAND__RUN="false")
+    one, other = (actor_in(opened, name, backend="command") for name in ("one", "other"))
+    for folder in (one, other, one, other, one, other):
+        send_to(folder, opened, "fix the sum")
+    assert work(one, opened) == (2, 1)
+    [row] = held(opened)
+    assert [view.name for view in row.held] == ["one"]
+    assert work(other, opened) == (2, 1)
+    assert len(held(opened)) == 2
+
+
+def test_held_messages_are_answered_in_attention_next(desk: PlacedDesk) -> None:
+    desk.write(FAILS.replace("FIXED", "../fixed"))
+    (desk.place / "attractor.toml").write_text("[factory]\nmax_same_cause = 1\n")
+    desk.do(*SPAWN, "--name", "one", "first")
+    desk.do("actor", "wait", "one", "--until", "failed", "--timeout", "30s")
+    desk.do("actor", "seen", "one")
+    for text in ("second", "third"):
+        desk.do("message", "send", "one", text)
+    [row] = desk.rows()
+    assert (row["need"], row["name"], row["command"]) == (
+        "held",
+        "fails",
+        "attractor attention next",
+    )
+    assert "1 run stopped for one cause: " in row["reason"]
+    shown = desk.type("what\ngo on\n", "attention", "next")
+    assert "2 messages not begun" in shown
+    await_(lambda: [one["need"] for one in desk.rows()] == ["held", "failed"])
+    desk.do("actor", "seen", "one")
+    assert "1 message not begun" in desk.type("leave\n", "attention", "next")
+    assert desk.do("attention").stdout == "Nothing needs you.\n"
+    last = json.loads(desk.do("message", "list", "one", "--json").stdout)[-1]
+    assert last["reason"].startswith("not begun: 2 runs stopped for one cause: ")

@@ -225,7 +225,7 @@ def _walk(
     if hold and result.outcome and result.outcome.is_success:
         from attractor.worlds.process import start_waiting
 
-        start_waiting(opened)
+        start_waiting(opened, is_hold_over=True)
     return result
 
 

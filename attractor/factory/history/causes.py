@@ -18,7 +18,7 @@ from attractor.factory.history.index import RunIndex
 from attractor.factory.history.index_update import parse_row
 from attractor.factory.history.report import without_inherited
 from attractor.records.diagnosis.causes import Cause
-from attractor.records.diagnosis.diagnose import diagnose
+from attractor.records.diagnosis.diagnose import read_advice
 from attractor.records.diagnosis.failures import Remedy
 from attractor.records.lookup import reference_of
 from attractor.records.summary import RunOverview
@@ -79,7 +79,7 @@ class CauseGroup:
         """Return the advice about the latest run."""
         try:
             root = self.runs[-1].directory
-            return diagnose(root, reference=self.latest_run, now=now).finding.remedies
+            return read_advice(root, reference=self.latest_run, now=now)
         except AttractorError:
             # The run is reported as corrupt where it is listed.
             return ()

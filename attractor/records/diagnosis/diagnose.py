@@ -347,22 +347,16 @@ class Diagnosis:
 
 def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
     """Diagnose the run in a directory; a process may be executing this run."""
-    run = read_run(root)
-    # The lock is checked first: if no process holds it, the records are complete.
-    is_live = is_held(run.directory.lock)
-    found = open_journal(run.directory.events, run.directory.checkpoint)
-    state = found.state if is_live else found.at_rest
-    timeline = read_recorded(root)
+    prepared = _prepared(run := read_run(root))
+    case = _read_case(run, prepared, reference, now)
+    state, timeline = case.state, case.history
     timeline.find_folders(run.directory)
-    prepared = _prepared(run)
     flights = [walk.in_flight for walk in state.walks.values() if walk.in_flight]
     undeclared = [
         f"{fact.rule}: {fact.message}"
         for fact in (prepared.diagnostics if prepared else ())
         if fact.rule in TAKEN_FOR_GRANTED
     ]
-    graph = prepared.graph if prepared else None
-    case = Case(run, state, timeline, reference, is_live, now, graph)
     start, end = timeline.start, timeline.end
     wall = (end - start).total_seconds() if start and end else 0
     return Diagnosis(
@@ -379,6 +373,22 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
         waited=timeline.waited,
         failed_output=failed_output(timeline) if state.status == FAILED else (),
     )
+
+
+def read_advice(root: Path, *, reference: str, now: datetime) -> Sequence[Remedy]:
+    """Return the advice about the run in a directory, which its diagnosis has too."""
+    run = read_run(root)
+    return explain(_read_case(run, _prepared(run), reference, now)).remedies
+
+
+def _read_case(run: RecordedRun, prepared: Prepared | None, reference: str, now: datetime) -> Case:
+    # The lock is checked first: if no process holds it, the records are complete.
+    is_live = is_held(run.directory.lock)
+    found = open_journal(run.directory.events, run.directory.checkpoint)
+    state = found.state if is_live else found.at_rest
+    timeline = read_recorded(run.directory.root)
+    graph = prepared.graph if prepared else None
+    return Case(run, state, timeline, reference, is_live, now, graph)
 
 
 def _prepared(run: RecordedRun) -> Prepared | None:
