@@ -12,8 +12,14 @@ from benchmarks.folders import Folders
 
 HOLDOUTS, WRONG, PAIRS, LIMIT = 4, 8, 5, 4.0
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
-PIPELINE = "digraph made { start [shape=Mdiamond] make [prompt=x] exit [shape=Msquare]\n"
-PIPELINE += "start -> make -> exit }\n"
+PIPELINE = """
+digraph made {
+    start [shape=Mdiamond]
+    make  [prompt=x]
+    exit  [shape=Msquare]
+    start -> make -> exit
+}
+"""
 SUITE = """
 name = "{name}"
 pipeline = "made"
