@@ -17,7 +17,7 @@ from tests.tui.conftest import Person, World, sit
 
 ACTORS, EACH_S = 100, 50
 SECONDS, LATE_S = count(ci=2.0, full=20.0), count(ci=30.0, full=1.0)
-SLOWEST_S = count(ci=2.0, full=0.1)
+SLOWEST_S = count(ci=LATE_S, full=0.1)
 ANN = Sender(SenderKind.PERSON, "ann")
 
 
