@@ -32,6 +32,7 @@ from attractor.server.pieces import PieceVersions
 from attractor.server.processes.run_processes import PROGRAM, RunProcesses
 from attractor.server.snippets import SnippetThread
 from attractor.server.timelines import KeptTimelines
+from attractor.worlds.status import KnownJournals
 
 COMPUTED_AT_ONCE = 4
 """The number of long computations at one time; all requests share 40 threads."""
@@ -55,6 +56,7 @@ class Service:
     events: EventStreams
     sights: FirstSights
     timelines: KeptTimelines
+    journals: KnownJournals
     snippets: SnippetThread
     turns: AbstractAsyncContextManager[object]
     """Taken by each request that computes for long, such as the check of a pipeline."""
@@ -101,6 +103,7 @@ class Service:
             EventStreams(state, environ),
             FirstSights(),
             KeptTimelines(),
+            KnownJournals(),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             {},

@@ -46,7 +46,7 @@ from attractor.tui.model import (
 )
 from attractor.tui.row_list import Line, RowList
 
-BUSY_PAUSE_S, IDLE_PAUSE_S = 0.5, 0.8
+BUSY_PAUSE_S, IDLE_PAUSE_S = 0.5, 0.6
 """The pauses between two looks at the server: what needs a person is shown within a second."""
 
 DIFF_PAUSE_S = 3.0

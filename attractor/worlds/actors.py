@@ -11,6 +11,7 @@ from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
@@ -206,6 +207,8 @@ class KnownLines:
 
     lines: list[Line] = field(default_factory=list[Line])
     end: int = 0
+    lock: Lock = field(default_factory=Lock)
+    """Held by the thread that reads further."""
 
 
 def _since(lines: Sequence[Line], mark: type[Line], wanted: type[L]) -> Iterator[L]:
@@ -255,10 +258,14 @@ class ActorFolder:
         Only the lines after the `known` ones are read, and added to them.
         """
         place, known = self.root / _JOURNAL, known or KnownLines()
-        for line in read_lines(place, offset=known.end):
-            known.lines.append(self._parse(line.content))
-            known.end = line.end
-        history = ActorHistory.of(known.lines)
+        with known.lock:
+            if known.end and place.stat().st_size < known.end:
+                # A copy was restored.
+                known.lines, known.end = [], 0
+            for line in read_lines(place, offset=known.end):
+                known.lines.append(self._parse(line.content))
+                known.end = line.end
+            history = ActorHistory.of(known.lines)
         if history is None:
             hint = "restore it from a backup"
             raise VerificationError(f"{place} does not record an actor", hint=hint)

@@ -27,10 +27,10 @@ from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import list_actors
-from attractor.worlds.breaker import Hold, hold_of
+from attractor.worlds.breaker import Hold, read_holds
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import leave_held, let_begin, mark_seen
-from attractor.worlds.status import ActorStatus, ActorView, read_actors
+from attractor.worlds.status import ActorStatus, ActorView, KnownJournals, read_actors
 
 _ANSWERED = "answered:"
 _SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
@@ -118,18 +118,19 @@ def read_attention(
     *,
     reaches: Callable[[str], bool] = lambda project_id: True,
     views: Sequence[ActorView] | None = None,
+    known: KnownJournals | None = None,
     only_known: bool = False,
 ) -> Attention:
     """Return what needs a person in all projects of a state folder, without what is snoozed.
 
     The settings of a project are read with `environ`. `reaches` says which projects are read, by
-    their ids; `views` has their actors, if they are
-    read already. With `only_known`, runs that the index does not have yet are left out.
+    their ids; `views` has their actors, if they are read already; `known` are the parts of journals
+    that were read before. With `only_known`, runs that the index does not have yet are left out.
     """
     rows, troubles = list[AttentionRow](), list[str]()
     if views is None:
         actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
-        views = read_actors(actors, troubles.append)
+        views = read_actors(actors, troubles.append, known)
     for view in views:
         rows += _rows_of_actor(view)
     rows += _rows_of_holds(views, {**environ, "ATTRACTOR_STATE_DIR": str(state)}, troubles.append)
@@ -235,17 +236,21 @@ def _rows_of_holds(
 ) -> Iterator[AttentionRow]:
     """Yield a row for each cause for which messages wait."""
     held: defaultdict[str, list[tuple[ActorView, Hold]]] = defaultdict(list)
+    by_project: defaultdict[ProjectFolder, list[ActorView]] = defaultdict(list)
     for view in views:
-        root = view.folder.project.root
-        if not (view.can_begin and root.is_dir()):
+        by_project[view.folder.project].append(view)
+    for project, own in by_project.items():
+        has_failed = any(not one.succeeded for view in own for one in view.history.answers)
+        if not (has_failed and project.root.is_dir()):
             continue
         try:
-            hold = hold_of(view.folder, open_project(root, environ))
+            holds = read_holds(project, open_project(project.root, environ))
+            for view in own:
+                hold = holds.of(view.name) if view.can_begin else None
+                if hold and not hold.tried:
+                    held[f"{project.project_id}:{hold.id}"].append((view, hold))
         except AttractorError as fault:
-            tell(f"the causes of the runs of {root} cannot be read: {fault.message}")
-            continue
-        if hold and not hold.tried:
-            held[f"{view.folder.project.project_id}:{hold.id}"].append((view, hold))
+            tell(f"the causes of the runs of {project.root} cannot be read: {fault.message}")
     for id_, found in held.items():
         (first, hold), waiting = found[0], [view for view, _ in found]
         last = hold.runs[-1]

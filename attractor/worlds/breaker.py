@@ -6,7 +6,7 @@ All of it is read from the runs: only a person's `go on` is stored.
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -158,31 +158,57 @@ def _begun_after(
     return [run for run in runs if run.actor in actors and time_of(run.run_id) > when]
 
 
-def hold_of(folder: ActorFolder, opened: OpenProject) -> Hold | None:
-    """Return why no further run of an actor begins by itself; None if one may begin."""
+@dataclass(frozen=True)
+class ProjectHolds:
+    """What decides about the holds of all actors of a project, read once.
+
+    `actors` is empty if too few runs stopped for one cause.
+    """
+
+    runs_dir: Path
+    most: int
+    actors: Mapping[str, Actor] = field(default_factory=dict[str, Actor])
+    runs: Sequence[PastRun] = ()
+    went_on: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    at_work: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def of(self, name: str) -> Hold | None:
+        """Return why no further run of an actor begins by itself; None if one may begin."""
+        if name not in self.actors:
+            return None
+        peers = peers_of(self.actors[name], self.actors.values())
+        return find_hold(self.runs, peers, self.most, self.went_on, self.at_work, self._has_passed)
+
+    def _has_passed(self, run_id: str, node: str) -> bool:
+        return _has_completed(run_root(run_id, self.runs_dir), node)
+
+
+def read_holds(project: ProjectFolder, opened: OpenProject) -> ProjectHolds:
+    """Read what decides about the holds of the actors of a project."""
     most, state = opened.project.max_same_cause, opened.project.machine.state_dir
-    folders = [
-        other
-        for other in list_actors(state)
-        if other.project.project_id == folder.project.project_id
-    ]
-    has_answers = bool(read_answers(state, folder.project))
+    none = ProjectHolds(project.runs_dir, most)
+    folders = [one for one in list_actors(state) if one.project.project_id == project.project_id]
+    went_on = read_answers(state, project)
     # The index takes a second for an actor that is woken; the journals of actors take none.
-    if not most or (sum(one.count_failures() for one in folders) < most and not has_answers):
-        return None
+    if not most or (sum(one.count_failures() for one in folders) < most and not went_on):
+        return none
     with RunIndex(state).opened() as index:
-        runs = index.past_runs(folder.project.runs_dir)
+        runs = index.past_runs(project.runs_dir)
     stopped = Counter(run.cause for run in runs if run.actor and run.cause)
     if not any(count >= most for count in stopped.values()):
-        return None
-    return find_hold(
-        runs,
-        peers_of(folder.read().actor, [other.read().actor for other in folders]),
-        most,
-        read_answers(state, folder.project),
-        {other.name: task.run_id for other in folders if (task := other.read_task())},
-        lambda run_id, node: _has_completed(run_root(run_id, folder.project.runs_dir), node),
+        return none
+    return replace(
+        none,
+        actors={folder.name: folder.read().actor for folder in folders},
+        runs=runs,
+        went_on=went_on,
+        at_work={folder.name: task.run_id for folder in folders if (task := folder.read_task())},
     )
+
+
+def hold_of(folder: ActorFolder, opened: OpenProject) -> Hold | None:
+    """Return why no further run of an actor begins by itself; None if one may begin."""
+    return read_holds(folder.project, opened).of(folder.name)
 
 
 def _has_completed(root: Path, node: str) -> bool:

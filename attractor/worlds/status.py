@@ -1,8 +1,10 @@
 """The status of an actor, read from its journal, inbox, lock and run at the moment of asking."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
@@ -156,14 +158,27 @@ def read_actor(
     )
 
 
+class KnownJournals:
+    """The journals of the actors that a server shows: each time, only the new lines are read."""
+
+    def __init__(self) -> None:
+        self._lines: defaultdict[Path, KnownLines] = defaultdict(KnownLines)
+
+    def of(self, folder: ActorFolder) -> KnownLines:
+        """Return the lines of an actor that were read before."""
+        return self._lines[folder.root]
+
+
 def read_actors(
-    folders: Iterable[ActorFolder], tell: Callable[[str], None] = do_nothing
+    folders: Iterable[ActorFolder],
+    tell: Callable[[str], None] = do_nothing,
+    known: KnownJournals | None = None,
 ) -> list[ActorView]:
     """Return actors as they are now; damaged records of one hide no other, and are reported."""
     found: list[ActorView] = []
     for folder in folders:
         try:
-            found.append(read_actor(folder))
+            found.append(read_actor(folder, known=known.of(folder) if known else None))
         except (AttractorError, OSError) as fault:
             words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
             tell(f"The actor {folder.qualified_name} cannot be read: {words}.")

@@ -22,7 +22,7 @@ from attractor.server.events.buffer import DescribeError, StreamEvent, notice
 from attractor.worlds.actors import list_actors
 from attractor.worlds.attention import read_attention
 from attractor.worlds.records import actor_record, project_record
-from attractor.worlds.status import read_actors
+from attractor.worlds.status import KnownJournals, read_actors
 
 POLL_S = 0.5
 """The pause between two looks."""
@@ -48,10 +48,10 @@ Snapshot = Mapping[tuple[Thing, str], Known]
 """The things of all worlds, by their ids: that of a project, `PROJECT/ACTOR`, that of a row."""
 
 
-def read_worlds(state: Path, environ: Mapping[str, str]) -> Snapshot:
+def read_worlds(state: Path, environ: Mapping[str, str], known: KnownJournals) -> Snapshot:
     """Return all worlds without archived actors, as they are now."""
     # What cannot be read is left out: the lists say what it is.
-    views = read_actors(list_actors(state))
+    views = read_actors(list_actors(state), known=known)
     found: dict[tuple[Thing, str], Known] = {}
     for project in list_project_folders(state):
         with suppress(AttractorError):
@@ -90,6 +90,8 @@ class WorldsSource:
     def __init__(self, state: Path, environ: Mapping[str, str]) -> None:
         self._state = state
         self._environ = environ
+        self._journals = KnownJournals()
+        self._journals = KnownJournals()
         self._now: Snapshot = {}
         self._error: AttractorError | None = None
         self._has_new = asyncio.Event()
@@ -123,7 +125,9 @@ class WorldsSource:
     async def _run(self) -> None:
         try:
             while True:
-                now = await asyncio.to_thread(read_worlds, self._state, self._environ)
+                now = await asyncio.to_thread(
+                    read_worlds, self._state, self._environ, self._journals
+                )
                 if now != self._now:
                     self._now = now
                     self._tell()

@@ -269,7 +269,8 @@ def _answer(folder: ActorFolder) -> ActorAnswer:
 def list_worlds(service: ServingAll, caller: Calling) -> list[WorldAnswer]:
     """List the projects of the state folder, with their dimensions and actors."""
     state = service.project.machine.state_dir
-    views = [one for one in read_actors(list_actors(state)) if not one.history.archived]
+    views = read_actors(list_actors(state), known=service.journals)
+    views = [one for one in views if not one.history.archived]
     return [
         WorldAnswer.model_validate(
             world_record(
@@ -306,7 +307,14 @@ def attention_of(service: Service, caller: Caller, *, only_known: bool = False) 
     """
     state, now = service.project.machine.state_dir, service.opened.now()
     environ = service.processes.environ
-    return read_attention(state, now, environ, reaches=caller.reaches, only_known=only_known)
+    return read_attention(
+        state,
+        now,
+        environ,
+        reaches=caller.reaches,
+        known=service.journals,
+        only_known=only_known,
+    )
 
 
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
@@ -349,7 +357,8 @@ def list_all_actors(
 ) -> list[ActorAnswer]:
     """List the actors of all projects."""
     folders = list_actors(service.project.machine.state_dir)
-    views = read_actors([one for one in folders if caller.reaches(one.project.project_id)])
+    reached = [one for one in folders if caller.reaches(one.project.project_id)]
+    views = read_actors(reached, known=service.journals)
     shown = [one for one in views if archived or not one.history.archived]
     return [ActorAnswer.model_validate(actor_record(one)) for one in shown]
 
