@@ -1,6 +1,8 @@
-"""Time to register a suite with wrong solutions and references, compared with one without."""
+"""Time to register the suite of the demo with wrong solutions and references, and without."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,40 +12,19 @@ from pathlib import Path
 from benchmarks.figures import Figure, Row
 from benchmarks.folders import Folders
 
-HOLDOUTS, WRONG, PAIRS, LIMIT = 4, 8, 5, 4.0
+ROOT = Path(__file__).parents[1]
+WRONG, PAIRS, LIMIT = 8, 5, 4.0
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
-PIPELINE = """
-digraph made {
-    start [shape=Mdiamond]
-    make  [prompt=x]
-    exit  [shape=Msquare]
-    start -> make -> exit
-}
+ANOTHER = """
+[[wrong]]
+id = "another-{number}"
+on = ""
+noticed_by = ["numbers-stay"]
 """
-SUITE = """
-name = "{name}"
-pipeline = "made"
-[trials]
-n = 2
-concurrency = 2
-"""
-SCENARIO = """
-id = "s{number}"
-title = "Scenario {number}"
-story = "Ann looks at number {number}."
-[[steps]]
-name = "look"
-run = "sh program.sh {number}"
-[[checks]]
-kind = "stdout"
-step = "look"
-equals = "begun\\n{number} done\\nended\\n"
-"""
-PROGRAM = "echo begun\nsleep 0.3\necho ended\n"
 
 
 def rows() -> Iterator[Row]:
-    """Register two suites in turn; one has 8 wrong solutions, and 8 changes to leave out."""
+    """Register two copies of the suite in turn; one has 8 wrong solutions, and references."""
     with Folders() as folders:
         folder = folders.new()
         project = _project(folder)
@@ -54,61 +35,42 @@ def rows() -> Iterator[Row]:
             )
             for turn in range(PAIRS)
         ]
-    name = f"register with {WRONG} wrong solutions, {2 * HOLDOUTS} changes / without"
+    name = f"register the demo's suite with {WRONG} wrong solutions and references / without"
     yield Figure.paired(name, pairs, LIMIT)
 
 
 def _register(folder: Path, project: Path, name: str, *, measured: bool) -> float:
-    """Write a suite, and return the seconds of its registration."""
+    """Copy the suite, and return the seconds of its registration."""
     suite = project / "scenarios" / name
-    (suite / "holdout").mkdir(parents=True)
-    rows = [
-        f'[[wrong]]\nid = "w{number}"\non = "s1"\nnoticed_by = ["s1"]\n' for number in range(WRONG)
-    ]
-    text = SUITE.format(name=name) + "".join(rows if measured else [])
-    (suite / "suite.toml").write_text(text)
-    for number in range(1, HOLDOUTS + 1):
-        file = suite / "holdout" / f"s{number}.scenario.toml"
-        file.write_text(SCENARIO.format(number=number))
-        if measured:
-            _write(suite / "reference" / f"s{number}.patch", _patch(f"echo {number} done", "true"))
-    for number in range(WRONG if measured else 0):
-        patch = "--- a/program.sh\n+++ b/program.sh\n@@ -3,3 +3,3 @@\n sleep 0.3\n"
-        _write(
-            suite / "wrong" / f"w{number}.patch",
-            f"{patch}-echo 1 done\n+echo {number}\n echo ended\n",
-        )
+    shutil.copytree(ROOT / "scenarios" / "todo", suite)
+    text, *own = re.split(r"(?=\n\[\[wrong\]\])", (suite / "suite.toml").read_text())
+    if measured:
+        patches = sorted((suite / "wrong").iterdir())
+        for number in range(WRONG - len(own)):
+            shutil.copy(patches[number % len(patches)], suite / "wrong" / f"another-{number}.patch")
+            own.append(ANOTHER.format(number=number))
+        text += "".join(own)
+    else:
+        shutil.rmtree(suite / "wrong")
+        shutil.rmtree(suite / "reference")
+    (suite / "suite.toml").write_text(text.replace('name = "todo"', f'name = "{name}"', 1))
     began = time.monotonic()
     _do([ATTRACTOR, "suite", "register", f"scenarios/{name}"], folder, project)
     return time.monotonic() - began
 
 
-def _patch(line: str, first: str) -> str:
-    """Return a patch with two changes: the line, and one before it."""
-    before = "--- a/program.sh\n+++ b/program.sh\n@@ -1,3 +1,5 @@\n"
-    return f"{before}+{first}\n echo begun\n sleep 0.3\n+{line}\n echo ended\n"
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
-
-
 def _project(folder: Path) -> Path:
     project = folder / "project"
-    project.mkdir()
-    (project / "made.dot").write_text(PIPELINE)
-    (project / "program.sh").write_text(PROGRAM)
+    shutil.copytree(ROOT / "examples" / "todo", project)
+    shutil.copytree(ROOT / "scenarios" / "_twins", project / "scenarios" / "_twins")
     for words in ("init -q -b main", "add .", "commit -q -m Begin"):
         _do(["git", *words.split()], folder, project)
     return project
 
 
 def _do(command: list[str], folder: Path, project: Path) -> None:
-    names = {
-        f"GIT_{who}_{what}": "ann" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    environ = {**os.environ, **names, "HOME": str(folder)}
+    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    environ = {**os.environ, **dict.fromkeys(names, "ann"), "HOME": str(folder)}
     environ |= {"ATTRACTOR_STATE_DIR": str(folder / "state")}
     done = subprocess.run(
         command, cwd=project, env=environ, capture_output=True, text=True, timeout=300

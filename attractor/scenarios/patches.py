@@ -96,7 +96,7 @@ class PatchChange:
     left_out: bytes
 
     def __str__(self) -> str:
-        return f"{self.file} {self.hunk}: {self.first_line}"
+        return f'{self.file} {self.hunk} "{self.first_line}"'
 
 
 def changes_of(patch: bytes) -> Sequence[PatchChange]:

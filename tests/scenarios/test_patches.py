@@ -80,8 +80,8 @@ IcmZQz00IC200961
 
 def test_files_are_left_out_whole_and_moves_and_binary_files_never() -> None:
     new, moved = changes_of(FILES)
-    assert str(new) == "new.py @@ -0,0 +1,2 @@: +a"
-    assert str(moved) == "moved.py @@ -1,1 +1,1 @@ def f():: -1"
+    assert str(new) == 'new.py @@ -0,0 +1,2 @@ "+a"'
+    assert str(moved) == 'moved.py @@ -1,1 +1,1 @@ def f(): "-1"'
     assert b"new.py" not in new.left_out
     assert b"rename to moved.py" in moved.left_out
     assert b"@@ -1" not in moved.left_out

@@ -146,12 +146,12 @@ def test_wrong_solutions_and_changes_left_out_are_counted(opened: Project) -> No
     assert str(registered.figures) == said
     assert registered.measured[0].startswith("wrong solution brief: noticed by names: stdout: ")
     assert "elsewhere: noticed elsewhere by names" in registered.measured[1]
-    assert registered.measured[3].startswith("names without greet.sh @@ -1,8 +1,8 @@: -name=$1")
+    assert registered.measured[3].startswith('names without greet.sh @@ -1,8 +1,8 @@ "-name=$1"')
     warned = [one for one in messages if one.startswith("warning: ")]
     assert "wrong solution elsewhere: no holdout in its noticed_by" in warned[0]
     assert "wrong solution silent says nothing" in warned[1]
     assert "names passes without a change of its reference: greet.sh @@" in warned[2]
-    assert "-# End of the program. (dead code, a matter of another scenario" in warned[2]
+    assert '"-# End of the program." (dead code, a matter of another scenario' in warned[2]
 
     [line] = measured_lines(opened)
     data = json.loads(line)["data"]
