@@ -61,6 +61,20 @@ def _typed(type_: str, has_default: bool) -> Mapping[str, Any]:
 MAKERS: Mapping[str, Make] = {
     "add_source": lambda r, g, new: {"name": new},
     "add_surface": lambda r, g, new: {"panels": [new], "shows": _some(r, g, "entity")},
+    "arrange_panel": lambda r, g, new: {
+        **{"panel": _one(r, g, "panel"), "view": r.choice(["table", "board", "calendar"])},
+        **{"by": r.choice(["", _one(r, g, "field")])},
+    },
+    "add_action": lambda r, g, new: {
+        "name": new,
+        "runs": _one(r, g, r.choice(["pipeline", "step"])),
+        "confirm": r.random() < 0.5,
+    },
+    "add_trigger": lambda r, g, new: {
+        "name": new,
+        "entity": _one(r, g, "entity"),
+        "runs": _one(r, g, "pipeline"),
+    },
     "insert_gate": lambda r, g, new: {"name": new, "after": _one(r, g, "step")},
     "allocate": lambda r, g, new: {"strategy": new, "step": _one(r, g, "step")},
     "add_field": lambda r, g, new: {

@@ -24,7 +24,12 @@ def routes(graph: SpecGraph) -> Mapping[AppRoute, frozenset[str]]:
     for kind, patterns in _PATTERNS.items():
         for node in graph.of_kind(kind):
             for method, path in patterns:
-                found[AppRoute(method, path.format(node=node.id))] = frozenset({node.id})
+                ran = node.targets(Relation.RUNS) if kind == "action" else ()
+                found[AppRoute(method, path.format(node=node.id))] = frozenset({node.id, *ran})
+    for entity, pipelines in triggered(graph).items():
+        for method, path in _PATTERNS["entity"]:
+            if method in ("POST", "PUT"):
+                found[AppRoute(method, path.format(node=entity))] |= frozenset(pipelines)
     for pipeline in graph.of_kind("pipeline"):
         reported = frozenset({pipeline.id, *_reported_outputs(graph, pipeline.id)})
         found[AppRoute("POST", f"/run/{pipeline.id}")] = reported
@@ -49,15 +54,17 @@ _PATTERNS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("GET", "/data/{node}"),
         ("POST", "/data/{node}"),
         ("PUT", "/data/{node}/{{id}}"),
+        ("DELETE", "/data/{node}/{{id}}"),
     ),
     "output": (("GET", "/outputs/{node}"),),
+    "action": (("POST", "/actions/{node}"),),
 }
 
 
 def nodes_of_request(graph: SpecGraph, method: str, path: str) -> frozenset[str]:
     """Return the nodes that answer a request; none if the path is unknown."""
     plain = path.partition("?")[0]
-    if method == "PUT":
+    if method in ("PUT", "DELETE"):
         plain = "/".join([*plain.split("/")[:3], "{id}"])
     return routes(graph).get(AppRoute(method, plain), frozenset())
 
@@ -77,29 +84,30 @@ def downstream(
         if id_ not in reached:
             reached.add(id_)
             if may_fail or graph[id_].kind != "pipeline":
-                node = graph[id_]
-                match node.kind:
-                    case "field":
-                        waiting.append(graph.parents[node.id])
-                    case "entity" | "output" | "source":
-                        waiting += _users(graph, node.id)
-                        waiting += (
-                            user
-                            for one in graph.children(node.id)
-                            for user in _users(graph, one.id)
-                        )
-                    case "step":
-                        waiting.append(graph.parents[node.id])
-                        waiting += entities_of(graph, node, Relation.WRITES)
-                        waiting += (
-                            one for one in node.targets(Relation.WRITES) if _is_source(graph, one)
-                        )
-                        waiting += guarded_steps(graph, node)
-                    case "pipeline":
-                        waiting += graph.children_ids(node.id)
-                    case _:
-                        pass
+                waiting += _followers(graph, graph[id_])
     return frozenset(reached)
+
+
+def _followers(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
+    """Yield the nodes whose answers may change right after those of a node."""
+    match node.kind:
+        case "trigger" | "action":
+            yield from node.targets(Relation.RUNS)
+        case "field":
+            yield graph.parents[node.id]
+        case "entity" | "output" | "source":
+            yield from _users(graph, node.id)
+            for one in graph.children(node.id):
+                yield from _users(graph, one.id)
+        case "step":
+            yield graph.parents[node.id]
+            yield from entities_of(graph, node, Relation.WRITES)
+            yield from (one for one in node.targets(Relation.WRITES) if _is_source(graph, one))
+            yield from guarded_steps(graph, node)
+        case "pipeline":
+            yield from graph.children_ids(node.id)
+        case _:
+            pass
 
 
 def _users(graph: SpecGraph, id_: str) -> Iterator[str]:
@@ -151,6 +159,21 @@ def operations_of(graph: SpecGraph, step: SpecNode) -> Mapping[str, tuple[str, .
                 if id_ in step.targets(named[one.only_reads])
             )
     return found
+
+
+def declares_writes(graph: SpecGraph, step: SpecNode) -> bool:
+    """Return whether a step tells a service something."""
+    return any(_is_source(graph, one) for one in step.targets(Relation.WRITES))
+
+
+def triggered(graph: SpecGraph) -> Mapping[str, tuple[str, ...]]:
+    """Return the pipelines that a record of an entity starts, by entity."""
+    found: dict[str, dict[str, None]] = {}
+    for trigger in graph.of_kind("trigger"):
+        for entity in entities_of(graph, trigger, Relation.READS):
+            runs = [one for one in trigger.targets(Relation.RUNS) if graph[one].kind == "pipeline"]
+            found.setdefault(entity, {}).update(dict.fromkeys(runs))
+    return {entity: tuple(runs) for entity, runs in sorted(found.items()) if runs}
 
 
 def _is_source(graph: SpecGraph, id_: str) -> bool:

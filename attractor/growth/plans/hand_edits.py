@@ -51,13 +51,19 @@ def _candidates(before: SpecGraph, after: SpecGraph) -> Iterator[Mapping[str, An
     for node in added:
         if node.kind in _ADDITIONS:
             yield _ADDITIONS[node.kind](after, node)
-            # The values of a new node that its own morph does not set.
-            if node.kind == "step" and "strategy" in node.fields:
-                yield {"type": "allocate", "step": node.id, "strategy": node.fields["strategy"]}
-            if node.kind in ("step", "panel") and "body" in node.fields:
-                yield {"type": "adopt_body", "node": node.id, "body": node.fields["body"]}
+            yield from _values_of(node)
     for change in changes:
-        yield from _changed(change)
+        yield from _changed(after, change)
+
+
+def _values_of(node: SpecNode) -> Iterator[Mapping[str, Any]]:
+    """Yield morphs for the values of a new node that its own morph does not set."""
+    if node.kind == "step" and "strategy" in node.fields:
+        yield {"type": "allocate", "step": node.id, "strategy": node.fields["strategy"]}
+    if node.kind == "panel":
+        yield from _arranged(node)
+    if node.kind in ("step", "panel") and "body" in node.fields:
+        yield {"type": "adopt_body", "node": node.id, "body": node.fields["body"]}
 
 
 def _place(kind: str, order: Sequence[str]) -> int:
@@ -112,6 +118,28 @@ def _added_panel(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     return {"type": "add_surface", "panels": [node.name], "shows": shown}
 
 
+def _arranged(node: SpecNode) -> Iterator[Mapping[str, Any]]:
+    if "view" in node.fields:
+        by = node.targets(Relation.ARRANGED_BY)
+        one = {"type": "arrange_panel", "panel": node.id, "view": node.fields["view"]}
+        yield {**one, "by": by[0]} if by else one
+
+
+def _added_action(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    runs, confirm = node.targets(Relation.RUNS), node.fields.get("confirm") == "true"
+    return {"type": "add_action", "name": node.name, "runs": (*runs, "")[0], "confirm": confirm}
+
+
+def _added_trigger(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    entity, runs = node.targets(Relation.READS), node.targets(Relation.RUNS)
+    return {
+        "type": "add_trigger",
+        "name": node.name,
+        "entity": (*entity, "")[0],
+        "runs": (*runs, "")[0],
+    }
+
+
 def _added_guardrail(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     guarded = list(node.targets(Relation.GUARDS))
     return {"type": "add_guardrail", "name": node.name, "guards": guarded}
@@ -126,10 +154,12 @@ _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
     "step": _added_step,
     "panel": _added_panel,
     "guardrail": _added_guardrail,
+    "action": _added_action,
+    "trigger": _added_trigger,
 }
 
 
-def _changed(change: SpecChange) -> Sequence[Mapping[str, Any]]:
+def _changed(after: SpecGraph, change: SpecChange) -> Sequence[Mapping[str, Any]]:
     match (change.kind, change.node_kind, change.field):
         case (ChangeKind.RENAMED, _, _):
             return [{"type": "rename", "node": change.id, "name": change.after}]
@@ -137,6 +167,8 @@ def _changed(change: SpecChange) -> Sequence[Mapping[str, Any]]:
             entity, _, field = change.id.partition(".")
             place = {"entity": entity, "field": field}
             return [{"type": "retype_field", **place, "field_type": change.after or "text"}]
+        case (ChangeKind.CHANGED, "panel", "view" | Relation.ARRANGED_BY):
+            return list(_arranged(after[change.id]))
         case (ChangeKind.CHANGED, "section", "cadence"):
             return [{"type": "set_cadence", "section": change.id, "cadence": change.after}]
         case (ChangeKind.CHANGED, "step", "strategy"):

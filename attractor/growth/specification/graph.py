@@ -33,6 +33,9 @@ class Relation(StrEnum):
     WRITES = "writes"
     GUARDS = "guards"
     SHOWS = "shows"
+    REFERS_TO = "refers_to"
+    ARRANGED_BY = "arranged_by"
+    RUNS = "runs"
     TESTS = "tests"
     DERIVES_FROM = "derives_from"
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from attractor.growth.apps.routes import (
     declared_operations,
+    declares_writes,
     entities_of,
     guarded_steps,
     operations_of,
+    triggered,
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = "python_app"
 _SUFFIX = ".j2"
+_LABELED = ("entity", "pipeline", "step", "output")
 _BODIES = {"step": "steps", "panel": "panels"}
 _RULE = re.compile(r"filter: *(?P<field>[a-z0-9_]+) *(?P<op>==|!=|<=|>=|<|>) *(?P<value>\S.*)")
 """A rule that is built without an agent: pass the records whose field compares with a value."""
@@ -29,13 +32,14 @@ _RULE = re.compile(r"filter: *(?P<field>[a-z0-9_]+) *(?P<op>==|!=|<=|>=|<|>) *(?
 
 def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
     """Return the files of an app."""
+    panels = _with_entities(graph, "panel")
     spec = {
         "title": graph.root.fields["purpose"],
         "spec_hash": graph.spec_hash,
         "entities": [
             {
                 "id": entity.id,
-                "fields": [_field(field) for field in graph.children(entity.id, "field")],
+                "fields": [_field(graph, field) for field in graph.children(entity.id, "field")],
             }
             for entity in graph.of_kind("entity")
         ],
@@ -46,8 +50,11 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
             }
             for pipeline in graph.of_kind("pipeline")
         ],
-        "panels": _with_entities(graph, "panel"),
+        "panels": [{**one, **_surface(graph, graph[one["id"]])} for one in panels],
         "outputs": _with_entities(graph, "output"),
+        "actions": [one for node in graph.of_kind("action") for one in _action(graph, node)],
+        "triggers": triggered(graph),
+        "labels": {id_: node.name for id_, node in sorted(graph.items()) if node.kind in _LABELED},
     }
     nodes = {"app/spec.py": tuple(sorted(_data_nodes(graph)))}
     generated = {
@@ -66,14 +73,49 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
 
 
 def _data_nodes(graph: SpecGraph) -> Iterator[str]:
-    for kind in ("entity", "field", "pipeline", "step", "panel", "output"):
+    kinds = ("entity", "field", "pipeline", "step", "panel", "output", "action", "trigger")
+    for kind in kinds:
         yield from (node.id for node in graph.of_kind(kind))
 
 
-def _field(node: SpecNode) -> dict[str, Any]:
+def _field(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
     is_key = node.fields.get("key") == "true"
     type_ = node.fields.get("type", "text")
-    return {"name": node.id.partition(".")[2], "type": type_, "key": is_key}
+    referred = [one for one in node.targets(Relation.REFERS_TO) if graph[one].kind == "entity"]
+    return {
+        "name": node.id.partition(".")[2],
+        "type": type_,
+        "key": is_key,
+        "label": node.name,
+        "required": node.fields.get("required") == "true",
+        "choices": node.fields.get("choices", ()),
+        "unit": node.fields.get("unit", ""),
+        "refers_to": next(iter(referred), ""),
+    }
+
+
+def _surface(graph: SpecGraph, panel: SpecNode) -> dict[str, Any]:
+    fields = [one for one in panel.targets(Relation.ARRANGED_BY) if graph[one].kind == "field"]
+    by = next(iter(fields), "").partition(".")[2]
+    view = panel.fields.get("view", "table") if by else "table"
+    return {"label": panel.name, "view": view, "by": by}
+
+
+def _action(graph: SpecGraph, action: SpecNode) -> Iterator[dict[str, Any]]:
+    """Yield a button, unless the action runs nothing: then it is only words."""
+    for id_ in action.targets(Relation.RUNS)[:1]:
+        is_step = graph[id_].kind == "step"
+        pipeline = graph.parents[id_] if is_step else id_
+        steps = [graph[id_]] if is_step else graph.children(id_, "step")
+        # What a service was told is not undone.
+        tells = any(declares_writes(graph, one) for one in steps)
+        yield {
+            "id": action.id,
+            "label": action.name,
+            "pipeline": pipeline,
+            "step": id_ if is_step else "",
+            "confirm": tells or action.fields.get("confirm") == "true",
+        }
 
 
 def _step(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:

@@ -1,5 +1,11 @@
-"""Something that a user can do."""
+"""Something that a user can do: a button that runs a pipeline, or one step of it with its gates."""
 
-from attractor.growth.specification.node_kind import NodeKind
+from attractor.growth.specification.graph import Relation
+from attractor.growth.specification.node_kind import FLAG, NodeKind
 
-part = NodeKind(parent="interface", key="actions")
+part = NodeKind(
+    parent="interface",
+    key="actions",
+    fields={"confirm": FLAG},
+    relations={"runs": Relation.RUNS},
+)

@@ -1,9 +1,18 @@
 """A field of an entity."""
 
-from attractor.growth.specification.node_kind import FLAG, NodeKind
+from attractor.growth.specification.graph import Relation
+from attractor.growth.specification.node_kind import ANY_TEXT, FLAG, NodeKind
 
 part = NodeKind(
     parent="entity",
     key="fields",
-    fields={"type": ("text", "integer", "number", "date", "boolean"), "key": FLAG, "pii": FLAG},
+    fields={
+        "type": ("text", "integer", "number", "date", "boolean"),
+        "key": FLAG,
+        "pii": FLAG,
+        "required": FLAG,
+        "unit": ANY_TEXT,
+    },
+    lists=frozenset({"choices"}),
+    relations={"refers_to": Relation.REFERS_TO},
 )

@@ -1,0 +1,30 @@
+"""Adds a button that runs a pipeline, or a step with its gates."""
+
+from attractor.growth.morph import Morph, Touched, add_child, ids_of, new_node
+from attractor.growth.specification.graph import Relation, SpecGraph, slug
+
+
+class AddAction(Morph):
+    """Adds a button that runs a pipeline, or a step with its gates."""
+
+    organ = "actions"
+
+    name: str
+    runs: str
+    confirm: bool = False
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read and write these nodes and slots."""
+        return Touched(frozenset(self._runs(graph)), frozenset({slug(self.name)}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        confirm = "true" if self.confirm else ""
+        action = new_node(graph, self.name, "action", confirm=confirm)
+        return add_child(graph, "interface", action.with_targets(Relation.RUNS, self._runs(graph)))
+
+    def _runs(self, graph: SpecGraph) -> list[str]:
+        return ids_of(graph, [self.runs], "pipeline", "step")
+
+
+part = AddAction
