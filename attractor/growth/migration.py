@@ -7,14 +7,15 @@ renaming changes no state. No model writes a migration: the type of the morph de
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
-from types import UnionType
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError
 from attractor.base.files import file_error, read_text, write_whole
 from attractor.base.json import Json, NotCanonical, canonical_json, parse_json
+from attractor.growth.conversion import convert, fits
 from attractor.growth.errors import InvalidState
 
 Record = Mapping[str, Json]
@@ -23,6 +24,7 @@ State = Mapping[str, tuple[Record, ...]]
 
 KEY = "id"
 """The key of every record, which no morph changes."""
+_NAMED = 5
 
 
 def state_text(records: tuple[Record, ...]) -> str:
@@ -87,6 +89,30 @@ class Restored(NamedTuple):
     """`entity/id` of records written since, which have declared defaults or lost a value."""
 
 
+@dataclass(frozen=True)
+class Misfit:
+    """A record that does not fit its new shape, named without its values.
+
+    The morph decides what happens: something else stands `instead` of the value, or the plan is not
+    deployed.
+    """
+
+    record: str
+    fault: str
+    instead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.record}: {self.fault}" + (f" ({self.instead})" if self.instead else "")
+
+
+def unfit_records(records: Sequence[str]) -> str:
+    """Return a sentence about records that do not fit; it names the first ones."""
+    more = len(records) - _NAMED
+    named = "; ".join(records[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+    verb = "record does" if len(records) == 1 else "records do"
+    return f"{len(records)} {verb} not fit the plan: {named}"
+
+
 class Migration(Protocol):
     """The change of state of one morph."""
 
@@ -97,6 +123,10 @@ class Migration(Protocol):
 
     def describe(self) -> str:
         """Return the change as a sentence."""
+        ...
+
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return the records of a state that do not fit the new shape."""
         ...
 
     def up(self, state: State) -> Migrated:
@@ -116,10 +146,20 @@ class FieldAdded:
     field: str
     default: Json = None
     is_reversible: bool = True
+    type: str = "text"
+    keys: Sequence[str] = ()
+    """The key fields of the entity, if the change may take the ids of records from them."""
 
     def describe(self) -> str:
         """Return the change as a sentence."""
         return f"{self.entity}: new field {self.field}"
+
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return the records whose ids differ from their keys; all, if the default does not fit."""
+        if fits(self.default, self.type):
+            return _misnamed(self.up(state).state, self.entity, self.keys)
+        fault = f"{self.field} is not of type {self.type}"
+        return [Misfit(one, fault) for one in _named(self.entity, state.get(self.entity, ()))]
 
     def up(self, state: State) -> Migrated:
         """Add the default; a value that stood there unasked goes to the residue."""
@@ -143,11 +183,17 @@ class FieldDropped:
     field: str
     default: Json = None
     is_reversible: bool = True
+    keys: Sequence[str] = ()
+    """The other key fields of the entity, if the dropped one is a key."""
 
     def describe(self) -> str:
         """Return the change as a sentence."""
         erased = "" if self.is_reversible else ", values are erased for good"
         return f"{self.entity}: without field {self.field}{erased}"
+
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return the records whose ids differ from their keys."""
+        return _misnamed(state, self.entity, self.keys)
 
     def up(self, state: State) -> Migrated:
         """Remove the field."""
@@ -170,49 +216,100 @@ class FieldDropped:
         return Restored(_each(state, self.entity, restored), _named(self.entity, since))
 
 
+class Unfit(StrEnum):
+    """What happens to a value that does not fit the new type of its field."""
+
+    REFUSE = "refuse"
+    DEFAULT = "default"
+    ASIDE = "aside"
+
+
 @dataclass(frozen=True)
 class FieldRetyped:
-    """Converts the values of a field."""
+    """Converts the values of a field.
+
+    The morph decides about a value that does not fit: the default stands instead, or nothing, and
+    the residue keeps the value; or the plan is not deployed.
+    """
 
     entity: str
     field: str
     before: str
     after: str
     is_reversible: bool = True
+    unfit: Unfit = Unfit.REFUSE
+    default: Json = None
+    keys: Sequence[str] = ()
+    """The key fields of the entity, if the change may take the ids of records from them."""
 
     def describe(self) -> str:
         """Return the change as a sentence."""
-        return f"{self.entity}: field {self.field} becomes {self.after}"
+        if self.before == self.after:
+            return f"{self.entity}: the key of records is {' and '.join(self.keys) or KEY}"
+        unfit = f", a value that does not fit {self._instead}" if self._instead else ""
+        return f"{self.entity}: field {self.field} becomes {self.after}{unfit}"
+
+    @property
+    def _instead(self) -> str:
+        if self.unfit is Unfit.DEFAULT:
+            return f"becomes {canonical_json(self.default)}"
+        return "is kept aside" if self.unfit is Unfit.ASIDE else ""
+
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return the records whose value is not converted, or whose id differs from its key."""
+        fault = f"{self.field} is not of type {self.after}"
+        found = [
+            Misfit(f"{self.entity}/{one[KEY]}", fault, self._instead)
+            for one in state.get(self.entity, ())
+            if self.before != self.after
+            and not fits(convert(one.get(self.field), self.after), self.after)
+        ]
+        return [*found, *_misnamed(self.up(state).state, self.entity, self.keys)]
 
     def up(self, state: State) -> Migrated:
         """Convert the values; originals that a conversion back would miss are the residue."""
         lost: dict[str, Json] = {}
 
         def converted(one: Record) -> Record:
-            if self.field not in one:
+            if self.field not in one or self.before == self.after:
                 return one
             new = convert(one[self.field], self.after)
-            back = convert(new, self.before)
+            if self.unfit is not Unfit.REFUSE and not fits(new, self.after):
+                new = self.default
             # 0.0 and -0.0 are equal, and so are 1 and True.
-            if canonical_json(back) != canonical_json(one[self.field]):
+            if canonical_json(self._back(new)) != canonical_json(one[self.field]):
                 lost[str(one[KEY])] = {"old": one[self.field], "new": new}
             return {**one, self.field: new}
 
         return Migrated(_each(state, self.entity, converted), lost)
 
+    def _back(self, value: Json) -> Json:
+        """Return a value in the earlier type; none if it does not fit."""
+        old = convert(value, self.before)
+        return old if fits(old, self.before) else None
+
     def down(self, state: State, residue: Residue) -> Restored:
-        """Convert back; an original returns unless its value was changed since."""
+        """Convert back; an original returns unless its value was changed since.
+
+        A value written since that does not fit the earlier type is gone, and listed.
+        """
         lost = _object(residue)
+        gone: list[Record] = []
 
         def restored(one: Record) -> Record:
-            if self.field not in one:
-                return one
+            value = one.get(self.field)
             original = _object(lost.get(str(one[KEY])) or {})
-            if original and original["new"] == one[self.field]:
+            if original and original["new"] == value:
                 return {**one, self.field: original["old"]}
-            return {**one, self.field: convert(one[self.field], self.before)}
+            if value is None or self.before == self.after:
+                return one
+            old = self._back(value)
+            if old is None:
+                gone.append(one)
+            return {**one, self.field: old}
 
-        return Restored(_each(state, self.entity, restored), ())
+        old = _each(state, self.entity, restored)
+        return Restored(old, _named(self.entity, gone))
 
 
 @dataclass(frozen=True)
@@ -225,6 +322,10 @@ class EntityAdded:
     def describe(self) -> str:
         """Return the change as a sentence."""
         return f"new entity {self.entity}"
+
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return nothing: each record fits."""
+        return ()
 
     def up(self, state: State) -> Migrated:
         """Add the entity; records that stood there unasked go to the residue."""
@@ -254,6 +355,10 @@ class EntityDropped:
         erased = "" if self.is_reversible else ", its records are erased for good"
         return f"without entity {self.entity}{erased}"
 
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return nothing: each record fits."""
+        return ()
+
     def up(self, state: State) -> Migrated:
         """Remove the entity."""
         rest = {name: records for name, records in state.items() if name != self.entity}
@@ -264,68 +369,6 @@ class EntityDropped:
         """Put the records back."""
         kept = {} if residue is None else {self.entity: _records(residue)}
         return Restored({**state, **kept}, ())
-
-
-def convert(value: Json, type_: str) -> Json:
-    """Return a value as another type; a value that does not fit stays as it is."""
-    try:
-        return _CONVERSIONS[type_](value)
-    except (ValueError, TypeError, OverflowError):
-        return value
-
-
-def has_type(value: Json, type_: str) -> bool:
-    """Return whether a value is of a type of fields; null is of each."""
-    if value is None or isinstance(value, bool):
-        return value is None or type_ == "boolean"
-    return isinstance(value, _TYPES[type_])
-
-
-def _boolean(value: Json) -> Json:
-    words: Mapping[object, bool] = {"true": True, "false": False, 1: True, 0: False}
-    if isinstance(value, (str, int)) and value in words:
-        return words[value]
-    raise ValueError(value)
-
-
-def _integer(value: Json) -> Json:
-    if isinstance(value, str | int):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise ValueError(value)
-
-
-def _number(value: Json) -> Json:
-    if isinstance(value, str | int | float):
-        number = float(value)
-        if number == number and abs(number) != float("inf"):
-            return number
-    raise ValueError(value)
-
-
-def _as_text(value: Json) -> Json:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise ValueError(value)
-
-
-_TYPES: Mapping[str, type | UnionType] = {
-    "text": str,
-    "date": str,
-    "integer": int,
-    "number": int | float,
-    "boolean": bool,
-}
-_CONVERSIONS: Mapping[str, Callable[[Json], Json]] = {
-    "text": _as_text,
-    "date": _as_text,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-}
 
 
 @dataclass(frozen=True)
@@ -342,6 +385,14 @@ class Sequenced:
     def describe(self) -> str:
         """Return the changes as sentences."""
         return "; ".join(step.describe() for step in self.steps) or "no change of state"
+
+    def misfits(self, state: State) -> Sequence[Misfit]:
+        """Return the records that do not fit one of the new shapes."""
+        found: list[Misfit] = []
+        for step in self.steps:
+            found += step.misfits(state)
+            state = step.up(state).state
+        return found
 
     def up(self, state: State) -> Migrated:
         """Apply all migrations."""
@@ -376,6 +427,16 @@ def _put(record: Record, field: str, values: Mapping[str, Json]) -> Record:
     rest = {key: value for key, value in record.items() if key != field}
     id_ = str(record[KEY])
     return {**rest, field: values[id_]} if id_ in values else rest
+
+
+def _misnamed(state: State, entity: str, keys: Sequence[str]) -> Sequence[Misfit]:
+    """Return the records whose ids are not their keys, as the app joins them."""
+    fault = f"its {KEY} differs from the key {' and '.join(keys)}"
+    return [
+        Misfit(f"{entity}/{one[KEY]}", fault)
+        for one in state.get(entity, ())
+        if keys and "-".join(str(one.get(key)) for key in keys) != one[KEY]
+    ]
 
 
 def _named(entity: str, records: Iterable[Record]) -> Sequence[str]:

@@ -122,17 +122,29 @@ def parameters_of(name: str) -> Sequence[MorphParameter]:
     schema = morph_registry()[name].model_json_schema()
     required: Collection[str] = schema.get("required", ())
     return [
-        MorphParameter(key, _values(one), key in required)
+        MorphParameter(key, _values(one, schema.get("$defs", {})), key in required)
         for key, one in schema.get("properties", {}).items()
     ]
 
 
-def _values(schema: Mapping[str, Any]) -> str:
-    if "enum" in schema:
-        return " or ".join(schema["enum"])
-    if schema.get("type") == "array":
-        return "list of text"
-    return {"string": "text", "boolean": "true or false"}.get(schema.get("type", ""), "value")
+def _values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return the values that a JSON schema allows, in words; null is the same as no value."""
+    match schema:
+        case {"$ref": reference}:
+            return _values(definitions[str(reference).rpartition("/")[2]], definitions)
+        case {"enum": words}:
+            return " or ".join(words)
+        case {"anyOf": kinds}:
+            given = [one for one in kinds if one.get("type") != "null"]
+            return " or ".join(_values(one, definitions) for one in given)
+        case {"type": "array", "items": item}:
+            return f"list of {_values(item, definitions)}"
+        case {"type": "object", "properties": properties}:
+            return f"{{{', '.join(properties)}}}"
+        case _:
+            return {"string": "text", "boolean": "true or false"}.get(
+                schema.get("type", ""), "value"
+            )
 
 
 def read_morph(record: Mapping[str, Any], *, place: str = "morph") -> Morph:
@@ -146,10 +158,11 @@ def read_morph(record: Mapping[str, Any], *, place: str = "morph") -> Morph:
     try:
         return registry[name].model_validate(parameters)
     except ValidationError as cause:
-        error = cause.errors(include_url=False)[0]
-        key = ".".join(str(one) for one in error["loc"])
+        # Of a text or an object, the fault of the object says more.
+        error = max(cause.errors(include_url=False), key=lambda one: len(one["loc"]))
+        keys = "".join(f"{one}: " for one in [".".join(map(str, error["loc"]))] if one)
         known = ", ".join(registry[name].model_fields)
-        fault = f"{place} ({name}): {key}: {error['msg'].lower()}"
+        fault = f"{place} ({name}): {keys}{error['msg'].lower().removeprefix('value error, ')}"
         raise InvalidMorph(fault, hint=f"parameters: {known}") from cause
 
 
@@ -198,6 +211,12 @@ def add_child(graph: SpecGraph, parent: str, node: SpecNode) -> SpecGraph:
 def field_of(graph: SpecGraph, entity: str, words: str) -> str:
     """Return the id of a field of an entity."""
     return graph.find(f"{graph.find(entity, 'entity').id}.{slug(words)}", "field").id
+
+
+def keys_of(graph: SpecGraph, entity: str) -> tuple[str, ...]:
+    """Return the key fields of an entity, which are the ids of its records."""
+    fields = graph.children(entity, "field")
+    return tuple(one.id.partition(".")[2] for one in fields if one.fields.get("key") == "true")
 
 
 def ids_of(graph: SpecGraph, words: Iterable[str], *kinds: str) -> list[str]:

@@ -218,3 +218,15 @@ def test_rehearsal_without_a_changed_response_says_so(
     lines = [*simulation_lines({**report, "folder": "", "rehearsal": done})]
     first = lines.index(f"  rehearsed by {RUN}: {expected[0]}")
     assert [one.strip() for one in lines[first + 1 :]][: len(changes)] == expected[1:]
+
+
+def test_first_records_that_do_not_fit_are_listed(app: ControlPlane) -> None:
+    made = record(plan(app, PROPOSAL, "--json"))["plan_id"]
+    report = record(grow(app, "simulate", made, "--no-rehearse", "--json"))
+    misfits = [f"block/b{number}: crop is not of type integer" for number in range(7)]
+    moved = {**report["migration"], "misfits": misfits}
+    lines = [*simulation_lines({**report, "folder": "", "migration": moved})]
+    assert [one for one in lines if "does not fit" in one] == [
+        f"    does not fit: {one}" for one in misfits[:5]
+    ]
+    assert f"    and 2 more: attractor grow simulate {made} --json" in lines

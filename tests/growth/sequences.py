@@ -53,6 +53,11 @@ def _field(random: Random, graph: SpecGraph) -> Mapping[str, str]:
     return {"entity": entity, "field": field}
 
 
+def _retyped(type_: str) -> Mapping[str, Any]:
+    unfit = {"integer": "default", "number": "aside", "date": "aside"}.get(type_, "refuse")
+    return {"field_type": type_, "unfit": unfit, "default": 3 if unfit == "default" else None}
+
+
 def _typed(type_: str, has_default: bool) -> Mapping[str, Any]:
     values = {"text": "x", "date": "2026-01-05", "integer": 3, "number": 2.5, "boolean": True}
     return {"field_type": type_, "default": values[type_] if has_default else None}
@@ -82,9 +87,12 @@ MAKERS: Mapping[str, Make] = {
         **_typed(r.choice(TYPES), r.choice([False, True, True])),
     },
     "drop_field": lambda r, g, new: _field(r, g),
-    "retype_field": lambda r, g, new: {**_field(r, g), "field_type": r.choice(TYPES)},
+    "retype_field": lambda r, g, new: {**_field(r, g), **_retyped(r.choice(TYPES))},
     "rename": lambda r, g, new: {"node": r.choice(list(g)), "name": new},
-    "add_entity": lambda r, g, new: {"name": new, "fields": ["sku", "date"]},
+    "add_entity": lambda r, g, new: {
+        "name": new,
+        "fields": [{"name": "sku", "key": True}, {"name": "date", "type": "date", "pii": True}],
+    },
     "drop_entity": lambda r, g, new: {"entity": _one(r, g, "entity")},
     "add_step": lambda r, g, new: {
         **{"name": new, "after": _one(r, g, "step")},

@@ -134,11 +134,16 @@ def test_rehearsal_with_an_unexpected_change_offers_no_deployment(app: Farm) -> 
         change = WillChange(request="GET /data/block", change="status 500", is_expected=False)
         rehearsal = Rehearsal(run_id="RUN1", tree="0" * 40, will_change=(change,))
         place = folder / "simulation" / report.simulation_id
-        save_simulation(report.model_copy(update={"rehearsal": rehearsal}), place)
+        misfits = tuple(f"block/b{number}: crop is not of type date" for number in range(21))
+        moved = report.migration.model_copy(update={"misfits": misfits})
+        changed = {"rehearsal": rehearsal, "migration": moved}
+        save_simulation(report.model_copy(update=changed), place)
         shown = client.get(f"/growth/plans/{id_}", headers=PAGE).text
         # The output of a repeated rehearsal is this record, from which the server reads the run.
         assert plans.describe_simulation(app.plane, id_)["run_id"] == "RUN1"
     assert "GET /data/block changes, which the plan does not say: status 500" in shown
+    assert f"<li>{misfits[19]}</li></ul>" in shown
+    assert '<p class="muted">and 1 more in the report</p>' in shown
     assert '<a class="mono" href="/runs/RUN1">' in shown
     assert ">Deploy<" not in shown
 

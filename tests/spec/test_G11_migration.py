@@ -125,6 +125,30 @@ def test_an_irreversible_morph_is_named_before_it_runs(name: str) -> None:
     assert "secret" not in str(residue)
 
 
+DECIDED: Mapping[str, tuple[Mapping[str, Any], str, Json]] = {
+    # parameters, words of the description, the value in the place of "big"
+    "refuse": ({}, "becomes integer", "big"),
+    "default": ({"unfit": "default", "default": 0}, "that does not fit becomes 0", 0),
+    "aside": ({"unfit": "aside"}, "that does not fit is kept aside", None),
+}
+
+
+@table("unfit", DECIDED)
+def test_a_morph_decides_about_values_that_do_not_fit(unfit: str) -> None:
+    parameters, words, value = DECIDED[unfit]
+    retype = {"type": "retype_field", "entity": "block", "field": "crop", "field_type": "integer"}
+    plan = _plan(read_morph({**retype, **parameters}))
+    assert words in mutation_text(plan, Coverage(1, 1, ()), ())
+    state: State = {"block": ({"id": "a", "crop": "big"}, {"id": "b", "crop": "7"})}
+    [misfit] = plan.migration.misfits(state)
+    assert misfit.record == "block/a"
+    assert "big" not in str(misfit)
+    assert bool(misfit.instead) is (unfit != "refuse")
+    crops = [one["crop"] for one in plan.migration.up(state).state["block"]]
+    assert crops == [value, 7]
+    _goes_back(plan, state)
+
+
 def test_records_written_since_go_back_by_defaults_and_are_listed() -> None:
     morphs = [
         {"type": "drop_field", "entity": "block", "field": "crop", "default": "unknown"},

@@ -8,10 +8,20 @@ import pytest
 from attractor.growth.api.plans import describe_plan, plan_proposal
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.morph import Level, Risk, morph_registry, type_of, write_morph
+from attractor.growth.migration import FieldAdded, FieldRetyped
+from attractor.growth.morph import (
+    Level,
+    Risk,
+    morph_registry,
+    parameters_of,
+    read_morph,
+    type_of,
+    write_morph,
+)
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.specification.difference import compare_specs
 from tests.growth.app import PROPOSAL, make_app
+from tests.growth.seed import farm
 from tests.tables import table
 
 
@@ -73,3 +83,69 @@ def test_a_morph_is_written_as_it_was_read() -> None:
     proposal = read_proposal(PROPOSAL)
     assert [write_morph(one) for one in proposal.morphs] == PROPOSAL["morphs"]
     assert [type_of(one) for one in proposal.morphs][0] == "add_source"
+
+
+def test_fields_get_a_type_a_key_and_a_pii_flag() -> None:
+    fields = ["colour", {"name": "plate", "key": True}, {"name": "seats", "type": "integer"}]
+    records: list[dict[str, Any]] = [
+        {"type": "add_entity", "name": "Van", "fields": fields},
+        {"type": "add_field", "entity": "Van", "name": "owner", "pii": True, "key": True},
+        {"type": "retype_field", "entity": "Van", "field": "seats", "field_type": "number"},
+        {"type": "retype_field", "entity": "Van", "field": "plate", "key": False, "pii": True},
+    ]
+    graph, migrations = farm(), list[object]()
+    for record in records:
+        morph = read_morph(record)
+        assert write_morph(morph) == record
+        migrations.append(morph.migration(graph))
+        graph = morph.apply(graph)
+    found = {one.id: dict(one.fields) for one in graph.children("van")}
+    assert found == {
+        "van.colour": {"name": "colour"},
+        "van.owner": {"name": "owner", "type": "text", "key": "true", "pii": "true"},
+        "van.plate": {"name": "plate", "pii": "true"},
+        "van.seats": {"name": "seats", "type": "number"},
+    }
+    assert migrations[1:] == [
+        FieldAdded("van", "owner", keys=("owner", "plate")),
+        FieldRetyped("van", "seats", "integer", "number"),
+        FieldRetyped("van", "plate", "text", "text", keys=("owner",)),
+    ]
+    flag = read_morph({"type": "retype_field", "entity": "Van", "field": "colour", "pii": True})
+    assert flag.migration(graph) is None
+
+
+@table(
+    ("parameters", "fault"),
+    [
+        ({}, "name field_type, pii or key"),
+        ({"pii": True, "unfit": "aside"}, "unfit and field_type belong together"),
+        ({"field_type": "integer", "unfit": "default"}, "a default and unfit 'default'"),
+        ({"field_type": "integer", "default": 0}, "a default and unfit 'default'"),
+        ({"field_type": "date", "unfit": "default", "default": "soon"}, "is not of type date"),
+        ({"field_type": "integer", "unfit": "guess"}, "unfit: input should be 'refuse'"),
+    ],
+)
+def test_a_retype_that_decides_nothing_or_wrongly_is_refused(
+    parameters: dict[str, Any], fault: str
+) -> None:
+    record = {"type": "retype_field", "entity": "Block", "field": "crop", **parameters}
+    with pytest.raises(InvalidMorph, match=fault):
+        read_morph(record)
+
+
+def test_a_fault_of_a_field_of_a_new_entity_is_named() -> None:
+    record = {"type": "add_entity", "name": "Van", "fields": [{"name": "seats", "typ": "integer"}]}
+    with pytest.raises(InvalidMorph, match=r"fields.0.NewField.typ: extra inputs are not perm"):
+        read_morph(record)
+
+
+def test_a_planner_reads_which_values_a_parameter_takes() -> None:
+    words = {one.name: str(one) for name in _TYPED for one in parameters_of(name)}
+    assert words["fields"] == "fields: list of text or {name, type, key, pii}"
+    assert words["unfit"] == "[unfit: refuse or default or aside]"
+    assert words["field_type"] == "[field_type: text or integer or number or date or boolean]"
+    assert words["key"] == "[key: true or false]"
+
+
+_TYPED = ("add_entity", "add_field", "retype_field")

@@ -13,6 +13,8 @@ from attractor.cli.runs.walk import Watcher
 if TYPE_CHECKING:
     from attractor.growth.control_plane import ControlPlane
 
+_LISTED = 5
+
 
 def control_plane_of(invocation: Invocation) -> "ControlPlane":
     """Return the control plane of the app in the project."""
@@ -103,6 +105,11 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  may change: {', '.join(report['may_change']) or 'nothing that a user sees'}"
     yield f"  recorded requests: {traffic['requests']}, of which may change: {traffic['claimed']}"
     yield f"  recorded state, {moved['records']} records: {moved['description']}"
+    misfits = moved["misfits"]
+    yield from (f"    does not fit: {one}" for one in misfits[:_LISTED])
+    if len(misfits) > _LISTED:
+        more = len(misfits) - _LISTED
+        yield f"    and {more} more: attractor grow simulate {report['plan_id']} --json"
     rehearsal = report["rehearsal"]
     if rehearsal:
         changes = [f"    {one['change']}" for one in rehearsal["will_change"]]

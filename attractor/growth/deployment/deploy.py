@@ -136,7 +136,7 @@ async def deploy(
             folder=folder,
             build=kept,
             pipeline=pipeline,
-            move=forward(plan.migration),
+            move=forward(plan.migration, again=kept.command),
             plan_id=plan.id,
             is_reversible=plan.migration.is_reversible,
         )

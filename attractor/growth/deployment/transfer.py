@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.request import urlopen
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
+from attractor.base.errors import Refused, VerificationError
 from attractor.base.json import Json
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.deployment.release import Release
 from attractor.growth.errors import AppFailed
-from attractor.growth.migration import Migration, State, state_text
+from attractor.growth.migration import Migration, State, state_text, unfit_records
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,18 @@ Move = Callable[[State], Awaitable[Moved]]
 PATIENCE_S = 30.0
 
 
-def forward(migration: Migration) -> Move:
-    """Return the move of a migration, which proves that a roll-back restores every byte."""
+def forward(migration: Migration, *, again: str = "") -> Move:
+    """Return the move of a migration, which proves that a roll-back restores every byte.
+
+    It refuses records that do not fit, also those written since the simulation; `again` is the
+    command that deploys the corrected ones.
+    """
 
     async def move(state: State) -> Moved:
+        unfit = [str(one) for one in migration.misfits(state) if not one.instead]
+        if unfit:
+            hint = again and f"start the app, correct them in it, then: {again}"
+            raise RecordsDoNotFit(unfit_records(unfit), hint=hint)
         moved, residue = migration.up(state)
         if migration.is_reversible:
             require_same(state, migration.down(moved, residue).state, "a roll-back")
@@ -86,6 +94,12 @@ def require_same(wanted: State, found: State, by: str) -> None:
         texts = [state_text(one.get(entity, ())) for one in (wanted, found)]
         if texts[0] != texts[1]:
             raise StateDiffers(f"{by} does not keep the records of {entity}")
+
+
+class RecordsDoNotFit(Refused):
+    """Records of the running app without a place in the new shape of the state."""
+
+    hint = "correct these records in the app, and deploy again"
 
 
 class StateDiffers(VerificationError):

@@ -1,12 +1,11 @@
 """Adds a field to an entity; recorded state gets the default."""
 
-from typing import Literal
-
 from pydantic import JsonValue
 
+from attractor.growth.conversion import FieldType, has_type
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.migration import FieldAdded, Migration, has_type
-from attractor.growth.morph import Morph, Touched, add_child, new_node
+from attractor.growth.migration import FieldAdded, Migration
+from attractor.growth.morph import Morph, Touched, add_child, keys_of, new_node
 from attractor.growth.specification.graph import SpecGraph, slug
 
 
@@ -17,8 +16,9 @@ class AddField(Morph):
 
     entity: str
     name: str
-    field_type: Literal["text", "integer", "number", "date", "boolean"] = "text"
+    field_type: FieldType = "text"
     pii: bool = False
+    key: bool = False
     default: JsonValue = None
 
     def touched(self, graph: SpecGraph) -> Touched:
@@ -29,18 +29,19 @@ class AddField(Morph):
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""
         entity = graph.find(self.entity, "entity").id
-        pii = "true" if self.pii else ""
+        flags = {name: "true" for name in ("pii", "key") if getattr(self, name)}
         if not has_type(self.default, self.field_type):
             fault = f"add_field: the default {self.default!r} of {self.name!r} has another type"
             raise InvalidMorph(fault, hint=f"write a default of type {self.field_type}, or none")
         id_ = f"{entity}.{slug(self.name)}"
-        field = new_node(graph, self.name, "field", id_=id_, type=self.field_type, pii=pii)
+        field = new_node(graph, self.name, "field", id_=id_, type=self.field_type, **flags)
         return add_child(graph, entity, field)
 
     def migration(self, graph: SpecGraph) -> Migration:
         """Return the change of recorded state."""
         entity = graph.find(self.entity, "entity").id
-        return FieldAdded(entity, slug(self.name), self.default)
+        keys = keys_of(self.apply(graph), entity) if self.key else ()
+        return FieldAdded(entity, slug(self.name), self.default, type=self.field_type, keys=keys)
 
 
 part = AddField

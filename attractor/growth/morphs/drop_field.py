@@ -3,7 +3,7 @@
 from pydantic import JsonValue
 
 from attractor.growth.migration import FieldDropped, Migration
-from attractor.growth.morph import Morph, Risk, Touched, field_of, require_unused
+from attractor.growth.morph import Morph, Risk, Touched, field_of, keys_of, require_unused
 from attractor.growth.specification.graph import Relation, SpecGraph
 
 
@@ -32,7 +32,9 @@ class DropField(Morph):
     def migration(self, graph: SpecGraph) -> Migration:
         """Return the change of recorded state."""
         entity, _, field = field_of(graph, self.entity, self.field).partition(".")
-        return FieldDropped(entity, field, self.default, is_reversible=not self.erase)
+        keys = keys_of(graph, entity)
+        others = tuple(key for key in keys if key != field) if field in keys else ()
+        return FieldDropped(entity, field, self.default, is_reversible=not self.erase, keys=others)
 
 
 part = DropField

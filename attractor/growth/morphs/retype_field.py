@@ -1,21 +1,44 @@
-"""Changes the type of a field; recorded values are converted."""
+"""Changes the type of a field, its key or pii flag; recorded values are converted."""
 
-from typing import Literal
+from typing import Self
 
-from attractor.growth.migration import FieldRetyped, Migration
-from attractor.growth.morph import Morph, Risk, Touched, field_of
+from pydantic import JsonValue, model_validator
+
+from attractor.base.json import Json
+from attractor.growth.conversion import FieldType, fits
+from attractor.growth.migration import FieldRetyped, Migration, Unfit
+from attractor.growth.morph import Morph, Risk, Touched, field_of, keys_of
 from attractor.growth.specification.graph import SpecGraph
 
 
 class RetypeField(Morph):
-    """Changes the type of a field; recorded values are converted."""
+    """Changes the type of a field, its key or pii flag; recorded values are converted.
+
+    Values that do not fit refuse the deployment, become the default, or are kept aside.
+    """
 
     organ = "ingestors"
     risk = Risk.MEDIUM
 
     entity: str
     field: str
-    field_type: Literal["text", "integer", "number", "date", "boolean"]
+    field_type: FieldType | None = None
+    pii: bool | None = None
+    key: bool | None = None
+    unfit: Unfit = Unfit.REFUSE
+    default: JsonValue = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.field_type is None and self.pii is None and self.key is None:
+            raise ValueError("name field_type, pii or key")
+        if self.field_type is None and self.unfit is not Unfit.REFUSE:
+            raise ValueError("unfit and field_type belong together")
+        if (self.unfit is Unfit.DEFAULT) != (self.default is not None):
+            raise ValueError("a default and unfit 'default' belong together")
+        if self.field_type and not fits(self.default, self.field_type):
+            raise ValueError(f"the default is not of type {self.field_type}")
+        return self
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
@@ -25,13 +48,28 @@ class RetypeField(Morph):
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""
         field = graph[field_of(graph, self.entity, self.field)]
-        return graph.replace(field.with_fields(type=self.field_type))
+        changed: dict[str, Json] = {"type": self.field_type} if self.field_type else {}
+        flags = {"pii": self.pii, "key": self.key}
+        changed |= {name: "true" if one else None for name, one in flags.items() if one is not None}
+        return graph.replace(field.with_fields(**changed))
 
-    def migration(self, graph: SpecGraph) -> Migration:
-        """Return the change of recorded state."""
+    def migration(self, graph: SpecGraph) -> Migration | None:
+        """Return the change of recorded state; a pii flag changes none."""
+        if self.field_type is None and self.key is None:
+            return None
         node = graph[field_of(graph, self.entity, self.field)]
         entity, _, field = node.id.partition(".")
-        return FieldRetyped(entity, field, str(node.fields.get("type", "text")), self.field_type)
+        before = str(node.fields.get("type", "text"))
+        after = keys_of(self.apply(graph), entity)
+        return FieldRetyped(
+            entity,
+            field,
+            before,
+            self.field_type or before,
+            unfit=self.unfit,
+            default=self.default,
+            keys=after if field in {*keys_of(graph, entity), *after} else (),
+        )
 
 
 part = RetypeField

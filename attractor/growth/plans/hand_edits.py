@@ -90,15 +90,26 @@ def _removed(change: SpecChange) -> Mapping[str, str]:
 
 
 def _added_entity(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
-    """Return the morph for an entity with its fields of no declared type; others follow."""
-    plain = [field for field in graph.children(node.id, "field") if set(field.fields) == {"name"}]
-    return {"type": "add_entity", "name": node.name, "fields": [one.name for one in plain]}
+    """Return the morph for an entity with its fields; those that it cannot write follow."""
+    fields = [_new_field(one) for one in graph.children(node.id, "field")]
+    return {"type": "add_entity", "name": node.name, "fields": [one for one in fields if one]}
+
+
+def _new_field(field: SpecNode) -> str | Mapping[str, Any] | None:
+    """Return a field of a new entity; none if it writes a default value out."""
+    if set(field.fields) == {"name"}:
+        return field.name
+    if field.fields.get("type") == "text" or "false" in field.fields.values():
+        return None
+    flags = {one: True for one in ("key", "pii") if one in field.fields}
+    return {"name": field.name, "type": field.fields.get("type", "text"), **flags}
 
 
 def _added_field(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     place = {"type": "add_field", "entity": graph.parents[node.id], "name": node.name}
     type_ = str(node.fields.get("type", "text"))
-    return {**place, "field_type": type_, "pii": node.fields.get("pii") == "true"}
+    flags = {one: node.fields.get(one) == "true" for one in ("pii", "key")}
+    return {**place, "field_type": type_, **flags}
 
 
 def _added_step(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
@@ -163,10 +174,12 @@ def _changed(after: SpecGraph, change: SpecChange) -> Sequence[Mapping[str, Any]
     match (change.kind, change.node_kind, change.field):
         case (ChangeKind.RENAMED, _, _):
             return [{"type": "rename", "node": change.id, "name": change.after}]
-        case (ChangeKind.CHANGED, "field", "type"):
+        case (ChangeKind.CHANGED, "field", "type" | "pii" | "key" as key):
             entity, _, field = change.id.partition(".")
-            place = {"entity": entity, "field": field}
-            return [{"type": "retype_field", **place, "field_type": change.after or "text"}]
+            place = {"type": "retype_field", "entity": entity, "field": field}
+            if key == "type":
+                return [{**place, "field_type": change.after or "text"}]
+            return [{**place, key: change.after == "true"}]
         case (ChangeKind.CHANGED, "panel", "view" | Relation.ARRANGED_BY):
             return list(_arranged(after[change.id]))
         case (ChangeKind.CHANGED, "section", "cadence"):

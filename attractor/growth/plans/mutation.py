@@ -57,7 +57,10 @@ def step_line(step: PlanStep) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, cast("list[object]", value)))
+        return ", ".join(map(_shown, cast("list[object]", value)))
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value).items()
+        return f"{{{', '.join(f'{key}: {_shown(one)}' for key, one in members)}}}"
     return str(value)
 
 

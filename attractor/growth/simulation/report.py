@@ -65,6 +65,8 @@ class StateChange(_Part):
     is_reversible: bool
     records: int
     fault: str = ""
+    misfits: tuple[str, ...] = ()
+    """The records that do not fit the new shape, without values."""
 
 
 class Traffic(_Part):

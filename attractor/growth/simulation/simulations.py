@@ -17,7 +17,7 @@ from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.skeleton import generate
 from attractor.growth.building import build_plan, run_crew, work_tree
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.migration import Sequenced, State
+from attractor.growth.migration import Sequenced, State, unfit_records
 from attractor.growth.morph import Risk, type_of
 from attractor.growth.plans.plan import Plan
 from attractor.growth.simulation.impact import Impact
@@ -86,8 +86,10 @@ def _changed_files(plan: Plan) -> Iterator[FileChange]:
 
 
 def _migrated(migration: Sequenced, states: Sequence[State]) -> StateChange:
-    """Migrate copies of recorded states forward and back."""
-    fault = ""
+    """Migrate copies of recorded states forward and back; list the records that do not fit."""
+    misfits = list(dict.fromkeys(one for state in states for one in migration.misfits(state)))
+    refused = [str(one) for one in misfits if not one.instead]
+    fault = unfit_records(refused) if refused else ""
     for state in states:
         migrated = migration.up(state)
         if migration.is_reversible:
@@ -99,6 +101,7 @@ def _migrated(migration: Sequenced, states: Sequence[State]) -> StateChange:
         is_reversible=migration.is_reversible,
         records=sum(len(records) for state in states for records in state.values()),
         fault=fault,
+        misfits=tuple(map(str, misfits)),
     )
 
 

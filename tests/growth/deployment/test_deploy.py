@@ -15,6 +15,9 @@ from attractor.base.locks import FileLock
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.api.plans import check, drop, rebase
 from attractor.growth.deployment.history import read_history
+from attractor.growth.deployment.start import start_release
+from attractor.growth.deployment.targets import local
+from attractor.growth.development import DEVELOPMENT
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
@@ -127,6 +130,25 @@ def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
     assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
     assert rebase(app.plane, plan.id)["plan_id"] == plan.id
     assert drop(app.plane, plan.id)["state"] == "dropped"
+
+
+def test_record_that_does_not_fit_is_corrected_in_the_app(app: Living) -> None:
+    file = app.folder / DEVELOPMENT
+    file.write_text(f'{file.read_text()}\n[rules.retype_field]\nrisk = "low"\n')
+    git(app.folder, "commit", "--all", "--quiet", "--message", "Lower the risk")
+    retype = {"type": "retype_field", "entity": "Block", "field": "crop", "field_type": "boolean"}
+    plan = app.plan(retype)
+    app.decide(app.deploy(plan).run_id)
+    with pytest.raises(Refused, match="block/b1: crop is not of type boolean") as refused:
+        app.deploy(plan)
+    assert refused.value.exit_code is ExitCode.REFUSED
+    assert f"correct them in it, then: attractor grow deploy {plan.id}" in refused.value.hint
+    start_release(app.plane.project, app.releases, local.part)
+    assert (app.stage, app.records()) == ("v0", [{"id": "b1", "crop": "rye"}])
+    app.post("/data/block", {"id": "b1", "crop": "true"})
+    app.deploy(plan)
+    assert (app.stage, app.records()) == ("v0-2", [{"id": "b1", "crop": True}])
+    app.stop()
 
 
 def killed(app: Living, word: str) -> Plan:

@@ -1,4 +1,4 @@
-"""First plans begin without records, whatever they add to the specification."""
+"""The state of first plans, which begin without records, and records that do not fit a plan."""
 
 import asyncio
 import json
@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.selection import choose_environment
-from attractor.growth.apps.process import export_state
+from attractor.growth.apps.process import export_state, import_state
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
-from attractor.growth.deployment.transfer import forward, transfer
+from attractor.growth.deployment.transfer import RecordsDoNotFit, forward, transfer
+from attractor.growth.migration import State
 from attractor.growth.morph import Level, Morph, Risk, apply_morphs, read_morph
 from attractor.growth.plans.plan import Plan, PlannedMorph, read_proposal
 from attractor.growth.specification.document import read_document
@@ -74,3 +75,20 @@ async def test_app_without_entities_grows_again(tmp_path: Path) -> None:
     first = await release(plan_of(NO_ENTITIES, [PREFERENCE]), None, tmp_path / "first")
     plan = plan_of(NO_ENTITIES, [read_morph({"type": "add_source", "name": "News"})])
     await release(plan, first, tmp_path / "second")
+
+
+async def test_records_that_do_not_fit_are_refused_or_changed_as_the_plan_says(
+    tmp_path: Path,
+) -> None:
+    retype = {"type": "retype_field", "entity": "block", "field": "crop", "field_type": "integer"}
+    first = await release(plan_of(GUARDED, [PREFERENCE]), None, tmp_path / "first")
+    block = {"cultivar": None, "plant_count": None}
+    records: State = {"block": ({"id": "a", "crop": "big", **block},)}
+    await import_state(first.tree, first.state, records)
+    refused = plan_of(GUARDED, [read_morph(retype)])
+    with pytest.raises(RecordsDoNotFit, match="1 record does not fit the plan: block/a: crop is "):
+        await release(refused, first, tmp_path / "refused")
+    aside = plan_of(GUARDED, [read_morph({**retype, "unfit": "aside"})])
+    second = await release(aside, first, tmp_path / "second")
+    state = await export_state(second.tree, second.state)
+    assert state["block"] == ({"id": "a", "crop": None, **block},)

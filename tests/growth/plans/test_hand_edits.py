@@ -12,9 +12,24 @@ EDITS: Mapping[str, tuple[tuple[str, str], list[str], list[str]]] = {
     "an entity with fields": (
         (
             "workflows:",
-            "    - {name: Van, fields: [plate, {name: seats, type: integer}]}\nworkflows:",
+            "    - {name: Van, fields: [no, {name: seats, type: integer, key: true}]}\nworkflows:",
         ),
+        ["add_entity"],
+        [],
+    ),
+    "an entity with a type that is the default": (
+        ("workflows:", "    - {name: Van, fields: [{name: plate, type: text}]}\nworkflows:"),
         ["add_entity", "add_field"],
+        [],
+    ),
+    "a field with a flag": (
+        ('"plant_count"]', '"plant_count", {name: owner, type: text, pii: true}]'),
+        ["add_field"],
+        [],
+    ),
+    "flags of a field": (
+        ('["crop",', "[{name: crop, key: true, pii: true},"),
+        ["retype_field", "retype_field"],
         [],
     ),
     "a step and a gate": (

@@ -73,6 +73,23 @@ def test_only_requests_downstream_of_a_change_are_claimed(
     assert [one for one in kept if claims(one)] == []
 
 
+def test_report_lists_records_that_do_not_fit() -> None:
+    recordings = example_recordings(FARM)
+    blocks = {str(record["id"]) for one in recordings for record in one.state["block"]}
+    retype = {"entity": "Block", "field": "cultivar", "field_type": "integer"}
+    refused = simulate_alone(plan_of(morph("retype_field", **retype)), recordings, Depth.SPEC)
+    first = f"block/{recordings[0].state['block'][0]['id']}: cultivar is not of type integer"
+    assert refused.migration.misfits[0] == first
+    assert len(refused.migration.misfits) == len(blocks)
+    [fault] = refused.faults
+    assert fault.startswith(f"{len(blocks)} records do not fit the plan: {first}; ")
+    assert fault.endswith(f"; and {len(blocks) - 5} more")
+    decided = plan_of(morph("retype_field", **retype, unfit="aside"))
+    report = simulate_alone(decided, recordings, Depth.SPEC)
+    assert report.migration.misfits[0] == f"{first} (is kept aside)"
+    assert report.faults == []
+
+
 def test_report_names_files_state_and_what_cannot_be_undone() -> None:
     add = morph("add_field", entity="Offer", name="note")
     drop = morph("drop_field", entity="Invoice", field="amount", erase=True)
