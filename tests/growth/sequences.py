@@ -91,7 +91,13 @@ MAKERS: Mapping[str, Make] = {
     "rename": lambda r, g, new: {"node": r.choice(list(g)), "name": new},
     "add_entity": lambda r, g, new: {
         "name": new,
-        "fields": [{"name": "sku", "key": True}, {"name": "date", "type": "date", "pii": True}],
+        "fields": [
+            {"name": "sku", "key": True},
+            {"name": "date", "type": "date", "pii": True},
+            {"name": "state", "choices": ["open", "done"], "required": r.random() < 0.3},
+            {"name": "price", "type": "number", "unit": r.choice(["EUR", "kg", ""])},
+            {"name": "other", "refers_to": r.choice(["", _one(r, g, "entity")])},
+        ],
     },
     "drop_entity": lambda r, g, new: {"entity": _one(r, g, "entity")},
     "add_step": lambda r, g, new: {

@@ -5,7 +5,8 @@ from pydantic import JsonValue
 from attractor.growth.conversion import FieldType, has_type
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import FieldAdded, Migration
-from attractor.growth.morph import Morph, Touched, add_child, keys_of, new_node
+from attractor.growth.morph import Morph, Touched, add_child, keys_of
+from attractor.growth.new_field import NewField
 from attractor.growth.specification.graph import SpecGraph, slug
 
 
@@ -19,23 +20,31 @@ class AddField(Morph):
     field_type: FieldType = "text"
     pii: bool = False
     key: bool = False
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    refers_to: str = ""
     default: JsonValue = None
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         entity = graph.find(self.entity, "entity").id
-        return Touched(frozenset({entity}), frozenset({f"{entity}.{slug(self.name)}"}))
+        read = {entity, *self._field.referred(graph)}
+        return Touched(frozenset(read), frozenset({f"{entity}.{slug(self.name)}"}))
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""
         entity = graph.find(self.entity, "entity").id
-        flags = {name: "true" for name in ("pii", "key") if getattr(self, name)}
         if not has_type(self.default, self.field_type):
             fault = f"add_field: the default {self.default!r} of {self.name!r} has another type"
             raise InvalidMorph(fault, hint=f"write a default of type {self.field_type}, or none")
-        id_ = f"{entity}.{slug(self.name)}"
-        field = new_node(graph, self.name, "field", id_=id_, type=self.field_type, **flags)
+        field = self._field.node(graph, entity).with_fields(type=self.field_type)
         return add_child(graph, entity, field)
+
+    @property
+    def _field(self) -> NewField:
+        given = {key: getattr(self, key) for key in NewField.model_fields if hasattr(self, key)}
+        return NewField(type=self.field_type, **given)
 
     def migration(self, graph: SpecGraph) -> Migration:
         """Return the change of recorded state."""

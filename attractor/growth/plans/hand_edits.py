@@ -102,14 +102,31 @@ def _new_field(field: SpecNode) -> str | Mapping[str, Any] | None:
     if field.fields.get("type") == "text" or "false" in field.fields.values():
         return None
     flags = {one: True for one in ("key", "pii") if one in field.fields}
-    return {"name": field.name, "type": field.fields.get("type", "text"), **flags}
+    return {
+        "name": field.name,
+        "type": field.fields.get("type", "text"),
+        **flags,
+        **_in_forms(field),
+    }
+
+
+def _in_forms(field: SpecNode) -> Mapping[str, Any]:
+    """Return what forms and tables know of a field beside its type."""
+    found: dict[str, Any] = {
+        key: field.fields[key] for key in ("choices", "unit") if key in field.fields
+    }
+    if field.fields.get("required") == "true":
+        found["required"] = True
+    for entity in field.targets(Relation.REFERS_TO):
+        found["refers_to"] = entity
+    return found
 
 
 def _added_field(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     place = {"type": "add_field", "entity": graph.parents[node.id], "name": node.name}
     type_ = str(node.fields.get("type", "text"))
     flags = {one: node.fields.get(one) == "true" for one in ("pii", "key")}
-    return {**place, "field_type": type_, **flags}
+    return {**place, "field_type": type_, **flags, **_in_forms(node)}
 
 
 def _added_step(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:

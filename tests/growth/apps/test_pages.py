@@ -13,11 +13,12 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
+from attractor.growth.apps.routes import triggered
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.morph import apply_morphs
 from attractor.growth.simulation.traffic import read_recording
 from attractor.growth.specification.document import read_document
-from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 from tests.browsers import PICTURES, browser
 from tests.counts import IS_FULL, count
 from tests.growth.apps.lending import write_lending
@@ -238,8 +239,12 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
 def any_record(random: Random, graph: SpecGraph, entity: str) -> dict[str, Any]:
     record: dict[str, Any] = {"id": f"r{random.randrange(10**9)}"}
     for field in graph.children(entity, "field"):
-        values = VALUES[str(field.fields.get("type", "text"))]
-        record[field.id.partition(".")[2]] = random.choice([None, *values])
+        choices = field.fields.get("choices")
+        values = choices or VALUES[str(field.fields.get("type", "text"))]
+        if field.targets(Relation.REFERS_TO):
+            values = ()
+        missing = () if field.fields.get("required") else (None,)
+        record[field.id.partition(".")[2]] = random.choice([*missing, *values])
     return record
 
 
@@ -249,7 +254,9 @@ def test_each_value_of_random_apps_passes_through_its_form(tmp_path: Path) -> No
         graph = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
         write_app(graph, tmp_path / str(seed) / "tree")
         with served(tmp_path / str(seed) / "tree") as client:
-            for entity in graph.of_kind("entity"):
+            # The steps that a trigger starts are not built.
+            entities = [one for one in graph.of_kind("entity") if one.id not in triggered(graph)]
+            for entity in entities:
                 record = any_record(random, graph, entity.id)
                 assert client.post(f"/data/{entity.id}", json=record).status_code == 201
                 address = f"/records/{entity.id}/{record['id']}"
@@ -272,8 +279,10 @@ def require_way_back(client: httpx.Client, graph: SpecGraph, entity: str, addres
         assert '<a class="home" href="/"' in page.text
 
 
-LOOKS = [("390", 390, 844, "light"), ("390-dark", 390, 844, "dark")]
-LOOKS += [("1440", 1440, 900, "light"), ("1440-dark", 1440, 900, "dark")]
+LOOKS = (
+    *[("390", 390, 844, "light"), ("390-dark", 390, 844, "dark")],
+    *[("1440", 1440, 900, "light"), ("1440-dark", 1440, 900, "dark")],
+)
 
 
 def test_pages_look_right_and_have_no_violation_of_axe(client: httpx.Client) -> None:
