@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attractor.base.locks import FileLock
-from attractor.cli.runs.growth import simulation_lines
+from attractor.cli.runs.growth import morph_words, simulation_lines
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.crew.checks.identity import identity_hash
 from attractor.growth.morph import apply_morphs, read_morph
@@ -230,3 +230,9 @@ def test_first_records_that_do_not_fit_are_listed(app: ControlPlane) -> None:
         f"    does not fit: {one}" for one in misfits[:5]
     ]
     assert f"    and 2 more: attractor grow simulate {made} --json" in lines
+
+
+def test_fields_of_a_new_entity_are_printed_as_written() -> None:
+    fields = ["plate", {"name": "seats", "type": "integer"}]
+    words = morph_words({"type": "add_entity", "name": "Van", "fields": fields})
+    assert words == 'add_entity name=Van, fields=plate,{"name": "seats", "type": "integer"}'

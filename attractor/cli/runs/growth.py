@@ -1,5 +1,6 @@
 """The control plane of the app in the project, and plans as text."""
 
+import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -77,12 +78,18 @@ def morph_line(one: Mapping[str, Any]) -> str:
 
 def morph_words(morph: Mapping[str, Any]) -> str:
     """Return the type and the parameters of a morph."""
-    parameters = ", ".join(
-        f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}"  # pyright: ignore
-        for key, value in morph.items()
-        if key != "type"
-    )
+    parameters = ", ".join(f"{key}={_words(one)}" for key, one in morph.items() if key != "type")
     return f"{morph['type']} {parameters}"
+
+
+def _words(value: Any) -> str:
+    match value:
+        case list():
+            return ",".join(map(_words, value))  # pyright: ignore
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
 
 
 def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
