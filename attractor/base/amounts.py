@@ -1,5 +1,6 @@
 """Formats durations, costs, counts and sizes for people."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from attractor.base.durations import describe_duration
@@ -21,6 +22,12 @@ def format_cost(dollars: float) -> str:
 def number_of(count: int, noun: str) -> str:
     """Return a count with its noun, such as `1 run` or `2 runs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def name_first(names: Sequence[str], most: int) -> str:
+    """Return the first names, and the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def format_number(number: float) -> str:

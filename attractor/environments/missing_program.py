@@ -30,6 +30,17 @@ _PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError (?P<status>12[67])
 # java, node and python3 do not find the file that they should start.
 _NO_FILE = re.compile(r"Unable to access jarfile|MODULE_NOT_FOUND|can't open file '")
 
+# The words of shells in the middle of a reason, and those of `missing_command`.
+_IN_REASONS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\b(?:command not found|cannot execute): (?!required file not found)([^\s:]+)",
+        r"([^\s:]+): (?:command not found|cannot execute: required file not found)",
+        r"sh: (?:line )?\d+: ([^\s:]+): not found\b",
+        r"\bprogram '?([^\s':]+)'? (?:is )?(?:not found|not installed|missing)",
+    )
+)
+
 
 def missing_command(result: ExecResult) -> str:
     """Return "command not found" with the name if a command failed because of a missing program.
@@ -56,6 +67,12 @@ def missing_in_a_shell(stderr: str) -> str:
     """Return "command not found" with the name if a shell says so, whatever its exit status."""
     names = _SHELL.findall(stderr)
     return f"command not found: {names[-1][:_LONGEST_NAME]}" if names else ""
+
+
+def find_missing_program(reason: str) -> str:
+    """Return the program that a stage failed for, by the words of its reason, or ""."""
+    found = (pattern.search(reason) for pattern in _IN_REASONS)
+    return next((match[1] for match in found if match), "")
 
 
 def lacks_file(stderr: str) -> bool:

@@ -13,7 +13,7 @@ from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.receipts import add_receipt_note, receipt_command
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.stage.commands import require_receipt
+from attractor.engine.stage.commands import find_input_fault, require_receipt
 from attractor.engine.truncation import response_updates
 from attractor.language.source.syntax_tree import ValueKind
 
@@ -42,6 +42,10 @@ class Codergen:
             return failure(str(error), FailureClass.PIPELINE)
         prompt = prepend_preamble(stage.inherited.preamble, prompt)
         if command := receipt_command(stage.node):
+            takes_receipt = self.parts.takes_receipts(stage.node)
+            # Before the agent is paid: its command gets the inputs as variables.
+            if takes_receipt and (fault := find_input_fault(self.parts.inputs)):
+                return failure(fault, FailureClass.PIPELINE)
             prompt = add_receipt_note(prompt, command)
         prompt = f"{prompt}\n\n{self.parts.task_note}" if self.parts.task_note else prompt
         stage.files.write("prompt.md", prompt)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
-from attractor.base.files import write_whole
+from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
@@ -53,12 +53,16 @@ async def notify_end(run: OpenRun, project: Project) -> None:
         await send(NoticeKind.DONE, reason, f"attractor {word} {reference}")
     elif status == FAILED:
         file, key = project.machine.state_dir / QUEUE / _CAUSES, _key_of(run, reason, project)
-        if key in _notified(file, run.clock.now()):
+        now = run.clock.now()
+        if not _claim(file, key, now):
             project.console.tell("No notice is sent: this cause was notified within the last hour.")
-        elif await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}"):
-            # The run has ended: a full disk must not change this.
-            with suppress(AttractorError):
-                _note(file, key, run.clock.now())
+            return
+        is_sent = False
+        try:
+            is_sent = await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
+        finally:
+            if not is_sent:
+                _withdraw(file, key, now)
 
 
 def _key_of(run: OpenRun, reason: str, project: Project) -> str:
@@ -80,7 +84,29 @@ def _notified(file: Path, now: datetime) -> dict[str, str]:
     return {key: str(time) for key, time in found.items() if str(time) > oldest}
 
 
-def _note(file: Path, key: str, now: datetime) -> None:
-    with FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S):
-        times = {**_notified(file, now), key: now.isoformat()}
-        write_whole(file, canonical_json(times), mode=0o600)
+def _claim(file: Path, key: str, now: datetime) -> bool:
+    """Note that a cause is notified now; return whether it was not within the last hour.
+
+    Of runs that fail at the same moment, one claims the cause.
+    """
+    # The run has ended: a full disk must not change this, and people must know.
+    with suppress(AttractorError), _locked(file):
+        times = _notified(file, now)
+        if key in times:
+            return False
+        write_whole(file, canonical_json({**times, key: now.isoformat()}), mode=0o600)
+    return True
+
+
+def _withdraw(file: Path, key: str, claimed: datetime) -> None:
+    """Remove the claim of a run whose notice no messenger took."""
+    with suppress(AttractorError), _locked(file):
+        times = _notified(file, claimed)
+        if times.get(key) == claimed.isoformat():
+            del times[key]
+            write_whole(file, canonical_json(times), mode=0o600)
+
+
+def _locked(file: Path) -> FileLock:
+    make_private_folder(file.parent)
+    return FileLock(file.with_suffix(".lock")).acquire(wait=LOCK_WAIT_S)

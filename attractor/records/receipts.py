@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from attractor.base.amounts import name_first
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
@@ -30,7 +31,10 @@ BUILD_FILES = tuple(_BUILD_FILES.split())
 
 IGNORED_SENTENCE = "ignored files such as .venv are in no tree"
 
-PROOF_SENTENCE = "A receipt proves that a command ended with 0, not that it tests anything."
+PROOF_SENTENCE = (
+    "A receipt tells how a command ended on the files: exit status 0 does not prove that it tests "
+    "anything."
+)
 
 MOST_NAMED = 20
 
@@ -111,16 +115,10 @@ class ReceiptEvidence:
         yield from (f"receipt of {one}" for one in self.receipts)
         yield from (f"no receipt of {words}" for words in self.skipped)
         if self.receipts and self.touched:
-            yield f"changed files that a receipt depends on: {some(self.touched)}"
+            yield f"changed files that a receipt depends on: {name_first(self.touched, MOST_NAMED)}"
         if self.receipts:
-            new = f"; new: {some(self.ignored)}" if self.ignored else ""
+            new = f"; new: {name_first(self.ignored, MOST_NAMED)}" if self.ignored else ""
             yield f"{IGNORED_SENTENCE}{new}"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first names, and the number of the others."""
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def find_evidence(
@@ -190,7 +188,9 @@ def describe_providers(timeline: Timeline) -> str:
     reviewed.
     """
     models = {(one.node, one.visit, one.attempt): one.model for one in timeline.attempts}
-    trees: dict[str, TreeId] = {}
+    # The first visit of a fork, or of a run after a restart, is not that of the start node. A
+    # walk in a folder without snapshots begins with no tree.
+    trees: dict[str, TreeId] = {"": timeline.tree} if timeline.tree else {}
     written, reviewed = dict[str, None](), dict[str, None]()
     for one in timeline.visits:
         before = trees.get(one.branch, trees.get("", one.visit.tree))

@@ -27,7 +27,7 @@ from attractor.engine.questions.question import AnswerKind, describe_author
 from attractor.engine.receipts import RECEIPT_SKIPPED
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import SESSION, history_folder
-from attractor.engine.state.attempts import stage_id
+from attractor.engine.state.attempts import TreeId, stage_id
 from attractor.engine.state.progress import Move, Visit
 from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import read_known
@@ -254,7 +254,8 @@ class Timeline:
 
     `assumed`, `without_receipt` and `not_kept` are sentences. `ignored` are new files that Git
     ignores. `waited` is the number of seconds in which the run only
-    waited for people. `next_node` is the node at which the walk from the start is.
+    waited for people. `next_node` is the node at which the walk from the start is. `tree` is the
+    tree at its beginning.
     """
 
     def __init__(self, *, is_live: bool = True) -> None:
@@ -264,6 +265,7 @@ class Timeline:
         self.last_event = 0
         self.status = recorded.RunStatusChanged("", "", "")
         self.next_node = ""
+        self.tree: TreeId = ""
         self.visits: list[CompletedVisit] = []
         self.edges: list[SelectedEdge] = []
         self.failures: list[StageAttempt] = []
@@ -415,6 +417,7 @@ class Timeline:
 
     def _begun(self, event: Event, begun: recorded.PipelineStarted) -> None:
         self.next_node = str(begun.progress.get("next_node") or "")
+        self.tree = str(begun.progress.get("tree") or "")
 
     def _status_changed(self, event: Event, status: recorded.RunStatusChanged) -> None:
         self.status = status

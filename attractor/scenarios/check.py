@@ -203,6 +203,9 @@ class CheckResult:
     evidence: str
     hard: bool = True
 
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
+
 
 class CheckPhase(IntEnum):
     """The moment when a check is judged."""

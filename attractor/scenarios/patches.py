@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.stage.patch import unquote_path
 from attractor.engine.truncation import shorten
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
@@ -32,7 +33,8 @@ class _Hunk:
     @property
     def header(self) -> bytes:
         old, new = (sum(line[:1] != sign for line in self.lines) for sign in (b"+", b"-"))
-        return b"@@ -%d,%d +%d,%d @@%s" % (self.old, old, self.new, new, self.context)
+        places = _place(self.old, old), _place(self.new, new)
+        return b"@@ -%s +%s @@%s" % (*places, self.context)
 
     @property
     def changes(self) -> list[range]:
@@ -50,6 +52,11 @@ class _Hunk:
         return replace(self, lines=tuple(lines))
 
 
+def _place(first: int, count: int) -> bytes:
+    """Return a part of a header as Git writes it: a count of 1 is left out."""
+    return b"%d" % first if count == 1 else b"%d,%d" % (first, count)
+
+
 @dataclass(frozen=True)
 class _FilePatch:
     """The headers and hunks of one file in a patch."""
@@ -61,7 +68,9 @@ class _FilePatch:
     def name(self) -> str:
         names = [line[4:].split(b"\t")[0].strip() for line in self.headers if line[:4] in _NAMES]
         named = next((name for name in reversed(names) if name != b"/dev/null"), b"")
-        return re.sub(r"^[ab]/", "", named.decode("utf-8", "replace"))
+        path = unquote_path(named).decode("utf-8", "replace")
+        # `git apply` ignores the first folder too: it is "w" with diff.mnemonicPrefix.
+        return path.partition("/")[2] or path
 
     def to_bytes(self) -> bytes:
         return b"".join(

@@ -75,4 +75,4 @@ class PlayedScenario:
             for name, text in (("", step.stdout), ("stderr ", step.stderr), ("", step.body)):
                 yield from (f"    {name}| {line}" for line in text.splitlines())
         for check in self.checks:
-            yield f"  {'ok  ' if check.passed else 'FAIL'} {check.kind}: {check.reason}"
+            yield f"  {'ok  ' if check.passed else 'FAIL'} {check}"

@@ -34,15 +34,16 @@ _ANSWERS, _BEGIN = "went_on.json", "begin.lock"
 _PATIENCE_S = 10.0
 
 HasPassed = Callable[[str, str], bool]
-"""Type of a function that returns whether a run in work has completed a node."""
+"""Type of a function that returns whether the last visit of a node in a run succeeded."""
 
 
 @dataclass(frozen=True)
 class Peers:
-    """The actors whose runs count together for an actor: `same` have the same pipeline.
+    """The actors whose runs count together for an actor.
 
-    Runs of the shipped agent have one pipeline and different work, so those of other actors only
-    count for a cause of the machine.
+    `same` are the actors with the same pipeline, also the actor itself. Actors of the shipped agent
+    have one pipeline (`pipeline` is "") and different work, so only a cause of the machine counts
+    their runs together.
     """
 
     name: str
@@ -86,27 +87,30 @@ class Hold:
 def find_hold(
     runs: Sequence[PastRun],
     peers: Peers,
-    most: int,
+    *,
+    max_same_cause: int,
     went_on: Mapping[str, datetime],
     at_work: Mapping[str, str],
     has_passed: HasPassed,
 ) -> Hold | None:
     """Return why no further run of an actor begins by itself; None if one may begin.
 
-    `runs` are the runs of the project that ended, the oldest first. `most` is the setting
-    `max_same_cause`; 0 is off. `went_on` has the times of the answers `go on` by the ids of holds,
+    `runs` are the runs of the project that ended, in the order of their ends. `max_same_cause` is
+    the setting; 0 is off. `went_on` has the times of the answers `go on` by the ids of holds,
     `at_work` the runs in work by their actors.
     """
     causes = dict.fromkeys(run.cause for run in reversed(runs) if run.actor in peers.same)
-    for cause in causes if most else ():
+    for cause in causes if max_same_cause else ():
         if not cause:
             continue
         actors = peers.of(cause)
         hold = Hold(cause, _stopped(runs, cause, actors), actors, peers.scope_of(cause))
         answered = went_on.get(hold.id)
-        if answered is None and _is_full(hold.runs, most):
+        if answered is None and _is_full(hold.runs, max_same_cause):
             return hold
-        if answered and (left := _after_answer(hold, answered, runs, most, at_work, has_passed)):
+        if answered and (
+            left := _after_answer(hold, answered, runs, max_same_cause, at_work, has_passed)
+        ):
             return left
     return None
 
@@ -115,7 +119,7 @@ def _after_answer(
     hold: Hold,
     answered: datetime,
     runs: Sequence[PastRun],
-    most: int,
+    max_same_cause: int,
     at_work: Mapping[str, str],
     has_passed: HasPassed,
 ) -> Hold | None:
@@ -130,8 +134,8 @@ def _after_answer(
     if first in ended or has_passed(first, hold.cause.node):
         # If the run that went on did not stop for the cause, earlier runs count no more.
         is_back = any(run.run_id == first for run in after)
-        return hold if is_back or _is_full(after, most) else None
-    return replace(hold, tried=first) if _is_full(hold.runs, most) else None
+        return hold if is_back or _is_full(after, max_same_cause) else None
+    return replace(hold, tried=first) if _is_full(hold.runs, max_same_cause) else None
 
 
 def _stopped(runs: Sequence[PastRun], cause: Cause, actors: frozenset[str]) -> Sequence[PastRun]:
@@ -148,8 +152,11 @@ def _stopped(runs: Sequence[PastRun], cause: Cause, actors: frozenset[str]) -> S
     return found
 
 
-def _is_full(stopped: Sequence[PastRun], most: int) -> bool:
-    return len(stopped) >= most and stopped[-1].ended - stopped[-most].ended <= WITHIN
+def _is_full(stopped: Sequence[PastRun], max_same_cause: int) -> bool:
+    """Return whether the last runs of so many stopped within an hour."""
+    if len(stopped) < max_same_cause:
+        return False
+    return stopped[-1].ended - stopped[-max_same_cause].ended <= WITHIN
 
 
 def _begun_after(
@@ -166,7 +173,7 @@ class ProjectHolds:
     """
 
     runs_dir: Path
-    most: int
+    max_same_cause: int
     actors: Mapping[str, Actor] = field(default_factory=dict[str, Actor])
     runs: Sequence[PastRun] = ()
     went_on: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
@@ -177,10 +184,14 @@ class ProjectHolds:
         if name not in self.actors:
             return None
         peers = peers_of(self.actors[name], self.actors.values())
-        return find_hold(self.runs, peers, self.most, self.went_on, self.at_work, self._has_passed)
-
-    def _has_passed(self, run_id: str, node: str) -> bool:
-        return _has_completed(run_root(run_id, self.runs_dir), node)
+        return find_hold(
+            self.runs,
+            peers,
+            max_same_cause=self.max_same_cause,
+            went_on=self.went_on,
+            at_work=self.at_work,
+            has_passed=lambda run_id, node: _has_passed(run_root(run_id, self.runs_dir), node),
+        )
 
 
 def read_holds(project: ProjectFolder, opened: OpenProject) -> ProjectHolds:
@@ -211,7 +222,7 @@ def hold_of(folder: ActorFolder, opened: OpenProject) -> Hold | None:
     return read_holds(folder.project, opened).of(folder.name)
 
 
-def _has_completed(root: Path, node: str) -> bool:
+def _has_passed(root: Path, node: str) -> bool:
     """Return whether the last visit of a node in a run succeeded."""
     if not is_run(directory := RunDirectory(root)):
         return False

@@ -105,7 +105,7 @@ def test_failed_runs_are_grouped_by_their_cause(desk: GitDesk, starting_runs: St
     root = starting_runs.restore(desk, FAILING)
     desk.do("rewind", root.name, "test", "--no-evaluate")
     nothing = desk.do("diagnose", "--since", "2999-01-01").stdout
-    assert nothing.startswith("No run failed or stopped since ")
+    assert nothing.startswith("No run failed, stopped, or was judged no-go since ")
     shown = desk.do("diagnose", "--since", "7d").stdout
     assert "failing test  tool_command ended with exit code 7\n" in shown
     names = sorted(root.name for root in desk.runs())

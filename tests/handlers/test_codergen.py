@@ -1,6 +1,10 @@
+import asyncio
+
 import pytest
 
-from attractor.engine.outcome import Outcome
+from attractor.engine.outcome import FailureClass, Outcome
+from attractor.engine.seams import Parts
+from attractor.handlers.codergen import Codergen
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Plain
@@ -51,6 +55,15 @@ def test_the_prompt_is_on_disk_before_the_backend_begins() -> None:
     play = Play(one(), "plan", backend=Looking(""))
     play.run()
     assert seen == ["prompt.md"]
+
+
+def test_input_that_no_receipt_can_get_is_a_fault_before_the_agent_begins() -> None:
+    play, agent = Play(one(receipt="make test"), "plan"), Saying("done")
+    parts = Parts(agent, play.interviewer, {"spec": "a\0b"}, takes_receipts=lambda node: True)
+    outcome = asyncio.run(Codergen(parts).execute(play.stage))
+    assert outcome.failure_class is FailureClass.PIPELINE
+    assert outcome.failure_reason.startswith("the input spec contains a NUL byte")
+    assert agent.prompts == []
 
 
 def test_an_error_of_the_backend_is_left_to_the_engine() -> None:

@@ -256,6 +256,18 @@ def test_runs_that_fail_for_one_cause_within_an_hour_are_one_notice(
     assert [run(3), run(4)] == [3, 3]
 
 
+def test_runs_that_fail_at_once_for_one_cause_are_one_notice(tmp_path: Path) -> None:
+    opened = project_in(tmp_path, KEEPS)
+    (opened.root / "pipeline.dot").write_text(BROKEN)
+    options = simulated(opened.root, workspace="none")
+
+    async def run_all() -> None:
+        await asyncio.gather(*(start(options, opened) for _ in range(3)))
+
+    asyncio.run(asyncio.wait_for(run_all(), 60))
+    assert [one["kind"] for one in notices_of(opened)] == ["failed"]
+
+
 @pytest.mark.parametrize("asked", [False, True])
 def test_ends_of_children_are_notified_only_if_asked(tmp_path: Path, asked: bool) -> None:
     opened = project_in(tmp_path, replace(KEEPS, children=asked))

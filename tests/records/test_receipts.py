@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 from attractor.base.events import Event
 from attractor.base.json import Json
+from attractor.base.records import write_record
+from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.outcome import success
 from attractor.engine.state.progress import Move, Step, Visit, step_to_record
 from attractor.records.receipts import describe_providers, is_depended_on
@@ -32,7 +34,10 @@ def test_changed_file_on_which_a_command_depends(path: str, command: str, wanted
 
 
 def happened(*stages: tuple[str, str, str]) -> Iterator[Event]:
-    """Yield the events of stages: node, provider and tree."""
+    """Yield the events of a walk from the tree t0: node, provider and tree of each stage."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    begun = PipelineStarted("p", "R", "", {"next_node": stages[0][0], "tree": "t0"})
+    yield Event(time=now, run_id="R", type="PipelineStarted", data=write_record(begun))
     for node, provider, tree in stages:
         step = Step(Visit(node, 1, 1, success(), tree=tree), Move())
         data: dict[str, dict[str, Json]] = {
@@ -41,7 +46,6 @@ def happened(*stages: tuple[str, str, str]) -> Iterator[Event]:
             "CheckpointSaved": {"node_id": node, "step": step_to_record(step), "checkpoint": ""},
         }
         for kind, fields in data.items():
-            now = datetime(2026, 1, 1, tzinfo=UTC)
             yield Event(time=now, run_id="R", type=kind, node=node, visit=1, attempt=1, data=fields)
 
 
@@ -54,6 +58,11 @@ BEGUN = ("start", "", "t0")
         ([BEGUN, ("plan", "openai", "t0")], ""),
         ([BEGUN, ("test", "", "t1"), ("look", "openai", "t1")], ""),
         ([BEGUN, ("make", "anthropic", "t1")], "written with anthropic"),
+        # The journal of a fork, or of a run after a restart, begins at another node.
+        (
+            [("make", "anthropic", "t1"), ("look", "gemini", "t1")],
+            "written with anthropic, reviewed with gemini",
+        ),
         (
             [
                 BEGUN,

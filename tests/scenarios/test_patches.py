@@ -81,7 +81,7 @@ IcmZQz00IC200961
 def test_files_are_left_out_whole_and_moves_and_binary_files_never() -> None:
     new, moved = changes_of(FILES)
     assert str(new) == 'new.py @@ -0,0 +1,2 @@ "+a"'
-    assert str(moved) == 'moved.py @@ -1,1 +1,1 @@ def f(): "-1"'
+    assert str(moved) == 'moved.py @@ -1 +1 @@ def f(): "-1"'
     assert b"new.py" not in new.left_out
     assert b"rename to moved.py" in moved.left_out
     assert b"@@ -1" not in moved.left_out
@@ -89,6 +89,27 @@ def test_files_are_left_out_whole_and_moves_and_binary_files_never() -> None:
     assert new.left_out.count(b"GIT binary patch") == moved.left_out.count(b"No newline") == 1
     assert same_changes(b"# canary\n" + FILES, FILES)
     assert not same_changes(new.left_out, FILES)
+
+
+@table(
+    ("file", "options"),
+    [
+        ("café.py", []),
+        ("tab\t.py", []),
+        ("a/b.py", ["-c", "diff.mnemonicPrefix=true"]),
+        ("c/x.py", []),
+    ],
+)
+def test_change_has_file_and_header_as_git_writes_them(
+    tmp_path: Path, file: str, options: list[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("1\n")
+    git(tmp_path, "add", ".")
+    (tmp_path / file).write_text("2\n")
+    [change] = changes_of(git(tmp_path, *options, "diff").encode())
+    assert (change.file, change.hunk) == (file, "@@ -1 +1 @@")
 
 
 @table(

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from attractor.workspaces.folders import lock_writer
 from attractor.worlds import orders, process
 from attractor.worlds.actors import ActorFolder, list_actors
 from attractor.worlds.attention import AttentionRow, Need, read_attention, settle_held
-from attractor.worlds.breaker import Peers, find_hold, hold_of
+from attractor.worlds.breaker import HasPassed, Hold, Peers, find_hold, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.process import ActorProcess, wake
@@ -81,13 +81,32 @@ def test_runs_of_one_cause_within_an_hour_hold_the_next_one(
     runs: str, pipeline: str, expected: int
 ) -> None:
     peers = Peers("a", frozenset({"a", "other"}), pipeline)
-    hold = find_hold(past(runs), peers, 3, {}, {}, passes_nothing)
+    hold = hold_after(runs, peers)
     assert (len(hold.runs) if hold else 0) == expected
-    assert find_hold(past(runs), peers, 0, {}, {}, passes_nothing) is None
+    assert hold_after(runs, peers, max_same_cause=0) is None
 
 
 def passes_nothing(run_id: str, node: str) -> bool:
     return False
+
+
+def hold_after(
+    runs: str,
+    peers: Peers,
+    *,
+    max_same_cause: int = 3,
+    went_on: Mapping[str, datetime] = {},
+    at_work: Mapping[str, str] = {},
+    has_passed: HasPassed = passes_nothing,
+) -> Hold | None:
+    return find_hold(
+        past(runs),
+        peers,
+        max_same_cause=max_same_cause,
+        went_on=went_on,
+        at_work=at_work,
+        has_passed=has_passed,
+    )
 
 
 @table(
@@ -112,7 +131,7 @@ def test_answer_lets_one_run_begin_and_the_others_if_it_passes_the_stage(
     runs: str, at_work: dict[str, float], passed: float, expected: str
 ) -> None:
     peers = Peers("a", frozenset({"a", "other"}), "p.dot")
-    first = find_hold(past("b@1 b@2 b@3"), peers, 3, {}, {}, passes_nothing)
+    first = hold_after("b@1 b@2 b@3", peers)
     assert first
     went_on = {first.id: NOW + timedelta(minutes=10)}
     working = {name: run_id_at(minute) for name, minute in at_work.items()}
@@ -121,7 +140,7 @@ def test_answer_lets_one_run_begin_and_the_others_if_it_passes_the_stage(
         assert node == "n"
         return run_id == run_id_at(passed)
 
-    hold = find_hold(past(runs), peers, 3, went_on, working, has_passed)
+    hold = hold_after(runs, peers, went_on=went_on, at_work=working, has_passed=has_passed)
     found = "begins" if hold is None else "tried" if hold.tried else "asks"
     assert found == expected
 

@@ -34,8 +34,8 @@ _LONGEST_REASON = 60
 @click.option(
     "--since",
     metavar="TIME",
-    help="Group the failed and stopped runs of the project by cause: runs that started after this "
-    "time, such as 2026-01-31, or in this last time, such as 7d.",
+    help="Group the failed, stopped and no-go runs of the project by cause: runs that started "
+    "after this time, such as 2026-01-31, or in this last time, such as 7d.",
 )
 @json_option
 @click.pass_obj
@@ -47,7 +47,8 @@ def diagnose(invocation: Invocation, reference: str, since: str | None, as_json:
     retries, stages whose success was assumed, interruptions, and a command for each remedy. The
     diagnosis is computed from the records of the run, without calling a model.
 
-    With --since: the causes of all runs of the project that failed, or stopped and can be resumed.
+    With --since: the causes of all runs of the project that failed, or stopped and can be resumed,
+    and in a table of their own the rules of the gate of those judged no-go.
     Runs have the same cause if class, reason, pipeline and node are equal; paths, times, ids and
     counts in a reason are ignored, and pipeline and node of a cause of the machine or a provider.
     """
@@ -82,7 +83,7 @@ def _diagnose_all(invocation: Invocation, since: str, *, as_json: bool) -> ExitC
     elif groups:
         show("\n".join(map(visible, _causes_text(failed, no_goes))))
     else:
-        show(f"No run failed or stopped since {began}.")
+        show(f"No run failed, stopped, or was judged no-go since {began}.")
     return ExitCode.DONE
 
 

@@ -13,7 +13,7 @@ from attractor.cli.resources import trial_options
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
-from attractor.factory.registration.wrong_solutions import PlayedWrong, WrongSolutions
+from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.played import PlayedScenario
@@ -47,7 +47,7 @@ def try_suite(
 
     Only train scenarios are played; with --operator, holdouts are played too. Nothing is recorded.
     The first line names the tree: what Git ignores, such as a binary, is not in it. Exit with 1 if
-    a scenario is not satisfied, or a wrong solution is not noticed.
+    a scenario is not satisfied, or a wrong solution passes all holdouts or cannot be played.
     """
     if wrong and not to_operator:
         raise UsageError("wrong solutions are hidden", hint="add --operator")
@@ -88,7 +88,7 @@ async def _try(
 
 async def _try_wrong(
     sealed: SealedSuite, ids: tuple[str, ...], scope: RunScope, sandbox: str
-) -> list[PlayedWrong]:
+) -> list[WrongResult]:
     known = {one.id: one for one in sealed.suite.settings.wrong}
     for id_ in ids:
         if id_ not in known:
@@ -98,7 +98,7 @@ async def _try_wrong(
         return await WrongSolutions(sealed, trees).play(chosen)
 
 
-def _show_wrong(played: list[PlayedWrong], *, as_json: bool) -> ExitCode:
+def _show_wrong(played: list[WrongResult], *, as_json: bool) -> ExitCode:
     if as_json:
         show_json([one.to_record() for one in played])
     else:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.base.amounts import format_cost, format_seconds, number_of
+from attractor.base.amounts import format_cost, format_seconds, name_first, number_of
 from attractor.cli.invocation import Invocation
 from attractor.engine.outcome import describe_usage
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
@@ -191,16 +191,16 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
     yield f"cost: {describe_usage(review.usage)}{judge}"
     work, trials = format_seconds(review.work_seconds), format_seconds(review.trial_seconds)
     yield f"time: {work} of work, {trials} of trials"
-    stages = f"success of {_some(review.assumed)}" if review.assumed else ""
+    stages = f"success of {name_first(review.assumed, MOST_NAMED)}" if review.assumed else ""
     count = review.auto_approved
     gates = f"{count} gate{'' if count == 1 else 's'} approved automatically" if count else ""
     assumed = "; ".join(filter(None, [stages, gates])) or "nothing"
     yield visible(f"assumed: {assumed}")
     out = review.left_out
     left_out = [
-        f"of the project {_some(out.excluded)}" if out.excluded else "",
-        f"new files that match {_some(out.ignored)}" if out.ignored else "",
-        f"refused files {_some(out.refused)}" if out.refused else "",
+        f"of the project {name_first(out.excluded, MOST_NAMED)}" if out.excluded else "",
+        f"new files that match {name_first(out.ignored, MOST_NAMED)}" if out.ignored else "",
+        f"refused files {name_first(out.refused, MOST_NAMED)}" if out.refused else "",
     ]
     yield visible(f"left out: {'; '.join(filter(None, left_out)) or 'nothing'}")
     yield from (visible(line) for line in review.receipts.lines())
@@ -232,8 +232,3 @@ def judges_line(facts: CandidateRun) -> str:
 def _pin(pinned: str) -> str:
     name, _, digest = pinned.partition("#")
     return f"{name} (seal {digest[:SHOWN_HASH]})"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{', '.join(names[:MOST_NAMED])}{more}"

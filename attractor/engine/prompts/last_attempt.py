@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome
-from attractor.engine.receipts import RECEIPT
+from attractor.engine.receipts import RECEIPT, last_lines
 from attractor.engine.truncation import both_ends, shorten
 from attractor.language.source.text import visible
 
 LONGEST_REASON = 1_000
-MOST_LINES = 10
 LONGEST_LINE = 200
 MOST_FILES = 50
 
@@ -30,11 +29,10 @@ def describe_end(outcome: Outcome, call: LastCall | None, refusal: str) -> str:
     parts = [both_ends(reason, LONGEST_REASON)]
     if refusal and refusal not in reason:
         parts.append(f"Its report was refused: {both_ends(refusal, LONGEST_REASON)}")
-    lines = [line for line in call.output.splitlines() if line.strip()] if call else []
-    if call and lines:
+    if call and (lines := last_lines(call.output)):
         last = f"last tool call{call.tool and f' ({call.tool})'}"
         parts.append(f"The last lines of its {RECEIPT if call.tool == RECEIPT else last}:")
-        parts += [f"    {shorten(line.strip(), LONGEST_LINE)}" for line in lines[-MOST_LINES:]]
+        parts += [f"    {shorten(line.strip(), LONGEST_LINE)}" for line in lines]
     return "\n".join(parts)
 
 

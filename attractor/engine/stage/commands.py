@@ -112,8 +112,6 @@ async def require_receipt(stage: Stage, outcome: Outcome, parts: Parts) -> Outco
         reason = "the stage was simulated, or executed by a callback"
         stage.emit(RECEIPT_SKIPPED, command=command, reason=reason)
         return outcome
-    if fault := find_input_fault(parts.inputs):
-        return replace(failure(fault, FailureClass.PIPELINE), usage=outcome.usage)
     end, tree, tree_after = await _run_on_tree(stage, command, parts)
     result, output = end.result, stage.redact(end.output)
     content = output.encode("utf-8", "backslashreplace")

@@ -98,9 +98,19 @@ def path_in(of_file: bytes) -> str:
     """Return the path in the header of a file's part of a patch."""
     both = of_file.partition(b"\n")[0].removeprefix(b"diff --git ")
     name = both[: len(both) // 2]
-    if name.startswith(b'"'):
-        name, _ = codecs.escape_decode(name[1:-1])
-    return name.removeprefix(b"a/").decode("utf-8", "backslashreplace")
+    return unquote_path(name).removeprefix(b"a/").decode("utf-8", "backslashreplace")
+
+
+def unquote_path(name: bytes) -> bytes:
+    """Return a path of a patch without the quotes in which Git writes special characters."""
+    if not name.startswith(b'"'):
+        return name
+    try:
+        path, _ = codecs.escape_decode(name[1:-1])
+    except ValueError:
+        # Git wrote no such escape.
+        return name
+    return path
 
 
 def clean_patch(content: bytes, redactor: Redactor) -> bytes:

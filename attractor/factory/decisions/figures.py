@@ -159,7 +159,8 @@ def _facts_of(
         fields.text("proof"),
         (decided.when - evaluated[-1]).total_seconds() if evaluated else None,
         fields.real("shown_s") if fields.has("shown_s") else None,
-        sum(line.kind == LineKind.WAIVED for line in lines),
+        # A waiver may be renewed.
+        len({str(line.data["scenario"]) for line in lines if line.kind == LineKind.WAIVED}),
         any(line.kind == LineKind.ROLLED_BACK for line in lines),
         is_marked,
     )

@@ -159,12 +159,7 @@ def _remedy(results: Sequence[TrialResult], suite: str) -> str:
 def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
     """Return the distinct reasons of unsatisfied trials, in order."""
     troubles = [f"{one.culprit or Culprit.MACHINERY}: {one.error}" for one in results if one.error]
-    failed = [
-        f"{check.kind}: {check.reason}"
-        for result in results
-        for check in result.checks
-        if not check.passed
-    ]
+    failed = [str(check) for result in results for check in result.checks if not check.passed]
     return tuple(dict.fromkeys([*troubles, *failed]))
 
 

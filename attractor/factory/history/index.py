@@ -421,7 +421,7 @@ class OpenIndex:
         return {run_id: read_record(Cause, parse_row(cause)) for run_id, cause in rows}
 
     def past_runs(self, folder: Path) -> list[PastRun]:
-        """Return the last runs that ended or stopped with a reason, oldest first."""
+        """Return the last runs that ended or stopped with a reason, in the order of their ends."""
         self.update(folder)
         sql = (
             "SELECT summary, cause FROM runs WHERE folder = ? AND "
@@ -437,7 +437,7 @@ class OpenIndex:
                 ended = one.written or one.started
                 known = None if cause and cause.is_no_go else cause
                 found.append(PastRun(one.run_id, one.pipeline, one.actor, ended, known))
-        return found[::-1]
+        return sorted(found, key=lambda run: (run.ended, run.run_id))
 
     def newest(self, folder: Path) -> list[RunOverview]:
         """Return the newest run of each pipeline, after comparing them with their files."""

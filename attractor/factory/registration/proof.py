@@ -1,7 +1,7 @@
 """Proves a suite by trials on trees whose results are known.
 
 Rubrics are not judged here, so scenarios with a rubric are played on reference patches only,
-without their rubrics.
+without their rubrics. `wrong_solutions` plays them without rubrics, too.
 """
 
 import os
@@ -218,5 +218,5 @@ def first_reason_of(result: TrialResult) -> str:
 
 
 def _reasons(result: TrialResult) -> list[str]:
-    failed = [f"{check.kind}: {check.reason}" for check in result.checks if not check.passed]
+    failed = [str(check) for check in result.checks if not check.passed]
     return [result.error, *failed] if result.error else failed

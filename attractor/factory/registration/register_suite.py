@@ -26,7 +26,7 @@ from attractor.factory.registration.committed_suites import (
 )
 from attractor.factory.registration.proof import ProofResult, SuiteProof, unrated
 from attractor.factory.registration.wrong_solutions import (
-    Measured,
+    SuiteMeasurement,
     WrongSolutions,
     has_wrong_solutions,
 )
@@ -175,7 +175,7 @@ class _Trials:
         allowed = policy_of_profile(profile, project).scope_in(project)
         wanted = allowed.preparation
         carried = await in_thread(partial(read_carried, suite, wanted, project.root))
-        base, found, measured = self._base(project), ProofResult(), Measured()
+        base, found, measured = self._base(project), ProofResult(), SuiteMeasurement()
         async with known_trees(
             allowed, sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
         ) as trees:

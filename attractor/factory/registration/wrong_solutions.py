@@ -18,6 +18,7 @@ from attractor import __version__
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
+from attractor.engine.truncation import one_line
 from attractor.factory.evaluation.known_trees import KnownTrees, PlayOnce, apply_patch
 from attractor.factory.registration.proof import first_reason_of, unrated
 from attractor.factory.resources.suite_figures import SuiteFigures
@@ -36,12 +37,13 @@ MOST_LEFT_OUT = 20
 """The maximum number of changes that are left out, one at a time."""
 
 _READ_WITHIN = timedelta(minutes=1)
+_LONGEST_FAULT = 200
 _HINT = "dead code, a matter of another scenario, or a missing check"
 
 R = TypeVar("R")
 
 
-class Outcome(StrEnum):
+class WrongOutcome(StrEnum):
     """The outcomes of a wrong solution."""
 
     NOTICED = "noticed"
@@ -52,15 +54,15 @@ class Outcome(StrEnum):
     UNUSABLE = "could not run"
     """Its patch does not apply, or changes nothing: the suite is refused."""
     SILENT = "says nothing"
-    """All holdouts fail that the base fails, as for a program that does not start."""
+    """Each holdout fails that the base fails, as with a program that does not start."""
 
 
 @dataclass(frozen=True)
-class PlayedWrong:
+class WrongResult:
     """The outcome of a wrong solution: the scenario that noticed it, and why."""
 
     id: str
-    outcome: Outcome
+    outcome: WrongOutcome
     scenario: str = ""
     reason: str = ""
 
@@ -75,9 +77,9 @@ class PlayedWrong:
     @property
     def warning(self) -> str:
         """The warning about a wrong solution that proves less than its author thinks, or ""."""
-        if self.outcome is Outcome.ELSEWHERE:
+        if self.outcome is WrongOutcome.ELSEWHERE:
             return f"wrong solution {self.id}: no holdout in its noticed_by noticed it"
-        if self.outcome is Outcome.SILENT:
+        if self.outcome is WrongOutcome.SILENT:
             failed = "each holdout that the commit fails, fails with it too"
             return f"wrong solution {self.id} says nothing and is not counted: {failed}"
         return ""
@@ -86,10 +88,10 @@ class PlayedWrong:
     def fault(self) -> SuiteFault | None:
         """The fault of a suite that did not notice the wrong solution, or could not play it."""
         patch = f"{WRONG}/{self.id}{PATCH_END}"
-        if self.outcome is Outcome.ESCAPED:
+        if self.outcome is WrongOutcome.ESCAPED:
             words = f"the wrong solution {self.id} passes all holdouts"
             return SuiteFault("unnoticed", words, f"add a check that {patch} does not pass")
-        if self.outcome is Outcome.UNUSABLE:
+        if self.outcome is WrongOutcome.UNUSABLE:
             return SuiteFault("unusable_patch", f"{patch}: {self.reason}", "correct the patch")
         return None
 
@@ -98,24 +100,28 @@ class PlayedWrong:
 class LeftOut:
     """A change of the reference of a scenario; `reason` tells why the scenario failed without it.
 
-    Without a reason, the scenario passes.
+    Without a reason, the scenario passes. `fault` tells why the scenario could not be played: the
+    commit may contain the reference. Such a change is not counted.
     """
 
     scenario: str
     change: PatchChange
     reason: str = ""
+    fault: str = ""
 
     def __str__(self) -> str:
+        if self.fault:
+            return f"{self.scenario} without {self.change} is not counted: {self.fault}"
         if self.reason:
             return f"{self.scenario} without {self.change}: noticed: {self.reason}"
         return f"{self.scenario} passes without a change of its reference: {self.change} ({_HINT})"
 
 
 @dataclass(frozen=True)
-class Measured:
+class SuiteMeasurement:
     """The outcomes of all wrong solutions, and of the changes that were left out."""
 
-    wrong: Sequence[PlayedWrong] = ()
+    wrong: Sequence[WrongResult] = ()
     left_out: Sequence[LeftOut] = ()
 
     @property
@@ -136,23 +142,29 @@ class Measured:
     def figures(self, sealed: SealedSuite, *, project: str, commit: str) -> SuiteFigures:
         """Return the counts, without names."""
         outcomes = [one.outcome for one in self.wrong]
-        silent, elsewhere = outcomes.count(Outcome.SILENT), outcomes.count(Outcome.ELSEWHERE)
+        silent, elsewhere = (
+            outcomes.count(WrongOutcome.SILENT),
+            outcomes.count(WrongOutcome.ELSEWHERE),
+        )
         return SuiteFigures(
             project=project,
             seal=sealed.seal,
             attractor=__version__,
             commit=commit,
             wrong=len(outcomes) - silent,
-            noticed=outcomes.count(Outcome.NOTICED) + elsewhere,
+            noticed=outcomes.count(WrongOutcome.NOTICED) + elsewhere,
             elsewhere=elsewhere,
             silent=silent,
-            changes=len(self.left_out),
+            changes=sum(not one.fault for one in self.left_out),
             changes_noticed=sum(bool(one.reason) for one in self.left_out),
         )
 
 
 def all_left_out(sealed: SealedSuite) -> list[LeftOut]:
-    """Return the changes of references of holdouts; without its only change, one is the base."""
+    """Return the changes of the references of holdouts.
+
+    A reference with one change has none: without it, the tree is the base.
+    """
     references = references_of(sealed.folder)
     found: list[LeftOut] = []
     for one in sealed.suite.of_split("holdout"):
@@ -175,21 +187,21 @@ class WrongSolutions:
     sealed: SealedSuite
     trees: KnownTrees
 
-    async def measure(self) -> Measured:
+    async def measure(self) -> SuiteMeasurement:
         """Play all wrong solutions, and the references without one of their changes."""
         changes = self._chosen()
         wrong = self.sealed.suite.settings.wrong
-        jobs: list[Callable[[], Awaitable[PlayedWrong | LeftOut | None]]] = [
+        jobs: list[Callable[[], Awaitable[WrongResult | LeftOut]]] = [
             *(partial(self._play_wrong, one) for one in wrong),
             *(partial(self._play_left_out, one) for one in changes),
         ]
         played = await self._all(jobs)
-        return Measured(
-            [one for one in played if isinstance(one, PlayedWrong)],
+        return SuiteMeasurement(
+            [one for one in played if isinstance(one, WrongResult)],
             [one for one in played if isinstance(one, LeftOut)],
         )
 
-    async def play(self, wrong: Iterable[WrongSolution]) -> list[PlayedWrong]:
+    async def play(self, wrong: Iterable[WrongSolution]) -> list[WrongResult]:
         """Play some wrong solutions."""
         return await self._all([partial(self._play_wrong, one) for one in wrong])
 
@@ -233,13 +245,13 @@ class WrongSolutions:
 
     @cached_property
     def _failed_by_base(self) -> list[Scenario]:
-        """The holdouts that are registered as failed by the commit; no rubric was judged there."""
+        """The holdouts with the baseline "fail"; baselines of rubrics are not proved."""
         rated = {one.id for one in self.sealed.suite.scenarios if has_rubric(one)}
         return [
             one for one in self._holdouts.values() if one.baseline == "fail" and one.id not in rated
         ]
 
-    async def _play_wrong(self, wrong: WrongSolution) -> PlayedWrong:
+    async def _play_wrong(self, wrong: WrongSolution) -> WrongResult:
         references = references_of(self.sealed.folder)
         on = next(iter(references)) if wrong.on is None else wrong.on
         patch = read_suite_file(self.sealed.folder / WRONG / f"{wrong.id}{PATCH_END}")
@@ -250,13 +262,13 @@ class WrongSolutions:
         except InvalidSuite:
             if not change.fault:
                 raise
-            return PlayedWrong(wrong.id, Outcome.UNUSABLE, reason=change.fault)
+            return WrongResult(wrong.id, WrongOutcome.UNUSABLE, reason=change.fault)
 
     @property
     def _search_path(self) -> str:
         return self.trees.scope.project.machine.search_path
 
-    async def _notice(self, wrong: WrongSolution, play: PlayOnce) -> PlayedWrong:
+    async def _notice(self, wrong: WrongSolution, play: PlayOnce) -> WrongResult:
         """Play holdouts on a wrong solution: the named ones first, up to the first that fails."""
         named = [self._holdouts[id_] for id_ in wrong.noticed_by if id_ in self._holdouts]
         others = [one for one in self._holdouts.values() if one not in named]
@@ -269,12 +281,15 @@ class WrongSolutions:
                 failed = result
                 break
         if failed is None:
-            return PlayedWrong(wrong.id, Outcome.ESCAPED)
+            return WrongResult(wrong.id, WrongOutcome.ESCAPED)
         is_named = failed.key.scenario in wrong.noticed_by
-        outcome = Outcome.NOTICED if is_named else Outcome.ELSEWHERE
-        if len(self._failed_by_base) > 1 and await self._fails_all(played, play):
-            outcome = Outcome.SILENT
-        return PlayedWrong(wrong.id, outcome, failed.key.scenario, first_reason_of(failed))
+        outcome = WrongOutcome.NOTICED if is_named else WrongOutcome.ELSEWHERE
+        # A patch that breaks what the commit passes says something, whatever else fails.
+        is_broken = self._holdouts[failed.key.scenario].baseline == "pass"
+        has_several = len(self._failed_by_base) > 1
+        if not is_broken and has_several and await self._fails_all(played, play):
+            outcome = WrongOutcome.SILENT
+        return WrongResult(wrong.id, outcome, failed.key.scenario, first_reason_of(failed))
 
     async def _fails_all(self, played: dict[str, bool], play: PlayOnce) -> bool:
         """Return whether each holdout fails that the base fails."""
@@ -286,8 +301,8 @@ class WrongSolutions:
                 return False
         return True
 
-    async def _play_left_out(self, left: LeftOut) -> LeftOut | None:
-        """Play a scenario on its reference without a change; None if the commit contains it."""
+    async def _play_left_out(self, left: LeftOut) -> LeftOut:
+        """Play a scenario on its reference without a change."""
         change = _Patched(left.change.left_out, self._search_path)
         try:
             async with self.trees.play_one_by_one(self.sealed, change) as play:
@@ -295,7 +310,7 @@ class WrongSolutions:
         except InvalidSuite:
             if not change.fault:
                 raise
-            return None
+            return replace(left, fault=one_line(change.fault, _LONGEST_FAULT))
         return replace(left, reason="" if result.satisfied else first_reason_of(result))
 
 

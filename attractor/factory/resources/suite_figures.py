@@ -12,7 +12,9 @@ from attractor.base.records import read_record, write_record
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 
 NOT_MEASURED = "not measured"
-STRENGTHEN = "add wrong solutions to the suite, then: attractor suite register FOLDER"
+STRENGTHEN = (
+    "add wrong solutions to the suite if it has too few, then: attractor suite register FOLDER"
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
+from attractor.engine.receipts import RECEIPT, receipt_command
 from attractor.engine.stage.toolchain import PATIENCE_MS, find_version, version_question
 from attractor.engine.storage.secrets import (
     RECORD_WORDS,
@@ -61,12 +62,13 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
 
 def find_unusable_variables(pipeline: PipelineSource) -> Iterator[Diagnostic]:
     """Yield each input that the commands of the pipeline cannot get as a variable."""
-    if TOOL not in pipeline.graph.types:
+    graph = pipeline.graph
+    if TOOL not in graph.types and not any(map(receipt_command, graph.nodes_with(RECEIPT))):
         return
     for name, value in pipeline.shown.items():
         if fault := fault_of_variable(name, value):
             fix = "pass a shorter value, such as the path of a file in the project"
-            yield error(f"the input {name} {fault}", pipeline.graph.span, fix=fix)
+            yield error(f"the input {name} {fault}", graph.span, fix=fix)
 
 
 def missing_secret(name: str) -> str:

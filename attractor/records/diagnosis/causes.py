@@ -7,6 +7,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import FailureClass
 from attractor.engine.state.attempts import LONGEST, TRIED_OUT
 from attractor.engine.state.run_state import StatusWord
+from attractor.environments.missing_program import find_missing_program
 from attractor.records.summary import RunOverview
 
 NO_REASON = "the process ended without a reason"
@@ -47,21 +48,20 @@ class FailedAttempt:
 
 NO_ATTEMPT = FailedAttempt()
 
-_IN_ALL_CLASSES: Sequence[tuple[str, str]] = (
+
+def _compiled(*patterns: tuple[str, str]) -> Sequence[tuple[re.Pattern[str], str]]:
+    return [(re.compile(pattern, re.IGNORECASE), name) for pattern, name in patterns]
+
+
+_OF_MACHINE = _compiled(
     (r"no space left on device|disk quota exceeded|disk is full|disk full", "disk full"),
     (r"cannot allocate memory|out of memory|\bMemoryError\b|\bENOMEM\b", "out of memory"),
-    (r"(?:command not found|cannot execute): (?P<name>[^\s:]+)", "missing program"),
-    (
-        r"(?P<name>[^\s:]+): command not found"
-        r"|program '?(?P<program>[^\s':]+)'? (?:is )?(?:not found|not installed|missing)",
-        "missing program",
-    ),
     (r"\bsandbox (?:did not start|ended too early|guarantees less)|\bbwrap: ", ""),
     (r"has no sandbox\b|\bmissing sandbox\b", ""),
 )
 """Patterns of causes of the machine, with their names; without a name, the reason is the name."""
 
-_OF_PROVIDERS: Sequence[tuple[str, str]] = (
+_OF_PROVIDERS = _compiled(
     (r"(?P<name>[\w.-]+) answered (?P<status>40[13]|429|5\d\d)\b", "answered"),
     (
         r"(?:\bHTTP(?:/[\d.]+)?|\bstatus(?: code)?|\bAPI error|\berror(?: code)?)[\s:=(]{1,3}"
@@ -80,19 +80,15 @@ _OF_PROVIDERS: Sequence[tuple[str, str]] = (
 
 _NOT_OF_PROVIDERS = (FailureClass.VERDICT.value, FailureClass.PIPELINE.value)
 
-
-def _compiled(
-    patterns: Sequence[tuple[str, str]],
-) -> Sequence[tuple[re.Pattern[str], str]]:
-    return [(re.compile(pattern, re.IGNORECASE), name) for pattern, name in patterns]
-
-
 _VARYING = re.compile(
     r"(?P<status>\b(?i:exit(?:ed)?(?: with)?(?: (?:code|status))?|status(?: code)?|code|rc|signal"
     r"|errno|answered|HTTP(?:/[\d.]+)?(?: (?:status|error))?|API error)"
     r"[\s:=(]{1,3}-?\d{1,3}\b(?!\.?\d))"
     r"|(?P<url>\b[a-z][a-z0-9+]*://[^\s'\"<>)\]]+)"
-    r"|(?P<path>(?<![\w<])(?:~|\.{1,2}|[A-Za-z]:|[\w.@+-]+)?(?:[/\\][\w.@+%#=-]+)+/?"
+    # Not a model such as openai/gpt-9, and not 3/5 or and/or: a relative path has two separators, a
+    # separator at its end, or a suffix.
+    r"|(?P<path>(?<![\w<])(?:(?:~|\.[\w.@+-]*|[A-Za-z]:)?(?:[/\\][\w.@+%#=-]+)+/?"
+    r"|[\w.@+-]+(?:(?:[/\\][\w.@+%#=-]+){2,}/?|[/\\](?:[\w.@+%#=-]+/|[\w.@+%#=-]*\.[A-Za-z]\w*)))"
     r"|(?<![\w<])[\w.-]*\w\.(?:c|cc|cpp|cs|css|csv|dot|go|h|hpp|html|java|js|json|jsx|kt|lock|log|md"
     r"|php|py|rb|rs|sh|sql|toml|ts|tsx|txt|xml|yaml|yml)\b)"
     r"|(?P<time>\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?"
@@ -105,8 +101,6 @@ _VARYING = re.compile(
     r"|\b[a-z]{2,10}[_-](?=[A-Za-z0-9]*\d)[A-Za-z0-9]{8,}\b)"
     r"|(?P<count>(?<![A-Za-z0-9])\d[\d,._]*(?<![,._])%?)",
 )
-_OF_MACHINE = _compiled(_IN_ALL_CLASSES)
-_OF_PROVIDER = _compiled(_OF_PROVIDERS)
 _PLURAL = re.compile(r"(?<=# )([a-z]{3,})s\b(?<!ss)")
 _HTTP_VERSION = re.compile(r"/[\d.]+")
 _PLACE = re.compile(r"(?<=<path>)(?::(?:#|\d+))+")
@@ -143,20 +137,18 @@ def cause_of(reason: str, failure_class: str = "", pipeline: str = "", node: str
 
 def _name_of_machine(reason: str, failure_class: str) -> str | None:
     """Return the name of a cause of the machine or of a provider; None for another cause."""
+    if program := find_missing_program(reason):
+        return f"missing program {program}"
     patterns = [*_OF_MACHINE]
     if failure_class not in _NOT_OF_PROVIDERS:
-        patterns += _OF_PROVIDER
+        patterns += _OF_PROVIDERS
     for pattern, name in patterns:
         if found := pattern.search(reason):
             parts = [part for part in found.groups() if part]
             if name == "answered" and len(parts) == 1:
                 parts = ["a provider", *parts]
-            return f"{parts[0]} answered {parts[1]}" if name == "answered" else _named(name, parts)
+            return f"{parts[0]} answered {parts[1]}" if name == "answered" else name
     return None
-
-
-def _named(name: str, parts: Sequence[str]) -> str:
-    return " ".join([name, *parts]) if name else ""
 
 
 def cause_of_run(

@@ -74,6 +74,16 @@ def test_runs_of_five_causes_are_five_groups(tmp_path: Path) -> None:
     assert Counter(number for number, _, _ in found[5:]) == {1: SINGLE}
 
 
+def test_past_runs_are_in_the_order_of_their_ends(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    # The run that began last ended first.
+    for name in ("R3", "R1", "R2"):
+        fail(flow, name, "plan", "broken")
+    with RunIndex(flow.machine.state_dir).opened() as index:
+        found = index.past_runs(flow.runs_dir)
+    assert [one.run_id for one in found] == ["R3", "R1", "R2"]
+
+
 def test_difference_to_the_last_success_before_the_first_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     for name, profile in (("R1", "old@1"), ("R2", "strict@1")):

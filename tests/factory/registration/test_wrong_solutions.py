@@ -165,6 +165,33 @@ def test_wrong_solutions_and_changes_left_out_are_counted(opened: Project) -> No
     assert (again.figures, again.measured, messages) == (registered.figures, (), [])
 
 
+def test_holdout_that_the_commit_passes_notices_a_wrong_solution_of_the_commit(
+    opened: Project,
+) -> None:
+    row = '[[wrong]]\nid = "broken"\non = ""\nnoticed_by = ["ends"]\n'
+    folder = write(opened, settings=row)
+    write_files(folder, {"wrong/broken.patch": diff(opened, BASE, "exit 3\n")})
+    registered = register(opened, folder)
+    assert registered.measured[0].startswith("wrong solution broken: noticed by ends: ")
+    assert str(registered.figures).startswith("1 of 1 wrong solution noticed")
+
+
+def test_changes_that_the_commit_contains_are_not_counted(opened: Project) -> None:
+    write_files(opened.root, {"greet.sh": RIGHT})
+    git(opened.root, "commit", "--quiet", "--all", "--message", "Greet by name")
+    folder = write(opened)
+    for id_ in ("names", "shouts"):
+        file = folder / "holdout" / f"{id_}.scenario.toml"
+        text = file.read_text().removeprefix('baseline = "fail"\n')
+        file.write_text(f'baseline = "any"\n{text}')
+    opened, messages = heard(opened)
+    figures = register(opened, folder).figures
+    assert figures
+    assert (figures.changes, figures.changes_noticed) == (0, 0)
+    warned = [one for one in messages if "is not counted: it does not apply: " in one]
+    assert len(warned) == 3
+
+
 def test_failures_after_the_first_one_are_counted() -> None:
     reason = "step app ended with 1"
     failed = [

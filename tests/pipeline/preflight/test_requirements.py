@@ -131,9 +131,12 @@ def test_error_has_its_position(tmp_path: Path) -> None:
     assert diagnostic.fix == "install nmp 20 or newer"
 
 
-@table(("shape", "is_fault"), [("parallelogram", True), ("box", False)])
-def test_input_too_large_for_a_command_is_a_fault(shape: str, is_fault: bool) -> None:
-    graph = parse(f"digraph x {{ work [shape={shape}] }}")
+@table(
+    ("node", "is_fault"),
+    [("shape=parallelogram", True), ("shape=box", False), ('receipt="make test"', True)],
+)
+def test_input_too_large_for_a_command_is_a_fault(node: str, is_fault: bool) -> None:
+    graph = parse(f"digraph x {{ work [{node}] }}")
     inputs = {"spec": "x" * LARGEST_VARIABLE, "branch": "main"}
     found = find_unusable_variables(PipelineSource("", "", graph, (), inputs=inputs))
     assert ["the input spec has" in one.message for one in found] == [True] * is_fault

@@ -15,7 +15,8 @@ EQUAL = [
     ),
     ("1 test failed", "12 tests failed"),
     ("1,204 of 9,000 lines", "7 of 12 lines"),
-    ("5/9 tests failed", "12/40 tests failed"),
+    ("1/1 test failed", "12/40 tests failed"),
+    ("no folder src/a/b", "no folder lib/c/"),
     ("coverage 81.5%", "coverage 7%"),
     ("no file /home/ann/a.txt", "no file /srv/b/c.txt"),
     ("no file ~/a/b", "no file ./c"),
@@ -71,6 +72,8 @@ DIFFERENT = [
     ("no verdict", "no report"),
     ("stalled: no activity for 5 min", "timed out after 5 min"),
     ("unknown model a", "unknown model b"),
+    ("unknown model 'openai/gpt-9'", "unknown model 'anthropic/x'"),
+    ("expected and/or", "expected either/or"),
     ("the budget max_tokens is exhausted: 8 of 5", "the budget max_cost_usd is exhausted: 8 of 5"),
     ("no file /a", "cannot write /a"),
     ("openai answered 401: bad key", "openai answered 500: bad key"),
@@ -99,7 +102,7 @@ def test_reasons_of_two_causes_differ(reason: str, other: str) -> None:
 
 
 def test_tables_are_complete() -> None:
-    assert (len(EQUAL), len(DIFFERENT)) == (30, 30)
+    assert (len(EQUAL), len(DIFFERENT)) == (31, 32)
     own = [normalize(reason) for reason, _ in EQUAL]
     assert len(set(own)) >= len(EQUAL) - 3
 
@@ -122,6 +125,12 @@ def test_tables_are_complete() -> None:
             "verdict",
             "missing program cargo",
         ),
+        (
+            "exit code 1: bash: ./x: cannot execute: required file not found",
+            "verdict",
+            "missing program ./x",
+        ),
+        ("receipt ended with exit code 2: sh: 1: foo: not found", "verdict", "missing program foo"),
         ("the sandbox did not start: bwrap: no", "", "the sandbox did not start: bwrap: no"),
     ],
 )
