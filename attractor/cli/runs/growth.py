@@ -48,7 +48,7 @@ def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:
 
 def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plan['plan_id']} ({plan['state']}): {plan['base']} -> {plan['result']}"
-    yield f"  risk {plan['risk']}"
+    yield f"  risk {plan['risk']}{_FIRST if plan['is_first'] else ''}"
     for one in plan["morphs"]:
         yield f"  {morph_line(one)}"
         for key in ("reads", "writes"):
@@ -65,6 +65,9 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from check_lines(plan)
     if plan["next"]:
         yield f"next: {plan['next']}"
+
+
+_FIRST = ": the first stage, everything is new"
 
 
 def morph_line(one: Mapping[str, Any]) -> str:
@@ -98,11 +101,16 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     traffic, moved = report["traffic"], report["migration"]
     yield f"{report['simulation_id']} of {report['plan_id']}: {report['diff']['summary']}"
     yield from (f"  {one}" for one in report["diff"]["changes"])
-    yield f"  {len(report['files'])} generated files differ"
+    how = "are new" if report["is_first"] else "differ"
+    yield f"  {len(report['files'])} generated files {how}"
     yield from (f"    {one['change']} {one['path']} ({one['part']})" for one in report["files"])
     yield f"  may change: {', '.join(report['may_change']) or 'nothing that a user sees'}"
     yield f"  recorded requests: {traffic['requests']}, of which may change: {traffic['claimed']}"
-    yield f"  recorded state, {moved['records']} records: {moved['description']}"
+    yield f"  change of state: {moved['description']}"
+    if seen := moved["running"]:
+        yield f"    tried on the running app: {_seen(seen)}"
+    if moved["records"]:
+        yield f"    tried on recordings: {_seen(moved)}"
     rehearsal = report["rehearsal"]
     if rehearsal:
         changes = [f"    {one['change']}" for one in rehearsal["will_change"]]
@@ -116,6 +124,10 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
     if report["next"]:
         yield f"next: {report['next']}"
+
+
+def _seen(state: Mapping[str, Any]) -> str:
+    return f"{state['records']} records of {state['entities']} entities"
 
 
 def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:

@@ -24,6 +24,7 @@ from attractor.growth.deployment.requirements import next_command
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
+from attractor.growth.lineage import read_stages
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
 from attractor.growth.plans.collisions import Collision, find_collisions
@@ -40,6 +41,7 @@ from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
 from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
+from attractor.growth.simulation.running import AppFolders
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.specification.store import SpecRecord, StoredSpec, spec_id
 from attractor.records.lookup import find_run
@@ -153,6 +155,7 @@ def _keep(
             development,
             head=control_plane.head,
             desires=stored.desires,
+            is_first=not read_stages(control_plane.repository),
             is_dropped=plans.is_dropped,
         )
         others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
@@ -172,6 +175,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
     steps = plan.steps
+    moves = list[Json](step.migration.describe() for step in steps if step.migration)
     return {
         "plan_id": plan.id,
         "plan_hash": plan.hash,
@@ -179,12 +183,13 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "base": spec_id(plan.base),
         "result": spec_id(plan.result),
         "risk": plan.risk.value,
+        "is_first": plan.is_first,
         "desires": [desire.goal for desire in plan.desires],
         "morphs": [step.to_dict() for step in steps],
         "tests": list[Json](plan.tests),
         "identity": write_record(identity),
         "irreversible": [step.id for step in steps if not step.is_reversible],
-        "migrations": [step.migration.describe() for step in steps if step.migration],
+        "migrations": [] if plan.is_first else moves,
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
@@ -227,16 +232,18 @@ def simulate(
 
     async def work() -> Simulation:
         current = Releases(control_plane.releases).current
+        running = AppFolders(current.tree, current.state) if current else None
+        if depth is Depth.SPEC:
+            return await simulate_plan(control_plane, plan, running=running)
         return await rehearse_plan(
             control_plane,
             plan,
             branch=await branch_of(control_plane),
             pipeline=crew_pipeline(control_plane),
-            running=current.tree if current else None,
+            running=running,
         )
 
-    is_deep = depth is Depth.REHEARSAL
-    report = asyncio.run(work()) if is_deep else simulate_plan(control_plane, plan)
+    report = asyncio.run(work())
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     return {key: record[key] for key in SIMULATION_KEYS}
 

@@ -183,17 +183,27 @@ def make_plan(
     *,
     head: SpecGraph | None,
     desires: Sequence[UserDesire] = (),
+    is_first: bool,
     is_dropped: Callable[[str], bool],
 ) -> Plan:
     """Return the plan of a proposal, or raise PlanRefused.
 
-    `head` is the specification in the repository of the app, if there is one. The same proposal for
-    the same base is the same plan, unless that plan was dropped.
+    `head` is the specification in the repository of the app, if there is one; `is_first` tells that
+    no stage of it was deployed. The same proposal for the same base is the same plan, unless that
+    plan was dropped.
     """
     checked = check_proposal(base, proposal, development)
     if findings := [*find_unclear(base, head), *checked.findings]:
         raise refusal(findings)
-    plan = Plan("", base, checked.morphs, proposal.tests, development.hash, tuple(desires))
+    plan = Plan(
+        "",
+        base,
+        checked.morphs,
+        proposal.tests,
+        development.hash,
+        tuple(desires),
+        is_first=is_first,
+    )
     attempts = (named(replace(plan, attempt=number)) for number in count(1))
     return next(attempt for attempt in attempts if not is_dropped(attempt.id))
 

@@ -7,7 +7,6 @@ from attractor.growth.identity import Coverage
 from attractor.growth.morph import type_of
 from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan, PlanStep
-from attractor.growth.specification.difference import compare_specs
 from attractor.growth.specification.store import spec_id
 
 
@@ -20,13 +19,17 @@ def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> I
     yield f"# Plan {plan.id}"
     yield ""
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
+    if plan.is_first:
+        yield "The first stage of the app: everything is new."
     yield f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."
     yield from _section("Missing scenarios", [f"- {one}" for one in identity.missing])
     yield from _section("Desires", [f"> {desire.goal}" for desire in plan.desires])
     yield from _section("Morphs", [line for step in plan.steps for line in _step_lines(step)])
-    changes = compare_specs(plan.base, plan.result)
-    yield from _section("Changes of the specification", [f"- {one.describe()}" for one in changes])
-    migrations = [step.migration.describe() for step in plan.steps if step.migration]
+    changes = [f"- {one.describe()}" for one in plan.changes]
+    yield from _section("Changes of the specification", changes)
+    # A first stage has no records yet.
+    moving = () if plan.is_first else plan.steps
+    migrations = [step.migration.describe() for step in moving if step.migration]
     yield from _section("Changes of recorded state", [f"- {migration}" for migration in migrations])
     irreversible = [step_line(step) for step in plan.steps if not step.is_reversible]
     yield from _section("Irreversible", [f"- {one}" for one in irreversible])
