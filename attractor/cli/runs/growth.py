@@ -92,8 +92,7 @@ def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         remedy = f" ({one['hint']})" if one["hint"] else ""
         yield f"  refused: {one['message']}{remedy}"
     for one in plan["collisions"]:
-        drop = f"attractor grow drop {one['plan_id']}"
-        yield f"  collides with {one['plan_id']}: {one['reason']} (to drop it: {drop})"
+        yield f"  collides with {one['plan_id']}: {one['reason']} (drop one: {one['remedy']})"
 
 
 def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:

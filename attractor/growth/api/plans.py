@@ -20,14 +20,14 @@ from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
 from attractor.growth.deployment.release import Releases
-from attractor.growth.deployment.requirements import next_command
+from attractor.growth.deployment.requirements import next_command, way_out
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
 from attractor.growth.lineage import read_stages
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
-from attractor.growth.plans.collisions import Collision, find_collisions
+from attractor.growth.plans.collisions import find_collisions
 from attractor.growth.plans.feedback import (
     AppFeedback,
     load_feedback,
@@ -203,14 +203,16 @@ def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
         "plan_id": plan.id,
         "deployable": found.is_deployable,
         "findings": [write_fields(finding) for finding in found.findings],
-        "collisions": [_collision(plan, collision) for collision in found.collisions],
+        "collisions": [
+            {
+                "plan_id": one.other(plan.id),
+                "reason": one.reason,
+                "remedy": way_out(control_plane, plan, one),
+            }
+            for one in found.collisions
+        ],
         "next": next_command(control_plane, plan, found),
     }
-
-
-def _collision(plan: Plan, one: Collision) -> dict[str, Json]:
-    other = one.second if one.first == plan.id else one.first
-    return {"plan_id": other, "reason": one.reason}
 
 
 def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:

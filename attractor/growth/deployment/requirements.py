@@ -8,6 +8,7 @@ from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import PlanCheck, check_proposal
+from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DECISION, REJECTION, PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
@@ -36,9 +37,16 @@ def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
     for finding in check.findings:
         raise NotDeployable(f"{plan.id}: {finding.kind}: {finding.message}", hint=finding.hint)
     for collision in check.collisions:
-        other = collision.second if collision.first == plan.id else collision.first
-        hint = f"drop one of them: attractor grow drop {other}"
-        raise NotDeployable(f"{plan.id} collides with {other}: {collision.reason}", hint=hint)
+        hint = f"drop one of them: {way_out(control_plane, plan, collision)}"
+        words = f"{plan.id} collides with {collision.other(plan.id)}: {collision.reason}"
+        raise NotDeployable(words, hint=hint)
+
+
+def way_out(control_plane: ControlPlane, plan: Plan, collision: Collision) -> str:
+    """Return the command that ends a collision: a plan that is being deployed is not dropped."""
+    other = collision.other(plan.id)
+    is_kept = control_plane.plans.recorded_state(other).is_deploying
+    return f"attractor grow drop {plan.id if is_kept else other}"
 
 
 def _deepest(control_plane: ControlPlane, plan: Plan) -> Simulation | None:
@@ -86,9 +94,7 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     if check.findings:
         return rebase if _can_be_rebased(control_plane, plan) else drop
     for collision in check.collisions:
-        other = collision.second if collision.first == plan.id else collision.first
-        is_kept = control_plane.plans.recorded_state(other).is_deploying
-        return drop if is_kept else f"attractor grow drop {other}"
+        return way_out(control_plane, plan, collision)
     deepest = _deepest(control_plane, plan)
     if state is not PlanState.PARKED and not (deepest and deepest.is_enough_for(plan.risk)):
         return simulate

@@ -66,5 +66,4 @@ def _shown(value: object) -> str:
 
 def collision_line(plan: Plan, collision: Collision) -> str:
     """Return a collision as the plan sees it."""
-    other = collision.second if collision.first == plan.id else collision.first
-    return f"{other}: {collision.reason}"
+    return f"{collision.other(plan.id)}: {collision.reason}"

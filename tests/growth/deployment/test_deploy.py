@@ -5,8 +5,9 @@ import json
 import os
 import shlex
 import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +18,7 @@ from attractor.growth.api.plans import check, drop, rebase
 from attractor.growth.deployment.history import read_history
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
+from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PlanState
 from tests.copies import copies
 from tests.growth.deployment.life import live
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
@@ -86,6 +87,51 @@ def test_colliding_and_stale_plans_are_refused(app: Living) -> None:
     with pytest.raises(Refused, match="stale_base") as refused:
         app.deploy(plan)
     assert f"attractor grow rebase {plan.id}" in refused.value.hint
+
+
+def follow(app: Living, command: str) -> None:
+    """Do what a printed command says; another command than these fails."""
+    program, verb, *words = shlex.split(command)
+    if verb == "grow":
+        verb, *words = words
+    assert program == "attractor"
+    steps: dict[str, Callable[[str], object]] = {
+        "drop": lambda id_: drop(app.plane, id_),
+        "deploy": lambda id_: app.deploy(app.plane.plans.load(id_)),
+        "decide": app.decide,
+    }
+    steps[verb](words[0])
+
+
+def test_way_out_of_a_collision_works_step_by_step(app: Living) -> None:
+    plan, other = app.plan(NEW_FIELD), app.plan(OTHER)
+    with pytest.raises(Refused, match="collides with") as refused:
+        app.deploy(plan)
+    follow(app, refused.value.hint.partition(": ")[2])
+    taken: list[str] = []
+    while command := str(check(app.plane, plan.id)["next"]):
+        taken.append(command.split()[1])
+        follow(app, command)
+    assert taken == ["grow", "decide", "grow"]
+    states = (app.state_of(plan), app.state_of(other))
+    assert (states, app.stage) == ((PlanState.DEPLOYED, PlanState.DROPPED), "v0-2")
+    assert app.records() == [{"id": "b1", "crop": "rye", "soil": "loam"}]
+    app.stop()
+
+
+def test_way_out_of_a_collision_with_a_deployment_drops_the_other_plan(app: Living) -> None:
+    plan, deployed = app.plan(NEW_FIELD), app.plan(OTHER)
+    folder = app.plane.plans.folder_of(deployed.id)
+    (folder / DEPLOYMENT).write_text('{"state":"deploying"}\n')
+    with FileLock(folder / DEPLOYMENT_LOCK):
+        with pytest.raises(Refused, match="collides with") as refused:
+            app.deploy(plan)
+        found = cast("list[dict[str, str]]", check(app.plane, plan.id)["collisions"])
+        remedy = refused.value.hint.partition(": ")[2]
+        assert [one["remedy"] for one in found] == [remedy]
+        follow(app, remedy)
+    assert app.state_of(plan) is PlanState.DROPPED
+    assert check(app.plane, deployed.id)["collisions"] == []
 
 
 def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
