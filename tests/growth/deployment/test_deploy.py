@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -134,9 +135,15 @@ def test_way_out_of_a_collision_with_a_deployment_drops_the_other_plan(app: Livi
     assert check(app.plane, deployed.id)["collisions"] == []
 
 
-def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
+def change_crew(app: Living, before: str, after: str) -> None:
+    """Commit another pipeline of the crew."""
     crew = app.folder / "pipelines" / "crew.dot"
-    crew.write_text(crew.read_text().replace("ls packages spec/lineage", "echo nothing"))
+    crew.write_text(crew.read_text().replace(before, after))
+    git(app.folder, "commit", "--quiet", "--all", "--message", "Crew")
+
+
+def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
+    change_crew(app, "ls packages spec/lineage", "echo nothing")
     plan = app.plan(NEW_FIELD)
     with pytest.raises(NoGo, match="unresolved_failure") as refused:
         app.deploy(plan)
@@ -149,22 +156,50 @@ def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
     with pytest.raises(NoGo, match="was rejected"):
         app.deploy(plan)
     assert (app.state_of(plan), app.stage) == (PlanState.DROPPED, "v0")
-    assert git(app.folder, "log", "-1", "--format=%s") == "Seed\n"
+    assert git(app.folder, "log", "-1", "--format=%s") == "Crew\n"
 
 
 @pytest.mark.parametrize("path", ["spec/nodes/domain/domain.json", "spec/lineage/v0.json"])
 def test_gate_stops_a_tree_with_an_edited_specification_or_lineage(app: Living, path: str) -> None:
-    crew = app.folder / "pipelines" / "crew.dot"
     built = "> app/built.txt"
-    crew.write_text(crew.read_text().replace(built, f"{built} && echo >> {path}"))
+    change_crew(app, built, f"{built} && echo >> {path}")
     with pytest.raises(NoGo, match="protected_path"):
         app.deploy(app.plan(NEW_FIELD))
     assert app.stage == "v0"
 
 
+def test_decision_is_asked_for_after_the_tree_was_found_clean(app: Living) -> None:
+    notes = app.folder / "notes.txt"
+    notes.write_text("old\n")
+    git(app.folder, "add", "--all")
+    git(app.folder, "commit", "--quiet", "--message", "Notes")
+    plan = app.plan(NEW_FIELD)
+    notes.write_text("half written\n")
+    with pytest.raises(Refused, match=r"uncommitted changes.*: notes.txt") as refused:
+        app.deploy(plan)
+    # Nothing was built.
+    assert git(app.folder, "branch", "--list", "attractor/run/*") == ""
+    assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
+    app.rehearse(plan)
+    with pytest.raises(Refused, match=r"uncommitted changes.*: notes.txt"):
+        app.deploy(plan)
+    assert app.state_of(plan) is PlanState.INTERRUPTED
+    stash = refused.value.hint.partition(": ")[2].partition(";")[0]
+    assert refused.value.hint.endswith(f"; then: attractor grow deploy {plan.id}")
+    subprocess.run(shlex.split(stash), check=True)
+    parked = app.deploy(plan)
+    assert parked.waits_for == "decision"
+    app.decide(parked.run_id)
+    git(app.folder, "stash", "pop")
+    with pytest.raises(Refused, match=r"uncommitted changes.*: notes.txt"):
+        app.deploy(plan)
+    subprocess.run(shlex.split(stash), check=True)
+    assert app.deploy(plan).stage == "v0-2"
+    app.stop()
+
+
 def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
-    crew = app.folder / "pipelines" / "crew.dot"
-    crew.write_text(crew.read_text().replace("ls packages spec/lineage", "exit 1"))
+    change_crew(app, "ls packages spec/lineage", "exit 1")
     plan = app.plan(NEW_FIELD)
     for _ in range(2):
         with pytest.raises(AttractorError):
