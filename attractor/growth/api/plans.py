@@ -27,7 +27,6 @@ from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefuse
 from attractor.growth.lineage import read_stages
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
-from attractor.growth.plans.collisions import find_collisions
 from attractor.growth.plans.feedback import (
     AppFeedback,
     load_feedback,
@@ -36,7 +35,7 @@ from attractor.growth.plans.feedback import (
     read_verdict,
     save_feedback,
 )
-from attractor.growth.plans.mutation import mutation_text
+from attractor.growth.plans.mutation import checks_text
 from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
@@ -158,10 +157,8 @@ def _keep(
             is_first=not read_stages(control_plane.repository),
             is_dropped=plans.is_dropped,
         )
-        others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
-        collisions = find_collisions(plan, others, development.identity)
         control_plane.specs.save(stored.graph, stored.record)
-        plans.save(plan, mutation_text(plan, control_plane.coverage(plan), collisions))
+        plans.save(plan)
         if instead_of and plan.id != instead_of.id:
             plans.drop(instead_of.id, f"rebased as {plan.id}")
     return plan
@@ -216,9 +213,11 @@ def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
 
 
 def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Return the description of a plan for the person who reviews it."""
+    """Return the description of a plan for the person who reviews it, with the checks of now."""
     plan = control_plane.plans.load(reference)
-    return {"plan_id": plan.id, "mutation": control_plane.plans.mutation(plan.id)}
+    found = control_plane.check(plan)
+    now = checks_text(plan, control_plane.coverage(plan), found.collisions)
+    return {"plan_id": plan.id, "mutation": f"{control_plane.plans.mutation(plan)}{now}"}
 
 
 def required_depth(control_plane: ControlPlane, reference: str) -> Depth:

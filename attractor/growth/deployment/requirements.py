@@ -7,7 +7,7 @@ from attractor.growth.building import deploying_command, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development
 from attractor.growth.normalize.structured import add_desires
-from attractor.growth.plans.checks import PlanCheck, check_proposal
+from attractor.growth.plans.checks import FindingKind, PlanCheck, check_proposal
 from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DECISION, REJECTION, PlanState
@@ -54,9 +54,10 @@ def _deepest(control_plane: ControlPlane, plan: Plan) -> Simulation | None:
     return found[0] if found else None
 
 
-def _can_be_rebased(control_plane: ControlPlane, plan: Plan) -> bool:
+def _can_be_rebased(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> bool:
     head = control_plane.head
-    if head is None:
+    # Of an edited text nobody knows what else was edited.
+    if head is None or any(finding.kind is FindingKind.TEXT for finding in check.findings):
         return False
     base, _ = add_desires(head, plan.desires)
     development = read_development(control_plane.repository)
@@ -92,7 +93,7 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     if run_id := _run_that_waits(control_plane, plan, REJECTION):
         return f'attractor decide {run_id} --reject --rationale "..."'
     if check.findings:
-        return rebase if _can_be_rebased(control_plane, plan) else drop
+        return rebase if _can_be_rebased(control_plane, plan, check) else drop
     for collision in check.collisions:
         return way_out(control_plane, plan, collision)
     deepest = _deepest(control_plane, plan)

@@ -1,4 +1,7 @@
-"""Describes a plan to the person who reviews it: a change of the specification, not of code."""
+"""Describes a plan to the person who reviews it: a change of the specification, not of code.
+
+The text follows from the plan alone, which pins its hash; `checks_text` says what rules find now.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -10,19 +13,23 @@ from attractor.growth.plans.plan import Plan, PlanStep
 from attractor.growth.specification.store import spec_id
 
 
-def mutation_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
-    """Return the description of a plan in Markdown."""
-    return "\n".join(_lines(plan, identity, collisions)) + "\n"
+def mutation_text(plan: Plan) -> str:
+    """Return the description of a plan in Markdown, below its title."""
+    return "\n".join(_lines(plan)) + "\n"
 
 
-def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> Iterator[str]:
-    yield f"# Plan {plan.id}"
-    yield ""
+def checks_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
+    """Return what rules say of a plan now, in Markdown."""
+    lines = ["", f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."]
+    lines += _section("Missing scenarios", [f"- {one}" for one in identity.missing])
+    lines += _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
+    return "\n".join(lines) + "\n"
+
+
+def _lines(plan: Plan) -> Iterator[str]:
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
     if plan.is_first:
         yield "The first stage of the app: everything is new."
-    yield f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."
-    yield from _section("Missing scenarios", [f"- {one}" for one in identity.missing])
     yield from _section("Desires", [f"> {desire.goal}" for desire in plan.desires])
     yield from _section("Morphs", [line for step in plan.steps for line in _step_lines(step)])
     changes = [f"- {one.describe()}" for one in plan.changes]
@@ -34,7 +41,6 @@ def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> I
     irreversible = [step_line(step) for step in plan.steps if not step.is_reversible]
     yield from _section("Irreversible", [f"- {one}" for one in irreversible])
     yield from _section("Tests", [f"- {test}" for test in plan.tests])
-    yield from _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

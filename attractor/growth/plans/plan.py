@@ -122,6 +122,8 @@ class Plan:
     """Plans with the same content are numbered: a dropped one is made anew."""
     is_first: bool = False
     """Whether the plan leads to the first stage of an app: everything in it is new."""
+    text_hash: str = ""
+    """The hash of its description for the reviewer; empty in plans of earlier versions."""
 
     @property
     def proposal(self) -> Proposal:
@@ -198,8 +200,9 @@ class Plan:
             "morphs": [step.to_dict() for step in self.steps],
             "tests": list[Json](self.tests),
             "hashes": dict[str, Json](self.read_hashes),
-            # Plans of earlier versions have other hashes with it.
+            # Plans of earlier versions would have other hashes with them.
             **({"first": True} if self.is_first else {}),
+            **({"text": self.text_hash} if self.text_hash else {}),
         }
 
 
@@ -213,7 +216,7 @@ _PLAN_KEYS = {
     *("plan_id", "attempt", "base", "result", "development"),
     *("desires", "morphs", "tests", "hashes"),
 }
-_OPTIONAL_KEYS = {"first"}
+_OPTIONAL_KEYS = {"first", "text"}
 
 
 def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Plan:
@@ -243,6 +246,7 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
         tuple(read_desires(value["desires"])),
         attempt,
         is_first="first" in value,
+        text_hash=str(value.get("text", "")),
     )
     if canonical_json(named(plan).to_dict()) != canonical_json(dict(record)):
         raise InvalidMorph(f"{place} was changed by hand", hint="make a new plan")
