@@ -81,7 +81,13 @@ class ControlPlane:
     def check(self, plan: Plan) -> PlanCheck:
         """Check a stored plan as it is deployed now."""
         development = read_development(self.repository)
-        return check_plan(plan, development, self.head, list(self.plans.open_plans()))
+        return check_plan(
+            plan,
+            development,
+            self.head,
+            list(self.plans.open_plans()),
+            changed_text=self.plans.changed_text(plan),
+        )
 
     def coverage(self, plan: Plan) -> Coverage:
         """Return how much of the identity a machine checks, with the suite of the settings."""

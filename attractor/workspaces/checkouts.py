@@ -155,11 +155,7 @@ async def move_branch(
     now = await repository.ref(ref)
     if now not in (old, new):
         raise _moved(ref, now, old)
-    move = BranchMove(
-        await store.files_of(await repository.tree(old)),
-        await store.files_of(await repository.tree(new)),
-        repository.object_format,
-    )
+    move = await _planned(repository, store, old, new)
     checkouts = await checkouts_of(repository, ref, store)
     for checkout in checkouts:
         await _check_clean(checkout, move, store)
@@ -175,6 +171,27 @@ async def move_branch(
         )
     for checkout in checkouts:
         await _move_files(checkout, move, store, new)
+
+
+async def changes_in_the_way(
+    repository: Repository, store: ObjectStore, *, branch: str, old: str, new: str
+) -> Mapping[Path, Sequence[str]]:
+    """Return the work trees in which uncommitted changes would stop a move, with their paths.
+
+    The repository must contain both commits, and the store must borrow from it.
+    """
+    move = await _planned(repository, store, old, new)
+    checkouts = await checkouts_of(repository, f"refs/heads/{branch}", store)
+    found = {one.folder: await _in_the_way(one, move, store) for one in checkouts}
+    return {folder: paths for folder, paths in found.items() if paths}
+
+
+async def _planned(repository: Repository, store: ObjectStore, old: str, new: str) -> BranchMove:
+    return BranchMove(
+        await store.files_of(await repository.tree(old)),
+        await store.files_of(await repository.tree(new)),
+        repository.object_format,
+    )
 
 
 def _moved(ref: str, now: str, old: str) -> BranchMoved:
@@ -194,16 +211,25 @@ async def _check_clean(checkout: Checkout, move: BranchMove, store: ObjectStore)
             "works there, or died",
             hint="wait until it ends, or remove the file if no git process is left; then try again",
         )
-    index = await store.index_of(checkout.git)
-    paths: Sequence[bytes] = await in_thread(partial(move.in_the_way, index, checkout.folder))
-    if paths:
-        named = ", ".join(text_of(path) for path in paths[:_SHOWN])
-        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    if paths := await _in_the_way(checkout, move, store):
         raise CheckoutInTheWay(
-            f"{checkout.folder} has the branch checked out and uncommitted changes: {named}{more}",
+            f"{checkout.folder} has the branch checked out and uncommitted changes: "
+            f"{some_paths(paths)}",
             hint="commit or stash them, or switch this checkout to another branch, then try again; "
             "files that git converts (line ends, filters) count as changed",
         )
+
+
+async def _in_the_way(checkout: Checkout, move: BranchMove, store: ObjectStore) -> Sequence[str]:
+    index = await store.index_of(checkout.git)
+    paths: Sequence[bytes] = await in_thread(partial(move.in_the_way, index, checkout.folder))
+    return [text_of(path) for path in paths]
+
+
+def some_paths(paths: Sequence[str]) -> str:
+    """Return the first paths, and the number of the others."""
+    named = ", ".join(paths[:_SHOWN])
+    return f"{named} and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else named
 
 
 async def _move_files(

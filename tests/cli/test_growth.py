@@ -11,12 +11,14 @@ from attractor.base.locks import FileLock
 from attractor.cli.runs.growth import morph_words, simulation_lines
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.crew.checks.identity import identity_hash
+from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.morph import apply_morphs, read_morph
 from attractor.growth.plans.store import DEPLOYMENT_LOCK
 from attractor.growth.specification.files import read_spec, write_spec
 from tests.cli.running import attractor
 from tests.growth.app import PROPOSAL, make_app
 from tests.growth.seed import farm
+from tests.growth.test_lineage import plan_of
 
 RUN = "01JZ0000000000000000000000"
 
@@ -73,6 +75,7 @@ def test_plan_lists_the_services_that_its_app_calls(app: ControlPlane) -> None:
 
 
 def test_collisions_are_found_when_the_second_plan_is_made(app: ControlPlane) -> None:
+    write_stage(next_stage([], plan_of()), app.repository)
     first = record(plan(app, PROPOSAL, "--json"))
     second = {"morphs": [{"type": "add_source", "name": "Contracts"}], "tests": []}
     shown = plan(app, second)
@@ -187,11 +190,13 @@ def test_plan_without_desires_names_the_option(app: ControlPlane) -> None:
 
 
 def test_simulation_reports_risks_and_the_next_step(app: ControlPlane) -> None:
+    write_stage(next_stage([], plan_of()), app.repository)
     made = record(plan(app, PROPOSAL, "--json"))
     shown = grow(app, "simulate", made["plan_id"], "--no-rehearse")
     assert "may change: comparator" not in shown
     assert "risk: medium: m2 insert_gate" in shown
     assert "  not rehearsed (needed from medium risk on)\n" in shown
+    assert "risk: no app runs here: the plan was tried on no state of it\n" in shown
     assert "risk: no recorded traffic fits the app (record some: attractor grow record)" in shown
     assert f"next: attractor grow simulate {made['plan_id']}\n" in shown
     assert record(grow(app, "status", "--json"))["plans"][0]["state"] == "simulated"
@@ -200,6 +205,22 @@ def test_simulation_reports_risks_and_the_next_step(app: ControlPlane) -> None:
     pictures = [Path(report["folder"], one).read_text() for one in report["screenshots"]]
     assert "contract_tracker" not in pictures[0]
     assert "contract_tracker" in pictures[1]
+
+
+def test_first_stage_is_shown_as_new(app: ControlPlane) -> None:
+    source = {"morphs": [{"type": "add_source", "name": "Soil"}], "tests": []}
+    shown = plan(app, source)
+    assert "  risk medium: the first stage, everything is new\n" in shown
+    id_ = shown.partition(" ")[0]
+    shown = grow(app, "simulate", id_, "--no-rehearse")
+    for words in (
+        ": the first stage, everything is new: ",
+        "  added entity block: Block\n",
+        " generated files are new\n",
+        "  change of state: a first stage begins with the records that its app makes itself\n",
+    ):
+        assert words in shown
+    assert f"next: attractor grow simulate {id_}\n" in shown
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from hypothesis import given, settings, strategies as st
 
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.growth.identity import Coverage
 from attractor.growth.migration import Record, State, parse_records, state_text
 from attractor.growth.morph import Morph, morph_registry, read_morph
 from attractor.growth.plans.mutation import mutation_text
@@ -114,7 +113,7 @@ def test_an_irreversible_morph_is_named_before_it_runs(name: str) -> None:
     plan = _plan(entity, read_morph({"type": name, **ERASING[name]}))
     assert [one.is_reversible for one in plan.steps] == [True, False]
     assert not plan.migration.is_reversible
-    text = mutation_text(plan, Coverage(1, 1, ()), ())
+    text = mutation_text(plan)
     assert f"## Irreversible\n\n- m2 {name} " in text
     assert "erased for good" in text
     migration = plan.steps[1].migration

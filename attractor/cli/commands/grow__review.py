@@ -15,8 +15,8 @@ from attractor.cli.runs.growth import control_plane_of
 def review_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     """Show a plan as a change of the specification, in Markdown.
 
-    The text lies beside the plan as mutation.md. It was written when the plan was made; 'attractor
-    grow check' tells what has changed since.
+    The text lies beside the plan as mutation.md. The plan pins its hash: an edited text is refused,
+    and so is the deployment of its plan. Identity and collisions are checked now.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.plans import review

@@ -23,12 +23,14 @@ def simulate_growth(
     """Simulate a plan: what it changes, before it is deployed.
 
     The simulation says which files, requests and records the plan touches, and which workflows,
-    outputs and panels may change. Recorded traffic lies in runs/growth/recordings.
+    outputs and panels may change. It migrates a copy of the running app's state. Recorded traffic
+    lies in runs/growth/recordings.
 
-    In a rehearsal, the crew builds the plan, and both apps get the recorded traffic: a plan of
-    medium or high risk needs it. A deployment goes on with the same run. With --json, a rehearsal
-    prints each event of the run as a line first. Exit with 4 if a response changes that the plan
-    does not touch.
+    In a rehearsal, the crew builds the plan, and both apps get the recorded traffic and the state
+    of the running app: a plan of medium or high risk needs it, and the first stage of an app. A
+    deployment goes on with the same run. With --json, a rehearsal prints each event of the run as
+    a line first. Exit with 4 if a response changes that the plan does not touch, or if the built
+    app does not take over the state.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.plans import describe_simulation, required_depth, simulate

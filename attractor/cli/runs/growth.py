@@ -51,7 +51,7 @@ def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:
 
 def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plan['plan_id']} ({plan['state']}): {plan['base']} -> {plan['result']}"
-    yield f"  risk {plan['risk']}"
+    yield f"  risk {plan['risk']}{_FIRST if plan['is_first'] else ''}"
     for one in plan["morphs"]:
         yield f"  {morph_line(one)}"
         for key in ("reads", "writes"):
@@ -68,6 +68,9 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from check_lines(plan)
     if plan["next"]:
         yield f"next: {plan['next']}"
+
+
+_FIRST = ": the first stage, everything is new"
 
 
 def morph_line(one: Mapping[str, Any]) -> str:
@@ -98,8 +101,7 @@ def check_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         remedy = f" ({one['hint']})" if one["hint"] else ""
         yield f"  refused: {one['message']}{remedy}"
     for one in plan["collisions"]:
-        drop = f"attractor grow drop {one['plan_id']}"
-        yield f"  collides with {one['plan_id']}: {one['reason']} (to drop it: {drop})"
+        yield f"  collides with {one['plan_id']}: {one['reason']} (drop one: {one['remedy']})"
 
 
 def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -107,11 +109,16 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     traffic, moved = report["traffic"], report["migration"]
     yield f"{report['simulation_id']} of {report['plan_id']}: {report['diff']['summary']}"
     yield from (f"  {one}" for one in report["diff"]["changes"])
-    yield f"  {len(report['files'])} generated files differ"
+    how = "are new" if report["is_first"] else "differ"
+    yield f"  {len(report['files'])} generated files {how}"
     yield from (f"    {one['change']} {one['path']} ({one['part']})" for one in report["files"])
     yield f"  may change: {', '.join(report['may_change']) or 'nothing that a user sees'}"
     yield f"  recorded requests: {traffic['requests']}, of which may change: {traffic['claimed']}"
-    yield f"  recorded state, {moved['records']} records: {moved['description']}"
+    yield f"  change of state: {moved['description']}"
+    if seen := moved["running"]:
+        yield f"    tried on the running app: {_seen(seen)}"
+    if moved["records"]:
+        yield f"    tried on recordings: {_seen(moved)}"
     misfits = moved["misfits"]
     yield from (f"    does not fit: {one}" for one in misfits[:_LISTED])
     if len(misfits) > _LISTED:
@@ -130,6 +137,10 @@ def simulation_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  BLOCKS: {one}" for one in report["faults"])
     if report["next"]:
         yield f"next: {report['next']}"
+
+
+def _seen(state: Mapping[str, Any]) -> str:
+    return f"{state['records']} records of {state['entities']} entities"
 
 
 def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:

@@ -20,13 +20,13 @@ from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
 from attractor.growth.deployment.release import Releases
-from attractor.growth.deployment.requirements import next_command
+from attractor.growth.deployment.requirements import next_command, way_out
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
+from attractor.growth.lineage import read_stages
 from attractor.growth.normalize.structured import add_desires
 from attractor.growth.plans.checks import find_unclear, make_plan, refusal
-from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.feedback import (
     AppFeedback,
     load_feedback,
@@ -35,11 +35,12 @@ from attractor.growth.plans.feedback import (
     read_verdict,
     save_feedback,
 )
-from attractor.growth.plans.mutation import mutation_text
+from attractor.growth.plans.mutation import checks_text
 from attractor.growth.plans.plan import Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
 from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
+from attractor.growth.simulation.running import AppFolders
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.specification.store import SpecRecord, StoredSpec, spec_id
 from attractor.records.lookup import find_run
@@ -153,12 +154,11 @@ def _keep(
             development,
             head=control_plane.head,
             desires=stored.desires,
+            is_first=not read_stages(control_plane.repository),
             is_dropped=plans.is_dropped,
         )
-        others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
-        collisions = find_collisions(plan, others, development.identity)
         control_plane.specs.save(stored.graph, stored.record)
-        plans.save(plan, mutation_text(plan, control_plane.coverage(plan), collisions))
+        plans.save(plan)
         if instead_of and plan.id != instead_of.id:
             plans.drop(instead_of.id, f"rebased as {plan.id}")
     return plan
@@ -172,6 +172,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
     steps = plan.steps
+    moves = list[Json](step.migration.describe() for step in steps if step.migration)
     return {
         "plan_id": plan.id,
         "plan_hash": plan.hash,
@@ -179,12 +180,13 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "base": spec_id(plan.base),
         "result": spec_id(plan.result),
         "risk": plan.risk.value,
+        "is_first": plan.is_first,
         "desires": [desire.goal for desire in plan.desires],
         "morphs": [step.to_dict() for step in steps],
         "tests": list[Json](plan.tests),
         "identity": write_record(identity),
         "irreversible": [step.id for step in steps if not step.is_reversible],
-        "migrations": [step.migration.describe() for step in steps if step.migration],
+        "migrations": [] if plan.is_first else moves,
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
@@ -198,20 +200,24 @@ def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
         "plan_id": plan.id,
         "deployable": found.is_deployable,
         "findings": [write_fields(finding) for finding in found.findings],
-        "collisions": [_collision(plan, collision) for collision in found.collisions],
+        "collisions": [
+            {
+                "plan_id": one.other(plan.id),
+                "reason": one.reason,
+                "remedy": way_out(control_plane, plan, one),
+            }
+            for one in found.collisions
+        ],
         "next": next_command(control_plane, plan, found),
     }
 
 
-def _collision(plan: Plan, one: Collision) -> dict[str, Json]:
-    other = one.second if one.first == plan.id else one.first
-    return {"plan_id": other, "reason": one.reason}
-
-
 def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
-    """Return the description of a plan for the person who reviews it."""
+    """Return the description of a plan for the person who reviews it, with the checks of now."""
     plan = control_plane.plans.load(reference)
-    return {"plan_id": plan.id, "mutation": control_plane.plans.mutation(plan.id)}
+    found = control_plane.check(plan)
+    now = checks_text(plan, control_plane.coverage(plan), found.collisions)
+    return {"plan_id": plan.id, "mutation": f"{control_plane.plans.mutation(plan)}{now}"}
 
 
 def required_depth(control_plane: ControlPlane, reference: str) -> Depth:
@@ -227,16 +233,18 @@ def simulate(
 
     async def work() -> Simulation:
         current = Releases(control_plane.releases).current
+        running = AppFolders(current.tree, current.state) if current else None
+        if depth is Depth.SPEC:
+            return await simulate_plan(control_plane, plan, running=running)
         return await rehearse_plan(
             control_plane,
             plan,
             branch=await branch_of(control_plane),
             pipeline=crew_pipeline(control_plane),
-            running=current.tree if current else None,
+            running=running,
         )
 
-    is_deep = depth is Depth.REHEARSAL
-    report = asyncio.run(work()) if is_deep else simulate_plan(control_plane, plan)
+    report = asyncio.run(work())
     record = cast("dict[str, Json]", report.model_dump(mode="json"))
     return {key: record[key] for key in SIMULATION_KEYS}
 

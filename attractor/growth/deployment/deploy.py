@@ -48,6 +48,7 @@ from attractor.growth.building import (
     work_tree,
 )
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.checkout import require_clean, require_clean_before_run
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
@@ -212,6 +213,7 @@ async def undertake(
 ) -> Deployment:
     """Run, wait for a decision, promote and release a stage, as far as it goes now."""
     project, build = control_plane.project, undertaking.build
+    await require_clean_before_run(project, build, variant=variant)
     try:
         run = await run_crew(
             project,
@@ -229,6 +231,8 @@ async def undertake(
     if run.status == REJECTED:
         note(journal, PlanState.DROPPED, run_id=run.run_id)
         raise NoGo(f"{run.run_id} was rejected, nothing was deployed", hint=_AGAIN)
+    if waits_for in ("", DECISION) and not variant:
+        await require_clean(project, build, f"refs/heads/attractor/run/{run.run_id}")
     if waits_for:
         note(journal, PlanState.PARKED, run_id=run.run_id, waits_for=waits_for)
         return replace(so_far, waits_for=waits_for)

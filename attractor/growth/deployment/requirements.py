@@ -7,7 +7,8 @@ from attractor.growth.building import deploying_command, read_build
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.development import read_development
 from attractor.growth.normalize.structured import add_desires
-from attractor.growth.plans.checks import PlanCheck, check_proposal
+from attractor.growth.plans.checks import FindingKind, PlanCheck, check_proposal
+from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DECISION, REJECTION, PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
@@ -36,9 +37,16 @@ def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
     for finding in check.findings:
         raise NotDeployable(f"{plan.id}: {finding.kind}: {finding.message}", hint=finding.hint)
     for collision in check.collisions:
-        other = collision.second if collision.first == plan.id else collision.first
-        hint = f"drop one of them: attractor grow drop {other}"
-        raise NotDeployable(f"{plan.id} collides with {other}: {collision.reason}", hint=hint)
+        hint = f"drop one of them: {way_out(control_plane, plan, collision)}"
+        words = f"{plan.id} collides with {collision.other(plan.id)}: {collision.reason}"
+        raise NotDeployable(words, hint=hint)
+
+
+def way_out(control_plane: ControlPlane, plan: Plan, collision: Collision) -> str:
+    """Return the command that ends a collision: a plan that is being deployed is not dropped."""
+    other = collision.other(plan.id)
+    is_kept = control_plane.plans.recorded_state(other).is_deploying
+    return f"attractor grow drop {plan.id if is_kept else other}"
 
 
 def _deepest(control_plane: ControlPlane, plan: Plan) -> Simulation | None:
@@ -46,9 +54,10 @@ def _deepest(control_plane: ControlPlane, plan: Plan) -> Simulation | None:
     return found[0] if found else None
 
 
-def _can_be_rebased(control_plane: ControlPlane, plan: Plan) -> bool:
+def _can_be_rebased(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> bool:
     head = control_plane.head
-    if head is None:
+    # Of an edited text nobody knows what else was edited.
+    if head is None or any(finding.kind is FindingKind.TEXT for finding in check.findings):
         return False
     base, _ = add_desires(head, plan.desires)
     development = read_development(control_plane.repository)
@@ -84,11 +93,9 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     if run_id := _run_that_waits(control_plane, plan, REJECTION):
         return f'attractor decide {run_id} --reject --rationale "..."'
     if check.findings:
-        return rebase if _can_be_rebased(control_plane, plan) else drop
+        return rebase if _can_be_rebased(control_plane, plan, check) else drop
     for collision in check.collisions:
-        other = collision.second if collision.first == plan.id else collision.first
-        is_kept = control_plane.plans.recorded_state(other).is_deploying
-        return drop if is_kept else f"attractor grow drop {other}"
+        return way_out(control_plane, plan, collision)
     deepest = _deepest(control_plane, plan)
     if state is not PlanState.PARKED and not (deepest and deepest.is_enough_for(plan.risk)):
         return simulate

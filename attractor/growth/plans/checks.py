@@ -11,6 +11,7 @@ from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.base.json import content_hash
 from attractor.base.records import write_fields
 from attractor.engine.truncation import shorten
 from attractor.growth.desires import UserDesire
@@ -19,6 +20,7 @@ from attractor.growth.errors import InvalidDevelopment, PlanRefused
 from attractor.growth.identity import find_breaches
 from attractor.growth.morph import Morph, type_of
 from attractor.growth.plans.collisions import Collision, find_collisions
+from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal, named
 from attractor.growth.specification.clarifications import (
     adds_only_desires,
@@ -42,6 +44,7 @@ class FindingKind(StrEnum):
     IDENTITY = "identity"
     STALE = "stale_base"
     DEVELOPMENT = "development"
+    TEXT = "changed_text"
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,18 @@ def check_plan(
     development: DevelopmentalSpec,
     head: SpecGraph | None,
     open_plans: Sequence[Plan],
+    *,
+    changed_text: str = "",
 ) -> PlanCheck:
-    """Check a stored plan again; `head` is the specification in the repository, if there is one."""
-    findings = [*find_unclear(plan.base, head)]
+    """Check a stored plan again; `head` is the specification in the repository, if there is one.
+
+    `changed_text` says how the description of the plan differs from the one that the plan pins.
+    """
+    findings: list[Finding] = []
+    if changed_text:
+        hint = f"drop the plan, and plan again: attractor grow drop {plan.id}"
+        findings.append(Finding(FindingKind.TEXT, changed_text, hint))
+    findings += find_unclear(plan.base, head)
     findings += check_proposal(plan.base, plan.proposal, development).findings
     rebase = f"run 'attractor grow rebase {plan.id}'"
     if head is not None and not adds_only_desires(head, plan.base):
@@ -183,17 +195,28 @@ def make_plan(
     *,
     head: SpecGraph | None,
     desires: Sequence[UserDesire] = (),
+    is_first: bool,
     is_dropped: Callable[[str], bool],
 ) -> Plan:
     """Return the plan of a proposal, or raise PlanRefused.
 
-    `head` is the specification in the repository of the app, if there is one. The same proposal for
-    the same base is the same plan, unless that plan was dropped.
+    `head` is the specification in the repository of the app, if there is one; `is_first` tells that
+    no stage of it was deployed. The same proposal for the same base is the same plan, unless that
+    plan was dropped.
     """
     checked = check_proposal(base, proposal, development)
     if findings := [*find_unclear(base, head), *checked.findings]:
         raise refusal(findings)
-    plan = Plan("", base, checked.morphs, proposal.tests, development.hash, tuple(desires))
+    plan = Plan(
+        "",
+        base,
+        checked.morphs,
+        proposal.tests,
+        development.hash,
+        tuple(desires),
+        is_first=is_first,
+    )
+    plan = replace(plan, text_hash=content_hash(mutation_text(plan).encode()))
     attempts = (named(replace(plan, attempt=number)) for number in count(1))
     return next(attempt for attempt in attempts if not is_dropped(attempt.id))
 

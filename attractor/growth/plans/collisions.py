@@ -28,6 +28,10 @@ class Collision:
     second: str
     reason: str
 
+    def other(self, plan_id: str) -> str:
+        """Return the plan with which a plan collides."""
+        return self.second if self.first == plan_id else self.first
+
 
 def find_collision(one: Plan, other: Plan, bindings: Sequence[Binding]) -> Collision | None:
     """Return the collision of two plans for the same base, if there is one."""

@@ -1,4 +1,7 @@
-"""Describes a plan to the person who reviews it: a change of the specification, not of code."""
+"""Describes a plan to the person who reviews it: a change of the specification, not of code.
+
+The text follows from the plan alone, which pins its hash; `checks_text` says what rules find now.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -7,31 +10,37 @@ from attractor.growth.identity import Coverage
 from attractor.growth.morph import type_of
 from attractor.growth.plans.collisions import Collision
 from attractor.growth.plans.plan import Plan, PlanStep
-from attractor.growth.specification.difference import compare_specs
 from attractor.growth.specification.store import spec_id
 
 
-def mutation_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
-    """Return the description of a plan in Markdown."""
-    return "\n".join(_lines(plan, identity, collisions)) + "\n"
+def mutation_text(plan: Plan) -> str:
+    """Return the description of a plan in Markdown, below its title."""
+    return "\n".join(_lines(plan)) + "\n"
 
 
-def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> Iterator[str]:
-    yield f"# Plan {plan.id}"
-    yield ""
+def checks_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
+    """Return what rules say of a plan now, in Markdown."""
+    lines = ["", f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."]
+    lines += _section("Missing scenarios", [f"- {one}" for one in identity.missing])
+    lines += _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
+    return "\n".join(lines) + "\n"
+
+
+def _lines(plan: Plan) -> Iterator[str]:
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
-    yield f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."
-    yield from _section("Missing scenarios", [f"- {one}" for one in identity.missing])
+    if plan.is_first:
+        yield "The first stage of the app: everything is new."
     yield from _section("Desires", [f"> {desire.goal}" for desire in plan.desires])
     yield from _section("Morphs", [line for step in plan.steps for line in _step_lines(step)])
-    changes = compare_specs(plan.base, plan.result)
-    yield from _section("Changes of the specification", [f"- {one.describe()}" for one in changes])
-    migrations = [step.migration.describe() for step in plan.steps if step.migration]
+    changes = [f"- {one.describe()}" for one in plan.changes]
+    yield from _section("Changes of the specification", changes)
+    # A first stage has no records yet.
+    moving = () if plan.is_first else plan.steps
+    migrations = [step.migration.describe() for step in moving if step.migration]
     yield from _section("Changes of recorded state", [f"- {migration}" for migration in migrations])
     irreversible = [step_line(step) for step in plan.steps if not step.is_reversible]
     yield from _section("Irreversible", [f"- {one}" for one in irreversible])
     yield from _section("Tests", [f"- {test}" for test in plan.tests])
-    yield from _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -66,5 +75,4 @@ def _shown(value: object) -> str:
 
 def collision_line(plan: Plan, collision: Collision) -> str:
     """Return a collision as the plan sees it."""
-    other = collision.second if collision.first == plan.id else collision.first
-    return f"{other}: {collision.reason}"
+    return f"{collision.other(plan.id)}: {collision.reason}"

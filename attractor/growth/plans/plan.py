@@ -17,6 +17,7 @@ from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import Migration, Sequenced
 from attractor.growth.morph import Level, Morph, Risk, Touched, read_morph, write_morph
+from attractor.growth.specification.difference import SpecChange, compare_specs, everything_added
 from attractor.growth.specification.graph import SpecGraph, check_graph
 
 
@@ -119,6 +120,10 @@ class Plan:
     desires: tuple[UserDesire, ...] = ()
     attempt: int = 1
     """Plans with the same content are numbered: a dropped one is made anew."""
+    is_first: bool = False
+    """Whether the plan leads to the first stage of an app: everything in it is new."""
+    text_hash: str = ""
+    """The hash of its description for the reviewer; empty in plans of earlier versions."""
 
     @property
     def proposal(self) -> Proposal:
@@ -150,10 +155,23 @@ class Plan:
         return touched
 
     @property
+    def before(self) -> SpecGraph | None:
+        """The specification of the app that the plan changes; None for a first stage."""
+        return None if self.is_first else self.base
+
+    @cached_property
+    def changes(self) -> Sequence[SpecChange]:
+        """The changes of the specification of the app."""
+        if self.before is None:
+            return everything_added(self.result)
+        return compare_specs(self.before, self.result)
+
+    @property
     def risk(self) -> Risk:
-        """The highest risk of a morph."""
+        """The highest risk of a morph; a first stage has at least medium risk."""
         order = list(Risk)
-        return max((one.risk for one in self.morphs), key=order.index, default=Risk.LOW)
+        least = Risk.MEDIUM if self.is_first else Risk.LOW
+        return max([least, *(one.risk for one in self.morphs)], key=order.index)
 
     @cached_property
     def migration(self) -> Sequenced:
@@ -182,6 +200,9 @@ class Plan:
             "morphs": [step.to_dict() for step in self.steps],
             "tests": list[Json](self.tests),
             "hashes": dict[str, Json](self.read_hashes),
+            # Plans of earlier versions would have other hashes with them.
+            **({"first": True} if self.is_first else {}),
+            **({"text": self.text_hash} if self.text_hash else {}),
         }
 
 
@@ -195,12 +216,13 @@ _PLAN_KEYS = {
     *("plan_id", "attempt", "base", "result", "development"),
     *("desires", "morphs", "tests", "hashes"),
 }
+_OPTIONAL_KEYS = {"first", "text"}
 
 
 def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Plan:
     """Read a plan for its base, or raise InvalidMorph if the rules give another plan."""
     value = cast("Mapping[str, Any]", record)
-    if set(value) != _PLAN_KEYS:
+    if set(value) - _OPTIONAL_KEYS != _PLAN_KEYS:
         raise InvalidMorph(f"{place}: not a plan", hint=f"keys of a plan: {', '.join(_PLAN_KEYS)}")
     if value["base"] != base.spec_hash:
         raise InvalidMorph(f"{place}: the plan has another base than {base.spec_hash[:12]}")
@@ -223,6 +245,8 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
         str(value["development"]),
         tuple(read_desires(value["desires"])),
         attempt,
+        is_first="first" in value,
+        text_hash=str(value.get("text", "")),
     )
     if canonical_json(named(plan).to_dict()) != canonical_json(dict(record)):
         raise InvalidMorph(f"{place} was changed by hand", hint="make a new plan")

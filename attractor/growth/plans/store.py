@@ -16,10 +16,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NotCanonical
 from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.journal import read_lines
-from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.locks import holder_of
 from attractor.base.records import read_object
 from attractor.growth.errors import InvalidMorph, UnknownPlan
+from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, read_plan
 from attractor.growth.specification.store import SpecStore, find_id
 
@@ -85,6 +86,10 @@ def plans_that_wait(growth: Path) -> Sequence[WaitingPlan]:
     return found
 
 
+def _title(plan: Plan) -> str:
+    return f"# Plan {plan.id}\n\n"
+
+
 class PlanStore:
     """The plans in a folder."""
 
@@ -96,7 +101,7 @@ class PlanStore:
         """Return the folder of a plan."""
         return self.folder / plan_id
 
-    def save(self, plan: Plan, mutation: str) -> None:
+    def save(self, plan: Plan) -> None:
         """Store a plan with its base and its description; a stored plan stays as it is."""
         folder = self.folder_of(plan.id)
         if not (folder / PLAN).is_file():
@@ -105,7 +110,7 @@ class PlanStore:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as cause:
                 raise file_error("write", folder, cause) from cause
-            write_whole(folder / MUTATION, mutation)
+            write_whole(folder / MUTATION, f"{_title(plan)}{mutation_text(plan)}")
             # Written last: a folder without it was not completed.
             text = json.dumps(plan.to_dict(), indent=1, ensure_ascii=False)
             write_whole(folder / PLAN, f"{text}\n")
@@ -120,10 +125,23 @@ class PlanStore:
             raise InvalidMorph(f"{id_}/{PLAN} describes {plan.id}")
         return plan
 
-    def mutation(self, plan_id: str) -> str:
-        """Return the readable description of a plan."""
-        file = self.folder_of(self.find(plan_id)) / MUTATION
-        return read_file(file).decode()
+    def mutation(self, plan: Plan) -> str:
+        """Return the readable description of a plan, or raise InvalidMorph if it was edited."""
+        if fault := self.changed_text(plan):
+            hint = f"drop the plan, and plan again: attractor grow drop {plan.id}"
+            raise InvalidMorph(fault, hint=hint)
+        return read_file(self.folder_of(plan.id) / MUTATION).decode()
+
+    def changed_text(self, plan: Plan) -> str:
+        """Return how the description differs from the one that a plan pins, or ""."""
+        if not plan.text_hash:
+            return ""
+        file, title = self.folder_of(plan.id) / MUTATION, _title(plan).encode()
+        if not file.is_file():
+            return f"{plan.id}/{MUTATION} is missing"
+        text = read_file(file)
+        is_kept = text.startswith(title) and content_hash(text[len(title) :]) == plan.text_hash
+        return "" if is_kept else f"{plan.id}/{MUTATION} was changed by hand"
 
     def ids(self) -> Sequence[str]:
         """Return the ids of all plans."""

@@ -20,14 +20,16 @@ _SILENT = frozenset({Relation.PRECEDES, Relation.TESTS, Relation.DERIVES_FROM})
 
 @dataclass(frozen=True)
 class Impact:
-    """The possible changes when one specification follows another."""
+    """The possible changes when one specification follows another; after None, all is new."""
 
-    before: SpecGraph
+    before: SpecGraph | None
     after: SpecGraph
 
     @cached_property
     def _reached(self) -> Sequence[tuple[SpecGraph, frozenset[str]]]:
         """Both graphs, each with the nodes whose responses may change."""
+        if self.before is None:
+            return [(self.after, frozenset(self.after))]
         changes = [
             change
             for change in compare_specs(self.before, self.after)

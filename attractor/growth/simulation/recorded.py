@@ -6,7 +6,7 @@ the status is kept: a panel may show any value. Queries and other bodies are lef
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +68,11 @@ def _exchanges(file: Path) -> Iterator[Exchange]:
             continue
 
 
+def with_pseudonyms(state: State, graph: SpecGraph, redact: Redact) -> State:
+    """Return a state without values of persons and secrets; equal values stay equal."""
+    return _Pseudonyms(graph, redact).of_state(state)
+
+
 class _Pseudonyms:
     """Replaces the flagged values of a recording."""
 
@@ -91,19 +96,7 @@ class _Pseudonyms:
     def apply(self, recording: Recording) -> Recording:
         requests = [exchange.request for exchange in recording.exchanges]
         bodies = [(entity, one) for each in requests for entity, one in _records(each)]
-        held = [(entity, one) for entity, all_ in recording.state.items() for one in all_]
-        # Twice: a value of one record may be flagged in a later one.
-        for entity, one in [*held, *bodies] * 2:
-            self._record(entity, one)
-        state: State = {
-            entity: tuple(
-                sorted(
-                    (self._clean(self._record(entity, record)) for record in records),
-                    key=lambda one: str(one[KEY]),
-                )
-            )
-            for entity, records in recording.state.items()
-        }
+        state = self.of_state(recording.state, bodies)
         exchanges = tuple(
             Exchange(
                 request=self._request(exchange.request),
@@ -112,6 +105,22 @@ class _Pseudonyms:
             for exchange in recording.exchanges
         )
         return Recording(recording.name, recording.conditions, state, exchanges)
+
+    def of_state(self, state: State, bodies: Sequence[tuple[str, Record]] = ()) -> State:
+        """Return the state; values that are flagged in `bodies` are replaced in it, too."""
+        held = [(entity, one) for entity, all_ in state.items() for one in all_]
+        # Twice: a value of one record may be flagged in a later one.
+        for entity, one in [*held, *bodies] * 2:
+            self._record(entity, one)
+        return {
+            entity: tuple(
+                sorted(
+                    (self._clean(self._record(entity, record)) for record in records),
+                    key=lambda one: str(one[KEY]),
+                )
+            )
+            for entity, records in state.items()
+        }
 
     def _request(self, request: Request) -> Request:
         found = _DATA.fullmatch(request.path)

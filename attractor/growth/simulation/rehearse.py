@@ -1,30 +1,33 @@
-"""Gives the app that runs and the app that was built the same recorded traffic (ruling G10).
+"""Gives the app that runs and the app that was built the same traffic (ruling G10).
 
 Each app begins with the state of the recording, with its clock and seed, and with fresh twins of
-its services.
+its services. The state of the running app is a recording, too, with requests by rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from httpx import AsyncClient
+from httpx import AsyncClient, HTTPError
 from pydantic import JsonValue
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import import_state, running_app
 from attractor.growth.apps.services import service_twins
+from attractor.growth.errors import AppFailed
 from attractor.growth.migration import State
 from attractor.growth.plans.plan import Plan
 from attractor.growth.simulation.impact import Impact, changed_responses
 from attractor.growth.simulation.report import WillChange
+from attractor.growth.simulation.running import RunningState, find_losses
 from attractor.growth.simulation.traffic import Conditions, Recording, Request, Response
 
 # They name the version of the app, which every deployment changes.
 _OF_VERSION = ("spec_hash", "version")
 _LONGEST_RESPONSE_S = 60.0
+_SERVER_ERROR = 500
 
 
 async def replay(
@@ -59,9 +62,13 @@ async def replay(
 
 async def _respond(client: AsyncClient, request: Request) -> Response:
     has_body = "body" in request.model_fields_set
-    answer = await client.request(
-        request.method, request.path, json=request.body if has_body else None
-    )
+    try:
+        answer = await client.request(
+            request.method, request.path, json=request.body if has_body else None
+        )
+    except HTTPError as cause:
+        what = f"{request.method} {request.path}"
+        raise AppFailed(f"{what} gets no response: {type(cause).__name__}") from cause
     if "json" in answer.headers.get("content-type", ""):
         return Response(status=answer.status_code, body=_without_version(answer.json()))
     return Response(status=answer.status_code, body=answer.text)
@@ -78,10 +85,15 @@ _HOME = Request(method="GET", path="/")
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """The changed responses, and the home screens after the traffic by name, as HTML."""
+    """The changed responses, and the home screens after the traffic by name, as HTML.
+
+    `faults` is what the built app does not do, `notes` say what was not tried.
+    """
 
     will_change: tuple[WillChange, ...]
     pages: Mapping[str, str]
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 async def rehearse(
@@ -92,33 +104,63 @@ async def rehearse(
     after: Path,
     sandbox: EnvironmentChoice,
     project: Path | None = None,
+    running: RunningState | None = None,
 ) -> Rehearsed:
     """Replay all recordings against the trees of both apps, and compare the responses.
 
-    An app that was never deployed has no tree `before`; the new one must only respond.
+    An app that was never deployed has no tree `before`; the new one must only respond. It gets the
+    true state of the running app only in a sandbox.
     """
-    impact = Impact(plan.base, plan.result)
+    impact = Impact(plan.before, plan.result)
     play = partial(replay, sandbox=sandbox, project=project)
     found: list[WillChange] = []
     pages: dict[str, str] = {}
+    faults: list[str] = []
+    notes: list[str] = []
     for recording in recordings:
-        requests = [*recording.requests, _HOME]
+        requests, conditions = [*recording.requests, _HOME], recording.conditions
+        old: Sequence[Response] = ()
+        if before:
+            try:
+                old = await play(before, conditions, requests, recording.state)
+            except AppFailed as error:
+                notes.append(f"the running app does not play {recording.name}: {error.message}")
+                continue
+            pages["before"] = _page(old)
         migrated = plan.migration.up(recording.state).state
-        new = await play(after, recording.conditions, requests, migrated)
-        pages["after"] = _page(new)
-        if before is None:
+        try:
+            new = await play(after, conditions, requests, migrated)
+        except AppFailed as error:
+            faults.append(f"the built app does not play {recording.name}: {error.message}")
             continue
-        old = await play(before, recording.conditions, requests, recording.state)
-        pages["before"] = _page(old)
-        found += [
-            WillChange(
-                request=f"{response.request.method} {response.request.path}",
-                change=response.describe(),
-                is_expected=impact.claims(response.request),
-            )
-            for response in changed_responses(requests, old, new)
-        ]
-    return Rehearsed(tuple(found), pages)
+        pages["after"] = _page(new)
+        if before:
+            found += _changes(impact, requests, old, new)
+        else:
+            faults += _failures(requests, new)
+    if running and sandbox.make_showing:
+        faults += await find_losses(plan, running, after, sandbox)
+    elif running:
+        notes.append("no sandbox runs here: the built app was tried without values of persons")
+    return Rehearsed(tuple(dict.fromkeys(found)), pages, tuple(dict.fromkeys(faults)), tuple(notes))
+
+
+def _changes(
+    impact: Impact, requests: Sequence[Request], old: Sequence[Response], new: Sequence[Response]
+) -> Iterator[WillChange]:
+    for response in changed_responses(requests, old, new):
+        yield WillChange(
+            request=f"{response.request.method} {response.request.path}",
+            change=response.describe(),
+            is_expected=impact.claims(response.request),
+        )
+
+
+def _failures(requests: Sequence[Request], responses: Sequence[Response]) -> Iterator[str]:
+    """Yield the pages and records that a first app does not show; a run may lack its records."""
+    for request, response in zip(requests, responses, strict=True):
+        if request.method == "GET" and response.status >= _SERVER_ERROR:
+            yield f"GET {request.path} fails in the built app: status {response.status}"
 
 
 def _page(responses: Sequence[Response]) -> str:

@@ -58,8 +58,18 @@ class FileChange(_Part):
     nodes: tuple[str, ...]
 
 
+class StateSeen(_Part):
+    """How many records a state has, of how many entities."""
+
+    records: int
+    entities: int
+
+
 class StateChange(_Part):
-    """The effect of the migration on a copy of the recorded state."""
+    """The effect of the migration on copies of the running app's state and of recorded ones.
+
+    `records` and `entities` are those of the recordings.
+    """
 
     description: str
     is_reversible: bool
@@ -67,6 +77,9 @@ class StateChange(_Part):
     fault: str = ""
     misfits: tuple[str, ...] = ()
     """The records that do not fit the new shape, without values."""
+    entities: int = 0
+    running: StateSeen | None = None
+    """The state of the running app; None if the plan was not tried on it, see the risks."""
 
 
 class Traffic(_Part):
@@ -85,11 +98,12 @@ class WillChange(_Part):
 
 
 class Rehearsal(_Part):
-    """The responses of the built app to the recorded traffic that differ."""
+    """The responses of the built app that differ, and what it does not do at all."""
 
     run_id: str
     tree: str
     will_change: tuple[WillChange, ...]
+    faults: tuple[str, ...] = ()
 
 
 class Simulation(_Part):
@@ -99,6 +113,8 @@ class Simulation(_Part):
     plan_id: str
     pins: Pins
     diff: Difference
+    is_first: bool = False
+    """Whether the plan leads to the first stage of the app: everything is new."""
     files: tuple[FileChange, ...]
     risks: tuple[str, ...]
     may_change: tuple[str, ...]
@@ -117,6 +133,7 @@ class Simulation(_Part):
         """The faults that block a deployment."""
         found = [self.migration.fault] if self.migration.fault else []
         if self.rehearsal:
+            found += self.rehearsal.faults
             found += [
                 f"{one.request} changes, which the plan does not say: {one.change}"
                 for one in self.rehearsal.will_change
@@ -143,8 +160,12 @@ def read_simulation(folder: Path) -> Simulation:
 
 
 def simulations_of(plan_folder: Path, plan_hash: str) -> Sequence[Simulation]:
-    """Return the simulations of this very plan, the deepest one first."""
-    files = sorted(plan_folder.glob(f"simulation/*/{REPORT}"))
+    """Return the simulations of this very plan: the deepest one first, then the newest one."""
+    files = sorted(
+        plan_folder.glob(f"simulation/*/{REPORT}"),
+        key=lambda file: file.stat().st_mtime_ns,
+        reverse=True,
+    )
     found = [read_simulation(file.parent) for file in files]
     valid = [one for one in found if one.pins.plan_hash == plan_hash]
     return sorted(valid, key=lambda one: list(Depth).index(one.pins.depth), reverse=True)

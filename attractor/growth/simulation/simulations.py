@@ -1,10 +1,11 @@
 """Makes the simulations of a plan and keeps them beside it (ruling G10).
 
-Depth `spec` builds nothing: it names the files, state and requests that the plan touches. A
-rehearsal completes its report with a built app.
+Depth `spec` builds nothing: it names the files, state and requests that the plan touches, and
+migrates a copy of the running app's state. A rehearsal completes its report with a built app.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +16,10 @@ from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.skeleton import generate
+from attractor.growth.apps.stack import GeneratedFile
 from attractor.growth.building import build_plan, run_crew, work_tree
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.migration import Sequenced, State, unfit_records
+from attractor.growth.migration import KEY, Misfit, State, unfit_records
 from attractor.growth.morph import Risk, type_of
 from attractor.growth.plans.plan import Plan
 from attractor.growth.simulation.impact import Impact
@@ -31,41 +33,61 @@ from attractor.growth.simulation.report import (
     Rehearsal,
     Simulation,
     StateChange,
+    StateSeen,
     Traffic,
     save_simulation,
 )
+from attractor.growth.simulation.running import AppFolders, RunningState, as_recording, read_running
 from attractor.growth.simulation.traffic import Recording, fits, read_recordings
-from attractor.growth.specification.difference import ChangeKind, compare_specs
+from attractor.growth.specification.difference import ChangeKind
 from attractor.workspaces.git.repository import open_repository
 
 
-def simulate(plan: Plan, recordings: Sequence[Recording], depth: Depth) -> Simulation:
-    """Return the report of a plan at depth `spec`, which a rehearsal completes."""
+def simulate(
+    plan: Plan,
+    recordings: Sequence[Recording],
+    depth: Depth,
+    running: RunningState | None = None,
+    *,
+    not_tried: str = "",
+) -> Simulation:
+    """Return the report of a plan at depth `spec`, which a rehearsal completes.
+
+    `not_tried` says why the plan is not tried on the state of the running app.
+    """
+    states = [*recordings, *([running] if running else [])]
     pins = Pins(
         plan_hash=plan.hash,
         traffic_hash=_joined([recording.traffic_hash for recording in recordings]),
-        state_hash=_joined([recording.state_hash for recording in recordings]),
+        state_hash=_joined([one.state_hash for one in states]),
         depth=depth,
     )
-    impact = Impact(plan.base, plan.result)
+    impact = Impact(plan.before, plan.result)
     requests = [request for recording in recordings for request in recording.requests]
-    changes = compare_specs(plan.base, plan.result)
-    counts = {kind: sum(change.kind is kind for change in changes) for kind in ChangeKind}
-    words = [f"{number} {kind.value}" for kind, number in counts.items() if number]
-    summary = ", ".join(words) or "no change"
     return Simulation(
         simulation_id=f"gs-{content_hash(pins.model_dump_json().encode())[:8]}",
         plan_id=plan.id,
         pins=pins,
-        diff=Difference(summary=summary, changes=tuple(change.describe() for change in changes)),
+        diff=_difference(plan),
+        is_first=plan.is_first,
         files=tuple(_changed_files(plan)),
-        risks=tuple(_risks(plan, recordings)),
+        risks=(*_risks(plan, recordings), *([not_tried] if not_tried else [])),
         may_change=tuple(impact.may_change),
         traffic=Traffic(
             requests=len(requests), claimed=sum(impact.claims(request) for request in requests)
         ),
-        migration=_migrated(plan.migration, [recording.state for recording in recordings]),
+        migration=_migrated(plan, [recording.state for recording in recordings], running),
     )
+
+
+def _difference(plan: Plan) -> Difference:
+    changes = plan.changes
+    counts = {kind: sum(change.kind is kind for change in changes) for kind in ChangeKind}
+    words = [f"{number} {kind.value}" for kind, number in counts.items() if number]
+    summary = ", ".join(words) or "no change"
+    if plan.is_first:
+        summary = f"the first stage, everything is new: {summary}"
+    return Difference(summary=summary, changes=tuple(change.describe() for change in changes))
 
 
 def _joined(hashes: Sequence[str]) -> str:
@@ -74,7 +96,8 @@ def _joined(hashes: Sequence[str]) -> str:
 
 def _changed_files(plan: Plan) -> Iterator[FileChange]:
     """Yield the generated files that differ; a body is named if a model has to write it."""
-    before, after = generate(plan.base), generate(plan.result)
+    before: Mapping[str, GeneratedFile] = generate(plan.before) if plan.before else {}
+    after = generate(plan.result)
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
         if old and new and old.text == new.text:
@@ -85,33 +108,62 @@ def _changed_files(plan: Plan) -> Iterator[FileChange]:
         yield FileChange(path=path, change=change, part=file.part.value, nodes=tuple(file.nodes))
 
 
-def _migrated(migration: Sequenced, states: Sequence[State]) -> StateChange:
-    """Migrate copies of recorded states forward and back; list the records that do not fit."""
-    misfits = list(dict.fromkeys(one for state in states for one in migration.misfits(state)))
-    refused = [str(one) for one in misfits if not one.instead]
+def _migrated(plan: Plan, recorded: Sequence[State], running: RunningState | None) -> StateChange:
+    """Migrate copies of the running app's state and of recorded ones forward and back.
+
+    Records that do not fit are listed.
+    """
+    migration = plan.migration
+    misfits = dict.fromkeys(one for state in recorded for one in migration.misfits(state))
+    found = [*misfits, *(_unfit(plan, running) if running else ())]
+    refused = [str(one) for one in found if not one.instead]
     fault = unfit_records(refused) if refused else ""
-    for state in states:
+    for state in [*recorded, *([running.true] if running else [])]:
         migrated = migration.up(state)
         if migration.is_reversible:
             restored = migration.down(migrated.state, migrated.residue)
             if restored.state != state:
-                fault = "the migration does not restore the recorded state"
+                whose = "running app's" if running and state is running.true else "recorded"
+                fault = f"the migration does not restore the {whose} state"
+    seen = [_seen(state) for state in recorded]
     return StateChange(
-        description=migration.describe(),
+        description=_NO_RECORDS if plan.is_first else migration.describe(),
         is_reversible=migration.is_reversible,
-        records=sum(len(records) for state in states for records in state.values()),
+        records=sum(one.records for one in seen),
+        entities=sum(one.entities for one in seen),
+        running=_seen(running.true) if running else None,
         fault=fault,
-        misfits=tuple(map(str, misfits)),
+        misfits=tuple(map(str, found)),
     )
 
 
+def _unfit(plan: Plan, running: RunningState) -> Iterator[Misfit]:
+    """Yield the records of the running app that do not fit; an id of a person is not shown."""
+    shown = {f"{entity}/{one[KEY]}" for entity, all_ in running.shown.items() for one in all_}
+    for one in plan.migration.misfits(running.true):
+        if one.record in shown:
+            yield one
+        else:
+            yield replace(one, record=f"a record of {one.record.partition('/')[0]}")
+
+
+_NO_RECORDS = "a first stage begins with the records that its app makes itself"
+
+
+def _seen(state: State) -> StateSeen:
+    counts = [len(records) for records in state.values() if records]
+    return StateSeen(records=sum(counts), entities=len(counts))
+
+
 def _risks(plan: Plan, recordings: Sequence[Recording]) -> Iterator[str]:
+    if plan.is_first:
+        yield f"{Risk.MEDIUM.value}: the first stage, everything is new"
     for step in plan.steps:
         if step.planned.risk is not Risk.LOW:
             yield f"{step.planned.risk.value}: {step.id} {type_of(step.planned.morph)}"
         if step.migration and not step.is_reversible:
             yield f"cannot be undone: {step.id} {step.migration.describe()}"
-    if not recordings:
+    if not recordings and not plan.is_first:
         yield (
             "no recorded traffic fits the app (record some: attractor grow record): "
             "nothing shows that other requests keep their responses"
@@ -121,9 +173,13 @@ def _risks(plan: Plan, recordings: Sequence[Recording]) -> Iterator[str]:
 FOLDER = "simulation"
 
 
-def simulate_plan(control_plane: ControlPlane, plan: Plan) -> Simulation:
-    """Simulate a plan from its specification alone, with wireframes as pictures."""
-    report = simulate(plan, _recordings_for(control_plane, plan), Depth.SPEC)
+async def simulate_plan(
+    control_plane: ControlPlane, plan: Plan, *, running: AppFolders | None
+) -> Simulation:
+    """Simulate a plan on the state of the running app, with wireframes as pictures."""
+    state, why = await read_running(control_plane, plan, running)
+    recordings = _recordings_for(control_plane, plan)
+    report = simulate(plan, recordings, Depth.SPEC, state, not_tried=why)
     folder = _begin(control_plane, report)
     report = report.model_copy(update={"screenshots": _draw_wireframes(plan, folder)})
     save_simulation(report, folder)
@@ -131,16 +187,22 @@ def simulate_plan(control_plane: ControlPlane, plan: Plan) -> Simulation:
 
 
 async def rehearse_plan(
-    control_plane: ControlPlane, plan: Plan, *, branch: str, pipeline: Path, running: Path | None
+    control_plane: ControlPlane,
+    plan: Plan,
+    *,
+    branch: str,
+    pipeline: Path,
+    running: AppFolders | None,
 ) -> Simulation:
-    """Build a plan by its crew, stop before the evaluation, and replay the recorded traffic.
+    """Build a plan by its crew, stop before the evaluation, and try the built app.
 
-    `running` is the tree of the app that runs. A deployment goes on with the same run.
+    It gets the recorded traffic, and the state of the running app. A deployment goes on with the
+    same run.
     """
     project = control_plane.project
+    state, why = await read_running(control_plane, plan, running)
     recordings = _recordings_for(control_plane, plan)
-    report = simulate(plan, recordings, Depth.REHEARSAL)
-    folder = _begin(control_plane, report)
+    report = simulate(plan, recordings, Depth.REHEARSAL, state, not_tried=why)
     build = await build_plan(project, control_plane.plans.folder_of(plan.id), plan, branch=branch)
     run = await run_crew(project, build, pipeline=pipeline, evaluate=False)
     if run.status != EVALUATING:
@@ -149,18 +211,32 @@ async def rehearse_plan(
     repository = await open_repository(project.root, search_path=project.machine.search_path)
     commit = await repository.commit(f"refs/heads/attractor/run/{run.run_id}")
     sandbox = await sandbox_of(project)
+    if state or plan.is_first:
+        recordings = [*recordings, as_recording(plan, state, project.machine.clock.now())]
     async with work_tree(project, repository, commit) as tree:
         rehearsed = await rehearse(
-            plan, recordings, before=running, after=tree, sandbox=sandbox, project=project.root
+            plan,
+            recordings,
+            before=running.tree if running else None,
+            after=tree,
+            sandbox=sandbox,
+            project=project.root,
+            running=state,
         )
-    rehearsal = Rehearsal(run_id=run.run_id, tree=commit, will_change=rehearsed.will_change)
+    rehearsal = Rehearsal(
+        run_id=run.run_id,
+        tree=commit,
+        will_change=rehearsed.will_change,
+        faults=rehearsed.faults,
+    )
+    folder = _begin(control_plane, report)
     pictures, note = await _take_pictures(control_plane, rehearsed.pages, folder, sandbox)
-    said = (f"wireframes instead of screenshots: {note}",) if note else ()
+    drawn = [f"wireframes instead of screenshots: {note}"] if note else []
     report = report.model_copy(
         update={
             "rehearsal": rehearsal,
             "screenshots": pictures or _draw_wireframes(plan, folder),
-            "risks": (*report.risks, *said),
+            "risks": (*report.risks, *rehearsed.notes, *drawn),
         }
     )
     save_simulation(report, folder)
@@ -182,7 +258,8 @@ def _begin(control_plane: ControlPlane, report: Simulation) -> Path:
 
 
 def _draw_wireframes(plan: Plan, folder: Path) -> tuple[str, ...]:
-    drawn = {"before.svg": plan.base, "after.svg": plan.result}
+    before = {"before.svg": plan.before} if plan.before else {}
+    drawn = {**before, "after.svg": plan.result}
     for name, graph in drawn.items():
         write_whole(folder / name, draw_wireframe(graph))
     return tuple(drawn)

@@ -85,8 +85,7 @@ class Recording:
     @property
     def state_hash(self) -> str:
         """The hash of the state."""
-        texts = [f"{name}\n{state_text(records)}" for name, records in sorted(self.state.items())]
-        return content_hash("\n".join(texts).encode())
+        return hash_of_state(self.state)
 
     def halves(self) -> tuple[Self, Self]:
         """Return two recordings, of the first and of the second half of the requests."""
@@ -95,6 +94,12 @@ class Recording:
         kind = type(self)
         first, second = (kind(self.name, self.conditions, self.state, part) for part in parts)
         return first, second
+
+
+def hash_of_state(state: State) -> str:
+    """Return the hash of all records."""
+    texts = [f"{name}\n{state_text(records)}" for name, records in sorted(state.items())]
+    return content_hash("\n".join(texts).encode())
 
 
 def read_recording(folder: Path) -> Recording:

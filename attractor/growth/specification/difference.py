@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.graph import ROOT, Relation, SpecGraph, SpecNode
 
 
 class ChangeKind(StrEnum):
@@ -69,6 +69,12 @@ def compare_specs(before: SpecGraph, after: SpecGraph) -> Sequence[SpecChange]:
     removed = [node for id_, node in old.items() if id_ not in after]
     changes += [SpecChange(ChangeKind.REMOVED, n.id, n.kind, before=n.name) for n in removed]
     return changes
+
+
+def everything_added(graph: SpecGraph) -> Sequence[SpecChange]:
+    """Return the changes from nothing to a specification: all nodes but its sections."""
+    nodes = (node for node in graph.below(ROOT) if node.kind != "section")
+    return [SpecChange(ChangeKind.ADDED, one.id, one.kind, after=one.name) for one in nodes]
 
 
 def _moved_ids(before: SpecGraph, after: SpecGraph, id_: str) -> Iterable[str]:

@@ -13,6 +13,7 @@ from attractor.base.files import read_file
 from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.errors import InvalidMorph
 from attractor.growth.lineage import StageKind
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.report import Simulation, simulations_of
@@ -189,13 +190,21 @@ def show_plan(request: Request, service: Serving, id: str) -> Response:
         "plan": described,
         "address": f"/growth/plans/{in_address(str(described['plan_id']))}",
         "is_final": state.is_final,
-        "mutation": plans.review(plane, id)["mutation"],
+        "mutation": _text_for_review(plane, id),
         "simulation": found[0] if found else None,
         "deployment": _deployment(plane, id) if has_deployment else None,
         "looks": LOOKS,
         "text_of": text_of,
     }
     return render(request, "growth/plan.html.j2", values)
+
+
+def _text_for_review(plane: ControlPlane, id: str) -> Json:
+    """Return the description of a plan; an edited one is a finding, which the page shows."""
+    try:
+        return plans.review(plane, id)["mutation"]
+    except InvalidMorph as error:
+        return error.message
 
 
 def _simulations(plane: ControlPlane, id: str) -> Sequence[Simulation]:

@@ -27,7 +27,7 @@ from attractor.growth.deployment.targets import local
 from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
-from attractor.growth.simulation.simulations import simulate_plan
+from attractor.growth.simulation.report import Depth
 from attractor.records.lookup import find_run
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import ANN, HOLDOUT
@@ -86,7 +86,7 @@ class Living:
             str(plans.plan_proposal(self.plane, spec, proposal)["plan_id"])
         )
         if is_simulated:
-            simulate_plan(self.plane, plan)
+            plans.simulate(self.plane, plan.id)
         return plan
 
     def deploy(self, plan: Plan, *, variant: str = "") -> Deployment:
@@ -128,6 +128,8 @@ class Living:
     def grow(self, *morphs: dict[str, Any]) -> Deployment:
         """Plan, deploy, approve, and deploy to the end."""
         plan = self.plan(*morphs)
+        if plan.is_first:
+            plans.simulate(self.plane, plan.id, Depth.REHEARSAL)
         self.decide(self.deploy(plan).run_id)
         return self.deploy(plan)
 

@@ -5,8 +5,10 @@ import json
 import os
 import shlex
 import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,7 +22,7 @@ from attractor.growth.deployment.targets import local
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
-from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
+from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PlanState
 from tests.copies import copies
 from tests.growth.deployment.life import live
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
@@ -91,9 +93,60 @@ def test_colliding_and_stale_plans_are_refused(app: Living) -> None:
     assert f"attractor grow rebase {plan.id}" in refused.value.hint
 
 
-def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
+def follow(app: Living, command: str) -> None:
+    """Do what a printed command says; another command than these fails."""
+    program, verb, *words = shlex.split(command)
+    if verb == "grow":
+        verb, *words = words
+    assert program == "attractor"
+    steps: dict[str, Callable[[str], object]] = {
+        "drop": lambda id_: drop(app.plane, id_),
+        "deploy": lambda id_: app.deploy(app.plane.plans.load(id_)),
+        "decide": app.decide,
+    }
+    steps[verb](words[0])
+
+
+def test_way_out_of_a_collision_works_step_by_step(app: Living) -> None:
+    plan, other = app.plan(NEW_FIELD), app.plan(OTHER)
+    with pytest.raises(Refused, match="collides with") as refused:
+        app.deploy(plan)
+    follow(app, refused.value.hint.partition(": ")[2])
+    taken: list[str] = []
+    while command := str(check(app.plane, plan.id)["next"]):
+        taken.append(command.split()[1])
+        follow(app, command)
+    assert taken == ["grow", "decide", "grow"]
+    states = (app.state_of(plan), app.state_of(other))
+    assert (states, app.stage) == ((PlanState.DEPLOYED, PlanState.DROPPED), "v0-2")
+    assert app.records() == [{"id": "b1", "crop": "rye", "soil": "loam"}]
+    app.stop()
+
+
+def test_way_out_of_a_collision_with_a_deployment_drops_the_other_plan(app: Living) -> None:
+    plan, deployed = app.plan(NEW_FIELD), app.plan(OTHER)
+    folder = app.plane.plans.folder_of(deployed.id)
+    (folder / DEPLOYMENT).write_text('{"state":"deploying"}\n')
+    with FileLock(folder / DEPLOYMENT_LOCK):
+        with pytest.raises(Refused, match="collides with") as refused:
+            app.deploy(plan)
+        found = cast("list[dict[str, str]]", check(app.plane, plan.id)["collisions"])
+        remedy = refused.value.hint.partition(": ")[2]
+        assert [one["remedy"] for one in found] == [remedy]
+        follow(app, remedy)
+    assert app.state_of(plan) is PlanState.DROPPED
+    assert check(app.plane, deployed.id)["collisions"] == []
+
+
+def change_crew(app: Living, before: str, after: str) -> None:
+    """Commit another pipeline of the crew."""
     crew = app.folder / "pipelines" / "crew.dot"
-    crew.write_text(crew.read_text().replace("ls packages spec/lineage", "echo nothing"))
+    crew.write_text(crew.read_text().replace(before, after))
+    git(app.folder, "commit", "--quiet", "--all", "--message", "Crew")
+
+
+def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
+    change_crew(app, "ls packages spec/lineage", "echo nothing")
     plan = app.plan(NEW_FIELD)
     with pytest.raises(NoGo, match="unresolved_failure") as refused:
         app.deploy(plan)
@@ -106,22 +159,50 @@ def test_no_go_and_rejection_deploy_nothing(app: Living) -> None:
     with pytest.raises(NoGo, match="was rejected"):
         app.deploy(plan)
     assert (app.state_of(plan), app.stage) == (PlanState.DROPPED, "v0")
-    assert git(app.folder, "log", "-1", "--format=%s") == "Seed\n"
+    assert git(app.folder, "log", "-1", "--format=%s") == "Crew\n"
 
 
 @pytest.mark.parametrize("path", ["spec/nodes/domain/domain.json", "spec/lineage/v0.json"])
 def test_gate_stops_a_tree_with_an_edited_specification_or_lineage(app: Living, path: str) -> None:
-    crew = app.folder / "pipelines" / "crew.dot"
     built = "> app/built.txt"
-    crew.write_text(crew.read_text().replace(built, f"{built} && echo >> {path}"))
+    change_crew(app, built, f"{built} && echo >> {path}")
     with pytest.raises(NoGo, match="protected_path"):
         app.deploy(app.plan(NEW_FIELD))
     assert app.stage == "v0"
 
 
+def test_decision_is_asked_for_after_the_tree_was_found_clean(app: Living) -> None:
+    notes = app.folder / "notes.txt"
+    notes.write_text("old\n")
+    git(app.folder, "add", "--all")
+    git(app.folder, "commit", "--quiet", "--message", "Notes")
+    plan = app.plan(NEW_FIELD)
+    notes.write_text("half written\n")
+    with pytest.raises(Refused, match=r"uncommitted changes.*: notes.txt") as refused:
+        app.deploy(plan)
+    # Nothing was built.
+    assert git(app.folder, "branch", "--list", "attractor/run/*") == ""
+    assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
+    app.rehearse(plan)
+    with pytest.raises(Refused, match=r"uncommitted changes.*: notes.txt"):
+        app.deploy(plan)
+    assert app.state_of(plan) is PlanState.INTERRUPTED
+    stash = refused.value.hint.partition(": ")[2].partition(";")[0]
+    assert refused.value.hint.endswith(f"; then: attractor grow deploy {plan.id}")
+    subprocess.run(shlex.split(stash), check=True)
+    parked = app.deploy(plan)
+    assert parked.waits_for == "decision"
+    app.decide(parked.run_id)
+    git(app.folder, "stash", "pop")
+    with pytest.raises(Refused, match=r"uncommitted changes.*: notes.txt"):
+        app.deploy(plan)
+    subprocess.run(shlex.split(stash), check=True)
+    assert app.deploy(plan).stage == "v0-2"
+    app.stop()
+
+
 def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
-    crew = app.folder / "pipelines" / "crew.dot"
-    crew.write_text(crew.read_text().replace("ls packages spec/lineage", "exit 1"))
+    change_crew(app, "ls packages spec/lineage", "exit 1")
     plan = app.plan(NEW_FIELD)
     for _ in range(2):
         with pytest.raises(AttractorError):

@@ -35,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/health":
             return self.answer({"ok": True, "built": pathlib.Path("app/built.txt").read_text()})
-        self.answer({"records": [json.loads(one) for one in records(self.path.split("/")[2])]})
+        entity = self.path.rpartition("/")[2]
+        self.answer({"records": [json.loads(one) for one in records(entity)]})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -1,18 +1,22 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, Refused
 from attractor.base.locks import FileLock
 from attractor.factory.open_project import OpenProject
-from attractor.growth.api.plans import plan_proposal
+from attractor.growth.api.plans import check, drop, plan_proposal, review, simulate
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.requirements import require_deployable
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidMorph, PlanRefused, UnknownPlan
-from attractor.growth.plans.plan import Plan, read_proposal
-from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PLAN, PlanState
+from attractor.growth.lineage import next_stage, write_stage
+from attractor.growth.plans.plan import Plan, named, read_proposal
+from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, MUTATION, PLAN, PlanState
 from tests.growth.app import PROPOSAL, make_app
+from tests.growth.test_lineage import plan_of
 from tests.pipeline.projects import adjusted
 
 HOLDOUT = """
@@ -137,12 +141,13 @@ def test_unknown_plans_and_refused_proposals(app: ControlPlane) -> None:
 
 
 def test_mutation_names_morphs_state_and_identity(app: ControlPlane) -> None:
+    write_stage(next_stage([], plan_of()), app.repository)
     plan = _planned(
         app,
         {"type": "drop_field", "entity": "block", "field": "crop", "erase": True},
         {"type": "add_field", "entity": "block", "name": "area", "field_type": "number"},
     )
-    text = app.plans.mutation(plan.id)
+    text = str(review(app, plan.id)["mutation"])
     for words in (
         "m1 drop_field (entity block, field crop, erase True): plate app, level mechanism",
         "writes block.crop",
@@ -152,6 +157,39 @@ def test_mutation_names_morphs_state_and_identity(app: ControlPlane) -> None:
         "block: new field area",
     ):
         assert words in text
+
+
+def test_edited_description_of_a_plan_is_found(app: ControlPlane) -> None:
+    # A later stage: a first one would need a rehearsal.
+    write_stage(next_stage([], plan_of()), app.repository)
+    source = {"type": "add_source", "name": "Soil"}
+    plan = _planned(app, source)
+    simulate(app, plan.id)
+    require_deployable(app, plan)
+    file = app.plans.folder_of(plan.id) / MUTATION
+    whole = file.read_text()
+    for text in (whole.replace("Soil", "Sand"), f"{whole}\n", whole.replace(plan.id, "gp-1")):
+        file.write_text(text)
+        with pytest.raises(InvalidMorph, match=r"mutation.md was changed by hand"):
+            review(app, plan.id)
+        with pytest.raises(Refused, match=r"changed_text: .*mutation.md was changed by hand"):
+            require_deployable(app, plan)
+    assert check(app, plan.id)["next"] == f"attractor grow drop {plan.id}"
+    file.unlink()
+    assert [one.message for one in app.check(plan).findings] == [f"{plan.id}/{MUTATION} is missing"]
+    drop(app, plan.id)
+    again = _planned(app, source)
+    assert again.id != plan.id
+    assert app.check(again).is_deployable
+
+
+def test_plan_of_an_earlier_version_has_the_hash_that_it_had(app: ControlPlane) -> None:
+    plan = named(replace(_planned(app), is_first=False, text_hash=""))
+    assert not plan.to_dict().keys() & {"first", "text"}
+    app.plans.save(plan)
+    assert app.plans.load(plan.id).hash == plan.hash
+    (app.plans.folder_of(plan.id) / MUTATION).write_text("as an earlier version wrote it\n")
+    assert "earlier version" in app.plans.mutation(plan)
 
 
 def test_words_of_one_script_are_names(app: ControlPlane) -> None:
@@ -164,7 +202,7 @@ def test_scenario_binding_counts_only_if_the_suite_has_it(app: ControlPlane) -> 
     line = '\n[[identity]]\nline = "No medical claims"\nscenario = "no-claims"\n'
     development.write_text(development.read_text() + line)
     plan = _planned(app)
-    assert "'No medical claims' is bound to 'no-claims'" in app.plans.mutation(plan.id)
+    assert "'No medical claims' is bound to 'no-claims'" in str(review(app, plan.id)["mutation"])
     app = ControlPlane(adjusted(app.project, suite="farm"))
     for must, checked in (("others", 0), ("no-*", 1)):
         _register_suite(app, must)
