@@ -51,7 +51,7 @@ from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
-from attractor.growth.deployment.start import start_release
+from attractor.growth.deployment.start import start_release, started_after_failure
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import newest, read_stages
@@ -321,7 +321,7 @@ async def _release(
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
     project, build = control_plane.project, undertaking.build
-    with target.drained(releases):
+    with started_after_failure(project, releases, target), target.drained(releases):
         old = releases.current
         if old:
             end_recording(control_plane, old)
