@@ -135,6 +135,7 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
         "run": f"attractor resume {run}",
     }
     yield from (f"not checked: {one}" for one in record.get("missing", ()))
+    yield from (f"kept, as it was added since: plate of {one}" for one in record["kept"])
     if waits_for := record["waits_for"]:
         yield f"{stage} waits for: {waits_for} (run {run})"
         yield f"next: {next_[waits_for]}"
@@ -170,7 +171,6 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
     yield found + (now if app["is_recorded"] else "" if app["recordings"] else advice)
 
 
-def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:
 def _standing_of(app: Mapping[str, Any]) -> Iterator[str]:
     """Yield who keeps the app running, and the command that starts it."""
     match app["supervisor"]:
@@ -191,6 +191,7 @@ def _standing_of(app: Mapping[str, Any]) -> Iterator[str]:
             pass
 
 
+def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:
     for adapter, url in record["services"].items():
         unset = f"growth.adapters.{adapter}.url, which is not set"
         yield f"  calls {adapter} at {url or unset}"

@@ -75,6 +75,7 @@ class Deployment:
 
     `listed` are records with default values, `changes` are those of the telemetry,
     `sandbox` is where the app runs, and `services` are the addresses that it calls, by adapter.
+    `kept` are growth plates that a person added since the stage to which a roll-back returns.
     """
 
     plan_id: str
@@ -86,6 +87,7 @@ class Deployment:
     changes: Sequence[Change] = ()
     sandbox: str = ""
     services: Mapping[str, str] = field(default_factory=dict[str, str])
+    kept: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""
