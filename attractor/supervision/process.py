@@ -27,6 +27,7 @@ from attractor.base.files import (
     is_running,
     make_private_folder,
     read_regular,
+    sync_folder,
     write_whole,
 )
 from attractor.base.json import canonical_json, parse_object
@@ -168,7 +169,8 @@ class StayingProcess:
         """The status at this moment."""
         note = self._read()
         if not self._is_locked():
-            return ProcessStatus.GONE if note else ProcessStatus.NONE
+            # A damaged note is no stop of a person.
+            return ProcessStatus.GONE if self._note.exists() else ProcessStatus.NONE
         return ProcessStatus.LEFT if note and not note.is_led else ProcessStatus.RUNNING
 
     def start(
@@ -209,7 +211,7 @@ class StayingProcess:
         make_private_folder(self.folder)
         with self._opened() as lock:
             self._take(lock, grace, ends=True, kills=kills)
-            if self._read():
+            if self._note.exists():
                 # Until the end of the block, this process holds the lock.
                 self._mark_anew()
             yield
@@ -217,6 +219,8 @@ class StayingProcess:
     def forget(self) -> None:
         """Remove the note of an ended process: nothing starts it again by itself."""
         self._note.unlink(missing_ok=True)
+        # Otherwise a power failure may bring it back.
+        sync_folder(self.folder)
 
     def _take(self, lock: FileIO, grace: float, *, ends: bool = False, kills: bool = False) -> bool:
         """Take the lock, ending its holders; without `ends`, return False if the process runs."""

@@ -15,7 +15,6 @@ from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.growth.deployment.start import DownApp, start_app
 from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.workspaces.worktrees import LinkedWorktree
@@ -129,15 +128,6 @@ class Starter:
                 for pool, ones in zip(pools, by_account.values(), strict=True)
             ]:
                 list(started)
-
-    def start_app(self, app: DownApp) -> None:
-        """Start an app that was up, whatever its age."""
-        name = app.project.root.name
-        try:
-            if url := start_app(app, self._environ):
-                self._tell(f"{name}: the app answers at {url}")
-        except AttractorError as fault:
-            self._tell(f"{name}: the app does not start: {fault.in_one_line}")
 
     def _try(self, one: FoundActor) -> None:
         try:

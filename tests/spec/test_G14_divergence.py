@@ -79,6 +79,19 @@ def test_specification_edited_by_hand_becomes_a_plan_by_its_diff(app: ControlPla
     assert found["without_morph"] == ["changed step phi_gate.guards: allocate -> none"]
 
 
+def test_development_is_what_a_person_committed_and_is_kept(app: ControlPlane) -> None:
+    folder, rule = app.repository, '[rules.rename]\ntests = ["names are short"]\n'
+    committed = DEVELOPMENT_TEXT + rule
+    (folder / DEVELOPMENT).write_text(committed)
+    git(folder, "commit", "--quiet", "--all", "--message", "Ask for a test")
+    found = verify(app)
+    assert (found["divergences"], found["kept"]) == ([], [DEVELOPMENT.as_posix()])
+    (folder / DEVELOPMENT).write_text("")
+    found = verify(app, reconverge=True)
+    assert found["restored"] == [DEVELOPMENT.as_posix()]
+    assert (folder / DEVELOPMENT).read_text() == committed
+
+
 def test_body_is_refused_before_the_first_promotion(tmp_path: Path) -> None:
     control_plane = make_app(tmp_path / "app", SPEC)
     write_small_app(control_plane.repository)

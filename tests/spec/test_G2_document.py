@@ -2,7 +2,8 @@
 
 import yaml
 
-from attractor.growth.specification.document import IDENTITY, SECTIONS, document_of, read_document
+from attractor.growth.specification.document import IDENTITY, SECTIONS, read_document
+from attractor.growth.specification.document_writer import document_of
 
 SEED = """\
 identity:

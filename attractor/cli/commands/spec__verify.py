@@ -42,6 +42,7 @@ def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> Exit
 
 def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
     yield f"compared with {record['promoted'][:12] or 'generated.json: nothing is promoted yet'}"
+    yield from (f"committed since, and kept: {path}" for path in record["kept"])
     yield from (f"differs: {one['path']} ({one['kind']})" for one in record["divergences"])
     if record["proposal"]:
         morphs = map(morph_words, record["proposal"]["morphs"])

@@ -3,8 +3,8 @@
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import click
 
@@ -14,8 +14,8 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
-from attractor.growth.deployment.start import DownApp, apps_to_start
 from attractor.language.source.text import visible
+from attractor.worlds.apps import AppStarter, StartedApp
 from attractor.worlds.records import actor_record
 from attractor.worlds.up import FoundActor, Starter, find_actors
 
@@ -57,7 +57,8 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
         return ExitCode.DONE
     within = parse_duration(settings.worlds.resume_within)
     starter = Starter(settings.state_dir, invocation.environ, partial(show, err=True))
-    shown, tried, troubles = set[str](), set[Path](), set[str]()
+    apps = AppStarter(settings.state_dir, invocation.environ)
+    shown, troubles = set[str](), set[str]()
 
     def tell(trouble: str) -> None:
         if trouble not in troubles:
@@ -65,32 +66,33 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
         troubles.add(trouble)
 
     while True:
-        apps = [one for one in apps_to_start(settings.state_dir) if one.project.root not in tried]
-        for app in apps:
-            tried.add(app.project.root)
-            show_json(_app_record(app), is_line=True) if as_json else show(_app_words(app))
-            starter.start_app(app)
-        found = find_actors(
-            settings.state_dir, SystemClock().now(), within, starter.is_merged, tell
-        )
-        new = [one for one in found if _key(one) not in shown]
-        shown |= {_key(one) for one in new}
-        _show(new, as_json=as_json)
-        if once and not (found or apps or troubles or as_json):
+        with apps.starting() as starting:
+            found = find_actors(
+                settings.state_dir, SystemClock().now(), within, starter.is_merged, tell
+            )
+            new = [one for one in found if _key(one) not in shown]
+            shown |= {_key(one) for one in new}
+            _show(new, as_json=as_json)
+            starter.start(new)
+            started = [*starting]
+        _show_apps(started, as_json=as_json)
+        if once and not (found or started or troubles or as_json):
             show("All is up: no actor has work without a process, and no app is down.")
-        starter.start(new)
         if once:
-            return ExitCode.UNFINISHED if troubles else ExitCode.DONE
+            is_down = any(one.fault for one in started)
+            return ExitCode.UNFINISHED if troubles or is_down else ExitCode.DONE
         time.sleep(_PAUSE_S)
 
 
-def _app_record(app: DownApp) -> dict[str, Json]:
-    folder = str(app.project.root)
-    return {"project": {"id": app.project.project_id, "folder": folder}, "app": app.status.value}
-
-
-def _app_words(app: DownApp) -> str:
-    return visible(f"{app.project.root.name}: the app of this project starts again")
+def _show_apps(started: Sequence[StartedApp], *, as_json: bool) -> None:
+    for one in started:
+        project = one.app.project
+        if as_json:
+            named: dict[str, Json] = {"id": project.project_id, "folder": str(project.root)}
+            record = {"project": named, "app": one.app.status.value}
+            show_json({**record, "url": one.url, "fault": one.fault}, is_line=True)
+        elif one.words:
+            show(visible(f"{project.root.name}: {one.words}"), err=bool(one.fault))
 
 
 def _key(one: FoundActor) -> str:

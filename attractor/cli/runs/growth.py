@@ -160,6 +160,7 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
         "run": f"attractor resume {run}",
     }
     yield from (f"not checked: {one}" for one in record.get("missing", ()))
+    yield from (f"kept, as it was added since: plate of {one}" for one in record["kept"])
     if waits_for := record["waits_for"]:
         yield f"{stage} waits for: {waits_for} (run {run})"
         yield f"next: {next_[waits_for]}"
@@ -177,19 +178,11 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
 def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
     """Yield the state of the running app and its recordings."""
     if app["running"]:
-        # It starts the app; a release of a roll-back has no plan to deploy again.
-        start = f"deploy {app['plan_id']}" if app["plan_id"] else "record --stop"
         where = f" without a sandbox{_UNVERIFIED}" if app["sandbox"] == "none" else ""
         silent = "is stopped" if app["supervisor"] == "none" else "does not answer"
         place = f"{app['url']}{where}" if app["url"] else silent
         yield f"running: {app['running']} {place}"
-        if app["supervisor"] == "left":
-            yield "  its supervisor was killed: nothing restarts it or runs its pipelines"
-            yield f"  end it and start it again: attractor grow {start}"
-        elif not app["url"]:
-            yield f"  start it: attractor grow {start}"
-        elif app["next_run"]:
-            yield f"  next run of a pipeline: {app['next_run']}"
+        yield from _standing_of(app)
         yield from _service_lines(app)
         yield from change_lines(app)
     else:
@@ -201,6 +194,26 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         found = "recordings: none"
     advice = " (record traffic of the running app: attractor grow record)"
     yield found + (now if app["is_recorded"] else "" if app["recordings"] else advice)
+
+
+def _standing_of(app: Mapping[str, Any]) -> Iterator[str]:
+    """Yield who keeps the app running, and the command that starts it."""
+    match app["supervisor"]:
+        case "left":
+            yield "  its supervisor was killed: nothing restarts it or runs its pipelines"
+            yield "  end it and start it again: attractor up --once"
+        case "gone":
+            yield "  it went down, and no person stopped it; start it again: attractor up --once"
+        case "none":
+            # A release of a roll-back has no plan to deploy again.
+            start = f"deploy {app['plan_id']}" if app["plan_id"] else "record --stop"
+            yield f"  start it: attractor grow {start}"
+        case _ if not app["url"]:
+            yield "  its supervisor, or a deployment, starts it; look again: attractor grow status"
+        case _ if app["next_run"]:
+            yield f"  next run of a pipeline: {app['next_run']}"
+        case _:
+            pass
 
 
 def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:

@@ -34,6 +34,7 @@ from attractor.growth.deployment.targets.local import find_address, find_service
 from attractor.growth.lineage import draw_lineage
 from attractor.growth.simulation.traffic import HEAD
 from attractor.growth.tools import adapters_in
+from attractor.supervision.process import ProcessStatus
 
 
 def deploy(
@@ -99,17 +100,19 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
 
     `supervisor` is `running`, `left` (it was killed, and its app was left running), `gone` (it went
     down, and nobody stopped it) or `none` (a person stopped it, or no app was started). `next_run`
-    is the time at which the cadence runs the next pipeline, or empty.
+    is the time at which the cadence runs the next pipeline, or empty if no supervisor runs it.
     """
     releases = Releases(control_plane.releases)
     current = releases.current
     heads = sorted(control_plane.recordings.glob(f"*/{HEAD}"), key=lambda one: one.stat().st_mtime)
     newest = datetime.fromtimestamp(heads[-1].stat().st_mtime, UTC) if heads else None
-    due = next_run(releases.folder, current) if current else None
+    supervisor = app_process(releases.folder).status
+    is_watched = supervisor is ProcessStatus.RUNNING
+    due = next_run(releases.folder, current) if current and is_watched else None
     return {
         "running": current.record.stage if current else "",
         "plan_id": current.record.plan_id if current else "",
-        "supervisor": app_process(releases.folder).status.value,
+        "supervisor": supervisor.value,
         "url": find_address(releases) if current else "",
         "sandbox": current.record.sandbox if current else "",
         "services": dict(find_services(releases)) if current else {},

@@ -25,7 +25,8 @@ from attractor.growth.normalize.structured import add_desires, normalize_desires
 from attractor.growth.plans.store import PlanState
 from attractor.growth.specification.clarifications import answer_question
 from attractor.growth.specification.difference import compare_specs
-from attractor.growth.specification.document import identity_of, write_document
+from attractor.growth.specification.document import identity_of
+from attractor.growth.specification.document_writer import write_document
 from attractor.growth.specification.files import node_path, node_text, write_spec
 from attractor.growth.specification.graph import ROOT, SpecGraph
 from attractor.growth.specification.index import SpecIndex

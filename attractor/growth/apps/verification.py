@@ -34,10 +34,15 @@ _TRAILERS = "^Attractor-(Decision|Rolled-Back): "
 
 
 class PromotedTree(NamedTuple):
-    """A promoted commit with its files of app and specification."""
+    """A promoted commit with its files of app and specification.
+
+    `development.toml` is that of the checked-out commit: a person writes and commits it, no plan
+    does. `has_new_development`: it is another one than that of the promoted commit.
+    """
 
     commit: str
     files: Files
+    has_new_development: bool
 
 
 async def read_promoted(repository: Repository) -> PromotedTree | None:
@@ -57,13 +62,19 @@ async def read_promoted(repository: Repository) -> PromotedTree | None:
         prefixes = tuple(f"{repository.prefix}{one}/".encode() for one in FOLDERS)
         tree = await store.files_of(await repository.tree(commit))
         wanted = {path: entry for path, entry in tree.items() if path.startswith(prefixes)}
+        now = await store.files_of(await repository.tree("HEAD"))
+        rules = f"{repository.prefix}{DEVELOPMENT.as_posix()}".encode()
+        before = wanted.pop(rules, None)
+        if rules in now:
+            wanted[rules] = now[rules]
         nodes = f"{repository.prefix}{NODES.as_posix()}/".encode()
         if not any(path.startswith(nodes) for path in wanted):
             return None
         contents = await store.with_blobs([one.id for one in wanted.values()], list)
     top = len(repository.prefix.encode())
     names = [path[top:].decode(errors="surrogateescape") for path in wanted]
-    return PromotedTree(commit, dict(zip(names, contents, strict=True)))
+    files = dict(zip(names, contents, strict=True))
+    return PromotedTree(commit, files, has_new_development=before != now.get(rules))
 
 
 PROPOSAL = "proposal.json"
@@ -79,6 +90,8 @@ class Verification:
     edits: HandEdits | None = None
     """The morphs of a specification that was edited by hand."""
     reconvergence: Reconvergence | None = None
+    has_new_development: bool = False
+    """Whether a person committed another `development.toml` since, which is right."""
 
     def to_dict(self) -> dict[str, Json]:
         """Return the verification as JSON."""
@@ -92,6 +105,7 @@ class Verification:
             "incident": str(done.incident) if done and done.incident else "",
             "restored": [one.path for one in done.restored] if done else [],
             "refused": [one.path for one in done.refused] if done else [],
+            "kept": [DEVELOPMENT.as_posix()] if self.has_new_development else [],
         }
 
 
@@ -103,13 +117,18 @@ async def verify_app(project: Project, *, reconverge: bool) -> Verification:
     files = promoted.files if promoted else None
     found = tuple(find_divergence(folder, promoted=files))
     edits = _edits_of_spec(folder, files) if files else None
-    commit = promoted.commit if promoted else ""
+    verified = Verification(
+        promoted.commit if promoted else "",
+        found,
+        edits,
+        has_new_development=promoted is not None and promoted.has_new_development,
+    )
     if not reconverge:
-        return Verification(commit, found, edits)
+        return verified
     extra: dict[str, bytes] = {}
     if edits and edits.proposal.morphs:
         extra[PROPOSAL] = f"{canonical_json(edits.proposal.to_dict())}\n".encode()
-    return Verification(commit, found, edits, restore(folder, promoted=files, extra=extra))
+    return replace(verified, reconvergence=restore(folder, promoted=files, extra=extra))
 
 
 def _edits_of_spec(folder: Path, promoted: Files) -> HandEdits | None:

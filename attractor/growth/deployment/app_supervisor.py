@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +46,9 @@ CADENCES: Mapping[str, timedelta] = {
 """The cadences that run pipelines; with other words, people run them."""
 
 _CHECK_S = 30.0
+# An app that dies is started again at once, but one that dies at its start not all the time.
+_POLL_S = 1.0
+_SETTLED_S = 3.0
 _START_S = 60.0
 _GRACE_S = 10.0
 _LONGEST_RUN_S = 600.0
@@ -98,6 +102,7 @@ class AppSupervisor:
         self.every, self.pipelines = _schedule(release)
         self._process: subprocess.Popen[str] | None = None
         self._reading: threading.Thread | None = None
+        self._begun = 0.0
 
     def ensure(self) -> None:
         """Start the app unless it is healthy, or raise AppFailed."""
@@ -109,6 +114,7 @@ class AppSupervisor:
         self.url = ""
         # The address stays the same over releases and restarts, if its port is free.
         for port in (_port(self.folder), "0"):
+            self._begun = time.monotonic()
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", service.__name__, str(self.folder), port],
                 cwd=self.folder,
@@ -151,7 +157,7 @@ class AppSupervisor:
         has_failed = False
         while not ended.is_set():
             self.run_due()
-            ended.wait(_CHECK_S)
+            self._pause(ended)
             url = self.url
             try:
                 if not ended.is_set():
@@ -162,6 +168,14 @@ class AppSupervisor:
                 if not has_failed:
                     self._notify(error.message, url)
                 has_failed = True
+
+    def _pause(self, ended: threading.Event) -> None:
+        """Wait for the next check: a while, or until the app dies."""
+        until = time.monotonic() + _CHECK_S
+        while (now := time.monotonic()) < until and not ended.wait(min(_POLL_S, until - now)):
+            has_died = self._process is not None and self._process.poll() is not None
+            if has_died and now - self._begun > _SETTLED_S:
+                return
 
     def _notify(self, words: str, url: str) -> None:
         """Notify people that the app stopped answering; log a failure."""

@@ -52,7 +52,7 @@ from attractor.growth.deployment.checkout import require_clean, require_clean_be
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
-from attractor.growth.deployment.start import start_release
+from attractor.growth.deployment.start import start_release, started_after_failure
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
 from attractor.growth.lineage import newest, read_stages
@@ -76,6 +76,7 @@ class Deployment:
 
     `listed` are records with default values, `changes` are those of the telemetry,
     `sandbox` is where the app runs, and `services` are the addresses that it calls, by adapter.
+    `kept` are growth plates that a person added since the stage to which a roll-back returns.
     """
 
     plan_id: str
@@ -87,6 +88,7 @@ class Deployment:
     changes: Sequence[Change] = ()
     sandbox: str = ""
     services: Mapping[str, str] = field(default_factory=dict[str, str])
+    kept: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""
@@ -325,7 +327,7 @@ async def _release(
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
     project, build = control_plane.project, undertaking.build
-    with target.drained(releases):
+    with started_after_failure(project, releases, target), target.drained(releases):
         old = releases.current
         if old:
             end_recording(control_plane, old)

@@ -5,6 +5,8 @@ one switch of code and state. The state goes back by `down`; records written sin
 """
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from attractor.factory.resources.versions import split_pin
 from attractor.growth.apps.process import export_state, sandbox_of
 from attractor.growth.apps.services import configured
 from attractor.growth.apps.skeleton import APP_FOLDERS
-from attractor.growth.building import Build, commit_stage, stages_at
+from attractor.growth.building import Build, commit_stage, stages_at, work_tree
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
@@ -34,12 +36,14 @@ from attractor.growth.deployment.deploy import (
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, Moved
+from attractor.growth.development import DEVELOPMENT, read_development
 from attractor.growth.lineage import LINEAGE, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.tools import adapters_in
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
-from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.git.repository import Repository, open_repository
 
 ROLLBACKS = "rollbacks"
 _COMMAND = "attractor grow rollback"
@@ -51,12 +55,16 @@ _TEXT = "digraph {} {{ start [shape=Mdiamond]; exit [shape=Msquare]; start -> ex
 
 @dataclass(frozen=True)
 class RollbackRecord:
-    """A roll-back: its commit, the stage it returns to, the stages it undoes, and its suite."""
+    """A roll-back: its commit, the stage it returns to, the stages it undoes, and its suite.
+
+    `kept` are the growth plates that a person added since that stage.
+    """
 
     build: Build
     returns_to: str
     undone: tuple[str, ...]
     suite: str
+    kept: tuple[str, ...] = ()
 
 
 async def roll_back(
@@ -83,7 +91,8 @@ async def roll_back(
         suite=record.suite,
     )
     with open_deployment(folder, _COMMAND) as journal:
-        return await undertake(control_plane, undertaking, journal, target=target, by=by)
+        done = await undertake(control_plane, undertaking, journal, target=target, by=by)
+    return replace(done, kept=record.kept)
 
 
 def _find_open(folder: Path) -> Path | None:
@@ -123,6 +132,7 @@ async def _begin(
 
     change = partial(_restore, earlier)
     stage = rollback_stage(stages, target)
+    kept = await _plates_since(project, repository, tip, earlier)
     commit = await commit_stage(project, repository, stage, change, tip=tip, ref=name)
     remove_tree(earlier)
     manifest = read_manifest(
@@ -134,6 +144,7 @@ async def _begin(
         target.stage,
         tuple(one.stage for one in undone),
         split_pin(manifest.suite)[0],
+        kept,
     )
     write_whole(folder / _RECORD, canonical_json(write_record(record)))
     with Journal.open(folder / DEPLOYMENT) as journal:
@@ -154,12 +165,34 @@ def _released_before(releases: Releases, to: str) -> str:
     return to
 
 
+async def _plates_since(
+    project: Project, repository: Repository, tip: str, earlier: Path
+) -> tuple[str, ...]:
+    """Return the growth plates at a commit that an earlier tree does not have."""
+    async with work_tree(project, repository, tip) as tree:
+        now = _plates_of(tree)
+    return tuple(one for one in now if one not in _plates_of(earlier))
+
+
+def _plates_of(tree: Path) -> Sequence[str]:
+    if not (tree / DEVELOPMENT).exists():
+        return ()
+    plates = read_development(tree).plates
+    return [f"{one.organ} accepts {', '.join(one.accepts)}" for one in plates]
+
+
 def _restore(earlier: Path, tree: Path) -> None:
-    """Replace code and specification of a tree, but keep its lineage."""
+    """Replace code and specification of a tree, but keep its lineage.
+
+    `development.toml` is the person's: no plan changes it, and no roll-back takes it back.
+    """
     kept = earlier / LINEAGE
     if kept.exists():
         remove_tree(kept)
     shutil.copytree(tree / LINEAGE, kept)
+    (earlier / DEVELOPMENT).unlink(missing_ok=True)
+    if (tree / DEVELOPMENT).exists():
+        shutil.copyfile(tree / DEVELOPMENT, earlier / DEVELOPMENT)
     for name in APP_FOLDERS:
         if (tree / name).exists():
             remove_tree(tree / name)

@@ -1,10 +1,12 @@
 """Starts the current release of an app, also of one that went down by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.factory.open_project import open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.growth.apps.services import configured
@@ -63,6 +65,21 @@ def start_app(app: DownApp, environ: Mapping[str, str]) -> str:
     A left app is ended first. `environ` names the state folder (`ATTRACTOR_STATE_DIR`).
     """
     return start_again(open_project(app.project.root, environ).project)
+
+
+@contextmanager
+def started_after_failure(
+    project: Project, releases: Releases, target: ReleaseTarget
+) -> Generator[None]:
+    """Start the current release again if the block fails, unless a person had stopped it."""
+    try:
+        yield
+    except (AttractorError, OSError):
+        if app_process(releases.folder).status in _DOWN:
+            # The fault of the block is the one to be shown.
+            with suppress(AttractorError):
+                start_release(project, releases, target)
+        raise
 
 
 def start_again(project: Project) -> str:

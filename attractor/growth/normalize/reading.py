@@ -7,8 +7,9 @@ from typing import Any, TypeAlias, cast
 
 from attractor.growth.desires import PlannerInput, UserDesire, read_desires, read_planner_input
 from attractor.growth.errors import InvalidDesire, InvalidSpec
-from attractor.growth.specification.document import DOCUMENT_KEYS, graph_of, parse_yaml
+from attractor.growth.specification.document import DOCUMENT_KEYS, graph_of
 from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.yaml_text import parse_yaml
 
 Given: TypeAlias = SpecGraph | Sequence[UserDesire] | PlannerInput | str
 """The input of a person: a document, desires, desires for a specification, or free text."""

@@ -18,7 +18,7 @@ from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.plans.checks import Finding, check_proposal, refusal
 from attractor.growth.plans.feedback import AppFeedback
 from attractor.growth.plans.plan import Proposal, read_proposal
-from attractor.growth.specification.document import write_document
+from attractor.growth.specification.document_writer import write_document
 from attractor.growth.specification.graph import SpecGraph
 from attractor.growth.specification.store import spec_id
 from attractor.pipeline.project.project import Project

@@ -1,17 +1,17 @@
 """The specification as a document in YAML: an identity and seven sections (ruling G2).
 
 Every entry of a list becomes a node, scalars stay text (`no` is a word), and the graph prints back
-the document that it was read from.
+the document that it was read from (`document_writer.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject
 from attractor.growth.errors import InvalidSpec, UnknownSpecNode
 from attractor.growth.specification.graph import (
+    NODE_ID,
     ROOT,
     Provenance,
     Relation,
@@ -23,7 +23,8 @@ from attractor.growth.specification.graph import (
     slug,
 )
 from attractor.growth.specification.names import faults_of_name
-from attractor.growth.specification.node_kind import NodeKind, kinds_in, node_kinds
+from attractor.growth.specification.node_kind import NodeKind, kinds_in
+from attractor.growth.specification.yaml_text import parse_yaml
 
 IDENTITY = ("purpose", "beneficiaries", "safety_envelope", "prohibited_changes")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -42,9 +43,12 @@ DOCUMENT_KEYS = frozenset({"identity", *SECTIONS})
 
 SECTION = "section"
 SCALARS = frozenset({"cadence"})
+ID, ORDER = "id", "order"
+"""The keys of an id that does not follow from the words, and of an order of different lists."""
+
 _NAMED = frozenset({"entity", "field", "pipeline", "step", "panel"})
 """The kinds whose words are names; words of other kinds may be sentences."""
-_RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
+RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
 
 
 def read_document(text: str, *, source: str = "the document") -> SpecGraph:
@@ -52,44 +56,13 @@ def read_document(text: str, *, source: str = "the document") -> SpecGraph:
     return graph_of(parse_yaml(text, source=source), source=source)
 
 
-def parse_yaml(text: str, *, source: str) -> object:
-    """Return the value of a text in YAML, whose scalars are text: `no` is a word of a user."""
-    # Imported here: commands that read no specification start faster.
-    import yaml
-
-    class Loader(yaml.BaseLoader):
-        """Refuses a duplicate key: YAML would drop the entries of the first one."""
-
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys: set[str] = set()
-            for key, _ in node.value:
-                if str(key.value) in keys:
-                    fault = f"{source}:{key.start_mark.line + 1}: duplicate key {key.value!r}"
-                    raise InvalidSpec(fault, hint="write all entries of a key in one place")
-                keys.add(str(key.value))
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as cause:
-        hint = "write texts with a colon or a bracket in quotes"
-        raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}", hint=hint) from cause
-    except RecursionError as cause:
-        raise InvalidSpec(f"{source}: nested too deeply", hint="use fewer brackets") from cause
-
-
-def write_document(graph: SpecGraph) -> str:
-    """Return the YAML of a specification."""
-    # Imported here: commands that read no specification start faster.
-    import yaml
-
-    return yaml.safe_dump(document_of(graph), sort_keys=False, allow_unicode=True, width=100)
-
-
 def graph_of(
-    value: object, *, source: str = "the document", quotes: Mapping[str, str] = MappingProxyType({})
+    value: object, *, source: str = "the document", quotes: Mapping[str, str] | None = None
 ) -> SpecGraph:
-    """Return the graph of a document; quotes by place become the words of provenance."""
+    """Return the graph of a document; quotes by place become the words of provenance.
+
+    A document with quotes is the answer of a model, which chooses no ids.
+    """
     reader = _Reader(source, quotes)
     reader.read(value)
     graph = SpecGraph(reader.linked())
@@ -100,15 +73,17 @@ def graph_of(
 class _Reader:
     """Collects the nodes of a document; relations are resolved when all nodes are known."""
 
-    def __init__(self, source: str, quotes: Mapping[str, str]) -> None:
+    def __init__(self, source: str, quotes: Mapping[str, str] | None) -> None:
         self.source = source
-        self._quotes = quotes
+        self._quotes = quotes or {}
+        self._takes_ids = quotes is None
         self._nodes: dict[str, SpecNode] = {}
         self._references: list[tuple[str, str, Relation, str]] = []
 
     def read(self, value: object) -> None:
         """Read the whole document."""
-        document = self._mapping(value, "", ("identity", *SECTIONS, *self._keys_of(ROOT)))
+        keys = ("identity", *SECTIONS, *self._keys_of(ROOT), *self._if_takes_ids(ORDER))
+        document = self._mapping(value, "", keys)
         identity = self._mapping(document.get("identity"), "identity", IDENTITY)
         if not identity.get("purpose"):
             raise self._fault("identity.purpose", "missing", "say what the app is for")
@@ -123,6 +98,19 @@ class _Reader:
         children = [self._section(section, document.get(section)) for section in SECTIONS]
         children += self._entries(ROOT, document, "")
         self._nodes[ROOT] = self._nodes[ROOT].with_targets(Relation.CONTAINS, children)
+        self._put_in_order(document.get(ORDER))
+
+    def _put_in_order(self, value: object) -> None:
+        """Put entries of different lists in the order that the document gives."""
+        for parent, ids in self._mapping(value, ORDER, (ROOT, *SECTIONS)).items():
+            node, place = self._nodes[parent], f"{ORDER}.{parent}"
+            fixed = [one for one in node.contained if one in SECTIONS]
+            entries = [one for one in node.contained if one not in SECTIONS]
+            wanted = [self._text(one, at) for at, one in self._list(ids, place)]
+            if unknown := [one for one in wanted if one not in entries]:
+                raise self._fault(place, f"unknown id {unknown[0]!r}", f"ids: {', '.join(entries)}")
+            ordered = dict.fromkeys([*fixed, *wanted, *entries])
+            self._nodes[parent] = node.with_targets(Relation.CONTAINS, ordered)
 
     def _section(self, name: str, value: object) -> str:
         keys = self._keys_of(name)
@@ -146,21 +134,22 @@ class _Reader:
         """Read all lists of nodes in a mapping; return the ids in order."""
         return [
             self._entry(name, kind, one, place)
-            for name, kind in _in_order(parent)
+            for name, kind in in_order(parent)
             for place, one in self._list(content.get(kind.key), f"{prefix}{kind.key}")
         ]
 
     def _entry(self, name: str, kind: NodeKind, value: object, place: str, owner: str = "") -> str:
         inner = kinds_in(name)
-        relations = {**kind.relations, **_RELATIONS_OF_ALL}
+        relations = {**kind.relations, **RELATIONS_OF_ALL}
         keys = (kind.label, *kind.fields, *kind.lists, *relations, *(k.key for k in inner.values()))
+        keys = (*keys, *self._if_takes_ids(ID))
         entry = {kind.label: value} if isinstance(value, str) else self._mapping(value, place, keys)
         if not entry.get(kind.label):
             raise self._fault(place, f"missing {kind.label}", "every entry has words")
         words = self._text(entry[kind.label], f"{place}.{kind.label}")
         for fault in faults_of_name(words) if name in _NAMED else ():
             raise self._fault(place, fault, "choose a short name in one script")
-        id_ = self._free_id(words, name, owner)
+        id_ = self._id_of(entry, words, name, owner, place)
         fields: dict[str, Json] = {"name": words}
         for key, allowed in kind.fields.items():
             if key in entry:
@@ -195,19 +184,28 @@ class _Reader:
             children += found
         self._nodes[id_] = self._nodes[id_].with_targets(Relation.CONTAINS, children)
 
-    def _free_id(self, words: str, kind: str, owner: str) -> str:
-        if kind == "field":
-            # Many entities have a field `date`.
-            id_ = f"{owner}.{slug(words) or kind}"
-            taken, number = id_, 1
-            while taken in self._nodes:
-                if slug(words) or self._nodes[taken].name == words:
-                    raise InvalidSpec(f"{self.source}: {owner} has two fields {words!r}")
-                # Words without Latin letters and digits have no slug.
-                number += 1
-                taken = f"{id_}_{number}"
-            return taken
-        return free_id(words, kind, lambda one: one in self._nodes or one in SECTIONS)
+    def _id_of(
+        self, entry: Mapping[str, Any], words: str, kind: str, owner: str, place: str
+    ) -> str:
+        """Return the id that an entry names, or the one that follows from its words."""
+        if ID not in entry:
+            if id_ := id_of_words(words, kind, owner, self._name_of):
+                return id_
+            raise InvalidSpec(f"{self.source}: {owner} has two fields {words!r}")
+        id_, place = self._text(entry[ID], f"{place}.{ID}"), f"{place}.{ID}"
+        before = f"{owner}." if kind == "field" else ""
+        if not NODE_ID.fullmatch(id_) or id_[: id_.find(".") + 1] != before:
+            hint = f"write {before}NAME, with letters a to z, digits and _"
+            raise self._fault(place, f"invalid id {id_!r}", hint)
+        if id_ in self._nodes or id_ in SECTIONS:
+            raise self._fault(place, f"the id {id_!r} is taken", "choose another one")
+        return id_
+
+    def _name_of(self, id_: str) -> str | None:
+        return self._nodes[id_].name if id_ in self._nodes else None
+
+    def _if_takes_ids(self, key: str) -> tuple[str, ...]:
+        return (key,) if self._takes_ids else ()
 
     def linked(self) -> Iterable[SpecNode]:
         """Return the nodes with their relations."""
@@ -262,7 +260,26 @@ class _Reader:
         return InvalidSpec(f"{self.source}: {place or 'document'}: {fault}", hint=hint)
 
 
-def _in_order(parent: str) -> list[tuple[str, NodeKind]]:
+def id_of_words(words: str, kind: str, owner: str, name_of: Callable[[str], str | None]) -> str:
+    """Return the id of an entry that names none; "" for a second field with these words.
+
+    `name_of` returns the name of the node with an id, or None.
+    """
+    if kind != "field":
+        return free_id(words, kind, lambda one: one in SECTIONS or name_of(one) is not None)
+    # Many entities have a field `date`.
+    id_ = first = f"{owner}.{slug(words) or kind}"
+    number = 1
+    while (taken := name_of(id_)) is not None:
+        if slug(words) or taken == words:
+            return ""
+        # Words without Latin letters and digits have no slug.
+        number += 1
+        id_ = f"{first}_{number}"
+    return id_
+
+
+def in_order(parent: str) -> list[tuple[str, NodeKind]]:
     """Return the kinds of a section in the order of its keys."""
     keys = SECTIONS.get(parent, ())
     kinds = kinds_in(parent)
@@ -270,45 +287,6 @@ def _in_order(parent: str) -> list[tuple[str, NodeKind]]:
         kinds.items(),
         key=lambda one: (keys.index(one[1].key) if one[1].key in keys else len(keys), one[0]),
     )
-
-
-def document_of(graph: SpecGraph) -> dict[str, Any]:
-    """Return the document of a graph; empty sections and keys are left out."""
-    identity = {key: graph.root.fields[key] for key in IDENTITY if graph.root.fields.get(key)}
-    document: dict[str, Any] = {"identity": identity}
-    for name, keys in SECTIONS.items():
-        node = graph[name]
-        lists = _lists(graph, name)
-        content = {**{key: node.fields[key] for key in keys if key in node.fields}, **lists}
-        extra = [key for key in lists if key not in keys]
-        if content:
-            document[name] = {key: content[key] for key in (*keys, *extra) if key in content}
-    return {**document, **_lists(graph, ROOT)}
-
-
-def _lists(graph: SpecGraph, parent: str) -> dict[str, list[Any]]:
-    """Return the entries right inside a node, by the key of their list."""
-    node = graph[parent]
-    kinds = _in_order(parent if node.kind in (SECTION, ROOT) else node.kind)
-    lists = {
-        kind.key: [_entry_of(graph, child) for child in graph.children(parent, name)]
-        for name, kind in kinds
-    }
-    return {key: entries for key, entries in lists.items() if entries}
-
-
-def _entry_of(graph: SpecGraph, node: SpecNode) -> Any:
-    """Return a node as written: its words, or a mapping if there is more to say."""
-    kind = node_kinds()[node.kind]
-    entry: dict[str, Any] = {kind.label: node.name}
-    entry |= {key: one for key, one in node.fields.items() if key != "name"}
-    for key, relation in {**kind.relations, **_RELATIONS_OF_ALL}.items():
-        targets = node.targets(relation)
-        if targets:
-            entry[key] = list(targets)
-    entry |= _lists(graph, node.id)
-    # An entity or a pipeline is always a mapping; other words stand alone if there is no more.
-    return node.name if len(entry) == 1 and not kinds_in(node.kind) else entry
 
 
 def identity_of(graph: SpecGraph) -> JsonObject:

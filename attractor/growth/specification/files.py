@@ -4,7 +4,6 @@ The files are the specification, in the repository of the app; SQLite tables are
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,7 @@ from attractor.base.records import read_record, write_record
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.specification.document import SECTION
 from attractor.growth.specification.graph import (
+    NODE_ID,
     ROOT,
     Provenance,
     Relation,
@@ -26,7 +26,6 @@ from attractor.growth.specification.graph import (
 from attractor.growth.specification.node_kind import node_kinds
 
 NODES = Path("spec", "nodes")
-_ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 _KEYS = {"id", "kind", "fields", "edges", "provenance"}
 
 
@@ -54,7 +53,7 @@ def parse_node(text: str, *, place: str) -> SpecNode:
     id_, kind, fields, edges, provenance = (
         cast("Any", record[key]) for key in ("id", "kind", "fields", "edges", "provenance")
     )
-    if not isinstance(id_, str) or not _ID.fullmatch(id_):
+    if not isinstance(id_, str) or not NODE_ID.fullmatch(id_):
         raise InvalidSpec(f"{place}: invalid id {id_!r}", hint="letters a to z, digits, _ and .")
     if kind not in (ROOT, SECTION) and kind not in node_kinds():
         raise InvalidSpec(f"{place}: unknown kind {kind!r}")

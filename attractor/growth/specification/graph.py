@@ -20,6 +20,7 @@ from attractor.growth.errors import InvalidSpec, UnknownSpecNode
 
 ROOT = "domain"
 
+NODE_ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 LONGEST_ID = 60
 """The length of ids made of words: an id is the name of a file."""
 

@@ -16,13 +16,16 @@ from attractor.base.errors import AttractorError, ExitCode, NoGo, Refused
 from attractor.base.locks import FileLock
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.api.plans import check, drop, rebase
+from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.history import read_history
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.development import DEVELOPMENT
+from attractor.growth.errors import AppFailed
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PlanState
+from attractor.supervision.process import ProcessStatus
 from tests.copies import copies
 from tests.growth.deployment.life import live
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
@@ -278,6 +281,28 @@ def test_plan_whose_release_runs_is_rolled_back_and_not_dropped(app: Living) -> 
     app.deploy(plan)
     assert (app.stage, app.state_of(plan)) == ("v0-2", PlanState.DEPLOYED)
     app.stop()
+
+
+def test_failed_deployment_starts_the_old_release_unless_a_person_had_stopped_it(
+    app: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*arguments: object) -> None:
+        raise AppFailed("the new app is not healthy")
+
+    plan = app.plan(NEW_FIELD)
+    app.decide(app.deploy(plan).run_id)
+    monkeypatch.setattr("attractor.growth.deployment.deploy.transfer", fail)
+    try:
+        local.start(app.releases, os.environ)
+        with pytest.raises(AppFailed, match="the new app"):
+            app.deploy(plan)
+        assert (app.get("/health")["ok"], app.stage) == (True, "v0")
+        local.stop(app.releases)
+        with pytest.raises(AppFailed, match="the new app"):
+            app.deploy(plan)
+        assert app_process(app.releases.folder).status is ProcessStatus.NONE
+    finally:
+        app.stop()
 
 
 def test_roll_back_without_an_earlier_stage_is_refused(app: Living) -> None:

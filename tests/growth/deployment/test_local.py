@@ -257,7 +257,7 @@ def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
         supervisor.ensure()
         before = supervisor.url
         code.write_text("raise SystemExit('broken')")
-        _kill_process_in(current.tree)
+        kill_process_in(current.tree)
         watching.start()
         for _ in range(2):
             wait_until(lambda: "next try" in capfd.readouterr().err)
@@ -343,7 +343,7 @@ def processes_of(app: Living) -> set[str]:
     return found
 
 
-def _kill_process_in(folder: Path) -> None:
+def kill_process_in(folder: Path) -> None:
     for one in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if (one / "cwd").readlink() == folder:

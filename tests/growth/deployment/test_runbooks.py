@@ -1,11 +1,13 @@
 """Every command in the runbooks of apps works in the situation of its page."""
 
+import json
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from attractor.growth.api import deployments
+from attractor.growth.development import DEVELOPMENT
 from tests import examples
 from tests.counts import IS_FULL
 from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
@@ -14,6 +16,15 @@ from tests.pipeline.projects import git
 from tests.test_runbooks import OF_APPS
 
 KILLED, ROLLED_BACK = OF_APPS[:2]
+PLATE = """
+[organs.panels]
+kind = "surfaces"
+nodes = ["interface"]
+
+[[plates]]
+organ = "panels"
+accepts = ["add_surface", "rename"]
+"""
 
 
 def variables(app: Living) -> dict[str, str]:
@@ -51,13 +62,19 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
         ]
         old = [{"id": f"a{number}", "crop": "rye", "soil": "loam"} for number in range(3)]
         app.post("/data/block", *old, {"id": "b", "crop": "oat", "soil": "clay"})
+        with (app.folder / DEVELOPMENT).open("a") as file:
+            file.write(PLATE)
+        git(app.folder, "commit", "--quiet", "--all", "--message", "Let panels grow")
         examples.play(ROLLED_BACK, app.folder, variables(app))
+        assert (app.folder / DEVELOPMENT).read_text().endswith(PLATE)
+        [record] = (app.plane.folder / "rollbacks").glob("*/rollback.json")
+        assert json.loads(record.read_text())["kept"] == ["panels accepts add_surface, rename"]
         assert app.records()[0] == {"id": "a0", "crop": "rye"}
         assert app.records()[-1] == {"id": "b", "crop": "oat"}
         shown = deployments.lineage(app.plane)
     finally:
         app.stop()
-    assert git(app.folder, "diff", "HEAD~4", "HEAD", "--stat", "--", "spec/nodes") == ""
+    assert git(app.folder, "diff", "HEAD~5", "HEAD", "--stat", "--", "spec/nodes") == ""
     stages = cast("list[dict[str, str]]", shown["stages"])
     found = [(one["stage"], one["parent"], one["decided_by"]) for one in stages]
     assert found == [("v0", "", "ann"), ("v0-2", "v0", "ann"), ("v0-3", "v0-2", "ann-decide")]

@@ -12,7 +12,7 @@ from attractor.growth.errors import ModelAnswerRefused
 from attractor.growth.model_answers import MOST_ANSWERS
 from attractor.growth.normalize.free_text import add_text, normalize_text
 from attractor.growth.specification.clarifications import clarifications_of
-from attractor.growth.specification.document import document_of
+from attractor.growth.specification.document_writer import document_of
 from attractor.growth.specification.graph import Author
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.model import objects, project_with_model

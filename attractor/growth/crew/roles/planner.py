@@ -9,7 +9,7 @@ from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.plans.checks import check_proposal
 from attractor.growth.plans.plan import read_proposal
 from attractor.growth.plans.planner import describe_types, required_tests
-from attractor.growth.specification.document import write_document
+from attractor.growth.specification.document_writer import write_document
 
 
 class Input(Message):

@@ -8,7 +8,7 @@ from attractor.base.json import Json
 from attractor.growth.crew.contract import Message, Role, Work
 from attractor.growth.crew.drafts import Draft, faults_of_drafts
 from attractor.growth.crew.roles.compiler import sentences
-from attractor.growth.specification.document import write_document
+from attractor.growth.specification.document_writer import write_document
 
 
 class Input(Message):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from attractor.base.errors import Unavailable
 from attractor.base.files import read_regular
-from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import app_supervisor
 from attractor.growth.deployment.app_supervisor import app_process
@@ -76,8 +76,16 @@ def start(
 
 
 def find_address(releases: Releases) -> str:
-    """Return the address of the running app, or "" if it does not answer."""
-    url = str(_note(releases.folder).get("url", ""))
+    """Return the address of the running app, or "" if it does not answer.
+
+    After a kill or a reboot, another program may answer on the port of the app: without a living
+    supervisor or app of the last start there is no address.
+    """
+    process, note = app_process(releases.folder), _note(releases.folder)
+    is_alive = process.status in (ProcessStatus.RUNNING, ProcessStatus.LEFT)
+    if not is_alive or note.get("mark") != process.mark:
+        return ""
+    url = str(note.get("url", ""))
     try:
         require_healthy(url, within=_ANSWER_S)
     except AppFailed:
@@ -94,8 +102,7 @@ def find_services(releases: Releases) -> Mapping[str, Json]:
 def _note(folder: Path) -> JsonObject:
     """Return the note of the supervisor about the app that it serves."""
     file = folder / app_supervisor.NOTE
-    value = parse_json(read_regular(file)) if file.exists() else {}
-    return value if isinstance(value, dict) else {}
+    return (parse_object(read_regular(file)) if file.exists() else None) or {}
 
 
 part = ReleaseTarget(drained=drained, start=start)
