@@ -165,6 +165,7 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
             yield f"  start it: attractor grow {start}"
         elif app["next_run"]:
             yield f"  next run of a pipeline: {app['next_run']}"
+        yield from release_lines(app)
         yield from _service_lines(app)
         yield from change_lines(app)
     else:
@@ -176,6 +177,14 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         found = "recordings: none"
     advice = " (record traffic of the running app: attractor grow record)"
     yield found + (now if app["is_recorded"] else "" if app["recordings"] else advice)
+
+
+def release_lines(check: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files and packages of the running release that differ, each with the remedy."""
+    for one in check["faults"]:
+        yield f"  {one['path']} {one['problem']}"
+        yield f"    {one['remedy']}"
+    yield from (f"  package updated since the deployment: {one}" for one in check["updated"])
 
 
 def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:

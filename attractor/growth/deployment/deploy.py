@@ -48,6 +48,7 @@ from attractor.growth.building import (
     work_tree,
 )
 from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.integrity import record_release
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
@@ -242,7 +243,7 @@ async def undertake(
                 listed = await _release(
                     control_plane, releases, undertaking, run, target=target, by=by
                 )
-            url = _finish(project, releases, undertaking, target)
+            url = await _finish(project, releases, undertaking, target)
             release = releases.open(build.stage)
             services = urls_in(configured(project, adapters_in(release.tree)), release.tree)
             so_far = replace(
@@ -356,6 +357,7 @@ async def _release(
         record = replace(record, commit=promotion.commit)
         releases.complete(Release(new.folder, record), moved.residue)
         releases.switch(build.stage)
+        record_release(project, releases.open(build.stage))
     return moved.defaulted
 
 
@@ -371,7 +373,7 @@ def end_recording(control_plane: ControlPlane, release: Release) -> str:
     )
 
 
-def _finish(
+async def _finish(
     project: Project, releases: Releases, undertaking: Undertaking, target: ReleaseTarget
 ) -> str:
     """Start the app of a stage, unless a later stage has taken its place; return its address."""
@@ -380,7 +382,7 @@ def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    return start_release(project, releases, target)
+    return await start_release(project, releases, target)
 
 
 async def write_tree(project: Project, commit: str, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Starts the current release of an app, also of one that went down by itself."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from attractor.growth.apps.services import configured
 from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.app_supervisor import app_process
+from attractor.growth.deployment.integrity import expected_release
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget, target_registry
 from attractor.growth.errors import AppFailed
@@ -35,13 +37,15 @@ class DownApp:
     since: datetime
 
 
-def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
-    """Start the current release unless it runs; return its address once it is healthy."""
+async def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
+    """Verify the current release, and start it unless it runs; return its address once healthy."""
     current = releases.current
     if current is None:
         raise AppFailed(f"{releases.folder} has no current release")
+    expected = await expected_release(project, releases)
     services = configured(project, adapters_in(current.tree))
-    return target.start(releases, project.machine.environ, services, settings_of(project))
+    environ, notices = project.machine.environ, settings_of(project)
+    return target.start(releases, environ, expected, services, notices)
 
 
 def apps_to_start(state: Path) -> Sequence[DownApp]:
@@ -72,4 +76,5 @@ def start_again(project: Project) -> str:
     with control_plane.lock().acquire(wait=_PATIENCE_S, purpose="attractor: start the app"):
         if app_process(releases.folder).status is ProcessStatus.NONE:
             return ""
-        return start_release(control_plane.project, releases, target_registry()["local"])
+        target = target_registry()["local"]
+        return asyncio.run(start_release(control_plane.project, releases, target))
