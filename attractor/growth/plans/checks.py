@@ -11,13 +11,15 @@ from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.base.json import texts_in
 from attractor.base.records import write_fields
 from attractor.engine.truncation import shorten
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
 from attractor.growth.errors import InvalidDevelopment, PlanRefused
 from attractor.growth.identity import find_breaches
-from attractor.growth.morph import Morph, type_of
+from attractor.growth.morph import Morph, type_of, write_morph
+from attractor.growth.plain_text import faults_of_text, hidden_in
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal, named
 from attractor.growth.specification.clarifications import (
@@ -36,6 +38,7 @@ class FindingKind(StrEnum):
 
     MORPH = "invalid_morph"
     NAME = "invalid_name"
+    TEXT = "misleading_text"
     PLATE = "no_plate"
     TEST = "missing_test"
     QUESTION = "open_question"
@@ -73,28 +76,20 @@ def check_proposal(
         place = f"morph {number} ({type_of(morph)})"
         findings += _findings_of(morph, before, development, tests, place)
         plate = development.plate_for(morph)
-        planned.append(
-            PlannedMorph(
-                morph,
-                plate.organ if plate else "",
-                development.level_of(morph),
-                development.risk_of(morph),
-            )
+        one = PlannedMorph(
+            morph,
+            plate.organ if plate else "",
+            development.level_of(morph),
+            development.risk_of(morph),
         )
         try:
             after = morph.apply(before)
         except AttractorError as cause:
             findings.append(Finding(FindingKind.MORPH, f"{place}: {cause.message}", cause.hint))
-            return CheckedProposal(tuple(planned), tuple(findings))
+            return CheckedProposal((*planned, one), tuple(findings))
+        planned.append(one)
         before = after
-    # A name of the specification stays as it is.
-    for node in before.values():
-        if node.id not in graph or graph[node.id].name != node.name:
-            for fault in faults_of_name(node.name):
-                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
-                findings.append(
-                    Finding(FindingKind.NAME, message, "choose a short name in one script")
-                )
+    findings += [*_misleading(proposal), *_hidden(graph, before), *_invalid_names(graph, before)]
     for breach in find_breaches(graph, before, development.identity):
         message = f"{breach.line!r}: {breach.message}"
         findings.append(Finding(FindingKind.IDENTITY, message, "leave the identity as it is"))
@@ -104,6 +99,35 @@ def check_proposal(
         hint = f"change {DEVELOPMENT}, or leave the node"
         findings.append(Finding(FindingKind.DEVELOPMENT, cause.message, hint))
     return CheckedProposal(tuple(planned), tuple(findings))
+
+
+def _misleading(proposal: Proposal) -> Iterator[Finding]:
+    """Yield a finding for each text of a proposal that hides something from its reviewer."""
+    texts = [(f"morph {number}", one) for number, one in enumerate(proposal.morphs, 1)]
+    placed = [(place, text) for place, one in texts for text in texts_in(write_morph(one))]
+    for place, text in [*placed, *(("tests", test) for test in proposal.tests)]:
+        for fault in faults_of_text(text):
+            hint = "write the text again in plain words"
+            yield Finding(FindingKind.TEXT, f"{place}: {fault}", hint)
+
+
+def _invalid_names(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]:
+    """Yield a finding for each invalid name; a name of the specification stays as it is."""
+    for node in after.values():
+        if node.id not in before or before[node.id].name != node.name:
+            for fault in faults_of_name(node.name):
+                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
+                yield Finding(FindingKind.NAME, message, "choose a short name in one script")
+
+
+def _hidden(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]:
+    """Yield a finding for each node with hidden text that a proposal leaves as it is."""
+    for node in after.values():
+        if node.id in before and before[node.id].fields == node.fields:
+            for text in texts_in(dict(node.fields)):
+                for fault in hidden_in(text):
+                    hint = f'add a morph to this plan: {{"type": "rename", "node": "{node.id}"}}'
+                    yield Finding(FindingKind.TEXT, f"{node.id}: {fault}", hint)
 
 
 @dataclass(frozen=True)
@@ -127,7 +151,8 @@ def check_plan(
 ) -> PlanCheck:
     """Check a stored plan again; `head` is the specification in the repository, if there is one."""
     findings = [*find_unclear(plan.base, head)]
-    findings += check_proposal(plan.base, plan.proposal, development).findings
+    checked = check_proposal(plan.base, plan.proposal, development)
+    findings += checked.findings
     rebase = f"run 'attractor grow rebase {plan.id}'"
     if head is not None and not adds_only_desires(head, plan.base):
         message = f"the base is {plan.base.spec_hash[:12]}, the app is {head.spec_hash[:12]}"
