@@ -25,7 +25,7 @@ from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
 from attractor.growth.normalize.structured import add_desires
-from attractor.growth.plans.checks import find_unclear, make_plan, refusal
+from attractor.growth.plans.checks import find_unclear, gate_changes, make_plan, refusal
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.feedback import (
     AppFeedback,
@@ -158,7 +158,8 @@ def _keep(
         others = [one for one in plans.open_plans() if not instead_of or one.id != instead_of.id]
         collisions = find_collisions(plan, others, development.identity)
         control_plane.specs.save(stored.graph, stored.record)
-        plans.save(plan, mutation_text(plan, control_plane.coverage(plan), collisions))
+        gates = _gate_lines(control_plane, plan)
+        plans.save(plan, mutation_text(plan, control_plane.coverage(plan), collisions, gates))
         if instead_of and plan.id != instead_of.id:
             plans.drop(instead_of.id, f"rebased as {plan.id}")
     return plan
@@ -167,7 +168,8 @@ def _keep(
 def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return a plan with its state, the verdicts of rules on each morph, findings and collisions.
 
-    `services` are the addresses that its app calls by the settings, by adapter.
+    `gates` says what changes for a gate, its evidence included. `services` are the addresses that
+    its app calls by the settings, by adapter.
     """
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
@@ -183,11 +185,22 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "morphs": [step.to_dict() for step in steps],
         "tests": list[Json](plan.tests),
         "identity": write_record(identity),
+        "gates": list[Json](_gate_lines(control_plane, plan)),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [step.migration.describe() for step in steps if step.migration],
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
+
+
+def _gate_lines(control_plane: ControlPlane, plan: Plan) -> Sequence[str]:
+    """Return what the morphs of a plan change for gates, by gate."""
+    development = read_development(control_plane.repository)
+    return [
+        f"{change} ({step.id})"
+        for step in plan.steps
+        for change in gate_changes(plan.base, step.before, step.after, development)
+    ]
 
 
 def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:

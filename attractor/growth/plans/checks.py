@@ -17,8 +17,9 @@ from attractor.engine.truncation import shorten
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
 from attractor.growth.errors import InvalidDevelopment, PlanRefused
+from attractor.growth.evidence import GateChange, find_gate_changes
 from attractor.growth.identity import find_breaches
-from attractor.growth.morph import Morph, type_of, write_morph
+from attractor.growth.morph import Morph, Risk, type_of, write_morph
 from attractor.growth.plain_text import faults_of_text, hidden_in
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal, named
@@ -87,6 +88,8 @@ def check_proposal(
         except AttractorError as cause:
             findings.append(Finding(FindingKind.MORPH, f"{place}: {cause.message}", cause.hint))
             return CheckedProposal((*planned, one), tuple(findings))
+        if gate_changes(graph, before, after, development):
+            one = replace(one, risk=Risk.HIGH)
         planned.append(one)
         before = after
     findings += [*_misleading(proposal), *_hidden(graph, before), *_invalid_names(graph, before)]
@@ -99,6 +102,15 @@ def check_proposal(
         hint = f"change {DEVELOPMENT}, or leave the node"
         findings.append(Finding(FindingKind.DEVELOPMENT, cause.message, hint))
     return CheckedProposal(tuple(planned), tuple(findings))
+
+
+def gate_changes(
+    base: SpecGraph, before: SpecGraph, after: SpecGraph, development: DevelopmentalSpec
+) -> Sequence[GateChange]:
+    """Return what a morph changes for the gates of the base of its plan."""
+    targets = development.targets_of_gates
+    found = find_gate_changes(before, after, targets)
+    return [one for one in found if one.gate in base]
 
 
 def _misleading(proposal: Proposal) -> Iterator[Finding]:
@@ -160,6 +172,10 @@ def check_plan(
     if development.hash != plan.development_hash:
         message = f"{DEVELOPMENT} was changed since the plan was made"
         findings.append(Finding(FindingKind.DEVELOPMENT, message, rebase))
+    for number, (kept, now) in enumerate(zip(plan.morphs, checked.morphs, strict=False), 1):
+        if kept.risk is not now.risk:
+            message = f"the rules give morph {number} the risk {now.risk}, not {kept.risk}"
+            findings.append(Finding(FindingKind.DEVELOPMENT, message, rebase))
     collisions = find_collisions(plan, open_plans, development.identity)
     return PlanCheck(tuple(findings), tuple(collisions))
 

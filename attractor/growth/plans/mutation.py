@@ -11,17 +11,22 @@ from attractor.growth.specification.difference import compare_specs
 from attractor.growth.specification.store import spec_id
 
 
-def mutation_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
-    """Return the description of a plan in Markdown."""
-    return "\n".join(_lines(plan, identity, collisions)) + "\n"
+def mutation_text(
+    plan: Plan, identity: Coverage, collisions: Sequence[Collision], gates: Sequence[str] = ()
+) -> str:
+    """Return the description of a plan in Markdown; `gates` says what changes for gates."""
+    return "\n".join(_lines(plan, identity, collisions, gates)) + "\n"
 
 
-def _lines(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> Iterator[str]:
+def _lines(
+    plan: Plan, identity: Coverage, collisions: Sequence[Collision], gates: Sequence[str]
+) -> Iterator[str]:
     yield f"# Plan {plan.id}"
     yield ""
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
     yield f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."
     yield from _section("Missing scenarios", [f"- {one}" for one in identity.missing])
+    yield from _section("Gates whose evidence or words change", [f"- {one}" for one in gates])
     yield from _section("Desires", [f"> {desire.goal}" for desire in plan.desires])
     yield from _section("Morphs", [line for step in plan.steps for line in _step_lines(step)])
     changes = compare_specs(plan.base, plan.result)
