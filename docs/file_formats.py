@@ -568,6 +568,24 @@ class Leaked(Record):
     count: int
 
 
+class PackageRecord(Record):
+    """A package with which an app runs."""
+
+    version: str
+    files: str = Field(default="", description="the hash of its list of files, or empty")
+
+
+class Released(Record):
+    """Data of `released`: the result of a run became the running app."""
+
+    project: str
+    stage: str
+    commit: str
+    tree: str = Field(description="the hash of its files")
+    sandbox: str
+    packages: dict[str, PackageRecord]
+
+
 class TaskRemoved(Record):
     """Data of `task_removed`: `gc` removed an old run of an actor."""
 
@@ -804,6 +822,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.TRIALS_REPLAYED: TrialsReplayed,
     LineKind.ENDED: Ended,
     LineKind.LEAKED: Leaked,
+    LineKind.RELEASED: Released,
     LineKind.TASK_REMOVED: TaskRemoved,
     LineKind.DECIDED: Decided,
     LineKind.WAIVED: Waived,

@@ -7,8 +7,10 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.base.errors import suggest
+from attractor.base.json import Json, texts_in
 from attractor.base.records import read_json
 from attractor.growth.errors import InvalidDesire
+from attractor.growth.plain_text import require_plain
 
 
 class UserDesire(BaseModel):
@@ -44,7 +46,16 @@ class PlannerInput(BaseModel):
 
 
 def read_desire(value: object, *, place: str = "desire") -> UserDesire:
-    """Read a desire from JSON or YAML, or raise InvalidDesire with the first fault."""
+    """Read a new desire from JSON or YAML, or raise InvalidDesire with the first fault."""
+    desire = parse_desire(value, place=place)
+    for key, one in desire.to_dict().items():
+        for text in texts_in(cast("Json", one)):
+            require_plain(text, f"{place}.{key}", InvalidDesire)
+    return desire
+
+
+def parse_desire(value: object, *, place: str = "desire") -> UserDesire:
+    """Parse a desire, also one that was stored before hidden text was refused."""
     if isinstance(value, str):
         value = {"goal": value}
     try:

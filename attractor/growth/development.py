@@ -75,7 +75,21 @@ class DevelopmentalSpec(BaseModel):
     @property
     def hash(self) -> str:
         """The hash that plans pin."""
-        return content_hash(canonical_json(self.model_dump(mode="json")).encode())
+        record = self.model_dump(mode="json")
+        for one in record["identity"]:
+            # A key that earlier versions did not know keeps the hash, unless it is used.
+            if not one["frozen_inputs"]:
+                del one["frozen_inputs"]
+        return content_hash(canonical_json(record).encode())
+
+    @property
+    def targets_of_gates(self) -> Mapping[str, Sequence[str]]:
+        """The gates that the identity names, each with what is only reached through it."""
+        found: dict[str, list[str]] = {one.gate: [] for one in self.identity if one.gate}
+        for one in self.identity:
+            if one.path_to:
+                found[one.gate].append(one.path_to)
+        return found
 
     def level_of(self, morph: Morph) -> Level:
         """Return the level of a morph."""

@@ -12,12 +12,13 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attractor.base.dataclasses import dataclass
+from attractor.growth.evidence import evidence_changes
 from attractor.growth.specification.document import IDENTITY
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 
 
 class Binding(BaseModel):
-    """The meaning of an identity line for the graph: one of the predicates, or none."""
+    """The meaning of an identity line for the graph: some of the predicates, or none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,27 +32,32 @@ class Binding(BaseModel):
         default="", description="the id of a step or entity that is reached only ..."
     )
     gate: str = Field(default="", description="... through this step")
+    frozen_inputs: bool = Field(
+        default=False,
+        description="whether the inputs of the gate never change: what it reads, and which steps "
+        "write that before it",
+    )
     scenario: str = Field(
         default="", description="the id of a `must` scenario that checks the line"
     )
 
     @model_validator(mode="after")
-    def _has_one_predicate(self) -> Self:
-        if bool(self.path_to) != bool(self.gate):
-            raise ValueError("path_to and gate belong together")
-        given = [self.frozen_node, self.forbidden, self.path_to, self.scenario]
-        if sum(map(bool, given)) > 1:
-            raise ValueError(
-                "a line has one predicate: frozen_node, forbidden, path_to or scenario"
-            )
+    def _has_whole_predicates(self) -> Self:
+        if bool(self.path_to or self.frozen_inputs) != bool(self.gate):
+            raise ValueError("a gate belongs to path_to or frozen_inputs")
         return self
+
+    @property
+    def has_predicate(self) -> bool:
+        """Whether the line has a predicate over the graph."""
+        return bool(self.frozen_node or self.forbidden or self.gate)
 
     def is_checked_by_machine(self, musts: Collection[str]) -> bool:
         """Whether no model and no person has to judge the line.
 
         `musts` are the `must` scenarios of the app's suite: another scenario checks nothing.
         """
-        return bool(self.frozen_node or self.forbidden or self.path_to) or self.scenario in musts
+        return self.has_predicate or self.scenario in musts
 
 
 class BreachKind(StrEnum):
@@ -62,6 +68,7 @@ class BreachKind(StrEnum):
     FROZEN = "frozen_node_changed"
     FORBIDDEN = "forbidden_relation"
     BYPASS = "gate_bypassed"
+    INPUTS = "gate_inputs_changed"
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,9 @@ def coverage(
         f"{binding.line!r} is bound to {binding.scenario!r}, which is no `must` scenario of the "
         "suite: write it as a holdout, name it in gate.must, and register the suite"
         for binding in bindings
-        if binding.scenario and binding.line not in checked
+        if binding.scenario
+        and binding.scenario not in musts
+        and (binding.has_predicate or binding.line not in checked)
     ]
     return Coverage(len(lines), sum(one in checked for one in lines), tuple(missing))
 
@@ -184,6 +193,16 @@ def _broken_predicate(before: SpecGraph, after: SpecGraph, binding: Binding) -> 
         if node and target in node.targets(Relation(relation)):
             message = f"{source} {relation} {target}, which is forbidden"
             yield Breach(BreachKind.FORBIDDEN, binding.line, message)
+    if binding.gate:
+        yield from _broken_gate(before, after, binding)
+
+
+def _broken_gate(before: SpecGraph, after: SpecGraph, binding: Binding) -> Iterator[Breach]:
+    """Yield changed inputs of a gate, and a path that does not pass it."""
+    if binding.frozen_inputs:
+        changes = [*evidence_changes(before, after, binding.gate)]
+        for message in changes if binding.gate in after else ["is removed"]:
+            yield Breach(BreachKind.INPUTS, binding.line, f"{binding.gate}: {message}")
     if binding.path_to:
         path = find_bypass(before, after, binding.path_to, binding.gate)
         if path:

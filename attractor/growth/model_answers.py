@@ -20,7 +20,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import JsonObject, content_hash
 from attractor.engine.truncation import one_line
-from attractor.growth.errors import ModelAnswerRefused
+from attractor.growth.errors import InvalidDesire, ModelAnswerRefused
+from attractor.growth.plain_text import hidden_in
 from attractor.llm.errors import NoObjectGeneratedError
 from attractor.llm.generation.objects import read_object
 from attractor.llm.generation.text import generate
@@ -72,6 +73,11 @@ async def ask_model(
         hint="set llm.model; 'attractor doctor' lists the keys that are set, 'attractor models' "
         "the models",
     )
+    for name, text in data.items():
+        # A model would obey what the reviewer does not see.
+        for hidden in hidden_in(text):
+            hint = "name the node: attractor spec show; a plan with the morph rename cleans it"
+            raise InvalidDesire(f"{name}: {hidden}", hint=hint)
     marker = secrets.token_hex(_MARKER_BYTES)
     system = f"{instruction.strip()}\n\n{_FENCE.read_text('utf-8').format(marker=marker)}"
     conversation = [Message.system(system), Message.user(fenced(data, marker))]

@@ -137,7 +137,7 @@ def test_a_morph_decides_about_values_that_do_not_fit(unfit: str) -> None:
     parameters, words, value = DECIDED[unfit]
     retype = {"type": "retype_field", "entity": "block", "field": "crop", "field_type": "integer"}
     plan = _plan(read_morph({**retype, **parameters}))
-    assert words in mutation_text(plan, Coverage(1, 1, ()), ())
+    assert words in mutation_text(plan)
     state: State = {"block": ({"id": "a", "crop": "big"}, {"id": "b", "crop": "7"})}
     [misfit] = plan.migration.misfits(state)
     assert misfit.record == "block/a"

@@ -1,5 +1,6 @@
 """`attractor attention`: what needs a person, over all projects; answers are taken everywhere."""
 
+import asyncio
 import json
 import re
 from datetime import timedelta
@@ -215,7 +216,7 @@ def test_plans_and_apps_that_went_down_are_rows(tmp_path: Path) -> None:
         return [(row.need.value, row.reason) for row in found]
 
     try:
-        start_release(project, app.releases, local.part)
+        asyncio.run(start_release(project, app.releases, local.part))
         planned = read_proposal(PROPOSAL)
         plan_id = str(plan_proposal(app.plane, "HEAD", planned)["plan_id"])
         assert rows() == [("plan", "the plan is open")]

@@ -30,10 +30,10 @@ from attractor.records.lookup import outermost_run
 def verify(invocation: Invocation, reference: str, named: str | None, as_json: bool) -> ExitCode:
     """Verify ledger, journals, decisions, results, tokens and registered versions.
 
-    Verify all records of the state folder, or the ledger and RUN. Recompute every hash chain, name
-    the first corrupt line of each, and exit with 6. Without the key of the ledger, the chains are
-    verified, and the number of unchecked seals is printed. Only --head reveals a state folder that
-    was replaced by an older copy as a whole.
+    Verify all records of the state folder and its running apps, or the ledger and RUN. Recompute
+    every hash chain, name the first corrupt line of each, and exit with 6. Without the key of the
+    ledger, the chains are verified, and the number of unchecked seals is printed. Only --head
+    reveals a state folder that was replaced by an older copy as a whole.
     """
     opened = opened_of(invocation)
     project = opened.project
@@ -51,6 +51,11 @@ def verify(invocation: Invocation, reference: str, named: str | None, as_json: b
         head=head,
         on_progress=_show_progress,
     )
+    if root is None:
+        # Imported here, because it needs growth.
+        from attractor.growth.api.deployments import audit_releases
+
+        audit_releases(report, project.machine.state_dir, invocation.environ)
     if as_json:
         show_json(report.to_record())
     else:
@@ -72,6 +77,8 @@ def _lines(report: AuditReport, head: str) -> list[str]:
         number_of(report.tokens, "token"),
         f"{number_of(report.versions, 'record')} of profiles, suites and pipelines",
     )
+    if report.releases:
+        counted = (*counted, number_of(report.releases, "running app"))
     lines = [f"verified: {', '.join(counted)}"]
     if report.unchecked_seals:
         lines.append(

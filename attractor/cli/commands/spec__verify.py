@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.growth import control_plane_of, morph_words
+from attractor.cli.runs.growth import control_plane_of, morph_words, release_lines
 from attractor.language.source.text import visible
 
 
@@ -26,7 +26,8 @@ def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> Exit
     Regenerate the skeleton byte for byte, and compare bodies, specification, lineage and
     generated.json with the newest promoted commit (before the first one: with the hashes in
     generated.json and the lineage). Print the morphs that lead to an edited specification, and its
-    changes without a morph. Exit with 1 if a file differs and is not restored.
+    changes without a morph. Compare the running release, its packages and release.json with the
+    ledger and its promoted commit. Exit with 1 if a file differs and is not restored.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.specs import verify
@@ -37,7 +38,13 @@ def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> Exit
     else:
         show("\n".join(map(visible, _lines(record, reconverge=reconverge))))
     remaining = record["refused"] if reconverge else record["divergences"]
-    return ExitCode.FAILED if remaining else ExitCode.DONE
+    is_right = not remaining and not _release(record)["faults"]
+    return ExitCode.DONE if is_right else ExitCode.FAILED
+
+
+def _release(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what was found about the running release."""
+    return record["release"] or {"faults": [], "updated": []}
 
 
 def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
@@ -48,8 +55,13 @@ def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
         morphs = map(morph_words, record["proposal"]["morphs"])
         yield from (f"edited specification, as a morph: {morph}" for morph in morphs)
     yield from (f"edited specification, no morph: {one}" for one in record["without_morph"])
+    release = _release(record)
+    yield from (f"restored: {path}" for path in release.get("restored", []))
+    if release.get("incident"):
+        yield f"edits kept in {release['incident']}"
+    yield from release_lines(release)
     if not record["divergences"]:
-        yield "no problems found"
+        yield from [] if release["faults"] else ["no problems found"]
     elif reconverge:
         yield from (f"restored: {path}" for path in record["restored"])
         if record["incident"]:

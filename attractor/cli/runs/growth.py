@@ -58,6 +58,7 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
             if one[key]:
                 yield f"     {key} {', '.join(one[key])}"
     yield from (f"  state: {one}" for one in plan["migrations"])
+    yield from (f"  GATE {one}" for one in plan["gates"])
     if plan["irreversible"]:
         yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"
     identity = plan["identity"]
@@ -183,6 +184,7 @@ def app_lines(app: Mapping[str, Any]) -> Iterator[str]:
         place = f"{app['url']}{where}" if app["url"] else silent
         yield f"running: {app['running']} {place}"
         yield from _standing_of(app)
+        yield from release_lines(app)
         yield from _service_lines(app)
         yield from change_lines(app)
     else:
@@ -214,6 +216,14 @@ def _standing_of(app: Mapping[str, Any]) -> Iterator[str]:
             yield f"  next run of a pipeline: {app['next_run']}"
         case _:
             pass
+
+
+def release_lines(check: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files and packages of the running release that differ, each with the remedy."""
+    for one in check["faults"]:
+        yield f"  {one['path']} {one['problem']}"
+        yield f"    {one['remedy']}"
+    yield from (f"  package updated since the deployment: {one}" for one in check["updated"])
 
 
 def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:

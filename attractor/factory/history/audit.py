@@ -47,7 +47,8 @@ class AuditReport:
     """The numbers of verified records, and the flaws in the order of the ledger.
 
     `versions` are lines about versions of profiles, suites and pipelines. `removed` are undecided
-    runs of the ledger whose directories do not exist any more. Without the key of the
+    runs of the ledger whose directories do not exist any more. `releases` are running apps, which
+    the caller verifies. Without the key of the
     ledger, `unchecked_seals` is the number of its seals, and results and tokens are not verified.
     """
 
@@ -57,6 +58,7 @@ class AuditReport:
     results: int = 0
     tokens: int = 0
     versions: int = 0
+    releases: int = 0
     unchecked_seals: int = 0
     removed: list[str] = field(default_factory=list[str])
     flaws: list[Flaw] = field(default_factory=list[Flaw])

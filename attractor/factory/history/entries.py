@@ -142,6 +142,10 @@ def _measured(fields: Fields) -> str:
     return f"suite {fields.text('seal')[:12]}: {fields.whole(SuiteFigures)}"
 
 
+def _released(fields: Fields) -> str:
+    return f"{fields.text('stage')} runs, sandbox: {fields.text('sandbox')}"
+
+
 def _task_removed(fields: Fields) -> str:
     return f"of the actor {fields.text('actor')}"
 
@@ -177,6 +181,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.EVALUATED: _evaluated,
     LineKind.ENDED: _ended,
     LineKind.LEAKED: _leaked,
+    LineKind.RELEASED: _released,
     LineKind.TASK_REMOVED: _task_removed,
     LineKind.PROFILE_REGISTERED: _version,
     LineKind.SUITE_REGISTERED: _version,

@@ -242,6 +242,9 @@ class LineKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     """`branch`, `commit`, `revert`, `reason`."""
 
+    RELEASED = "released"
+    """A running app: `project`, `stage`, `commit`, `tree` (a hash), `sandbox`, `packages`."""
+
     PROFILE_REGISTERED = "profile_registered"
     """The version, and the `project`; also of suites and pipelines."""
 
@@ -272,7 +275,13 @@ class LineKind(StrEnum):
 COPIED = (LineKind.DECIDED, LineKind.WAIVED, LineKind.AMENDED)
 """The kinds of lines that are copied to the directory of the run."""
 
-BACKED_UP = (*COPIED, LineKind.PROMOTED, LineKind.ROLLED_BACK, LineKind.CLOCK_CORRECTED)
+BACKED_UP = (
+    *COPIED,
+    LineKind.PROMOTED,
+    LineKind.ROLLED_BACK,
+    LineKind.RELEASED,
+    LineKind.CLOCK_CORRECTED,
+)
 """The kinds of lines after which the ledger is backed up."""
 
 

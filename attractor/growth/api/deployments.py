@@ -4,17 +4,21 @@ Each function returns the record that a command prints with `--json` and HTTP an
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.state.run_state import APPROVED, AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.history.audit import AuditReport, Flaw
+from attractor.factory.open_project import open_project
+from attractor.factory.project import list_project_folders
 from attractor.growth.apps.services import configured
 from attractor.growth.building import find_crew_run, read_build
-from attractor.growth.control_plane import ControlPlane
+from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_supervisor import app_process, next_run
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
@@ -25,8 +29,9 @@ from attractor.growth.deployment.deploy import (
     end_recording,
 )
 from attractor.growth.deployment.history import read_history
+from attractor.growth.deployment.integrity import check_release
 from attractor.growth.deployment.monitor import compare_telemetry
-from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.release import CURRENT, Releases
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.target import target_registry
@@ -80,7 +85,7 @@ def record_traffic(
             if not is_on:
                 name = end_recording(control_plane, current)
             mark.touch() if is_on else mark.unlink(missing_ok=True)
-        url = start_release(control_plane.project, releases, place)
+        url = asyncio.run(start_release(control_plane.project, releases, place))
     return {"url": url, "recording": name, "is_recorded": is_on}
 
 
@@ -101,20 +106,26 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
     `supervisor` is `running`, `left` (it was killed, and its app was left running), `gone` (it went
     down, and nobody stopped it) or `none` (a person stopped it, or no app was started). `next_run`
     is the time at which the cadence runs the next pipeline, or empty if no supervisor runs it.
+    `faults` are files and packages of the release that differ, and `updated` packages have another
+    version.
     """
     releases = Releases(control_plane.releases)
     current = releases.current
+    check = asyncio.run(check_release(control_plane.project, releases))
     heads = sorted(control_plane.recordings.glob(f"*/{HEAD}"), key=lambda one: one.stat().st_mtime)
     newest = datetime.fromtimestamp(heads[-1].stat().st_mtime, UTC) if heads else None
     supervisor = app_process(releases.folder).status
-    is_watched = supervisor is ProcessStatus.RUNNING
-    due = next_run(releases.folder, current) if current and is_watched else None
+    # An edited specification may be unreadable, and its faults are named.
+    is_right = supervisor is ProcessStatus.RUNNING and check is not None and not check.faults
+    due = next_run(releases.folder, current) if current and is_right else None
     return {
         "running": current.record.stage if current else "",
         "plan_id": current.record.plan_id if current else "",
         "supervisor": supervisor.value,
         "url": find_address(releases) if current else "",
-        "sandbox": current.record.sandbox if current else "",
+        "sandbox": check.sandbox if check else "",
+        "faults": [write_fields(one) for one in check.faults] if check else [],
+        "updated": list[Json](check.updated) if check else [],
         "services": dict(find_services(releases)) if current else {},
         "next_run": due.isoformat(timespec="seconds") if due else "",
         "is_recorded": bool(current and current.record_mark.exists()),
@@ -122,6 +133,26 @@ def describe_app(control_plane: ControlPlane) -> dict[str, Json]:
         "newest_recording": newest.isoformat(timespec="seconds") if newest else "",
         "changes": [write_fields(one) for one in compare_telemetry(releases)],
     }
+
+
+def audit_releases(report: AuditReport, state: Path, environ: Mapping[str, str]) -> None:
+    """Verify the running releases of all projects of a state folder, and add their flaws."""
+    for folder in list_project_folders(state):
+        releases = Releases(releases_in(folder.runs_dir))
+        if not folder.has_runs or not (releases.folder / CURRENT).is_symlink():
+            continue
+        report.releases += 1
+        place = f"the app in {folder.root}"
+        try:
+            given = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
+            project = open_project(folder.root, given).project
+            check = asyncio.run(check_release(project, releases))
+            run_id = check.release.record.run_id if check else ""
+            for fault in check.faults if check else ():
+                problem = f"{place}: {fault.describe()}"
+                report.flaws.append(Flaw(run_id, problem, fault.remedy))
+        except AttractorError as fault:
+            report.flaws.append(Flaw("", f"{place}: {fault.message}", fault.hint))
 
 
 _WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED: ""}

@@ -26,7 +26,7 @@ from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
 from attractor.growth.lineage import read_stages
 from attractor.growth.normalize.structured import add_desires
-from attractor.growth.plans.checks import find_unclear, make_plan, refusal
+from attractor.growth.plans.checks import find_unclear, gate_changes, make_plan, refusal
 from attractor.growth.plans.feedback import (
     AppFeedback,
     load_feedback,
@@ -167,7 +167,8 @@ def _keep(
 def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return a plan with its state, the verdicts of rules on each morph, findings and collisions.
 
-    `services` are the addresses that its app calls by the settings, by adapter.
+    `gates` says what changes for a gate, its evidence included. `services` are the addresses that
+    its app calls by the settings, by adapter.
     """
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
@@ -185,11 +186,22 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "morphs": [step.to_dict() for step in steps],
         "tests": list[Json](plan.tests),
         "identity": write_record(identity),
+        "gates": list[Json](_gate_lines(control_plane, plan)),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [] if plan.is_first else moves,
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
+
+
+def _gate_lines(control_plane: ControlPlane, plan: Plan) -> Sequence[str]:
+    """Return what the morphs of a plan change for gates, by gate."""
+    development = read_development(control_plane.repository)
+    return [
+        f"{change} ({step.id})"
+        for step in plan.steps
+        for change in gate_changes(plan.base, step.before, step.after, development)
+    ]
 
 
 def check(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
@@ -216,7 +228,9 @@ def review(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return the description of a plan for the person who reviews it, with the checks of now."""
     plan = control_plane.plans.load(reference)
     found = control_plane.check(plan)
-    now = checks_text(plan, control_plane.coverage(plan), found.collisions)
+    now = checks_text(
+        plan, control_plane.coverage(plan), found.collisions, _gate_lines(control_plane, plan)
+    )
     return {"plan_id": plan.id, "mutation": f"{control_plane.plans.mutation(plan)}{now}"}
 
 

@@ -16,6 +16,8 @@ from attractor.base.records import write_fields, write_record
 from attractor.growth.apps.verification import verify_app
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.crew.checks.identity import identity_hash
+from attractor.growth.deployment.integrity import check_release, restore_release
+from attractor.growth.deployment.release import Releases
 from attractor.growth.desires import PlannerInput, UserDesire
 from attractor.growth.errors import InvalidDesire, InvalidSpec
 from attractor.growth.lineage import read_stages
@@ -258,7 +260,16 @@ def _index_of(control_plane: ControlPlane) -> SpecIndex:
 
 
 def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str, Json]:
-    """Compare the app with its specification and the promoted tree; restore edited files."""
+    """Compare the app and its running release with what was promoted; restore edited files."""
+    project, releases = control_plane.project, Releases(control_plane.releases)
     with control_plane.lock() if reconverge else nullcontext():
-        found = asyncio.run(verify_app(control_plane.project, reconverge=reconverge))
-    return found.to_dict()
+        found = asyncio.run(verify_app(project, reconverge=reconverge))
+        check = asyncio.run(check_release(project, releases))
+        if check is None:
+            return {**found.to_dict(), "release": None}
+        release: dict[str, Json] = check.to_dict()
+        if reconverge and check.faults:
+            incident, restored = restore_release(check, control_plane.repository)
+            check = asyncio.run(check_release(project, releases)) or check
+            release = {**check.to_dict(), "incident": incident, "restored": list[Json](restored)}
+    return {**found.to_dict(), "release": release}

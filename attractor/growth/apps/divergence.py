@@ -12,13 +12,8 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import remove_file
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.growth.apps.skeleton import (
-    GENERATED,
-    generate,
-    generated_record,
-    parse_generated,
-    read_file,
-)
+from attractor.growth.apps.files import COMPILED, Files, content_of, read_below
+from attractor.growth.apps.skeleton import GENERATED, generate, generated_record, parse_generated
 from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.lineage import LINEAGE, newest, parse_stage
@@ -29,9 +24,6 @@ FOLDERS = ("app", "spec")
 """The folders of an app's repository that are compared."""
 
 INCIDENTS = Path("incidents")
-
-Files = Mapping[str, bytes]
-"""The content of files by path, within the repository of the app."""
 
 
 class DivergenceKind(StrEnum):
@@ -104,7 +96,7 @@ def reconverge(
     found = find_divergence(folder, promoted=promoted)
     restored = tuple(one for one in found if one.is_restorable)
     refused = tuple(one for one in found if not one.is_restorable)
-    edits = {one.path: _content(folder / one.path) for one in found}
+    edits = {one.path: content_of(folder / one.path) for one in found}
     kept = {path: content for path, content in edits.items() if content is not None}
     if not found:
         return Reconvergence(None, (), ())
@@ -127,10 +119,9 @@ def read_files(folder: Path) -> Files:
         one
         for name in FOLDERS
         for one in sorted((folder / name).rglob("*"))
-        if "__pycache__" not in one.parts and (one.is_symlink() or not one.is_dir())
+        if COMPILED not in one.parts
     ]
-    contents = {one.relative_to(folder).as_posix(): _content(one) for one in paths}
-    return {path: content for path, content in contents.items() if content is not None}
+    return read_below(folder, paths)
 
 
 def spec_of_files(files: Files) -> SpecGraph:
@@ -222,10 +213,3 @@ def _lineage_divergence(present: Files) -> Iterator[Divergence]:
         last = newest([stage for _, stage in stages])
         if last.spec_hash != spec_of_files(present).spec_hash:
             yield Divergence(NODES.as_posix(), DivergenceKind.SPEC)
-
-
-def _content(file: Path) -> bytes | None:
-    """Return the content of a file; a symbolic link is the text of its target."""
-    if file.is_symlink():
-        return f"symbolic link to {file.readlink()}\n".encode()
-    return None if file.is_dir() else read_file(file)

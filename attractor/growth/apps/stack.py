@@ -35,6 +35,9 @@ class Stack:
     serve: tuple[str, ...]
     """The arguments of Python that serve the app on a free port."""
 
+    packages: tuple[str, ...] = ()
+    """The packages of this Python that the app imports."""
+
 
 @cache
 def stacks() -> Registry[Stack]:

@@ -3,6 +3,7 @@
 The app is compared with the promoted tree: the files that a decision put into its branch.
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,13 @@ from attractor.base.json import Json, canonical_json
 from attractor.growth.apps.divergence import (
     FOLDERS,
     Divergence,
-    Files,
     Reconvergence,
     find_divergence,
     read_files,
     reconverge as restore,
     spec_of_files,
 )
+from attractor.growth.apps.files import Files, link_text
 from attractor.growth.development import DEVELOPMENT, parse_development
 from attractor.growth.plans.hand_edits import HandEdits, morphs_of_edits
 from attractor.growth.plans.plan import Proposal
@@ -28,6 +29,7 @@ from attractor.growth.specification.files import NODES
 from attractor.growth.specification.graph import SpecGraph
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.objects import LINK
 from attractor.workspaces.git.repository import Repository, open_repository
 
 _TRAILERS = "^Attractor-(Decision|Rolled-Back): "
@@ -49,8 +51,18 @@ async def read_promoted(repository: Repository) -> PromotedTree | None:
     """Return the newest promoted commit of the checked-out branch; None without an app in one."""
     asked = ("log", "-1", "--format=%H", "--extended-regexp", f"--grep={_TRAILERS}", "HEAD")
     commit = (await repository.git.answer(*asked)).stdout.strip()
-    if not commit:
+    files = dict(await read_commit(repository, commit)) if commit else {}
+    nodes, rules = f"{NODES.as_posix()}/", DEVELOPMENT.as_posix()
+    if not any(path.startswith(nodes) for path in files):
         return None
+    before, now = files.pop(rules, None), (await read_commit(repository, "HEAD")).get(rules)
+    if now is not None:
+        files[rules] = now
+    return PromotedTree(commit, files, has_new_development=before != now)
+
+
+async def read_commit(repository: Repository, commit: str) -> Files:
+    """Return the files of app and specification in a commit."""
     with TemporaryDirectory(prefix="attractor-promoted-") as folder:
         # Git writes nothing into the repository of the person.
         store = ObjectStore(
@@ -62,19 +74,14 @@ async def read_promoted(repository: Repository) -> PromotedTree | None:
         prefixes = tuple(f"{repository.prefix}{one}/".encode() for one in FOLDERS)
         tree = await store.files_of(await repository.tree(commit))
         wanted = {path: entry for path, entry in tree.items() if path.startswith(prefixes)}
-        now = await store.files_of(await repository.tree("HEAD"))
-        rules = f"{repository.prefix}{DEVELOPMENT.as_posix()}".encode()
-        before = wanted.pop(rules, None)
-        if rules in now:
-            wanted[rules] = now[rules]
-        nodes = f"{repository.prefix}{NODES.as_posix()}/".encode()
-        if not any(path.startswith(nodes) for path in wanted):
-            return None
         contents = await store.with_blobs([one.id for one in wanted.values()], list)
     top = len(repository.prefix.encode())
-    names = [path[top:].decode(errors="surrogateescape") for path in wanted]
-    files = dict(zip(names, contents, strict=True))
-    return PromotedTree(commit, files, has_new_development=before != now.get(rules))
+    return {
+        path[top:].decode(errors="surrogateescape"): (
+            link_text(os.fsdecode(content)) if entry.mode == LINK else content
+        )
+        for (path, entry), content in zip(wanted.items(), contents, strict=True)
+    }
 
 
 PROPOSAL = "proposal.json"

@@ -18,16 +18,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, cast
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError
 from attractor.base.files import write_whole
 from attractor.base.json import JsonObject, canonical_json, content_hash, parse_object
+from attractor.base.records import read_record
 from attractor.engine.storage.secrets import Redactor
+from attractor.growth.apps.files import remove_compiled
 from attractor.growth.apps.services import urls_in, variables_in
 from attractor.growth.deployment import service
-from attractor.growth.deployment.release import Release, Releases
+from attractor.growth.deployment.release import ExpectedRelease, Release, Releases, tree_hash
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
 from attractor.growth.specification.files import read_spec
@@ -94,9 +96,16 @@ def _read_runs(folder: Path) -> dict[str, float]:
 class AppSupervisor:
     """The app of a release as a process, and the times of its pipelines."""
 
-    def __init__(self, folder: Path, release: Release, notices: JsonObject = NO_NOTICES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        release: Release,
+        expected: ExpectedRelease,
+        notices: JsonObject = NO_NOTICES,
+    ) -> None:
         self.folder = folder
         self.release = release
+        self.expected = expected
         self.notices = notices
         self.url = ""
         self.every, self.pipelines = _schedule(release)
@@ -112,11 +121,13 @@ class AppSupervisor:
             _log(f"{self.release.record.stage} does not answer: starting it again")
         self.stop()
         self.url = ""
+        self._require_expected_tree()
+        words = (self.release.folder.name, self.expected.sandbox)
         # The address stays the same over releases and restarts, if its port is free.
         for port in (_port(self.folder), "0"):
             self._begun = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", service.__name__, str(self.folder), port],
+                [sys.executable, "-P", "-m", service.__name__, str(self.folder), port, *words],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -151,6 +162,13 @@ class AppSupervisor:
             "settings": settings_hash(os.environ, self.release),
         }
         write_whole(self.folder / NOTE, canonical_json(note), mode=0o600)
+
+    def _require_expected_tree(self) -> None:
+        """Refuse a tree that was edited since the ledger was asked."""
+        remove_compiled(self.release.tree)
+        if tree_hash(self.release.files()) != self.expected.tree:
+            fault = f"{self.release.record.stage} is not started: its files were edited"
+            raise AppFailed(fault, hint="name them: attractor spec verify")
 
     def watch(self, ended: threading.Event) -> None:
         """Run due pipelines, and start the app again if it died, until an event."""
@@ -260,7 +278,7 @@ def _port(folder: Path) -> str:
 def main(folder: Path) -> None:
     """Keep the app of the current release running until a signal.
 
-    Standard input has the settings of notices.
+    Standard input has what the ledger says of the release, and the settings of notices.
     """
     ended = threading.Event()
 
@@ -269,16 +287,18 @@ def main(folder: Path) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    notices = parse_object(sys.stdin.buffer.read()) or {}
+    given = parse_object(sys.stdin.buffer.read()) or {}
+    expected = read_record(ExpectedRelease, cast("JsonObject", given["expected"]))
+    notices = cast("JsonObject", given["notices"])
     release = Releases(folder).current
     if release is None:
         raise SystemExit(f"{folder} has no current release")
-    supervisor = AppSupervisor(folder, release, notices)
+    supervisor = AppSupervisor(folder, release, expected, notices)
     try:
         supervisor.ensure()
         supervisor.watch(ended)
     except AppFailed as error:
-        raise SystemExit(error.message) from error
+        raise SystemExit(error.in_one_line) from error
     finally:
         supervisor.stop()
 

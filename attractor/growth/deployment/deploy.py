@@ -7,7 +7,7 @@ promotion to the ledger, and code with state to the link `current`.
 
 import shutil
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,7 @@ from attractor.growth.building import (
 )
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.checkout import require_clean, require_clean_before_run
+from attractor.growth.deployment.integrity import record_release
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
@@ -248,7 +249,7 @@ async def undertake(
                 listed = await _release(
                     control_plane, releases, undertaking, run, target=target, by=by
                 )
-            url = _finish(project, releases, undertaking, target)
+            url = await _finish(project, releases, undertaking, target)
             release = releases.open(build.stage)
             services = urls_in(configured(project, adapters_in(release.tree)), release.tree)
             so_far = replace(
@@ -327,7 +328,9 @@ async def _release(
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
     project, build = control_plane.project, undertaking.build
-    with started_after_failure(project, releases, target), target.drained(releases):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(started_after_failure(project, releases, target))
+        stack.enter_context(target.drained(releases))
         old = releases.current
         if old:
             end_recording(control_plane, old)
@@ -362,6 +365,7 @@ async def _release(
         record = replace(record, commit=promotion.commit)
         releases.complete(Release(new.folder, record), moved.residue)
         releases.switch(build.stage)
+        record_release(project, releases.open(build.stage))
     return moved.defaulted
 
 
@@ -377,7 +381,7 @@ def end_recording(control_plane: ControlPlane, release: Release) -> str:
     )
 
 
-def _finish(
+async def _finish(
     project: Project, releases: Releases, undertaking: Undertaking, target: ReleaseTarget
 ) -> str:
     """Start the app of a stage, unless a later stage has taken its place; return its address."""
@@ -386,7 +390,7 @@ def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    return start_release(project, releases, target)
+    return await start_release(project, releases, target)
 
 
 async def write_tree(project: Project, commit: str, folder: Path) -> None:

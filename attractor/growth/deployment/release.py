@@ -18,8 +18,9 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import read_file, read_regular, remove_tree, sync_folder, write_whole
-from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.records import read_record, write_record
+from attractor.growth.apps.files import COMPILED, Files, read_below
 
 CURRENT = "current"
 RECORD = "release.json"
@@ -47,6 +48,14 @@ class ReleaseRecord:
 
 
 @dataclass(frozen=True)
+class ExpectedRelease:
+    """What the ledger says of a release: where its app runs, and the hash of its tree."""
+
+    sandbox: str
+    tree: str
+
+
+@dataclass(frozen=True)
 class Release:
     """A release in its folder."""
 
@@ -57,6 +66,11 @@ class Release:
     def tree(self) -> Path:
         """The code and the specification."""
         return self.folder / "tree"
+
+    def files(self) -> Files:
+        """Read the files of the tree without compiled Python, which is removed before a start."""
+        found = sorted(self.tree.rglob("*"))
+        return read_below(self.tree, [one for one in found if COMPILED not in one.parts])
 
     @property
     def state(self) -> Path:
@@ -77,6 +91,12 @@ class Release:
     def residue(self) -> Json:
         """The values without a place in the shape of the state when the release was made."""
         return parse_json(read_regular(self.folder / RESIDUE))
+
+
+def tree_hash(files: Files) -> str:
+    """Return the hash of the files of a release, by path within its tree."""
+    hashes: dict[str, Json] = {path: content_hash(content) for path, content in files.items()}
+    return content_hash(canonical_json(hashes).encode())
 
 
 class Releases:

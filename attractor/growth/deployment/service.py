@@ -1,9 +1,10 @@
-"""The process of a released app, which the supervisor starts: `python -m ... FOLDER PORT`.
+"""The process of a released app: `python -m ... FOLDER PORT STAGE SANDBOX`.
 
-It serves the app of the current release in a sandbox of bubblewrap, forwards one port of the
-loopback to it, and is its gateway to the services that it calls: the app writes only its state,
-and sees no token and no other file of the operator. If the release was made without a sandbox, this
-process becomes the app: it has the rights of the operator, but only the core of the variables.
+The supervisor starts it. It serves the app of a release in a sandbox of bubblewrap, forwards one
+port of the loopback to it, and is its gateway to the services that it calls: the app writes only
+its state, and sees no token and no other file of the operator. If the release was made without a
+sandbox, this process becomes the app: it has the rights of the operator, but only the core of the
+variables.
 """
 
 import asyncio
@@ -26,12 +27,13 @@ from attractor.supervision.process import carried_mark
 READY = "listening on "
 
 
-def main(folder: Path, port: int) -> None:
-    """Serve the app of the current release until SIGTERM, or until the app ends."""
-    release = Releases(folder).current
-    if release is None:
-        raise SystemExit(f"{folder} has no current release")
-    if release.record.sandbox == BUBBLEWRAP:
+def main(folder: Path, port: int, stage: str, sandbox: str) -> None:
+    """Serve the app of a release until SIGTERM, or until the app ends.
+
+    The sandbox is the one of the ledger: a file of the release does not decide it.
+    """
+    release = Releases(folder).open(stage)
+    if sandbox == BUBBLEWRAP:
         try:
             asyncio.run(_serve(release, folder, port))
         except AttractorError as error:
@@ -42,6 +44,8 @@ def main(folder: Path, port: int) -> None:
     trusted = certificates_in(os.environ)
     mark = carried_mark(os.environ)
     variables = {**core, **trusted, **services, **mark, "APP_STATE": str(release.state)}
+    # Compiled files beside the code would be run in its place.
+    variables["PYTHONDONTWRITEBYTECODE"] = "1"
     if release.record_mark.exists():
         variables["APP_RECORDING"] = str(release.recorded)
     os.chdir(release.tree)
@@ -84,4 +88,4 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -1,7 +1,8 @@
 """Starts the current release of an app, also of one that went down by itself."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from attractor.growth.apps.services import configured
 from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.app_supervisor import app_process
+from attractor.growth.deployment.integrity import expected_release
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.target import ReleaseTarget, target_registry
 from attractor.growth.errors import AppFailed
@@ -37,13 +39,15 @@ class DownApp:
     since: datetime
 
 
-def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
-    """Start the current release unless it runs; return its address once it is healthy."""
+async def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
+    """Verify the current release, and start it unless it runs; return its address once healthy."""
     current = releases.current
     if current is None:
         raise AppFailed(f"{releases.folder} has no current release")
+    expected = await expected_release(project, releases)
     services = configured(project, adapters_in(current.tree))
-    return target.start(releases, project.machine.environ, services, settings_of(project))
+    environ, notices = project.machine.environ, settings_of(project)
+    return target.start(releases, environ, expected, services, notices)
 
 
 def apps_to_start(state: Path) -> Sequence[DownApp]:
@@ -67,10 +71,10 @@ def start_app(app: DownApp, environ: Mapping[str, str]) -> str:
     return start_again(open_project(app.project.root, environ).project)
 
 
-@contextmanager
-def started_after_failure(
+@asynccontextmanager
+async def started_after_failure(
     project: Project, releases: Releases, target: ReleaseTarget
-) -> Generator[None]:
+) -> AsyncGenerator[None]:
     """Start the current release again if the block fails, unless a person had stopped it."""
     try:
         yield
@@ -78,7 +82,7 @@ def started_after_failure(
         if app_process(releases.folder).status in _DOWN:
             # The fault of the block is the one to be shown.
             with suppress(AttractorError):
-                start_release(project, releases, target)
+                await start_release(project, releases, target)
         raise
 
 
@@ -89,4 +93,5 @@ def start_again(project: Project) -> str:
     with control_plane.lock().acquire(wait=_PATIENCE_S, purpose="attractor: start the app"):
         if app_process(releases.folder).status is ProcessStatus.NONE:
             return ""
-        return start_release(control_plane.project, releases, target_registry()["local"])
+        target = target_registry()["local"]
+        return asyncio.run(start_release(control_plane.project, releases, target))

@@ -7,7 +7,7 @@ from functools import cache
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
-from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.release import ExpectedRelease, Releases
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,14 @@ class ReleaseTarget:
     drained: Callable[[Releases], AbstractContextManager[None]]
     """Stops the app, and keeps it stopped during a block."""
 
-    start: Callable[[Releases, Mapping[str, str], Mapping[str, str], JsonObject], str]
+    start: Callable[
+        [Releases, Mapping[str, str], ExpectedRelease, Mapping[str, str], JsonObject], str
+    ]
     """Starts the app of the current release unless it runs; returns its address once healthy.
 
-    It gets the variables of the operator, those of the services that the app calls, and the
-    settings of notices. An app that runs with other services is started again.
+    It gets the variables of the operator, what the ledger says of the release, the variables of the
+    services that the app calls, and the settings of notices. An app that runs with other services
+    is started again.
     """
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from attractor.growth.desires import PlannerInput, UserDesire, read_desires, read_planner_input
 from attractor.growth.errors import InvalidDesire, InvalidSpec
+from attractor.growth.plain_text import require_plain
 from attractor.growth.specification.document import DOCUMENT_KEYS, graph_of
 from attractor.growth.specification.graph import SpecGraph
 from attractor.growth.specification.yaml_text import parse_yaml
@@ -27,6 +28,8 @@ def read_given(text: str, *, source: str) -> Given:
     A source that ends with .yaml, .yml or .json must be structured, and so must a text that begins
     like a document or a desire.
     """
+    # Editors of Windows begin a file with it.
+    text = text.removeprefix("\ufeff")
     is_structured = Path(source).suffix in STRUCTURED or bool(_BEGINNING.match(text))
     try:
         value = parse_yaml(text, source=source)
@@ -70,4 +73,5 @@ def free_text(text: str) -> str:
     """Return a free text, or raise InvalidDesire if it is empty."""
     if not text.strip():
         raise InvalidDesire("the text is empty", hint="describe what the app is for")
+    require_plain(text, "the text", InvalidDesire)
     return text.strip()

@@ -11,14 +11,16 @@ from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.json import content_hash
+from attractor.base.json import content_hash, texts_in
 from attractor.base.records import write_fields
 from attractor.engine.truncation import shorten
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DEVELOPMENT, DevelopmentalSpec, check_development
 from attractor.growth.errors import InvalidDevelopment, PlanRefused
+from attractor.growth.evidence import GateChange, find_gate_changes
 from attractor.growth.identity import find_breaches
-from attractor.growth.morph import Morph, type_of
+from attractor.growth.morph import Morph, Risk, type_of, write_morph
+from attractor.growth.plain_text import faults_of_text, hidden_in
 from attractor.growth.plans.collisions import Collision, find_collisions
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, PlannedMorph, Proposal, named
@@ -38,6 +40,7 @@ class FindingKind(StrEnum):
 
     MORPH = "invalid_morph"
     NAME = "invalid_name"
+    MISLEADING = "misleading_text"
     PLATE = "no_plate"
     TEST = "missing_test"
     QUESTION = "open_question"
@@ -76,28 +79,22 @@ def check_proposal(
         place = f"morph {number} ({type_of(morph)})"
         findings += _findings_of(morph, before, development, tests, place)
         plate = development.plate_for(morph)
-        planned.append(
-            PlannedMorph(
-                morph,
-                plate.organ if plate else "",
-                development.level_of(morph),
-                development.risk_of(morph),
-            )
+        one = PlannedMorph(
+            morph,
+            plate.organ if plate else "",
+            development.level_of(morph),
+            development.risk_of(morph),
         )
         try:
             after = morph.apply(before)
         except AttractorError as cause:
             findings.append(Finding(FindingKind.MORPH, f"{place}: {cause.message}", cause.hint))
-            return CheckedProposal(tuple(planned), tuple(findings))
+            return CheckedProposal((*planned, one), tuple(findings))
+        if gate_changes(graph, before, after, development):
+            one = replace(one, risk=Risk.HIGH)
+        planned.append(one)
         before = after
-    # A name of the specification stays as it is.
-    for node in before.values():
-        if node.id not in graph or graph[node.id].name != node.name:
-            for fault in faults_of_name(node.name):
-                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
-                findings.append(
-                    Finding(FindingKind.NAME, message, "choose a short name in one script")
-                )
+    findings += [*_misleading(proposal), *_hidden(graph, before), *_invalid_names(graph, before)]
     for breach in find_breaches(graph, before, development.identity):
         message = f"{breach.line!r}: {breach.message}"
         findings.append(Finding(FindingKind.IDENTITY, message, "leave the identity as it is"))
@@ -107,6 +104,44 @@ def check_proposal(
         hint = f"change {DEVELOPMENT}, or leave the node"
         findings.append(Finding(FindingKind.DEVELOPMENT, cause.message, hint))
     return CheckedProposal(tuple(planned), tuple(findings))
+
+
+def gate_changes(
+    base: SpecGraph, before: SpecGraph, after: SpecGraph, development: DevelopmentalSpec
+) -> Sequence[GateChange]:
+    """Return what a morph changes for the gates of the base of its plan."""
+    targets = development.targets_of_gates
+    found = find_gate_changes(before, after, targets)
+    return [one for one in found if one.gate in base]
+
+
+def _misleading(proposal: Proposal) -> Iterator[Finding]:
+    """Yield a finding for each text of a proposal that hides something from its reviewer."""
+    texts = [(f"morph {number}", one) for number, one in enumerate(proposal.morphs, 1)]
+    placed = [(place, text) for place, one in texts for text in texts_in(write_morph(one))]
+    for place, text in [*placed, *(("tests", test) for test in proposal.tests)]:
+        for fault in faults_of_text(text):
+            hint = "write the text again in plain words"
+            yield Finding(FindingKind.MISLEADING, f"{place}: {fault}", hint)
+
+
+def _invalid_names(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]:
+    """Yield a finding for each invalid name; a name of the specification stays as it is."""
+    for node in after.values():
+        if node.id not in before or before[node.id].name != node.name:
+            for fault in faults_of_name(node.name):
+                message = f"invalid name of the {node.kind} {shorten(node.name, _SHOWN)!r}: {fault}"
+                yield Finding(FindingKind.NAME, message, "choose a short name in one script")
+
+
+def _hidden(before: SpecGraph, after: SpecGraph) -> Iterator[Finding]:
+    """Yield a finding for each node with hidden text that a proposal leaves as it is."""
+    for node in after.values():
+        if node.id in before and before[node.id].fields == node.fields:
+            for text in texts_in(dict(node.fields)):
+                for fault in hidden_in(text):
+                    hint = f'add a morph to this plan: {{"type": "rename", "node": "{node.id}"}}'
+                    yield Finding(FindingKind.MISLEADING, f"{node.id}: {fault}", hint)
 
 
 @dataclass(frozen=True)
@@ -139,7 +174,8 @@ def check_plan(
         hint = f"drop the plan, and plan again: attractor grow drop {plan.id}"
         findings.append(Finding(FindingKind.TEXT, changed_text, hint))
     findings += find_unclear(plan.base, head)
-    findings += check_proposal(plan.base, plan.proposal, development).findings
+    checked = check_proposal(plan.base, plan.proposal, development)
+    findings += checked.findings
     rebase = f"run 'attractor grow rebase {plan.id}'"
     if head is not None and not adds_only_desires(head, plan.base):
         message = f"the base is {plan.base.spec_hash[:12]}, the app is {head.spec_hash[:12]}"
@@ -147,6 +183,10 @@ def check_plan(
     if development.hash != plan.development_hash:
         message = f"{DEVELOPMENT} was changed since the plan was made"
         findings.append(Finding(FindingKind.DEVELOPMENT, message, rebase))
+    for number, (kept, now) in enumerate(zip(plan.morphs, checked.morphs, strict=False), 1):
+        if kept.risk is not now.risk:
+            message = f"the rules give morph {number} the risk {now.risk}, not {kept.risk}"
+            findings.append(Finding(FindingKind.DEVELOPMENT, message, rebase))
     collisions = find_collisions(plan, open_plans, development.identity)
     return PlanCheck(tuple(findings), tuple(collisions))
 

@@ -18,10 +18,13 @@ def mutation_text(plan: Plan) -> str:
     return "\n".join(_lines(plan)) + "\n"
 
 
-def checks_text(plan: Plan, identity: Coverage, collisions: Sequence[Collision]) -> str:
-    """Return what rules say of a plan now, in Markdown."""
+def checks_text(
+    plan: Plan, identity: Coverage, collisions: Sequence[Collision], gates: Sequence[str] = ()
+) -> str:
+    """Return what rules say of a plan now, in Markdown; `gates` says what changes for gates."""
     lines = ["", f"Identity: {identity.machine_checked} of {identity.lines} lines machine-checked."]
     lines += _section("Missing scenarios", [f"- {one}" for one in identity.missing])
+    lines += _section("Gates whose evidence or words change", [f"- {one}" for one in gates])
     lines += _section("Collisions", [f"- {collision_line(plan, one)}" for one in collisions])
     return "\n".join(lines) + "\n"
 

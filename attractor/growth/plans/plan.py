@@ -13,7 +13,7 @@ from typing import Any, cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.base.records import read_json
-from attractor.growth.desires import UserDesire, read_desires
+from attractor.growth.desires import UserDesire, parse_desire
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import Migration, Sequenced
 from attractor.growth.morph import Level, Morph, Risk, Touched, read_morph, write_morph
@@ -243,7 +243,7 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
         tuple(planned),
         proposal.tests,
         str(value["development"]),
-        tuple(read_desires(value["desires"])),
+        tuple(parse_desire(one) for one in value["desires"]),
         attempt,
         is_first="first" in value,
         text_hash=str(value.get("text", "")),

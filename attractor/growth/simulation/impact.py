@@ -102,6 +102,11 @@ class ChangedResponse:
 def changed_responses(
     requests: Sequence[Request], before: Sequence[Response], after: Sequence[Response]
 ) -> Sequence[ChangedResponse]:
-    """Return the requests whose responses differ."""
+    """Return the requests whose responses differ; of a page, only the status is compared."""
     triples = zip(requests, before, after, strict=True)
-    return [ChangedResponse(one, old, new) for one, old, new in triples if old != new]
+    return [ChangedResponse(one, old, new) for one, old, new in triples if _differ(old, new)]
+
+
+def _differ(before: Response, after: Response) -> bool:
+    is_page = isinstance(before.body, str) or isinstance(after.body, str)
+    return before.status != after.status if is_page else before != after

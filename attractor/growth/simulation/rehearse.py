@@ -26,6 +26,9 @@ from attractor.growth.simulation.traffic import Conditions, Recording, Request, 
 
 # They name the version of the app, which every deployment changes.
 _OF_VERSION = ("spec_hash", "version")
+_HOME = Request(method="GET", path="/")
+# Pages are not compared: each new panel stands in the menu of all of them.
+_DATA, _PAGE = "application/json", "text/html"
 _LONGEST_RESPONSE_S = 60.0
 _SERVER_ERROR = 500
 
@@ -38,10 +41,11 @@ async def replay(
     sandbox: EnvironmentChoice,
     *,
     project: Path | None = None,
+    shows_home: bool = False,
 ) -> Sequence[Response]:
     """Return the responses of the app in a tree, which begins with a state.
 
-    Twins of services in a project take the place of the shipped ones.
+    With `shows_home`, the last response is the home page after all requests. Twins of services in a project take the place of the shipped ones.
     """
     with TemporaryDirectory(prefix="replay-") as folder:
         await import_state(tree, Path(folder), state, sandbox=sandbox)
@@ -57,14 +61,18 @@ async def replay(
             running as app,
             AsyncClient(base_url=app.url, timeout=_LONGEST_RESPONSE_S, trust_env=False) as client,
         ):
-            return [await _respond(client, request) for request in requests]
+            responses = [await _respond(client, request) for request in requests]
+            return [*responses, *([await _respond(client, _HOME, _PAGE)] if shows_home else [])]
 
 
-async def _respond(client: AsyncClient, request: Request) -> Response:
+async def _respond(client: AsyncClient, request: Request, accept: str = _DATA) -> Response:
     has_body = "body" in request.model_fields_set
     try:
         answer = await client.request(
-            request.method, request.path, json=request.body if has_body else None
+            request.method,
+            request.path,
+            json=request.body if has_body else None,
+            headers={"accept": accept},
         )
     except HTTPError as cause:
         what = f"{request.method} {request.path}"
@@ -78,9 +86,6 @@ def _without_version(body: JsonValue) -> JsonValue:
     if isinstance(body, dict):
         return {key: value for key, value in body.items() if key not in _OF_VERSION}
     return body
-
-
-_HOME = Request(method="GET", path="/")
 
 
 @dataclass(frozen=True)
@@ -112,28 +117,28 @@ async def rehearse(
     true state of the running app only in a sandbox.
     """
     impact = Impact(plan.before, plan.result)
-    play = partial(replay, sandbox=sandbox, project=project)
+    play = partial(replay, sandbox=sandbox, project=project, shows_home=True)
     found: list[WillChange] = []
     pages: dict[str, str] = {}
     faults: list[str] = []
     notes: list[str] = []
     for recording in recordings:
         requests, conditions = [*recording.requests, _HOME], recording.conditions
-        old: Sequence[Response] = ()
+        old = list[Response]()
         if before:
             try:
-                old = await play(before, conditions, requests, recording.state)
+                *old, home = await play(before, conditions, requests, recording.state)
             except AppFailed as error:
                 notes.append(f"the running app does not play {recording.name}: {error.message}")
                 continue
-            pages["before"] = _page(old)
+            pages["before"] = str(home.body)
         migrated = plan.migration.up(recording.state).state
         try:
-            new = await play(after, conditions, requests, migrated)
+            *new, home = await play(after, conditions, requests, migrated)
         except AppFailed as error:
             faults.append(f"the built app does not play {recording.name}: {error.message}")
             continue
-        pages["after"] = _page(new)
+        pages["after"] = str(home.body)
         if before:
             found += _changes(impact, requests, old, new)
         else:
@@ -161,7 +166,3 @@ def _failures(requests: Sequence[Request], responses: Sequence[Response]) -> Ite
     for request, response in zip(requests, responses, strict=True):
         if request.method == "GET" and response.status >= _SERVER_ERROR:
             yield f"GET {request.path} fails in the built app: status {response.status}"
-
-
-def _page(responses: Sequence[Response]) -> str:
-    return str(responses[-1].body)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, texts_in
 from attractor.growth.errors import InvalidSpec
+from attractor.growth.plain_text import require_plain
 from attractor.growth.specification.difference import ChangeKind, compare_specs
 from attractor.growth.specification.graph import ROOT, Author, SpecGraph, SpecNode
 
@@ -55,6 +56,7 @@ def answer_question(graph: SpecGraph, words: str, answer: str) -> tuple[SpecGrap
         raise InvalidSpec(f"{node.id} has no open question", hint=hint)
     if not answer.strip():
         raise InvalidSpec("the answer is empty", hint=f"answer: {questions[0]}")
+    require_plain(answer, "the answer", InvalidSpec)
     is_answered = False
 
     def put(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject
 from attractor.growth.errors import InvalidSpec, UnknownSpecNode
+from attractor.growth.plain_text import require_plain
 from attractor.growth.specification.graph import (
     NODE_ID,
     ROOT,
@@ -248,6 +249,7 @@ class _Reader:
     def _text(self, value: object, place: str) -> str:
         if not isinstance(value, str) or not value.strip():
             raise self._fault(place, "not a text", "write a text in quotes")
+        require_plain(value, f"{self.source}: {place}", InvalidSpec)
         return value
 
     def _choice(self, value: object, allowed: tuple[str, ...], place: str) -> str:

@@ -1,13 +1,10 @@
-"""Names of nodes: short, and each word in one script, so that no look-alike letter hides in it."""
+"""Names of nodes: short, and as plain as all texts."""
 
-import re
-import unicodedata
 from collections.abc import Iterator
 
-LONGEST_NAME = 200
+from attractor.growth.plain_text import faults_of_text
 
-_WORD = re.compile(r"[^\W\d_]+")
-_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
+LONGEST_NAME = 200
 
 
 def faults_of_name(name: str) -> Iterator[str]:
@@ -15,8 +12,4 @@ def faults_of_name(name: str) -> Iterator[str]:
     if len(name) > LONGEST_NAME:
         yield f"{len(name)} characters; the limit is {LONGEST_NAME}"
         return
-    for word in _WORD.findall(name):
-        names = {letter: unicodedata.name(letter, "") for letter in word}
-        if sum(any(one.startswith(script) for one in names.values()) for script in _SCRIPTS) > 1:
-            odd = [f"{letter!r} is {one}" for letter, one in names.items() if "LATIN" not in one]
-            yield f"the word {word!r} mixes scripts: {', '.join(odd)}"
+    yield from faults_of_text(name)

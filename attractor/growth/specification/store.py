@@ -12,7 +12,7 @@ from attractor.base.errors import UsageError, suggest
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json
 from attractor.base.records import read_object, read_record, write_record
-from attractor.growth.desires import UserDesire, read_desire
+from attractor.growth.desires import UserDesire, parse_desire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
 from attractor.growth.specification.clarifications import Clarification, clarifications_of
 from attractor.growth.specification.files import read_spec, write_spec
@@ -48,7 +48,7 @@ def spec_id(graph: SpecGraph) -> str:
 def desire_of(node: SpecNode) -> UserDesire:
     """Return the desire in a node."""
     others = {key: one for key, one in node.fields.items() if key != "name"}
-    return read_desire({"goal": node.name, **others}, place=node.id)
+    return parse_desire({"goal": node.name, **others}, place=node.id)
 
 
 @dataclass(frozen=True)

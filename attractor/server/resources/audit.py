@@ -7,6 +7,7 @@ from attractor.base.durations import parse_since
 from attractor.base.records import write_fields
 from attractor.factory.history.audit import audit
 from attractor.factory.history.index import LineQuery
+from attractor.growth.api.deployments import audit_releases
 from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
@@ -45,6 +46,7 @@ class AuditAnswer(AnswerModel):
     results: int
     tokens: int
     versions: int
+    releases: int = Field(description="Running apps of all projects; 0 with `run`.")
     unchecked_seals: int = Field(description="Above 0 only if the key of the ledger is missing.")
     removed: list[str] = Field(description="Undecided runs without a directory.")
     flaws: list[FlawAnswer]
@@ -69,9 +71,11 @@ def list_ledger(
 
 @part.get("/api/v1/audit/verification", dependencies=[READ, ALL_PROJECTS])
 def verify(service: Serving, run: Name = "") -> AuditAnswer:
-    """Verify ledger, journals, decisions, results, tokens and versions; or only those of a run."""
+    """Verify ledger, journals, decisions, results, tokens, versions and apps; or only a run."""
     root = service.root(run) if run else None
     report = audit(service.project.machine.state_dir, service.project.runs_dir, only=root)
+    if not run:
+        audit_releases(report, service.project.machine.state_dir, service.project.machine.environ)
     return AuditAnswer.model_validate(report.to_record())
 
 

@@ -4,13 +4,15 @@ import asyncio
 import json
 import shutil
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attractor.base.ids import new_run_id
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
 from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
@@ -21,10 +23,17 @@ from attractor.growth.apps.skeleton import write_app
 from attractor.growth.building import build_plan, run_crew
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import Deployment, deploy
-from attractor.growth.deployment.release import NONE, ReleaseRecord, Releases
+from attractor.growth.deployment.integrity import record_release
+from attractor.growth.deployment.release import (
+    NONE,
+    ExpectedRelease,
+    ReleaseRecord,
+    Releases,
+    tree_hash,
+)
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.targets import local
-from attractor.growth.lineage import next_stage, write_stage
+from attractor.growth.lineage import DeployedStage, next_stage, write_stage
 from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.report import Depth
@@ -157,6 +166,20 @@ class Living:
     def records(self, entity: str = "block") -> Sequence[dict[str, str]]:
         return self.get(f"/data/{entity}")["records"]
 
+    def commit(self, name: str) -> str:
+        return git(self.folder, "rev-parse", name).strip()
+
+    @property
+    def expected(self) -> ExpectedRelease:
+        """Return what the ledger would say of the release as it is."""
+        current = self.releases.current
+        assert current
+        return ExpectedRelease(current.record.sandbox, tree_hash(current.files()))
+
+    def start(self, environ: Mapping[str, str], services: Mapping[str, str] | None = None) -> str:
+        """Start the release as it is; tests change its code."""
+        return local.start(self.releases, environ, self.expected, services or {})
+
     def stop(self) -> None:
         """Stop the app; another test needs the machine."""
         with local.drained(self.releases):
@@ -198,10 +221,25 @@ def make_released(folder: Path, *, is_generated: bool = False, sandbox: str = NO
     (folder / "app" / "built.txt").write_text("v0.json\n")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "Seed")
-    new = app.releases.begin(ReleaseRecord(seed.stage, run_id="", sandbox=sandbox))
+    record = _promoted(app, seed, sandbox)
+    new = app.releases.begin(record)
     for name in ("app", "spec"):
         shutil.copytree(folder / name, new.tree / name)
     asyncio.run(import_state(new.tree, new.state, {"block": ({"id": "b1", "crop": "rye"},)}))
     app.releases.complete(new, None)
     app.releases.switch(seed.stage)
+    record_release(app.plane.project, app.releases.open(seed.stage))
     return app
+
+
+def _promoted(app: Living, stage: DeployedStage, sandbox: str) -> ReleaseRecord:
+    """Let the ledger promote the last commit, and return the record of its release."""
+    project = app.plane.project
+    OpenProject(project).identity.create_id()
+    now = project.machine.clock.now()
+    run_id, commit = new_run_id(now, project.machine.randomness), app.commit("HEAD")
+    promotion = {"branch": "main", "base": app.commit("HEAD~1"), "commit": commit, "tag": ""}
+    data = {**promotion, "decision": "", "rebased_from": "", "by": "ann"}
+    Ledger(project.machine.state_dir).append(LineKind.PROMOTED, run_id, data, now=now)
+    plan_id = str(stage.plan["plan_id"])
+    return ReleaseRecord(stage.stage, run_id, commit, plan_id, sandbox=sandbox)

@@ -18,7 +18,6 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.growth.api.plans import check, drop, rebase
 from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.history import read_history
-from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import AppFailed
@@ -227,7 +226,7 @@ def test_record_that_does_not_fit_is_corrected_in_the_app(app: Living) -> None:
         app.deploy(plan)
     assert refused.value.exit_code is ExitCode.REFUSED
     assert f"correct them in it, then: attractor grow deploy {plan.id}" in refused.value.hint
-    start_release(app.plane.project, app.releases, local.part)
+    # The app was started again after the refusal.
     assert (app.stage, app.records()) == ("v0", [{"id": "b1", "crop": "rye"}])
     app.post("/data/block", {"id": "b1", "crop": "true"})
     app.deploy(plan)
@@ -293,7 +292,7 @@ def test_failed_deployment_starts_the_old_release_unless_a_person_had_stopped_it
     app.decide(app.deploy(plan).run_id)
     monkeypatch.setattr("attractor.growth.deployment.deploy.transfer", fail)
     try:
-        local.start(app.releases, os.environ)
+        app.start(os.environ)
         with pytest.raises(AppFailed, match="the new app"):
             app.deploy(plan)
         assert (app.get("/health")["ok"], app.stage) == (True, "v0")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from attractor.growth.apps.process import export_state
-from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import PlanState
 from tests.counts import count
@@ -85,7 +84,7 @@ def kill_all_along(app: Living, plan: Plan, chosen: Sequence[Moment]) -> int:
         require_matching(app, written)
         if at == len(chosen) // 2:
             # Users continue to work with the app after a killed deployment.
-            local.start(app.releases, os.environ)
+            app.start(os.environ)
             written.append("b2")
             soil = {"soil": "loam"} if app.stage == "v0-2" else {}
             app.post("/data/block", {"id": "b2", "crop": "rye", **soil})

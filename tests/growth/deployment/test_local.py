@@ -116,7 +116,7 @@ def test_released_app_gets_no_key_and_in_a_sandbox_only_its_state(
             trusted = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
             variables = {**os.environ, **trusted, "DATABASE_URL": KEY, "SOME_API_KEY": KEY}
             settings = service.environ()
-            local.start(app.releases, variables, settings)
+            app.start(variables, settings)
             lines = [*app_lines(describe_app(app.plane))]
             found = app.get("/probe")
             kept = Path(f"/proc/{supervisor_of(app)}/environ").read_text().split("\0")
@@ -162,13 +162,13 @@ def test_changed_settings_of_a_service_start_the_app_again(tmp_path: Path) -> No
     (current.state / "probe").write_text("[[], []]")
     settings = {"CALENDAR_URL": "http://127.0.0.1:9", "CALENDAR_TOKEN": "token-before"}
     try:
-        url = local.start(app.releases, os.environ, settings)
+        url = app.start(os.environ, settings)
         app.post("/data/block", {"id": "b2", "crop": "oat"})
         before = note.read_text()
-        assert local.start(app.releases, os.environ, settings) == url
+        assert app.start(os.environ, settings) == url
         assert note.read_text() == before
         changed = {**settings, "CALENDAR_TOKEN": "token-after"}
-        assert local.start(app.releases, os.environ, changed) == url
+        assert app.start(os.environ, changed) == url
         assert app.get("/probe")["variables"]["CALENDAR_TOKEN"] == "token-after"
         assert len(app.records()) == 2
         assert "token" not in note.read_text()
@@ -184,8 +184,8 @@ def test_supervisor_runs_due_pipelines_and_its_orphan_is_ended(
     folder = app.releases.folder
     (folder / "cadence.json").write_text(json.dumps({"contract_allocation": 0}))
     try:
-        url = local.start(app.releases, os.environ)
-        assert local.start(app.releases, os.environ) == url
+        url = app.start(os.environ)
+        assert app.start(os.environ) == url
         current = app.releases.current
         assert current
         # The specification says nightly, and the pipeline ran long ago.
@@ -203,7 +203,7 @@ def test_supervisor_runs_due_pipelines_and_its_orphan_is_ended(
         assert f"{url}" in lines
         assert "its supervisor was killed" in lines
         assert "next run of a pipeline" not in lines
-        assert local.start(app.releases, os.environ) == url
+        assert app.start(os.environ) == url
         assert app.get("/health")["ok"]
         assert left
         assert not left & processes_of(app)
@@ -226,7 +226,7 @@ def test_supervisor_notes_a_run_before_its_request(tmp_path: Path) -> None:
             noted.append(json.loads(file.read_text())["contract_allocation"])
             self.send_error(HTTPStatus.BAD_GATEWAY)
 
-    supervisor = AppSupervisor(app.releases.folder, current)
+    supervisor = AppSupervisor(app.releases.folder, current, app.expected)
     with HTTPServer(("127.0.0.1", 0), App) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
@@ -247,7 +247,7 @@ def test_crashed_app_is_notified_once_and_started_again_until_it_is_healthy(
         command="cat >> told.jsonl", folder=tmp_path, variables={"PATH": "/usr/bin:/bin"}
     )
     opened = adjusted(open_project(tmp_path), notify=notify)
-    supervisor = AppSupervisor(folder, current, settings_of(opened))
+    supervisor = AppSupervisor(folder, current, app.expected, settings_of(opened))
     monkeypatch.setattr("attractor.growth.deployment.app_supervisor._CHECK_S", 0.05)
     ended = threading.Event()
     watching = threading.Thread(target=supervisor.watch, args=[ended])
@@ -283,7 +283,7 @@ def test_killed_gateway_ends_its_app_and_both_start_again(
     write_adapter(current.tree)
     (current.state / "probe").write_text("[[], []]")
     service = ServiceTwin(load_service(TWINS / "calendar"))
-    supervisor = AppSupervisor(folder, current)
+    supervisor = AppSupervisor(folder, current, app.expected)
     try:
         with in_background(service):
             for name, value in service.environ().items():
@@ -314,7 +314,8 @@ def _descendants(parent: int, words: str = "") -> list[int]:
 def test_running_app_records_its_traffic_until_it_is_stopped(tmp_path: Path, sandbox: str) -> None:
     app = make_released(tmp_path / "app", is_generated=True, sandbox=sandbox)
     assert describe_app(app.plane)["recordings"] == 0
-    assert "start it: attractor grow record --stop" in "".join(app_lines(describe_app(app.plane)))
+    without_plan = {**describe_app(app.plane), "plan_id": ""}
+    assert "start it: attractor grow record --stop" in "".join(app_lines(without_plan))
     try:
         url = record_traffic(app.plane, is_on=True)["url"]
         assert (app.url, describe_app(app.plane)["is_recorded"]) == (url, True)

@@ -1,5 +1,6 @@
 """Apps that went down although nobody stopped them are found in all projects, and started again."""
 
+import asyncio
 import os
 import re
 import signal
@@ -35,7 +36,7 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
     try:
         # It was released, but never started.
         assert apps_to_start(state) == []
-        url = start_release(project, app.releases, local.part)
+        url = asyncio.run(start_release(project, app.releases, local.part))
         assert apps_to_start(state) == []
         kill_all(app)
         [down] = apps_to_start(state)

@@ -24,7 +24,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.growth.api.deployments import describe_app
 from attractor.growth.deployment.app_supervisor import AppSupervisor, app_process
-from attractor.growth.deployment.start import DownApp, start_release
+from attractor.growth.deployment.start import DownApp
 from attractor.growth.deployment.targets import local
 from attractor.supervision.process import ProcessStatus
 from attractor.worlds import apps
@@ -99,7 +99,7 @@ def test_app_answers_after_each_kill_and_no_record_is_lost(tmp_path: Path) -> No
     starter, dice = AppStarter(project.machine.state_dir, os.environ), random.Random("up")
     ids = ["b1"]
     try:
-        start_release(project, app.releases, local.part)
+        app.start(os.environ)
         for number in range(KILLS):
             ids.append(f"b{number + 2}")
             app.post("/data/block", {"id": ids[-1], "crop": "rye"})
@@ -121,7 +121,7 @@ def test_dead_app_is_started_again_at_once(tmp_path: Path, monkeypatch: pytest.M
     current, ended = app.releases.current, Event()
     assert current
     monkeypatch.setattr("attractor.growth.deployment.app_supervisor._SETTLED_S", 0)
-    supervisor = AppSupervisor(app.releases.folder, current)
+    supervisor = AppSupervisor(app.releases.folder, current, app.expected)
     watching = Thread(target=supervisor.watch, args=[ended])
     try:
         supervisor.ensure()
@@ -148,7 +148,7 @@ def test_stranger_on_the_port_of_an_app_is_not_taken_for_it(tmp_path: Path) -> N
 
     app = make_released(tmp_path / "app")
     try:
-        port = int(start_release(app.plane.project, app.releases, local.part).rpartition(":")[2])
+        port = int(app.start(os.environ).rpartition(":")[2])
         assert describe_app(app.plane)["next_run"]
         kill_all(app)
         with HTTPServer(("127.0.0.1", port), Stranger) as server:
@@ -167,7 +167,7 @@ def test_stranger_on_the_port_of_an_app_is_not_taken_for_it(tmp_path: Path) -> N
 def test_damaged_note_is_no_stop_of_a_person(tmp_path: Path) -> None:
     app = make_released(tmp_path / "app")
     try:
-        start_release(app.plane.project, app.releases, local.part)
+        app.start(os.environ)
         kill_all(app)
         (app.releases.folder / "app.json").write_text("")
         assert app_process(app.releases.folder).status is ProcessStatus.GONE

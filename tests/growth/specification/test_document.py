@@ -7,6 +7,7 @@ from attractor.growth.desires import UserDesire
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.morph import apply_morphs
 from attractor.growth.normalize.structured import add_desires
+from attractor.growth.plain_text import faults_of_text
 from attractor.growth.specification.document import SECTIONS, graph_of, read_document
 from attractor.growth.specification.document_writer import write_document
 from attractor.growth.specification.files import node_text, parse_node
@@ -54,7 +55,12 @@ def test_words_in_any_script_are_found() -> None:
     assert read_document(write_document(graph)).spec_hash == graph.spec_hash
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
+_CHARACTERS = st.characters(exclude_categories=["Cs", "Cc", "Cf", "Co"])
+TEXTS = (
+    st.text(_CHARACTERS, min_size=1)
+    .filter(str.strip)
+    .filter(lambda one: not [*faults_of_text(one)])
+)
 NAMES = TEXTS.filter(lambda one: not [*faults_of_name(one)])
 
 

@@ -226,4 +226,8 @@ def _sentence(words: str) -> str:
     return f"{plain.rstrip('.')}."
 
 
-part = Stack(generate=_generate, serve=("-m", "app", "serve", "--port", "0"))
+part = Stack(
+    generate=_generate,
+    serve=("-m", "app", "serve", "--port", "0"),
+    packages=("starlette", "jinja2", "uvicorn"),
+)

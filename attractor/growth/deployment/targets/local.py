@@ -10,10 +10,11 @@ from types import MappingProxyType
 from attractor.base.errors import Unavailable
 from attractor.base.files import read_regular
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
+from attractor.base.records import write_record
 from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import app_supervisor
 from attractor.growth.deployment.app_supervisor import app_process
-from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.release import ExpectedRelease, Releases
 from attractor.growth.deployment.service import certificates_in
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import require_healthy
@@ -44,6 +45,7 @@ def stop(releases: Releases) -> None:
 def start(
     releases: Releases,
     environ: Mapping[str, str],
+    expected: ExpectedRelease,
     services: Mapping[str, str] = MappingProxyType({}),
     notices: JsonObject = MappingProxyType({}),
 ) -> str:
@@ -51,16 +53,18 @@ def start(
 
     A supervisor that runs serves the current release, because a switch waits for its end. It is
     started again if the settings of the services changed since. An app whose supervisor was killed
-    is ended first. With settings of `notices`, people are notified if the app stops answering.
+    is ended first. Before each start of the app, its tree must be the `expected` one. With settings
+    of `notices`, people are notified if the app stops answering.
     """
     current = releases.current
     wanted = app_supervisor.settings_hash(services, current) if current else ""
+    given: JsonObject = {"expected": write_record(expected), "notices": dict(notices)}
     process = app_process(releases.folder)
     process.start(
         [sys.executable, "-m", app_supervisor.__name__, str(releases.folder)],
         cwd=releases.folder,
         environ={**inherited(environ, Inherit.CORE), **certificates_in(environ), **services},
-        stdin=canonical_json(notices).encode(),
+        stdin=canonical_json(given).encode(),
     )
     until = time.monotonic() + _START_S
     while process.status is ProcessStatus.RUNNING and time.monotonic() < until:
@@ -70,7 +74,7 @@ def start(
                 return str(note["url"])
             with drained(releases):
                 pass
-            return start(releases, environ, services, notices)
+            return start(releases, environ, expected, services, notices)
         time.sleep(0.05)
     raise Unavailable("the app did not become healthy", hint=f"read {process.log}")
 
