@@ -108,5 +108,5 @@ def changed_responses(
 
 
 def _differ(before: Response, after: Response) -> bool:
-    is_page = isinstance(before.body, str) or isinstance(after.body, str)
+    is_page = any(str(one.body).startswith("<!doctype html") for one in (before, after))
     return before.status != after.status if is_page else before != after

@@ -45,7 +45,8 @@ async def replay(
 ) -> Sequence[Response]:
     """Return the responses of the app in a tree, which begins with a state.
 
-    With `shows_home`, the last response is the home page after all requests. Twins of services in a project take the place of the shipped ones.
+    With `shows_home`, the last response is the home page after all requests. Twins of services in
+    a project take the place of the shipped ones.
     """
     with TemporaryDirectory(prefix="replay-") as folder:
         await import_state(tree, Path(folder), state, sandbox=sandbox)

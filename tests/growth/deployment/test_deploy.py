@@ -220,8 +220,11 @@ def test_record_that_does_not_fit_is_corrected_in_the_app(app: Living) -> None:
     file.write_text(f'{file.read_text()}\n[rules.retype_field]\nrisk = "low"\n')
     git(app.folder, "commit", "--all", "--quiet", "--message", "Lower the risk")
     retype = {"type": "retype_field", "entity": "Block", "field": "crop", "field_type": "boolean"}
+    app.start(os.environ)
+    app.post("/data/block", {"id": "b1", "crop": "true"})
     plan = app.plan(retype)
     app.decide(app.deploy(plan).run_id)
+    app.post("/data/block", {"id": "b1", "crop": "rye"})
     with pytest.raises(Refused, match="block/b1: crop is not of type boolean") as refused:
         app.deploy(plan)
     assert refused.value.exit_code is ExitCode.REFUSED

@@ -57,7 +57,8 @@ async def test_changes_of_the_other_half_were_announced(tmp_path: Path) -> None:
     for number in range(count(ci=2, full=40)):
         example = EXAMPLES[number % 2]
         await compare(example, number, tmp_path / str(number), sandbox, totals)
-    assert totals.claimed <= totals.unchanged * 0.25, totals
+    # A panel that is only arranged in another way may look different, with equal data.
+    assert totals.claimed <= totals.unchanged * 0.3, totals
 
 
 async def compare(
