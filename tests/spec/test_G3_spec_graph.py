@@ -20,7 +20,8 @@ def test_every_entry_is_a_node_in_a_file_with_one_key_a_line(tmp_path: Path) -> 
     answer = specs.show_spec(plane, "HEAD")
     assert len(list(plane.repository.glob("spec/nodes/*/*.json"))) == len(farm())
     assert answer["spec_graph_id"] == f"sg-{farm().spec_hash[:12]}"
-    relations = "contains precedes reads writes guards shows tests derives_from"
+    relations = "contains precedes reads writes guards shows"
+    relations += " refers_to arranged_by runs tests derives_from"
     assert " ".join(Relation) == relations
 
 

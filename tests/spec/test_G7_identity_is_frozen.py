@@ -41,7 +41,7 @@ def _is_refused(morphs: Sequence[Morph]) -> bool:
     """Whether the rules refuse a proposal for the identity; only look-alike names are unlawful."""
     findings = check_proposal(GUARDED, Proposal(tuple(morphs)), DEVELOPMENT).findings
     kinds = {one.kind for one in findings}
-    assert kinds <= {FindingKind.IDENTITY, FindingKind.NAME, FindingKind.TEXT}, findings
+    assert kinds <= {FindingKind.IDENTITY, FindingKind.NAME, FindingKind.MISLEADING}, findings
     return FindingKind.IDENTITY in kinds
 
 
