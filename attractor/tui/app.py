@@ -368,7 +368,7 @@ class AttractorTui(App[None]):
         self._empty_body()
         self._draw_list()
         self._draw_right()
-        self._look_now()
+        self._wake_detail.set()
 
     @on(RowList.Opened)
     def open_row(self) -> None:
@@ -405,7 +405,7 @@ class AttractorTui(App[None]):
         if self.screen.has_class("-narrow"):
             self.open_row()
         self._draw_right()
-        self._look_now()
+        self._wake_detail.set()
 
     def _act(self, action: Action) -> None:
         self.run_worker(self._ask_and_send(action), group="act")

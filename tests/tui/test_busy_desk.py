@@ -1,24 +1,55 @@
 """100 actors, of which 50 a second record something, in the terminal interface and in Chromium."""
 
+import json
 import shutil
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count as numbers
 from multiprocessing import get_context
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
+from attractor.server.service import Service
 from attractor.worlds.actors import ActorFolder, Answered, list_actors
 from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
 from tests.browsers import chromium
+from tests.cli.git_desk import GitDesk
 from tests.counts import IS_FULL, count
+from tests.server.conftest import RunningServer
 from tests.tui.conftest import Person, World, sit
+from tests.worlds.test_attention import GATE
 
 ACTORS, EACH_S = 100, 50
 SECONDS, LATE_S = count(ci=2.0, full=20.0), count(ci=30.0, full=1.0)
 SLOWEST_S = count(ci=LATE_S, full=0.1)
 ANN = Sender(SenderKind.PERSON, "ann")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[GitDesk]:
+    desk = GitDesk(tmp_path)
+    desk.make(GATE)
+    yield desk
+    desk.end()
+
+
+@pytest.fixture
+def served(desk: GitDesk) -> dict[str, str]:
+    """The addresses of a server in a process of its own."""
+    server = desk.begin("serve", "--port", "0", "--json", stdout=subprocess.PIPE)
+    assert server.stdout
+    return json.loads(server.stdout.readline())
+
+
+@pytest.fixture
+def world(desk: GitDesk, served: dict[str, str]) -> Iterator[World]:
+    server = RunningServer(served["url"], Service.of(desk.place, desk.environ))
+    with server.client("decide") as http:
+        yield World(desk, server, http)
 
 
 def populate(world: World) -> list[ActorFolder]:
@@ -85,14 +116,13 @@ def test_what_needs_a_person_is_in_the_terminal_in_time(world: World) -> None:
     while_busy(actors, lambda: sit(world.server, work))
 
 
-def test_what_needs_a_person_is_on_the_page_in_time(world: World) -> None:
+def test_what_needs_a_person_is_on_the_page_in_time(world: World, served: dict[str, str]) -> None:
     actors = populate(world)
 
     def look() -> None:
         with chromium() as screen:
-            code = world.server.service.access.codes.create()
-            screen.page.goto(f"{world.server.url}/login?code={code}")
-            screen.page.goto(f"{world.server.url}/attention")
+            screen.page.goto(served["login"])
+            screen.page.goto(served["login"].partition("/login")[0] + "/attention")
             screen.page.wait_for_timeout(SECONDS * 500)
             actors[-1].record(answer(1, succeeded=False))
             begun = time.monotonic()
