@@ -1,10 +1,10 @@
 """100 actors, of which 50 a second record something, in the terminal interface and in Chromium."""
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count as numbers
 from multiprocessing import get_context
@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from attractor.server.service import Service
-from attractor.worlds.actors import ActorFolder, Answered, list_actors
+from attractor.worlds.actors import ActorFolder, Answered, create_actor, list_actors
 from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
 from tests.browsers import chromium
 from tests.cli.git_desk import GitDesk
@@ -57,11 +57,9 @@ def populate(world: World) -> list[ActorFolder]:
     world.spawn_simulated("a0", "say hello")
     state = world.server.service.project.machine.state_dir
     first = next(iter(list_actors(state)))
+    actor = first.read().actor
     for number in range(1, ACTORS):
-        copy = first.root.with_name(f"a{number}")
-        shutil.copytree(first.root, copy)
-        journal = copy / "journal.jsonl"
-        journal.write_text(journal.read_text().replace('"name":"a0"', f'"name":"a{number}"', 1))
+        create_actor(replace(actor, name=f"a{number}"), first.project, state)
     return [*list_actors(state)]
 
 
