@@ -5,12 +5,14 @@ its run; none asks twice at once. Only what changed is drawn again.
 """
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from enum import StrEnum
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -80,6 +82,15 @@ class Detail:
     lines: Sequence[str] = ()
 
 
+class Details(RichLog):
+    """The lines about the chosen row."""
+
+    @property
+    def rich_style(self) -> Style:
+        """The style of a line, which textual otherwise computes from all ancestors each time."""
+        return self.visual_style.rich_style
+
+
 class Ask(ModalScreen[str | None]):
     """Asks for a text, or whether to act: Enter gives it, Escape gives None."""
 
@@ -125,7 +136,7 @@ class AttractorTui(App[None]):
         self.detail = Detail()
         self._list = RowList(id="list")
         self._head = Static(id="head", markup=False)
-        self._body = RichLog(id="body", wrap=True, max_lines=MOST_LINES, min_width=20)
+        self._body = Details(id="body", wrap=True, max_lines=MOST_LINES, min_width=20)
         self._field = Input(id="message")
         self._said = Static("Connecting ...", id="said", markup=False)
         self._keys = Static(id="keys", markup=False)
@@ -149,6 +160,8 @@ class AttractorTui(App[None]):
 
     def on_mount(self) -> None:
         """Begin to look at the server."""
+        # Collecting the objects of all imported modules took up to 0.5 s, in which no key is drawn.
+        gc.freeze()
         self._list.focus()
         self.run_worker(self._poll(), group="poll")
         self.run_worker(self._poll_detail(), group="poll")
@@ -156,6 +169,7 @@ class AttractorTui(App[None]):
 
     async def on_unmount(self) -> None:
         """Close the connections."""
+        gc.unfreeze()
         await self.client.close()
 
     # What the server says
@@ -464,4 +478,8 @@ class AttractorTui(App[None]):
 
 def _update(widget: Static, text: str) -> None:
     if str(widget.content) != text:
-        widget.update(Text(text))
+        widget.update(Text(text), layout=False)
+        # A new layout draws the whole screen.
+        size = widget.content_size
+        if widget.get_content_height(size, size, size.width) != size.height:
+            widget.refresh(layout=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from itertools import chain
 
 from attractor.base.amounts import format_cost, number_of
@@ -161,6 +162,7 @@ def line_of(row: Row, now: datetime, width: int, *, is_chosen: bool) -> str:
     return start + fit(words, width - columns_of(start))
 
 
+@lru_cache(maxsize=4096)
 def fit(text: str, width: int) -> str:
     """Return a text in exactly so many columns of a terminal; none are left for it below 1."""
     if width < 1:

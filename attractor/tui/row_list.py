@@ -83,8 +83,9 @@ class RowList(ScrollView, can_focus=True):
         """Draw a line of the screen."""
         width, place = self.size.width, y + self.scroll_offset.y
         if place >= len(self.lines):
-            return Strip.blank(width, self.rich_style)
-        line, style = self.lines[place], self.rich_style
+            return Strip.blank(width, self.visual_style.rich_style)
+        # The rich_style of a widget is computed from all its ancestors each time.
+        line, style = self.lines[place], self.visual_style.rich_style
         if not line.row_id:
             style = self.get_component_rich_style("row-list--heading")
         elif line.row_id == self.chosen_id:

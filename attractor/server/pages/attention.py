@@ -44,7 +44,7 @@ from attractor.worlds.attention import AttentionRow, Need, mark_rows_seen
 
 part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
 
-MOST = 50
+MOST = 100
 """The number of rows of the page."""
 
 PATIENCE_S = 0.5

@@ -32,6 +32,7 @@ class Loader {
     const ids = [...this.ids];
     let pause = PAUSE;
     this.ids.clear();
+    for (const id of ids) asked.set(id, performance.now());
     try {
       const page = await ask(this.address, ids);
       // An answer that lacks some changes is followed by the next one at once.
@@ -44,14 +45,13 @@ class Loader {
       pause = 3 * PAUSE;
     } finally {
       this.isLoading = false;
-      for (const id of ids) loaded.set(id, performance.now());
       if (this.ids.size) this.timer ||= setTimeout(() => this.load(), pause);
     }
   }
 }
 
 const loaders = new Map();
-const loaded = new Map();
+const asked = new Map();
 const shown = new Map();
 
 // Return the fragments of an address as a document; null if the server refuses.
@@ -195,8 +195,8 @@ export function follow() {
   if (!page) return;
   const fragments = () => [...document.querySelectorAll("[data-part]")];
   setInterval(() => {
-    for (const one of fragments()) if (isDue(one)) refresh(one);
-  }, 500);
+    for (const one of fragments()) if (isDue(one)) refresh(one, 0);
+  }, 100);
   for (const one of document.querySelectorAll("[data-late]")) refresh(one, 0);
   let last = Number(page.dataset.from || 0);
   let source = null;
@@ -248,8 +248,8 @@ function changes(element, type) {
 
 function isDue(element) {
   const every = Number(element.dataset.every || 0);
-  if (every && !loaded.has(element.id)) loaded.set(element.id, performance.now());
-  return every && performance.now() - loaded.get(element.id) > 1000 * every;
+  if (every && !asked.has(element.id)) asked.set(element.id, performance.now());
+  return every && performance.now() - asked.get(element.id) > 1000 * every;
 }
 
 let connection = "";
