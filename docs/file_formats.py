@@ -779,6 +779,8 @@ class PlanFile(Record):
     morphs: list[PlannedMorphRecord]
     tests: list[str]
     hashes: dict[str, str] = Field(description="the hash of each node read or written")
+    first: bool = Field(default=False, description="whether it is the first stage of an app")
+    text: str = Field(default="", description="the hash of mutation.md without its title")
 
 
 class StageFile(Record):

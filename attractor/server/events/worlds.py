@@ -91,7 +91,6 @@ class WorldsSource:
         self._state = state
         self._environ = environ
         self._journals = KnownJournals()
-        self._journals = KnownJournals()
         self._now: Snapshot = {}
         self._error: AttractorError | None = None
         self._has_new = asyncio.Event()
