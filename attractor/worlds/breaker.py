@@ -126,7 +126,7 @@ def _after_answer(
     """Return what is left of a hold after a person let one run go on: the first that began then."""
     ended = [run.run_id for run in _begun_after(runs, hold.actors, answered)]
     working = [at_work[name] for name in hold.actors if name in at_work]
-    begun = [*ended, *(run_id for run_id in working if time_of(run_id) > answered)]
+    begun = [*ended, *(run_id for run_id in working if _is_after(run_id, answered))]
     if not begun:
         return None
     first = min(begun)
@@ -162,7 +162,12 @@ def _is_full(stopped: Sequence[PastRun], max_same_cause: int) -> bool:
 def _begun_after(
     runs: Sequence[PastRun], actors: frozenset[str], when: datetime
 ) -> Sequence[PastRun]:
-    return [run for run in runs if run.actor in actors and time_of(run.run_id) > when]
+    return [run for run in runs if run.actor in actors and _is_after(run.run_id, when)]
+
+
+def _is_after(run_id: str, when: datetime) -> bool:
+    # The id of a run has the time to the millisecond.
+    return time_of(run_id) > when - timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
