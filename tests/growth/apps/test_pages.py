@@ -275,6 +275,24 @@ def test_each_value_of_random_apps_passes_through_its_form(tmp_path: Path) -> No
                 assert {**record, "id": "1"} == copy
 
 
+def test_pages_of_random_apps_have_no_violation_of_axe(tmp_path: Path) -> None:
+    with browser() as started:
+        for seed in range(count(ci=1, full=30)):
+            graph = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
+            write_app(graph, tmp_path / str(seed) / "tree")
+            page = started.new_page(viewport={"width": 390, "height": 844})
+            with served(tmp_path / str(seed) / "tree") as client:
+                for entity in [one.id for one in graph.of_kind("entity")][: count(ci=1, full=99)]:
+                    record = any_record(Random(seed), graph, entity)
+                    client.post(f"/data/{entity}", json=record)
+                    for path in (f"/records/{entity}", f"/new/{entity}"):
+                        page.goto(str(client.base_url.join(path)))
+                        require_look(page)
+                page.goto(str(client.base_url))
+                require_look(page)
+            page.close()
+
+
 def require_way_back(client: httpx.Client, graph: SpecGraph, entity: str, address: str) -> None:
     pages = ["/", f"/records/{entity}", f"/new/{entity}", address, f"{address}/remove", "/no"]
     pages += [f"/panels/{panel.id}" for panel in graph.of_kind("panel")]
