@@ -10,15 +10,13 @@ The models' answers come from a script. With --live they come from a real model.
 import argparse
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from datetime import date
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from demo import (
@@ -36,10 +34,14 @@ from demo import (
 )
 
 from attractor.backends.models import newest_model
+from attractor.growth.apps.packages import copy_packages
+from attractor.growth.apps.skeleton import STACK
+from attractor.growth.apps.stack import stacks
 from attractor.growth.building import shipped_pipeline
 from attractor.growth.deployment import app_supervisor
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.targets import local
+from attractor.growth.first_app.files import settings_text
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -49,20 +51,6 @@ FARM = "farmer-contract-allocation"
 PARKED = 3
 DRAFTED = "2026-03-01"
 SCRIPTED = LiveModel("anthropic", newest_model("anthropic"), "")
-PACKAGES = ("starlette", "jinja2", "uvicorn")
-"""Packages that an app needs; trials carry a copy of them."""
-
-SETTINGS = """[factory]
-suite = "{suite}"
-profile = "demo"
-
-[workspace]
-carry_read_only = ["packages"]
-
-[llm]
-provider = "{provider}"
-model = "{model}"
-"""
 
 
 def main() -> int:
@@ -167,36 +155,14 @@ def make_repository(stage: Stage, example: Path, model: LiveModel) -> None:
         shutil.copy(example / name, app)
     shutil.copy(example / "development.toml", app / "spec")
     shutil.copytree(CLONE / "scenarios" / example.name, app / "scenarios" / example.name)
-    copy_packages(PACKAGES, app / "packages")
+    copy_packages(stacks()[STACK].packages, app / "packages")
     shutil.copytree(example / "recordings", app / "runs" / "growth" / "recordings")
     (app / ".gitignore").write_text("/runs/\n/packages/\n")
-    settings = SETTINGS.format(suite=example.name, provider=model.provider, model=model.name)
+    settings = settings_text(example.name, "demo", model.provider, model.name)
     (app / "attractor.toml").write_text(settings)
     stage.type("git init --quiet --initial-branch main")
     stage.type("git config user.name You && git config user.email you@localhost")
     stage.type("git add --all && git commit --quiet --message 'Desires, and how the app may grow'")
-
-
-def copy_packages(names: Sequence[str], folder: Path) -> None:
-    """Copy installed packages and their dependencies, without compiled parts."""
-    waiting, seen = [*names], set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            found = distribution(name)
-        except PackageNotFoundError:
-            # A requirement of other versions of Python.
-            continue
-        required = [one for one in found.requires or () if "extra ==" not in one]
-        waiting += [re.split(r"[^\w-]", one)[0] for one in required]
-        for file in found.files or ():
-            if file.suffix == ".py" and ".." not in file.parts:
-                copy = folder / file
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(str(file.locate()), copy)
 
 
 def look(stage: Stage, example: Path) -> None:

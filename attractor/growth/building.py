@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError
+from attractor.base.errors import UnknownName, UsageError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import read_record, write_record
@@ -49,6 +49,18 @@ def shipped_pipeline(name: str) -> Path:
             return file
     hint = f"known: {', '.join(SHIPPED)}; if one of them is missing, reinstall attractor"
     raise UnknownGraph(f"unknown pipeline of growth {name!r}", hint=hint)
+
+
+def shipped_example(name: str) -> Path:
+    """Return the folder of an example with all files of a new app, or raise UnknownName."""
+    found = {
+        file.parent.name: file.parent
+        for folder in reversed(_FOLDERS)
+        for file in folder.glob("growth/*/holdouts.json")
+    }
+    if name not in found:
+        raise UnknownName("example", name, list(found))
+    return found[name]
 
 
 REFS = "refs/attractor/stage/"

@@ -1,4 +1,4 @@
-"""Stop the running app until it is deployed again."""
+"""Stop the running app until it is started or deployed again."""
 
 import click
 
@@ -12,9 +12,9 @@ from attractor.cli.runs.growth import control_plane_of
 @json_option
 @click.pass_obj
 def stop(invocation: Invocation, as_json: bool) -> ExitCode:
-    """Stop the running app until it is deployed again.
+    """Stop the running app until it is started or deployed again.
 
-    It answers its requests first. 'attractor grow status' prints the command that starts it again.
+    It answers its requests first.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.deployments import stop_app
@@ -23,7 +23,7 @@ def stop(invocation: Invocation, as_json: bool) -> ExitCode:
     if as_json:
         show_json(record)
     else:
-        show(f"{record['stopped']} is stopped\nto start it: attractor grow status")
+        show(f"{record['stopped']} is stopped\nto start it: attractor grow start")
     return ExitCode.DONE
 
 

@@ -207,9 +207,7 @@ def _standing_of(app: Mapping[str, Any]) -> Iterator[str]:
         case "gone":
             yield "  it went down, and no person stopped it; start it again: attractor up --once"
         case "none":
-            # A release of a roll-back has no plan to deploy again.
-            start = f"deploy {app['plan_id']}" if app["plan_id"] else "record --stop"
-            yield f"  start it: attractor grow {start}"
+            yield "  start it: attractor grow start"
         case _ if not app["url"]:
             yield "  its supervisor, or a deployment, starts it; look again: attractor grow status"
         case _ if app["next_run"]:

@@ -5,6 +5,7 @@ Each function returns the record that a command prints with `--json` and HTTP an
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from attractor.growth.deployment.deploy import (
 from attractor.growth.deployment.history import read_history
 from attractor.growth.deployment.integrity import check_release
 from attractor.growth.deployment.monitor import compare_telemetry
-from attractor.growth.deployment.release import CURRENT, Releases
+from attractor.growth.deployment.release import CURRENT, Release, Releases
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.target import target_registry
@@ -74,9 +75,7 @@ def record_traffic(
     The app is started again, because a recording begins with the state of that moment.
     """
     releases, place = Releases(control_plane.releases), target_registry()[target]
-    current = releases.current
-    if current is None:
-        raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
+    current = _current(releases)
     name, mark = "", current.record_mark
     # Before the app is stopped: a missing setting is refused.
     configured(control_plane.project, adapters_in(current.tree))
@@ -92,12 +91,38 @@ def record_traffic(
 def stop_app(control_plane: ControlPlane) -> dict[str, Json]:
     """Stop the running app: it answers its requests, and is not started again by itself."""
     releases = Releases(control_plane.releases)
-    current = releases.current
-    if current is None:
-        raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
+    current = _current(releases)
     with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow stop"):
         stop(releases)
     return {"stopped": current.record.stage}
+
+
+def start_app(control_plane: ControlPlane, *, is_again: bool = False) -> dict[str, Json]:
+    """Start the current release unless it runs, or stop it first; return its stage and address."""
+    releases, place = Releases(control_plane.releases), target_registry()["local"]
+    current = _current(releases)
+    # Before the app is stopped: a missing setting is refused.
+    configured(control_plane.project, adapters_in(current.tree))
+    with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow start"):
+        with place.drained(releases) if is_again else nullcontext():
+            pass
+        url = asyncio.run(start_release(control_plane.project, releases, place))
+    return {"running": current.record.stage, "url": url}
+
+
+def find_app(control_plane: ControlPlane) -> dict[str, Json]:
+    """Return the stage and the address of the running app; refuse one that does not answer."""
+    releases = Releases(control_plane.releases)
+    stage = _current(releases).record.stage
+    if url := find_address(releases):
+        return {"running": stage, "url": url}
+    raise UsageError(f"{stage} does not answer", hint="start it: attractor grow start")
+
+
+def _current(releases: Releases) -> Release:
+    if releases.current is None:
+        raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
+    return releases.current
 
 
 def describe_app(control_plane: ControlPlane) -> dict[str, Json]:

@@ -7,6 +7,7 @@ edited; a RECORD with other hashes and the same version was replaced with the pa
 import csv
 import platform
 import re
+import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -37,6 +38,16 @@ def installed_packages(names: Iterable[str]) -> Mapping[str, InstalledPackage]:
         files = content_hash(canonical_json(lines).encode()) if lines else ""
         found[name] = InstalledPackage(package.version, files)
     return found
+
+
+def copy_packages(names: Iterable[str], folder: Path) -> None:
+    """Copy packages and all packages that they require, without compiled parts."""
+    for _, package in _required(names):
+        for file in package.files or ():
+            if file.suffix == ".py" and ".." not in file.parts:
+                copy = folder / file
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), copy)
 
 
 def edited_files(names: Iterable[str]) -> Iterator[tuple[str, Path]]:

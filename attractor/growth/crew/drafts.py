@@ -98,8 +98,13 @@ def faults_of_drafts(graph: SpecGraph, drafts: Sequence[Draft]) -> list[str]:
     return faults + [f"{one}: drafted twice" for one in sorted(set(ids)) if ids.count(one) > 1]
 
 
-def scenario_text(draft: Draft) -> str:
-    """Return the draft as a train scenario of a suite."""
+def read_drafts(file: Path) -> Sequence[Draft]:
+    """Read a list of drafts from a JSON file."""
+    return [Draft.model_validate(one) for one in json.loads(read_regular(file))]
+
+
+def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
+    """Return the draft as a scenario of a suite."""
     steps: list[dict[str, Json]] = [
         {
             "name": "app",
@@ -140,7 +145,7 @@ def scenario_text(draft: Draft) -> str:
         f"id = {_toml(draft.id)}",
         f"title = {_toml(draft.title)}",
         f"story = {_toml(draft.story)}",
-        'baseline = "any"',
+        f"baseline = {_toml(baseline)}",
     ]
     for name, tables in (("steps", steps), ("checks", checks)):
         for table in tables:

@@ -7,9 +7,17 @@ import signal
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from attractor.base.errors import UsageError
 from attractor.cli.runs.growth import app_lines
 from attractor.factory.open_project import OpenProject
-from attractor.growth.api.deployments import describe_app, stop_app
+from attractor.growth.api.deployments import (
+    describe_app,
+    find_app,
+    start_app as start_current,
+    stop_app,
+)
 from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.start import apps_to_start, start_app, start_release
 from attractor.growth.deployment.targets import local
@@ -62,5 +70,22 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
         with serving(service) as server, server.client() as client:
             assert client.post("/growth/start").status_code == 409
         assert "running: v0 is stopped" in "\n".join(app_lines(describe_app(app.plane)))
+    finally:
+        app.stop()
+
+
+def test_person_starts_opens_and_restarts_the_app_that_was_stopped(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    try:
+        with pytest.raises(UsageError, match="v0 does not answer"):
+            find_app(app.plane)
+        started = start_current(app.plane)
+        assert find_app(app.plane) == started == {"running": "v0", "url": app.url}
+        first = supervisor_of(app)
+        assert start_current(app.plane) == started
+        assert supervisor_of(app) == first
+        assert start_current(app.plane, is_again=True) == started
+        assert supervisor_of(app) != first
+        assert app.get("/health")["ok"]
     finally:
         app.stop()

@@ -1,0 +1,173 @@
+"""An app begun by one command: its printed commands lead on, without a file that is typed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.growth.building import shipped_example
+from attractor.twins.script.script import load_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.cli.plain_desk import Desk
+from tests.cli.terminals import sit
+from tests.counts import IS_FULL
+from tests.pipeline.projects import git
+from tests.prepared import PROGRAM
+
+DOCUMENT = "identity: {purpose: Share the garden}\ndata_contracts: {entities: [{name: Bed}]}\n"
+PARKED = 3
+
+
+@dataclass
+class AppDesk(Desk):
+    """An empty folder, in which an app is begun, and the variables of its models."""
+
+    models: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def place(self) -> Path:
+        (self.folder / "app").mkdir(exist_ok=True)
+        return self.folder / "app"
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {**super().environ, **self.models}
+
+    def answer(self, *words: str) -> Any:
+        ended = self.do(*words, "--json")
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    def decide(self) -> None:
+        """Approve the last run, as a person at a terminal."""
+        words = [PROGRAM, "decide", "latest", "--approve", "--rationale", "All scenarios pass."]
+        with sit(words, cwd=self.place, environ=self.environ) as sitting:
+            sitting.until("approved by")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[AppDesk]:
+    desk = AppDesk(tmp_path)
+    yield desk
+    desk.end()
+
+
+def test_example_is_begun_planned_and_simulated_offline(desk: AppDesk) -> None:
+    begun = desk.answer("grow", "init", "--example", "lending")
+    assert begun["suite"]["trials"] == 6
+    assert git(desk.place, "status", "--short") == ""
+    assert git(desk.place, "log", "--format=%s").splitlines() == ["Seal the suite", "Begin lending"]
+    assert not (desk.place / "spec" / "nodes").exists()
+    hidden = desk.place / "scenarios" / "lending" / "holdout"
+    assert len({one.read_text().splitlines()[0] for one in hidden.iterdir()}) == 1
+    *_, next_ = begun["next"]
+    assert next_ == f"attractor grow plan {begun['spec_graph_id']}"
+    with in_background(ProviderTwin(load_script(shipped_example("lending") / "twin.py"))) as twin:
+        desk.models = twin.environ()
+        plan = desk.answer(*next_.split()[1:])
+    assert plan["deployable"] is True
+    assert plan["identity"]["machine_checked"] == 1
+    simulated = desk.answer("grow", "simulate", plan["plan_id"], "--no-rehearse")
+    assert (simulated["is_first"], simulated["faults"]) == (True, [])
+    again = desk.do("grow", "init", "--example", "lending")
+    assert (again.returncode, "has the app lending" in again.stderr) == (4, True)
+
+
+def test_app_of_a_person_is_begun_in_a_repository_from_a_document_and_desires(
+    desk: AppDesk,
+) -> None:
+    git(desk.place, "init", "--quiet")
+    (desk.place / "notes.txt").write_text("mine")
+    (desk.place / ".gitignore").write_text("*.log\n")
+    document, desires = desk.folder / "garden.yaml", desk.folder / "desires.json"
+    document.write_text(DOCUMENT)
+    desires.write_text(json.dumps([{"goal": "Water every bed"}]))
+    words = ("grow", "init", "--name", "garden", "--from", str(document))
+    begun = desk.answer(*words, "--from", str(desires))
+    assert "1 desire" in begun["spec_summary"]
+    assert (desk.place / ".gitignore").read_text() == "*.log\n/runs/\n/packages/\n"
+    assert git(desk.place, "status", "--short") == "?? notes.txt\n"
+    proposal = desk.folder / "proposal.json"
+    morph = {"type": "add_field", "entity": "bed", "name": "watered", "field_type": "date"}
+    proposal.write_text(json.dumps({"morphs": [morph], "tests": []}))
+    spec = begun["next"][-1].split()[-1]
+    plan = desk.answer("grow", "plan", spec, "--proposal", str(proposal))
+    assert (plan["deployable"], plan["risk"]) == (True, "medium")
+
+
+def test_app_without_desires_names_the_command_that_adds_them(desk: AppDesk) -> None:
+    document = desk.folder / "garden.yaml"
+    document.write_text(DOCUMENT)
+    begun = desk.answer("grow", "init", "--from", str(document))
+    [next_] = begun["next"]
+    assert next_.startswith("attractor spec normalize")
+    assert begun["name"] == "app"
+
+
+def test_settings_for_another_suite_are_kept_and_refused(desk: AppDesk) -> None:
+    (desk.place / "attractor.toml").write_text('[factory]\nsuite = "other"\n')
+    ended = desk.do("grow", "init", "--example", "lending")
+    assert ended.returncode == 2
+    assert 'write suite = "lending"' in ended.stderr
+    assert not (desk.place / "spec").exists()
+
+
+def test_person_is_asked_for_purpose_and_wishes(desk: AppDesk) -> None:
+    program = [PROGRAM, "grow", "init", "--name", "street"]
+    with sit(program, cwd=desk.place, environ=desk.environ) as sitting:
+        for asked, typed in (
+            ("What is the app for", "Lend tools"),
+            ("Wish 1", "List tools"),
+            ("Wish 2", "Two weeks at most"),
+            ("Wish 3", "Remind by mail"),
+        ):
+            sitting.until(asked)
+            sitting.type(f"{typed}\n")
+        sitting.until("attractor grow plan sg-")
+
+
+@contextmanager
+def models(desk: AppDesk, start: str, wait: str) -> Generator[Mapping[str, str]]:
+    """Type the lines that start the script of an example; yield the variables that they set."""
+    shell = subprocess.run(
+        ["bash", "-c", f"{start}\necho pid=$!\n{wait}\nenv"],
+        cwd=desk.place,
+        env={**desk.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = dict(one.split("=", 1) for one in shell.stdout.splitlines() if "=" in one)
+    try:
+        yield {key: value for key, value in found.items() if key.endswith(("_KEY", "_URL"))}
+    finally:
+        os.kill(int(found["pid"]), signal.SIGTERM)
+
+
+@pytest.mark.skipif(not IS_FULL, reason="builds an app for a minute or more; set COUNTS=full")
+def test_printed_commands_lead_from_nothing_to_a_running_first_stage(desk: AppDesk) -> None:
+    start, wait, planning = desk.answer("grow", "init", "--example", "lending")["next"]
+    with models(desk, start, wait) as desk.models:
+        plan = str(desk.answer(*planning.split()[1:])["plan_id"])
+        for words, code in (("simulate", 0), ("deploy", PARKED)):
+            ended = desk.do("grow", words, plan)
+            assert ended.returncode == code, ended.stdout + ended.stderr
+        desk.decide()
+        ended = desk.do("grow", "deploy", plan)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    try:
+        page = httpx.get(desk.answer("grow", "open")["url"], headers={"accept": "text/html"}).text
+        assert "To bring back" in page
+    finally:
+        desk.do("grow", "stop")
