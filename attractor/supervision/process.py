@@ -174,12 +174,18 @@ class StayingProcess:
         return ProcessStatus.LEFT if note and not note.is_led else ProcessStatus.RUNNING
 
     def start(
-        self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdin: bytes = b""
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environ: Mapping[str, str],
+        stdin: bytes = b"",
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Start the process in its own session unless it runs; first end what a killed one left.
 
-        It holds its lock when this returns. If the program cannot be started, this raises
-        ProcessNotStarted.
+        It holds its lock when this returns, and has the passed file descriptors. If the program
+        cannot be started, this raises ProcessNotStarted.
         """
         make_private_folder(self.folder)
         with self._opened() as lock:
@@ -192,7 +198,7 @@ class StayingProcess:
                 cwd=cwd,
                 environ=variables,
                 log=self.log,
-                pass_fds=[lock.fileno()],
+                pass_fds=[lock.fileno(), *pass_fds],
                 has_input=bool(stdin),
             )
             self._write(_Note(mark, *_identity(process.pid)))

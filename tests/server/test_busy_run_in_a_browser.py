@@ -96,7 +96,8 @@ def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: Runn
             busy[1].work(page, SECONDS)
             until = time.monotonic() + LATE_S
             while not busy[1].ended.keys() <= (shown := page.evaluate("shown")).keys():
-                assert time.monotonic() < until
+                missing = sorted(busy[1].ended.keys() - shown.keys())
+                assert time.monotonic() < until, (len(missing), missing[:5], missing[-5:])
                 page.wait_for_timeout(200)
             late = sorted(shown[name] - ended for name, ended in busy[1].ended.items())
             after = heap_of(heap)

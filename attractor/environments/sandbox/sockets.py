@@ -62,9 +62,14 @@ async def connect_socket(made: socket.socket, address: tuple[Any, ...]) -> socke
     return made
 
 
-def listen(made: socket.socket, port: int) -> socket.socket:
-    """Listen on a port of the loopback (0: any free port); if this fails, close the socket."""
+def listen(made: socket.socket, port: int, *, is_shared: bool = False) -> socket.socket:
+    """Listen on a port of the loopback (0: any free port); if this fails, close the socket.
+
+    Processes of the same person may listen on a shared port at once: each gets some connections.
+    """
     try:
+        if is_shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((LOOPBACK, port))
         made.listen()
@@ -77,9 +82,14 @@ def listen(made: socket.socket, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator[None]:
-    """Forward every connection until the block ends, then close all connections."""
-    forwarding = asyncio.create_task(_accept(listener, connect))
+async def forwarded(
+    listener: socket.socket, connect: Connect, *, stopping: asyncio.Event | None = None
+) -> AsyncGenerator[None]:
+    """Forward every connection until the block ends, then close all connections.
+
+    After `stopping`, the listener is closed, and accepted connections stay open.
+    """
+    forwarding = asyncio.create_task(_forward_all(listener, connect, stopping or asyncio.Event()))
     try:
         yield
     finally:
@@ -91,16 +101,32 @@ async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator
             forwarding.result()
 
 
-async def _accept(listener: socket.socket, connect: Connect) -> None:
-    loop = asyncio.get_running_loop()
+async def _forward_all(listener: socket.socket, connect: Connect, stopping: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
-        while True:
-            try:
-                near, _ = await loop.sock_accept(listener)
-            except OSError:
-                await asyncio.sleep(_RETRY_S)
-                continue
+
+        def forward(near: socket.socket) -> None:
             tasks.create_task(_forward(near, connect))
+
+        accepting = tasks.create_task(_accept(listener, forward))
+        await stopping.wait()
+        accepting.cancel()
+        await asyncio.wait([accepting])
+        # Closing the listener would reset connections that the kernel has accepted.
+        with listener, suppress(BlockingIOError):
+            while True:
+                near, _ = listener.accept()
+                near.setblocking(False)
+                forward(near)
+
+
+async def _accept(listener: socket.socket, take: Callable[[socket.socket], None]) -> None:
+    while True:
+        try:
+            near, _ = await asyncio.get_running_loop().sock_accept(listener)
+        except OSError:
+            await asyncio.sleep(_RETRY_S)
+            continue
+        take(near)
 
 
 async def _forward(near: socket.socket, connect: Connect) -> None:

@@ -33,6 +33,7 @@ from attractor.growth.deployment.history import read_history
 from attractor.growth.deployment.integrity import check_release
 from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import CURRENT, Release, Releases
+from attractor.growth.deployment.resting_app import RestingApp
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.target import target_registry
@@ -79,12 +80,13 @@ def record_traffic(
     name, mark = "", current.record_mark
     # Before the app is stopped: a missing setting is refused.
     configured(control_plane.project, adapters_in(current.tree))
-    with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow record"):
-        with place.drained(releases):
+    lock = control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow record")
+    with lock, RestingApp() as resting:
+        with place.drained(releases, resting):
             if not is_on:
                 name = end_recording(control_plane, current)
             mark.touch() if is_on else mark.unlink(missing_ok=True)
-        url = asyncio.run(start_release(control_plane.project, releases, place))
+        url = asyncio.run(start_release(control_plane.project, releases, place, resting))
     return {"url": url, "recording": name, "is_recorded": is_on}
 
 
@@ -103,10 +105,11 @@ def start_app(control_plane: ControlPlane, *, is_again: bool = False) -> dict[st
     current = _current(releases)
     # Before the app is stopped: a missing setting is refused.
     configured(control_plane.project, adapters_in(current.tree))
-    with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow start"):
-        with place.drained(releases) if is_again else nullcontext():
+    lock = control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow start")
+    with lock, RestingApp() as resting:
+        with place.drained(releases, resting) if is_again else nullcontext():
             pass
-        url = asyncio.run(start_release(control_plane.project, releases, place))
+        url = asyncio.run(start_release(control_plane.project, releases, place, resting))
     return {"running": current.record.stage, "url": url}
 
 

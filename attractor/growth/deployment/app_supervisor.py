@@ -124,19 +124,25 @@ class AppSupervisor:
         self._require_expected_tree()
         words = (self.release.folder.name, self.expected.sandbox)
         # The address stays the same over releases and restarts, if its port is free.
-        for port in (_port(self.folder), "0"):
+        for port in (last_port(self.folder), 0):
             self._begun = time.monotonic()
+            environ = dict(os.environ)
+            passed = os.environ.pop(service.LISTENER, "")
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", service.__name__, str(self.folder), port, *words],
+                [sys.executable, "-P", "-m", service.__name__, str(self.folder), str(port), *words],
                 cwd=self.folder,
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 encoding="utf-8",
                 errors="replace",
                 # The app may outlive a supervisor that is killed.
-                pass_fds=held_lock(os.environ),
+                pass_fds=[*held_lock(environ), *([int(passed)] if passed else [])],
             )
+            if passed:
+                # Otherwise the app could not listen there again after a crash.
+                os.close(int(passed))
             assert self._process.stdout
             lines = queue.SimpleQueue[str]()
             self._reading = threading.Thread(
@@ -269,10 +275,11 @@ def _log(words: str) -> None:
     sys.stderr.write(f"{now} {words}\n")
 
 
-def _port(folder: Path) -> str:
+def last_port(folder: Path) -> int:
+    """Return the port on which the app answered last (default: 0)."""
     with suppress(OSError, ValueError):
-        return str(json.loads((folder / NOTE).read_text())["url"].rpartition(":")[2])
-    return "0"
+        return int(json.loads((folder / NOTE).read_text())["url"].rpartition(":")[2])
+    return 0
 
 
 def main(folder: Path) -> None:

@@ -53,6 +53,7 @@ from attractor.growth.deployment.integrity import record_release
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
+from attractor.growth.deployment.resting_app import RestingApp
 from attractor.growth.deployment.start import start_release, started_after_failure
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, forward, transfer
@@ -245,11 +246,12 @@ async def undertake(
             await _promote_variant(project, run, variant, by)
         else:
             listed = ()
-            if not _is_released(releases, build.stage):
-                listed = await _release(
-                    control_plane, releases, undertaking, run, target=target, by=by
-                )
-            url = await _finish(project, releases, undertaking, target)
+            with RestingApp() as resting:
+                if not _is_released(releases, build.stage):
+                    listed = await _release(
+                        control_plane, releases, undertaking, run, resting, target=target, by=by
+                    )
+                url = await _finish(project, releases, undertaking, target, resting)
             release = releases.open(build.stage)
             services = urls_in(configured(project, adapters_in(release.tree)), release.tree)
             so_far = replace(
@@ -319,6 +321,7 @@ async def _release(
     releases: Releases,
     undertaking: Undertaking,
     run: CrewRun,
+    resting: RestingApp,
     *,
     target: ReleaseTarget,
     by: str,
@@ -328,32 +331,31 @@ async def _release(
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
     project, build = control_plane.project, undertaking.build
+    old, sandbox = releases.current, await sandbox_of(project)
+    record = ReleaseRecord(
+        stage=build.stage,
+        run_id=run.run_id,
+        plan_id=undertaking.plan_id,
+        follows=old.record.stage if old else "",
+        sandbox=BUBBLEWRAP if sandbox.make_showing else NONE,
+    )
+    # The app still runs: it rests only while its state is moved.
+    new = releases.begin(record)
+    await write_tree(project, f"refs/heads/attractor/run/{run.run_id}", new.tree)
+    if old:
+        # The migration of a stage begins with the state of the running release.
+        stage = newest(read_stages(new.tree))
+        if stage.parent != old.record.stage:
+            hint = f"finish or undo the deployment of {stage.parent} first: attractor grow status"
+            fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
+            raise NotDeployable(fault, hint=hint)
+    services = configured(project, adapters_in(new.tree))
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(started_after_failure(project, releases, target))
-        stack.enter_context(target.drained(releases))
-        old = releases.current
+        failing = started_after_failure(project, releases, target, resting)
+        await stack.enter_async_context(failing)
+        stack.enter_context(target.drained(releases, resting))
         if old:
             end_recording(control_plane, old)
-        sandbox = await sandbox_of(project)
-        record = ReleaseRecord(
-            stage=build.stage,
-            run_id=run.run_id,
-            plan_id=undertaking.plan_id,
-            follows=old.record.stage if old else "",
-            sandbox=BUBBLEWRAP if sandbox.make_showing else NONE,
-        )
-        new = releases.begin(record)
-        await write_tree(project, f"refs/heads/attractor/run/{run.run_id}", new.tree)
-        if old:
-            # The migration of a stage begins with the state of the running release.
-            stage = newest(read_stages(new.tree))
-            if stage.parent != old.record.stage:
-                hint = (
-                    f"finish or undo the deployment of {stage.parent} first: attractor grow status"
-                )
-                fault = f"{stage.stage} follows {stage.parent}, and {old.record.stage} runs"
-                raise NotDeployable(fault, hint=hint)
-        services = configured(project, adapters_in(new.tree))
         moved = await transfer(old, new, undertaking.move, sandbox, services)
         try:
             promotion = await promote_run(
@@ -382,7 +384,11 @@ def end_recording(control_plane: ControlPlane, release: Release) -> str:
 
 
 async def _finish(
-    project: Project, releases: Releases, undertaking: Undertaking, target: ReleaseTarget
+    project: Project,
+    releases: Releases,
+    undertaking: Undertaking,
+    target: ReleaseTarget,
+    resting: RestingApp,
 ) -> str:
     """Start the app of a stage, unless a later stage has taken its place; return its address."""
     stage, current = undertaking.build.stage, releases.current
@@ -390,7 +396,7 @@ async def _finish(
         return ""
     if not undertaking.is_reversible:
         releases.forget_before(stage)
-    return await start_release(project, releases, target)
+    return await start_release(project, releases, target, resting)
 
 
 async def write_tree(project: Project, commit: str, folder: Path) -> None:

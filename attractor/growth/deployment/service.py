@@ -25,6 +25,8 @@ from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, R
 from attractor.supervision.process import carried_mark
 
 READY = "listening on "
+LISTENER = "LISTENER_OF_APP"
+"""The variable with the file descriptor of a socket that listens on the port already."""
 
 
 def main(folder: Path, port: int, stage: str, sandbox: str) -> None:
@@ -39,6 +41,9 @@ def main(folder: Path, port: int, stage: str, sandbox: str) -> None:
         except AttractorError as error:
             raise SystemExit(f"error: {error.message}") from error
         return
+    if number := os.environ.get(LISTENER):
+        # This app listens itself: it can't take a socket over.
+        os.close(int(number))
     services = variables_in(os.environ, release.tree)
     core = inherited(os.environ, Inherit.CORE)
     trusted = certificates_in(os.environ)
@@ -61,7 +66,11 @@ def certificates_in(environ: Mapping[str, str]) -> dict[str, str]:
 async def _serve(release: Release, folder: Path, port: int) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), port)
+    if number := os.environ.get(LISTENER):
+        listener = socket.socket(fileno=int(number))
+    else:
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = listen(made, port, is_shared=True)
     # Of `runs/growth/releases`: everything that runs and growth wrote.
     sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
     # The folder of the app is its state.
@@ -75,7 +84,7 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
     )
     async with running as app:
         address = Address.parse(app.url.removeprefix("http://"))
-        async with forwarded(listener, address.connect):
+        async with forwarded(listener, address.connect, stopping=stopping):
             sys.stdout.write(f"{READY}http://127.0.0.1:{listener.getsockname()[1]}\n")
             sys.stdout.flush()
             ending = asyncio.create_task(stopping.wait())

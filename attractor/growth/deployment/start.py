@@ -16,6 +16,7 @@ from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.integrity import expected_release
 from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.resting_app import RestingApp
 from attractor.growth.deployment.target import ReleaseTarget, target_registry
 from attractor.growth.errors import AppFailed
 from attractor.growth.tools import adapters_in
@@ -39,7 +40,12 @@ class DownApp:
     since: datetime
 
 
-async def start_release(project: Project, releases: Releases, target: ReleaseTarget) -> str:
+async def start_release(
+    project: Project,
+    releases: Releases,
+    target: ReleaseTarget,
+    resting: RestingApp | None = None,
+) -> str:
     """Verify the current release, and start it unless it runs; return its address once healthy."""
     current = releases.current
     if current is None:
@@ -47,7 +53,7 @@ async def start_release(project: Project, releases: Releases, target: ReleaseTar
     expected = await expected_release(project, releases)
     services = configured(project, adapters_in(current.tree))
     environ, notices = project.machine.environ, settings_of(project)
-    return target.start(releases, environ, expected, services, notices)
+    return target.start(releases, environ, expected, services, notices, resting)
 
 
 def apps_to_start(state: Path) -> Sequence[DownApp]:
@@ -73,7 +79,7 @@ def start_app(app: DownApp, environ: Mapping[str, str]) -> str:
 
 @asynccontextmanager
 async def started_after_failure(
-    project: Project, releases: Releases, target: ReleaseTarget
+    project: Project, releases: Releases, target: ReleaseTarget, resting: RestingApp
 ) -> AsyncGenerator[None]:
     """Start the current release again if the block fails, unless a person had stopped it."""
     try:
@@ -82,7 +88,7 @@ async def started_after_failure(
         if app_process(releases.folder).status in _DOWN:
             # The fault of the block is the one to be shown.
             with suppress(AttractorError):
-                await start_release(project, releases, target)
+                await start_release(project, releases, target, resting)
         raise
 
 

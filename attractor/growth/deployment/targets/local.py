@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +15,8 @@ from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import app_supervisor
 from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.release import ExpectedRelease, Releases
-from attractor.growth.deployment.service import certificates_in
+from attractor.growth.deployment.resting_app import RestingApp
+from attractor.growth.deployment.service import LISTENER, certificates_in
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
@@ -27,12 +28,19 @@ _ANSWER_S = 3.0
 
 
 @contextmanager
-def drained(releases: Releases) -> Generator[None]:
+def drained(releases: Releases, resting: RestingApp | None = None) -> Generator[None]:
     """Stop supervisor and app, and keep them stopped during the block.
 
-    A supervisor whose pipeline runs too long is not killed: its calls may be irreversible.
+    A resting app answers in its place, also after the block. A supervisor whose pipeline runs too
+    long is not killed: its calls may be irreversible.
     """
+    port = app_supervisor.last_port(releases.folder)
+    if resting and find_address(releases):
+        resting.answer(port)
     with app_process(releases.folder).ended(grace=_DRAIN_S, kills=False):
+        if resting:
+            # An app without a sandbox does not share its port.
+            resting.answer(port)
         yield
 
 
@@ -48,24 +56,36 @@ def start(
     expected: ExpectedRelease,
     services: Mapping[str, str] = MappingProxyType({}),
     notices: JsonObject = MappingProxyType({}),
+    resting: RestingApp | None = None,
 ) -> str:
     """Start the supervisor unless it runs; return the address of the app once it is healthy.
 
     A supervisor that runs serves the current release, because a switch waits for its end. It is
     started again if the settings of the services changed since. An app whose supervisor was killed
     is ended first. Before each start of the app, its tree must be the `expected` one. With settings
-    of `notices`, people are notified if the app stops answering.
+    of `notices`, people are notified if the app stops answering. The supervisor takes the address
+    of a `resting` app over.
     """
     current = releases.current
     wanted = app_supervisor.settings_hash(services, current) if current else ""
     given: JsonObject = {"expected": write_record(expected), "notices": dict(notices)}
     process = app_process(releases.folder)
-    process.start(
-        [sys.executable, "-m", app_supervisor.__name__, str(releases.folder)],
-        cwd=releases.folder,
-        environ={**inherited(environ, Inherit.CORE), **certificates_in(environ), **services},
-        stdin=canonical_json(given).encode(),
-    )
+    listener = resting.hand_over() if resting else None
+    passed = [listener.fileno()] if listener else []
+    handed = {LISTENER: str(passed[0])} if passed else {}
+    with listener or nullcontext():
+        process.start(
+            [sys.executable, "-m", app_supervisor.__name__, str(releases.folder)],
+            cwd=releases.folder,
+            environ={
+                **inherited(environ, Inherit.CORE),
+                **certificates_in(environ),
+                **services,
+                **handed,
+            },
+            stdin=canonical_json(given).encode(),
+            pass_fds=passed,
+        )
     until = time.monotonic() + _START_S
     while process.status is ProcessStatus.RUNNING and time.monotonic() < until:
         note = _note(releases.folder)
