@@ -51,11 +51,22 @@ def require_web_address(value: SecretStr) -> SecretStr:
 
 
 def require_service_address(address: str) -> str:
-    """Return an http or https URL, or an empty text; refuse others."""
-    if address and (not _is_web_address(address) or "?" in address or "#" in address):
+    """Return a URL of HTTP, or of SMTP without a path, or an empty text; refuse others."""
+    scheme, _, rest = address.partition("://")
+    is_mail = scheme in ("smtp", "smtps")
+    checked = f"http://{rest}" if is_mail and "/" not in rest else address
+    if address and (not _is_web_address(checked) or "?" in address or "#" in address):
         raise ValueError(
-            "write http:// or https://, a host and a path, without a user name or a query"
+            "write http:// or https://, a host and a path, without a user name or a query "
+            "(mail: smtp:// or smtps://, a host and a port)"
         )
+    return address
+
+
+def require_mail_address(address: str) -> str:
+    """Return a mail address, or an empty text; refuse others."""
+    if address and not re.fullmatch(r"[A-Za-z0-9_+.'=#~&-]+@[A-Za-z0-9.-]+", address):
+        raise ValueError("write a mail address, such as street@mail.example")
     return address
 
 
@@ -452,11 +463,17 @@ class ServiceSettings(Section):
     url: Annotated[str, AfterValidator(require_service_address)] = Field(
         default="",
         description="Let the released app call this service of the adapter, such as "
-        "`https://slack.com/api`.",
+        "`https://slack.com/api`; for `mail`, `smtp://mail.example:587` (STARTTLS) or "
+        "`smtps://mail.example`.",
     )
     token: Annotated[SecretStr, AfterValidator(require_header_value)] = Field(
         default=SecretStr(""),
-        description="Token of the service, which an app in a sandbox never gets.",
+        description="Token of the service, which an app in a sandbox never gets; for `mail`, "
+        "`user:password`, or none if the server asks for none.",
+    )
+    sender: Annotated[str, AfterValidator(require_mail_address)] = Field(
+        default="",
+        description="Send letters of the adapter `mail` from this address.",
     )
 
 

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from string import Formatter
 from typing import Any, NamedTuple
@@ -27,17 +27,22 @@ class ServiceFailed(Exception):
         self.status = status
 
 
+Transport = Callable[[urllib.parse.SplitResult, str, Mapping[str, Any]], bytes]
+"""Sends an input to a URL that is not one of HTTP, with a token, and returns the answer."""
+
+
 class Operation(NamedTuple):
     """A request to a service: `{name}` in the path is replaced by a member of the input.
 
     The other members of the input are the query of a GET, which has only strings, and the body of
-    other methods.
+    other methods. An operation with a `transport` is sent by HTTP only to a gateway.
     """
 
     method: str
     path: str
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
+    transport: Transport | None = None
 
     @property
     def only_reads(self) -> bool:
@@ -78,6 +83,7 @@ def _is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
         type(value) in _TYPES[schema["type"]]
         and len(str(value)) >= schema.get("minLength", 0)
         and re.search(schema.get("pattern", ""), str(value)) is not None
+        and all(_is_valid(item, schema["items"]) for item in (value if "items" in schema else ()))
     )
 
 
@@ -103,6 +109,8 @@ class HttpClient:
         operation = self._operations[name]
         if faults := _find_faults(given, operation.input_schema):
             raise ServiceFailed(f"{name}: {'; '.join(faults)}", 400)
+        if operation.transport and not self._url.scheme.startswith("http"):
+            return operation.transport(self._url, self._token, given)
         rest = dict(given)
         path = operation.path
         for _, key, _, _ in Formatter().parse(operation.path):
@@ -142,10 +150,19 @@ class HttpClient:
         if connection.is_late:
             raise ServiceFailed(f"{place}: no answer: too late")
         if not 200 <= response.status < 300:
-            raise ServiceFailed(f"{place}: status {response.status}", response.status)
+            # The answer of a gateway, unlike that of a service, has no value of the input.
+            fault = _fault_of(body) if operation.transport else ""
+            raise ServiceFailed(fault or f"{place}: status {response.status}", response.status)
         if len(body) > MOST_BYTES:
             raise ServiceFailed(f"{place}: the answer has more than {MOST_BYTES} bytes")
         return body
+
+
+def _fault_of(answer: bytes) -> str:
+    """Return the fault that the answer of a gateway names, or an empty text."""
+    with suppress(ValueError, RecursionError, TypeError, KeyError):
+        return str(json.loads(answer)["error"])
+    return ""
 
 
 class _Connection(http.client.HTTPConnection):

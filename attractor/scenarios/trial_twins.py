@@ -80,8 +80,8 @@ async def start_twins(
         for one in twins:
             state = {**one.seed, **seeds.get(one.name, {})}
             twin = await stack.enter_async_context(_twin(suite_folder, one.name, state, seed))
-            port = urlsplit(twin.url).port or 0
-            await stack.enter_async_context(environment.offer(port, f"127.0.0.1:{port}"))
+            for port in filter(None, (urlsplit(twin.url).port, twin.smtp_port)):
+                await stack.enter_async_context(environment.offer(port, f"127.0.0.1:{port}"))
             variables |= twin.environ()
             requests[one.name] = _requests_of(twin)
         yield TrialTwins(variables, requests)

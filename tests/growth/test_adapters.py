@@ -35,6 +35,7 @@ CALLS: Mapping[str, list[tuple[str, Mapping[str, Json], Json]]] = {
         ("list_issues", REPOSITORY, ["PHI gate"]),
         ("list_issues", {**REPOSITORY, "repo": "other"}, []),
     ],
+    "mail": [("send", {"to": ["ada@street.example"], "subject": "s", "body": "x"}, {"sent": True})],
     "slack": [("post_message", {"channel": "farm", "text": "Packed."}, True)],
     "calendar": [
         ("create_event", {"calendar": "farm", "title": "Delivery", "start": "2026-01-06"}, EVENT),
@@ -169,15 +170,13 @@ def test_schemas_of_inputs_have_only_the_keywords_that_the_client_checks() -> No
         schema = operation.input_schema
         assert set(schema) <= {"type", "required", "properties", "additionalProperties"}
         for member in schema["properties"].values():
-            assert set(member) <= {"type", "minLength", "pattern"}
+            assert set(member) <= {"type", "minLength", "pattern", "items"}
             assert member["type"] == "string" or not operation.only_reads
 
 
-@needs("openssl")
-def test_https_service_needs_a_trusted_certificate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+def trusted_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ssl.SSLContext, Path]:
+    """Return the context of a server `localhost`, and the certificate that clients must trust."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     words += ["-nodes", "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
     for extension in ("subjectAltName=DNS:localhost", "keyUsage=digitalSignature,keyCertSign"):
@@ -187,6 +186,14 @@ def test_https_service_needs_a_trusted_certificate(
     tls.load_cert_chain(certificate, key)
     uncached = inspect.unwrap(ssl.create_default_context)
     monkeypatch.setattr(ssl, "create_default_context", uncached)
+    return tls, certificate
+
+
+@needs("openssl")
+def test_https_service_needs_a_trusted_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, certificate = trusted_tls(tmp_path, monkeypatch)
 
     def ask(host: str) -> Json:
         with raw_service(b"[]", tls=tls) as url:

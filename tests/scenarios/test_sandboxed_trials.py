@@ -49,12 +49,17 @@ def _sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def play(
-    tmp_path: Path, one: Scenario, *, kind: str = "bubblewrap", links: Mapping[str, str] = {}
+    tmp_path: Path,
+    one: Scenario,
+    *,
+    kind: str = "bubblewrap",
+    links: Mapping[str, str] = {},
+    twin: str = TWIN,
 ) -> PlayedScenario:
     suite = write_files(
         tmp_path / "secret",
         {
-            "_twins/todo-api/twin.toml": TWIN,
+            "_twins/todo-api/twin.toml": twin,
             "fixtures/a.json": "{}",
             "checks/verify": '#!/bin/sh\ntest -e "$CANDIDATE/made.txt" && ls -A / "$CANDIDATE"\n',
             "checks/compare": '#!/bin/sh\ncmp "$CANDIDATE/$1" checks/expected.txt\n',
@@ -101,6 +106,24 @@ def test_control_of_a_twin_is_unreachable_from_inside(tmp_path: Path) -> None:
     [port] = re.findall(r"twin http://127.0.0.1:(\d+)", stdout)
     assert f"open [{port}]" in stdout
     assert stdout.count("HTTP Error 404") == 4
+
+
+def test_candidate_sends_letters_to_a_twin(tmp_path: Path) -> None:
+    twin = """
+name = "todo-api"
+smtp = "/letters"
+environ = { PORT = "{{ smtp_port }}" }
+[[routes]]
+method = "POST"
+path = "/letters"
+kind = "fixed"
+"""
+    program = "import os, smtplib; client = smtplib.SMTP('127.0.0.1', int(os.environ['PORT'])); "
+    program += "client.sendmail('a@b.example', ['c@d.example'], b'Subject: s')"
+    steps = [{"name": "send", "run": f"/usr/bin/python3 -c {shlex.quote(program)}"}]
+    checks = [{"kind": "twin", "twin": "todo-api", "method": "POST", "count": 1}]
+    played = play(tmp_path, scenario(steps, checks), twin=twin)
+    assert [check.passed for check in played.checks] == [True], played
 
 
 def test_service_inside_is_waited_for_and_calls_a_twin(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from attractor.base.errors import Refused
-from attractor.growth.tools import adapters_in
+from attractor.growth.tools import adapters, adapters_in
 
 # The supervisor and the service of a released app do not need the rest, which is slow to import.
 if TYPE_CHECKING:
@@ -59,22 +60,46 @@ async def no_services(tree: Path, seed: int) -> AsyncGenerator[Mapping[str, str]
 
 
 def configured(project: "Project", names: Iterable[str]) -> Mapping[str, str]:
-    """Return the variables of adapters by the settings; refuse one without a URL or a token."""
+    """Return the variables of adapters by the settings; refuse one without a URL or a token.
+
+    A service of mail needs a sender, but not always a token.
+    """
     known: Mapping[str, ServiceSettings] = project.growth.adapters if project.growth else {}
     variables: dict[str, str] = {}
     for name in names:
         service = known.get(name)
         token = service.token.get_secret_value() if service else ""
-        values = {"url": service.url if service else "", "token": token}
+        is_mail = sends_by_smtp(name)
+        values = {"url": service.url if service else ""}
+        values |= {"sender": service.sender if service else ""} if is_mail else {"token": token}
         for key, value in values.items():
             if not value:
-                variable = f"ATTRACTOR_GROWTH__ADAPTERS__{name.upper()}__{key.upper()}"
                 fault = f"the app calls {name}, and growth.adapters.{name}.{key} is not set"
-                # The settings file belongs to the repository: no place for a token.
-                place = "set it in attractor.toml, or " if key == "url" else ""
-                raise Refused(fault, hint=f"{place}set {variable}")
-            variables[f"{name.upper()}_{key.upper()}"] = value
+                raise Refused(fault, hint=_remedy(name, key))
+        if values["url"].startswith("smtp") != is_mail:
+            schemes = "smtp:// or smtps://" if is_mail else "https:// or http://"
+            fault = f"growth.adapters.{name}.url does not begin with {schemes}"
+            raise Refused(fault, hint=_remedy(name, "url"))
+        if is_mail and token and ":" not in token:
+            fault = f"growth.adapters.{name}.token is not USER:PASSWORD"
+            raise Refused(fault, hint=_remedy(name, "token"))
+        if is_mail:
+            # An app without a gateway sends by itself, and knows two variables of a service.
+            sender = urlencode({"sender": values["sender"]}, safe="@")
+            values = {"url": f"{values['url']}?{sender}", "token": token or ":"}
+        variables |= {f"{name.upper()}_{key.upper()}": value for key, value in values.items()}
     return variables
+
+
+def _remedy(name: str, key: str) -> str:
+    variable = f"ATTRACTOR_GROWTH__ADAPTERS__{name.upper()}__{key.upper()}"
+    # The settings file belongs to the repository: no place for a token.
+    return f"{'' if key == 'token' else 'set it in attractor.toml, or '}set {variable}"
+
+
+def sends_by_smtp(name: str) -> bool:
+    """Return whether the service of an adapter is a server of mail."""
+    return any(one.transport for one in adapters()[name].values())
 
 
 def configured_urls(project: "Project", names: Iterable[str]) -> dict[str, str]:

@@ -40,7 +40,7 @@ from attractor.twins.services.templates import JsonTemplate, Names, Template, Te
 
 ERROR_NAMES = frozenset({"message", "code", "status"})
 """Additional names in expressions of [errors] and [auth]."""
-ENVIRON_NAMES = frozenset({"url", "port", "key", "name"})
+ENVIRON_NAMES = frozenset({"url", "port", "smtp_port", "key", "name"})
 """The only valid names in expressions of [environ]."""
 
 _ERROR = Template({"error": {"code": "{{ code }}", "message": "{{ message }}"}})
@@ -115,6 +115,8 @@ class ServiceTable(ScriptTable):
     ] = ()
     errors: ErrorFormat = ErrorFormat()
     limit: RateLimit | None = None
+    smtp: Annotated[str, Field(pattern=r"^(/\S*)?$")] = ""
+    """The path to which letters that arrive by SMTP are posted (default: no SMTP)."""
     faults: Annotated[tuple[FaultRule, ...], Field(strict=False)] = ()
     state: Annotated[dict[str, JsonValue], AfterValidator(_of_json)] = {}
     collections: dict[str, CollectionTable] = {}

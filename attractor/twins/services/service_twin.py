@@ -1,6 +1,8 @@
 """A service twin: an HTTP server in place of a service, with a control API."""
 
 import asyncio
+import base64
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -19,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.answer import Duration, ScriptTable
+from attractor.twins.exchange.answer import Duration, Reply, ScriptTable
 from attractor.twins.server.control_api import ControlRoute, control_app, request_routes
 from attractor.twins.server.hosting import (
     Addresses,
@@ -30,6 +32,7 @@ from attractor.twins.server.hosting import (
     read_body,
 )
 from attractor.twins.server.provider_state import KEEP
+from attractor.twins.server.smtp import Letter, smtp_server
 from attractor.twins.services.dispatch import OnServedRequest, ServedRequest, ServiceDispatcher
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.recordings import ExchangeFile, ServiceRecorder
@@ -179,6 +182,31 @@ def _read(model: type[T], body: bytes) -> T:
         raise UsageError(f"{place or 'the body'}: {message}", hint=hint) from cause
 
 
+class _Mailbox:
+    """Takes letters of SMTP as requests of the service, which decides and logs them."""
+
+    def __init__(self, dispatcher: ServiceDispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._table = dispatcher.service.table
+
+    def accepts(self, credentials: str) -> bool:
+        """Return whether a client with these credentials may send letters."""
+        request = self._request(credentials, {})
+        return not self._table.auth or any(one.accepts(request) for one in self._table.auth)
+
+    def deliver(self, letter: Letter) -> Reply:
+        """Answer the request of a letter."""
+        record: dict[str, Json] = {"from": letter.sender, "to": list(letter.to)}
+        record |= {"subject": letter.subject, "body": letter.body}
+        return self._dispatcher.answer(self._request(letter.credentials, record))
+
+    def _request(self, credentials: str, record: Json) -> ServiceRequest:
+        headers = {"content-type": "application/json"}
+        if credentials:
+            headers["authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        return ServiceRequest("POST", self._table.smtp, headers, json.dumps(record).encode())
+
+
 class ServiceTwin:
     """Serves a service and a control API within `async with`.
 
@@ -209,9 +237,14 @@ class ServiceTwin:
             if record is None or not to:
                 message = "to record, a file and the address of the service are required"
                 raise RecordingError(message, hint="pass both record and to")
+            if service.table.smtp:
+                message = f"letters of {service.name} cannot be recorded"
+                raise RecordingError(message, hint="serve it without --record")
             self._recorder = ServiceRecorder(self._dispatcher, record, to, reporter=self._reporter)
         self._ports = Ports(port, control_port)
         self._addresses = Addresses("", "")
+        self.smtp_port = 0
+        """The port of its SMTP server; 0 if the service has none."""
         self._stack = AsyncExitStack()
 
     @property
@@ -258,6 +291,7 @@ class ServiceTwin:
         names = {
             "url": self.url,
             "port": urlsplit(self.url).port,
+            "smtp_port": self.smtp_port,
             "key": table.auth[0].key if table.auth else "",
             "name": table.name,
         }
@@ -298,6 +332,10 @@ class ServiceTwin:
             control = control_application(self._dispatcher, self.token, is_recording=is_recording)
             hosting = hosted(clients, control, self._ports)
             self._addresses = await stack.enter_async_context(hosting)
+            if self.service.table.smtp:
+                box = _Mailbox(self._dispatcher)
+                server = smtp_server(0, box.accepts, box.deliver)
+                self.smtp_port = await stack.enter_async_context(server)
             self._stack = stack.pop_all()
         return self
 

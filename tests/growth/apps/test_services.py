@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from attractor.base.errors import Refused
 from attractor.config.settings import GrowthSettings, ServiceSettings
@@ -128,3 +128,41 @@ def test_deployed_app_gets_what_the_settings_say_and_nothing_of_other_variables(
     expected = {"CALENDAR_URL": "https://calendar.example/v1", "CALENDAR_TOKEN": "t"}
     assert configured(opened, ["calendar"]) == expected
     assert configured(opened, []) == {}
+
+
+def test_mail_needs_a_server_and_a_sender_but_not_always_a_password(tmp_path: Path) -> None:
+    def variables(name: str = "mail", **values: str) -> dict[str, str]:
+        given = ServiceSettings.model_validate(values)
+        growth = GrowthSettings(adapters={name: given})
+        return {**configured(adjusted(opened, growth=growth), [name])}
+
+    opened = open_project(tmp_path / "app")
+    mail = {"url": "smtp://mail.example:587", "sender": "street@mail.example"}
+    url = "smtp://mail.example:587?sender=street@mail.example"
+    assert variables(**mail) == {"MAIL_URL": url, "MAIL_TOKEN": ":"}
+    found = variables(**mail, token="ada:secret")
+    assert found == {"MAIL_URL": url, "MAIL_TOKEN": "ada:secret"}
+    slack = {"name": "slack", "url": "smtps://mail.example", "token": "t"}
+    for wrong, fault in (
+        ({**mail, "url": ""}, "the app calls mail, and growth.adapters.mail.url is not set"),
+        ({**mail, "sender": ""}, "the app calls mail, and growth.adapters.mail.sender is not set"),
+        ({**mail, "url": "https://mail.example"}, "does not begin with smtp:// or smtps://"),
+        ({**mail, "token": "secret"}, "growth.adapters.mail.token is not USER:PASSWORD"),
+        (slack, "growth.adapters.slack.url does not begin with https:// or http://"),
+    ):
+        with pytest.raises(Refused, match=fault) as refused:
+            variables(**wrong)
+        assert "ATTRACTOR_GROWTH__ADAPTERS__" in str(refused.value.hint)
+        assert "secret" not in str(refused.value)
+    addresses = (
+        "smtp://",
+        "smtp://u@mail.example",
+        "smtp://mail.example/x",
+        "smtp://mail.example?a",
+    )
+    for address in (*addresses, "smtp://mail.example:99999", "smtpx://mail.example"):
+        with pytest.raises(ValidationError, match="smtps://"):
+            variables(**{**mail, "url": address})
+    for sender in ("street", "a@b@mail.example", "a@mail.example\nBcc: b@mail.example"):
+        with pytest.raises(ValidationError, match="write a mail address"):
+            variables(**{**mail, "sender": sender})
