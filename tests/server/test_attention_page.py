@@ -174,7 +174,7 @@ def test_every_row_is_reached_and_its_evidence_is_read_in_time(
     opened = Service.of(asker.project.root, server.service.processes.environ).opened
     second = spawn(opened, "second", pipeline=str(asker.project.root / "pipeline.dot"))
     await_(lambda: read_actor(second).status is ActorStatus.ASKING)
-    monkeypatch.setattr(attention, "MOST", 1)
+    monkeypatch.setattr(attention, "PAGE_SIZE", 1)
     monkeypatch.setattr(attention, "PATIENCE_S", -1.0)
     with closing(server.browser()) as browser:
         for address, shown, left_out in (

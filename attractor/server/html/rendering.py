@@ -43,20 +43,20 @@ _LONGEST_FLASH = 2900
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A link of the navigation; entries are ordered by place.
+    """A link of the navigation; entries are ordered by position.
 
     The entry is also marked on the pages at the addresses `marked_at`.
     """
 
     label: str
     address: str
-    place: int
+    position: int
     marked_at: tuple[str, ...] = ()
 
     def length_at(self, path: str) -> int:
         """Return the length of the address that a path lies below; 0 for another page."""
-        places = [self.address, *self.marked_at]
-        return max((len(one) for one in places if f"{path}/".startswith(f"{one}/")), default=0)
+        addresses = [self.address, *self.marked_at]
+        return max((len(one) for one in addresses if f"{path}/".startswith(f"{one}/")), default=0)
 
 
 class PageRouter(APIRouter):
@@ -67,16 +67,16 @@ class PageRouter(APIRouter):
         label: str = "",
         address: str = "",
         *,
-        place: int = 0,
+        position: int = 0,
         marked_at: tuple[str, ...] = (),
     ) -> None:
         super().__init__(include_in_schema=False)
-        self.entry = NavigationEntry(label, address, place, marked_at) if label else None
+        self.entry = NavigationEntry(label, address, position, marked_at) if label else None
 
 
 def navigation_of(pages: Iterable[PageRouter]) -> Sequence[NavigationEntry]:
     """Return the navigation to pages."""
-    return sorted((page.entry for page in pages if page.entry), key=lambda one: one.place)
+    return sorted((page.entry for page in pages if page.entry), key=lambda entry: entry.position)
 
 
 @dataclass(frozen=True)

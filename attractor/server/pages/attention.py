@@ -23,9 +23,9 @@ from attractor.server.http.scopes import (
     OPERATE,
     READ,
     Calling,
-    Serving,
-    ServingAll,
-    ServingOther,
+    PathProjectService,
+    ProjectService,
+    ServerService,
     reached_projects,
 )
 from attractor.server.pieces import PieceSource
@@ -42,9 +42,9 @@ from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
 from attractor.worlds.attention import AttentionRow, Need, mark_rows_seen
 
-part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
+part = PageRouter("Attention", "/attention", position=0, marked_at=("/worlds", "/actors"))
 
-MOST = 100
+PAGE_SIZE = 100
 """The number of rows of the page."""
 
 PATIENCE_S = 0.5
@@ -57,7 +57,7 @@ Words = Annotated[str, Form(max_length=20_000)]
 @part.get("/attention", dependencies=[READ])
 def show_attention(
     request: Request,
-    service: ServingAll,
+    service: ServerService,
     caller: Calling,
     *,
     newest: bool = False,
@@ -72,11 +72,11 @@ def show_attention(
     # A row that was settled meanwhile may have been the only one from there on.
     begin = begin if begin < len(rows) else 0
     values: Mapping[str, object] = {
-        "rows": rows[begin : begin + MOST],
+        "rows": rows[begin : begin + PAGE_SIZE],
         "count": len(rows),
         "begin": begin,
         "newest": newest,
-        "most": MOST,
+        "most": PAGE_SIZE,
         "reading": reading,
         "snoozed": found.snoozed,
         "troubles": found.troubles,
@@ -97,7 +97,7 @@ def _evidence_of(service: Service, until: float, row: AttentionRow, question: Qu
 
 @part.post("/attention/{run}/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     *,
@@ -117,14 +117,14 @@ def answer(
 
 
 @part.post("/attention/{project}/app/start", dependencies=[OPERATE, IN_TURN])
-def start_app(service: ServingOther) -> Response:
+def start_app(service: PathProjectService) -> Response:
     """Start the app of a project again."""
     return after(lambda: ("/attention", f"The app answers at {start(service).url}."), "/attention")
 
 
 @part.post("/attention/{project}/cause/seen", dependencies=[OPERATE])
 def see_all(
-    service: ServingOther, caller: Calling, row: Annotated[list[str], Form(max_length=1000)]
+    service: PathProjectService, caller: Calling, row: Annotated[list[str], Form(max_length=1000)]
 ) -> Response:
     """Mark failed tasks of one cause as reviewed, those that the page showed."""
 
@@ -144,7 +144,9 @@ def see_all(
 
 
 @part.post("/attention/{project}/held", dependencies=[OPERATE, IN_TURN])
-def answer_held(service: ServingOther, caller: Calling, row: Words, choice: Words) -> Response:
+def answer_held(
+    service: PathProjectService, caller: Calling, row: Words, choice: Words
+) -> Response:
     """Decide what becomes of messages that wait because several runs stopped for one cause."""
 
     def act() -> tuple[str, str]:
@@ -155,7 +157,7 @@ def answer_held(service: ServingOther, caller: Calling, row: Words, choice: Word
 
 
 @part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
-def settle(service: ServingOther, caller: Calling, name: str, choice: Words) -> Response:
+def settle(service: PathProjectService, caller: Calling, name: str, choice: Words) -> Response:
     """Decide what becomes of a task whose process died."""
 
     def act() -> tuple[str, str]:

@@ -7,7 +7,7 @@ from fastapi import Form
 from fastapi.responses import Response
 
 from attractor.server.html.rendering import PageRouter, after, in_address
-from attractor.server.http.scopes import OPERATE, Calling, Serving
+from attractor.server.http.scopes import OPERATE, Calling, ProjectService
 from attractor.server.processes.bodies import ForkBody, ResumeBody
 from attractor.server.run_actions import (
     ActionResult,
@@ -38,7 +38,7 @@ def _done(run: str, action: Callable[[], ActionResult]) -> Response:
 
 @part.post(RUN + "/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     *,
@@ -54,32 +54,32 @@ def answer(
 
 
 @part.post(RUN + "/pause", dependencies=[OPERATE])
-def pause(service: Serving, caller: Calling, run: str) -> Response:
+def pause(service: ProjectService, caller: Calling, run: str) -> Response:
     """Pause a run after its current stage."""
     return _done(run, lambda: pause_run(service, run, caller, ""))
 
 
 @part.post(RUN + "/resume", dependencies=[OPERATE])
-def resume(service: Serving, caller: Calling, run: str) -> Response:
+def resume(service: ProjectService, caller: Calling, run: str) -> Response:
     """Resume a paused or stopped run."""
     return _done(run, lambda: resume_walk(service, run, caller, ResumeBody()))
 
 
 @part.post(RUN + "/steer", dependencies=[OPERATE])
-def steer(service: Serving, caller: Calling, run: str, text: Words) -> Response:
+def steer(service: ProjectService, caller: Calling, run: str, text: Words) -> Response:
     """Send a message to the working agents of a run."""
     return _done(run, lambda: steer_run(service, run, caller, text=text, node="", why=""))
 
 
 @part.post(RUN + "/cancel", dependencies=[OPERATE])
-def cancel(service: Serving, caller: Calling, run: str, why: Words = "") -> Response:
+def cancel(service: ProjectService, caller: Calling, run: str, why: Words = "") -> Response:
     """Cancel a run."""
     return _done(run, lambda: cancel_run(service, run, caller, why))
 
 
 @part.post(RUN + "/fork", dependencies=[OPERATE])
 def fork(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     *,

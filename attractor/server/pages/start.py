@@ -33,7 +33,7 @@ from attractor.records.request import GOAL, INPUT_PREFIX, RunRequest, read_reque
 from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import StartBody
 from attractor.server.run_actions import start_run
 from attractor.server.service import Service
@@ -67,7 +67,12 @@ class Wanted:
 
 @part.get("/start", dependencies=[READ])
 def show_form(
-    request: Request, service: Serving, *, file: Word = "", feedback: Word = "", again: Word = ""
+    request: Request,
+    service: ProjectService,
+    *,
+    file: Word = "",
+    feedback: Word = "",
+    again: Word = "",
 ) -> Response:
     """Show the form that starts a run: of a file, or else of the pipeline that ran last.
 
@@ -220,7 +225,7 @@ def _known_models(environ: Mapping[str, str]) -> Sequence[str]:
 
 
 @part.post("/start", dependencies=[OPERATE])
-async def start(request: Request, service: Serving, caller: Calling) -> Response:
+async def start(request: Request, service: ProjectService, caller: Calling) -> Response:
     """Start a run and show its page; show the form again if another pipeline was chosen."""
     # The names of the inputs are those of the pipeline, so that they are no parameters here.
     fields = {name: str(one).replace("\r\n", "\n") for name, one in (await request.form()).items()}
