@@ -1,7 +1,8 @@
 """What needs a person, over all projects, answered in place."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -47,6 +48,11 @@ part = PageRouter("Attention", "/attention", position=0, marked_at=("/worlds", "
 PAGE_SIZE = 100
 """The number of rows of the page."""
 
+AHEAD = 5
+"""One of so many rows of a page is for the newest failures and questions, one for answers."""
+
+_ANSWERS = (Need.ANSWERED, Need.REVIEW)
+
 PATIENCE_S = 0.5
 """The evidence that is not kept is read for so long; the next look reads more."""
 
@@ -68,7 +74,7 @@ def show_attention(
     """Show what needs a person in all projects, the oldest first or the newest."""
     reading = service.index.catch_up_all(reached_projects(service, caller))
     found = attention_of(service, caller, only_known=reading is not None)
-    rows = [*reversed(found.rows)] if newest else [*found.rows]
+    rows, ahead = order_rows(found.rows, newest=newest)
     # A row that was settled meanwhile may have been the only one from there on.
     begin = begin if begin < len(rows) else 0
     values: Mapping[str, object] = {
@@ -76,6 +82,7 @@ def show_attention(
         "count": len(rows),
         "begin": begin,
         "newest": newest,
+        "ahead": ahead,
         "most": PAGE_SIZE,
         "reading": reading,
         "snoozed": found.snoozed,
@@ -88,6 +95,29 @@ def show_attention(
     if fragment:
         return render_fragments(request, "attention", fragment, values)
     return render(request, "attention.html.j2", values)
+
+
+def order_rows(rows: Sequence[AttentionRow], *, newest: bool) -> tuple[Sequence[AttentionRow], int]:
+    """Return the rows in the order of the page, and how many of the newest are ahead of the oldest.
+
+    The rows come with the oldest first. If one page does not show all of them, the newest failures
+    and questions are ahead, then the newest answers: each is seen without going through the pages.
+    """
+    by_newest = sorted(rows, key=_latest, reverse=True)
+    if newest:
+        return by_newest, 0
+    if len(rows) <= PAGE_SIZE:
+        return rows, 0
+    answers = [row for row in by_newest if row.need in _ANSWERS]
+    others = [row for row in by_newest if row.need not in _ANSWERS]
+    ahead = [*others[: PAGE_SIZE // AHEAD], *answers[: PAGE_SIZE // AHEAD]]
+    ids = {row.id for row in ahead}
+    return [*ahead, *(row for row in rows if row.id not in ids)], len(ahead)
+
+
+def _latest(row: AttentionRow) -> datetime:
+    """Return the time of the newest task of a row: tasks of one cause are in the order of time."""
+    return row.rows[-1].since if row.rows else row.since
 
 
 def _evidence_of(service: Service, until: float, row: AttentionRow, question: Question) -> Evidence:
