@@ -22,6 +22,7 @@ from attractor.base.amounts import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.edge_labels import without_accelerator
+from attractor.factory.ledger.tokens import Scope
 from attractor.factory.project import list_project_folders
 from attractor.language.drawing.picture import encoded
 from attractor.pipeline.status import plain_status
@@ -159,8 +160,12 @@ def _own_values(request: Request) -> Mapping[str, object]:
     """Return the values of each template: the session, and the project for its addresses."""
     service = _shown(request)
     field = '<input type="hidden" name="project" value="{}">'
+    caller: Caller | None = getattr(request.state, "caller", None)
+    may_write = caller is None or caller.scope.includes(Scope.OPERATE)
     return {
-        "csrf": csrf_of(request),
+        # None: the forms that change something are not shown.
+        "csrf": csrf_of(request) if may_write else None,
+        "read_csrf": csrf_of(request),
         "here": service.here,
         "and_here": service.and_here,
         "here_field": Markup(field).format(service.named) if service.named else "",

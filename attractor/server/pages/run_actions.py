@@ -1,4 +1,4 @@
-"""The forms of the page of a run: answer, pause, resume, send a message, cancel, fork."""
+"""The forms of the page of a run: answer, pause, resume, send a message, cancel."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -8,16 +8,14 @@ from fastapi.responses import Response
 
 from attractor.server.html.rendering import PageRouter, after, in_address
 from attractor.server.http.scopes import OPERATE, Calling, ProjectService
-from attractor.server.processes.bodies import ForkBody, ResumeBody
+from attractor.server.processes.bodies import ResumeBody
 from attractor.server.run_actions import (
     ActionResult,
     answer_question,
     cancel_run,
-    name_of,
     pause_run,
     resume_walk,
     steer_run,
-    walk,
 )
 
 part = PageRouter()
@@ -75,31 +73,3 @@ def steer(service: ProjectService, caller: Calling, run: str, text: Words) -> Re
 def cancel(service: ProjectService, caller: Calling, run: str, why: Words = "") -> Response:
     """Cancel a run."""
     return _done(run, lambda: cancel_run(service, run, caller, why))
-
-
-@part.post(RUN + "/fork", dependencies=[OPERATE])
-def fork(
-    service: ProjectService,
-    caller: Calling,
-    run: str,
-    *,
-    at: Words,
-    model: Words = "",
-    max_cost_usd: Words = "",
-    max_tokens: Words = "",
-    max_duration: Words = "",
-) -> Response:
-    """Start a new run from before a stage of a run, with its model and limits or other ones."""
-    changed = {
-        "model": model,
-        "max_cost_usd": max_cost_usd,
-        "max_tokens": max_tokens,
-        "max_duration": max_duration,
-    }
-
-    def act() -> tuple[str, str]:
-        body = ForkBody.of(at=at, **{name: value for name, value in changed.items() if value})
-        new = walk(service, body.command(name_of(service, service.root(run))), caller).id
-        return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
-
-    return after(act, f"/runs/{in_address(run)}")
