@@ -101,7 +101,7 @@ def draw_states(timeline: Timeline, name: str = "") -> RunStates:
             # An exit has no stage event: it is done when the walk has ended there.
             nodes.setdefault(visit.move.end.node, NodeState(StageState.DONE))
     # The time of a parallel stage includes its branches.
-    seconds = sum(sum(attempt.ends) for attempt in timeline.attempts if not attempt.branch)
+    seconds = sum(attempt.worked for attempt in timeline.attempts if not attempt.branch)
     spent = describe_duration(_whole(seconds)) if seconds else ""
     status = (timeline.status.status.replace("_", " "), timeline.status.reason)
     caption = " · ".join(filter(None, [name, ": ".join(filter(None, status)), spent]))
@@ -119,10 +119,11 @@ def _node_state(attempts: Sequence[StageAttempt]) -> NodeState:
     if changed[-1].will_retry and state is StageState.FAILED:
         state = StageState.INTERRUPTED if changed[-1].is_given_up else StageState.RUNNING
     ended = [attempt for attempt in changed if attempt.ends]
-    spent = sum((_whole(end) for attempt in ended for end in attempt.ends), timedelta())
+    worked = [attempt for attempt in changed if attempt.ends or attempt.cut]
+    spent = sum((_whole(attempt.worked) for attempt in worked), timedelta())
     is_failed = ended and ended[-1].state not in (StageState.DONE, StageState.SKIPPED)
     reason = ended[-1].error if is_failed else ""
-    return NodeState(state, began.visit or 1, spent if ended else None, reason)
+    return NodeState(state, began.visit or 1, spent if worked else None, reason)
 
 
 def _taken(edge: SelectedEdge) -> Iterator[TakenEdge]:

@@ -184,8 +184,8 @@ INPUT_PREFIX = "inputs."
 class Overrides:
     """The changes to the request of a run when it is resumed or forked.
 
-    `goal` and `inputs` repeat the values that the manifest does not store. A `model` implies its
-    provider. If `evaluate` or
+    `goal` and `inputs` repeat the values that the manifest does not store; a fork can have other
+    ones. A `model` implies its provider. If `evaluate` or
     `waits_for_limits` is None, the value of the run stays. `accepts_graph` is the name of the
     operator who accepts a changed pipeline.
     """
@@ -206,6 +206,15 @@ class Overrides:
         goal = {GOAL: self.goal} if self.goal else {}
         return {**goal, **{f"{INPUT_PREFIX}{name}": value for name, value in self.inputs.items()}}
 
+    def repeated(self, request: RunRequest) -> "Overrides":
+        """Return the overrides with those values only that the manifest of a run does not store."""
+        known = {name.removeprefix(INPUT_PREFIX) for name in request.withheld if name != GOAL}
+        return replace(
+            self,
+            goal=self.goal if GOAL in request.withheld else "",
+            inputs={name: value for name, value in self.inputs.items() if name in known},
+        )
+
     def secrets(self, redactor: Redactor) -> Iterator[str]:
         """Yield the repeated values that are secret.
 
@@ -222,8 +231,8 @@ class Overrides:
         Values that are still missing stay withheld. A withheld input can also come from its
         environment variable.
         """
-        by_name = self.by_name
-        inputs, goal, missing = dict(request.inputs), request.goal, list[str]()
+        by_name, missing = self.by_name, list[str]()
+        inputs, goal = {**request.inputs, **self.inputs}, self.goal or request.goal
         for name in request.withheld:
             bare = name.removeprefix(INPUT_PREFIX)
             value = by_name.get(name) or (environ.get(variable_of(bare)) if name != GOAL else "")

@@ -88,7 +88,8 @@ class StageAttempt:
     `name` is the label of the node. An attempt that was interrupted or waited for an answer has
     several periods. `model` is empty if the stage used no model. With `is_given_up`, the attempt
     will not be followed by the announced retry. `ends` are the seconds until each end: an attempt
-    that ended before its process was killed may be repeated.
+    that ended before its process was killed may be repeated. `cut` are the seconds of the periods
+    without an end: their process was stopped or killed.
     """
 
     node: str
@@ -99,6 +100,7 @@ class StageAttempt:
     state: StageState = StageState.RUNNING
     periods: tuple[Period, ...] = ()
     ends: tuple[float, ...] = ()
+    cut: float = 0.0
     outcome: str = ""
     preferred_label: str = ""
     notes: str = ""
@@ -123,6 +125,11 @@ class StageAttempt:
     def seconds(self) -> float:
         """The seconds until the last end."""
         return self.ends[-1] if self.ends else 0.0
+
+    @property
+    def worked(self) -> float:
+        """The seconds of all periods: until each end, and those that were cut."""
+        return sum(self.ends) + self.cut
 
     @property
     def started(self) -> datetime:
@@ -277,6 +284,7 @@ class Timeline:
         self.not_kept: list[str] = []
         self.waited = 0.0
         self._parked: datetime | None = None
+        self._heard: datetime | None = None
         self._attempts: dict[_Key, StageAttempt] = {}
         self._waits: dict[str, Wait] = {}
         self._sought: set[_Key] = set()
@@ -290,6 +298,11 @@ class Timeline:
     def waits(self) -> Sequence[Wait]:
         """The waits for people."""
         return list(self._waits.values())
+
+    @property
+    def cut(self) -> float:
+        """The seconds of cut stages; the time of a parallel stage includes its branches."""
+        return sum(attempt.cut for attempt in self.attempts if not attempt.branch)
 
     @property
     def main(self) -> Sequence[CompletedVisit]:
@@ -324,6 +337,8 @@ class Timeline:
         """Apply an event."""
         self.start, self.end = self.start or event.time, event.time
         self.last_event = event.seq
+        if event.node:
+            self._heard = event.time
         if change := self._changes.get(event.type):
             change(self, event, recorded.read_event(event))
 
@@ -332,7 +347,8 @@ class Timeline:
         if not self.is_live and self.end:
             states = {attempt.state for attempt in self._attempts.values()}
             is_waiting = StageState.WAITING in states
-            self._stop(self.end, StageState.WAITING if is_waiting else StageState.INTERRUPTED)
+            state = StageState.WAITING if is_waiting else StageState.INTERRUPTED
+            self._stop(self.end, state, heard=self._heard)
 
     def copy(self) -> "Timeline":
         """Return a copy, which later events do not change."""
@@ -358,8 +374,13 @@ class Timeline:
             elif newest[attempt.node] is key and folder.is_dir():
                 self._attempts[key] = changed(attempt, folder=folder)
 
-    def _stop(self, at: datetime, state: StageState, *, within: str = "") -> None:
-        """End the running attempts, of one branch and the branches inside it, or of all."""
+    def _stop(
+        self, at: datetime, state: StageState, *, within: str = "", heard: datetime | None = None
+    ) -> None:
+        """End the running attempts, of one branch and the branches inside it, or of all.
+
+        If their process may have died before, it was `heard` last at the last event of a stage.
+        """
         for key, attempt in self._attempts.items():
             is_open = attempt.state is StageState.RUNNING or attempt.will_retry
             if not is_open and not (within and attempt.state is StageState.WAITING):
@@ -369,7 +390,11 @@ class Timeline:
                     self._attempts[key] = changed(attempt, is_given_up=True)
                 else:
                     periods = _ended(attempt.periods, at)
-                    self._attempts[key] = changed(attempt, state=state, periods=periods)
+                    cut = attempt.cut
+                    if state is StageState.INTERRUPTED and periods != attempt.periods:
+                        worked = min(at, heard or at) - periods[-1].start
+                        cut += max(0.0, worked.total_seconds())
+                    self._attempts[key] = changed(attempt, state=state, periods=periods, cut=cut)
 
     def _change(self, event: Event, **changes: object) -> StageAttempt | None:
         """Change the attempt of an event."""
@@ -492,7 +517,7 @@ class Timeline:
         self._stop(event.time, StageState.INTERRUPTED)
 
     def _over(self, event: Event, failed: recorded.PipelineFailed) -> None:
-        self._stop(event.time, StageState.INTERRUPTED)
+        self._stop(event.time, StageState.INTERRUPTED, heard=self._heard)
         self._settle(event.time)
 
     def _resumed(self, event: Event, resumed: recorded.RunResumed) -> None:

@@ -229,7 +229,7 @@ class McpTool:
                 body = self.body.model_validate(arguments)
             except ValidationError as cause:
                 hint = f"the arguments of {self.name} are {', '.join(self.body.model_fields)}"
-                raise InvalidFields(cause, hint=hint) from cause
+                raise InvalidFields.of(cause, hint=hint) from cause
             content = self.call(service, caller, body)
         except AttractorError as error:
             redact = service.project.redactor.text

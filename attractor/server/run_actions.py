@@ -74,9 +74,9 @@ def name_of(service: Service, root: Path) -> str:
 
 def links_of(run: str) -> dict[str, str]:
     """Return the addresses of a run by their purpose."""
-    place = f"/pipelines/{quote(run, safe=':@')}"
+    address = f"/pipelines/{quote(run, safe=':@')}"
     parts = ("events", "graph", "questions", "checkpoint", "context", "cancel")
-    return {"self": place, **{part: f"{place}/{part}" for part in parts}}
+    return {"self": address, **{part: f"{address}/{part}" for part in parts}}
 
 
 def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:

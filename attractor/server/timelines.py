@@ -9,7 +9,7 @@ from threading import Lock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.timeline import TimelineReader
 
-MOST = 8
+MAX_TIMELINES = 8
 """The number of kept timelines; one of ten thousand attempts takes 10 MB."""
 
 
@@ -29,7 +29,7 @@ class KeptTimelines:
                 Lock(),
             )
             self._kept[root] = reader, lock
-            if len(self._kept) > MOST:
+            if len(self._kept) > MAX_TIMELINES:
                 self._kept.popitem(last=False)
         with lock:
             yield reader

@@ -112,6 +112,17 @@ def test_only_withheld_values_can_be_passed_again() -> None:
         Overrides(goal="x").require_withheld(RunRequest(file=Path("/p.dot")))
 
 
+def test_fork_changes_plain_values_which_are_no_secrets() -> None:
+    stored = reread(REQUEST)
+    changes = Overrides(goal="another", inputs={"branch": "dev", "token": SECRET})
+    request = changes.apply(stored, {})
+    assert (request.goal, request.inputs) == ("another", {"branch": "dev", "token": SECRET})
+    assert request.withheld == ()
+    assert list(changes.repeated(stored).secrets(Redactor())) == [SECRET, "another"]
+    plain = RunRequest(file=Path("/p.dot"), goal="old", inputs={"branch": "main"})
+    assert list(changes.repeated(plain).secrets(Redactor())) == []
+
+
 def test_goal_with_an_unknown_secret_is_secret_as_a_whole() -> None:
     overrides = Overrides(goal=REQUEST.goal, inputs={"token": SECRET})
     assert list(overrides.secrets(REDACTOR)) == [SECRET]

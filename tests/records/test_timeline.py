@@ -66,34 +66,37 @@ Periods = list[tuple[int, int | None]]
 BEGIN: EventFields = ("StageStarted", STARTED)
 LATER: EventFields = ("Any", {})
 KILLED = [BEGIN, LATER, ("RunResumed", heard(1)), BEGIN, ("StageCompleted", COMPLETED)]
-CASES: list[tuple[list[EventFields], bool, StageState, Periods]] = [
-    ([BEGIN], True, StageState.RUNNING, [(0, None)]),
-    ([BEGIN, LATER], False, StageState.INTERRUPTED, [(0, 1)]),
-    ([BEGIN, ("StageParked", ASKED), LATER], False, StageState.WAITING, [(0, 1)]),
+CASES: list[tuple[list[EventFields], bool, StageState, Periods, float]] = [
+    ([BEGIN], True, StageState.RUNNING, [(0, None)], 0),
+    ([BEGIN, LATER], False, StageState.INTERRUPTED, [(0, 1)], 1),
+    ([BEGIN, ("StageParked", ASKED), LATER], False, StageState.WAITING, [(0, 1)], 0),
     (
         [BEGIN, ("RunInterrupted", {"reason": "Ctrl-C"}), LATER],
         False,
         StageState.INTERRUPTED,
         [(0, 1)],
+        1,
     ),
     # A killed process worked until its last event.
-    (KILLED, True, StageState.DONE, [(0, 1), (3, 4)]),
+    (KILLED, True, StageState.DONE, [(0, 1), (3, 4)], 1),
     (
         [BEGIN, ("ParallelBranchCompleted", {"outcome": "canceled"}), LATER],
         True,
         StageState.INTERRUPTED,
         [(0, 1)],
+        1,
     ),
 ]
 
 
-@table(("expected", "is_live", "state", "periods"), CASES)
+@table(("expected", "is_live", "state", "periods", "cut"), CASES)
 def test_periods_end_with_the_process(
-    expected: list[EventFields], is_live: bool, state: StageState, periods: Periods
+    expected: list[EventFields], is_live: bool, state: StageState, periods: Periods, cut: float
 ) -> None:
     timeline = fold_timeline(events(*expected, branch="fan@1.1/a"), is_live=is_live)
     [one] = timeline.attempts
-    assert one.state is state
+    assert (one.state, one.cut) == (state, cut)
+    assert one.worked == cut + sum(one.ends)
     found = [(one.start, one.end) for one in one.periods]
     seconds = [(begin - BEGUN, end and end - BEGUN) for begin, end in found]
     assert seconds == [

@@ -73,6 +73,9 @@ def test_head_of_a_failed_run_looks_right_and_has_no_violation_of_axe(
     look_at(page, "failed")
     page.locator("#fork-menu summary").click()
     look_at(page, "fork-menu")
+    page.get_by_role("link", name="Retry with changes…").click()
+    expect(page.get_by_label("Goal")).to_have_value("Test it")
+    look_at(page, "fork")
 
 
 OTHER = """digraph asking { graph [goal="Ask", inputs="who:str"]

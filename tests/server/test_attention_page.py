@@ -1,7 +1,8 @@
 """The pages of what needs a person, and of actors, over all projects, in Chromium."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,9 +10,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from attractor.factory.open_project import OpenProject
+from attractor.factory.project import ProjectFolder
 from attractor.server.pages import attention
+from attractor.server.pages.attention import order_rows
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, create_actor, list_actors
+from attractor.worlds.attention import AttentionRow, Need
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import here, send
 from attractor.worlds.status import ActorStatus, read_actor
@@ -21,6 +25,7 @@ from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.test_pages_in_a_browser import look_at
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
 ANN = Sender(SenderKind.PERSON, "ann")
 ASK = """digraph ask {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -174,7 +179,7 @@ def test_every_row_is_reached_and_its_evidence_is_read_in_time(
     opened = Service.of(asker.project.root, server.service.processes.environ).opened
     second = spawn(opened, "second", pipeline=str(asker.project.root / "pipeline.dot"))
     await_(lambda: read_actor(second).status is ActorStatus.ASKING)
-    monkeypatch.setattr(attention, "MOST", 1)
+    monkeypatch.setattr(attention, "PAGE_SIZE", 1)
     monkeypatch.setattr(attention, "PATIENCE_S", -1.0)
     with closing(server.browser()) as browser:
         for address, shown, left_out in (
@@ -190,3 +195,32 @@ def test_every_row_is_reached_and_its_evidence_is_read_in_time(
         assert "12 tests pass" in browser.get("/attention").text
     with server.client() as client:
         client.post(f"/api/v1/actors/{second.project.project_id}/second/stop")
+
+
+def test_newest_failure_is_on_the_first_page_of_many_answers(tmp_path: Path) -> None:
+    project = ProjectFolder("p", tmp_path, tmp_path / "runs")
+
+    def row(number: int, need: Need, *, rows: Sequence[AttentionRow] = ()) -> AttentionRow:
+        return AttentionRow(
+            id=f"{need}:{number}",
+            need=need,
+            project=project,
+            name="",
+            reason="",
+            since=START + timedelta(seconds=number),
+            cost_usd=0,
+            command="",
+            rows=rows,
+        )
+
+    # The newest task of the oldest cause failed last.
+    cause = row(0, Need.FAILED, rows=[row(0, Need.FAILED), row(400, Need.FAILED)])
+    answers = [row(number, Need.ANSWERED) for number in range(1, 300)]
+    rows = [cause, *answers[:200], row(200, Need.QUESTION), *answers[200:]]
+    found, ahead = order_rows(rows, newest=False)
+    assert sorted(found, key=lambda one: one.id) == sorted(rows, key=lambda one: one.id)
+    assert ahead == 22
+    assert [one.id for one in found[:3]] == [cause.id, "question:200", "answered:299"]
+    assert [one.id for one in found[ahead : ahead + 2]] == ["answered:1", "answered:2"]
+    assert order_rows(rows, newest=True)[0][0] is cause
+    assert order_rows(rows[:100], newest=False) == (rows[:100], 0)

@@ -9,7 +9,7 @@ from attractor.base.clock import SystemClock
 from attractor.engine.errors import RecordBroken
 from attractor.factory.history.entries import line_words
 from attractor.factory.ledger.ledger import LineKind
-from attractor.server.pages.audit import MOST
+from attractor.server.pages.audit import PAGE_SIZE
 from tests.server.conftest import PAGE, Judged, RunningServer
 from tests.tables import table
 
@@ -39,12 +39,12 @@ def test_lines_are_shown_in_words_filtered_and_paged(judged: Judged) -> None:
     assert len(lines_in(show(server, f"run={run}&kind=created"))) == 1
     assert "No line matches." in show(server, f"run={run}&kind=burned")
     ledger, now = server.service.opened.ledger, SystemClock().now()
-    for _ in range(MOST):
+    for _ in range(PAGE_SIZE):
         ledger.append(LineKind.TOKEN_REVOKED, "", {"name": "old", "by": "ann"}, now=now)
     text = show(server)
     older = re.search(r'href="/audit\?([^"]*)" rel="next"', text)
     assert older
-    assert len(lines_in(text)) == MOST
+    assert len(lines_in(text)) == PAGE_SIZE
     # Each call of `show` created a token, which adds a line to the ledger.
     assert lines_in(show(server, older[1]))[-len(numbers) :] == numbers
 

@@ -1,7 +1,10 @@
 """The page of a run and the list of runs, without JavaScript."""
 
+import os
 import re
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +17,7 @@ from attractor.factory.operations.lock import lock_run
 from tests.cli.running import run_here
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
-from tests.server.runs import UNTIL_GO, await_rest, await_status, start
+from tests.server.runs import UNTIL_GO, WAITING, await_rest, await_status, start
 from tests.spec.runs import project_in
 from tests.spec.test_account_limits import desk, until
 from tests.tables import table
@@ -279,9 +282,7 @@ def test_failed_run_and_each_stage_are_retried_with_other_limits(server: Running
         assert "Retry from both</button>" in browser.get(f"{address}/stages/left").text
         sent = {"csrf": csrf_in(page), "at": "build@1", "max_tokens": "77", "model": "m-9"}
         refused = browser.post(f"{address}/fork", data={**sent, "max_tokens": "many"})
-        assert (
-            "max_tokens: Input should be a valid" in browser.get(refused.headers["location"]).text
-        )
+        assert 'id="max_tokens-fault" role="alert"' in refused.text
         retried = browser.post(f"{address}/fork", data=sent).headers["location"].rpartition("/")[2]
         await_rest(client, retried)
         manifest = (server.service.root(retried) / "manifest.json").read_text()
@@ -290,6 +291,26 @@ def test_failed_run_and_each_stage_are_retried_with_other_limits(server: Running
         shared = start(client, IN_BRANCHES, workspace="in-place", sandbox="none")
         await_rest(client, shared)
         assert "Retry from" not in browser.get(f"/runs/{shared}").text
+
+
+def test_time_of_a_cut_stage_counts_and_is_named(server: RunningServer) -> None:
+    with closing(server.browser()) as browser, server.client() as client:
+        run = start(client, WAITING)
+        await_status(client, run, lambda status: status["stage"] == "wait")
+        time.sleep(1.1)
+        [worker] = [one for one in client.get("/api/v1/workers").json() if one["run_id"] == run]
+        os.kill(worker["pid"], signal.SIGTERM)
+        await_rest(client, run)
+        page = browser.get(f"/runs/{run}").text
+        assert re.search(r"stages took <b[^>]*>[1-9][^<]*</b> \([1-9][^)]* of it cut\)", page)
+        stage = browser.get(f"/runs/{run}/stages/wait").text.partition('id="stage"')[2]
+        assert re.search(r'<span class="muted number push">[1-9][^<]*, cut</span>', stage)
+        (server.service.project.root / "go").touch()
+        browser.post(f"/runs/{run}/resume", data={"csrf": csrf_in(page)})
+        await_status(client, run, lambda status: status["status"] != "executing")
+        await_rest(client, run)
+        assert "of it cut)" in browser.get(f"/runs/{run}").text
+        assert " of it cut</span>" in browser.get(f"/runs/{run}/stages/wait").text
 
 
 def test_answers_pauses_and_forks_by_forms(parked: tuple[httpx.Client, str]) -> None:

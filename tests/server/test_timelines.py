@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.timeline import read_timeline
-from attractor.server.timelines import MOST, KeptTimelines
+from attractor.server.timelines import MAX_TIMELINES, KeptTimelines
 from tests.factory.flows import make_flow
 
 
@@ -33,7 +33,7 @@ def test_timeline_of_a_growing_journal_is_the_one_of_the_whole_journal(tmp_path:
     # A copy was restored.
     journal.write_bytes(b"".join(lines[:-3]))
     assert read() == read_timeline(root).to_record()
-    for number in range(MOST):
+    for number in range(MAX_TIMELINES):
         other = shutil.copytree(root, tmp_path / f"other{number}")
         with kept.reading(other) as reader:
             assert reader.read().last_event == len(lines) - 3

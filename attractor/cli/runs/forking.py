@@ -12,7 +12,7 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to
-from attractor.cli.runs.setup import opened_of, override_options
+from attractor.cli.runs.setup import change_options, opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_models, complete_runs
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -49,7 +49,7 @@ _OPTIONS = (
         shell_complete=complete_models,
         help="Use this model for nodes without one (default: as before).",
     ),
-    override_options,
+    change_options,
     click.option(
         "--run-dir", type=click.Path(path_type=Path), help="Store the new run in this folder."
     ),

@@ -242,39 +242,38 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
 Wrap = Callable[[Callable[..., ExitCode]], Callable[..., ExitCode]]
 INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
 
-_OVERRIDE_OPTIONS = (
-    click.option(
-        "--interviewer",
-        default="",
-        help=f"Answer human gates with: {INTERVIEWERS}.",
-    ),
-    budget_options,
-    click.option(
-        "--goal",
-        default="",
-        help="Pass the goal again if it contains a secret: secrets are not stored.",
-    ),
-    click.option(
-        "--input",
-        "pairs",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help=f"Pass a secret input again: {INPUT_FORMS}.",
-    ),
-    click.option(
-        "--evaluate/--no-evaluate",
-        "evaluate",
-        default=None,
-        help="Evaluate the result, or skip the evaluation (default: as before).",
-    ),
-    click.option(
-        "--wait-for-limits/--no-wait-for-limits",
-        "waits_for_limits",
-        default=None,
-        help="Wait while the account of a model has reached a limit, or stop the run; the limit of "
-        "an outside program then fails its stage (default: as before).",
-    ),
-)
+
+def _override_options(goal: str, inputs: str) -> Sequence[Wrap]:
+    """Return the options that change how a run continues, with the help of two of them."""
+    return (
+        click.option(
+            "--interviewer",
+            default="",
+            help=f"Answer human gates with: {INTERVIEWERS}.",
+        ),
+        budget_options,
+        click.option("--goal", default="", help=goal),
+        click.option(
+            "--input",
+            "pairs",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help=f"{inputs}: {INPUT_FORMS}.",
+        ),
+        click.option(
+            "--evaluate/--no-evaluate",
+            "evaluate",
+            default=None,
+            help="Evaluate the result, or skip the evaluation (default: as before).",
+        ),
+        click.option(
+            "--wait-for-limits/--no-wait-for-limits",
+            "waits_for_limits",
+            default=None,
+            help="Wait while the account of a model has reached a limit, or stop the run; the "
+            "limit of an outside program then fails its stage (default: as before).",
+        ),
+    )
 
 
 def model_options(model: str, provider: str = "Use this provider.") -> Wrap:
@@ -295,6 +294,18 @@ node_model_options = model_options(
 
 def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     """Add options that change how a run continues; the command gets the values as `overrides`."""
+    goal = "Pass the goal again if it contains a secret: secrets are not stored."
+    return _overriding(command, _override_options(goal, "Pass a secret input again"))
+
+
+def change_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add those options, with another goal and other inputs, to a command that starts a new run."""
+    goal = "Use this goal (default: as before); pass one with a secret again."
+    inputs = "Use this input (default: as before); pass a secret one again"
+    return _overriding(command, _override_options(goal, inputs))
+
+
+def _overriding(command: Callable[..., ExitCode], added: Sequence[Wrap]) -> Callable[..., ExitCode]:
 
     @wraps(command)
     def with_overrides(
@@ -320,6 +331,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
         )
         return command(overrides=overrides, **options)
 
-    for option in reversed(_OVERRIDE_OPTIONS):
-        with_overrides = option(with_overrides)
-    return with_overrides
+    wrapped: Callable[..., ExitCode] = with_overrides
+    for option in reversed(added):
+        wrapped = option(wrapped)
+    return wrapped

@@ -81,31 +81,47 @@ def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mappi
 
     A missing secret is not reported.
     """
+    declared = tuple(declared)
+    if problems := find_input_faults(declared, given):
+        hint = "; ".join(dict.fromkeys(fault.fix for fault in problems))
+        raise UsageError("; ".join(fault.message for fault in problems), hint=hint)
+    defaults = {one.name: one.default for one in declared if one.default is not None}
+    return {**defaults, **given}
+
+
+class InputFault(NamedTuple):
+    """A fault of a value: the name of its input, a sentence, and how to fix it."""
+
+    name: str
+    message: str
+    fix: str
+
+
+def find_input_faults(declared: Iterable[Input], given: Mapping[str, str]) -> Sequence[InputFault]:
+    """Return what is wrong with the values of inputs; a missing secret is no fault."""
     known = {input_.name: input_ for input_ in declared}
     suggest = suggester(known)
-    problems: list[tuple[str, str]] = []
+    problems: list[InputFault] = []
     for name in given:
         if name not in known:
             names = f"known: {', '.join(known) or 'none'}"
-            problems.append((f"unknown input {quote(name)}", suggest(name) or names))
+            problems.append(
+                InputFault(name, f"unknown input {quote(name)}", suggest(name) or names)
+            )
     for input_ in known.values():
         value = given.get(input_.name)
         if value is None and input_.is_secret:
             # Prompts cannot contain a secret, so preflight checks whether it is set.
             continue
         if value is None and input_.default is None:
-            problems.append((f"missing input {input_.name}", f"add --input {input_.name}=VALUE"))
+            fix = f"add --input {input_.name}=VALUE"
+            problems.append(InputFault(input_.name, f"missing input {input_.name}", fix))
         elif value is not None and not _TYPES[input_.type][0](value):
             # Every text is a valid secret, so no secret is quoted here.
             message = f"invalid value {quote(value)} of the input {input_.name}"
-            problems.append((message, f"{input_.name} must be {_TYPES[input_.type][1]}"))
-    if problems:
-        hint = "; ".join(dict.fromkeys(fix for _, fix in problems))
-        raise UsageError("; ".join(message for message, _ in problems), hint=hint)
-    defaults = {
-        input_.name: input_.default for input_ in known.values() if input_.default is not None
-    }
-    return {**defaults, **given}
+            fix = f"{input_.name} must be {_TYPES[input_.type][1]}"
+            problems.append(InputFault(input_.name, message, fix))
+    return problems
 
 
 def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> Mistake | None:

@@ -91,9 +91,9 @@ def _begin_journal(
 
 
 def _progress(plan: RunPlan, fork: Forked, directory: RunDirectory) -> Progress:
-    """Return the progress at the fork point, with the `graph.*` values of the new pipeline."""
+    """Return the progress at the fork point, with the `graph.*` values of the new run."""
     progress = fork.point.progress
-    if not plan.change:
+    if not (plan.change or fork.overrides.by_name):
         return progress
     own_values = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
     begun = begin(plan.pipeline.graph, progress.tree, {}).context

@@ -36,7 +36,13 @@ from attractor.pipeline.source.read import (
 )
 from attractor.pipeline.workspace.create import require_trees
 from attractor.records.lookup import RecordedRun, outermost_run_id, read_run
-from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
+from attractor.records.request import (
+    NO_OVERRIDES,
+    Overrides,
+    RunRequest,
+    current_request,
+    read_request,
+)
 from attractor.workspaces.create.registry import workspace_registry
 
 Read = tuple[PipelineSource, PlannedChange | None]
@@ -204,8 +210,8 @@ class Forked:
         return self.overrides.restores_sessions
 
     def secrets(self, redactor: Redactor) -> Iterable[str]:
-        """Return the secrets that are passed again."""
-        return self.overrides.secrets(redactor)
+        """Return the secrets that are passed again; a changed goal or input is none."""
+        return self.overrides.repeated(read_request(self.run.manifest)).secrets(redactor)
 
     def ask(self, project: Project) -> RunRequest:
         """Return the request of the earlier run, with the overrides and the other pipeline."""
@@ -214,7 +220,6 @@ class Forked:
             require_free(self.root)
         state = open_journal(directory.events, directory.checkpoint).state
         request = current_request(self.run.manifest, state)
-        self.overrides.require_withheld(request)
         request = self.overrides.apply(request, project.machine.environ)
         # The caller that started the earlier run may not answer the questions of this one.
         file = self.graph.absolute() if self.graph else request.file

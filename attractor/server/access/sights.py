@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attractor.server.access.callers import Caller
 
-MOST = 10_000
+MAX_PAGES = 10_000
 """The number of pages that are remembered; the oldest are forgotten first."""
 
 
@@ -23,7 +23,7 @@ class FirstSights:
         if not caller.is_session:
             return
         self._first.setdefault((caller.csrf, run_id), now)
-        if len(self._first) > MOST:
+        if len(self._first) > MAX_PAGES:
             self._first.popitem(last=False)
 
     def seconds(self, caller: Caller, run_id: str, now: datetime) -> float | None:

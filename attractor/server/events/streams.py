@@ -188,7 +188,7 @@ class Sources(Generic[S]):
 LINGER_S = 30
 """How long the feed is kept without readers: to start it with 100,000 runs takes a second."""
 
-MOST, MOST_EACH = 1024, 256
+MAX_STREAMS, MAX_STREAMS_EACH = 1024, 256
 """The maximum number of open streams: in all, and of one caller."""
 
 
@@ -214,7 +214,7 @@ class EventStreams:
     @contextmanager
     def hold(self, caller: str) -> Generator[None]:
         """Count a stream of a caller until the block ends; refuse too many streams."""
-        if self._open[caller] >= MOST_EACH or len(self) >= MOST:
+        if self._open[caller] >= MAX_STREAMS_EACH or len(self) >= MAX_STREAMS:
             raise TooManyRequests(
                 f"{caller} has {self._open[caller]} open event streams, and all callers "
                 f"{len(self)}",

@@ -22,6 +22,7 @@ from attractor.base.amounts import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.edge_labels import without_accelerator
+from attractor.factory.ledger.tokens import Scope
 from attractor.factory.project import list_project_folders
 from attractor.language.drawing.picture import encoded
 from attractor.pipeline.status import plain_status
@@ -43,20 +44,20 @@ _LONGEST_FLASH = 2900
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A link of the navigation; entries are ordered by place.
+    """A link of the navigation; entries are ordered by position.
 
     The entry is also marked on the pages at the addresses `marked_at`.
     """
 
     label: str
     address: str
-    place: int
+    position: int
     marked_at: tuple[str, ...] = ()
 
     def length_at(self, path: str) -> int:
         """Return the length of the address that a path lies below; 0 for another page."""
-        places = [self.address, *self.marked_at]
-        return max((len(one) for one in places if f"{path}/".startswith(f"{one}/")), default=0)
+        addresses = [self.address, *self.marked_at]
+        return max((len(one) for one in addresses if f"{path}/".startswith(f"{one}/")), default=0)
 
 
 class PageRouter(APIRouter):
@@ -67,16 +68,16 @@ class PageRouter(APIRouter):
         label: str = "",
         address: str = "",
         *,
-        place: int = 0,
+        position: int = 0,
         marked_at: tuple[str, ...] = (),
     ) -> None:
         super().__init__(include_in_schema=False)
-        self.entry = NavigationEntry(label, address, place, marked_at) if label else None
+        self.entry = NavigationEntry(label, address, position, marked_at) if label else None
 
 
 def navigation_of(pages: Iterable[PageRouter]) -> Sequence[NavigationEntry]:
     """Return the navigation to pages."""
-    return sorted((page.entry for page in pages if page.entry), key=lambda one: one.place)
+    return sorted((page.entry for page in pages if page.entry), key=lambda entry: entry.position)
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,12 @@ def _own_values(request: Request) -> Mapping[str, object]:
     """Return the values of each template: the session, and the project for its addresses."""
     service = _shown(request)
     field = '<input type="hidden" name="project" value="{}">'
+    caller: Caller | None = getattr(request.state, "caller", None)
+    may_write = caller is None or caller.scope.includes(Scope.OPERATE)
     return {
-        "csrf": csrf_of(request),
+        # None: the forms that change something are not shown.
+        "csrf": csrf_of(request) if may_write else None,
+        "read_csrf": csrf_of(request),
         "here": service.here,
         "and_here": service.and_here,
         "here_field": Markup(field).format(service.named) if service.named else "",

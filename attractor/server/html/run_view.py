@@ -287,7 +287,6 @@ def run_values(
     """Return the values of templates that every view of a run needs."""
     failed = view.failed_attempt()
     attempts = view.timeline.attempts
-    visits = dict.fromkeys(fork_point(each, attempts) for each in attempts if not each.branch)
     return {
         "run": view,
         "pieces": pieces,
@@ -297,7 +296,7 @@ def run_values(
         "title": f"{view.manifest.pipeline} {view.plain}",
         "favicon": state_look(view.plain.head).favicon,
         "can": actions_of(view),
-        "visits": list(reversed(visits))[:MOST_ROWS],
+        "visits": list_fork_points(attempts),
         "fork_point_of": partial(fork_point, attempts=attempts),
         "open_visit": "",
         "bars_of": partial(bars_of, timeline=view.timeline),
@@ -331,6 +330,12 @@ def fork_point(attempt: StageAttempt, attempts: Sequence[StageAttempt]) -> str:
     )
     begin = next(outer, attempt) if attempt.branch else attempt
     return f"{begin.node}@{begin.visit}"
+
+
+def list_fork_points(attempts: Sequence[StageAttempt]) -> Sequence[str]:
+    """Return the newest visits at which a fork can begin, the newest first."""
+    visits = dict.fromkeys(fork_point(each, attempts) for each in attempts if not each.branch)
+    return list(reversed(visits))[:MOST_ROWS]
 
 
 @dataclass(frozen=True)
@@ -395,8 +400,8 @@ class TimelineGroup:
 
     @property
     def seconds(self) -> float:
-        """The time of all attempts."""
-        return sum(attempt.seconds for attempt in self.attempts)
+        """The time of all attempts, also of those that were cut."""
+        return sum(attempt.worked for attempt in self.attempts)
 
     def is_open(self, selected: str) -> bool:
         """Return whether the rows of the branch are shown at first."""

@@ -1,4 +1,4 @@
-"""Pages of long lists, with cursors that name the place where the next page begins."""
+"""Pages of long lists, with cursors that name the position where the next page begins."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,7 +22,7 @@ Cursor = Annotated[
         json_schema_extra={"pattern": f"^{_FORM.pattern}$"},
     ),
 ]
-MOST = 50
+DEFAULT_LIMIT = 50
 """The number of items of a page (default)."""
 
 
@@ -33,13 +33,13 @@ class Page(BaseModel, Generic[T]):
     next: str = Field(default="", description="The cursor of the next page; empty on the last.")
 
 
-def write_cursor(place: Json) -> str:
-    """Return the cursor for a place in a list."""
-    return urlsafe_b64encode(canonical_json(place).encode()).decode().rstrip("=")
+def write_cursor(position: Json) -> str:
+    """Return the cursor for a position in a list."""
+    return urlsafe_b64encode(canonical_json(position).encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> Json:
-    """Return the place that a cursor names; None for an empty one."""
+    """Return the position that a cursor names; None for an empty one."""
     if not cursor:
         return None
     if not _FORM.fullmatch(cursor):

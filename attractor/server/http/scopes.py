@@ -87,13 +87,13 @@ def caller_of(connection: HTTPConnection) -> Caller:
     return caller
 
 
-Serving = Annotated[Service, Depends(_service)]
+ProjectService = Annotated[Service, Depends(_service)]
 """The service of the project that a request names, as a parameter of an endpoint."""
 
-ServingOther = Annotated[Service, Depends(_service_of_path)]
+PathProjectService = Annotated[Service, Depends(_service_of_path)]
 """The service of the project in the path of an endpoint."""
 
-ServingAll = Annotated[Service, Depends(service_of)]
+ServerService = Annotated[Service, Depends(service_of)]
 """The service of the server, as a parameter of an endpoint about all projects, or about none."""
 
 

@@ -9,7 +9,13 @@ from pydantic import Field
 from attractor.factory.resources.ending import end_versions
 from attractor.factory.resources.versions import Ending, Version, VersionStore
 from attractor.server.access.callers import Caller
-from attractor.server.http.cursors import MOST, Page, invalid_cursor, read_cursor, write_cursor
+from attractor.server.http.cursors import (
+    DEFAULT_LIMIT,
+    Page,
+    invalid_cursor,
+    read_cursor,
+    write_cursor,
+)
 from attractor.server.http.records import AnswerModel, JsonRecord
 from attractor.server.processes.bodies import Body, Words
 from attractor.server.service import Service
@@ -63,7 +69,7 @@ def end(
 
 
 def list_versions(
-    store: VersionStore, name: str, cursor: str, limit: int = MOST
+    store: VersionStore, name: str, cursor: str, limit: int = DEFAULT_LIMIT
 ) -> Page[VersionAnswer]:
     """Return a page of the versions of a resource (default: of all), by name, oldest first."""
     match read_cursor(cursor):

@@ -16,7 +16,7 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
-from attractor.server.http.scopes import OPERATE, READ, Calling, ServingOther
+from attractor.server.http.scopes import OPERATE, READ, Calling, PathProjectService
 from attractor.server.resources.worlds import actor_of, sender_of
 from attractor.server.service import Service
 from attractor.worlds.orders import dimension_of, mark_seen, send
@@ -28,7 +28,7 @@ part = PageRouter()
 
 ACTOR = "/actors/{project}/{name}"
 FRAGMENTS = fragments_pattern("now", "stream", "changes", "messages")
-MOST = 50
+MAX_ANSWERS = 50
 """The number of answers on the page of an actor."""
 
 Words = Annotated[str, Form(max_length=20_000)]
@@ -37,7 +37,7 @@ Words = Annotated[str, Form(max_length=20_000)]
 @part.get(ACTOR, dependencies=[READ])
 def show_actor(
     request: Request,
-    service: ServingOther,
+    service: PathProjectService,
     project: str,
     name: str,
     *,
@@ -53,7 +53,7 @@ def show_actor(
         "actor": view,
         "address": address_of(project, name),
         "open": open_messages(view),
-        "answers": [*reversed(view.history.answers)][:MOST],
+        "answers": [*reversed(view.history.answers)][:MAX_ANSWERS],
         "tails": partial(read_tails, view),
         "reviewed": partial(read_reviewed, service, view.history.actor.dimension),
         "remarked": remark,
@@ -72,7 +72,7 @@ def address_of(project: str, name: str) -> str:
 
 @part.post(f"{ACTOR}/message", dependencies=[OPERATE])
 def message(
-    service: ServingOther, caller: Calling, project: str, name: str, text: Words
+    service: PathProjectService, caller: Calling, project: str, name: str, text: Words
 ) -> Response:
     """Send a task to an actor."""
     folder = actor_of(service, name)
@@ -81,7 +81,7 @@ def message(
 
 
 @part.post(f"{ACTOR}/seen", dependencies=[OPERATE])
-def seen(service: ServingOther, caller: Calling, project: str, name: str) -> Response:
+def seen(service: PathProjectService, caller: Calling, project: str, name: str) -> Response:
     """Record that the last answer of an actor needs no review."""
     folder = actor_of(service, name)
     act = partial(mark_seen, folder, sender_of(caller), service.opened)
@@ -90,7 +90,7 @@ def seen(service: ServingOther, caller: Calling, project: str, name: str) -> Res
 
 @part.post(f"{ACTOR}/remarks", dependencies=[OPERATE])
 def write_remark(
-    service: ServingOther,
+    service: PathProjectService,
     caller: Calling,
     project: str,
     name: str,
@@ -107,7 +107,7 @@ def write_remark(
 
 
 @part.post(f"{ACTOR}/remarks/{{remark}}/remove", dependencies=[OPERATE])
-def remove_remark(service: ServingOther, project: str, name: str, remark: str) -> Response:
+def remove_remark(service: PathProjectService, project: str, name: str, remark: str) -> Response:
     """Remove a remark."""
 
     def act() -> None:
@@ -117,7 +117,7 @@ def remove_remark(service: ServingOther, project: str, name: str, remark: str) -
 
 
 @part.post(f"{ACTOR}/remarks/send", dependencies=[OPERATE])
-def send_remarks(service: ServingOther, caller: Calling, project: str, name: str) -> Response:
+def send_remarks(service: PathProjectService, caller: Calling, project: str, name: str) -> Response:
     """Send all remarks on the dimension of an actor to it as one message."""
 
     def act() -> None:

@@ -1,7 +1,8 @@
 """What needs a person, over all projects, answered in place."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -23,9 +24,9 @@ from attractor.server.http.scopes import (
     OPERATE,
     READ,
     Calling,
-    Serving,
-    ServingAll,
-    ServingOther,
+    PathProjectService,
+    ProjectService,
+    ServerService,
     reached_projects,
 )
 from attractor.server.pieces import PieceSource
@@ -42,10 +43,15 @@ from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
 from attractor.worlds.attention import AttentionRow, Need, mark_rows_seen
 
-part = PageRouter("Attention", "/attention", place=0, marked_at=("/worlds", "/actors"))
+part = PageRouter("Attention", "/attention", position=0, marked_at=("/worlds", "/actors"))
 
-MOST = 100
+PAGE_SIZE = 100
 """The number of rows of the page."""
+
+AHEAD = 5
+"""One of so many rows of a page is for the newest failures and questions, one for answers."""
+
+_ANSWERS = (Need.ANSWERED, Need.REVIEW)
 
 PATIENCE_S = 0.5
 """The evidence that is not kept is read for so long; the next look reads more."""
@@ -57,7 +63,7 @@ Words = Annotated[str, Form(max_length=20_000)]
 @part.get("/attention", dependencies=[READ])
 def show_attention(
     request: Request,
-    service: ServingAll,
+    service: ServerService,
     caller: Calling,
     *,
     newest: bool = False,
@@ -68,15 +74,16 @@ def show_attention(
     """Show what needs a person in all projects, the oldest first or the newest."""
     reading = service.index.catch_up_all(reached_projects(service, caller))
     found = attention_of(service, caller, only_known=reading is not None)
-    rows = [*reversed(found.rows)] if newest else [*found.rows]
+    rows, ahead = order_rows(found.rows, newest=newest)
     # A row that was settled meanwhile may have been the only one from there on.
     begin = begin if begin < len(rows) else 0
     values: Mapping[str, object] = {
-        "rows": rows[begin : begin + MOST],
+        "rows": rows[begin : begin + PAGE_SIZE],
         "count": len(rows),
         "begin": begin,
         "newest": newest,
-        "most": MOST,
+        "ahead": ahead,
+        "most": PAGE_SIZE,
         "reading": reading,
         "snoozed": found.snoozed,
         "troubles": found.troubles,
@@ -90,6 +97,29 @@ def show_attention(
     return render(request, "attention.html.j2", values)
 
 
+def order_rows(rows: Sequence[AttentionRow], *, newest: bool) -> tuple[Sequence[AttentionRow], int]:
+    """Return the rows in the order of the page, and how many of the newest are ahead of the oldest.
+
+    The rows come with the oldest first. If one page does not show all of them, the newest failures
+    and questions are ahead, then the newest answers: each is seen without going through the pages.
+    """
+    by_newest = sorted(rows, key=_latest, reverse=True)
+    if newest:
+        return by_newest, 0
+    if len(rows) <= PAGE_SIZE:
+        return rows, 0
+    answers = [row for row in by_newest if row.need in _ANSWERS]
+    others = [row for row in by_newest if row.need not in _ANSWERS]
+    ahead = [*others[: PAGE_SIZE // AHEAD], *answers[: PAGE_SIZE // AHEAD]]
+    ids = {row.id for row in ahead}
+    return [*ahead, *(row for row in rows if row.id not in ids)], len(ahead)
+
+
+def _latest(row: AttentionRow) -> datetime:
+    """Return the time of the newest task of a row: tasks of one cause are in the order of time."""
+    return row.rows[-1].since if row.rows else row.since
+
+
 def _evidence_of(service: Service, until: float, row: AttentionRow, question: Question) -> Evidence:
     root = row.project.runs_dir / row.run_id
     return service.evidence_of(row.project.project_id, root, question, until)
@@ -97,7 +127,7 @@ def _evidence_of(service: Service, until: float, row: AttentionRow, question: Qu
 
 @part.post("/attention/{run}/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     *,
@@ -117,14 +147,14 @@ def answer(
 
 
 @part.post("/attention/{project}/app/start", dependencies=[OPERATE, IN_TURN])
-def start_app(service: ServingOther) -> Response:
+def start_app(service: PathProjectService) -> Response:
     """Start the app of a project again."""
     return after(lambda: ("/attention", f"The app answers at {start(service).url}."), "/attention")
 
 
 @part.post("/attention/{project}/cause/seen", dependencies=[OPERATE])
 def see_all(
-    service: ServingOther, caller: Calling, row: Annotated[list[str], Form(max_length=1000)]
+    service: PathProjectService, caller: Calling, row: Annotated[list[str], Form(max_length=1000)]
 ) -> Response:
     """Mark failed tasks of one cause as reviewed, those that the page showed."""
 
@@ -144,7 +174,9 @@ def see_all(
 
 
 @part.post("/attention/{project}/held", dependencies=[OPERATE, IN_TURN])
-def answer_held(service: ServingOther, caller: Calling, row: Words, choice: Words) -> Response:
+def answer_held(
+    service: PathProjectService, caller: Calling, row: Words, choice: Words
+) -> Response:
     """Decide what becomes of messages that wait because several runs stopped for one cause."""
 
     def act() -> tuple[str, str]:
@@ -155,7 +187,7 @@ def answer_held(service: ServingOther, caller: Calling, row: Words, choice: Word
 
 
 @part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
-def settle(service: ServingOther, caller: Calling, name: str, choice: Words) -> Response:
+def settle(service: PathProjectService, caller: Calling, name: str, choice: Words) -> Response:
     """Decide what becomes of a task whose process died."""
 
     def act() -> tuple[str, str]:

@@ -11,11 +11,11 @@ from attractor.factory.history.entries import line_author, line_words
 from attractor.factory.history.index import LineQuery
 from attractor.factory.ledger.ledger import LineKind
 from attractor.server.html.rendering import PageRouter, render
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 
-part = PageRouter("Audit", "/audit", place=6)
+part = PageRouter("Audit", "/audit", position=6)
 
-MOST = 100
+PAGE_SIZE = 100
 """The number of lines of a page."""
 
 Word = Annotated[str, Query(max_length=200)]
@@ -24,7 +24,7 @@ Word = Annotated[str, Query(max_length=200)]
 @part.get("/audit", dependencies=[READ])
 def show_ledger(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     *,
     run: Word = "",
     kind: Word = "",
@@ -38,16 +38,16 @@ def show_ledger(
         run_id=root.name if root else "",
         kind=kind,
         before=before,
-        limit=MOST + 1,
+        limit=PAGE_SIZE + 1,
     )
     lines = service.index.lines(service.project.runs_dir, query)
     filters = {"run": root.name if root else "", "kind": kind}
-    older = {**filters, "before": lines[MOST - 1].seq} if len(lines) > MOST else {}
+    older = {**filters, "before": lines[PAGE_SIZE - 1].seq} if len(lines) > PAGE_SIZE else {}
     return render(
         request,
         "audit.html.j2",
         {
-            "lines": lines[:MOST],
+            "lines": lines[:PAGE_SIZE],
             "next": f"/audit?{urlencode(older)}{service.and_here}" if older else "",
             "kinds": list(LineKind),
             "filters": filters,

@@ -20,10 +20,10 @@ from attractor.records.summary import RunOverview, summarize_any
 from attractor.records.timeline import StageAttempt, read_recorded
 from attractor.server.html.rendering import PageRouter, own_page, render, see_other
 from attractor.server.html.run_list import RunRow, row_of
-from attractor.server.http.scopes import READ, Calling, ServingAll, enter_run
+from attractor.server.http.scopes import READ, Calling, ServerService, enter_run
 from attractor.server.service import Service
 
-MOST = 4
+MAX_RUNS = 4
 """The number of runs that fit beside each other."""
 
 part = PageRouter()
@@ -50,16 +50,16 @@ class ComparedRun:
 @part.get("/compare", dependencies=[READ])
 def compare_runs(
     request: Request,
-    service: ServingAll,
+    service: ServerService,
     caller: Calling,
     run: Annotated[Sequence[str], Query()] = (),
 ) -> Response:
     """Show a few runs side by side, of one project or of several."""
     names = [*dict.fromkeys(run)]
-    if not 1 < len(names) <= MOST:
+    if not 1 < len(names) <= MAX_RUNS:
         raise UsageError(
             f"{number_of(len(names), 'run')} cannot be compared",
-            hint=f"select two to {MOST} runs in the list of runs",
+            hint=f"select two to {MAX_RUNS} runs in the list of runs",
         )
     runs = [_read(enter_run(service, caller, name), name) for name in names]
     nodes = dict.fromkeys(node for one in runs for node in one.stages)
@@ -73,8 +73,10 @@ def choose_runs(
     back: Annotated[str, Form(max_length=2000)] = "/runs",
 ) -> Response:
     """Show the runs that are selected in a list."""
-    if not 1 < len(set(run)) <= MOST:
-        return see_other(own_page(back), f"Select two to {MOST} runs to compare.", is_error=True)
+    if not 1 < len(set(run)) <= MAX_RUNS:
+        return see_other(
+            own_page(back), f"Select two to {MAX_RUNS} runs to compare.", is_error=True
+        )
     return RedirectResponse(f"/compare?{urlencode({'run': run}, doseq=True)}", 303)
 
 

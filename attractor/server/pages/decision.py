@@ -21,7 +21,7 @@ from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
 from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.service import Service
 
 part = PageRouter()
@@ -34,7 +34,7 @@ _NOTHING_TYPED = dict.fromkeys((*_FIELDS, "rollback_reason", "note", *_MARKS), "
 
 
 @part.get(PLACE, dependencies=[READ])
-def show_decision(request: Request, service: Serving, caller: Calling, run: str) -> Response:
+def show_decision(request: Request, service: ProjectService, caller: Calling, run: str) -> Response:
     """Show the facts for a decision on a run."""
     return _page(request, service, run, NOT_REFUSED, seen_by=caller)
 
@@ -111,7 +111,9 @@ def _gauge(review: Review) -> dict[str, float]:
 
 
 @part.post(f"{PLACE}/scenarios", dependencies=[OPERATE])
-def name_scenarios(request: Request, service: Serving, run: str, token: Text = "") -> Response:
+def name_scenarios(
+    request: Request, service: ProjectService, run: str, token: Text = ""
+) -> Response:
     """Show the page with the titles of hidden scenarios, for a token of the scope `decide`."""
     try:
         service.prove(token)
@@ -123,7 +125,7 @@ def name_scenarios(request: Request, service: Serving, run: str, token: Text = "
 @part.post(PLACE, dependencies=[OPERATE])
 def decide(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     verdict: Annotated[DecisionKind, Form()],
@@ -150,7 +152,7 @@ def decide(
 @part.post(f"{PLACE}/waive", dependencies=[OPERATE])
 def waive(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     run: str,
     scenario: Text,
     reason: Text = "",
@@ -173,7 +175,7 @@ def waive(
 @part.post(f"{PLACE}/amend", dependencies=[OPERATE])
 def amend(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     run: str,
     note: Text = "",
     defect: Text = "",
@@ -195,7 +197,7 @@ def amend(
 
 @part.post(f"{PLACE}/promote", dependencies=[OPERATE])
 def promote(
-    request: Request, service: Serving, run: str, branch: Text = "main", token: Text = ""
+    request: Request, service: ProjectService, run: str, branch: Text = "main", token: Text = ""
 ) -> Response:
     """Move a branch to the result of an approved run."""
 
@@ -211,7 +213,12 @@ def _promote(service: Service, run: str, branch: str, token: str) -> str:
 
 @part.post(f"{PLACE}/rollback", dependencies=[OPERATE])
 def roll_back(
-    request: Request, service: Serving, run: str, branch: Text, reason: Text = "", token: Text = ""
+    request: Request,
+    service: ProjectService,
+    run: str,
+    branch: Text,
+    reason: Text = "",
+    token: Text = "",
 ) -> Response:
     """Take the changes of a promoted run out of a branch."""
 

@@ -28,11 +28,11 @@ from attractor.growth.specification.rendering import (
 from attractor.growth.specification.store import StoredSpec, spec_id
 from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.server.html.rendering import PageRouter, after, in_address, render
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
 
-part = PageRouter("Growth", "/growth", place=7)
+part = PageRouter("Growth", "/growth", position=7)
 
 Word = Annotated[str, Query(max_length=100)]
 FieldText = Annotated[str, Form(max_length=20_000)]
@@ -61,7 +61,7 @@ attractor grow plan SPEC"""
 
 
 @part.get("/growth", dependencies=[READ])
-def show_growth(request: Request, service: Serving) -> Response:
+def show_growth(request: Request, service: ProjectService) -> Response:
     """Show the specifications and the plans of the app, newest specification first."""
     plane = _plane(service)
     head = plane.head
@@ -79,7 +79,7 @@ def show_growth(request: Request, service: Serving) -> Response:
 
 @part.get("/growth/specs/{id}", dependencies=[READ, IN_TURN])
 def show_spec(
-    request: Request, service: Serving, id: str, mode: Word = SpecView.FLOWCHART.value
+    request: Request, service: ProjectService, id: str, mode: Word = SpecView.FLOWCHART.value
 ) -> Response:
     """Show a specification: drawing, nodes, open questions and desires."""
     plane = _plane(service)
@@ -128,7 +128,7 @@ def text_of(value: Json) -> str:
 
 
 @part.post("/growth/specs/{id}/answer", dependencies=[OPERATE])
-def answer(service: Serving, id: str, node: FieldText, text: FieldText) -> Response:
+def answer(service: ProjectService, id: str, node: FieldText, text: FieldText) -> Response:
     """Answer the first open question of a node, which makes another specification."""
 
     def act() -> tuple[str, str]:
@@ -140,7 +140,7 @@ def answer(service: Serving, id: str, node: FieldText, text: FieldText) -> Respo
 
 @part.post("/growth/specs/{id}/desires", dependencies=[OPERATE, IN_TURN])
 def add_desire(
-    service: Serving,
+    service: ProjectService,
     id: str,
     *,
     goal: FieldText,
@@ -168,7 +168,7 @@ def add_desire(
 
 
 @part.post("/growth/specs/{id}/plan", dependencies=[OPERATE, IN_TURN])
-def plan(service: Serving, id: str) -> Response:
+def plan(service: ProjectService, id: str) -> Response:
     """Let a model plan for the desires that a specification adds to its base."""
 
     def act() -> tuple[str, str]:
@@ -179,7 +179,7 @@ def plan(service: Serving, id: str) -> Response:
 
 
 @part.get("/growth/plans/{id}", dependencies=[READ])
-def show_plan(request: Request, service: Serving, id: str) -> Response:
+def show_plan(request: Request, service: ProjectService, id: str) -> Response:
     """Show a plan with its checks, its deepest simulation, and the state of its deployment."""
     plane = _plane(service)
     described = plans.describe_plan(plane, id)
@@ -221,7 +221,7 @@ def _deployment(plane: ControlPlane, id: str) -> JsonObject | None:
 
 
 @part.get("/growth/plans/{id}/pictures/{simulation}/{name}", dependencies=[READ])
-def show_picture(service: Serving, id: str, simulation: str, name: str) -> Response:
+def show_picture(service: ProjectService, id: str, simulation: str, name: str) -> Response:
     """Show a picture that a report names; an SVG gets the policy of drawings."""
     plane = _plane(service)
     named = [one for one in _simulations(plane, id) if one.simulation_id == simulation]
@@ -239,7 +239,7 @@ def show_picture(service: Serving, id: str, simulation: str, name: str) -> Respo
 
 
 @part.post("/growth/plans/{id}/simulate", dependencies=[OPERATE, IN_TURN])
-def simulate(service: Serving, id: str) -> Response:
+def simulate(service: ProjectService, id: str) -> Response:
     """Simulate a plan from its specification alone."""
 
     def act() -> tuple[str, str]:
@@ -250,7 +250,7 @@ def simulate(service: Serving, id: str) -> Response:
 
 
 @part.post("/growth/plans/{id}/rehearse", dependencies=[OPERATE])
-def rehearse(service: Serving, caller: Calling, id: str) -> Response:
+def rehearse(service: ProjectService, caller: Calling, id: str) -> Response:
     """Let the crew build a plan, and try the result; show the run meanwhile."""
 
     def act() -> tuple[str, str]:
@@ -264,7 +264,7 @@ def rehearse(service: Serving, caller: Calling, id: str) -> Response:
 
 
 @part.post("/growth/plans/{id}/deploy", dependencies=[OPERATE])
-def deploy(service: Serving, caller: Calling, id: str) -> Response:
+def deploy(service: ProjectService, caller: Calling, id: str) -> Response:
     """Begin the deployment of a plan, or continue it after a decision; it never decides."""
 
     def act() -> tuple[str, str]:
@@ -277,7 +277,7 @@ def deploy(service: Serving, caller: Calling, id: str) -> Response:
 
 
 @part.get("/growth/lineage", dependencies=[READ])
-def show_lineage(request: Request, service: Serving) -> Response:
+def show_lineage(request: Request, service: ProjectService) -> Response:
     """Show the stages of the app, drawn and as a table."""
     plane = _plane(service)
     empty: dict[str, Json] = {"running": "", "stages": [], "changes": []}

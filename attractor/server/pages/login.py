@@ -12,7 +12,7 @@ from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import MEDIA_TYPES, static_files
 from attractor.server.html.rendering import PageRouter, answer_error, own_page, render, safe_login
 from attractor.server.http.methods import is_head
-from attractor.server.http.scopes import READ, ServingAll, enter
+from attractor.server.http.scopes import READ, ServerService, enter
 from attractor.server.http.unsent import UnsentForm, is_secret
 from attractor.server.service import Service
 
@@ -21,7 +21,7 @@ part = PageRouter()
 
 @part.get("/login")
 def log_in_with_code(
-    request: Request, service: ServingAll, code: str = "", next: str = "/"
+    request: Request, service: ServerService, code: str = "", next: str = "/"
 ) -> Response:
     """Begin a session by the one-time address, or show the form for a token."""
     if address := safe_login(request, next, **({"code": code} if code else {})):
@@ -40,7 +40,7 @@ def show_style_sheet() -> Response:
 @part.post("/login")
 def log_in_with_token(
     request: Request,
-    service: ServingAll,
+    service: ServerService,
     token: Annotated[str, Form()] = "",
     unsent_to: Annotated[str, Form()] = "",
     unsent: Annotated[str, Form()] = "",
@@ -66,7 +66,7 @@ def log_in_with_token(
 
 
 @part.post("/logout", dependencies=[READ])
-def log_out(request: Request, service: ServingAll) -> Response:
+def log_out(request: Request, service: ServerService) -> Response:
     """End the session."""
     service.access.log_out(request.headers)
     response = RedirectResponse("/login", 303)

@@ -14,10 +14,10 @@ from attractor.server.html.highlighting import highlighted
 from attractor.server.html.json_parts import pretty
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
-from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.http.scopes import OPERATE, READ, ProjectService
 from attractor.server.service import Service
 
-part = PageRouter("Profiles", "/profiles", place=5)
+part = PageRouter("Profiles", "/profiles", position=5)
 
 ProfileText = Annotated[str, Form(max_length=100_000)]
 
@@ -30,14 +30,14 @@ max_cost_usd = 5.0
 
 
 @part.get("/profiles", dependencies=[READ])
-def show_profiles(request: Request, service: Serving) -> Response:
+def show_profiles(request: Request, service: ProjectService) -> Response:
     """Show the revisions of all profiles, newest first."""
     return _list(request, service, NOT_REFUSED)
 
 
 @part.post("/profiles", dependencies=[OPERATE])
 def create(
-    request: Request, service: Serving, source: ProfileText, token: EndText = ""
+    request: Request, service: ProjectService, source: ProfileText, token: EndText = ""
 ) -> Response:
     """Create a profile, with a token of the scope `decide`; the text is kept if it is refused."""
     opened = service.opened
@@ -61,7 +61,7 @@ def _list(request: Request, service: Service, refusal: Refusal) -> Response:
 
 
 @part.get("/profiles/{name}", dependencies=[READ])
-def show_profile(request: Request, service: Serving, name: str) -> Response:
+def show_profile(request: Request, service: ProjectService, name: str) -> Response:
     """Show a revision of a profile, `NAME` or `NAME@REVISION`, with its policy."""
     return _page(request, service, name, NOT_REFUSED)
 
@@ -76,7 +76,7 @@ def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Re
 
 @part.post("/profiles/{name}/retire", dependencies=[OPERATE])
 def retire(
-    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+    request: Request, service: ProjectService, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Retire a revision of a profile, with a token of the scope `decide`."""
     store = service.opened.profiles.versions

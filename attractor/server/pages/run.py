@@ -43,7 +43,7 @@ from attractor.server.html.run_view import (
     view_stage,
 )
 from attractor.server.html.stage_output import AT_THE_END, FIRST_ERROR, LogPlace
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
 
@@ -163,7 +163,7 @@ def _values(
 
 @part.get(RUN, dependencies=[READ])
 def show_run(
-    request: Request, service: Serving, run: str, choice: Choosing, stage: Word = ""
+    request: Request, service: ProjectService, run: str, choice: Choosing, stage: Word = ""
 ) -> Response:
     """Show a run with the stage that a person wants to see first, or with a certain one."""
     return _stages(request, service, run, replace(choice, stage=stage))
@@ -171,7 +171,7 @@ def show_run(
 
 @part.get(RUN + "/stages/{stage}", dependencies=[READ])
 def show_stage(
-    request: Request, service: Serving, run: str, stage: str, choice: Choosing
+    request: Request, service: ProjectService, run: str, stage: str, choice: Choosing
 ) -> Response:
     """Show a run with one of its stages: `NODE`, `NODE@VISIT` or `NODE@VISIT.ATTEMPT`."""
     return _stages(request, service, run, replace(choice, stage=stage))
@@ -204,7 +204,9 @@ def _stages(request: Request, service: Service, run: str, choice: PageChoice) ->
 
 
 @part.get(RUN + "/stages/{stage}/files/{name}", dependencies=[READ])
-def show_file(request: Request, service: Serving, run: str, stage: str, name: str) -> Response:
+def show_file(
+    request: Request, service: ProjectService, run: str, stage: str, name: str
+) -> Response:
     """Show a file of a stage as text."""
     view = _view(service, run)
     attempt = find_attempt(view.timeline.attempts, stage)
@@ -214,7 +216,7 @@ def show_file(request: Request, service: Serving, run: str, stage: str, name: st
 
 
 @part.get(RUN + "/stages/{stage}/output", dependencies=[READ])
-def download_output(service: Serving, run: str, stage: str, stream: Stream = "") -> Response:
+def download_output(service: ProjectService, run: str, stage: str, stream: Stream = "") -> Response:
     """Show the whole output of a stage, or one stream of it, as a file to keep."""
     attempt = find_attempt(read_stages(service.root(run)), stage)
     text = read_output(attempt, stream) or ""
@@ -229,7 +231,7 @@ def download_output(service: Serving, run: str, stage: str, stream: Stream = "")
 @part.get(RUN + "/changes", dependencies=[READ])
 def show_changes(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     run: str,
     fragment: Annotated[str, Query(pattern="^(changes|)$")] = "",
 ) -> Response:
@@ -249,7 +251,7 @@ def show_changes(
 @part.get(RUN + "/events", dependencies=[READ])
 def show_events(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     run: str,
     *,
     node: Word = "",
@@ -282,7 +284,7 @@ def show_events(
 
 
 @part.get(RUN + "/context", dependencies=[READ])
-def show_context(request: Request, service: Serving, run: str) -> Response:
+def show_context(request: Request, service: ProjectService, run: str) -> Response:
     """Show the context of a run and its branches."""
     view = _view(service, run)
     walks = read_context(view.root).walks
@@ -293,7 +295,7 @@ def show_context(request: Request, service: Serving, run: str) -> Response:
 @part.get(RUN + "/checkpoint", dependencies=[READ])
 def show_checkpoint(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     run: str,
     part: Annotated[str, Query(max_length=2000)] = "",
     begin: Annotated[int, Query(ge=0)] = 0,

@@ -1,4 +1,4 @@
-"""The forms of the page of a run: answer, pause, resume, send a message, cancel, fork."""
+"""The forms of the page of a run: answer, pause, resume, send a message, cancel."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -7,17 +7,15 @@ from fastapi import Form
 from fastapi.responses import Response
 
 from attractor.server.html.rendering import PageRouter, after, in_address
-from attractor.server.http.scopes import OPERATE, Calling, Serving
-from attractor.server.processes.bodies import ForkBody, ResumeBody
+from attractor.server.http.scopes import OPERATE, Calling, ProjectService
+from attractor.server.processes.bodies import ResumeBody
 from attractor.server.run_actions import (
     ActionResult,
     answer_question,
     cancel_run,
-    name_of,
     pause_run,
     resume_walk,
     steer_run,
-    walk,
 )
 
 part = PageRouter()
@@ -38,7 +36,7 @@ def _done(run: str, action: Callable[[], ActionResult]) -> Response:
 
 @part.post(RUN + "/answer", dependencies=[OPERATE])
 def answer(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     *,
@@ -54,52 +52,24 @@ def answer(
 
 
 @part.post(RUN + "/pause", dependencies=[OPERATE])
-def pause(service: Serving, caller: Calling, run: str) -> Response:
+def pause(service: ProjectService, caller: Calling, run: str) -> Response:
     """Pause a run after its current stage."""
     return _done(run, lambda: pause_run(service, run, caller, ""))
 
 
 @part.post(RUN + "/resume", dependencies=[OPERATE])
-def resume(service: Serving, caller: Calling, run: str) -> Response:
+def resume(service: ProjectService, caller: Calling, run: str) -> Response:
     """Resume a paused or stopped run."""
     return _done(run, lambda: resume_walk(service, run, caller, ResumeBody()))
 
 
 @part.post(RUN + "/steer", dependencies=[OPERATE])
-def steer(service: Serving, caller: Calling, run: str, text: Words) -> Response:
+def steer(service: ProjectService, caller: Calling, run: str, text: Words) -> Response:
     """Send a message to the working agents of a run."""
     return _done(run, lambda: steer_run(service, run, caller, text=text, node="", why=""))
 
 
 @part.post(RUN + "/cancel", dependencies=[OPERATE])
-def cancel(service: Serving, caller: Calling, run: str, why: Words = "") -> Response:
+def cancel(service: ProjectService, caller: Calling, run: str, why: Words = "") -> Response:
     """Cancel a run."""
     return _done(run, lambda: cancel_run(service, run, caller, why))
-
-
-@part.post(RUN + "/fork", dependencies=[OPERATE])
-def fork(
-    service: Serving,
-    caller: Calling,
-    run: str,
-    *,
-    at: Words,
-    model: Words = "",
-    max_cost_usd: Words = "",
-    max_tokens: Words = "",
-    max_duration: Words = "",
-) -> Response:
-    """Start a new run from before a stage of a run, with its model and limits or other ones."""
-    changed = {
-        "model": model,
-        "max_cost_usd": max_cost_usd,
-        "max_tokens": max_tokens,
-        "max_duration": max_duration,
-    }
-
-    def act() -> tuple[str, str]:
-        body = ForkBody.of(at=at, **{name: value for name, value in changed.items() if value})
-        new = walk(service, body.command(name_of(service, service.root(run))), caller).id
-        return f"/runs/{in_address(new)}", f"Forked from run {run} before {at}."
-
-    return after(act, f"/runs/{in_address(run)}")

@@ -40,7 +40,7 @@ from attractor.server.http.scopes import (
     OPERATE,
     READ,
     Calling,
-    Serving,
+    ProjectService,
     enter_run,
     reached_projects,
 )
@@ -48,7 +48,7 @@ from attractor.server.pieces import PieceSource
 from attractor.server.run_actions import cancel_run, free_runs
 from attractor.server.service import Service
 
-MOST = 50
+PAGE_SIZE = 50
 """The number of runs of a page."""
 
 MOST_WAITING = 10
@@ -68,7 +68,7 @@ STATUSES = (
     *(status.value for status in StageStatus),
 )
 
-part = PageRouter("Runs", "/runs", place=1, marked_at=("/start",))
+part = PageRouter("Runs", "/runs", position=1, marked_at=("/start",))
 
 FRAGMENTS = fragments_pattern("now", "list")
 Word = Annotated[str, Query(max_length=200)]
@@ -90,7 +90,7 @@ def _read_filters(
 @part.get("/runs", dependencies=[READ])
 def show_runs(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     filters: Annotated[Mapping[str, str], Depends(_read_filters)],
     *,
@@ -111,7 +111,7 @@ def show_runs(
     if query.status and not found:
         require_known_status(query.status)
     chosen = {name: value for name, value in filters.items() if value}
-    last = found[MOST - 1].directory.name if len(found) > MOST else ""
+    last = found[PAGE_SIZE - 1].directory.name if len(found) > PAGE_SIZE else ""
     is_overview = not before and not chosen
     facts, on_top = (
         _now(index, folders, now)
@@ -119,7 +119,7 @@ def show_runs(
         else (dict[str, object](waiting=0), ())
     )
     places = {run.directory for run in on_top}
-    listed = [*on_top, *(run for run in found[:MOST] if run.directory not in places)]
+    listed = [*on_top, *(run for run in found[:PAGE_SIZE] if run.directory not in places)]
     of_project = "&everywhere=yes" if everywhere else service.and_here
     values: dict[str, object] = {
         "everywhere": everywhere,
@@ -154,13 +154,13 @@ def _query(filters: Mapping[str, str], before: str, now: datetime) -> RunQuery:
         goal=filters["goal"],
         since=parse_since(since, now, name="since").isoformat() if since else "",
         before=before,
-        limit=MOST + 1,
+        limit=PAGE_SIZE + 1,
     )
 
 
 @part.post("/runs/several", dependencies=[OPERATE])
 def act_on_several(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     *,
     action: Annotated[Literal["cancel", "gc"], Form()],
@@ -210,7 +210,7 @@ def _now(
     asked = RunQuery(status=StatusWord.AWAITING_HUMAN.value, limit=MOST_READ)
     waiting = longest_waiting_first(index.everywhere(folders, asked))
     stopped = index.everywhere(folders, RunQuery(status=STOPPED, limit=MOST_STOPPED))
-    live = index.everywhere(folders, RunQuery(is_live=True, limit=MOST))
+    live = index.everywhere(folders, RunQuery(is_live=True, limit=PAGE_SIZE))
     at_work = [run for run in live if run.status != StatusWord.AWAITING_HUMAN]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
     facts: dict[str, object] = {

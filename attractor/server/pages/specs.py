@@ -41,11 +41,11 @@ from attractor.server.html.rendering import (
     see_other,
 )
 from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import LONGEST_SOURCE
 from attractor.server.service import Service
 
-part = PageRouter("Pipelines", "/specs", place=3, marked_at=("/editor",))
+part = PageRouter("Pipelines", "/specs", position=3, marked_at=("/editor",))
 
 Text = Annotated[str, Form(max_length=LONGEST_SOURCE)]
 Word = Annotated[str, Query(max_length=1000)]
@@ -112,7 +112,7 @@ class Checked:
 
 
 @part.get("/specs", dependencies=[READ, IN_TURN])
-def show_specs(request: Request, service: Serving) -> Response:
+def show_specs(request: Request, service: ProjectService) -> Response:
     """Show the pipeline files of the project and the registered pipelines in one table."""
     reading = service.index.catch_up(service.project.runs_dir)
     runs_dir = service.project.runs_dir
@@ -141,7 +141,7 @@ def _rows(service: Service, newest: Mapping[str, RunOverview]) -> Iterator[Pipel
 
 
 @part.get("/specs/{name}", dependencies=[READ])
-def show_spec(request: Request, service: Serving, name: str, before: Word = "") -> Response:
+def show_spec(request: Request, service: ProjectService, name: str, before: Word = "") -> Response:
     """Show a version of a pipeline, `NAME` or `NAME@VERSION`, or its changes since another."""
     return _page(request, service, name, NOT_REFUSED, before)
 
@@ -173,7 +173,7 @@ def _page(
 
 @part.post("/specs/{name}/retire", dependencies=[OPERATE])
 def retire(
-    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+    request: Request, service: ProjectService, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Retire a version of a pipeline, with a token of the scope `decide`."""
     store = service.opened.pipelines.versions
@@ -185,7 +185,7 @@ def retire(
 
 @part.get("/editor", dependencies=[READ])
 def show_editor(
-    request: Request, service: Serving, file: Word = "", version: Word = ""
+    request: Request, service: ProjectService, file: Word = "", version: Word = ""
 ) -> Response:
     """Show the editor with a file of the project, a registered version, or a new pipeline."""
     name, text, known = file or "pipelines/new_pipeline.dot", NEW, ""
@@ -201,7 +201,7 @@ def show_editor(
 
 @part.post("/editor", dependencies=[READ, IN_TURN])
 def check_text(
-    request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
+    request: Request, service: ProjectService, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Check and draw an edited text, without saving it."""
     if request.query_params.get("fragment") == "checked":
@@ -212,7 +212,7 @@ def check_text(
 
 @part.post("/editor/save", dependencies=[OPERATE])
 def save(
-    request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
+    request: Request, service: ProjectService, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Save an edited text to its file; the text is kept if that is refused."""
     return _saved(request, service, file, _text(source), known, "/editor")
@@ -220,7 +220,7 @@ def save(
 
 @part.post("/editor/run", dependencies=[OPERATE])
 def save_and_run(
-    request: Request, service: Serving, *, file: Text, source: Text, known: Text = ""
+    request: Request, service: ProjectService, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Save an edited text to its file, and show the form that starts a run of it."""
     return _saved(request, service, file, _text(source), known, "/start")
@@ -239,7 +239,7 @@ def _saved(
 @part.post("/editor/register", dependencies=[OPERATE])
 def register(
     request: Request,
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     *,
     file: Text,

@@ -1,6 +1,5 @@
 """The form that starts a run: a pipeline of the project, its goal, its inputs, and a suite."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +9,7 @@ from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from attractor.backends.models import list_catalogue, read_provider_keys
 from attractor.base.dataclasses import dataclass
-from attractor.base.durations import format_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.question import natural_key
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
@@ -29,11 +26,18 @@ from attractor.pipeline.source.files import (
     read_pipeline_file,
 )
 from attractor.pipeline.source.read import STDIN, context_of, pipeline_name, prepare_source
-from attractor.records.request import GOAL, INPUT_PREFIX, RunRequest, read_request
+from attractor.records.request import read_request
 from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
+from attractor.server.html.run_fields import (
+    INPUT,
+    known_models,
+    require_inputs,
+    values_of,
+    written_inputs,
+)
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import StartBody
 from attractor.server.run_actions import start_run
 from attractor.server.service import Service
@@ -41,9 +45,6 @@ from attractor.server.service import Service
 part = PageRouter()
 
 Word = Annotated[str, Query(max_length=1000)]
-INPUT = "input."
-"""The beginning of the names of fields with an input."""
-
 MOST_RECENT = 5
 """The number of pipelines that come first because they ran last."""
 
@@ -67,7 +68,12 @@ class Wanted:
 
 @part.get("/start", dependencies=[READ])
 def show_form(
-    request: Request, service: Serving, *, file: Word = "", feedback: Word = "", again: Word = ""
+    request: Request,
+    service: ProjectService,
+    *,
+    file: Word = "",
+    feedback: Word = "",
+    again: Word = "",
 ) -> Response:
     """Show the form that starts a run: of a file, or else of the pipeline that ran last.
 
@@ -87,7 +93,7 @@ def _page(
     file = wanted.file or own
     if not file and not manifest:
         file = next(iter([*recent, *names]), "")
-    filled = _values_of(read_request(manifest)) if manifest else dict[str, str]()
+    filled = values_of(read_request(manifest)) if manifest else dict[str, str]()
     values: dict[str, object] = {
         "recent": recent,
         "files": [name for name in names if name not in recent],
@@ -135,27 +141,6 @@ def _file_of(service: Service, manifest: Manifest, names: Sequence[str]) -> str:
     return ""
 
 
-def _values_of(request: RunRequest) -> Mapping[str, str]:
-    """Return the values of the form for a run like an earlier one, as far as they are stored."""
-    budgets = request.budgets
-    inputs = {
-        f"{INPUT}{name}": value
-        for name, value in request.inputs.items()
-        if f"{INPUT_PREFIX}{name}" not in request.withheld
-    }
-    values = {
-        **inputs,
-        "goal": "" if GOAL in request.withheld else request.goal,
-        "model": request.model,
-        "suite": request.suite.partition("@")[0],
-        "profile": request.profile.partition("@")[0],
-        "max_cost_usd": "" if budgets.cost_usd is None else f"{budgets.cost_usd:.12g}",
-        "max_tokens": "" if budgets.tokens is None else str(budgets.tokens),
-        "max_duration": "" if budgets.duration is None else format_duration(budgets.duration),
-    }
-    return {name: value for name, value in values.items() if value}
-
-
 def _kept(service: Service, wanted: Wanted, fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the settings of an earlier run that the form does not have; a model has a provider."""
     if directory := wanted.directory(service):
@@ -191,7 +176,7 @@ def _form(service: Service, name: str, earlier: RunDirectory | None) -> dict[str
         "inputs": declared_inputs(graph),
         "suites": _suites_for(opened, pipeline_name(graph, place)),
         "profiles": sorted(opened.profiles.versions.names(), key=natural_key),
-        "models": _known_models(project.machine.environ),
+        "models": known_models(project.machine.environ),
     }
 
 
@@ -211,16 +196,8 @@ def _suites_for(opened: OpenProject, pipeline: str) -> Sequence[str]:
     return [suite.name for suite in found if not suite.ending and is_for(suite, pipeline)]
 
 
-def _known_models(environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the known models of the providers with a key; without any, of all providers."""
-    keys = asyncio.run(read_provider_keys(environ))
-    usable = {one.provider for one in keys if one.is_set}
-    models = list_catalogue()
-    return [one.id for one in models if one.provider in usable] or [one.id for one in models]
-
-
 @part.post("/start", dependencies=[OPERATE])
-async def start(request: Request, service: Serving, caller: Calling) -> Response:
+async def start(request: Request, service: ProjectService, caller: Calling) -> Response:
     """Start a run and show its page; show the form again if another pipeline was chosen."""
     # The names of the inputs are those of the pipeline, so that they are no parameters here.
     fields = {name: str(one).replace("\r\n", "\n") for name, one in (await request.form()).items()}
@@ -241,15 +218,13 @@ def _start(
         return _page(request, service, wanted, Refusal(fields))
     try:
         earlier = wanted.directory(service)
+        text = _text_of(service, file, earlier) if file or earlier else ""
+        inputs = written_inputs(fields)
         body = StartBody.of(
             file=file,
-            source="" if file or not earlier else _text_of(service, "", earlier),
+            source="" if file or not earlier else text,
             goal=goal,
-            inputs={
-                name.removeprefix(INPUT): text
-                for name, text in fields.items()
-                if name.startswith(INPUT) and text
-            },
+            inputs=inputs,
             suite=fields.get("suite", ""),
             profile=fields.get("profile", ""),
             feedback=wanted.feedback,
@@ -258,6 +233,8 @@ def _start(
             **{name: fields[name] for name in ("max_cost_usd", "max_tokens") if fields.get(name)},
             **dict(_kept(service, wanted, fields)),
         )
+        with suppress(InvalidPipeline):
+            require_inputs(declared_inputs(parse(text, file=file or STDIN)), inputs)
         run = start_run(service, body, caller).id
     except AttractorError as error:
         return _page(request, service, wanted, Refusal(fields, error))

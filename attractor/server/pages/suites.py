@@ -16,23 +16,25 @@ from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite_files import SUITE_FILE
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
-from attractor.server.http.scopes import OPERATE, READ, Serving
+from attractor.server.http.scopes import OPERATE, READ, ProjectService
 from attractor.server.service import Service
 
-part = PageRouter("Suites", "/suites", place=4)
+part = PageRouter("Suites", "/suites", position=4)
 
 MOST_RUNS = 30
 """The number of runs whose trials are shown for each scenario."""
 
 
 @part.get("/suites", dependencies=[READ])
-def show_suites(request: Request, service: Serving) -> Response:
+def show_suites(request: Request, service: ProjectService) -> Response:
     """Show the versions of all suites, newest first."""
     return _list(request, service, NOT_REFUSED)
 
 
 @part.post("/suites", dependencies=[OPERATE])
-def register(request: Request, service: Serving, folder: EndText, token: EndText = "") -> Response:
+def register(
+    request: Request, service: ProjectService, folder: EndText, token: EndText = ""
+) -> Response:
     """Register a suite of the project after its trials, with a token of the scope `decide`."""
     opened = service.opened
     try:
@@ -56,7 +58,7 @@ def _list(request: Request, service: Service, refusal: Refusal) -> Response:
 
 
 @part.get("/suites/{name}", dependencies=[READ])
-def show_suite(request: Request, service: Serving, name: str) -> Response:
+def show_suite(request: Request, service: ProjectService, name: str) -> Response:
     """Show a version of a suite, `NAME` or `NAME@VERSION`, without its hidden scenarios."""
     return _page(request, service, name, NOT_REFUSED)
 
@@ -84,7 +86,7 @@ def _page(request: Request, service: Service, name: str, refusal: Refusal) -> Re
 
 @part.post("/suites/{name}/archive", dependencies=[OPERATE])
 def archive(
-    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+    request: Request, service: ProjectService, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Archive a version of a suite, with a token of the scope `decide`."""
     return _end(request, service, name, ARCHIVED, reason, token)
@@ -92,7 +94,7 @@ def archive(
 
 @part.post("/suites/{name}/burn", dependencies=[OPERATE])
 def burn(
-    request: Request, service: Serving, name: str, reason: EndText, token: EndText = ""
+    request: Request, service: ProjectService, name: str, reason: EndText, token: EndText = ""
 ) -> Response:
     """Burn a version of a suite, with a token of the scope `decide`."""
     return _end(request, service, name, BURNED, reason, token)

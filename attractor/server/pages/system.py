@@ -14,9 +14,9 @@ from attractor.factory.history.report import DayCosts, read_costs
 from attractor.pipeline.disk_use import read_disk_use
 from attractor.records.workers import read_worker
 from attractor.server.html.rendering import PageRouter, render
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 
-part = PageRouter("System", "/system", place=9)
+part = PageRouter("System", "/system", position=9)
 
 DAYS = 30
 
@@ -32,7 +32,7 @@ class CostBar:
 
 
 @part.get("/system", dependencies=[READ])
-def show_system(request: Request, service: Serving, measure: bool = False) -> Response:
+def show_system(request: Request, service: ProjectService, measure: bool = False) -> Response:
     """Show processes, costs and providers; measure the disk space on request."""
     project = service.project
     since = (project.machine.clock.now() - timedelta(days=DAYS)).date()
@@ -67,7 +67,7 @@ def show_system(request: Request, service: Serving, measure: bool = False) -> Re
 
 
 @part.get("/system/providers", dependencies=[READ])
-def show_providers(request: Request, service: Serving) -> Response:
+def show_providers(request: Request, service: ProjectService) -> Response:
     """Show which providers of models have a key; this loads their libraries."""
     keys = asyncio.run(read_provider_keys(service.project.machine.environ))
     return render(request, "system/providers.html.j2", {"keys": keys})

@@ -11,7 +11,7 @@ from attractor.config.schema import OriginKind
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.html.rendering import PageRouter, render
-from attractor.server.http.scopes import READ, Calling, ServingAll, ServingOther
+from attractor.server.http.scopes import READ, Calling, PathProjectService, ServerService
 from attractor.worlds.actors import list_actors
 from attractor.worlds.status import read_actors
 
@@ -19,7 +19,7 @@ part = PageRouter()
 
 
 @part.get("/worlds", dependencies=[READ])
-def show_worlds(request: Request, service: ServingAll, caller: Calling) -> Response:
+def show_worlds(request: Request, service: ServerService, caller: Calling) -> Response:
     """Show the projects of the state folder, with their dimensions and actors."""
     state = service.project.machine.state_dir
     troubles = list[str]()
@@ -32,7 +32,7 @@ def show_worlds(request: Request, service: ServingAll, caller: Calling) -> Respo
 
 
 @part.get("/worlds/{project}", dependencies=[READ])
-def show_world(request: Request, service: ServingOther, project: str) -> Response:
+def show_world(request: Request, service: PathProjectService, project: str) -> Response:
     """Show a project with its dimensions, its actors and its effective settings."""
     state = service.project.machine.state_dir
     troubles = list[str]()

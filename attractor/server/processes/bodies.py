@@ -52,10 +52,16 @@ InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=
 class InvalidFields(UsageError):
     """Fields are invalid; `faults` has a sentence for each."""
 
-    def __init__(self, cause: ValidationError, *, hint: str) -> None:
-        self.faults = {".".join(map(str, one["loc"])): one["msg"] for one in cause.errors()}
-        words = "; ".join(f"{field}: {fault}" for field, fault in self.faults.items())
+    def __init__(self, faults: Mapping[str, str], *, hint: str) -> None:
+        self.faults = faults
+        words = "; ".join(f"{field}: {fault}" for field, fault in faults.items())
         super().__init__(words, hint=hint)
+
+    @classmethod
+    def of(cls, cause: ValidationError, *, hint: str) -> Self:
+        """Return the error about the fields that a body refused."""
+        faults = {".".join(map(str, one["loc"])): one["msg"] for one in cause.errors()}
+        return cls(faults, hint=hint)
 
 
 class Body(BaseModel):
@@ -71,7 +77,7 @@ class Body(BaseModel):
         try:
             return cls.model_validate_strings(fields)
         except ValidationError as cause:
-            raise InvalidFields(cause, hint="correct the form") from cause
+            raise InvalidFields.of(cause, hint="correct the form") from cause
 
 
 class WalkBody(Body):
@@ -91,13 +97,16 @@ class WalkBody(Body):
         json_schema_extra={"pattern": f"{DURATION_PATTERN}|^$"},
     )
     goal: Words = Field(
-        default="", description="The goal of a new run; a secret goal of an old run again."
+        default="",
+        description="The goal of a new run; another goal of a fork (default: as before); a secret "
+        "goal of an old run again.",
     )
     inputs: dict[InputName, Text | bool | int | float] = Field(
         default_factory=dict[str, str | bool | int | float],
         max_length=MOST_INPUTS,
         json_schema_extra={"additionalProperties": False},
-        description="The inputs of a new run; the secret inputs of an old run again.",
+        description="The inputs of a new run; other inputs of a fork (default: as before); the "
+        "secret inputs of an old run again.",
     )
 
     def options(self) -> Iterator[str]:

@@ -8,10 +8,17 @@ from attractor.base.records import write_fields
 from attractor.factory.history.audit import audit
 from attractor.factory.history.index import LineQuery
 from attractor.growth.api.deployments import audit_releases
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
+from attractor.server.http.cursors import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    read_number,
+    write_cursor,
+)
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
-from attractor.server.http.scopes import ALL_PROJECTS, READ, Serving
+from attractor.server.http.scopes import ALL_PROJECTS, READ, ProjectService
 
 part = APIRouter(tags=["audit"], responses=problem_statuses(400, 404, 409))
 
@@ -54,7 +61,12 @@ class AuditAnswer(AnswerModel):
 
 @part.get("/api/v1/audit/ledger", dependencies=[READ])
 def list_ledger(
-    service: Serving, *, run: Name = "", kind: Name = "", cursor: Cursor = "", limit: Limit = MOST
+    service: ProjectService,
+    *,
+    run: Name = "",
+    kind: Name = "",
+    cursor: Cursor = "",
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Page[LedgerLineAnswer]:
     """List the lines of the ledger about this project, newest first."""
     query = LineQuery(
@@ -70,7 +82,7 @@ def list_ledger(
 
 
 @part.get("/api/v1/audit/verification", dependencies=[READ, ALL_PROJECTS])
-def verify(service: Serving, run: Name = "") -> AuditAnswer:
+def verify(service: ProjectService, run: Name = "") -> AuditAnswer:
     """Verify ledger, journals, decisions, results, tokens, versions and apps; or only a run."""
     root = service.root(run) if run else None
     report = audit(service.project.machine.state_dir, service.project.runs_dir, only=root)
@@ -81,13 +93,13 @@ def verify(service: Serving, run: Name = "") -> AuditAnswer:
 
 @part.get("/api/v1/history", dependencies=[READ])
 def list_history(
-    service: Serving,
+    service: ProjectService,
     *,
     run: Name = "",
     pipeline: Name = "",
     since: Since = "",
     cursor: Cursor = "",
-    limit: Limit = MOST,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Page[JsonRecord]:
     """List decisions, waivers, amendments, promotions and roll-backs, oldest first."""
     moment = (

@@ -8,7 +8,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.history.report import read_costs, read_groups, read_stages, trials_in
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, Since
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 from attractor.server.service import Service
 
 part = APIRouter(tags=["costs"], responses=problem_statuses(400, 404, 409))
@@ -90,7 +90,7 @@ class RunCostsAnswer(AnswerModel):
 
 
 @part.get("/api/v1/costs", dependencies=[READ])
-def show_costs(service: Serving, since: Since = "30d") -> CostsAnswer:
+def show_costs(service: ProjectService, since: Since = "30d") -> CostsAnswer:
     """Show the cost of runs by day, pipeline and models."""
     began = _moment(service, since)
     days = read_costs(service.index, service.project.runs_dir, began)
@@ -99,7 +99,7 @@ def show_costs(service: Serving, since: Since = "30d") -> CostsAnswer:
 
 
 @part.get("/api/v1/report", dependencies=[READ])
-def show_report(service: Serving, since: Since = "30d") -> ReportAnswer:
+def show_report(service: ProjectService, since: Since = "30d") -> ReportAnswer:
     """Show cost, time and results of runs by pipeline and models."""
     began = _moment(service, since)
     groups = read_groups(service.index, service.project.runs_dir, began)
@@ -108,7 +108,7 @@ def show_report(service: Serving, since: Since = "30d") -> ReportAnswer:
 
 
 @part.get("/api/v1/runs/{run}/costs", dependencies=[READ])
-def show_run_costs(service: Serving, run: str) -> RunCostsAnswer:
+def show_run_costs(service: ProjectService, run: str) -> RunCostsAnswer:
     """Show attempts, time and cost of the stages of a run, and of its trials."""
     root = service.root(run)
     run_id = read_manifest(RunDirectory(root)).run_id

@@ -14,7 +14,7 @@ from attractor.factory.history.records import entry_record
 from attractor.factory.operations.gate import ask_gate
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
-from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
+from attractor.server.http.scopes import DECIDE, READ, Calling, ProjectService, ToOperator
 from attractor.server.processes.bodies import Body, some_of
 
 part = APIRouter(tags=["decisions"], responses=problem_statuses(400, 404, 409))
@@ -82,21 +82,21 @@ class PromotedBranch(BaseModel):
 
 
 @part.get("/api/v1/runs/{run}/gate", dependencies=[READ])
-def judge(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
+def judge(service: ProjectService, run: str, operator: ToOperator) -> JsonRecord:
     """Judge a run: go or no-go, with each rule, its figure and its threshold."""
     _, judged = ask_gate(service.root(run), service.opened)
     return verdict_record(judged, to_operator=operator)
 
 
 @part.get("/api/v1/runs/{run}/review", dependencies=[READ])
-def review(service: Serving, run: str, operator: ToOperator) -> JsonRecord:
+def review(service: ProjectService, run: str, operator: ToOperator) -> JsonRecord:
     """Show the facts for a decision on a run: changes, rules, trials, cost and time."""
     found = asyncio.run(service.factory.review(service.root(run)))
     return found.to_record(to_operator=operator)
 
 
 @part.post("/api/v1/runs/{run}/decision", dependencies=[DECIDE], status_code=201)
-def decide(service: Serving, caller: Calling, run: str, body: NewDecision) -> JsonRecord:
+def decide(service: ProjectService, caller: Calling, run: str, body: NewDecision) -> JsonRecord:
     """Approve or reject a run; an approval requires that the gate says go."""
     entry = service.factory.decide(
         service.root(run), body.verdict, body.rationale, token=caller.token
@@ -105,7 +105,7 @@ def decide(service: Serving, caller: Calling, run: str, body: NewDecision) -> Js
 
 
 @part.post("/api/v1/runs/{run}/waivers", dependencies=[DECIDE], status_code=201)
-def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> JsonRecord:
+def waive(service: ProjectService, caller: Calling, run: str, body: NewWaiver) -> JsonRecord:
     """Waive a failed scenario of a run until a time."""
     entry = service.factory.waive(
         service.root(run),
@@ -118,14 +118,16 @@ def waive(service: Serving, caller: Calling, run: str, body: NewWaiver) -> JsonR
 
 
 @part.post("/api/v1/runs/{run}/amendments", dependencies=[DECIDE], status_code=201)
-def amend(service: Serving, caller: Calling, run: str, body: NewAmendment) -> JsonRecord:
+def amend(service: ProjectService, caller: Calling, run: str, body: NewAmendment) -> JsonRecord:
     """Add words to the decision on a run; the verdict stays."""
     entry = service.factory.amend(service.root(run), token=caller.token, **body.model_dump())
     return entry_record(entry)
 
 
 @part.post("/api/v1/runs/{run}/promotion", dependencies=[DECIDE])
-def promote(service: Serving, caller: Calling, run: str, body: NewPromotion) -> PromotedBranch:
+def promote(
+    service: ProjectService, caller: Calling, run: str, body: NewPromotion
+) -> PromotedBranch:
     """Move a Git branch to the result of an approved run."""
     root = service.root(run)
     done = asyncio.run(service.factory.promote(root, by=caller.name, to=body.branch))
@@ -133,7 +135,9 @@ def promote(service: Serving, caller: Calling, run: str, body: NewPromotion) -> 
 
 
 @part.post("/api/v1/runs/{run}/rollback", dependencies=[DECIDE])
-def roll_back(service: Serving, caller: Calling, run: str, body: NewRollback) -> PromotedBranch:
+def roll_back(
+    service: ProjectService, caller: Calling, run: str, body: NewRollback
+) -> PromotedBranch:
     """Revert the promotion of a run by a new commit."""
     root, branch = service.root(run), body.branch
     done = asyncio.run(service.factory.roll_back(root, body.reason, by=caller.name, branch=branch))

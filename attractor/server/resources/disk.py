@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from attractor.pipeline.disk_use import read_disk_use
 from attractor.server.http.records import AnswerModel
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 
 part = APIRouter(tags=["system"])
 
@@ -27,7 +27,7 @@ class DiskUseAnswer(AnswerModel):
 
 
 @part.get("/api/v1/disk", dependencies=[READ])
-def show_disk_use(service: Serving) -> DiskUseAnswer:
+def show_disk_use(service: ProjectService) -> DiskUseAnswer:
     """Measure the runs folder and the state folder; with many runs, this takes a while."""
     use = read_disk_use(service.project.runs_dir, service.project.machine.state_dir)
     return DiskUseAnswer.model_validate(use.to_record())

@@ -22,10 +22,10 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.server.events.buffer import EventFilter, StreamEvent
 from attractor.server.events.streams import EventSource, Sources, follow
 from attractor.server.events.tails import read_events
-from attractor.server.http.cursors import MOST, Cursor, Limit, read_number, write_cursor
+from attractor.server.http.cursors import DEFAULT_LIMIT, Cursor, Limit, read_number, write_cursor
 from attractor.server.http.methods import is_head
 from attractor.server.http.problems import problem_of, problem_statuses
-from attractor.server.http.scopes import READ, Calling, Serving, ServingAll
+from attractor.server.http.scopes import READ, Calling, ProjectService, ServerService
 
 part = APIRouter(tags=["events"])
 
@@ -129,7 +129,7 @@ class EventReader:
     def __init__(
         self,
         connection: HTTPConnection,
-        service: Serving,
+        service: ProjectService,
         caller: Calling,
         until_sent: UntilSent,
         types: Types = [],  # noqa: B006 - FastAPI copies it
@@ -247,7 +247,11 @@ def _numbered(event: StreamEvent) -> str:
     "/api/v1/runs/{run}/events", dependencies=[READ], response_model=EventPage, responses=_BOTH
 )
 async def list_events_of_run(
-    service: Serving, reader: Reading, run: str, limit: Limit = MOST, cursor: Cursor = ""
+    service: ProjectService,
+    reader: Reading,
+    run: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
 ) -> Response:
     """List the events of a run, or stream them with `Accept: text/event-stream`.
 
@@ -266,7 +270,7 @@ async def list_events_of_run(
     response_class=EventSourceResponse,
     responses=_STREAM_ONLY,
 )
-async def stream_events(service: Serving, reader: Reading, run: str) -> Response:
+async def stream_events(service: ProjectService, reader: Reading, run: str) -> Response:
     """Stream the events of a run: the past ones first, then each new one, until the run ends."""
     root = await asyncio.to_thread(service.root, run)
     return await reader.stream(service.events.tails, root)
@@ -274,7 +278,7 @@ async def stream_events(service: Serving, reader: Reading, run: str) -> Response
 
 @part.get("/api/v1/events", dependencies=[READ], response_model=FeedPage, responses=_BOTH)
 async def list_events(
-    service: Serving, reader: Reading, limit: Limit = MOST, cursor: Cursor = ""
+    service: ProjectService, reader: Reading, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
 ) -> Response:
     """List the events of all runs, or stream them with `Accept: text/event-stream`.
 
@@ -296,7 +300,7 @@ async def list_events(
 )
 async def stream_worlds(
     connection: Request,
-    service: ServingAll,
+    service: ServerService,
     caller: Calling,
     until_sent: UntilSent,
     types: Types = [],  # noqa: B006 - FastAPI copies it

@@ -18,7 +18,7 @@ from attractor.growth.simulation.report import Depth
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import Body, Word
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
@@ -137,20 +137,20 @@ class DrawingAnswer(BaseModel):
 
 
 @part.post("/spec/normalize", dependencies=[OPERATE, IN_TURN])
-def normalize(service: Serving, body: DesiresBody) -> SpecAnswer:
+def normalize(service: ProjectService, body: DesiresBody) -> SpecAnswer:
     """Turn desires into a specification, or add them to one."""
     return SpecAnswer.model_validate(specs.normalize(_plane(service), body.desires, body.base))
 
 
 @part.post("/growth/plan", dependencies=[OPERATE, IN_TURN])
-def plan(service: Serving, body: PlanBody) -> PlanAnswer:
+def plan(service: ProjectService, body: PlanBody) -> PlanAnswer:
     """Let a model plan morphs and tests for desires; rules check them."""
     desires = read_desires(body.new_desires) if body.new_desires else ()
     return PlanAnswer.model_validate(plans.plan(_plane(service), body.spec_graph_id, desires))
 
 
 @part.post("/growth/simulate", dependencies=[OPERATE])
-def simulate(service: Serving, caller: Calling, body: SimulateBody) -> SimulationAnswer:
+def simulate(service: ProjectService, caller: Calling, body: SimulateBody) -> SimulationAnswer:
     """Simulate a plan; from medium risk on, build it as well and try it on recorded traffic."""
     plane = _plane(service)
     plan = plane.plans.load(body.plan_id)
@@ -162,7 +162,7 @@ def simulate(service: Serving, caller: Calling, body: SimulateBody) -> Simulatio
 
 
 @part.post("/growth/deploy", dependencies=[OPERATE], status_code=202)
-def deploy(service: Serving, caller: Calling, body: PlanReference) -> DeploymentAnswer:
+def deploy(service: ProjectService, caller: Calling, body: PlanReference) -> DeploymentAnswer:
     """Begin the deployment of a plan, or continue it after a decision; it never decides."""
     plane = _plane(service)
     plan = plane.plans.load(body.plan_id)
@@ -171,7 +171,7 @@ def deploy(service: Serving, caller: Calling, body: PlanReference) -> Deployment
 
 
 @part.post("/growth/start", dependencies=[OPERATE, IN_TURN])
-def start(service: Serving) -> AppAnswer:
+def start(service: ProjectService) -> AppAnswer:
     """Start the app again after it went down; a stopped app is deployed anew instead."""
     if url := start_again(service.project):
         return AppAnswer(url=url)
@@ -181,14 +181,14 @@ def start(service: Serving) -> AppAnswer:
 
 
 @part.get("/lineage/{id}", dependencies=[READ])
-def show_lineage(service: Serving, id: str) -> JsonRecord:
+def show_lineage(service: ProjectService, id: str) -> JsonRecord:
     """Show all stages of an app, and the one with an id: a stage, a specification or HEAD."""
     return deployments.lineage(_plane(service), id)
 
 
 @part.get("/render/{id}", dependencies=[READ, IN_TURN])
 def render(
-    service: Serving,
+    service: ProjectService,
     id: str,
     mode: SpecView = SpecView.FLOWCHART,
     format: DiagramFormat = DiagramFormat.SVG,

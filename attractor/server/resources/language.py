@@ -35,7 +35,7 @@ from attractor.pipeline.source.files import VisibleFiles, find_place
 from attractor.pipeline.source.read import context_of, prepare_source, read_pipeline
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
-from attractor.server.http.scopes import IN_TURN, READ, Serving
+from attractor.server.http.scopes import IN_TURN, READ, ProjectService
 from attractor.server.processes.bodies import LONGEST_SOURCE, Body, PipelineFile
 from attractor.server.service import Service
 
@@ -120,7 +120,7 @@ class FormattedText(BaseModel):
 
 
 @part.post("/api/v1/validate", dependencies=[READ, IN_TURN])
-def validate(service: Serving, body: PipelineText) -> JsonRecord:
+def validate(service: ProjectService, body: PipelineText) -> JsonRecord:
     """Check a pipeline for errors; nothing is executed."""
     return as_record(body.prepare(service).diagnostics, files=1)
 
@@ -135,13 +135,13 @@ def format_pipeline(body: PipelineText) -> FormattedText:
 @part.post(
     "/api/v1/render", dependencies=[READ, IN_TURN], response_class=Response, responses=DRAWING
 )
-def render(service: Serving, body: PipelineText) -> Response:
+def render(service: ProjectService, body: PipelineText) -> Response:
     """Draw a pipeline as SVG."""
     return Response(asyncio.run(render_async(body.graph(service))), media_type=SVG)
 
 
 @part.post("/api/v1/simulate", dependencies=[READ, IN_TURN])
-def simulate(service: Serving, body: SimulatedPipeline) -> JsonRecord:
+def simulate(service: ProjectService, body: SimulatedPipeline) -> JsonRecord:
     """Walk through a pipeline without executing it."""
     graph = body.graph(service)
     written: Mapping[str, Json] = body.outcomes
@@ -156,7 +156,7 @@ def simulate(service: Serving, body: SimulatedPipeline) -> JsonRecord:
 
 
 @part.post("/api/v1/coverage", dependencies=[READ, IN_TURN])
-def coverage(service: Serving, body: PipelineText) -> JsonRecord:
+def coverage(service: ProjectService, body: PipelineText) -> JsonRecord:
     """Try every outcome of a pipeline, and list nodes and edges that cannot be reached."""
     graph = body.graph(service)
     require_simulated(graph)
@@ -164,7 +164,7 @@ def coverage(service: Serving, body: PipelineText) -> JsonRecord:
 
 
 @part.post("/api/v1/diff", dependencies=[READ, IN_TURN])
-def compare(service: Serving, body: TwoPipelines) -> JsonRecord:
+def compare(service: ProjectService, body: TwoPipelines) -> JsonRecord:
     """Compare two versions of a pipeline by their meaning."""
     return difference_record(diff(body.before.graph(service), body.after.graph(service)))
 
@@ -172,7 +172,7 @@ def compare(service: Serving, body: TwoPipelines) -> JsonRecord:
 @part.post(
     "/api/v1/diff/drawing", dependencies=[READ, IN_TURN], response_class=Response, responses=DRAWING
 )
-def draw_difference(service: Serving, body: TwoPipelines) -> Response:
+def draw_difference(service: ProjectService, body: TwoPipelines) -> Response:
     """Draw the new version of a pipeline, with the changes marked."""
     after = body.after.graph(service)
     picture = difference_picture(after, diff(body.before.graph(service), after))
@@ -180,7 +180,7 @@ def draw_difference(service: Serving, body: TwoPipelines) -> Response:
 
 
 @part.post("/api/v1/complete", dependencies=[READ, IN_TURN])
-def complete(service: Serving, body: EditedPipeline) -> Completion:
+def complete(service: ProjectService, body: EditedPipeline) -> Completion:
     """Propose words for the place of the cursor in a pipeline."""
     project = context_of(RunScope.of(service.project))
     source, files = Source(body.source, body.file), body.files(service)

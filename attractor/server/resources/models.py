@@ -9,7 +9,7 @@ from attractor.backends.models import list_catalogue, read_provider_keys
 from attractor.base.records import write_fields
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 
 part = APIRouter(tags=["models"], responses=problem_statuses(400, 404))
 
@@ -24,7 +24,7 @@ class ProviderAnswer(AnswerModel):
 
 
 @part.get("/api/v1/providers", dependencies=[READ])
-def list_providers(service: Serving) -> list[ProviderAnswer]:
+def list_providers(service: ProjectService) -> list[ProviderAnswer]:
     """List the providers of models, and whether their keys are set for the server."""
     keys = asyncio.run(read_provider_keys(service.project.machine.environ))
     return [ProviderAnswer.model_validate(write_fields(one)) for one in keys]

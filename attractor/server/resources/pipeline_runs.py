@@ -18,7 +18,7 @@ from attractor.pipeline.status import read_status
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
 from attractor.server.http.problems import header, problem_statuses
-from attractor.server.http.scopes import OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import (
     NO_REASON,
     AnswerBody,
@@ -69,7 +69,7 @@ class RunStatus(BaseModel):
 @part.post("/run", dependencies=[OPERATE], status_code=201, responses=STARTING)
 @part.post("/api/v1/runs", dependencies=[OPERATE], status_code=201, responses=STARTING)
 def submit_pipeline(
-    service: Serving, caller: Calling, body: StartBody, response: Response
+    service: ProjectService, caller: Calling, body: StartBody, response: Response
 ) -> StartedRun:
     """Start a run; answer when its directory exists, or with the error of its process."""
     started = start_run(service, body, caller)
@@ -78,14 +78,15 @@ def submit_pipeline(
 
 
 @part.get("/pipelines/{run}", dependencies=[READ], responses=UNKNOWN)
-def read_pipeline_status(service: Serving, run: str) -> RunStatus:
+def read_pipeline_status(service: ProjectService, run: str) -> RunStatus:
     """Show the status and the progress of a run."""
     return _status(service, run)
 
 
 @part.get("/status", dependencies=[READ], responses=UNKNOWN)
 def read_status_of(
-    service: Serving, run: Annotated[str, Query(alias="id", description="The run.")] = "latest"
+    service: ProjectService,
+    run: Annotated[str, Query(alias="id", description="The run.")] = "latest",
 ) -> RunStatus:
     """Show the status and the progress of a run."""
     return _status(service, run)
@@ -107,7 +108,7 @@ def _status(service: Service, run: str) -> RunStatus:
 
 @part.post("/pipelines/{run}/cancel", dependencies=[OPERATE], responses=UNKNOWN)
 def cancel_pipeline(
-    service: Serving, caller: Calling, run: str, body: WhyBody = NO_REASON
+    service: ProjectService, caller: Calling, run: str, body: WhyBody = NO_REASON
 ) -> ActionResult:
     """Cancel a run, with or without a process."""
     return cancel_run(service, run, caller, body.why)
@@ -130,7 +131,7 @@ class Svg(Response):
     },
 )
 def draw_pipeline(
-    service: Serving, run: str, if_none_match: Annotated[str, Header()] = ""
+    service: ProjectService, run: str, if_none_match: Annotated[str, Header()] = ""
 ) -> Response:
     """Draw the graph of a run, with the state of its stages."""
     drawing = service.run_drawings.draw(service.root(run))
@@ -143,7 +144,9 @@ def draw_pipeline(
 
 
 @part.get("/pipelines/{run}/questions", dependencies=[READ], responses=UNKNOWN)
-def list_questions(service: Serving, caller: Calling, run: str) -> list[dict[str, JsonValue]]:
+def list_questions(
+    service: ProjectService, caller: Calling, run: str
+) -> list[dict[str, JsonValue]]:
     """List the open questions of a run, with their choices."""
     orders = orders_to(service, run, caller)
     return question_records(orders.questions(), reference_of(orders.root, service.project.runs_dir))
@@ -153,7 +156,7 @@ def list_questions(service: Serving, caller: Calling, run: str) -> list[dict[str
     "/pipelines/{run}/questions/{question:path}/answer", dependencies=[OPERATE], responses=UNKNOWN
 )
 def answer_pipeline(
-    service: Serving, caller: Calling, run: str, question: str, body: AnswerBody
+    service: ProjectService, caller: Calling, run: str, question: str, body: AnswerBody
 ) -> ActionResult:
     """Answer a question; if no process holds the run, a new one continues it."""
     return answer_question(
@@ -162,7 +165,7 @@ def answer_pipeline(
 
 
 @part.post("/answer", dependencies=[OPERATE], responses=UNKNOWN)
-def answer_named(service: Serving, caller: Calling, body: NamedAnswerBody) -> ActionResult:
+def answer_named(service: ProjectService, caller: Calling, body: NamedAnswerBody) -> ActionResult:
     """Answer a question; if no process holds the run, a new one continues it."""
     return answer_question(
         service, body.id, caller, answer=body.answer, question=body.question, why=body.why
@@ -170,13 +173,13 @@ def answer_named(service: Serving, caller: Calling, body: NamedAnswerBody) -> Ac
 
 
 @part.get("/pipelines/{run}/checkpoint", dependencies=[READ], responses=UNKNOWN)
-def read_checkpoint(service: Serving, run: str) -> dict[str, JsonValue]:
+def read_checkpoint(service: ProjectService, run: str) -> dict[str, JsonValue]:
     """Show the checkpoint of a run as it would be written now: its state after the last event."""
     return state_to_record(_state(service, run))
 
 
 @part.get("/pipelines/{run}/context", dependencies=[READ], responses=UNKNOWN)
-def read_context(service: Serving, run: str) -> dict[str, JsonValue]:
+def read_context(service: ProjectService, run: str) -> dict[str, JsonValue]:
     """Show the context of a run: the values that its stages share, by key."""
     progress = _state(service, run).progress
     blobs = Blobs(service.root(run))

@@ -11,10 +11,10 @@ from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference import difference_record
 from attractor.language.reading import parse
 from attractor.pipeline.source.files import read_pipeline_file
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page
+from attractor.server.http.cursors import DEFAULT_LIMIT, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord, Name
-from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, Serving
+from attractor.server.http.scopes import DECIDE, OPERATE, READ, Calling, ProjectService
 from attractor.server.http.versions import (
     EndBody,
     Reference,
@@ -47,14 +47,14 @@ class PipelineBody(Body):
 
 @part.get("/api/v1/pipelines", dependencies=[READ])
 def list_pipelines(
-    service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
+    service: ProjectService, *, name: Name = "", cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Page[VersionAnswer]:
     """List the versions of all registered pipelines, or of one."""
     return list_versions(service.opened.pipelines.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/pipelines/{reference}", dependencies=[READ])
-def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
+def show_pipeline(service: ProjectService, reference: Reference) -> PipelineAnswer:
     """Show a version of a pipeline: its origin, files, validation result and text."""
     store = service.opened.pipelines
     version = store.versions.find(reference)
@@ -62,7 +62,9 @@ def show_pipeline(service: Serving, reference: Reference) -> PipelineAnswer:
 
 
 @part.post("/api/v1/pipelines", dependencies=[OPERATE])
-def register_pipeline(service: Serving, caller: Calling, body: PipelineBody) -> RegisteredAnswer:
+def register_pipeline(
+    service: ProjectService, caller: Calling, body: PipelineBody
+) -> RegisteredAnswer:
     """Register a pipeline as a version, with the files that it names; refuse one with errors."""
     opened = service.opened
     text = (
@@ -76,7 +78,7 @@ def register_pipeline(service: Serving, caller: Calling, body: PipelineBody) -> 
 
 @part.post("/api/v1/pipelines/{reference}/retire", dependencies=[DECIDE])
 def retire_pipeline(
-    service: Serving, caller: Calling, reference: Reference, body: EndBody
+    service: ProjectService, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Retire a version, or all versions of a pipeline; no new run may use them."""
     store = service.opened.pipelines.versions
@@ -84,7 +86,7 @@ def retire_pipeline(
 
 
 @part.get("/api/v1/pipeline-diff", dependencies=[READ])
-def compare_pipelines(service: Serving, before: Compared, after: Compared) -> JsonRecord:
+def compare_pipelines(service: ProjectService, before: Compared, after: Compared) -> JsonRecord:
     """Compare two versions of pipelines: nodes, edges and attributes."""
     store = service.opened.pipelines
     old, new = (store.read(store.versions.find(one)).text for one in (before, after))

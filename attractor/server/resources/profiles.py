@@ -6,10 +6,10 @@ from attractor.base.errors import UsageError
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import RETIRED
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page
+from attractor.server.http.cursors import DEFAULT_LIMIT, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord, Name
-from attractor.server.http.scopes import DECIDE, READ, Calling, Serving
+from attractor.server.http.scopes import DECIDE, READ, Calling, ProjectService
 from attractor.server.http.versions import (
     EndBody,
     Reference,
@@ -30,14 +30,14 @@ class ProfileAnswer(VersionAnswer):
 
 @part.get("/api/v1/profiles", dependencies=[READ])
 def list_profiles(
-    service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
+    service: ProjectService, *, name: Name = "", cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Page[VersionAnswer]:
     """List the revisions of all profiles, or of one."""
     return list_versions(service.opened.profiles.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/profiles/{reference}", dependencies=[READ])
-def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
+def show_profile(service: ProjectService, reference: Reference) -> ProfileAnswer:
     """Show a profile and its effective policy."""
     store = service.opened.profiles
     version = store.versions.find(reference)
@@ -46,7 +46,7 @@ def show_profile(service: Serving, reference: Reference) -> ProfileAnswer:
 
 
 @part.post("/api/v1/profiles", dependencies=[DECIDE], status_code=201)
-def create_profile(service: Serving, caller: Calling, body: Profile) -> VersionAnswer:
+def create_profile(service: ProjectService, caller: Calling, body: Profile) -> VersionAnswer:
     """Create a profile; the fields are those of a profile file."""
     opened = service.opened
     store = opened.profiles
@@ -56,7 +56,7 @@ def create_profile(service: Serving, caller: Calling, body: Profile) -> VersionA
 
 @part.put("/api/v1/profiles/{reference}", dependencies=[DECIDE])
 def update_profile(
-    service: Serving, caller: Calling, reference: Reference, body: Profile
+    service: ProjectService, caller: Calling, reference: Reference, body: Profile
 ) -> RegisteredAnswer:
     """Make a new revision of the profile NAME; runs keep the revision that they pinned."""
     if body.name != reference:
@@ -69,7 +69,7 @@ def update_profile(
 
 @part.post("/api/v1/profiles/{reference}/retire", dependencies=[DECIDE])
 def retire_profile(
-    service: Serving, caller: Calling, reference: Reference, body: EndBody
+    service: ProjectService, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Retire a revision, or all revisions of a profile; no new run may use them."""
     store = service.opened.profiles.versions

@@ -9,7 +9,7 @@ from attractor.base.records import write_fields
 from attractor.factory.dimensions import DimensionRecords
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
-from attractor.server.http.scopes import OPERATE, READ, Calling, ServingOther
+from attractor.server.http.scopes import OPERATE, READ, Calling, PathProjectService
 from attractor.server.processes.bodies import Body, Word, Words
 from attractor.server.resources.worlds import (
     SAYS_SOMETHING,
@@ -58,14 +58,14 @@ def _answer(remark: Remark) -> RemarkAnswer:
 
 
 @part.get(REMARKS, dependencies=[READ])
-def list_remarks(service: ServingOther, name: str) -> list[RemarkAnswer]:
+def list_remarks(service: PathProjectService, name: str) -> list[RemarkAnswer]:
     """List the remarks on a dimension that are not sent yet, by file and line."""
     return [_answer(one) for one in _remarks(service, name).read()]
 
 
 @part.post(REMARKS, status_code=201, dependencies=[OPERATE])
 def write_remark(
-    service: ServingOther, caller: Calling, name: str, body: RemarkBody
+    service: PathProjectService, caller: Calling, name: str, body: RemarkBody
 ) -> RemarkAnswer:
     """Write a remark on a line of a dimension."""
     remarks = _remarks(service, name)
@@ -73,13 +73,13 @@ def write_remark(
 
 
 @part.delete(f"{REMARKS}/{{remark}}", status_code=204, dependencies=[OPERATE])
-def delete_remark(service: ServingOther, name: str, remark: str) -> None:
+def delete_remark(service: PathProjectService, name: str, remark: str) -> None:
     """Remove a remark."""
     _remarks(service, name).remove(remark)
 
 
 @part.post("/api/v1/actors/{project}/{name}/remarks", status_code=201, dependencies=[OPERATE])
-def send_remarks(service: ServingOther, caller: Calling, name: str) -> MessageAnswer:
+def send_remarks(service: PathProjectService, caller: Calling, name: str) -> MessageAnswer:
     """Send the remarks on the dimension of an actor to it as one message, and remove them."""
     actor = actor_of(service, name)
     remarks = Remarks(service.opened, dimension_of(actor, service.opened))

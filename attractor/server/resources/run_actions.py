@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from attractor.pipeline.source.files import find_place
 from attractor.server.access.callers import Caller
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.scopes import OPERATE, Calling, Serving
+from attractor.server.http.scopes import OPERATE, Calling, ProjectService
 from attractor.server.processes.bodies import (
     AS_BEFORE,
     NO_REASON,
@@ -40,33 +40,39 @@ part = APIRouter(prefix=PLACE, tags=["actions"], responses=problem_statuses(400,
 
 
 @part.post("/pause", dependencies=[OPERATE])
-def pause(service: Serving, caller: Calling, run: str, body: WhyBody = NO_REASON) -> ActionResult:
+def pause(
+    service: ProjectService, caller: Calling, run: str, body: WhyBody = NO_REASON
+) -> ActionResult:
     """Pause a run after its current stage; its process waits."""
     return pause_run(service, run, caller, body.why)
 
 
 @part.post("/resume", dependencies=[OPERATE])
 def resume(
-    service: Serving, caller: Calling, run: str, body: ResumeBody = AS_BEFORE
+    service: ProjectService, caller: Calling, run: str, body: ResumeBody = AS_BEFORE
 ) -> ActionResult:
     """Resume a paused process, or continue a stopped run in a new process."""
     return resume_walk(service, run, caller, body)
 
 
 @part.post("/cancel", dependencies=[OPERATE])
-def cancel(service: Serving, caller: Calling, run: str, body: WhyBody = NO_REASON) -> ActionResult:
+def cancel(
+    service: ProjectService, caller: Calling, run: str, body: WhyBody = NO_REASON
+) -> ActionResult:
     """Cancel a run, with or without a process."""
     return cancel_run(service, run, caller, body.why)
 
 
 @part.post("/steer", dependencies=[OPERATE])
-def steer(service: Serving, caller: Calling, run: str, body: SteerBody) -> ActionResult:
+def steer(service: ProjectService, caller: Calling, run: str, body: SteerBody) -> ActionResult:
     """Send a message to the running agents of a run."""
     return steer_run(service, run, caller, text=body.text, node=body.node, why=body.why)
 
 
 @part.post("/answer", dependencies=[OPERATE])
-def answer(service: Serving, caller: Calling, run: str, body: PickedAnswerBody) -> ActionResult:
+def answer(
+    service: ProjectService, caller: Calling, run: str, body: PickedAnswerBody
+) -> ActionResult:
     """Answer a question; if no process holds the run, a new one continues it."""
     return answer_question(
         service, run, caller, answer=body.answer, question=body.question, why=body.why
@@ -74,14 +80,14 @@ def answer(service: Serving, caller: Calling, run: str, body: PickedAnswerBody) 
 
 
 @part.post("/evaluate", dependencies=[OPERATE])
-def evaluate(service: Serving, caller: Calling, run: str) -> ActionResult:
+def evaluate(service: ProjectService, caller: Calling, run: str) -> ActionResult:
     """Evaluate a run in a new process, again or for the first time."""
     return evaluate_again(service, run, caller)
 
 
 @part.post("/fork", dependencies=[OPERATE], status_code=201, responses=STARTED)
 def fork(
-    service: Serving, caller: Calling, run: str, body: ForkBody, response: Response
+    service: ProjectService, caller: Calling, run: str, body: ForkBody, response: Response
 ) -> StartedRun:
     """Start a new run from an earlier stage of a run; the old run is not changed."""
     return _new_run(service, caller, _located(service, body).command(_name(service, run)), response)
@@ -89,7 +95,7 @@ def fork(
 
 @part.post("/rewind", dependencies=[OPERATE], status_code=201, responses=STARTED)
 def rewind(
-    service: Serving, caller: Calling, run: str, body: RewindBody, response: Response
+    service: ProjectService, caller: Calling, run: str, body: RewindBody, response: Response
 ) -> StartedRun:
     """Cancel a run, and start a new run from an earlier stage."""
     return _new_run(service, caller, _located(service, body).command(_name(service, run)), response)
@@ -97,7 +103,7 @@ def rewind(
 
 @part.post("/rebase", dependencies=[OPERATE], status_code=201, responses=STARTED)
 def rebase(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     run: str,
     response: Response,

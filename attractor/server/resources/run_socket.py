@@ -16,7 +16,7 @@ from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.events.buffer import DROPPED
 from attractor.server.http.problems import InvalidRequest, invalid_request, problem_of
-from attractor.server.http.scopes import READ, Calling, Serving, require_scope
+from attractor.server.http.scopes import READ, Calling, ProjectService, require_scope
 from attractor.server.processes.bodies import Body, PickedAnswerBody, ResumeBody, SteerBody, WhyBody
 from attractor.server.resources import run_actions
 from attractor.server.resources.events import LOG, SEND_TIMEOUT_S, Parts, Reading
@@ -59,7 +59,7 @@ ACTIONS: Mapping[str, Action] = {
 
 @part.websocket("/api/v1/runs/{run}/socket", dependencies=[READ])
 async def converse(
-    socket: WebSocket, service: Serving, caller: Calling, reader: Reading, run: str
+    socket: WebSocket, service: ProjectService, caller: Calling, reader: Reading, run: str
 ) -> None:
     """Send the events of a run, and take orders, until the run or the connection ends."""
     root = await asyncio.to_thread(service.root, run)

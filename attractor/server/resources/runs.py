@@ -15,10 +15,17 @@ from attractor.pipeline.status import read_status, require_known_status
 from attractor.records.context import read_context
 from attractor.records.drawing import read_states
 from attractor.records.summary import summarize
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_text, write_cursor
+from attractor.server.http.cursors import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    read_text,
+    write_cursor,
+)
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
-from attractor.server.http.scopes import READ, Calling, Serving, reached_projects
+from attractor.server.http.scopes import READ, Calling, ProjectService, reached_projects
 
 part = APIRouter(tags=["runs"], responses=problem_statuses(400, 404, 409))
 
@@ -148,7 +155,7 @@ class RunStatesAnswer(AnswerModel):
 
 @part.get("/api/v1/runs", dependencies=[READ])
 def list_runs(
-    service: Serving,
+    service: ProjectService,
     caller: Calling,
     *,
     everywhere: Annotated[bool, Query(description="List the runs of all projects.")] = False,
@@ -161,7 +168,7 @@ def list_runs(
     since: Since = "",
     live: Annotated[bool, Query(description="Only runs that a process executes.")] = False,
     cursor: Cursor = "",
-    limit: Limit = MOST,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Page[RunAnswer]:
     """List the runs of a project, or of all projects, newest first."""
     project = service.project
@@ -188,7 +195,7 @@ def list_runs(
 
 
 @part.get("/api/v1/runs/{run}", dependencies=[READ])
-def show_run(service: Serving, run: str) -> RunStatusAnswer:
+def show_run(service: ProjectService, run: str) -> RunStatusAnswer:
     """Show the status of a run, read from its journal."""
     status = read_status(service.root(run), service.project.runs_dir)
     return RunStatusAnswer.model_validate(status.to_record())
@@ -212,7 +219,7 @@ class EvidenceAnswer(AnswerModel):
 
 @part.get("/api/v1/runs/{run}/evidence", dependencies=[READ])
 def show_evidence(
-    service: Serving,
+    service: ProjectService,
     run: str,
     question: Annotated[str, Query(max_length=200, description="The id of an open question.")],
 ) -> EvidenceAnswer:
@@ -226,13 +233,13 @@ def show_evidence(
 
 
 @part.get("/api/v1/runs/{run}/context", dependencies=[READ])
-def show_context(service: Serving, run: str) -> RunContextAnswer:
+def show_context(service: ProjectService, run: str) -> RunContextAnswer:
     """Show the values that the stages of a run share, and its place in the graph."""
     return RunContextAnswer.model_validate(read_context(service.root(run)).to_record())
 
 
 @part.get("/api/v1/runs/{run}/states", dependencies=[READ])
-def show_states(service: Serving, run: str) -> RunStatesAnswer:
+def show_states(service: ProjectService, run: str) -> RunStatesAnswer:
     """Show the state of each node of a run, the edges taken, and the current node."""
     states = read_states(RunDirectory(service.root(run)))
     return RunStatesAnswer.model_validate(states_record(states))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from attractor.server.errors import CallerGone
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.scopes import OPERATE, Serving
+from attractor.server.http.scopes import OPERATE, ProjectService
 from attractor.snippets.snippet import Execution, ExtendedExecution, Snippet
 
 part = APIRouter(tags=["evals"], responses=problem_statuses(400))
@@ -17,7 +17,7 @@ Extended = Annotated[bool, Query(description="Also answer `stderr`, `timedOut` a
 
 @part.post("/api/evals/execute", dependencies=[OPERATE])
 async def execute(
-    service: Serving, request: Request, body: Snippet, extended: Extended = False
+    service: ProjectService, request: Request, body: Snippet, extended: Extended = False
 ) -> ExtendedExecution | Execution:
     """Execute code or a command in a fresh sandbox, which is removed afterwards.
 

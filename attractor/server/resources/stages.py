@@ -11,10 +11,17 @@ from pydantic import Field
 from attractor.pipeline.workspace.diffs import LARGEST_DIFF, read_run_diff, read_stage_diff
 from attractor.records.timeline import StageAttempt, find_attempt, read_stages, read_timeline
 from attractor.records.transcript import EntryKind, read_page
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page, read_number, write_cursor
+from attractor.server.http.cursors import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    read_number,
+    write_cursor,
+)
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 from attractor.server.service import Service
 
 part = APIRouter(tags=["stages"], responses=problem_statuses(400, 404, 409))
@@ -158,7 +165,7 @@ class DiffAnswer(AnswerModel):
 
 @part.get("/api/v1/runs/{run}/stages", dependencies=[READ])
 def list_stages(
-    service: Serving, run: str, cursor: Cursor = "", limit: Limit = MOST
+    service: ProjectService, run: str, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Page[StageAnswer]:
     """List the attempts at the stages of a run, in the order in which they began."""
     begin = read_number(cursor)
@@ -170,26 +177,26 @@ def list_stages(
 
 
 @part.get("/api/v1/runs/{run}/timeline", dependencies=[READ])
-def show_timeline(service: Serving, run: str) -> TimelineAnswer:
+def show_timeline(service: ProjectService, run: str) -> TimelineAnswer:
     """Show the attempts of a run in time, waits for people, interruptions and orders."""
     return TimelineAnswer.model_validate(read_timeline(service.root(run)).to_record())
 
 
 @part.get("/api/v1/runs/{run}/diff", dependencies=[READ])
-def show_run_diff(service: Serving, run: str) -> DiffAnswer:
+def show_run_diff(service: ProjectService, run: str) -> DiffAnswer:
     """Show the changes of a run so far, from its base."""
     diff = asyncio.run(read_run_diff(service.root(run), service.project))
     return DiffAnswer.model_validate(diff.to_record())
 
 
 @part.get("/api/v1/runs/{run}/stages/{stage}", dependencies=[READ])
-def show_stage(service: Serving, run: str, stage: Stage) -> StageAnswer:
+def show_stage(service: ProjectService, run: str, stage: Stage) -> StageAnswer:
     """Show an attempt at a stage."""
     return StageAnswer.model_validate(_attempt(service, run, stage).to_record())
 
 
 @part.get("/api/v1/runs/{run}/stages/{stage}/diff", dependencies=[READ])
-def show_stage_diff(service: Serving, run: str, stage: Stage) -> DiffAnswer:
+def show_stage_diff(service: ProjectService, run: str, stage: Stage) -> DiffAnswer:
     """Show the changes of a stage."""
     diff = read_stage_diff(_attempt(service, run, stage))
     return DiffAnswer.model_validate(diff.to_record())
@@ -197,12 +204,12 @@ def show_stage_diff(service: Serving, run: str, stage: Stage) -> DiffAnswer:
 
 @part.get("/api/v1/runs/{run}/stages/{stage}/transcript", dependencies=[READ])
 def show_transcript(
-    service: Serving,
+    service: ProjectService,
     run: str,
     stage: Stage,
     *,
     cursor: Cursor = "",
-    limit: Limit = MOST,
+    limit: Limit = DEFAULT_LIMIT,
     follow: Annotated[
         bool, Query(description="Give a cursor on the last page too, for entries to come.")
     ] = False,
@@ -231,7 +238,7 @@ def show_transcript(
     },
 )
 def read_stage_file(
-    service: Serving, run: str, stage: Stage, name: Annotated[str, Path(max_length=300)]
+    service: ProjectService, run: str, stage: Stage, name: Annotated[str, Path(max_length=300)]
 ) -> Response:
     """Show a file of an attempt, such as prompt.md, as text."""
     content = _attempt(service, run, stage).read_file(name, most=LARGEST_FILE)

@@ -11,10 +11,10 @@ from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.suites import suite_record
 from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.pipeline.source.files import path_in
-from attractor.server.http.cursors import MOST, Cursor, Limit, Page
+from attractor.server.http.cursors import DEFAULT_LIMIT, Cursor, Limit, Page
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name
-from attractor.server.http.scopes import DECIDE, READ, Calling, Serving, ToOperator
+from attractor.server.http.scopes import DECIDE, READ, Calling, ProjectService, ToOperator
 from attractor.server.http.versions import EndBody, Reference, VersionAnswer, end, list_versions
 from attractor.server.processes.bodies import Body, Word
 
@@ -79,14 +79,14 @@ class RegistrationAnswer(AnswerModel):
 
 @part.get("/api/v1/suites", dependencies=[READ])
 def list_suites(
-    service: Serving, *, name: Name = "", cursor: Cursor = "", limit: Limit = MOST
+    service: ProjectService, *, name: Name = "", cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Page[VersionAnswer]:
     """List the versions of all suites, or of one."""
     return list_versions(service.opened.suites.versions, name, cursor, limit)
 
 
 @part.get("/api/v1/suites/{reference}", dependencies=[READ])
-def show_suite(service: Serving, reference: Reference, operator: ToOperator) -> SuiteAnswer:
+def show_suite(service: ProjectService, reference: Reference, operator: ToOperator) -> SuiteAnswer:
     """Show a version of a suite: thresholds, train scenarios and the number of holdouts."""
     store = service.opened.suites
     version = store.versions.find(reference)
@@ -96,7 +96,7 @@ def show_suite(service: Serving, reference: Reference, operator: ToOperator) -> 
 
 @part.get("/api/v1/suites/{reference}/history", dependencies=[READ])
 def show_suite_history(
-    service: Serving, reference: Reference, operator: ToOperator
+    service: ProjectService, reference: Reference, operator: ToOperator
 ) -> SuiteHistoryAnswer:
     """Show how often each holdout of a suite passed, over the runs of the project."""
     evaluator = Evaluator(service.opened)
@@ -107,7 +107,7 @@ def show_suite_history(
 
 
 @part.post("/api/v1/suites", dependencies=[DECIDE])
-def register(service: Serving, caller: Calling, body: SuiteBody) -> RegistrationAnswer:
+def register(service: ProjectService, caller: Calling, body: SuiteBody) -> RegistrationAnswer:
     """Register a suite as a sealed version; the answer comes after its trials, maybe in minutes.
 
     The trials show that the suite can judge. The same content makes no new version.
@@ -120,7 +120,7 @@ def register(service: Serving, caller: Calling, body: SuiteBody) -> Registration
 
 @part.post("/api/v1/suites/{reference}/archive", dependencies=[DECIDE])
 def archive(
-    service: Serving, caller: Calling, reference: Reference, body: EndBody
+    service: ProjectService, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Archive a version, or all versions of a suite; no new run may use them."""
     store = service.opened.suites.versions
@@ -129,7 +129,7 @@ def archive(
 
 @part.post("/api/v1/suites/{reference}/burn", dependencies=[DECIDE])
 def burn(
-    service: Serving, caller: Calling, reference: Reference, body: EndBody
+    service: ProjectService, caller: Calling, reference: Reference, body: EndBody
 ) -> list[VersionAnswer]:
     """Burn a version of a suite whose holdouts are known; no run that it judged can be approved."""
     store = service.opened.suites.versions

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
-from attractor.server.http.scopes import ALL_PROJECTS, DECIDE, ServingAll
+from attractor.server.http.scopes import ALL_PROJECTS, DECIDE, ServerService
 
 part = APIRouter(tags=["tokens"], responses=problem_statuses(409))
 
@@ -21,7 +21,7 @@ class TokenAnswer(AnswerModel):
 
 
 @part.get("/api/v1/tokens", dependencies=[DECIDE, ALL_PROJECTS])
-def list_tokens(service: ServingAll) -> list[TokenAnswer]:
+def list_tokens(service: ServerService) -> list[TokenAnswer]:
     """List names, scopes and authors of all tokens."""
     found = service.access.tokens.list()
     return [TokenAnswer.model_validate(one.to_record()) for one in found]

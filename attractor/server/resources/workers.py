@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from attractor.factory.history.index import RunQuery
 from attractor.records.workers import read_worker
 from attractor.server.http.records import AnswerModel
-from attractor.server.http.scopes import READ, Serving
+from attractor.server.http.scopes import READ, ProjectService
 
 part = APIRouter(tags=["system"])
 
@@ -35,7 +35,7 @@ class WorkerAnswer(AnswerModel):
 
 
 @part.get("/api/v1/workers", dependencies=[READ])
-def list_workers(service: Serving) -> list[WorkerAnswer]:
+def list_workers(service: ProjectService) -> list[WorkerAnswer]:
     """List the processes that execute runs, with their stages."""
     live = service.index.runs(service.project.runs_dir, RunQuery(is_live=True))
     return [WorkerAnswer.model_validate(read_worker(one).to_record()) for one in live]

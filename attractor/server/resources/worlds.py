@@ -23,8 +23,8 @@ from attractor.server.http.scopes import (
     OPERATE,
     READ,
     Calling,
-    ServingAll,
-    ServingOther,
+    PathProjectService,
+    ServerService,
     enter,
 )
 from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
@@ -266,7 +266,7 @@ def _answer(folder: ActorFolder) -> ActorAnswer:
 
 
 @part.get("/api/v1/worlds", dependencies=[READ])
-def list_worlds(service: ServingAll, caller: Calling) -> list[WorldAnswer]:
+def list_worlds(service: ServerService, caller: Calling) -> list[WorldAnswer]:
     """List the projects of the state folder, with their dimensions and actors."""
     state = service.project.machine.state_dir
     views = read_actors(list_actors(state), known=service.journals)
@@ -285,7 +285,7 @@ def list_worlds(service: ServingAll, caller: Calling) -> list[WorldAnswer]:
 
 
 @part.get("/api/v1/worlds/{project}/settings", dependencies=[READ])
-def list_settings(service: ServingOther) -> list[SettingAnswer]:
+def list_settings(service: PathProjectService) -> list[SettingAnswer]:
     """List the effective settings of a project, as its files are now."""
     return [
         SettingAnswer(key=one.key, value=one.plain, origin=one.origin.describe())
@@ -294,7 +294,7 @@ def list_settings(service: ServingOther) -> list[SettingAnswer]:
 
 
 @part.get("/api/v1/attention", dependencies=[READ])
-def list_attention(service: ServingAll, caller: Calling) -> list[AttentionAnswer]:
+def list_attention(service: ServerService, caller: Calling) -> list[AttentionAnswer]:
     """List what needs a person in all projects, the oldest first."""
     rows = attention_of(service, caller).rows
     return [AttentionAnswer.model_validate(row.to_record()) for row in rows]
@@ -318,7 +318,7 @@ def attention_of(service: Service, caller: Caller, *, only_known: bool = False) 
 
 
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
-def snooze_row(service: ServingAll, caller: Calling, row: str, body: SnoozeBody) -> None:
+def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBody) -> None:
     """Leave a row out for a time."""
     state, now = service.project.machine.state_dir, service.opened.now()
     rows = {one.id: one for one in attention_of(service, caller).rows}
@@ -328,7 +328,7 @@ def snooze_row(service: ServingAll, caller: Calling, row: str, body: SnoozeBody)
 
 
 @part.post("/api/v1/attention/{row:path}/seen", status_code=204, dependencies=[OPERATE])
-def see_row(service: ServingAll, caller: Calling, row: str) -> None:
+def see_row(service: ServerService, caller: Calling, row: str) -> None:
     """Record that the answer of a row needs no review, or all answers of a row about a cause."""
     rows = {one.id: one for one in attention_of(service, caller).rows}
     if row not in rows:
@@ -339,7 +339,7 @@ def see_row(service: ServingAll, caller: Calling, row: str) -> None:
 
 
 @part.post("/api/v1/attention/{row:path}/held", status_code=204, dependencies=[OPERATE, IN_TURN])
-def settle_held_row(service: ServingAll, caller: Calling, row: str, body: HeldBody) -> None:
+def settle_held_row(service: ServerService, caller: Calling, row: str, body: HeldBody) -> None:
     """Decide what becomes of messages that wait because several runs stopped for one cause."""
     rows = {one.id: one for one in attention_of(service, caller).rows if one.hold}
     if row not in rows:
@@ -350,7 +350,7 @@ def settle_held_row(service: ServingAll, caller: Calling, row: str, body: HeldBo
 
 @part.get("/api/v1/actors", dependencies=[READ])
 def list_all_actors(
-    service: ServingAll,
+    service: ServerService,
     caller: Calling,
     *,
     archived: Annotated[bool, Query(description="Also archived ones.")] = False,
@@ -364,7 +364,7 @@ def list_all_actors(
 
 
 @part.post("/api/v1/actors", status_code=201, dependencies=[OPERATE, IN_TURN])
-def spawn_actor(service: ServingAll, caller: Calling, body: SpawnBody) -> ActorAnswer:
+def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> ActorAnswer:
     """Spawn an actor with its first task."""
     opened = enter(service, caller, body.project).opened
     taken = [one.name for one in list_actors(opened.project.machine.state_dir)]
@@ -383,13 +383,13 @@ def spawn_actor(service: ServingAll, caller: Calling, body: SpawnBody) -> ActorA
 
 
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
-def show_actor(service: ServingOther, name: str) -> ActorAnswer:
+def show_actor(service: PathProjectService, name: str) -> ActorAnswer:
     """Return an actor."""
     return _answer(actor_of(service, name))
 
 
 @part.get("/api/v1/actors/{project}/{name}/messages", dependencies=[READ])
-def list_messages(service: ServingOther, name: str) -> list[MessageAnswer]:
+def list_messages(service: PathProjectService, name: str) -> list[MessageAnswer]:
     """List the messages of an actor with their answers, oldest first."""
     records = message_records(read_actor(actor_of(service, name)))
     return [MessageAnswer.model_validate(one) for one in records]
@@ -397,7 +397,7 @@ def list_messages(service: ServingOther, name: str) -> list[MessageAnswer]:
 
 @part.post("/api/v1/actors/{project}/{name}/messages", status_code=201, dependencies=[OPERATE])
 def send_message(
-    service: ServingOther, caller: Calling, name: str, body: MessageBody
+    service: PathProjectService, caller: Calling, name: str, body: MessageBody
 ) -> MessageAnswer:
     """Send a task to an actor; it is stored when this is answered."""
     folder = actor_of(service, name)
@@ -411,7 +411,7 @@ def taken(message: Message) -> MessageAnswer:
 
 
 @part.post("/api/v1/actors/{project}/{name}/seen", dependencies=[OPERATE])
-def see_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
+def see_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
     """Record that the last answer of an actor needs no review."""
     folder = actor_of(service, name)
     mark_seen(folder, sender_of(caller), service.opened)
@@ -419,7 +419,7 @@ def see_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
 
 
 @part.post("/api/v1/actors/{project}/{name}/stop", dependencies=[OPERATE, IN_TURN])
-def stop_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
+def stop_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
     """Cancel the run of an actor, and end its process."""
     folder, opened = actor_of(service, name), service.opened
     cancel = partial(_cancel, opened, caller, "the actor is stopped")
@@ -428,7 +428,7 @@ def stop_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer
 
 
 @part.post("/api/v1/actors/{project}/{name}/archive", dependencies=[OPERATE])
-def archive_actor(service: ServingOther, caller: Calling, name: str) -> ActorAnswer:
+def archive_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
     """Take an actor without work off the list."""
     folder = actor_of(service, name)
     archive(folder, sender_of(caller), service.opened)
@@ -437,7 +437,7 @@ def archive_actor(service: ServingOther, caller: Calling, name: str) -> ActorAns
 
 @part.post("/api/v1/actors/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
 def settle_interrupted(
-    service: ServingOther, caller: Calling, name: str, body: ChoiceBody
+    service: PathProjectService, caller: Calling, name: str, body: ChoiceBody
 ) -> ActorAnswer:
     """Decide what becomes of a task whose process died."""
     folder, opened, by = actor_of(service, name), service.opened, sender_of(caller)
@@ -457,7 +457,7 @@ def _cancel(opened: OpenProject, caller: Caller, why: str, run_id: str) -> None:
 
 
 @part.post("/api/v1/dimensions", status_code=201, dependencies=[OPERATE, IN_TURN])
-def make_dimension(service: ServingAll, caller: Calling, body: DimensionBody) -> DimensionAnswer:
+def make_dimension(service: ServerService, caller: Calling, body: DimensionBody) -> DimensionAnswer:
     """Make a dimension of a project."""
     opened = enter(service, caller, body.project).opened
     made = asyncio.run(add_dimension(opened, body.name, kind=body.kind, ref=body.ref))
@@ -465,7 +465,7 @@ def make_dimension(service: ServingAll, caller: Calling, body: DimensionBody) ->
 
 
 @part.get("/api/v1/dimensions/{project}/{name}/diff", dependencies=[READ, IN_TURN])
-def show_diff(service: ServingOther, name: str) -> DiffAnswer:
+def show_diff(service: PathProjectService, name: str) -> DiffAnswer:
     """Return the changes in a dimension, committed or not, in the format of `git apply`."""
     opened = service.opened
     dimension = DimensionRecords.of(opened).find(name)
@@ -480,7 +480,7 @@ def show_diff(service: ServingOther, name: str) -> DiffAnswer:
     responses=STARTED,
 )
 def submit(
-    service: ServingOther, caller: Calling, name: str, body: SubmitBody, response: Response
+    service: PathProjectService, caller: Calling, name: str, body: SubmitBody, response: Response
 ) -> StartedRun:
     """Have the files of a dimension judged by a suite, in a new run that only evaluates."""
     dimension = DimensionRecords.of(service.opened).find(name)
@@ -491,7 +491,7 @@ def submit(
 
 @part.delete("/api/v1/dimensions/{project}/{name}", dependencies=[OPERATE, IN_TURN])
 def delete_dimension(
-    service: ServingOther,
+    service: PathProjectService,
     name: str,
     *,
     force: Annotated[bool, Query(description="Remove changes too, after a snapshot.")] = False,

@@ -197,8 +197,8 @@ def test_invalid_request_is_a_problem(
 def test_streams_of_a_caller_and_of_all_callers_are_limited(
     server: RunningServer, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "MOST_EACH", 2)
-    monkeypatch.setattr(streams, "MOST", 3)
+    monkeypatch.setattr(streams, "MAX_STREAMS_EACH", 2)
+    monkeypatch.setattr(streams, "MAX_STREAMS", 3)
     path = "/pipelines/one/events"
     with Journalist(runs / "one") as writer, ExitStack() as stack:
         writer.say("a")
