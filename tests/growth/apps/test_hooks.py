@@ -13,9 +13,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from attractor.config.settings import GrowthSettings, HookSettings
-from attractor.growth.apps.routes import hooks
+from attractor.growth.apps.routes import downstream, hooks
 from attractor.growth.apps.services import hook_variables, settings_for
 from attractor.growth.apps.skeleton import write_app
+from attractor.growth.evidence import find_gate_changes
 from attractor.growth.morph import apply_morphs, read_morph
 from attractor.growth.simulation.traffic import read_recording
 from attractor.growth.specification.document import read_document
@@ -155,6 +156,12 @@ def test_secret_of_the_settings_reaches_the_app_by_its_variable(tmp_path: Path) 
     assert settings_for(project, tmp_path / "tree") == {"HOOK_SHOP_SECRET": SECRET}
     with pytest.raises(ValidationError, match="at least 16"):
         HookSettings.model_validate({"secret": "short"})
+
+
+def test_hook_changes_the_evidence_of_a_gate_and_what_its_pipeline_writes() -> None:
+    changes = [str(one) for one in find_gate_changes(LENDING, HOOKED, {})]
+    assert changes == ["free_tools: phone writes wish, which it reads"]
+    assert {"wish", "lending", "loan"} <= downstream(HOOKED, ["phone"])
 
 
 def test_hook_is_written_as_declared() -> None:
