@@ -477,12 +477,26 @@ class ServiceSettings(Section):
     )
 
 
+class HookSettings(Section):
+    """A hook of a released app."""
+
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        min_length=16,
+        description="Secret with which other programs sign what they send to the hook.",
+    )
+
+
 class GrowthSettings(Section):
     """Settings of the apps of growth."""
 
     adapters: Mapping[str, ServiceSettings] = Field(
         default_factory=dict[str, ServiceSettings],
         description="Services of the released app, by adapter.",
+    )
+    hooks: Mapping[str, HookSettings] = Field(
+        default_factory=dict[str, HookSettings],
+        description="Hooks of the released app, by name.",
     )
 
 

@@ -255,7 +255,8 @@ def _written_before(graph: SpecGraph, target: str) -> set[str]:
 
 def _path_without(graph: SpecGraph, end: str, gate: str, carried: set[str]) -> Sequence[str]:
     """Return a path from a first step to an end that leaves a gate out."""
-    if graph[end].kind != "step":
+    # Other programs write the records of a hook: it is a first step.
+    if graph[end].kind not in ("step", "trigger"):
         return ()
     followers: dict[str, str] = {end: ""}
     waiting = [end]

@@ -75,6 +75,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("factory.profile", "", "default"),
         ("factory.max_same_cause", 5, "default"),
         ("growth.adapters", {}, "default"),
+        ("growth.hooks", {}, "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),
     ]

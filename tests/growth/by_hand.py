@@ -37,6 +37,10 @@ def _gate(name: str, after: str) -> Mapping[str, Any]:
     return {"type": "insert_gate", "name": name, "after": after}
 
 
+def _hook(receives: str) -> Mapping[str, Any]:
+    return {"type": "add_hook", "name": "Shop", "receives": receives, "runs": "nightly"}
+
+
 def _rename(node: str, name: str) -> Mapping[str, Any]:
     return {"type": "rename", "node": node, "name": name}
 
@@ -45,6 +49,8 @@ _NO_GATE = {"type": "remove_step", "step": "phi_gate"}
 
 BY_HAND: Mapping[str, ByHand] = {
     "the gate is removed": ByHand([_NO_GATE], BreachKind.BYPASS),
+    "other programs write past the gate": ByHand([_hook("Harvest")], BreachKind.BYPASS),
+    "other programs write what no gate guards": ByHand([_hook("Contract")], None),
     "purpose changed in three harmless steps": ByHand(
         [
             _pipeline("Sell advertisements", "Ask sponsors"),

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 Nodes = Mapping[str, Mapping[str, Any]]
+STEPS = ("step", "trigger")
 LINES = ("safety_envelope", "prohibited_changes")
 
 
@@ -65,13 +66,13 @@ def _ends(nodes: Nodes, target: str) -> set[str]:
     return ends | {
         one
         for one, node in nodes.items()
-        if node["kind"] == "step" and made & set(node["edges"].get("writes", ()))
+        if node["kind"] in STEPS and made & set(node["edges"].get("writes", ()))
     }
 
 
 def _paths(nodes: Nodes, ends: set[str], carried: Iterable[str]) -> Iterator[list[str]]:
     """Yield every path without a repeated step, from first steps to one of the ends."""
-    steps = [one for one, node in nodes.items() if node["kind"] == "step"]
+    steps = [one for one, node in nodes.items() if node["kind"] in STEPS]
     follows = {one: set(_targets(nodes, one, "precedes")) for one in steps}
     firsts = set(steps).difference(*follows.values())
     home = {step: one for one in nodes for step in _targets(nodes, one, "contains")}

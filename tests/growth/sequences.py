@@ -80,6 +80,14 @@ MAKERS: Mapping[str, Make] = {
         "entity": _one(r, g, "entity"),
         "runs": _one(r, g, "pipeline"),
     },
+    "add_hook": lambda r, g, new: {
+        **{"name": new, "receives": _one(r, g, "entity"), "runs": _one(r, g, "pipeline")}
+    },
+    "add_schedule": lambda r, g, new: {
+        "name": new,
+        "runs": _one(r, g, "pipeline"),
+        "when": r.choice(["0 8 * * mon", "*/20 6-22 * * *", "0 0 31 2 *"]),
+    },
     "insert_gate": lambda r, g, new: {"name": new, "after": _one(r, g, "step")},
     "allocate": lambda r, g, new: {"strategy": new, "step": _one(r, g, "step")},
     "add_field": lambda r, g, new: {

@@ -1,6 +1,6 @@
 """The nodes that answer a request, and those that a change of nodes reaches (ruling G10)."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
@@ -93,6 +93,7 @@ def _followers(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
     match node.kind:
         case "trigger" | "action":
             yield from node.targets(Relation.RUNS)
+            yield from entities_of(graph, node, Relation.WRITES)
         case "field":
             yield graph.parents[node.id]
         case "entity" | "output" | "source":
@@ -174,6 +175,24 @@ def triggered(graph: SpecGraph) -> Mapping[str, tuple[str, ...]]:
             runs = [one for one in trigger.targets(Relation.RUNS) if graph[one].kind == "pipeline"]
             found.setdefault(entity, {}).update(dict.fromkeys(runs))
     return {entity: tuple(runs) for entity, runs in sorted(found.items()) if runs}
+
+
+class Hook(NamedTuple):
+    """A trigger that other programs call: the entity of its record, and its pipelines."""
+
+    id: str
+    entity: str
+    runs: tuple[str, ...]
+
+
+def hooks(graph: SpecGraph) -> Sequence[Hook]:
+    """Return the triggers that receive records from other programs."""
+    return sorted(
+        Hook(trigger.id, entity, tuple(one for one in runs if graph[one].kind == "pipeline"))
+        for trigger in graph.of_kind("trigger")
+        for entity in entities_of(graph, trigger, Relation.WRITES)[:1]
+        for runs in [trigger.targets(Relation.RUNS)]
+    )
 
 
 def _is_source(graph: SpecGraph, id_: str) -> bool:

@@ -3,18 +3,20 @@
 Builds and rehearsals start twins; a released app calls the services of `growth.adapters`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from attractor.base.errors import Refused
+from attractor.growth.apps.routes import hooks
+from attractor.growth.specification.files import read_spec
 from attractor.growth.tools import adapters, adapters_in
 
 # The supervisor and the service of a released app do not need the rest, which is slow to import.
 if TYPE_CHECKING:
-    from attractor.config.settings import ServiceSettings
+    from attractor.config.settings import HookSettings, ServiceSettings
     from attractor.pipeline.project.project import Project
 
 Services = Callable[[Path, int], AbstractAsyncContextManager[Mapping[str, str]]]
@@ -102,6 +104,23 @@ def sends_by_smtp(name: str) -> bool:
     return any(one.transport for one in adapters()[name].values())
 
 
+def settings_for(project: "Project", tree: Path) -> Mapping[str, str]:
+    """Return the variables of the adapters of an app, and of its hooks that have a secret."""
+    known: Mapping[str, HookSettings] = project.growth.hooks if project.growth else {}
+    secrets = {_variable(name): one.secret.get_secret_value() for name, one in known.items()}
+    own = {one: secrets[one] for one in hook_variables(tree) if secrets.get(one)}
+    return {**configured(project, adapters_in(tree)), **own}
+
+
+def hook_variables(tree: Path) -> Sequence[str]:
+    """Return the variable of the secret of each hook of an app."""
+    return [_variable(one.id) for one in hooks(read_spec(tree))]
+
+
+def _variable(hook: str) -> str:
+    return f"HOOK_{hook.upper()}_SECRET"
+
+
 def configured_urls(project: "Project", names: Iterable[str]) -> dict[str, str]:
     """Return the URL of the service of each adapter by the settings (default: "")."""
     known: Mapping[str, ServiceSettings] = project.growth.adapters if project.growth else {}
@@ -109,8 +128,9 @@ def configured_urls(project: "Project", names: Iterable[str]) -> dict[str, str]:
 
 
 def variables_in(environ: Mapping[str, str], tree: Path) -> dict[str, str]:
-    """Return the variables of the adapters of an app."""
+    """Return the variables of the adapters and hooks of an app."""
     wanted = [f"{name.upper()}_{key}" for name in adapters_in(tree) for key in ("URL", "TOKEN")]
+    wanted += hook_variables(tree)
     return {one: environ[one] for one in wanted if one in environ}
 
 

@@ -1,7 +1,8 @@
 """The process that keeps the app of the current release running on this machine.
 
 It starts the app, starts it again if it died or is not healthy, and runs its pipelines by the
-cadence of the specification. SIGTERM ends both. A release target starts it as a process that stays.
+schedules and the cadence of the specification. SIGTERM ends both. A release target starts it as a
+process that stays.
 """
 
 import json
@@ -21,6 +22,7 @@ from types import FrameType
 from typing import IO, cast
 
 from attractor.base.clock import SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import write_whole
 from attractor.base.json import JsonObject, canonical_json, content_hash, parse_object
@@ -28,11 +30,13 @@ from attractor.base.records import read_record
 from attractor.engine.storage.secrets import Redactor
 from attractor.growth.apps.files import remove_compiled
 from attractor.growth.apps.services import urls_in, variables_in
+from attractor.growth.cron import next_time
 from attractor.growth.deployment import service
 from attractor.growth.deployment.release import ExpectedRelease, Release, Releases, tree_hash
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
 from attractor.growth.specification.files import read_spec
+from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.supervision.process import MARK, StayingProcess, held_lock
 
 NOTE = "keeper.json"
@@ -68,29 +72,54 @@ def settings_hash(environ: Mapping[str, str], release: Release) -> str:
 
 
 def next_run(folder: Path, release: Release) -> datetime | None:
-    """Return when the supervisor runs the next pipeline; None if the cadence runs no pipelines.
+    """Return when the supervisor runs the next pipeline; None if no time runs one.
 
-    The first run of a pipeline follows one period after the start of its app.
+    The first run of a pipeline follows one period after the start of its app, or at the first time
+    of its schedule.
     """
-    every, pipelines = _schedule(release)
-    if every is None or not pipelines:
-        return None
     ran, now = _read_runs(folder), SystemClock().now()
-    last = min(ran.get(pipeline, now.timestamp()) for pipeline in pipelines)
-    return datetime.fromtimestamp(last, UTC) + every
+    timed = timed_runs(read_spec(release.tree))
+    return min((one.follows(ran.get(one.key, now)) for one in timed), default=None)
 
 
-def _schedule(release: Release) -> tuple[timedelta | None, Sequence[str]]:
-    """Return the time between two runs (None: people run them), and the pipelines."""
-    spec = read_spec(release.tree)
+@dataclass(frozen=True)
+class TimedRun:
+    """A pipeline that runs once a period, or at the times of a schedule."""
+
+    key: str
+    """The key of the last run in `cadence.json`."""
+
+    pipeline: str
+    when: str
+    every: timedelta = timedelta()
+
+    def follows(self, last: datetime) -> datetime:
+        """Return the time of the run after the last one: missed runs are one run."""
+        return next_time(self.when, last) if self.when else last + self.every
+
+
+def timed_runs(spec: SpecGraph) -> Sequence[TimedRun]:
+    """Return the runs of the schedules, and by the cadence those of pipelines without one."""
+    runs = [
+        TimedRun(f"{schedule.id}/{pipeline}", pipeline, str(schedule.fields["when"]))
+        for schedule in spec.of_kind("schedule")
+        if "when" in schedule.fields
+        for pipeline in schedule.targets(Relation.RUNS)
+        if spec[pipeline].kind == "pipeline"
+    ]
     words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
-    return CADENCES.get(words), [pipeline.id for pipeline in spec.of_kind("pipeline")]
+    if every := CADENCES.get(words):
+        scheduled = {one.pipeline for one in runs}
+        pipelines = [one.id for one in spec.of_kind("pipeline") if one.id not in scheduled]
+        runs += [TimedRun(one, one, "", every) for one in pipelines]
+    return runs
 
 
-def _read_runs(folder: Path) -> dict[str, float]:
-    """Return the time of the last run of each pipeline (default: none)."""
+def _read_runs(folder: Path) -> dict[str, datetime]:
+    """Return the time of the last run by key (default: none)."""
     file = folder / RUNS
-    return json.loads(file.read_text()) if file.exists() else {}
+    ran: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    return {key: datetime.fromtimestamp(one, UTC) for key, one in ran.items()}
 
 
 class AppSupervisor:
@@ -108,7 +137,7 @@ class AppSupervisor:
         self.expected = expected
         self.notices = notices
         self.url = ""
-        self.every, self.pipelines = _schedule(release)
+        self._timed = timed_runs(read_spec(release.tree))
         self._process: subprocess.Popen[str] | None = None
         self._reading: threading.Thread | None = None
         self._begun = 0.0
@@ -223,26 +252,27 @@ class AppSupervisor:
         return True
 
     def run_due(self) -> None:
-        """Run the pipelines that are due, each at most once a period.
+        """Run the pipelines that are due, each at most once a time.
 
         A run is noted first: its calls of services may be irreversible, so a killed supervisor does
         not repeat it.
         """
-        if self.every is None or not self.url:
+        if not self._timed or not self.url:
             return
-        ran, now = _read_runs(self.folder), SystemClock().now().timestamp()
-        for pipeline in self.pipelines:
-            is_first = pipeline not in ran
-            if not is_first and now - ran[pipeline] < self.every.total_seconds():
+        ran, now = _read_runs(self.folder), SystemClock().now()
+        for one in self._timed:
+            is_first = one.key not in ran
+            if not is_first and now < one.follows(ran[one.key]):
                 continue
-            ran[pipeline] = now
-            write_whole(self.folder / RUNS, json.dumps(ran))
+            ran[one.key] = now
+            noted = {key: moment.timestamp() for key, moment in ran.items()}
+            write_whole(self.folder / RUNS, json.dumps(noted))
             if not is_first:
-                request = urllib.request.Request(f"{self.url}/run/{pipeline}", method="POST")
+                request = urllib.request.Request(f"{self.url}/run/{one.pipeline}", method="POST")
                 try:
                     urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
                 except OSError as error:
-                    _log(f"{pipeline} failed: {error}")
+                    _log(f"{one.pipeline} failed: {error}")
 
     def stop(self) -> None:
         """Stop the app, and wait until it has answered its requests."""

@@ -20,7 +20,7 @@ from attractor.base.errors import AttractorError
 from attractor.environments.environment import Inherit, inherited
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.growth.apps.process import app_sandbox, running_app
-from attractor.growth.apps.services import variables_in
+from attractor.growth.apps.services import hook_variables, variables_in
 from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, Releases
 from attractor.supervision.process import carried_mark
 
@@ -75,6 +75,9 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
     sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
     # The folder of the app is its state.
     variables = {"APP_RECORDING": RECORDED} if release.record_mark.exists() else {}
+    # The secret of a hook protects the app alone, which checks the signatures itself.
+    hooks = [one for one in hook_variables(release.tree) if one in os.environ]
+    variables |= {one: os.environ[one] for one in hooks}
     running = running_app(
         release.tree,
         release.state,

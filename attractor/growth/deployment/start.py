@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.factory.open_project import open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
-from attractor.growth.apps.services import configured
+from attractor.growth.apps.services import settings_for
 from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_notices import settings_of
 from attractor.growth.deployment.app_supervisor import app_process
@@ -19,7 +19,6 @@ from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.resting_app import RestingApp
 from attractor.growth.deployment.target import ReleaseTarget, target_registry
 from attractor.growth.errors import AppFailed
-from attractor.growth.tools import adapters_in
 from attractor.pipeline.project.project import Project
 from attractor.supervision.process import ProcessStatus
 
@@ -51,7 +50,7 @@ async def start_release(
     if current is None:
         raise AppFailed(f"{releases.folder} has no current release")
     expected = await expected_release(project, releases)
-    services = configured(project, adapters_in(current.tree))
+    services = settings_for(project, current.tree)
     environ, notices = project.machine.environ, settings_of(project)
     return target.start(releases, environ, expected, services, notices, resting)
 

@@ -160,12 +160,20 @@ def _added_action(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
 
 def _added_trigger(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     entity, runs = node.targets(Relation.READS), node.targets(Relation.RUNS)
+    if received := node.targets(Relation.WRITES):
+        hook = {"type": "add_hook", "name": node.name, "receives": received[0]}
+        return {**hook, "runs": (*runs, "")[0]}
     return {
         "type": "add_trigger",
         "name": node.name,
         "entity": (*entity, "")[0],
         "runs": (*runs, "")[0],
     }
+
+
+def _added_schedule(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    runs, when = node.targets(Relation.RUNS), node.fields.get("when", "")
+    return {"type": "add_schedule", "name": node.name, "runs": (*runs, "")[0], "when": when}
 
 
 def _added_guardrail(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
@@ -184,6 +192,7 @@ _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
     "guardrail": _added_guardrail,
     "action": _added_action,
     "trigger": _added_trigger,
+    "schedule": _added_schedule,
 }
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
+from attractor.growth.cron import InvalidCron, parse_cron
 from attractor.growth.errors import InvalidSpec, UnknownSpecNode
 
 ROOT = "domain"
@@ -319,11 +320,12 @@ def free_id(words: str, kind: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def check_graph(graph: SpecGraph) -> None:
-    """Raise InvalidSpec unless every relation leads to a node and all nodes form one tree."""
+    """Raise InvalidSpec unless every relation leads to a node and all nodes form one tree.
+
+    The times of schedules are valid.
+    """
     for node in graph.values():
-        for edge in node.edges:
-            if edge.to not in graph:
-                raise InvalidSpec(f"{node.id}: {edge.relation} leads to unknown node {edge.to!r}")
+        _check_node(graph, node)
     if ROOT not in graph:
         raise InvalidSpec(f"missing node {ROOT!r}")
     reached: set[str] = set()
@@ -337,3 +339,14 @@ def check_graph(graph: SpecGraph) -> None:
     lost = sorted(graph.keys() - reached)
     if lost:
         raise InvalidSpec(f"{lost[0]!r} is contained in no node")
+
+
+def _check_node(graph: SpecGraph, node: SpecNode) -> None:
+    for edge in node.edges:
+        if edge.to not in graph:
+            raise InvalidSpec(f"{node.id}: {edge.relation} leads to unknown node {edge.to!r}")
+    if node.kind == "schedule" and "when" in node.fields:
+        try:
+            parse_cron(str(node.fields["when"]))
+        except InvalidCron as cause:
+            raise InvalidSpec(f"{node.id}: {cause}") from cause

@@ -177,6 +177,25 @@ def test_changed_settings_of_a_service_start_the_app_again(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_app_gets_the_secrets_of_its_hooks_and_no_others(tmp_path: Path, sandbox: str) -> None:
+    app = make_released(tmp_path / "app", sandbox=sandbox)
+    answer_probes(app)
+    current = app.releases.current
+    assert current
+    hook = {"type": "add_hook", "name": "Shop", "receives": "Block", "runs": "contract_allocation"}
+    write_spec(read_morph(hook).apply(read_spec(current.tree)), current.tree)
+    (current.state / "probe").write_text("[[], []]")
+    try:
+        for secret in ("first", "second"):
+            variables = {"HOOK_SHOP_SECRET": secret, "HOOK_OTHER_SECRET": secret}
+            app.start({**os.environ, **variables}, variables)
+            found = app.get("/probe")["variables"]
+            assert (found["HOOK_SHOP_SECRET"], "HOOK_OTHER_SECRET" in found) == (secret, False)
+    finally:
+        app.stop()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_supervisor_runs_due_pipelines_and_its_orphan_is_ended(
     tmp_path: Path, sandbox: str
 ) -> None:

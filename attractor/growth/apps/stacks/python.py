@@ -12,6 +12,7 @@ from attractor.growth.apps.routes import (
     declares_writes,
     entities_of,
     guarded_steps,
+    hooks,
     operations_of,
     triggered,
 )
@@ -54,6 +55,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         "outputs": _with_entities(graph, "output"),
         "actions": [one for node in graph.of_kind("action") for one in _action(graph, node)],
         "triggers": triggered(graph),
+        "hooks": [one._asdict() for one in hooks(graph)],
         "labels": {id_: node.name for id_, node in sorted(graph.items()) if node.kind in _LABELED},
     }
     nodes = {"app/spec.py": tuple(sorted(_data_nodes(graph)))}
