@@ -80,6 +80,7 @@ class DesireFolder:
 
     def __init__(self, control_plane: ControlPlane, folder: Path, *, plans: bool = False) -> None:
         _require_inbox(folder, control_plane)
+        control_plane.folder.mkdir(parents=True, exist_ok=True)
         self._plane = control_plane
         self._folder = folder
         self._plans = plans
@@ -111,7 +112,7 @@ class DesireFolder:
     def _postpone(self, name: str, fault: AttractorError) -> IntakeEvent:
         """Try a file again later: the model, the settings or the disk are at fault."""
         self._retry_at[name] = time.monotonic() + _RETRY_S
-        return IntakeEvent(_shown(name), "waiting", problem=fault.message, next=fault.hint)
+        return IntakeEvent(_shown(name), "waiting", problem=fault.message, next=_hint(fault))
 
     def _look(self, name: str) -> IntakeEvent | None:
         """Take a file in, refuse it, or return None if it has to wait."""
@@ -157,7 +158,7 @@ class DesireFolder:
         return self._move(event, name, found, DONE, [*lines, f"Next: {event.next}"])
 
     def _refuse(self, name: str, found: _Signature, fault: AttractorError) -> IntakeEvent | None:
-        hint = fault.hint or "correct it"
+        hint = _hint(fault) or "correct it"
         event = IntakeEvent(_shown(name), "refused", problem=fault.message, next=hint)
         lines = [f"Refused: {event.problem}", f"What to do: {hint}; {_AGAIN}."]
         return self._move(event, name, found, REFUSED, lines)
@@ -212,8 +213,12 @@ class DesireFolder:
         except MachineryError:
             raise
         except (UsageError, Refused, ModelAnswerRefused) as fault:
-            return replace(intake, problem=fault.message, hint=fault.hint)
+            return replace(intake, problem=fault.message, hint=_hint(fault))
         return replace(intake, plan_id=str(made["plan_id"]), problem="", hint="")
+
+
+def _hint(fault: AttractorError) -> str:
+    return "; ".join(fault.hint.splitlines())
 
 
 def _shown(name: str) -> str:
