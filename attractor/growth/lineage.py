@@ -153,7 +153,7 @@ def rollback_stage(stages: Sequence[DeployedStage], target: DeployedStage) -> De
         migration_hash=content_hash(canonical_json(["down", *hashes]).encode()),
         parent=now.stage,
         returns_to=target.stage,
-        words=(f"Goes back to {target.stage}.",),
+        words=(f"Takes back {', '.join(one.stage for one in undone)}.",),
     )
 
 

@@ -89,6 +89,7 @@ def test_page_of_the_app_tells_its_story_the_newest_first(tmp_path: Path) -> Non
         assert page.index("A new version") < page.index("This was undone later.")
         assert page.index("This was undone later.") < page.index("The first version")
         assert page.count("This was undone later.") == 1
+        assert "<li>Takes back v0-2.</li>" in page
         assert "know the &lt;b&gt;soil&lt;/b&gt;" in page
         assert "Adds “soil &lt;i&gt;” to “block”." in page
         assert "Keeps “Contract”, “Block”, “SprayEvent”" in page
