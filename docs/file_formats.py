@@ -30,6 +30,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import ResourceKind
+from attractor.growth.api.intake import Intake
 from attractor.growth.apps.stack import FilePart
 from attractor.growth.building import Build
 from attractor.growth.deployment.release import ReleaseRecord
@@ -795,6 +796,8 @@ class StageFile(Record):
     desires: list[str] = []
     returns_to: str = Field(default="", description="the stage that a roll-back restores")
     plan: PlanFile | None = None
+    day: str = Field(default="", description="the day of the plan commit")
+    words: list[str] = Field(default=[], description="the changes in words for people")
 
 
 class DeploymentLine(Record):
@@ -1007,6 +1010,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "growth-deployment": _of(DeploymentLine),
     "release": _of(ReleaseRecord),
     "spec-record": _of(SpecRecord),
+    "growth-intake": _of(Intake),
     "app-recording": _of(Conditions),
     "app-traffic": _of(Exchange),
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from attractor.base.records import write_record
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.factory.decisions.decide import DecisionKind
@@ -20,6 +21,7 @@ from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.profiles import make_profile
 from attractor.factory.resources.versions import RETIRED, Ending
+from attractor.growth.api.intake import Intake
 from attractor.growth.api.plans import plan_proposal, simulate
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.building import build_plan
@@ -219,6 +221,7 @@ def grown(folder: Path) -> Iterator[Found]:
         for file in found:
             yield from read(name, file)
     yield "proposal", PROPOSAL
+    yield "growth-intake", write_record(Intake("wish.txt", "sg-1", problem="unclear"))
     yield "desires", {"goal": "Know the weather", "cadence": "daily"}
 
 

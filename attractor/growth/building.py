@@ -98,6 +98,7 @@ async def commit_stage(
     ref: str,
 ) -> str:
     """Commit a changed tree and the file of its stage on top of a commit; return the commit."""
+    stage = replace(stage, day=project.machine.clock.now().date().isoformat())
     async with work_tree(project, repository, tip) as folder:
         await in_thread(partial(change, folder))
         await in_thread(partial(write_stage, stage, folder))

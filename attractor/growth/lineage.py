@@ -27,6 +27,7 @@ from attractor.growth.errors import InvalidLineage
 from attractor.growth.migration import Sequenced
 from attractor.growth.morph import Level, Risk
 from attractor.growth.morphs.declare_maturity import DeclareMaturity
+from attractor.growth.plans.mutation import plan_in_words
 from attractor.growth.plans.plan import Plan
 
 LINEAGE = Path("spec", "lineage")
@@ -71,6 +72,9 @@ class DeployedStage:
     desires: tuple[str, ...] = ()
     returns_to: str = ""
     plan: JsonObject = field(default_factory=dict[str, Json])
+    day: str = ""
+    words: tuple[str, ...] = ()
+    """The day of the plan commit, and its changes in words; empty in stages of earlier versions."""
 
     @property
     def version(self) -> str:
@@ -126,6 +130,7 @@ def next_stage(
         parent=parent.stage if parent else "",
         desires=tuple(desires),
         plan=plan.to_dict(),
+        words=plan_in_words(plan),
     )
 
 
@@ -148,6 +153,7 @@ def rollback_stage(stages: Sequence[DeployedStage], target: DeployedStage) -> De
         migration_hash=content_hash(canonical_json(["down", *hashes]).encode()),
         parent=now.stage,
         returns_to=target.stage,
+        words=(f"Takes back {', '.join(one.stage for one in undone)}.",),
     )
 
 

@@ -7,7 +7,7 @@ reads and writes are known before it is applied, so that collisions are found (r
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -78,6 +78,14 @@ class Morph(BaseModel):
     risk: ClassVar[Risk] = Risk.LOW
     organ: ClassVar[str]
     """The kind of organ that the morph changes."""
+    sentence: ClassVar[str] = ""
+    """The change in words for people, with `{parameter}` (default: the docstring)."""
+
+    def in_words(self) -> str:
+        """Return the change in words that a person without technical knowledge understands."""
+        if not self.sentence:
+            return str(type(self).__doc__).partition("\n")[0]
+        return self.sentence.format_map({key: _quoted(one) for key, one in self})
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Return the nodes and slots that the morph reads and writes in a graph."""
@@ -90,6 +98,14 @@ class Morph(BaseModel):
     def migration(self, graph: SpecGraph) -> Migration | None:
         """Return the change of recorded state (default: none)."""
         return None
+
+
+def _quoted(value: object) -> str:
+    """Return the words of a parameter in quotation marks; of a list, each entry."""
+    if isinstance(value, tuple):
+        quoted = [_quoted(one) for one in cast("tuple[object, ...]", value)]
+        return " and ".join([one for one in (", ".join(quoted[:-1]), *quoted[-1:]) if one])
+    return f"“{getattr(value, 'name', value)}”"
 
 
 @cache

@@ -257,3 +257,18 @@ def test_fields_of_a_new_entity_are_printed_as_written() -> None:
     fields = ["plate", {"name": "seats", "type": "integer"}]
     words = morph_words({"type": "add_entity", "name": "Van", "fields": fields})
     assert words == 'add_entity name=Van, fields=plate,{"name": "seats", "type": "integer"}'
+
+
+def test_watch_takes_in_the_desires_of_a_folder_by_one_process(app: ControlPlane) -> None:
+    folder = app.repository.parent / "wishes"
+    folder.mkdir()
+    (folder / "wish.yaml").write_text("goal: send invoices\n")
+    taken = record(grow(app, "watch", str(folder), "--once", "--json"))
+    assert (taken["state"], taken["moved_to"]) == ("taken", "done/wish.yaml")
+    (folder / "wish.txt").write_text("Send invoices\nplease\u200b.")
+    shown = grow(app, "watch", str(folder), "--once")
+    assert "wish.txt: refused (the text: 1 invisible character: U+200B" in shown
+    (folder / "wish.txt").touch()
+    assert "wish.txt has to wait" in grow(app, "watch", str(folder), "--once", code=3)
+    with FileLock(app.folder / "intake.lock").acquire():
+        assert "is locked by process" in grow(app, "watch", str(folder), code=4)

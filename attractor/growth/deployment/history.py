@@ -19,6 +19,7 @@ class StageHistory:
     plan_commit: str
     run_id: str = ""
     commit: str = ""
+    promoted_at: str = ""
     decision: str = ""
     decided_by: str = ""
     rationale: str = ""
@@ -75,6 +76,7 @@ def _history(
         plan_commit=plan_commit,
         run_id=promotion.run_id,
         commit=str(promotion.data["commit"]),
+        promoted_at=promotion.time,
         decision=decision.head.hash,
         decided_by=str(decision.data["by"]),
         rationale=str(decision.data["rationale"]),

@@ -8,6 +8,7 @@ class AddAction(Morph):
     """Adds a button that runs a pipeline, or a step with its gates."""
 
     organ = "actions"
+    sentence = "Adds the button {name}."
 
     name: str
     runs: str

@@ -10,6 +10,7 @@ class AddEntity(Morph):
     """Adds an entity with fields."""
 
     organ = "ingestors"
+    sentence = "Keeps a new kind of record: {name}, with {fields}."
 
     name: str
     fields: tuple[str | NewField, ...]

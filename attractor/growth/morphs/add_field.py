@@ -14,6 +14,7 @@ class AddField(Morph):
     """Adds a field to an entity; recorded state gets the default."""
 
     organ = "ingestors"
+    sentence = "Adds {name} to {entity}."
 
     entity: str
     name: str

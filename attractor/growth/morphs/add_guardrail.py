@@ -9,6 +9,7 @@ class AddGuardrail(Morph):
 
     organ = "safety"
     level = Level.POLICY
+    sentence = "Adds a rule: {name}."
 
     name: str
     guards: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ class AddPipeline(Morph):
     organ = "workflows"
     level = Level.POLICY
     risk = Risk.MEDIUM
+    sentence = "Does something new: {name}, in the steps {steps}."
 
     name: str
     steps: tuple[str, ...]

@@ -8,6 +8,7 @@ class AddSource(Morph):
     """Adds a source of data or evidence."""
 
     organ = "ingestors"
+    sentence = "Uses a new source: {name}."
 
     name: str
 

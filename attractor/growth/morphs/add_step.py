@@ -12,6 +12,7 @@ class AddStep(Morph):
 
     organ = "workflows"
     risk = Risk.MEDIUM
+    sentence = "Adds the step {name}."
 
     name: str
     pipeline: str = ""

@@ -8,6 +8,7 @@ class AddSurface(Morph):
     """Adds panels to the home screen, which may show entities."""
 
     organ = "surfaces"
+    sentence = "Shows something new: {panels}."
 
     panels: tuple[str, ...]
     shows: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ class AddTrigger(Morph):
 
     organ = "workflows"
     risk = Risk.MEDIUM
+    sentence = "Starts {runs} by itself when a {entity} is new or changed."
 
     name: str
     entity: str

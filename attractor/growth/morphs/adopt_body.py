@@ -9,6 +9,7 @@ class AdoptBody(Morph):
 
     organ = "reasoners"
     risk = Risk.MEDIUM
+    sentence = "Takes over a change of the code by hand: {node}."
 
     node: str
     body: str

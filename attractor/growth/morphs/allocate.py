@@ -15,6 +15,11 @@ class Allocate(Morph):
     strategy: str
     step: str = ""
 
+    def in_words(self) -> str:
+        """Return the change in words."""
+        of = f" in “{self.step}”" if self.step else ""
+        return f"Gives things out in another way{of}: “{self.strategy}”."
+
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         return Touched(writes=frozenset({field_slot("strategy", self._step(graph).id)}))

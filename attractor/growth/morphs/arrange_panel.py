@@ -16,6 +16,11 @@ class ArrangePanel(Morph):
     view: Literal["table", "board", "calendar"]
     by: str = ""
 
+    def in_words(self) -> str:
+        """Return the change in words."""
+        by = f" by “{self.by}”" if self.by else ""
+        return f"Shows “{self.panel}” as a {self.view}{by}."
+
     def touched(self, graph: SpecGraph) -> Touched:
         """Read the field, and write the view of the panel."""
         panel, fields = self._find(graph)

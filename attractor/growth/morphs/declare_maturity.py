@@ -9,6 +9,7 @@ class DeclareMaturity(Morph):
 
     organ = "workflows"
     level = Level.GOAL
+    sentence = "Changes nothing: people call the app grown-up."
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Write the slot of the maturity, so that two plans that declare it collide."""

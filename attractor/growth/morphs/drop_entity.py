@@ -14,6 +14,11 @@ class DropEntity(Morph):
     entity: str
     erase: bool = False
 
+    def in_words(self) -> str:
+        """Return the change in words."""
+        lost = ", and erases the records" if self.erase else ""
+        return f"No longer keeps “{self.entity}”{lost}."
+
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         return Touched(writes=frozenset(one.id for one in graph.below(self._id(graph))))

@@ -18,6 +18,11 @@ class DropField(Morph):
     erase: bool = False
     default: JsonValue = None
 
+    def in_words(self) -> str:
+        """Return the change in words."""
+        lost = ", and erases the values" if self.erase else ""
+        return f"Removes “{self.field}” from “{self.entity}”{lost}."
+
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         field = field_of(graph, self.entity, self.field)

@@ -24,6 +24,7 @@ class InsertGate(Morph):
     organ = "safety"
     level = Level.POLICY
     risk = Risk.MEDIUM
+    sentence = "Lets nothing go on after {after} unless it passes {name}."
 
     name: str
     after: str

@@ -10,6 +10,7 @@ class RemovePipeline(Morph):
     organ = "workflows"
     level = Level.GOAL
     risk = Risk.HIGH
+    sentence = "No longer does {pipeline}."
 
     pipeline: str
 

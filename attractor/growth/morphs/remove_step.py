@@ -9,6 +9,7 @@ class RemoveStep(Morph):
 
     organ = "workflows"
     risk = Risk.HIGH
+    sentence = "Removes the step {step}."
 
     step: str
 

@@ -9,6 +9,7 @@ class Rename(Morph):
     """Gives a node other words; its id stays."""
 
     organ = "reasoners"
+    sentence = "Calls {node} {name} from now on."
 
     node: str
     name: str

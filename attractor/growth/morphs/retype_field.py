@@ -1,5 +1,6 @@
 """Changes the type of a field, its key or pii flag; recorded values are converted."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import JsonValue, model_validator
@@ -9,6 +10,14 @@ from attractor.growth.conversion import FieldType, fits
 from attractor.growth.migration import FieldRetyped, Migration, Unfit
 from attractor.growth.morph import Morph, Risk, Touched, field_of, keys_of
 from attractor.growth.specification.graph import SpecGraph
+
+_KINDS: Mapping[FieldType, str] = {
+    "text": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "date": "a date",
+    "boolean": "a yes or no",
+}
 
 
 class RetypeField(Morph):
@@ -39,6 +48,15 @@ class RetypeField(Morph):
         if self.field_type and not fits(self.default, self.field_type):
             raise ValueError(f"the default is not of type {self.field_type}")
         return self
+
+    def in_words(self) -> str:
+        """Return the change in words."""
+        words = [f"is {_KINDS[self.field_type]} now"] if self.field_type else []
+        if self.pii is not None:
+            words.append(f"is {'' if self.pii else 'no longer '}kept as personal")
+        if self.key is not None:
+            words.append(f"{'is' if self.key else 'is no longer'} how a record is found")
+        return f"“{self.field}” of “{self.entity}” {' and '.join(words)}."
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""

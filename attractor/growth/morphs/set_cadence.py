@@ -14,6 +14,11 @@ class SetCadence(Morph):
     section: Literal["evidence_policy", "deployment"]
     cadence: str
 
+    def in_words(self) -> str:
+        """Return the change in words."""
+        what = "Fetches data" if self.section == "evidence_policy" else "Works"
+        return f"{what} in another rhythm: “{self.cadence}”."
+
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         return Touched(writes=frozenset({field_slot("cadence", self.section)}))

@@ -12,6 +12,11 @@ class SetPreference(Morph):
     name: str
     replaces: str = ""
 
+    def in_words(self) -> str:
+        """Return the change in words."""
+        instead = f", instead of “{self.replaces}”" if self.replaces else ""
+        return f"Follows the wish “{self.name}”{instead}."
+
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         old = {graph.find(self.replaces, "preference").id} if self.replaces else {slug(self.name)}

@@ -29,6 +29,19 @@ def checks_text(
     return "\n".join(lines) + "\n"
 
 
+def plan_in_words(plan: Plan) -> tuple[str, ...]:
+    """Return the changes of a plan in sentences for people; a first stage says what there is."""
+    if not plan.is_first:
+        return tuple(morph.in_words() for morph in plan.proposal.morphs)
+    named = {"Keeps": "entity", "Shows": "panel", "Does": "pipeline"}
+    found = {verb: [one.name for one in plan.result.of_kind(kind)] for verb, kind in named.items()}
+    return tuple(
+        f"{verb} {', '.join(f'“{name}”' for name in names)}."
+        for verb, names in found.items()
+        if names
+    )
+
+
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"From `{spec_id(plan.base)}` to `{spec_id(plan.result)}`, risk {plan.risk}."
     if plan.is_first:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Wi
 
 from attractor.base.errors import Refused
 from attractor.growth.api import deployments, plans, specs
+from attractor.growth.api.story import story
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.start import start_again
 from attractor.growth.desires import UserDesire, read_desires
@@ -184,6 +185,12 @@ def start(service: ProjectService) -> AppAnswer:
 def show_lineage(service: ProjectService, id: str) -> JsonRecord:
     """Show all stages of an app, and the one with an id: a stage, a specification or HEAD."""
     return deployments.lineage(_plane(service), id)
+
+
+@part.get("/growth/story", dependencies=[READ])
+def show_story(service: Serving) -> JsonRecord:
+    """Show the versions of an app with their wishes, changes in words, and costs."""
+    return story(_plane(service))
 
 
 @part.get("/render/{id}", dependencies=[READ, IN_TURN])

@@ -169,5 +169,7 @@ def test_deployment_waits_for_a_decision_and_continues(living: tuple[Living, htt
     assert done == {"run_id": run_id, "stage_id": "v0-2", "waits_for": ""}
     lineage = client.get("/lineage/HEAD").json()
     assert (lineage["id"], lineage["running"]) == ("v0-2", "v0-2")
+    chapters = client.get("/growth/story").json()["chapters"]
+    assert [(one["stage"], one["run_id"]) for one in chapters][:1] == [("v0-2", run_id)]
     page = client.get("/growth/lineage", headers=PAGE).text
     assert f'<a href="/runs/{run_id}/decision">approved</a> by ' in page
