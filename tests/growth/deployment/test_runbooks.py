@@ -11,11 +11,13 @@ from attractor.growth.development import DEVELOPMENT
 from tests import examples
 from tests.counts import IS_FULL
 from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
+from tests.growth.deployment.test_draft_store import said, told
 from tests.growth.deployment.test_killed_deployments import live
 from tests.pipeline.projects import git
 from tests.test_runbooks import OF_APPS
 
 KILLED, ROLLED_BACK = OF_APPS[:2]
+UNANSWERED = OF_APPS[3]
 PLATE = """
 [organs.panels]
 kind = "surfaces"
@@ -80,3 +82,10 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
     assert found == [("v0", "", "ann"), ("v0-2", "v0", "ann"), ("v0-3", "v0-2", "ann-decide")]
     assert [one["run_id"] for one in stages[:2]] == runs
     assert stages[-1]["returns_to"] == "v0"
+
+
+def test_unanswered_feedback_is_answered(tmp_path: Path) -> None:
+    hidden = said("7be01c55aa92", "nice\u200b app", release="v0")
+    app = told(tmp_path, said("3f9c2a71d0b4", release="v0"), hidden)
+    examples.play(UNANSWERED, app.folder, variables(app))
+    assert app.stage == "v0"
