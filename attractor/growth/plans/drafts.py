@@ -13,7 +13,6 @@ from enum import StrEnum
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
 from attractor.growth.desires import UserDesire
 from attractor.growth.plain_text import faults_of_text
 from attractor.growth.plans.feedback import NodeCounts
@@ -70,7 +69,7 @@ class Draft:
     since: datetime
     number: int
     release: str
-    evidence: Mapping[str, Json]
+    evidence: Mapping[str, str | int]
     fault: str = ""
 
     @property
