@@ -48,8 +48,8 @@ def feedback(
 ) -> ExitCode:
     """Answer drafted desires of the running app, or keep feedback for its next plan.
 
-    A desire is drafted for each text that somebody wrote on the app's page "Tell us", for nodes
-    with errors or slow answers, and for panels that nobody opened for 30 days. A draft changes
+    A desire is drafted for each text that a person wrote on the app's page "Tell us", for nodes
+    with errors or slow answers, and for panels that were not opened for 30 days. A draft changes
     nothing. --accept writes it to a file, which 'attractor grow plan --desires' reads. The same
     answer again changes nothing.
 
