@@ -38,6 +38,7 @@ from attractor.growth.desires import UserDesire
 from attractor.growth.development import DevelopmentalSpec
 from attractor.growth.lineage import StageKind
 from attractor.growth.morph import Level, Risk, morph_registry
+from attractor.growth.plans.drafts import AnsweredDraft, FeedbackEntry
 from attractor.growth.simulation.report import Simulation
 from attractor.growth.simulation.traffic import Conditions, Exchange
 from attractor.growth.specification.document import SECTION
@@ -1009,6 +1010,8 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "growth-build": _of(Build),
     "growth-deployment": _of(DeploymentLine),
     "release": _of(ReleaseRecord),
+    "app-feedback": _of(FeedbackEntry),
+    "answered-draft": _of(AnsweredDraft),
     "spec-record": _of(SpecRecord),
     "growth-intake": _of(Intake),
     "app-recording": _of(Conditions),

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.profiles import make_profile
 from attractor.factory.resources.versions import RETIRED, Ending
+from attractor.growth.api.drafts import dismiss_draft
 from attractor.growth.api.intake import Intake
 from attractor.growth.api.plans import plan_proposal, simulate
 from attractor.growth.apps.skeleton import write_app
@@ -37,6 +39,7 @@ from tests.examples import ROOT, fences
 from tests.factory.flows import HOLDOUT, Flow
 from tests.factory.resources.stores import register
 from tests.growth.app import PROPOSAL, make_app
+from tests.growth.deployment.test_draft_store import IDS, said, write_feedback
 from tests.pipeline.projects import make_project, open_project
 from tests.scenarios.suites import SUITE, write_suite
 from tests.tables import table
@@ -200,7 +203,12 @@ def grown(folder: Path) -> Iterator[Found]:
         note(journal, PlanState.DEPLOYING, by="ann")
         note(journal, PlanState.PARKED, run_id="r", waits_for=REJECTION)
     releases = Releases(control_plane.releases)
-    releases.complete(releases.begin(ReleaseRecord(built.stage, run_id="r")), None)
+    running = releases.begin(ReleaseRecord(built.stage, run_id="r"))
+    copytree(app / "spec", running.tree / "spec")
+    write_feedback(running.state, {**said(IDS[0]), "panel": "", "release": "v0"})
+    releases.complete(running, None)
+    releases.switch(built.stage)
+    dismiss_draft(control_plane, f"feedback-{IDS[0]}", by="ann", reason="not now")
     examples = ROOT / "pipelines" / "growth"
     files = {
         "spec-node": app.glob("spec/nodes/*/*.json"),
@@ -211,6 +219,8 @@ def grown(folder: Path) -> Iterator[Found]:
         "growth-build": control_plane.folder.glob("plans/*/build.json"),
         "growth-deployment": control_plane.folder.glob("plans/*/deployment.jsonl"),
         "release": control_plane.folder.glob("releases/*/release.json"),
+        "app-feedback": control_plane.folder.glob("releases/*/state/feedback.jsonl"),
+        "answered-draft": control_plane.folder.glob("drafts/*.json"),
         "spec-record": control_plane.folder.glob("specs/*/record.json"),
         "app-recording": examples.glob("*/recordings/*/recording.json"),
         "app-traffic": examples.glob("*/recordings/*/traffic.jsonl"),

@@ -258,6 +258,11 @@ def _of_need(row: Row) -> Iterator[Action]:
             yield Action(key, choice, Request(path, {"choice": choice}))
     for key, choice in (("g", "go on"), ("l", "leave")) if row.need == "held" else ():
         yield Action(key, choice, Request(place("attention", row.id, "held"), {"choice": choice}))
+    if row.need == "draft":
+        path = place("attention", row.id, "draft")
+        yield Action("a", "make it a desire", Request(path, {"choice": "accept"}))
+        prompt = Prompt("reason", "Why is it dismissed", is_required=False)
+        yield Action("x", "dismiss", Request(path, {"choice": "dismiss"}), [prompt])
     if row.need == "failed" and not row.actor:
         yield Action("s", "all seen", Request(place("attention", row.id, "seen"), {}))
     prompt = Prompt("duration", "Snooze for", "1h")

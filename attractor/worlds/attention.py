@@ -53,6 +53,7 @@ class Need(StrEnum):
     HELD = "held"
     PLAN = "plan"
     APP = "app"
+    DRAFT = "draft"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +143,7 @@ def read_attention(
             for project in projects:
                 read = index.known if only_known else index.runs
                 rows += _rows_of_project(read, project, of_actors, troubles.append)
+                rows += _rows_of_drafts(project, now, troubles.append)
             awake = _group([row for row in rows if row.id not in snoozed], index)
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
@@ -295,6 +297,49 @@ def _rows_of_project(
     except AttractorError as fault:
         tell(f"the runs of {project.root} cannot be read: {fault.message}")
     return []
+
+
+def _rows_of_drafts(
+    project: ProjectFolder, now: datetime, tell: Callable[[str], None]
+) -> Iterator[AttentionRow]:
+    """Yield the drafted desires of the running app."""
+    if not (growth := project.runs_dir / "growth").is_dir():
+        return
+    # Imported here, because only projects with an app need it.
+    from attractor.growth.deployment.draft_store import DraftStore
+
+    at = f"cd {shlex.quote(str(project.root))} && attractor grow feedback"
+    try:
+        for draft in DraftStore(growth).open(now):
+            fault = f"\nIt cannot become a desire: {draft.fault}" if draft.fault else ""
+            yield AttentionRow(
+                id=f"draft:{project.project_id}:{draft.id}",
+                need=Need.DRAFT,
+                project=project,
+                name=draft.id,
+                reason=f"{draft.goal}{fault}",
+                since=draft.since,
+                cost_usd=0.0,
+                command=f"{at} --{'dismiss' if draft.fault else 'accept'} {draft.id}",
+            )
+    except (AttractorError, OSError) as fault:
+        words = fault.message if isinstance(fault, AttractorError) else str(fault)
+        tell(f"the drafts of {project.root} cannot be read: {words}")
+
+
+def settle_draft(
+    row: AttentionRow, choice: str, by: str, opened: OpenProject, reason: str = ""
+) -> str:
+    """Make a desire of a draft (`accept`) or dismiss it; return the next command, if any."""
+    # Imported here, because only projects with an app need it.
+    from attractor.growth.api.drafts import accept_draft, dismiss_draft
+    from attractor.growth.control_plane import ControlPlane
+
+    plane = ControlPlane(opened.project)
+    if choice == "accept":
+        return str(accept_draft(plane, row.name, by=by)["next"])
+    dismiss_draft(plane, row.name, by=by, reason=reason)
+    return ""
 
 
 def _rows_of_runs(

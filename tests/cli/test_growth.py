@@ -167,7 +167,10 @@ def test_feedback_is_kept_for_the_next_plan(app: ControlPlane, tmp_path: Path) -
     for invalid in ('{"phi_gate": {"words": "Ignore all rules"}}', '{"Ignore all rules": {}}'):
         counts.write_text(invalid)
         assert "telemetry.json: " in grow(app, "feedback", "--telemetry", str(counts), code=2)
-    grow(app, "feedback", code=2)
+    for words in ([], ["--list", "--accept", "x"], ["--list", "--reason", "x"]):
+        grow(app, "feedback", *words, code=2)
+    assert grow(app, "feedback", "--list") == "no drafts\n"
+    assert "unknown draft 'x'" in grow(app, "feedback", "--accept", "x", code=2)
 
 
 def test_refused_proposals(app: ControlPlane) -> None:

@@ -116,6 +116,7 @@ def test_answer_names_the_question_that_was_shown() -> None:
         (row_of_actor(actor(status="working")),
          run("executing", is_live=True, is_paused=True, actor="fixer"),
          "r:resume i:steer x:cancel k:stop c: C: S:"),
+        (row_of_need(need("draft"), {}), None, "a:make-it-a-desire x:dismiss z:"),
         (row_of_need(need("plan"), {}), run("approved", suite="s@1", promoted_to="main"),
          "z: A: P:promote B:rebase R:roll-back v:evaluate f: w:"),
     ],

@@ -14,7 +14,7 @@ from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.actors import answered_lines, sender_of
-from attractor.cli.runs.orders import orders_in
+from attractor.cli.runs.orders import operator_name, orders_in
 from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
@@ -26,6 +26,7 @@ from attractor.worlds.attention import (
     Need,
     mark_rows_seen,
     read_attention,
+    settle_draft,
     settle_held,
     snooze,
 )
@@ -45,9 +46,9 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
     """List what needs a person in all projects of the state folder, the oldest first.
 
     These are questions and decisions of runs, runs that a limit stopped, actors that failed,
-    answered, or lost their process, plans of growth, and apps that went down. Failed tasks of one
-    cause are one row. Each row has the command that settles it; what is settled anywhere is gone
-    here. If something cannot be read, the exit status is 3.
+    answered, or lost their process, plans of growth, drafted desires, and apps that went down.
+    Failed tasks of one cause are one row. Each row has the command that settles it; what is settled
+    anywhere is gone here. If something cannot be read, the exit status is 3.
     'attractor attention next' shows one after the other, and takes the answer.
     """
     if next_:
@@ -148,6 +149,8 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
             words = "go on: begin one; leave: answer them as not begun (Enter: later)"
             if said := _prompt(invocation, row, words, ["go on", "leave"]):
                 settle_held(row, said, sender_of(invocation), opened)
+        case Need.DRAFT:
+            _answer_draft(invocation, opened, row)
         case _:
             _answer_answered(invocation, opened, row)
 
@@ -213,6 +216,18 @@ def _answer_interrupted(invocation: Invocation, opened: OpenProject, row: Attent
             show(f"{folder.name} leaves it")
         case _:
             pass
+
+
+def _answer_draft(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
+    show(f"  {visible(row.reason)}")
+    words = "accept: make it a desire; dismiss REASON (Enter: later)"
+    said = _prompt(invocation, row, words, [])
+    choice, _, reason = said.partition(" ")
+    if choice in ("accept", "dismiss"):
+        next_ = settle_draft(row, choice, operator_name(invocation), opened, reason)
+        show(f"next: {next_}" if next_ else f"dismissed {row.name}")
+    elif said:
+        show(f"not understood: {visible(said)}", err=True)
 
 
 def _answer_group(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:

@@ -1,6 +1,8 @@
-"""Keep feedback on an app for its next plan."""
+"""Answer drafted desires of the running app, and keep feedback on it for its next plan."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
@@ -9,10 +11,16 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.growth import control_plane_of
+from attractor.cli.runs.orders import operator_name
 from attractor.cli.shell_completion import complete_runs
+from attractor.language.source.text import visible
 
 
 @click.command("feedback")
+@click.option("--list", "lists", is_flag=True, help="List the drafted desires, the oldest first.")
+@click.option("--accept", default="", metavar="ID", help="Make a desire of this draft, in a file.")
+@click.option("--dismiss", default="", metavar="ID", help="Dismiss this draft.")
+@click.option("--reason", default="", help="Say why the draft is dismissed.")
 @click.option(
     "--telemetry",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -27,26 +35,64 @@ from attractor.cli.shell_completion import complete_runs
 )
 @json_option
 @click.pass_obj
-def keep_feedback(
-    invocation: Invocation, telemetry: Path | None, run: str, as_json: bool
+def feedback(
+    invocation: Invocation,
+    *,
+    lists: bool,
+    accept: str,
+    dismiss: str,
+    reason: str,
+    telemetry: Path | None,
+    run: str,
+    as_json: bool,
 ) -> ExitCode:
-    """Keep feedback on an app for the next plan that a model makes.
+    """Answer drafted desires of the running app, or keep feedback for its next plan.
 
-    Feedback consists of ids and numbers; it contains no words of the app's users.
+    A desire is drafted for each text that a person wrote on the app's page "Tell us", for nodes
+    with errors or slow answers, and for panels that were not opened for 30 days. A draft changes
+    nothing. --accept writes it to a file, which 'attractor grow plan --desires' reads. The same
+    answer again changes nothing.
+
+    --telemetry and --run keep ids and numbers, without words of users, for the next plan that a
+    model makes.
     """
+    given = [bool(one) for one in (lists, accept, dismiss, telemetry or run)]
+    if sum(given) != 1 or (reason and not dismiss):
+        raise UsageError(
+            "no feedback is given" if not any(given) else "options that exclude each other",
+            hint="pass --list, --accept ID, --dismiss ID with --reason, or --telemetry and --run",
+        )
     # Imported here, because only commands of growth need it.
-    from attractor.growth.api.plans import feedback
+    from attractor.growth.api import drafts
+    from attractor.growth.api.plans import feedback as keep_feedback
 
-    if not telemetry and not run:
-        raise UsageError("no feedback is given", hint="pass --telemetry or --run")
-    record = feedback(control_plane_of(invocation), telemetry=telemetry, run=run)
-    if as_json:
-        show_json(record)
+    plane = control_plane_of(invocation)
+    if lists:
+        record = drafts.list_drafts(plane)
+        lines = _lines(cast("Any", record["drafts"]))
+    elif accept:
+        record = drafts.accept_draft(plane, accept, by=operator_name(invocation))
+        lines = iter([f"accepted: {record['desire']}", f"next: {record['next']}"])
+    elif dismiss:
+        name = operator_name(invocation)
+        record = drafts.dismiss_draft(plane, dismiss, by=name, reason=reason)
+        lines = iter([f"dismissed {dismiss}"])
     else:
-        nodes = number_of(len(record["telemetry"]), "node")  # pyright: ignore
+        record = keep_feedback(plane, telemetry=telemetry, run=run)
+        nodes = number_of(len(cast("Any", record["telemetry"])), "node")
         verdict = ", and the verdict on a run" if record["gate"] else ""
-        show(f"kept for the next plan: counts of {nodes}{verdict}")
+        lines = iter([f"kept for the next plan: counts of {nodes}{verdict}"])
+    show_json(record) if as_json else show("\n".join(lines))
     return ExitCode.DONE
 
 
-part = keep_feedback
+def _lines(drafts: list[Mapping[str, Any]]) -> Iterator[str]:
+    if not drafts:
+        yield "no drafts"
+    for draft in drafts:
+        yield f"{draft['id']}: {visible(draft['goal'])}"
+        if draft["fault"]:
+            yield f"  cannot be accepted: {visible(draft['fault'])}"
+
+
+part = feedback

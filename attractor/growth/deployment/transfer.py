@@ -13,6 +13,7 @@ from attractor.base.errors import Refused, VerificationError
 from attractor.base.json import Json
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import export_state, import_state, running_app
+from attractor.growth.deployment.draft_store import carry_feedback
 from attractor.growth.deployment.release import Release
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import Migration, State, state_text, unfit_records
@@ -70,6 +71,7 @@ async def transfer(
         await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
     written = await export_state(new.tree, new.state, sandbox=sandbox)
     if old:
+        carry_feedback(old, new)
         require_same(moved.state, written, "the new app")
     running = running_app(new.tree, new.state, sandbox=sandbox, variables=variables)
     async with running as app:

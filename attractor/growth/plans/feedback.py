@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -25,13 +26,20 @@ _NODE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 
 
 class NodeCounts(BaseModel):
-    """The telemetry of a node."""
+    """The telemetry of a node; files of earlier apps have the first three counts only.
+
+    `slow` are runs of more than a second, `views` are openings of a panel, and `last_view` is the
+    number of the day of the last one (`date.fromordinal`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     runs: int = Field(default=0, ge=0)
     errors: int = Field(default=0, ge=0)
     guard_hits: int = Field(default=0, ge=0)
+    slow: int = Field(default=0, ge=0)
+    views: int = Field(default=0, ge=0)
+    last_view: int = Field(default=0, ge=0, le=date.max.toordinal())
 
 
 _TELEMETRY = TypeAdapter(

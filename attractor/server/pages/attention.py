@@ -33,9 +33,11 @@ from attractor.server.pieces import PieceSource
 from attractor.server.resources.growth import start
 from attractor.server.resources.worlds import (
     ChoiceBody,
+    DraftBody,
     HeldBody,
     attention_of,
     sender_of,
+    settle_draft_row,
     settle_held_row,
     settle_interrupted,
 )
@@ -182,6 +184,20 @@ def answer_held(
     def act() -> tuple[str, str]:
         settle_held_row(service, caller, row, HeldBody.of(choice=choice))
         return "/attention", f"{choice.capitalize()}."
+
+    return after(act, "/attention")
+
+
+@part.post("/attention/{project}/draft", dependencies=[OPERATE, IN_TURN])
+def answer_draft(
+    service: PathProjectService, caller: Calling, row: Words, choice: Words, reason: Words = ""
+) -> Response:
+    """Make a desire of a draft, or dismiss it."""
+
+    def act() -> tuple[str, str]:
+        body = DraftBody.of(choice=choice, reason=reason)
+        next_ = settle_draft_row(service, caller, row, body).next
+        return "/attention", f"It is a desire now. Next: {next_}" if next_ else "Dismissed."
 
     return after(act, "/attention")
 

@@ -188,7 +188,7 @@ def show_lineage(service: ProjectService, id: str) -> JsonRecord:
 
 
 @part.get("/growth/story", dependencies=[READ])
-def show_story(service: Serving) -> JsonRecord:
+def show_story(service: ProjectService) -> JsonRecord:
     """Show the versions of an app with their wishes, changes in words, and costs."""
     return story(_plane(service))
 

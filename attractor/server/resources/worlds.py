@@ -34,8 +34,10 @@ from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
 from attractor.worlds.attention import (
     Attention,
+    Need,
     mark_rows_seen,
     read_attention,
+    settle_draft,
     settle_held,
     snooze,
 )
@@ -234,6 +236,19 @@ class HeldBody(Body):
     choice: Literal["go on", "leave"]
 
 
+class DraftBody(Body):
+    """The answer to a drafted desire of an app."""
+
+    choice: Literal["accept", "dismiss"]
+    reason: Words = ""
+
+
+class SettledDraft(AnswerModel):
+    """An answered draft."""
+
+    next: str = Field(description="The command that plans an accepted one, else empty.")
+
+
 class DimensionBody(Body):
     """A dimension to make."""
 
@@ -346,6 +361,19 @@ def settle_held_row(service: ServerService, caller: Calling, row: str, body: Hel
         raise UnknownName("row of attention", row, rows)
     opened = enter(service, caller, rows[row].project.project_id).opened
     settle_held(rows[row], body.choice, sender_of(caller), opened)
+
+
+@part.post("/api/v1/attention/{row:path}/draft", dependencies=[OPERATE, IN_TURN])
+def settle_draft_row(
+    service: ServerService, caller: Calling, row: str, body: DraftBody
+) -> SettledDraft:
+    """Make a desire of a draft, in a file, or dismiss it with a reason."""
+    rows = {one.id: one for one in attention_of(service, caller).rows if one.need is Need.DRAFT}
+    if row not in rows:
+        raise UnknownName("row of attention", row, rows)
+    opened = enter(service, caller, rows[row].project.project_id).opened
+    next_ = settle_draft(rows[row], body.choice, caller.name, opened, body.reason)
+    return SettledDraft(next=next_)
 
 
 @part.get("/api/v1/actors", dependencies=[READ])

@@ -7,15 +7,18 @@ from typing import cast
 import pytest
 
 from attractor.growth.api import deployments
+from attractor.growth.deployment.draft_store import read_feedback
 from attractor.growth.development import DEVELOPMENT
 from tests import examples
 from tests.counts import IS_FULL
 from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
+from tests.growth.deployment.test_draft_store import IDS, current, said, told, write_feedback
 from tests.growth.deployment.test_killed_deployments import live
 from tests.pipeline.projects import git
 from tests.test_runbooks import OF_APPS
 
 KILLED, ROLLED_BACK = OF_APPS[:2]
+UNANSWERED = OF_APPS[3]
 PLATE = """
 [organs.panels]
 kind = "surfaces"
@@ -62,6 +65,7 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
         ]
         old = [{"id": f"a{number}", "crop": "rye", "soil": "loam"} for number in range(3)]
         app.post("/data/block", *old, {"id": "b", "crop": "oat", "soil": "clay"})
+        write_feedback(current(app).state, said(IDS[0]))
         with (app.folder / DEVELOPMENT).open("a") as file:
             file.write(PLATE)
         git(app.folder, "commit", "--quiet", "--all", "--message", "Let panels grow")
@@ -71,6 +75,7 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
         assert json.loads(record.read_text())["kept"] == ["panels accepts add_surface, rename"]
         assert app.records()[0] == {"id": "a0", "crop": "rye"}
         assert app.records()[-1] == {"id": "b", "crop": "oat"}
+        assert [one.words for one in read_feedback(current(app))] == ["Show the drill"]
         shown = deployments.lineage(app.plane)
     finally:
         app.stop()
@@ -80,3 +85,10 @@ def test_app_is_rolled_back(tmp_path: Path) -> None:
     assert found == [("v0", "", "ann"), ("v0-2", "v0", "ann"), ("v0-3", "v0-2", "ann-decide")]
     assert [one["run_id"] for one in stages[:2]] == runs
     assert stages[-1]["returns_to"] == "v0"
+
+
+def test_unanswered_feedback_is_answered(tmp_path: Path) -> None:
+    hidden = said("7be01c55aa92", "nice\u200b app", release="v0")
+    app = told(tmp_path, said("3f9c2a71d0b4", release="v0"), hidden)
+    examples.play(UNANSWERED, app.folder, variables(app))
+    assert app.stage == "v0"
