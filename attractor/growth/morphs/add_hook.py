@@ -9,6 +9,7 @@ class AddHook(Morph):
 
     organ = "workflows"
     risk = Risk.MEDIUM
+    sentence = "Takes a {receives} from another program, and then does {runs}: {name}."
 
     name: str
     receives: str

@@ -11,6 +11,7 @@ class AddSchedule(Morph):
 
     organ = "workflows"
     risk = Risk.MEDIUM
+    sentence = "Does {runs} by itself at set times: {name}."
 
     name: str
     runs: str
